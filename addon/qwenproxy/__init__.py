@@ -1,0 +1,1 @@
+"""The mitmproxy side: hooks, options, recordings. The parsing is `toolstream`'s."""

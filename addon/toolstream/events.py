@@ -1,0 +1,51 @@
+"""What the parser says happened, in the order it happened.
+
+Adjacent `Text` events, and adjacent `ArgumentsDelta` events of one call, may be split
+anywhere: where one ends says nothing about the text. `index` numbers the calls of one
+message from 0.
+"""
+
+from dataclasses import dataclass
+
+from .repairs import Repair
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text that is no part of a call, verbatim."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallStart:
+    """A call has begun; `name` is the declared name of its tool."""
+
+    index: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentsDelta:
+    """A piece of the call's arguments; the pieces joined are one JSON object."""
+
+    index: int
+    fragment: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnd:
+    """The call is complete: its fragments form a JSON object."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """Something was mended here; `excerpt` is the text it was seen in, cut short."""
+
+    repair: Repair
+    excerpt: str = ""
+
+
+Event = Text | CallStart | ArgumentsDelta | CallEnd | Repaired

@@ -1,0 +1,82 @@
+"""Every departure from the wire format that is mended, and the ledger that counts them.
+
+A repair has one member here, is emitted at its place in the stream and has a case in
+`tests/cases`. A candidate that was looked at and left as text is a refusal: it changes
+nothing, and the ledger says why, so that a user can see what was not repaired.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+EXCERPT = 120  # characters of the stream that a repair or a refusal quotes
+REFUSALS = 100  # refusals kept with their excerpt; a runaway model must not fill the memory
+
+
+class Repair(StrEnum):
+    """What was mended. The value is the name used in cases, goldens and metrics."""
+
+    MISSING_TOOL_CALL_OPEN = "missing-tool-call-open"  # a call with no <tool_call> before it
+    MISSING_TOOL_CALL_CLOSE = "missing-tool-call-close"  # <tool_call> never closed
+    MISSING_FUNCTION_CLOSE = "missing-function-close"  # </tool_call>, a call or the end instead of </function>
+    MISSING_PARAMETER_CLOSE = "missing-parameter-close"  # a value ended by another tag or the end
+    STRAY_CLOSER = "stray-closer"  # a closing tag, or a stop token, that closes nothing
+    EMPTY_ENVELOPE = "empty-envelope"  # <tool_call></tool_call> with nothing in it
+    FOREIGN_SPELLING = "foreign-spelling"  # a tag spelled as another dialect does
+    JSON_BODY = "json-body"  # a JSON call where the model was taught XML
+    NAME_NORMALISED = "name-normalised"  # quotes, prefix, case, _ or - differ from the declared name
+    UNDECLARED_NAME = "undeclared-name"  # a complete call of a tool the request did not declare
+    REPEATED_PARAMETER = "repeated-parameter"  # the first value won, this one is dropped
+    COERCION_FAILED = "coercion-failed"  # the value does not fit its schema; passed on as a string
+    PARALLEL_DROPPED = "parallel-dropped"  # a second call although parallel_tool_calls is false
+
+
+class Refused(StrEnum):
+    """Why a candidate was left as text."""
+
+    FENCED = "fenced"  # in a fenced code block or inline code
+    NOT_AT_LINE_START = "not-at-line-start"  # a bare call in the middle of a line
+    UNDECLARED = "undeclared"  # names a tool the request did not declare
+    FORBIDDEN = "forbidden"  # tool_choice names another tool
+    NO_CALL = "no-call"  # an opener that no call follows
+    TRUNCATED = "truncated"  # the answer was cut inside it
+    INVALID_JSON = "invalid-json"  # a JSON body that cannot be read
+    LIMIT = "limit"  # too much was held to be sure of it
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One candidate left as text."""
+
+    reason: Refused
+    excerpt: str
+
+
+class Ledger:
+    """What was done to one answer: counts of repairs and calls, and the refused candidates."""
+
+    __slots__ = ("calls", "failure", "refused", "refusals", "repairs")
+
+    def __init__(self) -> None:
+        self.repairs: Counter[Repair] = Counter()
+        self.refused: Counter[Refused] = Counter()
+        self.refusals: list[Refusal] = []  # the first REFUSALS of them
+        self.calls = 0  # calls that were found in text and emitted
+        self.failure = ""  # the traceback of an exception that ended the rewriting (fail open)
+
+    def refuse(self, reason: Refused, excerpt: str) -> None:
+        """Note a candidate that stays text."""
+        self.refused[reason] += 1
+        if len(self.refusals) < REFUSALS:
+            self.refusals.append(Refusal(reason, excerpt[:EXCERPT]))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON data: repairs and refused as {name: count}, refusals as [reason, excerpt]."""
+        return {
+            "calls": self.calls,
+            "repairs": {str(k): n for k, n in sorted(self.repairs.items())},
+            "refused": {str(k): n for k, n in sorted(self.refused.items())},
+            "refusals": [[str(r.reason), r.excerpt] for r in self.refusals],
+            "failure": self.failure,
+        }
