@@ -6,6 +6,7 @@ Sans-IO: text or bytes in, events or bytes out; no mitmproxy, clock, file or log
 """
 
 from .completion import rewrite_completion
+from .parser import ToolCallParser
 from .rewriter import StreamRewriter
 
-__all__ = ["StreamRewriter", "rewrite_completion"]
+__all__ = ["StreamRewriter", "ToolCallParser", "rewrite_completion"]

@@ -19,7 +19,9 @@ class Repair(StrEnum):
 
     MISSING_TOOL_CALL_OPEN = "missing-tool-call-open"  # a call with no <tool_call> before it
     MISSING_TOOL_CALL_CLOSE = "missing-tool-call-close"  # <tool_call> never closed
-    MISSING_FUNCTION_CLOSE = "missing-function-close"  # </tool_call>, a call or the end instead of </function>
+    MISSING_FUNCTION_CLOSE = (
+        "missing-function-close"  # </tool_call>, a call or the end instead of </function>
+    )
     MISSING_PARAMETER_CLOSE = "missing-parameter-close"  # a value ended by another tag or the end
     STRAY_CLOSER = "stray-closer"  # a closing tag, or a stop token, that closes nothing
     EMPTY_ENVELOPE = "empty-envelope"  # <tool_call></tool_call> with nothing in it
@@ -29,6 +31,7 @@ class Repair(StrEnum):
     UNDECLARED_NAME = "undeclared-name"  # a complete call of a tool the request did not declare
     REPEATED_PARAMETER = "repeated-parameter"  # the first value won, this one is dropped
     COERCION_FAILED = "coercion-failed"  # the value does not fit its schema; passed on as a string
+    TEXT_IN_CALL = "text-in-call"  # text between parameters; passed on as content
     PARALLEL_DROPPED = "parallel-dropped"  # a second call although parallel_tool_calls is false
 
 
@@ -42,6 +45,7 @@ class Refused(StrEnum):
     NO_CALL = "no-call"  # an opener that no call follows
     TRUNCATED = "truncated"  # the answer was cut inside it
     INVALID_JSON = "invalid-json"  # a JSON body that cannot be read
+    REASONING = "reasoning"  # in the reasoning, and not the last thing the model said
     LIMIT = "limit"  # too much was held to be sure of it
 
 
@@ -56,7 +60,7 @@ class Refusal:
 class Ledger:
     """What was done to one answer: counts of repairs and calls, and the refused candidates."""
 
-    __slots__ = ("calls", "failure", "refused", "refusals", "repairs")
+    __slots__ = ("calls", "failure", "refusals", "refused", "repairs")
 
     def __init__(self) -> None:
         self.repairs: Counter[Repair] = Counter()

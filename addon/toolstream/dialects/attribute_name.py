@@ -1,0 +1,11 @@
+"""Names as XML attributes, as other models are taught and long contexts make Qwen drift to."""
+
+from .base import Dialect
+
+DIALECT = Dialect(
+    "attribute_name",
+    call_open=('<function name="{name}"{attributes}>', '<invoke name="{name}"{attributes}>'),
+    call_close=("</invoke>",),
+    parameter_open=('<parameter name="{name}"{attributes}>',),
+    stray=("</function_calls>",),
+)

@@ -1,0 +1,16 @@
+"""What the chat templates of Qwen3-Coder, Qwen3.5 and later teach the model to write."""
+
+from .base import Dialect
+
+DIALECT = Dialect(
+    "qwen3_coder",
+    wrap_open=("<tool_call>",),
+    wrap_close=("</tool_call>",),
+    call_open=("<function={name}>",),
+    call_close=("</function>",),
+    parameter_open=("<parameter={name}>",),
+    parameter_close=("</parameter>",),
+    think_open=("<think>",),
+    think_close=("</think>",),
+    stray=("<|im_end|>", "<|endoftext|>", "</function_invocation>", "</_call>", "</call>", "</tool>"),
+)

@@ -1,0 +1,128 @@
+"""Where in a Markdown text we are: in a code fence, in inline code, at the start of a line.
+
+A call that stands in a fence or in inline code is being quoted. The rules are CommonMark's
+(spec 0.31, "Fenced code blocks" and "Code spans"): a fence opens with at least three
+backticks or tildes indented by up to three spaces, counted from the content of a list item
+if it stands in one, and closes with at least as many of the same character and nothing
+else on the line; an opening line of backticks has no backtick after them. A code span runs
+from a run of backticks to the next run of the same length, and cannot cross a blank line.
+
+The text is fed as it streams. Only the beginning of the current line is kept, and only as
+long as the line may still turn out to be a fence.
+"""
+
+import re
+
+_MARKS = re.compile(r"\n|`+|[^\n`]+")
+_MARKER = r"(?:[-*+]|\d{1,9}[.)])"
+_LIST_ITEM = re.compile(rf"(?:[ \t]*{_MARKER}[ \t]+)+")
+_FENCE_LINE = re.compile(rf"(?P<indent>(?:[ \t]*{_MARKER}[ \t]+)*[ \t]*)(?P<run>`{{3,}}|~{{3,}})(?P<info>.*)")
+_MAY_BE_FENCE = re.compile(
+    rf"(?:[ \t]*{_MARKER}[ \t]+)*[ \t]*(?:[-*+]|\d{{1,9}}[.)]?|`{{1,2}}|~{{1,2}}|(?:`{{3,}}|~{{3,}}).*)?"
+)
+_HEAD = 256  # characters of a line kept to tell whether it is a fence
+
+
+class Fences:
+    """Follows the text of one message; `feed` takes it in pieces cut anywhere."""
+
+    __slots__ = ("_blank", "_fence", "_head", "_item", "_run", "_span")
+
+    def __init__(self) -> None:
+        self._fence = ""  # the characters that opened the fence we are in, e.g. "```"
+        self._head: str | None = ""  # the line so far; None once it cannot be a fence any more
+        self._blank = True  # nothing but blanks on this line so far
+        self._item = 0  # indent of the content of the list item we are in
+        self._run = 0  # length of the run of backticks the text ends with
+        self._span = 0  # length of the run that opened the code span we are in
+
+    @property
+    def fenced(self) -> bool:
+        """Whether the next character stands in a fence, the line that opens it included."""
+        return bool(self._fence) or self._opening() is not None
+
+    @property
+    def code_span(self) -> int:
+        """Length of the run that opened the code span the next character stands in; 0 outside."""
+        return self._after_run()
+
+    @property
+    def at_line_start(self) -> bool:
+        """Whether only an indent of up to three spaces precedes the next character on its line."""
+        return self._blank and self._head is not None and len(self._head.expandtabs(4)) <= 3
+
+    def feed(self, text: str) -> None:
+        """Go on by `text`."""
+        if self._head is None and not self._run and "\n" not in text and "`" not in text:
+            return
+        for mark in _MARKS.findall(text):
+            if mark == "\n":
+                self._end_line()
+                continue
+            if mark[0] == "`":
+                self._run += len(mark)
+            else:
+                self._end_run()
+            self._extend_line(mark)
+
+    def close_span(self) -> None:
+        """The open code span turned out to be none: its backticks were literal."""
+        self._run = self._span = 0
+
+    def new_line(self) -> None:
+        """What follows stands at the start of a line: a call has just ended."""
+        self._head, self._blank = "", True
+        self.close_span()
+
+    def _extend_line(self, text: str) -> None:
+        self._blank = self._blank and text.isspace()
+        if self._head is not None:
+            self._head += text[:_HEAD]
+            if len(self._head) > _HEAD or not _MAY_BE_FENCE.fullmatch(self._head):
+                if not self._fence:
+                    self._item = self._content_indent(self._head)
+                self._head = None
+
+    def _end_line(self) -> None:
+        self._end_run()
+        opening = self._opening()
+        if self._fence:
+            if self._closes():
+                self._fence = ""
+        elif opening is not None:
+            self._fence, self._span = opening, 0
+        elif self._blank:
+            self._span = 0
+        self._head, self._blank = "", True
+
+    def _end_run(self) -> None:
+        self._span, self._run = self._after_run(), 0
+
+    def _after_run(self) -> int:
+        """The code span we are in once the run of backticks at the end of the text is over."""
+        if self._fence or not self._run:
+            return self._span
+        if self._span:
+            return 0 if self._run == self._span else self._span
+        return self._run
+
+    def _opening(self) -> str | None:
+        """The run of the fence that this line opens, if it does."""
+        match = None if self._fence else self._fence_line()
+        return match["run"] if match and not (match["run"][0] == "`" and "`" in match["info"]) else None
+
+    def _closes(self) -> bool:
+        match = self._fence_line()
+        return bool(match and match["run"].startswith(self._fence) and not match["info"].strip())
+
+    def _fence_line(self) -> re.Match[str] | None:
+        match = _FENCE_LINE.fullmatch(self._head) if self._head else None
+        if match and len(match["indent"].expandtabs(4)) <= self._content_indent(match["indent"]) + 3:
+            return match
+        return None
+
+    def _content_indent(self, line: str) -> int:
+        """The indent of the content of the list item a line stands in; 0 outside of lists."""
+        if item := _LIST_ITEM.match(line):
+            return len(item[0].expandtabs(4))
+        return 0 if line[:1].strip() else self._item

@@ -1,0 +1,70 @@
+"""What a chat-completions request asks for: which tools a call may name, and how many calls.
+
+A request that offers no tools, or forbids them, gets its answer untouched; everything else
+the parser and the rewriter want to know of a request is read here, once.
+"""
+
+from typing import Any
+
+from .schema import Tool, read_tools
+
+PREFIXES = ("functions.", "default_api.", "default_api:", "tool:")
+
+
+class Toolset:
+    """The tools of one request. `tools` and `tool_choice` are the request's own values."""
+
+    def __init__(self, tools: Any, tool_choice: Any = "auto") -> None:
+        self.tools = {} if tool_choice == "none" else read_tools(tools)
+        self._allowed = _allowed(tool_choice)
+        self._folded: dict[str, list[Tool]] = {}
+        for tool in self.tools.values():
+            self._folded.setdefault(_fold(tool.name), []).append(tool)
+
+    def find(self, name: str, tolerant: bool = True) -> Tool | None:
+        """The declared tool that `name` means: exactly, else without quotes and prefix, else the
+        only one that differs in nothing but case, `_` and `-`."""
+        if name in self.tools or not tolerant:
+            return self.tools.get(name)
+        bare = name.strip().strip("\"'").strip()
+        for prefix in PREFIXES:
+            bare = bare.removeprefix(prefix)
+        alike = self._folded.get(_fold(bare), [])
+        return self.tools.get(bare) or (alike[0] if len(alike) == 1 else None)
+
+    @property
+    def any_allowed(self) -> bool:
+        """Whether tool_choice leaves the choice to the model."""
+        return self._allowed is None
+
+    def allows(self, name: str) -> bool:
+        """Whether tool_choice lets the model call this tool."""
+        return self._allowed is None or name in self._allowed
+
+
+def parallel_calls(body: dict[str, Any]) -> bool:
+    """Whether the answer may hold more than one call."""
+    return body.get("parallel_tool_calls") is not False
+
+
+def _fold(name: str) -> str:
+    return name.replace("_", "").replace("-", "").casefold()
+
+
+def _allowed(tool_choice: Any) -> set[str] | None:
+    """The names a forced choice leaves; None for any."""
+    if not isinstance(tool_choice, dict):
+        return None
+    if tool_choice.get("type") == "allowed_tools":
+        chosen = tool_choice.get("allowed_tools", {})
+        tools = chosen.get("tools") if isinstance(chosen, dict) else None
+    else:
+        tools = [tool_choice]
+    names = {_name(t) for t in tools} if isinstance(tools, list) else set()
+    return names - {""} or None
+
+
+def _name(choice: Any) -> str:
+    function = choice.get("function", choice) if isinstance(choice, dict) else {}
+    name = function.get("name") if isinstance(function, dict) else None
+    return name if isinstance(name, str) else ""

@@ -1,0 +1,358 @@
+"""Where a parameter value ends (policy P4), decided while it streams.
+
+A value is raw text: a file can hold the very tags that end it. So a closing tag ends the
+value only if a tag that may follow it does follow it, and whole example calls inside a
+value are counted in and out: structural tags alone on their lines nest.
+
+Two readings can stay open after such a closing tag. It may close an example inside the
+value (then our own closers are still to come), or it may be our own with prose behind the
+call (then no closers come any more). While that is open the text is held: *in doubt*. Our
+closers make it payload; the next call or the end of the message makes the closing tag the
+end it seemed to be.
+"""
+
+import re
+from collections.abc import Callable
+from enum import Enum
+
+from .grammar import BLANK, Grammar, Tag
+from .schema import Tool
+
+LOOK_AHEAD = 64  # blanks between a closing tag and the tag that may follow it
+CLOSERS = 16  # closing tags in a row that are looked across
+LIMIT = 1 << 20  # characters held in doubt; past them the likelier reading is taken
+
+_BLANKS = re.compile(f"[{BLANK}]{{0,{LOOK_AHEAD}}}")
+_LINE_REST = re.compile(r"[ \t]*(\r?\n|\r?\Z)?")
+_NEWLINE = re.compile(r"\r?\n")
+_NEWLINE_BEFORE = re.compile(r"\r?\n\Z")
+_NEWLINE_HELD = re.compile(r"\r?\n\Z|\r\Z")  # a lone \r may become \r\n
+
+
+class Verdict(Enum):
+    """What a tag inside a value is."""
+
+    PAYLOAD = 0
+    END = 1
+    MORE = 2  # it takes more text to tell
+    NESTED = 3  # in doubt: it closes an example, or our own value after an unfinished example
+    TRAILING = 4  # in doubt: it ends our call and text follows, or all of it is payload
+    WAS_PAYLOAD = 5  # our own closers have come: what is held is payload
+    WAS_END = 6  # another call begins: the tag that began the doubt was the end
+
+
+class Value:
+    """One value being read. Feed it text; `ended` says that `rest` is no part of it any more.
+
+    `given` are the parameters of this call that already have a value, `is_tool` tells declared
+    names. Without `nesting` nothing is ever in doubt.
+    """
+
+    def __init__(
+        self,
+        grammar: Grammar,
+        tool: Tool,
+        key: str,
+        given: set[str],
+        is_tool: Callable[[str], bool],
+        nesting: bool = True,
+    ) -> None:
+        self.ended = False
+        self.rest = ""  # after the end: what follows the value
+        self.missing_close = False  # after the end: not </parameter> ended it
+        self.ambiguous = False  # after the end: what follows may have been payload, so it is no call
+        self._tags = grammar.body
+        self._after = grammar.after
+        self._tool = tool
+        self._given = given
+        self._is_tool = is_tool
+        self._nesting = nesting
+        types = tool.parameter(key).types
+        self._verbatim = not types or "string" in types
+        self._text = ""  # received, not yet judged
+        self._started = False
+        self._eof = False
+        self._blank = True  # nothing but blanks since the last line break
+        self._wraps = self._calls = 0  # tags of examples that are open inside the value
+        self._parameter = False  # an example's parameter is open
+        self._doubt: Verdict | None = None
+        self._held: list[str] = []  # the text since the doubt began
+        self._held_size = 0
+        self._run_at = 0  # offset in the held text of the last closing tag that could be ours
+        self._out: list[str] = []
+
+    @property
+    def pending(self) -> str:
+        """Received and not yet given out."""
+        return "".join(self._held) + self._text
+
+    @property
+    def plain(self) -> bool:
+        """Whether text without `<` and line breaks is payload at once."""
+        return self._started and not (self._text or self._blank or self._doubt or self.ended)
+
+    def feed(self, text: str) -> str:
+        """Take text; return the payload that is certain by now."""
+        self._text += text
+        if not self._started:
+            self._start()
+        while self._started and not self.ended and self._step():
+            pass
+        if self._held_size > LIMIT and not self.ended:
+            self._give_up()
+        return self._take()
+
+    def close(self, complete: bool) -> str:
+        """The text is over. `complete`: the model stopped by itself, so missing closers are mended;
+        otherwise a value without an end stays without one."""
+        self._eof = self._started = True
+        out = self.feed("")
+        if not self.ended and (complete or self._doubt is Verdict.TRAILING):
+            self._end_by_message()
+        return out + self._take()
+
+    def _take(self) -> str:
+        out, self._out = self._out, []
+        return "".join(out)
+
+    # Steps
+
+    def _start(self) -> None:
+        """Drop the one line break after the opening tag."""
+        if self._text not in ("", "\r"):
+            self._started = True
+            self._text = _without_newline(self._text)
+
+    def _step(self) -> bool:
+        """Judge the next tag; False if there is none, or none that can be judged yet."""
+        tag = self._tags.search(self._text)
+        if tag is None:
+            self._pass(self._before_newline(self._tags.held_from(self._text), _NEWLINE_HELD))
+            return False
+        match self._judge(tag):
+            case Verdict.MORE:
+                self._pass(self._before_newline(tag.start))
+                return False
+            case Verdict.PAYLOAD:
+                self._pass(tag.end)
+            case Verdict.END:
+                self._end(tag)
+            case Verdict.WAS_END:
+                self._end_held(0)
+            case Verdict.WAS_PAYLOAD:
+                self._pass(self._before_newline(tag.start))
+                self._release()
+            case doubt:
+                self._hold(tag, doubt)
+        return True
+
+    # What a tag is
+
+    def _judge(self, tag: Tag) -> Verdict:
+        match tag.kind:
+            case "parameter_close":
+                return self._judge_parameter_close(tag)
+            case "call_close" | "wrap_close":
+                return self._judge_outer_close(tag)
+            case "parameter_open":
+                return self._judge_parameter_open(tag)
+        return self._judge_call(tag)
+
+    def _judge_parameter_close(self, tag: Tag) -> Verdict:
+        kind = self._following(tag.end, across="parameter_close")
+        if kind == "more":
+            return Verdict.MORE
+        if kind == "other":
+            return Verdict.PAYLOAD
+        if self._parameter:
+            self._parameter = False
+            return Verdict.NESTED
+        if self._doubt is Verdict.TRAILING and kind == "end":
+            return Verdict.PAYLOAD
+        if self._doubt:
+            return Verdict.WAS_PAYLOAD
+        return Verdict.END if kind == "parameter_open" else self._judge_run(tag)
+
+    def _judge_outer_close(self, tag: Tag) -> Verdict:
+        """</function> or </tool_call> in a value: an example's, quoted, or ours without </parameter>."""
+        if self._closes_example(tag):
+            return Verdict.PAYLOAD
+        if self._doubt:
+            return Verdict.PAYLOAD
+        match self._following(tag.end):
+            case "more":
+                return Verdict.MORE
+            case "end" | "wrap_open" | "call_open":
+                return Verdict.END
+            case "wrap_close" if tag.kind == "call_close":
+                return self._judge_run(tag)
+        return Verdict.PAYLOAD
+
+    def _closes_example(self, tag: Tag) -> bool:
+        if tag.kind == "call_close" and self._calls:
+            self._calls, self._parameter = self._calls - 1, False
+        elif tag.kind == "wrap_close" and self._wraps:
+            self._wraps -= 1
+        else:
+            return self._calls > 0
+        return True
+
+    def _judge_parameter_open(self, tag: Tag) -> Verdict:
+        """A sibling ends a value that was not closed; an example's parameter does not."""
+        if self._calls:
+            self._parameter = True
+            return Verdict.PAYLOAD
+        name = tag.name.strip()
+        sibling = self._tool.declares(name) and name not in self._given
+        return Verdict.END if sibling and not self._doubt and self._starts_line(tag) else Verdict.PAYLOAD
+
+    def _judge_call(self, tag: Tag) -> Verdict:
+        """<tool_call> or <function=…>: the next call if ours has ended, an example if alone on its line."""
+        if not self._nesting:
+            return Verdict.PAYLOAD
+        if self._doubt is Verdict.TRAILING and not self._calls:
+            following = self._following(tag.end) if tag.kind == "wrap_open" else ""
+            if following == "more":
+                return Verdict.MORE
+            if following == "call_open" or self._is_next_call(tag):
+                return Verdict.WAS_END
+        alone = self._alone(tag)
+        if alone is None:
+            return Verdict.MORE
+        if alone and tag.kind == "call_open":
+            self._calls, self._parameter = self._calls + 1, False
+        elif alone:
+            self._wraps += 1
+        return Verdict.PAYLOAD
+
+    def _is_next_call(self, tag: Tag) -> bool:
+        return tag.kind == "call_open" and self._is_tool(tag.name) and self._starts_line(tag)
+
+    def _judge_run(self, tag: Tag) -> Verdict:
+        """Closing tags that end the call, if nothing but another call or the end stands behind them."""
+        if not (self._verbatim and self._nesting):
+            return Verdict.END
+        match self._behind_closers(self._text, tag.start):
+            case "more":
+                return Verdict.MORE
+            case "other":
+                return Verdict.TRAILING
+        return Verdict.END
+
+    # What stands where
+
+    def _following(self, at: int, across: str = "") -> str:
+        """The kind of the tag behind the blanks at `at`, or "other", or "end" of the text, or "more"
+        if it takes more text to tell. Tags of the kind `across` are looked across."""
+        for _ in range(CLOSERS):
+            kind, at = self._look(self._text, at)
+            if kind != across:
+                return kind
+        return "other"
+
+    def _behind_closers(self, text: str, at: int) -> str:
+        """What stands behind all closing tags from `at` on, named as in `_following`."""
+        for _ in range(CLOSERS):
+            kind, at = self._look(text, at)
+            if not (kind.endswith("_close") or kind == "stray"):
+                return kind
+        return "other"
+
+    def _look(self, text: str, at: int) -> tuple[str, int]:
+        if blanks := _BLANKS.match(text, at):
+            at = blanks.end()
+        if tag := self._after.match(text, at):
+            return tag.kind, tag.end
+        if at == len(text) or self._after.may_begin(text, at):
+            return ("end" if self._eof else "more"), at
+        return "other", at
+
+    def _starts_line(self, tag: Tag) -> bool:
+        line = self._text.rfind("\n", 0, tag.start) + 1
+        return (line > 0 or self._blank) and not self._text[line : tag.start].strip(" \t")
+
+    def _alone(self, tag: Tag) -> bool | None:
+        """Whether nothing else stands on the line of the tag; None if it takes more text to tell."""
+        if not self._starts_line(tag):
+            return False
+        rest = _LINE_REST.match(self._text, tag.end)
+        if rest is None or rest[1] is None:
+            return False
+        return None if rest[1] in ("", "\r") and not self._eof else True
+
+    def _before_newline(self, at: int, newlines: re.Pattern[str] = _NEWLINE_BEFORE) -> int:
+        """`at`, or where the one line break right before it begins."""
+        newline = newlines.search(self._text[max(0, at - 2) : at])
+        return at - len(newline[0]) if newline else at
+
+    # Payload, doubt, end
+
+    def _pass(self, end: int) -> None:
+        """The text up to `end` is payload; or held, in doubt."""
+        piece, self._text = self._text[:end], self._text[end:]
+        if not piece:
+            return
+        line = piece.rfind("\n") + 1
+        self._blank = (line > 0 or self._blank) and not piece[line:].strip(" \t")
+        if self._doubt:
+            self._held.append(piece)
+            self._held_size += len(piece)
+        else:
+            self._out.append(piece)
+
+    def _hold(self, tag: Tag, doubt: Verdict) -> None:
+        """From the line break before `tag` on, everything waits."""
+        start = self._before_newline(tag.start)
+        self._pass(start)
+        self._doubt = self._doubt or doubt
+        self._run_at = self._held_size
+        self._pass(tag.end - start)
+
+    def _release(self) -> None:
+        """What was held is payload."""
+        self._out += self._held
+        self._doubt, self._held, self._held_size = None, [], 0
+
+    def _end(self, tag: Tag) -> None:
+        self._pass(self._before_newline(tag.start))
+        self._end_here()
+
+    def _end_held(self, at: int) -> None:
+        """The value ended at offset `at` of the held text."""
+        text = "".join(self._held) + self._text
+        self._doubt, self._held = None, []
+        self._out.append(text[:at])
+        self._text = text[at:]
+        self._end_here()
+
+    def _end_here(self) -> None:
+        """The value is over; the tag that ended it comes next, behind at most one line break."""
+        text = _without_newline(self._text)
+        tag = self._tags.match(text, 0)
+        self.missing_close = tag is None or tag.kind != "parameter_close"
+        self.rest = text if self.missing_close or tag is None else text[tag.end :]
+        self.ended, self._text = True, ""
+
+    def _end_by_message(self) -> None:
+        if self._doubt:
+            self.ambiguous = self._doubt is Verdict.NESTED
+            text = self.pending
+            last = self.ambiguous and self._behind_closers(text, self._run_at) == "end"
+            self._end_held(self._run_at if last else 0)
+            return
+        tail = _without_newline(self._text)
+        if tail and not (tail.startswith("</") and len(tail) > 2):
+            self._out.append(self._text)
+        self.ended, self.missing_close, self._text = True, True, ""
+
+    def _give_up(self) -> None:
+        if self._doubt is Verdict.TRAILING:
+            self._end_held(0)
+        else:
+            self._release()
+
+
+def _without_newline(text: str) -> str:
+    """Text without the one line break it begins with."""
+    newline = _NEWLINE.match(text)
+    return text[newline.end() :] if newline else text
