@@ -1,0 +1,276 @@
+"""What a request's tools say of a parameter's value: which JSON types it may have.
+
+Typing needs far less than validation, so a schema is read for three questions only: which types
+may this value have, what is known of its members or items, and must it be there. A schema is a
+set of nodes that all apply (itself, its `$ref`, its `allOf`), each with alternatives (`anyOf`,
+`oneOf`). What all apply to is narrowed by intersection, what alternatives allow is united. An
+alternative that allows anything makes the union unknown; one that can never be met adds nothing.
+
+Empty types mean that nothing is known. Nothing here raises, whatever the schema is: a `$ref` that
+leads nowhere, a cycle or garbage costs the typing of that value and nothing else. Nested
+parameters are read when they are asked for, which is what makes recursive schemas finite.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any
+from urllib.parse import unquote
+
+Schema = dict[str, Any]
+Types = frozenset[str]
+
+UNKNOWN: Types = frozenset()
+_ALTERNATIVES = ("anyOf", "oneOf")
+_OF_CLASS = {
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    type(None): "null",
+    list: "array",
+    dict: "object",
+}
+# Python's and Gemini's names (STRING, folded) are seen in hand-written tools
+_TYPE_NAMES = {name: name for name in _OF_CLASS.values()} | {
+    "int": "integer",
+    "float": "number",
+    "str": "string",
+    "bool": "boolean",
+    "list": "array",
+    "dict": "object",
+    "none": "null",
+}
+_INDEX_DIGITS = 6  # of an array index in a JSON pointer; longer ones lead nowhere
+
+
+class Parameter:
+    """What the schema says of one value."""
+
+    def __init__(self, schema: Any, root: Schema, required: bool) -> None:
+        self.required = required
+        self._schema = schema
+        self._root = root
+        self._nested: dict[str | int, Parameter] = {}
+
+    @cached_property
+    def types(self) -> Types:
+        """The JSON types the value may have; empty if nothing is known."""
+        try:
+            return _types(self._schema, self._root, {}) or UNKNOWN
+        except RecursionError:
+            return UNKNOWN
+
+    @cached_property
+    def declared(self) -> frozenset[str]:
+        """The keys that `properties` name, in any alternative."""
+        nodes = _reach(self._schema, self._root, ("allOf", *_ALTERNATIVES))
+        return frozenset(key for node in nodes for key in _dict(node, "properties"))
+
+    @cached_property
+    def required_keys(self) -> frozenset[str]:
+        """The keys an object must have, whichever alternative it is."""
+        nodes = _reach(self._schema, self._root, ("allOf",))
+        return frozenset(key for node in nodes for key in _list(node, "required") if isinstance(key, str))
+
+    def member(self, key: str) -> "Parameter":
+        """What is known of an object's member."""
+        if key not in self._nested:
+            self._nested[key] = self._nest(lambda node: _member(node, key), key in self.required_keys)
+        return self._nested[key]
+
+    def item(self, index: int = 0) -> "Parameter":
+        """What is known of an array's item; items are required, since none can be left out."""
+        index = min(index, self._positions)
+        if index not in self._nested:
+            self._nested[index] = self._nest(lambda node: _item(node, index), True)
+        return self._nested[index]
+
+    @cached_property
+    def _positions(self) -> int:
+        nodes = _reach(self._schema, self._root, ("allOf", *_ALTERNATIVES))
+        return max((len(_list(node, key)) for node in nodes for key in ("prefixItems", "items")), default=0)
+
+    def _nest(self, pick: Callable[[Schema], Any], required: bool) -> "Parameter":
+        try:
+            schema = _collect(self._schema, self._root, pick, set())
+        except RecursionError:
+            schema = None
+        return Parameter(schema, self._root, required)
+
+
+class Tool:
+    """One declared tool."""
+
+    def __init__(self, name: str, parameters: Any = None) -> None:
+        self.name = name
+        self.arguments = Parameter(parameters, parameters if isinstance(parameters, dict) else {}, True)
+
+    @property
+    def required(self) -> frozenset[str]:
+        return self.arguments.required_keys
+
+    def declares(self, key: str) -> bool:
+        return key in self.arguments.declared
+
+    def parameter(self, key: str) -> Parameter:
+        """What is known of one parameter; of an undeclared one, nothing."""
+        return self.arguments.member(key)
+
+
+def read_tools(tools: Any) -> dict[str, Tool]:
+    """The request's OpenAI `tools` by name; also `functions` entries that lack the wrapper.
+
+    An entry without a name is skipped, of two with the same name the first counts.
+    """
+    found: dict[str, Tool] = {}
+    for entry in tools if isinstance(tools, list | tuple) else ():
+        function = _dict(entry, "function") or entry
+        name = function.get("name") if isinstance(function, dict) else None
+        if isinstance(name, str) and name:
+            found.setdefault(name, Tool(name, function.get("parameters")))
+    return found
+
+
+def type_of(value: Any) -> str:
+    """The JSON type of a parsed value; "" for what JSON does not have."""
+    kind = _OF_CLASS.get(type(value))
+    return kind or next((_OF_CLASS[base] for base in type(value).__mro__ if base in _OF_CLASS), "")
+
+
+def _types(schema: Any, root: Schema, seen: dict[int, Types | None]) -> Types | None:
+    """The types of a schema; None if it adds nothing: never met, or being looked at already.
+
+    `seen` holds what was found, so that a schema shared by many alternatives is read once.
+    """
+    if not isinstance(schema, dict):
+        return None if schema is False else UNKNOWN
+    if schema.get("not") in ({}, True):
+        return None
+    if id(schema) not in seen:
+        seen[id(schema)] = None
+        seen[id(schema)] = _combined(_reach(schema, root, ("allOf",)), root, seen)
+    return seen[id(schema)]
+
+
+def _combined(nodes: list[Schema], root: Schema, seen: dict[int, Types | None]) -> Types:
+    types = UNKNOWN
+    for node in nodes:
+        types = _narrow(types, _stated(node))
+        for group in _groups(node):
+            types = _narrow(types, _union(group, root, seen))
+    for infer in (_of_members, _of_keywords):
+        for node in nodes if not types else ():
+            types = _narrow(types, infer(node))
+    nullable = any(node.get("nullable") is True for node in nodes)
+    return types | {"null"} if types and nullable else types
+
+
+def _narrow(types: Types, other: Types) -> Types:
+    if not types or not other:
+        return types or other
+    both = types & other
+    if "integer" in types | other and all(side & {"integer", "number"} for side in (types, other)):
+        both |= {"integer"}
+    return both or types
+
+
+def _union(group: list[Any], root: Schema, seen: dict[int, Types | None]) -> Types:
+    found = [types for member in group if (types := _types(member, root, seen)) is not None]
+    return UNKNOWN.union(*found) if all(found) else UNKNOWN
+
+
+def _stated(node: Schema) -> Types:
+    names = node.get("type")
+    listed = names if isinstance(names, list) else [names]
+    folded = (name.lower() for name in listed if isinstance(name, str))
+    return frozenset(_TYPE_NAMES[name] for name in folded if name in _TYPE_NAMES)
+
+
+def _of_members(node: Schema) -> Types:
+    members = [node["const"]] if "const" in node else _list(node, "enum")
+    return frozenset(filter(None, map(type_of, members)))
+
+
+def _of_keywords(node: Schema) -> Types:
+    if "items" in node or "prefixItems" in node:
+        return frozenset({"array"})
+    return frozenset({"object"}) if "properties" in node else UNKNOWN
+
+
+def _reach(schema: Any, root: Schema, keywords: tuple[str, ...]) -> list[Schema]:
+    """The schema, what it refers to and what these keywords list, each node once."""
+    found: dict[int, Schema] = {}
+    todo = [schema]
+    for node in todo:  # which grows
+        if isinstance(node, dict) and id(node) not in found:
+            found[id(node)] = node
+            if "$ref" in node:
+                todo.append(_resolve(node["$ref"], root))
+            for keyword in keywords:
+                todo.extend(_list(node, keyword))
+    return list(found.values())
+
+
+def _collect(schema: Any, root: Schema, pick: Callable[[Schema], Any], seen: set[int]) -> Any:
+    """One schema for what `pick` finds in the nodes of this one; None if it finds nothing."""
+    if not isinstance(schema, dict) or id(schema) in seen:
+        return None
+    seen.add(id(schema))
+    found = []
+    for node in _reach(schema, root, ("allOf",)):
+        found.append(pick(node))
+        for group in _groups(node):
+            picked = [_collect(member, root, pick, seen) for member in group]
+            found.append(_joined("anyOf", picked))
+    return _joined("allOf", found)
+
+
+def _joined(keyword: str, schemas: list[Any]) -> Any:
+    found = [schema for schema in schemas if schema is not None]
+    return {keyword: found} if len(found) > 1 else next(iter(found), None)
+
+
+def _member(node: Schema, key: str) -> Any:
+    properties = _dict(node, "properties")
+    if key in properties:
+        return properties[key]
+    return _dict(node, "additionalProperties") or None
+
+
+def _item(node: Schema, index: int) -> Any:
+    for keyword in ("prefixItems", "items"):
+        if index < len(_list(node, keyword)):
+            return _list(node, keyword)[index]
+    return _dict(node, "items") or _dict(node, "additionalItems") or None
+
+
+def _groups(node: Schema) -> Iterator[list[Any]]:
+    return (_list(node, keyword) for keyword in _ALTERNATIVES if _list(node, keyword))
+
+
+def _resolve(ref: Any, root: Schema) -> Any:
+    """What a local JSON pointer (RFC 6901) leads to; None for any other reference."""
+    if not isinstance(ref, str) or not (ref == "#" or ref.startswith("#/")):
+        return None
+    node: Any = root
+    for part in unquote(ref).split("/")[1:]:
+        node = _step(node, part.replace("~1", "/").replace("~0", "~"))
+    return node
+
+
+def _step(node: Any, part: str) -> Any:
+    if isinstance(node, dict):
+        return node.get(part)
+    if isinstance(node, list) and part.isascii() and part.isdigit() and len(part) <= _INDEX_DIGITS:
+        return next(iter(node[int(part) :][:1]), None)
+    return None
+
+
+def _dict(node: Any, key: str) -> Schema:
+    value = node.get(key) if isinstance(node, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _list(node: Any, key: str) -> list[Any]:
+    value = node.get(key) if isinstance(node, dict) else None
+    return value if isinstance(value, list) else []
