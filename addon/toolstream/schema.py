@@ -75,7 +75,8 @@ class Parameter:
     def member(self, key: str) -> "Parameter":
         """What is known of an object's member."""
         if key not in self._nested:
-            self._nested[key] = self._nest(lambda node: _member(node, key), key in self.required_keys)
+            pick = _property(key) if key in self.declared else _additional
+            self._nested[key] = self._nest(pick, key in self.required_keys)
         return self._nested[key]
 
     def item(self, index: int = 0) -> "Parameter":
@@ -230,10 +231,11 @@ def _joined(keyword: str, schemas: list[Any]) -> Any:
     return {keyword: found} if len(found) > 1 else next(iter(found), None)
 
 
-def _member(node: Schema, key: str) -> Any:
-    properties = _dict(node, "properties")
-    if key in properties:
-        return properties[key]
+def _property(key: str) -> Callable[[Schema], Any]:
+    return lambda node: _dict(node, "properties").get(key)
+
+
+def _additional(node: Schema) -> Any:
     return _dict(node, "additionalProperties") or None
 
 
