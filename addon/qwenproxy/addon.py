@@ -1,0 +1,375 @@
+"""The addon: mitmproxy's hooks, and what a chat looks like to mitmproxy and to its user.
+
+A chat is open from `request` until `response` or `error`, whichever comes; nothing else frees
+it, but `done` finishes those that a shutdown cuts off. In between, `responseheaders` decides:
+
+    an event stream         its pieces go through a `StreamedAnswer`, live
+    anything else           mitmproxy collects the body, `response` rewrites it at once
+    set by an addon         as by server replay: there is a body already, `response` rewrites it
+    loaded from a file      `flow.live` is false; left alone, or recordings were rewritten twice
+
+Event streams of requests that are no chats are passed on as they come, for mitmproxy would
+hold them until their end.
+
+Fail open: an exception in a hook is logged with its flow, and the flow goes on without us.
+"""
+
+import functools
+import json
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from mitmproxy import ctx, http, optmanager, version
+from mitmproxy.addonmanager import Loader
+from mitmproxy.net.http import http1
+from mitmproxy.proxy import mode_specs
+from mitmproxy.proxy.layers.http import _http1, _http2
+from mitmproxy.proxy.mode_servers import ServerInstance
+
+from . import options, recording, report
+from .answer import Outcome, StreamedAnswer, pass_whole, rewrite_streamed, rewrite_whole
+from .encoding import Decoder, decoder
+from .options import Settings
+from .recorder import Recorder, file_stem
+from .recording import Recording
+
+log = logging.getLogger("qwen_fix")
+
+SHUTDOWN = "shutdown"  # why a flow was aborted when nobody but us knows
+
+
+@dataclass(slots=True)
+class Chat:
+    """A chat that is open, with the settings it began under."""
+
+    flow: http.HTTPFlow
+    settings: Settings
+    body: dict[str, Any]  # of the request
+    answer: StreamedAnswer | None = None
+    head: dict[str, Any] = field(default_factory=dict)  # of the response, as the upstream sent it
+
+
+Hook = Callable[["QwenFix", http.HTTPFlow], None]
+
+
+def fail_open(hook: Hook) -> Hook:
+    """Let an exception in a hook cost a repair, never an answer."""
+
+    @functools.wraps(hook)
+    def guarded(self: "QwenFix", flow: http.HTTPFlow) -> None:
+        try:
+            hook(self, flow)
+        except Exception:
+            self.forget(flow)
+            log.exception("%s: error in %s, the flow goes on untouched", flow_name(flow), hook.__name__)
+
+    return guarded
+
+
+class QwenFix:
+    """mitmproxy's hooks."""
+
+    def __init__(self) -> None:
+        self._settings = options.read({})
+        self._recorder: Recorder | None = None
+        self._open: dict[str, Chat] = {}  # by flow.id
+
+    def load(self, loader: Loader) -> None:
+        for name, line in options.unreadable(ctx.options.deferred).items():
+            del ctx.options.deferred[name]
+            log.error(line)  # an OptionsError would go unseen here
+        options.register(loader)
+        answer_errors_in_json()
+        if not is_set("connection_strategy"):
+            ctx.options.update(connection_strategy="lazy")  # eager gives no answer when the upstream is down
+
+    def configure(self, updated: set[str]) -> None:
+        if updated.intersection(options.NAMES):
+            self._settings = options.read({name: getattr(ctx.options, name) for name in options.NAMES})
+        if updated.intersection(("qwen_record", "qwen_redact")):
+            directory = self._settings.record
+            self._recorder = Recorder(directory, self._settings.redact) if directory else None
+
+    def running(self) -> None:
+        misspelt = options.misspelt(ctx.options.deferred)
+        for line in misspelt:
+            log.error(line)
+        if misspelt:
+            return
+        if version.VERSION.startswith("11."):
+            log.warning(
+                "mitmproxy %s lacks security fixes that 12 has; it needs Python 3.12", version.VERSION
+            )
+        log.info(ready_line(ctx.master.addons.get("proxyserver").servers, self._settings))
+
+    @fail_open
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        if flow.live and not self._settings.observe and is_chat_path(flow.request, self._settings):
+            flow.request.headers.pop("accept-encoding", None)
+
+    @fail_open
+    def request(self, flow: http.HTTPFlow) -> None:
+        if flow.live and (body := chat_body(flow.request, self._settings)):
+            self._open[flow.id] = Chat(flow, self._settings, body)
+
+    @fail_open
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        response = flow.response
+        if not flow.live or response is None or response.raw_content is not None:
+            return
+        if is_live_format(response):
+            response.stream = response.stream or True
+        if is_event_stream(response) and (chat := self._open.get(flow.id)):
+            stream(chat, response)
+
+    @fail_open
+    def response(self, flow: http.HTTPFlow) -> None:
+        self._finish(flow)
+
+    @fail_open
+    def error(self, flow: http.HTTPFlow) -> None:
+        self._finish(flow, aborted=flow.error.msg if flow.error else "error")
+
+    def done(self) -> None:
+        for chat in list(self._open.values()):
+            self._finish_at_shutdown(chat.flow)
+
+    @fail_open
+    def _finish_at_shutdown(self, flow: http.HTTPFlow) -> None:
+        self._finish(flow, aborted=SHUTDOWN)
+
+    def forget(self, flow: http.HTTPFlow) -> None:
+        """Give a flow up."""
+        self._open.pop(flow.id, None)
+
+    def _finish(self, flow: http.HTTPFlow, aborted: str = "") -> None:
+        chat = self._open.pop(flow.id, None)
+        if chat is None or flow.response is None:
+            return
+        outcome = chat.answer.outcome if chat.answer else answer_at_once(chat, flow.response)
+        outcome.aborted = aborted
+        annotate(flow, outcome)
+        record = as_recording(chat, outcome)
+        flow.metadata[recording.KEY] = metadata(record)
+        if chat.answer:
+            show_streamed(chat, outcome)
+        if self._recorder:
+            self._recorder.write(record)
+
+
+# What is a chat
+
+
+def is_chat_path(request: http.Request, settings: Settings) -> bool:
+    path = request.path.partition("?")[0]
+    return request.method == "POST" and settings.paths.search(path) is not None
+
+
+def chat_body(request: http.Request, settings: Settings) -> dict[str, Any] | None:
+    """The JSON body of a chat request for one of our models; None for anything else."""
+    if not is_chat_path(request, settings):
+        return None
+    body = recording.parse_object(request.get_content(strict=False) or b"")
+    ours = isinstance(body.get("messages"), list) and settings.models.search(str(body.get("model", "")))
+    return body if ours else None
+
+
+def content_type(response: http.Response) -> str:
+    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+
+
+def is_event_stream(response: http.Response) -> bool:
+    return content_type(response) == "text/event-stream"
+
+
+def is_live_format(response: http.Response) -> bool:
+    """A body to be passed on as it comes, whatever it is about."""
+    return is_event_stream(response) or content_type(response) in (
+        "application/x-ndjson",
+        "application/jsonl",
+    )
+
+
+# Answers
+
+
+def stream(chat: Chat, response: http.Response) -> None:
+    """Put a StreamedAnswer between an upstream that has begun to answer and the client."""
+    coding, readable = decoder_of(chat.flow, response)
+    chat.head = upstream_head(response, decoded=coding is not None)
+    if not readable or response.status_code >= 400:
+        chat.answer = StreamedAnswer(None, observe=True)
+    else:
+        chat.answer = rewrite_streamed(chat.body, chat.settings.recovery, coding, chat.settings.observe)
+        if not chat.settings.observe:
+            free_length(chat.flow.request, response)
+    response.stream = chat.answer
+
+
+def answer_at_once(chat: Chat, response: http.Response) -> Outcome:
+    """Rewrite a body that mitmproxy has collected, or that another addon has set."""
+    body = response.raw_content or b""
+    coding, readable = decoder_of(chat.flow, response)
+    chat.head = upstream_head(response, decoded=coding is not None)
+    if not readable or response.status_code >= 400 or not is_completion(response):
+        return pass_whole(body)
+    try:
+        plain = coding.feed(body) if coding else body
+    except ValueError as e:
+        log.warning("%s: passed untouched: %s", flow_name(chat.flow), e)
+        return pass_whole(body)
+    outcome = rewrite_whole(chat.body, chat.settings.recovery, plain, is_event_stream(response))
+    if not chat.settings.observe and (rewritten := b"".join(outcome.out)) != plain:
+        response.headers.pop("content-encoding", None)
+        response.content = rewritten
+    return outcome
+
+
+def is_completion(response: http.Response) -> bool:
+    return is_event_stream(response) or content_type(response) == "application/json"
+
+
+def decoder_of(flow: http.HTTPFlow, response: http.Response) -> tuple[Decoder | None, bool]:
+    """The decoder the body needs, if any, and whether it can be read."""
+    try:
+        return decoder(response.headers.get("content-encoding", "")), True
+    except ValueError as e:
+        log.warning("%s: passed untouched: %s", flow_name(flow), e)
+        return None, False
+
+
+def upstream_head(response: http.Response, decoded: bool) -> dict[str, Any]:
+    """The head as it came, but true of the decoded body that a recording holds."""
+    head = recording.head_of(response)
+    if decoded:
+        coded = ("content-encoding", "content-length")
+        head["headers"] = tuple((k, v) for k, v in head["headers"] if k.lower() not in coded)
+    return head
+
+
+def free_length(request: http.Request, response: http.Response) -> None:
+    """Make the head fit a body that is not coded and whose length is not known yet."""
+    response.headers.pop("content-encoding", None)
+    if response.headers.pop("content-length", None) is None:
+        return
+    # HTTP/2 frames the body itself; with HTTP/1.0 it ends with the connection.
+    if request.http_version == "HTTP/1.1" and response.http_version != "HTTP/1.0":
+        response.headers["transfer-encoding"] = "chunked"
+
+
+# What the user sees of it
+
+
+def flow_name(flow: http.HTTPFlow) -> str:
+    return f"{flow.id} {flow.request.method} {flow.request.path.partition('?')[0]}"
+
+
+def annotate(flow: http.HTTPFlow, outcome: Outcome) -> None:
+    """Say in the flow list and in the log what was done, if anything was."""
+    if not (said := report.comment(outcome)):
+        return
+    flow.comment = said
+    flow.marked = report.marker(outcome)
+    if outcome.ledger.failure:
+        log.error("%s: %s\n%s", flow_name(flow), said, outcome.ledger.failure)
+    elif flow.marked:
+        log.info("%s: %s", flow_name(flow), said)
+
+
+def show_streamed(chat: Chat, outcome: Outcome) -> None:
+    """Give a streamed flow the body that its client got, for mitmproxy kept none."""
+    response = chat.flow.response
+    assert response is not None
+    if outcome.aborted != SHUTDOWN:  # then the callable may still be needed
+        response.stream = False
+    response.raw_content = b"".join(outcome.chunks if chat.settings.observe else outcome.out)
+    if chat.settings.observe and "content-encoding" not in dict(chat.head["headers"]):
+        response.headers.pop("content-encoding", None)  # the client has the head already
+
+
+def as_recording(chat: Chat, outcome: Outcome) -> Recording:
+    request = recording.request_of(chat.flow)
+    model = str(chat.body.get("model", ""))
+    return Recording(
+        name=file_stem(request["started"], model, report.word(outcome), chat.flow.id),
+        chunks=outcome.chunks,
+        times=outcome.times,
+        out=b"".join(outcome.out),
+        ledger=outcome.ledger.as_dict(),
+        aborted=outcome.aborted,
+        **chat.head,
+        **request,
+    )
+
+
+def metadata(record: Recording) -> dict[str, Any]:
+    """What the live flow says of itself. Its body is the rewritten one, so the raw one goes along."""
+    data = recording.metadata(record)
+    if record.body != record.out:
+        data["raw"] = record.body
+    return data
+
+
+def ready_line(servers: Iterable[ServerInstance[Any]], settings: Settings) -> str:
+    """`qwen_fix ready: http://127.0.0.1:9090 -> http://localhost:8080 (recovery tolerant, mode fix)`."""
+    routes = [
+        f"http://{host}:{port} -> {destination(server.mode)}"
+        for server in servers
+        for host, port, *_ in server.listen_addrs
+    ]
+    return (
+        f"qwen_fix ready: {', '.join(routes) or 'no listener'} "
+        f"(recovery {settings.recovery}, mode {settings.mode})"
+    )
+
+
+def destination(mode: mode_specs.ProxyMode) -> str:
+    """Where a listener sends its requests: the URL of a reverse proxy, or the name of the mode."""
+    if not isinstance(mode, mode_specs.ReverseMode):
+        return mode.type_name
+    host, port = mode.address
+    return f"{mode.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+# Options
+
+
+def is_set(name: str) -> bool:
+    """Whether the user gave this option, be it its default."""
+    return ctx.options._options[name].value is not optmanager.unset
+
+
+# Errors
+
+
+def answer_errors_in_json() -> None:
+    """Replace mitmproxy's HTML error pages: clients of this API can only read JSON."""
+    _http1.make_error_response = error_response
+    _http2.format_error = error_body
+
+
+def error_response(status_code: int, message: str = "") -> bytes:
+    headers = http.Headers(Connection="close", Content_Type="application/json")
+    page = http.Response.make(status_code, error_body(status_code, message), headers)
+    return bytes(http1.assemble_response(page))
+
+
+def error_body(status_code: int, message: str) -> bytes:
+    """The error as OpenAI's API writes one; it names the upstream, which mitmproxy's message does not."""
+    status = HTTPStatus(status_code)
+    ours = status_code < 500  # the request was at fault
+    error = {
+        "message": message if ours else f"upstream {upstreams(ctx.options.mode)}: {message}",
+        "type": "invalid_request_error" if ours else "upstream_error",
+        "param": None,
+        "code": status.phrase.lower().replace(" ", "_"),
+    }
+    return json.dumps({"error": error}).encode()
+
+
+def upstreams(modes: Sequence[str]) -> str:
+    parsed = [mode_specs.ProxyMode.parse(mode) for mode in modes]
+    return " or ".join(destination(m) for m in parsed if isinstance(m, mode_specs.ReverseMode)) or "server"

@@ -1,0 +1,141 @@
+"""One answer on its way to the client: teed, decoded, rewritten, and never lost.
+
+`StreamedAnswer` is the callable that mitmproxy feeds with each piece of a streamed body and,
+only if the body ends cleanly, with `b""`. mitmproxy loses a piece whose callable raises, and
+takes an empty piece for the end of the body; so nothing here raises and nothing empty is
+returned. `rewrite_whole` does the same for a body that is there at once.
+
+Fail open: whatever goes wrong costs the rewriting, not the answer. The traceback is left in
+`ledger.failure`, and the bytes pass as they come from there on.
+
+What came, when it came and what was made of it is in the `Outcome`, for recordings, the user
+interface and the log.
+"""
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from toolstream import StreamRewriter, rewrite_completion
+from toolstream.repairs import Ledger
+
+from .encoding import Decoder
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What was received, after content decoding, and what was made of it.
+
+    `chunks` and `times`, in seconds since the headers came, belong together.
+    """
+
+    chunks: list[bytes] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    out: list[bytes] = field(default_factory=list)
+    ledger: Ledger = field(default_factory=Ledger)
+    aborted: str = ""  # why the answer broke off; empty if it did not
+
+
+class StreamedAnswer:
+    """The stream callable of one answer. Without a rewriter everything passes."""
+
+    def __init__(
+        self,
+        rewriter: StreamRewriter | None,
+        decoder: Decoder | None = None,
+        observe: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.outcome = Outcome(ledger=rewriter.ledger if rewriter else Ledger())
+        self._rewriter = rewriter
+        self._decode: Callable[[bytes], bytes] | None = decoder.feed if decoder else None
+        self._observe = observe
+        self._clock = clock
+        self._start = clock()
+
+    def __call__(self, wire: bytes) -> list[bytes]:
+        """Take what came over the wire, b"" at the end; return what goes to the client."""
+        out = self._feed(wire) if wire else self._close()
+        if not self._observe:
+            return out
+        return [wire] if wire else []
+
+    def _feed(self, wire: bytes) -> list[bytes]:
+        piece = self._decoded(wire) if self._decode else wire
+        if not piece:
+            return []
+        self.outcome.chunks.append(piece)
+        self.outcome.times.append(round(self._clock() - self._start, 6))
+        if self._rewriter is None:
+            return self._sent([piece])
+        try:
+            return self._sent(self._rewriter.feed(piece))
+        except Exception:
+            self._give_up_rewriting()
+            return self._sent([piece])
+
+    def _close(self) -> list[bytes]:
+        if self._rewriter is None:
+            return []
+        try:
+            return self._sent(self._rewriter.close())
+        except Exception:
+            self._give_up_rewriting()
+            return []
+
+    def _decoded(self, wire: bytes) -> bytes:
+        assert self._decode is not None
+        try:
+            return self._decode(wire)
+        except Exception:
+            # The client was told that the body is not coded: what is left of it is of no use there.
+            self._decode = _nothing
+            self._note_failure()
+            return b""
+
+    def _sent(self, pieces: list[bytes]) -> list[bytes]:
+        pieces = [p for p in pieces if p]
+        self.outcome.out += pieces
+        return pieces
+
+    def _give_up_rewriting(self) -> None:
+        self._rewriter = None
+        self._note_failure()
+
+    def _note_failure(self) -> None:
+        ledger = self.outcome.ledger
+        ledger.failure = ledger.failure or traceback.format_exc()
+
+
+def _nothing(_wire: bytes) -> bytes:
+    return b""
+
+
+def rewrite_streamed(
+    request_body: dict[str, Any], recovery: str, decoder: Decoder | None, observe: bool
+) -> StreamedAnswer:
+    """The stream callable for the answer to this request."""
+    return StreamedAnswer(StreamRewriter(request_body, recovery=recovery), decoder, observe)
+
+
+def rewrite_whole(request_body: dict[str, Any], recovery: str, body: bytes, is_stream: bool) -> Outcome:
+    """Rewrite a body that is there at once: a completion, or the events of one."""
+    if is_stream:
+        answer = rewrite_streamed(request_body, recovery, None, False)
+        answer(body)
+        answer(b"")
+        return answer.outcome
+    outcome = pass_whole(body)
+    try:
+        rewritten, outcome.ledger = rewrite_completion(request_body, body, recovery=recovery)
+        outcome.out = [rewritten]
+    except Exception:
+        outcome.ledger.failure = traceback.format_exc()
+    return outcome
+
+
+def pass_whole(body: bytes) -> Outcome:
+    """The outcome of a body that nothing is done to."""
+    return Outcome(chunks=[body], times=[0.0], out=[body]) if body else Outcome()

@@ -1,0 +1,183 @@
+"""Every option once: its name, default, help, and how its value is read.
+
+All options are strings. mitmproxy switches a whole script off, and says nothing, when a
+number or a boolean cannot be read, so the reading is done here: `read` turns the values
+into one frozen `Settings`, or raises an `OptionsError` whose single line says what to write
+instead, which stops start-up. Two more mistakes would pass unseen, and `misspelt` and
+`unreadable` find them in mitmproxy's list of deferred options: a name that no script
+declares, and a name given twice or without a value.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mitmproxy import exceptions
+from mitmproxy.addonmanager import Loader
+
+PREFIX = "qwen_"
+RECOVERIES = ("strict", "tolerant", "aggressive")
+MODES = ("fix", "observe")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options as the addon uses them."""
+
+    recovery: str
+    mode: str
+    paths: re.Pattern[str]
+    models: re.Pattern[str]
+    record: Path | None
+    redact: frozenset[str]
+
+    @property
+    def observe(self) -> bool:
+        return self.mode == "observe"
+
+
+def _one_of(name: str, choices: tuple[str, ...]) -> Callable[[str], str]:
+    def read_choice(value: str) -> str:
+        if value in choices:
+            return value
+        raise exceptions.OptionsError(f"{name}={value}: write {', '.join(choices[:-1])} or {choices[-1]}")
+
+    return read_choice
+
+
+def _regex(name: str) -> Callable[[str], re.Pattern[str]]:
+    def read_regex(value: str) -> re.Pattern[str]:
+        try:
+            return re.compile(value)
+        except re.error as e:
+            message = f"{name}={value}: write a regular expression ({e}); put a \\ before special characters"
+            raise exceptions.OptionsError(message) from None
+
+    return read_regex
+
+
+def _directory(name: str) -> Callable[[str], Path | None]:
+    def read_directory(value: str) -> Path | None:
+        if not value:
+            return None
+        path = Path(value).expanduser()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            message = f"{name}={value}: write a directory that exists or can be made ({e.strerror})"
+            raise exceptions.OptionsError(message) from None
+        return path
+
+    return read_directory
+
+
+def _names(name: str) -> Callable[[str], frozenset[str]]:
+    def read_names(value: str) -> frozenset[str]:
+        names = [part.strip().lower() for part in value.split(",") if part.strip()]
+        for bad in (n for n in names if not re.fullmatch(r"[\w.-]+", n)):
+            message = (
+                f"{name}={value}: write names separated by commas, such as x-team,user ({bad!r} is none)"
+            )
+            raise exceptions.OptionsError(message)
+        return frozenset(names)
+
+    return read_names
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option; `read` turns its string into the value in `Settings`."""
+
+    field: str
+    default: str
+    help: str
+    reader: Callable[[str], Callable[[str], Any]]
+
+    @property
+    def name(self) -> str:
+        return PREFIX + self.field
+
+    def read(self, value: str) -> Any:
+        return self.reader(self.name)(value)
+
+
+OPTIONS = (
+    Option(
+        "recovery",
+        "tolerant",
+        "How much is mended: strict (canonical calls only), tolerant (also damaged calls whose intent is "
+        "certain) or aggressive (also calls that must be inferred).",
+        lambda name: _one_of(name, RECOVERIES),
+    ),
+    Option(
+        "mode",
+        "fix",
+        "fix, or observe: record and report what would be mended, and change nothing.",
+        lambda name: _one_of(name, MODES),
+    ),
+    Option(
+        "paths",
+        "/chat/completions$",
+        "Regular expression, searched in the path without the query: which requests are chats.",
+        _regex,
+    ),
+    Option(
+        "models",
+        "",
+        "Regular expression, searched in the request's model: whose answers are mended. Empty means all.",
+        _regex,
+    ),
+    Option(
+        "record",
+        "",
+        "Directory that gets one .flow file for each chat, secrets redacted. Empty means none.",
+        _directory,
+    ),
+    Option(
+        "redact",
+        "",
+        "Names of further headers, query parameters and JSON keys to redact in recordings, comma separated.",
+        _names,
+    ),
+)
+NAMES = tuple(option.name for option in OPTIONS)
+
+
+def register(loader: Loader) -> None:
+    """Declare the options to mitmproxy."""
+    for option in OPTIONS:
+        loader.add_option(option.name, str, option.default, option.help)
+
+
+def read(values: Mapping[str, str]) -> Settings:
+    """Read {option name: string}; absent names have their default. Raises OptionsError."""
+    return Settings(**{o.field: o.read(values.get(o.name, o.default)) for o in OPTIONS})
+
+
+def misspelt(deferred: Mapping[str, Any]) -> list[str]:
+    """One line for each of our options that was set but that nobody declares."""
+    return [_nearest(name) for name in deferred if name.startswith(PREFIX) and name not in NAMES]
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.0)
+    return f"{name}: there is no such option; write {near[0]}"
+
+
+def unreadable(deferred: Mapping[str, Any]) -> dict[str, str]:
+    """{name: line} for our options given twice, or without a value.
+
+    `deferred` holds what `--set` gave as an object with the list of values in `val`, and what
+    a configuration file gave as it is.
+    """
+    lines = {}
+    for name in NAMES:
+        values = getattr(deferred.get(name), "val", ["from a file"])
+        if not values:
+            lines[name] = f"{name}: write --set {name}=VALUE"
+        elif len(values) > 1:
+            lines[name] = f"{name}: given {len(values)} times ({', '.join(values)}); write it once"
+    return lines

@@ -1,0 +1,407 @@
+"""Recordings: one chat per file, in mitmproxy's own flow format.
+
+So mitmweb opens them and `--server-replay` serves them. The request is as it was forwarded,
+the response as the upstream sent it, and `flow.metadata["qwen_fix"]` holds the rest:
+
+    v        version of this format, 1
+    sizes    of the pieces the body came in (after content decoding, as the body is)
+    times    of the pieces, in seconds since the response headers
+    out      the rewritten body
+    ledger   what was repaired and refused (`Ledger.as_dict`)
+    aborted  why the answer broke off; empty if it did not
+    raw      only in flows saved by mitmproxy itself, whose body is the rewritten one
+
+A `Recording` is plain data. Only what it holds is written, so nothing that mitmproxy knows of
+the connection reaches the disk, and `redact` has seen all of it.
+
+Redaction keeps lengths where it can (the sizes of the pieces must still add up): a secret is
+overwritten with asterisks wherever it occurs, be it echoed in an error message.
+"""
+
+import dataclasses
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+from mitmproxy import connection, exceptions, http, io
+
+VERSION = 1
+KEY = "qwen_fix"  # in flow.metadata
+REDACTED = "REDACTED"
+SHORTEST_SECRET = (
+    12  # characters; shorter values ("lm-studio") are words, to be overwritten only in their header
+)
+
+SECRET_HEADER = re.compile(
+    r"auth|cookie|secret|password|credential|token(?!s)|(api|subscription)-?_?key", re.I
+)
+SECRET_PARAMETER = re.compile(r"^(key|sig|signature)$|auth|secret|password|token|api-?_?key", re.I)
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class RecordingError(Exception):
+    """A file is no recording; the message names the file and the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One request and its answer. `started` is seconds since the epoch, `times` since the headers."""
+
+    name: str
+    request: dict[str, Any]  # the JSON body; empty if there is none
+    chunks: list[bytes]
+    times: list[float]
+    status: int = 200
+    headers: Headers = ()
+    http_version: str = "HTTP/1.1"
+    method: str = "POST"
+    url: str = "http://127.0.0.1/v1/chat/completions"
+    request_headers: Headers = ()
+    request_body: bytes = b""
+    started: float = 0.0
+    out: bytes = b""
+    ledger: dict[str, Any] = field(default_factory=dict)
+    aborted: str = ""
+    comment: str = ""
+    marker: str = ""
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.chunks)
+
+    @property
+    def is_stream(self) -> bool:
+        return "event-stream" in header(self.headers, "content-type")
+
+
+def header(headers: Headers, name: str) -> str:
+    """The first value of a header, or an empty string."""
+    return next((value for key, value in headers if key.lower() == name), "")
+
+
+# Reading
+
+
+def load(path: Path) -> Recording:
+    """Read a .flow recording. Raises RecordingError."""
+    try:
+        with path.open("rb") as file:
+            flows = [f for f in io.FlowReader(file).stream() if isinstance(f, http.HTTPFlow)]
+    except (OSError, exceptions.FlowReadException) as e:
+        raise RecordingError(f"{path}: {e}") from None
+    if len(flows) != 1:
+        raise RecordingError(f"{path}: a recording holds one chat, this file holds {len(flows)} flows")
+    try:
+        return from_flow(flows[0], path.stem)
+    except ValueError as e:
+        raise RecordingError(f"{path}: {e}") from None
+
+
+def from_flow(flow: http.HTTPFlow, name: str) -> Recording:
+    """Read a flow that has our metadata. Raises ValueError with the reason if it is none."""
+    data = flow.metadata.get(KEY)
+    if not isinstance(data, dict):
+        raise ValueError(f"not a recording, its flow has no {KEY} metadata")
+    if data.get("v") != VERSION:
+        raise ValueError(f"format version {data.get('v')}, only {VERSION} can be read")
+    if flow.response is None:
+        raise ValueError("a recording without a response")
+    body = data.get("raw", flow.response.raw_content) or b""
+    return Recording(
+        name=name,
+        chunks=_cut(body, data.get("sizes", [])),
+        times=list(data.get("times", [])),
+        out=data.get("out", b""),
+        ledger=data.get("ledger", {}),
+        aborted=data.get("aborted") or "",
+        **head_of(flow.response),
+        **request_of(flow),
+    )
+
+
+def request_of(flow: http.HTTPFlow) -> dict[str, Any]:
+    """The fields of a Recording that a flow's request, comment and marker fill."""
+    request = flow.request
+    body = request.raw_content or b""
+    return {
+        "request": parse_object(body),
+        "request_body": body,
+        "request_headers": tuple(request.headers.items(multi=True)),
+        "method": request.method,
+        "url": request.url,
+        "started": request.timestamp_start,
+        "comment": flow.comment,
+        "marker": flow.marked,
+    }
+
+
+def head_of(response: http.Response) -> dict[str, Any]:
+    """The fields of a Recording that a response's status line and headers fill."""
+    return {
+        "status": response.status_code,
+        "headers": tuple(response.headers.items(multi=True)),
+        "http_version": response.http_version,
+    }
+
+
+def parse_object(data: bytes) -> dict[str, Any]:
+    """The JSON object in `data`; empty if it holds none."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _cut(body: bytes, sizes: list[int]) -> list[bytes]:
+    if sum(sizes) != len(body):
+        raise ValueError(f"its pieces add up to {sum(sizes)} bytes, its body has {len(body)}")
+    return [body[end - size : end] for end, size in zip(accumulate(sizes), sizes, strict=True)]
+
+
+_EVENT = re.compile(rb".*?(?:\r\n\r\n|\n\n|\Z)", re.S)
+_STATUS_LINE = re.compile(r"(HTTP/\d(?:\.\d)?) (\d{3})")
+
+
+def from_http(path: Path, request: dict[str, Any] | None = None) -> Recording:
+    """Read a raw capture: status line, headers, body without chunked framing. Raises RecordingError.
+
+    It does not tell in which pieces the body came: each event is taken for one.
+    """
+    try:
+        head, body = _split_head(path.read_bytes())
+    except OSError as e:
+        raise RecordingError(f"{path}: {e}") from None
+    status_line, *lines = head.decode("latin-1").splitlines() or [""]
+    status = _STATUS_LINE.match(status_line)
+    if status is None:
+        raise RecordingError(f"{path}: not an HTTP response, it starts with {status_line[:40]!r}")
+    headers = tuple((k.strip(), v.strip()) for k, _, v in (line.partition(":") for line in lines))
+    streamed = "event-stream" in header(headers, "content-type")
+    chunks = [c for c in (_EVENT.findall(body) if streamed else [body]) if c]
+    return Recording(
+        name=path.stem,
+        request=request or {},
+        request_body=json.dumps(request).encode() if request else b"",
+        chunks=chunks,
+        times=[0.0] * len(chunks),
+        status=int(status[2]),
+        headers=headers,
+        http_version=status[1],
+    )
+
+
+def _split_head(data: bytes) -> tuple[bytes, bytes]:
+    head, _, body = data.partition(b"\r\n\r\n" if b"\r\n\r\n" in data else b"\n\n")
+    return head, body
+
+
+# Redacting
+
+
+def redact(recording: Recording, names: Iterable[str] = ()) -> Recording:
+    """The recording without secrets: known ones, and headers, parameters and JSON keys called `names`."""
+    extra = frozenset(n.lower() for n in names)
+    secrets = list(_secrets(recording, extra))
+    scrub = _Scrubber(secrets, extra)
+    request_body = scrub.body(recording.request_body)
+    return dataclasses.replace(
+        recording,
+        request=parse_object(request_body),
+        request_body=request_body,
+        request_headers=scrub.headers(recording.request_headers),
+        headers=scrub.headers(recording.headers),
+        url=scrub.url(recording.url),
+        chunks=_cut(scrub.body(recording.body), [len(c) for c in recording.chunks]),
+        out=scrub.body(recording.out),
+        ledger=scrub.plain(recording.ledger),
+        aborted=scrub.text(recording.aborted),
+        comment=scrub.text(recording.comment),
+    )
+
+
+def _secrets(recording: Recording, extra: frozenset[str]) -> Iterator[str]:
+    for key, value in recording.request_headers + recording.headers:
+        if _is_secret(key, SECRET_HEADER, extra):
+            yield from _secrets_in(key.lower(), value)
+    for key, value in parse_qsl(urlsplit(recording.url).query):
+        if _is_secret(key, SECRET_PARAMETER, extra):
+            yield value
+
+
+def _secrets_in(name: str, value: str) -> list[str]:
+    match name:
+        case "cookie":
+            return [cookie.partition("=")[2] for cookie in value.split(";")]
+        case "set-cookie":
+            return [value.partition(";")[0].partition("=")[2]]
+        case "www-authenticate" | "proxy-authenticate":
+            return []  # asks for a secret
+        case _:
+            return value.split()[-1:]  # "Bearer KEY" or "KEY"
+
+
+def _is_secret(name: str, pattern: re.Pattern[str], extra: frozenset[str]) -> bool:
+    return name.lower() in extra or pattern.search(name) is not None
+
+
+class _Scrubber:
+    """Takes known secrets, and the values of named keys, out of all that a recording holds."""
+
+    def __init__(self, secrets: Iterable[str], names: frozenset[str]) -> None:
+        self._secrets = sorted({s for s in secrets if len(s) >= SHORTEST_SECRET}, key=len, reverse=True)
+        self._names = names
+        self._keys = _keys_pattern(names)
+
+    def text(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "*" * len(secret))
+        return text
+
+    def body(self, body: bytes) -> bytes:
+        # latin-1 has one character per byte, so lengths and places stay what they are
+        text = body.decode("latin-1")
+        for secret in self._secrets:
+            coded = secret.encode("utf-8", "surrogateescape").decode("latin-1")
+            text = text.replace(coded, "*" * len(coded))
+        return (_blank_values(text, self._keys) if self._keys else text).encode("latin-1")
+
+    def headers(self, headers: Headers) -> Headers:
+        return tuple(
+            (key, REDACTED if _is_secret(key, SECRET_HEADER, self._names) else self.text(value))
+            for key, value in headers
+        )
+
+    def url(self, url: str) -> str:
+        parts = urlsplit(url)
+        query = "&".join(self._parameter(p) for p in parts.query.split("&"))
+        return self.text(urlunsplit(parts._replace(query=query)))
+
+    def _parameter(self, parameter: str) -> str:
+        key, equals, _value = parameter.partition("=")
+        return key + equals + REDACTED if _is_secret(key, SECRET_PARAMETER, self._names) else parameter
+
+    def plain(self, value: Any) -> Any:
+        match value:
+            case str():
+                return self.text(value)
+            case dict():
+                return {key: self.plain(item) for key, item in value.items()}
+            case list():
+                return [self.plain(item) for item in value]
+            case _:
+                return value
+
+
+def _keys_pattern(names: frozenset[str]) -> re.Pattern[str] | None:
+    if not names:
+        return None
+    return re.compile(rf'"(?:{"|".join(map(re.escape, sorted(names)))})"\s*:\s*', re.I)
+
+
+def _blank_values(text: str, keys: re.Pattern[str]) -> str:
+    """Overwrite the JSON value after each key with one of the same length."""
+    out, done = [], 0
+    for match in keys.finditer(text):
+        start = match.end()
+        if start < done:
+            continue  # inside a value that is gone already
+        end = _end_of_value(text, start)
+        out += [text[done:start], _blank(end - start)]
+        done = end
+    return "".join([*out, text[done:]])
+
+
+def _end_of_value(text: str, start: int) -> int:
+    try:
+        return json.JSONDecoder(strict=False).raw_decode(text, start)[1]
+    except (ValueError, RecursionError):  # cut off: the rest of the line may belong to it
+        newline = text.find("\n", start)
+        return len(text) if newline < 0 else newline
+
+
+def _blank(length: int) -> str:
+    return '"' + "*" * (length - 2) + '"' if length >= 2 else "0" * length
+
+
+# Writing
+
+
+def save(recording: Recording, path: Path) -> None:
+    """Write a recording; the file is there as a whole or not at all. Raises OSError."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            io.FlowWriter(file).add(to_flow(recording))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def to_flow(recording: Recording) -> http.HTTPFlow:
+    """The recording as a flow of mitmproxy's."""
+    request, response = _request(recording), _response(recording)
+    here = ("127.0.0.1", 0)
+    client = connection.Client(peername=here, sockname=here, timestamp_start=recording.started)
+    flow = http.HTTPFlow(client, connection.Server(address=(request.host, request.port)))
+    flow.request, flow.response = request, response
+    flow.comment, flow.marked = recording.comment, recording.marker
+    flow.metadata[KEY] = metadata(recording)
+    return flow
+
+
+def _request(recording: Recording) -> http.Request:
+    request = http.Request.make(recording.method, recording.url)
+    request.headers = _headers(recording.request_headers)
+    request.raw_content = recording.request_body
+    request.timestamp_start = request.timestamp_end = recording.started
+    return request
+
+
+def _response(recording: Recording) -> http.Response:
+    response = http.Response.make(recording.status)
+    response.http_version = recording.http_version
+    response.headers = _headers(recording.headers)
+    response.raw_content = recording.body
+    response.timestamp_start = recording.started
+    response.timestamp_end = recording.started + (recording.times[-1] if recording.times else 0.0)
+    return response
+
+
+def _headers(pairs: Headers) -> http.Headers:
+    return http.Headers([(_bytes(key), _bytes(value)) for key, value in pairs])
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")  # as mitmproxy decodes headers
+
+
+def metadata(recording: Recording) -> dict[str, Any]:
+    """What is kept beside request and response, in types that a flow file can hold."""
+    return {
+        "v": VERSION,
+        "sizes": [len(chunk) for chunk in recording.chunks],
+        "times": list(recording.times),
+        "out": recording.out,
+        "ledger": _storable(recording.ledger),
+        "aborted": recording.aborted,
+    }
+
+
+def _storable(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()  # an excerpt may end inside a surrogate pair
+        case dict():
+            return {key: _storable(item) for key, item in value.items()}
+        case list():
+            return [_storable(item) for item in value]
+        case _:
+            return value
