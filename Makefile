@@ -1,0 +1,76 @@
+# Everything that is done with this repository, from a fresh clone on. Each target sets itself up.
+#
+#   make run BACKEND=http://localhost:8080 LISTEN=127.0.0.1:9090
+#
+# Without BACKEND the recordings are served. PYTHON=/path/to/python overrides the interpreter.
+
+BACKEND ?=
+LISTEN  ?= 127.0.0.1:9090
+VENV    ?= .venv
+PYTHON  ?=
+ARGS    ?=
+
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# The newest interpreter that really runs: a shim of pyenv may be there and fail.
+CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
+SUITABLE   := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+
+# A reverse proxy has a host and no path; most clients are given one that ends in /v1.
+UPSTREAM := $(patsubst %/,%,$(patsubst %/v1,%,$(patsubst %/,%,$(BACKEND))))
+ADDON    := -s addon/qwen_fix.py $(ARGS)
+
+.PHONY: help setup run web demo test lint bench
+
+help:
+	@echo "make run BACKEND=http://localhost:8080   repair what this server answers, on http://$(LISTEN)"
+	@echo "make web BACKEND=http://localhost:8080   the same, to be watched in the browser"
+	@echo "make demo     the whole job on recorded answers, nothing else needed"
+	@echo "make test     all tests"
+	@echo "make lint     ruff and mypy"
+	@echo "make bench    what it costs"
+	@echo "make setup    only make $(VENV)"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@for candidate in $(CANDIDATES); do \
+	    if "$$candidate" -c '$(SUITABLE)' >/dev/null 2>&1; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo "No Python 3.11 or newer with venv runs here (tried: $(CANDIDATES)). Install one, or say PYTHON=/path/to/python" >&2; \
+	    exit 1; \
+	fi; \
+	echo "setting up $(VENV) with $$("$$python" --version)"; \
+	"$$python" -m venv $(VENV) && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' && \
+	touch $@
+
+# $(call proxy,mitmdump): with BACKEND in front of it, without in front of the recordings
+define proxy
+@case "$(UPSTREAM)" in \
+    "") exec $(BIN)/python -m qwenproxy.upstream recordings -- $(BIN)/$(1) $(ADDON) --mode "reverse:{url}@$(LISTEN)" ;; \
+    *://*/*|*://) echo "BACKEND=$(BACKEND): write only scheme, host and port, such as http://localhost:8080" >&2; exit 2 ;; \
+    *://*) exec $(BIN)/$(1) $(ADDON) --mode "reverse:$(UPSTREAM)@$(LISTEN)" ;; \
+    *) exec $(BIN)/$(1) $(ADDON) --mode "reverse:http://$(UPSTREAM)@$(LISTEN)" ;; \
+esac
+endef
+
+run: setup
+	$(call proxy,mitmdump)
+
+web: setup
+	$(call proxy,mitmweb)
+
+demo: setup
+	@$(BIN)/python tests/e2e/demo.py
+
+test: setup
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: setup
+	@$(BIN)/python tests/bench/bench.py $(ARGS)
