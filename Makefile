@@ -33,6 +33,7 @@ help:
 	@echo "make setup    only make $(VENV)"
 
 setup: $(STAMP)
+	@:
 
 $(STAMP): pyproject.toml
 	@for candidate in $(CANDIDATES); do \

@@ -39,11 +39,20 @@ class Settings:
         return self.mode == "observe"
 
 
+class BadValueError(exceptions.OptionsError):
+    """The value of an option cannot be used; the message is one line that says what to write."""
+
+    __traceback__ = None  # mitmproxy prints it, and it would hide that line
+
+    def __init__(self, line: str) -> None:
+        super().__init__(line)
+
+
 def _one_of(name: str, choices: tuple[str, ...]) -> Callable[[str], str]:
     def read_choice(value: str) -> str:
         if value in choices:
             return value
-        raise exceptions.OptionsError(f"{name}={value}: write {', '.join(choices[:-1])} or {choices[-1]}")
+        raise BadValueError(f"{name}={value}: write {', '.join(choices[:-1])} or {choices[-1]}")
 
     return read_choice
 
@@ -54,7 +63,7 @@ def _regex(name: str) -> Callable[[str], re.Pattern[str]]:
             return re.compile(value)
         except re.error as e:
             message = f"{name}={value}: write a regular expression ({e}); put a \\ before special characters"
-            raise exceptions.OptionsError(message) from None
+            raise BadValueError(message) from None
 
     return read_regex
 
@@ -68,7 +77,7 @@ def _directory(name: str) -> Callable[[str], Path | None]:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             message = f"{name}={value}: write a directory that exists or can be made ({e.strerror})"
-            raise exceptions.OptionsError(message) from None
+            raise BadValueError(message) from None
         return path
 
     return read_directory
@@ -81,7 +90,7 @@ def _names(name: str) -> Callable[[str], frozenset[str]]:
             message = (
                 f"{name}={value}: write names separated by commas, such as x-team,user ({bad!r} is none)"
             )
-            raise exceptions.OptionsError(message)
+            raise BadValueError(message)
         return frozenset(names)
 
     return read_names

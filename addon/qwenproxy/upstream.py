@@ -221,14 +221,12 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments[:split])
     try:
         library = read_library(options.paths)
-    except RecordingError as e:
-        parser.error(str(e))
-    if not library.by_name:
-        parser.error(f"no recordings in {', '.join(map(str, options.paths))}")
-    try:
+        if not library.by_name:
+            raise RecordingError(f"no recordings in {', '.join(map(str, options.paths))}")
         return asyncio.run(run(library, options.port, options.speed, arguments[split + 1 :]))
-    except OSError as e:
-        parser.error(str(e))
+    except (RecordingError, OSError) as e:
+        print(f"{parser.prog}: {e}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 
