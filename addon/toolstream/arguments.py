@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from enum import Enum, auto
-from json import JSONDecoder
+from json import JSONDecoder, dumps
 from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any
@@ -225,7 +225,7 @@ def dump(value: Any) -> str:
         case Written():
             return value.text
         case float() if not isfinite(value):
-            return quoted(str(value))
+            return quoted(dumps(value))
     return repr(value)
 
 
@@ -417,7 +417,8 @@ def _container(bare: str, parameter: Parameter, readers: tuple[Reader, ...]) -> 
     try:
         value, exact = _read(bare, readers)
         if isinstance(value, str):
-            value, exact = _read(value, readers)[0], False
+            bare = value.strip()
+            value, exact = _read(bare, readers)
         if type_of(value) not in (parameter.types or _CONTAINERS) & _CONTAINERS:
             return FAILED, ""
         value, changed = _conform(value, parameter, 0)
