@@ -45,7 +45,7 @@ class BadValueError(exceptions.OptionsError):
     __traceback__ = None  # mitmproxy prints it, and it would hide that line
 
     def __init__(self, line: str) -> None:
-        super().__init__(line)
+        Exception.__init__(self, line)
 
 
 def _one_of(name: str, choices: tuple[str, ...]) -> Callable[[str], str]:
