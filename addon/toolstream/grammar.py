@@ -41,7 +41,9 @@ class Lookout:
 
     def __init__(self, *kinds: str, tolerant: bool) -> None:
         self._kinds: dict[str, str] = {}  # group of the pattern -> kind of tag
-        tags, tails, canonical = [], [], []
+        tags: list[str] = []
+        tails: list[str] = []
+        canonical: list[str] = []
         for kind in kinds:
             for spelling, is_canonical in spellings(kind, tolerant):
                 units = list(_units(spelling, tolerant))

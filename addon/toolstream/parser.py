@@ -103,7 +103,7 @@ class ToolCallParser:
         self._tool = Tool("")
         self._arguments = ArgumentsWriter(self._tool)
         self._value: Value | None = None
-        self._plain = False  # inside a value where text without "<" and line breaks is payload at once
+        self._plain: Value | None = None  # the value, where text without "<" is payload at once
         self._json: list[str] = []
         self._scanner = JsonScanner()
         self._wrapped = False  # inside <tool_call>
@@ -120,21 +120,21 @@ class ToolCallParser:
 
     def feed(self, text: str) -> list[Event]:
         """Take the next piece of the message; return what is certain by now."""
-        if not self._high and not "\ud800" <= text[-1:] <= "\udbff" and "<" not in text:
-            if self._plain and "\n" not in text and "\r" not in text:
+        if "<" not in text and not self._high and not "\ud800" <= text[-1:] <= "\udbff":
+            if self._plain and text[-1:] not in "\r\n":
+                self._plain.follow(text)
                 fragment = self._arguments.feed(text)
                 return [ArgumentsDelta(self._calls - 1, fragment)] if fragment else []
-            if self._state == self._in_text and not (self._text or self._blanks) and text[-1:] not in BLANK:
-                self._fences.feed(text)
-                self._after_call = False
-                return [Text(text)]
-        self._plain = False
+            if self._state == self._in_text and not self._text:
+                self._pass(text)
+                return self._take_events()
+        self._plain = None
         self._run(self._join_surrogates(text))
         return self._take_events()
 
     def close(self, finish_reason: str | None = None) -> list[Event]:
         """The message is over; return the rest. Afterwards nothing is pending."""
-        self._complete, self._eof, self._plain = finish_reason in COMPLETE, True, False
+        self._complete, self._eof, self._plain = finish_reason in COMPLETE, True, None
         text, self._high = self._high, ""
         self._run(text)
         self._emit_text(self._blanks)
@@ -147,7 +147,10 @@ class ToolCallParser:
         if self._trial:
             self._trial.raw.append(text)
             self._trial.size += len(text)
-        self._queue(text)
+        if len(text) <= PIECE and not self._backlog:
+            self._text += text
+        else:
+            self._queue(text)
         while True:
             while self._state():
                 pass
@@ -164,6 +167,7 @@ class ToolCallParser:
         return self._eof and not self._backlog
 
     def _queue(self, text: str) -> None:
+        """Text for later, in pieces short enough to be copied."""
         self._backlog.extend(text[i : i + PIECE] for i in range(0, len(text), PIECE))
 
     def _give_back(self, text: str) -> None:
@@ -378,14 +382,16 @@ class ToolCallParser:
         """Inside a parameter value; `values` says where it ends."""
         value = self._value
         assert value
-        self._emit_arguments(self._arguments.feed(value.feed(self._take(len(self._text)))))
+        if payload := value.feed(self._take(len(self._text))):
+            self._emit_arguments(self._arguments.feed(payload))
         if self._over and not value.ended:
             self._emit_arguments(self._arguments.feed(value.close(self._complete)))
         if value.ended:
             return self._close_value(value)
         if self._over:
             return self._end_of_message_in_call()
-        self._plain = value.plain and self._trial is None and (self._parallel or self._calls == 1)
+        if value.plain and self._trial is None and (self._parallel or self._calls == 1):
+            self._plain = value
         return False
 
     def _close_value(self, value: Value) -> bool:

@@ -88,8 +88,13 @@ class Value:
 
     @property
     def plain(self) -> bool:
-        """Whether text without `<` and line breaks is payload at once."""
-        return self._started and not (self._text or self._blank or self._doubt or self.ended)
+        """Whether text without `<`, and without a line break at its end, is payload at once."""
+        return self._started and not (self._text or self._doubt or self.ended)
+
+    def follow(self, text: str) -> None:
+        """Text that a caller found to be payload at once."""
+        if self._blank or "\n" in text:
+            self._blank = _is_blank_line(text, self._blank)
 
     def feed(self, text: str) -> str:
         """Take text; return the payload that is certain by now."""
@@ -125,7 +130,7 @@ class Value:
 
     def _step(self) -> bool:
         """Judge the next tag; False if there is none, or none that can be judged yet."""
-        tag = self._tags.search(self._text)
+        tag = self._tags.search(self._text) if "<" in self._text else None
         if tag is None:
             self._pass(self._before_newline(self._tags.held_from(self._text), _NEWLINE_HELD))
             return False
@@ -268,8 +273,7 @@ class Value:
         return "other", at
 
     def _starts_line(self, tag: Tag) -> bool:
-        line = self._text.rfind("\n", 0, tag.start) + 1
-        return (line > 0 or self._blank) and not self._text[line : tag.start].strip(" \t")
+        return _is_blank_line(self._text[: tag.start], self._blank)
 
     def _alone(self, tag: Tag) -> bool | None:
         """Whether nothing else stands on the line of the tag; None if it takes more text to tell."""
@@ -292,8 +296,7 @@ class Value:
         piece, self._text = self._text[:end], self._text[end:]
         if not piece:
             return
-        line = piece.rfind("\n") + 1
-        self._blank = (line > 0 or self._blank) and not piece[line:].strip(" \t")
+        self.follow(piece)
         if self._doubt:
             self._held.append(piece)
             self._held_size += len(piece)
@@ -350,6 +353,12 @@ class Value:
             self._end_held(0)
         else:
             self._release()
+
+
+def _is_blank_line(text: str, before: bool) -> bool:
+    """Whether the line a text ends in is blank so far; `before`: it was before the text."""
+    line = text.rfind("\n") + 1
+    return (line > 0 or before) and not text[line:].strip(" \t")
 
 
 def _without_newline(text: str) -> str:

@@ -1,0 +1,242 @@
+"""chat.completion.chunk: reading deltas out of one, and writing into one.
+
+A stream repeats one envelope (id, model, created …) hundreds of times around one changing
+string. So a chunk that was read in full leaves a `Template`: the text before and behind that
+string. The next chunk that has the same text on both sides needs no JSON parser, and one whose
+content only shrinks is written into its own envelope, byte for byte as the server spelled it.
+
+Chunks of our own (`Synthesis`) copy what identifies the answer and nothing else.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from json.decoder import scanstring
+from typing import Any
+from uuid import uuid4
+
+from .arguments import quoted
+
+Path = tuple[str | int, ...]
+Json = dict[str, Any]
+
+COPIED = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
+NATIVE = ("choices", 0, "delta", "tool_calls", 0, "function", "arguments")
+_DECODER = json.JSONDecoder(strict=False)
+
+
+def read_chunk(data: str) -> Json | None:
+    """The chunk an event's data holds; None if it is no JSON object."""
+    try:
+        chunk = _DECODER.decode(data)
+    except (ValueError, RecursionError):
+        return None
+    return chunk if isinstance(chunk, dict) else None
+
+
+def choices_of(chunk: Json) -> list[tuple[int, Json]]:
+    """(position, choice) of the choices of a chunk or completion that can be told apart."""
+    choices = chunk.get("choices")
+    if not isinstance(choices, list):
+        return []
+    return [(i, c) for i, c in enumerate(choices) if isinstance(c, dict) and type(c.get("index", 0)) is int]
+
+
+def delta_of(choice: Json) -> Json:
+    """The delta of a choice, {} if it has none."""
+    delta = choice.get("delta")
+    return delta if isinstance(delta, dict) else {}
+
+
+def content_of(message: Json) -> str:
+    """The text of a delta or message; "" if it has none."""
+    content = message.get("content")
+    return content if isinstance(content, str) else ""
+
+
+def native_calls(message: Json) -> list[Any]:
+    """The tool calls the server parsed itself."""
+    calls = message.get("tool_calls")
+    return calls if isinstance(calls, list) else []
+
+
+def finish_reason(sent: Any, called: bool) -> Any:
+    """The finish_reason for the one the server sent, by whether the answer holds calls (P12)."""
+    if sent in ("stop", "tool_calls"):
+        return "tool_calls" if called else "stop"
+    return sent
+
+
+# Splicing: changing one value of a JSON text and not one byte more
+
+
+def span(text: str, path: Path) -> tuple[int, int] | None:
+    """Where the value at `path` stands in a JSON text; the last one of a repeated key."""
+    at = _skip(text, 0)
+    for step in path:
+        found = None
+        for key, start in _members(text, at):
+            if key == step:
+                found = start
+        if found is None:
+            return None
+        at = found
+    return at, _end_of_value(text, at)
+
+
+def splice(text: str, edits: list[tuple[Path, str]]) -> str:
+    """The JSON text with the values at some paths replaced; a path it does not have is left out."""
+    spans = [(where, new) for path, new in edits if (where := span(text, path))]
+    for (start, end), new in sorted(spans, reverse=True):
+        text = text[:start] + new + text[end:]
+    return text
+
+
+def _members(text: str, at: int) -> Iterator[tuple[str | int, int]]:
+    """(key or position, start of the value) of an object or array."""
+    opener, number = text[at], 0
+    if opener not in "{[":
+        return
+    at = _skip(text, at + 1)
+    while text[at] not in "}]":
+        key: str | int = number
+        if opener == "{":
+            key, at = scanstring(text, at + 1, False)
+            at = _skip(text, _skip(text, at) + 1)
+        yield key, at
+        number += 1
+        at = _skip(text, _end_of_value(text, at))
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+
+
+def _skip(text: str, at: int) -> int:
+    while text[at : at + 1] in (" ", "\t", "\n", "\r"):
+        at += 1
+    return at
+
+
+def _end_of_value(text: str, at: int) -> int:
+    end: int = _DECODER.raw_decode(text, at)[1]
+    return end
+
+
+# Chunks of our own
+
+
+def new_call_id() -> str:
+    """`call_` and 24 hex digits: unique, so that no client takes a call for one it has run."""
+    return "call_" + uuid4().hex[:24]
+
+
+class Synthesis:
+    """Writes chunks of one choice in the envelope of a given chunk."""
+
+    __slots__ = ("_head",)
+
+    def __init__(self, chunk: Json, index: int) -> None:
+        envelope = {"object": "chat.completion.chunk"} | {k: chunk[k] for k in COPIED if k in chunk}
+        head = json.dumps(envelope, separators=(",", ":"))
+        self._head = f'data: {head[:-1]},"choices":[{{"index":{index},"delta":'
+
+    def content(self, text: str, role: bool = False) -> bytes:
+        """A delta of text."""
+        return self._chunk(f'{{{_role(role)}"content":{quoted(text)}}}')
+
+    def call_start(self, index: int, name: str, role: bool = False) -> bytes:
+        """The first delta of a call: all but its arguments."""
+        call = {"index": index, "id": new_call_id(), "type": "function"}
+        call["function"] = {"name": name, "arguments": ""}
+        return self._chunk(f'{{{_role(role)}"tool_calls":[{json.dumps(call, separators=(",", ":"))}]}}')
+
+    def call_arguments(self, index: int, fragment: str) -> bytes:
+        """A further delta of a call."""
+        return self._chunk(
+            f'{{"tool_calls":[{{"index":{index},"function":{{"arguments":{quoted(fragment)}}}}}]}}'
+        )
+
+    def _chunk(self, delta: str) -> bytes:
+        return f'{self._head}{delta},"finish_reason":null}}]}}\n\n'.encode()
+
+
+def _role(role: bool) -> str:
+    return '"role":"assistant",' if role else ""
+
+
+# Templates
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """An event around one changing string: the `key` of the delta of one choice."""
+
+    head: str
+    tail: str
+    key: str
+    index: int
+    role: bool  # the delta names the role as well
+    bare: bool  # nothing but the string, and perhaps the role, is worth keeping
+    synthesis: Synthesis
+
+    def read(self, event: str) -> str | None:
+        """The string, if the event has this envelope."""
+        if not event.startswith(self.head):
+            return None
+        try:
+            text, end = scanstring(event, len(self.head))
+        except ValueError:
+            return None
+        return text if event[end - 1 :] == self.tail else None
+
+    def write(self, text: str) -> bytes:
+        """The event with another string."""
+        return (self.head[:-1] + quoted(text) + self.tail[1:]).encode()
+
+
+def learn(event: bytes, data: str, chunk: Json) -> Template | None:
+    """The template of an event that holds one choice without finish_reason, and one string worth reading."""
+    choices = [choice for _, choice in choices_of(chunk)]
+    if (
+        not event.startswith(b"data: ")
+        or len(chunk["choices"]) != 1
+        or choices[0].get("finish_reason") is not None
+    ):
+        return None
+    delta = delta_of(choices[0])
+    key, path = _changing(delta)
+    where = span(data, path) if key else None
+    if where is None:
+        return None
+    text = event.decode()
+    start, end = where[0] + len("data: "), where[1] + len("data: ")
+    index = choices[0].get("index", 0)
+    template = Template(
+        text[: start + 1],
+        text[end - 1 :],
+        key,
+        index,
+        "role" in delta,
+        is_bare(chunk, delta, key),
+        Synthesis(chunk, index),
+    )
+    return template if template.read(text) is not None else None
+
+
+def _changing(delta: Json) -> tuple[str, Path]:
+    """The one string of a delta that changes from chunk to chunk, and where it stands."""
+    keys = [k for k, v in delta.items() if v is not None and k != "role"]
+    if keys == ["tool_calls"]:
+        match delta["tool_calls"]:
+            case [{"index": int(), "function": {"arguments": str()} as function, **rest}]:
+                if not rest and len(function) == 1:
+                    return "arguments", NATIVE
+    elif len(keys) == 1 and isinstance(delta[keys[0]], str):
+        return keys[0], ("choices", 0, "delta", keys[0])
+    return "", ()
+
+
+def is_bare(chunk: Json, delta: Json, key: str = "content") -> bool:
+    """Whether a chunk without the text of its delta says nothing any more, the role apart."""
+    if any(v is not None for k, v in chunk.items() if k not in (*COPIED, "choices")):
+        return False
+    return all(v in (None, "", []) for k, v in delta.items() if k not in (key, "role"))

@@ -1,0 +1,65 @@
+"""Bytes <-> server-sent events, at any cut, with the raw bytes kept.
+
+An event is handled as the bytes it came in, its closing blank line included: what nobody
+has to change leaves as it came, whatever it holds (comments, `event:` and `id:` lines, several
+`data:` lines, data that is not JSON). Line ends are `\\n`, `\\r\\n` or `\\r`, as the HTML standard
+has it ("9.2.6 Interpreting an event stream").
+"""
+
+import re
+
+_BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r){2}")
+_LINE = re.compile(rb"(.*?)(\r\n|\n|\r|\Z)", re.S)
+_DATA_LINE = re.compile(rb"data(?::[ ]?(.*))?", re.S)
+
+
+class EventSplitter:
+    """Cuts a byte stream into events; `pending` are the bytes of the one that is not complete."""
+
+    __slots__ = ("pending",)
+
+    def __init__(self) -> None:
+        self.pending = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The events that `data` completes."""
+        if not self.pending and data.find(b"\n\n") == len(data) - 2 >= 0 and b"\r" not in data:
+            return [data]
+        search_from = max(0, len(self.pending) - 3)
+        self.pending += data
+        events, start = [], 0
+        while (end := self._end_of_event(search_from)) > 0:
+            events.append(bytes(self.pending[start:end]))
+            start = search_from = end
+        del self.pending[:start]
+        return events
+
+    def _end_of_event(self, start: int) -> int:
+        """The offset behind the first blank line from `start` on; 0 if none has come."""
+        blank = _BLANK_LINE.search(self.pending, start)
+        if blank is None or (blank.end() == len(self.pending) and blank[0].endswith(b"\r")):
+            return 0  # a \n may follow the \r
+        return blank.end()
+
+
+def read_data(event: bytes) -> str | None:
+    """The data of an event, its `data:` lines joined; None if it has none or is not UTF-8."""
+    try:
+        if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
+            return event[6:-2].decode()
+        lines = [m[1] or b"" for line, _ in _LINE.findall(event) if (m := _DATA_LINE.fullmatch(line))]
+        return b"\n".join(lines).decode() if lines else None
+    except UnicodeDecodeError:
+        return None
+
+
+def replace_data(event: bytes, data: str) -> bytes:
+    """The event with other data, in one line; its other lines and its line ends stay."""
+    out, written = [], False
+    for line, end in _LINE.findall(event):
+        if not _DATA_LINE.fullmatch(line):
+            out.append(line + end)
+        elif not written:
+            out.append(b"data: " + data.encode() + end)
+            written = True
+    return b"".join(out)
