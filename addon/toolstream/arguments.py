@@ -123,9 +123,8 @@ class ArgumentsWriter:
     def feed(self, text: str) -> str:
         """A piece of the open value."""
         if self._state == _STREAMING:
-            # what is ASCII or printable has no surrogates
-            plain = text.isascii() or text.isprintable()
-            return encode_basestring(text)[1:-1] if plain else escaped(text)
+            inside = encode_basestring(text)[1:-1]
+            return inside if inside.isascii() or inside.isprintable() else _encodable(inside)
         if self._state == _DECIDING:
             return self._decide(text)
         if self._state == _HOLDING:
@@ -240,6 +239,7 @@ def escaped(text: str) -> str:
 
 
 def _encodable(json: str) -> str:
+    """With surrogates, which are neither ASCII nor printable, escaped."""
     return json if json.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", json)
 
 

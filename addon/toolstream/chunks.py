@@ -11,7 +11,7 @@ Chunks of our own (`Synthesis`) copy what identifies the answer and nothing else
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from json.decoder import scanstring
+from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 from uuid import uuid4
 
@@ -195,21 +195,21 @@ class Template:
 
 def learn(event: bytes, data: str, chunk: Json) -> Template | None:
     """The template of an event that holds one choice without finish_reason, and one string worth reading."""
-    choices = [choice for _, choice in choices_of(chunk)]
+    choice = chunk["choices"][0]
     if (
         not event.startswith(b"data: ")
-        or len(chunk["choices"]) != 1
-        or choices[0].get("finish_reason") is not None
+        or len(chunk["choices"]) > 1
+        or choice.get("finish_reason") is not None
     ):
         return None
-    delta = delta_of(choices[0])
+    delta = delta_of(choice)
     key, path = _changing(delta)
     where = span(data, path) if key else None
     if where is None:
         return None
     text = event.decode()
     start, end = where[0] + len("data: "), where[1] + len("data: ")
-    index = choices[0].get("index", 0)
+    index = choice.get("index", 0)
     template = Template(
         text[: start + 1],
         text[end - 1 :],

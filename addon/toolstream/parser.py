@@ -126,6 +126,10 @@ class ToolCallParser:
                 fragment = self._arguments.feed(text)
                 return [ArgumentsDelta(self._calls - 1, fragment)] if fragment else []
             if self._state == self._in_text and not self._text:
+                if not self._blanks and text[-1:] not in BLANK:
+                    self._fences.feed(text)
+                    self._after_call = False
+                    return [Text(text)]
                 self._pass(text)
                 return self._take_events()
         self._plain = None

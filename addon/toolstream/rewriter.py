@@ -10,12 +10,14 @@ Whatever fails costs a repair and never an answer: an exception ends the rewriti
 held leaves as text, and the rest of the stream passes as it comes. `ledger.failure` tells.
 """
 
+import re
 import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .arguments import quoted
 from .chunks import (
     Json,
     Path,
@@ -28,7 +30,6 @@ from .chunks import (
     is_bare,
     learn,
     native_calls,
-    quoted,
     read_chunk,
     splice,
 )
@@ -41,6 +42,8 @@ from .sse import EventSplitter, read_data, replace_data
 EVENT_LIMIT = 1 << 24  # bytes of one unfinished event; past them this is no stream of chunks
 TEMPLATES = 4  # envelopes remembered: choices and kinds of deltas may alternate
 TRIES, RETRY = 8, 64  # after so many useless templates only every 64th event is learned from
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Write = Callable[[list[str]], bytes]  # an event with other texts; b"" if that leaves it nothing to say
 
@@ -83,10 +86,14 @@ class Choice:
             return []
         events = self.parser.feed(text) if text else []
         if finish_reason is not None:
-            events += self.parser.close(finish_reason)
+            events = events + self.parser.close(finish_reason)
             self.finished = True
-        self.calls += sum(isinstance(e, CallEnd) for e in events)
+        self.count(events)
         return events
+
+    def count(self, events: list[Event]) -> None:
+        """Note the calls that are complete."""
+        self.calls += sum(isinstance(e, CallEnd) for e in events)
 
     def number(self, whose: str, index: int) -> int:
         """The index a call has in the answer: contiguous, whoever found it."""
@@ -101,6 +108,10 @@ class Choice:
         if self.synthesis is None:
             self.synthesis = Synthesis(self.chunk, self.index)
         return self.synthesis
+
+    def lacks_role(self, delta: Json) -> bool:
+        """Whether the client needs this delta to learn the role."""
+        return "role" in delta and not self.role
 
     def first_role(self) -> bool:
         """Whether the next delta has to name the role."""
@@ -117,6 +128,11 @@ class Part:
     events: list[Event]
     at: int = 0  # of the choice in its chunk
     end: int = 0  # of the text in all the text of the choice
+
+    @property
+    def content_path(self) -> Path:
+        """Where the text stands in its chunk."""
+        return ("choices", self.at, "delta", "content")
 
     @property
     def missing(self) -> int:
@@ -169,22 +185,32 @@ class StreamRewriter:
         """Take the next bytes of the body; return those to send."""
         if self._passing:
             return [data] if data else []
-        return self._guarded(self._feed, data)
+        try:
+            self._feed(data)
+        except Exception:
+            self._fail()
+        return self._take()
 
     def close(self) -> list[bytes]:
         """The body is over; return the rest of what is to be sent."""
-        return [] if self._passing else self._guarded(self._close, b"")
+        if self._passing:
+            return []
+        try:
+            self._close()
+        except Exception:
+            self._fail()
+        return self._take()
+
+    def _take(self) -> list[bytes]:
+        out, self._out = self._out, []
+        return [b"".join(out)] if any(out) else []
 
     # Fail open (P18)
 
-    def _guarded(self, step: Callable[[bytes], None], data: bytes) -> list[bytes]:
-        try:
-            step(data)
-        except Exception:
-            self.ledger.failure = traceback.format_exc()
-            self._give_up()
-        out, self._out = b"".join(self._out), []
-        return [out] if out else []
+    def _fail(self) -> None:
+        """An exception is being handled: it must cost no more than the repair."""
+        self.ledger.failure = traceback.format_exc()
+        self._give_up()
 
     def _give_up(self) -> None:
         """Send all that is held as it is, and read nothing more."""
@@ -204,7 +230,7 @@ class StreamRewriter:
         if len(self._splitter.pending) > EVENT_LIMIT:
             self._give_up()
 
-    def _close(self, _: bytes) -> None:
+    def _close(self) -> None:
         if rest := bytes(self._splitter.pending):
             self._splitter.pending.clear()
             self._unread.append(rest)
@@ -216,15 +242,15 @@ class StreamRewriter:
         while self._unread:
             self._read_event(self._unread[0])
             self._unread.popleft()
-            self._release()
+            if self._queue:
+                self._release()
 
     def _read_event(self, event: bytes) -> None:
-        if known := self._recall(event):
-            self._read_known(event, *known)
+        if self._templates and self._read_known(event):
             return
         data = read_data(event)
         chunk = None if data is None else read_chunk(data)
-        if data == "[DONE]" or (chunk is not None and "error" in chunk):
+        if data == "[DONE]" or (chunk is not None and chunk.get("error")):
             self._finish_all()
         if data is None or chunk is None or not choices_of(chunk):
             self._send(event)
@@ -232,17 +258,48 @@ class StreamRewriter:
         self._remember(event, data, chunk)
         self._read_chunk(event, data, chunk)
 
-    def _recall(self, event: bytes) -> tuple[Template, str] | None:
-        """The template this event was written after, and its string."""
+    def _read_known(self, event: bytes) -> bool:
+        """Deal with an event that differs from an earlier one in one string only."""
         try:
-            text = event.decode() if self._templates else ""
+            text = event.decode()
         except UnicodeDecodeError:
-            return None
+            return False
         for template in self._templates:
             if (string := template.read(text)) is not None:
-                self._unused = 0
-                return template, string
-        return None
+                break
+        else:
+            return False
+        self._unused = 0
+        choice = self._choices[template.index]
+        if template.key == "content" and not choice.finished:
+            self._read_text(event, template, choice, string)
+        elif template.key == "arguments" and len(choice.numbers) > choice.native:
+            return False
+        else:
+            self._send(event)
+        return True
+
+    def _read_text(self, event: bytes, template: Template, choice: Choice, text: str) -> None:
+        """The text of one choice, in an envelope that is known."""
+        choice.synthesis = template.synthesis
+        events = choice.parser.feed(text)
+        only = events[0] if len(events) == 1 else None
+        if choice.diverged and template.bare and choice.role and isinstance(only, ArgumentsDelta):
+            number = choice.number("ours", only.index)
+            self._send(template.synthesis.call_arguments(number, only.fragment))
+            return
+        if choice.fed == choice.passed and isinstance(only, Text) and len(only.text) == len(text):
+            if not (choice.diverged or self._queue):
+                self._out.append(event)
+                return
+        choice.count(events)
+        keep = not template.bare or (template.role and not choice.role)
+        choice.role = choice.role or template.role
+
+        def write(texts: list[str]) -> bytes:
+            return template.write(texts[0]) if keep or texts[0] else b""
+
+        self._deliver(event, [Part(choice, text, events)], write)
 
     def _remember(self, event: bytes, data: str, chunk: Json) -> None:
         if self._unused > TRIES and self._unused % RETRY:
@@ -250,24 +307,6 @@ class StreamRewriter:
         elif template := learn(event, data, chunk):
             self._templates = [template, *self._templates[: TEMPLATES - 1]]
             self._unused += 1
-
-    def _read_known(self, event: bytes, template: Template, string: str) -> None:
-        """An event that differs from an earlier one in one string only."""
-        choice = self._choice(template.index)
-        choice.synthesis = template.synthesis
-        if template.key == "content":
-            keep = not template.bare or (template.role and not choice.role)
-            choice.role = choice.role or template.role
-            part = Part(choice, string, choice.parse(string))
-            self._deliver(event, [part], lambda texts: template.write(texts[0]) if keep or texts[0] else b"")
-        elif template.key == "arguments" and len(choice.numbers) > choice.native:
-            self._read_unknown(event)
-        else:
-            self._send(event)
-
-    def _read_unknown(self, event: bytes) -> None:
-        data = read_data(event) or ""
-        self._read_chunk(event, data, read_chunk(data) or {})
 
     def _read_chunk(self, event: bytes, data: str, chunk: Json) -> None:
         """Any chunk: the texts of its choices, calls the server parsed, and their ends."""
@@ -286,7 +325,8 @@ class StreamRewriter:
             )
             choice.role = choice.role or "role" in delta
             edits += self._number_native(choice, at, delta)
-            parts.append(Part(choice, content_of(delta), choice.parse(content_of(delta), reason), at))
+            text = "" if choice.finished else content_of(delta)
+            parts.append(Part(choice, text, choice.parse(text, reason), at))
             if choice.finish_reason(reason) != reason:
                 edits.append((("choices", at, "finish_reason"), quoted(choice.finish_reason(reason))))
 
