@@ -288,10 +288,10 @@ class StreamRewriter:
             number = choice.number("ours", only.index)
             self._send(template.synthesis.call_arguments(number, only.fragment))
             return
-        if choice.fed == choice.passed and isinstance(only, Text) and len(only.text) == len(text):
-            if not (choice.diverged or self._queue):
-                self._out.append(event)
-                return
+        plain = not (choice.diverged or self._queue) and choice.fed == choice.passed
+        if plain and isinstance(only, Text) and len(only.text) == len(text):
+            self._out.append(event)
+            return
         choice.count(events)
         keep = not template.bare or (template.role and not choice.role)
         choice.role = choice.role or template.role
