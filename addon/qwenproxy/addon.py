@@ -83,8 +83,7 @@ class QwenFix:
             log.error(line)  # an OptionsError would go unseen here
         options.register(loader)
         answer_errors_in_json()
-        if not is_set("connection_strategy"):
-            ctx.options.update(connection_strategy="lazy")  # eager gives no answer when the upstream is down
+        prefer("connection_strategy", "lazy")  # eager gives no answer when the upstream is down
 
     def configure(self, updated: set[str]) -> None:
         if updated.intersection(options.NAMES):
@@ -337,9 +336,11 @@ def destination(mode: mode_specs.ProxyMode) -> str:
 # Options
 
 
-def is_set(name: str) -> bool:
-    """Whether the user gave this option, be it its default."""
-    return ctx.options._options[name].value is not optmanager.unset
+def prefer(name: str, value: str) -> None:
+    """Change the default of one of mitmproxy's options; what the user gave stays, be it the old default."""
+    option = ctx.options._options.get(name)
+    if option and option.value is optmanager.unset:
+        ctx.options.update(**{name: value})
 
 
 # Errors

@@ -166,6 +166,7 @@ def _cut(body: bytes, sizes: list[int]) -> list[bytes]:
     return [body[end - size : end] for end, size in zip(accumulate(sizes), sizes, strict=True)]
 
 
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _EVENT = re.compile(rb".*?(?:\r\n\r\n|\n\n|\Z)", re.S)
 _STATUS_LINE = re.compile(r"(HTTP/\d(?:\.\d)?) (\d{3})")
 
@@ -199,8 +200,8 @@ def from_http(path: Path, request: dict[str, Any] | None = None) -> Recording:
 
 
 def _split_head(data: bytes) -> tuple[bytes, bytes]:
-    head, _, body = data.partition(b"\r\n\r\n" if b"\r\n\r\n" in data else b"\n\n")
-    return head, body
+    end = _BLANK_LINE.search(data)
+    return (data[: end.start()], data[end.end() :]) if end else (data, b"")
 
 
 # Redacting

@@ -1,0 +1,52 @@
+"""Fixtures that start servers and proxies, and end them. What they start is in tests/qwenproxy/proxy.py."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "qwenproxy"))  # tests are no package: `from proxy import ask`
+
+from proxy import Proxy, Script, Upstream
+
+
+@pytest.fixture
+def start_upstream() -> Iterator[Callable[..., Upstream]]:
+    """`start_upstream(script)` starts another scripted server."""
+    started: list[Upstream] = []
+
+    def start(answer: Script | None = None) -> Upstream:
+        started.append(Upstream(answer))
+        return started[-1]
+
+    yield start
+    for upstream in started:
+        upstream.stop()
+
+
+@pytest.fixture
+def upstream(start_upstream: Callable[..., Upstream]) -> Upstream:
+    """A scripted server; say what it answers with `upstream.answer = streamed(events("hello"))`."""
+    return start_upstream()
+
+
+@pytest.fixture(scope="session")
+def confdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """mitmproxy's certificates; making them anew for each proxy would take most of its start."""
+    return tmp_path_factory.mktemp("confdir")
+
+
+@pytest.fixture
+def start_proxy(confdir: Path) -> Iterator[Callable[..., Proxy]]:
+    """`start_proxy(upstream.url, *arguments, **options)` starts mitmdump and waits until it is ready."""
+    started: list[Proxy] = []
+
+    def start(url: str, *arguments: str, ready: bool = True, **options: Any) -> Proxy:
+        started.append(Proxy(url, confdir, *arguments, **options))
+        return started[-1].wait_ready() if ready else started[-1]
+
+    yield start
+    for proxy in started:
+        proxy.stop()

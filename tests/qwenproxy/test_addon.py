@@ -1,0 +1,624 @@
+"""The addon in a real mitmdump, between a real client and a scripted upstream."""
+
+import gzip
+import http.client
+import json
+import signal
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import brotli
+import proxy as live
+import pytest
+import zstandard
+from mitmproxy import http as mitm
+from mitmproxy import io
+from proxy import (
+    LEAK,
+    Listening,
+    Message,
+    Pause,
+    Proxy,
+    Reply,
+    Upstream,
+    aborted,
+    ask,
+    chat,
+    completion,
+    cut,
+    events,
+    sized,
+    streamed,
+    understood,
+    until,
+    until_close,
+)
+from qwenproxy.recording import load
+
+PROSE = events("The tag <tool_call> opens a call. Zürich 🙂 is a city.")
+HEALED = Message("Let me see.", [("get_weather", {"city": "Zürich", "days": 3})], "tool_calls")
+LEAKING = events("Let me see.\n" + LEAK)
+
+
+class Shared:
+    """One proxy and one upstream for all tests that need no options of their own."""
+
+    def __init__(self, upstream: Upstream, proxy: Proxy, recordings: Path) -> None:
+        self.upstream, self.proxy, self.recordings = upstream, proxy, recordings
+
+    def reply(self, script: live.Script, body: Any = None, **more: Any) -> Reply:
+        self.upstream.answer = script
+        return ask(self.proxy, body, **more)
+
+    def recorded(self, model: str) -> Path:
+        """The recording of the chat with this model, once it is there."""
+        return until(lambda: next(self.recordings.glob(f"*-{model}-*.flow"), None), f"a recording of {model}")
+
+
+@pytest.fixture(scope="module")
+def shared(confdir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    directory = tmp_path_factory.mktemp("recordings")
+    upstream = Upstream()
+    proxy = Proxy(upstream.url, confdir, qwen_record=directory).wait_ready()
+    yield Shared(upstream, proxy, directory)
+    proxy.stop()
+    upstream.stop()
+    assert "Traceback" not in proxy.log
+    assert "has crashed" not in proxy.log
+
+
+# What is right passes as it is
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 10_000])
+def test_prose_is_byte_identical_however_it_is_cut(shared: Shared, size: int) -> None:
+    body = b"".join(PROSE)
+    reply = shared.reply(streamed(cut(body, size)))
+    assert reply.body == body
+    assert reply.whole
+
+
+def test_without_tools_a_leak_is_byte_identical(shared: Shared) -> None:
+    assert shared.reply(streamed(LEAKING), chat(tools=[])).body == b"".join(LEAKING)
+
+
+def test_a_healthy_completion_is_byte_identical_with_its_headers(shared: Shared) -> None:
+    body = completion("Nothing to call.")
+    reply = shared.reply(
+        sized(body, "application/json; charset=utf-8", "X-Served-By: me"), chat(stream=False)
+    )
+    assert reply.body == body
+    assert reply.raw_headers == [
+        ("Content-Type", "application/json; charset=utf-8"),
+        ("Content-Length", str(len(body))),
+        ("X-Served-By", "me"),
+    ]
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
+def test_an_http_error_is_untouched(shared: Shared, content_type: str) -> None:
+    body = completion(LEAK) if "json" in content_type else b"".join(LEAKING)
+    reply = shared.reply(sized(body, content_type, status="400 Bad Request"))
+    assert (reply.status, reply.body) == (400, body)
+    assert reply.headers["content-length"] == str(len(body))
+
+
+@pytest.mark.parametrize("body", [b"not json", b"[]", b'{"model": "qwen"}', b"\xff\xfe", b""])
+def test_an_unreadable_request_passes(shared: Shared, body: bytes) -> None:
+    reply = shared.reply(streamed(LEAKING), body)
+    assert reply.body == b"".join(LEAKING)
+    assert shared.upstream.requests[-1].body == body
+
+
+def test_another_path_is_left_alone(shared: Shared) -> None:
+    accept = {"Accept-Encoding": "gzip"}
+    reply = shared.reply(streamed(LEAKING), path="/v1/responses", headers=accept)
+    assert reply.body == b"".join(LEAKING)
+    assert shared.upstream.requests[-1].headers["accept-encoding"] == "gzip"
+
+
+def test_a_query_does_not_hide_a_chat(shared: Shared) -> None:
+    reply = shared.reply(streamed(LEAKING), path="/v1/chat/completions?api-version=1")
+    assert understood(reply.body) == HEALED
+
+
+def test_of_a_chat_only_accept_encoding_is_kept_back(shared: Shared) -> None:
+    sent = {"Accept-Encoding": "gzip, br", "Authorization": "Bearer sk-1", "X-Mine": "1"}
+    shared.reply(streamed(PROSE), headers=sent)
+    seen = shared.upstream.requests[-1]
+    assert "accept-encoding" not in seen.headers
+    assert (seen.headers["authorization"], seen.headers["x-mine"]) == ("Bearer sk-1", "1")
+    assert seen.json == chat()
+
+
+# What leaks is mended
+
+
+@pytest.mark.parametrize("size", [1, 5, 64, 10_000])
+def test_a_leak_is_mended_however_it_is_cut(shared: Shared, size: int) -> None:
+    reply = shared.reply(streamed(cut(b"".join(LEAKING), size)))
+    assert understood(reply.body) == HEALED
+    assert reply.body.endswith(b"data: [DONE]\n\n")
+    assert reply.whole
+
+
+def test_a_stream_with_a_length_loses_it(shared: Shared) -> None:
+    reply = shared.reply(sized(b"".join(LEAKING), "text/event-stream"))
+    assert understood(reply.body) == HEALED
+    assert "content-length" not in reply.headers
+    assert reply.headers["transfer-encoding"] == "chunked"
+
+
+def test_a_body_that_ends_with_its_connection(shared: Shared) -> None:
+    reply = shared.reply(until_close(LEAKING))
+    assert understood(reply.body) == HEALED
+    assert "transfer-encoding" not in reply.headers
+
+
+def test_a_completion_is_mended_and_its_length_is_true(shared: Shared) -> None:
+    reply = shared.reply(sized(completion(LEAK)), chat(stream=False))
+    choice = reply.json["choices"][0]
+    assert choice["finish_reason"] == "tool_calls"
+    assert json.loads(choice["message"]["tool_calls"][0]["function"]["arguments"]) == {
+        "city": "Zürich",
+        "days": 3,
+    }
+    assert reply.headers["content-length"] == str(len(reply.body))
+
+
+def test_two_chats_on_one_connection(shared: Shared) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", shared.proxy.port, timeout=live.PATIENCE)
+    mended = [shared.reply(streamed(LEAKING), connection=connection) for _ in range(2)]
+    plain = shared.reply(sized(completion("hi")), chat(stream=False), connection=connection)
+    assert [understood(reply.body) for reply in mended] == [HEALED, HEALED]
+    assert plain.body == completion("hi")
+
+
+def test_streams_at_the_same_time_do_not_mix(shared: Shared) -> None:
+    together = threading.Barrier(32)
+
+    async def echo(request: live.Request, writer: Any) -> bool:
+        text = f"This is {request.json['model']}.\n" + LEAK.replace("Zürich", request.json["model"])
+        return await streamed(events(text))(request, writer)
+
+    def one(number: int) -> Message:
+        together.wait(live.PATIENCE)
+        return understood(ask(shared.proxy, chat(model=f"mixed-{number}")).body)
+
+    shared.upstream.answer = echo
+    with ThreadPoolExecutor(32) as pool:
+        messages = list(pool.map(one, range(32)))
+    expected = [
+        Message(f"This is mixed-{n}.", [("get_weather", {"city": f"mixed-{n}", "days": 3})], "tool_calls")
+        for n in range(32)
+    ]
+    assert messages == expected
+
+
+# Live
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [
+        ("/v1/chat/completions", "text/event-stream"),
+        ("/v1/responses", "text/event-stream"),
+        ("/api/chat", "application/x-ndjson"),
+    ],
+)
+def test_a_stream_is_passed_on_as_it_comes(shared: Shared, path: str, content_type: str) -> None:
+    shared.upstream.answer = pause = Pause(events("first")[:2], events("second"), content_type)
+    client = Listening(shared.proxy, path=path)
+    client.hear(b"firs")  # while the upstream waits
+    pause.go()
+    assert client.rest().endswith(b"[DONE]\n\n")
+
+
+# Compressed although nobody asked for it
+
+
+def _zstd(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor().compress(data)
+
+
+def _raw_deflate(data: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=-15)
+    return compressor.compress(data) + compressor.flush()
+
+
+CODINGS = [
+    ("gzip", gzip.compress),
+    ("deflate", zlib.compress),
+    ("deflate", _raw_deflate),
+    ("br", brotli.compress),
+    ("zstd", _zstd),
+]
+
+
+@pytest.mark.parametrize(("coding", "compress"), CODINGS)
+def test_a_compressed_stream_is_decoded_on_the_way(
+    shared: Shared, coding: str, compress: Callable[[bytes], bytes]
+) -> None:
+    pieces = cut(compress(b"".join(LEAKING)), 3)
+    reply = shared.reply(streamed(pieces, f"Content-Encoding: {coding}"))
+    assert understood(reply.body) == HEALED
+    assert "content-encoding" not in reply.headers
+
+
+@pytest.mark.parametrize(("coding", "compress"), CODINGS)
+def test_a_compressed_completion(shared: Shared, coding: str, compress: Callable[[bytes], bytes]) -> None:
+    header = f"Content-Encoding: {coding}"
+    healthy = compress(completion("Nothing to call."))
+    same = shared.reply(sized(healthy, "application/json", header), chat(stream=False))
+    assert same.body == healthy
+    assert same.headers["content-encoding"] == coding
+    mended = shared.reply(sized(compress(completion(LEAK)), "application/json", header), chat(stream=False))
+    assert mended.json["choices"][0]["finish_reason"] == "tool_calls"
+    assert "content-encoding" not in mended.headers
+
+
+def test_an_unknown_coding_passes_with_a_warning(shared: Shared) -> None:
+    header = "Content-Encoding: exi"
+    reply = shared.reply(streamed([b"\x01\x02", b"\x03"], header))
+    assert reply.body == b"\x01\x02\x03"
+    assert reply.headers["content-encoding"] == "exi"
+    assert shared.reply(sized(b"\x01", "application/json", header)).body == b"\x01"
+    shared.proxy.wait_for("passed untouched: content-encoding exi cannot be read")
+
+
+def test_a_compressed_stream_that_breaks_off(shared: Shared) -> None:
+    compressor = zlib.compressobj(wbits=31)
+    begun = b"".join(events("abcdefgh")[:3])
+    piece = compressor.compress(begun) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    reply = shared.reply(aborted([piece], "Content-Encoding: gzip"))
+    assert (reply.body, reply.whole) == (begun, False)
+
+
+# Broken off
+
+
+def test_an_upstream_that_breaks_off(shared: Shared) -> None:
+    reply = shared.reply(aborted(LEAKING[:5]), chat(model="broken"))
+    assert not reply.whole
+    recording = load(shared.recorded("broken"))
+    assert recording.body == b"".join(LEAKING[:5])
+    assert recording.aborted
+
+
+def test_a_client_that_leaves(shared: Shared) -> None:
+    shared.upstream.answer = Pause(LEAKING[:3], LEAKING[3:])
+    client = Listening(shared.proxy, chat(model="left"))
+    client.hear(b"data:")
+    client.leave()
+    recording = load(shared.recorded("left"))
+    assert recording.aborted == "Client disconnected."
+    assert recording.body == b"".join(LEAKING[:3])
+
+
+def test_sigterm_keeps_what_has_come(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    upstream.answer = Pause(LEAKING[:4], [])
+    proxy = start_proxy(upstream.url, qwen_record=tmp_path)
+    client = Listening(proxy)
+    client.hear(b"data:")
+    assert proxy.stop(signal.SIGTERM) == 0
+    client.rest()
+    recording = load(next(live.recordings(tmp_path)))
+    assert recording.aborted == "shutdown"
+    assert b"".join(LEAKING).startswith(recording.body)
+    assert recording.body
+
+
+def test_an_upstream_that_is_down(
+    start_upstream: Callable[..., Upstream], start_proxy: Callable[..., Proxy]
+) -> None:
+    gone = start_upstream()
+    proxy = start_proxy(gone.url)
+
+    async def hang_up(_request: live.Request, _writer: Any) -> bool:
+        return False
+
+    gone.answer = hang_up
+    closed = ask(proxy)
+    gone.stop()
+    refused = ask(proxy)
+    for reply in (closed, refused):
+        assert reply.status == 502
+        assert reply.headers["content-type"] == "application/json"
+        error = reply.json["error"]
+        assert (error["type"], error["code"], error["param"]) == ("upstream_error", "bad_gateway", None)
+        assert f"127.0.0.1:{gone.port}" in error["message"]
+    assert "Connect call failed" in refused.json["error"]["message"]
+
+
+# Recordings
+
+
+def test_a_recording_holds_what_came_and_what_was_made_of_it(shared: Shared) -> None:
+    reply = shared.reply(streamed(LEAKING), chat(model="kept"), headers={"X-Mine": "1"})
+    path = shared.recorded("kept")
+    recording = load(path)
+    assert "-kept-repaired-" in path.name
+    assert recording.chunks == LEAKING or recording.body == b"".join(LEAKING)
+    assert len(recording.times) == len(recording.chunks)
+    assert recording.out == reply.body
+    assert recording.request == chat(model="kept")
+    assert recording.ledger["calls"] == 1
+    assert "missing-tool-call-open" in recording.comment
+    assert ("X-Mine", "1") in recording.request_headers
+    assert recording.status == 200
+    assert not recording.aborted
+
+
+def test_a_completion_is_recorded_too(shared: Shared) -> None:
+    shared.reply(sized(completion("Fine.")), chat(model="calm", stream=False))
+    recording = load(shared.recorded("calm"))
+    assert recording.chunks == [completion("Fine.")]
+    assert recording.out == completion("Fine.")
+    assert "-passed-" in shared.recorded("calm").name
+
+
+SECRETS = (
+    "sk-planted-0123456789",
+    "cookie-planted-0123456789",
+    "query-planted-0123456789",
+    "set-planted-0123456789",
+)
+
+
+def test_no_secret_reaches_the_disk(shared: Shared) -> None:
+    key, cookie, query, given = SECRETS
+    echo = json.dumps({"error": {"message": f"wrong key {key}, {query}"}}).encode()
+    script = sized(
+        echo, "application/json", f"Set-Cookie: session={given}; HttpOnly", status="401 Unauthorized"
+    )
+    secret = {
+        "Authorization": f"Bearer {key}",
+        "Cookie": f"a=b; session={cookie}",
+        "X-API-Key": key,
+        "Api-Key": key,
+    }
+    reply = shared.reply(
+        script, chat(model="planted"), path=f"/v1/chat/completions?key={query}&v=1", headers=secret
+    )
+    path = shared.recorded("planted")
+    assert reply.body == echo  # the client gets it as it was
+    for planted in SECRETS:
+        assert planted.encode() not in path.read_bytes()
+    assert load(path).request == chat(model="planted")
+
+
+def test_names_to_redact_can_be_added(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    proxy = start_proxy(upstream.url, qwen_record=tmp_path, qwen_redact="x-team, user,trace")
+    upstream.answer = streamed([b'data: {"user": "anna-the-secret", "x": 1}\n\n'])
+    body = chat(user="anna-the-secret", metadata={"trace": ["deep-secret", 1]})
+    ask(proxy, body, headers={"X-Team": "the-red-team"}, path="/v1/chat/completions?user=anna")
+    path = until(lambda: next(live.recordings(tmp_path), None))
+    assert upstream.requests[-1].json == body
+    for planted in (b"anna", b"deep-secret", b"red-team"):
+        assert planted not in path.read_bytes()
+    assert load(path).request["metadata"]["trace"] != body["metadata"]["trace"]
+
+
+def test_a_directory_that_vanishes_costs_only_the_recordings(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    directory = tmp_path / "recordings"
+    proxy = start_proxy(upstream.url, qwen_record=directory)
+    directory.rmdir()
+    directory.write_text("in the way")
+    upstream.answer = streamed(LEAKING)
+    assert [understood(ask(proxy).body) for _ in range(2)] == [HEALED, HEALED]
+    proxy.wait_for("nothing is recorded until this is mended")
+    proxy.stop()
+    assert proxy.log.count("nothing is recorded") == 1
+
+
+def test_a_recording_loaded_from_a_file_is_left_alone(
+    shared: Shared, start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    shared.reply(streamed(LEAKING), chat(model="loaded"))
+    path, saved = shared.recorded("loaded"), tmp_path / "saved.flow"
+    proxy = start_proxy("", "-nr", str(path), "-w", str(saved), ready=False)
+    assert proxy.wait() == 0
+    assert load(saved) == load(path).__class__(**{**_fields(load(path)), "name": "saved"})
+
+
+def _fields(recording: Any) -> dict[str, Any]:
+    return {name: getattr(recording, name) for name in recording.__slots__}
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_server_replay_is_rewritten(
+    shared: Shared, upstream: Upstream, start_proxy: Callable[..., Proxy], is_stream: bool
+) -> None:
+    body = chat(model=f"replayed-{is_stream}", stream=is_stream)
+    first = shared.reply(streamed(LEAKING) if is_stream else sized(completion(LEAK)), body)
+    keep = ("--set", "keepserving=true", "--set", "server_replay_reuse=true")
+    path = str(shared.recorded(f"replayed-{is_stream}"))
+    proxy = start_proxy(shared.upstream.url, "--server-replay", path, *keep, server_replay_extra="404")
+    asked = len(shared.upstream.requests)
+    for _ in range(2):
+        again = ask(proxy, body)
+        if is_stream:
+            assert understood(again.body) == understood(first.body) == HEALED
+        else:
+            assert again.json["choices"][0]["finish_reason"] == "tool_calls"
+            assert again.headers["content-length"] == str(len(again.body))
+    assert len(shared.upstream.requests) == asked
+
+
+# What the user sees
+
+
+def test_the_flow_shows_what_was_done(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    saved = tmp_path / "saved.flow"
+    proxy = start_proxy(upstream.url, "-w", str(saved))
+    upstream.answer = streamed(LEAKING)
+    mended = ask(proxy)
+    upstream.answer = streamed(events("Nothing to call."))
+    passed = ask(proxy)
+    proxy.stop()
+    with saved.open("rb") as file:
+        flows = [f for f in io.FlowReader(file).stream() if isinstance(f, mitm.HTTPFlow)]
+    assert [f.response.raw_content for f in flows if f.response] == [mended.body, passed.body]
+    assert flows[0].comment == "1 call repaired: missing-tool-call-open"
+    assert flows[0].marked
+    assert (flows[1].comment, flows[1].marked) == ("", "")
+    assert flows[0].metadata["qwen_fix"]["raw"] == b"".join(LEAKING)
+    assert proxy.log.count("1 call repaired: missing-tool-call-open") == 1
+
+
+def test_a_saved_flow_is_a_recording(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    saved = tmp_path / "saved.flow"
+    upstream.answer = streamed(LEAKING)
+    proxy = start_proxy(upstream.url, "-w", str(saved))
+    mended = ask(proxy)
+    proxy.stop()
+    assert load(saved).body == b"".join(LEAKING)
+    assert load(saved).out == mended.body
+
+
+def test_observing_changes_nothing_but_reports(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    proxy = start_proxy(upstream.url, qwen_mode="observe", qwen_record=tmp_path)
+    packed = gzip.compress(b"".join(LEAKING))
+    scripts: list[tuple[live.Script, bytes]] = [
+        (streamed(LEAKING), b"".join(LEAKING)),
+        (sized(b"".join(LEAKING), "text/event-stream"), b"".join(LEAKING)),
+        (streamed(cut(packed, 10), "Content-Encoding: gzip"), packed),
+        (sized(completion(LEAK)), completion(LEAK)),
+    ]
+    for number, (upstream.answer, expected) in enumerate(scripts):
+        reply = ask(proxy, chat(model=f"seen-{number}"), headers={"Accept-Encoding": "gzip"})
+        assert reply.body == expected
+        assert upstream.requests[-1].headers["accept-encoding"] == "gzip"
+        path = until(lambda n=number: next(tmp_path.glob(f"*-seen-{n}-repaired-*"), None))
+        assert load(path).ledger["calls"] == 1
+        assert b"tool_calls" in load(path).out
+    proxy.wait_for("1 call repaired")
+
+
+# Fail open
+
+
+BROKEN = {
+    "raises in feed": "def feed(self, data): raise ValueError('planted')",
+    "raises in close": "def close(self): raise ValueError('planted')",
+    "raises at once": "def __init__(self, *_, **__): raise ValueError('planted')",
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_rewriter_costs_only_the_repair(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path, how: str
+) -> None:
+    proxy = start_proxy(upstream.url, "-s", str(_break(tmp_path, BROKEN[how])))
+    upstream.answer = streamed(LEAKING)
+    reply = ask(proxy)
+    assert (reply.body, reply.whole) == (b"".join(LEAKING), True)
+    proxy.wait_for("planted")
+    proxy.stop()
+    assert proxy.log.count("ValueError: planted") in (1, 2)  # in the summary, and below its traceback
+    assert proxy.log.count("Traceback") == 1
+
+
+def test_an_empty_piece_of_a_rewriter_does_not_end_the_answer(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    proxy = start_proxy(
+        upstream.url, "-s", str(_break(tmp_path, "def feed(self, data): return [b'', data, b'']"))
+    )
+    upstream.answer = streamed(PROSE)
+    assert ask(proxy).body == b"".join(PROSE)
+
+
+def _break(directory: Path, method: str) -> Path:
+    """A script that puts a rewriter with a fault in place of ours."""
+    script = directory / "broken.py"
+    script.write_text(
+        "from qwenproxy import answer\n"
+        "from toolstream.repairs import Ledger\n"
+        "class Broken:\n"
+        "    def __init__(self, *_, **__): self.ledger = Ledger()\n"
+        "    def feed(self, data): return [data]\n"
+        "    def close(self): return []\n"
+        f"    {method}\n"
+        "answer.StreamRewriter = Broken\n"
+    )
+    return script
+
+
+def test_a_broken_completion_costs_only_the_repair(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    script = tmp_path / "broken.py"
+    script.write_text("from qwenproxy import answer\nanswer.rewrite_completion = None\n")
+    proxy = start_proxy(upstream.url, "-s", str(script))
+    upstream.answer = sized(completion(LEAK))
+    assert ask(proxy, chat(stream=False)).body == completion(LEAK)
+    proxy.wait_for("not callable")
+
+
+# Start-up
+
+
+def test_the_ready_line_names_the_real_port(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(upstream.url, qwen_recovery="strict")
+    line = proxy.wait_for("qwen_fix ready")
+    assert line.endswith(f"qwen_fix ready: {proxy.url} -> {upstream.url} (recovery strict, mode fix)")
+    assert ask(proxy).status == 200
+
+
+def test_old_mitmproxy_is_warned_of(start_proxy: Callable[..., Proxy]) -> None:
+    from mitmproxy.version import VERSION
+
+    log = start_proxy("http://127.0.0.1:9").log
+    assert ("lacks security fixes" in log) == VERSION.startswith("11.")
+
+
+BAD = {
+    "qwen_recovery=lax": "qwen_recovery=lax: write strict, tolerant or aggressive",
+    "qwen_mode=off": "qwen_mode=off: write fix or observe",
+    "qwen_paths=(": "qwen_paths=(: write a regular expression",
+    "qwen_models=[": "qwen_models=[: write a regular expression",
+    "qwen_record=/dev/null": "qwen_record=/dev/null: write a directory",
+    "qwen_redact=a b": "qwen_redact=a b: write names separated by commas",
+    "qwen_mdoe=observe": "qwen_mdoe: there is no such option; write qwen_mode",
+    "qwen_mode": "qwen_mode: write --set qwen_mode=VALUE",
+}
+
+
+@pytest.mark.parametrize("setting", BAD)
+def test_a_bad_option_stops_the_start(start_proxy: Callable[..., Proxy], setting: str) -> None:
+    proxy = start_proxy("http://127.0.0.1:9", "--set", setting, ready=False)
+    assert proxy.wait() == 1
+    assert BAD[setting] in proxy.log
+    assert "Traceback" not in proxy.log
+    assert "qwen_fix ready" not in proxy.log
+
+
+def test_an_option_given_twice_stops_the_start(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(
+        "http://127.0.0.1:9", "--set", "qwen_mode=fix", "--set", "qwen_mode=observe", ready=False
+    )
+    assert proxy.wait() == 1
+    assert "qwen_mode: given 2 times (fix, observe); write it once" in proxy.log
+
+
+def test_eager_connections_stay_if_the_user_wants_them(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy("http://127.0.0.1:9", connection_strategy="eager")
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
+        ask(proxy)

@@ -1,0 +1,120 @@
+"""The stream callable, fed by hand."""
+
+from typing import Any
+
+import pytest
+from proxy import LEAK, chat, completion, cut, events
+from qwenproxy import answer
+from qwenproxy.answer import StreamedAnswer, pass_whole, rewrite_streamed, rewrite_whole
+from toolstream.repairs import Ledger
+
+
+class Script:
+    """A rewriter that answers each feed with the next of its lines; exceptions are raised."""
+
+    def __init__(self, *lines: Any) -> None:
+        self.ledger = Ledger()
+        self._lines = list(lines)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        line = self._lines.pop(0) if self._lines else [data]
+        if isinstance(line, Exception):
+            raise line
+        return list(line)
+
+    def close(self) -> list[bytes]:
+        return self.feed(b"")
+
+
+def scripted(*lines: Any, **more: Any) -> StreamedAnswer:
+    return StreamedAnswer(Script(*lines), **more)  # type: ignore[arg-type]
+
+
+def test_nothing_empty_is_returned() -> None:
+    streamed = scripted([b"", b"a", b""], [], [b"", b"end"])
+    assert [streamed(b"1"), streamed(b"2"), streamed(b"")] == [[b"a"], [], [b"end"]]
+
+
+def test_pieces_and_times_are_kept() -> None:
+    ticks = iter([10.0, 10.5, 12.25])
+    streamed = scripted(clock=lambda: next(ticks))
+    streamed(b"one")
+    streamed(b"two")
+    assert streamed.outcome.chunks == [b"one", b"two"]
+    assert streamed.outcome.times == [0.5, 2.25]
+    assert streamed.outcome.out == [b"one", b"two"]
+
+
+def test_after_an_exception_all_passes() -> None:
+    streamed = scripted([b"A"], ValueError("first"), ValueError("never reached"))
+    assert [streamed(b"a"), streamed(b"b"), streamed(b"c"), streamed(b"")] == [[b"A"], [b"b"], [b"c"], []]
+    assert "ValueError: first" in streamed.outcome.ledger.failure
+    assert streamed.outcome.out == [b"A", b"b", b"c"]
+
+
+def test_an_exception_at_the_end_loses_nothing_sent() -> None:
+    streamed = scripted([b"a"], ValueError("late"))
+    assert [streamed(b"a"), streamed(b"")] == [[b"a"], []]
+    assert "ValueError: late" in streamed.outcome.ledger.failure
+
+
+def test_the_failure_of_the_rewriter_itself_is_kept() -> None:
+    streamed = scripted(ValueError("second"))
+    streamed.outcome.ledger.failure = "first"
+    streamed(b"a")
+    assert streamed.outcome.ledger.failure == "first"
+
+
+def test_observing_passes_the_wire_and_keeps_what_would_be() -> None:
+    streamed = scripted([b"A"], ValueError("x"), observe=True)
+    assert [streamed(b"a"), streamed(b"b"), streamed(b"")] == [[b"a"], [b"b"], []]
+    assert streamed.outcome.out == [b"A", b"b"]
+
+
+class Breaking:
+    def feed(self, data: bytes) -> bytes:
+        if data == b"!":
+            raise ValueError("broken")
+        return data.upper()
+
+
+def test_what_cannot_be_decoded_is_not_sent_and_the_end_still_comes() -> None:
+    streamed = scripted([b"A"], [b"held"], decoder=Breaking())
+    assert [streamed(b"a"), streamed(b"!"), streamed(b"b"), streamed(b"")] == [[b"A"], [], [], [b"held"]]
+    assert "broken" in streamed.outcome.ledger.failure
+    assert streamed.outcome.chunks == [b"A"]
+
+
+def test_without_a_rewriter_all_passes() -> None:
+    streamed = StreamedAnswer(None)
+    assert [streamed(b"a"), streamed(b"")] == [[b"a"], []]
+
+
+def test_whole_and_streamed_give_the_same() -> None:
+    body = b"".join(events(LEAK))
+    streamed = rewrite_streamed(chat(), "tolerant", None, False)
+    pieces = [p for piece in [*cut(body, 9), b""] for p in streamed(piece)]
+    whole = rewrite_whole(chat(), "tolerant", body, is_stream=True)
+    assert whole.ledger.as_dict() == streamed.outcome.ledger.as_dict()
+    assert pieces == streamed.outcome.out
+    assert whole.chunks == [body]
+
+
+def test_a_completion_that_needs_nothing_stays() -> None:
+    outcome = rewrite_whole(chat(), "tolerant", completion("fine"), is_stream=False)
+    assert b"".join(outcome.out) == completion("fine")
+    assert outcome.ledger.calls == 0
+
+
+def test_an_exception_leaves_a_completion_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ValueError("planted")
+
+    monkeypatch.setattr(answer, "rewrite_completion", broken)
+    outcome = rewrite_whole(chat(), "tolerant", completion(LEAK), is_stream=False)
+    assert outcome.out == [completion(LEAK)]
+    assert "planted" in outcome.ledger.failure
+
+
+def test_an_empty_body_has_no_pieces() -> None:
+    assert pass_whole(b"").chunks == []

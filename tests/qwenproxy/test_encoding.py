@@ -1,0 +1,105 @@
+"""Content codings, cut anywhere."""
+
+import gzip
+import zlib
+from collections.abc import Callable
+
+import brotli
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+from qwenproxy.encoding import decoder
+
+TEXT = "".join(f"data: {n} Zürich\n\n" for n in range(50)).encode()
+
+
+def _raw_deflate(data: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=-15)
+    return compressor.compress(data) + compressor.flush()
+
+
+def _zstd(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor().compress(data)
+
+
+CODINGS: list[tuple[str, Callable[[bytes], bytes]]] = [
+    ("gzip", gzip.compress),
+    ("X-GZIP", gzip.compress),
+    ("deflate", zlib.compress),
+    ("deflate", _raw_deflate),
+    ("br", brotli.compress),
+    ("zstd", _zstd),
+]
+
+
+def decoded(coding: str, pieces: list[bytes]) -> bytes:
+    decode = decoder(coding)
+    assert decode is not None
+    return b"".join(decode.feed(piece) for piece in pieces)
+
+
+@pytest.mark.parametrize(("coding", "compress"), CODINGS)
+@given(data=st.data())
+def test_any_cut_gives_the_same(coding: str, compress: Callable[[bytes], bytes], data: st.DataObject) -> None:
+    packed = compress(TEXT)
+    ends = sorted(data.draw(st.lists(st.integers(0, len(packed)), max_size=8)))
+    pieces = [packed[a:b] for a, b in zip([0, *ends], [*ends, len(packed)], strict=True)]
+    assert decoded(coding, [piece for piece in pieces if piece]) == TEXT
+
+
+@pytest.mark.parametrize(("coding", "compress"), CODINGS)
+def test_byte_by_byte(coding: str, compress: Callable[[bytes], bytes]) -> None:
+    assert decoded(coding, [bytes([b]) for b in compress(TEXT)]) == TEXT
+
+
+@pytest.mark.parametrize(("coding", "compress"), CODINGS)
+def test_a_body_cut_off_gives_a_beginning(coding: str, compress: Callable[[bytes], bytes]) -> None:
+    packed = compress(TEXT)
+    for length in range(0, len(packed), 7):
+        assert TEXT.startswith(decoded(coding, [packed[:length]] if length else []))
+
+
+@pytest.mark.parametrize(("coding", "compress"), [("gzip", gzip.compress), ("zstd", _zstd)])
+def test_members_may_follow_each_other(coding: str, compress: Callable[[bytes], bytes]) -> None:
+    packed = compress(TEXT) + compress(b"more")
+    assert decoded(coding, [packed[:9], packed[9:]]) == TEXT + b"more"
+
+
+def test_what_was_flushed_comes_out_at_once() -> None:
+    gzip_stream, br_stream = zlib.compressobj(wbits=31), brotli.Compressor()
+    zstd_stream = zstandard.ZstdCompressor().compressobj()
+    flushed = {
+        "gzip": gzip_stream.compress(TEXT) + gzip_stream.flush(zlib.Z_SYNC_FLUSH),
+        "br": br_stream.process(TEXT) + br_stream.flush(),
+        "zstd": zstd_stream.compress(TEXT) + zstd_stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK),
+    }
+    for coding, packed in flushed.items():
+        assert decoded(coding, [packed]) == TEXT
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
+@pytest.mark.parametrize("size", [1, 1000])
+def test_a_body_that_was_never_coded_passes(coding: str, size: int) -> None:
+    plain = b'data: {"id": 1}\n\n'
+    assert decoded(coding, [plain[i : i + size] for i in range(0, len(plain), size)]) == plain
+
+
+def test_a_body_that_breaks_is_an_error() -> None:
+    decode = decoder("gzip")
+    assert decode is not None
+    stream = zlib.compressobj(wbits=31)
+    assert decode.feed(stream.compress(TEXT) + stream.flush(zlib.Z_SYNC_FLUSH)) == TEXT
+    with pytest.raises(ValueError, match="not gzip as its header says"):
+        decode.feed(b"\xff" * 20)
+
+
+@pytest.mark.parametrize("coding", ["", " ", "identity", "none", "Identity"])
+def test_a_body_without_coding_needs_no_decoder(coding: str) -> None:
+    assert decoder(coding) is None
+
+
+@pytest.mark.parametrize("coding", ["exi", "gzip, br"])
+def test_an_unknown_coding_is_an_error(coding: str) -> None:
+    with pytest.raises(ValueError, match=f"content-encoding {coding} cannot be read"):
+        decoder(coding)

@@ -1,0 +1,79 @@
+"""Who may import what: the library knows nothing of the proxy, and few files know mitmproxy."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+from proxy import ROOT
+
+ADDON = ROOT / "addon"
+KNOW_MITMPROXY = {
+    f"qwenproxy/{name}.py" for name in ("addon", "options", "control", "contentview", "recording")
+}
+LIBRARY = sorted((ADDON / "toolstream").rglob("*.py"))
+ALL = sorted(ADDON.rglob("*.py"))
+NO_IO = {
+    "asyncio",
+    "io",
+    "logging",
+    "os",
+    "pathlib",
+    "shutil",
+    "socket",
+    "subprocess",
+    "tempfile",
+    "threading",
+    "time",
+}
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level modules that a file imports; its own package's are left out."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module or "")
+    return {name.partition(".")[0] for name in names}
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ADDON).as_posix()
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=_name)
+def test_the_library_stands_alone(path: Path) -> None:
+    modules = imported(path)
+    assert not modules & {"mitmproxy", "qwenproxy"}
+    assert not modules & NO_IO
+    assert "open" not in {n.func.id for n in ast.walk(ast.parse(path.read_text())) if _is_plain_call(n)}
+
+
+def _is_plain_call(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+
+
+@pytest.mark.parametrize("path", ALL, ids=_name)
+def test_only_these_know_mitmproxy(path: Path) -> None:
+    assert "mitmproxy" not in imported(path) or _name(path) in KNOW_MITMPROXY
+
+
+@pytest.mark.parametrize("path", ALL, ids=_name)
+def test_an_addon_needs_only_what_mitmproxy_brings(path: Path) -> None:
+    brought = {"mitmproxy", "brotli", "zstandard", "ruamel", "flask", "tornado"}
+    ours = {"qwenproxy", "toolstream"}
+    hard = {name for name in imported(path) if name not in sys.stdlib_module_names} - brought - ours
+    assert not hard - _optional(path)
+
+
+def _optional(path: Path) -> set[str]:
+    """What is imported inside a `try`, so that it may be missing."""
+    tries = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Try)]
+    imports = [n for t in tries for n in ast.walk(t) if isinstance(n, ast.Import | ast.ImportFrom)]
+    return {name.partition(".")[0] for n in imports for name in _names_of(n)}
+
+
+def _names_of(node: ast.Import | ast.ImportFrom) -> list[str]:
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]

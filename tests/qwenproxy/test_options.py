@@ -1,0 +1,73 @@
+"""How options are read. That a bad one stops the start is seen in test_addon.py."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from mitmproxy.exceptions import OptionsError
+from mitmproxy.test import taddons
+from qwenproxy import options
+from qwenproxy.addon import QwenFix
+
+
+def test_the_defaults_can_be_read() -> None:
+    settings = options.read({})
+    assert (settings.recovery, settings.mode, settings.record) == ("tolerant", "fix", None)
+    assert settings.paths.search("/v1/chat/completions")
+    assert not settings.paths.search("/v1/chat/completions/1")
+    assert settings.models.search("anything")
+    assert settings.redact == frozenset()
+
+
+def test_every_option_has_a_help_that_names_its_choices() -> None:
+    for option in options.OPTIONS:
+        assert option.help.endswith(".")
+    assert all(choice in options.OPTIONS[0].help for choice in options.RECOVERIES)
+
+
+def test_a_directory_is_made(tmp_path: Path) -> None:
+    assert options.read({"qwen_record": str(tmp_path / "a" / "b")}).record == tmp_path / "a" / "b"
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_names_are_split() -> None:
+    assert options.read({"qwen_redact": " X-Team,user ,, a.b"}).redact == {"x-team", "user", "a.b"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("qwen_recovery", ""),
+        ("qwen_mode", "Fix"),
+        ("qwen_paths", "*"),
+        ("qwen_models", "a{2,1}"),
+        ("qwen_record", "/dev/null/x"),
+        ("qwen_redact", "a;b"),
+    ],
+)
+def test_a_bad_value_is_one_line_that_says_what_to_write(name: str, value: str) -> None:
+    with pytest.raises(OptionsError) as caught:
+        options.read({name: value})
+    line = str(caught.value)
+    assert line.startswith(f"{name}={value}: write ")
+    assert "\n" not in line
+
+
+def test_a_bad_value_while_running_changes_nothing() -> None:
+    addon = QwenFix()
+    with taddons.context(addon) as context:
+        context.configure(addon, qwen_mode="observe")
+        with pytest.raises(OptionsError):
+            context.configure(addon, qwen_mode="fixed")
+        assert context.options.qwen_mode == "observe"
+        assert addon._settings.observe
+
+
+def test_only_our_own_names_can_be_misspelt() -> None:
+    assert options.misspelt({"qwen_path": "x", "other_option": "y", "qwen_mode": "z"}) == [
+        "qwen_path: there is no such option; write qwen_paths"
+    ]
+
+
+def test_what_a_configuration_file_gives_is_readable() -> None:
+    assert options.unreadable({"qwen_mode": "fix", "qwen_paths": SimpleNamespace(val=["x"])}) == {}

@@ -1,0 +1,263 @@
+"""The format, what is refused, and what is redacted."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mitmproxy import http, io
+from mitmproxy.test import tflow
+from qwenproxy.recording import (
+    KEY,
+    Recording,
+    RecordingError,
+    from_http,
+    load,
+    metadata,
+    redact,
+    save,
+    to_flow,
+)
+
+REQUEST = {"model": "qwen", "messages": [{"role": "user", "content": "Zürich"}]}
+FULL = Recording(
+    name="full",
+    request=REQUEST,
+    request_body=json.dumps(REQUEST).encode(),
+    request_headers=(("Host", "localhost:8080"), ("X-Twice", "1"), ("X-Twice", "2")),
+    chunks=[b"data: {}\n", b"\n", b"data: [DONE]\n\n"],
+    times=[0.0, 0.25, 1.5],
+    status=200,
+    headers=(("Content-Type", "text/event-stream"), ("X-Odd", "caf\udce9")),
+    http_version="HTTP/1.0",
+    url="http://localhost:8080/v1/chat/completions?v=1",
+    started=1_700_000_000.25,
+    out=b"data: [DONE]\n\n",
+    ledger={"calls": 1, "repairs": {"stray-closer": 1}, "refusals": [["fenced", "…"]]},
+    aborted="shutdown",
+    comment="1 call repaired",
+    marker=":wrench:",
+)
+
+
+def saved(recording: Recording, directory: Path) -> Path:
+    path = directory / f"{recording.name}.flow"
+    save(recording, path)
+    return path
+
+
+# The format
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    assert load(saved(FULL, tmp_path)) == FULL
+    minimal = Recording(name="minimal", request={}, chunks=[], times=[])
+    assert load(saved(minimal, tmp_path)) == minimal
+
+
+def test_it_is_a_flow_of_mitmproxy(tmp_path: Path) -> None:
+    with saved(FULL, tmp_path).open("rb") as file:
+        (flow,) = io.FlowReader(file).stream()
+    assert isinstance(flow, http.HTTPFlow)
+    assert flow.response is not None
+    assert flow.response.raw_content == FULL.body
+    assert flow.request.pretty_url == FULL.url
+    assert flow.request.raw_content == FULL.request_body
+    assert flow.metadata[KEY]["v"] == 1
+    assert flow.metadata[KEY]["sizes"] == [9, 1, 14]
+
+
+def test_half_a_surrogate_pair_in_an_excerpt_can_be_stored(tmp_path: Path) -> None:
+    broken = dataclasses.replace(FULL, ledger={"refusals": [["fenced", "half \ud83d"]]})
+    assert load(saved(broken, tmp_path)).ledger == {"refusals": [["fenced", "half ?"]]}
+
+
+def _flow(**data: object) -> http.HTTPFlow:
+    flow = to_flow(FULL)
+    flow.metadata[KEY] = metadata(FULL) | data
+    return flow
+
+
+@pytest.mark.parametrize(
+    ("flows", "reason"),
+    [
+        ([], "holds one chat, this file holds 0"),
+        ([to_flow(FULL), to_flow(FULL)], "holds one chat, this file holds 2"),
+        ([tflow.tflow(resp=True)], "no qwen_fix metadata"),
+        ([_flow(v=2)], "format version 2, only 1"),
+        ([_flow(sizes=[1])], "add up to 1 bytes, its body has 24"),
+    ],
+)
+def test_a_foreign_file_is_refused(tmp_path: Path, flows: list[http.HTTPFlow], reason: str) -> None:
+    path = tmp_path / "foreign.flow"
+    with path.open("wb") as file:
+        for flow in flows:
+            io.FlowWriter(file).add(flow)
+    with pytest.raises(RecordingError, match=reason) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"HTTP/1.1 200 OK\r\n\r\n", b"\x00\xff" * 50, b"12:not a flow,"])
+def test_a_corrupt_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "corrupt.flow"
+    path.write_bytes(content)
+    with pytest.raises(RecordingError, match=r"corrupt\.flow"):
+        load(path)
+
+
+def test_a_recording_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
+    data = saved(FULL, tmp_path).read_bytes()
+    path = tmp_path / "cut.flow"
+    for length in range(0, len(data), 97):
+        path.write_bytes(data[:length])
+        with pytest.raises(RecordingError, match=r"cut\.flow"):
+            load(path)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="No such file"):
+        load(tmp_path / "none.flow")
+    with pytest.raises(RecordingError, match="No such file"):
+        from_http(tmp_path / "none.http")
+
+
+# Raw captures
+
+
+@pytest.mark.parametrize("newline", ["\r\n", "\n"])
+def test_a_capture_is_one_piece_per_event(tmp_path: Path, newline: str) -> None:
+    path = tmp_path / "engine-good.http"
+    head = newline.join(
+        ["HTTP/1.0 200 OK", "Server: x", "Content-type: text/event-stream; charset=utf-8", "", ""]
+    )
+    path.write_bytes(head.encode() + b": keepalive\n\ndata: 1\r\n\r\ndata: 2\n\ndata: cut")
+    recording = from_http(path, request=REQUEST)
+    assert recording.chunks == [b": keepalive\n\n", b"data: 1\r\n\r\n", b"data: 2\n\n", b"data: cut"]
+    assert (recording.name, recording.status, recording.http_version) == ("engine-good", 200, "HTTP/1.0")
+    assert recording.headers[0] == ("Server", "x")
+    assert (recording.request, recording.is_stream) == (REQUEST, True)
+
+
+def test_a_capture_that_is_not_streamed_is_one_piece(tmp_path: Path) -> None:
+    path = tmp_path / "error.http"
+    path.write_bytes(b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n\r\n{}\n\n{}")
+    recording = from_http(path)
+    assert (recording.status, recording.chunks) == (400, [b"{}\n\n{}"])
+    assert load(saved(recording, tmp_path)) == recording
+
+
+@pytest.mark.parametrize("content", [b"", b"GET / HTTP/1.1\r\n\r\n", b"\xff\xfe\r\n\r\n"])
+def test_another_file_is_no_capture(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "other.http"
+    path.write_bytes(content)
+    with pytest.raises(RecordingError, match=r"other\.http: not an HTTP response"):
+        from_http(path)
+
+
+# Redaction
+
+KEYS = [
+    "Authorization",
+    "Proxy-Authorization",
+    "Cookie",
+    "Set-Cookie",
+    "X-API-Key",
+    "api-key",
+    "x-goog-api-key",
+    "Ocp-Apim-Subscription-Key",
+    "X-Auth-Token",
+    "cf-aig-authorization",
+    "X-Amz-Security-Token",
+    "Helicone-Auth",
+]
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_headers_that_hold_secrets(name: str) -> None:
+    headers = ((name, "Bearer sk=planted-0123456789"), ("X-Mine", "1"))
+    clean = redact(dataclasses.replace(FULL, request_headers=headers, headers=headers))
+    assert clean.request_headers == clean.headers == ((name, "REDACTED"), ("X-Mine", "1"))
+
+
+@pytest.mark.parametrize(
+    "name", ["Content-Type", "X-RateLimit-Remaining-Tokens", "User-Agent", "X-Request-Id"]
+)
+def test_headers_that_hold_none(name: str) -> None:
+    headers = ((name, "anything"),)
+    assert redact(dataclasses.replace(FULL, headers=headers)).headers == headers
+
+
+@pytest.mark.parametrize("name", ["key", "api_key", "apikey", "api-key", "access_token", "token", "sig"])
+def test_parameters_that_hold_secrets(name: str) -> None:
+    clean = redact(dataclasses.replace(FULL, url=f"http://h:1/v1?a=1&{name}=planted&b="))
+    assert clean.url == f"http://h:1/v1?a=1&{name}=REDACTED&b="
+
+
+def test_a_secret_is_gone_wherever_it_is_echoed() -> None:
+    secret = "sk-planted-0123456789"
+    echo = f"wrong key {secret}".encode()
+    clean = redact(
+        dataclasses.replace(
+            FULL,
+            request_headers=(("Authorization", f"Bearer {secret}"),),
+            headers=(("X-Echo", secret),),
+            chunks=[echo[:15], echo[15:]],
+            times=[0.0, 0.0],
+            out=echo,
+            ledger={"refusals": [["fenced", secret]]},
+            comment=secret,
+            aborted=secret,
+        )
+    )
+    assert secret not in repr(clean)
+    assert b"planted" not in clean.body
+    assert [len(c) for c in clean.chunks] == [15, len(echo) - 15]
+
+
+def test_short_keys_and_cookie_names_are_not_wiped_out_of_the_text() -> None:
+    text = b"lm-studio session_identifier HttpOnly SameSite"
+    headers = (
+        ("Authorization", "Bearer lm-studio"),
+        ("Cookie", "session_identifier=x"),
+        ("Set-Cookie", "a=b; HttpOnly; SameSite=Strict"),
+    )
+    clean = redact(dataclasses.replace(FULL, headers=headers, chunks=[text], times=[0.0]))
+    assert clean.body == text
+
+
+@pytest.mark.parametrize(
+    ("body", "clean"),
+    [
+        ('{"user": "anna", "n": 1}', '{"user": "****", "n": 1}'),
+        ('{"USER" :\t12345}', '{"USER" :\t"***"}'),
+        ('{"user": 1}', '{"user": 0}'),
+        ('{"a": [{"user": {"x": ["y", "}"]}}], "b": 2}', '{"a": [{"user": "***************"}], "b": 2}'),
+        ('{"user": "a\\"b", "user_id": 7}', '{"user": "****", "user_id": 7}'),
+        ('data: {"user": "anna"}\n\ndata: {"user": "an', 'data: {"user": "****"}\n\ndata: {"user": "*"'),
+        ('{"user": "Zürich 🙂"}', '{"user": "************"}'),
+        ('"user"', '"user"'),
+    ],
+)
+def test_named_json_keys(body: str, clean: str) -> None:
+    recording = dataclasses.replace(FULL, request_body=body.encode(), chunks=[body.encode()], times=[0.0])
+    redacted = redact(recording, ["User"])
+    assert redacted.request_body == redacted.body == clean.encode()
+    assert len(redacted.body) == len(body.encode())
+
+
+@given(st.binary(max_size=200), st.text(max_size=30))
+def test_redaction_never_fails_and_keeps_lengths(body: bytes, value: str) -> None:
+    data = body + b'{"user": ' + json.dumps(value).encode() + b"}" + body
+    recording = dataclasses.replace(
+        FULL, chunks=[data], times=[0.0], out=body, request_headers=(("Authorization", value),)
+    )
+    redacted = redact(recording, ["user"])
+    assert len(redacted.body) == len(data)
+    assert len(redacted.out) == len(body)
+
+
+def test_what_holds_no_secret_is_unchanged() -> None:
+    assert redact(FULL, ["user"]) == FULL

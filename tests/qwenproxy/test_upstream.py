@@ -1,0 +1,196 @@
+"""The server of recordings, over real sockets."""
+
+import http.client
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proxy import PATIENCE, Proxy, Reply, ask, chat, events, understood
+from qwenproxy.recording import Recording, save
+from qwenproxy.upstream import Library, essence, main
+
+SSE = (("Content-Type", "text/event-stream"), ("Transfer-Encoding", "chunked"), ("X-Engine", "test"))
+CHUNKS = events("Hello there.")
+ASKED = chat(model="qwen", messages=[{"role": "user", "content": "asked before"}], seed=1)
+STREAMED = Recording(
+    name="streamed",
+    request=ASKED,
+    request_body=json.dumps(ASKED).encode(),
+    chunks=CHUNKS,
+    times=[n / 1000 for n in range(len(CHUNKS))],
+    headers=SSE,
+)
+CAPTURE = b"HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + b"".join(CHUNKS)
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """A directory with a recording of each kind."""
+    save(STREAMED, tmp_path / "streamed.flow")
+    save(
+        replace(STREAMED, name="broken", request_body=b"", aborted="reset", chunks=CHUNKS[:2]),
+        tmp_path / "broken.flow",
+    )
+    error = Recording("error", {}, [b'{"error": 1}'], [0.0], 400, (("Content-Type", "application/json"),))
+    save(error, tmp_path / "error.flow")
+    (tmp_path / "capture.http").write_bytes(CAPTURE)
+    (tmp_path / "README.md").write_text("not served")
+    return tmp_path
+
+
+class Served:
+    """`python -m qwenproxy.upstream` in a process of its own."""
+
+    def __init__(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "qwenproxy.upstream", *arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert self.process.stdout is not None
+        self.line = self.process.stdout.readline().decode()
+        self.port = int(self.line.rpartition(":")[2])
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.communicate(timeout=PATIENCE)
+
+
+@pytest.fixture
+def served(library: Path) -> Iterator[Served]:
+    server = Served(str(library), "--speed", "0")
+    yield server
+    server.stop()
+
+
+def asked(served: Any, **fields: Any) -> Reply:
+    return ask(served, chat(**fields))
+
+
+def test_it_says_where_it_serves_how_many(served: Served) -> None:
+    assert re.fullmatch(r"serving 4 recordings on http://127\.0\.0\.1:\d+\n", served.line)
+
+
+def test_a_recording_is_found_by_its_name(served: Served) -> None:
+    reply = asked(served, model="streamed")
+    assert (reply.body, reply.whole) == (b"".join(CHUNKS), True)
+    assert reply.headers["x-engine"] == "test"
+
+
+def test_a_recording_is_found_by_its_request_without_what_is_volatile(served: Served) -> None:
+    assert ask(served, ASKED | {"seed": 2, "user": "me"}).body == b"".join(CHUNKS)
+
+
+def test_a_capture_of_http_1_0_ends_with_its_connection(served: Served) -> None:
+    reply = asked(served, model="capture")
+    assert reply.body == b"".join(CHUNKS)
+    assert "transfer-encoding" not in reply.headers
+
+
+def test_what_broke_off_breaks_off_again(served: Served) -> None:
+    reply = asked(served, model="broken")
+    assert (reply.body, reply.whole) == (b"".join(CHUNKS[:2]), False)
+
+
+def test_an_error_is_an_error_again(served: Served) -> None:
+    reply = asked(served, model="error")
+    assert (reply.status, reply.json) == (400, {"error": 1})
+
+
+def test_an_unknown_request_is_told_what_there_is(served: Served) -> None:
+    error = asked(served, model="other").json["error"]
+    assert error["code"] == "no_recording"
+    assert error["message"].endswith("There are: broken, capture, error, streamed")
+
+
+def test_recordings_are_listed_as_models(served: Served) -> None:
+    models = ask(served, path="/v1/models", method="GET").json["data"]
+    assert [m["id"] for m in models] == ["broken", "capture", "error", "streamed"]
+
+
+def test_a_connection_can_be_kept(served: Served) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=PATIENCE)
+    for model in ("streamed", "other", "streamed"):
+        reply = ask(served, chat(model=model), connection=connection)  # type: ignore[arg-type]
+    assert reply.body == b"".join(CHUNKS)
+
+
+def test_a_chunked_request_is_read(served: Served) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=PATIENCE)
+    body = json.dumps(chat(model="streamed")).encode()
+    connection.request("POST", "/v1/chat/completions", iter([body[:9], body[9:]]), encode_chunked=True)
+    assert connection.getresponse().read() == b"".join(CHUNKS)
+
+
+def test_the_addon_in_front_of_it(served: Served, start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(f"http://127.0.0.1:{served.port}")
+    replies = {model: asked(proxy, model=model) for model in ("streamed", "capture", "broken", "error")}
+    assert understood(replies["streamed"].body).content == "Hello there."
+    assert understood(replies["capture"].body).content == "Hello there."
+    assert not replies["broken"].whole
+    assert replies["error"].status == 400
+
+
+def test_the_pace_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    import asyncio
+
+    from qwenproxy.upstream import Upstream
+
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    class Sink:
+        def write(self, data: bytes) -> None: ...
+
+        async def drain(self) -> None: ...
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    recording = replace(STREAMED, chunks=[b"1", b"2"], times=[10.0, 30.0])
+    asyncio.run(Upstream(Library([recording]), speed=2.0)._play(recording, Sink()))  # type: ignore[arg-type]
+    assert waits == [
+        pytest.approx(5.0, abs=1.0),
+        pytest.approx(15.0, abs=1.0),
+    ]  # 10 s apart, played twice as fast
+
+
+def test_a_command_gets_the_address_and_ends_it(library: Path) -> None:
+    command = [sys.executable, "-c", "import sys; print(sys.argv[1:]); sys.exit(7)", "reverse:{url}@x"]
+    done = subprocess.run(
+        [sys.executable, "-m", "qwenproxy.upstream", str(library), "--", *command],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    url = re.search(r"http://127\.0\.0\.1:\d+", done.stdout)
+    assert url
+    assert f"['reverse:{url[0]}@x']" in done.stdout
+    assert done.returncode == 7
+
+
+def test_files_that_cannot_be_served(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path)]) == 1
+    assert f"no recordings in {tmp_path}" in capsys.readouterr().err
+    (tmp_path / "bad.flow").write_bytes(b"no")
+    assert main([str(tmp_path)]) == 1
+    assert "bad.flow" in capsys.readouterr().err
+
+
+def test_what_makes_two_requests_the_same() -> None:
+    assert essence(chat(seed=1, user="a")) == essence(chat(seed=2))
+    assert essence(chat(model="a")) != essence(chat(model="b"))
+    assert Library([STREAMED]).find(chat()) is None
+
+
+def test_large_heads_and_no_http_close_the_connection(served: Served) -> None:
+    for line in (b"nonsense\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"):
+        connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=PATIENCE)
+        connection.connect()
+        connection.sock.sendall(line)
+        assert connection.sock.recv(100) == b""
+    assert asked(served, model="streamed").whole
