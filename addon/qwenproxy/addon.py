@@ -19,12 +19,11 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 
 from mitmproxy import ctx, http, optmanager, version
 from mitmproxy.addonmanager import Loader
-from mitmproxy.net.http import http1
+from mitmproxy.net.http import http1, status_codes
 from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.layers.http import _http1, _http2
 from mitmproxy.proxy.mode_servers import ServerInstance
@@ -315,7 +314,7 @@ def metadata(record: Recording) -> dict[str, Any]:
 def ready_line(servers: Iterable[ServerInstance[Any]], settings: Settings) -> str:
     """`qwen_fix ready: http://127.0.0.1:9090 -> http://localhost:8080 (recovery tolerant, mode fix)`."""
     routes = [
-        f"http://{host}:{port} -> {destination(server.mode)}"
+        f"{url('http', host, port)} -> {destination(server.mode)}"
         for server in servers
         for host, port, *_ in server.listen_addrs
     ]
@@ -327,10 +326,11 @@ def ready_line(servers: Iterable[ServerInstance[Any]], settings: Settings) -> st
 
 def destination(mode: mode_specs.ProxyMode) -> str:
     """Where a listener sends its requests: the URL of a reverse proxy, or the name of the mode."""
-    if not isinstance(mode, mode_specs.ReverseMode):
-        return mode.type_name
-    host, port = mode.address
-    return f"{mode.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    return url(mode.scheme, *mode.address) if isinstance(mode, mode_specs.ReverseMode) else mode.type_name
+
+
+def url(scheme: str, host: str, port: int) -> str:
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 # Options
@@ -360,13 +360,13 @@ def error_response(status_code: int, message: str = "") -> bytes:
 
 def error_body(status_code: int, message: str) -> bytes:
     """The error as OpenAI's API writes one; it names the upstream, which mitmproxy's message does not."""
-    status = HTTPStatus(status_code)
+    reason = status_codes.RESPONSES.get(status_code, "Unknown")
     ours = status_code < 500  # the request was at fault
     error = {
         "message": message if ours else f"upstream {upstreams(ctx.options.mode)}: {message}",
         "type": "invalid_request_error" if ours else "upstream_error",
         "param": None,
-        "code": status.phrase.lower().replace(" ", "_"),
+        "code": reason.lower().replace(" ", "_"),
     }
     return json.dumps({"error": error}).encode()
 

@@ -15,6 +15,7 @@ A recording that broke off breaks off again; one of an HTTP/1.0 server ends with
 import argparse
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -196,17 +197,16 @@ async def run(library: Library, port: int, speed: float, command: Sequence[str])
         print(f"serving {count} recording{'' if count == 1 else 's'} on {url}", flush=True)
         if not command:
             await server.serve_forever()
-        process = await asyncio.create_subprocess_exec(*(part.replace("{url}", url) for part in command))
-        return await wait_for(process)
+        return await run_command([part.replace("{url}", url) for part in command])
 
 
-async def wait_for(process: asyncio.subprocess.Process) -> int:
-    """Wait for a command; whoever stops us stops it."""
+async def run_command(command: Sequence[str]) -> int:
+    """Run a command; who stops us stops it."""
+    process = await asyncio.create_subprocess_exec(*command)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, process.terminate)
     try:
         return await process.wait()
-    except asyncio.CancelledError:
-        if process.returncode is None:
-            process.terminate()
+    except asyncio.CancelledError:  # by Ctrl-C, which the terminal has sent to the command too
         return await process.wait()
 
 
