@@ -27,7 +27,7 @@ CALL_KINDS = ("wrap_open", "wrap_close", "call_open", "call_close", "parameter_o
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A complete tag at text[start:end]; `name` is empty for closing tags."""
+    """A complete tag at text[start:end]; `name`, without blanks around it, is empty for closing tags."""
 
     kind: str
     name: str
@@ -79,8 +79,9 @@ class Lookout:
     def _read(self, match: re.Match[str]) -> Tag:
         group = match.lastgroup or ""
         name = match["n" + group] if "n" + group in match.re.groupindex else ""
-        canonical = self._canonical.fullmatch(match[0]) is not None
-        return Tag(self._kinds[group], name, match.start(), match.end(), canonical)
+        bare = name.strip()
+        canonical = bare == name and self._canonical.fullmatch(match[0]) is not None
+        return Tag(self._kinds[group], bare, match.start(), match.end(), canonical)
 
 
 def spellings(kind: str, tolerant: bool) -> Iterator[tuple[str, bool]]:

@@ -11,10 +11,12 @@ import json
 import re
 from typing import Any
 
-_DECODER = json.JSONDecoder(strict=False)  # models put raw newlines and tabs into strings
+from .arguments import as_written, doubled_escapes
+
+# Models put raw newlines and tabs into strings.
+_DECODER = json.JSONDecoder(strict=False, parse_float=as_written)
 _OUTSIDE = re.compile(r'["{}\[\]]')
 _INSIDE = re.compile(r'["\\]')
-_BLANKS = re.compile(r"\s*")
 
 
 class JsonScanner:
@@ -52,25 +54,37 @@ class JsonScanner:
 
 def read_calls(text: str) -> list[tuple[str, dict[str, Any]]] | None:
     """The (name, arguments) of every call in a JSON body; None if it is anything else."""
+    for attempt in (text, doubled_escapes(text)):
+        try:
+            return _read_calls(attempt)
+        except (ValueError, RecursionError):
+            continue
+    return None
+
+
+def _read_calls(text: str) -> list[tuple[str, dict[str, Any]]]:
     calls: list[tuple[str, dict[str, Any]]] = []
-    at, end = _BLANKS.match(text).end(), len(text.rstrip())  # type: ignore[union-attr]
-    try:
-        while at < end:
-            value, at = _DECODER.raw_decode(text, at)
-            calls += [_call(v) for v in (value if isinstance(value, list) else [value])]
-            at = _BLANKS.match(text, at).end()  # type: ignore[union-attr]
-    except (ValueError, RecursionError):
-        return None
-    return calls or None
+    text = text.strip()
+    at = 0
+    while at < len(text):
+        value, at = _DECODER.raw_decode(text, at)
+        calls += [_call(v) for v in (value if isinstance(value, list) else [value])]
+        while text[at : at + 1].isspace():
+            at += 1
+    if not calls:
+        raise ValueError("no call")
+    return calls
 
 
 def read_object(text: str) -> dict[str, Any] | None:
     """One JSON object, as a model writes it; None if it is anything else."""
-    try:
-        value = _DECODER.decode(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+    for attempt in (text, doubled_escapes(text)):
+        try:
+            value = _DECODER.decode(attempt)
+        except (ValueError, RecursionError):
+            continue
+        return value if isinstance(value, dict) else None
+    return None
 
 
 def _call(value: Any) -> tuple[str, dict[str, Any]]:

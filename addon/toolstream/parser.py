@@ -98,6 +98,8 @@ class ToolCallParser:
         self._trial: Trial | None = None
         self._calls = 0
         self._thinking = False  # in a <think> that is not closed yet
+        self._orphan_think = False  # _blanks holds a </think> that closes nothing
+        self._quoted = False  # the last text was a <tool_call> that is being quoted
         self._after_call = False  # nothing but blanks since the last call
         # The call being read
         self._tool = Tool("")
@@ -216,7 +218,7 @@ class ToolCallParser:
             return False
         size = tag.end - tag.start
         if self._fences.fenced:
-            return self._refuse(Refused.FENCED, size, quiet=tag.kind != "call_open")
+            return self._refuse(Refused.FENCED, size, wrap=tag.kind == "wrap_open")
         if self._fences.code_span:
             return self._go(self._in_span)
         match tag.kind:
@@ -224,11 +226,18 @@ class ToolCallParser:
                 return self._go(self._in_envelope)
             case "call_open":
                 return self._open_bare(self._grammar.openers.match(self._text, 0) or tag)
-            case "think_open":
-                self._thinking = self._thinking or self._calls == 0
-            case "think_close":
-                self._thinking = False
-        self._pass(self._take(size))
+        return self._in_think_tag(tag.kind, self._take(size))
+
+    def _in_think_tag(self, kind: str, tag: str) -> bool:
+        """<think> or </think>: text, but a call may stand right behind it; a </think> that closes
+        nothing waits, for right before a call it is dropped (P10)."""
+        if kind == "think_close" and not self._thinking:
+            self._fences.feed(tag)
+            self._blanks += tag
+            self._orphan_think = True
+        else:
+            self._pass(tag)
+        self._thinking = kind == "think_open"
         self._fences.new_line()
         return True
 
@@ -287,6 +296,8 @@ class ToolCallParser:
             return self._refuse(Refused.UNDECLARED, tag.end)
         if not self._toolset.allows(tool.name):
             return self._refuse(Refused.FORBIDDEN, tag.end)
+        if self._thinking:
+            return self._refuse(Refused.REASONING, tag.end)
         if not self._fences.at_line_start:
             return self._refuse(Refused.NOT_AT_LINE_START, tag.end)
         gap = _GAP.match(self._text, tag.end)
@@ -295,7 +306,6 @@ class ToolCallParser:
             return False
         if self._text[at : at + 1] not in ("<", "{"):
             return self._refuse(Refused.NO_CALL, tag.end)
-        self._repair(Repair.MISSING_TOOL_CALL_OPEN, self._text[: tag.end])
         return self._open(tool, tag, wrapped=False)
 
     def _open_wrapped(self, tag: Tag, foreign: bool = False) -> bool:
@@ -303,14 +313,16 @@ class ToolCallParser:
         tool = self._toolset.find(tag.name, self._tolerant)
         if tool and not self._toolset.allows(tool.name):
             return self._refuse(Refused.FORBIDDEN, tag.end)
-        if tool is None and not (self._tolerant and self._toolset.any_allowed):
+        if tool is None and (self._thinking or not (self._tolerant and self._toolset.any_allowed)):
             return self._refuse(Refused.UNDECLARED, tag.end)
         if self._trial and self._trial.at_end and tool and not self._thinking:
             return self._reject()
+        if self._thinking and self._calls and not self._trial:
+            return self._refuse(Refused.REASONING, tag.end)
         if tool is None:
             self._try(Refused.UNDECLARED, at_end=True)
             self._repair(Repair.UNDECLARED_NAME, tag.name)
-        return self._open(tool or Tool(tag.name.strip()), tag, wrapped=True, foreign=foreign)
+        return self._open(tool or Tool(tag.name), tag, wrapped=True, foreign=foreign)
 
     def _open(self, tool: Tool, tag: Tag, wrapped: bool, foreign: bool = False) -> bool:
         if self._thinking:
@@ -318,6 +330,10 @@ class ToolCallParser:
         elif not self._live:
             self._try(Refused.TRUNCATED, at_end=False)
         taken = self._take(tag.end)
+        if self._orphan_think:
+            self._repair(Repair.ORPHAN_THINK_CLOSE, self._blanks)
+        if not wrapped:
+            self._repair(Repair.MISSING_TOOL_CALL_OPEN, taken)
         if foreign or not tag.canonical:
             self._repair(Repair.FOREIGN_SPELLING, taken)
         if tool.name != tag.name and self._is_declared(tool.name):
@@ -327,7 +343,7 @@ class ToolCallParser:
         return self._go(self._in_body)
 
     def _start_call(self, tool: Tool) -> None:
-        self._blanks = ""
+        self._blanks, self._orphan_think = "", False
         self._tool, self._arguments = tool, ArgumentsWriter(tool)
         if self._calls and not self._parallel:
             self._repair(Repair.PARALLEL_DROPPED, tool.name)
@@ -377,7 +393,7 @@ class ToolCallParser:
         if not tag.canonical:
             self._repair(Repair.FOREIGN_SPELLING, self._text[: tag.end])
         self._take(tag.end)
-        key = tag.name.strip()
+        key = tag.name
         given = self._arguments.given | {key}
         self._emit_arguments(self._arguments.begin(key))
         self._value = Value(self._grammar, self._tool, key, given, self._is_declared, not self._ambiguous)
@@ -445,7 +461,9 @@ class ToolCallParser:
         """JSON in an envelope: its first, or next, object or array."""
         if self._scan_json():
             return self._go(self._behind_json)
-        return self._over and self._reject()
+        if not self._over:
+            return False
+        return self._reject(None if self._complete else Refused.TRUNCATED)
 
     def _behind_json(self) -> bool:
         """One call, an array of calls, or several calls one after the other."""
@@ -632,22 +650,24 @@ class ToolCallParser:
     def _pass(self, text: str) -> None:
         """Text that is no part of a call; blanks at its end wait for what follows."""
         self._fences.feed(text)
-        text = self._blanks + text
         solid = len(text.rstrip(BLANK))
         if solid:
-            self._after_call = False
+            self._after_call = self._orphan_think = self._quoted = False
+            solid += len(self._blanks)
+        text = self._blanks + text
         solid = max(solid, len(text) - BLANK_RUN)
         self._emit_text(text[:solid])
         self._blanks = text[solid:]
 
-    def _refuse(self, reason: Refused, end: int, quiet: bool = False) -> bool:
-        """A candidate that is text up to `end`."""
+    def _refuse(self, reason: Refused, end: int, wrap: bool = False) -> bool:
+        """A candidate that is text up to `end`; `wrap`: only its <tool_call>."""
         if self._trial:
             return self._reject()
         self._miss_wrap_close()
-        if not quiet:
+        if not self._quoted:
             self.ledger.refuse(reason, self._text[:end])
         self._pass(self._take(end))
+        self._quoted = wrap
         return self._go(self._in_text)
 
     def _repair(self, repair: Repair, excerpt: str) -> None:

@@ -23,6 +23,7 @@ class Repair(StrEnum):
         "missing-function-close"  # </tool_call>, a call or the end instead of </function>
     )
     MISSING_PARAMETER_CLOSE = "missing-parameter-close"  # a value ended by another tag or the end
+    ORPHAN_THINK_CLOSE = "orphan-think-close"  # a </think> that closes nothing, right before a call
     STRAY_CLOSER = "stray-closer"  # a closing tag, or a stop token, that closes nothing
     EMPTY_ENVELOPE = "empty-envelope"  # <tool_call></tool_call> with nothing in it
     FOREIGN_SPELLING = "foreign-spelling"  # a tag spelled as another dialect does

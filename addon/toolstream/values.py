@@ -207,8 +207,7 @@ class Value:
         if self._calls:
             self._parameter = True
             return Verdict.PAYLOAD
-        name = tag.name.strip()
-        sibling = self._tool.declares(name) and name not in self._given
+        sibling = self._tool.declares(tag.name) and tag.name not in self._given
         return Verdict.END if sibling and not self._doubt and self._starts_line(tag) else Verdict.PAYLOAD
 
     def _judge_call(self, tag: Tag) -> Verdict:
