@@ -8,46 +8,59 @@ nothing, and the ledger says why, so that a user can see what was not repaired.
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 EXCERPT = 120  # characters of the stream that a repair or a refusal quotes
 REFUSALS = 100  # refusals kept with their excerpt; a runaway model must not fill the memory
 
 
-class Repair(StrEnum):
-    """What was mended. The value is the name used in cases, goldens and metrics."""
+class Named(StrEnum):
+    """Names with one line of why each; the name is what cases, goldens and metrics use."""
 
-    MISSING_TOOL_CALL_OPEN = "missing-tool-call-open"  # a call with no <tool_call> before it
-    MISSING_TOOL_CALL_CLOSE = "missing-tool-call-close"  # <tool_call> never closed
+    why: str
+
+    def __new__(cls, name: str, why: str) -> Self:
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.why = why
+        return member
+
+
+class Repair(Named):
+    """What was mended."""
+
+    MISSING_TOOL_CALL_OPEN = "missing-tool-call-open", "a call with no <tool_call> before it"
+    MISSING_TOOL_CALL_CLOSE = "missing-tool-call-close", "<tool_call> never closed"
     MISSING_FUNCTION_CLOSE = (
-        "missing-function-close"  # </tool_call>, a call or the end instead of </function>
+        "missing-function-close",
+        "</tool_call>, a call or the end instead of </function>",
     )
-    MISSING_PARAMETER_CLOSE = "missing-parameter-close"  # a value ended by another tag or the end
-    ORPHAN_THINK_CLOSE = "orphan-think-close"  # a </think> that closes nothing, right before a call
-    STRAY_CLOSER = "stray-closer"  # a closing tag, or a stop token, that closes nothing
-    EMPTY_ENVELOPE = "empty-envelope"  # <tool_call></tool_call> with nothing in it
-    FOREIGN_SPELLING = "foreign-spelling"  # a tag spelled as another dialect does
-    JSON_BODY = "json-body"  # a JSON call where the model was taught XML
-    NAME_NORMALISED = "name-normalised"  # quotes, prefix, case, _ or - differ from the declared name
-    UNDECLARED_NAME = "undeclared-name"  # a complete call of a tool the request did not declare
-    REPEATED_PARAMETER = "repeated-parameter"  # the first value won, this one is dropped
-    COERCION_FAILED = "coercion-failed"  # the value does not fit its schema; passed on as a string
-    TEXT_IN_CALL = "text-in-call"  # text between parameters; passed on as content
-    PARALLEL_DROPPED = "parallel-dropped"  # a second call although parallel_tool_calls is false
+    MISSING_PARAMETER_CLOSE = "missing-parameter-close", "a value ended by another tag or the end"
+    ORPHAN_THINK_CLOSE = "orphan-think-close", "a </think> that closes nothing, right before a call"
+    STRAY_CLOSER = "stray-closer", "a closing tag, or a stop token, that closes nothing"
+    EMPTY_ENVELOPE = "empty-envelope", "<tool_call></tool_call> with nothing in it"
+    FOREIGN_SPELLING = "foreign-spelling", "a tag spelled as another dialect does"
+    JSON_BODY = "json-body", "a JSON call where the model was taught XML"
+    NAME_NORMALISED = "name-normalised", "quotes, prefix, case, _ or - differ from the declared name"
+    UNDECLARED_NAME = "undeclared-name", "a complete call of a tool the request did not declare"
+    REPEATED_PARAMETER = "repeated-parameter", "the first value won, this one is dropped"
+    COERCION_FAILED = "coercion-failed", "the value does not fit its schema; passed on as a string"
+    TEXT_IN_CALL = "text-in-call", "text between parameters; passed on as content"
+    PARALLEL_DROPPED = "parallel-dropped", "a second call although parallel_tool_calls is false"
 
 
-class Refused(StrEnum):
+class Refused(Named):
     """Why a candidate was left as text."""
 
-    FENCED = "fenced"  # in a fenced code block or inline code
-    NOT_AT_LINE_START = "not-at-line-start"  # a bare call in the middle of a line
-    UNDECLARED = "undeclared"  # names a tool the request did not declare
-    FORBIDDEN = "forbidden"  # tool_choice names another tool
-    NO_CALL = "no-call"  # an opener that no call follows
-    TRUNCATED = "truncated"  # the answer was cut inside it
-    INVALID_JSON = "invalid-json"  # a JSON body that cannot be read
-    REASONING = "reasoning"  # in the reasoning, and not the last thing the model said
-    LIMIT = "limit"  # too much was held to be sure of it
+    FENCED = "fenced", "in a fenced code block or inline code"
+    NOT_AT_LINE_START = "not-at-line-start", "a bare call in the middle of a line"
+    UNDECLARED = "undeclared", "names a tool the request did not declare"
+    FORBIDDEN = "forbidden", "tool_choice names another tool"
+    NO_CALL = "no-call", "an opener that no call follows"
+    TRUNCATED = "truncated", "the answer was cut inside it"
+    INVALID_JSON = "invalid-json", "a JSON body that cannot be read"
+    REASONING = "reasoning", "in the reasoning, and not the last thing the model said"
+    LIMIT = "limit", "too much was held to be sure of it"
 
 
 @dataclass(frozen=True, slots=True)
