@@ -45,7 +45,7 @@ $(STAMP): pyproject.toml
 	fi; \
 	echo "setting up $(VENV) with $$("$$python" --version)"; \
 	"$$python" -m venv $(VENV) && \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' && \
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -e '.[dev]' && \
 	touch $@
 
 # $(call proxy,mitmdump): with BACKEND in front of it, without in front of the recordings

@@ -12,6 +12,13 @@ sys.path.insert(0, str(Path(__file__).parent / "qwenproxy"))  # tests are no pac
 from proxy import Proxy, Script, Upstream
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Do not tell of what is outdated in mitmproxy's dependencies."""
+    config.addinivalue_line(
+        "filterwarnings", "ignore::DeprecationWarning:(ldap3|mitmproxy|passlib|pyparsing)"
+    )
+
+
 @pytest.fixture
 def start_upstream() -> Iterator[Callable[..., Upstream]]:
     """`start_upstream(script)` starts another scripted server."""

@@ -366,7 +366,7 @@ def error_body(status_code: int, message: str) -> bytes:
         "message": message if ours else f"upstream {upstreams(ctx.options.mode)}: {message}",
         "type": "invalid_request_error" if ours else "upstream_error",
         "param": None,
-        "code": reason.lower().replace(" ", "_"),
+        "code": reason.lower().replace(" ", "_").replace("-", "_"),
     }
     return json.dumps({"error": error}).encode()
 

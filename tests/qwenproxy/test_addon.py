@@ -17,6 +17,7 @@ import pytest
 import zstandard
 from mitmproxy import http as mitm
 from mitmproxy import io
+from mitmproxy.test import taddons, tflow
 from proxy import (
     LEAK,
     Listening,
@@ -37,6 +38,8 @@ from proxy import (
     until,
     until_close,
 )
+from qwenproxy import options
+from qwenproxy.addon import QwenFix, chat_body, error_body, free_length, upstreams
 from qwenproxy.recording import load
 
 PROSE = events("The tag <tool_call> opens a call. Zürich 🙂 is a city.")
@@ -622,3 +625,101 @@ def test_eager_connections_stay_if_the_user_wants_them(start_proxy: Callable[...
     proxy = start_proxy("http://127.0.0.1:9", connection_strategy="eager")
     with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
         ask(proxy)
+
+
+# Hooks and pure functions, in this process
+
+
+def _flow(status: int = 200, content_type: str = "text/event-stream", **fields: Any) -> mitm.HTTPFlow:
+    """A live flow whose upstream has sent its headers."""
+    flow = tflow.tflow(resp=True)
+    flow.live = True
+    flow.request.method, flow.request.path = "POST", "/v1/chat/completions"
+    flow.request.content = json.dumps(chat(**fields)).encode()
+    flow.response = mitm.Response.make(status, b"", {"content-type": content_type})
+    flow.response.raw_content = None
+    return flow
+
+
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("content_type", ["text/event-stream", "application/json", "text/plain"])
+@pytest.mark.parametrize("end", ["response", "error", "done"])
+def test_nothing_is_kept_of_a_chat_that_is_over(status: int, content_type: str, end: str) -> None:
+    addon, flow = QwenFix(), _flow(status, content_type)
+    for hook in (addon.requestheaders, addon.request, addon.responseheaders):
+        hook(flow)
+    assert list(addon._open) == [flow.id]
+    if end == "done":
+        addon.done()
+    else:
+        getattr(addon, end)(flow)
+    assert addon._open == {}
+    assert flow.metadata["qwen_fix"]["aborted"] == {"response": "", "error": "error", "done": "shutdown"}[end]
+    assert flow.response
+    assert callable(flow.response.stream) == (end == "done" and content_type == "text/event-stream")
+
+
+def test_an_upstream_that_never_answered_leaves_nothing() -> None:
+    addon, flow = QwenFix(), _flow()
+    addon.request(flow)
+    flow.response = None
+    addon.error(flow)
+    assert addon._open == {}
+    assert "qwen_fix" not in flow.metadata
+
+
+@pytest.mark.parametrize(
+    ("client", "upstream", "framing"),
+    [
+        ("HTTP/1.1", "HTTP/1.1", "chunked"),
+        ("HTTP/1.1", "HTTP/2.0", "chunked"),
+        ("HTTP/1.1", "HTTP/1.0", None),
+        ("HTTP/1.0", "HTTP/1.1", None),
+        ("HTTP/2.0", "HTTP/1.1", None),
+        ("HTTP/2.0", "HTTP/2.0", None),
+    ],
+)
+def test_only_http_1_1_is_chunked(client: str, upstream: str, framing: str | None) -> None:
+    flow = _flow()
+    assert flow.response
+    flow.request.http_version, flow.response.http_version = client, upstream
+    flow.response.headers["content-length"] = "5"
+    free_length(flow.request, flow.response)
+    assert "content-length" not in flow.response.headers
+    assert flow.response.headers.get("transfer-encoding") == framing
+
+
+def test_only_our_models_are_chats() -> None:
+    settings = options.read({"qwen_models": "^qwen|coder"})
+    asked = {model: chat_body(_flow(model=model).request, settings) for model in ("qwen3", "x-coder", "gpt")}
+    assert [model for model, body in asked.items() if body] == ["qwen3", "x-coder"]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "code"),
+    [
+        (502, "upstream_error", "bad_gateway"),
+        (504, "upstream_error", "gateway_time_out"),
+        (400, "invalid_request_error", "bad_request"),
+        (499, "invalid_request_error", "client_closed_request"),
+        (599, "upstream_error", "unknown"),
+    ],
+)
+def test_errors_look_as_a_client_expects(status: int, kind: str, code: str) -> None:
+    with taddons.context() as context:
+        context.options.mode = ["reverse:http://[::1]:8080@127.0.0.1:9090", "regular"]
+        error = json.loads(error_body(status, "it is so"))["error"]
+    assert (error["type"], error["code"], error["param"]) == (kind, code, None)
+    assert error["message"] == ("it is so" if status < 500 else "upstream http://[::1]:8080: it is so")
+
+
+@pytest.mark.parametrize(
+    ("modes", "named"),
+    [
+        (["regular"], "server"),
+        (["reverse:http://a:1@1"], "http://a:1"),
+        (["reverse:http://a:1@1", "reverse:https://b@2"], "http://a:1 or https://b:443"),
+    ],
+)
+def test_an_error_names_what_may_be_down(modes: list[str], named: str) -> None:
+    assert upstreams(modes) == named

@@ -1,0 +1,224 @@
+"""Recordings as regression tests, and what else is done with recordings.
+
+    python -m qwenproxy.replay [PATH …]                     compare with the goldens (recordings/)
+    python -m qwenproxy.replay --golden [PATH …]            rewrite the goldens that differ
+    python -m qwenproxy.replay import FILE … --into DIR     make recordings of other files
+    python -m qwenproxy.replay shrink FILE --keep WHAT      reduce one to a case for tests/cases
+    python -m qwenproxy.replay record NAME --backend URL    record one answer of a live server
+    python -m qwenproxy.replay compare DIR --backend URL    ask a live server the same again
+
+Each recording goes through today's rules at many cuts (`rerun`); what it comes to must be the
+same at each, and be what its golden says. Goldens are only written when told to, and never if
+the cuts disagree, so the diff of a golden is a change of behaviour and its review.
+
+Exit code 0: all is the same. 1: something changed. 2: a file is broken; the others still ran.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from enum import IntEnum
+from pathlib import Path
+
+from . import drift, importing, shrink
+from .difference import difference
+from .golden import SUFFIX, GoldenError, dumps, golden_path
+from .golden import load as load_golden
+from .recording import RecordingError
+from .recording import load as load_recording
+from .rerun import Run, run
+
+RECORDINGS = Path("recordings")
+SHOWN_CUTS = 3  # of those that disagree
+WORTH_A_PROCESS = 2_000_000  # bytes of recordings; starting a process costs as much as these
+BAR = 30  # characters
+
+
+class Status(IntEnum):
+    """Of a recording; the worst one is the exit code."""
+
+    SAME = 0
+    CHANGED = 1
+    BROKEN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of one recording."""
+
+    path: Path
+    status: Status
+    lines: list[str] = field(default_factory=list)  # why it is not the same
+    wrote: bool = False  # its golden
+
+    def __str__(self) -> str:
+        if self.wrote:
+            return f"{golden_path(self.path)}: written"
+        return "\n  ".join([f"{self.path}: {self.status.name.lower()}", *self.lines])
+
+
+def replay(path: Path, recovery: str = "tolerant", write: bool = False) -> Report:
+    """Run one recording; compare it with its golden, or write that."""
+    try:
+        result = run(load_recording(path), recovery)
+        if write:
+            return write_golden(path, result)
+        lines = [*_against_golden(path, result), *_disagreements(result)]
+    except (RecordingError, GoldenError) as e:
+        return Report(path, Status.BROKEN, [str(e)])
+    except Exception as e:
+        return Report(path, Status.BROKEN, [f"cannot be replayed: {e!r}"])
+    return Report(path, Status.CHANGED if lines else Status.SAME, lines)
+
+
+def _against_golden(path: Path, result: Run) -> list[str]:
+    expected = golden_path(path)
+    if not expected.exists():
+        return [f"it has no {expected.name}; `make golden` writes it, for you to review"]
+    return difference(load_golden(expected), result.golden)
+
+
+def _disagreements(result: Run) -> Iterator[str]:
+    for name, differs in result.disagreements[:SHOWN_CUTS]:
+        yield f"{name}, it comes to something else than in its own pieces:"
+        yield from (f"  {line}" for line in differs)
+    if more := len(result.disagreements) - SHOWN_CUTS:
+        yield from ([f"and so at {more} more of {result.cuts} cuts"] if more > 0 else [])
+
+
+def write_golden(path: Path, result: Run) -> Report:
+    """Write a golden, unless it is there already or depends on the cut."""
+    if result.disagreements or result.golden.crash:
+        lines = ["its golden was not written:", *_disagreements(result), result.golden.crash]
+        return Report(path, Status.CHANGED, [line for line in lines if line])
+    text = dumps(result.golden)
+    target = golden_path(path)
+    if target.exists() and target.read_text("utf-8") == text:
+        return Report(path, Status.SAME)
+    target.write_text(text, "utf-8")
+    return Report(path, Status.SAME, wrote=True)
+
+
+# Many
+
+
+def find(paths: Iterable[Path]) -> tuple[list[Path], list[Report]]:
+    """The recordings at these paths, and what is wrong with the rest of the directories."""
+    found: list[Path] = []
+    wrong = []
+    for path in paths:
+        flows = sorted(path.glob("*.flow")) if path.is_dir() else [path]
+        names = {golden_path(flow) for flow in flows}
+        found += flows
+        if path.is_dir():
+            wrong += [_orphan(g) for g in sorted(path.glob(f"*{SUFFIX}")) if g not in names]
+            if not flows:
+                wrong.append(Report(path, Status.BROKEN, ["no recordings (*.flow) in it"]))
+    return found, wrong
+
+
+def _orphan(path: Path) -> Report:
+    return Report(path, Status.BROKEN, ["a golden without its recording"])
+
+
+def replay_all(paths: Sequence[Path], recovery: str, write: bool, progress: "Progress") -> list[Report]:
+    """Run many recordings, in several processes if that pays."""
+    processes = os.cpu_count() or 1
+    if processes == 1 or sum(path.stat().st_size for path in paths if path.exists()) < WORTH_A_PROCESS:
+        return [progress.after(replay(path, recovery, write)) for path in paths]
+    with ProcessPoolExecutor(processes) as pool:
+        futures = [pool.submit(replay, path, recovery, write) for path in paths]
+        for future in as_completed(futures):
+            progress.after(future.result())
+        return [future.result() for future in futures]
+
+
+class Progress:
+    """A bar on a terminal; nothing elsewhere."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._shown = sys.stderr.isatty() and total > 1
+
+    def after(self, report: Report) -> Report:
+        self._done += 1
+        if self._shown:
+            filled = BAR * self._done // self._total
+            bar = f"[{'#' * filled}{'.' * (BAR - filled)}] {self._done}/{self._total} {report.path.stem}"
+            print(f"\r\x1b[K{bar[:79]}", end="", file=sys.stderr, flush=True)
+            if self._done == self._total:
+                print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        return report
+
+
+def summary(reports: Sequence[Report]) -> str:
+    """`12 recordings: 10 same, 2 changed`."""
+    counts = [(sum(r.status == status for r in reports), status.name.lower()) for status in Status]
+    said = ", ".join(f"{count} {name}" for count, name in counts if count)
+    return f"{len(reports)} recording{'' if len(reports) == 1 else 's'}: {said or 'nothing to do'}"
+
+
+def advice(reports: Sequence[Report]) -> str:
+    """What to do about those that changed."""
+    changed = [r.path for r in reports if r.status is Status.CHANGED]
+    if not changed:
+        return ""
+    return (
+        "If this is meant, `make golden` approves it and `git diff` is the review. If not, reduce it to a case:\n"
+        f"  python -m qwenproxy.replay shrink {changed[0]} --keep changed"
+    )
+
+
+# Command line
+
+
+def command_replay(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m qwenproxy.replay",
+        description="Run recordings through today's rules and compare them with their goldens.",
+        epilog="Other commands: import, shrink, record, compare; each has a --help.",
+    )
+    parser.add_argument(
+        "paths", nargs="*", type=Path, default=[RECORDINGS], help=".flow files, directories (recordings/)"
+    )
+    parser.add_argument("--golden", action="store_true", help="rewrite the goldens that differ")
+    parser.add_argument("--json", action="store_true", help="print the reports as JSON")
+    parser.add_argument("--recovery", choices=("strict", "tolerant", "aggressive"), default="tolerant")
+    options = parser.parse_args(arguments)
+    paths, wrong = find(options.paths)
+    reports = [*replay_all(paths, options.recovery, options.golden, Progress(len(paths))), *wrong]
+    print(_as_json(reports) if options.json else _as_text(reports))
+    return max((r.status for r in reports), default=Status.SAME)
+
+
+def _as_text(reports: Sequence[Report]) -> str:
+    said = [str(r) for r in reports if r.status is not Status.SAME or r.wrote]
+    return "\n".join(filter(None, [*said, summary(reports), advice(reports)]))
+
+
+def _as_json(reports: Sequence[Report]) -> str:
+    plain = [asdict(r) | {"path": str(r.path), "status": r.status.name.lower()} for r in reports]
+    return json.dumps({"recordings": plain, "summary": summary(reports)}, ensure_ascii=False, indent=2)
+
+
+COMMANDS = {
+    "import": importing.command,
+    "shrink": shrink.command,
+    "record": drift.command_record,
+    "compare": drift.command_compare,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    if arguments and (command := COMMANDS.get(arguments[0])):
+        return command(arguments[1:])
+    return command_replay(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
