@@ -36,7 +36,7 @@ setup: $(STAMP)
 	@:
 
 $(STAMP): pyproject.toml
-	@for candidate in $(CANDIDATES); do \
+	@python=; for candidate in $(CANDIDATES); do \
 	    if "$$candidate" -c '$(SUITABLE)' >/dev/null 2>&1; then python=$$candidate; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then \
@@ -48,12 +48,15 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -e '.[dev]' && \
 	touch $@
 
+no_path = echo "BACKEND=$(BACKEND): write only scheme, host and port, such as http://localhost:8080" >&2; exit 2
+
 # $(call proxy,mitmdump): with BACKEND in front of it, without in front of the recordings
 define proxy
 @case "$(UPSTREAM)" in \
     "") exec $(BIN)/python -m qwenproxy.upstream recordings -- $(BIN)/$(1) $(ADDON) --mode "reverse:{url}@$(LISTEN)" ;; \
-    *://*/*|*://) echo "BACKEND=$(BACKEND): write only scheme, host and port, such as http://localhost:8080" >&2; exit 2 ;; \
+    *://*/*) $(no_path) ;; \
     *://*) exec $(BIN)/$(1) $(ADDON) --mode "reverse:$(UPSTREAM)@$(LISTEN)" ;; \
+    */*) $(no_path) ;; \
     *) exec $(BIN)/$(1) $(ADDON) --mode "reverse:http://$(UPSTREAM)@$(LISTEN)" ;; \
 esac
 endef

@@ -67,7 +67,7 @@ class StreamedAnswer:
         if not piece:
             return []
         self.outcome.chunks.append(piece)
-        self.outcome.times.append(round(self._clock() - self._start, 6))
+        self.outcome.times.append(self._clock() - self._start)
         if self._rewriter is None:
             return self._sent([piece])
         try:
@@ -96,7 +96,8 @@ class StreamedAnswer:
             return b""
 
     def _sent(self, pieces: list[bytes]) -> list[bytes]:
-        pieces = [p for p in pieces if p]
+        if b"" in pieces:
+            pieces = [p for p in pieces if p]
         self.outcome.out += pieces
         return pieces
 

@@ -91,17 +91,48 @@ def header(headers: Headers, name: str) -> str:
 
 def load(path: Path) -> Recording:
     """Read a .flow recording. Raises RecordingError."""
-    try:
-        with path.open("rb") as file:
-            flows = [f for f in io.FlowReader(file).stream() if isinstance(f, http.HTTPFlow)]
-    except (OSError, exceptions.FlowReadException) as e:
-        raise RecordingError(f"{path}: {e}") from None
+    flows = _read_flows(path)
     if len(flows) != 1:
         raise RecordingError(f"{path}: a recording holds one chat, this file holds {len(flows)} flows")
     try:
         return from_flow(flows[0], path.stem)
     except ValueError as e:
         raise RecordingError(f"{path}: {e}") from None
+
+
+def load_chats(path: Path) -> tuple[list[Recording], list[str]]:
+    """The chats in any flow file, and why its other flows are none. Raises RecordingError."""
+    chats, others = [], []
+    for flow in _read_flows(path):
+        try:
+            ours = KEY in flow.metadata
+            chats.append(from_flow(flow, path.stem) if ours else _from_plain_flow(flow, path.stem))
+        except ValueError as e:
+            others.append(f"{flow.request.method} {flow.request.path.partition('?')[0]}: {e}")
+    return chats, others
+
+
+def _read_flows(path: Path) -> list[http.HTTPFlow]:
+    try:
+        with path.open("rb") as file:
+            return [f for f in io.FlowReader(file).stream() if isinstance(f, http.HTTPFlow)]
+    except (OSError, exceptions.FlowReadException) as e:
+        raise RecordingError(f"{path}: {e}") from None
+
+
+def _from_plain_flow(flow: http.HTTPFlow, name: str) -> Recording:
+    """Read a flow that was saved without the addon. Raises ValueError with the reason if it is no chat."""
+    flow.request.decode(strict=False)
+    request, response = request_of(flow), flow.response
+    if not isinstance(request["request"].get("messages"), list):
+        raise ValueError("its request is no chat")
+    if response is None or response.raw_content is None:
+        raise ValueError("its answer was not kept")
+    response.decode(strict=False)
+    head = head_of(response)
+    chunks = pieces(head["headers"], response.raw_content)
+    aborted = flow.error.msg if flow.error else ""
+    return Recording(name=name, chunks=chunks, times=[0.0] * len(chunks), aborted=aborted, **head, **request)
 
 
 def from_flow(flow: http.HTTPFlow, name: str) -> Recording:
@@ -185,8 +216,7 @@ def from_http(path: Path, request: dict[str, Any] | None = None) -> Recording:
     if status is None:
         raise RecordingError(f"{path}: not an HTTP response, it starts with {status_line[:40]!r}")
     headers = tuple((k.strip(), v.strip()) for k, _, v in (line.partition(":") for line in lines))
-    streamed = "event-stream" in header(headers, "content-type")
-    chunks = [c for c in (_EVENT.findall(body) if streamed else [body]) if c]
+    chunks = pieces(headers, body)
     return Recording(
         name=path.stem,
         request=request or {},
@@ -197,6 +227,12 @@ def from_http(path: Path, request: dict[str, Any] | None = None) -> Recording:
         headers=headers,
         http_version=status[1],
     )
+
+
+def pieces(headers: Headers, body: bytes) -> list[bytes]:
+    """The pieces a body is taken to have come in, where nobody knows: its events, or one."""
+    streamed = "event-stream" in header(headers, "content-type")
+    return [c for c in (_EVENT.findall(body) if streamed else [body]) if c]
 
 
 def _split_head(data: bytes) -> tuple[bytes, bytes]:
@@ -389,7 +425,7 @@ def metadata(recording: Recording) -> dict[str, Any]:
     return {
         "v": VERSION,
         "sizes": [len(chunk) for chunk in recording.chunks],
-        "times": list(recording.times),
+        "times": [round(t, 6) for t in recording.times],
         "out": recording.out,
         "ledger": _storable(recording.ledger),
         "aborted": recording.aborted,
