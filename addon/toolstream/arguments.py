@@ -29,6 +29,7 @@ from .repairs import EXCERPT, Repair
 from .schema import Parameter, Tool, type_of
 
 DEPTH = 64  # levels of nesting that are read; the stack is finite and no tool comes near it
+LIMIT = 1 << 20  # characters of a value held to be typed (P19); a longer one goes on as a string
 DIGITS = 4300  # of an integer; Python clients parse no more (sys.get_int_max_str_digits)
 MAGNITUDE = 308  # decimal exponent past which a double overflows
 
@@ -85,7 +86,7 @@ class ArgumentsWriter:
     """
 
     __slots__ = (
-        *("_held", "_key", "_leads", "_opener", "_parameter", "_seen", "_state", "_tool"),
+        *("_held", "_key", "_leads", "_opener", "_parameter", "_seen", "_size", "_state", "_tool"),
         *("given", "repairs"),
     )
 
@@ -100,6 +101,7 @@ class ArgumentsWriter:
         self._held: list[str] = []
         self._leads = ""
         self._seen = ""
+        self._size = 0  # of what is held
 
     @property
     def pending(self) -> str:
@@ -129,6 +131,9 @@ class ArgumentsWriter:
             return self._decide(text)
         if self._state == _HOLDING:
             self._held.append(text)
+            self._size += len(text)
+            if self._size > LIMIT:
+                return self._give_up()
         return ""
 
     def end(self) -> str:
@@ -141,6 +146,11 @@ class ArgumentsWriter:
     def close(self) -> str:
         """The object is complete."""
         return self.end() + ("{}" if self._opener == "{" else "}")
+
+    def _give_up(self) -> str:
+        """Too much is held to be typed: it goes on as a string."""
+        self.repairs.append((Repair.COERCION_FAILED, self._key[:EXCERPT]))
+        return self._stream()
 
     def _decide(self, text: str) -> str:
         self._held.append(text)
@@ -175,7 +185,7 @@ class ArgumentsWriter:
     def _taken(self) -> str:
         text = "".join(self._held)
         self._held.clear()
-        self._seen = ""
+        self._seen, self._size = "", 0
         return text
 
 

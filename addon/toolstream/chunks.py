@@ -215,7 +215,7 @@ def learn(event: bytes, data: str, chunk: Json) -> Template | None:
         text[end - 1 :],
         key,
         index,
-        "role" in delta,
+        bool(delta.get("role")),
         is_bare(chunk, delta, key),
         Synthesis(chunk, index),
     )
@@ -224,7 +224,7 @@ def learn(event: bytes, data: str, chunk: Json) -> Template | None:
 
 def _changing(delta: Json) -> tuple[str, Path]:
     """The one string of a delta that changes from chunk to chunk, and where it stands."""
-    keys = [k for k, v in delta.items() if v is not None and k != "role"]
+    keys = [k for k, v in delta.items() if v not in (None, "", []) and k != "role"]
     if keys == ["tool_calls"]:
         match delta["tool_calls"]:
             case [{"index": int(), "function": {"arguments": str()} as function, **rest}]:

@@ -218,7 +218,7 @@ class ToolCallParser:
             return False
         size = tag.end - tag.start
         if self._fences.fenced:
-            return self._refuse(Refused.FENCED, size, wrap=tag.kind == "wrap_open")
+            return self._quote(tag.kind, size)
         if self._fences.code_span:
             return self._go(self._in_span)
         match tag.kind:
@@ -226,23 +226,32 @@ class ToolCallParser:
                 return self._go(self._in_envelope)
             case "call_open":
                 return self._open_bare(self._grammar.openers.match(self._text, 0) or tag)
-        return self._in_think_tag(tag.kind, self._take(size))
+        return self._think(tag.kind, self._take(size))
 
-    def _in_think_tag(self, kind: str, tag: str) -> bool:
-        """<think> or </think>: text, but a call may stand right behind it; a </think> that closes
+    def _think(self, kind: str, tag: str) -> bool:
+        """<think> or </think>: text, and a call may stand right behind it. A </think> that closes
         nothing waits, for right before a call it is dropped (P10)."""
-        if kind == "think_close" and not self._thinking:
+        opens = kind == "think_open" and (self._thinking or self._fences.at_line_start)
+        if kind == "think_open" or self._thinking:
+            self._pass(tag)
+        else:
             self._fences.feed(tag)
             self._blanks += tag
             self._orphan_think = True
-        else:
-            self._pass(tag)
-        self._thinking = kind == "think_open"
+        self._thinking = opens
         self._fences.new_line()
+        return True
+
+    def _quote(self, kind: str, size: int) -> bool:
+        """A tag that is being quoted."""
+        if kind in ("wrap_open", "call_open"):
+            return self._refuse(Refused.FENCED, size, wrap=kind == "wrap_open")
+        self._pass(self._take(size))
         return True
 
     def _in_span(self) -> bool:
         """A tag behind an open backtick: quoted if the code span closes before a blank line."""
+        tag = self._grammar.openers.match(self._text, 0)
         run = self._fences.code_span
         end = re.compile(rf"(?<!`)`{{{run}}}(?!`)|\n[ \t]*\r?\n").search(self._text)
         closed = end is not None and end[0][0] == "`"
@@ -253,8 +262,10 @@ class ToolCallParser:
         ):
             return False
         self._go(self._in_text)
-        if end is not None and closed:
-            return self._refuse(Refused.FENCED, end.end())
+        if tag and end is not None and closed:
+            self._quote(tag.kind, end.end())
+            self._quoted = False
+            return True
         self._fences.close_span()
         return True
 

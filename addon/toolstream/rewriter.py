@@ -111,7 +111,7 @@ class Choice:
 
     def lacks_role(self, delta: Json) -> bool:
         """Whether the client needs this delta to learn the role."""
-        return "role" in delta and not self.role
+        return bool(delta.get("role")) and not self.role
 
     def first_role(self) -> bool:
         """Whether the next delta has to name the role."""
@@ -250,7 +250,7 @@ class StreamRewriter:
             return
         data = read_data(event)
         chunk = None if data is None else read_chunk(data)
-        if data == "[DONE]" or (chunk is not None and chunk.get("error")):
+        if (data or "").strip() == "[DONE]" or (chunk is not None and chunk.get("error")):
             self._finish_all()
         if data is None or chunk is None or not choices_of(chunk):
             self._send(event)
@@ -316,14 +316,14 @@ class StreamRewriter:
         for at, choice_json in choices_of(chunk):
             choice = self._choice(choice_json.get("index", 0))
             choice.chunk, choice.synthesis = chunk, None
-            delta, reason = delta_of(choice_json), choice_json.get("finish_reason")
+            delta, reason = delta_of(choice_json), choice_json.get("finish_reason") or None
             keep = (
                 keep
                 or reason is not None
                 or not is_bare(chunk, delta)
                 or ("role" in delta and not choice.role)
             )
-            choice.role = choice.role or "role" in delta
+            choice.role = choice.role or bool(delta.get("role"))
             edits += self._number_native(choice, at, delta)
             text = "" if choice.finished else content_of(delta)
             parts.append(Part(choice, text, choice.parse(text, reason), at))
@@ -370,9 +370,11 @@ class StreamRewriter:
     def _deliver(self, event: bytes, parts: list[Part], write: Write) -> None:
         """Send an event, hold it, or write it anew, by what the parsers made of its texts."""
         for part in parts:
-            if not part.choice.diverged and not _is_text(part):
+            if not _is_text(part):
                 self._diverge(part.choice)
         if any(part.choice.diverged for part in parts):
+            for part in parts:
+                self._diverge(part.choice)
             self._rewrite(parts, write)
             return
         for part in parts:
@@ -388,13 +390,14 @@ class StreamRewriter:
 
     def _diverge(self, choice: Choice) -> None:
         """From here on the events of this choice are written anew, those that are held included."""
+        if choice.diverged:
+            return
         choice.diverged = True
         for held in self._queue:
             if isinstance(held, Held) and any(part.choice is choice for part in held.parts):
                 held.cut()
                 for part in held.parts:
-                    if not part.choice.diverged:
-                        self._diverge(part.choice)
+                    self._diverge(part.choice)
 
     def _rewrite(self, parts: list[Part], write: Write) -> None:
         """Text before the first call stays in the event, calls and what follows get chunks of their
