@@ -16,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from .arguments import quoted
+from .sse import read_data, replace_data
 
 Path = tuple[str | int, ...]
 Json = dict[str, Any]
@@ -119,6 +120,16 @@ def _skip(text: str, at: int) -> int:
 def _end_of_value(text: str, at: int) -> int:
     end: int = _DECODER.raw_decode(text, at)[1]
     return end
+
+
+def without_content(event: bytes) -> bytes:
+    """The event with no text in it, for a caller that has lost track of where it stands."""
+    chunk = read_chunk(read_data(event) or "")
+    if chunk is None:
+        return event
+    for _, choice in choices_of(chunk):
+        delta_of(choice).pop("content", None)
+    return replace_data(event, json.dumps(chunk))
 
 
 # Chunks of our own

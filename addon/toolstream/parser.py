@@ -140,7 +140,8 @@ class ToolCallParser:
 
     def close(self, finish_reason: str | None = None) -> list[Event]:
         """The message is over; return the rest. Afterwards nothing is pending."""
-        self._complete, self._eof, self._plain = finish_reason in COMPLETE, True, None
+        self._complete = isinstance(finish_reason, str) and finish_reason in COMPLETE
+        self._eof, self._plain = True, None
         text, self._high = self._high, ""
         self._run(text)
         self._emit_text(self._blanks)

@@ -47,6 +47,17 @@ class Repair(Named):
     COERCION_FAILED = "coercion-failed", "the value does not fit its schema; passed on as a string"
     TEXT_IN_CALL = "text-in-call", "text between parameters; passed on as content"
     PARALLEL_DROPPED = "parallel-dropped", "a second call although parallel_tool_calls is false"
+    # calls that the server parsed itself
+    CALL_SHAPE = "call-shape", "id, index, type, name or arguments missing, empty or where they must not be"
+    WRONG_TYPE = "wrong-type", "a value of a parsed call that its schema does not allow, and what it says does"
+    XML_ARGUMENTS = "xml-arguments", "tags as the arguments of a parsed call"
+    DOUBLE_ENCODED = "double-encoded", "the arguments of a parsed call in a JSON string once more"
+    REPEATED_ARGUMENTS = "repeated-arguments", "the arguments of a parsed call twice, or {} before them"
+    DAMAGED_KEY = "damaged-key", 'a parsed call says "K=V": "" for "K": "V"'
+    SWALLOWED_CALL = "swallowed-call", "further parameters or calls inside of an argument of a parsed call"
+    JSON_REPAIRED = "json-repaired", "arguments of a parsed call that were not quite JSON"
+    DUPLICATE_CALL = "duplicate-call", "the same call a second time: parsed and as text, or under one id"
+    ENGINE_ERROR = "engine-error", "the server's error held the call it could not parse"
 
 
 class Refused(Named):
@@ -61,6 +72,8 @@ class Refused(Named):
     INVALID_JSON = "invalid-json", "a JSON body that cannot be read"
     REASONING = "reasoning", "in the reasoning, and not the last thing the model said"
     LIMIT = "limit", "too much was held to be sure of it"
+    MISFIT = "misfit", "a value of a parsed call that does not fit its schema, nor what it says"
+    SECOND_OBJECT = "second-object", "other arguments behind those of a parsed call; dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +95,10 @@ class Ledger:
         self.refusals: list[Refusal] = []  # the first REFUSALS of them
         self.calls = 0  # calls that were found in text and emitted
         self.failure = ""  # the traceback of an exception that ended the rewriting (fail open)
+
+    def repaired(self, repair: Repair) -> None:
+        """Count a repair."""
+        self.repairs[repair] += 1
 
     def refuse(self, reason: Refused, excerpt: str) -> None:
         """Note a candidate that stays text."""

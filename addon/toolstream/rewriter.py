@@ -32,6 +32,7 @@ from .chunks import (
     native_calls,
     read_chunk,
     splice,
+    without_content,
 )
 from .events import ArgumentsDelta, CallEnd, CallStart, Event, Text
 from .parser import ToolCallParser
@@ -127,6 +128,7 @@ class Part:
     text: str
     events: list[Event]
     at: int = 0  # of the choice in its chunk
+    role: bool = False  # the event names the role
     end: int = 0  # of the text in all the text of the choice
 
     @property
@@ -175,6 +177,7 @@ class StreamRewriter:
         self._passing = not Toolset(request_body.get("tools"), request_body.get("tool_choice")).tools
         self._splitter = EventSplitter()
         self._unread: deque[bytes] = deque()  # complete events that were not looked at yet
+        self._in_flight: list[Part] = []  # of the event that is being written
         self._choices: dict[int, Choice] = {}
         self._queue: deque[Held | bytes] = deque()
         self._out: list[bytes] = []
@@ -217,10 +220,19 @@ class StreamRewriter:
         self._passing = True
         for held in self._queue:
             self._out.append(held if isinstance(held, bytes) else held.raw if held.out is None else held.out)
+        if any(part.choice.diverged for part in self._in_flight):
+            self._unread[0] = without_content(self._unread[0])  # its text is among the unsent
         for choice in self._choices.values():
-            if choice.diverged and choice.parser.pending:
-                self._out.append(choice.writer().content(choice.parser.pending))
+            if choice.diverged and (text := self._unsent(choice)):
+                self._out.append(choice.writer().content(text))
         self._out += [*self._unread, bytes(self._splitter.pending)]
+
+    def _unsent(self, choice: Choice) -> str:
+        """Text of a choice that is in no event that was sent or is held."""
+        back = [
+            e.text for p in self._in_flight if p.choice is choice for e in p.events if isinstance(e, Text)
+        ]
+        return "".join(back) + choice.parser.pending
 
     # Reading events
 
@@ -294,12 +306,11 @@ class StreamRewriter:
             return
         choice.count(events)
         keep = not template.bare or (template.role and not choice.role)
-        choice.role = choice.role or template.role
 
         def write(texts: list[str]) -> bytes:
             return template.write(texts[0]) if keep or texts[0] else b""
 
-        self._deliver(event, [Part(choice, text, events)], write)
+        self._deliver(event, [Part(choice, text, events, role=template.role)], write)
 
     def _remember(self, event: bytes, data: str, chunk: Json) -> None:
         if self._unused > TRIES and self._unused % RETRY:
@@ -323,10 +334,9 @@ class StreamRewriter:
                 or not is_bare(chunk, delta)
                 or ("role" in delta and not choice.role)
             )
-            choice.role = choice.role or bool(delta.get("role"))
             edits += self._number_native(choice, at, delta)
             text = "" if choice.finished else content_of(delta)
-            parts.append(Part(choice, text, choice.parse(text, reason), at))
+            parts.append(Part(choice, text, choice.parse(text, reason), at, bool(delta.get("role"))))
             if choice.finish_reason(reason) != reason:
                 edits.append((("choices", at, "finish_reason"), quoted(choice.finish_reason(reason))))
 
@@ -369,6 +379,7 @@ class StreamRewriter:
 
     def _deliver(self, event: bytes, parts: list[Part], write: Write) -> None:
         """Send an event, hold it, or write it anew, by what the parsers made of its texts."""
+        self._in_flight = parts
         for part in parts:
             if not _is_text(part):
                 self._diverge(part.choice)
@@ -376,15 +387,20 @@ class StreamRewriter:
             for part in parts:
                 self._diverge(part.choice)
             self._rewrite(parts, write)
-            return
-        for part in parts:
+        else:
+            self._hold(Held(event, parts, write))
+        self._in_flight = []
+
+    def _hold(self, held: Held) -> None:
+        """Send an event as it is, as soon as all of its text has come back."""
+        for part in held.parts:
+            part.choice.role = part.choice.role or part.role
             part.choice.fed += len(part.text)
             part.choice.passed += sum(len(e.text) for e in part.events if isinstance(e, Text))
             part.end = part.choice.fed
-        held = Held(event, parts, write)
         if held.ready:
             self._release()
-            self._send(event)
+            self._send(held.raw)
         else:
             self._queue.append(held)
 
@@ -402,12 +418,13 @@ class StreamRewriter:
     def _rewrite(self, parts: list[Part], write: Write) -> None:
         """Text before the first call stays in the event, calls and what follows get chunks of their
         own; they go before the event if it ends the choice."""
-        texts, own, closing = [], [], False
+        closing = any(part.choice.finished for part in parts)
+        texts, own = [], []
         for part in parts:
             text, rest = _leading_text(part.events)
-            closing = closing or part.choice.finished
-            if (rest and part.choice.finished) or not part.text:
+            if not part.text or (rest and closing):
                 text, rest = "", part.events
+            part.choice.role = part.choice.role or (part.role and not closing)
             texts.append(text)
             own += self._synthesise(part.choice, rest)
         event = write(texts)

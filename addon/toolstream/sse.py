@@ -10,7 +10,7 @@ import re
 
 _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r){2}")
 _LINE = re.compile(rb"(.*?)(\r\n|\n|\r|\Z)", re.S)
-_DATA_LINE = re.compile(rb"data(?::[ ]?(.*))?", re.S)
+_DATA_LINE = re.compile(rb"(?:\xef\xbb\xbf)?data(?::[ ]?(.*))?", re.S)  # a BOM may begin the stream
 
 
 class EventSplitter:
