@@ -455,6 +455,8 @@ class ToolCallParser:
     # States: JSON bodies
 
     def _open_json(self, at: int) -> bool:
+        if self._thinking and self._calls and not self._trial:
+            return self._refuse(Refused.REASONING, at)
         self._try(Refused.INVALID_JSON, at_end=self._thinking)
         self._take(at)
         return self._expect_json(self._in_json)
@@ -493,7 +495,7 @@ class ToolCallParser:
         tools = [self._toolset.find(name) for name, _ in calls]
         if any(t and not self._toolset.allows(t.name) for t in tools):
             return self._reject(Refused.FORBIDDEN)
-        if None in tools and not self._toolset.any_allowed:
+        if None in tools and (self._thinking or not self._toolset.any_allowed):
             return self._reject(Refused.UNDECLARED)
         if None in tools and self._trial:
             self._trial.at_end, self._trial.refused = True, Refused.UNDECLARED

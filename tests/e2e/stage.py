@@ -1,0 +1,150 @@
+"""The real programs that stand on both sides of the addon: a model server, and agents.
+
+Every port is a free one, and what is started is ended by its process id. Clients run with an empty
+HOME and nothing of our environment but PATH, agents without a terminal, and with everything off
+that would ask another host. The tiny model's calls name files in /tmp/qwen-e2e, so only one run at a time goes there.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "tiny-qwen"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "qwenproxy"))
+
+from transcripts import WORKDIR
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PYTHON = ROOT / ".venv-e2e" / "bin" / "python"
+CLIENTS = ROOT / ".e2e-clients"
+NODE = CLIENTS / "bin" / "node"
+WORK = Path(WORKDIR)
+HOME = WORK / "home"
+MODEL = "tiny-qwen3"
+KEY = "sk-fake"
+ENVIRONMENT = {"HOME": str(HOME), "PATH": f"{NODE.parent}:{os.environ['PATH']}"}  # no proxy, no real key
+LIMIT = 90  # seconds for a session
+
+
+@contextmanager
+def model_server(*options: str) -> Iterator[str]:
+    """llama.cpp with the tiny model; its URL."""
+    command = [PYTHON, HERE / "tiny-qwen" / "serve.py", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        word, _, url = process.stdout.readline().strip().partition(" ")
+        if word != "listening":
+            raise SystemExit(f"llama.cpp's server did not start, with exit code {process.wait()}")
+        yield url
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+@contextmanager
+def work_folder() -> Iterator[None]:
+    """Have /tmp/qwen-e2e to oneself; waits for another run to end."""
+    WORK.mkdir(exist_ok=True)
+    with WORK.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@dataclass(frozen=True)
+class Agent:
+    """An agent, and which of the model's transcripts call its tools."""
+
+    name: str
+    tools: str
+    command: Callable[[str, str], list[str]]  # from base URL and prompt
+    environment: Callable[[str], dict[str, str]]  # from base URL
+
+
+@dataclass(frozen=True)
+class Session:
+    """What an agent said and did."""
+
+    output: str
+    files: dict[str, bytes]
+
+
+def run(agent: Agent, server: str, task: str) -> Session:
+    """Let an agent do a task in an empty folder."""
+    shutil.rmtree(WORK)
+    HOME.mkdir(parents=True)
+    base_url = f"{server}/v1"
+    process = subprocess.Popen(
+        agent.command(base_url, f"Please do TASK:{task}"),
+        cwd=WORK,
+        env=ENVIRONMENT | agent.environment(base_url),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:  # Qwen Code may hang when all is done: its files tell
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    return Session(output.decode(errors="replace"), {p.name: p.read_bytes() for p in WORK.glob("*.txt")})
+
+
+def _opencode(_base_url: str, prompt: str) -> list[str]:
+    return [str(CLIENTS / "opencode"), "run", "--auto", prompt]
+
+
+def _opencode_environment(base_url: str) -> dict[str, str]:
+    limit = {"context": 65536, "output": 4096}
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "name": "local",
+        "options": {"baseURL": base_url, "apiKey": KEY},
+        "models": {MODEL: {"name": MODEL, "tool_call": True, "limit": limit}},
+    }
+    configuration = {
+        "autoupdate": False,
+        "share": "disabled",
+        "provider": {"local": provider},
+        "model": f"local/{MODEL}",
+        "small_model": f"local/{MODEL}",
+        "permission": {"edit": "allow", "bash": "allow", "webfetch": "deny"},
+    }
+    switches = ("AUTOUPDATE", "MODELS_FETCH", "LSP_DOWNLOAD", "DEFAULT_PLUGINS")
+    return {
+        "OPENCODE_CONFIG_CONTENT": json.dumps(configuration),
+        **{f"OPENCODE_DISABLE_{switch}": "1" for switch in switches},
+    }
+
+
+def _qwen_code(_base_url: str, prompt: str) -> list[str]:
+    return [str(CLIENTS / "node_modules" / ".bin" / "qwen"), "--yolo", "--auth-type", "openai", "-p", prompt]
+
+
+def _qwen_code_environment(base_url: str) -> dict[str, str]:
+    settings = {
+        "privacy": {"usageStatisticsEnabled": False},
+        "general": {"enableAutoUpdate": False},
+        "telemetry": {"enabled": False},
+        "security": {"auth": {"selectedType": "openai"}},
+    }
+    folder = HOME / ".qwen"
+    folder.mkdir()
+    (folder / "settings.json").write_text(json.dumps(settings))
+    return {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": base_url, "OPENAI_MODEL": MODEL}
+
+
+OPENCODE = Agent("opencode", "oc", _opencode, _opencode_environment)
+QWEN_CODE = Agent("qwen-code", "qc", _qwen_code, _qwen_code_environment)
