@@ -38,6 +38,7 @@ from proxy import (
     until,
     until_close,
 )
+
 from qwenproxy import options
 from qwenproxy.addon import QwenFix, chat_body, error_body, free_length, upstreams
 from qwenproxy.recording import load

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from proxy import LEAK, chat, completion, cut, events
+
 from qwenproxy import answer
 from qwenproxy.answer import StreamedAnswer, pass_whole, rewrite_streamed, rewrite_whole
 from toolstream.repairs import Ledger

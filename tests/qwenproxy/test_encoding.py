@@ -9,6 +9,7 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
+
 from qwenproxy.encoding import decoder
 
 TEXT = "".join(f"data: {n} Zürich\n\n" for n in range(50)).encode()

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from mitmproxy.exceptions import OptionsError
 from mitmproxy.test import taddons
+
 from qwenproxy import options
 from qwenproxy.addon import QwenFix
 

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 import pytest
+
 from qwenproxy import recorder
 from qwenproxy.recorder import Recorder, file_stem
 from qwenproxy.recording import Recording, load

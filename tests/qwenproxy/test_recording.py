@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mitmproxy import http, io
 from mitmproxy.test import tflow
+
 from qwenproxy.recording import (
     KEY,
     Recording,

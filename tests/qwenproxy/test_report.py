@@ -2,6 +2,7 @@
 
 import pytest
 from mitmproxy.utils import emoji
+
 from qwenproxy import report
 from qwenproxy.answer import Outcome
 from toolstream.repairs import Refused, Repair

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from proxy import PATIENCE, Proxy, Reply, ask, chat, events, understood
+
 from qwenproxy.recording import Recording, save
 from qwenproxy.upstream import Library, essence, main
 
