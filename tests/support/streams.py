@@ -1,0 +1,393 @@
+r"""Streams of chat completions as the engines write them, and a strict client that reads them.
+
+An `Engine` is the shape of one server's chunks: the keys around the choices and their order,
+what stands in every delta, where usage is, how a call the server parsed itself is split.
+`ENGINES` has those that real captures, source code or published samples show.
+
+`read_answer` is the most demanding client there could be: it accepts a stream only if it is
+right for every client known to insist on something, delta by delta (the checks of `_Reader`),
+and knows nothing of `toolstream`. `send` plays the server and the proxy's side of it.
+"""
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from support.cases import read_tool
+from toolstream import StreamRewriter
+
+Json = dict[str, Any]
+Native = tuple[str, list[str]]  # a call the server parsed: its name, and its arguments in fragments
+
+DONE = b"data: [DONE]\n\n"
+USAGE = {"prompt_tokens": 17, "completion_tokens": 65, "total_tokens": 82}
+TOOLS = [
+    read_tool("get_weather(city: string, days?: integer, detailed?: boolean)"),
+    read_tool("write(path: string, content: string)"),
+    read_tool("get_goal()"),
+]
+
+
+def request(*tools: str, **fields: Any) -> Json:
+    """A streaming request with these tools, `name(key: type)` each, or else with TOOLS."""
+    declared = [read_tool(tool) for tool in tools] or TOOLS
+    return {"model": "qwen", "stream": True, "messages": [], "tools": declared} | fields
+
+
+def event(chunk: Any, compact: bool = True, ascii_only: bool = False) -> bytes:
+    """A chunk as an event; lone surrogates can only be written as escapes."""
+    separators = (",", ":") if compact else (", ", ": ")
+    text = json.dumps(chunk, ensure_ascii=ascii_only, separators=separators)
+    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+        text = json.dumps(chunk, separators=separators)
+    return f"data: {text}\n\n".encode()
+
+
+# Engines
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How one server writes its chunks."""
+
+    name: str
+    envelope: Callable[[list[Json]], Json]  # the chunk around its choices
+    choice: Callable[[int, Json, str | None], Json]
+    first: Json | None = field(default_factory=lambda: {"role": "assistant", "content": ""})
+    every: Json = field(default_factory=dict)  # stands in every delta
+    last: Json = field(default_factory=dict)  # the delta of the finish chunk
+    usage_choices: tuple[Json, ...] = ()
+    before: bytes = b""
+    whole_calls: bool = False  # a call it parsed comes in one delta
+    clean_calls: bool = True  # ... and its further deltas hold nothing but index and arguments
+    compact: bool = True
+    ascii_only: bool = False
+
+    def chunk(self, *choices: tuple[int, Json, str | None], **more: Any) -> bytes:
+        """The event of one chunk with these choices, each (index, delta, finish_reason)."""
+        filled = [self.choice(index, self.every | delta, finish) for index, delta, finish in choices]
+        return self._event(self.envelope(filled) | more)
+
+    def text(self, content: str, finish: str | None = None, index: int = 0) -> bytes:
+        """A delta of text."""
+        return self.chunk((index, {"content": content}, finish))
+
+    def open(self, *indexes: int) -> list[bytes]:
+        """What comes before the text."""
+        opening = [] if self.first is None else [self.chunk((i, self.first, None)) for i in indexes or (0,)]
+        return [*([self.before] if self.before else []), *opening]
+
+    def end(self, finish: str | None = "stop", index: int = 0) -> bytes:
+        """The chunk that ends a choice."""
+        return self.chunk((index, self.last, finish))
+
+    def usage(self) -> bytes:
+        """The last chunk before [DONE]."""
+        return self._event(self.envelope([dict(choice) for choice in self.usage_choices]) | {"usage": USAGE})
+
+    def calls(self, calls: Iterable[Native], start: int = 0, index: int = 0) -> list[bytes]:
+        """Calls that the server parsed itself."""
+        deltas = [d for at, call in enumerate(calls, start) for d in self._call(at, *call)]
+        return [self.chunk((index, {"tool_calls": [delta]}, None)) for delta in deltas]
+
+    def _call(self, at: int, name: str, fragments: list[str]) -> Iterator[Json]:
+        function = {"name": name, "arguments": "".join(fragments) if self.whole_calls else ""}
+        yield {"index": at, "id": f"{self.name}-{at}", "type": "function", "function": function}
+        for fragment in [] if self.whole_calls else fragments:
+            yield {"index": at, "function": {"arguments": fragment}}
+
+    def answer(
+        self, pieces: Iterable[str], finish: str | None = "stop", calls: Iterable[Native] = ()
+    ) -> list[bytes]:
+        """The events of a whole answer: text in these deltas, and calls after it."""
+        texts = [self.text(piece) for piece in pieces]
+        return [*self.open(), *texts, *self.calls(calls), *self.ending(finish)]
+
+    def ending(self, finish: str | None = "stop") -> list[bytes]:
+        """What comes after the text; without a finish_reason the stream just ends."""
+        return [self.end(finish), self.usage(), DONE] if finish else []
+
+    def _event(self, chunk: Json) -> bytes:
+        return event(chunk, self.compact, self.ascii_only)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _head(name: str, **more: Any) -> Json:
+    return {"id": f"chatcmpl-{name}", "object": "chat.completion.chunk", "created": 1795171282} | more
+
+
+def _llama_cpp(choices: list[Json]) -> Json:
+    tail = {"model": "qwen", "system_fingerprint": "b0-unknown", "object": "chat.completion.chunk"}
+    chunk = {"choices": choices, "created": 1795171282, "id": "chatcmpl-Qkdb"} | tail
+    return chunk | ({} if choices else {"timings": {"prompt_ms": 1.10, "predicted_per_second": 2557.2381}})
+
+
+def _choice_llama_cpp(index: int, delta: Json, finish: str | None) -> Json:
+    return {"finish_reason": finish, "index": index, "delta": delta}
+
+
+def _choice(index: int, delta: Json, finish: str | None) -> Json:
+    return {"index": index, "delta": delta, "finish_reason": finish}
+
+
+def _choice_vllm(index: int, delta: Json, finish: str | None) -> Json:
+    choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
+    return choice | ({"stop_reason": None} if finish else {}) | {"token_ids": None}
+
+
+def _choice_litellm(index: int, delta: Json, finish: str | None) -> Json:
+    return ({"finish_reason": finish} if finish else {}) | {"index": index, "delta": delta}
+
+
+def _choice_sglang(index: int, delta: Json, finish: str | None) -> Json:
+    return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish, "matched_stop": None}
+
+
+ASSISTANT: Json = {"role": "assistant"}
+LLAMA_CPP = Engine("llama.cpp", _llama_cpp, _choice_llama_cpp, ASSISTANT | {"content": None})
+VLLM = Engine("vllm", lambda choices: _head("vllm", model="qwen", choices=choices), _choice_vllm)
+MLX_LM = Engine(
+    "mlx-lm",
+    lambda choices: _head("mlx", system_fingerprint="0.32.2", model="server/model", choices=choices),
+    _choice_llama_cpp,
+    first=None,
+    every=ASSISTANT,
+    last=ASSISTANT,
+    before=b": keepalive 16/17\n\n: keepalive 17/17\n\n",
+    whole_calls=True,
+    compact=False,
+    ascii_only=True,
+)
+LITELLM = Engine(
+    "litellm",
+    lambda choices: _head("llm", model="fake", system_fingerprint="b0", choices=choices),
+    _choice_litellm,
+    first=ASSISTANT,
+    usage_choices=({"index": 0, "delta": {}},),
+)
+OLLAMA = Engine(
+    "ollama",
+    lambda choices: _head("ollama", model="qwen3", system_fingerprint="fp_ollama", choices=choices),
+    _choice,
+    first=None,
+    every=ASSISTANT,
+    last={"content": ""},
+    whole_calls=True,
+)
+SGLANG = Engine(
+    "sglang",
+    lambda choices: _head("sgl", model="qwen", choices=choices, usage=None),
+    _choice_sglang,
+    first={"role": "assistant", "content": "", "reasoning_content": None, "tool_calls": None},
+    every={"role": None, "reasoning_content": None, "tool_calls": None},
+    clean_calls=False,
+)
+DASHSCOPE = Engine(
+    "dashscope",
+    lambda choices: (
+        {"choices": choices, "object": "chat.completion.chunk", "usage": None, "created": 1}
+        | {"system_fingerprint": None, "model": "qwen3-coder-plus", "id": "chatcmpl-ds"}
+    ),
+    lambda index, delta, finish: {"delta": delta, "finish_reason": finish, "index": index, "logprobs": None},
+    clean_calls=False,
+)
+ENGINES = [LLAMA_CPP, VLLM, MLX_LM, LITELLM, OLLAMA, SGLANG, DASHSCOPE]
+
+
+# Through the proxy
+
+
+def byte_cuts(body: bytes, every: int = 1, random_cuts: int = 20) -> Iterator[list[bytes]]:
+    """Whole, per byte, cut in two behind every `every`-th byte, and cut at random into many."""
+    yield [body]
+    yield [body[i : i + 1] for i in range(len(body))]
+    for at in range(1, len(body), every):
+        yield [body[:at], body[at:]]
+    choose = random.Random(len(body))
+    for _ in range(random_cuts):
+        places = sorted(choose.randint(0, len(body)) for _ in range(choose.randint(2, 30)))
+        yield [body[a:b] for a, b in zip([0, *places], [*places, len(body)], strict=True)]
+
+
+def send(pieces: Iterable[bytes], asked: Json, **options: Any) -> tuple[bytes, StreamRewriter]:
+    """What a client is sent of an answer that comes in these pieces, and the rewriter that wrote it."""
+    rewriter = StreamRewriter(asked, **options)
+    out = [sent for piece in pieces for sent in rewriter.feed(piece)] + rewriter.close()
+    assert all(out), "an empty piece ends the body for mitmproxy"
+    assert rewriter.ledger.failure == ""
+    return b"".join(out), rewriter
+
+
+# The client
+
+
+class ObjectionError(AssertionError):
+    """The stream breaks a rule that some client insists on."""
+
+
+@dataclass
+class Call:
+    """A call as it arrived; `arguments` is the text its deltas make."""
+
+    name: str
+    arguments: str
+    id: str
+    deltas: int = 1
+
+
+@dataclass
+class Message:
+    """One choice of the answer."""
+
+    text: str = ""
+    reasoning: str = ""
+    calls: list[Call] = field(default_factory=list)
+    finish: str | None = None
+    text_after_call: str = ""
+    empty_deltas: int = 0  # deltas that say nothing at all
+    begun: bool = False
+
+    @property
+    def named(self) -> list[tuple[str, Any]]:
+        """The calls as (name, arguments), read as JSON; those that are cut off as their text."""
+        return [(call.name, _json(call.arguments)) for call in self.calls]
+
+    @property
+    def said(self) -> tuple[Any, ...]:
+        """All that must not depend on how the answer was cut."""
+        return self.text, self.reasoning, self.named, self.finish, self.text_after_call
+
+
+@dataclass
+class Answer:
+    """A whole stream as a client has it."""
+
+    messages: dict[int, Message] = field(default_factory=dict)
+    chunks: list[Json] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)  # events that are no chunks, and what stands beside data
+    done: bool = False
+
+    @property
+    def message(self) -> Message:
+        """The first choice."""
+        return self.messages.setdefault(0, Message())
+
+    @property
+    def said(self) -> tuple[Any, ...]:
+        """All that must not depend on how the answer was cut."""
+        return {i: m.said for i, m in sorted(self.messages.items())}, self.other, self.done
+
+
+def read_answer(body: bytes, role: bool = True) -> Answer:
+    """The answer, if no client objects to it. `role=False` if the server itself never sent one."""
+    reader = _Reader(role)
+    text = body.decode().removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    for block in re.split("\n\n+", text):
+        reader.read_event(block)
+    reader.end()
+    return reader.answer
+
+
+class _Reader:
+    """Reads an answer event by event, and objects as soon as a rule is broken."""
+
+    def __init__(self, role: bool) -> None:
+        self.answer = Answer()
+        self._role = role
+        self._ids: set[str] = set()
+
+    def read_event(self, block: str) -> None:
+        lines = block.split("\n")
+        data = [line[5:].removeprefix(" ") for line in lines if line.startswith("data:")]
+        self.answer.other += [line for line in lines if line and not line.startswith("data:")]
+        if not data:
+            return
+        _insist(not self.answer.done, "data after [DONE]")
+        if data == ["[DONE]"]:
+            self.answer.done = True
+            return
+        chunk = _json("\n".join(data))
+        if not isinstance(chunk, dict) or not isinstance(chunk.get("choices"), list):
+            self.answer.other.append("\n".join(data))
+            return
+        self.answer.chunks.append(chunk)
+        for choice in chunk["choices"]:
+            self._read_choice(choice)
+
+    def _read_choice(self, choice: Json) -> None:
+        _insist(type(choice.get("index")) is int, "a choice without index")
+        message = self.answer.messages.setdefault(choice["index"], Message())
+        delta = choice.get("delta")
+        _insist(isinstance(delta, dict), "a choice without delta")
+        finish = choice.get("finish_reason")
+        said = any(delta.get(key) for key in ("content", "tool_calls", "reasoning", "reasoning_content"))
+        _insist(not (message.finish and (said or finish)), "something after the finish_reason")
+        if self._role and not message.begun and not message.finish:
+            _insist(delta.get("role") == "assistant", "the first delta does not name the role")
+        message.begun = True
+        message.empty_deltas += not (delta or finish or choice["index"] in self._ended())
+        self._read_delta(message, delta)
+        message.finish = message.finish or finish
+
+    def _ended(self) -> list[int]:
+        return [index for index, message in self.answer.messages.items() if message.finish]
+
+    def _read_delta(self, message: Message, delta: Json) -> None:
+        message.reasoning += delta.get("reasoning") or delta.get("reasoning_content") or ""
+        content = delta.get("content") or ""
+        message.text += content
+        message.text_after_call += content if message.calls else ""
+        for call in delta.get("tool_calls") or []:
+            self._read_call(message, call)
+
+    def _read_call(self, message: Message, call: Json) -> None:
+        index, function = call.get("index"), call.get("function")
+        _insist(type(index) is int, "a call without index")
+        _insist(isinstance(function, dict), "a call without function")
+        arguments = function.get("arguments", "" if index == len(message.calls) else None)
+        _insist(isinstance(arguments, str), "arguments that are no string")
+        if index == len(message.calls):
+            self._begin_call(message, call)
+            message.calls.append(Call(function["name"], arguments, call["id"]))
+        else:
+            _insist(index == len(message.calls) - 1, f"call {index} after call {len(message.calls) - 1}")
+            _insist(call.keys() == {"index", "function"}, f"a further delta with {sorted(call)}")
+            _insist(function.keys() == {"arguments"}, f"a further delta with function {sorted(function)}")
+            message.calls[index].arguments += arguments
+            message.calls[index].deltas += 1
+
+    def _begin_call(self, message: Message, call: Json) -> None:
+        _insist(isinstance(call.get("id"), str) and call["id"], "a call without id")
+        _insist(call["id"] not in self._ids, "an id twice")
+        self._ids.add(call["id"])
+        _insist(call.get("type") == "function", "a call without type")
+        name = call["function"].get("name")
+        _insist(isinstance(name, str) and name, "a call without name")
+        for before in message.calls:
+            _insist(isinstance(_json(before.arguments), dict), "a call begins before another is complete")
+
+    def end(self) -> None:
+        for message in self.answer.messages.values():
+            if message.finish in ("stop", "tool_calls"):
+                _insist(
+                    (message.finish == "tool_calls") == bool(message.calls), f"{message.finish}, but calls?"
+                )
+                for call in message.calls:
+                    _insist(isinstance(_json(call.arguments), dict), f"arguments {call.arguments!r}")
+
+
+def _insist(holds: Any, otherwise: str) -> None:
+    if not holds:
+        raise ObjectionError(otherwise)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
