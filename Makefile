@@ -21,7 +21,7 @@ SUITABLE   := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 UPSTREAM := $(patsubst %/,%,$(patsubst %/v1,%,$(patsubst %/,%,$(BACKEND))))
 ADDON    := -s addon/qwen_fix.py $(ARGS)
 
-.PHONY: help setup run web demo test lint bench
+.PHONY: help setup run web demo test lint bench e2e
 
 help:
 	@echo "make run BACKEND=http://localhost:8080   repair what this server answers, on http://$(LISTEN)"
@@ -30,6 +30,7 @@ help:
 	@echo "make test     all tests"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    what it costs"
+	@echo "make e2e      real agents and SDKs against a real server; needs npm"
 	@echo "make setup    only make $(VENV)"
 
 setup: $(STAMP)
@@ -78,3 +79,6 @@ lint: setup
 
 bench: setup
 	@$(BIN)/python tests/bench/bench.py $(ARGS)
+
+e2e: setup
+	@PYTHON=$(BIN)/python tests/e2e/install.sh server clients && $(BIN)/python tests/e2e/e2e.py $(ARGS)

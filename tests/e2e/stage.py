@@ -2,7 +2,8 @@
 
 Every port is a free one, and what is started is ended by its process id. Clients run with an empty
 HOME and nothing of our environment but PATH, agents without a terminal, and with everything off
-that would ask another host. The tiny model's calls name files in /tmp/qwen-e2e, so only one run at a time goes there.
+that would ask another host. The tiny model's calls name files in /tmp/qwen-e2e, so only one run
+at a time goes there.
 """
 
 import fcntl
