@@ -25,9 +25,7 @@ def _difference(expected: Golden, actual: Golden) -> Iterator[str]:
     if len(expected.choices) != len(actual.choices):
         yield f"choices: {len(expected.choices)} expected, {len(actual.choices)} came"
     several = max(len(expected.choices), len(actual.choices)) > 1
-    for at, (before, after) in enumerate(
-        zip_longest(expected.choices, actual.choices, fillvalue=NOTHING)
-    ):
+    for at, (before, after) in enumerate(zip_longest(expected.choices, actual.choices, fillvalue=NOTHING)):
         yield from _message(f"choice {at}, " if several else "", before, after)
     yield from _counts("repairs", expected.repairs, actual.repairs)
     yield from _counts("refused", expected.refused, actual.refused)
@@ -61,7 +59,10 @@ def _text(what: str, before: str, after: str) -> Iterator[str]:
 def _shown_lines(text: str) -> list[str]:
     """The lines, blanks at their ends made visible."""
     lines = text.split("\n") if text else []
-    return [line[: len(line.rstrip())] + repr(line[len(line.rstrip()) :])[1:-1].replace(" ", "·") for line in lines]
+    return [
+        line[: len(line.rstrip())] + repr(line[len(line.rstrip()) :])[1:-1].replace(" ", "·")
+        for line in lines
+    ]
 
 
 def _call(what: str, old: Call | None, new: Call | None) -> Iterator[str]:
@@ -81,10 +82,10 @@ def _argument(key: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> 
     old, new = (_value(values[key]) if key in values else None for values in (before, after))
     if old == new:
         return
-    values = before.get(key), after.get(key)
-    if all(isinstance(value, str) for value in values) and any("\n" in value for value in values):
-        yield from (f"    {line}" for line in _text(f"argument {key}", *values))
-        return
+    match before.get(key), after.get(key):
+        case str(was), str(now) if "\n" in was + now:
+            yield from (f"    {line}" for line in _text(f"argument {key}", was, now))
+            return
     yield f"    argument {key}:"
     yield from (f"      - {_short(old)}" for _ in [0] if old is not None)
     yield from (f"      + {_short(new)}" for _ in [0] if new is not None)

@@ -185,7 +185,7 @@ def golden_path(recording: Path) -> Path:
 
 def dumps(golden: Golden) -> str:
     """The golden as the text of its file."""
-    plain = {"v": VERSION, "unchanged": golden.unchanged}
+    plain: Json = {"v": VERSION, "unchanged": golden.unchanged}
     plain["choices"] = [_plain_message(message) for message in golden.choices]
     plain |= {"repairs": golden.repairs, "refused": golden.refused}
     plain |= {key: text for key in ("error", "crash") if (text := getattr(golden, key))}
@@ -241,9 +241,7 @@ def loads(text: str) -> Golden:
 
 def _message(plain: Json) -> Message:
     calls = tuple(_call(call) for call in plain["calls"])
-    return Message(
-        "\n".join(plain["content"]), "\n".join(plain["reasoning"]), calls, plain["finish_reason"]
-    )
+    return Message("\n".join(plain["content"]), "\n".join(plain["reasoning"]), calls, plain["finish_reason"])
 
 
 def _call(plain: Json) -> Call:

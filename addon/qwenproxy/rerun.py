@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from toolstream import StreamRewriter, rewrite_completion
 from toolstream.arguments import quoted
 from toolstream.chunks import choices_of, delta_of, read_chunk, splice
 from toolstream.repairs import Ledger
@@ -24,6 +23,7 @@ from toolstream.sse import EventSplitter, read_data, replace_data
 from .difference import difference
 from .golden import Golden, golden
 from .recording import Recording, header
+from .reference import TODAY, Rules
 
 PER_BYTE_LIMIT = 1 << 20  # bytes
 RANDOM_CUTS = 10
@@ -56,19 +56,24 @@ def run(recording: Recording, recovery: str = "tolerant") -> Run:
     return Run(expected, disagreements, count)
 
 
-def outcome(recording: Recording, pieces: list[bytes], recovery: str = "tolerant") -> Golden:
+def outcome(
+    recording: Recording, pieces: list[bytes], recovery: str = "tolerant", rules: Rules = TODAY
+) -> Golden:
     """What an answer comes to that arrives in these pieces."""
-    sent, ledger = rewrite(recording, pieces, recovery)
+    sent, ledger = rewrite(recording, pieces, recovery, rules)
     return golden(b"".join(pieces), sent, recording.is_stream, ledger)
 
 
-def rewrite(recording: Recording, pieces: list[bytes], recovery: str) -> tuple[bytes, Ledger]:
+def rewrite(
+    recording: Recording, pieces: list[bytes], recovery: str, rules: Rules = TODAY
+) -> tuple[bytes, Ledger]:
     """What the client is sent; as in the addon, an answer that broke off has no end."""
     if not is_read(recording):
         return b"".join(pieces), Ledger()
     if not recording.is_stream:
-        return rewrite_completion(recording.request, b"".join(pieces), recovery=recovery)
-    rewriter = StreamRewriter(recording.request, recovery=recovery)
+        sent, ledger = rules.completion(recording.request, b"".join(pieces), recovery=recovery)
+        return sent, ledger
+    rewriter = rules.rewriter(recording.request, recovery=recovery)
     out = [sent for piece in pieces for sent in rewriter.feed(piece)]
     if not recording.aborted:
         out += rewriter.close()
@@ -182,7 +187,10 @@ def lost_events(recording: Recording, recovery: str = "tolerant") -> list[str]:
     if before == after:
         return []
     missing = [event.decode("utf-8", "replace").strip() for event in before if event not in after]
-    return [f"events without choices: {len(before)} came, {len(after)} left", *(f"    - {e}" for e in missing)]
+    return [
+        f"events without choices: {len(before)} came, {len(after)} left",
+        *(f"    - {e}" for e in missing),
+    ]
 
 
 def _without_choices(body: bytes) -> list[bytes]:
