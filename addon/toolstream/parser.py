@@ -342,8 +342,6 @@ class ToolCallParser:
         elif not self._live:
             self._try(Refused.TRUNCATED, at_end=False)
         taken = self._take(tag.end)
-        if self._orphan_think:
-            self._repair(Repair.ORPHAN_THINK_CLOSE, self._blanks)
         if not wrapped:
             self._repair(Repair.MISSING_TOOL_CALL_OPEN, taken)
         if foreign or not tag.canonical:
@@ -355,6 +353,8 @@ class ToolCallParser:
         return self._go(self._in_body)
 
     def _start_call(self, tool: Tool) -> None:
+        if self._orphan_think:
+            self._repair(Repair.ORPHAN_THINK_CLOSE, self._blanks)
         self._blanks, self._orphan_think = "", False
         self._tool, self._arguments = tool, ArgumentsWriter(tool)
         if self._calls and not self._parallel:
@@ -648,6 +648,7 @@ class ToolCallParser:
         text = raw[: len(raw) - len(self._text) - sum(map(len, self._backlog))]
         self._calls, self._blanks, self._value = trial.calls, trial.blanks, None
         self._wrapped = self._orphan = self._ambiguous = self._after_call = False
+        self._orphan_think = "<" in self._blanks
         self.ledger.refuse(refused or trial.refused, text)
         self._pass(text)
         return self._go(self._in_text)
