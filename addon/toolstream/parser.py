@@ -341,6 +341,7 @@ class ToolCallParser:
             self._try(Refused.REASONING, at_end=True)
         elif not self._live:
             self._try(Refused.TRUNCATED, at_end=False)
+        self._drop_blanks()
         taken = self._take(tag.end)
         if not wrapped:
             self._repair(Repair.MISSING_TOOL_CALL_OPEN, taken)
@@ -352,10 +353,13 @@ class ToolCallParser:
         self._start_call(tool)
         return self._go(self._in_body)
 
-    def _start_call(self, tool: Tool) -> None:
+    def _drop_blanks(self) -> None:
+        """The white space right before a call, and a </think> in it."""
         if self._orphan_think:
             self._repair(Repair.ORPHAN_THINK_CLOSE, self._blanks)
         self._blanks, self._orphan_think = "", False
+
+    def _start_call(self, tool: Tool) -> None:
         self._tool, self._arguments = tool, ArgumentsWriter(tool)
         if self._calls and not self._parallel:
             self._repair(Repair.PARALLEL_DROPPED, tool.name)
@@ -499,6 +503,7 @@ class ToolCallParser:
             return self._reject(Refused.UNDECLARED)
         if None in tools and self._trial:
             self._trial.at_end, self._trial.refused = True, Refused.UNDECLARED
+        self._drop_blanks()
         self._repair(Repair.JSON_BODY, "".join(self._json))
         for tool, (name, arguments) in zip(tools, calls, strict=True):
             self._emit_json_call(tool, name, arguments)
