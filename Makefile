@@ -21,7 +21,7 @@ SUITABLE   := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 UPSTREAM := $(patsubst %/,%,$(patsubst %/v1,%,$(patsubst %/,%,$(BACKEND))))
 ADDON    := -s addon/qwen_fix.py $(ARGS)
 
-.PHONY: help setup run web demo test lint bench e2e
+.PHONY: help setup run web demo test lint bench e2e replay golden record
 
 help:
 	@echo "make run BACKEND=http://localhost:8080   repair what this server answers, on http://$(LISTEN)"
@@ -31,6 +31,9 @@ help:
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    what it costs"
 	@echo "make e2e      real agents and SDKs against a real server; needs npm"
+	@echo "make replay   run the recordings through today's rules and compare with their goldens"
+	@echo "make golden   approve what they come to: rewrites the goldens that differ"
+	@echo "make record BACKEND=http://localhost:8080 NAME=vllm-two-calls [REQUEST=file.json]"
 	@echo "make setup    only make $(VENV)"
 
 setup: $(STAMP)
@@ -82,3 +85,15 @@ bench: setup
 
 e2e: setup
 	@PYTHON=$(BIN)/python tests/e2e/install.sh server clients && $(BIN)/python tests/e2e/e2e.py $(ARGS)
+
+replay: setup
+	@$(BIN)/python -m qwenproxy.replay $(ARGS)
+
+golden: setup
+	@$(BIN)/python -m qwenproxy.replay --golden $(ARGS)
+
+# REQUEST is what to ask, a JSON file; without it the server is asked for the weather, with a tool.
+record: setup
+	@$(if $(and $(BACKEND),$(NAME)),,echo "say make record BACKEND=http://localhost:8080 NAME=engine-what" >&2; exit 2)
+	@$(BIN)/python -m qwenproxy.replay record "$(NAME)" --backend "$(BACKEND)" $(if $(REQUEST),--request "$(REQUEST)") $(ARGS)
+	@$(BIN)/python -m qwenproxy.replay --golden "recordings/$(NAME).flow"

@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
-from . import drift, importing, shrink
+from . import drift, importing, live, shrink
 from .difference import difference
 from .golden import SUFFIX, GoldenError, dumps, golden_path
 from .golden import load as load_golden
@@ -169,7 +169,8 @@ def advice(reports: Sequence[Report]) -> str:
     if not changed:
         return ""
     return (
-        "If this is meant, `make golden` approves it and `git diff` is the review. If not, reduce it to a case:\n"
+        "If this is meant, `make golden` approves it and `git diff` is the review.\n"
+        "If not, this reduces it to a case:\n"
         f"  python -m qwenproxy.replay shrink {changed[0]} --keep changed"
     )
 
@@ -209,8 +210,8 @@ def _as_json(reports: Sequence[Report]) -> str:
 COMMANDS = {
     "import": importing.command,
     "shrink": shrink.command,
-    "record": drift.command_record,
-    "compare": drift.command_compare,
+    "record": live.command,
+    "compare": drift.command,
 }
 
 
