@@ -1,0 +1,189 @@
+"""Every case of `tests/cases`, at every cut, streamed and not.
+
+Per case: the text, the calls (keys in order), the exact repairs and the refusals; and that
+the merged events are the same for every cut and, unless the answer was cut off inside a
+call (P9), for a caller that does not stream.
+"""
+
+import inspect
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from support.cases import CASES, Case, CaseError, read, read_all, read_tool
+from support.cuts import all_cuts, few_cuts
+from support.outcome import Outcome, run
+from toolstream import arguments, hermes, parser, values
+from toolstream.dialects import DIALECTS
+from toolstream.grammar import CALL_KINDS
+from toolstream.repairs import Refused, Repair
+
+ALL = read_all()
+KINDS = (*CALL_KINDS, "think_open", "think_close", "stray")
+SPELLINGS = [spelling for dialect in DIALECTS for kind in KINDS for spelling in getattr(dialect, kind)]
+
+
+def named_in(modules: Iterable[ModuleType]) -> set[str]:
+    """The repairs and refusals that the modules name; those of parsed calls are no matter of text."""
+    sources = "".join(inspect.getsource(module) for module in modules)
+    found = re.findall(r"\b(Repair|Refused)\.([A-Z_]+)", sources)
+    return {str({"Repair": Repair, "Refused": Refused}[kind][name]) for kind, name in found}
+
+
+OF_TEXT = named_in([arguments, hermes, parser, values])
+
+
+def parse(case: Case, pieces: Iterable[str], live: bool) -> Outcome:
+    """The outcome of one cut of a case."""
+    return run(
+        pieces,
+        case.tools,
+        case.finish,
+        tool_choice=case.choice,
+        recovery=case.recovery,
+        parallel=case.parallel,
+        live=live,
+    )
+
+
+def parameters() -> Iterator[Any]:
+    for case in ALL:
+        marks = [pytest.mark.xfail(reason=case.bug, strict=True)] if case.bug else []
+        yield pytest.param(case, id=str(case), marks=marks)
+
+
+def normal(calls: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """JSON written alike: with the keys in order, and numbers that tell 5 from 5.0."""
+    return [(name, json.dumps(json.loads(arguments))) for name, arguments in calls]
+
+
+@pytest.mark.parametrize("case", list(parameters()))
+def test_case(case: Case) -> None:
+    whole = check(case, live=True)
+    buffered = check(case, live=False)
+    if not case.open:
+        assert buffered.events == whole.events
+
+
+def check(case: Case, live: bool) -> Outcome:
+    """Check the case at every cut; not streamed, where less depends on it, at some."""
+    cuts = (all_cuts if live else few_cuts)(case.input)
+    whole = parse(case, next(cuts), live)
+    compare(case, whole, live)
+    for pieces in cuts:
+        outcome = parse(case, pieces, live)
+        assert outcome.events == whole.events, f"cut into {pieces}"
+        assert outcome.refused == whole.refused, f"cut into {pieces}"
+    return whole
+
+
+def compare(case: Case, outcome: Outcome, live: bool) -> None:
+    streams = live and case.recovery != "strict"
+    cut_off = case.open is not None and not streams
+    assert outcome.text == (case.buffered if cut_off else case.text)
+    assert normal(outcome.calls) == normal(case.calls)
+    assert outcome.open_call == (None if cut_off else case.open)
+    assert outcome.repairs == (case.buffered_repairs if cut_off else case.repairs)
+    assert outcome.refused == case.refused
+
+
+# The data
+
+
+def test_titles_are_unique() -> None:
+    assert [str(case) for case, n in Counter(map(str, ALL)).items() if n > 1] == []
+
+
+def test_names_of_repairs_and_refusals_exist() -> None:
+    assert {name for case in ALL for name in case.repairs + case.buffered_repairs} <= set(Repair)
+    assert {name for case in ALL for name in case.refused} <= set(Refused)
+
+
+@pytest.mark.parametrize("repair", [r for r in Repair if r in OF_TEXT])
+def test_every_repair_has_a_file_of_its_own_name(repair: Repair) -> None:
+    cases = [case for case in ALL if case.file == repair]
+    assert any(repair in case.repairs for case in cases), f"write {repair}.txt"
+    assert any(repair not in case.repairs for case in cases), "and a case that looks alike and is not one"
+
+
+@pytest.mark.parametrize("reason", [r for r in Refused if r in OF_TEXT and r != Refused.LIMIT])
+def test_every_refusal_has_a_case(reason: Refused) -> None:
+    """But for the limit: a megabyte is no case for a file, see test_parser."""
+    assert any(reason in case.refused for case in ALL)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_every_spelling_of_every_dialect_has_a_case(spelling: str) -> None:
+    literal = spelling.partition("{")[0]
+    assert any(literal in case.input for case in ALL if not case.bug)
+
+
+def test_many_cases_change_nothing() -> None:
+    """A parser that converts everything would pass the others."""
+    unchanged = [case for case in ALL if case.text == case.input]
+    assert len(unchanged) * 10 >= len(ALL) * 3
+
+
+@pytest.mark.parametrize("path", sorted(CASES.glob("*.txt")), ids=lambda path: path.stem)
+def test_clean_files_need_no_repairs(path: Any) -> None:
+    if path.stem.startswith("well-formed"):
+        assert [case.title for case in ALL if case.file == path.stem and case.repairs] == []
+
+
+# The reader
+
+CASE = "#tools f(a: string)\n#case one\n#input\nx\n#unchanged\n"
+
+
+def test_reads_escapes_and_drops_blank_lines_at_the_end() -> None:
+    text = "#case one\n#tools f()\n#input\n\na\\tb\\r\n\\#case\\s\\u00e9\\\\n\n\n\n#text\n\\n\n"
+    (case,) = read(text, "file")
+    assert case.input == "\na\tb\r\n#case é\\n"
+    assert case.text == "\n"
+
+
+def test_reads_tools() -> None:
+    function = read_tool('a.b(x: string, y?: integer|null, z: {"type": "array", "items": {}})')["function"]
+    assert function["name"] == "a.b"
+    assert function["parameters"] == {
+        "type": "object",
+        "properties": {
+            "x": {"type": "string"},
+            "y": {"type": ["integer", "null"]},
+            "z": {"type": "array", "items": {}},
+        },
+        "required": ["x", "z"],
+    }
+
+
+def test_sections_above_the_first_case_hold_for_all() -> None:
+    one, two = read("#choice none\n" + CASE + "#case two\n#tools g()\n#input y\n#unchanged\n", "file")
+    assert (one.choice, two.choice) == ("none", "none")
+    assert [case.tools[0]["function"]["name"] for case in (one, two)] == ["f", "g"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (CASE + "#colour red\n", "unknown section"),
+        (CASE + "#input y\n", "twice"),
+        (CASE + "#text y\n", "either #unchanged"),
+        (CASE + "#case two\n#input x\n", "either #unchanged"),
+        (CASE + "#case two\n#unchanged\n", "are needed"),
+        (CASE + "#case two\n#input x\\y\n#unchanged\n", "no such escape"),
+        (CASE + "#case two\n#input x \n", "blanks at the end"),
+        (CASE + "#case two\n#input x\n#calls\nf {\n", "file"),
+        (CASE + "#case two\n#input x\n#open f {\n", "go together"),
+        ("#input x\n" + CASE, "before the first #case"),
+        ("hello\n" + CASE, "before the first section"),
+        ("#tools f()\n", "no #case"),
+    ],
+)
+def test_complains_about(text: str, complaint: str) -> None:
+    with pytest.raises(CaseError, match=complaint):
+        list(read(text, "file"))
