@@ -35,9 +35,11 @@ def test_random_cuts_are_the_same_each_time() -> None:
     assert at_random(LEAKING.body, 3) == at_random(LEAKING.body, 3) != at_random(LEAKING.body, 4)
 
 
-def test_large_answers_are_not_cut_byte_by_byte(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rerun, "PER_BYTE_LIMIT", 10)
-    assert "byte by byte" not in dict(cuts(LEAKING))
+def test_large_answers_are_not_cut_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rerun, "SMALL_PIECES_LIMIT", 10)
+    names = dict(cuts(LEAKING))
+    assert not {"byte by byte", "with one character per delta"} & names.keys()
+    assert {"whole", "with all text in one delta"} <= names.keys()
 
 
 def test_only_streams_can_be_cut() -> None:
