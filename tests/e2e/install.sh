@@ -38,7 +38,7 @@ install_clients() {
 }
 
 npm_install() { # FOLDER PACKAGE...
-    (cd "$1" && shift && npm install --no-audit --no-fund --no-package-lock --loglevel=error "$@")
+    (cd "$1" && shift && npm install --no-audit --no-fund --no-package-lock --loglevel=error "$@" >/dev/null)
 }
 
 platform() { # as npm names it: linux-x64, darwin-arm64
