@@ -1,0 +1,506 @@
+"""What it costs: `make bench` prints each figure beside its bar, and judges nothing else by it.
+
+A time by itself says as much about the machine as about the code. So whatever can be is given
+as a ratio of two things measured in turns in this very run: the parser against itself on a
+longer input, a chunk through the rewriter against `json.loads` of that chunk, mitmdump with
+the addon against mitmdump with a callable that returns what it is given. Of repeated
+measurements the fastest counts where nothing but other programs can make one slower, and
+the median where several processes take part.
+
+Exit status 1 means that something could not be measured, never that it was slow.
+"""
+
+import asyncio
+import contextlib
+import gc
+import http.client
+import json
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from unittest import mock
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "addon"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "qwenproxy"))
+
+import proxy as live
+
+from support.streams import LLAMA_CPP, VLLM, request
+from toolstream import StreamRewriter, ToolCallParser
+
+T = TypeVar("T")
+ASKED = request()
+DELTA = 4  # characters, as a model of this vocabulary writes code
+HEAD = "<tool_call>\n<function=write>\n<parameter=path>\na.py\n</parameter>\n<parameter=content>\n"
+TAIL = "\n</parameter>\n</function>\n</tool_call>"
+
+CODE = '''\
+def merge(left: list[int], right: list[int]) -> list[int]:
+    """Merge two sorted lists; both may be empty."""
+    out, i, j = [], 0, 0
+    while i < len(left) and j < len(right):
+        if left[i] <= right[j]:
+            out.append(left[i]); i += 1
+        else:
+            out.append(right[j]); j += 1
+    print(f"<b>{len(out)}</b> élan \\n", "\\t")
+    return out + left[i:] + right[j:]
+
+'''
+PLAIN = "The quick brown fox jumps over the lazy dog and then goes home to sleep. "
+PROSE = "To read a file, call it by name. If a < b, the list is sorted already;\nelse sort it first.\n\n"
+
+SMALL, LARGE = 2_000, 1_000_000  # characters of a value
+REWRITTEN = 20_000  # chunks
+BURST, PACED, PACE = 3_000, 250, 0.003  # chunks of one answer through mitmdump; seconds between paced ones
+ROUNDS = 5
+
+failures: list[str] = []
+
+
+# The table
+
+
+@dataclass
+class Row:
+    """One figure: `bar` None if it is there to compare with."""
+
+    what: str
+    figure: float
+    unit: str
+    bar: float | None = None
+    note: str = ""
+
+    def __str__(self) -> str:
+        verdict = "" if self.bar is None else "ok" if self.figure <= self.bar else "MISSED"
+        bar = "" if self.bar is None else f"<= {self.bar:g}"
+        return (
+            f"  {self.what:<62} {self.figure:>7.2f} {self.unit:<2} {bar:>7} {verdict:<6} {self.note}".rstrip()
+        )
+
+
+def table(title: str, rows: Iterator[Row]) -> None:
+    """Print the rows as they are measured; one that cannot be measured is said to be so."""
+    print(f"\n{title}", flush=True)
+    try:
+        for row in rows:
+            print(row, flush=True)
+    except Exception as error:
+        failures.append(title)
+        print(f"  could not be measured: {type(error).__name__}: {error}", flush=True)
+
+
+def repeated(text: str, size: int) -> str:
+    return (text * (size // len(text) + 1))[:size]
+
+
+def in_deltas(text: str, size: int = DELTA) -> list[str]:
+    return [text[i : i + size] for i in range(0, len(text), size)]
+
+
+def word_by_word(text: str) -> list[str]:
+    """As the tokens of a model fall: a word and the blank before it, or a mark."""
+    return re.findall(r" ?\w+|\n+|[^\w\n]", text)
+
+
+def seconds(run: Callable[[], Any]) -> float:
+    """CPU time of one run, so that other programs and the garbage of other runs cost it little."""
+    gc.collect()
+    gc.disable()
+    try:
+        start = time.thread_time()
+        run()
+        return time.thread_time() - start
+    finally:
+        gc.enable()
+
+
+def each(feed: Callable[[Any], Any], pieces: Iterable[Any]) -> Callable[[], None]:
+    def run() -> None:
+        for piece in pieces:
+            feed(piece)
+
+    return run
+
+
+def in_turns(runs: dict[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
+    """Every run once per round, so that what slows the machine slows them all."""
+    measured: dict[str, list[T]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            measured[name].append(run())
+    return measured
+
+
+def fastest(runs: dict[str, Callable[[], float]], rounds: int = 5) -> dict[str, float]:
+    return {name: min(times) for name, times in in_turns(runs, rounds).items()}
+
+
+# The parser
+
+
+def value_time(text: str, size: int) -> Callable[[], float]:
+    """Microseconds per delta inside a string value of `size` characters."""
+    deltas = in_deltas(repeated(text, size))
+    times = max(1, 20_000 // len(deltas))
+
+    def run() -> float:
+        total = 0.0
+        for _ in range(times):
+            parser = ToolCallParser(ASKED["tools"])
+            parser.feed(HEAD)
+            total += seconds(each(parser.feed, deltas))
+        return total / times / len(deltas) * 1e6
+
+    return run
+
+
+def parser_rows() -> Iterator[Row]:
+    sizes = [SMALL, 20_000, 200_000, LARGE]
+    for kind, text in (("plain", PLAIN), ("code", CODE)):
+        found = fastest({str(size): value_time(text, size) for size in sizes}, 3)
+        for size in sizes:
+            yield Row(
+                f"{kind}, a value of {size // 1000} kB, per {DELTA}-character delta",
+                found[str(size)],
+                "us",
+                1.5,
+            )
+        ratio = found[str(LARGE)] / found[str(SMALL)]
+        yield Row(f"{kind}, {LARGE // 1000} kB against {SMALL // 1000} kB (flat is 1)", ratio, "x", 1.2)
+
+
+# The rewriter
+
+
+def rewriter_time(first: list[bytes], chunks: list[bytes]) -> Callable[[], float]:
+    """Microseconds per chunk."""
+
+    def run() -> float:
+        rewriter = StreamRewriter(ASKED)
+        for event in first:
+            rewriter.feed(event)
+        took = seconds(each(rewriter.feed, chunks)) / len(chunks) * 1e6
+        assert not rewriter.ledger.failure
+        return took
+
+    return run
+
+
+REWRITING = {
+    "active": ("code in a call", 8.0),
+    "words": ("passing prose, word by word", 3.0),
+    "prose": ("passing prose, cut every 4 characters", 3.0),
+    "native": ("passing a native call", 3.0),
+}
+
+
+def rewriter_rows() -> Iterator[Row]:
+    for engine in (LLAMA_CPP, VLLM):
+        code = [engine.text(d) for d in in_deltas(repeated(CODE, REWRITTEN * DELTA))]
+        prose = [engine.text(d) for d in in_deltas(repeated(PROSE, REWRITTEN * DELTA))]
+        words = [engine.text(d) for d in word_by_word(repeated(PROSE, REWRITTEN * DELTA))]
+        natives = engine.calls([("write", in_deltas(repeated(PLAIN, REWRITTEN * DELTA)))])
+        call = [*engine.open(), *map(engine.text, in_deltas(HEAD))]
+        payloads = [event[6:-2] for event in code]
+        runs = {
+            "json": lambda p=payloads: seconds(each(json.loads, p)) / len(p) * 1e6,
+            "identity": lambda p=payloads: seconds(each(lambda piece: [piece], p)) / len(p) * 1e6,
+            "active": rewriter_time(call, code),
+            "prose": rewriter_time(engine.open(), prose),
+            "words": rewriter_time(engine.open(), words),
+            "native": rewriter_time(engine.open(), natives),
+        }
+        found = fastest(runs)
+        yield Row(f"{engine}: json.loads of the chunk", found["json"], "us")
+        yield Row(f"{engine}: an identity callable", found["identity"], "us")
+        for kind, (what, bar) in REWRITING.items():
+            note = f"{found[kind] / found['json']:.2f} x json.loads"
+            yield Row(f"{engine}: {what}", found[kind], "us", bar, note)
+
+
+# Inputs that could be slow
+
+VALUE = HEAD
+PATHOLOGICAL: dict[str, Callable[[int], tuple[str, str]]] = {  # n -> (text before, text measured)
+    "<": lambda n: ("", "<" * n),
+    "<tool_call>": lambda n: ("", "<tool_call>" * (n // 11)),
+    "<tool_call> and blanks": lambda n: ("", ("<tool_call>" + " " * 63) * (n // 74)),
+    "blanks": lambda n: ("", " " * n),
+    "line breaks": lambda n: ("", "\n" * n),
+    "backticks": lambda n: ("", "`" * n),
+    "backticks of growing length": lambda n: ("", " ".join("`" * (i % 100) for i in range(n // 51))),
+    "an open code span and tags": lambda n: ("", "`" + "<tool_call> " * (n // 12)),
+    "fences": lambda n: ("", "```\n" * (n // 4)),
+    "list markers": lambda n: ("", "- " * (n // 2)),
+    "one long line in a fence": lambda n: ("```\n", "x <" * (n // 3)),
+    "a name without end": lambda n: ("<tool_call>\n<function=", "a" * n),
+    "a key without end": lambda n: ("<tool_call>\n<function=write>\n<parameter=", "a" * n),
+    "blanks in a name": lambda n: ("<function=", " " * n),
+    "an undeclared tool": lambda n: ("<tool_call>\n<function=nobody>\n<parameter=x>\n", "abc\n" * (n // 4)),
+    "an unclosed <think>": lambda n: (
+        "<think>\n<tool_call>\n<function=write>\n<parameter=content>\n",
+        "abc\n" * (n // 4),
+    ),
+    "JSON without end": lambda n: ("<tool_call>\n", '{"a":' * (n // 5)),
+    "a JSON string without end": lambda n: ('<tool_call>\n{"name": "', "a\\\\" * (n // 3)),
+    "JSON brackets": lambda n: ("<tool_call>\n", "[" * n),
+    "< in a value": lambda n: (VALUE, "<" * n),
+    "</parameter> in a value": lambda n: (VALUE, "</parameter> x\n" * (n // 15)),
+    "closers in a value": lambda n: (VALUE, "</parameter>\n</function>\n" * (n // 25)),
+    "calls in a value": lambda n: (VALUE, (HEAD + "x" + TAIL + "\n") * (n // 130)),
+    "openers in a value": lambda n: (VALUE, "<tool_call>\n<function=write>\n<parameter=path>\n" * (n // 45)),
+    "line breaks in a value": lambda n: (VALUE, "\n" * n),
+    "blanks in a value": lambda n: (VALUE, " " * n),
+    "quotes in a value": lambda n: (VALUE, '"\\' * (n // 2)),
+    "text behind a value in doubt": lambda n: (VALUE + "x" + TAIL + "\n", "text and text\n" * (n // 14)),
+    "parameters": lambda n: (
+        "<tool_call>\n<function=write>\n",
+        "<parameter=content>\nx\n</parameter>\n" * (n // 35),
+    ),
+    "new parameters": lambda n: (
+        "<tool_call>\n<function=write>\n",
+        "".join(f"<parameter=k{i:06}>\nx\n</parameter>\n" for i in range(n // 36)),
+    ),
+    "a long integer": lambda n: ("<tool_call>\n<function=get_weather>\n<parameter=days>\n", "1" * n),
+    "text between parameters": lambda n: ("<tool_call>\n<function=write>\n", "text < text\n" * (n // 12)),
+    "calls": lambda n: ("", ("<tool_call>\n<function=get_goal>\n</function>\n</tool_call>\n") * (n // 55)),
+    "closers behind a call": lambda n: (HEAD + TAIL, "</function>\n" * (n // 12)),
+    "blanks behind a call": lambda n: (HEAD + TAIL, "\n " * (n // 2)),
+}
+
+
+def doubling(text_of: Callable[[int], tuple[str, str]], size: int) -> float:
+    """Time for 2n against time for n, for the worse of: in deltas, and in one piece."""
+
+    def parse(n: int, whole: bool) -> Callable[[], float]:
+        before, text = text_of(n)
+        pieces = [text] if whole else in_deltas(text)
+
+        def run() -> float:
+            parser = ToolCallParser(ASKED["tools"])
+            parser.feed(before)
+            return seconds(lambda: (each(parser.feed, pieces)(), parser.close("stop")))
+
+        return run
+
+    ratios = []
+    for whole in (False, True):
+        n = size
+        while parse(n, whole)() < 0.006 and n < size * 16:
+            n *= 2
+        found = fastest({"n": parse(n, whole), "2n": parse(2 * n, whole)}, 3)
+        ratios.append(found["2n"] / found["n"])
+    return max(ratios)
+
+
+def stream_doubling(pieces_of: Callable[[int], list[bytes]]) -> float:
+    def run(n: int) -> Callable[[], float]:
+        pieces = pieces_of(n)
+
+        def once() -> float:
+            rewriter = StreamRewriter(ASKED)
+            return seconds(lambda: (each(rewriter.feed, pieces)(), rewriter.close()))
+
+        return once
+
+    n = 1000
+    while run(n)() < 0.006 and n < 64_000:
+        n *= 2
+    found = fastest({"n": run(n), "2n": run(2 * n)}, 3)
+    return found["2n"] / found["n"]
+
+
+STREAMS: dict[str, Callable[[int], list[bytes]]] = {
+    "an event without end": lambda n: [b"data: 0123456789" for _ in range(n)],
+    "an event of many lines": lambda n: [b"data: x\n" for _ in range(n)],
+    "blank lines": lambda n: [b"\n" for _ in range(n)],
+    "carriage returns": lambda n: [b"\r" * 2 * n],
+    "many events in one piece": lambda n: [LLAMA_CPP.text("x") * (n // 10)],
+    "one large chunk": lambda n: [LLAMA_CPP.text("a <b " * n)],
+    "held events": lambda n: [LLAMA_CPP.text("\n") for _ in range(n)],
+    "events held for a candidate": lambda n: [
+        LLAMA_CPP.text(t) for t in ["<tool_call>\n<function=nobody>\n<parameter=x>\n", *["abc\n"] * n]
+    ],
+    "an envelope that is new each time": lambda n: [
+        LLAMA_CPP.chunk((0, {"content": "x"}, None), n=i) for i in range(n // 10)
+    ],
+    "calls of many indexes": lambda n: LLAMA_CPP.calls([("f", ["{}"])] * (n // 40)),
+}
+
+
+def pathological_rows() -> Iterator[Row]:
+    bar = 2.6
+    found = {f"text: {name}": doubling(make, 4000) for name, make in PATHOLOGICAL.items()}
+    found |= {f"stream: {name}": stream_doubling(make) for name, make in STREAMS.items()}
+    worst = sorted(found.items(), key=lambda item: -item[1])
+    shown = max(5, sum(ratio > bar for ratio in found.values()))
+    for name, ratio in worst[:shown]:
+        yield Row(f"{name}: time for 2n against n", ratio, "x", bar)
+    yield Row(f"the median of {len(found)} inputs (linear is 2)", statistics.median(found.values()), "x", bar)
+
+
+# The whole path
+
+IDENTITY = """\
+from mitmproxy import ctx
+
+
+def same(data):
+    return data
+
+
+def responseheaders(flow):
+    flow.response.stream = same
+
+
+def running():
+    for server in ctx.master.addons.get("proxyserver").servers:
+        for host, port, *_ in server.listen_addrs:
+            print(f"qwen_fix ready: http://{host}:{port} -> identity", flush=True)
+"""
+
+
+def cpu_seconds(proxy: live.Proxy) -> float:
+    """CPU time all threads of a process have used, by the scheduler's own account (Linux)."""
+    tasks = Path(f"/proc/{proxy._process.pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+@contextlib.contextmanager
+def two_proxies() -> Iterator[tuple[live.Upstream, dict[str, live.Proxy]]]:
+    """The same mitmdump twice: with a callable that changes nothing, and with the addon."""
+    with tempfile.TemporaryDirectory() as directory:
+        script = Path(directory) / "identity.py"
+        script.write_text(IDENTITY)
+        upstream, proxies = live.Upstream(), {}
+        try:
+            with mock.patch.object(live, "SCRIPT", script):
+                proxies["identity"] = live.Proxy(upstream.url, Path(directory), flow_detail=0)
+            proxies["addon"] = live.Proxy(upstream.url, Path(directory), flow_detail=0)
+            for proxy in proxies.values():
+                proxy.wait_ready()
+            yield upstream, proxies
+        finally:
+            for proxy in proxies.values():
+                proxy.stop()
+            upstream.stop()
+
+
+def read_all(proxy: live.Proxy) -> Iterator[tuple[float, bytes]]:
+    """What a client reads, and when."""
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=live.PATIENCE)
+    connection.request("POST", "/v1/chat/completions", json.dumps(live.chat(tools=ASKED["tools"])))
+    response = connection.getresponse()
+    while piece := response.read1(1 << 16):
+        yield time.perf_counter(), piece
+    connection.close()
+
+
+def burst_cpu(upstream: live.Upstream, proxy: live.Proxy, events: list[bytes]) -> float:
+    """Microseconds of mitmdump's CPU per chunk of an answer that comes as fast as it is read."""
+    upstream.answer = live.streamed(events)
+    before = cpu_seconds(proxy)
+    body = b"".join(piece for _, piece in read_all(proxy))
+    assert body.endswith(b"data: [DONE]\n\n"), "the answer is not whole"
+    return (cpu_seconds(proxy) - before) / len(events) * 1e6
+
+
+def paced(upstream: live.Upstream, proxy: live.Proxy, events: list[bytes]) -> tuple[float, float]:
+    """Microseconds per chunk of an answer at a steady pace: mitmdump's CPU, and the median of the time
+    from the write of a chunk to its arrival."""
+    sent: list[float] = []
+
+    async def script(_request: live.Request, writer: asyncio.StreamWriter) -> bool:
+        writer.write(live.head("Content-Type: text/event-stream", "Transfer-Encoding: chunked"))
+        for event in events:
+            sent.append(time.perf_counter())
+            writer.write(live.framed(event))
+            await writer.drain()
+            await asyncio.sleep(PACE)
+        writer.write(b"0\r\n\r\n")
+        return True
+
+    upstream.answer = script
+    ends, at = [], 0
+    for event in events:
+        at += len(event)
+        ends.append(at)
+    arrived: list[float] = []
+    got, before = 0, cpu_seconds(proxy)
+    for when, piece in read_all(proxy):
+        got += len(piece)
+        while len(arrived) < len(ends) and ends[len(arrived)] <= got:
+            arrived.append(when)
+    assert got == at, "prose is to pass byte for byte"
+    cpu = (cpu_seconds(proxy) - before) / len(events)
+    return cpu * 1e6, statistics.median(b - a for a, b in zip(sent, arrived, strict=True)) * 1e6
+
+
+def path_rows() -> Iterator[Row]:
+    words = LLAMA_CPP.answer(word_by_word(repeated(PROSE, BURST * DELTA)))
+    calls = LLAMA_CPP.answer(in_deltas(HEAD + repeated(CODE, BURST * DELTA) + TAIL))
+    few = LLAMA_CPP.answer(word_by_word(repeated(PROSE, PACED * DELTA)))
+    with two_proxies() as (upstream, proxies):
+        if not cpu_seconds(proxies["addon"]):
+            yield from ()
+            print("  CPU time per process is only read on Linux: skipped")
+        else:
+            yield from burst_rows(upstream, proxies, {"prose": words, "code in a call": calls})
+        yield from paced_rows(upstream, proxies, few)
+
+
+def burst_rows(
+    upstream: live.Upstream, proxies: dict[str, live.Proxy], streams: dict[str, list[bytes]]
+) -> Iterator[Row]:
+    for name, events in streams.items():
+        runs = {who: (lambda p=p, e=events: burst_cpu(upstream, p, e)) for who, p in proxies.items()}
+        in_turns(runs, 1)  # to warm up
+        found = in_turns(runs, ROUNDS)
+        identity, addon = (statistics.median(found[who]) for who in ("identity", "addon"))
+        note = f"{addon:.0f} us against {identity:.0f} us"
+        yield Row(f"{name}, in a burst: CPU per chunk", addon / identity, "x", 1.15, note)
+
+
+def paced_rows(upstream: live.Upstream, proxies: dict[str, live.Proxy], events: list[bytes]) -> Iterator[Row]:
+    runs = {who: (lambda p=p: paced(upstream, p, events)) for who, p in proxies.items()}
+    in_turns(runs, 1)
+    found = in_turns(runs, ROUNDS)
+    cpu = {who: statistics.median(run[0] for run in found[who]) for who in found}
+    late = {who: statistics.median(run[1] for run in found[who]) for who in found}
+    every = f"prose, a chunk every {PACE * 1000:g} ms"
+    if cpu["identity"]:
+        note = f"{cpu['addon']:.0f} us against {cpu['identity']:.0f} us"
+        yield Row(f"{every}: CPU per chunk", cpu["addon"] / cpu["identity"], "x", 1.15, note)
+    own = [run[1] for run in found["identity"]]
+    note = f"on {late['identity']:.0f} us; the bar is by how much identity's own runs differ"
+    yield Row(
+        f"{every}: added latency, p50",
+        late["addon"] - late["identity"],
+        "us",
+        round(max(own) - min(own)),
+        note,
+    )
+
+
+def main() -> int:
+    """Measure everything."""
+    start = time.monotonic()
+    print(f"Python {sys.version.split()[0]}; the bars are those of DESIGN, section 8")
+    table("Parser", parser_rows())
+    table("Rewriter, bytes to bytes, per chunk", rewriter_rows())
+    table("Inputs that could be slow", pathological_rows())
+    table("Through mitmdump", path_rows())
+    print(f"\n{time.monotonic() - start:.0f} s" + "".join(f"; not measured: {title}" for title in failures))
+    return bool(failures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
