@@ -4,8 +4,8 @@
 
 For a new version of a server, another quantisation or template. Each request is sent as it was
 recorded, streamed or not; both answers go through today's rules, so what differs is the
-server's doing. Compared are calls, finish_reason, repairs and refusals; the wording of texts
-only with `--exact`, since few models say the same twice.
+server's doing. Compared are calls, finish_reason, repairs, refusals and leaks; the wording of
+texts only with `--exact`, since few models say the same twice.
 
 An answer *leaks* if it had to be rewritten.
 
@@ -63,12 +63,19 @@ def compare(path: Path, asked: Ask, exact: bool = False) -> Comparison:
 
 
 def _differences(before: Golden, now: Golden, exact: bool) -> list[str]:
-    return difference(*(g if exact else _without_wording(g) for g in (before, now)))
+    lines = difference(*(_compared(golden, exact) for golden in (before, now)))
+    if leaks(before) != leaks(now):
+        lines.append("it leaked and does not any more" if leaks(before) else "it leaks and did not before")
+    return lines
 
 
-def _without_wording(golden: Golden) -> Golden:
+def _compared(golden: Golden, exact: bool) -> Golden:
+    """What of an answer is compared; leaks are spoken of apart."""
+    golden = dataclasses.replace(golden, unchanged=True)
+    if exact:
+        return golden
     choices = tuple(dataclasses.replace(c, content="", reasoning="") for c in golden.choices)
-    return dataclasses.replace(golden, choices=choices, unchanged=True)
+    return dataclasses.replace(golden, choices=choices)
 
 
 # Rates

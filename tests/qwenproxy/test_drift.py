@@ -128,6 +128,7 @@ def test_what_has_become_different(
     assert main(["compare", str(directory), "--backend", upstream.url, "--model", "new"]) == 1
     said = capsys.readouterr().out
     assert "leaking.flow: changed\n  repairs: missing-tool-call-open, 1 expected, none came\n" in said
+    assert "\n  it leaked and does not any more\n" in said
     assert 'prose.flow: changed\n  call 1:\n      + get_weather {"city": "Zürich", "days": 3}\n' in said
     assert "2 asked again: 0 same, 2 changed" in said
     lines = {tuple(line.split()) for line in said.splitlines()}
@@ -151,7 +152,10 @@ def test_comparing_as_json(upstream: Upstream, directory: Path, capsys: pytest.C
     result = json.loads(capsys.readouterr().out)
     assert result["recorded"]["answers that leak"] == 1
     assert result["now"]["calls"] == 2
-    assert result["recordings"][0]["lines"] == ["repairs: missing-tool-call-open, 1 expected, none came"]
+    assert result["recordings"][0]["lines"] == [
+        "repairs: missing-tool-call-open, 1 expected, none came",
+        "it leaked and does not any more",
+    ]
 
 
 def test_a_server_that_is_down_is_one_line(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
