@@ -30,7 +30,7 @@ from .golden import SUFFIX, GoldenError, dumps, golden_path
 from .golden import load as load_golden
 from .recording import RecordingError
 from .recording import load as load_recording
-from .rerun import Run, run
+from .rerun import SMALL_PIECES_LIMIT, Run, run
 
 RECORDINGS = Path("recordings")
 SHOWN_CUTS = 3  # of those that disagree
@@ -182,7 +182,9 @@ def command_replay(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m qwenproxy.replay",
         description="Run recordings through today's rules and compare them with their goldens.",
-        epilog="Other commands: import, shrink, record, compare; each has a --help.",
+        epilog="Each runs in its own pieces, whole, byte by byte, at random cuts, with one character per delta "
+        f"and all text in one. Answers above {SMALL_PIECES_LIMIT >> 10} KiB are not cut into single bytes and "
+        "characters. Other commands: import, shrink, record, compare; each has a --help.",
     )
     parser.add_argument(
         "paths", nargs="*", type=Path, default=[RECORDINGS], help=".flow files, directories (recordings/)"
