@@ -28,7 +28,7 @@ from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.layers.http import _http1, _http2
 from mitmproxy.proxy.mode_servers import ServerInstance
 
-from . import options, recording, report
+from . import contentview, options, recording, report
 from .answer import Outcome, StreamedAnswer, pass_whole, rewrite_streamed, rewrite_whole
 from .encoding import Decoder, decoder
 from .options import Settings
@@ -82,6 +82,7 @@ class QwenFix:
             log.error(line)  # an OptionsError would go unseen here
         options.register(loader)
         answer_errors_in_json()
+        contentview.register()
         prefer("connection_strategy", "lazy")  # eager gives no answer when the upstream is down
 
     def configure(self, updated: set[str]) -> None:

@@ -72,9 +72,7 @@ class Golden:
 
 def golden(body: bytes, sent: bytes, is_stream: bool, ledger: Ledger) -> Golden:
     """What became of `body`, of which the client was sent `sent`."""
-    reader = _Reader()
-    for data in _data_of(sent) if is_stream else [sent.decode("utf-8", "replace")]:
-        reader.read(data)
+    reader = _read(sent, is_stream)
     counts = ledger.as_dict()
     return Golden(
         unchanged=body == sent,
@@ -86,7 +84,19 @@ def golden(body: bytes, sent: bytes, is_stream: bool, ledger: Ledger) -> Golden:
     )
 
 
+def messages_of(body: bytes, is_stream: bool) -> tuple[Message, ...]:
+    """The choices a client reads out of a body."""
+    return _read(body, is_stream).messages()
+
+
 # Reading what a client gets
+
+
+def _read(body: bytes, is_stream: bool) -> "_Reader":
+    reader = _Reader()
+    for data in _data_of(body) if is_stream else [body.decode("utf-8", "replace")]:
+        reader.read(data)
+    return reader
 
 
 def _data_of(body: bytes) -> Iterator[str]:

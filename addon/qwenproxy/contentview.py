@@ -1,0 +1,112 @@
+"""What mitmweb and mitmproxy show of a chat: what the client received, what was done, what the model sent.
+
+The view reads `flow.metadata["qwen_fix"]`, so it works on a live flow, whose body is the
+rewritten one, and on a recording, whose body is the upstream's. It is the view that is chosen
+by itself for such a response; the raw body is one click away. mitmproxy 12 has another
+interface for views than 11; one class serves both.
+"""
+
+import json
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from mitmproxy import contentviews, flow, http
+
+from .golden import Message, messages_of
+from .recording import KEY
+
+NAME = "Qwen tool calls"
+PRIORITY = 10  # mitmproxy's own views have 1 at most, or 2 for what they are sure of
+
+
+def render(body: bytes, data: dict[str, Any], is_stream: bool) -> str:
+    """The view of one answer; `data` is its metadata, `body` what the flow holds."""
+    received = messages_of(data.get("out", body), is_stream)
+    sent = messages_of(data.get("raw", body), is_stream)
+    lines = ["CLIENT RECEIVED", *_messages(received), "", "REPAIRS", *_ledger(data.get("ledger", {}))]
+    if aborted := data.get("aborted"):
+        lines += ["", f"BROKEN OFF: {aborted}"]
+    if sent != received:
+        lines += ["", "MODEL SENT", *_messages(sent)]
+    return "\n".join(lines) + "\n"
+
+
+def _messages(messages: tuple[Message, ...]) -> Iterator[str]:
+    for number, message in enumerate(messages):
+        if len(messages) > 1:
+            yield f"choice {number}:"
+        yield from _block("reasoning", message.reasoning)
+        yield from _block("content", message.content)
+        for call in message.calls:
+            yield f"  tool call: {call.name}"
+            if call.values is None:
+                yield from _block("  arguments (no JSON object)", call.arguments)
+            for key, value in (call.values or {}).items():
+                yield from _argument(key, value)
+        yield f"  finish_reason: {message.finish_reason}"
+
+
+def _argument(key: str, value: Any) -> Iterator[str]:
+    if isinstance(value, str) and "\n" in value:
+        yield from _block(f"  {key}", value)
+    else:
+        yield f"    {key}: {json.dumps(value, ensure_ascii=False)}"
+
+
+def _block(name: str, text: str) -> Iterator[str]:
+    if text:
+        yield f"  {name}:"
+        yield textwrap.indent(text, "      " if name.startswith(" ") else "    ", lambda _: True)
+
+
+def _ledger(ledger: dict[str, Any]) -> Iterator[str]:
+    for repair, count in ledger.get("repairs", {}).items():
+        yield f"  {repair}: {count}"
+    for reason, excerpt in ledger.get("refusals", []):
+        yield f"  left as text ({reason}): {json.dumps(excerpt, ensure_ascii=False)}"
+    if failure := ledger.get("failure"):
+        yield textwrap.indent(str(failure), "  ")
+    if not any(ledger.get(key) for key in ("repairs", "refusals", "failure")):
+        yield "  none"
+
+
+def shown(of: flow.Flow | None, message: Any) -> dict[str, Any] | None:
+    """The metadata this view needs, if `message` is the answer to a chat."""
+    data = of.metadata.get(KEY) if isinstance(of, http.HTTPFlow) and message is of.response else None
+    return data if isinstance(data, dict) else None
+
+
+def _text(body: bytes, of: flow.Flow | None, message: Any) -> str:
+    data = shown(of, message)
+    if data is None:
+        raise ValueError("no chat that qwen_fix has seen")
+    return render(body, data, "event-stream" in message.headers.get("content-type", ""))
+
+
+_View: Any = getattr(contentviews, "Contentview", None) or vars(contentviews)["View"]
+
+
+class ToolCalls(_View):  # type: ignore[misc]
+    """The view, with the methods that mitmproxy 12 calls and those that 11 does."""
+
+    name = NAME
+
+    def prettify(self, data: bytes, metadata: Any) -> str:
+        return _text(data, metadata.flow, metadata.http_message)
+
+    def __call__(self, data: bytes, **message: Any) -> tuple[str, Any]:
+        text = _text(data, message.get("flow"), message.get("http_message"))
+        return NAME, ([("text", line)] for line in text.splitlines())
+
+    def render_priority(self, data: bytes, metadata: Any = None, **message: Any) -> float:
+        of = metadata.flow if metadata else message.get("flow")
+        part = metadata.http_message if metadata else message.get("http_message")
+        return -1 if shown(of, part) is None else PRIORITY
+
+
+def register() -> None:
+    """Offer the view; after a reload of the script, in place of the one that was there."""
+    for old in [view for view in getattr(contentviews, "views", []) if view.name == NAME]:
+        vars(contentviews)["remove"](old)
+    contentviews.add(ToolCalls())

@@ -1,0 +1,94 @@
+"""What mitmweb shows of a chat, on a live flow and on a recording."""
+
+from typing import Any
+
+import pytest
+from mitmproxy import contentviews, http
+from mitmproxy.test import taddons, tflow
+
+from qwenproxy import contentview
+from qwenproxy.recording import KEY
+
+MODEL = (
+    b'{"choices":[{"index":0,"finish_reason":"stop","message":{"content":"<tool_call>\\n<function=ls>"}}]}'
+)
+CLIENT = (
+    b'{"choices":[{"index":0,"finish_reason":"tool_calls","message":{"content":null,"tool_calls":[{"id":"1",'
+    b'"type":"function","function":{"name":"write",'
+    b'"arguments":"{\\"path\\": \\"a\\", \\"text\\": \\"1\\\\n2\\"}"}}]}}]}'
+)
+LEDGER = {"repairs": {"missing-function-close": 1}, "refusals": [["fenced", "<function=ls>"]], "failure": ""}
+SHOWN = """\
+CLIENT RECEIVED
+  tool call: write
+    path: "a"
+    text:
+      1
+      2
+  finish_reason: tool_calls
+
+REPAIRS
+  missing-function-close: 1
+  left as text (fenced): "<function=ls>"
+
+MODEL SENT
+  content:
+    <tool_call>
+    <function=ls>
+  finish_reason: stop
+"""
+
+
+def flow_with(body: bytes, **data: Any) -> http.HTTPFlow:
+    flow = tflow.tflow(resp=True)
+    assert flow.response
+    flow.response.headers["content-type"] = "application/json"
+    flow.response.content = body
+    if data:
+        flow.metadata[KEY] = {"v": 1, "ledger": LEDGER, "out": CLIENT, **data}
+    return flow
+
+
+def shown(flow: http.HTTPFlow, message: http.Message | None) -> str:
+    """What mitmproxy makes of a message when nobody chooses a view."""
+    assert message
+    contentview.register()
+    if hasattr(contentviews, "prettify_message"):
+        with taddons.context():
+            return contentviews.prettify_message(message, flow).text
+    _, lines, error = contentviews.get_message_content_view("auto", message, flow)
+    assert not error
+    return "".join(text for line in lines for _, text in [*line, ("", "\n")])
+
+
+@pytest.mark.parametrize(
+    "flow", [flow_with(CLIENT, raw=MODEL), flow_with(MODEL, aborted="")], ids=["live", "recording"]
+)
+def test_a_chat_is_shown_by_itself(flow: http.HTTPFlow) -> None:
+    assert shown(flow, flow.response) == SHOWN
+
+
+def test_an_answer_that_broke_off_says_so() -> None:
+    flow = flow_with(MODEL, aborted="Client disconnected.")
+    assert "BROKEN OFF: Client disconnected.\n" in shown(flow, flow.response)
+
+
+def test_an_untouched_answer_is_shown_once() -> None:
+    flow = flow_with(MODEL, out=MODEL, ledger={})
+    text = shown(flow, flow.response)
+    assert "MODEL SENT" not in text
+    assert "REPAIRS\n  none\n" in text
+
+
+@pytest.mark.parametrize("part", ["request", "response"])
+def test_other_messages_keep_their_view(part: str) -> None:
+    flow = flow_with(MODEL) if part == "response" else flow_with(MODEL, raw=MODEL)
+    assert "CLIENT RECEIVED" not in shown(flow, getattr(flow, part))
+
+
+def test_registering_twice_leaves_one() -> None:
+    contentview.register()
+    contentview.register()
+    views = getattr(contentviews, "views", None)
+    names = [v.name for v in views] if views else contentviews.registry.available_views()
+    assert [n.lower() for n in names].count(contentview.NAME.lower()) == 1
