@@ -182,9 +182,9 @@ def command_replay(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m qwenproxy.replay",
         description="Run recordings through today's rules and compare them with their goldens.",
-        epilog="Each runs in its own pieces, whole, byte by byte, at random cuts, with one character per delta "
-        f"and all text in one. Answers above {SMALL_PIECES_LIMIT >> 10} KiB are not cut into single bytes and "
-        "characters. Other commands: import, shrink, record, compare; each has a --help.",
+        epilog="Each runs in its own pieces, whole, byte by byte, at random cuts, with one character per "
+        f"delta and all text in one. Answers above {SMALL_PIECES_LIMIT >> 10} KiB are not cut into single "
+        "bytes and characters. Other commands: import, shrink, record, compare; each has a --help.",
     )
     parser.add_argument(
         "paths", nargs="*", type=Path, default=[RECORDINGS], help=".flow files, directories (recordings/)"
