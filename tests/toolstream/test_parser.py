@@ -272,7 +272,8 @@ def test_a_long_value_is_not_limited() -> None:
 
 class Work:
     """Counts what the library does: one for each call of a function, and one for each character of
-    each string that it was handed. Slicing or searching the same text again and again shows."""
+    each string that it is handed, returns, or finds held where it may search or copy it. Going
+    through the same text again and again shows."""
 
     def __init__(self) -> None:
         self.done = 0
@@ -284,15 +285,18 @@ class Work:
     def __exit__(self, *_: object) -> None:
         sys.setprofile(None)
 
-    def _count(self, frame: FrameType, event: str, _: Any) -> None:
-        if event != "call" or "toolstream" not in frame.f_code.co_filename:
+    def _count(self, frame: FrameType, event: str, returned: Any) -> None:
+        if "toolstream" not in frame.f_code.co_filename:
             return
-        self.done += 1
-        for name, value in frame.f_locals.items():
-            if isinstance(value, str):
-                self.done += len(value)
-            elif name == "self":
-                self.done += len(getattr(value, "_text", ""))
+        if event == "return" and isinstance(returned, str):
+            self.done += len(returned)
+        elif event == "call":
+            self.done += 1
+            for name, value in frame.f_locals.items():
+                if isinstance(value, str):
+                    self.done += len(value)
+                elif name == "self":
+                    self.done += len(getattr(value, "_text", "")) + len(getattr(value, "_blanks", ""))
 
 
 def work_per_character(prefix: str, unit: str, size: int, piece: int) -> float:
@@ -306,7 +310,7 @@ def work_per_character(prefix: str, unit: str, size: int, piece: int) -> float:
 
 
 UNITS = [
-    *("a", "<", "`", "\n", " ", "`<", "~~~\n", "```\n", "- ", "a `<tool_call> "),
+    *(" ", "<", "`", "\n", "a", "`<", "~~~\n", "```\n", "- ", "a `<tool_call> "),
     *("</parameter>", "\n</parameter>\n", "<tool_call>", "<tool_call>\n", "</tool_call>", "</function>\n"),
     *("<function=read>", "\n<function=read>\n", "<function=", "<parameter=path>\n", "<parameter name="),
     *("{", "[{", '{"a": [', '"', "\\", '<tool_call>{"name": "x"', "<think>", "</think>", "<|im_end|>"),
@@ -316,7 +320,9 @@ UNITS = [
 ]
 PREFIXES = {
     "text": "",
+    "lone backtick": "a ` b <tool_call> ",
     "value": IN_VALUE,
+    "closed value": IN_VALUE + "x\n</parameter>",
     "integer": "<tool_call>\n<function=read>\n<parameter=limit>\n",
     "JSON": '<tool_call>{"name": "refresh", "arguments": {"x": "',
     "call": CALL,
@@ -328,7 +334,7 @@ PREFIXES = {
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_work_is_linear(prefix: str) -> None:
     """Twice as much is allowed: both sizes are past every bound of a look-ahead, and a third apart."""
-    for unit in UNITS if FUZZ or prefix in ("text", "value") else UNITS[::4]:
+    for unit in UNITS if FUZZ or prefix in ("text", "value") else UNITS[::5]:
         short, long = (work_per_character(PREFIXES[prefix], unit, size, 16) for size in (5_000, 15_000))
         assert long <= 2 * short, f"{unit!r}: {short:.0f} per character, then {long:.0f}"
 
