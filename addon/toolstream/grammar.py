@@ -56,6 +56,7 @@ class Lookout:
         self._tag = re.compile("|".join(tags))
         self._tail = re.compile("|".join(tails))
         self._canonical = re.compile("|".join(canonical))
+        self._second = {s[1] for kind in kinds for s, _ in spellings(kind, tolerant)} | set(BLANK)
 
     def search(self, text: str, start: int = 0) -> Tag | None:
         """The first complete tag at or after `start`."""
@@ -69,7 +70,9 @@ class Lookout:
 
     def may_begin(self, text: str, start: int) -> bool:
         """Whether text[start:], not empty, is the beginning of a tag and no more than that."""
-        return self._tail.fullmatch(text, start) is not None
+        if text[start + 1 : start + 2] in self._second or start + 1 == len(text):
+            return self._tail.fullmatch(text, start) is not None
+        return False
 
     def held_from(self, text: str, start: int = 0) -> int:
         """Where the tail begins that may still become a tag: len(text) if none may."""

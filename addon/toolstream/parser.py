@@ -126,9 +126,9 @@ class ToolCallParser:
     def feed(self, text: str) -> list[Event]:
         """Take the next piece of the message; return what is certain by now."""
         if "<" not in text and not self._high and not "\ud800" <= text[-1:] <= "\udbff":
-            if self._plain and text[-1:] not in "\r\n":
-                self._plain.follow(text)
-                fragment = self._arguments.feed(text)
+            if self._plain and text:
+                payload = self._plain.take(text)
+                fragment = self._arguments.feed(payload) if payload else ""
                 return [ArgumentsDelta(self._calls - 1, fragment)] if fragment else []
             if self._state == self._in_text and not self._text:
                 if not self._blanks and text[-1:] not in BLANK:

@@ -88,13 +88,18 @@ class Value:
 
     @property
     def plain(self) -> bool:
-        """Whether text without `<`, and without a line break at its end, is payload at once."""
-        return self._started and not (self._text or self._doubt or self.ended)
+        """Whether text without `<` is payload: what `take` is for."""
+        return self._started and not (self._doubt or self.ended) and self._text in ("", "\n", "\r", "\r\n")
 
-    def follow(self, text: str) -> None:
-        """Text that a caller found to be payload at once."""
+    def take(self, text: str) -> str:
+        """`feed` for text without `<`, not empty, while the value is plain."""
+        if self._text or text[-1] in "\r\n":
+            text = self._text + text
+            end = _before_newline(text, len(text), _NEWLINE_HELD)
+            text, self._text = text[:end], text[end:]
         if self._blank or "\n" in text:
             self._blank = _is_blank_line(text, self._blank)
+        return text
 
     def feed(self, text: str) -> str:
         """Take text; return the payload that is certain by now."""
@@ -285,8 +290,7 @@ class Value:
 
     def _before_newline(self, at: int, newlines: re.Pattern[str] = _NEWLINE_BEFORE) -> int:
         """`at`, or where the one line break right before it begins."""
-        newline = newlines.search(self._text[max(0, at - 2) : at])
-        return at - len(newline[0]) if newline else at
+        return _before_newline(self._text, at, newlines)
 
     # Payload, doubt, end
 
@@ -295,7 +299,7 @@ class Value:
         piece, self._text = self._text[:end], self._text[end:]
         if not piece:
             return
-        self.follow(piece)
+        self._blank = _is_blank_line(piece, self._blank)
         if self._doubt:
             self._held.append(piece)
             self._held_size += len(piece)
@@ -358,6 +362,11 @@ def _is_blank_line(text: str, before: bool) -> bool:
     """Whether the line a text ends in is blank so far; `before`: it was before the text."""
     line = text.rfind("\n") + 1
     return (line > 0 or before) and not text[line:].strip(" \t")
+
+
+def _before_newline(text: str, at: int, newlines: re.Pattern[str]) -> int:
+    newline = newlines.search(text[max(0, at - 2) : at])
+    return at - len(newline[0]) if newline else at
 
 
 def _without_newline(text: str) -> str:

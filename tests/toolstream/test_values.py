@@ -181,5 +181,7 @@ def test_a_string_is_out_at_once() -> None:
         assert value.feed(char) == char
         assert value.plain
     assert value.feed("\n") == ""
-    assert not value.plain
     assert value.pending == "\n"
+    assert value.take("more") == "\nmore"
+    assert value.feed("<") == ""
+    assert not value.plain
