@@ -87,9 +87,14 @@ def read_object(text: str) -> dict[str, Any] | None:
     return None
 
 
+KEYS = frozenset({"name", "arguments", "parameters", "id", "type"})  # what a call may consist of
+
+
 def _call(value: Any) -> tuple[str, dict[str, Any]]:
     if not (isinstance(value, dict) and isinstance(value.get("name"), str)):
         raise ValueError("not a call")
+    if not KEYS.issuperset(value):
+        raise ValueError("more than a call")  # dropping it would lose what the model said
     arguments = value.get("arguments", value.get("parameters", {}))
     if isinstance(arguments, str):
         arguments = _DECODER.decode(arguments)
