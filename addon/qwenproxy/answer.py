@@ -66,24 +66,29 @@ class StreamedAnswer:
         piece = self._decoded(wire) if self._decode else wire
         if not piece:
             return []
-        self.outcome.chunks.append(piece)
-        self.outcome.times.append(self._clock() - self._start)
-        if self._rewriter is None:
-            return self._sent([piece])
+        outcome = self.outcome
+        outcome.chunks.append(piece)
+        outcome.times.append(self._clock() - self._start)
         try:
-            return self._sent(self._rewriter.feed(piece))
+            out = self._rewriter.feed(piece) if self._rewriter else [piece]
         except Exception:
             self._give_up_rewriting()
-            return self._sent([piece])
+            out = [piece]
+        if b"" in out:
+            out = [p for p in out if p]
+        outcome.out += out
+        return out
 
     def _close(self) -> list[bytes]:
         if self._rewriter is None:
             return []
         try:
-            return self._sent(self._rewriter.close())
+            out = [p for p in self._rewriter.close() if p]
         except Exception:
             self._give_up_rewriting()
             return []
+        self.outcome.out += out
+        return out
 
     def _decoded(self, wire: bytes) -> bytes:
         assert self._decode is not None
@@ -94,12 +99,6 @@ class StreamedAnswer:
             self._decode = _nothing
             self._note_failure()
             return b""
-
-    def _sent(self, pieces: list[bytes]) -> list[bytes]:
-        if b"" in pieces:
-            pieces = [p for p in pieces if p]
-        self.outcome.out += pieces
-        return pieces
 
     def _give_up_rewriting(self) -> None:
         self._rewriter = None
