@@ -1,0 +1,113 @@
+"""The real OpenAI SDK reads what a real mitmdump with the addon passes on.
+
+The upstream serves recordings of real servers, in their own pieces; the SDK asks for one by its
+name as the model, streamed and not, and its own strict reading of the answer is what is compared.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from openai import OpenAI
+from proxy import WEATHER, Proxy, Upstream, completion, events, sized, streamed
+
+from qwenproxy.upstream import HOST, read_library
+from qwenproxy.upstream import Upstream as Recordings
+
+ROOT = Path(__file__).parents[2]
+TYPED = {**WEATHER["function"]["parameters"]["properties"], "detailed": {"type": "boolean"}}
+TOOLS = [{"type": "function", "function": {"name": "get_weather", "parameters": {
+    "type": "object", "properties": TYPED, "required": ["city", "days"]}}}]  # fmt: skip
+ZURICH = ("get_weather", {"city": "Zürich", "days": 3, "detailed": True})
+OSLO = ("get_weather", {"city": "Oslo", "days": 1})
+LODZ = ("get_weather", {"city": "Łódź", "days": 2})
+LEAKS = ("noopen", "bare", "nofclose", "nopclose", "json", "noclose", "good")
+
+
+@pytest.fixture(scope="module")
+def recordings() -> Iterator[str]:
+    """The URL of a server of the recordings."""
+    library = read_library([ROOT / "recordings"])
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(asyncio.start_server(Recordings(library, 0).serve, HOST, 0))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield f"http://{HOST}:{server.sockets[0].getsockname()[1]}"
+    server.close()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def client(proxy: Proxy) -> OpenAI:
+    return OpenAI(base_url=f"{proxy.url}/v1", api_key="sk-none", max_retries=0, timeout=30)
+
+
+def read(completion: Any) -> tuple[str | None, list[tuple[str, Any]], str]:
+    """Content, calls with the arguments as the SDK parsed them, finish_reason."""
+    choice = completion.choices[0]
+    calls = [(c.function.name, c.function.parsed_arguments) for c in choice.message.tool_calls or []]
+    return choice.message.content, calls, choice.finish_reason
+
+
+def ask(proxy: Proxy, model: str) -> tuple[str | None, list[tuple[str, Any]], str]:
+    """Ask with the streaming helper, tools and strict parsing."""
+    strict = [{**TOOLS[0], "function": {**TOOLS[0]["function"], "strict": True}}]
+    messages = [{"role": "user", "content": "What is the weather?"}]
+    with client(proxy).chat.completions.stream(model=model, messages=messages, tools=strict) as stream:
+        for _ in stream:
+            pass
+        return read(stream.get_final_completion())
+
+
+def test_every_leak_becomes_a_typed_call(recordings: str, start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(recordings)
+    for form in LEAKS:
+        assert ask(proxy, f"llamacpp-raw-{form}") == ("I'll create the file.", [ZURICH], "tool_calls"), form
+    assert ask(proxy, "llamacpp-raw-par") == ("Both cities:", [OSLO, LODZ], "tool_calls")
+    assert ask(proxy, "mlx-noopen") == ("I'll create the file.", [ZURICH], "tool_calls")
+    assert ask(proxy, "litellm-raw-good") == ("I'll create the file.", [ZURICH], "tool_calls")
+
+
+def test_what_is_right_stays_right(recordings: str, start_proxy: Callable[..., Proxy]) -> None:
+    proxy, direct = start_proxy(recordings), start_proxy(recordings, qwen_mode="observe")
+    for name in ("llamacpp-parsed-good", "vllm-qwen3coder-par", "mlx-par", "llamacpp-raw-prose"):
+        assert ask(proxy, name) == ask(direct, name), name
+    content, calls, finish = ask(proxy, "llamacpp-raw-fence")
+    assert content
+    assert "<function=get_weather>" in content
+    assert (calls, finish) == ([], "stop")
+
+
+def test_not_streamed(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    leak = "<function=get_weather>\n<parameter=city>\nOslo\n</parameter>\n<parameter=days>\n1\n</function>"
+    upstream.answer = sized(completion(f"So.\n\n{leak}"))
+    messages = [{"role": "user", "content": "What is the weather?"}]
+    answer = client(start_proxy(upstream.url)).chat.completions.create(
+        model="qwen", messages=messages, tools=TOOLS
+    )
+    choice = answer.choices[0]
+    call = choice.message.tool_calls[0]
+    assert (choice.message.content, choice.finish_reason) == ("So.", "tool_calls")
+    assert (call.function.name, call.function.arguments) == (OSLO[0], '{"city": "Oslo", "days": 1}')
+
+
+def test_a_truncated_call_is_never_run(recordings: str, start_proxy: Callable[..., Proxy]) -> None:
+    with pytest.raises(openai.LengthFinishReasonError):
+        ask(start_proxy(recordings), "llamacpp-raw-trunc30")
+
+
+def test_prose_is_read_as_it_is_written(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    prose = "If a <b, write `<tool_call>` or <tool_call>.\n\n- std::function<void()>\n\n"
+    upstream.answer = streamed(events(prose, step=3))
+    assert ask(start_proxy(upstream.url), "qwen") == (prose, [], "stop")
+
+
+def test_an_upstream_that_is_down_is_an_error_of_the_sdk(start_proxy: Callable[..., Proxy]) -> None:
+    with pytest.raises(openai.InternalServerError, match=r"upstream http://127\.0\.0\.1:1") as error:
+        ask(start_proxy("http://127.0.0.1:1"), "qwen")
+    assert error.value.type == "upstream_error"
