@@ -21,7 +21,7 @@ SUITABLE   := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 UPSTREAM := $(patsubst %/,%,$(patsubst %/v1,%,$(patsubst %/,%,$(BACKEND))))
 ADDON    := -s addon/qwen_fix.py $(ARGS)
 
-.PHONY: help setup run web demo test lint bench e2e replay golden record
+.PHONY: fuzz help setup run web demo test lint bench e2e replay golden record
 
 help:
 	@echo "make run BACKEND=http://localhost:8080   repair what this server answers, on http://$(LISTEN)"
@@ -82,6 +82,10 @@ lint: setup
 
 bench: setup
 	@$(BIN)/python tests/bench/bench.py $(ARGS)
+
+# FUZZ times as many examples as `make test` takes, and other ones each time.
+fuzz: setup
+	@FUZZ=$(or $(FUZZ),50) $(BIN)/python -m pytest tests/toolstream/test_fuzz.py $(ARGS)
 
 e2e: setup
 	@PYTHON=$(BIN)/python tests/e2e/install.sh server clients && $(BIN)/python tests/e2e/e2e.py $(ARGS)
