@@ -15,7 +15,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 from uuid import uuid4
 
-from .arguments import quoted
+from .arguments import dump, quoted
 from .sse import read_data, replace_data
 
 Path = tuple[str | int, ...]
@@ -166,6 +166,10 @@ class Synthesis:
             f'{{"tool_calls":[{{"index":{index},"function":{{"arguments":{quoted(fragment)}}}}}]}}'
         )
 
+    def calls(self, calls: list[Json], role: bool = False) -> bytes:
+        """A delta of the elements of `tool_calls`."""
+        return self._chunk(f'{{{_role(role)}"tool_calls":{dump(calls)}}}')
+
     def _chunk(self, delta: str) -> bytes:
         return f'{self._head}{delta},"finish_reason":null}}]}}\n\n'.encode()
 
@@ -188,6 +192,7 @@ class Template:
     role: bool  # the delta names the role as well
     bare: bool  # nothing but the string, and perhaps the role, is worth keeping
     synthesis: Synthesis
+    call: int  # the index of the call whose arguments the string is part of; else -1
 
     def read(self, event: str) -> str | None:
         """The string, if the event has this envelope."""
@@ -229,6 +234,7 @@ def learn(event: bytes, data: str, chunk: Json) -> Template | None:
         bool(delta.get("role")),
         is_bare(chunk, delta, key),
         Synthesis(chunk, index),
+        delta["tool_calls"][0]["index"] if key == "arguments" else -1,
     )
     return template if template.read(text) is not None else None
 

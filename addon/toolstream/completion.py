@@ -7,20 +7,19 @@ of it has been sent (P9).
 
 import traceback
 
-from .arguments import quoted
+from .arguments import dump, quoted
 from .chunks import (
     Json,
     Path,
     choices_of,
     content_of,
-    finish_reason,
-    native_calls,
     new_call_id,
     read_chunk,
     span,
     splice,
 )
 from .events import ArgumentsDelta, CallStart, Event, Text
+from .native import NativeCalls, rewritten
 from .parser import ToolCallParser
 from .repairs import Ledger
 from .requests import Toolset, parallel_calls
@@ -52,7 +51,11 @@ def _rewrite(request: Json, body: bytes, recovery: str, ledger: Ledger) -> bytes
     edits: list[tuple[Path, str]] = []
     for at, choice in choices_of(read_chunk(text) or {}):
         if isinstance(choice.get("message"), dict):
-            edits += _edit_choice(text, at, choice, _parse(request, choice, recovery, ledger))
+            natives = _read_natives(request, choice, ledger)
+            events = _parse(request, choice, recovery, ledger)
+            natives.note(events)
+            events = natives.without_copies(events, over=True)
+            edits += _edit_choice(text, at, choice, events, natives)
     return splice(text, edits).encode() if edits else body
 
 
@@ -68,31 +71,50 @@ def _parse(request: Json, choice: Json, recovery: str, ledger: Ledger) -> list[E
     return parser.feed(content_of(choice["message"])) + parser.close(choice.get("finish_reason"))
 
 
-def _edit_choice(text: str, at: int, choice: Json, events: list[Event]) -> list[tuple[Path, str]]:
-    """The edits that move the calls in one choice's content to its tool_calls."""
+def _read_natives(request: Json, choice: Json, ledger: Ledger) -> NativeCalls:
+    """The calls the server parsed itself, mended."""
+    toolset = Toolset(request.get("tools"), request.get("tool_choice"))
+    natives = NativeCalls(request, toolset, ledger, lambda at: at, whole=True)
+    natives.entries = natives.read(choice["message"])
+    natives.close(choice.get("finish_reason"))
+    return natives
+
+
+def _edit_choice(
+    text: str, at: int, choice: Json, events: list[Event], natives: NativeCalls
+) -> list[tuple[Path, str]]:
+    """The edits that move the calls in one choice's content to its tool_calls, and mend those there."""
     edits: list[tuple[Path, str]] = []
     path: Path = ("choices", at, "message")
     where = span(text, path)
     calls = _calls(events)
-    if where and not all(isinstance(e, Text) for e in events):
-        edits.append((path, _edit_message(text[slice(*where)], events, calls)))
-    called = bool(calls or native_calls(choice["message"]))
-    reason = finish_reason(choice.get("finish_reason"), called)
+    if where:
+        message = text[slice(*where)]
+        edited = _edit_message(message, events, calls, natives)
+        if edited != message:
+            edits.append((path, edited))
+    reason = natives.finish_reason(choice.get("finish_reason"), bool(calls))
     if reason != choice.get("finish_reason"):
         edits.append((("choices", at, "finish_reason"), quoted(reason)))
     return edits
 
 
-def _edit_message(message: str, events: list[Event], calls: list[str]) -> str:
-    content = "".join(e.text for e in events if isinstance(e, Text))
-    message = splice(message, [(("content",), quoted(content) if content else "null")])
+def _edit_message(message: str, events: list[Event], calls: list[str], natives: NativeCalls) -> str:
+    if not all(isinstance(e, Text) for e in events) or natives.copied:
+        content = "".join(e.text for e in events if isinstance(e, Text))
+        message = splice(message, [(("content",), quoted(content) if content else "null")])
+    swallowed = [_call(name, arguments) for name, arguments in natives.more()]
     where = span(message, ("tool_calls",))
-    if not calls:
-        return message
+    if natives.changed:
+        anew = rewritten(natives.entries)
+        kept = [dump({k: v for k, v in call.items() if k != "index"}) for call in anew]
+    else:
+        kept = [message[slice(*where)].strip("[] \n")] if where and message[where[0]] == "[" else []
+        if not (calls or swallowed):
+            return message
     if where is None:
-        return f'{message[:-1].rstrip()},"tool_calls":[{",".join(calls)}]}}'
-    native = message[slice(*where)].strip("[] \n") if message[where[0]] == "[" else ""
-    return splice(message, [(("tool_calls",), f"[{','.join(filter(None, [native, *calls]))}]")])
+        message = f'{message[:-1].rstrip()},"tool_calls":[]}}'
+    return splice(message, [(("tool_calls",), f"[{','.join(filter(None, [*kept, *swallowed, *calls]))}]")])
 
 
 def _calls(events: list[Event]) -> list[str]:
@@ -105,8 +127,11 @@ def _calls(events: list[Event]) -> list[str]:
                 names[index], arguments[index] = name, ""
             case ArgumentsDelta(index, fragment):
                 arguments[index] += fragment
-    return [
+    return [_call(names[i], arguments[i]) for i in names]
+
+
+def _call(name: str, arguments: str) -> str:
+    return (
         f'{{"id":"{new_call_id()}","type":"function","function":'
-        f'{{"name":{quoted(names[i])},"arguments":{quoted(arguments[i])}}}}}'
-        for i in names
-    ]
+        f'{{"name":{quoted(name)},"arguments":{quoted(arguments)}}}}}'
+    )

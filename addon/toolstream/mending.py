@@ -61,7 +61,7 @@ _TAG_PART = re.compile(
 )
 _GAP = rf"{_GT}?(?: |\\[nrt]){{0,64}}"
 _CLOSER = re.compile(rf"(?:{_NEWLINE})?{_LT}{_SLASH}parameter{_GAP}(?:(?P<end>\")|(?P<tag>{_LT}))")
-_CLOSER_PART = re.compile(rf"(?:{_NEWLINE})?{_LT}{_SLASH}parameter(?:{_GAP}\\?|\\u0?0?3?)")
+_CLOSER_PART = re.compile(rf"(?:{_NEWLINE})?{_LT}{_SLASH}parameter(?:{_GAP})?(?:\\(?:u(?:0(?:03?)?)?)?)?")
 _CLOSERS = re.compile(r"\r?\n</parameter>?\s*(?:</function>?\s*)?(?:</tool_call>?\s*)?")
 _SURPLUS = re.compile(r"[\s}\]]*|\s*(?:</(?:parameter|function|tool_call)>\s*)+")
 _WRAPPED_LEAD = re.compile(r'"(?:[ \t]|\\[nrt])*+(?:\{|<|\\u003[cC])')
@@ -140,7 +140,7 @@ class Mender:
     @property
     def value(self) -> Any:
         """The arguments, if they are complete; else None."""
-        return _loads(self.text) if self.complete else None
+        return loads(self.text) if self.complete else None
 
     def take(self) -> str:
         """What was written since the last time."""
@@ -181,7 +181,7 @@ class Mender:
         self._finish(stopped)
         self._release()
         self._pass(len(self._text))
-        self.complete = self.complete or isinstance(_loads(self.text), dict)
+        self.complete = self.complete or isinstance(loads(self.text), dict)
         self.broken, self.plain, self._state = not self.complete, False, self._ended
         if self.broken:
             self._ledger.refuse(Refused.INVALID_JSON if stopped else Refused.TRUNCATED, self.text)
@@ -189,10 +189,10 @@ class Mender:
     def _without_repetition(self, text: str) -> str:
         """Without what came before, if a delta repeats all of it (cumulative snapshots)."""
         before = "".join(self._raw)
-        if self._state == self._at_value or not text.startswith(before) or not before.strip():
+        if not text.startswith(before) or (self._state == self._at_value and not self._cumulative):
             return text
         self._cumulative = True
-        self._repair(Repair.REPEATED_ARGUMENTS, text)
+        self.repair(Repair.REPEATED_ARGUMENTS)
         self.change()
         return text[len(before) :]
 
@@ -248,7 +248,8 @@ class Mender:
         self._text = held + self._text
         self._pass(len(held))
 
-    def _repair(self, repair: Repair, excerpt: str = "") -> None:
+    def repair(self, repair: Repair) -> None:
+        """Count a repair, once for these arguments, which are written anew from here on."""
         self.change()
         if repair not in self._repairs:
             self._repairs.add(repair)
@@ -278,7 +279,7 @@ class Mender:
         """A JSON string of the object: one level too much."""
         if not _WRAPPED_LEAD.match(self._text):
             return not _WRAPPED_PART.fullmatch(self._text) and self._go(self._in_garbage)
-        self._repair(Repair.DOUBLE_ENCODED, self._text)
+        self.repair(Repair.DOUBLE_ENCODED)
         self._put(1, "")
         self._inner = Mender(self._tool, self._tools, self._ledger, self._depth + 1)
         self._inner.preset = self.preset
@@ -327,7 +328,7 @@ class Mender:
         for event in events:
             match event:
                 case ArgumentsDelta(0, fragment):
-                    self._repair(Repair.XML_ARGUMENTS, fragment)
+                    self.repair(Repair.XML_ARGUMENTS)
                     self._write(fragment)
                 case CallEnd(0):
                     self.complete = True
@@ -336,8 +337,8 @@ class Mender:
                 case ArgumentsDelta(_, fragment):
                     name, before = self.more[-1]
                     self.more[-1] = name, before + fragment
-                case Repaired(Repair.COERCION_FAILED, excerpt):
-                    self._repair(Repair.COERCION_FAILED, excerpt)
+                case Repaired(Repair.COERCION_FAILED):
+                    self.repair(Repair.COERCION_FAILED)
         if Repair.XML_ARGUMENTS in self._repairs:
             self._take_held()
 
@@ -358,9 +359,8 @@ class Mender:
         return False
 
     def _ended(self) -> bool:
-        """What comes after the end is dropped: it can be no part of the arguments."""
-        self._text = ""
-        return False
+        """Nothing more is expected, and nothing is made of it."""
+        return self._in_literal()
 
     # States: in the object
 
@@ -397,7 +397,7 @@ class Mender:
         if at == len(self._text) < TOKEN:
             return False
         if self._text[at : at + 1] == "{":
-            self._repair(Repair.REPEATED_ARGUMENTS, self._text)
+            self.repair(Repair.REPEATED_ARGUMENTS)
             self._put(at + 1, "")
             return True
         return self._go(self._behind_value)
@@ -408,7 +408,7 @@ class Mender:
             if len(self._text) < TOKEN and _STRING_PART.fullmatch(self._text):
                 return False
             return self._break_off()
-        key = _loads(found[0])
+        key = loads(found[0])
         if not isinstance(key, str):
             return self._break_off()
         frame = self._frames[-1]
@@ -430,7 +430,7 @@ class Mender:
             frame.key = key
             self._pass(end)
             return self._go(self._at_colon)
-        self._repair(Repair.DAMAGED_KEY, key)
+        self.repair(Repair.DAMAGED_KEY)
         value = coerce(text, self._tool.parameter(name))
         value = text if value in (FAILED, OMITTED) else value
         self._put(empty.end(), f"{quoted(name)}: {dump(value)}")
@@ -465,7 +465,7 @@ class Mender:
             frame.count += 1
             if _fits(kind, parameter) or "string" not in parameter.types:
                 return self._open(parameter)
-            self._repair(Repair.WRONG_TYPE, f"{frame.key}={self._text}")
+            self.repair(Repair.WRONG_TYPE)
             self._put(0, '"')
             self._scanner = JsonScanner()
             return self._go(self._in_quoted)
@@ -490,10 +490,10 @@ class Mender:
         written = _typed(token, parameter)
         frame = self._frames[-1]
         if written != token:
-            self._repair(Repair.WRONG_TYPE, f"{frame.key}={token}")
+            self.repair(Repair.WRONG_TYPE)
         if written != self._text[:end]:
             if written == token:
-                self._repair(Repair.JSON_REPAIRED, self._text)
+                self.repair(Repair.JSON_REPAIRED)
             self._put(end, written)
         else:
             self._pass(end)
@@ -518,7 +518,7 @@ class Mender:
             return False
         char = self._text[at : at + 1]
         if char == frame.closer:
-            self._repair(Repair.JSON_REPAIRED, self._text)
+            self.repair(Repair.JSON_REPAIRED)
             self._put(1, "")
             return True
         if not frame.is_array and char != '"':
@@ -565,7 +565,7 @@ class Mender:
             self._release()
             self._pass(1)
             return True
-        self._repair(Repair.WRONG_TYPE, f"{frame.key}={text}")
+        self.repair(Repair.WRONG_TYPE)
         self._take_held()
         self._put(1, "null" if value is OMITTED else dump(value))
         return True
@@ -580,13 +580,13 @@ class Mender:
             self._pass(1)
             return self._go(self._behind_value)
         if char < " ":
-            self._repair(Repair.JSON_REPAIRED, self._text)
+            self.repair(Repair.JSON_REPAIRED)
             self._put(1, escaped(char))
             return True
         if char == "\\" and not _ESCAPE.match(self._text):
             if _ESCAPE_PART.fullmatch(self._text):
                 return False
-            self._repair(Repair.JSON_REPAIRED, self._text)
+            self.repair(Repair.JSON_REPAIRED)
             self._put(1, r"\\")
             return True
         return self._at_tag_in_string()
@@ -622,11 +622,11 @@ class Mender:
         tail = _unescaped("".join(self._held))
         self._go(self._behind_value)
         if tail and _CLOSERS.fullmatch(tail):
-            self._repair(Repair.STRAY_CLOSER, tail)
+            self.repair(Repair.STRAY_CLOSER)
             self._take_held()
             self._put(0, "")
         elif tail and (split := self._split(tail)):
-            self._repair(Repair.SWALLOWED_CALL, tail)
+            self.repair(Repair.SWALLOWED_CALL)
             members, calls = split
             self.more += calls
             self._take_held()
@@ -648,7 +648,7 @@ class Mender:
         }:
             return None
         calls = calls_of(events)
-        first = _loads(calls[0][1]) if calls and calls[0][0] == self._tool.name else None
+        first = loads(calls[0][1]) if calls and calls[0][0] == self._tool.name else None
         if not isinstance(first, dict) or first.pop(key, None) != "":
             return None
         if self._given & first.keys() or not all(map(self._tool.declares, first)):
@@ -669,10 +669,10 @@ class Mender:
             self._take_held()
             self._text = ""
         elif state == self._at_start and stopped and not self._text:
-            self._repair(Repair.CALL_SHAPE)
+            self.repair(Repair.CALL_SHAPE)
             self._put(0, "{" + self.preset + "}")
         elif state == self._in_garbage and stopped and self.pending.strip() in ("null", "None"):
-            self._repair(Repair.CALL_SHAPE)
+            self.repair(Repair.CALL_SHAPE)
             self._take_held()
             self._put(len(self._text), "{}")
         elif state == self._in_rest:
@@ -684,17 +684,17 @@ class Mender:
         rest = self.pending
         if not self.complete:
             if stopped and (mended := self._continued(rest)):
-                self._repair(Repair.JSON_REPAIRED, rest)
+                self.repair(Repair.JSON_REPAIRED)
                 self._take_held()
                 self._put(len(self._text), mended)
             return
         again = _objects(rest)
         if again and all(isinstance(value, dict) for value in again):
-            self._repair(Repair.REPEATED_ARGUMENTS, rest)
+            self.repair(Repair.REPEATED_ARGUMENTS)
             if any(value != self.value for value in again):
                 self._ledger.refuse(Refused.SECOND_OBJECT, rest)
         elif _SURPLUS.fullmatch(rest):
-            self._repair(Repair.STRAY_CLOSER, rest)
+            self.repair(Repair.STRAY_CLOSER)
         else:
             self.complete = False
             return
@@ -708,7 +708,7 @@ class Mender:
             and not self._tool.required - self._given
             and self._text.strip() in ("", ",")
         ):
-            self._repair(Repair.JSON_REPAIRED, self._text)
+            self.repair(Repair.JSON_REPAIRED)
             self._put(len(self._text), "}")
 
     def _continued(self, rest: str) -> str | None:
@@ -717,12 +717,12 @@ class Mender:
         if repair_json is None or not self._expect or len(whole) > LIMIT:
             return None
         try:
-            value = _loads(repair_json(whole, ensure_ascii=False))
+            value = loads(repair_json(whole, ensure_ascii=False))
             if not isinstance(value, dict) or not self._is_certain(value, whole):
                 return None
             value, _ = conform(value, self._tool.arguments)
             mended = self._rest_of(value)
-            return mended if _loads(self.text + mended) == value else None
+            return mended if loads(self.text + mended) == value else None
         except (ValueError, LookupError, TypeError, RecursionError):
             return None
 
@@ -817,7 +817,8 @@ def _unescaped(inside: str) -> str:
 
 def _objects(text: str) -> list[Any]:
     """The JSON values a text consists of; [] if it is anything else."""
-    decoder, values, at = json.JSONDecoder(strict=False), [], _end(_BLANKS, text)
+    decoder, at = json.JSONDecoder(strict=False), _end(_BLANKS, text)
+    values: list[Any] = []
     try:
         while at < len(text) and len(values) < CALLS:
             value, at = decoder.raw_decode(text, at)
@@ -828,7 +829,8 @@ def _objects(text: str) -> list[Any]:
     return values if at == len(text) else []
 
 
-def _loads(text: str) -> Any:
+def loads(text: str) -> Any:
+    """What JSON says; None if it is none."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -1,13 +1,13 @@
 """The tool calls of an answer that the server parsed itself (P15).
 
 A delta that is right (the shape of P13, arguments that fit the schema) leaves as the bytes it
-came in; `mending` follows the arguments, this module the calls: which delta belongs to which
-call, though the index is missing or always the same and the ids repeat; what each delta may
-say; and which call is only a copy of another. Each `Entry` is one element of a delta's
-`tool_calls`; as soon as its call is `diverged` it is written anew.
+came in. `mending` follows the arguments, this module the calls: which delta belongs to which
+call, though the index is missing or always the same and the ids repeat; what a delta may say;
+and which call is only a copy of another. An `Entry` is one element of a delta's `tool_calls`;
+as soon as its call is `diverged` its entries are written anew.
 
-A call of which something has to be known first waits: its name may not have come yet, or it
-may be a copy, of a call under the same id or of one that was found in the text.
+A call waits, and is not announced, while its name has not come, and while it may be a copy: of
+a call under the same id, or of one that was found in the text.
 """
 
 import re
@@ -16,67 +16,50 @@ from dataclasses import dataclass
 from typing import Any
 
 from .arguments import dump
-from .chunks import Json, new_call_id
+from .chunks import Json, Path, finish_reason, new_call_id
 from .events import ArgumentsDelta, CallEnd, CallStart, Event
-from .mending import Mender
-from .repairs import Ledger, Refused, Repair
+from .mending import Mender, loads
+from .parser import COMPLETE
+from .repairs import Ledger, Repair
 from .requests import Toolset
 from .schema import Tool
 
-STOPPED = frozenset({"stop", "tool_calls", "function_call", "eos"})  # the model stopped by itself
-
 _NO_NAME = ("", "null", "None")
-_POLLUTION = re.compile(r"\s*<?\s*(?:(?:function|tool_call|invoke)\b(?:\s*name)?\s*=?\s*)?[\"']?([\w.:/-]+)")
+_POLLUTED = re.compile(r"\s*<?\s*(?:(?:function|tool_call|invoke)\b(?:\s*name)?\s*=?\s*)?[\"']?([\w.:/-]+)")
 
 Number = Callable[[int], int]  # the index in the answer, of the n-th call the server parsed
 
 
 class NativeCall:
-    """One call. `passed` and `diverged` are those of its arguments."""
+    """One call that the server parsed."""
 
     __slots__ = (
-        *("announced", "broken", "copied", "diverged", "dropped", "fresh", "id", "index", "mender"),
-        *("more_sent", "name", "number", "sent_id", "tool", "unread"),
+        *("announced", "broken", "copied", "diverged", "dropped", "headed", "id", "mender", "more_sent"),
+        *("name", "number", "server_id", "tool", "turn", "unread"),
     )
 
-    def __init__(self, index: int | None, call_id: str) -> None:
-        self.index = index  # the server's
-        self.id = call_id  # the server's, "" if it sent none
-        self.sent_id = ""
-        self.name = ""  # the server's
-        self.tool = Tool("")
+    def __init__(self, server_id: str, turn: int, ledger: Ledger) -> None:
+        self.server_id = server_id  # "" if it sent none
+        self.turn = turn  # the delta it came with
+        self.id = ""
         self.number = -1
-        self.mender: Mender | None = None
-        self.unread = ""  # arguments that came before the name
-        self.announced = False
-        self.diverged = False  # written anew from here on
-        self.dropped = False
-        self.broken = False  # over, and the arguments are no JSON object
-        self.copied: list[tuple[str, Any]] | None = None  # (name, arguments) it may be a copy of
+        self.name = ""  # as the server wrote it
+        self.tool = Tool("")
+        self.mender = Mender(self.tool, (), ledger)
+        self.mender.change()
+        self.unread: str | None = ""  # arguments that came before the name
+        self.copied: list[NativeCall] | None = None  # what it may be a copy of
+        self.announced = False  # it has a number, and the client is or will be told of it
+        self.headed = False  # the delta that names it has been written, or passed
+        self.diverged = False  # its entries are written anew
+        self.dropped = False  # it was a copy
+        self.broken = False  # over, and its arguments are no JSON object
         self.more_sent = 0
 
     @property
-    def passed(self) -> int:
-        return self.mender.passed if self.mender else 0
-
-    @property
-    def fed(self) -> int:
-        return self.mender.fed if self.mender else 0
-
-    @property
-    def complete(self) -> bool:
-        return self.mender is not None and self.mender.complete
-
-    @property
-    def changed(self) -> bool:
-        return self.mender is None or self.mender.changed
-
-    def change(self) -> None:
-        if self.mender:
-            self.mender.change()
-
-    def take(self) -> str:
-        return self.mender.take() if self.mender else ""
+    def meaning(self) -> tuple[str, Any]:
+        """Name and arguments; None as long as they are not complete."""
+        return self.tool.name, self.mender.value
 
 
 @dataclass(slots=True)
@@ -85,44 +68,61 @@ class Entry:
 
     call: NativeCall
     json: Json
-    text: str  # of the arguments
+    text: str  # of the arguments, and
+    start: int  # where that begins in all of them, and
+    end: int  # ends
     first: bool  # it is the one that names the call
+    doubtful: bool = False  # the call may be a copy
+
+    @property
+    def missing(self) -> int:
+        """Characters that have not been passed on, and one more if not even the call is certain."""
+        if self.call.copied is not None:
+            return len(self.text) + 1
+        return max(0, self.end - self.call.mender.passed)
+
+    @property
+    def kept(self) -> str:
+        """What has been passed on of the text."""
+        return self.text[: max(0, self.call.mender.passed - self.start)]
 
     def write(self, text: str) -> Json:
-        """The entry with other arguments; {} if nothing is left to say."""
+        """The entry with these arguments; {} if that leaves it nothing to say."""
+        if not self.call.announced:
+            return {}
         function = self.json.get("function")
-        others = dict(function) if isinstance(function, dict) else {}
-        beside = {k: v for k, v in self.json.items() if k not in ("index", "id", "type", "function")}
+        inner = dict(function) if isinstance(function, dict) else {}
+        outer = {k: v for k, v in self.json.items() if k not in ("index", "id", "type", "function")}
         for key in ("name", "arguments"):
-            others.pop(key, None)
+            inner.pop(key, None)
         call = self.call
         if self.first:
-            head = {"index": call.number, "id": call.sent_id, "type": "function"}
-            return head | {"function": {"name": call.tool.name, "arguments": text} | others} | beside
-        if not (text or others or beside):
+            head = {"index": call.number, "id": call.id, "type": "function"}
+            return head | {"function": {"name": call.tool.name, "arguments": text} | inner} | outer
+        if not (text or inner or outer):
             return {}
-        return {"index": call.number, "function": {"arguments": text} | others} | beside
+        return {"index": call.number, "function": {"arguments": text} | inner} | outer
 
 
 class NativeCalls:
-    """The calls of one choice. `tools` is what the request offers, `used` the ids it holds already.
-
-    `whole`: the answer is not streamed, so that entries have no index.
-    """
+    """The calls of one choice. `whole`: the answer is not streamed, so that entries have no index."""
 
     def __init__(
-        self, tools: Any, toolset: Toolset, used: set[str], ledger: Ledger, number: Number, whole: bool = False
+        self, request: Json, toolset: Toolset, ledger: Ledger, number: Number, whole: bool = False
     ) -> None:
         self.calls: list[NativeCall] = []
-        self._tools, self._toolset, self._ledger = tools, toolset, ledger
-        self._ids = set(used)
+        self.by_index: dict[int, NativeCall] = {}  # the server's index
+        self.entries: list[Entry] = []  # of a whole message
+        self.copied = False  # a call in the text was dropped
+        self._request, self._toolset, self._ledger = request, toolset, ledger
         self._number = number
         self._whole = whole
-        self._by_index: dict[int, NativeCall] = {}
+        self._ids: set[str] = set()  # that are taken
         self._by_id: dict[str, NativeCall] = {}
-        self._text_calls: list[tuple[str, list[str]]] = []  # found in the text: name, fragments
-        self._text_complete = 0
-        self._copies: list[Event] = []  # a call found in the text that may be a copy
+        self._turn = 0
+        self.open_in_text = False  # a call found in the text is not complete
+        self._in_text: list[tuple[str, list[str]]] = []  # calls found in the text: name, fragments
+        self._suspects: list[Event] = []  # a call found in the text that may be a copy
 
     @property
     def sent(self) -> bool:
@@ -130,279 +130,291 @@ class NativeCalls:
         return any(call.announced for call in self.calls)
 
     @property
+    def changed(self) -> bool:
+        """Whether anything is not as the server wrote it."""
+        return any(call.mender.changed or call.dropped for call in self.calls)
+
+    @property
     def broken(self) -> bool:
         """Whether a call is over whose arguments are no JSON object."""
         return any(call.broken for call in self.calls)
 
-    def at(self, index: int) -> NativeCall | None:
-        """The call a delta with this index and nothing but arguments belongs to."""
-        call = self._by_index.get(index)
-        return call if call and call.announced and call.number == index else None
+    def finish_reason(self, sent: Any, found: bool) -> Any:
+        """The finish_reason for the one the server sent; `found`: the text holds calls (P12). Nobody
+        is told to run a call that is cut (P9)."""
+        if sent == "function_call" and self.sent:
+            sent = "tool_calls"
+        if self.broken and sent in ("stop", "tool_calls"):
+            return "length"
+        return finish_reason(sent, called=found or self.sent)
 
     # Reading
 
     def read(self, message: Json) -> list[Entry]:
-        """What a delta, or a message, says of calls; their arguments are fed."""
-        found = message.get("tool_calls")
-        listed = [found] if isinstance(found, dict) else found if isinstance(found, list) else []
-        legacy = message.get("function_call")
-        if isinstance(legacy, dict) and not listed and (legacy.get("name") or legacy.get("arguments")):
+        """What a delta, or a message, says of calls. Their arguments are fed."""
+        found, legacy = message.get("tool_calls"), message.get("function_call")
+        listed = found if isinstance(found, list) else [found]
+        if not found and isinstance(legacy, dict) and (legacy.get("name") or legacy.get("arguments")):
             listed = [{"index": 0, "function": legacy}]
+        self._turn += bool(found or legacy)
         entries = [self._read(json) for json in listed if isinstance(json, dict)]
-        if entries and (isinstance(found, dict) or not found):
+        if not isinstance(found, list):
             for entry in entries:
-                self._shape(entry.call)
+                self._reshape(entry.call)
         return entries
 
     def _read(self, json: Json) -> Entry:
         function = json.get("function")
         function = function if isinstance(function, dict) else {}
-        name, call_id, index = _text(function.get("name")), _text(json.get("id")), json.get("index")
-        name = "" if name.strip() in _NO_NAME else name
+        name, server_id, index = function.get("name"), json.get("id"), json.get("index")
+        name = "" if not isinstance(name, str) or name.strip() in _NO_NAME else name
         arguments = function.get("arguments")
         text = arguments if isinstance(arguments, str) else "" if arguments is None else dump(arguments)
-        call = self._call_of(index if type(index) is int else None, call_id, name, text)
-        return self._continue(call, json, function, name, text)
-
-    def _call_of(self, index: int | None, call_id: str, name: str, text: str) -> NativeCall:
-        """The call an entry belongs to, a new one if it is none of those that began."""
-        known = self._by_id.get(call_id) if call_id else None
-        last = self.calls[-1] if self.calls else None
-        call = self._by_index.get(index) if index is not None else known or last
-        if call is None and not name and (known or (last and not call_id)):
-            return known or last or self._new(index, call_id)
-        if call is None:
-            return self._new(index, call_id, known)
-        if self._whole:
-            return self._new(index, call_id, known)
-        if not name:
-            return call
-        other_id = call_id != "" and call_id != call.id
-        idle = call.mender is None or call.fed == 0
-        if other_id and (call.complete or idle or name != call.name):
-            return self._new(index, call_id, known)
-        if call.complete and text.strip() and not other_id:
-            return self._new(index, call_id, call if call_id else None)
-        return call
-
-    def _new(self, index: int | None, call_id: str, copy_of: NativeCall | None = None) -> NativeCall:
-        call = NativeCall(index, call_id)
-        if copy_of is not None:
-            call.copied = [(copy_of.tool.name, copy_of)]
-        self._close_idle()
-        self.calls.append(call)
-        if index is not None:
-            self._by_index[index] = call
-        if call_id:
-            self._by_id.setdefault(call_id, call)
-        return call
-
-    def _close_idle(self) -> None:
-        """The call before has no arguments, and now no more can come."""
-        if self.calls and not self._whole and self.calls[-1].announced and not self.calls[-1].fresh:
-            mender = self.calls[-1].mender
-            if mender and not mender.fed:
-                mender.close(stopped=True)
-
-    def _continue(self, call: NativeCall, json: Json, function: Json, name: str, text: str) -> Entry:
-        first = call.mender is None and self._name(call, name, text)
-        if call.mender is None:
+        call = self._call_of(
+            index if type(index) is int else None, server_id if isinstance(server_id, str) else "", name, text
+        )
+        first = call.unread is not None and self._take_name(call, name, text)
+        if call.unread is not None:
             call.unread += text
-            return Entry(call, json, "", False)
-        call.fresh = first
-        text, call.unread = call.unread + text, ""
+            return Entry(call, json, "", 0, 0, False)
         if first:
-            self._announce(call, json, function)
+            self._begin(call, json, function)
         elif not self._is_right(call, json, function):
-            self._shape(call)
+            self._reshape(call)
+        start = call.mender.fed
         call.mender.feed(text)
-        if call.copied is not None and call.complete:
+        if call.copied is not None and call.mender.complete:
             self._settle(call)
-        return Entry(call, json, text, first and call.announced)
+        heads, call.headed = not call.headed, True
+        return Entry(call, json, text, start, call.mender.fed, heads, call.copied is not None)
 
     def _is_right(self, call: NativeCall, json: Json, function: Json) -> bool:
         """Whether a further delta is as P13 has it."""
         surplus = "id" in json or "type" in json or "name" in function
-        return not surplus and json.get("index") == call.number and isinstance(function.get("arguments"), str)
+        index, arguments = json.get("index"), function.get("arguments")
+        numbered = index == call.number if call.announced else type(index) is int
+        return not surplus and numbered and isinstance(arguments, str)
 
-    def _shape(self, call: NativeCall) -> None:
-        """The call is to be written anew, since it is not written as P13 has it."""
-        if not call.changed:
-            self._ledger.repaired(Repair.CALL_SHAPE)
-        call.change()
+    def _reshape(self, call: NativeCall) -> None:
+        """The call is written anew, for the server does not write it as P13 has it."""
+        call.mender.repair(Repair.CALL_SHAPE)
 
-    # Beginning a call
+    # Which call it is
 
-    def _name(self, call: NativeCall, name: str, text: str) -> bool:
-        """Take a name, or a piece of one; whether it is all of it."""
+    def _call_of(self, index: int | None, server_id: str, name: str, text: str) -> NativeCall:
+        known = self._by_id.get(server_id) if server_id else None
+        last = self.calls[-1] if self.calls else None
+        if self._whole:
+            return self._new(index, server_id, known)
+        call = self.by_index.get(index) if index is not None else known or last
+        if call is None:
+            if last and not name and (known or not server_id):
+                return known or last
+            return self._new(index, server_id, known)
+        if not name or call.unread is not None:
+            return call
+        mender, other_id = call.mender, server_id not in ("", call.server_id)
+        if other_id and (mender.complete or mender.pending == "}" or not mender.fed or name != call.name):
+            return self._new(index, server_id, known)
+        if mender.complete and text.strip() and not other_id:
+            return self._new(index, server_id, call if server_id else None)
+        return call
+
+    def _new(self, index: int | None, server_id: str, original: NativeCall | None) -> NativeCall:
+        call = NativeCall(server_id, self._turn, self._ledger)
+        call.copied = None if original is None else [original]
+        if self.calls and self.calls[-1].turn < self._turn and self.calls[-1].announced:
+            self.pause()
+            if not self.calls[-1].mender.fed:
+                self.calls[-1].mender.close(stopped=True)
+        self.calls.append(call)
+        if index is not None:
+            self.by_index[index] = call
+        if server_id:
+            self._by_id.setdefault(server_id, call)
+        return call
+
+    def pause(self) -> None:
+        """Something else comes: of a call that can be over by now, nothing is waited for."""
+        call = self.calls[-1] if self.calls else None
+        if call and call.announced and call.mender.pending == "}":
+            call.mender.close(stopped=True)
+
+    # How a call begins
+
+    def _take_name(self, call: NativeCall, name: str, text: str) -> bool:
+        """Take a name, or a piece of one. Whether it is all of it."""
         call.name += name
-        begun = not text and self._toolset.find(call.name) is None
-        if not call.name or (begun and any(tool.startswith(call.name) for tool in self._toolset.tools)):
+        if not call.name:
             return False
-        self._begin(call)
+        unfinished = not text and self._toolset.find(call.name) is None
+        if unfinished and any(tool.startswith(call.name) for tool in self._toolset.tools):
+            return False
+        self._read_name(call)
         return True
 
-    def _begin(self, call: NativeCall) -> None:
-        tool, preset = self._tool_of(call.name)
+    def _read_name(self, call: NativeCall) -> None:
+        tool, member = self._tool_of(call.name)
         call.tool = tool or Tool(call.name)
-        call.mender = Mender(call.tool, self._tools, self._ledger)
-        call.mender.preset = preset
-        if tool and call.tool.name != call.name:
-            self._ledger.repaired(Repair.NAME_NORMALISED)
-            call.mender.change()
-        if call.copied is None and self._text_complete and any(n == call.tool.name for n, _ in self._text_calls):
+        call.mender = Mender(call.tool, self._request.get("tools"), self._ledger)
+        call.mender.preset = member
+        if tool and tool.name != call.name:
+            call.mender.repair(Repair.NAME_NORMALISED)
+        if call.copied is None and any(name == call.tool.name for name, _ in self._in_text):
             call.copied = []
-        if call.copied is not None:
-            call.mender.change()
+        if call.diverged:
+            call.mender.repair(Repair.CALL_SHAPE)
+        call.mender.feed(call.unread or "")
+        call.unread = None
 
     def _tool_of(self, name: str) -> tuple[Tool | None, str]:
-        """The tool a name means, and a member of the arguments that stood in its place."""
-        if tool := self._toolset.find(name):
+        """The tool a name means, and the member of the arguments that stood in its place."""
+        bare = _POLLUTED.match(name)
+        if tool := self._toolset.find(name) or (self._toolset.find(bare[1]) if bare else None):
             return tool, ""
-        bare = _POLLUTION.match(name)
-        if bare is None:
-            return None, ""
-        if tool := self._toolset.find(bare[1]):
-            return tool, ""
-        found = [(tool, key) for tool in self._toolset.tools.values() for key in self._keys(tool, bare[1])]
+        value = bare[1] if bare else ""
+        tools = self._toolset.tools.values()
+        found = [(t, key) for t in tools for key in t.required if value in t.parameter(key).members]
         if len(found) != 1:
             return None, ""
-        tool, key = found[0]
-        return tool, f"{dump(key)}: {dump(bare[1])}"
+        return found[0][0], f"{dump(found[0][1])}: {dump(value)}"
 
-    def _keys(self, tool: Tool, value: str) -> list[str]:
-        """The required parameters of a tool that have this value among those they may have."""
-        return [key for key in tool.required if value in tool.parameter(key).members]
-
-    def _announce(self, call: NativeCall, json: Json, function: Json) -> None:
-        """The first delta of a call goes out, unless the call may be a copy."""
-        call.sent_id = call.id if call.id and call.id not in self._ids else ""
+    def _begin(self, call: NativeCall, json: Json, function: Json) -> None:
+        """The delta that names a call; it goes out unless the call may be a copy."""
+        if call.copied is not None:
+            return
+        self._announce(call)
+        index = json.get("index")
         right = (
-            json.get("type") == "function"
-            and call.sent_id != ""
+            (index == call.number if index is not None else self._whole)
+            and json.get("id") == call.id
+            and json.get("type") == "function"
             and function.get("name") == call.name
             and isinstance(function.get("arguments"), str)
         )
-        if call.copied is not None:
-            return
-        self._give_number(call)
-        index = json.get("index")
-        if not (right and (index == call.number or (self._whole and index is None))):
-            self._shape(call)
+        if not right:
+            self._reshape(call)
 
-    def _give_number(self, call: NativeCall) -> None:
-        call.sent_id = call.sent_id or new_call_id()
-        self._ids.add(call.sent_id)
+    def _announce(self, call: NativeCall) -> None:
+        if not self._ids:
+            self._ids = used_ids(self._request)
+        taken = not call.server_id or call.server_id in self._ids
+        call.id = new_call_id() if taken else call.server_id
+        if taken:
+            self._reshape(call)
+        self._ids.add(call.id)
         call.number = self._number(sum(c.announced for c in self.calls))
         call.announced = True
 
     # Copies
 
     def _settle(self, call: NativeCall) -> None:
-        """A call that may be a copy is complete: drop it, or send it after all."""
-        others = [(n, c.mender.value if c.mender else None) for n, c in call.copied or []]
-        mender = call.mender
-        mine = (call.tool.name, mender.value if mender else None)
-        in_text = next((at for at, (n, f) in enumerate(self._text_calls) if (n, _read(f)) == mine), None)
-        call.copied = None
-        if mine[1] is not None and (mine in others or in_text is not None):
-            if in_text is not None and mine not in others:
-                del self._text_calls[in_text]
-            call.dropped = True
-            self._ledger.repaired(Repair.DUPLICATE_CALL)
+        """A call that may be a copy is over: announce it, unless it is one."""
+        originals, call.copied = call.copied or [], None
+        call.mender.change()
+        meaning = call.meaning
+        in_text = [(name, loads("".join(fragments))) for name, fragments in self._in_text]
+        if meaning[1] is None or (meaning not in in_text and all(o.meaning != meaning for o in originals)):
+            self._announce(call)
             return
-        self._give_number(call)
+        if meaning in in_text:
+            del self._in_text[in_text.index(meaning)]
+        call.dropped = True
+        self._ledger.repaired(Repair.DUPLICATE_CALL)
 
     def note(self, events: list[Event]) -> None:
-        """Calls that were found in the text and sent."""
+        """What is found in the text."""
         for event in events:
             match event:
                 case CallStart(_, name):
-                    self._text_calls.append((name, []))
-                case ArgumentsDelta(_, fragment) if self._text_calls:
-                    self._text_calls[-1][1].append(fragment)
+                    self._in_text.append((name, []))
+                    self.open_in_text = True
                 case CallEnd():
-                    self._text_complete += 1
+                    self.open_in_text = False
+                case ArgumentsDelta(_, fragment) if self._in_text:
+                    self._in_text[-1][1].append(fragment)
 
     def without_copies(self, events: list[Event], over: bool) -> list[Event]:
-        """What was found in the text, without calls that the server has parsed as well."""
+        """What was found in the text, but for calls that the server has parsed as well."""
         if not self.calls:
-            self.note(events)
             return events
         kept: list[Event] = []
         for event in events:
             if not isinstance(event, CallStart | ArgumentsDelta | CallEnd):
                 kept.append(event)
                 continue
-            self._copies.append(event)
-            if isinstance(event, CallEnd) and not self._drop_copy():
-                kept += self._copies
-                self._copies = []
+            self._suspects.append(event)
+            if isinstance(event, CallEnd):
+                kept += self._unless_copy()
         if over:
-            kept += self._copies
-            self._copies = []
+            kept += self._suspects
+            self._suspects = []
         return kept
 
-    def _drop_copy(self) -> bool:
-        """Whether the call in `_copies` is one of ours; it is dropped then."""
-        name = next(e.name for e in self._copies if isinstance(e, CallStart))
-        arguments = _read([e.fragment for e in self._copies if isinstance(e, ArgumentsDelta)])
-        for call in self.calls:
-            if call.mender and call.announced and (call.tool.name, call.mender.value) == (name, arguments):
-                self._copies = []
-                self._ledger.repaired(Repair.DUPLICATE_CALL)
-                self._ledger.calls -= 1
-                return True
-        return False
+    def _unless_copy(self) -> list[Event]:
+        events, self._suspects = self._suspects, []
+        names = [e.name for e in events if isinstance(e, CallStart)]
+        arguments = loads("".join(e.fragment for e in events if isinstance(e, ArgumentsDelta)))
+        if not any(
+            c.announced and [c.tool.name] == names and c.mender.value == arguments for c in self.calls
+        ):
+            return events
+        self.copied = True
+        self._in_text.pop()
+        self._ledger.repaired(Repair.DUPLICATE_CALL)
+        self._ledger.calls -= 1
+        return []
 
     # The end
 
     def close(self, reason: Any) -> None:
-        """No more comes; with a finish_reason, the arguments that can be completed are."""
+        """No more comes. What can be completed is, if the model stopped by itself."""
         for call in self.calls:
-            if call.mender is None:
-                self._begin(call)
-                if call.mender is not None:
-                    call.mender.change()
-                    call.mender.feed(call.unread)
-            if call.mender is None:
-                continue
-            call.mender.close(reason in STOPPED)
+            if call.unread is not None:
+                if not call.name and not call.unread.strip():
+                    continue
+                self._read_name(call)
+            call.mender.close(reason in COMPLETE)
             if call.copied is not None:
                 self._settle(call)
             elif not call.announced and not call.dropped:
-                self._give_number(call)
-            call.broken = call.mender.broken and not call.dropped
+                self._announce(call)
+            call.broken = call.announced and call.mender.broken
 
     def rest(self, entries: list[Entry]) -> list[Json]:
-        """What is to be said of calls that these entries do not speak of."""
-        spoken = {id(entry.call) for entry in entries if entry.call.announced}
+        """What is to be said of calls that none of these entries speaks of."""
+        spoken = [entry.call for entry in entries]
         said = []
         for call in self.calls:
-            if id(call) in spoken or not call.announced:
-                continue
-            said += self._say(call)
+            if call.announced and call not in spoken and call.mender.changed:
+                entry = Entry(call, {}, "", 0, 0, not call.headed)
+                call.headed = True
+                said.append(entry.write(call.mender.take()))
+        return [json for json in said if json]
+
+    def unsent(self) -> list[Json]:
+        """What the calls that are written anew have not said yet, as it came."""
+        said = []
+        for call in self.calls:
+            if call.announced and call.mender.changed and (text := call.mender.take() + call.mender.pending):
+                said.append(Entry(call, {}, text, 0, 0, not call.headed).write(text))
+                call.headed = True
         return said
 
-    def _say(self, call: NativeCall) -> list[Json]:
-        first = call.diverged and not call.fresh and call.sent_id != ""
-        text = call.take()
-        return [Entry(call, {}, "", first).write(text)] if text or first else []
-
     def more(self) -> list[tuple[str, str]]:
-        """Calls that were swallowed into arguments and have not been sent."""
-        found = []
+        """Calls that were swallowed into arguments, once each."""
+        found: list[tuple[str, str]] = []
         for call in self.calls:
-            swallowed = call.mender.more if call.mender and call.mender.complete else []
-            found += swallowed[call.more_sent :]
-            call.more_sent = len(swallowed)
+            if call.announced and call.mender.complete:
+                found += call.mender.more[call.more_sent :]
+                call.more_sent = len(call.mender.more)
         return found
 
 
 def used_ids(request: Json) -> set[str]:
-    """The ids of the calls that a request's messages hold."""
+    """The ids of the calls that a request's messages hold; "" too."""
     messages = request.get("messages")
-    found = set()
+    found = {""}
     for message in messages if isinstance(messages, list) else []:
         calls = message.get("tool_calls") if isinstance(message, dict) else None
         for call in calls if isinstance(calls, list) else []:
@@ -411,11 +423,39 @@ def used_ids(request: Json) -> set[str]:
     return found
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+def rewritten(entries: list[Entry]) -> list[Json]:
+    """Entries of one delta as they are to be sent."""
+    last = {entry.call: entry for entry in entries if entry.call.announced}
+    said = []
+    for entry in entries:
+        said.append(
+            entry.write(entry.kept + (entry.call.mender.take() if last.get(entry.call) is entry else ""))
+        )
+    return merged(said)
 
 
-def _read(fragments: list[str]) -> Any:
-    from .mending import _loads
+def merged(calls: list[Json]) -> list[Json]:
+    """The elements of one delta, those of one call made one: some clients mix up two."""
+    found: dict[int, Json] = {}
+    for call in filter(None, calls):
+        if call["index"] in found:
+            found[call["index"]]["function"]["arguments"] += call["function"]["arguments"]
+        else:
+            found[call["index"]] = call
+    return list(found.values())
 
-    return _loads("".join(fragments))
+
+def edits_of(path: Path, before: Any, after: list[Json]) -> list[tuple[Path, str]]:
+    """The edits that make one delta's `tool_calls` another, with as many bytes kept as can be."""
+    if not isinstance(before, list) or len(before) != len(after):
+        return [(path, dump(after))]
+    edits = []
+    for at, (old, new) in enumerate(zip(before, after, strict=True)):
+        edits += _edits((*path, at), old, new)
+    return edits
+
+
+def _edits(path: Path, old: Any, new: Any) -> list[tuple[Path, str]]:
+    if isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
+        return [edit for key in old for edit in _edits((*path, key), old[key], new[key])]
+    return [] if old == new and type(old) is type(new) else [(path, dump(new))]

@@ -49,7 +49,7 @@ class Repair(Named):
     PARALLEL_DROPPED = "parallel-dropped", "a second call although parallel_tool_calls is false"
     # calls that the server parsed itself
     CALL_SHAPE = "call-shape", "id, index, type, name or arguments missing, empty or where they must not be"
-    WRONG_TYPE = "wrong-type", "a value of a parsed call that its schema does not allow, and what it says does"
+    WRONG_TYPE = "wrong-type", "a value of a parsed call that has not the type of its schema"
     XML_ARGUMENTS = "xml-arguments", "tags as the arguments of a parsed call"
     DOUBLE_ENCODED = "double-encoded", "the arguments of a parsed call in a JSON string once more"
     REPEATED_ARGUMENTS = "repeated-arguments", "the arguments of a parsed call twice, or {} before them"

@@ -13,7 +13,7 @@ held leaves as text, and the rest of the stream passes as it comes. `ledger.fail
 import re
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,15 +26,14 @@ from .chunks import (
     choices_of,
     content_of,
     delta_of,
-    finish_reason,
     is_bare,
     learn,
-    native_calls,
     read_chunk,
     splice,
     without_content,
 )
 from .events import ArgumentsDelta, CallEnd, CallStart, Event, Text
+from .native import Entry, NativeCall, NativeCalls, edits_of, merged, rewritten
 from .parser import ToolCallParser
 from .repairs import Ledger
 from .requests import Toolset, parallel_calls
@@ -42,6 +41,7 @@ from .sse import EventSplitter, read_data, replace_data
 
 EVENT_LIMIT = 1 << 24  # bytes of one unfinished event; past them this is no stream of chunks
 TEMPLATES = 4  # envelopes remembered: choices and kinds of deltas may alternate
+CALLS = ("tool_calls", "function_call")  # what a delta says of calls that the server parsed
 TRIES, RETRY = 8, 64  # after so many useless templates only every 64th event is learned from
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -59,7 +59,7 @@ class Choice:
         "fed",
         "finished",
         "index",
-        "native",
+        "natives",
         "numbers",
         "parser",
         "passed",
@@ -67,7 +67,7 @@ class Choice:
         "synthesis",
     )
 
-    def __init__(self, index: int, parser: ToolCallParser) -> None:
+    def __init__(self, index: int, parser: ToolCallParser, request: Json, toolset: Toolset) -> None:
         self.index = index
         self.parser = parser
         self.chunk: Json = {}  # the last one read in full
@@ -78,8 +78,8 @@ class Choice:
         self.finished = False  # the parser is closed
         self.role = False  # the client has been told the role
         self.calls = 0  # calls of ours that are complete
-        self.native = 0  # calls the server parsed itself
         self.numbers: dict[tuple[str, int], int] = {}  # (whose, its index) -> index in the answer
+        self.natives = NativeCalls(request, toolset, parser.ledger, self._number_native)
 
     def parse(self, text: str, finish_reason: Any = None) -> list[Event]:
         """Feed the parser, and close it if there is a finish_reason."""
@@ -92,17 +92,27 @@ class Choice:
         self.count(events)
         return events
 
+    def end_text(self) -> list[Event]:
+        """The server has turned to calls it parsed itself: a call in the text does not go on."""
+        events, self.finished = self.parser.close(None), True
+        self.count(events)
+        return events
+
     def count(self, events: list[Event]) -> None:
-        """Note the calls that are complete."""
+        """Note the calls, and count those that are complete."""
+        self.natives.note(events)
         self.calls += sum(isinstance(e, CallEnd) for e in events)
 
     def number(self, whose: str, index: int) -> int:
         """The index a call has in the answer: contiguous, whoever found it."""
         return self.numbers.setdefault((whose, index), len(self.numbers))
 
+    def _number_native(self, at: int) -> int:
+        return self.number("server's", at)
+
     def finish_reason(self, sent: Any) -> Any:
         """The finish_reason to send for the one the server sent."""
-        return finish_reason(sent, called=bool(self.calls or self.native))
+        return self.natives.finish_reason(sent, found=bool(self.calls))
 
     def writer(self) -> Synthesis:
         """Writes chunks of our own for this choice."""
@@ -141,6 +151,11 @@ class Part:
         """Characters the parser has not given back."""
         return max(0, self.end - self.choice.passed)
 
+    @property
+    def kept(self) -> str:
+        """The text that it has given back."""
+        return self.text[: max(0, len(self.text) - self.missing)]
+
 
 @dataclass(slots=True)
 class Held:
@@ -149,17 +164,23 @@ class Held:
     raw: bytes
     parts: list[Part]
     write: Write
+    entries: Sequence[Entry] = ()  # of calls the server parsed
     out: bytes | None = None  # what it became when a choice diverged
 
     @property
+    def _pieces(self) -> list[Part | Entry]:
+        return [*self.parts, *self.entries]
+
+    @property
     def ready(self) -> bool:
-        return self.out is not None or not any(part.missing for part in self.parts)
+        return self.out is not None or not any(piece.missing for piece in self._pieces)
 
     def cut(self) -> None:
         """A choice has diverged: only what came back so far is text of this event."""
         if self.out is None:
-            kept = [part.text[: max(0, len(part.text) - part.missing)] for part in self.parts]
-            self.out = self.raw if self.ready else self.write(kept)
+            kept = [piece.kept for piece in self._pieces]
+            passes = self.ready and not any(entry.doubtful for entry in self.entries)
+            self.out = self.raw if passes else self.write(kept)
 
 
 class StreamRewriter:
@@ -174,7 +195,8 @@ class StreamRewriter:
         self.ledger = Ledger()
         self._request = request_body
         self._recovery = recovery
-        self._passing = not Toolset(request_body.get("tools"), request_body.get("tool_choice")).tools
+        self._toolset = Toolset(request_body.get("tools"), request_body.get("tool_choice"))
+        self._passing = not self._toolset.tools
         self._splitter = EventSplitter()
         self._unread: deque[bytes] = deque()  # complete events that were not looked at yet
         self._in_flight: list[Part] = []  # of the event that is being written
@@ -225,6 +247,7 @@ class StreamRewriter:
         for choice in self._choices.values():
             if choice.diverged and (text := self._unsent(choice)):
                 self._out.append(choice.writer().content(text))
+            self._out += [choice.writer().calls([json]) for json in choice.natives.unsent()]
         self._out += [*self._unread, bytes(self._splitter.pending)]
 
     def _unsent(self, choice: Choice) -> str:
@@ -285,10 +308,30 @@ class StreamRewriter:
         choice = self._choices[template.index]
         if template.key == "content" and not choice.finished:
             self._read_text(event, template, choice, string)
-        elif template.key == "arguments" and len(choice.numbers) > choice.native:
-            return False
+        elif template.key == "arguments":
+            return self._read_arguments(event, template, choice, string)
         else:
             self._send(event)
+        return True
+
+    def _read_arguments(self, event: bytes, template: Template, choice: Choice, text: str) -> bool:
+        """The arguments of a call the server parsed, in an envelope that is known."""
+        call = choice.natives.by_index.get(template.call)
+        if call is None or not call.announced or call.number != template.call:
+            return False
+        start = call.mender.fed
+        if not call.mender.follow(text):
+            call.mender.feed(text)
+        entry = Entry(call, {}, text, start, call.mender.fed, False)
+        self._diverge_changed(choice)
+        if call.diverged:
+            text = entry.kept + call.mender.take()
+            self._send(template.write(text) if text or not template.bare else b"")
+        elif call.mender.passed == call.mender.fed and not self._queue:
+            self._out.append(event)
+        else:
+            self._wait(Held(event, [], lambda texts: template.write(texts[0]) if texts[0] else b"", [entry]))
+        self._send_more(choice)
         return True
 
     def _read_text(self, event: bytes, template: Template, choice: Choice, text: str) -> None:
@@ -296,7 +339,11 @@ class StreamRewriter:
         choice.synthesis = template.synthesis
         events = choice.parser.feed(text)
         only = events[0] if len(events) == 1 else None
-        if choice.diverged and template.bare and choice.role and isinstance(only, ArgumentsDelta):
+        if self._queue and text.strip():
+            choice.natives.pause()
+        quick = choice.diverged and template.bare and choice.role and not choice.natives.calls
+        if quick and isinstance(only, ArgumentsDelta):
+            choice.natives.note([only])
             number = choice.number("ours", only.index)
             self._send(template.synthesis.call_arguments(number, only.fragment))
             return
@@ -323,48 +370,93 @@ class StreamRewriter:
         """Any chunk: the texts of its choices, calls the server parsed, and their ends."""
         parts: list[Part] = []
         edits: list[tuple[Path, str]] = []
+        entries: list[tuple[int, Entry]] = []  # that pass as they are
         keep = False
         for at, choice_json in choices_of(chunk):
             choice = self._choice(choice_json.get("index", 0))
             choice.chunk, choice.synthesis = chunk, None
             delta, reason = delta_of(choice_json), choice_json.get("finish_reason") or None
+            text = "" if choice.finished else content_of(delta)
+            part = Part(choice, text, choice.parse(text, reason), at, bool(delta.get("role")))
+            if choice.natives.open_in_text and any(delta.get(key) for key in CALLS):
+                part.events += choice.end_text()
+            found = choice.natives.read(delta)
+            anew = self._mend_natives(part, found, reason)
+            if anew is None:
+                entries += [(at, entry) for entry in found]
+            else:
+                edits += self._write_natives(choice, at, delta, anew, reason)
+            rest = {k: v for k, v in delta.items() if k not in CALLS} if found else delta
             keep = (
                 keep
+                or bool(anew)
                 or reason is not None
-                or not is_bare(chunk, delta)
+                or not is_bare(chunk, rest)
                 or ("role" in delta and not choice.role)
             )
-            edits += self._number_native(choice, at, delta)
-            text = "" if choice.finished else content_of(delta)
-            parts.append(Part(choice, text, choice.parse(text, reason), at, bool(delta.get("role"))))
+            parts.append(part)
             if choice.finish_reason(reason) != reason:
                 edits.append((("choices", at, "finish_reason"), quoted(choice.finish_reason(reason))))
 
         def write(texts: list[str]) -> bytes:
-            if not keep and not any(texts):
-                return b""
-            contents = [
+            edited: list[tuple[Path, str]] = [
                 (("choices", p.at, "delta", "content"), quoted(t))
-                for p, t in zip(parts, texts, strict=True)
+                for p, t in zip(parts, texts, strict=False)
                 if p.text
             ]
-            return replace_data(event, splice(data, [*edits, *contents]))
+            cut = _cut_entries(entries, texts[len(parts) :])
+            if not (keep or any(cut.values()) or any(texts)):
+                return b""
+            for at, calls in cut.items():
+                said = chunk["choices"][at]["delta"]["tool_calls"]
+                edited += edits_of(("choices", at, "delta", "tool_calls"), said, calls)
+            return replace_data(event, splice(data, [*edits, *edited]))
 
-        self._deliver(write([p.text for p in parts]) if edits else event, parts, write)
+        passing = [entry for _, entry in entries]
+        self._deliver(write([p.text for p in parts]) if edits else event, parts, write, passing)
+        for part in parts:
+            self._send_more(part.choice)
 
-    def _number_native(self, choice: Choice, at: int, delta: Json) -> list[tuple[Path, str]]:
-        """Count the calls the server parsed; renumber them where ours came first."""
-        edits: list[tuple[Path, str]] = []
-        for i, call in enumerate(native_calls(delta)):
-            index = call.get("index") if isinstance(call, dict) else None
-            if not isinstance(index, int):
-                continue
-            ours = len(choice.numbers) > choice.native
-            number = choice.number("server's", index)
-            choice.native = sum(whose == "server's" for whose, _ in choice.numbers)
-            if ours:
-                edits.append((("choices", at, "delta", "tool_calls", i, "index"), str(number)))
-        return edits
+    def _mend_natives(self, part: Part, entries: list[Entry], reason: Any) -> list[Json] | None:
+        """What is to be written for these entries; None if they can pass as they are."""
+        choice = part.choice
+        if part.text and not entries:
+            choice.natives.pause()
+        if reason is not None:
+            choice.natives.close(reason)
+        if not _is_text(part):
+            choice.natives.pause()
+        if choice.diverged or not _is_text(part):
+            for entry in entries:
+                if entry.call.copied is None:
+                    self._diverge_call(entry.call)
+        self._diverge_changed(choice)
+        for json in choice.natives.rest(entries):
+            self._send(choice.writer().calls([json], choice.first_role()))
+        if not any(entry.call.diverged for entry in entries):
+            return None
+        return rewritten(entries)
+
+    def _write_natives(
+        self, choice: Choice, at: int, delta: Json, calls: list[Json], reason: Any
+    ) -> list[tuple[Path, str]]:
+        """The edits that write calls anew; if the event also ends the choice they go before it."""
+        key = "tool_calls" if delta.get("tool_calls") else "function_call"
+        path: Path = ("choices", at, "delta", key)
+        if calls and reason is None and key == "tool_calls":
+            return edits_of(path, delta[key], calls)
+        if calls:
+            self._send(choice.writer().calls(calls, choice.first_role()))
+            self._send_more(choice)
+        return [(path, "[]" if key == "tool_calls" else "null")]
+
+    def _send_more(self, choice: Choice) -> None:
+        """Calls that had been swallowed into arguments."""
+        for name, arguments in choice.natives.more():
+            number = choice.number("swallowed", len(choice.numbers))
+            self._send(
+                choice.writer().call_start(number, name), choice.writer().call_arguments(number, arguments)
+            )
 
     def _choice(self, index: int) -> Choice:
         choice = self._choices.get(index)
@@ -372,12 +464,12 @@ class StreamRewriter:
             tools, tool_choice = self._request.get("tools"), self._request.get("tool_choice")
             parallel = parallel_calls(self._request)
             parser = ToolCallParser(tools, tool_choice, self._recovery, parallel=parallel, ledger=self.ledger)
-            choice = self._choices[index] = Choice(index, parser)
+            choice = self._choices[index] = Choice(index, parser, self._request, self._toolset)
         return choice
 
     # Writing events
 
-    def _deliver(self, event: bytes, parts: list[Part], write: Write) -> None:
+    def _deliver(self, event: bytes, parts: list[Part], write: Write, entries: Sequence[Entry] = ()) -> None:
         """Send an event, hold it, or write it anew, by what the parsers made of its texts."""
         self._in_flight = parts
         for part in parts:
@@ -386,9 +478,9 @@ class StreamRewriter:
         if any(part.choice.diverged for part in parts):
             for part in parts:
                 self._diverge(part.choice)
-            self._rewrite(parts, write)
+            self._rewrite(parts, write, entries)
         else:
-            self._hold(Held(event, parts, write))
+            self._hold(Held(event, parts, write, entries))
         self._in_flight = []
 
     def _hold(self, held: Held) -> None:
@@ -398,6 +490,9 @@ class StreamRewriter:
             part.choice.fed += len(part.text)
             part.choice.passed += sum(len(e.text) for e in part.events if isinstance(e, Text))
             part.end = part.choice.fed
+        self._wait(held)
+
+    def _wait(self, held: Held) -> None:
         if held.ready:
             self._release()
             self._send(held.raw)
@@ -411,11 +506,33 @@ class StreamRewriter:
         choice.diverged = True
         for held in self._queue:
             if isinstance(held, Held) and any(part.choice is choice for part in held.parts):
-                held.cut()
-                for part in held.parts:
-                    self._diverge(part.choice)
+                self._cut(held)
 
-    def _rewrite(self, parts: list[Part], write: Write) -> None:
+    def _diverge_call(self, call: NativeCall) -> None:
+        """The same, of a call that the server parsed."""
+        if call.diverged:
+            return
+        call.diverged = True
+        call.mender.change()
+        for held in self._queue:
+            if isinstance(held, Held) and any(entry.call is call for entry in held.entries):
+                self._cut(held)
+
+    def _diverge_changed(self, choice: Choice) -> None:
+        for call in choice.natives.calls:
+            if call.mender.changed and not call.diverged and call.copied is None:
+                self._diverge_call(call)
+
+    def _cut(self, held: Held) -> None:
+        """What else waits in an event that is written anew does not wait for it any more."""
+        held.cut()
+        for part in held.parts:
+            if part.missing:
+                self._diverge(part.choice)
+        for entry in held.entries:
+            self._diverge_call(entry.call)
+
+    def _rewrite(self, parts: list[Part], write: Write, entries: Sequence[Entry] = ()) -> None:
         """Text before the first call stays in the event, calls and what follows get chunks of their
         own; they go before the event if it ends the choice."""
         closing = any(part.choice.finished for part in parts)
@@ -428,12 +545,16 @@ class StreamRewriter:
             texts.append(text)
             own += self._synthesise(part.choice, rest)
         event = write(texts)
-        self._send(*([*own, event] if closing else [event, *own]))
+        if closing:
+            self._send(*own)
+        self._wait(Held(event, [], lambda kept: write([*texts, *kept]), entries))
+        if not closing:
+            self._send(*own)
 
     def _synthesise(self, choice: Choice, events: list[Event]) -> list[bytes]:
         """The events as chunks of our own; adjacent text and arguments share one."""
         chunks = []
-        for event in _joined(events):
+        for event in _joined(choice.natives.without_copies(events, choice.finished)):
             writer = choice.writer()
             match event:
                 case Text(text):
@@ -447,6 +568,11 @@ class StreamRewriter:
     def _finish_all(self) -> None:
         """No more text comes, though no finish_reason did: whatever waits is text."""
         for choice in self._choices.values():
+            choice.natives.close(None)
+            self._diverge_changed(choice)
+            for json in choice.natives.rest([]):
+                self._send(choice.writer().calls([json], choice.first_role()))
+            self._send_more(choice)
             if choice.finished:
                 continue
             part = Part(choice, "", choice.parser.close(None))
@@ -466,6 +592,14 @@ class StreamRewriter:
             self._queue.popleft()
             if held:
                 self._out.append(held)
+
+
+def _cut_entries(entries: list[tuple[int, Entry]], texts: list[str]) -> dict[int, list[Json]]:
+    """For each choice, by its place, these entries with no more than these texts of their arguments."""
+    calls: dict[int, list[Json]] = {}
+    for (at, entry), text in zip(entries, texts, strict=False):
+        calls.setdefault(at, []).append(entry.write(text))
+    return {at: merged(said) for at, said in calls.items()}
 
 
 def _is_text(part: Part) -> bool:

@@ -72,6 +72,12 @@ class Parameter:
         nodes = _reach(self._schema, self._root, ("allOf",))
         return frozenset(key for node in nodes for key in _list(node, "required") if isinstance(key, str))
 
+    @cached_property
+    def members(self) -> list[Any]:
+        """The values that `enum` and `const` name, in any alternative."""
+        nodes = _reach(self._schema, self._root, ("allOf", *_ALTERNATIVES))
+        return [v for node in nodes for v in ([node["const"]] if "const" in node else _list(node, "enum"))]
+
     def member(self, key: str) -> "Parameter":
         """What is known of an object's member."""
         if key not in self._nested:
