@@ -107,6 +107,11 @@ class ArgumentsWriter:
     def pending(self) -> str:
         return "".join(self._held)
 
+    @property
+    def streaming(self) -> bool:
+        """Whether the open value is a string that goes out as it comes."""
+        return self._state == _STREAMING
+
     def begin(self, key: str) -> str:
         """A parameter opens; of a key that was given before, the value is dropped."""
         before = self.end()

@@ -9,8 +9,10 @@ Chunks of our own (`Synthesis`) copy what identifies the answer and nothing else
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 from uuid import uuid4
@@ -24,6 +26,13 @@ Json = dict[str, Any]
 COPIED = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 NATIVE = ("choices", 0, "delta", "tool_calls", 0, "function", "arguments")
 _DECODER = json.JSONDecoder(strict=False)
+
+# Inside of a JSON string, what can pass unread. Prose: no escape, nothing that the parser looks out for,
+# no blank at the end. Payload: escapes too, for they mean the same in the string it goes into; but a line
+# break only if its line does not stay blank.
+_RUN = rb'[^<\\"\x00-\x1f]++'
+PAYLOAD = rb'(?:%b|\\["\\/bf])++|(?:%b|\\["\\/bfnt])++(?<=[^\\][^ "\\])' % (_RUN, _RUN)
+PROSE = rb'[^<`\\"\x00-\x1f]*[^<`\\"\x00-\x20]'
 
 
 def read_chunk(data: str) -> Json | None:
@@ -170,6 +179,11 @@ class Synthesis:
         """A delta of the elements of `tool_calls`."""
         return self._chunk(f'{{{_role(role)}"tool_calls":{dump(calls)}}}')
 
+    def around_arguments(self, index: int) -> tuple[bytes, bytes]:
+        """What stands before and behind the text in a further delta of a call."""
+        head, _, tail = self.call_arguments(index, "*").rpartition(b"*")
+        return head, tail
+
     def _chunk(self, delta: str) -> bytes:
         return f'{self._head}{delta},"finish_reason":null}}]}}\n\n'.encode()
 
@@ -207,6 +221,36 @@ class Template:
     def write(self, text: str) -> bytes:
         """The event with another string."""
         return (self.head[:-1] + quoted(text) + self.tail[1:]).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """What becomes of every event of a template whose text is letters and no more, while the parser is
+    at rest: it passes, or the text goes into a delta of a call."""
+
+    pattern: re.Pattern[bytes]
+    template: Template
+    head: bytes = b""
+    tail: bytes = b""
+
+    def write(self, event: bytes, text: bytes) -> bytes:
+        """The event to send for one that matches, with `text` in it."""
+        if not self.head:
+            return event
+        return self.head + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + self.tail
+
+
+def shortcut_of(template: Template, at_rest: str, number: int) -> Shortcut:
+    """The shortcut while the parser is `at_rest` (see there) in its text, or in a value of call `number`."""
+    if at_rest == "text":
+        return Shortcut(_letters(template.head, template.tail, PROSE), template)
+    head, tail = template.synthesis.around_arguments(number)
+    return Shortcut(_letters(template.head, template.tail, PAYLOAD), template, head, tail)
+
+
+@lru_cache(maxsize=256)
+def _letters(head: str, tail: str, inside: bytes) -> re.Pattern[bytes]:
+    return re.compile(re.escape(head.encode()) + b"(" + inside + b")" + re.escape(tail.encode()))
 
 
 def learn(event: bytes, data: str, chunk: Json) -> Template | None:

@@ -51,9 +51,14 @@ class Fences:
         """Whether only an indent of up to three spaces precedes the next character on its line."""
         return self._blank and self._head is not None and len(self._head.expandtabs(4)) <= 3
 
+    @property
+    def settled(self) -> bool:
+        """Whether text without backticks and line breaks changes nothing."""
+        return self._head is None and not self._run
+
     def feed(self, text: str) -> None:
         """Go on by `text`."""
-        if self._head is None and not self._run and "\n" not in text and "`" not in text:
+        if self.settled and "\n" not in text and "`" not in text:
             return
         for mark in _MARKS.findall(text):
             if mark == "\n":

@@ -123,6 +123,21 @@ class ToolCallParser:
         value = self._value.pending if self._value else ""
         return self._blanks + value + self._text + "".join(self._backlog) + self._high
 
+    @property
+    def calls(self) -> int:
+        """How many calls have begun."""
+        return self._calls
+
+    @property
+    def at_rest(self) -> str:
+        """ "text" or "value" while letters can go by unseen: text that has no `<`, no backtick, no control
+        character and no blank at its end is then nothing but text, or nothing but payload of a string
+        of the call being read, and changes nothing here. Otherwise empty."""
+        if self._plain:
+            return "value" if self._plain.settled and self._arguments.streaming else ""
+        idle = self._state == self._in_text and not (self._text or self._blanks or self._high)
+        return "text" if idle and self._fences.settled and not self._after_call else ""
+
     def feed(self, text: str) -> list[Event]:
         """Take the next piece of the message; return what is certain by now."""
         if "<" not in text and not self._high and not "\ud800" <= text[-1:] <= "\udbff":
@@ -133,7 +148,7 @@ class ToolCallParser:
             if self._state == self._in_text and not self._text:
                 if not self._blanks and text[-1:] not in BLANK:
                     self._fences.feed(text)
-                    self._after_call = False
+                    self._after_call = self._quoted = False
                     return [Text(text)]
                 self._pass(text)
                 return self._take_events()

@@ -21,6 +21,7 @@ from .arguments import quoted
 from .chunks import (
     Json,
     Path,
+    Shortcut,
     Synthesis,
     Template,
     choices_of,
@@ -29,6 +30,7 @@ from .chunks import (
     is_bare,
     learn,
     read_chunk,
+    shortcut_of,
     splice,
     without_content,
 )
@@ -173,7 +175,14 @@ class Held:
 
     @property
     def ready(self) -> bool:
-        return self.out is not None or not any(piece.missing for piece in self._pieces)
+        if self.out is None:
+            for part in self.parts:
+                if part.end > part.choice.passed:
+                    return False
+            for entry in self.entries:
+                if entry.missing:
+                    return False
+        return True
 
     def cut(self) -> None:
         """A choice has diverged: only what came back so far is text of this event."""
@@ -205,13 +214,23 @@ class StreamRewriter:
         self._out: list[bytes] = []
         self._templates: list[Template] = []
         self._unused = 0  # templates learned since one was of use
+        self._quick: Template | None = None  # of the last event, if it was no more than its text
+        self._shortcut: Shortcut | None = None
+        self._unseen: list[bytes] = []  # texts that took the shortcut
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take the next bytes of the body; return those to send."""
         if self._passing:
             return [data] if data else []
+        if self._shortcut:
+            if found := self._shortcut.pattern.fullmatch(data):
+                self._unseen.append(found[1])
+                return [self._shortcut.write(data, found[1])]
+            self._leave_shortcut()
         try:
             self._feed(data)
+            if self._quick:
+                self._take_shortcut(self._quick)
         except Exception:
             self._fail()
         return self._take()
@@ -220,6 +239,8 @@ class StreamRewriter:
         """The body is over; return the rest of what is to be sent."""
         if self._passing:
             return []
+        if self._shortcut:
+            self._leave_shortcut()
         try:
             self._close()
         except Exception:
@@ -228,7 +249,9 @@ class StreamRewriter:
 
     def _take(self) -> list[bytes]:
         out, self._out = self._out, []
-        return [b"".join(out)] if any(out) else []
+        if len(out) > 1:
+            out = [b"".join(out)]
+        return out if out and out[0] else []
 
     # Fail open (P18)
 
@@ -257,6 +280,26 @@ class StreamRewriter:
         ]
         return "".join(back) + choice.parser.pending
 
+    # Letters: most deltas hold nothing that the parser would look at
+
+    def _take_shortcut(self, template: Template) -> None:
+        """Let the next events by unseen, if the last one left a parser at rest."""
+        self._quick = None
+        if self._queue or self._splitter.pending:
+            return
+        choice = self._choices[template.index]
+        if at_rest := choice.parser.at_rest:
+            number = choice.number("ours", choice.parser.calls - 1) if at_rest == "value" else 0
+            self._shortcut = shortcut_of(template, at_rest, number)
+
+    def _leave_shortcut(self) -> None:
+        shortcut, self._shortcut = self._shortcut, None
+        if shortcut and shortcut.head:
+            choice = self._choices[shortcut.template.index]
+            text = b"".join(self._unseen).decode()  # a JSON string's inside is also the inside of its like
+            choice.natives.note([ArgumentsDelta(choice.parser.calls - 1, text)])
+        self._unseen = []
+
     # Reading events
 
     def _feed(self, data: bytes) -> None:
@@ -281,6 +324,7 @@ class StreamRewriter:
                 self._release()
 
     def _read_event(self, event: bytes) -> None:
+        self._quick = None
         if self._templates and self._read_known(event):
             return
         data = read_data(event)
@@ -319,9 +363,11 @@ class StreamRewriter:
         call = choice.natives.by_index.get(template.call)
         if call is None or not call.announced or call.number != template.call:
             return False
+        if call.mender.follow(text):
+            self._send(template.write(call.mender.take()) if call.diverged else event)
+            return True
         start = call.mender.fed
-        if not call.mender.follow(text):
-            call.mender.feed(text)
+        call.mender.feed(text)
         entry = Entry(call, {}, text, start, call.mender.fed, False)
         self._diverge_changed(choice)
         if call.diverged:
@@ -346,18 +392,24 @@ class StreamRewriter:
             choice.natives.note([only])
             number = choice.number("ours", only.index)
             self._send(template.synthesis.call_arguments(number, only.fragment))
+            self._quick = template
             return
         plain = not (choice.diverged or self._queue) and choice.fed == choice.passed
         if plain and isinstance(only, Text) and len(only.text) == len(text):
             self._out.append(event)
+            self._quick = template
             return
-        choice.count(events)
         keep = not template.bare or (template.role and not choice.role)
 
         def write(texts: list[str]) -> bytes:
             return template.write(texts[0]) if keep or texts[0] else b""
 
-        self._deliver(event, [Part(choice, text, events, role=template.role)], write)
+        part = Part(choice, text, events, role=template.role)
+        if (not events or isinstance(only, Text)) and not choice.diverged and text.isascii():
+            self._hold(Held(event, [part], write))
+        else:
+            choice.count(events)
+            self._deliver(event, [part], write)
 
     def _remember(self, event: bytes, data: str, chunk: Json) -> None:
         if self._unused > TRIES and self._unused % RETRY:
@@ -433,6 +485,8 @@ class StreamRewriter:
         self._diverge_changed(choice)
         for json in choice.natives.rest(entries):
             self._send(choice.writer().calls([json], choice.first_role()))
+        if reason is not None and not entries:
+            self._send_more(choice)
         if not any(entry.call.diverged for entry in entries):
             return None
         return rewritten(entries)
@@ -447,6 +501,7 @@ class StreamRewriter:
             return edits_of(path, delta[key], calls)
         if calls:
             self._send(choice.writer().calls(calls, choice.first_role()))
+        if reason is not None:
             self._send_more(choice)
         return [(path, "[]" if key == "tool_calls" else "null")]
 
@@ -486,10 +541,12 @@ class StreamRewriter:
     def _hold(self, held: Held) -> None:
         """Send an event as it is, as soon as all of its text has come back."""
         for part in held.parts:
-            part.choice.role = part.choice.role or part.role
-            part.choice.fed += len(part.text)
-            part.choice.passed += sum(len(e.text) for e in part.events if isinstance(e, Text))
-            part.end = part.choice.fed
+            choice = part.choice
+            choice.role = choice.role or part.role
+            part.end = choice.fed = choice.fed + len(part.text)
+            for event in part.events:
+                if isinstance(event, Text):
+                    choice.passed += len(event.text)
         self._wait(held)
 
     def _wait(self, held: Held) -> None:

@@ -91,6 +91,11 @@ class Value:
         """Whether text without `<` is payload: what `take` is for."""
         return self._started and not (self._doubt or self.ended) and self._text in ("", "\n", "\r", "\r\n")
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is held and the line is no blank one."""
+        return not (self._text or self._blank)
+
     def take(self, text: str) -> str:
         """`feed` for text without `<`, not empty, while the value is plain."""
         if self._text or text[-1] in "\r\n":

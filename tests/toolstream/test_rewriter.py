@@ -881,7 +881,7 @@ def test_whatever_fails_no_text_is_lost_or_doubled(owner: Any, name: str) -> Non
     assert at > 1, "never used"
 
 
-@pytest.mark.parametrize("at", range(1, 13))
+@pytest.mark.parametrize("at", range(1, 11))
 def test_a_failure_before_the_first_call_costs_not_one_byte(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
     events = LLAMA_CPP.answer(re.findall("(?s).{1,5}", WORDY.partition("<function")[0]))
     fail_at(monkeypatch, ToolCallParser, "feed", at)
@@ -1136,3 +1136,30 @@ def test_the_strict_client_objects_to_what_some_client_objects_to(engine: Engine
     ):
         with pytest.raises(ObjectionError):
             read_answer(wrong)
+
+
+# Letters that pass unseen
+
+LETTERS = st.text(st.sampled_from('ab n\t"\\/\n\r<`é😀\u2028'), min_size=1, max_size=5)
+
+
+@pytest.mark.parametrize("path", ["string", "array", "anything"])
+@given(deltas=st.lists(LETTERS, max_size=12))
+def test_a_value_is_the_same_by_every_way_through(path: str, deltas: list[str]) -> None:
+    """Deltas that take the shortcut and deltas that do not; the whole text at once takes none."""
+    properties = {"string": {"type": "string"}, "array": {"type": "array"}, "anything": {}}
+    tool = {"name": "f", "parameters": {"type": "object", "properties": {"v": properties[path]}}}
+    request = {"tools": [{"type": "function", "function": tool}]}
+    first, last = "Go.\n\n<function=f>\n<parameter=v>\nx", "y\n</parameter>\n</function>"
+    answers = [LLAMA_CPP.answer([first, *deltas, last]), LLAMA_CPP.answer([first + "".join(deltas) + last])]
+    arguments = [read_answer(send(events, request)[0]).messages[0].calls[0].arguments for events in answers]
+    assert arguments[0] == arguments[1]
+    assert json.loads(arguments[0])
+
+
+@given(deltas=st.lists(LETTERS, max_size=12))
+def test_prose_is_the_same_by_every_way_through(deltas: list[str]) -> None:
+    events = LLAMA_CPP.answer(["To", " be", *deltas, " read"])
+    out, rewriter = send(events, ASKED)
+    assert out == b"".join(events)
+    assert not rewriter.ledger.failure
