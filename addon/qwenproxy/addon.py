@@ -88,9 +88,8 @@ class QwenFix:
     def configure(self, updated: set[str]) -> None:
         if updated.intersection(options.NAMES):
             self._settings = options.read({name: getattr(ctx.options, name) for name in options.NAMES})
-        if updated.intersection(("qwen_record", "qwen_redact")):
-            directory = self._settings.record
-            self._recorder = Recorder(directory, self._settings.redact) if directory else None
+        if updated.intersection(("qwen_record", "qwen_record_what", "qwen_redact")):
+            self._recorder = recorder_for(self._settings)
 
     def running(self) -> None:
         misspelt = options.misspelt(ctx.options.deferred)
@@ -289,11 +288,17 @@ def show_streamed(chat: Chat, outcome: Outcome) -> None:
         response.headers.pop("content-encoding", None)  # the client has the head already
 
 
+def recorder_for(settings: Settings) -> Recorder | None:
+    if settings.record is None:
+        return None
+    return Recorder(settings.record, settings.redact, settings.record_what)
+
+
 def as_recording(chat: Chat, outcome: Outcome) -> Recording:
     request = recording.request_of(chat.flow)
     model = str(chat.body.get("model", ""))
     return Recording(
-        name=file_stem(request["started"], model, report.word(outcome), chat.flow.id),
+        name=file_stem(request["started"], model, report.word(outcome, chat.head["status"]), chat.flow.id),
         chunks=outcome.chunks,
         times=outcome.times,
         out=b"".join(outcome.out),

@@ -32,9 +32,9 @@ from .recording import (
     load_chats,
     parse_object,
     pieces,
-    redact,
     save,
 )
+from .redaction import redact
 
 DELTA = 4  # characters of text in each delta that is made up
 SSE_HEADERS: Headers = (("Content-Type", "text/event-stream"),)
@@ -270,7 +270,9 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--into", type=Path, required=True, metavar="DIR", help="where the recordings go")
     parser.add_argument("--request", type=Path, metavar="FILE.json", help="the request they are answers to")
-    parser.add_argument("--redact", default="", metavar="NAMES", help="further headers and keys, with commas")
+    parser.add_argument(
+        "--redact", default="", metavar="NAMES", help="further headers and keys, with commas; messages"
+    )
     options = parser.parse_args(arguments)
     names = [name.strip() for name in options.redact.split(",") if name.strip()]
     try:

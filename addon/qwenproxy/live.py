@@ -20,7 +20,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .importing import read_request
-from .recording import Headers, Recording, RecordingError, redact, save
+from .recording import Headers, Recording, RecordingError, save
+from .redaction import redact
 
 Json = dict[str, Any]
 

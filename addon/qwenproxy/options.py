@@ -18,6 +18,8 @@ from typing import Any
 from mitmproxy import exceptions
 from mitmproxy.addonmanager import Loader
 
+from .recorder import KINDS
+
 PREFIX = "qwen_"
 RECOVERIES = ("strict", "tolerant", "aggressive")
 MODES = ("fix", "observe")
@@ -32,6 +34,7 @@ class Settings:
     paths: re.Pattern[str]
     models: re.Pattern[str]
     record: Path | None
+    record_what: str
     redact: frozenset[str]
 
     @property
@@ -146,9 +149,17 @@ OPTIONS = (
         _directory,
     ),
     Option(
+        "record_what",
+        "all",
+        "Which chats are recorded: all, repaired, refused (something was left as text) or failed (an error "
+        "status, an answer that broke off, or a failure of the rewriter).",
+        lambda name: _one_of(name, KINDS),
+    ),
+    Option(
         "redact",
         "",
-        "Names of further headers, query parameters and JSON keys to redact in recordings, comma separated.",
+        "Names of further headers, query parameters and JSON keys to redact in recordings, comma separated; "
+        "messages stands for all that user and model wrote.",
         _names,
     ),
 )

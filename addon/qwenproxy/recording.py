@@ -12,36 +12,21 @@ the response as the upstream sent it, and `flow.metadata["qwen_fix"]` holds the 
     raw      only in flows saved by mitmproxy itself, whose body is the rewritten one
 
 A `Recording` is plain data. Only what it holds is written, so nothing that mitmproxy knows of
-the connection reaches the disk, and `redact` has seen all of it.
-
-Redaction keeps lengths where it can (the sizes of the pieces must still add up): a secret is
-overwritten with asterisks wherever it occurs, be it echoed in an error message.
+the connection reaches the disk, and `redaction` has seen all of it.
 """
 
-import dataclasses
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from mitmproxy import connection, exceptions, http, io
 
 VERSION = 1
 KEY = "qwen_fix"  # in flow.metadata
-REDACTED = "REDACTED"
-SHORTEST_SECRET = (
-    12  # characters; shorter values ("lm-studio") are words, to be overwritten only in their header
-)
-
-SECRET_HEADER = re.compile(
-    r"auth|cookie|secret|password|credential|token(?!s)|(api|subscription)-?_?key", re.I
-)
-SECRET_PARAMETER = re.compile(r"^(key|sig|signature)$|auth|secret|password|token|api-?_?key", re.I)
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -147,7 +132,7 @@ def from_flow(flow: http.HTTPFlow, name: str) -> Recording:
     body = data.get("raw", flow.response.raw_content) or b""
     return Recording(
         name=name,
-        chunks=_cut(body, data.get("sizes", [])),
+        chunks=cut(body, data.get("sizes", [])),
         times=list(data.get("times", [])),
         out=data.get("out", b""),
         ledger=data.get("ledger", {}),
@@ -191,7 +176,8 @@ def parse_object(data: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _cut(body: bytes, sizes: list[int]) -> list[bytes]:
+def cut(body: bytes, sizes: list[int]) -> list[bytes]:
+    """The pieces of a body. Raises ValueError if they do not add up."""
     if sum(sizes) != len(body):
         raise ValueError(f"its pieces add up to {sum(sizes)} bytes, its body has {len(body)}")
     return [body[end - size : end] for end, size in zip(accumulate(sizes), sizes, strict=True)]
@@ -238,134 +224,6 @@ def pieces(headers: Headers, body: bytes) -> list[bytes]:
 def _split_head(data: bytes) -> tuple[bytes, bytes]:
     end = _BLANK_LINE.search(data)
     return (data[: end.start()], data[end.end() :]) if end else (data, b"")
-
-
-# Redacting
-
-
-def redact(recording: Recording, names: Iterable[str] = ()) -> Recording:
-    """The recording without secrets: known ones, and headers, parameters and JSON keys called `names`."""
-    extra = frozenset(n.lower() for n in names)
-    secrets = list(_secrets(recording, extra))
-    scrub = _Scrubber(secrets, extra)
-    request_body = scrub.body(recording.request_body)
-    return dataclasses.replace(
-        recording,
-        request=parse_object(request_body),
-        request_body=request_body,
-        request_headers=scrub.headers(recording.request_headers),
-        headers=scrub.headers(recording.headers),
-        url=scrub.url(recording.url),
-        chunks=_cut(scrub.body(recording.body), [len(c) for c in recording.chunks]),
-        out=scrub.body(recording.out),
-        ledger=scrub.plain(recording.ledger),
-        aborted=scrub.text(recording.aborted),
-        comment=scrub.text(recording.comment),
-    )
-
-
-def _secrets(recording: Recording, extra: frozenset[str]) -> Iterator[str]:
-    for key, value in recording.request_headers + recording.headers:
-        if _is_secret(key, SECRET_HEADER, extra):
-            yield from _secrets_in(key.lower(), value)
-    for key, value in parse_qsl(urlsplit(recording.url).query):
-        if _is_secret(key, SECRET_PARAMETER, extra):
-            yield value
-
-
-def _secrets_in(name: str, value: str) -> list[str]:
-    match name:
-        case "cookie":
-            return [cookie.partition("=")[2] for cookie in value.split(";")]
-        case "set-cookie":
-            return [value.partition(";")[0].partition("=")[2]]
-        case "www-authenticate" | "proxy-authenticate":
-            return []  # asks for a secret
-        case _:
-            return value.split()[-1:]  # "Bearer KEY" or "KEY"
-
-
-def _is_secret(name: str, pattern: re.Pattern[str], extra: frozenset[str]) -> bool:
-    return name.lower() in extra or pattern.search(name) is not None
-
-
-class _Scrubber:
-    """Takes known secrets, and the values of named keys, out of all that a recording holds."""
-
-    def __init__(self, secrets: Iterable[str], names: frozenset[str]) -> None:
-        self._secrets = sorted({s for s in secrets if len(s) >= SHORTEST_SECRET}, key=len, reverse=True)
-        self._names = names
-        self._keys = _keys_pattern(names)
-
-    def text(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "*" * len(secret))
-        return text
-
-    def body(self, body: bytes) -> bytes:
-        # latin-1 has one character per byte, so lengths and places stay what they are
-        text = body.decode("latin-1")
-        for secret in self._secrets:
-            coded = secret.encode("utf-8", "surrogateescape").decode("latin-1")
-            text = text.replace(coded, "*" * len(coded))
-        return (_blank_values(text, self._keys) if self._keys else text).encode("latin-1")
-
-    def headers(self, headers: Headers) -> Headers:
-        return tuple(
-            (key, REDACTED if _is_secret(key, SECRET_HEADER, self._names) else self.text(value))
-            for key, value in headers
-        )
-
-    def url(self, url: str) -> str:
-        parts = urlsplit(url)
-        query = "&".join(self._parameter(p) for p in parts.query.split("&"))
-        return self.text(urlunsplit(parts._replace(query=query)))
-
-    def _parameter(self, parameter: str) -> str:
-        key, equals, _value = parameter.partition("=")
-        return key + equals + REDACTED if _is_secret(key, SECRET_PARAMETER, self._names) else parameter
-
-    def plain(self, value: Any) -> Any:
-        match value:
-            case str():
-                return self.text(value)
-            case dict():
-                return {key: self.plain(item) for key, item in value.items()}
-            case list():
-                return [self.plain(item) for item in value]
-            case _:
-                return value
-
-
-def _keys_pattern(names: frozenset[str]) -> re.Pattern[str] | None:
-    if not names:
-        return None
-    return re.compile(rf'"(?:{"|".join(map(re.escape, sorted(names)))})"\s*:\s*', re.I)
-
-
-def _blank_values(text: str, keys: re.Pattern[str]) -> str:
-    """Overwrite the JSON value after each key with one of the same length."""
-    out, done = [], 0
-    for match in keys.finditer(text):
-        start = match.end()
-        if start < done:
-            continue  # inside a value that is gone already
-        end = _end_of_value(text, start)
-        out += [text[done:start], _blank(end - start)]
-        done = end
-    return "".join([*out, text[done:]])
-
-
-def _end_of_value(text: str, start: int) -> int:
-    try:
-        return json.JSONDecoder(strict=False).raw_decode(text, start)[1]
-    except (ValueError, RecursionError):  # cut off: the rest of the line may belong to it
-        newline = text.find("\n", start)
-        return len(text) if newline < 0 else newline
-
-
-def _blank(length: int) -> str:
-    return '"' + "*" * (length - 2) + '"' if length >= 2 else "0" * length
 
 
 # Writing

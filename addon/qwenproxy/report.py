@@ -26,10 +26,12 @@ def marker(outcome: Outcome) -> str:
     return REFUSED if outcome.ledger.refused else ""
 
 
-def word(outcome: Outcome) -> str:
+def word(outcome: Outcome, status: int = 200) -> str:
     """One word for the name of a recording."""
     if outcome.aborted:
         return "aborted"
+    if status >= 400:
+        return "error"
     return {FAILED: "failed", REPAIRED: "repaired", REFUSED: "refused"}.get(marker(outcome), "passed")
 
 

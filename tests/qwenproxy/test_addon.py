@@ -411,6 +411,46 @@ def test_names_to_redact_can_be_added(
     assert load(path).request["metadata"]["trace"] != body["metadata"]["trace"]
 
 
+def test_nothing_that_was_written_reaches_the_disk(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    proxy = start_proxy(upstream.url, qwen_record=tmp_path, qwen_redact="messages,x-team")
+    upstream.answer = streamed(LEAKING)
+    body = chat(messages=[{"role": "user", "content": "Is it warm in Samarkand?"}])
+    assert understood(ask(proxy, body, headers={"X-Team": "the-red-team"}).body) == HEALED
+    path = until(lambda: next(live.recordings(tmp_path), None))
+    recording = load(path)
+    for written in ("Zürich", "Let me", "Samarkand", "warm", "red-team"):
+        assert written.encode() not in path.read_bytes()
+        assert written not in repr(understood(recording.body)) + repr(understood(recording.out))
+    assert understood(recording.out).calls[0][0] == "get_weather"
+    assert [len(chunk) for chunk in recording.chunks] == [len(chunk) for chunk in LEAKING]
+    assert "missing-tool-call-open" in recording.comment
+
+
+def test_only_what_is_wanted_is_recorded(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    proxy = start_proxy(upstream.url, qwen_record=tmp_path, qwen_record_what="failed")
+    for upstream.answer in (streamed(LEAKING), sized(b"{}", status="500 Oops"), streamed(PROSE)):
+        ask(proxy)
+    upstream.answer = aborted(LEAKING[:5])
+    ask(proxy)
+    found = until(lambda: (names := [p.name for p in live.recordings(tmp_path)]) and len(names) > 1 and names)
+    assert ["-error-" in found[0], "-aborted-" in found[1], len(found)] == [True, True, 2]
+
+
+def test_an_upstream_that_does_not_answer_is_not_recorded(
+    start_upstream: Callable[..., Upstream], start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    gone = start_upstream()
+    proxy = start_proxy(gone.url, qwen_record=tmp_path)
+    gone.stop()
+    assert ask(proxy).status == 502
+    proxy.stop()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_directory_that_vanishes_costs_only_the_recordings(
     upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
 ) -> None:
@@ -599,6 +639,7 @@ BAD = {
     "qwen_paths=(": "qwen_paths=(: write a regular expression",
     "qwen_models=[": "qwen_models=[: write a regular expression",
     "qwen_record=/dev/null": "qwen_record=/dev/null: write a directory",
+    "qwen_record_what=none": "qwen_record_what=none: write all, repaired, refused or failed",
     "qwen_redact=a b": "qwen_redact=a b: write names separated by commas",
     "qwen_mdoe=observe": "qwen_mdoe: there is no such option; write qwen_mode",
     "qwen_mode": "qwen_mode: write --set qwen_mode=VALUE",

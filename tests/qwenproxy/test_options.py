@@ -43,6 +43,7 @@ def test_names_are_split() -> None:
         ("qwen_paths", "*"),
         ("qwen_models", "a{2,1}"),
         ("qwen_record", "/dev/null/x"),
+        ("qwen_record_what", "everything"),
         ("qwen_redact", "a;b"),
     ],
 )

@@ -1,6 +1,8 @@
 """Where recordings go, and what happens when they cannot."""
 
+import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,59 @@ def test_a_bug_in_redaction_writes_nothing(
     with caplog.at_level(logging.ERROR):
         assert Recorder(tmp_path).write(ANSWER) is None
     assert "planted" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+
+
+LEDGERS: dict[str, Recording] = {
+    "passed": replace(ANSWER, ledger={"calls": 0, "repairs": {}, "refused": {}, "failure": ""}),
+    "converted": replace(ANSWER, ledger={"calls": 1}),
+    "repaired": replace(ANSWER, ledger={"repairs": {"stray-closer": 1}}),
+    "both": replace(ANSWER, ledger={"repairs": {"stray-closer": 1}, "refused": {"fenced": 1}}),
+    "broken": replace(ANSWER, ledger={"failure": "Traceback"}),
+    "aborted": replace(ANSWER, aborted="shutdown"),
+    "error": replace(ANSWER, status=400),
+}
+
+
+@pytest.mark.parametrize(
+    ("what", "wanted"),
+    [
+        ("all", list(LEDGERS)),
+        ("repaired", ["converted", "repaired", "both"]),
+        ("refused", ["both"]),
+        ("failed", ["broken", "aborted", "error"]),
+    ],
+)
+def test_what_is_kept(tmp_path: Path, what: str, wanted: list[str]) -> None:
+    writer = Recorder(tmp_path, what=what)
+    for name, recording in LEDGERS.items():
+        writer.write(replace(recording, name=name))
+    assert {p.stem for p in tmp_path.iterdir()} == set(wanted)
+
+
+def test_the_name_of_the_file_tells_no_secret(tmp_path: Path) -> None:
+    asked = {"model": "the model of Anna", "messages": []}
+    name = file_stem(0.0, asked["model"], "passed", "abcdef-0123")
+    recording = replace(ANSWER, name=name, request=asked, request_body=json.dumps(asked).encode())
+    path = Recorder(tmp_path, frozenset(["model"])).write(recording)
+    assert path
+    assert "Anna" not in path.name
+    assert b"Anna" not in path.read_bytes()
+
+
+def test_a_disk_that_fills_up_while_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    whole = Path.with_name
+    monkeypatch.setattr(Path, "with_name", lambda *_: Path("/dev/full"))
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+    assert Recorder(tmp_path).write(ANSWER) is None
+    assert [r.getMessage() for r in caplog.records] == [
+        f"qwen_record: nothing is recorded until this is mended: {tmp_path}: No space left on device"
+    ]
+    monkeypatch.setattr(Path, "with_name", whole)
     assert list(tmp_path.iterdir()) == []
 
 

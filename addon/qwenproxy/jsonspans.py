@@ -1,0 +1,51 @@
+"""Where every key, string and number of a JSON text stands, so that it can be replaced in place.
+
+Nothing is built and nothing is written anew: who replaces a span by one of the same length
+leaves every other byte, and every length, as it was. The text has to be valid JSON.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|(-?\d[\d.eE+-]*)|[{}\[\]:,]', re.S)
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A `key`, `string` (both without their quotes) or `number`; the path of a key is its value's."""
+
+    kind: str
+    path: Path
+    start: int
+    end: int
+
+
+def spans(text: str, start: int = 0, end: int | None = None) -> Iterator[Span]:
+    """The spans of the JSON document at text[start:end], in order."""
+    frames: list[str | int] = []  # of every open object the last key, of every array the index
+    is_key = False
+    for match in _TOKEN.finditer(text, start, len(text) if end is None else end):
+        match match[0]:
+            case "{":
+                frames.append("")
+                is_key = True
+            case "[":
+                frames.append(0)
+            case "}" | "]":
+                frames.pop()
+                is_key = False
+            case ",":
+                last = frames[-1]
+                is_key = isinstance(last, str)
+                frames[-1] = last + 1 if isinstance(last, int) else last
+            case ":":
+                is_key = False
+            case _ if is_key:
+                frames[-1] = match[1]
+                yield Span("key", tuple(frames), *match.span(1))
+            case _:
+                kind = "string" if match[2] is None else "number"
+                yield Span(kind, tuple(frames), *match.span(1 if match[2] is None else 2))
