@@ -65,8 +65,7 @@ class ToolCallParser:
     `tools` and `tool_choice` are the request's. `feed` and `close` return the events that are
     certain by now; `close` takes the finish_reason: after anything but a natural stop (None
     included) an unfinished call is not completed. `parallel=False` emits the first call only
-    (P16); `live=False` emits complete calls only; `reasoning` says that the text is the model's
-    reasoning, where a call is one only if it ends the message (P10). No text makes a method raise.
+    (P16); `live=False` emits complete calls only. No text makes `feed` or `close` raise.
     """
 
     def __init__(
@@ -77,7 +76,6 @@ class ToolCallParser:
         *,
         parallel: bool = True,
         live: bool = True,
-        reasoning: bool = False,
         ledger: Ledger | None = None,
     ) -> None:
         if recovery not in LEVELS:
@@ -99,8 +97,7 @@ class ToolCallParser:
         self._events: list[Event] = []
         self._trial: Trial | None = None
         self._calls = 0
-        self._reasoning = reasoning
-        self._thinking = reasoning  # in the reasoning, or in a <think> that is not closed yet
+        self._thinking = False  # in a <think> that is not closed yet
         self._orphan_think = False  # _blanks holds a </think> that closes nothing
         self._quoted = False  # the last text was a <tool_call> that is being quoted
         self._after_call = False  # nothing but blanks since the last call
@@ -164,15 +161,6 @@ class ToolCallParser:
         self._run(text)
         self._emit_text(self._blanks)
         self._blanks = ""
-        return self._take_events()
-
-    def refuse(self) -> list[Event]:
-        """The message goes on in another field, so nothing here is a call any more: all as text."""
-        if self._trial:
-            self._reject(Refused.REASONING)
-        self._plain = None
-        self._state = self._in_literal
-        self._run("")
         return self._take_events()
 
     # Driving the states
@@ -266,7 +254,7 @@ class ToolCallParser:
             self._fences.feed(tag)
             self._blanks += tag
             self._orphan_think = True
-        self._thinking = opens or self._reasoning
+        self._thinking = opens
         self._fences.new_line()
         return True
 
