@@ -276,7 +276,7 @@ def learn(event: bytes, data: str, chunk: Json) -> Template | None:
         key,
         index,
         bool(delta.get("role")),
-        is_bare(chunk, delta, key),
+        is_bare(chunk, delta, "tool_calls" if key == "arguments" else key),
         Synthesis(chunk, index),
         delta["tool_calls"][0]["index"] if key == "arguments" else -1,
     )

@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from .arguments import FAILED, LIMIT, OMITTED, coerce, conform, dump, escaped, quoted
+from .arguments import FAILED, LIMIT, OMITTED, coerce, conform, doubled_escapes, dump, escaped, quoted
 from .events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
 from .hermes import JsonScanner
 from .parser import ToolCallParser
@@ -31,10 +31,12 @@ except ImportError:  # mitmproxy was installed alone: that one repair is off
 
 PIECE = 4096  # longer input is read in pieces: a state may copy what it holds
 TOKEN = 1024  # characters of a key, a number or a run of blanks that are waited for
+SMALL = 2048  # characters that json-repair is given: its time grows with their square
 CALLS = 100  # objects behind the arguments that are compared with them
 
 _KINDS = {'"': "string", "{": "object", "[": "array", "t": "boolean", "f": "boolean", "n": "null"}
 _KINDS |= dict.fromkeys("-0123456789", "number") | {"T": "boolean", "F": "boolean", "N": "null"}
+_OBJECT = Parameter({"type": "object"}, {}, True)
 _PYTHON = {"True": "true", "False": "false", "None": "null"}
 _BLANKS = re.compile(r"[ \t\n\r]*+")
 _STRING = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"')
@@ -124,6 +126,7 @@ class Mender:
         self._scanner = JsonScanner()
         self._inner: Mender | None = None
         self._parser: ToolCallParser | None = None
+        self._next: list[Event] = []  # of a call behind this one
 
     # What went out
 
@@ -331,12 +334,12 @@ class Mender:
                     self.repair(Repair.XML_ARGUMENTS)
                     self._write(fragment)
                 case CallEnd(0):
-                    self.complete = True
-                case CallStart(index, name) if index:
-                    self.more.append((name, ""))
-                case ArgumentsDelta(_, fragment):
-                    name, before = self.more[-1]
-                    self.more[-1] = name, before + fragment
+                    self.complete, self._next = True, []
+                case CallStart() | ArgumentsDelta():
+                    self._next.append(event)
+                case CallEnd():
+                    self.more += calls_of([*self._next, event])
+                    self._next = []
                 case Repaired(Repair.COERCION_FAILED):
                     self.repair(Repair.COERCION_FAILED)
         if Repair.XML_ARGUMENTS in self._repairs:
@@ -712,12 +715,14 @@ class Mender:
             self._put(len(self._text), "}")
 
     def _continued(self, rest: str) -> str | None:
-        """What follows that which went out, if json-repair can read the whole, and only one way."""
+        """What follows that which went out, if the whole can be read, and only one way."""
         whole = "".join(self._raw)
-        if repair_json is None or not self._expect or len(whole) > LIMIT:
+        if not self._expect:
             return None
         try:
-            value = loads(repair_json(whole, ensure_ascii=False))
+            value = coerce(whole, _OBJECT)  # as Python writes it
+            if value is FAILED and repair_json is not None and len(whole) <= SMALL:
+                value = loads(repair_json(whole, ensure_ascii=False))
             if not isinstance(value, dict) or not self._is_certain(value, whole):
                 return None
             value, _ = conform(value, self._tool.arguments)
@@ -811,7 +816,7 @@ def _unescaped(inside: str) -> str:
     try:
         text = json.loads(f'"{inside}"', strict=False)
     except ValueError:
-        return inside
+        text = loads(f'"{doubled_escapes(inside)}"')
     return text if isinstance(text, str) else inside
 
 
