@@ -1,15 +1,16 @@
 """A model server that answers from recordings, in their own pieces and at their own pace.
 
-    python -m qwenproxy.upstream recordings/ [--port 8081] [--speed 4]
+    python -m qwenproxy.upstream recordings/ [--port 8081] [--mode cycle] [--speed 4]
     python -m qwenproxy.upstream recordings/ -- mitmdump --mode reverse:{url}@127.0.0.1:9090 …
 
 The second form runs a command with the server's address in place of `{url}`, and ends with it.
 
-Which recording answers: the one whose request was the same, leaving out what changes from run
-to run; else the one whose name is the request's `model`, which is how raw `.http` captures,
-that know no request, are asked for. Otherwise a 404 tells what there is.
+Which recording answers is told in `matching`. When none does, a 404 and a line on stderr say
+which is the nearest, and what differs.
 
 A recording that broke off breaks off again; one of an HTTP/1.0 server ends with its connection.
+`--ttft` and `--rate` replace the recorded pace: the time to the first piece, and events per second,
+which are tokens with most servers; then each event is a piece.
 """
 
 import argparse
@@ -23,34 +24,20 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from toolstream.sse import EventSplitter
+
+from .matching import MODES, Library, Miss
 from .recording import Recording, RecordingError, from_http, load, parse_object
 
 HOST = "127.0.0.1"
-VOLATILE = frozenset(("metadata", "prompt_cache_key", "safety_identifier", "seed", "user"))
 HOP_BY_HOP = frozenset(("connection", "content-length", "keep-alive", "transfer-encoding"))
 LARGEST_HEAD = 1 << 20  # bytes
+NAMED = 20  # recordings listed in a 404
 
 
-class Library:
-    """The recordings that are served."""
-
-    def __init__(self, recordings: Iterable[Recording]) -> None:
-        self.by_name = {recording.name: recording for recording in recordings}
-
-    def find(self, request: dict[str, Any]) -> Recording | None:
-        asked = essence(request)
-        same = (r for r in self.by_name.values() if r.request and essence(r.request) == asked)
-        return next(same, None) or self.by_name.get(str(request.get("model", "")))
-
-
-def essence(request: dict[str, Any]) -> dict[str, Any]:
-    """What makes two requests the same chat."""
-    return {key: value for key, value in request.items() if key not in VOLATILE}
-
-
-def read_library(paths: Iterable[Path]) -> Library:
+def read_library(paths: Iterable[Path], mode: str = "replay") -> Library:
     """Read files, and the recordings in directories. Raises RecordingError."""
-    return Library(from_http(p) if p.suffix == ".http" else load(p) for p in _files(paths))
+    return Library((from_http(p) if p.suffix == ".http" else load(p) for p in _files(paths)), mode)
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:
@@ -70,12 +57,36 @@ class Request:
     body: bytes
 
 
-class Upstream:
-    """Answers requests from a library; `speed` 2 is twice as fast as recorded, 0 does not wait."""
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When the pieces of an answer are sent."""
 
-    def __init__(self, library: Library, speed: float = 1.0) -> None:
+    speed: float = 1.0  # 2 is twice as fast as recorded, 0 does not wait
+    ttft: float | None = None  # seconds until the first piece, whatever was recorded
+    rate: float | None = None  # events per second, whatever was recorded
+
+    def schedule(self, recording: Recording) -> list[tuple[bytes, float]]:
+        """The pieces, and the seconds after the headers when they are due."""
+        times = [at / self.speed if self.speed else 0.0 for at in recording.times]
+        first = times[0] if times else 0.0
+        shift = (first if self.ttft is None else self.ttft) - first
+        if self.rate is None or not recording.is_stream:
+            return [(c, at + shift) for c, at in zip(recording.chunks, times, strict=False)]
+        return [(e, first + shift + n / self.rate) for n, e in enumerate(_events(recording.body))]
+
+
+def _events(body: bytes) -> list[bytes]:
+    splitter = EventSplitter()
+    events = splitter.feed(body)
+    return [*events, bytes(splitter.pending)] if splitter.pending else events
+
+
+class Upstream:
+    """Answers requests from a library."""
+
+    def __init__(self, library: Library, pace: Pace | None = None) -> None:
         self._library = library
-        self._speed = speed
+        self._pace = pace or Pace()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection."""
@@ -91,10 +102,11 @@ class Upstream:
         """Write one answer; False if the connection has to be closed after it."""
         if request.method == "GET" and request.path.endswith("/models"):
             return await _write_json(writer, 200, models(self._library))
-        recording = self._library.find(parse_object(request.body))
-        if recording is None:
-            return await _write_json(writer, 404, not_found(request, self._library))
-        return await self._play(recording, writer)
+        found = self._library.find(parse_object(request.body))
+        if isinstance(found, Miss):
+            print(f"{request.method} {request.path}: 404: {found}", file=sys.stderr, flush=True)
+            return await _write_json(writer, 404, not_found(request, found, self._library))
+        return await self._play(found, writer)
 
     async def _play(self, recording: Recording, writer: asyncio.StreamWriter) -> bool:
         chunked = recording.http_version != "HTTP/1.0"
@@ -110,9 +122,9 @@ class Upstream:
     async def _play_chunks(self, recording: Recording, writer: asyncio.StreamWriter, chunked: bool) -> None:
         clock = asyncio.get_running_loop().time
         start = clock()
-        for chunk, at in zip(recording.chunks, recording.times, strict=False):
-            if self._speed:
-                await asyncio.sleep(start + at / self._speed - clock())
+        for chunk, at in self._pace.schedule(recording):
+            if at:
+                await asyncio.sleep(start + at - clock())
             writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
             await writer.drain()
 
@@ -169,18 +181,22 @@ def models(library: Library) -> dict[str, Any]:
     return {"object": "list", "data": data}
 
 
-def not_found(request: Request, library: Library) -> dict[str, Any]:
+def not_found(request: Request, miss: Miss, library: Library) -> dict[str, Any]:
     """The error for a request that no recording answers."""
+    names = list(library.by_name)
+    listed = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
     message = (
-        f"no recording answers this {request.method} {request.path}: none has the same request, and none is "
-        f"called as its model. There are: {', '.join(library.by_name) or 'none'}"
+        f"{request.method} {request.path}: {miss}. Each can be asked for by its name as the model; "
+        f"there are: {listed or 'none'}"
     )
     return {
         "error": {
             "message": message,
             "type": "invalid_request_error",
-            "param": "model",
+            "param": "messages",
             "code": "no_recording",
+            "nearest": miss.nearest or None,
+            "differs": list(miss.differs),
         }
     }
 
@@ -188,9 +204,9 @@ def not_found(request: Request, library: Library) -> dict[str, Any]:
 # Command line
 
 
-async def run(library: Library, port: int, speed: float, command: Sequence[str]) -> int:
+async def run(library: Library, port: int, pace: Pace, command: Sequence[str]) -> int:
     """Serve until the command has ended, or for ever; return its exit code."""
-    upstream = Upstream(library, speed)
+    upstream = Upstream(library, pace)
     async with await asyncio.start_server(upstream.serve, HOST, port, limit=LARGEST_HEAD) as server:
         url = f"http://{HOST}:{server.sockets[0].getsockname()[1]}"
         count = len(library.by_name)
@@ -210,6 +226,18 @@ async def run_command(command: Sequence[str]) -> int:
         return await process.wait()
 
 
+def _at_least_0(text: str) -> float:
+    if not (value := float(text)) >= 0:
+        raise argparse.ArgumentTypeError(f"{text}: write 0 or more")
+    return value
+
+
+def _above_0(text: str) -> float:
+    if not (value := float(text)) > 0:
+        raise argparse.ArgumentTypeError(f"{text}: write more than 0")
+    return value
+
+
 def main(arguments: Sequence[str]) -> int:
     split = list(arguments).index("--") if "--" in arguments else len(arguments)
     parser = argparse.ArgumentParser(prog="python -m qwenproxy.upstream", description=__doc__.split("\n")[0])
@@ -217,13 +245,29 @@ def main(arguments: Sequence[str]) -> int:
         "paths", nargs="+", type=Path, metavar="FILE_OR_DIRECTORY", help=".flow and .http files"
     )
     parser.add_argument("--port", type=int, default=0, help="default: any free one")
-    parser.add_argument("--speed", type=float, default=1.0, help="2 is twice as fast, 0 does not wait")
+    parser.add_argument(
+        "--mode",
+        choices=MODES,
+        default="replay",
+        help="replay (default): the best match; strict: exactly this request, each recording once; "
+        "cycle: the recordings of a model by turns",
+    )
+    parser.add_argument(
+        "--speed", type=_at_least_0, default=1.0, help="2 is twice as fast as recorded, 0 does not wait"
+    )
+    parser.add_argument(
+        "--ttft", type=_at_least_0, metavar="SECONDS", help="until the first piece, whatever was recorded"
+    )
+    parser.add_argument(
+        "--rate", type=_above_0, metavar="TOKENS_PER_SECOND", help="one event each, whatever was recorded"
+    )
     options = parser.parse_args(arguments[:split])
+    pace = Pace(options.speed, options.ttft, options.rate)
     try:
-        library = read_library(options.paths)
+        library = read_library(options.paths, options.mode)
         if not library.by_name:
             raise RecordingError(f"no recordings in {', '.join(map(str, options.paths))}")
-        return asyncio.run(run(library, options.port, options.speed, arguments[split + 1 :]))
+        return asyncio.run(run(library, options.port, pace, arguments[split + 1 :]))
     except (RecordingError, OSError) as e:
         print(f"{parser.prog}: {e}", file=sys.stderr)
         return 1

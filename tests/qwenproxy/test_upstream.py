@@ -1,5 +1,6 @@
 """The server of recordings, over real sockets."""
 
+import asyncio
 import http.client
 import json
 import re
@@ -13,8 +14,9 @@ from typing import Any
 import pytest
 from proxy import PATIENCE, Proxy, Reply, ask, chat, events, understood
 
+from qwenproxy.matching import Library
 from qwenproxy.recording import Recording, save
-from qwenproxy.upstream import Library, essence, main
+from qwenproxy.upstream import Pace, Upstream, main
 
 SSE = (("Content-Type", "text/event-stream"), ("Transfer-Encoding", "chunked"), ("X-Engine", "test"))
 CHUNKS = events("Hello there.")
@@ -103,8 +105,28 @@ def test_an_error_is_an_error_again(served: Served) -> None:
 
 def test_an_unknown_request_is_told_what_there_is(served: Served) -> None:
     error = asked(served, model="other").json["error"]
-    assert error["code"] == "no_recording"
-    assert error["message"].endswith("There are: broken, capture, error, streamed")
+    assert (error["type"], error["code"]) == ("invalid_request_error", "no_recording")
+    assert error["message"].endswith("there are: broken, capture, error, streamed")
+    assert error["nearest"] == "streamed"
+    assert error["differs"] == [
+        'model: "other" asked, "qwen" recorded',
+        'question: "hi" asked, "asked before" recorded',
+    ]
+
+
+def test_a_miss_is_one_line_on_stderr(library: Path) -> None:
+    server = Served(str(library))
+    asked(server, model="other")
+    asked(server, model="streamed")
+    server.process.terminate()
+    _, log = server.process.communicate(timeout=PATIENCE)
+    (line,) = log.decode().splitlines()
+    assert line.startswith(
+        "POST /v1/chat/completions: 404: no recording answers this; the nearest is streamed, but"
+    )
+    assert line.endswith(
+        'model: "other" asked, "qwen" recorded; question: "hi" asked, "asked before" recorded'
+    )
 
 
 def test_recordings_are_listed_as_models(served: Served) -> None:
@@ -135,28 +157,51 @@ def test_the_addon_in_front_of_it(served: Served, start_proxy: Callable[..., Pro
     assert replies["error"].status == 400
 
 
-def test_the_pace_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    import asyncio
+class Sink:
+    def write(self, data: bytes) -> None: ...
 
-    from qwenproxy.upstream import Upstream
+    async def drain(self) -> None: ...
 
+
+def waited(pace: Pace, monkeypatch: pytest.MonkeyPatch, **fields: Any) -> list[float]:
+    """How long it waits before each piece of two, recorded after 10 and 30 seconds."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    class Sink:
-        def write(self, data: bytes) -> None: ...
-
-        async def drain(self) -> None: ...
-
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    recording = replace(STREAMED, chunks=[b"1", b"2"], times=[10.0, 30.0])
-    asyncio.run(Upstream(Library([recording]), speed=2.0)._play(recording, Sink()))  # type: ignore[arg-type]
-    assert waits == [
-        pytest.approx(5.0, abs=1.0),
-        pytest.approx(15.0, abs=1.0),
-    ]  # 10 s apart, played twice as fast
+    recording = replace(STREAMED, **({"chunks": [b"1", b"2"], "times": [10.0, 30.0]} | fields))
+    asyncio.run(Upstream(Library([recording]), pace)._play(recording, Sink()))  # type: ignore[arg-type]
+    return waits
+
+
+def about(*seconds: float) -> Any:
+    return pytest.approx(seconds, abs=0.5)
+
+
+def test_the_pace_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert waited(Pace(), monkeypatch) == about(10, 30)
+    assert waited(Pace(speed=2), monkeypatch) == about(5, 15)
+    assert waited(Pace(speed=0), monkeypatch) == []
+
+
+def test_another_pace_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert waited(Pace(ttft=1), monkeypatch) == about(1, 21)
+    assert waited(Pace(ttft=0), monkeypatch) == about(20)
+    assert waited(Pace(speed=0, ttft=3), monkeypatch) == about(3, 3)
+    chunks = [b"data: 1\n\ndata: 2\n\nda", b"ta: 3\n\n"]
+    assert waited(Pace(ttft=2, rate=0.5), monkeypatch, chunks=chunks) == about(2, 4, 6)
+    assert waited(Pace(rate=0.1), monkeypatch, chunks=chunks) == about(10, 20, 30)
+    headers = (("Content-Type", "application/json"),)
+    assert waited(Pace(rate=0.1), monkeypatch, chunks=[b"{", b"}"], headers=headers) == about(10, 30)
+
+
+@pytest.mark.parametrize("argument", ["--speed=-1", "--ttft=-1", "--rate=0", "--rate=x", "--mode=loop"])
+def test_a_pace_that_makes_no_sense(argument: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["recordings", argument])
+    assert argument[2:6] in capsys.readouterr().err
 
 
 def test_a_command_gets_the_address_and_ends_it(library: Path) -> None:
@@ -180,12 +225,6 @@ def test_files_that_cannot_be_served(tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "bad.flow").write_bytes(b"no")
     assert main([str(tmp_path)]) == 1
     assert "bad.flow" in capsys.readouterr().err
-
-
-def test_what_makes_two_requests_the_same() -> None:
-    assert essence(chat(seed=1, user="a")) == essence(chat(seed=2))
-    assert essence(chat(model="a")) != essence(chat(model="b"))
-    assert Library([STREAMED]).find(chat()) is None
 
 
 def test_large_heads_and_no_http_close_the_connection(served: Served) -> None:
