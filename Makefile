@@ -88,7 +88,7 @@ fuzz: setup
 	@FUZZ=$(or $(FUZZ),50) $(BIN)/python -m pytest tests/toolstream/test_fuzz.py $(ARGS)
 
 e2e: setup
-	@PYTHON=$(BIN)/python tests/e2e/install.sh server clients && $(BIN)/python tests/e2e/e2e.py $(ARGS)
+	@PYTHON=$(BIN)/python tests/e2e/install.sh server clients && $(BIN)/python tests/e2e/e2e.py $(ARGS) && $(BIN)/python tests/e2e/again.py
 
 replay: setup
 	@$(BIN)/python -m qwenproxy.replay $(ARGS)

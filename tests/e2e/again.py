@@ -1,0 +1,77 @@
+"""An agent's session, recorded through the addon, and once more without the model.
+
+    again.py [FORM]        noopen by default
+
+llama.cpp runs while OpenCode and Qwen Code do their task and is ended then; what was recorded is
+served in its place, and the agents do the task again. Both times they have to make the same files.
+
+Prints what was recorded and what was made; exit code 0 only if the files are right both times.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import stage
+from proxy import Proxy
+from stage import OPENCODE, QWEN_CODE, Agent, model_server, work_folder
+from test_upstream import Served
+
+from e2e import not_done
+
+
+@contextmanager
+def addon(server: str, **options: object) -> Iterator[str]:
+    """The addon in front of a server; its URL."""
+    with tempfile.TemporaryDirectory() as confdir:
+        proxy = Proxy(server, Path(confdir), **options).wait_ready()
+        try:
+            yield proxy.url
+        finally:
+            proxy.stop()
+
+
+@contextmanager
+def recordings(folder: Path) -> Iterator[str]:
+    """The server of recordings; its URL."""
+    server = Served(str(folder), "--speed", "0")
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.process.terminate()
+        _, log = server.process.communicate()
+        print(f"  {server.line.strip()}", *log.decode().splitlines(), sep="\n  ")
+
+
+def run(agent: Agent, form: str, folder: Path) -> list[str]:
+    """Record, end the model, serve, do it again; what is wrong."""
+    task = f"{agent.tools}-{form}"
+    with model_server("--raw") as server, addon(server, qwen_record=folder) as url:
+        first = stage.run(agent, url, task)
+    for file in sorted(folder.glob("*.flow")):
+        print(f"  {file.name}: {file.stat().st_size} bytes")
+    with recordings(folder) as server, addon(server) as url:
+        second = stage.run(agent, url, task)
+    sessions = {"recorded": first, "again": second}
+    for name, session in sessions.items():
+        print(f"  {name}: {', '.join(f'{n} {len(b)} bytes' for n, b in sorted(session.files.items()))}")
+    wrong = [f"{name}: {said}\n{s.output}" for name, s in sessions.items() if (said := not_done(s))]
+    return wrong or ([] if first.files == second.files else ["the files differ"])
+
+
+def main(form: str = "noopen") -> int:
+    failed = []
+    with work_folder():
+        for agent in (OPENCODE, QWEN_CODE):
+            print(f"{agent.name}, {form}")
+            with tempfile.TemporaryDirectory() as folder:
+                wrong = run(agent, form, Path(folder))
+            print("  " + ("\n".join(wrong) or "the same files without the model"), flush=True)
+            failed += wrong
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
