@@ -184,6 +184,12 @@ class Synthesis:
         head, _, tail = self.call_arguments(index, "*").rpartition(b"*")
         return head, tail
 
+    def finish(self, reason: str) -> bytes:
+        """The chunk that ends the choice."""
+        return self._chunk("{}").replace(
+            b'"finish_reason":null', f'"finish_reason":{quoted(reason)}'.encode()
+        )
+
     def _chunk(self, delta: str) -> bytes:
         return f'{self._head}{delta},"finish_reason":null}}]}}\n\n'.encode()
 

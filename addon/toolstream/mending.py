@@ -40,6 +40,7 @@ _OBJECT = Parameter({"type": "object"}, {}, True)
 _PYTHON = {"True": "true", "False": "false", "None": "null"}
 _BLANKS = re.compile(r"[ \t\n\r]*+")
 _STRING = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"')
+_MARKS, _NONE = re.compile(r"""[\s"'{}\[\],:\\]+"""), re.compile(r"\bNone\b")
 _STRING_PART = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+\\?')
 _REST_OF_STRING = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _TOKEN = re.compile(r'[^\s,:"{}\[\]]*+')
@@ -716,8 +717,8 @@ class Mender:
 
     def _continued(self, rest: str) -> str | None:
         """What follows that which went out, if the whole can be read, and only one way."""
-        whole = "".join(self._raw)
-        if not self._expect:
+        whole = "".join(self._raw).encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+        if not self._expect or not whole.rstrip().endswith("}"):
             return None
         try:
             value = coerce(whole, _OBJECT)  # as Python writes it
@@ -843,9 +844,8 @@ def loads(text: str) -> Any:
 
 
 def _letters(text: str) -> str:
-    """What no repair may change."""
-    text = re.sub(r"\bNone\b", "null", text)
-    return "".join(filter(str.isalnum, text)).casefold()
+    """What no repair may change: all but the marks of JSON."""
+    return _MARKS.sub("", _NONE.sub("null", text)).casefold()
 
 
 def _end(pattern: re.Pattern[str], text: str, start: int = 0) -> int:

@@ -10,8 +10,9 @@ A call waits, and is not announced, while its name has not come, and while it ma
 a call under the same id, or of one that was found in the text.
 """
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -290,7 +291,7 @@ class NativeCalls:
             and json.get("id") == call.id
             and json.get("type") == "function"
             and function.get("name") == call.name
-            and isinstance(function.get("arguments"), str)
+            and isinstance(function.get("arguments", None if self._whole else ""), str)  # vLLM sends none yet
         )
         if not right:
             self._reshape(call)
@@ -392,6 +393,22 @@ class NativeCalls:
                 said.append(entry.write(call.mender.take()))
         return [json for json in said if json]
 
+    def resume(self, calls: list[tuple[str, str]]) -> tuple[list[Json], list[tuple[str, str]]] | None:
+        """What is left to say if these are the calls of the message, or its last ones: of a call that
+        has begun, and the calls that have not. None if what was said fits none of them."""
+        calls = [c for c in calls if (c[0], loads(c[1])) not in [call.meaning for call in self.calls]]
+        begun = [call for call in self.calls if call.announced and not call.mender.complete]
+        if not begun:
+            return [], calls
+        call, sent = begun[0], begun[0].mender.text
+        if len(begun) > 1 or not calls or call.tool.name != calls[0][0]:
+            return None
+        fitting = [text for text in spellings(calls[0][1]) if text.startswith(sent)]
+        if not fitting:
+            return None
+        rest = Entry(call, {}, "", 0, 0, not call.headed).write(fitting[0][len(sent) :])
+        return [rest], calls[1:]
+
     def unsent(self) -> list[Json]:
         """What the calls that are written anew have not said yet, as it came."""
         said = []
@@ -432,6 +449,15 @@ def rewritten(entries: list[Entry]) -> list[Json]:
             entry.write(entry.kept + (entry.call.mender.take() if last.get(entry.call) is entry else ""))
         )
     return merged(said)
+
+
+def spellings(arguments: str) -> Iterator[str]:
+    """The ways an engine may have begun to write these arguments."""
+    value = loads(arguments)
+    yield arguments
+    for separators in ((",", ":"), (", ", ": ")):
+        for ascii_only in (False, True):
+            yield json.dumps(value, separators=separators, ensure_ascii=ascii_only)
 
 
 def merged(calls: list[Json]) -> list[Json]:

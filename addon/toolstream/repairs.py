@@ -57,6 +57,7 @@ class Repair(Named):
     SWALLOWED_CALL = "swallowed-call", "further parameters or calls inside of an argument of a parsed call"
     JSON_REPAIRED = "json-repaired", "arguments of a parsed call that were not quite JSON"
     DUPLICATE_CALL = "duplicate-call", "the same call a second time: parsed and as text, or under one id"
+    BROKEN_HISTORY = "broken-history", "an earlier call whose arguments no server can read, in the request"
     ENGINE_ERROR = "engine-error", "the server's error held the call it could not parse"
 
 
@@ -99,6 +100,13 @@ class Ledger:
     def repaired(self, repair: Repair) -> None:
         """Count a repair."""
         self.repairs[repair] += 1
+
+    def add(self, other: "Ledger") -> None:
+        """Count what another ledger has counted as well."""
+        self.repairs.update(other.repairs)
+        self.refused.update(other.refused)
+        self.refusals += other.refusals[: REFUSALS - len(self.refusals)]
+        self.calls += other.calls
 
     def refuse(self, reason: Refused, excerpt: str) -> None:
         """Note a candidate that stays text."""

@@ -34,6 +34,7 @@ from .chunks import (
     splice,
     without_content,
 )
+from .engine_errors import error_in, read_unparsed
 from .events import ArgumentsDelta, CallEnd, CallStart, Event, Text
 from .native import Entry, NativeCall, NativeCalls, edits_of, merged, rewritten
 from .parser import ToolCallParser
@@ -214,6 +215,7 @@ class StreamRewriter:
         self._out: list[bytes] = []
         self._templates: list[Template] = []
         self._unused = 0  # templates learned since one was of use
+        self._recovered = False  # from an error: what follows it is no part of the answer
         self._quick: Template | None = None  # of the last event, if it was no more than its text
         self._shortcut: Shortcut | None = None
         self._unseen: list[bytes] = []  # texts that took the shortcut
@@ -329,13 +331,39 @@ class StreamRewriter:
             return
         data = read_data(event)
         chunk = None if data is None else read_chunk(data)
-        if (data or "").strip() == "[DONE]" or (chunk is not None and chunk.get("error")):
+        error = error_in(event, chunk)
+        if self._recovered or (error and self._recover(error)):
+            return
+        if (data or "").strip() == "[DONE]" or error:
             self._finish_all()
         if data is None or chunk is None or not choices_of(chunk):
             self._send(event)
             return
         self._remember(event, data, chunk)
         self._read_chunk(event, data, chunk)
+
+    def _recover(self, error: Any) -> bool:
+        """Go on with the calls that an error holds; False if it holds none, or they do not go on."""
+        choice = self._choice(next(iter(self._choices), 0))
+        unparsed = read_unparsed(self._request, error, self._recovery)
+        if unparsed is None or len(self._choices) > 1 or choice.finished or choice.natives.open_in_text:
+            return False
+        resumed = choice.natives.resume(unparsed.calls)
+        if resumed is None:
+            return False
+        for call in choice.natives.calls:
+            self._diverge_call(call)
+        said, calls = resumed
+        if not choice.fed and unparsed.text:
+            self._send(choice.writer().content(unparsed.text, choice.first_role()))
+        for json in said:
+            self._send(choice.writer().calls([json], choice.first_role()))
+        for name, arguments in calls:
+            self._send_call(choice, name, arguments)
+        self._send(choice.writer().finish("tool_calls"), b"data: [DONE]\n\n")
+        self.ledger.add(unparsed.ledger)
+        choice.finished = self._recovered = True
+        return True
 
     def _read_known(self, event: bytes) -> bool:
         """Deal with an event that differs from an earlier one in one string only."""
@@ -508,10 +536,14 @@ class StreamRewriter:
     def _send_more(self, choice: Choice) -> None:
         """Calls that had been swallowed into arguments."""
         for name, arguments in choice.natives.more():
-            number = choice.number("swallowed", len(choice.numbers))
-            self._send(
-                choice.writer().call_start(number, name), choice.writer().call_arguments(number, arguments)
-            )
+            self._send_call(choice, name, arguments)
+
+    def _send_call(self, choice: Choice, name: str, arguments: str) -> None:
+        """A whole call of our own."""
+        number, writer = choice.number("more", len(choice.numbers)), choice.writer()
+        self._send(
+            writer.call_start(number, name, choice.first_role()), writer.call_arguments(number, arguments)
+        )
 
     def _choice(self, index: int) -> Choice:
         choice = self._choices.get(index)

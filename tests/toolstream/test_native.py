@@ -443,7 +443,6 @@ ENVELOPES = {
         2,
     ),
     "E07 null": ([delta(None, name="ls"), delta('{"path":"a"}'), delta(None)], 1),
-    "E07 missing": ([delta(..., name="ls"), delta('{"path":"a"}')], 1),
     "E07 an object": ([delta({"path": "a"}, name="ls")], 1),
     "E13 objects, all 0": (
         [delta({"path": "a"}, name="ls", id="a"), delta({"path": "b"}, name="ls", id="b")],
@@ -476,6 +475,14 @@ def test_envelopes(case: str) -> None:
         assert message.finish == "tool_calls"
         assert all(c.id != "old" for c in message.calls)
         assert rewriter.ledger.repairs
+
+
+def test_arguments_that_only_come_later_are_no_fault() -> None:
+    """So does vLLM write every call."""
+    body = b"".join(events([delta(..., name="ls"), delta('{"path":"a"}')]))
+    out, rewriter = send([body], ASKED)
+    assert out == body
+    assert not rewriter.ledger.repairs
 
 
 def test_e07_no_arguments_before_another_call() -> None:
@@ -638,7 +645,9 @@ def test_arguments_that_fit_pass_at_every_cut(
 MARKS = ['"', "{", "}", "[", "]", ",", ":", "\\", "\\n", "<", "'", "\n", "{}", "5", "null", "True", "path"]
 TAGS = ["<parameter=limit>", "</parameter>", "<function=ls>", "</function>", "<tool_call>", "</tool_call>"]
 PARTS = ['{"path":', '"path=a":""', "\\u00", "\\ud83d", "\\u003c"]
-PIECES = st.sampled_from([*MARKS, *TAGS, *PARTS]) | st.text(max_size=3)
+PIECES = st.sampled_from([*MARKS, *TAGS, *PARTS]) | st.text(
+    st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]), max_size=3
+)
 
 
 @settings(max_examples=300, deadline=None)
