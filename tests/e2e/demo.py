@@ -17,6 +17,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,14 @@ class Answer:
         )
 
 
+@cache
+def client_of(base_url: str) -> OpenAI:
+    return OpenAI(base_url=f"{base_url}/v1", api_key="sk-none", max_retries=0, timeout=20)
+
+
 def ask(base_url: str, recording: str) -> Answer:
     """Ask for a recording with the SDK's streaming helper."""
-    client = OpenAI(base_url=f"{base_url}/v1", api_key="sk-none", max_retries=0, timeout=20)
+    client = client_of(base_url)
     messages = [{"role": "user", "content": "What is the weather like?"}]
     with client.chat.completions.stream(model=recording, messages=messages, tools=[WEATHER]) as stream:
         for _ in stream:
