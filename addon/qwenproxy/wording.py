@@ -10,10 +10,10 @@ Deltas are filled as the one text they are: the tags that lie across them are fo
 secret that does is gone.
 """
 
-import dataclasses
 import json
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from .filler import Filler, decode, encode
@@ -65,7 +65,7 @@ class _Redactor:
         body = self._body(recording.body, "an answer", is_stream)
         out = self._body(recording.out, "", is_stream)
         is_whole = len(body) == len(recording.body)
-        return dataclasses.replace(
+        return replace(
             recording,
             request=parse_object(request_body),
             request_body=request_body,
@@ -168,18 +168,16 @@ def _events(text: str) -> Iterator[list[re.Match[str]]]:
         yield event
 
 
-def _spans_of(text: str, lines: Iterable[tuple[int, int]]) -> Iterator[Span]:
+def _spans_of(text: str, lines: list[tuple[int, int]]) -> Iterator[Span]:
     """The spans of a JSON document that stands on several lines."""
-    lines = list(lines)
     if len(lines) == 1:
         return spans(text, *lines[0])
-    between = " " * len(text)
-    start = 0
-    kept = []
-    for begin, end in lines:
-        kept += [between[start:begin], text[begin:end]]
-        start = end
-    return spans("".join(kept), lines[0][0])
+    first = lines[0][0]
+    kept, done = [], first
+    for start, end in lines:
+        kept += [" " * (start - done), text[start:end]]
+        done = end
+    return (replace(s, start=s.start + first, end=s.end + first) for s in spans("".join(kept)))
 
 
 # Texts
