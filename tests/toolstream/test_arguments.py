@@ -4,13 +4,13 @@ A row's name begins with the entry of the field guide it stands for (C01 and so 
 """
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from toolstream.arguments import (
     DEPTH,
     DIGITS,
@@ -464,13 +464,12 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_text_takes_more_than_linear_time(name: str) -> None:
+def test_a_long_hostile_text_becomes_json(name: str) -> None:
+    """Were one of these read in more than linear time, it would take minutes."""
     schema, unit, before = HOSTILE[name]
     pieces = [before, *[unit] * LONG]
-    started = time.perf_counter()
     out, _ = write(tool_of(schema), ("p", pieces), ("p", pieces))
-    assert time.perf_counter() - started < 5  # quadratic would be minutes
-    loads(out)
+    assert set(loads(out)) <= {"p"}
 
 
 # Parsed values

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from toolstream.schema import Parameter, Tool, read_tools, type_of
 
 
