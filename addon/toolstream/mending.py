@@ -187,7 +187,7 @@ class Mender:
         self._pass(len(self._text))
         self.complete = self.complete or isinstance(loads(self.text), dict)
         self.broken, self.plain, self._state = not self.complete, False, self._ended
-        if self.broken:
+        if self.broken and self._depth == 0:
             self._ledger.refuse(Refused.INVALID_JSON if stopped else Refused.TRUNCATED, self.text)
 
     def _without_repetition(self, text: str) -> str:
@@ -668,6 +668,7 @@ class Mender:
             self._take_events(self._parser.close("stop" if stopped else "length"))
         elif self._inner and state in (self._in_wrapped, self._behind_wrapped):
             self._inner.close(stopped)
+            self.complete = self._inner.complete
             self._write(self._inner.take())
             self.more += self._inner.more
             self._take_held()

@@ -353,6 +353,8 @@ class StreamRewriter:
             return False
         for call in choice.natives.calls:
             self._diverge_call(call)
+        choice.finished = self._recovered = True
+        self._deliver(b"", [Part(choice, "", choice.parser.close(None))], lambda _: b"")
         said, calls = resumed
         if not choice.fed and unparsed.text:
             self._send(choice.writer().content(unparsed.text, choice.first_role()))
@@ -362,7 +364,6 @@ class StreamRewriter:
             self._send_call(choice, name, arguments)
         self._send(choice.writer().finish("tool_calls"), b"data: [DONE]\n\n")
         self.ledger.add(unparsed.ledger)
-        choice.finished = self._recovered = True
         return True
 
     def _read_known(self, event: bytes) -> bool:

@@ -51,6 +51,13 @@ def test_a_stream_goes_on_with_the_calls(text: str, calls: list[Any], way: int, 
         assert rewriter.ledger.calls == len(calls)
 
 
+@pytest.mark.parametrize("held", ["\n\n", " a <", "`"])
+def test_text_that_waits_is_sent_first(held: str) -> None:
+    sent = [*LLAMA_CPP.open(), LLAMA_CPP.text("Let me see."), LLAMA_CPP.text(held), events(OSLO)[0]]
+    message = read_answer(send(sent, ASKED)[0]).message
+    assert (message.text, message.named) == ("Let me see." + held, [WEATHER])
+
+
 def test_nothing_but_the_error() -> None:
     message = read_answer(send(events("I look.\n\n" + OSLO)[:1], ASKED)[0]).message
     assert (message.text, message.named, message.finish) == ("I look.", [WEATHER], "tool_calls")
