@@ -187,8 +187,8 @@ class Mender:
         self._pass(len(self._text))
         self.complete = self.complete or isinstance(loads(self.text), dict)
         self.broken, self.plain, self._state = not self.complete, False, self._ended
-        if self.broken and self._depth == 0:
-            self._ledger.refuse(Refused.INVALID_JSON if stopped else Refused.TRUNCATED, self.text)
+        if self.broken and stopped and self._depth == 0:
+            self._ledger.refuse(Refused.INVALID_JSON, self.text)
 
     def _without_repetition(self, text: str) -> str:
         """Without what came before, if a delta repeats all of it (cumulative snapshots)."""
