@@ -28,6 +28,10 @@ from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.layers.http import _http1, _http2
 from mitmproxy.proxy.mode_servers import ServerInstance
 
+from toolstream.engine_errors import recover_error
+from toolstream.history import repair_request
+from toolstream.repairs import Repair
+
 from . import contentview, options, recording, report
 from .answer import Outcome, StreamedAnswer, pass_whole, rewrite_streamed, rewrite_whole
 from .encoding import Decoder, decoder
@@ -47,6 +51,7 @@ class Chat:
     flow: http.HTTPFlow
     settings: Settings
     body: dict[str, Any]  # of the request
+    repairs: list[Repair] = field(default_factory=list)  # to the request
     answer: StreamedAnswer | None = None
     head: dict[str, Any] = field(default_factory=dict)  # of the response, as the upstream sent it
 
@@ -111,7 +116,9 @@ class QwenFix:
     @fail_open
     def request(self, flow: http.HTTPFlow) -> None:
         if flow.live and (body := chat_body(flow.request, self._settings)):
-            self._open[flow.id] = Chat(flow, self._settings, body)
+            chat = self._open[flow.id] = Chat(flow, self._settings, body)
+            if self._settings.repair_history:
+                mend_history(chat)
 
     @fail_open
     def responseheaders(self, flow: http.HTTPFlow) -> None:
@@ -149,6 +156,8 @@ class QwenFix:
             return
         outcome = chat.answer.outcome if chat.answer else answer_at_once(chat, flow.response)
         outcome.aborted = aborted
+        for repair in chat.repairs:
+            outcome.ledger.repaired(repair)
         annotate(flow, outcome)
         record = as_recording(chat, outcome)
         flow.metadata[recording.KEY] = metadata(record)
@@ -173,6 +182,15 @@ def chat_body(request: http.Request, settings: Settings) -> dict[str, Any] | Non
     body = recording.parse_object(request.get_content(strict=False) or b"")
     ours = isinstance(body.get("messages"), list) and settings.models.search(str(body.get("model", "")))
     return body if ours else None
+
+
+def mend_history(chat: Chat) -> None:
+    """Make earlier calls readable, or the server refuses this request and all that follow (P17)."""
+    request = chat.flow.request
+    plain = request.get_content(strict=False) or b""
+    mended, chat.repairs = repair_request(plain, chat.body)
+    if mended is not plain and not chat.settings.observe:
+        request.content = mended
 
 
 def content_type(response: http.Response) -> str:
@@ -212,17 +230,31 @@ def answer_at_once(chat: Chat, response: http.Response) -> Outcome:
     body = response.raw_content or b""
     coding, readable = decoder_of(chat.flow, response)
     chat.head = upstream_head(response, decoded=coding is not None)
-    if not readable or response.status_code >= 400 or not is_completion(response):
+    if not readable or not is_completion(response):
         return pass_whole(body)
     try:
         plain = coding.feed(body) if coding else body
     except ValueError as e:
         log.warning("%s: passed untouched: %s", flow_name(chat.flow), e)
         return pass_whole(body)
+    if response.status_code >= 400:
+        return answer_error(chat, response, plain)
     outcome = rewrite_whole(chat.body, chat.settings.recovery, plain, is_event_stream(response))
     if not chat.settings.observe and (rewritten := b"".join(outcome.out)) != plain:
         response.headers.pop("content-encoding", None)
         response.content = rewritten
+    return outcome
+
+
+def answer_error(chat: Chat, response: http.Response, body: bytes) -> Outcome:
+    """The answer that an error of the engine holds, if it holds one; else the error."""
+    outcome = pass_whole(body)
+    if recovered := recover_error(chat.body, body, chat.settings.recovery):
+        completion, outcome.ledger = recovered
+        outcome.out = [completion]
+        if not chat.settings.observe:
+            response.headers.pop("content-encoding", None)
+            response.status_code, response.reason, response.content = 200, "OK", completion
     return outcome
 
 

@@ -36,6 +36,7 @@ class Settings:
     record: Path | None
     record_what: str
     redact: frozenset[str]
+    repair_history: bool
 
     @property
     def observe(self) -> bool:
@@ -58,6 +59,11 @@ def _one_of(name: str, choices: tuple[str, ...]) -> Callable[[str], str]:
         raise BadValueError(f"{name}={value}: write {', '.join(choices[:-1])} or {choices[-1]}")
 
     return read_choice
+
+
+def _on_or_off(name: str) -> Callable[[str], bool]:
+    read = _one_of(name, ("on", "off"))
+    return lambda value: read(value) == "on"
 
 
 def _regex(name: str) -> Callable[[str], re.Pattern[str]]:
@@ -161,6 +167,12 @@ OPTIONS = (
         "Names of further headers, query parameters and JSON keys to redact in recordings, comma separated; "
         "messages stands for all that user and model wrote.",
         _names,
+    ),
+    Option(
+        "repair_history",
+        "on",
+        "on, or off: mend the arguments of earlier calls in a request that no server could read.",
+        _on_or_off,
     ),
 )
 NAMES = tuple(option.name for option in OPTIONS)

@@ -9,6 +9,8 @@ become `{}`, and the tool's answer, which stands behind the call, still says wha
 import json
 from typing import Any
 
+from .arguments import quoted
+from .chunks import Path, splice
 from .mending import Mender, loads
 from .repairs import Ledger, Repair
 from .requests import Toolset
@@ -34,6 +36,23 @@ def repair_history(body: Json) -> tuple[Json | None, list[Repair]]:
             message = message | {"tool_calls": calls}
         mended.append(message)
     return body | {"messages": mended}, repairs
+
+
+def repair_request(request_body: bytes, body: Json) -> tuple[bytes, list[Repair]]:
+    """The same for the bytes of a request, `body` decoded: nothing but those arguments changes, and
+    the bytes are the same object if nothing is to be repaired."""
+    mended, repairs = repair_history(body)
+    if mended is None:
+        return request_body, []
+    edits: list[tuple[Path, str]] = []
+    for i, (old, new) in enumerate(zip(body["messages"], mended["messages"], strict=True)):
+        for j, call in enumerate(new["tool_calls"] if new is not old else []):
+            path: Path = ("messages", i, "tool_calls", j, "function")
+            if "arguments" in old["tool_calls"][j]["function"]:
+                edits.append(((*path, "arguments"), quoted(call["function"]["arguments"])))
+            else:
+                edits.append((path, json.dumps(call["function"])))
+    return splice(request_body.decode(), edits).encode(), repairs
 
 
 def _is_readable(message: Any) -> bool:

@@ -765,3 +765,48 @@ def test_errors_look_as_a_client_expects(status: int, kind: str, code: str) -> N
 )
 def test_an_error_names_what_may_be_down(modes: list[str], named: str) -> None:
     assert upstreams(modes) == named
+
+
+# Requests and errors that are mended
+
+BROKEN = {"role": "assistant", "content": None, "tool_calls": [
+    {"id": "1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Par'}},
+]}  # fmt: skip
+
+
+def test_a_broken_earlier_call_reaches_the_server_readable(shared: Shared) -> None:
+    messages = [BROKEN, {"role": "tool", "tool_call_id": "1", "content": "?"}]
+    before = json.dumps(chat(messages=messages, temperature=0.70, seed=2**70))
+    shared.reply(streamed(PROSE), before.encode())
+    after = shared.upstream.requests[-1].body.decode()
+    sent = json.loads(after)["messages"][0]["tool_calls"][0]["function"]["arguments"]
+    assert isinstance(json.loads(sent), dict)
+    assert after == before.replace(json.dumps('{"city": "Par'), json.dumps(sent))
+
+
+def test_a_readable_history_is_forwarded_byte_for_byte(shared: Shared) -> None:
+    fine = json.loads(json.dumps(BROKEN).replace("Par", 'Par\\"}'))
+    body = json.dumps(chat(messages=[fine]), indent=1).encode()
+    shared.reply(streamed(PROSE), body)
+    assert shared.upstream.requests[-1].body == body
+
+
+def test_a_history_is_left_alone_if_the_user_says_so(
+    upstream: Upstream, start_proxy: Callable[..., Proxy]
+) -> None:
+    upstream.answer = streamed(PROSE)
+    body = json.dumps(chat(messages=[BROKEN])).encode()
+    ask(start_proxy(upstream.url, qwen_repair_history="off"), body)
+    assert upstream.requests[-1].body == body
+
+
+def test_an_error_that_holds_the_call_becomes_the_call(shared: Shared) -> None:
+    error = {
+        "error": {"code": 500, "message": f"Failed to parse input at pos 0: {LEAK}", "type": "server_error"}
+    }
+    script = sized(json.dumps(error).encode(), status="500 Internal Server Error")
+    reply = shared.reply(script, chat(stream=False))
+    assert reply.status == 200
+    choice = json.loads(reply.body)["choices"][0]
+    assert choice["finish_reason"] == "tool_calls"
+    assert choice["message"]["tool_calls"][0]["function"]["name"] == "get_weather"
