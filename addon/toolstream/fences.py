@@ -1,11 +1,12 @@
-"""Where in a Markdown text we are: in a code fence, in inline code, at the start of a line.
+"""Where in a Markdown text we are: in a code block, in inline code, at the start of a line.
 
-A call that stands in a fence or in inline code is being quoted. The rules are CommonMark's
-(spec 0.31, "Fenced code blocks" and "Code spans"): a fence opens with at least three
+A call that stands in a code block or in inline code is being quoted. The rules are CommonMark's
+(spec 0.31, "Fenced code blocks", "Indented code blocks" and "Code spans"): a fence opens with at least three
 backticks or tildes indented by up to three spaces, counted from the content of a list item
 if it stands in one, and closes with at least as many of the same character and nothing
 else on the line; an opening line of backticks has no backtick after them. A code span runs
-from a run of backticks to the next run of the same length, and cannot cross a blank line.
+from a run of backticks to the next run of the same length, and cannot cross a blank line. Four
+spaces behind a blank line are code, too.
 
 The text is fed as it streams. Only the beginning of the current line is kept, and only as
 long as the line may still turn out to be a fence.
@@ -26,20 +27,22 @@ _HEAD = 256  # characters of a line kept to tell whether it is a fence
 class Fences:
     """Follows the text of one message; `feed` takes it in pieces cut anywhere."""
 
-    __slots__ = ("_blank", "_fence", "_head", "_item", "_run", "_span")
+    __slots__ = ("_blank", "_fence", "_gap", "_head", "_indent", "_item", "_run", "_span")
 
     def __init__(self) -> None:
         self._fence = ""  # the characters that opened the fence we are in, e.g. "```"
         self._head: str | None = ""  # the line so far; None once it cannot be a fence any more
         self._blank = True  # nothing but blanks on this line so far
         self._item = 0  # indent of the content of the list item we are in
+        self._indent = 0  # of the current line, once something stands on it
+        self._gap = False  # the line before was blank, or indented code
         self._run = 0  # length of the run of backticks the text ends with
         self._span = 0  # length of the run that opened the code span we are in
 
     @property
     def fenced(self) -> bool:
-        """Whether the next character stands in a fence, the line that opens it included."""
-        return bool(self._fence) or self._opening() is not None
+        """Whether the next character stands in a code block, the line that opens a fence included."""
+        return bool(self._fence) or self._opening() is not None or self._indented()
 
     @property
     def code_span(self) -> int:
@@ -76,11 +79,13 @@ class Fences:
 
     def new_line(self) -> None:
         """What follows stands at the start of a line: a call has just ended."""
-        self._head, self._blank = "", True
+        self._head, self._blank, self._gap = "", True, False
         self.close_span()
 
     def _extend_line(self, text: str) -> None:
-        self._blank = self._blank and text.isspace()
+        if self._blank and not text.isspace():
+            lead = text[: len(text) - len(text.lstrip())]
+            self._blank, self._indent = False, len(((self._head or "") + lead).expandtabs(4))
         if self._head is not None:
             self._head += text[:_HEAD]
             if len(self._head) > _HEAD or not _MAY_BE_FENCE.fullmatch(self._head):
@@ -98,6 +103,7 @@ class Fences:
             self._fence, self._span = opening, 0
         elif self._blank:
             self._span = 0
+        self._gap = self._blank or (self._gap and self._indent >= self._item + 4)
         self._head, self._blank = "", True
 
     def _end_run(self) -> None:
@@ -110,6 +116,12 @@ class Fences:
         if self._span:
             return 0 if self._run == self._span else self._span
         return self._run
+
+    def _indented(self) -> bool:
+        """Whether the line begins as indented code: it cannot interrupt a paragraph."""
+        if not (self._gap and self._blank and self._head):
+            return False
+        return len(self._head.expandtabs(4)) >= self._item + 4
 
     def _opening(self) -> str | None:
         """The run of the fence that this line opens, if it does."""
