@@ -818,8 +818,8 @@ def _unescaped(inside: str) -> str:
     try:
         text = json.loads(f'"{inside}"', strict=False)
     except ValueError:
-        text = loads(f'"{doubled_escapes(inside)}"')
-    return text if isinstance(text, str) else inside
+        text = json.loads(f'"{doubled_escapes(inside)}"', strict=False)
+    return str(text)
 
 
 def _objects(text: str) -> list[Any]:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support.cases import read_tool
@@ -650,6 +650,9 @@ PIECES = st.sampled_from([*MARKS, *TAGS, *PARTS]) | st.text(
 )
 
 
+@example(['"', "\\u003c", "\x1f", "\\", "{"], "stop")
+@example(['"', "{", "\\u00", "\\u003c"], "stop")
+@example(["<function=ls>", "<function=ls>", '"'], "stop")
 @settings(max_examples=300, deadline=None)
 @given(st.lists(PIECES, max_size=14), st.sampled_from(["stop", "tool_calls", "length", None]))
 def test_garbage_at_every_cut(pieces: list[str], finish: str | None) -> None:
