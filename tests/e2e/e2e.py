@@ -7,7 +7,7 @@ ran; the content, the arguments and the finish_reason an SDK got. A call in a Ma
 only quoted and has to stay text. The column `alone` is the control: the form `noopen` without the
 addon, where every client has to print XML, and do nothing.
 
-Prints one row for each client; exit code 0 only if every outcome is right.
+Prints one row for each client; exit code 0 only if every outcome is right, but for what is KNOWN.
 """
 
 import json
@@ -29,6 +29,9 @@ STAYS_TEXT = ("fence",)
 FOR_SDKS = ("par", "prose")
 CONTROL = "alone"
 CONTROL_FORM = "noopen"
+
+# Qwen Code gives an answer up that has a `<think>` in its content and no `</think>`, calls or not.
+KNOWN = {(QWEN_CODE.name, "think")}
 
 Verdicts = dict[str, str]  # client -> what is wrong, or nothing
 Client = Callable[[str, str, bool], Verdicts]  # from server, form, and whether calls have to come
@@ -101,6 +104,12 @@ def row_by_row(forms: list[str], server: str, proxied: str) -> Iterator[tuple[st
             )
 
 
+def cell(client: str, column: str, wrong: dict[str, str]) -> str:
+    if column not in wrong:
+        return "-"
+    return "ok" if not wrong[column] else "known" if (client, column) in KNOWN else "FAIL"
+
+
 def main(forms: list[str]) -> int:
     columns = [*forms, *FOR_SDKS, CONTROL]
     failed = []
@@ -113,9 +122,8 @@ def main(forms: list[str]) -> int:
         proxy = Proxy(server, Path(confdir)).wait_ready()
         try:
             for name, wrong in row_by_row(forms, server, proxy.url):
-                cells = ["-" if c not in wrong else "FAIL" if wrong[c] else "ok" for c in columns]
-                print(f"{name:24}", *(f"{cell:8}" for cell in cells), flush=True)
-                failed += [f"{name}, {column}: {what}" for column, what in wrong.items() if what]
+                print(f"{name:24}", *(f"{cell(name, c, wrong):8}" for c in columns), flush=True)
+                failed += [f"{name}, {c}: {wrong[c]}" for c in columns if cell(name, c, wrong) == "FAIL"]
         finally:
             proxy.stop()
     print(*failed, sep="\n\n")
