@@ -27,7 +27,7 @@ _HEAD = 256  # characters of a line kept to tell whether it is a fence
 class Fences:
     """Follows the text of one message; `feed` takes it in pieces cut anywhere."""
 
-    __slots__ = ("_blank", "_fence", "_gap", "_head", "_indent", "_item", "_run", "_span")
+    __slots__ = ("_blank", "_fence", "_gap", "_head", "_indent", "_item", "_run", "_said", "_span")
 
     def __init__(self) -> None:
         self._fence = ""  # the characters that opened the fence we are in, e.g. "```"
@@ -36,6 +36,7 @@ class Fences:
         self._item = 0  # indent of the content of the list item we are in
         self._indent = 0  # of the current line, once something stands on it
         self._gap = False  # the line before was blank, or indented code
+        self._said = False  # something stands on the lines before
         self._run = 0  # length of the run of backticks the text ends with
         self._span = 0  # length of the run that opened the code span we are in
 
@@ -103,7 +104,8 @@ class Fences:
             self._fence, self._span = opening, 0
         elif self._blank:
             self._span = 0
-        self._gap = self._blank or (self._gap and self._indent >= self._item + 4)
+        self._said = self._said or not self._blank
+        self._gap = self._said and (self._blank or (self._gap and self._indent >= self._item + 4))
         self._head, self._blank = "", True
 
     def _end_run(self) -> None:

@@ -175,7 +175,7 @@ def test_a_file_about_calls_is_written_as_it_is(value: str, seed: int) -> None:
         assert (outcome.text, outcome.repairs, outcome.refused) == ("", [], [])
 
 
-BLANKS = st.text(" \n\t", max_size=5)
+BLANKS = st.text(" \n", max_size=5)  # no four spaces behind a blank line: what follows them is code
 CALL = "<tool_call>\n<function=refresh>\n</function>\n</tool_call>"
 
 
