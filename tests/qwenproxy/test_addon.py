@@ -769,13 +769,13 @@ def test_an_error_names_what_may_be_down(modes: list[str], named: str) -> None:
 
 # Requests and errors that are mended
 
-BROKEN = {"role": "assistant", "content": None, "tool_calls": [
+UNREADABLE = {"role": "assistant", "content": None, "tool_calls": [
     {"id": "1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Par'}},
 ]}  # fmt: skip
 
 
 def test_a_broken_earlier_call_reaches_the_server_readable(shared: Shared) -> None:
-    messages = [BROKEN, {"role": "tool", "tool_call_id": "1", "content": "?"}]
+    messages = [UNREADABLE, {"role": "tool", "tool_call_id": "1", "content": "?"}]
     before = json.dumps(chat(messages=messages, temperature=0.70, seed=2**70))
     shared.reply(streamed(PROSE), before.encode())
     after = shared.upstream.requests[-1].body.decode()
@@ -785,7 +785,7 @@ def test_a_broken_earlier_call_reaches_the_server_readable(shared: Shared) -> No
 
 
 def test_a_readable_history_is_forwarded_byte_for_byte(shared: Shared) -> None:
-    fine = json.loads(json.dumps(BROKEN).replace("Par", 'Par\\"}'))
+    fine = json.loads(json.dumps(UNREADABLE).replace("Par", 'Par\\"}'))
     body = json.dumps(chat(messages=[fine]), indent=1).encode()
     shared.reply(streamed(PROSE), body)
     assert shared.upstream.requests[-1].body == body
@@ -795,7 +795,7 @@ def test_a_history_is_left_alone_if_the_user_says_so(
     upstream: Upstream, start_proxy: Callable[..., Proxy]
 ) -> None:
     upstream.answer = streamed(PROSE)
-    body = json.dumps(chat(messages=[BROKEN])).encode()
+    body = json.dumps(chat(messages=[UNREADABLE])).encode()
     ask(start_proxy(upstream.url, qwen_repair_history="off"), body)
     assert upstream.requests[-1].body == body
 
