@@ -6,6 +6,7 @@ of it has been sent (P9).
 """
 
 import traceback
+from typing import Any
 
 from .arguments import dump, quoted
 from .chunks import (
@@ -52,14 +53,16 @@ def _rewrite(request: Json, body: bytes, recovery: str, ledger: Ledger) -> bytes
     for at, choice in choices_of(read_chunk(text) or {}):
         if isinstance(choice.get("message"), dict):
             natives = _read_natives(request, choice, ledger)
-            events = _parse(request, choice, recovery, ledger)
+            said, reason = content_of(choice["message"]), choice.get("finish_reason")
+            events = parse_whole(request, said, reason, recovery, ledger)
             natives.note(events)
             events = natives.without_copies(events, over=True)
             edits += _edit_choice(text, at, choice, events, natives)
     return splice(text, edits).encode() if edits else body
 
 
-def _parse(request: Json, choice: Json, recovery: str, ledger: Ledger) -> list[Event]:
+def parse_whole(request: Json, text: str, finish_reason: Any, recovery: str, ledger: Ledger) -> list[Event]:
+    """What the parser finds in a text that is all there; a call that is not complete is text."""
     parser = ToolCallParser(
         request.get("tools"),
         request.get("tool_choice"),
@@ -68,7 +71,7 @@ def _parse(request: Json, choice: Json, recovery: str, ledger: Ledger) -> list[E
         live=False,
         ledger=ledger,
     )
-    return parser.feed(content_of(choice["message"])) + parser.close(choice.get("finish_reason"))
+    return parser.feed(text) + parser.close(finish_reason)
 
 
 def _read_natives(request: Json, choice: Json, ledger: Ledger) -> NativeCalls:

@@ -15,11 +15,11 @@ from uuid import uuid4
 
 from .arguments import dump
 from .chunks import Json, new_call_id, read_chunk
+from .completion import parse_whole
 from .events import Text
 from .mending import calls_of, loads
-from .parser import ToolCallParser
 from .repairs import Ledger, Repair
-from .requests import Toolset, parallel_calls
+from .requests import Toolset
 
 _MESSAGE = re.compile(r"Failed to parse input at pos \d+: (.*)", re.DOTALL)
 _BARE = b"error:"
@@ -48,15 +48,7 @@ def read_unparsed(request: Json, error: Any, recovery: str) -> Unparsed | None:
     if found is None:
         return None
     ledger = Ledger()
-    parser = ToolCallParser(
-        request.get("tools"),
-        request.get("tool_choice"),
-        recovery,
-        parallel=parallel_calls(request),
-        live=False,
-        ledger=ledger,
-    )
-    events = parser.feed(found[1]) + parser.close(None)
+    events = parse_whole(request, found[1], None, recovery, ledger)
     calls = calls_of(events)
     if not calls:
         return None
