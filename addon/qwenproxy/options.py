@@ -127,7 +127,7 @@ OPTIONS = (
         "recovery",
         "tolerant",
         "How much is mended: strict (canonical calls only), tolerant (also damaged calls whose intent is "
-        "certain) or aggressive (also calls that must be inferred).",
+        "certain) or aggressive (so far the same as tolerant).",
         lambda name: _one_of(name, RECOVERIES),
     ),
     Option(
