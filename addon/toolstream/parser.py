@@ -16,21 +16,20 @@ so that one that turns out truncated or damaged is text after all.
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .arguments import ArgumentsWriter, write_object
+from .arguments import write_object
+from .call import CallReader
 from .events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
 from .fences import Fences
-from .grammar import BLANK, Tag, grammar
-from .hermes import JsonScanner, read_calls, read_object
+from .grammar import BLANK, LEVELS, Tag, grammar
+from .hermes import JsonScanner, read_calls
 from .repairs import EXCERPT, Ledger, Refused, Repair
 from .requests import Toolset
 from .schema import Tool
-from .values import Value
 
-LEVELS = ("strict", "tolerant", "aggressive")
 COMPLETE = frozenset({"stop", "tool_calls", "function_call", "eos"})  # the model stopped by itself
 LIMIT = 1 << 20  # characters held for one candidate (P19)
 PIECE = 4096  # longer input is parsed in pieces: a state may copy what it holds
@@ -83,7 +82,7 @@ class ToolCallParser:
         self.ledger = ledger if ledger is not None else Ledger()
         self._toolset = Toolset(tools, tool_choice)
         self._tolerant = recovery != "strict"
-        self._grammar = grammar(self._tolerant)
+        self._grammar = grammar("tolerant" if self._tolerant else "strict")
         self._live = live and self._tolerant
         self._parallel = parallel
         self._state = self._in_text if self._toolset.tools else self._in_literal
@@ -103,9 +102,8 @@ class ToolCallParser:
         self._after_call = False  # nothing but blanks since the last call
         # The call being read
         self._tool = Tool("")
-        self._arguments = ArgumentsWriter(self._tool)
-        self._value: Value | None = None
-        self._plain: Value | None = None  # the value, where text without "<" is payload at once
+        self._call: CallReader | None = None
+        self._plain: CallReader | None = None  # the call, where text without "<" is payload at once
         self._json: list[str] = []
         self._scanner = JsonScanner()
         self._wrapped = False  # inside <tool_call>
@@ -117,8 +115,8 @@ class ToolCallParser:
         """Text received that no event stands for yet."""
         if self._trial:
             return self._trial.blanks + "".join(self._trial.raw) + self._high
-        value = self._value.pending if self._value else ""
-        return self._blanks + value + self._text + "".join(self._backlog) + self._high
+        call = self._call.pending if self._call else ""
+        return self._blanks + call + self._text + "".join(self._backlog) + self._high
 
     @property
     def calls(self) -> int:
@@ -131,7 +129,7 @@ class ToolCallParser:
         character and no blank at its end is then nothing but text, or nothing but payload of a string
         of the call being read, and changes nothing here. Otherwise empty."""
         if self._plain:
-            return "value" if self._plain.settled and self._arguments.streaming else ""
+            return "value" if self._plain.settled else ""
         idle = self._state == self._in_text and not (self._text or self._blanks or self._high)
         return "text" if idle and self._fences.settled and not self._after_call else ""
 
@@ -139,8 +137,7 @@ class ToolCallParser:
         """Take the next piece of the message; return what is certain by now."""
         if "<" not in text and not self._high and not "\ud800" <= text[-1:] <= "\udbff":
             if self._plain and text:
-                payload = self._plain.take(text)
-                fragment = self._arguments.feed(payload) if payload else ""
+                fragment = self._plain.take(text)
                 return [ArgumentsDelta(self._calls - 1, fragment)] if fragment else []
             if self._state == self._in_text and not self._text:
                 if not self._blanks and text[-1:] not in BLANK:
@@ -366,7 +363,9 @@ class ToolCallParser:
             self._repair(Repair.NAME_NORMALISED, tag.name)
         self._wrapped, self._orphan = wrapped, not wrapped
         self._start_call(tool)
-        return self._go(self._in_body)
+        index, nesting = self._calls - 1, not self._ambiguous
+        self._call = CallReader(index, tool, self._grammar, self._is_declared, nesting)
+        return self._go(self._in_call)
 
     def _drop_blanks(self) -> None:
         """The white space right before a call, and a </think> in it."""
@@ -375,100 +374,35 @@ class ToolCallParser:
         self._blanks, self._orphan_think = "", False
 
     def _start_call(self, tool: Tool) -> None:
-        self._tool, self._arguments = tool, ArgumentsWriter(tool)
+        self._tool = tool
         if self._calls and not self._parallel:
             self._repair(Repair.PARALLEL_DROPPED, tool.name)
-        self._emit(CallStart(self._calls, tool.name))
         self._calls += 1
 
-    # States: inside a call
+    # State: inside a call
 
-    def _in_body(self) -> bool:
-        """Between the parameters of a call."""
-        self._take(_end(_BLANKS, self._text))
-        tag = self._grammar.body.match(self._text, 0)
-        if tag is None:
-            return self._in_body_no_tag()
-        match tag.kind:
-            case "parameter_open":
-                self._open_value(tag)
-                return self._go(self._in_value)
-            case "parameter_close":
-                self._repair(Repair.STRAY_CLOSER, self._take(tag.end))
-                return True
-            case "call_close":
-                self._take(tag.end)
-            case _:
-                self._repair(Repair.MISSING_FUNCTION_CLOSE, self._text[: tag.end])
-        return self._end_call()
-
-    def _in_body_no_tag(self) -> bool:
-        partial = self._text == "" or self._grammar.body.may_begin(self._text, 0)
-        if partial and not self._over:
-            return False
-        if partial:
-            return self._end_of_message_in_call()
-        if self._text[0] == "{" and self._tolerant and not self._arguments.given:
-            return self._expect_json(self._in_json_arguments)
-        self._repair(Repair.TEXT_IN_CALL, self._text)
-        self._emit_text(self._take(1))
-        return self._go(self._in_stray_text)
-
-    def _in_stray_text(self) -> bool:
-        """Text between parameters: no part of the call, and not ours to drop."""
-        at = self._text.find("<")
-        self._emit_text(self._take(at if at >= 0 else len(self._text)))
-        return (at >= 0 or self._over) and self._go(self._in_body)
-
-    def _open_value(self, tag: Tag) -> None:
-        if not tag.canonical:
-            self._repair(Repair.FOREIGN_SPELLING, self._text[: tag.end])
-        self._take(tag.end)
-        key = tag.name
-        given = self._arguments.given | {key}
-        self._emit_arguments(self._arguments.begin(key))
-        self._value = Value(self._grammar, self._tool, key, given, self._is_declared, not self._ambiguous)
-
-    def _in_value(self) -> bool:
-        """Inside a parameter value; `values` says where it ends."""
-        value = self._value
-        assert value
-        if payload := value.feed(self._take(len(self._text))):
-            self._emit_arguments(self._arguments.feed(payload))
-        if self._over and not value.ended:
-            self._emit_arguments(self._arguments.feed(value.close(self._complete)))
-        if value.ended:
-            return self._close_value(value)
-        if self._over:
-            return self._end_of_message_in_call()
-        if value.plain and self._trial is None and (self._parallel or self._calls == 1):
-            self._plain = value
+    def _in_call(self) -> bool:
+        """Inside a call; `call` says where it ends."""
+        call = self._call
+        assert call
+        self._emit_all(call.feed(self._take(len(self._text))))
+        if self._over and not (call.ended or call.rest):
+            self._emit_all(call.close(self._complete))
+        if call.rest or call.ended:
+            rest, call.rest = call.rest, ""
+            self._give_back(rest)
+            return self._close_call(call) if call.ended else True
+        if call.plain and self._trial is None and (self._parallel or self._calls == 1):
+            self._plain = call
         return False
 
-    def _close_value(self, value: Value) -> bool:
-        self._value = None
-        self._emit_arguments(self._arguments.end())
-        if value.missing_close:
-            self._repair(Repair.MISSING_PARAMETER_CLOSE, value.rest)
-        self._ambiguous = self._ambiguous or value.ambiguous
-        self._give_back(value.rest)
-        return self._go(self._in_body)
-
-    def _end_call(self) -> bool:
-        self._emit_arguments(self._arguments.close())
-        self._emit(CallEnd(self._calls - 1))
-        return self._behind_call()
-
-    def _end_of_message_in_call(self) -> bool:
-        """The message is over and the call is not: mended if the model stopped, cut otherwise."""
-        self._take(len(self._text))
-        if self._complete:
-            self._repair(Repair.MISSING_FUNCTION_CLOSE, self._tool.name)
-            return self._end_call()
+    def _close_call(self, call: CallReader) -> bool:
+        self._call, self._ambiguous = None, call.ambiguous
+        if not call.cut:
+            return self._behind_call()
         if self._trial:
             return self._reject(Refused.TRUNCATED)
         self.ledger.refuse(Refused.TRUNCATED, self._tool.name)
-        self._value = None
         return self._go(self._in_literal)
 
     # States: JSON bodies
@@ -478,11 +412,8 @@ class ToolCallParser:
             return self._refuse(Refused.REASONING, at)
         self._try(Refused.INVALID_JSON, at_end=self._thinking)
         self._take(at)
-        return self._expect_json(self._in_json)
-
-    def _expect_json(self, state: Callable[[], bool]) -> bool:
         self._json, self._scanner = [], JsonScanner()
-        return self._go(state)
+        return self._go(self._in_json)
 
     def _scan_json(self) -> bool:
         """Take JSON up to its end; False if the end has not come."""
@@ -531,42 +462,12 @@ class ToolCallParser:
         elif tool.name != name:
             self._repair(Repair.NAME_NORMALISED, name)
         self._start_call(tool or Tool(name.strip()))
-        self._emit_object(arguments)
-        self._emit(CallEnd(self._calls - 1))
-
-    def _emit_object(self, arguments: dict[str, Any]) -> None:
+        index = self._calls - 1
         text, repairs = write_object(self._tool, arguments, "")
-        self._emit(ArgumentsDelta(self._calls - 1, text))
+        self._emit_all([CallStart(index, self._tool.name), ArgumentsDelta(index, text)])
         for repair, excerpt in repairs:
             self._repair(repair, excerpt)
-
-    def _in_json_arguments(self) -> bool:
-        """JSON as the body of <function=…>: the arguments themselves."""
-        if not self._scan_json():
-            return self._over and self._end_of_message_in_call()
-        text = "".join(self._json)
-        arguments = read_object(text)
-        if arguments is None:
-            self._repair(Repair.TEXT_IN_CALL, text)
-            self._emit_text(text)
-            return self._go(self._in_body)
-        self._repair(Repair.JSON_BODY, text)
-        self._emit_object(arguments)
-        return self._go(self._in_closers)
-
-    def _in_closers(self) -> bool:
-        """Behind JSON arguments: only </function> is missing."""
-        self._take(_end(_BLANKS, self._text))
-        tag = self._grammar.body.match(self._text, 0)
-        partial = self._text == "" or self._grammar.body.may_begin(self._text, 0)
-        if tag is None and partial and not self._over:
-            return False
-        if tag and tag.kind == "call_close":
-            self._take(tag.end)
-        else:
-            self._repair(Repair.MISSING_FUNCTION_CLOSE, self._text)
-        self._emit(CallEnd(self._calls - 1))
-        return self._behind_call()
+        self._emit(CallEnd(index))
 
     # State: behind a call
 
@@ -655,8 +556,6 @@ class ToolCallParser:
         """What was on trial is a call."""
         trial, self._trial = self._trial, None
         for event in trial.events if trial else ():
-            if isinstance(event, Repaired):
-                self.ledger.repairs[event.repair] += 1
             self._emit(event)
         return True
 
@@ -666,7 +565,7 @@ class ToolCallParser:
         assert trial
         raw = "".join(trial.raw)
         text = raw[: len(raw) - len(self._text) - sum(map(len, self._backlog))]
-        self._calls, self._blanks, self._value = trial.calls, trial.blanks, None
+        self._calls, self._blanks, self._call = trial.calls, trial.blanks, None
         self._wrapped = self._orphan = self._ambiguous = self._after_call = False
         self._orphan_think = "<" in self._blanks
         self.ledger.refuse(refused or trial.refused, text)
@@ -706,15 +605,7 @@ class ToolCallParser:
         return self._go(self._in_text)
 
     def _repair(self, repair: Repair, excerpt: str) -> None:
-        if self._trial is None:
-            self.ledger.repairs[repair] += 1
         self._emit(Repaired(repair, excerpt[:EXCERPT]))
-
-    def _emit_arguments(self, fragment: str) -> None:
-        if fragment:
-            self._emit(ArgumentsDelta(self._calls - 1, fragment))
-        while self._arguments.repairs:
-            self._repair(*self._arguments.repairs.pop(0))
 
     def _emit_text(self, text: str) -> None:
         if text:
@@ -723,9 +614,16 @@ class ToolCallParser:
     def _emit(self, event: Event) -> None:
         if self._trial:
             self._trial.events.append(event)
-        elif isinstance(event, Text | Repaired) or self._parallel or event.index == 0:
+        elif isinstance(event, Repaired):
+            self._events.append(event)
+            self.ledger.repairs[event.repair] += 1
+        elif isinstance(event, Text) or self._parallel or event.index == 0:
             self._events.append(event)
             self.ledger.calls += isinstance(event, CallEnd)
+
+    def _emit_all(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._emit(event)
 
     def _take_events(self) -> list[Event]:
         events, self._events = self._events, []

@@ -8,7 +8,7 @@ behind any beginning ends the waiting at once.
 import pytest
 
 from toolstream.dialects import DIALECTS
-from toolstream.grammar import BLANK, CALL_KINDS, Grammar, Lookout, grammar
+from toolstream.grammar import BLANK, CALL_KINDS, Grammar, Lookout, grammar, spellings
 
 KINDS = (*CALL_KINDS, "think_open", "think_close", "stray")
 ALL = [
@@ -17,8 +17,8 @@ ALL = [
     for kind in KINDS
     for spelling in getattr(dialect, kind)
 ]
-LOOSE = Lookout(*KINDS, tolerant=True)
-EXACT = Lookout(*KINDS, tolerant=False)
+LOOSE = Lookout(spellings(*KINDS, level="tolerant"))
+EXACT = Lookout(spellings(*KINDS, level="strict"))
 
 
 @pytest.mark.parametrize(("kind", "tag", "canonical"), ALL)
@@ -112,13 +112,13 @@ def test_the_first_tag_is_found_and_the_last_tail_is_held() -> None:
 
 
 def test_a_grammar_is_compiled_once_per_level() -> None:
-    assert grammar(True) is grammar(True)
-    assert grammar(True) is not grammar(False)
-    assert isinstance(grammar(True), Grammar)
+    assert grammar("tolerant") is grammar("tolerant")
+    assert grammar("tolerant") is not grammar("strict")
+    assert isinstance(grammar("tolerant"), Grammar)
 
 
 def test_states_look_out_for_what_they_react_to() -> None:
-    states = grammar(True)
+    states = grammar("tolerant")
     assert states.openers.search("</parameter></function></tool_call>") is None
     assert states.body.search("<think><|im_end|>") is None
     assert states.after.search("<|im_end|>") is not None

@@ -30,7 +30,7 @@ class Ended:
 
 
 def new_value(key: str = "content", given: tuple[str, ...] = ()) -> Value:
-    return Value(grammar(True), TOOL, key, {key, *given}, {"write", "read"}.__contains__)
+    return Value(grammar("tolerant"), TOOL, key, {key, *given}, {"write", "read"}.__contains__)
 
 
 def read(text: str, complete: bool = True, key: str = "content", given: tuple[str, ...] = ()) -> Ended:

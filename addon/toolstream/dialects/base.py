@@ -1,17 +1,25 @@
 """A dialect is a table of tag spellings, one tuple per kind of tag.
 
-In a spelling, `{name}` stands for the name of a function or parameter and `{attributes}`
-for whatever else an opening tag may carry before its `>`. Everything else is literal.
+In a spelling everything is literal but the names in braces, which `grammar` explains, and `~`:
+what stands behind it is no part of the tag, but has to follow it, blanks between them or not.
 """
 
 from dataclasses import dataclass
 
+from ..repairs import Repair
+
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one family of models or templates spells the tags of a call."""
+    """How one family of models or templates spells the tags of a call.
+
+    `level` is the lowest recovery level that reads it. `repair` is what reading one of its opening
+    tags is called; None for the canonical dialect.
+    """
 
     name: str
+    level: str = "tolerant"
+    repair: Repair | None = Repair.FOREIGN_SPELLING
     wrap_open: tuple[str, ...] = ()
     wrap_close: tuple[str, ...] = ()
     call_open: tuple[str, ...] = ()

@@ -4,6 +4,8 @@ from .base import Dialect
 
 DIALECT = Dialect(
     "qwen3_coder",
+    level="strict",
+    repair=None,
     wrap_open=("<tool_call>",),
     wrap_close=("</tool_call>",),
     call_open=("<function={name}>",),
