@@ -24,13 +24,16 @@ from functools import cache
 from typing import Any
 
 from toolstream.dialects import DIALECTS
+from toolstream.grammar import MADE_UP_CLOSER, fold
+from toolstream.hermes import ARGUMENT_KEYS, NAME_KEYS, WRAP_KEYS
 
 LETTERS = "gchdkjpqmwsyzoli"
 TRIES = 32  # to find other letters for a text; punctuation has none
 HIGH, LOW = "\ud83d", "\udcff"  # halves of a pair; the latter also stands for a byte that is no UTF-8
 OWN_WORDS = frozenset(
-    {"arguments", "default_api", "function", "functions", "id", "json", "name", "parameters"}
-    | {"tool", "tool_call", "tool_calls", "tools", "type", "xml"}
+    {"assistant", "default_api", "functions", "id", "json", "object", "properties", "tool_calls", "tools"}
+    | {"type", "xml"}
+    | {*NAME_KEYS, *ARGUMENT_KEYS, *WRAP_KEYS}
 )
 
 _NAMES = re.compile(r"[\w-]+")
@@ -45,18 +48,11 @@ _WORD = re.compile(
 )
 
 
-def _normal(name: str) -> str:
-    """As the rules compare names (P1)."""
-    return name.lower().replace("_", "").replace("-", "")
-
-
 def _spellings() -> Iterator[str]:
     """The fixed parts of every tag: `<function=`, `</tool_call>` …"""
     for dialect in DIALECTS:
-        for kind in dialect.__dataclass_fields__:
-            if kind != "name":
-                for spelling in getattr(dialect, kind):
-                    yield from re.split(r"\{\w+\}", spelling)
+        for spelling in dialect.spellings():
+            yield from re.split(r"\{\w+\}|~", spelling)
 
 
 TAG_WORDS = frozenset(w for part in _spellings() for w in re.findall(r"\w+", part)) | OWN_WORDS
@@ -100,14 +96,14 @@ class Filler:
     """Fills the texts of one chat, whose request declares `tools`."""
 
     def __init__(self, tools: Any) -> None:
-        names = vocabulary(tools)
-        self._known = {_normal(name) for name in names | OWN_WORDS}
-        self._pieces = {_normal(piece) for name in names | TAG_WORDS for piece in _NAMES.findall(name)}
+        self._names = names = vocabulary(tools)
+        self._known = {fold(name) for name in names | OWN_WORDS}
+        self._pieces = {fold(piece) for name in names | TAG_WORDS for piece in _NAMES.findall(name)}
         self._numbers: dict[str, int] = {}
 
     def knows(self, name: str) -> bool:
         """Whether this is a declared name, or one of the protocol's."""
-        return _normal(_PREFIX.sub("", name.strip(), count=1)) in self._known
+        return fold(_PREFIX.sub("", name.strip(), count=1)) in self._known
 
     def text(self, text: str) -> str:
         """Fill anything that is no JSON document."""
@@ -146,16 +142,17 @@ class Filler:
     def _tag_word(self, match: re.Match[str]) -> str:
         word = match[0]
         is_start = match.string[: match.start()].strip(" \t/|") == "<"
-        if _normal(word) in self._pieces or (is_start and any(tag.startswith(word) for tag in TAG_WORDS)):
+        if is_start and any(tag.startswith(word) for tag in TAG_WORDS | self._names):
             return word
-        return self._run(word)
+        known = fold(word.rstrip("0123456789")) in self._pieces or MADE_UP_CLOSER.fullmatch(word)
+        return word if known else self._run(word)
 
     def _run(self, run: str) -> str:
-        if self.knows(run):
+        if self.knows(run.strip(" ,:")):  # a quote may be missing
             return run
-        name, equals, rest = run.partition("=")
-        if equals and self.knows(name):  # a damaged key has its value in it
-            return name + equals + self._run(rest)
+        name, mark, rest = next((parts for m in "=(" if (parts := run.partition(m))[1]), ("", "", ""))
+        if mark and self.knows(name):  # a damaged key has its value in it
+            return name + mark + self._run(rest)
         filled, done = [], 0
         number = self._number_of(run.strip())
         for word in _WORD.finditer(run):
@@ -178,7 +175,7 @@ class Filler:
         return number
 
     def _is_fit(self, filled: str, text: str) -> bool:
-        return filled != text and _normal(filled) not in self._known
+        return filled != text and fold(filled) not in self._known
 
 
 def _fill(text: str, number: int) -> str:

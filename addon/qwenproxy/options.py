@@ -127,7 +127,8 @@ OPTIONS = (
         "recovery",
         "tolerant",
         "How much is mended: strict (canonical calls only), tolerant (also damaged calls whose intent is "
-        "certain) or aggressive (so far the same as tolerant).",
+        "certain) or aggressive (also what is only likely: misspelt names, JSON calls in prose, calls "
+        "announced in words).",
         lambda name: _one_of(name, RECOVERIES),
     ),
     Option(

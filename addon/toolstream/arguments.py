@@ -194,6 +194,39 @@ class ArgumentsWriter:
         return text
 
 
+class DeferredArguments:
+    """Collects the `values` of a call whose tool is not known yet, for an `ArgumentsWriter`."""
+
+    __slots__ = ("_open", "given", "repairs", "values")
+
+    def __init__(self) -> None:
+        self.given: set[str] = set()
+        self.repairs: list[tuple[Repair, str]] = []
+        self.values: list[tuple[str, str]] = []
+        self._open: tuple[str, list[str]] | None = None
+
+    streaming = False
+
+    def begin(self, key: str) -> str:
+        self.given.add(key)
+        self._open = key, []
+        return ""
+
+    def feed(self, text: str) -> str:
+        if self._open:
+            self._open[1].append(text)
+        return ""
+
+    def end(self) -> str:
+        if self._open:
+            self.values.append((self._open[0], "".join(self._open[1])))
+            self._open = None
+        return ""
+
+    def close(self) -> str:
+        return self.end()
+
+
 def write_object(
     tool: Tool | None, arguments: dict[str, Any], text: str
 ) -> tuple[str, list[tuple[Repair, str]]]:

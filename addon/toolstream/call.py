@@ -3,53 +3,90 @@
 Like `Value`, which it uses, it is fed text and says by itself where it ends. What it cannot
 judge yet it holds; what turns out to belong to somebody else is handed back in `rest`: text
 behind the call if it has `ended`, else text behind a value, which comes again.
+
+A call whose opening tag names no tool is read without types. Once it is complete its parameters
+tell which tool it is of, if only one fits; else it has `failed`.
 """
 
 import re
 from collections.abc import Callable
 
-from .arguments import ArgumentsWriter, write_object
+from .arguments import ArgumentsWriter, DeferredArguments, write_object
+from .dialects import damaged_tag
 from .events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
-from .grammar import BLANK, Grammar, Tag
-from .hermes import JsonScanner, read_object
+from .grammar import BLANK, Grammar, Names, Tag
+from .hermes import JsonBody, read_arguments
+from .opening import Opening
 from .repairs import EXCERPT, Repair
-from .schema import Tool
-from .values import Value
+from .requests import Toolset
+from .values import Tags, Value, without_newline
+
+LIMIT = 1 << 20  # characters of text held that may be a value without its tag (P19)
+GAP = 256  # blanks before such a value that are kept
+CONTAINERS = ("arguments", "parameters")  # what models call a parameter that holds all of them
 
 _BLANKS = re.compile(f"[{BLANK}]*")
+_SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,64}}")
 
 
 class CallReader:
-    """Reads the call number `index` of `tool`. `is_tool` tells declared names; without `nesting`
-    the rest of a value's text is never in doubt."""
+    """Reads the call number `index`, which `opening` begins; None if its tag names no tool.
+
+    `closed`: it needs no closing tag of its own. `certain`: it is a call whatever it holds. Without
+    `nesting` the rest of a value's text is never in doubt.
+    """
 
     def __init__(
-        self, index: int, tool: Tool, grammar: Grammar, is_tool: Callable[[str], bool], nesting: bool
+        self,
+        index: int,
+        opening: Opening | None,
+        toolset: Toolset,
+        grammar: Grammar,
+        *,
+        closed: bool = False,
+        certain: bool = True,
+        nesting: bool = True,
     ) -> None:
         self.ended = False
-        self.cut = False  # the message was cut off in it
+        self.cut = False  # after the end: the message was cut off in it
+        self.failed = False  # after the end: it is no call after all
         self.rest = ""  # handed back: empty it
         self.ambiguous = not nesting  # what follows may be payload of a value: no more calls
         self._index = index
-        self._tool = tool
-        self._tags = grammar.body
+        self._named = opening is not None
+        self._tool = opening.tool if opening else toolset.any_tool
+        self._toolset = toolset
         self._grammar = grammar
-        self._is_tool = is_tool
+        self._closed, self._certain = closed, certain
+        names = Names([self._tool.name], self._tool.arguments.declared) if opening else Names()
+        self._names = names
+        self._tags = grammar.body.knowing(names)
+        self._behind = grammar.after.knowing(names)
         self._state = self._in_body
         self._text = ""  # received, not yet looked at by a state
+        self._gap = ""  # blanks before it
         self._over = False  # the message is, and
         self._complete = False  # the model stopped by itself
-        self._events: list[Event] = [CallStart(index, tool.name)]
-        self._arguments = ArgumentsWriter(tool)
+        self._events: list[Event] = []
+        self._deferred = DeferredArguments()
+        self._arguments: ArgumentsWriter | DeferredArguments = self._deferred
         self._value: Value | None = None
-        self._json: list[str] = []
-        self._scanner = JsonScanner()
+        self._loose: list[str] = []  # text that may be a value without its tag
+        self._json: JsonBody | None = None
+        if opening:
+            self._start(opening)
+
+    def _start(self, opening: Opening) -> None:
+        self._emit(CallStart(self._index, opening.tool.name))
+        self._arguments = ArgumentsWriter(opening.tool)
+        for key, text in opening.given:
+            self._give(key, text)
 
     @property
     def pending(self) -> str:
         """Received, and in no event."""
-        value = self._value.pending if self._value else ""
-        return value + self._text + self.rest
+        value = self._value.pending if self._value else self._json.pending if self._json else ""
+        return value + "".join(self._loose) + self._text + self.rest
 
     @property
     def plain(self) -> bool:
@@ -82,52 +119,96 @@ class CallReader:
         self._over = False  # what is handed back comes again
         return events
 
-    # States
+    # States: between the parameters
 
     def _in_body(self) -> bool:
-        """Between the parameters."""
-        self._take(_end(_BLANKS, self._text))
+        self._gap = (self._gap + self._take(_end(_BLANKS, self._text)))[-GAP:]
         tag = self._tags.match(self._text, 0)
         if tag is None:
             return self._in_body_no_tag()
+        self._gap = ""
         match tag.kind:
             case "parameter_open":
-                return self._open_value(tag)
+                return self._at_parameter(tag)
             case "parameter_close":
                 self._repair(Repair.STRAY_CLOSER, self._take(tag.end))
                 return True
             case "call_close":
+                self._note_damage(tag)
                 self._take(tag.end)
+            case "wrap_close" if not self._named:
+                pass
+            case _ if self._named:
+                self._miss_close(self._text[: tag.end])
             case _:
-                self._repair(Repair.MISSING_FUNCTION_CLOSE, self._text[: tag.end])
+                return self._fail()
         return self._end(self._arguments.close())
 
     def _in_body_no_tag(self) -> bool:
-        partial = self._text == "" or self._tags.may_begin(self._text, 0)
-        if partial:
+        if self._text == "" or self._tags.may_begin(self._text, 0):
             return self._over and self._end_of_message()
-        if self._text[0] == "{" and self._grammar.level != "strict" and not self._arguments.given:
+        tolerant = self._grammar.level != "strict"
+        if self._text[0] == "{" and tolerant and not self._arguments.given:
             return self._expect_json()
-        self._repair(Repair.TEXT_IN_CALL, self._text)
-        self._emit(Text(self._take(1)))
+        if self._only_key and tolerant and not self._arguments.given:
+            return self._go(self._in_loose_text)
+        return self._has_text("")
+
+    def _has_text(self, text: str) -> bool:
+        """Text between parameters: no part of the call, and not ours to drop."""
+        if not (self._certain and self._named):
+            return self._fail()
+        self._repair(Repair.TEXT_IN_CALL, text or self._text)
+        self._say(text or self._take(1))
         return self._go(self._in_stray_text)
 
     def _in_stray_text(self) -> bool:
-        """Text between parameters: no part of the call, and not ours to drop."""
         at = self._text.find("<")
-        if text := self._take(at if at >= 0 else len(self._text)):
-            self._emit(Text(text))
+        self._say(self._take(at if at >= 0 else len(self._text)))
         return (at >= 0 or self._over) and self._go(self._in_body)
 
+    # States: a value
+
+    def _at_parameter(self, tag: Tag) -> bool:
+        """An opening tag, or `<parameter=K=V</parameter>`, where only the schema tells K from V."""
+        key, equals, text = tag.name.partition("=")
+        declared = self._tool.declares
+        if equals and declared(key.strip()) and not declared(tag.name):
+            at = _end(_BLANKS, self._text, tag.end)
+            closer = self._tags.match(self._text, at)
+            if closer and closer.kind == "parameter_close":
+                self._repair(Repair.DAMAGED_KEY, self._take(closer.end))
+                self._give(key.strip(), text)
+                return True
+            if not self._over and (at == len(self._text) or self._tags.may_begin(self._text, at)):
+                return False
+        if tag.dialect is damaged_tag.DIALECT and " " in tag.name:
+            return self._has_text("")
+        return self._open_value(tag)
+
     def _open_value(self, tag: Tag) -> bool:
-        if not tag.canonical:
-            self._repair(Repair.FOREIGN_SPELLING, self._text[: tag.end])
-        self._take(tag.end)
         key = tag.name
+        if key in CONTAINERS and not (self._arguments.given or self._tool.declares(key)):
+            at = _end(_BLANKS, self._text, tag.end)
+            if at == len(self._text) and not self._over:
+                return False
+            if self._text[at : at + 1] == "{":
+                self._take(at)
+                return self._expect_json()
+        if not tag.canonical:
+            self._repair(tag.dialect.repair, self._text[: tag.end])
+        self._take(tag.end)
+        self._closed = self._closed or tag.dialect.closed
         given = self._arguments.given | {key}
         self._emit_fragment(self._arguments.begin(key))
-        self._value = Value(self._grammar, self._tool, key, given, self._is_tool, not self.ambiguous)
+        own = tag.dialect if tag.dialect.parameter_close and not tag.dialect.in_values else None
+        within = self._grammar.within(tag.dialect).knowing(self._names)
+        tags = Tags(within, self._behind, own)
+        self._value = Value(tags, self._tool, key, given, self._is_tool, not self.ambiguous)
         return self._go(self._in_value)
+
+    def _is_tool(self, name: str) -> bool:
+        return self._toolset.find(name, self._grammar.level != "strict") is not None
 
     def _in_value(self) -> bool:
         """Inside a parameter value; `values` says where it ends."""
@@ -144,48 +225,98 @@ class CallReader:
     def _close_value(self, value: Value) -> bool:
         self._value = None
         self._emit_fragment(self._arguments.end())
-        if value.missing_close:
+        if value.closer is None:
             self._repair(Repair.MISSING_PARAMETER_CLOSE, value.rest)
+        else:
+            self._note_damage(value.closer)
         self.ambiguous = self.ambiguous or value.ambiguous
         self.rest = value.rest
         return self._go(self._in_body)
 
+    @property
+    def _only_key(self) -> str:
+        """The parameter that a value without a tag can only belong to; "" if that is open."""
+        required = self._tool.required
+        key = next(iter(required)) if len(required) == 1 else ""
+        types = self._tool.parameter(key).types
+        return key if self._named and (not types or "string" in types) else ""
+
+    def _in_loose_text(self) -> bool:
+        """Text where a parameter should open: its value, if a closing tag follows, or just text."""
+        tag = self._tags.search(self._text, self._over)
+        end = tag.start if tag else len(self._text) if self._over else self._tags.held_from(self._text)
+        self._loose.append(self._take(end))
+        text = "".join(self._loose) if tag or self._over else ""
+        if tag is None and not self._over:
+            return sum(map(len, self._loose)) > LIMIT and self._has_text(self._take_loose())
+        closed = tag is not None and tag.kind.endswith("_close")
+        if not closed and (tag or not (self._complete and self._certain)):
+            if tag is None and not self._complete:
+                return self._end_of_message()
+            return self._has_text(self._take_loose())
+        self._loose, self._certain = [], True
+        self._repair(Repair.MISSING_PARAMETER_OPEN, text)
+        self._give(self._only_key, _before_newline(without_newline(self._gap) + text))
+        if tag and tag.kind == "parameter_close":
+            self._take(tag.end - tag.start)
+        return self._go(self._in_body)
+
+    def _take_loose(self) -> str:
+        text, self._loose = "".join(self._loose), []
+        return text
+
+    def _give(self, key: str, text: str) -> None:
+        """A whole value at once."""
+        arguments = self._arguments
+        self._emit_fragment(arguments.begin(key) + arguments.feed(text) + arguments.end())
+
     # States: JSON arguments
 
     def _expect_json(self) -> bool:
-        self._json, self._scanner = [], JsonScanner()
+        self._json = JsonBody(self._grammar.ends_json, lambda text: self._read_json(text) is not None)
         return self._go(self._in_json)
+
+    def _read_json(self, text: str) -> tuple[dict[str, object], list[Repair]] | None:
+        return read_arguments(text, self._tool)
 
     def _in_json(self) -> bool:
         """JSON as the body: the arguments themselves."""
-        end = self._scanner.feed(self._text)
-        self._json.append(self._take(len(self._text) if end is None else end))
-        if end is None:
-            return self._over and self._end_of_message()
-        text = "".join(self._json)
-        arguments = read_object(text)
-        if arguments is None:
-            self._repair(Repair.TEXT_IN_CALL, text)
-            self._emit(Text(text))
-            return self._go(self._in_body)
-        self._repair(Repair.JSON_BODY, text)
-        fragment, repairs = write_object(self._tool, arguments, "")
+        body = self._json
+        assert body
+        body.feed(self._take(len(self._text)), self._over)
+        if not (body.ended or self._over):
+            return False
+        self._json, self._text = None, body.rest
+        found = self._read_json(body.text)
+        if found is None:
+            return self._end_of_message() if not body.ended else self._has_text(body.text)
+        arguments, repairs = found
+        for repair in repairs:
+            self._repair(repair, body.text)
+        fragment, misfits = write_object(self._tool, arguments, "")
         self._emit(ArgumentsDelta(self._index, fragment))
-        for repair, excerpt in repairs:
-            self._repair(repair, excerpt)
+        for misfit, excerpt in misfits:
+            self._repair(misfit, excerpt)
         return self._go(self._behind_json)
 
     def _behind_json(self) -> bool:
-        """Only </function> is missing."""
-        self._take(_end(_BLANKS, self._text))
-        tag = self._tags.match(self._text, 0)
-        partial = self._text == "" or self._tags.may_begin(self._text, 0)
+        """Only closing tags are missing, and brackets may be one too many."""
+        if self._text[:1] == ")":
+            self._take(1)
+        at = _end(_SURPLUS, self._text)
+        tag = self._tags.match(self._text, at)
+        partial = at == len(self._text) or self._tags.may_begin(self._text, at)
         if tag is None and partial and not self._over:
             return False
+        if tag or (self._over and at == len(self._text)):
+            self._take(at)
+        if tag and tag.kind == "parameter_close":
+            self._take(tag.end - tag.start)
+            return True
         if tag and tag.kind == "call_close":
-            self._take(tag.end)
+            self._take(tag.end - tag.start)
         else:
-            self._repair(Repair.MISSING_FUNCTION_CLOSE, self._text)
+            self._miss_close(self._text)
         return self._end("")
 
     # The end
@@ -196,13 +327,31 @@ class CallReader:
         if not self._complete:
             self._value, self.cut, self.ended = None, True, True
             return False
-        self._repair(Repair.MISSING_FUNCTION_CLOSE, self._tool.name)
+        if not (self._named and self._certain):
+            return self._fail()
+        self._miss_close(self._tool.name)
         return self._end(self._arguments.close())
 
+    def _miss_close(self, excerpt: str) -> None:
+        if not self._closed:
+            self._repair(Repair.MISSING_FUNCTION_CLOSE, excerpt)
+
     def _end(self, fragment: str) -> bool:
+        if not self._named:
+            tool = self._toolset.infer(self._deferred.given)
+            if tool is None or not self._toolset.allows(tool.name):
+                return self._fail()
+            self._repair(Repair.NAME_INFERRED, tool.name)
+            self._start(Opening(tool, [], self._deferred.values))
+            fragment = self._arguments.close()
         self._emit_fragment(fragment)
         self._emit(CallEnd(self._index))
         self.ended, self.rest = True, self._take(len(self._text))
+        return False
+
+    def _fail(self) -> bool:
+        self.ended = self.failed = True
+        self.rest = self._take(len(self._text))
         return False
 
     # Giving out
@@ -214,6 +363,14 @@ class CallReader:
     def _take(self, end: int) -> str:
         taken, self._text = self._text[:end], self._text[end:]
         return taken
+
+    def _note_damage(self, closer: Tag) -> None:
+        if closer.dialect is damaged_tag.DIALECT:
+            self._repair(Repair.DAMAGED_TAG, self._text[: closer.end - closer.start])
+
+    def _say(self, text: str) -> None:
+        if text:
+            self._emit(Text(text))
 
     def _emit(self, event: Event) -> None:
         self._events.append(event)
@@ -228,6 +385,11 @@ class CallReader:
         self._emit(Repaired(repair, excerpt[:EXCERPT]))
 
 
-def _end(pattern: re.Pattern[str], text: str) -> int:
-    match = pattern.match(text)
-    return match.end() if match else 0
+def _before_newline(text: str) -> str:
+    """Text without the one line break it ends with."""
+    return text[: -2 if text.endswith("\r\n") else -1] if text.endswith("\n") else text
+
+
+def _end(pattern: re.Pattern[str], text: str, start: int = 0) -> int:
+    match = pattern.match(text, start)
+    return match.end() if match else start

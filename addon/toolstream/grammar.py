@@ -9,11 +9,18 @@ the `=` and inside the brackets, and names in quotes; a tag read that way, or on
 belongs to another dialect, is not `canonical`. Every repetition is bounded: a tail that
 could be held for ever would silence the stream.
 
-Names in braces stand for what changes from tag to tag:
+Words in braces stand for what changes from tag to tag:
 
-    {name}        any name of a function or parameter
-    {tool} {key}  a declared one: the tag counts only if the request, or the tool, has it
-    {attributes}  whatever else an opening tag may carry before its `>`
+    {name}          any name of a function or parameter
+    {tool} {key}    a declared one: the tag counts only if the request, or the tool, has it
+    {word}          a name without blanks
+    {attributes}    whatever else an opening tag may carry before its `>`
+    {members}       the same, with whatever in quotes
+    {cut}           a `>` that is missing: the line ends, or the next tag begins
+    {gap}           blanks
+    {slot}          a word that says what belongs in its place
+    {number}        digits
+    {closer}        what a made-up closing tag of a call is called
 """
 
 import re
@@ -21,6 +28,7 @@ from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 
 from .dialects import DIALECTS, Dialect
 
@@ -35,13 +43,26 @@ SPAN = 1024  # characters a spelling with several brackets can have
 CALL_KINDS = ("wrap_open", "wrap_close", "call_open", "call_close", "parameter_open", "parameter_close")
 
 _DECLARED = r"[^\s<>\"'={}()\[\],/]{1,128}"
-_PLACEHOLDERS = {
-    "name": r"[^<>\"'\n]{1,256}",
-    "tool": _DECLARED,
-    "key": _DECLARED,
-    "attributes": r"[^<>\n]{0,256}",
+_MEMBER = r"[^<>\"'\n]|\"[^\"\n]{0,1024}\"|'[^'\n]{0,1024}'"
+_CLOSER = r"functions?|tools?|calls?|tool_?calls?|function_?calls?|invoke|invocation|parameters?|param"
+MADE_UP_CLOSER = re.compile(rf"_?(?:[a-z]+_)?(?:{_CLOSER})(?:_[a-z]+)?")
+_PLACEHOLDERS = {  # -> its pattern, and that of its beginnings
+    "name": (r"[^<>\"'\n]{1,256}",) * 2,
+    "tool": (_DECLARED,) * 2,
+    "key": (_DECLARED,) * 2,
+    "word": (r"[^\s<>\"'=]{1,256}",) * 2,
+    "attributes": (r"[^<>\n]{0,256}",) * 2,
+    "members": (
+        rf"(?:{_MEMBER}){{1,512}}",
+        rf"(?:{_MEMBER}){{1,512}}(?:\"[^\"\n]{{0,1024}}|'[^'\n]{{0,1024}})?",
+    ),
+    "cut": (r"(?=[ \t]{0,8}(?:[\r\n]|<))", r"[ \t]{0,8}"),
+    "gap": (FOLLOWING,) * 2,
+    "slot": (r"(?:name|tool|function|tool_name|function_name|NAME)", r"[A-Za-z_]{1,16}"),
+    "number": (r"\d{1,4}",) * 2,
+    "closer": (MADE_UP_CLOSER.pattern, r"[a-z_]{1,32}"),
 }
-_NAMES = ("name", "tool", "key")
+_NAMED = ("name", "tool", "key", "word")
 
 
 class Names:
@@ -102,7 +123,7 @@ class Lookout:
         )
         self._tail = _either(s.tail for s in self._plain)
         canonical = [s.text for s in listed if s.dialect is DIALECTS[0]]
-        self._canonical = _either(tag_pattern(text, tolerant=False) for text in canonical)
+        self._canonical = _either(_patterns(text, tolerant=False)[0] for text in canonical)
         self._second = {s.text[1] for s in self._plain} | set(BLANK)
         self._several = any("<" in s.text[1:] for s in listed)
 
@@ -112,12 +133,15 @@ class Lookout:
         known._names = names
         return known
 
-    def search(self, text: str, start: int = 0) -> Tag | None:
-        """The first complete tag at or after `start` that begins with a bracket."""
-        at = text.find("<", start)
+    def search(self, text: str, over: bool = True) -> Tag | None:
+        """The first complete tag that begins with a bracket. Unless the text is `over`, a tag within
+        what may still become one is none."""
+        at = text.find("<")
         while at >= 0:
             if tag := self.match(text, at):
                 return tag
+            if self._several and not over and self.may_begin(text, at):
+                return None
             at = text.find("<", at + 1)
         return None
 
@@ -174,57 +198,66 @@ class Lookout:
 
     def _read(self, spelling: Spelling, match: re.Match[str], name: str) -> Tag:
         bare = name.strip()
-        canonical = bare == name and self._canonical.fullmatch(match[0]) is not None
+        taught = spelling.dialect is DIALECTS[0] and bare == name
+        canonical = taught and self._canonical.fullmatch(match[0]) is not None
         return Tag(spelling.kind, bare, match.start(), match.end(), canonical, spelling.dialect)
 
 
-def spellings(*kinds: str, level: str) -> Iterator[Spelling]:
+def spellings(*kinds: str, level: str, dialects: Iterable[Dialect] = DIALECTS) -> Iterator[Spelling]:
     """Every spelling of these kinds of tags that the level reads."""
-    for kind in kinds:
-        for dialect in DIALECTS:
-            if LEVELS.index(dialect.level) <= LEVELS.index(level):
-                for text in getattr(dialect, kind):
-                    yield _spelling(kind, text, dialect, level != "strict")
+    read = [d for d in dialects if LEVELS.index(d.level) <= LEVELS.index(level)]
+    for kind, dialect in product(kinds, read):
+        for text in getattr(dialect, kind):
+            yield _spelling(kind, text, dialect, level != "strict")
 
 
 def _spelling(kind: str, text: str, dialect: Dialect, tolerant: bool) -> Spelling:
     declared = next((name for name in ("tool", "key") if f"{{{name}}}" in text), "")
-    return Spelling(kind, text, dialect, tag_pattern(text, tolerant), _tail_pattern(text, tolerant), declared)
+    kind = "call_open" if kind in ("call_in_envelope", "line_open") else kind
+    tag, tail = _patterns(text, tolerant and not declared)
+    return Spelling(kind, text, dialect, tag, tail, declared)
 
 
-def tag_pattern(spelling: str, tolerant: bool) -> str:
-    """The pattern of a spelling, complete; its name is the group n."""
+def _patterns(spelling: str, tolerant: bool) -> tuple[str, str]:
+    """The pattern of a spelling, and of its beginnings: whole, or cut behind any piece of it. The
+    group n is the name."""
     tag, _, follows = spelling.partition("~")
-    ahead = f"(?={FOLLOWING}{''.join(_units(follows, tolerant))})" if follows else ""
-    return "".join(_units(tag, tolerant)) + ahead
+    units, ahead = list(_units(tag, tolerant)), list(_units(follows, tolerant))
+    whole = "".join(unit for unit, _ in units)
+    if ahead:
+        whole += f"(?={FOLLOWING}{''.join(unit for unit, _ in ahead)})"
+        units += [(FOLLOWING, FOLLOWING), *ahead]
+    tail = units.pop()[1]
+    for unit, beginning in reversed(units):
+        same = unit == beginning
+        tail = f"{unit}(?:{tail})?" if same else f"(?:{unit}(?:{tail})|{beginning})"
+    return whole, tail
 
 
-def _tail_pattern(spelling: str, tolerant: bool) -> str:
-    """The pattern of its beginnings, whole or cut behind any piece of it."""
-    tag, _, follows = spelling.partition("~")
-    units = list(_units(tag, tolerant))
-    if follows:
-        units += [FOLLOWING, *_units(follows, tolerant)]
-    return "(?:".join(units) + ")?" * (len(units) - 1)
-
-
-def _units(spelling: str, tolerant: bool) -> Iterator[str]:
-    """The pattern of a spelling, in pieces after each of which the stream may be cut."""
-    for unit in re.findall(r'"?\{\w+\}"?|.', spelling):
-        word = unit.strip('"{}')
-        if word in _PLACEHOLDERS and "{" in unit:
-            pattern = _PLACEHOLDERS[word]
-            pattern = f"(?P<n>{pattern})" if word in _NAMES else pattern
-            quotes = tolerant and (unit[0] == '"' or word == "name")
-            yield from ("[\"']?", pattern, "[\"']?") if quotes else (pattern,)
+def _units(spelling: str, tolerant: bool) -> Iterator[tuple[str, str]]:
+    """A spelling in pieces, each with its pattern and that of its beginnings."""
+    for unit in re.findall(r'"\{\w+\}"|\{\w+\}|.', spelling, re.DOTALL):
+        word = unit.strip('"').strip("{}")
+        if len(unit) > 1 and word in _PLACEHOLDERS:
+            yield from _placeholder(word, unit[0] == '"', tolerant)
         elif unit == "<" and tolerant:
-            yield from ("<", BLANKS)
+            yield from ((p, p) for p in ("<", BLANKS))
         elif unit == "=" and tolerant:
-            yield from (BLANKS, "=", BLANKS)
+            yield from ((p, p) for p in (BLANKS, "=", BLANKS))
         elif unit == ">" and tolerant:
-            yield from (BLANKS, ">")
+            yield from ((p, p) for p in (BLANKS, ">"))
         else:
-            yield re.escape(unit)
+            yield (re.escape(unit),) * 2
+
+
+def _placeholder(word: str, in_quotes: bool, tolerant: bool) -> Iterator[tuple[str, str]]:
+    pattern, beginning = _PLACEHOLDERS[word]
+    if word in _NAMED:
+        pattern, beginning = f"(?P<n>{pattern})", f"(?P<n>{beginning})"
+    quote = "[\"']?" if tolerant and (in_quotes or word == "name") else '"' if in_quotes else ""
+    yield from ((p, p) for p in [quote] if p)
+    yield pattern, beginning
+    yield from ((p, p) for p in [quote] if p)
 
 
 def _either(patterns: Iterable[str]) -> re.Pattern[str]:
@@ -241,10 +274,32 @@ class Grammar:
         def lookout(*kinds: str) -> Lookout:
             return Lookout(spellings(*kinds, level=level))
 
-        self.openers = lookout("wrap_open", "call_open", "think_open", "think_close")
-        self.envelope = lookout("call_open", "wrap_close")
+        def inside(*dialects: Dialect) -> Lookout:
+            return Lookout(spellings(*CALL_KINDS, level=level, dialects=dialects))
+
+        openers = ["wrap_open", "call_open", "nameless_open", "think_open", "think_close"]
+        if level != "strict":
+            openers += ["result_open", "result_close", "wrap_close", "call_close", "parameter_close"]
+        if level == "aggressive":
+            openers += ["parameter_open"]
+        wrapped = ["wrap_open", "wrap_close", "call_open", "call_in_envelope", "nameless_open"]
+        self.openers = lookout(*openers)
+        self.envelope = lookout(*wrapped, *(["parameter_open"] if level != "strict" else []))
+        self.lines = lookout("line_open")
         self.body = lookout(*CALL_KINDS)
         self.after = lookout(*CALL_KINDS, "stray")
+        self.ends_json = lookout("wrap_open", "wrap_close", "call_close")
+        shared = [dialect for dialect in DIALECTS if dialect.in_values]
+        self.values = inside(*shared)
+        self._within = {
+            dialect.name: inside(*shared, dialect)
+            for dialect in DIALECTS
+            if dialect.parameter_open and not dialect.in_values
+        }
+
+    def within(self, dialect: Dialect) -> Lookout:
+        """What a value that this dialect opened looks out for."""
+        return self._within.get(dialect.name, self.values)
 
 
 @cache

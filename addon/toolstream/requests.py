@@ -4,11 +4,16 @@ A request that offers no tools, or forbids them, gets its answer untouched; ever
 the parser and the rewriter want to know of a request is read here, once.
 """
 
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+from functools import cached_property
 from typing import Any
 
+from .grammar import Names, fold
 from .schema import Tool, read_tools
 
 PREFIXES = ("functions.", "default_api.", "default_api:", "tool:")
+ALIKE, APART = 0.8, 0.1  # how alike a guessed name has to be, and how much more than any other
 
 
 class Toolset:
@@ -19,7 +24,7 @@ class Toolset:
         self._allowed = _allowed(tool_choice)
         self._folded: dict[str, list[Tool]] = {}
         for tool in self.tools.values():
-            self._folded.setdefault(_fold(tool.name), []).append(tool)
+            self._folded.setdefault(fold(tool.name), []).append(tool)
 
     def find(self, name: str, tolerant: bool = True) -> Tool | None:
         """The declared tool that `name` means: exactly, else without quotes and prefix, else the
@@ -29,8 +34,45 @@ class Toolset:
         bare = name.strip().strip("\"'").strip()
         for prefix in PREFIXES:
             bare = bare.removeprefix(prefix)
-        alike = self._folded.get(_fold(bare), [])
+        alike = self._folded.get(fold(bare), [])
         return self.tools.get(bare) or (alike[0] if len(alike) == 1 else None)
+
+    def infer(self, keys: Iterable[str]) -> Tool | None:
+        """The only tool that declares all these keys and requires no other; None on a tie."""
+        given = set(keys)
+        found = [
+            tool
+            for tool in self.tools.values()
+            if given and given <= tool.arguments.declared and tool.required <= given
+        ]
+        return found[0] if len(found) == 1 else None
+
+    def with_value(self, value: str) -> tuple[Tool, str] | None:
+        """The only (tool, required parameter) whose enum has this value."""
+        tools = self.tools.values()
+        found = [(t, key) for t in tools for key in t.required if value in t.parameter(key).members]
+        return found[0] if len(found) == 1 else None
+
+    def guess(self, name: str) -> Tool | None:
+        """The tool whose name is misspelt so; None if that is not clear."""
+        bare = fold(name)
+        alike = sorted(
+            ((SequenceMatcher(None, bare, known).ratio(), known) for known in self._folded), reverse=True
+        )
+        ratios = [ratio for ratio, _ in alike] + [0.0, 0.0]
+        found = self._folded[alike[0][1]] if ratios[0] >= ALIKE and ratios[0] - ratios[1] >= APART else []
+        return found[0] if len(found) == 1 else None
+
+    @cached_property
+    def names(self) -> Names:
+        """The declared names, for a lookout."""
+        return Names(self.tools)
+
+    @cached_property
+    def any_tool(self) -> Tool:
+        """A tool that has the parameters of all, without their types."""
+        keys = {key for tool in self.tools.values() for key in tool.arguments.declared}
+        return Tool("", {"type": "object", "properties": {key: {} for key in keys}})
 
     @property
     def any_allowed(self) -> bool:
@@ -45,10 +87,6 @@ class Toolset:
 def parallel_calls(body: dict[str, Any]) -> bool:
     """Whether the answer may hold more than one call."""
     return body.get("parallel_tool_calls") is not False
-
-
-def _fold(name: str) -> str:
-    return name.replace("_", "").replace("-", "").casefold()
 
 
 def _allowed(tool_choice: Any) -> set[str] | None:

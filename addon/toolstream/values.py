@@ -13,14 +13,16 @@ end it seemed to be.
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 
-from .grammar import BLANK, Grammar, Tag
+from .dialects import Dialect, damaged_tag
+from .grammar import BLANK, LOOK_AHEAD, Lookout, Tag
 from .schema import Tool
 
-LOOK_AHEAD = 64  # blanks between a closing tag and the tag that may follow it
 CLOSERS = 16  # closing tags in a row that are looked across
 LIMIT = 1 << 20  # characters held in doubt; past them the likelier reading is taken
+LINE = 1024  # characters of a value on the line of its tag that wait for the end of the line
 
 _BLANKS = re.compile(f"[{BLANK}]{{0,{LOOK_AHEAD}}}")
 _LINE_REST = re.compile(r"[ \t]*(\r?\n|\r?\Z)?")
@@ -41,6 +43,16 @@ class Verdict(Enum):
     WAS_END = 6  # another call begins: the tag that began the doubt was the end
 
 
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """What a value looks out for: `within` it, and `behind` a tag that may end it. `own`: the dialect
+    that alone can close it; None if it is one of those that do not mind each other."""
+
+    within: Lookout
+    behind: Lookout
+    own: Dialect | None = None
+
+
 class Value:
     """One value being read. Feed it text; `ended` says that `rest` is no part of it any more.
 
@@ -50,7 +62,7 @@ class Value:
 
     def __init__(
         self,
-        grammar: Grammar,
+        tags: Tags,
         tool: Tool,
         key: str,
         given: set[str],
@@ -59,10 +71,11 @@ class Value:
     ) -> None:
         self.ended = False
         self.rest = ""  # after the end: what follows the value
-        self.missing_close = False  # after the end: not </parameter> ended it
+        self.closer: Tag | None = None  # after the end: its closing tag
         self.ambiguous = False  # after the end: what follows may have been payload, so it is no call
-        self._tags = grammar.body
-        self._after = grammar.after
+        self._tags = tags.within
+        self._after = tags.behind
+        self._key, self._own = key, tags.own
         self._tool = tool
         self._given = given
         self._is_tool = is_tool
@@ -70,6 +83,8 @@ class Value:
         types = tool.parameter(key).types
         self._verbatim = not types or "string" in types
         self._text = ""  # received, not yet judged
+        self._lead = ""  # a blank between the opening tag and the text on its line
+        self._line = ""  # and that text
         self._started = False
         self._eof = False
         self._blank = True  # nothing but blanks since the last line break
@@ -84,12 +99,13 @@ class Value:
     @property
     def pending(self) -> str:
         """Received and not yet given out."""
-        return "".join(self._held) + self._text
+        return self._lead + self._line + "".join(self._held) + self._text
 
     @property
     def plain(self) -> bool:
         """Whether text without `<` is payload: what `take` is for."""
-        return self._started and not (self._doubt or self.ended) and self._text in ("", "\n", "\r", "\r\n")
+        held = self._doubt or self.ended or self._lead
+        return self._started and not held and self._text in ("", "\n", "\r", "\r\n")
 
     @property
     def settled(self) -> bool:
@@ -111,36 +127,55 @@ class Value:
         self._text += text
         if not self._started:
             self._start()
-        while self._started and not self.ended and self._step():
-            pass
-        if self._held_size > LIMIT and not self.ended:
-            self._give_up()
+        self._run()
         return self._take()
 
     def close(self, complete: bool) -> str:
         """The text is over. `complete`: the model stopped by itself, so missing closers are mended;
         otherwise a value without an end stays without one."""
         self._eof = self._started = True
-        out = self.feed("")
+        self._run()
         if not self.ended and (complete or self._doubt is Verdict.TRAILING):
             self._end_by_message()
-        return out + self._take()
+        return self._take()
+
+    def _run(self) -> None:
+        while self._started and not self.ended and self._step():
+            pass
+        if self._held_size > LIMIT and not self.ended:
+            self._give_up()
 
     def _take(self) -> str:
-        out, self._out = self._out, []
-        return "".join(out)
+        out, self._out = "".join(self._out), []
+        return self._behind_lead(out) if self._lead else out
 
     # Steps
 
     def _start(self) -> None:
-        """Drop the one line break after the opening tag."""
-        if self._text not in ("", "\r"):
-            self._started = True
-            self._text = _without_newline(self._text)
+        """Drop the one line break after the opening tag. A blank there may be markup, too: of a model
+        that writes `<parameter=path> a.py` and no closing tag."""
+        if self._text in ("", "\r", " "):
+            return
+        self._started = True
+        if self._text[0] == " " and self._text[1] not in BLANK:
+            self._lead, self._text = " ", self._text[1:]
+        else:
+            self._text = without_newline(self._text)
+
+    def _behind_lead(self, text: str) -> str:
+        """The line of the opening tag waits: it loses its blank if it is all there is, and not closed."""
+        self._line += text
+        short = "\n" not in self._line and len(self._line) <= LINE
+        if short and not (self.ended or self._eof):
+            return ""
+        markup = short and self.ended and self.closer is None
+        line = self._line if markup else self._lead + self._line
+        self._lead = self._line = ""
+        return line
 
     def _step(self) -> bool:
         """Judge the next tag; False if there is none, or none that can be judged yet."""
-        tag = self._tags.search(self._text) if "<" in self._text else None
+        tag = self._tags.search(self._text, self._eof) if "<" in self._text else None
         if tag is None:
             self._pass(self._before_newline(self._tags.held_from(self._text), _NEWLINE_HELD))
             return False
@@ -174,6 +209,8 @@ class Value:
         return self._judge_call(tag)
 
     def _judge_parameter_close(self, tag: Tag) -> Verdict:
+        if self._is_foreign(tag) or self._is_misspelt(tag):
+            return Verdict.PAYLOAD
         kind = self._following(tag.end, across="parameter_close")
         if kind == "more":
             return Verdict.MORE
@@ -192,7 +229,7 @@ class Value:
         """</function> or </tool_call> in a value: an example's, quoted, or ours without </parameter>."""
         if self._closes_example(tag):
             return Verdict.PAYLOAD
-        if self._doubt:
+        if self._doubt or self._is_misspelt(tag):
             return Verdict.PAYLOAD
         match self._following(tag.end):
             case "more":
@@ -202,6 +239,16 @@ class Value:
             case "wrap_close" if tag.kind == "call_close":
                 return self._judge_run(tag)
         return Verdict.PAYLOAD
+
+    def _is_foreign(self, closer: Tag) -> bool:
+        """Whether a closing tag closes parameters of another dialect, or another parameter."""
+        return self._own is not None and (
+            closer.dialect is not self._own or closer.name not in ("", self._key)
+        )
+
+    def _is_misspelt(self, tag: Tag) -> bool:
+        """Whether a tag that is not quite one stands within a line: then it is none."""
+        return tag.dialect is damaged_tag.DIALECT and not self._starts_line(tag)
 
     def _closes_example(self, tag: Tag) -> bool:
         if tag.kind == "call_close" and self._calls:
@@ -338,10 +385,10 @@ class Value:
 
     def _end_here(self) -> None:
         """The value is over; the tag that ended it comes next, behind at most one line break."""
-        text = _without_newline(self._text)
+        text = without_newline(self._text)
         tag = self._tags.match(text, 0)
-        self.missing_close = tag is None or tag.kind != "parameter_close"
-        self.rest = text if self.missing_close or tag is None else text[tag.end :]
+        self.closer = tag if tag and tag.kind == "parameter_close" else None
+        self.rest = text[self.closer.end :] if self.closer else text
         self.ended, self._text = True, ""
 
     def _end_by_message(self) -> None:
@@ -351,10 +398,10 @@ class Value:
             last = self.ambiguous and self._behind_closers(text, self._run_at) == "end"
             self._end_held(self._run_at if last else 0)
             return
-        tail = _without_newline(self._text)
+        tail = without_newline(self._text)
         if tail and not (tail.startswith("</") and len(tail) > 2):
             self._out.append(self._text)
-        self.ended, self.missing_close, self._text = True, True, ""
+        self.ended, self._text = True, ""
 
     def _give_up(self) -> None:
         if self._doubt is Verdict.TRAILING:
@@ -374,7 +421,7 @@ def _before_newline(text: str, at: int, newlines: re.Pattern[str]) -> int:
     return at - len(newline[0]) if newline else at
 
 
-def _without_newline(text: str) -> str:
+def without_newline(text: str) -> str:
     """Text without the one line break it begins with."""
     newline = _NEWLINE.match(text)
     return text[newline.end() :] if newline else text

@@ -113,7 +113,7 @@ def test_a_crash_becomes_a_case_that_says_so(
     def fail(self: ToolCallParser) -> bool:
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr(ToolCallParser, "_end_call", fail)
+    monkeypatch.setattr(ToolCallParser, "_behind_call", fail)
     assert command([str(saved(LEAKING)), "--keep", "crash"]) == 0
     (case,) = cases.read(capsys.readouterr().out, "file")
     assert case.bug == "crashes with ZeroDivisionError: planted"

@@ -5,46 +5,97 @@ it is found whole, each proper beginning of it may still become a tag, and a wro
 behind any beginning ends the waiting at once.
 """
 
+import re
+
 import pytest
 
-from toolstream.dialects import DIALECTS
-from toolstream.grammar import BLANK, CALL_KINDS, Grammar, Lookout, grammar, spellings
+from toolstream.dialects import DIALECTS, qwen3_coder
+from toolstream.grammar import BLANK, CALL_KINDS, Grammar, Lookout, Names, Spelling, grammar, spellings
 
-KINDS = (*CALL_KINDS, "think_open", "think_close", "stray")
-ALL = [
-    (kind, spelling.replace("{name}", "re_ad").replace("{attributes}", ' x="1"'), dialect is DIALECTS[0])
-    for dialect in DIALECTS
-    for kind in KINDS
-    for spelling in getattr(dialect, kind)
-]
+KINDS = (
+    *CALL_KINDS,
+    *(
+        "call_in_envelope",
+        "nameless_open",
+        "think_open",
+        "think_close",
+        "result_open",
+        "result_close",
+        "stray",
+    ),
+)
+NAMES = Names(["re_ad"], ["re_ad"])
+SAMPLES = {
+    **dict.fromkeys(("name", "tool", "key", "word"), "re_ad"),
+    "attributes": ' x="1"',
+    "members": 'x="1 > 2"',
+    "cut": "",
+    "gap": "\n",
+    "slot": "name",
+    "number": "12",
+    "closer": "function_invocation",
+}
+ALL = list(spellings(*KINDS, level="aggressive"))
 LOOSE = Lookout(spellings(*KINDS, level="tolerant"))
 EXACT = Lookout(spellings(*KINDS, level="strict"))
 
 
-@pytest.mark.parametrize(("kind", "tag", "canonical"), ALL)
-def test_every_spelling_is_found(kind: str, tag: str, canonical: bool) -> None:
-    found = LOOSE.search(f"text < {tag} text")
+def sample(spelling: Spelling) -> tuple[str, str]:
+    """A tag of this spelling, and what has to follow it."""
+    text = re.sub(r"\{(\w+)\}", lambda found: SAMPLES[found[1]], spelling.text)
+    tag, _, follows = text.partition("~")
+    return tag, "\n" + follows
+
+
+def alone(spelling: Spelling) -> Lookout:
+    """A lookout for this spelling and no other."""
+    return Lookout([spelling]).knowing(NAMES)
+
+
+spelt = pytest.mark.parametrize("spelling", ALL, ids=lambda s: f"{s.kind} {s.text}")
+
+
+@spelt
+def test_every_spelling_is_found(spelling: Spelling) -> None:
+    tag, follows = sample(spelling)
+    found = alone(spelling).match(f"text < {tag}{follows} text", 7)
     assert found is not None
-    assert (found.kind, found.start, found.end) == (kind, 7, 7 + len(tag))
-    assert found.canonical is canonical
+    assert (found.kind, found.start, found.end) == (spelling.kind, 7, 7 + len(tag))
+    assert found.canonical is (spelling.dialect is qwen3_coder.DIALECT)
     assert found.name == ("re_ad" if "re_ad" in tag else "")
-    assert (EXACT.match(tag, 0) is not None) is canonical
+    assert found.dialect is spelling.dialect
 
 
-@pytest.mark.parametrize(("kind", "tag", "canonical"), ALL)
-def test_every_beginning_is_held(kind: str, tag: str, canonical: bool) -> None:
-    for end in range(1, len(tag)):
-        assert LOOSE.may_begin(tag[:end], 0)
-        assert LOOSE.held_from(f"text {tag[:end]}") == 5
-        assert EXACT.may_begin(tag[:end], 0) or not canonical
-        assert LOOSE.search(tag[:end]) is None
+@spelt
+def test_every_beginning_is_held(spelling: Spelling) -> None:
+    whole, lookout = "".join(sample(spelling)), alone(spelling)
+    for end in range(1, len(whole)):
+        if lookout.match(whole[:end], 0) is None:
+            assert lookout.may_begin(whole[:end], 0), whole[:end]
+            assert lookout.held_from(f"text {whole[:end]}") == (5 if whole[0] == "<" else 5 + end)
 
 
-@pytest.mark.parametrize(("kind", "tag", "canonical"), ALL)
-def test_a_wrong_character_frees_it(kind: str, tag: str, canonical: bool) -> None:
+@spelt
+def test_a_wrong_character_frees_it(spelling: Spelling) -> None:
+    tag, _ = sample(spelling)
     for end in range(1, len(tag)):
         text = tag[:end] + "\x00\n"
-        assert LOOSE.held_from(text) == len(text)
+        assert alone(spelling).held_from(text) == len(text)
+
+
+@pytest.mark.parametrize("spelling", [s for s in ALL if s.declared], ids=lambda s: s.text)
+def test_a_name_that_is_not_declared_frees_it(spelling: Spelling) -> None:
+    whole = "".join(sample(spelling)).replace("re_ad", "re_act")
+    lookout = alone(spelling)
+    assert lookout.match(whole, 0) is None
+    name = whole.index("re_act")
+    for end in range(1, len(whole)):
+        assert lookout.may_begin(whole[:end], 0) is (end < name + len("re_ac"))
+
+
+def test_strict_reads_the_canonical_dialect_alone() -> None:
+    assert {s.dialect for s in spellings(*KINDS, level="strict")} == {DIALECTS[0]}
+    assert EXACT.search("<tools>{ <invoke name='x'> < function=x> <function=x\n") is None
 
 
 @pytest.mark.parametrize(
@@ -79,8 +130,7 @@ def test_canonical(text: str) -> None:
     [
         *(
             "<function=>",
-            "<function=a\nb>",
-            "<function=a<b>",
+            "<function=a",
             "<function>",
             "<function read>",
             "<Function=a>",
@@ -119,7 +169,7 @@ def test_a_grammar_is_compiled_once_per_level() -> None:
 
 def test_states_look_out_for_what_they_react_to() -> None:
     states = grammar("tolerant")
-    assert states.openers.search("</parameter></function></tool_call>") is None
+    assert states.openers.search("<parameter=x><|im_end|>") is None
     assert states.body.search("<think><|im_end|>") is None
     assert states.after.search("<|im_end|>") is not None
     assert " " in BLANK

@@ -118,7 +118,7 @@ def test_a_bracket_in_a_string_waits_only_while_it_may_be_a_tag(text: str) -> No
         "<invoker",
         "</p>",
         "<functional",
-        "`",
+        "a `",
         "<|",
     ],
 )

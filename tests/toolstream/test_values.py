@@ -12,8 +12,9 @@ from support.cases import read_tool
 from support.cuts import all_cuts, joined
 from toolstream.grammar import grammar
 from toolstream.schema import read_tools
-from toolstream.values import CLOSERS, LIMIT, LOOK_AHEAD, Value
+from toolstream.values import CLOSERS, LIMIT, LOOK_AHEAD, Tags, Value
 
+TAGS = Tags(grammar("tolerant").values, grammar("tolerant").after)
 TOOL = read_tools([read_tool("write(path: string, content: string, size?: integer)")])["write"]
 END = "\n</parameter>\n</function>\n</tool_call>"
 EXAMPLE = "<tool_call>\n<function=write>\n<parameter=path>\nx\n</parameter>\n</function>\n</tool_call>"
@@ -30,7 +31,7 @@ class Ended:
 
 
 def new_value(key: str = "content", given: tuple[str, ...] = ()) -> Value:
-    return Value(grammar("tolerant"), TOOL, key, {key, *given}, {"write", "read"}.__contains__)
+    return Value(TAGS, TOOL, key, {key, *given}, {"write", "read"}.__contains__)
 
 
 def read(text: str, complete: bool = True, key: str = "content", given: tuple[str, ...] = ()) -> Ended:
@@ -45,7 +46,9 @@ def read(text: str, complete: bool = True, key: str = "content", given: tuple[st
                 out += value.feed(piece)
         if not value.ended:
             out += value.close(complete)
-        outcomes.add(Ended(out, joined(value.rest + rest), value.missing_close, value.ambiguous))
+        outcomes.add(
+            Ended(out, joined(value.rest + rest), (value.closer is None and value.ended), value.ambiguous)
+        )
         if not value.ended:
             assert not complete, "on a natural stop every value ends"
     assert len(outcomes) == 1, outcomes
@@ -79,7 +82,7 @@ def test_ends_where_a_tag_follows_that_may(text: str, value: str, rest: str) -> 
         "</parameter> and more",
         "a\n</parameter>\nb",
         "</parameter>" + " " * (LOOK_AHEAD + 1) + ".",
-        "</parameter",
+        "x </parameter",
         "</function> quoted",
         "</tool_call> quoted",
         "a\n</function>\nb",
@@ -165,7 +168,7 @@ def test_doubt_holds_and_says_what_it_holds() -> None:
 def test_doubt_ends_at_the_limit() -> None:
     value = new_value()
     out = value.feed(f"\na{END}\n" + "more " * (LIMIT // 5 + 10))
-    assert (out, value.ended, value.missing_close) == ("a", True, False)
+    assert (out, value.ended, (value.closer is None and value.ended)) == ("a", True, False)
     assert value.rest.startswith("\n</function>\n</tool_call>\nmore ")
 
 

@@ -4,8 +4,9 @@ from .base import Dialect
 
 DIALECT = Dialect(
     "attribute_name",
+    wrap_open=("<function_calls>",),
+    wrap_close=("</function_calls>",),
     call_open=('<function name="{name}"{attributes}>', '<invoke name="{name}"{attributes}>'),
     call_close=("</invoke>",),
     parameter_open=('<parameter name="{name}"{attributes}>',),
-    stray=("</function_calls>",),
 )

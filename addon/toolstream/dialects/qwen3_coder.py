@@ -5,7 +5,6 @@ from .base import Dialect
 DIALECT = Dialect(
     "qwen3_coder",
     level="strict",
-    repair=None,
     wrap_open=("<tool_call>",),
     wrap_close=("</tool_call>",),
     call_open=("<function={name}>",),
@@ -14,5 +13,7 @@ DIALECT = Dialect(
     parameter_close=("</parameter>",),
     think_open=("<think>",),
     think_close=("</think>",),
-    stray=("<|im_end|>", "<|endoftext|>", "</function_invocation>", "</_call>", "</call>", "</tool>"),
+    result_open=("<tool_response>", "<tool_result>", "<result>", "<output>"),
+    result_close=("</tool_response>", "</tool_result>", "</result>", "</output>"),
+    stray=("<|im_end|>", "<|endoftext|>", "<|im_start|>assistant", "</{closer}>"),
 )
