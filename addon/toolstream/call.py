@@ -71,7 +71,8 @@ class CallReader:
         self._deferred = DeferredArguments()
         self._arguments: ArgumentsWriter | DeferredArguments = self._deferred
         self._value: Value | None = None
-        self._loose: list[str] = []  # text that may be a value without its tag
+        self._loose: list[str] = []  # text that may be a value without its tag, and
+        self._loose_size = 0  # its length
         self._json: JsonBody | None = None
         if opening:
             self._start(opening)
@@ -245,20 +246,23 @@ class CallReader:
         """Text where a parameter should open: its value, if a closing tag follows, or just text."""
         tag = self._tags.search(self._text, self._over)
         end = tag.start if tag else len(self._text) if self._over else self._tags.held_from(self._text)
+        self._loose_size += end
         self._loose.append(self._take(end))
-        text = "".join(self._loose) if tag or self._over else ""
         if tag is None and not self._over:
-            return sum(map(len, self._loose)) > LIMIT and self._has_text(self._take_loose())
-        closed = tag is not None and tag.kind.endswith("_close")
-        if not closed and (tag or not (self._complete and self._certain)):
-            if tag is None and not self._complete:
-                return self._end_of_message()
-            return self._has_text(self._take_loose())
-        self._loose, self._certain = [], True
+            return self._loose_size > LIMIT and self._has_text(self._take_loose())
+        if tag is None and not self._complete:
+            return self._end_of_message()
+        if tag.kind.endswith("_close") if tag else self._certain:
+            return self._take_for_value(tag)
+        return self._has_text(self._take_loose())
+
+    def _take_for_value(self, closer: Tag | None) -> bool:
+        text = without_newline(self._gap) + self._take_loose()
+        self._certain = True
         self._repair(Repair.MISSING_PARAMETER_OPEN, text)
-        self._give(self._only_key, _before_newline(without_newline(self._gap) + text))
-        if tag and tag.kind == "parameter_close":
-            self._take(tag.end - tag.start)
+        self._give(self._only_key, _before_newline(text))
+        if closer and closer.kind == "parameter_close":
+            self._take(closer.end - closer.start)
         return self._go(self._in_body)
 
     def _take_loose(self) -> str:

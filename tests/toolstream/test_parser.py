@@ -299,9 +299,9 @@ class Work:
                     self.done += len(getattr(value, "_text", "")) + len(getattr(value, "_blanks", ""))
 
 
-def work_per_character(prefix: str, unit: str, size: int, piece: int) -> float:
+def work_per_character(prefix: str, unit: str, size: int, piece: int, recovery: str = "tolerant") -> float:
     text = prefix + unit * (size // len(unit))
-    parser = ToolCallParser(TOOLS)
+    parser = ToolCallParser(TOOLS, recovery=recovery)
     with Work() as work:
         for at in range(0, len(text), piece):
             parser.feed(text[at : at + piece])
@@ -317,6 +317,26 @@ UNITS = [
     *("<tool_call>\n<function=read>\n<parameter=path>\n", "</parameter>\n</function>\n</tool_call>\nx\n"),
     *(CALL, CALL + "</tool_call>", "<tool_call></tool_call>", '<tool_call>{"name": "reboot"}</tool_call>\n'),
     "<tool_call>\n<function=reboot>\n</function>\n</tool_call>\n",
+    *("<read>\n<path>", "<name>read\n", "<name>x</name>\n", "<tools>{", "<function=name>\nread\n", "<x>\n"),
+    *(
+        "<parameter=read>\n",
+        "<parameter=path=x</parameter>",
+        "<function=read\n",
+        "</function\n",
+        "</parameter1>\n",
+    ),
+    *(
+        "<arg_key>path</arg_key>\n",
+        '<function=read x="',
+        "<tool_call>read\n",
+        '{"name": "read", "arguments": {\n',
+    ),
+    *(
+        '<tool_call>\n{"name": "read, "arguments": {}}\n</tool_call>\n',
+        "Calling tool: read({\n",
+        "<result>\n",
+    ),
+    *("</tool_call>\nx\n", "{\n", '[{"name": "read"}]\n', "<tool_call>\n<parameter=path>\nx\n</parameter>\n"),
 ]
 PREFIXES = {
     "text": "",
@@ -328,14 +348,22 @@ PREFIXES = {
     "call": CALL,
     "doubt": IN_VALUE + "x\n</parameter>\n</function>\n</tool_call>\n",
     "undeclared": "<tool_call>\n<function=reboot>\n<parameter=x>\n",
+    "nameless": "<tool_call>\n<parameter=path>\n",
+    "no parameter": "<tool_call>\n<function=read>\ntext",
+    "JSON as body": '<tool_call>\n<function=read>\n{"path": "',
+    "untagged JSON": '{"name": "read", "arguments": {"path": "',
+    "direct": "<tool_call>\n<write>\n<content>\n",
 }
 
 
+@pytest.mark.parametrize("recovery", ["tolerant", "aggressive"])
 @pytest.mark.parametrize("prefix", PREFIXES)
-def test_work_is_linear(prefix: str) -> None:
+def test_work_is_linear(prefix: str, recovery: str) -> None:
     """Twice as much is allowed: both sizes are past every bound of a look-ahead, and a third apart."""
     for unit in UNITS if FUZZ or prefix in ("text", "value") else UNITS[::5]:
-        short, long = (work_per_character(PREFIXES[prefix], unit, size, 16) for size in (5_000, 15_000))
+        short, long = (
+            work_per_character(PREFIXES[prefix], unit, size, 16, recovery) for size in (5_000, 15_000)
+        )
         assert long <= 2 * short, f"{unit!r}: {short:.0f} per character, then {long:.0f}"
 
 
