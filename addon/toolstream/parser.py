@@ -39,6 +39,7 @@ PIECE = 4096  # longer input is parsed in pieces: a state may copy what it holds
 BLANK_RUN = 256  # of a longer run of blanks only the last ones wait for a call that drops them
 SPAN = 4096  # characters after which an open backtick is taken to be a lone one
 WRAPS = 4  # opening tags of envelopes in a row that are taken for one
+THINK = ("think_open", "think_close")
 RETURNS = 16  # times that JSON without an end is looked through for a call, in one message
 
 _BLANKS = re.compile(f"[{BLANK}]*")
@@ -272,15 +273,15 @@ class ToolCallParser:
         self._pass(self._take(end))
         if tag is None:
             return False
-        if self._fences.fenced:
-            return self._quote(tag.kind, tag.end - tag.start)
-        if self._fences.code_span:
-            return self._go(self._in_span)
         return self._at_tag(self._openers.match(self._text, 0) or tag)
 
     def _at_tag(self, tag: Tag) -> bool:
+        if self._fences.fenced:
+            return self._quote(tag)
+        if self._fences.code_span:
+            return self._go(self._in_span) if _is_candidate(tag) or tag.kind in THINK else self._quote(tag)
         match tag.kind:
-            case "think_open" | "think_close":
+            case kind if kind in THINK:
                 return self._think(tag.kind, self._take(tag.end))
             case "result_open" | "result_close":
                 return self._result(tag)
@@ -291,10 +292,25 @@ class ToolCallParser:
         match tag.kind:
             case "wrap_open":
                 return self._go(self._in_envelope)
+            case "call_open" if tag.dialect is direct_tag.DIALECT:
+                return self._at_direct_tag(tag)
             case "call_open":
                 self._named = True
                 return self._open_bare(tag)
         return self._open_nameless(tag, [])
+
+    def _at_direct_tag(self, tag: Tag) -> bool:
+        """A tag named as a tool: text, as long as no parameter of the tool is behind it."""
+        opening = read_opening(tag, self._text, self._toolset, self._level)
+        assert opening
+        if self._fences.at_line_start and not self._thinking:
+            kind = self._kind_behind(tag, opening.tool)
+            if kind == "more":
+                return False
+            if kind == "parameter_open":
+                return self._open_bare(tag)
+        self._pass(self._take(tag.end))
+        return True
 
     def _line_start(self, end: int) -> int | None:
         """Where an untagged call may begin in the text before `end`."""
@@ -338,11 +354,11 @@ class ToolCallParser:
         self._try(None, at_end=True)
         return self._go(self._in_after)
 
-    def _quote(self, kind: str, size: int) -> bool:
-        """A tag that is being quoted."""
-        if kind in ("wrap_open", "call_open"):
-            return self._refuse(Refused.FENCED, size, wrap=kind == "wrap_open")
-        self._pass(self._take(size))
+    def _quote(self, tag: Tag, end: int = 0) -> bool:
+        """A tag that is being quoted, with the text up to `end`."""
+        if _is_candidate(tag):
+            return self._refuse(Refused.FENCED, end or tag.end, wrap=tag.kind == "wrap_open")
+        self._pass(self._take(end or tag.end))
         return True
 
     def _in_span(self) -> bool:
@@ -359,7 +375,7 @@ class ToolCallParser:
             return False
         self._go(self._in_text)
         if tag and end is not None and closed:
-            self._quote(tag.kind, end.end())
+            self._quote(tag, end.end())
             self._quoted = False
             return True
         self._fences.close_span()
@@ -444,8 +460,6 @@ class ToolCallParser:
         at = _end(_GAP, self._text, tag.end)
         if at == len(self._text) and not self._over:
             return False
-        if tag.dialect is direct_tag.DIALECT:
-            return self._open_direct(tag, opening, [], ("parameter_open",))
         if self._text[at : at + 1] in ("<", "{"):
             return self._open(tag, opening, [])
         if self._tolerant and "\n" in self._text[tag.end : at] and len(opening.tool.required) == 1:
@@ -453,17 +467,14 @@ class ToolCallParser:
             return self._open(tag, opening, [], certain=False)
         return self._refuse(Refused.NO_CALL, tag.end)
 
-    def _open_direct(self, tag: Tag, opening: Opening, wraps: list[Tag], behind: tuple[str, ...]) -> bool:
-        """Open a call by a tag that anybody's XML may have, if one of these kinds of tags is behind it."""
+    def _kind_behind(self, tag: Tag, tool: Tool) -> str:
+        """The kind of the tag behind one that is named as a tool; "more" if it has not come."""
+        inside = self._grammar.body.knowing(Names([tool.name], tool.arguments.declared))
         at = _end(_GAP, self._text, tag.end)
-        inside = self._grammar.body.knowing(Names([opening.tool.name], opening.tool.arguments.declared))
-        found = inside.match(self._text, at)
+        if found := inside.match(self._text, at):
+            return found.kind
         partial = at == len(self._text) or inside.may_begin(self._text, at)
-        if not found and partial and not self._over:
-            return False
-        if (found and found.kind in behind) or (wraps and self._text[at : at + 1] == "{"):
-            return self._open(tag, opening, wraps)
-        return self._refuse(Refused.NO_CALL, wraps[0].end if wraps else tag.end)
+        return "more" if partial and not self._over else "JSON" if self._text[at : at + 1] == "{" else ""
 
     def _open_wrapped(self, tag: Tag, wraps: list[Tag]) -> bool:
         """<function=…> in an envelope; an undeclared tool is on trial."""
@@ -475,7 +486,9 @@ class ToolCallParser:
         if self._trial and self._trial.at_end and opening and not self._thinking:
             return self._reject()
         if opening and tag.dialect is direct_tag.DIALECT:
-            return self._open_direct(tag, opening, wraps, ("parameter_open", "call_close"))
+            kind = self._kind_behind(tag, opening.tool)
+            if kind not in ("parameter_open", "call_close", "JSON"):
+                return kind != "more" and self._refuse(Refused.NO_CALL, wraps[0].end if wraps else tag.end)
         if self._thinking and self._calls and not self._trial:
             return self._refuse(Refused.REASONING, tag.end)
         if opening is None:
@@ -860,6 +873,11 @@ class ToolCallParser:
     def _take_events(self) -> list[Event]:
         events, self._events = self._events, []
         return events
+
+
+def _is_candidate(tag: Tag) -> bool:
+    """Whether a user may wonder why a tag opens no call; one named as a tool is anybody's."""
+    return tag.kind in ("wrap_open", "call_open", "nameless_open") and tag.dialect is not direct_tag.DIALECT
 
 
 def _end(pattern: re.Pattern[str], text: str, start: int = 0) -> int:
