@@ -348,7 +348,8 @@ class ToolCallParser:
         """A closing tag at the start of a line: dropped if nothing else follows in the message, and the
         text has no opening tag it may belong to."""
         self._named = self._named and tag.kind == "parameter_close"
-        if self._tags_said or self._thinking or not self._fences.at_line_start:
+        foreign = tag.dialect is direct_tag.DIALECT
+        if foreign or self._tags_said or self._thinking or not self._fences.at_line_start:
             self._pass(self._take(tag.end))
             return True
         self._try(None, at_end=True)
