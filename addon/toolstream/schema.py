@@ -1,7 +1,8 @@
 """What a request's tools say of a parameter's value: which JSON types it may have.
 
-Typing needs far less than validation, so a schema is read for three questions only: which types
-may this value have, what is known of its members or items, and must it be there. A schema is a
+Typing needs far less than validation, so a schema is read for four questions only: which types
+may this value have, what is known of its members or items, must it be there, and do types and enums
+admit a given value. A schema is a
 set of nodes that all apply (itself, its `$ref`, its `allOf`), each with alternatives (`anyOf`,
 `oneOf`). What all apply to is narrowed by intersection, what alternatives allow is united. An
 alternative that allows anything makes the union unknown; one that can never be met adds nothing.
@@ -78,6 +79,13 @@ class Parameter:
         nodes = _reach(self._schema, self._root, ("allOf", *_ALTERNATIVES))
         return [v for node in nodes for v in ([node["const"]] if "const" in node else _list(node, "enum"))]
 
+    def admits(self, value: Any) -> bool:
+        """Whether types, `enum` and `const` let the value be this one; True where nothing is known."""
+        try:
+            return _admits(self._schema, self._root, value, {}) is not False
+        except RecursionError:
+            return True
+
     def member(self, key: str) -> "Parameter":
         """What is known of an object's member."""
         if key not in self._nested:
@@ -144,6 +152,11 @@ def type_of(value: Any) -> str:
     return kind or next((_OF_CLASS[base] for base in type(value).__mro__ if base in _OF_CLASS), "")
 
 
+def is_same(value: Any, other: Any) -> bool:
+    """Whether two values are the same in JSON, where true is not 1 but 1.0 is."""
+    return value == other and isinstance(value, bool) == isinstance(other, bool)
+
+
 def _types(schema: Any, root: Schema, seen: dict[int, Types | None]) -> Types | None:
     """The types of a schema; None if it adds nothing: never met, or being looked at already.
 
@@ -184,6 +197,38 @@ def _narrow(types: Types, other: Types) -> Types:
 def _union(group: list[Any], root: Schema, seen: dict[int, Types | None]) -> Types:
     found = [types for member in group if (types := _types(member, root, seen)) is not None]
     return UNKNOWN.union(*found) if all(found) else UNKNOWN
+
+
+def _admits(schema: Any, root: Schema, value: Any, seen: dict[int, bool | None]) -> bool | None:
+    """Whether a value may be this one; None if the schema adds nothing, as for `_types`."""
+    if not isinstance(schema, dict):
+        return None if schema is False else True
+    if schema.get("not") in ({}, True):
+        return None
+    if id(schema) not in seen:
+        seen[id(schema)] = None
+        nodes = _reach(schema, root, ("allOf",))
+        fits = _has_type(value, _types(schema, root, {}) or UNKNOWN)
+        seen[id(schema)] = fits and all(_node_admits(node, root, value, seen) for node in nodes)
+    return seen[id(schema)]
+
+
+def _node_admits(node: Schema, root: Schema, value: Any, seen: dict[int, bool | None]) -> bool:
+    """Whether the node's own members, and one of each of its alternatives, admit a value."""
+    members = [node["const"]] if "const" in node else _list(node, "enum")
+    nullable = value is None and node.get("nullable") is True
+    if members and not nullable and not any(is_same(value, member) for member in members):
+        return False
+    for group in _groups(node):
+        found = [_admits(member, root, value, seen) for member in group]
+        if False in found and True not in found:
+            return False
+    return True
+
+
+def _has_type(value: Any, types: Types) -> bool:
+    kind = type_of(value)
+    return not types or kind in types or (kind == "integer" and "number" in types)
 
 
 def _stated(node: Schema) -> Types:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolstream.schema import Parameter, Tool, read_tools, type_of
+from toolstream.schema import Parameter, Tool, is_same, read_tools, type_of
 
 
 def declare(schema: Any, **root: Any) -> Parameter:
@@ -118,6 +118,56 @@ def test_types(schema: Any, types: str) -> None:
         "other": [{"items": {"type": "boolean"}}],
     }
     assert sorted(declare(schema, **root).types) == types.split()
+
+
+@pytest.mark.parametrize(
+    ("schema", "admitted", "refused"),
+    [
+        ({}, [None, 1, "x", []], []),
+        (None, [1], []),
+        (False, [1], []),
+        ("garbage", [1], []),
+        (STRING, ["", "x"], [1, None, [], {}, True]),
+        (INTEGER, [1, 2**70], [1.5, True, "1"]),
+        ({"type": "number"}, [1, 1.5], [True, "1"]),
+        ({"type": ["string", "null"]}, ["x", None], [1]),
+        ({"enum": ["a", 1, None]}, ["a", 1, None], ["b", True, 2]),
+        ({"type": "string", "enum": ["a"]}, ["a"], ["b", ""]),
+        ({"type": "string", "enum": []}, ["a"], [1]),
+        ({"type": "string", "enum": ["a"], "nullable": True}, ["a", None], ["b"]),
+        ({"const": "a"}, ["a"], ["b"]),
+        ({"const": False}, [False], [0, None]),
+        ({"anyOf": [{"type": "string", "enum": ["a"]}, NULL]}, ["a", None], ["b", 1]),
+        ({"anyOf": [{"enum": ["a"]}, STRING]}, ["a", "b"], [1]),
+        ({"anyOf": [{"enum": ["a"]}, {"enum": ["b"]}]}, ["a", "b"], ["c"]),
+        ({"anyOf": [{"enum": ["a"]}, False]}, ["a"], ["c"]),
+        ({"anyOf": [{"enum": ["a"]}, {"not": {}}]}, ["a"], ["c"]),
+        ({"anyOf": [{"enum": ["a"]}, {}]}, ["a", "c", 1], []),
+        ({"allOf": [{"enum": ["a", "b"]}, {"enum": ["b", "c"]}]}, ["b"], ["a", "c"]),
+        ({"enum": ["a", "b"], "anyOf": [{"const": "a"}, {"const": "c"}]}, ["a"], ["b", "c"]),
+        ({"$ref": "#/$defs/Self"}, [1], ["x"]),
+        ({"$ref": "#/$defs/Loop"}, [1, "x"], []),
+        ({"anyOf": [{"$ref": "#/$defs/Nowhere"}, {"enum": ["a"]}]}, ["a", "b"], []),
+    ],
+)
+def test_admits(schema: Any, admitted: list[Any], refused: list[Any]) -> None:
+    parameter = declare(schema, **{"$defs": DEFS})
+    assert [value for value in admitted + refused if parameter.admits(value)] == admitted
+
+
+@pytest.mark.parametrize(
+    ("value", "other", "same"),
+    [
+        (1, 1.0, True),
+        (True, 1, False),
+        (0, False, False),
+        (True, True, True),
+        ("1", 1, False),
+        ([1], [1], True),
+    ],
+)
+def test_is_same(value: Any, other: Any, same: bool) -> None:
+    assert is_same(value, other) is same
 
 
 def test_a_recursive_schema_is_followed_as_deep_as_asked() -> None:
@@ -260,6 +310,8 @@ def test_shared_schemas_are_read_once() -> None:
     assert parameter.types == {"integer"}
     assert parameter.member("a").types == {"string"}
     assert parameter.item().types == frozenset()
+    assert parameter.admits(1)
+    assert not parameter.admits("x")
 
 
 def test_absurdly_nested_schemas_cost_the_typing_only() -> None:
@@ -269,6 +321,7 @@ def test_absurdly_nested_schemas_cost_the_typing_only() -> None:
     parameter = declare(schema)
     assert parameter.types == frozenset()
     assert parameter.member("a").types == frozenset()
+    assert parameter.admits("x")
 
 
 KEYWORDS = [
@@ -297,6 +350,7 @@ def test_garbage_never_raises(schema: dict[str, Any]) -> None:
         for nested in (parameter, parameter.item(), parameter.item(3), parameter.member("a")):
             assert nested.types <= known
             assert isinstance(nested.declared, frozenset)
+            assert isinstance(nested.admits("x"), bool)
 
 
 @settings(max_examples=200, deadline=None)
