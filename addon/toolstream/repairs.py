@@ -70,6 +70,11 @@ class Repair(Named):
     DUPLICATE_CALL = "duplicate-call", "the same call a second time: parsed and as text, or under one id"
     BROKEN_HISTORY = "broken-history", "an earlier call whose arguments no server can read, in the request"
     ENGINE_ERROR = "engine-error", "the server's error held the call it could not parse"
+    # what the user's rules do
+    RULE_DEFAULT = "rule-default", "a rule set a parameter: missing, empty, or not a value it may have"
+    RULE_CONVERTED = "rule-converted", "a rule read an array, an object or a boolean out of a string"
+    RULE_REMOVED = "rule-removed", "a rule left out a parameter that the tool does not take"
+    RULE_TOOL = "rule-tool", "a rule made it a call of another tool, which declares these parameters"
 
 
 class Refused(Named):
