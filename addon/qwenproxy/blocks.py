@@ -1,0 +1,167 @@
+"""YAML that knows its lines: what a file should say, asked for key by key.
+
+Every question has its complaint: a `WrongError` with the line, the key and what to write instead.
+Values come out as plain JSON data. It is YAML 1.2, in which yes and no are words.
+"""
+
+import difflib
+import re
+from collections.abc import Collection, Iterator
+from math import isfinite
+from typing import Any, TypeVar
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.scalarbool import ScalarBoolean
+
+Name = TypeVar("Name", bound=str)
+
+_DUPLICATE = re.compile(r'found duplicate key "(.*?)" with value')
+
+
+class WrongError(Exception):
+    """What is wrong at a line of the file, counted from 0."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class Block:
+    """A mapping in the file, which knows the lines of its keys."""
+
+    def __init__(self, data: CommentedMap) -> None:
+        self._data = data
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._data
+
+    def __iter__(self) -> Iterator[str]:
+        for key in self._data:
+            if not isinstance(key, str):
+                raise self.wrong(key, "write it in quotes")
+            yield key
+
+    def line(self, key: Any = None) -> int:
+        try:
+            return int(self._data.lc.key(key)[0])
+        except (KeyError, TypeError):  # merged from elsewhere
+            return int(self._data.lc.line or 0)
+
+    def wrong(self, key: Any, message: str) -> WrongError:
+        return WrongError(self.line(key), f"{key}: {message}")
+
+    def only(self, known: Collection[str]) -> None:
+        """Complain about a key that is none of these."""
+        for key in self:
+            if key not in known:
+                raise self.wrong(key, f"there is no such key; write {nearest(key, known)}")
+
+    def block(self, key: str, what: str) -> "Block":
+        """A mapping inside of this one; an empty one if nothing is there."""
+        found = self._data.get(key)
+        if found is None:
+            return Block(CommentedMap())
+        if not isinstance(found, CommentedMap):
+            raise self.wrong(key, f"write {what} below it")
+        return Block(found)
+
+    def blocks(self, key: str, what: str) -> list["Block"]:
+        """A list of mappings."""
+        found = self._data.get(key)
+        listed = [] if found is None else found
+        if not isinstance(listed, list) or not all(isinstance(entry, CommentedMap) for entry in listed):
+            raise self.wrong(key, f"write {what} below it")
+        return [Block(entry) for entry in listed]
+
+    def text(self, key: str, what: str) -> str:
+        found = self._data.get(key)
+        if not isinstance(found, str) or not found:
+            raise self.wrong(key, f"write {what}")
+        return str(found)
+
+    def flag(self, key: str, default: bool) -> bool:
+        found = self._data.get(key, default)
+        if not isinstance(found, bool):
+            raise self.wrong(key, "write true or false")
+        return found
+
+    def choice(self, key: str, choices: Collection[Name]) -> Name:
+        found = self.text(key, f"one of {', '.join(choices)}")
+        for choice in choices:
+            if found == choice:
+                return choice
+        raise self.wrong(key, f"there is no {found}; write {nearest(found, choices)}")
+
+    def names(self, key: str) -> tuple[str, ...]:
+        """A list of names of parameters."""
+        found = self._data.get(key)
+        if not isinstance(found, list) or not found or not all(isinstance(n, str) and n for n in found):
+            raise self.wrong(key, "write a list of parameters, such as [path, content]")
+        return tuple(map(str, found))
+
+    def value(self, key: str) -> Any:
+        try:
+            return _plain(self._data[key])
+        except ValueError as e:
+            raise self.wrong(key, str(e)) from None
+
+    def values(self, key: str) -> tuple[Any, ...]:
+        found = self.value(key)
+        if not isinstance(found, list) or not found:
+            raise self.wrong(key, "write a list of values, such as [content, count]")
+        return tuple(found)
+
+
+def parse(text: str) -> Block:
+    """The mapping that a file holds."""
+    data = _load(text)
+    if not isinstance(data, CommentedMap):
+        raise WrongError(0, "write a mapping, such as tools:")
+    return Block(data)
+
+
+def _load(text: str) -> Any:
+    try:
+        return YAML(typ="rt").load(text)
+    except MarkedYAMLError as e:
+        mark = e.problem_mark or e.context_mark
+        raise WrongError(mark.line if mark else 0, _complaint(str(e.problem or e.context))) from None
+    except Exception as e:  # of a scalar that is no date, a control character …
+        raise WrongError(0, _complaint(str(e))) from None
+
+
+def _complaint(problem: str) -> str:
+    if found := _DUPLICATE.match(problem):
+        return f"{found[1]}: written twice; write it once"
+    if "'\\t'" in problem:
+        return "a tab; write spaces"
+    return f"not YAML: {' '.join(problem.split())}"
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it. ValueError for what JSON has not."""
+    match value:
+        case None | bool():
+            return value
+        case ScalarBoolean():
+            return bool(value)
+        case str():
+            return str(value)
+        case int():
+            return int(value)
+        case float() if isfinite(value):
+            return float(value)
+        case CommentedMap():
+            if not all(isinstance(key, str) for key in value):
+                raise ValueError("write keys in quotes")
+            return {str(key): _plain(member) for key, member in value.items()}
+        case list():
+            return [_plain(item) for item in value]
+    raise ValueError("write a value that JSON has, or put it in quotes")
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """The known word that is most like it."""
+    return difflib.get_close_matches(word, [str(k) for k in known], n=1, cutoff=0.0)[0]
