@@ -31,13 +31,15 @@ from mitmproxy.proxy.mode_servers import ServerInstance
 from toolstream.engine_errors import recover_error
 from toolstream.history import repair_request
 from toolstream.repairs import Repair
+from toolstream.rules import Rules
 
-from . import contentview, options, recording, report
+from . import contentview, control, options, recording, report
 from .answer import Outcome, StreamedAnswer, pass_whole, rewrite_streamed, rewrite_whole
 from .encoding import Decoder, decoder
 from .options import Settings
 from .recorder import Recorder, file_stem
 from .recording import Recording
+from .rules import LiveRules, RulesError
 
 log = logging.getLogger("qwen_fix")
 
@@ -51,6 +53,7 @@ class Chat:
     flow: http.HTTPFlow
     settings: Settings
     body: dict[str, Any]  # of the request
+    rules: Rules | None = None  # for its model
     repairs: list[Repair] = field(default_factory=list)  # to the request
     answer: StreamedAnswer | None = None
     head: dict[str, Any] = field(default_factory=dict)  # of the response, as the upstream sent it
@@ -79,6 +82,7 @@ class QwenFix:
     def __init__(self) -> None:
         self._settings = options.read({})
         self._recorder: Recorder | None = None
+        self._rules: LiveRules | None = None
         self._open: dict[str, Chat] = {}  # by flow.id
 
     def load(self, loader: Loader) -> None:
@@ -92,7 +96,9 @@ class QwenFix:
 
     def configure(self, updated: set[str]) -> None:
         if updated.intersection(options.NAMES):
-            self._settings = options.read({name: getattr(ctx.options, name) for name in options.NAMES})
+            settings = options.read({name: getattr(ctx.options, name) for name in options.NAMES})
+            self._rules = rules_for(settings, self._rules)
+            self._settings = settings
         if updated.intersection(("qwen_record", "qwen_record_what", "qwen_redact")):
             self._recorder = recorder_for(self._settings)
 
@@ -106,7 +112,7 @@ class QwenFix:
             log.warning(
                 "mitmproxy %s lacks security fixes that 12 has; it needs Python 3.12", version.VERSION
             )
-        log.info(ready_line(ctx.master.addons.get("proxyserver").servers, self._settings))
+        log.info(ready_line(ctx.master.addons.get("proxyserver").servers, self._settings, self._rules))
 
     @fail_open
     def requestheaders(self, flow: http.HTTPFlow) -> None:
@@ -115,8 +121,12 @@ class QwenFix:
 
     @fail_open
     def request(self, flow: http.HTTPFlow) -> None:
-        if flow.live and (body := chat_body(flow.request, self._settings)):
-            chat = self._open[flow.id] = Chat(flow, self._settings, body)
+        if not flow.live:
+            return
+        if answer := control.respond(flow, control.State(self._settings, self._rules)):
+            flow.response = answer
+        elif body := chat_body(flow.request, self._settings):
+            chat = self._open[flow.id] = Chat(flow, self._settings, body, self._rules_for(body))
             if self._settings.repair_history:
                 mend_history(chat)
 
@@ -145,6 +155,12 @@ class QwenFix:
     @fail_open
     def _finish_at_shutdown(self, flow: http.HTTPFlow) -> None:
         self._finish(flow, aborted=SHUTDOWN)
+
+    def _rules_for(self, body: dict[str, Any]) -> Rules | None:
+        if self._rules is None:
+            return None
+        self._rules.refresh()
+        return self._rules.file.for_model(str(body.get("model", "")))
 
     def forget(self, flow: http.HTTPFlow) -> None:
         """Give a flow up."""
@@ -326,6 +342,16 @@ def recorder_for(settings: Settings) -> Recorder | None:
     return Recorder(settings.record, settings.redact, settings.record_what)
 
 
+def rules_for(settings: Settings, current: LiveRules | None) -> LiveRules | None:
+    """The rules to go by; those that are there already, if they come from the same file."""
+    if settings.rules is None or (current and current.path == settings.rules):
+        return current if settings.rules else None
+    try:
+        return LiveRules(settings.rules)
+    except RulesError as e:
+        raise options.BadValueError(f"qwen_rules: {e}") from None
+
+
 def as_recording(chat: Chat, outcome: Outcome) -> Recording:
     request = recording.request_of(chat.flow)
     model = str(chat.body.get("model", ""))
@@ -349,7 +375,9 @@ def metadata(record: Recording) -> dict[str, Any]:
     return data
 
 
-def ready_line(servers: Iterable[ServerInstance[Any]], settings: Settings) -> str:
+def ready_line(
+    servers: Iterable[ServerInstance[Any]], settings: Settings, rules: LiveRules | None = None
+) -> str:
     """`qwen_fix ready: http://127.0.0.1:9090 -> http://localhost:8080 (recovery tolerant, mode fix)`."""
     routes = [
         f"{url('http', host, port)} -> {destination(server.mode)}"
@@ -358,7 +386,7 @@ def ready_line(servers: Iterable[ServerInstance[Any]], settings: Settings) -> st
     ]
     return (
         f"qwen_fix ready: {', '.join(routes) or 'no listener'} "
-        f"(recovery {settings.recovery}, mode {settings.mode})"
+        f"(recovery {settings.recovery}, mode {settings.mode}{f', {rules.summary}' if rules else ''})"
     )
 
 

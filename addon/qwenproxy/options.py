@@ -19,6 +19,7 @@ from mitmproxy import exceptions
 from mitmproxy.addonmanager import Loader
 
 from .recorder import KINDS
+from .rules import DEFAULT, SHIPPED
 
 PREFIX = "qwen_"
 RECOVERIES = ("strict", "tolerant", "aggressive")
@@ -37,6 +38,8 @@ class Settings:
     record_what: str
     redact: frozenset[str]
     repair_history: bool
+    rules: Path | None  # not read here: it may change
+    control: str
 
     @property
     def observe(self) -> bool:
@@ -103,6 +106,24 @@ def _names(name: str) -> Callable[[str], frozenset[str]]:
         return frozenset(names)
 
     return read_names
+
+
+def _rules_file(_name: str) -> Callable[[str], Path | None]:
+    def read_rules_file(value: str) -> Path | None:
+        if value == DEFAULT:
+            return SHIPPED
+        return Path(value).expanduser() if value else None
+
+    return read_rules_file
+
+
+def _path_prefix(name: str) -> Callable[[str], str]:
+    def read_path_prefix(value: str) -> str:
+        if value and not re.fullmatch(r"(/[\w.~-]+)+", value):
+            raise BadValueError(f"{name}={value}: write a path such as /_qwen, or nothing")
+        return value
+
+    return read_path_prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +195,19 @@ OPTIONS = (
         "on",
         "on, or off: mend the arguments of earlier calls in a request that no server could read.",
         _on_or_off,
+    ),
+    Option(
+        "rules",
+        "",
+        "YAML file with rules for the parameters of single tools, or default for those that are shipped; "
+        "read again when it changes. Empty means none.",
+        _rules_file,
+    ),
+    Option(
+        "control",
+        "/_qwen",
+        "Path below which the proxy itself answers, in reverse mode. Empty means nowhere.",
+        _path_prefix,
     ),
 )
 NAMES = tuple(option.name for option in OPTIONS)

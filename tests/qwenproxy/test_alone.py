@@ -62,11 +62,12 @@ def test_the_script_works_there(
     alone: Path, upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
 ) -> None:
     program = (str(alone), *Proxy.program[1:])
-    proxy = start_proxy(upstream.url, program=program, qwen_record=tmp_path)
+    proxy = start_proxy(upstream.url, program=program, qwen_record=tmp_path, qwen_rules="default")
     upstream.answer = streamed(events(LEAK))
     assert understood(ask(proxy).body).calls == [("get_weather", {"city": "Zürich", "days": 3})]
     upstream.answer = sized(completion(LEAK))
     assert ask(proxy, chat(stream=False)).json["choices"][0]["finish_reason"] == "tool_calls"
+    assert ask(proxy, path="/_health", method="GET").json["rules"]["count"] == 10
     proxy.stop()
     assert len(list(tmp_path.glob("*-repaired-*.flow"))) == 2
     assert "Traceback" not in proxy.log

@@ -9,6 +9,7 @@ from mitmproxy.test import taddons
 
 from qwenproxy import options
 from qwenproxy.addon import QwenFix
+from qwenproxy.rules import SHIPPED
 
 
 def test_the_defaults_can_be_read() -> None:
@@ -35,6 +36,18 @@ def test_names_are_split() -> None:
     assert options.read({"qwen_redact": " X-Team,user ,, a.b"}).redact == {"x-team", "user", "a.b"}
 
 
+def test_rules_are_shipped_or_in_a_file() -> None:
+    assert options.read({}).rules is None
+    assert options.read({"qwen_rules": "default"}).rules == SHIPPED
+    assert options.read({"qwen_rules": "./default"}).rules == Path("default")
+    assert options.read({"qwen_rules": "~/r.yaml"}).rules == Path.home() / "r.yaml"
+
+
+def test_the_prefix_of_our_own_endpoints() -> None:
+    for prefix in ("", "/_qwen", "/a/b-c.d"):
+        assert options.read({"qwen_control": prefix}).control == prefix
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -45,6 +58,9 @@ def test_names_are_split() -> None:
         ("qwen_record", "/dev/null/x"),
         ("qwen_record_what", "everything"),
         ("qwen_redact", "a;b"),
+        ("qwen_control", "/"),
+        ("qwen_control", "/x/"),
+        ("qwen_control", "x"),
     ],
 )
 def test_a_bad_value_is_one_line_that_says_what_to_write(name: str, value: str) -> None:

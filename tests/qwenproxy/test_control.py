@@ -1,0 +1,194 @@
+"""Endpoints of the proxy's own: who may ask what, and that nobody else is disturbed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mitmproxy import http
+from mitmproxy.proxy import mode_specs
+from mitmproxy.test import tflow
+
+from qwenproxy import __version__, options
+from qwenproxy.control import ENDPOINTS, State, is_loopback, respond
+from qwenproxy.rules import LiveRules
+
+RULES = """
+tools: {bash: {fixes: [{name: r, parameter: p, condition: missing, action: set_default, default_value: 1}]}}
+"""
+
+
+def state(rules: LiveRules | None = None, **values: str) -> State:
+    return State(options.read({f"qwen_{name}": value for name, value in values.items()}), rules)
+
+
+def asked(
+    method: str, path: str, peer: str = "127.0.0.1", mode: str = "reverse:http://a:1", **headers: str
+) -> http.HTTPFlow:
+    flow = tflow.tflow()
+    flow.request.method, flow.request.path = method, path
+    flow.client_conn.peername = (peer, 5)
+    flow.client_conn.proxy_mode = mode_specs.ProxyMode.parse(mode)
+    for name, value in headers.items():
+        flow.request.headers[name.replace("_", "-")] = value
+    return flow
+
+
+def answered(flow: http.HTTPFlow, to: State) -> tuple[int, Any]:
+    response = respond(flow, to)
+    assert response
+    assert response.headers["content-type"] == "application/json"
+    return response.status_code, json.loads(response.content or b"")
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> LiveRules:
+    path = tmp_path / "rules.yaml"
+    path.write_text(RULES)
+    return LiveRules(path)
+
+
+# Whose request it is
+
+
+@pytest.mark.parametrize(
+    ("path", "control", "status"),
+    [
+        ("/_qwen/health", "/_qwen", 200),
+        ("/_qwen/health?x=/y", "/_qwen", 200),
+        ("/_health", "/_qwen", 200),
+        ("/_qwen", "/_qwen", 404),
+        ("/_qwen/", "/_qwen", 404),
+        ("/_qwen/healthy", "/_qwen", 404),
+        ("/_qwen/health/", "/_qwen", 404),
+        ("/_qwenx/health", "/_qwen", None),
+        ("/v1/_qwen/health", "/_qwen", None),
+        ("/health", "/_qwen", None),
+        ("/_health/x", "/_qwen", None),
+        ("/", "/_qwen", None),
+        ("/admin/qwen/health", "/admin/qwen", 200),
+        ("/_qwen/health", "/admin/qwen", None),
+        ("/_health", "/admin/qwen", 200),
+        ("/_qwen/health", "", None),
+        ("/_health", "", None),
+        ("/health", "", None),
+    ],
+)
+def test_only_our_own_paths_are_answered(path: str, control: str, status: int | None) -> None:
+    response = respond(asked("GET", path), state(control=control))
+    assert (response.status_code if response else None) == status
+
+
+@pytest.mark.parametrize(
+    ("mode", "ours"), [("reverse:http://a:1", True), ("regular", False), ("upstream:http://a:1", False)]
+)
+def test_the_paths_of_other_hosts_are_theirs(mode: str, ours: bool) -> None:
+    assert bool(respond(asked("GET", "/_health", mode=mode), state())) is ours
+
+
+def test_who_has_an_answer_already_keeps_it() -> None:
+    flow = asked("GET", "/_qwen/health")
+    flow.response = http.Response.make(407)
+    assert respond(flow, state()) is None
+
+
+def test_another_method_is_told_the_right_one() -> None:
+    for method, path, right in (("POST", "/_qwen/health", "GET"), ("GET", "/_reload", "POST")):
+        response = respond(asked(method, path), state())
+        assert response
+        assert (response.status_code, response.headers["allow"]) == (405, right)
+
+
+def test_an_unknown_endpoint_is_told_the_known_ones() -> None:
+    status, body = answered(asked("GET", "/mine/x"), state(control="/mine"))
+    assert (status, body["error"]["code"]) == (404, "not_found")
+    for endpoint in ENDPOINTS:
+        assert f"{endpoint.method} /mine/{endpoint.name}" in body["error"]["message"]
+
+
+# What they say
+
+
+def test_health(rules: LiveRules) -> None:
+    said = {"status": "ok", "version": __version__, "recovery": "strict", "mode": "observe"}
+    to = state(recovery="strict", mode="observe")
+    assert answered(asked("GET", "/_qwen/health"), to) == (200, said | {"rules": None})
+    to = state(rules, recovery="strict", mode="observe")
+    in_force = {"file": str(rules.path), "count": 1, "error": None}
+    assert answered(asked("GET", "/_qwen/health"), to) == (200, said | {"rules": in_force})
+
+
+def test_health_tells_of_a_file_that_is_broken_by_now(rules: LiveRules) -> None:
+    rules.path.write_text("tools: [")
+    status, body = answered(asked("GET", "/_health"), state(rules))
+    assert (status, body["status"], body["rules"]["count"]) == (200, "ok", 1)
+    assert body["rules"]["error"].startswith(f"{rules.path}, line 1: not YAML")
+
+
+def test_reload(rules: LiveRules) -> None:
+    before = rules.file
+    in_force = {"file": str(rules.path), "count": 1, "error": None}
+    for path in ("/_qwen/reload", "/_reload"):
+        assert answered(asked("POST", path), state(rules)) == (200, {"status": "ok", "rules": in_force})
+    assert rules.file is not before
+
+
+def test_reload_says_what_is_wrong(rules: LiveRules) -> None:
+    rules.path.write_text("tool: {}")
+    status, body = answered(asked("POST", "/_qwen/reload"), state(rules))
+    line = f"{rules.path}, line 1: tool: there is no such key; write tools"
+    assert status == 422
+    assert body["error"]["message"] == f"{line}; the rules stay as they were"
+    assert body["rules"] == {"file": str(rules.path), "count": 1, "error": line}
+
+
+def test_without_rules_there_is_nothing_to_reload() -> None:
+    assert answered(asked("POST", "/_reload"), state()) == (200, {"status": "ok", "rules": None})
+
+
+# Who may
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers", "allowed"),
+    [
+        ("127.0.0.1", {}, True),
+        ("127.8.8.8", {}, True),
+        ("::1", {}, True),
+        ("::ffff:127.0.0.1", {}, True),
+        ("192.168.0.7", {}, False),
+        ("::ffff:192.168.0.7", {}, False),
+        ("fe80::1%eth0", {}, False),
+        ("", {}, False),
+        ("127.0.0.1", {"Origin": "http://127.0.0.1:9090"}, False),
+        ("127.0.0.1", {"Origin": "null"}, False),
+        ("127.0.0.1", {"Sec_Fetch_Site": "cross-site"}, False),
+        ("127.0.0.1", {"Sec_Fetch_Site": "same-site"}, False),
+        ("127.0.0.1", {"Sec_Fetch_Site": "none"}, True),
+        ("127.0.0.1", {"X_Forwarded_For": "192.168.0.7"}, False),
+        ("127.0.0.1", {"Forwarded": "for=192.168.0.7"}, False),
+    ],
+)
+def test_who_may_change_something(
+    rules: LiveRules, peer: str, headers: dict[str, str], allowed: bool
+) -> None:
+    before = rules.file
+    status, body = answered(asked("POST", "/_qwen/reload", peer, **headers), state(rules))
+    assert status == (200 if allowed else 403)
+    assert (rules.file is not before) is allowed
+    assert allowed or body["error"]["code"] == "forbidden"
+    reading, _ = answered(asked("GET", "/_qwen/health", peer, **headers), state(rules))
+    assert reading == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("127.0.0.1", True), ("::1", True), ("::1%lo", True), ("10.0.0.1", False), ("localhost", False)],
+)
+def test_is_loopback(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+def test_names_are_unique() -> None:
+    names = [name for e in ENDPOINTS for name in ((e.method, e.name), (e.method, e.alias)) if name[1]]
+    assert len(names) == len(set(names))

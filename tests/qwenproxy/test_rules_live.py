@@ -1,0 +1,230 @@
+"""The rules file and the endpoints in a real mitmdump."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mitmproxy import http
+from mitmproxy.exceptions import OptionsError
+from mitmproxy.test import taddons, tflow
+from proxy import Proxy, Reply, Upstream, ask, chat
+
+from qwenproxy.addon import QwenFix
+from qwenproxy.rules import SHIPPED
+
+ONE = """
+tools:
+  bash:
+    fixes:
+      - {name: a, parameter: p, condition: missing, action: set_default, default_value: first}
+"""
+TWO = (
+    ONE + "      - {name: b, parameter: q, condition: missing, action: set_default, default_value: second}\n"
+)
+BROKEN = ONE.replace("missing", "mising")
+COMPLAINT = "line 5: condition: there is no mising; write missing"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "rules.yaml"
+    path.write_text(ONE)
+    return path
+
+
+def get(proxy: Proxy, path: str = "/_qwen/health") -> Reply:
+    return ask(proxy, b"", path, method="GET")
+
+
+def rules(proxy: Proxy) -> dict[str, Any]:
+    """What the health endpoint says of them."""
+    found = get(proxy).json["rules"]
+    assert isinstance(found, dict)
+    return found
+
+
+# Start-up
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (BROKEN, COMPLAINT),
+        ("tools:\n\tbash: {}\n", "line 2: a tab; write spaces"),
+        ("tools: {}\ntools: {}\n", "line 2: tools: written twice; write it once"),
+        (None, "write default, or the path of a YAML file (No such file or directory)"),
+    ],
+)
+def test_a_wrong_file_stops_the_start(
+    start_proxy: Callable[..., Proxy], path: Path, text: str | None, complaint: str
+) -> None:
+    if text is None:
+        path.unlink()
+    else:
+        path.write_text(text)
+    proxy = start_proxy("http://127.0.0.1:9", qwen_rules=path, ready=False)
+    assert proxy.wait() == 1
+    said = [line for line in proxy.lines if str(path) in line]
+    assert len(said) == 1
+    assert f"qwen_rules: {path}" in said[0]
+    assert said[0].endswith(complaint)
+    assert "Traceback" not in proxy.log
+    assert "qwen_fix ready" not in proxy.log
+
+
+@pytest.mark.parametrize("value", ["/", "_qwen", "/_qwen/", "/a b", "//x"])
+def test_a_wrong_prefix_stops_the_start(start_proxy: Callable[..., Proxy], value: str) -> None:
+    proxy = start_proxy("http://127.0.0.1:9", qwen_control=value, ready=False)
+    assert proxy.wait() == 1
+    assert f"qwen_control={value}: write a path such as /_qwen, or nothing" in proxy.log
+
+
+def test_the_ready_line_counts_the_rules(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy("http://127.0.0.1:9", qwen_rules="default")
+    assert proxy.wait_for("qwen_fix ready").endswith("(recovery tolerant, mode fix, 10 rules)")
+
+
+# Read again
+
+
+def test_a_change_of_the_file_counts_from_the_next_chat_on(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], path: Path
+) -> None:
+    proxy = start_proxy(upstream.url, qwen_rules=path)
+    path.write_text(TWO)
+    assert ask(proxy).status == 200
+    proxy.wait_for(f"qwen_rules: {path} was read again: 2 rules")
+    ask(proxy)
+    assert rules(proxy) == {"file": str(path), "count": 2, "error": None}
+    assert proxy.log.count("was read again") == 1
+
+
+def test_the_file_is_read_again_on_demand(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], path: Path
+) -> None:
+    proxy = start_proxy(upstream.url, qwen_rules=path)
+    assert rules(proxy)["count"] == 1
+    for text, alias, count in ((TWO, "/_qwen/reload", 2), (ONE, "/_reload", 1)):
+        path.write_text(text)
+        reply = ask(proxy, b"", alias)
+        assert reply.status == 200
+        assert reply.json == {"status": "ok", "rules": {"file": str(path), "count": count, "error": None}}
+    assert upstream.requests == []
+
+
+def test_a_broken_file_changes_nothing_and_is_said_once(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], path: Path
+) -> None:
+    proxy = start_proxy(upstream.url, qwen_rules=path)
+    path.write_text(BROKEN)
+    for _ in range(3):
+        assert ask(proxy).status == 200
+    reply = ask(proxy, b"", "/_qwen/reload")
+    in_force = {"file": str(path), "count": 1, "error": f"{path}, {COMPLAINT}"}
+    assert (reply.status, reply.json["rules"]) == (422, in_force)
+    assert rules(proxy) == in_force
+    path.write_text(TWO)
+    assert rules(proxy)["count"] == 2
+    proxy.stop()
+    assert proxy.log.count(COMPLAINT) == 1
+    assert "the rules that were read before stay in force" in proxy.log
+    assert "Traceback" not in proxy.log
+
+
+# Endpoints
+
+
+def test_no_page_in_a_browser_changes_anything(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], path: Path
+) -> None:
+    proxy = start_proxy(upstream.url, qwen_rules=path)
+    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        reply = ask(proxy, b"", "/_qwen/reload", headers)
+        assert (reply.status, reply.json["error"]["code"]) == (403, "forbidden")
+    assert "was read again" not in proxy.log
+    assert upstream.requests == []
+
+
+def test_endpoints_need_no_server(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy("http://127.0.0.1:9")
+    assert get(proxy).json["status"] == "ok"
+    assert get(proxy, "/_health").json["rules"] is None
+    assert get(proxy, "/_qwen/nothing").status == 404
+    assert get(proxy, "/health").status == 502
+
+
+def test_endpoints_can_be_moved_and_switched_off(
+    upstream: Upstream, start_proxy: Callable[..., Proxy]
+) -> None:
+    moved = start_proxy(upstream.url, qwen_control="/mine")
+    assert get(moved, "/mine/health").json["status"] == "ok"
+    off = start_proxy(upstream.url, qwen_control="")
+    assert upstream.requests == []
+    passed = [(moved, "/_qwen/health"), (off, "/_qwen/health"), (off, "/_health")]
+    for proxy, path in passed:
+        assert "choices" in get(proxy, path).json
+    assert len(upstream.requests) == len(passed)
+
+
+# In this process
+
+
+def begin_chat(addon: QwenFix, model: str = "qwen") -> http.HTTPFlow:
+    flow = tflow.tflow()
+    flow.live = True
+    flow.request.method, flow.request.path = "POST", "/v1/chat/completions"
+    flow.request.content = json.dumps(chat(model=model)).encode()
+    addon.request(flow)
+    return flow
+
+
+def rules_of(addon: QwenFix, flow: http.HTTPFlow) -> dict[str, list[Any]]:
+    """{tool: the values its rules set}."""
+    chosen = addon._open[flow.id].rules
+    assert chosen
+    return {tool: [rule.value for rule in listed] for tool, listed in chosen.tools.items()}
+
+
+def test_a_chat_keeps_the_rules_it_began_under(path: Path) -> None:
+    addon = QwenFix()
+    with taddons.context(addon) as context:
+        context.configure(addon, qwen_rules=str(path))
+        begun = begin_chat(addon)
+        path.write_text(ONE.replace("first", "another"))
+        later = begin_chat(addon)
+        assert rules_of(addon, begun) == {"bash": ["first"]}
+        assert rules_of(addon, later) == {"bash": ["another"]}
+
+
+def test_a_chat_has_the_rules_for_its_model(path: Path) -> None:
+    path.write_text("models:\n  coder:" + ONE.replace("\n", "\n    ") + "\n")
+    addon = QwenFix()
+    with taddons.context(addon) as context:
+        context.configure(addon, qwen_rules=str(path))
+        assert rules_of(addon, begin_chat(addon, "qwen3-coder")) == {"bash": ["first"]}
+        assert rules_of(addon, begin_chat(addon, "qwen3")) == {}
+
+
+def test_without_rules_a_chat_has_none() -> None:
+    addon = QwenFix()
+    assert addon._open[begin_chat(addon).id].rules is None
+
+
+def test_other_rules_while_running(path: Path, tmp_path: Path) -> None:
+    addon = QwenFix()
+    with taddons.context(addon) as context:
+        context.configure(addon, qwen_rules=str(path))
+        first = addon._rules
+        context.configure(addon, qwen_mode="observe")
+        assert addon._rules is first
+        path.write_text(BROKEN)
+        with pytest.raises(OptionsError, match=r"qwen_rules: .*other\.yaml: write default"):
+            context.configure(addon, qwen_rules=str(tmp_path / "other.yaml"))
+        assert addon._rules is first  # although its file is broken by now
+        context.configure(addon, qwen_rules="default")
+        assert addon._rules
+        assert addon._rules.path == SHIPPED
+        context.configure(addon, qwen_rules="")
+        assert addon._rules is None
