@@ -36,11 +36,11 @@ Applied = list[tuple[Repair, str]]  # what was done, and the name of the rule th
 class Condition(Named):
     """When a rule applies to its parameter."""
 
-    IS_STRING = "is_string", "it is a string"
-    MISSING = "missing", "it is not there"
-    MISSING_OR_EMPTY = "missing_or_empty", 'it is not there, or `null`, `""`, `[]` or `{}`'
-    EXISTS = "exists", "it is there, whatever it is"
-    INVALID_ENUM = "invalid_enum", "it is none of `valid_values`, or not there"
+    IS_STRING = "is_string", "is a string"
+    MISSING = "missing", "is not there"
+    MISSING_OR_EMPTY = "missing_or_empty", 'is not there, or is `null`, `""`, `[]` or `{}`'
+    EXISTS = "exists", "is there, whatever it is"
+    INVALID_ENUM = "invalid_enum", "is none of `valid_values`, or not there"
 
 
 class Action(Named):
@@ -52,16 +52,18 @@ class Action(Named):
     )
     PARSE_JSON_ARRAY = (
         "parse_json_array",
-        "read the string as an array, else take `fallback_value`, where the schema allows an array",
+        "read the string as an array, else take `fallback_value`, where the schema allows an array or "
+        "says nothing",
     )
     PARSE_JSON_OBJECT = (
         "parse_json_object",
-        "read the string as an object, else take `fallback_value`, where the schema allows an object",
+        "read the string as an object, else take `fallback_value`, where the schema allows an object or "
+        "says nothing",
     )
     CONVERT_STRING_TO_BOOLEAN = (
         "convert_string_to_boolean",
         "read true, yes, on, 1 or false, no, off, 0, else take `fallback_value`, where the schema allows a "
-        "boolean",
+        "boolean or says nothing",
     )
     REMOVE_PARAMETER = (
         "remove_parameter",
