@@ -2,11 +2,14 @@
 
 import json
 import os
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from proxy import ROOT
 
 from qwenproxy.rules import SHIPPED, LiveRules, RulesError, read
@@ -366,6 +369,35 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, text: str, line: int, complai
         read(path)
     assert str(caught.value).startswith(f"{path}, line {line}: {complaint}")
     assert "\n" not in str(caught.value)
+
+
+EDITS = st.lists(
+    st.tuples(
+        st.floats(0, 1),
+        st.integers(0, 12),
+        st.sampled_from([*"-:[]{}&*!|>'\"\t\n ,#?%@", "", "1", "~", ": ", "- ", "<<: *a", "&a ", "!!set "]),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.sampled_from([SIMPLE, SECTIONS, EARLIER, SHIPPED.read_text()]), EDITS)
+def test_whatever_is_wrong_is_one_line(text: str, edits: list[tuple[float, int, str]]) -> None:
+    for place, length, instead in edits:
+        at = int(place * len(text))
+        text = text[:at] + instead + text[at + length :]
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "rules.yaml")
+        path.write_text(text)
+        try:
+            read(path).for_model("qwen3-coder")
+            return
+        except RulesError as e:
+            line = str(e)
+    assert line.startswith(f"{path}, line ")
+    assert "\n" not in line
 
 
 @pytest.mark.parametrize(

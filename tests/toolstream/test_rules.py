@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.cases import read_tool
@@ -516,6 +516,7 @@ RULES = st.builds(
 ARGUMENTS = st.dictionaries(KEYS, VALUES)
 
 
+@settings(deadline=None)
 @given(st.lists(RULES, max_size=4), TOOLS, ARGUMENTS)
 def test_what_live_rules_do_bit_by_bit_is_what_they_do_to_the_whole(
     rules: list[Rule], tool: str, arguments: dict[str, Any]
@@ -532,6 +533,7 @@ def test_what_live_rules_do_bit_by_bit_is_what_they_do_to_the_whole(
     assert list(streamed.items()) == list(found.transform(arguments)[1].items())
 
 
+@settings(deadline=None)
 @given(st.lists(RULES, max_size=4), TOOLS, ARGUMENTS)
 def test_what_rules_leave_out_because_of_the_schema_would_do_nothing(
     rules: list[Rule], tool: str, arguments: dict[str, Any]
@@ -542,6 +544,7 @@ def test_what_rules_leave_out_because_of_the_schema_would_do_nothing(
     assert changed(narrowed(rules, tool), typed) == changed(every, typed)
 
 
+@settings(deadline=None)
 @given(st.lists(RULES, max_size=4), TOOLS, ARGUMENTS)
 def test_a_rule_never_makes_a_call_fit_worse(rules: list[Rule], tool: str, arguments: dict[str, Any]) -> None:
     declared = Toolset([read_tool(tool)]).tools["t"]
