@@ -128,7 +128,7 @@ def objection(flow: http.HTTPFlow) -> str:
 
 def is_loopback(host: str) -> bool:
     try:
-        address = ipaddress.ip_address(host.partition("%")[0])
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback

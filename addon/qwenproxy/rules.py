@@ -148,7 +148,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 def read(path: Path) -> RuleFile:
     """Read a file of rules. RulesError if it cannot be used."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as e:
         reason = e.strerror if isinstance(e, OSError) else "it is not UTF-8"
         message = f"{path}: write {DEFAULT}, or the path of a YAML file ({reason})"

@@ -88,6 +88,10 @@ def named(rules: Rules) -> dict[str, list[str]]:
             "parameter: content, condition: exists, action: convert_tool_to_write",
             Rule("r", Action.CONVERT_TOOL, "content", Condition.EXISTS, to="write"),
         ),
+        (
+            "parameter: content, condition: exists, action: convert_tool_to_write, to: create",
+            Rule("r", Action.CONVERT_TOOL, "content", Condition.EXISTS, to="create"),
+        ),
     ],
 )
 def test_a_rule_is_read(tmp_path: Path, lines: str, rule: Rule) -> None:
@@ -235,6 +239,13 @@ def test_a_file_builds_on_the_shipped_rules(tmp_path: Path) -> None:
     found = rules_in(tmp_path, replaced)
     assert named(found) == shipped
     assert found.tools["bash"][0].value == "Run it"
+
+
+def test_a_tool_is_the_same_one_whatever_its_case(tmp_path: Path) -> None:
+    off = "extends: default\ntools: {Bash: {fixes: [{name: describe_command, enabled: false}]}}\n"
+    assert "bash" not in named(rules_in(tmp_path, off))
+    with pytest.raises(RulesError, match="no rule describe_command to switch off; take it out"):
+        rules_in(tmp_path, off + "settings: {case_sensitive_tools: true}")
 
 
 def test_a_rule_that_is_switched_off_where_it_stands(tmp_path: Path) -> None:

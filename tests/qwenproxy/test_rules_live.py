@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from mitmproxy import http
 from mitmproxy.exceptions import OptionsError
+from mitmproxy.proxy import mode_specs
 from mitmproxy.test import taddons, tflow
 from proxy import Proxy, Reply, Upstream, ask, chat
 
@@ -205,6 +206,15 @@ def test_a_chat_has_the_rules_for_its_model(path: Path) -> None:
         context.configure(addon, qwen_rules=str(path))
         assert rules_of(addon, begin_chat(addon, "qwen3-coder")) == {"bash": ["first"]}
         assert rules_of(addon, begin_chat(addon, "qwen3")) == {}
+
+
+def test_a_flow_from_a_file_is_not_answered() -> None:
+    addon, flow = QwenFix(), tflow.tflow()
+    flow.request.path = "/_health"
+    flow.client_conn.proxy_mode = mode_specs.ProxyMode.parse("reverse:http://a:1")
+    for flow.live in (False, True):
+        addon.request(flow)
+        assert (flow.response is not None) is flow.live
 
 
 def test_without_rules_a_chat_has_none() -> None:
