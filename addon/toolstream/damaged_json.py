@@ -33,7 +33,7 @@ def read_damaged(text: str) -> Any:
     """The object or array that a text, which is no JSON, stands for; None if that is not certain."""
     text = text.strip()
     for attempt in (_undoubled(text), _closed(text)):
-        if attempt and (value := loads(attempt)) is not None:
+        if attempt and (value := loads(attempt, strict=False)) is not None:
             return value
     value = coerce(text, _ANY)
     if value is not FAILED:
@@ -49,10 +49,10 @@ def same_letters(value: Any, text: str) -> bool:
     return _letters(dump(value)) == _letters(text)
 
 
-def loads(text: str) -> Any:
-    """What JSON says; None if it is none."""
+def loads(text: str, strict: bool = True) -> Any:
+    """What JSON says; None if it is none. Unless `strict`, strings may hold line breaks as they are."""
     try:
-        return json.loads(text, strict=False)
+        return json.loads(text, strict=strict)
     except (ValueError, RecursionError):
         return None
 

@@ -16,8 +16,9 @@ from uuid import uuid4
 from .arguments import dump
 from .chunks import Json, new_call_id, read_chunk
 from .completion import parse_whole
+from .damaged_json import loads
 from .events import Text
-from .mending import calls_of, loads
+from .mending import calls_of
 from .repairs import Ledger, Repair
 from .requests import Toolset
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from .arguments import quoted
 from .chunks import Path, splice
-from .mending import Mender, loads
+from .damaged_json import loads
+from .mending import Mender
 from .repairs import Ledger, Repair
 from .requests import Toolset
 from .schema import Tool

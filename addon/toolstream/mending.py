@@ -18,29 +18,22 @@ from collections.abc import Callable
 from typing import Any
 
 from .arguments import FAILED, LIMIT, OMITTED, coerce, conform, doubled_escapes, dump, escaped, quoted
+from .damaged_json import loads, read_damaged, same_letters
 from .events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
 from .hermes import JsonScanner
 from .parser import ToolCallParser
 from .repairs import Ledger, Refused, Repair
 from .schema import Parameter, Tool
 
-try:
-    from json_repair import repair_json
-except ImportError:  # mitmproxy was installed alone: that one repair is off
-    repair_json = None  # type: ignore[assignment]
-
 PIECE = 4096  # longer input is read in pieces: a state may copy what it holds
 TOKEN = 1024  # characters of a key, a number or a run of blanks that are waited for
-SMALL = 2048  # characters that json-repair is given: its time grows with their square
 CALLS = 100  # objects behind the arguments that are compared with them
 
 _KINDS = {'"': "string", "{": "object", "[": "array", "t": "boolean", "f": "boolean", "n": "null"}
 _KINDS |= dict.fromkeys("-0123456789", "number") | {"T": "boolean", "F": "boolean", "N": "null"}
-_OBJECT = Parameter({"type": "object"}, {}, True)
 _PYTHON = {"True": "true", "False": "false", "None": "null"}
 _BLANKS = re.compile(r"[ \t\n\r]*+")
 _STRING = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"')
-_MARKS, _NONE = re.compile(r"""[\s"'{}\[\],:\\]+"""), re.compile(r"\bNone\b")
 _STRING_PART = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+\\?')
 _REST_OF_STRING = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _TOKEN = re.compile(r'[^\s,:"{}\[\]]*+')
@@ -722,9 +715,7 @@ class Mender:
         if not self._expect or not whole.rstrip().endswith("}"):
             return None
         try:
-            value = coerce(whole, _OBJECT)  # as Python writes it
-            if value is FAILED and repair_json is not None and len(whole) <= SMALL:
-                value = loads(repair_json(whole, ensure_ascii=False))
+            value = read_damaged(whole)
             if not isinstance(value, dict) or not self._is_certain(value, whole):
                 return None
             value, _ = conform(value, self._tool.arguments)
@@ -736,7 +727,7 @@ class Mender:
     def _is_certain(self, value: dict[str, Any], whole: str) -> bool:
         """All keys are declared, the required ones are there, and not a letter is lost or moved."""
         known = all(map(self._tool.declares, value)) and self._tool.required <= value.keys()
-        return known and _letters(dump(value)) == _letters(whole)
+        return known and same_letters(value, whole)
 
     def _rest_of(self, value: Any) -> str:
         """The JSON of a value from the place on at which the reading broke off."""
@@ -834,19 +825,6 @@ def _objects(text: str) -> list[Any]:
     except (ValueError, RecursionError):
         return []
     return values if at == len(text) else []
-
-
-def loads(text: str) -> Any:
-    """What JSON says; None if it is none."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _letters(text: str) -> str:
-    """What no repair may change: all but the marks of JSON."""
-    return _MARKS.sub("", _NONE.sub("null", text)).casefold()
 
 
 def _end(pattern: re.Pattern[str], text: str, start: int = 0) -> int:

@@ -18,8 +18,9 @@ from typing import Any
 
 from .arguments import dump
 from .chunks import Json, Path, finish_reason, new_call_id
+from .damaged_json import loads
 from .events import ArgumentsDelta, CallEnd, CallStart, Event
-from .mending import Mender, loads
+from .mending import Mender
 from .parser import COMPLETE
 from .repairs import Ledger, Repair
 from .requests import Toolset
