@@ -22,7 +22,7 @@ from .schema import Tool
 
 CLOSERS = 16  # closing tags in a row that are looked across
 LIMIT = 1 << 20  # characters held in doubt; past them the likelier reading is taken
-LINE = 1024  # characters of a value on the line of its tag that wait for the end of the line
+LINE = 256  # characters of a value on the line of its tag that wait for the end of the line
 
 _BLANKS = re.compile(f"[{BLANK}]{{0,{LOOK_AHEAD}}}")
 _LINE_REST = re.compile(r"[ \t]*(\r?\n|\r?\Z)?")
