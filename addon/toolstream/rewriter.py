@@ -10,19 +10,17 @@ Whatever fails costs a repair and never an answer: an exception ends the rewriti
 held leaves as text, and the rest of the stream passes as it comes. `ledger.failure` tells.
 """
 
-import re
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from .arguments import quoted
+from .choices import Choice, Held, Part, Write, is_text, joined, leading_text
 from .chunks import (
     Json,
     Path,
     Shortcut,
-    Synthesis,
     Template,
     choices_of,
     content_of,
@@ -35,8 +33,8 @@ from .chunks import (
     without_content,
 )
 from .engine_errors import error_in, read_unparsed
-from .events import ArgumentsDelta, CallEnd, CallStart, Event, Text
-from .native import Entry, NativeCall, NativeCalls, edits_of, merged, rewritten
+from .events import ArgumentsDelta, CallStart, Event, Text
+from .native import Entry, NativeCall, edits_of, merged, rewritten
 from .parser import ToolCallParser
 from .repairs import Ledger
 from .requests import Toolset, parallel_calls
@@ -46,151 +44,6 @@ EVENT_LIMIT = 1 << 24  # bytes of one unfinished event; past them this is no str
 TEMPLATES = 4  # envelopes remembered: choices and kinds of deltas may alternate
 CALLS = ("tool_calls", "function_call")  # what a delta says of calls that the server parsed
 TRIES, RETRY = 8, 64  # after so many useless templates only every 64th event is learned from
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-Write = Callable[[list[str]], bytes]  # an event with other texts; b"" if that leaves it nothing to say
-
-
-class Choice:
-    """What is known of one choice of the answer."""
-
-    __slots__ = (
-        "calls",
-        "chunk",
-        "diverged",
-        "fed",
-        "finished",
-        "index",
-        "natives",
-        "numbers",
-        "parser",
-        "passed",
-        "role",
-        "synthesis",
-    )
-
-    def __init__(self, index: int, parser: ToolCallParser, request: Json, toolset: Toolset) -> None:
-        self.index = index
-        self.parser = parser
-        self.chunk: Json = {}  # the last one read in full
-        self.synthesis: Synthesis | None = None  # writes chunks like it
-        self.fed = 0  # characters given to the parser, and
-        self.passed = 0  # given back as text, until the choice diverged
-        self.diverged = False
-        self.finished = False  # the parser is closed
-        self.role = False  # the client has been told the role
-        self.calls = 0  # calls of ours that are complete
-        self.numbers: dict[tuple[str, int], int] = {}  # (whose, its index) -> index in the answer
-        self.natives = NativeCalls(request, toolset, parser.ledger, self._number_native)
-
-    def parse(self, text: str, finish_reason: Any = None) -> list[Event]:
-        """Feed the parser, and close it if there is a finish_reason."""
-        if self.finished:
-            return []
-        events = self.parser.feed(text) if text else []
-        if finish_reason is not None:
-            events = events + self.parser.close(finish_reason)
-            self.finished = True
-        self.count(events)
-        return events
-
-    def end_text(self) -> list[Event]:
-        """The server has turned to calls it parsed itself: a call in the text does not go on."""
-        events, self.finished = self.parser.close(None), True
-        self.count(events)
-        return events
-
-    def count(self, events: list[Event]) -> None:
-        """Note the calls, and count those that are complete."""
-        self.natives.note(events)
-        self.calls += sum(isinstance(e, CallEnd) for e in events)
-
-    def number(self, whose: str, index: int) -> int:
-        """The index a call has in the answer: contiguous, whoever found it."""
-        return self.numbers.setdefault((whose, index), len(self.numbers))
-
-    def _number_native(self, at: int) -> int:
-        return self.number("server's", at)
-
-    def finish_reason(self, sent: Any) -> Any:
-        """The finish_reason to send for the one the server sent."""
-        return self.natives.finish_reason(sent, found=bool(self.calls))
-
-    def writer(self) -> Synthesis:
-        """Writes chunks of our own for this choice."""
-        if self.synthesis is None:
-            self.synthesis = Synthesis(self.chunk, self.index)
-        return self.synthesis
-
-    def lacks_role(self, delta: Json) -> bool:
-        """Whether the client needs this delta to learn the role."""
-        return bool(delta.get("role")) and not self.role
-
-    def first_role(self) -> bool:
-        """Whether the next delta has to name the role."""
-        first, self.role = not self.role, True
-        return first
-
-
-@dataclass(slots=True)
-class Part:
-    """The text one event brought for one choice, and what the parser made of it."""
-
-    choice: Choice
-    text: str
-    events: list[Event]
-    at: int = 0  # of the choice in its chunk
-    role: bool = False  # the event names the role
-    end: int = 0  # of the text in all the text of the choice
-
-    @property
-    def content_path(self) -> Path:
-        """Where the text stands in its chunk."""
-        return ("choices", self.at, "delta", "content")
-
-    @property
-    def missing(self) -> int:
-        """Characters the parser has not given back."""
-        return max(0, self.end - self.choice.passed)
-
-    @property
-    def kept(self) -> str:
-        """The text that it has given back."""
-        return self.text[: max(0, len(self.text) - self.missing)]
-
-
-@dataclass(slots=True)
-class Held:
-    """An event that waits for its text to come back."""
-
-    raw: bytes
-    parts: list[Part]
-    write: Write
-    entries: Sequence[Entry] = ()  # of calls the server parsed
-    out: bytes | None = None  # what it became when a choice diverged
-
-    @property
-    def _pieces(self) -> list[Part | Entry]:
-        return [*self.parts, *self.entries]
-
-    @property
-    def ready(self) -> bool:
-        if self.out is None:
-            for part in self.parts:
-                if part.end > part.choice.passed:
-                    return False
-            for entry in self.entries:
-                if entry.missing:
-                    return False
-        return True
-
-    def cut(self) -> None:
-        """A choice has diverged: only what came back so far is text of this event."""
-        if self.out is None:
-            kept = [piece.kept for piece in self._pieces]
-            passes = self.ready and not any(entry.doubtful for entry in self.entries)
-            self.out = self.raw if passes else self.write(kept)
 
 
 class StreamRewriter:
@@ -505,9 +358,9 @@ class StreamRewriter:
             choice.natives.pause()
         if reason is not None:
             choice.natives.close(reason)
-        if not _is_text(part):
+        if not is_text(part):
             choice.natives.pause()
-        if choice.diverged or not _is_text(part):
+        if choice.diverged or not is_text(part):
             for entry in entries:
                 if entry.call.copied is None:
                     self._diverge_call(entry.call)
@@ -561,7 +414,7 @@ class StreamRewriter:
         """Send an event, hold it, or write it anew, by what the parsers made of its texts."""
         self._in_flight = parts
         for part in parts:
-            if not _is_text(part):
+            if not is_text(part):
                 self._diverge(part.choice)
         if any(part.choice.diverged for part in parts):
             for part in parts:
@@ -628,7 +481,7 @@ class StreamRewriter:
         closing = any(part.choice.finished for part in parts)
         texts, own = [], []
         for part in parts:
-            text, rest = _leading_text(part.events)
+            text, rest = leading_text(part.events)
             if not part.text or (rest and closing):
                 text, rest = "", part.events
             part.choice.role = part.choice.role or (part.role and not closing)
@@ -644,7 +497,7 @@ class StreamRewriter:
     def _synthesise(self, choice: Choice, events: list[Event]) -> list[bytes]:
         """The events as chunks of our own; adjacent text and arguments share one."""
         chunks = []
-        for event in _joined(choice.natives.without_copies(events, choice.finished)):
+        for event in joined(choice.natives.without_copies(events, choice.finished)):
             writer = choice.writer()
             match event:
                 case Text(text):
@@ -690,34 +543,3 @@ def _cut_entries(entries: list[tuple[int, Entry]], texts: list[str]) -> dict[int
     for (at, entry), text in zip(entries, texts, strict=False):
         calls.setdefault(at, []).append(entry.write(text))
     return {at: merged(said) for at, said in calls.items()}
-
-
-def _is_text(part: Part) -> bool:
-    """Whether all that came of a text is text, and nothing of it was joined."""
-    return all(isinstance(e, Text) for e in part.events) and not any(
-        "\ud800" <= c <= "\udfff" for c in part.text
-    )
-
-
-def _leading_text(events: list[Event]) -> tuple[str, list[Event]]:
-    """The text the events begin with, and the events behind it."""
-    text = ""
-    for at, event in enumerate(events):
-        if not isinstance(event, Text):
-            return text, events[at:]
-        text += event.text
-    return text, []
-
-
-def _joined(events: list[Event]) -> list[Event]:
-    """The events with adjacent texts, and adjacent arguments of one call, made one."""
-    joined: list[Event] = []
-    for event in events:
-        match joined[-1:], event:
-            case [Text(before)], Text(text):
-                joined[-1] = Text(before + text)
-            case [ArgumentsDelta(i, before)], ArgumentsDelta(j, fragment) if i == j:
-                joined[-1] = ArgumentsDelta(i, before + fragment)
-            case _:
-                joined.append(event)
-    return joined

@@ -1,0 +1,186 @@
+"""What is known of each choice of a streamed answer, and the events that wait for its text.
+
+A `Part` is the text that one event brought for one choice, and what the parser made of it. An
+event is `Held` until all its parts have come back as text; if a choice diverges before that, the
+event is cut: it keeps what came back so far.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .chunks import Json, Path, Synthesis
+from .events import ArgumentsDelta, CallEnd, Event, Text
+from .native import Entry, NativeCalls
+from .parser import ToolCallParser
+from .requests import Toolset
+
+Write = Callable[[list[str]], bytes]  # an event with other texts; b"" if that leaves it nothing to say
+
+
+class Choice:
+    """What is known of one choice of the answer."""
+
+    __slots__ = (
+        "calls",
+        "chunk",
+        "diverged",
+        "fed",
+        "finished",
+        "index",
+        "natives",
+        "numbers",
+        "parser",
+        "passed",
+        "role",
+        "synthesis",
+    )
+
+    def __init__(self, index: int, parser: ToolCallParser, request: Json, toolset: Toolset) -> None:
+        self.index = index
+        self.parser = parser
+        self.chunk: Json = {}  # the last one read in full
+        self.synthesis: Synthesis | None = None  # writes chunks like it
+        self.fed = 0  # characters given to the parser, and
+        self.passed = 0  # given back as text, until the choice diverged
+        self.diverged = False
+        self.finished = False  # the parser is closed
+        self.role = False  # the client has been told the role
+        self.calls = 0  # calls of ours that are complete
+        self.numbers: dict[tuple[str, int], int] = {}  # (whose, its index) -> index in the answer
+        self.natives = NativeCalls(request, toolset, parser.ledger, self._number_native)
+
+    def parse(self, text: str, finish_reason: Any = None) -> list[Event]:
+        """Feed the parser, and close it if there is a finish_reason."""
+        if self.finished:
+            return []
+        events = self.parser.feed(text) if text else []
+        if finish_reason is not None:
+            events = events + self.parser.close(finish_reason)
+            self.finished = True
+        self.count(events)
+        return events
+
+    def end_text(self) -> list[Event]:
+        """The server has turned to calls it parsed itself: a call in the text does not go on."""
+        events, self.finished = self.parser.close(None), True
+        self.count(events)
+        return events
+
+    def count(self, events: list[Event]) -> None:
+        """Note the calls, and count those that are complete."""
+        self.natives.note(events)
+        self.calls += sum(isinstance(e, CallEnd) for e in events)
+
+    def number(self, whose: str, index: int) -> int:
+        """The index a call has in the answer: contiguous, whoever found it."""
+        return self.numbers.setdefault((whose, index), len(self.numbers))
+
+    def _number_native(self, at: int) -> int:
+        return self.number("server's", at)
+
+    def finish_reason(self, sent: Any) -> Any:
+        """The finish_reason to send for the one the server sent."""
+        return self.natives.finish_reason(sent, found=bool(self.calls))
+
+    def writer(self) -> Synthesis:
+        """Writes chunks of our own for this choice."""
+        if self.synthesis is None:
+            self.synthesis = Synthesis(self.chunk, self.index)
+        return self.synthesis
+
+    def first_role(self) -> bool:
+        """Whether the next delta has to name the role."""
+        first, self.role = not self.role, True
+        return first
+
+
+@dataclass(slots=True)
+class Part:
+    """The text one event brought for one choice, and what the parser made of it."""
+
+    choice: Choice
+    text: str
+    events: list[Event]
+    at: int = 0  # of the choice in its chunk
+    role: bool = False  # the event names the role
+    end: int = 0  # of the text in all the text of the choice
+
+    @property
+    def content_path(self) -> Path:
+        """Where the text stands in its chunk."""
+        return ("choices", self.at, "delta", "content")
+
+    @property
+    def missing(self) -> int:
+        """Characters the parser has not given back."""
+        return max(0, self.end - self.choice.passed)
+
+    @property
+    def kept(self) -> str:
+        """The text that it has given back."""
+        return self.text[: max(0, len(self.text) - self.missing)]
+
+
+@dataclass(slots=True)
+class Held:
+    """An event that waits for its text to come back."""
+
+    raw: bytes
+    parts: list[Part]
+    write: Write
+    entries: Sequence[Entry] = ()  # of calls the server parsed
+    out: bytes | None = None  # what it became when a choice diverged
+
+    @property
+    def _pieces(self) -> list[Part | Entry]:
+        return [*self.parts, *self.entries]
+
+    @property
+    def ready(self) -> bool:
+        if self.out is None:
+            for part in self.parts:
+                if part.end > part.choice.passed:
+                    return False
+            for entry in self.entries:
+                if entry.missing:
+                    return False
+        return True
+
+    def cut(self) -> None:
+        """A choice has diverged: only what came back so far is text of this event."""
+        if self.out is None:
+            kept = [piece.kept for piece in self._pieces]
+            passes = self.ready and not any(entry.doubtful for entry in self.entries)
+            self.out = self.raw if passes else self.write(kept)
+
+
+def is_text(part: Part) -> bool:
+    """Whether all that came of a text is text, and nothing of it was joined."""
+    return all(isinstance(e, Text) for e in part.events) and not any(
+        "\ud800" <= c <= "\udfff" for c in part.text
+    )
+
+
+def leading_text(events: list[Event]) -> tuple[str, list[Event]]:
+    """The text the events begin with, and the events behind it."""
+    text = ""
+    for at, event in enumerate(events):
+        if not isinstance(event, Text):
+            return text, events[at:]
+        text += event.text
+    return text, []
+
+
+def joined(events: list[Event]) -> list[Event]:
+    """The events with adjacent texts, and adjacent arguments of one call, made one."""
+    joined: list[Event] = []
+    for event in events:
+        match joined[-1:], event:
+            case [Text(before)], Text(text):
+                joined[-1] = Text(before + text)
+            case [ArgumentsDelta(i, before)], ArgumentsDelta(j, fragment) if i == j:
+                joined[-1] = ArgumentsDelta(i, before + fragment)
+            case _:
+                joined.append(event)
+    return joined
