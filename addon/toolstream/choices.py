@@ -1,8 +1,8 @@
-"""What is known of each choice of a streamed answer, and the events that wait for its text.
+"""What is known of each choice of a streamed answer, and the events that wait for its texts.
 
-A `Part` is the text that one event brought for one choice, and what the parser made of it. An
-event is `Held` until all its parts have come back as text; if a choice diverges before that, the
-event is cut: it keeps what came back so far.
+A `TextStream` is one text of a choice with a parser of its own. A `Part` is what one event
+brought of it, and what the parser made of that. An event is `Held` until all its parts have come
+back as text; if a text diverges before that, the event is cut: it keeps what came back so far.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,37 +18,18 @@ from .requests import Toolset
 Write = Callable[[list[str]], bytes]  # an event with other texts; b"" if that leaves it nothing to say
 
 
-class Choice:
-    """What is known of one choice of the answer."""
+class TextStream:
+    """One text of a choice, as its deltas bring it."""
 
-    __slots__ = (
-        "calls",
-        "chunk",
-        "diverged",
-        "fed",
-        "finished",
-        "index",
-        "natives",
-        "numbers",
-        "parser",
-        "passed",
-        "role",
-        "synthesis",
-    )
+    __slots__ = ("choice", "diverged", "fed", "finished", "parser", "passed")
 
-    def __init__(self, index: int, parser: ToolCallParser, request: Json, toolset: Toolset) -> None:
-        self.index = index
+    def __init__(self, choice: "Choice", parser: ToolCallParser) -> None:
+        self.choice = choice
         self.parser = parser
-        self.chunk: Json = {}  # the last one read in full
-        self.synthesis: Synthesis | None = None  # writes chunks like it
         self.fed = 0  # characters given to the parser, and
-        self.passed = 0  # given back as text, until the choice diverged
+        self.passed = 0  # given back as text, until the stream diverged
         self.diverged = False
         self.finished = False  # the parser is closed
-        self.role = False  # the client has been told the role
-        self.calls = 0  # calls of ours that are complete
-        self.numbers: dict[tuple[str, int], int] = {}  # (whose, its index) -> index in the answer
-        self.natives = NativeCalls(request, toolset, parser.ledger, self._number_native)
 
     def parse(self, text: str, finish_reason: Any = None) -> list[Event]:
         """Feed the parser, and close it if there is a finish_reason."""
@@ -58,14 +39,35 @@ class Choice:
         if finish_reason is not None:
             events = events + self.parser.close(finish_reason)
             self.finished = True
-        self.count(events)
+        self.choice.count(events)
         return events
 
-    def end_text(self) -> list[Event]:
-        """The server has turned to calls it parsed itself: a call in the text does not go on."""
+    def end(self) -> list[Event]:
+        """No more of it is read: a call in it does not go on."""
         events, self.finished = self.parser.close(None), True
-        self.count(events)
+        self.choice.count(events)
         return events
+
+
+class Choice:
+    """What is known of one choice of the answer."""
+
+    __slots__ = ("calls", "chunk", "content", "index", "natives", "numbers", "role", "synthesis")
+
+    def __init__(self, index: int, parser: ToolCallParser, request: Json, toolset: Toolset) -> None:
+        self.index = index
+        self.content = TextStream(self, parser)
+        self.chunk: Json = {}  # the last one read in full
+        self.synthesis: Synthesis | None = None  # writes chunks like it
+        self.role = False  # the client has been told the role
+        self.calls = 0  # calls of ours that are complete
+        self.numbers: dict[tuple[str, int], int] = {}  # (whose, its index) -> index in the answer
+        self.natives = NativeCalls(request, toolset, parser.ledger, self._number_native)
+
+    @property
+    def finished(self) -> bool:
+        """Whether no more of its content is read."""
+        return self.content.finished
 
     def count(self, events: list[Event]) -> None:
         """Note the calls, and count those that are complete."""
@@ -97,24 +99,19 @@ class Choice:
 
 @dataclass(slots=True)
 class Part:
-    """The text one event brought for one choice, and what the parser made of it."""
+    """What one event brought of one text, and what the parser made of it."""
 
-    choice: Choice
+    stream: TextStream
     text: str
     events: list[Event]
-    at: int = 0  # of the choice in its chunk
+    paths: Sequence[Path] = ()  # where the text stands in its chunk
     role: bool = False  # the event names the role
-    end: int = 0  # of the text in all the text of the choice
-
-    @property
-    def content_path(self) -> Path:
-        """Where the text stands in its chunk."""
-        return ("choices", self.at, "delta", "content")
+    end: int = 0  # of the text in all the text of the stream
 
     @property
     def missing(self) -> int:
         """Characters the parser has not given back."""
-        return max(0, self.end - self.choice.passed)
+        return max(0, self.end - self.stream.passed)
 
     @property
     def kept(self) -> str:
@@ -140,7 +137,7 @@ class Held:
     def ready(self) -> bool:
         if self.out is None:
             for part in self.parts:
-                if part.end > part.choice.passed:
+                if part.end > part.stream.passed:
                     return False
             for entry in self.entries:
                 if entry.missing:
@@ -148,7 +145,7 @@ class Held:
         return True
 
     def cut(self) -> None:
-        """A choice has diverged: only what came back so far is text of this event."""
+        """A text of it has diverged: only what came back so far is text of this event."""
         if self.out is None:
             kept = [piece.kept for piece in self._pieces]
             passes = self.ready and not any(entry.doubtful for entry in self.entries)

@@ -1,10 +1,10 @@
 """A streamed chat completion: bytes in, bytes out, with the calls found in its text rewritten.
 
-Every event is read and its text goes to the parser of its choice; the event itself is held
-until the parser has given all of that text back. If it comes back as text, the event leaves as
-the bytes it came in, so a healthy stream leaves byte-identical. As soon as a parser finds
-anything but text its choice is *diverged*: its events are written anew from there on, text
-into the envelope it came in, calls into chunks of our own.
+Every event is read and each of its texts goes to a parser; the event itself is held until the
+parser has given all of that text back. If it comes back as text, the event leaves as the bytes
+it came in, so a healthy stream leaves byte-identical. As soon as a parser finds anything but
+text its stream of text is *diverged*: its events are written anew from there on, text into the
+envelope it came in, calls into chunks of our own.
 
 Whatever fails costs a repair and never an answer: an exception ends the rewriting, what is
 held leaves as text, and the rest of the stream passes as it comes. `ledger.failure` tells.
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .arguments import quoted
-from .choices import Choice, Held, Part, Write, is_text, joined, leading_text
+from .choices import Choice, Held, Part, TextStream, Write, is_text, joined, leading_text
 from .chunks import (
     Json,
     Path,
@@ -120,20 +120,20 @@ class StreamRewriter:
         self._passing = True
         for held in self._queue:
             self._out.append(held if isinstance(held, bytes) else held.raw if held.out is None else held.out)
-        if any(part.choice.diverged for part in self._in_flight):
+        if any(part.stream.diverged for part in self._in_flight):
             self._unread[0] = without_content(self._unread[0])  # its text is among the unsent
         for choice in self._choices.values():
-            if choice.diverged and (text := self._unsent(choice)):
+            if choice.content.diverged and (text := self._unsent(choice.content)):
                 self._out.append(choice.writer().content(text))
             self._out += [choice.writer().calls([json]) for json in choice.natives.unsent()]
         self._out += [*self._unread, bytes(self._splitter.pending)]
 
-    def _unsent(self, choice: Choice) -> str:
-        """Text of a choice that is in no event that was sent or is held."""
+    def _unsent(self, stream: TextStream) -> str:
+        """Text that is in no event that was sent or is held."""
         back = [
-            e.text for p in self._in_flight if p.choice is choice for e in p.events if isinstance(e, Text)
+            e.text for p in self._in_flight if p.stream is stream for e in p.events if isinstance(e, Text)
         ]
-        return "".join(back) + choice.parser.pending
+        return "".join(back) + stream.parser.pending
 
     # Letters: most deltas hold nothing that the parser would look at
 
@@ -143,8 +143,9 @@ class StreamRewriter:
         if self._queue or self._splitter.pending:
             return
         choice = self._choices[template.index]
-        if at_rest := choice.parser.at_rest:
-            number = choice.number("ours", choice.parser.calls - 1) if at_rest == "value" else 0
+        parser = choice.content.parser
+        if at_rest := parser.at_rest:
+            number = choice.number("ours", parser.calls - 1) if at_rest == "value" else 0
             self._shortcut = shortcut_of(template, at_rest, number)
 
     def _leave_shortcut(self) -> None:
@@ -152,7 +153,7 @@ class StreamRewriter:
         if shortcut and shortcut.head:
             choice = self._choices[shortcut.template.index]
             text = b"".join(self._unseen).decode()  # a JSON string's inside is also the inside of its like
-            choice.natives.note([ArgumentsDelta(choice.parser.calls - 1, text)])
+            choice.natives.note([ArgumentsDelta(choice.content.parser.calls - 1, text)])
         self._unseen = []
 
     # Reading events
@@ -206,10 +207,10 @@ class StreamRewriter:
             return False
         for call in choice.natives.calls:
             self._diverge_call(call)
-        choice.finished = self._recovered = True
-        self._deliver(b"", [Part(choice, "", choice.parser.close(None))], lambda _: b"")
+        self._recovered = True
+        self._finish(choice.content)
         said, calls = resumed
-        if not choice.fed and unparsed.text:
+        if not choice.content.fed and unparsed.text:
             self._send(choice.writer().content(unparsed.text, choice.first_role()))
         for json in said:
             self._send(choice.writer().calls([json], choice.first_role()))
@@ -233,7 +234,7 @@ class StreamRewriter:
         self._unused = 0
         choice = self._choices[template.index]
         if template.key == "content" and not choice.finished:
-            self._read_text(event, template, choice, string)
+            self._read_text(event, template, choice.content, string)
         elif template.key == "arguments":
             return self._read_arguments(event, template, choice, string)
         else:
@@ -262,21 +263,22 @@ class StreamRewriter:
         self._send_more(choice)
         return True
 
-    def _read_text(self, event: bytes, template: Template, choice: Choice, text: str) -> None:
-        """The text of one choice, in an envelope that is known."""
+    def _read_text(self, event: bytes, template: Template, stream: TextStream, text: str) -> None:
+        """One text of one choice, in an envelope that is known."""
+        choice = stream.choice
         choice.synthesis = template.synthesis
-        events = choice.parser.feed(text)
+        events = stream.parser.feed(text)
         only = events[0] if len(events) == 1 else None
         if self._queue and text.strip():
             choice.natives.pause()
-        quick = choice.diverged and template.bare and choice.role and not choice.natives.calls
+        quick = stream.diverged and template.bare and choice.role and not choice.natives.calls
         if quick and isinstance(only, ArgumentsDelta):
             choice.natives.note([only])
             number = choice.number("ours", only.index)
             self._send(template.synthesis.call_arguments(number, only.fragment))
             self._quick = template
             return
-        plain = not (choice.diverged or self._queue) and choice.fed == choice.passed
+        plain = not (stream.diverged or self._queue) and stream.fed == stream.passed
         if plain and isinstance(only, Text) and len(only.text) == len(text):
             self._out.append(event)
             self._quick = template
@@ -286,8 +288,8 @@ class StreamRewriter:
         def write(texts: list[str]) -> bytes:
             return template.write(texts[0]) if keep or texts[0] else b""
 
-        part = Part(choice, text, events, role=template.role)
-        if (not events or isinstance(only, Text)) and not choice.diverged and text.isascii():
+        part = Part(stream, text, events, role=template.role)
+        if (not events or isinstance(only, Text)) and not stream.diverged and text.isascii():
             self._hold(Held(event, [part], write))
         else:
             choice.count(events)
@@ -311,9 +313,12 @@ class StreamRewriter:
             choice.chunk, choice.synthesis = chunk, None
             delta, reason = delta_of(choice_json), choice_json.get("finish_reason") or None
             text = "" if choice.finished else content_of(delta)
-            part = Part(choice, text, choice.parse(text, reason), at, bool(delta.get("role")))
+            path: Path = ("choices", at, "delta", "content")
+            part = Part(
+                choice.content, text, choice.content.parse(text, reason), [path], bool(delta.get("role"))
+            )
             if choice.natives.open_in_text and any(delta.get(key) for key in CALLS):
-                part.events += choice.end_text()
+                part.events += choice.content.end()
             found = choice.natives.read(delta)
             anew = self._mend_natives(part, found, reason)
             if anew is None:
@@ -334,9 +339,7 @@ class StreamRewriter:
 
         def write(texts: list[str]) -> bytes:
             edited: list[tuple[Path, str]] = [
-                (("choices", p.at, "delta", "content"), quoted(t))
-                for p, t in zip(parts, texts, strict=False)
-                if p.text
+                (path, quoted(t)) for p, t in zip(parts, texts, strict=False) if p.text for path in p.paths
             ]
             cut = _cut_entries(entries, texts[len(parts) :])
             if not (keep or any(cut.values()) or any(texts)):
@@ -349,18 +352,18 @@ class StreamRewriter:
         passing = [entry for _, entry in entries]
         self._deliver(write([p.text for p in parts]) if edits else event, parts, write, passing)
         for part in parts:
-            self._send_more(part.choice)
+            self._send_more(part.stream.choice)
 
     def _mend_natives(self, part: Part, entries: list[Entry], reason: Any) -> list[Json] | None:
         """What is to be written for these entries; None if they can pass as they are."""
-        choice = part.choice
+        choice = part.stream.choice
         if part.text and not entries:
             choice.natives.pause()
         if reason is not None:
             choice.natives.close(reason)
         if not is_text(part):
             choice.natives.pause()
-        if choice.diverged or not is_text(part):
+        if choice.content.diverged or not is_text(part):
             for entry in entries:
                 if entry.call.copied is None:
                     self._diverge_call(entry.call)
@@ -415,10 +418,10 @@ class StreamRewriter:
         self._in_flight = parts
         for part in parts:
             if not is_text(part):
-                self._diverge(part.choice)
-        if any(part.choice.diverged for part in parts):
+                self._diverge(part.stream)
+        if any(part.stream.diverged for part in parts):
             for part in parts:
-                self._diverge(part.choice)
+                self._diverge(part.stream)
             self._rewrite(parts, write, entries)
         else:
             self._hold(Held(event, parts, write, entries))
@@ -427,12 +430,12 @@ class StreamRewriter:
     def _hold(self, held: Held) -> None:
         """Send an event as it is, as soon as all of its text has come back."""
         for part in held.parts:
-            choice = part.choice
-            choice.role = choice.role or part.role
-            part.end = choice.fed = choice.fed + len(part.text)
+            stream = part.stream
+            stream.choice.role = stream.choice.role or part.role
+            part.end = stream.fed = stream.fed + len(part.text)
             for event in part.events:
                 if isinstance(event, Text):
-                    choice.passed += len(event.text)
+                    stream.passed += len(event.text)
         self._wait(held)
 
     def _wait(self, held: Held) -> None:
@@ -442,13 +445,13 @@ class StreamRewriter:
         else:
             self._queue.append(held)
 
-    def _diverge(self, choice: Choice) -> None:
-        """From here on the events of this choice are written anew, those that are held included."""
-        if choice.diverged:
+    def _diverge(self, stream: TextStream) -> None:
+        """From here on the events of this text are written anew, those that are held included."""
+        if stream.diverged:
             return
-        choice.diverged = True
+        stream.diverged = True
         for held in self._queue:
-            if isinstance(held, Held) and any(part.choice is choice for part in held.parts):
+            if isinstance(held, Held) and any(part.stream is stream for part in held.parts):
                 self._cut(held)
 
     def _diverge_call(self, call: NativeCall) -> None:
@@ -471,22 +474,23 @@ class StreamRewriter:
         held.cut()
         for part in held.parts:
             if part.missing:
-                self._diverge(part.choice)
+                self._diverge(part.stream)
         for entry in held.entries:
             self._diverge_call(entry.call)
 
     def _rewrite(self, parts: list[Part], write: Write, entries: Sequence[Entry] = ()) -> None:
         """Text before the first call stays in the event, calls and what follows get chunks of their
         own; they go before the event if it ends the choice."""
-        closing = any(part.choice.finished for part in parts)
+        closing = any(part.stream.choice.finished for part in parts)
         texts, own = [], []
         for part in parts:
             text, rest = leading_text(part.events)
             if not part.text or (rest and closing):
                 text, rest = "", part.events
-            part.choice.role = part.choice.role or (part.role and not closing)
+            choice = part.stream.choice
+            choice.role = choice.role or (part.role and not closing)
             texts.append(text)
-            own += self._synthesise(part.choice, rest)
+            own += self._synthesise(choice, rest)
         event = write(texts)
         if closing:
             self._send(*own)
@@ -516,11 +520,12 @@ class StreamRewriter:
             for json in choice.natives.rest([]):
                 self._send(choice.writer().calls([json], choice.first_role()))
             self._send_more(choice)
-            if choice.finished:
-                continue
-            part = Part(choice, "", choice.parser.close(None))
-            choice.finished = True
-            self._deliver(b"", [part], lambda _: b"")
+            self._finish(choice.content)
+
+    def _finish(self, stream: TextStream) -> None:
+        """No more of a text comes: give out what its parser holds."""
+        if not stream.finished:
+            self._deliver(b"", [Part(stream, "", stream.end())], lambda _: b"")
 
     def _send(self, *pieces: bytes) -> None:
         (self._queue if self._queue else self._out).extend(filter(None, pieces))
