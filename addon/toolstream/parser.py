@@ -72,7 +72,9 @@ class ToolCallParser:
     `tools` and `tool_choice` are the request's. `feed` and `close` return the events that are
     certain by now; `close` takes the finish_reason: after anything but a natural stop (None
     included) an unfinished call is not completed. `parallel=False` emits the first call only
-    (P16); `live=False` emits complete calls only. No text makes `feed` or `close` raise.
+    (P16); `live=False` emits complete calls only; `reasoning=True` says that the text is what the
+    model thought, as if it stood in a <think> that nothing closes. No text makes `feed` or
+    `close` raise.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class ToolCallParser:
         *,
         parallel: bool = True,
         live: bool = True,
+        reasoning: bool = False,
         ledger: Ledger | None = None,
     ) -> None:
         if recovery not in LEVELS:
@@ -113,7 +116,8 @@ class ToolCallParser:
         self._trial: Trial | None = None
         self._returns = 0  # long candidates that were read again as text
         self._calls = 0
-        self._thinking = False  # in a <think> that is not closed yet
+        self._reasoning = reasoning
+        self._thinking = reasoning  # in a <think> that is not closed yet
         self._orphan_think = False  # _blanks holds a </think> that closes nothing
         self._results: list[str] = []  # tags of made-up results that are open
         self._tags_said = False  # the text has opening tags, which closing ones may belong to
@@ -182,6 +186,14 @@ class ToolCallParser:
         self._emit_text(self._blanks)
         self._blanks = ""
         return self._take_events()
+
+    def interrupt(self) -> list[Event]:
+        """Something that is no text follows: what is held is text after all. More text may come."""
+        if self._trial:
+            self._reject(Refused.REASONING if self._thinking else None)
+        events = self.close(None)
+        self._eof = False
+        return events
 
     # Driving the states
 
@@ -329,7 +341,7 @@ class ToolCallParser:
             self._fences.feed(tag)
             self._blanks += tag
             self._orphan_think = True
-        self._thinking = opens
+        self._thinking = opens or self._reasoning
         self._fences.new_line()
         return self._go(self._at_line_start if self._tolerant and not opens else self._in_text)
 
@@ -432,7 +444,7 @@ class ToolCallParser:
         if rest and rest[1] in ("", "\r") and not self._over and not self._after_call:
             return False
         alone = self._fences.at_line_start and rest is not None and rest[1] is not None
-        if not (self._tolerant and (self._after_call or alone)):
+        if not (self._tolerant and (self._after_call or (alone and not self._reasoning))):
             return self._refuse(Refused.NO_CALL, end)
         self._repair(Repair.EMPTY_ENVELOPE, self._take(end))
         return self._go(self._in_after if self._after_call else self._in_text)
@@ -678,6 +690,8 @@ class ToolCallParser:
             return self._reject(Refused.UNDECLARED)
         if None in openings and self._trial:
             self._trial.at_end, self._trial.refused = True, Refused.UNDECLARED
+        if self._thinking and self._trial:
+            self._trial.refused = Refused.REASONING
         self._drop_blanks()
         for repair in repairs:
             self._repair(repair, text)

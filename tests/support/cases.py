@@ -15,8 +15,9 @@ that line, if there is any, and the lines up to the next section.
 Instead of #text and #calls, `#unchanged` says that the input leaves as it came, with no call.
 
 Optional: #choice (tool_choice: a word, or JSON), #recovery (tolerant), #finish (stop; none for
-no finish_reason), #parallel (true), #bug (why the case fails today; it is expected to). Such a
-section, and #tools, may stand above the first case of a file: then it holds for all of them.
+no finish_reason), #parallel (true), #reasoning (false; true: the text is not the message's content),
+#bug (why the case fails today; it is expected to). Such a section, and #tools, may stand above the first
+case of a file: then it holds for all of them.
 A call that streams and is then cut off stands in `#open` as `name fragments-so-far`; since a
 caller that does not stream has it as text, `#buffered` is the text it gets, and
 `#buffered-repairs` are the repairs.
@@ -39,8 +40,8 @@ CASES = Path(__file__).parent.parent / "cases"
 
 TEXTS = ("input", "text", "buffered")
 LISTS = ("tools", "calls", "repairs", "refused", "buffered-repairs")
-LINES = ("case", "choice", "recovery", "finish", "parallel", "open", "bug", "unchanged")
-FOR_ALL = ("tools", "choice", "recovery", "finish", "parallel")
+LINES = ("case", "choice", "recovery", "finish", "parallel", "reasoning", "open", "bug", "unchanged")
+FOR_ALL = ("tools", "choice", "recovery", "finish", "parallel", "reasoning")
 
 _SECTION = re.compile(r"#([a-z-]+)(?: (.*))?")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.|\Z)", re.DOTALL)
@@ -65,6 +66,7 @@ class Case:
     recovery: str
     finish: str | None
     parallel: bool
+    reasoning: bool
     input: str
     text: str
     calls: list[tuple[str, str]]
@@ -140,6 +142,7 @@ def _case(file: str, sections: dict[str, list[str]]) -> Case:
             recovery=_line(sections, "recovery", "tolerant"),
             finish=None if _line(sections, "finish", "stop") == "none" else _line(sections, "finish", "stop"),
             parallel=_line(sections, "parallel", "true") == "true",
+            reasoning=_line(sections, "reasoning", "false") == "true",
             input=_text(sections, "input"),
             text=_text(sections, "input" if "unchanged" in sections else "text"),
             calls=[read_call(line) for line in sections.get("calls", [])],

@@ -47,6 +47,7 @@ def parse(case: Case, pieces: Iterable[str], live: bool) -> Outcome:
         tool_choice=case.choice,
         recovery=case.recovery,
         parallel=case.parallel,
+        reasoning=case.reasoning,
         live=live,
     )
 

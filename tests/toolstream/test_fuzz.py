@@ -68,6 +68,7 @@ OPTIONS = st.fixed_dictionaries(
         "tool_choice": CHOICE,
         "parallel": st.booleans(),
         "live": st.booleans(),
+        "reasoning": st.booleans(),
     }
 )
 LOSSY = {Repair.EMPTY_ENVELOPE, Repair.STRAY_CLOSER}
@@ -106,6 +107,17 @@ def test_text_is_conserved(soup: str, finish: str | None, options: dict[str, Any
     if not (outcome.calls or outcome.open_call or LOSSY & set(outcome.repairs)):
         assert outcome.text == text
     assert is_subsequence(outcome.text, text)
+
+
+@fuzzed(200)
+@given(SOUP, SOUP, OPTIONS)
+def test_text_before_something_else_is_text(soup: str, more: str, options: dict[str, Any]) -> None:
+    """In the reasoning nothing but its end is a call, so what is interrupted leaves as it came."""
+    parser = ToolCallParser(TOOLS, **options | {"reasoning": True})
+    text = text_of(parser.feed(joined(soup)) + parser.interrupt())
+    assert (joined(text), parser.pending) == (joined(soup), "")
+    text = text_of(parser.feed(joined(more)) + parser.interrupt())
+    assert (joined(text), parser.pending) == (joined(more), "")
 
 
 @fuzzed(200)

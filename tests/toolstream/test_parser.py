@@ -183,6 +183,20 @@ def test_nothing_is_pending_behind_close_at_any_place(recovery: str, finish: str
         run([text[:at]], TOOLS, finish, recovery=recovery)
 
 
+HELD = [CALL, f"{CALL}\n<tool_", "<tool_call>\n<func", '<tool_call>\n{"name', "a \n"]
+
+
+@pytest.mark.parametrize("held", HELD)
+def test_what_is_interrupted_is_text_and_more_may_come(held: str) -> None:
+    parser = ToolCallParser(TOOLS, reasoning=True)
+    said = parser.feed(held) + parser.interrupt()
+    assert (text_of(said), len(merged(said)), parser.pending) == (held, 1, "")
+    assert set(parser.ledger.refused) <= {Refused.REASONING, Refused.NO_CALL, Refused.TRUNCATED}
+    assert parser.interrupt() == []
+    more = parser.feed(f"\n{CALL}") + parser.close("stop")
+    assert more == [CallStart(0, "refresh"), ArgumentsDelta(0, "{}"), CallEnd(0)]
+
+
 def test_recovery_is_one_of_three() -> None:
     with pytest.raises(ValueError, match="strict, tolerant, aggressive"):
         ToolCallParser(TOOLS, recovery="lenient")
