@@ -10,7 +10,7 @@ Chunks of our own (`Synthesis`) copy what identifies the answer and nothing else
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from json.decoder import scanstring  # type: ignore[attr-defined]
@@ -24,7 +24,10 @@ Path = tuple[str | int, ...]
 Json = dict[str, Any]
 
 COPIED = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
-NATIVE = ("choices", 0, "delta", "tool_calls", 0, "function", "arguments")
+REASONING = ("reasoning_content", "reasoning", "thinking")  # most servers; newer vLLM and OpenRouter; Ollama
+DETAIL = ("type", "text", "format", "index", "id")  # what an element of OpenRouter's reasoning_details has
+NATIVE = ("tool_calls", 0, "function", "arguments")
+DATA = "data: "
 _DECODER = json.JSONDecoder(strict=False)
 
 # Inside of a JSON string, what can pass unread. Prose: no escape, nothing that the parser looks out for,
@@ -62,6 +65,28 @@ def content_of(message: Json) -> str:
     """The text of a delta or message; "" if it has none."""
     content = message.get("content")
     return content if isinstance(content, str) else ""
+
+
+def reasoning_of(message: Json) -> tuple[str, list[Path]]:
+    """The reasoning of a delta or message, "" if it has none, and where in it this text stands: a field
+    that was given a new name is often sent under both, as copies."""
+    found: list[tuple[Path, Any]] = [((key,), message.get(key)) for key in REASONING]
+    details = message.get("reasoning_details")
+    for at, detail in enumerate(details if isinstance(details, list) else []):
+        if isinstance(detail, dict) and detail.get("type") == "reasoning.text":
+            found.append((("reasoning_details", at, "text"), detail.get("text")))
+    texts = [text for _, text in found if isinstance(text, str) and text]
+    return (texts[0], [place for place, text in found if text == texts[0]]) if texts else ("", [])
+
+
+def fields_of(delta: Json, places: list[Path]) -> set[str | int]:
+    """The fields of a delta that hold the text at these places and nothing else."""
+    details = delta.get("reasoning_details")
+    more = isinstance(details, list) and any(
+        not isinstance(detail, dict) or any(v for k, v in detail.items() if k not in DETAIL)
+        for detail in details
+    )
+    return {place[0] for place in places} - ({"reasoning_details"} if more else set())
 
 
 def native_calls(message: Json) -> list[Any]:
@@ -159,9 +184,10 @@ class Synthesis:
         head = json.dumps(envelope, separators=(",", ":"))
         self._head = f'data: {head[:-1]},"choices":[{{"index":{index},"delta":'
 
-    def content(self, text: str, role: bool = False) -> bytes:
-        """A delta of text."""
-        return self._chunk(f'{{{_role(role)}"content":{quoted(text)}}}')
+    def content(self, text: str, role: bool = False, fields: Sequence[str] = ("content",)) -> bytes:
+        """A delta of text, the same in each of these fields."""
+        said = ",".join(f'"{field}":{quoted(text)}' for field in fields)
+        return self._chunk(f"{{{_role(role)}{said}}}")
 
     def call_start(self, index: int, name: str, role: bool = False) -> bytes:
         """The first delta of a call: all but its arguments."""
@@ -203,11 +229,11 @@ def _role(role: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """An event around one changing string: the `key` of the delta of one choice."""
+    """An event around one changing string, which may stand in it several times."""
 
     head: str
-    tail: str
-    key: str
+    tails: tuple[str, ...]  # what stands behind the string, each time
+    key: str  # of the delta: "content", "reasoning" whatever its name, "arguments", or another
     index: int
     role: bool  # the delta names the role as well
     bare: bool  # nothing but the string, and perhaps the role, is worth keeping
@@ -222,11 +248,14 @@ class Template:
             text, end = scanstring(event, len(self.head))
         except ValueError:
             return None
-        return text if event[end - 1 :] == self.tail else None
+        tails = self.tails
+        behind = tails[0] if len(tails) == 1 else event[len(self.head) : end - 1].join(tails)
+        return text if event[end - 1 :] == behind else None
 
     def write(self, text: str) -> bytes:
         """The event with another string."""
-        return (self.head[:-1] + quoted(text) + self.tail[1:]).encode()
+        inside = quoted(text)[1:-1]
+        return (self.head + inside + inside.join(self.tails)).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,61 +278,73 @@ class Shortcut:
 def shortcut_of(template: Template, at_rest: str, number: int) -> Shortcut:
     """The shortcut while the parser is `at_rest` (see there) in its text, or in a value of call `number`."""
     if at_rest == "text":
-        return Shortcut(_letters(template.head, template.tail, PROSE), template)
+        return Shortcut(_letters(template.head, template.tails, PROSE), template)
     head, tail = template.synthesis.around_arguments(number)
-    return Shortcut(_letters(template.head, template.tail, PAYLOAD), template, head, tail)
+    return Shortcut(_letters(template.head, template.tails, PAYLOAD), template, head, tail)
 
 
 @lru_cache(maxsize=256)
-def _letters(head: str, tail: str, inside: bytes) -> re.Pattern[bytes]:
-    return re.compile(re.escape(head.encode()) + b"(" + inside + b")" + re.escape(tail.encode()))
+def _letters(head: str, tails: tuple[str, ...], inside: bytes) -> re.Pattern[bytes]:
+    behind = b"\\1".join(re.escape(tail.encode()) for tail in tails)
+    return re.compile(re.escape(head.encode()) + b"(" + inside + b")" + behind)
 
 
 def learn(event: bytes, data: str, chunk: Json) -> Template | None:
     """The template of an event that holds one choice without finish_reason, and one string worth reading."""
     choice = chunk["choices"][0]
     if (
-        not event.startswith(b"data: ")
+        not event.startswith(DATA.encode())
         or len(chunk["choices"]) > 1
         or choice.get("finish_reason") is not None
     ):
         return None
     delta = delta_of(choice)
-    key, path = _changing(delta)
-    where = span(data, path) if key else None
-    if where is None:
+    key, places = _changing(delta)
+    spans = [where for place in places if (where := span(data, ("choices", 0, "delta", *place)))]
+    if not spans:
         return None
-    text = event.decode()
-    start, end = where[0] + len("data: "), where[1] + len("data: ")
+    head, *tails = _around(event.decode(), sorted(spans))
     index = choice.get("index", 0)
     template = Template(
-        text[: start + 1],
-        text[end - 1 :],
+        head,
+        tuple(tails),
         key,
         index,
         bool(delta.get("role")),
-        is_bare(chunk, delta, "tool_calls" if key == "arguments" else key),
+        is_bare(chunk, delta, {"tool_calls"} if key == "arguments" else fields_of(delta, places)),
         Synthesis(chunk, index),
         delta["tool_calls"][0]["index"] if key == "arguments" else -1,
     )
-    return template if template.read(text) is not None else None
+    return template if template.read(event.decode()) is not None else None
 
 
-def _changing(delta: Json) -> tuple[str, Path]:
-    """The one string of a delta that changes from chunk to chunk, and where it stands."""
+def _around(event: str, spans: list[tuple[int, int]]) -> Iterator[str]:
+    """An event's text without the strings at these places of its data: what stands around them."""
+    done = 0
+    for start, end in spans:
+        yield event[done : len(DATA) + start + 1]
+        done = len(DATA) + end - 1
+    yield event[done:]
+
+
+def _changing(delta: Json) -> tuple[str, list[Path]]:
+    """The one text of a delta that changes from chunk to chunk, and where in the delta it stands."""
     keys = [k for k, v in delta.items() if v not in (None, "", []) and k != "role"]
+    _, places = reasoning_of(delta)
     if keys == ["tool_calls"]:
         match delta["tool_calls"]:
             case [{"index": int(), "function": {"arguments": str()} as function, **rest}]:
                 if not rest and len(function) == 1:
-                    return "arguments", NATIVE
+                    return "arguments", [NATIVE]
+    elif places and set(keys) == {place[0] for place in places}:
+        return "reasoning", places
     elif len(keys) == 1 and isinstance(delta[keys[0]], str):
-        return keys[0], ("choices", 0, "delta", keys[0])
-    return "", ()
+        return keys[0], [(keys[0],)]
+    return "", []
 
 
-def is_bare(chunk: Json, delta: Json, key: str = "content") -> bool:
-    """Whether a chunk without the text of its delta says nothing any more, the role apart."""
+def is_bare(chunk: Json, delta: Json, fields: Collection[str | int] = ("content",)) -> bool:
+    """Whether a chunk without these fields of its delta says nothing any more, the role apart."""
     if any(v is not None for k, v in chunk.items() if k not in (*COPIED, "choices")):
         return False
-    return all(v in (None, "", []) for k, v in delta.items() if k not in (key, "role"))
+    return all(v in (None, "", []) for k, v in delta.items() if k not in fields and k != "role")

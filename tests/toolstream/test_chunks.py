@@ -16,12 +16,15 @@ from toolstream.chunks import (
     choices_of,
     content_of,
     delta_of,
+    fields_of,
     finish_reason,
     is_bare,
     learn,
     native_calls,
     new_call_id,
     read_chunk,
+    reasoning_of,
+    shortcut_of,
     span,
     splice,
 )
@@ -186,6 +189,54 @@ def test_numbers_and_escapes_around_an_edit_keep_their_spelling() -> None:
     assert splice(text, [(("a",), '"y"')]) == text.replace('"x"', '"y"')
 
 
+# Reasoning
+
+DETAILS = [{"type": "reasoning.text", "text": "x", "format": "unknown", "index": 0}]
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "places"),
+    [
+        ({}, "", []),
+        ({"content": "x", "reasoning": None, "reasoning_content": "", "thinking": {"x": 1}}, "", []),
+        ({"reasoning_content": "x"}, "x", [("reasoning_content",)]),
+        ({"reasoning": "x", "reasoning_content": None}, "x", [("reasoning",)]),
+        ({"thinking": "x", "reasoning": ""}, "x", [("thinking",)]),
+        ({"reasoning": "x", "reasoning_content": "x"}, "x", [("reasoning_content",), ("reasoning",)]),
+        ({"reasoning": "y", "reasoning_content": "x"}, "x", [("reasoning_content",)]),
+        (
+            {"reasoning": "x", "reasoning_details": DETAILS},
+            "x",
+            [("reasoning",), ("reasoning_details", 0, "text")],
+        ),
+        (
+            {"reasoning_details": [7, {"type": "reasoning.summary"}, *DETAILS]},
+            "x",
+            [("reasoning_details", 2, "text")],
+        ),
+        ({"reasoning": "xx", "reasoning_details": DETAILS * 2}, "xx", [("reasoning",)]),
+        ({"reasoning": "x", "reasoning_details": {"text": "x"}}, "x", [("reasoning",)]),
+    ],
+)
+def test_reasoning_and_where_it_stands(message: Any, text: str, places: Any) -> None:
+    assert reasoning_of(message) == (text, places)
+
+
+@pytest.mark.parametrize(
+    ("details", "fields"),
+    [
+        (DETAILS, {"reasoning", "reasoning_details"}),
+        ([DETAILS[0] | {"signature": None}], {"reasoning", "reasoning_details"}),
+        ([DETAILS[0] | {"signature": "s"}], {"reasoning"}),
+        ([*DETAILS, {"type": "reasoning.encrypted", "data": "d"}], {"reasoning"}),
+        ([*DETAILS, 7], {"reasoning"}),
+    ],
+)
+def test_fields_that_hold_more_than_the_text(details: Any, fields: set[str]) -> None:
+    message = {"reasoning": "x", "reasoning_details": details}
+    assert fields_of(message, reasoning_of(message)[1]) == fields
+
+
 # Envelopes that are known
 
 
@@ -244,9 +295,44 @@ def test_what_no_template_is_learned_from(raw: bytes) -> None:
     assert template_of(raw) is None
 
 
-@pytest.mark.parametrize("key", ["content", "reasoning_content", "reasoning", "refusal"])
+@pytest.mark.parametrize("key", ["content", "reasoning", "refusal"])
 def test_any_one_string_is_worth_a_template(key: str) -> None:
     assert template_of(LLAMA_CPP.chunk((0, {key: "x"}, None))).key == key
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "thinking"])
+def test_reasoning_is_reasoning_whatever_its_name(key: str) -> None:
+    assert template_of(LLAMA_CPP.chunk((0, {key: "x"}, None))).key == "reasoning"
+
+
+def copies(text: str, other: str | None = None) -> bytes:
+    details = [{"type": "reasoning.text", "text": text, "index": 0}]
+    delta = {"role": "assistant", "content": "", "reasoning": text if other is None else other}
+    return LLAMA_CPP.chunk((0, delta | {"reasoning_content": text, "reasoning_details": details}, None))
+
+
+@pytest.mark.parametrize("text", ["x", 'a "b" \\ \n ü🙂', "1", ""])
+def test_copies_of_a_text_are_one_text(text: str) -> None:
+    template = template_of(copies("Hm"))
+    assert (template.key, len(template.tails), template.bare, template.role) == ("reasoning", 3, True, True)
+    assert template.read(copies(text).decode()) == text
+    assert template.write(text) == copies(text)
+    assert template.read(copies(text, text + "x").decode()) is None
+    assert template.read(copies("A").decode().replace('"A"', '"\\u0041"', 1)) is None
+
+
+def test_copies_of_a_text_take_the_shortcut() -> None:
+    shortcut = shortcut_of(template_of(copies("Hm")), "text", 0)
+    found = shortcut.pattern.fullmatch(copies("as it is"))
+    assert found
+    assert found[1] == b"as it is"
+    for other in (copies("as it is", "as it was"), copies("a", "a b"), copies("a<"), copies("a ")):
+        assert not shortcut.pattern.fullmatch(other)
+
+
+@pytest.mark.parametrize("delta", [{"content": "a", "reasoning": "a"}, {"reasoning": "a", "thinking": "b"}])
+def test_texts_that_are_no_copies_are_no_template(delta: Any) -> None:
+    assert template_of(LLAMA_CPP.chunk((0, delta, None))) is None
 
 
 def test_arguments_of_a_call_are_worth_a_template() -> None:
@@ -318,6 +404,11 @@ def test_a_chunk_of_our_own_copies_what_identifies_the_answer_and_nothing_else(i
         assert chunk == ENVELOPE
         assert choice.keys() == {"index", "delta", "finish_reason"}
         assert (choice["index"], choice["finish_reason"]) == (index, None)
+
+
+def test_a_text_of_our_own_in_several_fields() -> None:
+    delta = written(Synthesis({}, 0).content("a", True, ("reasoning", "thinking")))["choices"][0]["delta"]
+    assert delta == {"role": "assistant", "reasoning": "a", "thinking": "a"}
 
 
 def test_an_envelope_without_anything_is_still_a_chunk() -> None:
