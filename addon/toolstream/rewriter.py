@@ -491,7 +491,7 @@ class StreamRewriter:
             choice.role = choice.role or (part.role and not closing)
             texts.append(text)
             own += self._synthesise(choice, rest)
-        event = write(texts)
+        event = write([*texts, *[entry.text for entry in entries]])
         if closing:
             self._send(*own)
         self._wait(Held(event, [], lambda kept: write([*texts, *kept]), entries))

@@ -745,6 +745,17 @@ def test_native_calls_before_and_behind() -> None:
     assert answered(events).message.named == [NATIVE_READ, CALL, ("get_goal", {})]
 
 
+def test_a_native_call_beside_a_choice_that_is_rewritten() -> None:
+    native = [*OLLAMA._call(0, *NATIVE)]
+    for at in range(1, len(OSLO)):
+        both = VLLM.chunk((0, {"content": OSLO[at - 1 : at]}, None), (1, {"tool_calls": native}, None))
+        events = [*VLLM.open(0, 1), VLLM.text(OSLO[: at - 1]), both, VLLM.text(OSLO[at:])]
+        ends = [VLLM.chunk((0, {}, "stop"), (1, {}, "tool_calls")), DONE]
+        messages = answered([*events, *ends]).messages
+        assert messages[0].said == ("", "", [CALL_OSLO], "tool_calls", "")
+        assert messages[1].said == ("", "", [NATIVE_READ], "tool_calls", "")
+
+
 def test_a_native_call_in_the_chunk_of_leaked_text() -> None:
     delta = {"content": "\n" + OSLO, "tool_calls": [*OLLAMA._call(0, "get_goal", ["{}"])]}
     message = answered([*VLLM.open(), VLLM.chunk((0, delta, None)), *VLLM.ending("tool_calls")]).message
