@@ -269,8 +269,8 @@ class StreamRewriter:
         choice.synthesis = template.synthesis
         events = stream.parser.feed(text)
         only = events[0] if len(events) == 1 else None
-        if self._queue and text.strip():
-            choice.natives.pause()
+        if choice.natives.calls and text.strip():
+            self._pause_calls(choice)
         quick = stream.diverged and template.bare and choice.role and not choice.natives.calls
         if quick and isinstance(only, ArgumentsDelta):
             choice.natives.note([only])
@@ -353,6 +353,12 @@ class StreamRewriter:
         self._deliver(write([p.text for p in parts]) if edits else event, parts, write, passing)
         for part in parts:
             self._send_more(part.stream.choice)
+
+    def _pause_calls(self, choice: Choice) -> None:
+        """Text follows calls that the server parsed: those that can be over by now are."""
+        choice.natives.pause()
+        for json in choice.natives.rest([]):
+            self._send(choice.writer().calls([json], choice.first_role()))
 
     def _mend_natives(self, part: Part, entries: list[Entry], reason: Any) -> list[Json] | None:
         """What is to be written for these entries; None if they can pass as they are."""

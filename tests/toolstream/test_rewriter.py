@@ -756,6 +756,15 @@ def test_a_native_call_beside_a_choice_that_is_rewritten() -> None:
         assert messages[1].said == ("", "", [NATIVE_READ], "tool_calls", "")
 
 
+@pytest.mark.parametrize("finish", ["stop", "tool_calls"])
+def test_a_native_call_between_leaked_ones_is_complete_before_the_next_begins(finish: str) -> None:
+    for pieces in few_cuts(OSLO):
+        texts = list(map(LLAMA_CPP.text, pieces))
+        events = [*texts, *LLAMA_CPP.calls([("get_goal", ["{}"])]), *texts, *LLAMA_CPP.ending(finish)]
+        message = answered([*LLAMA_CPP.open(), *events]).message
+        assert message.said == ("", "", [CALL_OSLO, ("get_goal", {}), CALL_OSLO], "tool_calls", "")
+
+
 def test_a_native_call_in_the_chunk_of_leaked_text() -> None:
     delta = {"content": "\n" + OSLO, "tool_calls": [*OLLAMA._call(0, "get_goal", ["{}"])]}
     message = answered([*VLLM.open(), VLLM.chunk((0, delta, None)), *VLLM.ending("tool_calls")]).message
