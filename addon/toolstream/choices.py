@@ -31,6 +31,11 @@ class TextStream:
         self.diverged = False
         self.finished = False  # the parser is closed
 
+    @property
+    def blank(self) -> bool:
+        """Whether something waits, and it is blanks."""
+        return self.fed != self.passed and not self.diverged and self.parser.pending.isspace()
+
     def parse(self, text: str, finish_reason: Any = None) -> list[Event]:
         """Feed the parser, and close it if there is a finish_reason."""
         if self.finished:

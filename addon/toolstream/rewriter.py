@@ -208,7 +208,7 @@ class StreamRewriter:
         for call in choice.natives.calls:
             self._diverge_call(call)
         self._recovered = True
-        self._finish(choice.content)
+        self._give_out(choice.content, choice.content.end())
         said, calls = resumed
         if not choice.content.fed and unparsed.text:
             self._send(choice.writer().content(unparsed.text, choice.first_role()))
@@ -312,6 +312,8 @@ class StreamRewriter:
             choice = self._choice(choice_json.get("index", 0))
             choice.chunk, choice.synthesis = chunk, None
             delta, reason = delta_of(choice_json), choice_json.get("finish_reason") or None
+            if any(delta.get(key) for key in CALLS) and choice.content.blank:
+                self._give_out(choice.content, choice.content.parser.interrupt())
             text = "" if choice.finished else content_of(delta)
             path: Path = ("choices", at, "delta", "content")
             part = Part(
@@ -433,6 +435,10 @@ class StreamRewriter:
             self._hold(Held(event, parts, write, entries))
         self._in_flight = []
 
+    def _give_out(self, stream: TextStream, events: list[Event]) -> None:
+        """The same for what a parser had held, without an event."""
+        self._deliver(b"", [Part(stream, "", events)], lambda _: b"")
+
     def _hold(self, held: Held) -> None:
         """Send an event as it is, as soon as all of its text has come back."""
         for part in held.parts:
@@ -526,12 +532,8 @@ class StreamRewriter:
             for json in choice.natives.rest([]):
                 self._send(choice.writer().calls([json], choice.first_role()))
             self._send_more(choice)
-            self._finish(choice.content)
-
-    def _finish(self, stream: TextStream) -> None:
-        """No more of a text comes: give out what its parser holds."""
-        if not stream.finished:
-            self._deliver(b"", [Part(stream, "", stream.end())], lambda _: b"")
+            if not choice.finished:
+                self._give_out(choice.content, choice.content.end())
 
     def _send(self, *pieces: bytes) -> None:
         (self._queue if self._queue else self._out).extend(filter(None, pieces))

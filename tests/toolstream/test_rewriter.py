@@ -765,6 +765,14 @@ def test_a_native_call_between_leaked_ones_is_complete_before_the_next_begins(fi
         assert message.said == ("", "", [CALL_OSLO, ("get_goal", {}), CALL_OSLO], "tool_calls", "")
 
 
+@pytest.mark.parametrize("engine", CLEAN, ids=str)
+def test_a_native_call_does_not_wait_with_blanks_before_it(engine: Engine) -> None:
+    blank, calls = engine.text("\n\n"), engine.calls(NATIVES)
+    first, *rest = each_alone([*engine.open(), *calls])[len(engine.open()) :]
+    sent = each_alone([*engine.open(), blank, *calls])
+    assert sent == [*engine.open(), b"", blank + first, *rest]
+
+
 def test_a_native_call_in_the_chunk_of_leaked_text() -> None:
     delta = {"content": "\n" + OSLO, "tool_calls": [*OLLAMA._call(0, "get_goal", ["{}"])]}
     message = answered([*VLLM.open(), VLLM.chunk((0, delta, None)), *VLLM.ending("tool_calls")]).message
