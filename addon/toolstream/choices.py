@@ -1,31 +1,38 @@
 """What is known of each choice of a streamed answer, and the events that wait for its texts.
 
-A `TextStream` is one text of a choice with a parser of its own. A `Part` is what one event
-brought of it, and what the parser made of that. An event is `Held` until all its parts have come
-back as text; if a text diverges before that, the event is cut: it keeps what came back so far.
+A choice has two texts, its reasoning and its content, each a `TextStream` with a parser of its
+own. A `Part` is what one event brought of one text, and what the parser made of that. An event
+is `Held` until all its parts have come back as text; if a text diverges before that, the event is
+cut: it keeps what came back so far.
+
+Only the tail of a message that has no content and no other call can be a call in the reasoning
+(P10), so its parser reads on until something else is said, and is closed by that.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .chunks import Json, Path, Synthesis
+from .chunks import REASONING, Json, Path, Synthesis, content_in, fields_of, reasoning_in
 from .events import ArgumentsDelta, CallEnd, Event, Text
 from .native import Entry, NativeCalls
 from .parser import ToolCallParser
 from .requests import Toolset
 
+Find = Callable[[Json], tuple[str, list[Path]]]
 Write = Callable[[list[str]], bytes]  # an event with other texts; b"" if that leaves it nothing to say
 
 
 class TextStream:
-    """One text of a choice, as its deltas bring it."""
+    """One text of a choice, as its deltas bring it. `find` says what a delta has of it, and where."""
 
-    __slots__ = ("choice", "diverged", "fed", "finished", "parser", "passed")
+    __slots__ = ("choice", "diverged", "fed", "fields", "find", "finished", "parser", "passed")
 
-    def __init__(self, choice: "Choice", parser: ToolCallParser) -> None:
+    def __init__(self, choice: "Choice", parser: ToolCallParser, find: Find, field: str) -> None:
         self.choice = choice
         self.parser = parser
+        self.find = find
+        self.fields = [field]  # of a delta: where text of our own goes
         self.fed = 0  # characters given to the parser, and
         self.passed = 0  # given back as text, until the stream diverged
         self.diverged = False
@@ -36,10 +43,21 @@ class TextStream:
         """Whether something waits, and it is blanks."""
         return self.fed != self.passed and not self.diverged and self.parser.pending.isspace()
 
-    def parse(self, text: str, finish_reason: Any = None) -> list[Event]:
-        """Feed the parser, and close it if there is a finish_reason."""
+    def read(self, at: int, delta: Json, finish_reason: Any) -> "Part":
+        """Feed what a delta brings to the parser, and close it if there is a finish_reason. `at`: where
+        the choice stands in its chunk."""
+        part = Part(self, "", [], role=bool(delta.get("role")))
         if self.finished:
-            return []
+            return part
+        part.text, places = self.find(delta)
+        if part.text:
+            part.paths = [("choices", at, "delta", *place) for place in places]
+            part.fields = fields_of(delta, places)
+            self.fields = [str(place[0]) for place in places if len(place) == 1] or self.fields
+        part.events = self._parse(part.text, finish_reason)
+        return part
+
+    def _parse(self, text: str, finish_reason: Any) -> list[Event]:
         events = self.parser.feed(text) if text else []
         if finish_reason is not None:
             events = events + self.parser.close(finish_reason)
@@ -53,26 +71,48 @@ class TextStream:
         self.choice.count(events)
         return events
 
+    def leave(self) -> list[Event]:
+        """The same, because something else follows it."""
+        events, self.finished = self.parser.interrupt(), True
+        return events
+
 
 class Choice:
     """What is known of one choice of the answer."""
 
-    __slots__ = ("calls", "chunk", "content", "index", "natives", "numbers", "role", "synthesis")
+    __slots__ = (
+        *("calls", "chunk", "content", "index", "natives", "numbers", "reasoning", "role", "synthesis"),
+        "texts",
+    )
 
-    def __init__(self, index: int, parser: ToolCallParser, request: Json, toolset: Toolset) -> None:
+    def __init__(
+        self,
+        index: int,
+        reasoning: ToolCallParser,
+        content: ToolCallParser,
+        request: Json,
+        toolset: Toolset,
+    ) -> None:
         self.index = index
-        self.content = TextStream(self, parser)
+        self.reasoning = TextStream(self, reasoning, reasoning_in, REASONING[0])
+        self.content = TextStream(self, content, content_in, "content")
+        self.texts = {"reasoning": self.reasoning, "content": self.content}  # by the key of a `Template`
         self.chunk: Json = {}  # the last one read in full
         self.synthesis: Synthesis | None = None  # writes chunks like it
         self.role = False  # the client has been told the role
         self.calls = 0  # calls of ours that are complete
         self.numbers: dict[tuple[str, int], int] = {}  # (whose, its index) -> index in the answer
-        self.natives = NativeCalls(request, toolset, parser.ledger, self._number_native)
+        self.natives = NativeCalls(request, toolset, content.ledger, self._number_native)
 
     @property
     def finished(self) -> bool:
         """Whether no more of its content is read."""
         return self.content.finished
+
+    def read(self, at: int, delta: Json, finish_reason: Any) -> list["Part"]:
+        """What a delta brings of the texts, the content in any case and last."""
+        thought, said = (text.read(at, delta, finish_reason) for text in (self.reasoning, self.content))
+        return [thought, said] if thought.text or thought.events else [said]
 
     def count(self, events: list[Event]) -> None:
         """Note the calls, and count those that are complete."""
@@ -109,9 +149,27 @@ class Part:
     stream: TextStream
     text: str
     events: list[Event]
-    paths: Sequence[Path] = ()  # where the text stands in its chunk
+    paths: Sequence[Path] = ()  # where the text stands in its chunk, and
+    fields: Collection[str | int] = ()  # of the delta that hold nothing else
     role: bool = False  # the event names the role
     end: int = 0  # of the text in all the text of the stream
+
+    def count(self) -> None:
+        """Count the text that went to the parser, and what came back."""
+        stream = self.stream
+        self.end = stream.fed = stream.fed + len(self.text)
+        for event in self.events:
+            if isinstance(event, Text):
+                stream.passed += len(event.text)
+
+    def settle(self) -> bool:
+        """Whether all text of the stream is back as it came, so that its events can stay; it is counted."""
+        stream = self.stream
+        back = sum(len(event.text) for event in self.events if isinstance(event, Text))
+        if stream.diverged or not is_text(self) or stream.fed + len(self.text) != stream.passed + back:
+            return False
+        self.count()
+        return True
 
     @property
     def missing(self) -> int:

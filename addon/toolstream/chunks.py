@@ -24,6 +24,7 @@ Path = tuple[str | int, ...]
 Json = dict[str, Any]
 
 COPIED = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
+CALLS = ("tool_calls", "function_call")  # of a delta: what it says of calls that the server parsed
 REASONING = ("reasoning_content", "reasoning", "thinking")  # most servers; newer vLLM and OpenRouter; Ollama
 DETAIL = ("type", "text", "format", "index", "id")  # what an element of OpenRouter's reasoning_details has
 NATIVE = ("tool_calls", 0, "function", "arguments")
@@ -67,9 +68,13 @@ def content_of(message: Json) -> str:
     return content if isinstance(content, str) else ""
 
 
-def reasoning_of(message: Json) -> tuple[str, list[Path]]:
-    """The reasoning of a delta or message, "" if it has none, and where in it this text stands: a field
-    that was given a new name is often sent under both, as copies."""
+def content_in(message: Json) -> tuple[str, list[Path]]:
+    """The content of a delta or message, "" if it has none, and where in it this text stands."""
+    return content_of(message), [("content",)]
+
+
+def reasoning_in(message: Json) -> tuple[str, list[Path]]:
+    """The same of its reasoning: a field that was given a new name is often sent under both, as copies."""
     found: list[tuple[Path, Any]] = [((key,), message.get(key)) for key in REASONING]
     details = message.get("reasoning_details")
     for at, detail in enumerate(details if isinstance(details, list) else []):
@@ -87,6 +92,17 @@ def fields_of(delta: Json, places: list[Path]) -> set[str | int]:
         for detail in details
     )
     return {place[0] for place in places} - ({"reasoning_details"} if more else set())
+
+
+def has_calls(message: Json) -> bool:
+    """Whether a delta or message says anything of calls that the server parsed itself."""
+    return any(message.get(key) for key in CALLS)
+
+
+def is_answer(message: Json) -> bool:
+    """Whether a delta or message has calls, or content that is not blank: what reasoning leads to."""
+    content = message.get("content")
+    return has_calls(message) or bool(content.strip() if isinstance(content, str) else content)
 
 
 def native_calls(message: Json) -> list[Any]:
@@ -156,13 +172,14 @@ def _end_of_value(text: str, at: int) -> int:
     return end
 
 
-def without_content(event: bytes) -> bytes:
-    """The event with no text in it, for a caller that has lost track of where it stands."""
+def without_fields(event: bytes, fields: Collection[str | int]) -> bytes:
+    """The event without these fields of its deltas, for a caller that has lost track of their text."""
     chunk = read_chunk(read_data(event) or "")
     if chunk is None:
         return event
     for _, choice in choices_of(chunk):
-        delta_of(choice).pop("content", None)
+        for field in fields:
+            delta_of(choice).pop(str(field), None)
     return replace_data(event, json.dumps(chunk))
 
 
@@ -330,7 +347,7 @@ def _around(event: str, spans: list[tuple[int, int]]) -> Iterator[str]:
 def _changing(delta: Json) -> tuple[str, list[Path]]:
     """The one text of a delta that changes from chunk to chunk, and where in the delta it stands."""
     keys = [k for k, v in delta.items() if v not in (None, "", []) and k != "role"]
-    _, places = reasoning_of(delta)
+    _, places = reasoning_in(delta)
     if keys == ["tool_calls"]:
         match delta["tool_calls"]:
             case [{"index": int(), "function": {"arguments": str()} as function, **rest}]:

@@ -6,6 +6,7 @@ of it has been sent (P9).
 """
 
 import traceback
+from dataclasses import dataclass
 from typing import Any
 
 from .arguments import dump, quoted
@@ -14,8 +15,10 @@ from .chunks import (
     Path,
     choices_of,
     content_of,
+    is_answer,
     new_call_id,
     read_chunk,
+    reasoning_in,
     span,
     splice,
 )
@@ -52,26 +55,54 @@ def _rewrite(request: Json, body: bytes, recovery: str, ledger: Ledger) -> bytes
     edits: list[tuple[Path, str]] = []
     for at, choice in choices_of(read_chunk(text) or {}):
         if isinstance(choice.get("message"), dict):
-            natives = _read_natives(request, choice, ledger)
-            said, reason = content_of(choice["message"]), choice.get("finish_reason")
-            events = parse_whole(request, said, reason, recovery, ledger)
-            natives.note(events)
-            events = natives.without_copies(events, over=True)
-            edits += _edit_choice(text, at, choice, events, natives)
+            edits += _edit_choice(text, at, choice, _read_message(request, choice, recovery, ledger))
     return splice(text, edits).encode() if edits else body
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found in one message."""
+
+    content: list[Event]
+    reasoning: list[Event]
+    natives: NativeCalls
+
+
+def _read_message(request: Json, choice: Json, recovery: str, ledger: Ledger) -> _Found:
+    natives = _read_natives(request, choice, ledger)
+    said, reason = content_of(choice["message"]), choice.get("finish_reason")
+    content = parse_whole(request, said, reason, recovery, ledger)
+    natives.note(content)
+    content = natives.without_copies(content, over=True)
+    return _Found(content, _read_reasoning(request, choice, recovery, ledger), natives)
+
+
+def _read_reasoning(request: Json, choice: Json, recovery: str, ledger: Ledger) -> list[Event]:
+    """The text of the reasoning; its calls, too, if there is no answer behind it (P10)."""
+    text, _ = reasoning_in(choice["message"])
+    parser = _parser(request, recovery, ledger, reasoning=True)
+    events = parser.feed(text)
+    return events + (
+        parser.interrupt() if is_answer(choice["message"]) else parser.close(choice.get("finish_reason"))
+    )
 
 
 def parse_whole(request: Json, text: str, finish_reason: Any, recovery: str, ledger: Ledger) -> list[Event]:
     """What the parser finds in a text that is all there; a call that is not complete is text."""
-    parser = ToolCallParser(
+    parser = _parser(request, recovery, ledger)
+    return parser.feed(text) + parser.close(finish_reason)
+
+
+def _parser(request: Json, recovery: str, ledger: Ledger, reasoning: bool = False) -> ToolCallParser:
+    return ToolCallParser(
         request.get("tools"),
         request.get("tool_choice"),
         recovery,
         parallel=parallel_calls(request),
         live=False,
+        reasoning=reasoning,
         ledger=ledger,
     )
-    return parser.feed(text) + parser.close(finish_reason)
 
 
 def _read_natives(request: Json, choice: Json, ledger: Ledger) -> NativeCalls:
@@ -83,23 +114,30 @@ def _read_natives(request: Json, choice: Json, ledger: Ledger) -> NativeCalls:
     return natives
 
 
-def _edit_choice(
-    text: str, at: int, choice: Json, events: list[Event], natives: NativeCalls
-) -> list[tuple[Path, str]]:
-    """The edits that move the calls in one choice's content to its tool_calls, and mend those there."""
+def _edit_choice(text: str, at: int, choice: Json, found: _Found) -> list[tuple[Path, str]]:
+    """The edits that move the calls in one choice's texts to its tool_calls, and mend those there."""
     edits: list[tuple[Path, str]] = []
     path: Path = ("choices", at, "message")
     where = span(text, path)
-    calls = _calls(events)
+    calls = _calls(found.content) or _calls(found.reasoning)
     if where:
         message = text[slice(*where)]
-        edited = _edit_message(message, events, calls, natives)
+        edited = _edit_reasoning(message, choice["message"], found.reasoning)
+        edited = _edit_message(edited, found.content, calls, found.natives)
         if edited != message:
             edits.append((path, edited))
-    reason = natives.finish_reason(choice.get("finish_reason"), bool(calls))
+    reason = found.natives.finish_reason(choice.get("finish_reason"), bool(calls))
     if reason != choice.get("finish_reason"):
         edits.append((("choices", at, "finish_reason"), quoted(reason)))
     return edits
+
+
+def _edit_reasoning(message: str, read: Json, events: list[Event]) -> str:
+    """The reasoning without its calls, in each of its fields. What was a string stays one, if empty."""
+    if all(isinstance(e, Text) for e in events):
+        return message
+    left = quoted("".join(e.text for e in events if isinstance(e, Text)))
+    return splice(message, [(place, left) for place in reasoning_in(read)[1]])
 
 
 def _edit_message(message: str, events: list[Event], calls: list[str], natives: NativeCalls) -> str:

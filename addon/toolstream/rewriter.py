@@ -18,19 +18,22 @@ from typing import Any
 from .arguments import quoted
 from .choices import Choice, Held, Part, TextStream, Write, is_text, joined, leading_text
 from .chunks import (
+    CALLS,
     Json,
     Path,
     Shortcut,
     Template,
     choices_of,
-    content_of,
     delta_of,
+    has_calls,
+    is_answer,
     is_bare,
     learn,
     read_chunk,
+    reasoning_in,
     shortcut_of,
     splice,
-    without_content,
+    without_fields,
 )
 from .engine_errors import error_in, read_unparsed
 from .events import ArgumentsDelta, CallStart, Event, Text
@@ -42,7 +45,6 @@ from .sse import EventSplitter, read_data, replace_data
 
 EVENT_LIMIT = 1 << 24  # bytes of one unfinished event; past them this is no stream of chunks
 TEMPLATES = 4  # envelopes remembered: choices and kinds of deltas may alternate
-CALLS = ("tool_calls", "function_call")  # what a delta says of calls that the server parsed
 TRIES, RETRY = 8, 64  # after so many useless templates only every 64th event is learned from
 
 
@@ -63,6 +65,7 @@ class StreamRewriter:
         self._splitter = EventSplitter()
         self._unread: deque[bytes] = deque()  # complete events that were not looked at yet
         self._in_flight: list[Part] = []  # of the event that is being written
+        self._fresh: list[TextStream] = []  # diverged because of it
         self._choices: dict[int, Choice] = {}
         self._queue: deque[Held | bytes] = deque()
         self._out: list[bytes] = []
@@ -118,15 +121,28 @@ class StreamRewriter:
     def _give_up(self) -> None:
         """Send all that is held as it is, and read nothing more."""
         self._passing = True
+        self._undo()
         for held in self._queue:
             self._out.append(held if isinstance(held, bytes) else held.raw if held.out is None else held.out)
-        if any(part.stream.diverged for part in self._in_flight):
-            self._unread[0] = without_content(self._unread[0])  # its text is among the unsent
+        unsent = [field for part in self._in_flight if part.stream.diverged for field in part.fields]
+        if unsent:
+            self._unread[0] = without_fields(self._unread[0], unsent)
         for choice in self._choices.values():
-            if choice.content.diverged and (text := self._unsent(choice.content)):
-                self._out.append(choice.writer().content(text))
+            for stream in choice.texts.values():
+                if stream.diverged and (text := self._unsent(stream)):
+                    self._out.append(choice.writer().content(text, fields=stream.fields))
             self._out += [choice.writer().calls([json]) for json in choice.natives.unsent()]
         self._out += [*self._unread, bytes(self._splitter.pending)]
+
+    def _undo(self) -> None:
+        """Nothing was written yet of the texts that have just diverged: what holds them is as it came."""
+        events = [held for held in self._queue if isinstance(held, Held)]
+        cut = [held for held in events if any(part.stream in self._fresh for part in held.parts)]
+        if not any(held.entries for held in cut):
+            for held in cut:
+                held.out = None
+            for stream in self._fresh:
+                stream.diverged = False
 
     def _unsent(self, stream: TextStream) -> str:
         """Text that is in no event that was sent or is held."""
@@ -143,7 +159,7 @@ class StreamRewriter:
         if self._queue or self._splitter.pending:
             return
         choice = self._choices[template.index]
-        parser = choice.content.parser
+        parser = choice.texts[template.key].parser
         if at_rest := parser.at_rest:
             number = choice.number("ours", parser.calls - 1) if at_rest == "value" else 0
             self._shortcut = shortcut_of(template, at_rest, number)
@@ -208,6 +224,7 @@ class StreamRewriter:
         for call in choice.natives.calls:
             self._diverge_call(call)
         self._recovered = True
+        self._take_turns(choice, other=False, answer=True)
         self._give_out(choice.content, choice.content.end())
         said, calls = resumed
         if not choice.content.fed and unparsed.text:
@@ -233,8 +250,9 @@ class StreamRewriter:
             return False
         self._unused = 0
         choice = self._choices[template.index]
-        if template.key == "content" and not choice.finished:
-            self._read_text(event, template, choice.content, string)
+        stream = choice.texts.get(template.key)
+        if stream and not stream.finished:
+            self._read_text(event, template, stream, string)
         elif template.key == "arguments":
             return self._read_arguments(event, template, choice, string)
         else:
@@ -267,9 +285,12 @@ class StreamRewriter:
         """One text of one choice, in an envelope that is known."""
         choice = stream.choice
         choice.synthesis = template.synthesis
+        said = bool(text.strip())
+        if not choice.reasoning.finished:
+            self._take_turns(choice, said and stream is choice.reasoning, said and stream is choice.content)
         events = stream.parser.feed(text)
         only = events[0] if len(events) == 1 else None
-        if choice.natives.calls and text.strip():
+        if said and choice.natives.calls:
             self._pause_calls(choice)
         quick = stream.diverged and template.bare and choice.role and not choice.natives.calls
         if quick and isinstance(only, ArgumentsDelta):
@@ -288,7 +309,7 @@ class StreamRewriter:
         def write(texts: list[str]) -> bytes:
             return template.write(texts[0]) if keep or texts[0] else b""
 
-        part = Part(stream, text, events, role=template.role)
+        part = Part(stream, text, events, fields=stream.fields, role=template.role)
         if (not events or isinstance(only, Text)) and not stream.diverged and text.isascii():
             self._hold(Held(event, [part], write))
         else:
@@ -312,14 +333,10 @@ class StreamRewriter:
             choice = self._choice(choice_json.get("index", 0))
             choice.chunk, choice.synthesis = chunk, None
             delta, reason = delta_of(choice_json), choice_json.get("finish_reason") or None
-            if any(delta.get(key) for key in CALLS) and choice.content.blank:
-                self._give_out(choice.content, choice.content.parser.interrupt())
-            text = "" if choice.finished else content_of(delta)
-            path: Path = ("choices", at, "delta", "content")
-            part = Part(
-                choice.content, text, choice.content.parse(text, reason), [path], bool(delta.get("role"))
-            )
-            if choice.natives.open_in_text and any(delta.get(key) for key in CALLS):
+            other = has_calls(delta) or bool(reasoning_in(delta)[0].strip())
+            self._take_turns(choice, other, is_answer(delta))
+            *_, part = said = choice.read(at, delta, reason)
+            if choice.natives.open_in_text and has_calls(delta):
                 part.events += choice.content.end()
             found = choice.natives.read(delta)
             anew = self._mend_natives(part, found, reason)
@@ -332,10 +349,10 @@ class StreamRewriter:
                 keep
                 or bool(anew)
                 or reason is not None
-                or not is_bare(chunk, rest)
+                or not is_bare(chunk, rest, [field for one in said for field in one.fields])
                 or ("role" in delta and not choice.role)
             )
-            parts.append(part)
+            parts += said
             if choice.finish_reason(reason) != reason:
                 edits.append((("choices", at, "finish_reason"), quoted(choice.finish_reason(reason))))
 
@@ -355,6 +372,14 @@ class StreamRewriter:
         self._deliver(write([p.text for p in parts]) if edits else event, parts, write, passing)
         for part in parts:
             self._send_more(part.stream.choice)
+
+    def _take_turns(self, choice: Choice, other: bool, answer: bool) -> None:
+        """Reasoning is over when an answer begins (P10). When something other than content comes, blanks
+        at the end of the content do not wait any more for a call of ours right behind them."""
+        if answer and not choice.reasoning.finished:
+            self._give_out(choice.reasoning, choice.reasoning.leave())
+        if other and choice.content.blank:
+            self._give_out(choice.content, choice.content.parser.interrupt())
 
     def _pause_calls(self, choice: Choice) -> None:
         """Text follows calls that the server parsed: those that can be over by now are."""
@@ -413,27 +438,32 @@ class StreamRewriter:
     def _choice(self, index: int) -> Choice:
         choice = self._choices.get(index)
         if choice is None:
-            tools, tool_choice = self._request.get("tools"), self._request.get("tool_choice")
-            parallel = parallel_calls(self._request)
-            parser = ToolCallParser(tools, tool_choice, self._recovery, parallel=parallel, ledger=self.ledger)
-            choice = self._choices[index] = Choice(index, parser, self._request, self._toolset)
+            parsers = self._parser(reasoning=True), self._parser(reasoning=False)
+            choice = self._choices[index] = Choice(index, *parsers, self._request, self._toolset)
         return choice
+
+    def _parser(self, reasoning: bool) -> ToolCallParser:
+        return ToolCallParser(
+            self._request.get("tools"),
+            self._request.get("tool_choice"),
+            self._recovery,
+            parallel=parallel_calls(self._request),
+            reasoning=reasoning,
+            ledger=self.ledger,
+        )
 
     # Writing events
 
     def _deliver(self, event: bytes, parts: list[Part], write: Write, entries: Sequence[Entry] = ()) -> None:
         """Send an event, hold it, or write it anew, by what the parsers made of its texts."""
         self._in_flight = parts
-        for part in parts:
-            if not is_text(part):
-                self._diverge(part.stream)
-        if any(part.stream.diverged for part in parts):
-            for part in parts:
-                self._diverge(part.stream)
-            self._rewrite(parts, write, entries)
-        else:
+        if all(is_text(part) and not part.stream.diverged for part in parts):
             self._hold(Held(event, parts, write, entries))
-        self._in_flight = []
+        else:
+            for stream in [part.stream for part in parts if not part.settle()]:
+                self._diverge(stream)
+            self._rewrite(parts, write, entries)
+        self._in_flight, self._fresh = [], []
 
     def _give_out(self, stream: TextStream, events: list[Event]) -> None:
         """The same for what a parser had held, without an event."""
@@ -442,12 +472,8 @@ class StreamRewriter:
     def _hold(self, held: Held) -> None:
         """Send an event as it is, as soon as all of its text has come back."""
         for part in held.parts:
-            stream = part.stream
-            stream.choice.role = stream.choice.role or part.role
-            part.end = stream.fed = stream.fed + len(part.text)
-            for event in part.events:
-                if isinstance(event, Text):
-                    stream.passed += len(event.text)
+            part.stream.choice.role = part.stream.choice.role or part.role
+            part.count()
         self._wait(held)
 
     def _wait(self, held: Held) -> None:
@@ -462,6 +488,7 @@ class StreamRewriter:
         if stream.diverged:
             return
         stream.diverged = True
+        self._fresh.append(stream)
         for held in self._queue:
             if isinstance(held, Held) and any(part.stream is stream for part in held.parts):
                 self._cut(held)
@@ -497,12 +524,14 @@ class StreamRewriter:
         texts, own = [], []
         for part in parts:
             text, rest = leading_text(part.events)
-            if not part.text or (rest and closing):
+            if not part.stream.diverged:
+                text, rest = part.text, []
+            elif not part.text or (rest and closing):
                 text, rest = "", part.events
             choice = part.stream.choice
             choice.role = choice.role or (part.role and not closing)
             texts.append(text)
-            own += self._synthesise(choice, rest)
+            own += self._synthesise(part.stream, rest)
         event = write([*texts, *[entry.text for entry in entries]])
         if closing:
             self._send(*own)
@@ -510,14 +539,16 @@ class StreamRewriter:
         if not closing:
             self._send(*own)
 
-    def _synthesise(self, choice: Choice, events: list[Event]) -> list[bytes]:
+    def _synthesise(self, stream: TextStream, events: list[Event]) -> list[bytes]:
         """The events as chunks of our own; adjacent text and arguments share one."""
-        chunks = []
-        for event in joined(choice.natives.without_copies(events, choice.finished)):
+        chunks, choice = [], stream.choice
+        if stream is choice.content:
+            events = choice.natives.without_copies(events, choice.finished)
+        for event in joined(events):
             writer = choice.writer()
             match event:
                 case Text(text):
-                    chunks.append(writer.content(text, choice.first_role()))
+                    chunks.append(writer.content(text, choice.first_role(), stream.fields))
                 case CallStart(index, name):
                     chunks.append(writer.call_start(choice.number("ours", index), name, choice.first_role()))
                 case ArgumentsDelta(index, fragment):
@@ -532,8 +563,9 @@ class StreamRewriter:
             for json in choice.natives.rest([]):
                 self._send(choice.writer().calls([json], choice.first_role()))
             self._send_more(choice)
-            if not choice.finished:
-                self._give_out(choice.content, choice.content.end())
+            for stream in choice.texts.values():
+                if not stream.finished:
+                    self._give_out(stream, stream.end())
 
     def _send(self, *pieces: bytes) -> None:
         (self._queue if self._queue else self._out).extend(filter(None, pieces))

@@ -23,6 +23,7 @@ Json = dict[str, Any]
 Native = tuple[str, list[str]]  # a call the server parsed: its name, and its arguments in fragments
 
 DONE = b"data: [DONE]\n\n"
+THOUGHTS = ("reasoning", "reasoning_content", "thinking")  # what the field is called; copies of each other
 USAGE = {"prompt_tokens": 17, "completion_tokens": 65, "total_tokens": 82}
 TOOLS = [
     read_tool("get_weather(city: string, days?: integer, detailed?: boolean)"),
@@ -325,7 +326,7 @@ class _Reader:
         delta = choice.get("delta")
         _insist(isinstance(delta, dict), "a choice without delta")
         finish = choice.get("finish_reason")
-        said = any(delta.get(key) for key in ("content", "tool_calls", "reasoning", "reasoning_content"))
+        said = any(delta.get(key) for key in ("content", "tool_calls", *THOUGHTS))
         _insist(not (message.finish and (said or finish)), "something after the finish_reason")
         if self._role and not message.begun and not message.finish:
             _insist(delta.get("role") == "assistant", "the first delta does not name the role")
@@ -338,7 +339,7 @@ class _Reader:
         return [index for index, message in self.answer.messages.items() if message.finish]
 
     def _read_delta(self, message: Message, delta: Json) -> None:
-        message.reasoning += delta.get("reasoning") or delta.get("reasoning_content") or ""
+        message.reasoning += next((delta[key] for key in THOUGHTS if delta.get(key)), "")
         content = delta.get("content") or ""
         message.text += content
         message.text_after_call += content if message.calls else ""

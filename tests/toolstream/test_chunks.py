@@ -23,7 +23,7 @@ from toolstream.chunks import (
     native_calls,
     new_call_id,
     read_chunk,
-    reasoning_of,
+    reasoning_in,
     shortcut_of,
     span,
     splice,
@@ -219,7 +219,7 @@ DETAILS = [{"type": "reasoning.text", "text": "x", "format": "unknown", "index":
     ],
 )
 def test_reasoning_and_where_it_stands(message: Any, text: str, places: Any) -> None:
-    assert reasoning_of(message) == (text, places)
+    assert reasoning_in(message) == (text, places)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_reasoning_and_where_it_stands(message: Any, text: str, places: Any) -> 
 )
 def test_fields_that_hold_more_than_the_text(details: Any, fields: set[str]) -> None:
     message = {"reasoning": "x", "reasoning_details": details}
-    assert fields_of(message, reasoning_of(message)[1]) == fields
+    assert fields_of(message, reasoning_in(message)[1]) == fields
 
 
 # Envelopes that are known

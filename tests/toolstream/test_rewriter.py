@@ -745,15 +745,12 @@ def test_native_calls_before_and_behind() -> None:
     assert answered(events).message.named == [NATIVE_READ, CALL, ("get_goal", {})]
 
 
-def test_a_native_call_beside_a_choice_that_is_rewritten() -> None:
-    native = [*OLLAMA._call(0, *NATIVE)]
-    for at in range(1, len(OSLO)):
-        both = VLLM.chunk((0, {"content": OSLO[at - 1 : at]}, None), (1, {"tool_calls": native}, None))
-        events = [*VLLM.open(0, 1), VLLM.text(OSLO[: at - 1]), both, VLLM.text(OSLO[at:])]
-        ends = [VLLM.chunk((0, {}, "stop"), (1, {}, "tool_calls")), DONE]
-        messages = answered([*events, *ends]).messages
-        assert messages[0].said == ("", "", [CALL_OSLO], "tool_calls", "")
-        assert messages[1].said == ("", "", [NATIVE_READ], "tool_calls", "")
+@pytest.mark.parametrize("engine", CLEAN, ids=str)
+def test_a_native_call_does_not_wait_with_blanks_before_it(engine: Engine) -> None:
+    blank, calls = engine.text("\n\n"), engine.calls(NATIVES)
+    first, *rest = each_alone([*engine.open(), *calls])[len(engine.open()) :]
+    sent = each_alone([*engine.open(), blank, *calls])
+    assert sent == [*engine.open(), b"", blank + first, *rest]
 
 
 @pytest.mark.parametrize("finish", ["stop", "tool_calls"])
@@ -765,12 +762,30 @@ def test_a_native_call_between_leaked_ones_is_complete_before_the_next_begins(fi
         assert message.said == ("", "", [CALL_OSLO, ("get_goal", {}), CALL_OSLO], "tool_calls", "")
 
 
-@pytest.mark.parametrize("engine", CLEAN, ids=str)
-def test_a_native_call_does_not_wait_with_blanks_before_it(engine: Engine) -> None:
-    blank, calls = engine.text("\n\n"), engine.calls(NATIVES)
-    first, *rest = each_alone([*engine.open(), *calls])[len(engine.open()) :]
-    sent = each_alone([*engine.open(), blank, *calls])
-    assert sent == [*engine.open(), b"", blank + first, *rest]
+def test_a_native_call_beside_a_choice_that_is_rewritten() -> None:
+    native = [*OLLAMA._call(0, *NATIVE)]
+    for at in range(1, len(OSLO)):
+        both = VLLM.chunk((0, {"content": OSLO[at - 1 : at]}, None), (1, {"tool_calls": native}, None))
+        events = [*VLLM.open(0, 1), VLLM.text(OSLO[: at - 1]), both, VLLM.text(OSLO[at:])]
+        ends = [VLLM.chunk((0, {}, "stop"), (1, {}, "tool_calls")), DONE]
+        messages = answered([*events, *ends]).messages
+        assert messages[0].said == ("", "", [CALL_OSLO], "tool_calls", "")
+        assert messages[1].said == ("", "", [NATIVE_READ], "tool_calls", "")
+
+
+def test_text_behind_a_native_call_that_broke_a_leaked_one_off() -> None:
+    """Whether its envelope is known or not."""
+    begun = "<tool_call>\n<function=write>\n<parameter=content>\nabc"
+    texts = [VLLM.text("So "), VLLM.chunk((0, {"content": "be "}, None), x=None), VLLM.text("it.")]
+    events = [*VLLM.open(), VLLM.text(begun), *VLLM.calls([("get_goal", ["{}"])]), *texts]
+    out, _ = send(events, ASKED)
+    assert read_deltas(out) == "So be it."
+
+
+def read_deltas(body: bytes) -> str:
+    """The content alone, whatever else is wrong."""
+    chunks = [json.loads(block[6:]) for block in body.decode().split("\n\n") if block]
+    return "".join(c["choices"][0]["delta"].get("content") or "" for c in chunks)
 
 
 def test_a_native_call_in_the_chunk_of_leaked_text() -> None:
