@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from toolstream.chunks import choices_of, content_of, delta_of, native_calls, read_chunk
+from toolstream.chunks import choices_of, content_of, delta_of, native_calls, read_chunk, reasoning_in
 from toolstream.repairs import Ledger
 from toolstream.sse import EventSplitter, read_data
 
@@ -142,7 +142,7 @@ class _Reader:
         said = json_choice.get("message")
         delta = said if isinstance(said, dict) else delta_of(json_choice)
         choice.content += content_of(delta)
-        choice.reasoning += _text(delta, "reasoning_content") or _text(delta, "reasoning")
+        choice.reasoning += reasoning_in(delta)[0]
         choice.finish_reason = json_choice.get("finish_reason") or choice.finish_reason
         for at, call in enumerate(native_calls(delta)):
             if isinstance(call, dict):

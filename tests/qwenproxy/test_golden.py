@@ -74,10 +74,10 @@ def test_arguments_that_are_no_object_stay_text(arguments: str) -> None:
 
 def test_reasoning_and_choices_are_told_apart() -> None:
     other = chunk({"content": "B"}).replace(b'"index": 0', b'"index": 1')
-    result = passed(
-        chunk({"reasoning_content": "a"}), other, chunk({"reasoning": "b"}), chunk({"content": "A"})
-    )
-    assert [(m.content, m.reasoning) for m in result.choices] == [("A", "ab"), ("B", "")]
+    thoughts = [{"reasoning_content": "a"}, {"reasoning": "b"}, {"thinking": "c"}]
+    thoughts.append({"reasoning": "d", "reasoning_content": "d"})
+    result = passed(*map(chunk, thoughts[:2]), other, *map(chunk, thoughts[2:]), chunk({"content": "A"}))
+    assert [(m.content, m.reasoning) for m in result.choices] == [("A", "abcd"), ("B", "")]
 
 
 @pytest.mark.parametrize("data", ["null", "[]", "{", '{"choices": 1}', '{"choices": [{"delta": 1}]}'])
