@@ -198,6 +198,8 @@ REWRITING = {
     "active": ("code in a call", 8.0),
     "words": ("passing prose, word by word", 3.0),
     "prose": ("passing prose, cut every 4 characters", 3.0),
+    "reasoning": ("passing reasoning, word by word", 3.0),
+    "copies": ("passing reasoning in two fields, word by word", 3.0),
     "native": ("passing a native call", 3.0),
 }
 
@@ -206,7 +208,10 @@ def rewriter_rows() -> Iterator[Row]:
     for engine in (LLAMA_CPP, VLLM):
         code = [engine.text(d) for d in in_deltas(repeated(CODE, REWRITTEN * DELTA))]
         prose = [engine.text(d) for d in in_deltas(repeated(PROSE, REWRITTEN * DELTA))]
-        words = [engine.text(d) for d in word_by_word(repeated(PROSE, REWRITTEN * DELTA))]
+        said = word_by_word(repeated(PROSE, REWRITTEN * DELTA))
+        words = [engine.text(word) for word in said]
+        thoughts = [engine.chunk((0, {"reasoning": word}, None)) for word in said]
+        copies = [engine.chunk((0, {"reasoning": w, "reasoning_content": w}, None)) for w in said]
         natives = engine.calls([("write", in_deltas(repeated(PLAIN, REWRITTEN * DELTA)))])
         call = [*engine.open(), *map(engine.text, in_deltas(HEAD))]
         payloads = [event[6:-2] for event in code]
@@ -216,6 +221,8 @@ def rewriter_rows() -> Iterator[Row]:
             "active": rewriter_time(call, code),
             "prose": rewriter_time(engine.open(), prose),
             "words": rewriter_time(engine.open(), words),
+            "reasoning": rewriter_time(engine.open(), thoughts),
+            "copies": rewriter_time(engine.open(), copies),
             "native": rewriter_time(engine.open(), natives),
         }
         found = fastest(runs)
@@ -328,6 +335,10 @@ STREAMS: dict[str, Callable[[int], list[bytes]]] = {
     "held events": lambda n: [LLAMA_CPP.text("\n") for _ in range(n)],
     "events held for a candidate": lambda n: [
         LLAMA_CPP.text(t) for t in ["<tool_call>\n<function=nobody>\n<parameter=x>\n", *["abc\n"] * n]
+    ],
+    "reasoning held for a candidate": lambda n: [
+        LLAMA_CPP.chunk((0, {"reasoning": t}, None))
+        for t in ["<tool_call>\n<function=write>\n<parameter=content>\n", *["abc\n"] * n]
     ],
     "an envelope that is new each time": lambda n: [
         LLAMA_CPP.chunk((0, {"content": "x"}, None), n=i) for i in range(n // 10)
