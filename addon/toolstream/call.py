@@ -15,7 +15,8 @@ from .arguments import ArgumentsWriter, DeferredArguments, write_object
 from .dialects import damaged_tag
 from .events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
 from .grammar import BLANK, Grammar, Names, Tag
-from .hermes import JsonBody, read_arguments
+from .hermes import read_arguments
+from .json_text import JsonBody
 from .opening import Opening
 from .repairs import EXCERPT, Repair
 from .requests import Toolset

@@ -1,21 +1,19 @@
 """JSON-bodied calls: what Qwen2.5 and Qwen3 write inside `<tool_call>`, and Coder models by mistake.
 
-`JsonScanner` finds where a JSON text ends while it streams: it counts brackets outside of
-strings and looks at each character once. `JsonBody` is such a text between tags, which end it
-too if its brackets do not. `read_calls` then reads the finished text: one call, an array of
-calls, or several calls one after the other. A call is `{"name": …, "arguments": {…}}`, where
-"parameters" may stand for "arguments" and the arguments may be a JSON string of an object; in an
-envelope, where it cannot be anything else, also what models make of that (`DRIFT`).
+`JsonEnvelope` reads what stands in an envelope while it streams: one call, an array of calls, or
+several calls one after the other. A call is `{"name": …, "arguments": {…}}`, where "parameters" may
+stand for "arguments" and the arguments may be a JSON string of an object; in an envelope, where
+it cannot be anything else, also what models make of that.
 """
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 from .arguments import as_written, doubled_escapes
 from .damaged_json import read_damaged
-from .grammar import Lookout, Tag
+from .grammar import BLANK, LOOK_AHEAD, Grammar
+from .json_text import JsonBody
 from .repairs import Repair
 from .requests import Toolset
 from .schema import Tool
@@ -25,125 +23,101 @@ KEYS = frozenset({"name", "arguments", "parameters", "id", "type"})  # what a ca
 NAME_KEYS = ("name", "function", "tool_name", "tool")
 ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "tool_input")
 WRAP_KEYS = ("tool_call", "function_call", "function")
-TRIES = 8  # closing tags within a string at which the JSON is read, for a quote may be missing
 
-LINE = 64  # characters of a line that are looked at for blanks
 
 Call = tuple[str, dict[str, Any]]  # name, arguments; a call without a name has ""
 
+_BLANKS = re.compile(f"[{BLANK}]*")
+_SURPLUS = re.compile(f"[{BLANK}}}\\]]{{0,{LOOK_AHEAD}}}")
 # Models put raw newlines and tabs into strings.
 _DECODER = json.JSONDecoder(strict=False, parse_float=as_written)
-_OUTSIDE = re.compile(r'["{}\[\]]')
-_INSIDE = re.compile(r'["\\]')
 
 
-class JsonScanner:
-    """Follows one JSON object or array; `feed` says where it ends."""
+class JsonEnvelope:
+    """The JSON in an envelope. Feed it what follows the opening tag; once it has `ended`, `rest` is what
+    follows, and `calls` and `repairs` what was found: None if it is no call for certain. `cut`: the
+    message ended in it."""
 
-    __slots__ = ("_depth", "_escaped", "in_string")
+    named, fenced = True, False  # see `UntaggedCall`
 
-    def __init__(self) -> None:
-        self._depth = 0
-        self._escaped = False
-        self.in_string = False
-
-    def feed(self, text: str) -> int | None:
-        """The offset in `text` just past the end of the JSON, or None if it goes on."""
-        at = 0
-        if self._escaped and text:
-            at, self._escaped = 1, False
-        while match := (_INSIDE if self.in_string else _OUTSIDE).search(text, at):
-            at = match.end()
-            match match[0]:
-                case '"':
-                    self.in_string = not self.in_string
-                case "\\" if at == len(text):
-                    self._escaped = True
-                case "\\":
-                    at += 1
-                case "{" | "[":
-                    self._depth += 1
-                case _:
-                    self._depth -= 1
-                    if self._depth <= 0:
-                        return at
-        return None
-
-
-class JsonBody:
-    """A JSON text that stands between tags. Feed it; once it has `ended`, `text` is the JSON and `rest`
-    what follows. It ends at its last bracket, or at a tag that cannot be in it.
-
-    No string of JSON holds a line break. So a tag that starts a line ends what looks like a string, if
-    the text before it is `readable`: then a quote was lost. Else a model wrote a line break as it is.
-    """
-
-    def __init__(self, tags: Lookout, readable: Callable[[str], bool]) -> None:
-        self.ended = False
+    def __init__(self, grammar: Grammar, toolset: Toolset) -> None:
+        self.ended = self.cut = False
         self.rest = ""
-        self._suspect = 0  # where an envelope opens at the start of a line in what looks like a string
-        self._size = 0
-        self._tags = tags
-        self._readable = readable
-        self._scanner = JsonScanner()
-        self._read: list[str] = []
-        self._line = ""  # the end of what was read, as far as it is of one line
+        self.calls: list[Call] | None = None
+        self.repairs: list[Repair] = []
+        self._grammar, self._toolset = grammar, toolset
+        self._bodies: list[str] = []
         self._text = ""  # received, not yet looked at
-        self._tries = 0
+        self._body = self._next_body()
+        self._state = self._in_body
 
     @property
     def text(self) -> str:
         """The JSON so far."""
-        return "".join(self._read)
+        return "".join(self._bodies) + self._body.text
 
     @property
     def pending(self) -> str:
         """What was received and is not handed back."""
-        return self.text + self._text
+        return "".join(self._bodies) + self._body.pending + self._text
 
     @property
     def unsure(self) -> str:
-        """What would be read if the JSON were none: from the first envelope on that starts a line."""
-        return self.text[self._suspect :] if self._suspect else ""
+        """What would be read if this were no JSON."""
+        return self._body.unsure
 
-    def feed(self, text: str, over: bool = False) -> None:
+    def feed(self, text: str, over: bool) -> None:
         """Take text; `over`: no more comes."""
         self._text += text
-        while not self.ended and self._step(over):
+        while not self.ended and self._state(over):
             pass
 
-    def _step(self, over: bool) -> bool:
-        """Go on to the next tag; False if none has come."""
-        tag = self._tags.search(self._text, over) if "<" in self._text else None
-        before = tag.start if tag else len(self._text) if over else self._tags.held_from(self._text)
-        end = self._scanner.feed(self._text[:before])
-        self._take(before if end is None else end)
-        if end is not None or (tag and self._ends_it()):
-            self.ended, self.rest, self._text = True, self._text, ""
-        elif tag:
-            self._note(tag)
-            self._take(tag.end - tag.start)
-        return tag is not None
+    def _next_body(self) -> JsonBody:
+        return JsonBody(self._grammar.ends_json, lambda text: read_body(text, self._toolset) is not None)
 
-    def _note(self, tag: Tag) -> None:
-        if tag.kind == "wrap_open" and not (self._suspect or self._line.strip(" \t")):
-            self._suspect = self._size
-
-    def _ends_it(self) -> bool:
-        """Whether the tag that comes next ends the JSON although brackets are missing."""
-        if not self._scanner.in_string:
+    def _in_body(self, over: bool) -> bool:
+        """An object or array."""
+        text, self._text = self._text, ""
+        self._body.feed(text, over)
+        if self._body.ended:
+            self._text = self._body.rest
+            self._state = self._behind_body
             return True
-        if self._line.strip(" \t") or self._tries == TRIES:
-            return False
-        self._tries += 1
-        return self._readable(self.text)
+        self.cut = over
+        return over and self._end([])
 
-    def _take(self, end: int) -> None:
-        taken, self._text = self._text[:end], self._text[end:]
-        self._read.append(taken)
-        self._size += len(taken)
-        line = taken.rfind("\n") + 1
-        self._line = taken[line:] if line else (self._line + taken)[:LINE]
+    def _behind_body(self, over: bool) -> bool:
+        """Another one follows, or brackets too many, or the end of the envelope."""
+        at = _end(_BLANKS, self._text)
+        if at == len(self._text) and not over:
+            return False
+        match self._text[at : at + 1]:
+            case "{" | "[":
+                self._bodies += [self._body.text, self._text[:at]]
+                self._body, self._text = self._next_body(), self._text[at:]
+                self._state = self._in_body
+                return True
+            case "}" | "]":
+                return self._at_surplus(over)
+        return self._end([])
+
+    def _at_surplus(self, over: bool) -> bool:
+        """Brackets that belong to nothing, if a tag stands behind them; else they are text."""
+        at = _end(_SURPLUS, self._text)
+        closes = self._grammar.after.match(self._text, at) is not None
+        partial = at == len(self._text) or self._grammar.after.may_begin(self._text, at)
+        if partial and not (closes or over):
+            return False
+        if not (closes or partial):
+            return self._end([])
+        self._text = self._text[at:]
+        return self._end([Repair.STRAY_CLOSER])
+
+    def _end(self, more: list[Repair]) -> bool:
+        self.ended, self.rest, self._text = True, self._text, ""
+        if found := read_body(self.text, self._toolset):
+            self.calls, self.repairs = found[0], found[1] + more
+        return False
 
 
 def read_body(text: str, toolset: Toolset) -> tuple[list[Call], list[Repair]] | None:
@@ -252,3 +226,8 @@ def _drifted(value: dict[str, Any]) -> tuple[Any, Any]:
     if isinstance(name, dict) and not arguments:
         return "", name  # the name is missing
     return name, value[arguments[0]] if arguments else {}
+
+
+def _end(pattern: re.Pattern[str], text: str) -> int:
+    match = pattern.match(text)
+    return match.end() if match else 0

@@ -20,7 +20,7 @@ from typing import Any
 from .arguments import FAILED, LIMIT, OMITTED, coerce, conform, doubled_escapes, dump, escaped, quoted
 from .damaged_json import loads, read_damaged, same_letters
 from .events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
-from .hermes import JsonScanner
+from .json_text import JsonScanner
 from .parser import ToolCallParser
 from .repairs import Ledger, Refused, Repair
 from .schema import Parameter, Tool

@@ -9,6 +9,7 @@ from enum import Enum
 
 from .grammar import BLANK, Names
 from .hermes import ARGUMENT_KEYS, KEYS, NAME_KEYS, WRAP_KEYS, Call, read_calls
+from .repairs import Repair
 
 WORD = 256  # characters of a key or name
 DEPTH = 64  # brackets open at once
@@ -128,12 +129,20 @@ class CallScanner:
 
 
 class UntaggedCall:
-    """A text that may be a JSON call. Feed it; once it is certain `rest` is what follows. After
-    `Verdict.ENDED` `text` is the JSON. `fenced`: it stands in a Markdown fence, which belongs to it."""
+    """A text that may be a JSON call, or an array of them. Feed it; once it has `ended`, `rest` is what
+    follows, and `calls` what was found: None if it is text.
+
+    `named`: it names a declared tool, so that a user may wonder why it is none. `fenced`: it stands in
+    a Markdown fence, which belongs to it.
+    """
+
+    unsure, cut = "", False  # see `JsonEnvelope`
+    repairs = (Repair.UNTAGGED_JSON,)
 
     def __init__(self, names: Names, drift: bool) -> None:
+        self.ended = self.fenced = False
         self.rest = ""
-        self.fenced = False
+        self.calls: list[Call] | None = None
         self._drift = drift
         self._scanner = CallScanner(names, DRIFT if drift else KEYS)
         self._read: list[str] = []
@@ -147,62 +156,59 @@ class UntaggedCall:
         return "".join(self._read)
 
     @property
-    def calls(self) -> list[Call] | None:
-        """The calls of the JSON; None if it is anything else."""
-        found = read_calls(self.text, self._drift) or []
-        complete = self._drift or len(found) == self._scanner.arguments
-        return found if complete and all(name for name, _ in found) else None
-
-    @property
     def named(self) -> bool:
-        """Whether it names a declared tool, so that a user may wonder why it is none."""
         return self._scanner.named
 
-    def feed(self, text: str, over: bool = False) -> Verdict:
+    def feed(self, text: str, over: bool) -> None:
         """Take text; `over`: no more comes."""
         self._text += text
-        return self._state(over)
+        while not self.ended and self._state(over):
+            pass
 
-    def _at_start(self, over: bool) -> Verdict:
-        if self._text[:1] in ("{", "["):
-            self._state = self._in_json
-            return self._in_json(over)
-        if fence := _FENCE.match(self._text):
+    def _at_start(self, over: bool) -> bool:
+        fence = _FENCE.match(self._text)
+        if fence:
             self._fence, self.fenced = fence["run"], True
             self._text = self._text[fence.end() :]
-            self._state = self._in_json
-            return self._in_json(over)
-        if _FENCE_PART.fullmatch(self._text) and not over:
-            return Verdict.MORE
-        return self._give_up(1)
+        elif self._text[:1] not in ("{", "["):
+            partial = _FENCE_PART.fullmatch(self._text) and not over
+            return not partial and self._end(1)
+        self._state = self._in_json
+        return True
 
-    def _in_json(self, over: bool) -> Verdict:
+    def _in_json(self, over: bool) -> bool:
         verdict = self._scanner.feed(self._text)
         if verdict is Verdict.HOPELESS:
-            return self._give_up(self._scanner.end)
+            return self._end(self._scanner.end)
         end = self._scanner.end if verdict is Verdict.ENDED else len(self._text)
         self._read.append(self._text[:end])
         self._text = self._text[end:]
         if verdict is Verdict.MORE:
-            return self._give_up(0) if over else verdict
+            return over and self._end(0)
         self._state = self._behind_json
-        return self._behind_json(over)
+        return True
 
-    def _behind_json(self, over: bool) -> Verdict:
+    def _behind_json(self, over: bool) -> bool:
         """Nothing else may stand on the line; in a fence, its end has to come."""
+        found = self._closing.match(self._text)
+        if found and (over or found.end() < len(self._text.removesuffix("\r"))):
+            return self._end(found.end(), is_call=True)
+        blank = not self._text.strip(BLANK + self._fence[:1])
+        if found or (self.fenced and blank and len(self._text) <= FENCED + len(self._fence)):
+            return over and self._end(0, is_call=not self._text.strip())
+        return self._end(0)
+
+    @property
+    def _closing(self) -> re.Pattern[str]:
+        """The rest of the line behind the JSON, or its fence."""
         mark, run = re.escape(self._fence[:1]), len(self._fence)
         fence = rf"[{BLANK}]{{0,{FENCED}}}{mark}{{{run},16}}" if self.fenced else ""
-        if found := re.match(rf"{fence}[ \t]{{0,{FENCED}}}(?=\r?\n|\r?\Z)", self._text):
-            if over or found.end() < len(self._text.removesuffix("\r")):
-                self.rest = self._text[found.end() :]
-                return Verdict.ENDED
-            return Verdict.MORE
-        partial = self.fenced and not self._text.strip(BLANK + self._fence[0])
-        if not partial or len(self._text) > FENCED + run:
-            return self._give_up(0)
-        return Verdict.ENDED if over and not self._text.strip() else Verdict.MORE
+        return re.compile(rf"{fence}[ \t]{{0,{FENCED}}}(?=\r?\n|\r?\Z)")
 
-    def _give_up(self, end: int) -> Verdict:
-        """It is text: up to `end` for certain."""
-        self.rest = self._text[end:]
-        return Verdict.HOPELESS
+    def _end(self, end: int, is_call: bool = False) -> bool:
+        """It is decided; `end` is where what belongs to it ends in the text."""
+        self.ended, self.rest, self._text = True, self._text[end:], ""
+        found = (read_calls(self.text, self._drift) or []) if is_call else []
+        complete = self._drift or len(found) == self._scanner.arguments
+        self.calls = found if found and complete and all(name for name, _ in found) else None
+        return False

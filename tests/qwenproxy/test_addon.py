@@ -549,7 +549,7 @@ def test_observing_changes_nothing_but_reports(
         reply = ask(proxy, chat(model=f"seen-{number}"), headers={"Accept-Encoding": "gzip"})
         assert reply.body == expected
         assert upstream.requests[-1].headers["accept-encoding"] == "gzip"
-        path = until(lambda n=number: next(tmp_path.glob(f"*-seen-{n}-repaired-*"), None))
+        path = until(lambda n=number: next(tmp_path.glob(f"*-seen-{n}-repaired-*.flow"), None))
         assert load(path).ledger["calls"] == 1
         assert b"tool_calls" in load(path).out
     proxy.wait_for("1 call repaired")

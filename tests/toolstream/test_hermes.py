@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from support.cuts import all_cuts, joined
-from toolstream.hermes import JsonScanner, read_calls, read_object
+from toolstream.hermes import read_calls, read_object
+from toolstream.json_text import JsonScanner
 
 BODIES = [
     "{}",

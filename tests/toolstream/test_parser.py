@@ -18,6 +18,7 @@ from support.cases import read_tool
 from support.outcome import merged, run, text_of
 from toolstream import ToolCallParser
 from toolstream.events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
+from toolstream.inbox import Inbox
 from toolstream.parser import BLANK_RUN, LEVELS, LIMIT
 from toolstream.repairs import EXCERPT, Ledger, Refused, Repair
 
@@ -311,6 +312,7 @@ class Work:
                     self.done += len(value)
                 elif name == "self":
                     self.done += len(getattr(value, "_text", "")) + len(getattr(value, "_blanks", ""))
+                    self.done += len(value.text) if isinstance(value, Inbox) else 0
 
 
 def work_per_character(prefix: str, unit: str, size: int, piece: int, recovery: str = "tolerant") -> float:
