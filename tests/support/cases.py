@@ -81,9 +81,10 @@ class Case:
         return f"{self.file}: {self.title}"
 
 
-def read_all() -> list[Case]:
+def read_all(folder: Path = CASES) -> list[Case]:
     """Every case of every file."""
-    return [case for path in sorted(CASES.glob("*.txt")) for case in read(path.read_text("utf-8"), path.stem)]
+    files = sorted(folder.glob("*.txt"))
+    return [case for path in files for case in read(path.read_text("utf-8"), path.stem)]
 
 
 def read(text: str, file: str) -> Iterator[Case]:

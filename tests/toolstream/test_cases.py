@@ -6,7 +6,6 @@ call (P9), for a caller that does not stream.
 """
 
 import inspect
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,8 +15,7 @@ from typing import Any
 import pytest
 
 from support.cases import CASES, Case, CaseError, read, read_all, read_tool
-from support.cuts import all_cuts, few_cuts
-from support.outcome import Outcome, run
+from support.checks import check
 from toolstream import arguments, hermes, parser, values
 from toolstream.dialects import DIALECTS
 from toolstream.grammar import CALL_KINDS
@@ -38,59 +36,15 @@ def named_in(modules: Iterable[ModuleType]) -> set[str]:
 OF_TEXT = named_in([arguments, hermes, parser, values])
 
 
-def parse(case: Case, pieces: Iterable[str], live: bool) -> Outcome:
-    """The outcome of one cut of a case."""
-    return run(
-        pieces,
-        case.tools,
-        case.finish,
-        tool_choice=case.choice,
-        recovery=case.recovery,
-        parallel=case.parallel,
-        reasoning=case.reasoning,
-        live=live,
-    )
-
-
 def parameters() -> Iterator[Any]:
     for case in ALL:
         marks = [pytest.mark.xfail(reason=case.bug, strict=True)] if case.bug else []
         yield pytest.param(case, id=str(case), marks=marks)
 
 
-def normal(calls: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """JSON written alike: with the keys in order, and numbers that tell 5 from 5.0."""
-    return [(name, json.dumps(json.loads(arguments))) for name, arguments in calls]
-
-
 @pytest.mark.parametrize("case", list(parameters()))
 def test_case(case: Case) -> None:
-    whole = check(case, live=True)
-    buffered = check(case, live=False)
-    if not case.open:
-        assert buffered.events == whole.events
-
-
-def check(case: Case, live: bool) -> Outcome:
-    """Check the case at every cut; not streamed, where less depends on it, at some."""
-    cuts = (all_cuts if live else few_cuts)(case.input)
-    whole = parse(case, next(cuts), live)
-    compare(case, whole, live)
-    for pieces in cuts:
-        outcome = parse(case, pieces, live)
-        assert outcome.events == whole.events, f"cut into {pieces}"
-        assert outcome.refused == whole.refused, f"cut into {pieces}"
-    return whole
-
-
-def compare(case: Case, outcome: Outcome, live: bool) -> None:
-    streams = live and case.recovery != "strict"
-    cut_off = case.open is not None and not streams
-    assert outcome.text == (case.buffered if cut_off else case.text)
-    assert normal(outcome.calls) == normal(case.calls)
-    assert outcome.open_call == (None if cut_off else case.open)
-    assert outcome.repairs == (case.buffered_repairs if cut_off else case.repairs)
-    assert outcome.refused == case.refused
+    check(case)
 
 
 # The data

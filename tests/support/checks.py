@@ -1,0 +1,57 @@
+"""A case checked at every cut, streamed and not: the text, the calls, the exact repairs and the refusals."""
+
+import json
+from collections.abc import Iterable
+
+from support.cases import Case
+from support.cuts import all_cuts, few_cuts
+from support.outcome import Outcome, run
+
+
+def parse(case: Case, pieces: Iterable[str], live: bool) -> Outcome:
+    """The outcome of one cut of a case."""
+    return run(
+        pieces,
+        case.tools,
+        case.finish,
+        tool_choice=case.choice,
+        recovery=case.recovery,
+        parallel=case.parallel,
+        reasoning=case.reasoning,
+        live=live,
+    )
+
+
+def normal(calls: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """JSON written alike: with the keys in order, and numbers that tell 5 from 5.0."""
+    return [(name, json.dumps(json.loads(arguments))) for name, arguments in calls]
+
+
+def check(case: Case) -> None:
+    """Streamed and not; the events are the same, unless the answer was cut off inside a call (P9)."""
+    whole = check_cuts(case, live=True)
+    buffered = check_cuts(case, live=False)
+    if not case.open:
+        assert buffered.events == whole.events
+
+
+def check_cuts(case: Case, live: bool) -> Outcome:
+    """Check the case at every cut; not streamed, where less depends on it, at some."""
+    cuts = (all_cuts if live else few_cuts)(case.input)
+    whole = parse(case, next(cuts), live)
+    compare(case, whole, live)
+    for pieces in cuts:
+        outcome = parse(case, pieces, live)
+        assert outcome.events == whole.events, f"cut into {pieces}"
+        assert outcome.refused == whole.refused, f"cut into {pieces}"
+    return whole
+
+
+def compare(case: Case, outcome: Outcome, live: bool) -> None:
+    streams = live and case.recovery != "strict"
+    cut_off = case.open is not None and not streams
+    assert outcome.text == (case.buffered if cut_off else case.text)
+    assert normal(outcome.calls) == normal(case.calls)
+    assert outcome.open_call == (None if cut_off else case.open)
+    assert outcome.repairs == (case.buffered_repairs if cut_off else case.repairs)
+    assert outcome.refused == case.refused
