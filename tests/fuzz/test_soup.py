@@ -1,88 +1,23 @@
-"""Tag soup: whatever a model writes, however it is cut.
+"""Whatever a model writes, however it is cut.
 
-The soup is made of whole tags, pieces of tags, names, fences, JSON and letters, so that most
-of it is nearly a call. What must hold for every one of them: nothing raises, every cut gives
-the same events, no text is lost, and what is complete is a JSON object.
-
-`FUZZ=n` takes n times as many examples, and other ones each time.
+What must hold for all of the soup: nothing raises, every cut gives the same events, no text is
+lost, and what is complete is a JSON object.
 """
 
-import json
-import os
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from support.cases import read_tool
+from fuzz.settings import fuzzed
+from fuzz.soup import FINISH, OPTIONS, SOUP, TOOLS, is_subsequence
 from support.cuts import at_random, cut_at, joined, per_character, units
 from support.outcome import run, text_of
 from toolstream import ToolCallParser
 from toolstream.grammar import BLANK
-from toolstream.parser import LEVELS
 from toolstream.repairs import Repair
 
-FUZZ = int(os.environ.get("FUZZ", "0"))
-
-TOOLS = [
-    read_tool("read(path: string, limit?: integer)"),
-    read_tool('edit(path: string, edits: {"type": "array"}, note?: string|null)'),
-    read_tool("refresh()"),
-]
-TAGS = [
-    *("<tool_call>", "</tool_call>", "<function=read>", "<function=refresh>", "<function=edit>"),
-    *("</function>", "<parameter=path>", "<parameter=limit>", "<parameter=edits>", "<parameter=other>"),
-    *("</parameter>", "<function=unknown>", '<invoke name="read">', "</invoke>", '<parameter name="path">'),
-    *("<think>", "</think>", "<|im_end|>", "</function_invocation>", "<function=Read>"),
-]
-PIECES = [
-    *("<", "</", ">", "=", "<tool_", "call>", "<func", "</func", "<parameter", "<parameter=", "</para"),
-    *("\n", "\n", "\n", "\r\n", "\r", " ", "\t", "    ", "\n\n", "`", "``", "```", "\n```\n", "~~~", "- "),
-    *("{", "}", "[", "]", '"', "\\", '{"name": "read", "arguments": {"path": "x"}}', '{"path": "x"}'),
-    *("a", "text. ", "5", "null", "true", "é", "😀", "\ud83d", "\ude00", "\x00", "&lt;"),
-]
-CALLS = [
-    "<tool_call>\n<function=read>\n<parameter=path>\na\n</parameter>\n</function>\n</tool_call>",
-    "<function=refresh>\n</function>\n",
-    "\n</parameter>\n</function>\n</tool_call>",
-    "<tool_call>\n<function=edit>\n<parameter=note>\n",
-    '<tool_call>\n{"name": "refresh", "arguments": {}}\n</tool_call>',
-]
-SOUP = st.lists(
-    st.one_of(
-        st.sampled_from(TAGS),
-        st.sampled_from([f"\n{tag}\n" for tag in TAGS]),
-        st.sampled_from(PIECES),
-        st.sampled_from(CALLS),
-        st.text(max_size=4),
-    ),
-    max_size=24,
-).map("".join)
-FINISH = st.sampled_from(["stop", "length", "tool_calls", "content_filter", None])
-CHOICE = st.sampled_from(
-    ["auto", "auto", "required", "none", {"type": "function", "function": {"name": "read"}}]
-)
-OPTIONS = st.fixed_dictionaries(
-    {
-        "recovery": st.sampled_from(LEVELS),
-        "tool_choice": CHOICE,
-        "parallel": st.booleans(),
-        "live": st.booleans(),
-        "reasoning": st.booleans(),
-    }
-)
 LOSSY = {Repair.EMPTY_ENVELOPE, Repair.STRAY_CLOSER}
-
-
-def fuzzed(examples: int) -> Any:
-    """Few examples, always the same, so that the suite is fast and does not flicker; or many."""
-    return settings(
-        max_examples=examples * max(FUZZ, 1),
-        derandomize=not FUZZ,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 @fuzzed(300)
@@ -167,26 +102,6 @@ def test_text_without_brackets_leaves_at_once(text: str, seed: int) -> None:
         assert parser.pending.removesuffix(half).strip(BLANK) == ""
 
 
-PLAIN = st.text(st.characters(exclude_characters="<\r\n"), max_size=8)
-LINES = st.one_of(
-    PLAIN,
-    st.tuples(st.sampled_from(TAGS), PLAIN).map(lambda part: f"see {part[0]} there{part[1]}"),
-    st.sampled_from([example for example in CALLS if example.startswith("<tool_call>") and "</" in example]),
-)
-
-
-@fuzzed(200)
-@given(st.lists(LINES, max_size=8).map("\n".join), st.integers(0, 1 << 16))
-def test_a_file_about_calls_is_written_as_it_is(value: str, seed: int) -> None:
-    """Tags quoted within lines, whole example calls and blank lines are payload, byte for byte."""
-    value = joined(value)
-    text = f"<tool_call>\n<function=read>\n<parameter=path>\n{value}\n</parameter>\n</function>\n</tool_call>"
-    for pieces in ([text], *at_random(text, 2, seed)):
-        outcome = run(pieces, TOOLS)
-        assert [json.loads(arguments) for _, arguments in outcome.calls] == [{"path": value}]
-        assert (outcome.text, outcome.repairs, outcome.refused) == ("", [], [])
-
-
 BLANKS = st.text(" \n", max_size=5)  # no four spaces behind a blank line: what follows them is code
 CALL = "<tool_call>\n<function=refresh>\n</function>\n</tool_call>"
 
@@ -213,9 +128,3 @@ def test_text_alone_needs_no_repair(soup: str, finish: str | None, options: dict
     outcome = run([joined(soup)], TOOLS, finish, **options)
     if not (outcome.calls or outcome.open_call):
         assert set(outcome.repairs) <= LOSSY
-
-
-def is_subsequence(short: str, long: str) -> bool:
-    """Whether all of `short` is in `long`, in order."""
-    rest = iter(long)
-    return all(char in rest for char in short)

@@ -1,0 +1,134 @@
+"""Runs the fuzz tests with other examples again and again until the time is over: `make fuzz SECONDS=600`.
+
+A round is one test with a seed of its own; the tests take turns, on all cores. The first finding
+ends it: its smallest example is printed, how to see it again and how to keep it, and the exit
+status is 1. Without one, the examples of each test are counted.
+"""
+
+import argparse
+import importlib.util
+import os
+import secrets
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+HERE = Path(__file__).parent
+TIMES = "4"  # as many examples in a round as `make test` takes
+
+KEEP = """
+See it again:  {python} tests/fuzz/run.py --only {name} --seed {seed}
+Keep it:       write the text, its tools and what should have become of it as a case into
+               tests/fuzz/findings/<what-it-shows>.txt (or findings/arguments/), with a line
+               `#bug <why>`. `make test` replays it at every cut; mended, it loses that line.
+"""
+
+
+@dataclass(frozen=True)
+class Round:
+    """What became of one test with one seed."""
+
+    name: str
+    seed: int
+    examples: int
+    finding: str = ""
+
+
+def main() -> int:
+    asked = arguments()
+    os.environ.setdefault("FUZZ", TIMES)
+    sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "addon")]
+    tests = [(path, name) for path, name in find(HERE) if asked.only in f"{path.stem}.{name}"]
+    if not tests:
+        print(f"no test is named {asked.only!r}", file=sys.stderr)
+        return 2
+    totals: Counter[str] = Counter()
+    for done in rounds(tests, asked.seed, asked.seconds, asked.jobs):
+        totals[done.name] += done.examples
+        print(f"{done.name}  seed {done.seed}  {done.examples} examples", flush=True)
+        if done.finding:
+            print(f"\n{done.finding}{KEEP.format(python=sys.executable, name=done.name, seed=done.seed)}")
+            return 1
+    print("\n".join(["", *(f"{examples:9} {name}" for name, examples in sorted(totals.items()))]))
+    print(f"{totals.total():9} examples, no finding")
+    return 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=60, help="begin no round after so many")
+    parser.add_argument("--seed", type=int, default=secrets.randbits(32), help="of the first round")
+    parser.add_argument("--only", default="", help="tests whose name, module.test, has this in it")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    return parser.parse_args()
+
+
+def find(folder: Path) -> Iterator[tuple[Path, str]]:
+    """The tests of a folder that take examples."""
+    for path in sorted(folder.glob("test_*.py")):
+        yield from ((path, name) for name, test in vars(load(path)).items() if hasattr(test, "hypothesis"))
+
+
+def rounds(tests: list[tuple[Path, str]], seed: int, seconds: float, jobs: int) -> Iterator[Round]:
+    """Rounds of the tests in turn, as they end; none begins after the time is over, or after a finding."""
+    end = time.monotonic() + seconds
+    running: set[Future[Round]] = set()
+    with ProcessPoolExecutor(jobs) as pool:
+        for number in count():
+            if number and time.monotonic() > end:
+                break
+            path, name = tests[number % len(tests)]
+            running.add(pool.submit(play, path, name, seed + number))
+            if len(running) >= jobs:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        yield from (future.result() for future in running)
+
+
+def play(path: Path, name: str, seed: int) -> Round:
+    """One test with one seed."""
+    from hypothesis import seed as seeded
+
+    test = getattr(load(path), name)
+    inner, examples = test.hypothesis.inner_test, 0
+
+    def counted(*args: Any, **kwargs: Any) -> None:
+        nonlocal examples
+        examples += 1
+        inner(*args, **kwargs)
+
+    test.hypothesis.inner_test = counted
+    finding = ""
+    try:
+        seeded(seed)(test)()
+    except BaseException as error:
+        finding = "".join(traceback.format_exception(error, limit=-2))
+    finally:
+        test.hypothesis.inner_test = inner
+    return Round(f"{path.stem}.{name}", seed, examples, finding)
+
+
+def load(path: Path) -> ModuleType:
+    """The module in a file, loaded once."""
+    name = f"fuzzed_{path.stem}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec
+        assert spec.loader
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
