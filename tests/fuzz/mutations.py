@@ -1,0 +1,343 @@
+"""One slip in a call that was right, and every outcome that is legal for it.
+
+A *reading* says which arguments a text can be taken to mean and what of it is left as text.
+The slip that was made is one reading; where the damaged text is just as well, or better, read
+in another way, that reading is legal, too: `<parameter=b>` dropped between two values leaves a
+first value that holds a quoted `</parameter>`, and not a single tag is wrong in that. What is no
+reading is never legal: half a value, a value that took in the closing tags of its call and the
+prose behind, a call without the arguments that were written, text that is gone.
+
+`slips` counts what has to be mended. The strict level mends nothing, so there a reading with
+slips is no excuse: the call stays text.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hypothesis import strategies as st
+
+from fuzz.calls import Arguments, Call, Piece, Style, Tool, prose, text_of, write, written
+
+TEXT = None  # for the arguments of a reading: it is no call
+
+_NAMED = r"""(?:\s*=|\s+name\s*=)\s*["']?([^<>"'\n]+)["']?[^<>\n]*>"""
+PARAMETER, FUNCTION = re.compile(r"<\s*parameter" + _NAMED), re.compile(r"<\s*(?:function|invoke)" + _NAMED)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The arguments, None if it is no call; and what stays as text, blanks aside."""
+
+    arguments: Arguments | None
+    left: str = ""
+    slips: int = 1
+    name: str = ""  # if it is another one
+    before: tuple[Arguments, ...] = ()  # further calls of the same tool
+    swallowed: bool = False  # it is no call, and no text either
+
+    @property
+    def is_text(self) -> bool:
+        """Whether all of it stays text."""
+        return self.arguments is None and not self.swallowed
+
+    def calls(self, name: str) -> list[tuple[str, Arguments]]:
+        """The calls of this reading, for a call of that name."""
+        given = [*self.before, *([] if self.arguments is None else [self.arguments])]
+        return [(self.name or name, arguments) for arguments in given]
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A call with one slip. `known` names findings: what may happen instead until they are mended."""
+
+    name: str
+    text: str
+    readings: tuple[Reading, ...]
+    known: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A tag of a call that is written: where it stands, and all that the readings need to know."""
+
+    call: Call
+    style: Style
+    pieces: Sequence[Piece]
+    at: int
+    tools: Sequence[Tool]
+
+    @property
+    def tag(self) -> Piece:
+        return self.pieces[self.at]
+
+    @property
+    def keys(self) -> list[str]:
+        return list(self.call.arguments)
+
+    @property
+    def place(self) -> int:
+        """Which parameter of the call it belongs to, counted from 0."""
+        return self.keys.index(self.tag.key)
+
+    @property
+    def before(self) -> str:
+        """The key of the parameter before, "" for the first."""
+        return self.keys[self.place - 1] if self.place else ""
+
+    @property
+    def first_is_object(self) -> bool:
+        """Whether the first value is written in braces."""
+        return bool(self.keys) and isinstance(self.call.arguments[self.keys[0]], dict)
+
+    def raw(self, key: str) -> str:
+        """A value as it is written."""
+        return written(self.call.arguments[key], self.style.python)
+
+    def whole(self, left: str = "", slips: int = 1) -> Reading:
+        """All the arguments there were."""
+        return Reading(self.call.arguments, left, slips)
+
+    def but(self, left: str = "", slips: int = 1, drop: str = "", **other: Any) -> Reading:
+        """The arguments without one of them, and with another value for some."""
+        arguments = {key: value for key, value in (self.call.arguments | other).items() if key != drop}
+        return Reading(arguments, left, slips)
+
+    @property
+    def text(self) -> Reading:
+        return Reading(TEXT)
+
+    def damaged(self, slip: str, pieces: Sequence[Piece], *readings: Reading) -> Damaged:
+        name = f"{slip} {self.tag.kind}"
+        return Damaged(name, text_of(list(pieces)), readings, tuple(_known(self, slip)))
+
+
+def sites(call: Call, style: Style, tools: Sequence[Tool]) -> list[Site]:
+    """Every tag of the call."""
+    pieces = write(call, style)
+    return [Site(call, style, pieces, i, tools) for i, piece in enumerate(pieces) if piece.is_tag]
+
+
+def _known(site: Site, slip: str) -> Iterator[str]:
+    """The findings that bear on a slip."""
+    kind, last = site.tag.kind, bool(site.keys) and site.tag.key == site.keys[-1]
+    if kind == "call_close" and slip == "misspell":
+        yield "misspelt-function-close"
+    if kind == "call_open" and slip == "double":
+        yield "doubled-function-open"
+    if kind == "wrap_open" and slip == "swap":
+        yield "tool-call-inside-function"
+    if kind in ("parameter_open", "call_open") and site.first_is_object:
+        yield "value-taken-for-json-arguments"
+    if kind in ("call_open", "wrap_open"):
+        yield "damaged-call-behind-a-call"
+    if kind == "parameter_close" and slip == "double" and last:
+        yield "doubled-parameter-close-before-prose"
+    if (kind == "call_close" or (kind == "parameter_close" and last)) and not site.style.wrapped:
+        yield "unfinished-bare-call-before-prose"
+
+
+# Dropping a tag, and the gap behind it
+
+
+def drop(site: Site) -> Damaged:
+    at, pieces = site.at, site.pieces
+    rest = [*pieces[:at], *pieces[at + 2 :]] if at + 1 < len(pieces) else pieces[: at - 1]
+    return site.damaged("drop", rest, *_dropped(site))
+
+
+def _dropped(site: Site) -> list[Reading]:
+    match site.tag.kind:
+        case "wrap_open" | "wrap_close":
+            return [site.whole(slips=0)]
+        case "parameter_close":
+            return [site.whole()]
+        case "call_close":
+            certain = site.style.wrapped or site.keys
+            return [site.whole()] if certain else [site.whole(), site.text]
+        case "call_open":
+            return _nameless(site)
+    return _without_opener(site, "")
+
+
+def _nameless(site: Site) -> list[Reading]:
+    """The tool is certain if it is the only one that has these keys."""
+    given = site.call.arguments.keys()
+    fits = [tool for tool in site.tools if given <= tool.keys and tool.required <= given]
+    if not given:
+        return [site.text, Reading(TEXT, swallowed=True)]
+    return [site.whole(), site.text] if len(fits) == 1 else [site.text]
+
+
+def _without_opener(site: Site, junk: str) -> list[Reading]:
+    """The value is text between parameters; or, behind another value, payload of that one."""
+    key, outer = site.tag.key, site.style.outer
+    as_text = [site.but(left, drop=key) for left in {site.raw(key), junk + site.raw(key)}]
+    if not site.before:
+        return [site.whole(), *as_text, site.text]
+    run_on = f"{site.raw(site.before)}{site.style.inner}</parameter>{outer}"
+    run_on += (junk + site.style.inner if junk else "") + site.raw(key)
+    return [site.whole(), *as_text, site.but(slips=0, drop=key, **{site.before: run_on})]
+
+
+# Doubling
+
+
+def double(site: Site) -> Damaged:
+    gap = site.style.inner if site.tag.kind == "parameter_open" else site.style.outer
+    twice = [*site.pieces[: site.at], site.tag, Piece("gap", gap), *site.pieces[site.at :]]
+    return site.damaged("double", twice, *_doubled(site))
+
+
+def _doubled(site: Site) -> list[Reading]:
+    tag = site.tag.text
+    match site.tag.kind:
+        case "wrap_open":
+            return [site.whole(left, slips=0) for left in ("", tag)]
+        case "wrap_close" | "call_close" | "parameter_close":
+            return [site.whole()]
+        case "parameter_open":
+            key = site.tag.key
+            return [site.whole(), site.but(slips=0, **{key: tag + site.style.inner + site.raw(key)})]
+    again = [] if site.call.tool.required else [replace(site.whole(), before=({},))]
+    return [site.whole(), site.text, *again]
+
+
+# Two tags in the wrong order
+
+
+def swap(site: Site) -> Damaged | None:
+    """With the next tag; None if a value stands between."""
+    at, pieces = site.at, list(site.pieces)
+    if at + 2 >= len(pieces) or pieces[at + 1].kind != "gap" or not pieces[at + 2].is_tag:
+        return None
+    after = pieces[at + 2]
+    pieces[at], pieces[at + 2] = after, site.tag
+    return site.damaged("swap", pieces, *_swapped(site, after))
+
+
+def _swapped(site: Site, after: Piece) -> list[Reading]:
+    match site.tag.kind, after.kind:
+        case "call_close", "wrap_close":
+            return [site.whole()]
+        case "parameter_close", "parameter_open":
+            return [site.whole(), *_swallowing_closer(site, after)]
+        case "parameter_close", "call_close":
+            key = site.tag.key
+            return [site.whole(), site.but(**{key: site.raw(key) + site.style.inner + after.text})]
+        case "call_open", "call_close":
+            return [site.whole(), site.whole("<tool_call>" + after.text), site.whole(after.text), site.text]
+    return [site.whole(), site.text]
+
+
+def _swallowing_closer(site: Site, after: Piece) -> list[Reading]:
+    """`</parameter>` behind the next opening tag is the beginning of that value, if it does not close it."""
+    inner, outer, key = site.style.inner, site.style.outer, after.key
+    own = "</parameter>" + inner + site.raw(key)
+    run_on = site.raw(site.tag.key) + inner + after.text + outer + own
+    empty = [] if site.raw(key).strip() else [site.but(**{key: ""})]
+    as_text = site.but(site.raw(key), **{key: ""})
+    return [site.but(**{key: own}), site.but(drop=key, **{site.tag.key: run_on}), *empty, as_text]
+
+
+# Misspelling
+
+
+def misspell(site: Site, tag: str) -> Damaged:
+    """The tag with one character wrong, or cut short."""
+    pieces = list(site.pieces)
+    pieces[site.at] = replace(site.tag, text=tag)
+    return site.damaged("misspell", pieces, *_misspelt(site, tag))
+
+
+def _misspelt(site: Site, tag: str) -> list[Reading]:
+    key = site.tag.key
+    match site.tag.kind:
+        case "wrap_open" | "wrap_close":
+            return [site.whole(left, slips=0) for left in ("", tag)]
+        case "call_close":
+            return [site.whole(left) for left in ("", tag)]
+        case "parameter_close":
+            return [site.whole(), site.but(**{key: site.raw(key) + site.style.inner + tag})]
+        case "parameter_open":
+            return [*_without_opener(site, tag), *_renamed(site, tag)]
+    return [site.whole(), site.text, *_named_otherwise(site, tag)]
+
+
+def _renamed(site: Site, tag: str) -> Iterator[Reading]:
+    """The tag names another parameter, of which nothing is known: a string, unless it is declared."""
+    if match := PARAMETER.match(tag):
+        key, old, rest = match[1].strip(), site.tag.key, tag[match.end() :]
+        renamed = {key if k == old else k: v for k, v in site.call.arguments.items()}
+        values = [rest + site.style.inner + site.raw(old)] if rest else [renamed[key], site.raw(old)]
+        yield from (Reading(renamed | {key: value}) for value in values)
+
+
+def _named_otherwise(site: Site, tag: str) -> Iterator[Reading]:
+    """A tool that is not declared: its values are text, or JSON arrays and objects (P2, P6)."""
+    if match := FUNCTION.match(tag):
+        values = site.call.arguments.items()
+        loose = {k: v if isinstance(v, list | dict) else site.raw(k) for k, v in values}
+        yield Reading(loose, left=tag[match.end() :], name=match[1].strip())
+
+
+@st.composite
+def misspellings(draw: st.DrawFn, tag: str) -> str:
+    """One character dropped, put in, replaced or swapped with the next, or the end cut off."""
+    at = draw(st.integers(1, len(tag) - 1))
+    letter = draw(st.sampled_from("aetx_ /="))
+    wrong = draw(
+        st.sampled_from(
+            [
+                tag[:at] + tag[at + 1 :],
+                tag[:at] + letter + tag[at:],
+                tag[:at] + letter + tag[at + 1 :],
+                tag[: at - 1] + tag[at] + tag[at - 1] + tag[at + 1 :],
+                tag[: max(2, at)],
+            ]
+        )
+    )
+    return wrong if wrong != tag else tag[:-1]
+
+
+# Prose where there should be none
+
+
+def interrupt(site: Site, words: str) -> Damaged | None:
+    """Prose behind a tag; None behind the last tag, and where a value begins, which would be payload."""
+    if site.tag.kind in ("wrap_close", "parameter_open") or site.at + 1 == len(site.pieces):
+        return None
+    gap = Piece("gap", site.style.outer)
+    pieces = [*site.pieces[: site.at + 1], gap, Piece("prose", words), *site.pieces[site.at + 1 :]]
+    return site.damaged("interrupt", pieces, *_interrupted(site, words))
+
+
+def _interrupted(site: Site, words: str) -> list[Reading]:
+    match site.tag.kind:
+        case "wrap_open":
+            return [site.text, *(site.whole(left, slips=0) for left in (words, site.tag.text + words))]
+        case "call_open":
+            return [site.whole(words), site.text]
+        case "call_close":
+            return [site.whole(left, slips=0) for left in (words, words + "</tool_call>")]
+    key = site.tag.key
+    run_on = f"{site.raw(key)}{site.style.inner}</parameter>{site.style.outer}{words}"
+    return [site.whole(words), site.but(**{key: run_on})]
+
+
+@st.composite
+def damaged(draw: st.DrawFn, call: Call, style: Style, tools: Sequence[Tool]) -> Damaged:
+    """The call with one slip."""
+    site = draw(st.sampled_from(sites(call, style, tools)))
+    slip = draw(st.sampled_from(["drop", "double", "swap", "misspell", "interrupt"]))
+    match slip:
+        case "double":
+            return double(site)
+        case "misspell":
+            return misspell(site, draw(misspellings(site.tag.text)))
+        case "swap":
+            return swap(site) or drop(site)
+        case "interrupt":
+            return interrupt(site, draw(prose())) or drop(site)
+    return drop(site)

@@ -1,0 +1,33 @@
+"""Arguments of a call that the server parsed, through the mender: what a client gets of them."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from support.cuts import joined
+from toolstream.mending import Mender
+from toolstream.repairs import Ledger
+from toolstream.schema import read_tools
+
+
+class Mended:
+    """What went out for arguments that came in these pieces; `tool` is as a request declares it."""
+
+    def __init__(self, tool: dict[str, Any], pieces: Iterable[str], stopped: bool) -> None:
+        ledger, (declared,) = Ledger(), read_tools([tool]).values()
+        mender = Mender(declared, [tool], ledger)
+        for piece in pieces:
+            mender.feed(piece)
+        mender.close(stopped)
+        self.text, self.complete, self.more = joined(mender.text), mender.complete, mender.more
+        self.repairs = [str(repair) for repair in sorted(ledger.repairs.elements())]
+        self.refused = [str(reason) for reason in sorted(ledger.refused.elements())]
+
+    @property
+    def outcome(self) -> tuple[Any, ...]:
+        """All that must not depend on the cuts."""
+        return self.text, self.complete, self.more, self.repairs, self.refused
+
+    @property
+    def value(self) -> Any:
+        return json.loads(self.text)

@@ -1,0 +1,42 @@
+"""Past findings at every cut; those with `#bug` are expected to fail, and to lose that line once mended."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from fuzz.known import ARGUMENTS, FOLDER, excused, read_all
+from fuzz.native import Mended
+from support.cases import Case
+from support.checks import check, normal
+from support.cuts import all_cuts
+
+
+def parameters(cases: Iterable[Case]) -> Iterator[Any]:
+    for case in cases:
+        marks = [pytest.mark.xfail(reason=case.bug, strict=True)] if case.bug else []
+        yield pytest.param(case, id=str(case), marks=marks)
+
+
+@pytest.mark.parametrize("case", list(parameters(read_all(FOLDER))))
+def test_finding(case: Case) -> None:
+    check(case)
+
+
+@pytest.mark.parametrize("case", list(parameters(read_all(ARGUMENTS))))
+def test_finding_in_parsed_arguments(case: Case) -> None:
+    tool = case.tools[0]
+    for pieces in all_cuts(case.input):
+        mended = Mended(tool, pieces, stopped=case.finish == "stop")
+        called = [(tool["function"]["name"], mended.text)] if mended.complete else []
+        assert normal(called) == normal(case.calls), f"cut into {pieces}"
+        assert mended.complete or mended.text == case.text, f"cut into {pieces}"
+        assert (mended.repairs, mended.refused) == (case.repairs, case.refused), f"cut into {pieces}"
+
+
+def test_a_finding_is_an_excuse_until_it_is_mended() -> None:
+    files = {case.file for case in read_all(FOLDER) + read_all(ARGUMENTS)}
+    open_ones = {case.file for case in read_all(FOLDER) + read_all(ARGUMENTS) if case.bug}
+    assert {name for name in files if excused(name)} == open_ones
+    with pytest.raises(AssertionError, match="no finding"):
+        excused("no such finding")
