@@ -10,7 +10,7 @@ from fuzz.settings import fuzzed
 from toolstream.parser import LEVELS
 
 
-@fuzzed(250)
+@fuzzed(200)
 @given(st.data(), st.sampled_from(LEVELS), PLACES)
 def test_values_arrive_as_they_are(data: st.DataObject, level: str, places: list[int]) -> None:
     of = data.draw(tools())
