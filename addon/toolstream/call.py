@@ -50,6 +50,7 @@ class CallReader:
     ) -> None:
         self.ended = False
         self.cut = False  # after the end: the message was cut off in it
+        self.unclear = False  # and that may be because its end was taken for payload
         self.failed = False  # after the end: it is no call after all
         self.rest = ""  # handed back: empty it
         self.ambiguous = not nesting  # what follows may be payload of a value: no more calls
@@ -140,11 +141,38 @@ class CallReader:
                 self._take(tag.end)
             case "wrap_close" if not self._named:
                 pass
+            case "wrap_open" | "call_open" if kind := self._opened_again(tag):
+                return kind != "more" and self._drop_opener(tag)
             case _ if self._named:
                 self._miss_close(self._text[: tag.end])
             case _:
                 return self._fail()
         return self._end(self._arguments.close())
+
+    def _opened_again(self, tag: Tag) -> str:
+        """The kind of an opening tag that was said twice, or said too late: the call has nothing of what
+        it requires. "more" if it takes more text to tell."""
+        if not (self._named and self._tool.required) or self._arguments.given:
+            return ""
+        kind, inner = self._look(tag.end) if tag.kind == "wrap_open" else (tag.kind, tag)
+        if inner and kind == "call_open" and not self._is_ours(inner.name):
+            return ""
+        return kind if kind in ("parameter_open", "call_open", "more") else ""
+
+    def _is_ours(self, name: str) -> bool:
+        return self._toolset.find(name, self._grammar.level != "strict") is self._tool
+
+    def _look(self, at: int) -> tuple[str, Tag | None]:
+        """The kind of the tag behind the blanks at `at`, and the tag; "more" if it has not come yet."""
+        at = _end(_BLANKS, self._text, at)
+        if tag := self._tags.match(self._text, at):
+            return tag.kind, tag
+        partial = at == len(self._text) or self._tags.may_begin(self._text, at)
+        return "more" if partial and not self._over else "", None
+
+    def _drop_opener(self, tag: Tag) -> bool:
+        self._repair(Repair.STRAY_OPENER, self._take(tag.end))
+        return True
 
     def _in_body_no_tag(self) -> bool:
         if self._text == "" or self._tags.may_begin(self._text, 0):
@@ -222,6 +250,8 @@ class CallReader:
             self._emit_fragment(self._arguments.feed(value.close(self._complete)))
         if value.ended:
             return self._close_value(value)
+        self.unclear = self._complete and value.unclear
+        self._complete = self._complete and not value.unclear
         return self._over and self._end_of_message()
 
     def _close_value(self, value: Value) -> bool:
@@ -291,8 +321,20 @@ class CallReader:
         body.feed(self._take(len(self._text)), self._over)
         if not (body.ended or self._over):
             return False
-        self._json, self._text = None, body.rest
-        found = self._read_json(body.text)
+        self._text, body.rest = body.rest, ""
+        return self._go(self._at_json_end)
+
+    def _at_json_end(self) -> bool:
+        """Behind the JSON: if it is closed as a parameter is, and parameters follow, it was none of ours."""
+        body = self._json
+        assert body
+        kind, tag = self._look(0)
+        if tag and kind == "parameter_close":
+            kind, _ = self._look(tag.end)
+        if kind == "more":
+            return False
+        self._json = None
+        found = None if tag and kind == "parameter_open" else self._read_json(body.text)
         if found is None:
             return self._end_of_message() if not body.ended else self._has_text(body.text)
         arguments, repairs = found

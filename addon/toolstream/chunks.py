@@ -32,11 +32,11 @@ DATA = "data: "
 _DECODER = json.JSONDecoder(strict=False)
 
 # Inside of a JSON string, what can pass unread. Prose: no escape, nothing that the parser looks out for,
-# no blank at the end. Payload: escapes too, for they mean the same in the string it goes into; but a line
-# break only if its line does not stay blank.
+# no blank at the end, nor what may end a tag. Payload: escapes too, for they mean the same in the string
+# it goes into; but a line break only if its line does not stay blank.
 _RUN = rb'[^<\\"\x00-\x1f]++'
 PAYLOAD = rb'(?:%b|\\["\\/bf])++|(?:%b|\\["\\/bfnt])++(?<=[^\\][^ "\\])' % (_RUN, _RUN)
-PROSE = rb'[^<`\\"\x00-\x1f]*[^<`\\"\x00-\x20]'
+PROSE = rb'[^<`\\"\x00-\x1f]*[^<>`\\"\x00-\x20]'
 
 
 def read_chunk(data: str) -> Json | None:

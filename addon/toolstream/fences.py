@@ -27,12 +27,13 @@ _HEAD = 256  # characters of a line kept to tell whether it is a fence
 class Fences:
     """Follows the text of one message; `feed` takes it in pieces cut anywhere."""
 
-    __slots__ = ("_blank", "_fence", "_gap", "_head", "_indent", "_item", "_run", "_said", "_span")
+    __slots__ = ("_blank", "_fence", "_first", "_gap", "_head", "_indent", "_item", "_run", "_said", "_span")
 
     def __init__(self) -> None:
         self._fence = ""  # the characters that opened the fence we are in, e.g. "```"
         self._head: str | None = ""  # the line so far; None once it cannot be a fence any more
         self._blank = True  # nothing but blanks on this line so far
+        self._first = ""  # the first character on this line that is no blank
         self._item = 0  # indent of the content of the list item we are in
         self._indent = 0  # of the current line, once something stands on it
         self._gap = False  # the line before was blank, or indented code
@@ -44,6 +45,12 @@ class Fences:
     def fenced(self) -> bool:
         """Whether the next character stands in a code block, the line that opens a fence included."""
         return bool(self._fence) or self._opening() is not None or self._indented()
+
+    @property
+    def in_table_or_quote(self) -> bool:
+        """Whether the next character stands in a row of a table, in a quotation, or begins a line of a
+        diff."""
+        return self._first in ("|", ">") or self._head in ("+", "-")
 
     @property
     def code_span(self) -> int:
@@ -80,12 +87,13 @@ class Fences:
 
     def new_line(self) -> None:
         """What follows stands at the start of a line: a call has just ended."""
-        self._head, self._blank, self._gap = "", True, False
+        self._head, self._blank, self._first, self._gap = "", True, "", False
         self.close_span()
 
     def _extend_line(self, text: str) -> None:
         if self._blank and not text.isspace():
             lead = text[: len(text) - len(text.lstrip())]
+            self._first = text[len(lead)]
             self._blank, self._indent = False, len(((self._head or "") + lead).expandtabs(4))
         if self._head is not None:
             self._head += text[:_HEAD]
@@ -106,7 +114,7 @@ class Fences:
             self._span = 0
         self._said = self._said or not self._blank
         self._gap = self._said and (self._blank or (self._gap and self._indent >= self._item + 4))
-        self._head, self._blank = "", True
+        self._head, self._blank, self._first = "", True, ""
 
     def _end_run(self) -> None:
         self._span, self._run = self._after_run(), 0

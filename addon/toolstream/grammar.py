@@ -274,10 +274,11 @@ class Grammar:
         def lookout(*kinds: str) -> Lookout:
             return Lookout(spellings(*kinds, level=level))
 
-        def inside(*dialects: Dialect) -> Lookout:
-            return Lookout(spellings(*CALL_KINDS, level=level, dialects=dialects))
+        def inside(*dialects: Dialect) -> Lookout:  # examples may be in any dialect
+            known = "tolerant" if level == "strict" else level
+            return Lookout(spellings(*CALL_KINDS, level=known, dialects=dialects))
 
-        openers = ["wrap_open", "call_open", "nameless_open", "think_open", "think_close"]
+        openers = ["wrap_open", "call_open", "nameless_open", "think_open", "think_close", "comment_open"]
         if level != "strict":
             openers += ["result_open", "result_close", "wrap_close", "call_close", "parameter_close"]
         if level == "aggressive":

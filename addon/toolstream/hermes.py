@@ -99,6 +99,9 @@ class JsonEnvelope:
                 return True
             case "}" | "]":
                 return self._at_surplus(over)
+            case "," | ":" | '"':
+                self.ended, self.rest, self._text = True, self._text, ""
+                return False
         return self._end([])
 
     def _at_surplus(self, over: bool) -> bool:

@@ -146,7 +146,7 @@ class NativeCalls:
         is told to run a call that is cut (P9)."""
         if sent == "function_call" and self.sent:
             sent = "tool_calls"
-        if self.broken and sent in ("stop", "tool_calls"):
+        if (self.broken or self.open_in_text) and sent in ("stop", "tool_calls"):
             return "length"
         return finish_reason(sent, called=found or self.sent)
 

@@ -34,6 +34,13 @@ class Trial:
         """Whether tags were missing or broken."""
         return any(isinstance(e, Repaired) and e.repair in _DAMAGE for e in self.events)
 
+    @property
+    def mended(self) -> bool:
+        """Whether it is not what the template asks for; <tool_call> is not needed."""
+        return any(
+            isinstance(e, Repaired) and e.repair is not Repair.MISSING_TOOL_CALL_OPEN for e in self.events
+        )
+
 
 class Outbox:
     """The events of one message. Without `parallel` only the first call is said (P16)."""

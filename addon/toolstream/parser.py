@@ -123,13 +123,14 @@ class ToolCallParser:
     @property
     def at_rest(self) -> str:
         """ "text" or "value" while letters can go by unseen: text that has no `<`, no backtick, no control
-        character and no blank at its end is then nothing but text, or nothing but payload of a string
-        of the call being read, and changes nothing here. Otherwise empty."""
+        character and at its end no blank nor `>` is then nothing but text, or nothing but payload of a
+        string of the call being read, and changes nothing here. Otherwise empty."""
         if self._plain:
             return "value" if self._plain.settled else ""
         idle = self._state == self._in_text and not (self._inbox.text or self._blanks or self._inbox.high)
         watched = self._after_call or self._aggressive
-        return "text" if idle and self._around.settled and not watched else ""
+        plain = self._around.settled and not (self._around.in_markup or self._around.in_comment)
+        return "text" if idle and plain and not watched else ""
 
     def feed(self, text: str) -> list[Event]:
         """Take the next piece of the message; return what is certain by now."""
@@ -138,8 +139,9 @@ class ToolCallParser:
                 fragment = self._plain.take(text)
                 return [ArgumentsDelta(self._calls - 1, fragment)] if fragment else []
             if self._state == self._in_text and not (self._inbox.text or self._aggressive):
-                if not self._blanks and text[-1:] not in BLANK:
+                if not (self._blanks or self._around.in_comment) and text[-1:] not in BLANK:
                     self._around.feed(text)
+                    self._around.last = text[-1]
                     self._after_call = self._quoted = False
                     return [Text(text)]
                 self._pass(text)
@@ -222,13 +224,15 @@ class ToolCallParser:
         return self._at_tag(self._openers.match(self._inbox.text, 0) or tag)
 
     def _at_tag(self, tag: Tag) -> bool:
-        if self._around.fenced:
+        if self._around.quoted:
             return self._quote(tag)
         if self._around.code_span:
             return self._go(self._in_span) if _is_candidate(tag) or tag.kind in THINK else self._quote(tag)
         match tag.kind:
             case kind if kind in THINK:
                 return self._think(tag)
+            case "comment_open":
+                return self._comment(tag)
             case "result_open" | "result_close":
                 return self._result(tag)
             case "parameter_close" | "call_close" | "wrap_close":
@@ -249,7 +253,7 @@ class ToolCallParser:
         """A tag named as a tool: text, as long as no parameter of the tool is behind it."""
         opening = read_opening(tag, self._inbox.text, self._toolset, self._level)
         assert opening
-        if self._around.at_line_start and not self._around.thinking:
+        if self._around.at_line_start and not (self._around.thinking or self._around.in_markup):
             kind = self._kind_behind(tag, opening.tool)
             if kind == "more":
                 return False
@@ -280,10 +284,18 @@ class ToolCallParser:
             return self._go(self._at_line_start)
         return True
 
+    def _comment(self, tag: Tag) -> bool:
+        begins = self._around.at_line_start
+        self._pass(self._inbox.take(tag.end))
+        if begins:
+            self._around.enter_comment()
+        return True
+
     def _result(self, tag: Tag) -> bool:
         text = self._inbox.take(tag.end)
         self._around.enter_or_leave_result(tag, text)
         self._pass(text)
+        self._around.last = "."
         return True
 
     def _orphan_closer(self, tag: Tag) -> bool:
@@ -397,6 +409,8 @@ class ToolCallParser:
             return self._refuse(Refused.REASONING, tag.end)
         if not self._around.at_line_start:
             return self._refuse(Refused.NOT_AT_LINE_START, tag.end)
+        if self._around.in_markup and tag.dialect.common:
+            return self._refuse(Refused.IN_MARKUP, tag.end)
         return self._open_before(tag, opening)
 
     def _open_before(self, tag: Tag, opening: Opening) -> bool:
@@ -528,9 +542,10 @@ class ToolCallParser:
             return self._reject()
         if not call.cut:
             return self._behind_call()
+        why = Refused.UNCLEAR_END if call.unclear else Refused.TRUNCATED
         if self._outbox.trial:
-            return self._reject(Refused.TRUNCATED)
-        self.ledger.refuse(Refused.TRUNCATED, self._tool.name)
+            return self._reject(why)
+        self.ledger.refuse(why, self._tool.name)
         return self._go(self._in_literal)
 
     # State: in JSON
@@ -571,6 +586,8 @@ class ToolCallParser:
         openings = [self._meant(name, arguments) for name, arguments in calls]
         if any(o and not self._toolset.allows(o.tool.name) for o in openings):
             return self._reject(Refused.FORBIDDEN)
+        if any(o is None and not name.strip() for o, (name, _) in zip(openings, calls, strict=True)):
+            return self._reject(Refused.NAMELESS)
         if None in openings and (self._around.thinking or not self._toolset.any_allowed):
             return self._reject(Refused.UNDECLARED)
         if None in openings and self._outbox.trial:
@@ -612,10 +629,9 @@ class ToolCallParser:
         self._after_call = True
         self._go(self._in_after)
         if self._outbox.trial and not self._outbox.trial.at_end:
-            strict = not self._tolerant
-            return (
-                self._reject(Refused.TRUNCATED) if strict and self._outbox.trial.damaged else self._accept()
-            )
+            if not self._tolerant and self._outbox.trial.mended:
+                return self._reject(Refused.TRUNCATED)
+            return self._accept()
         return True
 
     def _in_after(self) -> bool:

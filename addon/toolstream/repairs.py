@@ -41,7 +41,7 @@ class Repair(Named):
         "missing-parameter-open",
         "a value without its opening tag; the tool requires only one parameter",
     )
-    STRAY_OPENER = "stray-opener", "<tool_call> a second time"
+    STRAY_OPENER = "stray-opener", "<tool_call> or <function=…> a second time"
     STRAY_CLOSER = "stray-closer", "a closing tag, or a stop token, that closes nothing"
     EMPTY_ENVELOPE = "empty-envelope", "<tool_call></tool_call> with nothing in it"
     FOREIGN_SPELLING = "foreign-spelling", "a tag spelled as another dialect does"
@@ -80,15 +80,17 @@ class Repair(Named):
 class Refused(Named):
     """Why a candidate was left as text."""
 
-    FENCED = "fenced", "in a fenced code block or inline code"
+    FENCED = "fenced", "in code, a quotation, a table or a comment"
     NOT_AT_LINE_START = "not-at-line-start", "a bare call in the middle of a line"
     UNDECLARED = "undeclared", "names a tool the request did not declare"
     NAMELESS = "nameless", "names no tool, and not exactly one has these parameters"
     FORBIDDEN = "forbidden", "tool_choice names another tool"
     NO_CALL = "no-call", "an opener that no call follows"
     TRUNCATED = "truncated", "the answer was cut inside it"
+    UNCLEAR_END = "unclear-end", "its end is missing, or was a closing tag with something else behind it"
     NOT_ALONE = "not-alone", "a JSON call with no tag around it, and not the whole message"
     IN_RESULT = "in-result", "in a tool's result that the model made up"
+    IN_MARKUP = "in-markup", "a tag that any XML may have, right behind another tag"
     INVALID_JSON = "invalid-json", "a JSON body that cannot be read"
     REASONING = "reasoning", "in the reasoning, and not the last thing the model said"
     LIMIT = "limit", "too much was held to be sure of it"

@@ -72,6 +72,7 @@ class Value:
         self.ended = False
         self.rest = ""  # after the end: what follows the value
         self.closer: Tag | None = None  # after the end: its closing tag
+        self.unclear = False  # a closing tag that seemed none may have been the end
         self.ambiguous = False  # after the end: what follows may have been payload, so it is no call
         self._tags = tags.within
         self._after = tags.behind
@@ -82,6 +83,7 @@ class Value:
         self._nesting = nesting
         types = tool.parameter(key).types
         self._verbatim = not types or "string" in types
+        self._scalar = not (self._verbatim or types & {"array", "object"})
         self._text = ""  # received, not yet judged
         self._lead = ""  # a blank between the opening tag and the text on its line
         self._line = ""  # and that text
@@ -132,10 +134,10 @@ class Value:
 
     def close(self, complete: bool) -> str:
         """The text is over. `complete`: the model stopped by itself, so missing closers are mended;
-        otherwise a value without an end stays without one."""
+        otherwise a value without an end stays without one, and so does one whose end is unclear."""
         self._eof = self._started = True
         self._run()
-        if not self.ended and (complete or self._doubt is Verdict.TRAILING):
+        if not self.ended and (self._doubt is Verdict.TRAILING or (complete and not self.unclear)):
             self._end_by_message()
         return self._take()
 
@@ -209,13 +211,13 @@ class Value:
         return self._judge_call(tag)
 
     def _judge_parameter_close(self, tag: Tag) -> Verdict:
-        if self._is_foreign(tag) or self._is_misspelt(tag):
+        if self._is_foreign(tag) or self._is_misspelt(tag) or not self._reads(tag):
             return Verdict.PAYLOAD
         kind = self._following(tag.end, across="parameter_close")
         if kind == "more":
             return Verdict.MORE
         if kind == "other":
-            return Verdict.PAYLOAD
+            return self._passes(tag)
         if self._parameter:
             self._parameter = False
             return Verdict.NESTED
@@ -229,7 +231,7 @@ class Value:
         """</function> or </tool_call> in a value: an example's, quoted, or ours without </parameter>."""
         if self._closes_example(tag):
             return Verdict.PAYLOAD
-        if self._doubt or self._is_misspelt(tag):
+        if self._doubt or self._is_misspelt(tag) or not self._reads(tag):
             return Verdict.PAYLOAD
         match self._following(tag.end):
             case "more":
@@ -238,7 +240,21 @@ class Value:
                 return Verdict.END
             case "wrap_close" if tag.kind == "call_close":
                 return self._judge_run(tag)
+        return self._passes(tag)
+
+    def _passes(self, closer: Tag) -> Verdict:
+        """A closing tag with something else behind it: payload, or the end of a call that lacks more."""
+        if self._doubt is Verdict.TRAILING:
+            self._parameter = False
+        elif not self._calls and self._scalar:
+            return Verdict.END  # which has no tags in it
+        elif not self._calls and self._starts_line(closer):
+            self.unclear = True
         return Verdict.PAYLOAD
+
+    def _reads(self, tag: Tag) -> bool:
+        """Whether a tag may be one of this call's own: the strict level knows others in examples only."""
+        return self._after.match(self._text, tag.start) is not None
 
     def _is_foreign(self, closer: Tag) -> bool:
         """Whether a closing tag closes parameters of another dialect, or another parameter."""
@@ -260,11 +276,12 @@ class Value:
         return True
 
     def _judge_parameter_open(self, tag: Tag) -> Verdict:
-        """A sibling ends a value that was not closed; an example's parameter does not."""
-        if self._calls:
+        """A sibling ends a value that was not closed; an example's parameter does not, nor does one that
+        is mentioned behind the call."""
+        if self._calls or self._doubt is Verdict.TRAILING:
             self._parameter = True
             return Verdict.PAYLOAD
-        sibling = self._tool.declares(tag.name) and tag.name not in self._given
+        sibling = self._tool.declares(tag.name) and tag.name not in self._given and self._reads(tag)
         return Verdict.END if sibling and not self._doubt and self._starts_line(tag) else Verdict.PAYLOAD
 
     def _judge_call(self, tag: Tag) -> Verdict:
@@ -364,7 +381,16 @@ class Value:
         self._pass(start)
         self._doubt = self._doubt or doubt
         self._run_at = self._held_size
-        self._pass(tag.end - start)
+        end = self._doubled_end(tag.end) if doubt is Verdict.TRAILING else tag.end
+        self._pass(end - start)
+
+    def _doubled_end(self, at: int) -> int:
+        """Where the run of </parameter> ends that the one before `at` belongs to."""
+        kind, end = self._look(self._text, at)
+        while kind == "parameter_close":
+            at = end
+            kind, end = self._look(self._text, at)
+        return at
 
     def _release(self) -> None:
         """What was held is payload."""

@@ -181,7 +181,7 @@ def test_not_one_byte_of_an_answer_changes(name: str) -> None:
         (Fences, "fenced", property(lambda self: False), {"tutorial-qwen-xml.md", "indented-code.md"}),
         (Fences, "code_span", property(lambda self: 0), {"inline-code.md"}),
         (Fences, "at_line_start", property(lambda self: True), {"docstring.txt"}),
-        (Toolset, "find", lambda self, name, tolerant=True: self.tools["read"], {"soap.xml"}),
+        (Toolset, "find", lambda self, name, tolerant=True: self.tools["read"], {"undeclared-call.md"}),
     ],
 )
 def test_a_parser_that_does_not_look_is_caught(

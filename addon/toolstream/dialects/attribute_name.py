@@ -4,6 +4,7 @@ from .base import Dialect
 
 DIALECT = Dialect(
     "attribute_name",
+    common=True,
     wrap_open=("<function_calls>",),
     wrap_close=("</function_calls>",),
     call_open=('<function name="{name}"{attributes}>', '<invoke name="{name}"{attributes}>'),

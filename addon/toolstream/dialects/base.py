@@ -16,7 +16,7 @@ class Dialect:
 
     `level` is the lowest recovery level that reads it, `repair` what reading one of its opening tags
     is called. `closed`: a call needs no closing tag of its own. `in_values`: its tags are looked for in
-    the values of other dialects.
+    the values of other dialects. `common`: documents in XML may have its opening tags as well.
     """
 
     name: str
@@ -24,6 +24,7 @@ class Dialect:
     repair: Repair = Repair.FOREIGN_SPELLING
     closed: bool = False
     in_values: bool = True
+    common: bool = False
     wrap_open: tuple[str, ...] = ()
     wrap_close: tuple[str, ...] = ()
     call_open: tuple[str, ...] = ()
@@ -37,6 +38,7 @@ class Dialect:
     think_close: tuple[str, ...] = ()
     result_open: tuple[str, ...] = ()
     result_close: tuple[str, ...] = ()
+    comment_open: tuple[str, ...] = ()
     stray: tuple[str, ...] = ()  # closes nothing we know; swallowed right after a call
 
     def spellings(self) -> Iterator[str]:

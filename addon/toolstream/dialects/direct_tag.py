@@ -5,6 +5,7 @@ from .base import Dialect
 DIALECT = Dialect(
     "direct_tag",
     in_values=False,
+    common=True,
     call_open=("<{tool}>",),
     call_in_envelope=("{tool}\n~<",),
     call_close=("</{tool}>",),

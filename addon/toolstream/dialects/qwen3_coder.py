@@ -15,5 +15,6 @@ DIALECT = Dialect(
     think_close=("</think>",),
     result_open=("<tool_response>", "<tool_result>", "<result>", "<output>"),
     result_close=("</tool_response>", "</tool_result>", "</result>", "</output>"),
+    comment_open=("<!--",),
     stray=("<|im_end|>", "<|endoftext|>", "<|im_start|>assistant", "</{closer}>"),
 )
