@@ -32,11 +32,13 @@ DATA = "data: "
 _DECODER = json.JSONDecoder(strict=False)
 
 # Inside of a JSON string, what can pass unread. Prose: no escape, nothing that the parser looks out for,
-# no blank at the end, nor what may end a tag. Payload: escapes too, for they mean the same in the string
-# it goes into; but a line break only if its line does not stay blank.
+# at the end nothing that may end a tag; the blanks there are the second group. Payload: escapes too, for
+# they mean the same in the string it goes into; but a line break only if its line does not stay blank.
+# Plain: what is no more than itself in JSON that is in JSON, and line breaks that no tag is behind.
 _RUN = rb'[^<\\"\x00-\x1f]++'
 PAYLOAD = rb'(?:%b|\\["\\/bf])++|(?:%b|\\["\\/bfnt])++(?<=[^\\][^ "\\])' % (_RUN, _RUN)
-PROSE = rb'[^<`\\"\x00-\x1f]*[^<>`\\"\x00-\x20]'
+PROSE = rb'[^<`\\"\x00-\x1f]*[^<>`\\"\x00-\x20]( *)'
+PLAIN = rb'(?:%b|\\\\n(?=[^<\\"]))++' % _RUN
 
 
 def read_chunk(data: str) -> Json | None:
@@ -277,11 +279,13 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
-    """What becomes of every event of a template whose text is letters and no more, while the parser is
-    at rest: it passes, or the text goes into a delta of a call."""
+    """What becomes of every event of a template whose text is letters and no more, while nobody would
+    do anything about it: it passes, or the text goes into a delta of a call. The pattern's groups are
+    the text, and blanks at its end that have to wait. `noted`: somebody is told later."""
 
     pattern: re.Pattern[bytes]
     template: Template
+    noted: bool = False
     head: bytes = b""
     tail: bytes = b""
 
@@ -292,12 +296,15 @@ class Shortcut:
         return self.head + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + self.tail
 
 
-def shortcut_of(template: Template, at_rest: str, number: int) -> Shortcut:
-    """The shortcut while the parser is `at_rest` (see there) in its text, or in a value of call `number`."""
+def shortcut_of(template: Template, at_rest: str, number: int = 0) -> Shortcut:
+    """The shortcut while the parser is `at_rest` (see there) in its text, or in a value of call `number`;
+    or in the "arguments" of a call that the server parsed."""
     if at_rest == "text":
         return Shortcut(_letters(template.head, template.tails, PROSE), template)
+    if at_rest == "arguments":
+        return Shortcut(_letters(template.head, template.tails, PLAIN), template, noted=True)
     head, tail = template.synthesis.around_arguments(number)
-    return Shortcut(_letters(template.head, template.tails, PAYLOAD), template, head, tail)
+    return Shortcut(_letters(template.head, template.tails, PAYLOAD), template, True, head, tail)
 
 
 @lru_cache(maxsize=256)

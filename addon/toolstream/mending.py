@@ -40,7 +40,7 @@ _TOKEN = re.compile(r'[^\s,:"{}\[\]]*+')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
 _EMPTY_VALUE = re.compile(r'[ \t\n\r]*+:[ \t\n\r]*+""')
 _EMPTY_VALUE_PART = re.compile(r'[ \t\n\r]*+(?::[ \t\n\r]*+"?)?')
-_PLAIN = re.compile(r'[^"\\<\x00-\x1f]*+')
+_PLAIN = re.compile(r'(?:[^"\\<\x00-\x1f]++|\\n(?=[^"\\<]))*+')  # a line break no tag is behind
 _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
 _ESCAPE_PART = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
 # Inside of a string; of the first one, all but what may begin a tag (or a line that a tag follows)

@@ -10,6 +10,7 @@ Whatever fails costs a repair and never an answer: an exception ends the rewriti
 held leaves as text, and the rest of the stream passes as it comes. `ledger.failure` tells.
 """
 
+import re
 import traceback
 from collections import deque
 from collections.abc import Sequence
@@ -74,7 +75,8 @@ class StreamRewriter:
         self._recovered = False  # from an error: what follows it is no part of the answer
         self._quick: Template | None = None  # of the last event, if it was no more than its text
         self._shortcut: Shortcut | None = None
-        self._unseen: list[bytes] = []  # texts that took the shortcut
+        self._unseen: list[bytes] = []  # texts that took the shortcut, where somebody has to know
+        self._waiting = b""  # an event that took it but for the blanks at its end
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take the next bytes of the body; return those to send."""
@@ -82,9 +84,8 @@ class StreamRewriter:
             return [data] if data else []
         if self._shortcut:
             if found := self._shortcut.pattern.fullmatch(data):
-                self._unseen.append(found[1])
-                return [self._shortcut.write(data, found[1])]
-            self._leave_shortcut()
+                return self._let_by(self._shortcut, data, found)
+            data = self._leave_shortcut() + data
         try:
             self._feed(data)
             if self._quick:
@@ -97,9 +98,8 @@ class StreamRewriter:
         """The body is over; return the rest of what is to be sent."""
         if self._passing:
             return []
-        if self._shortcut:
-            self._leave_shortcut()
         try:
+            self._feed(self._leave_shortcut())
             self._close()
         except Exception:
             self._fail()
@@ -154,23 +154,41 @@ class StreamRewriter:
     # Letters: most deltas hold nothing that the parser would look at
 
     def _take_shortcut(self, template: Template) -> None:
-        """Let the next events by unseen, if the last one left a parser at rest."""
+        """Let the next events by unseen, if the last one left a parser at rest, or arguments plain."""
         self._quick = None
         if self._queue or self._splitter.pending:
             return
         choice = self._choices[template.index]
+        if template.key == "arguments":
+            self._shortcut = shortcut_of(template, "arguments")
+            return
         parser = choice.texts[template.key].parser
         if at_rest := parser.at_rest:
             number = choice.number("ours", parser.calls - 1) if at_rest == "value" else 0
             self._shortcut = shortcut_of(template, at_rest, number)
 
-    def _leave_shortcut(self) -> None:
+    def _let_by(self, shortcut: Shortcut, event: bytes, found: re.Match[bytes]) -> list[bytes]:
+        """What goes out for an event that is unseen: blanks at its end wait, as the parser has them wait."""
+        if shortcut.noted:
+            self._unseen.append(found[1])
+            return [shortcut.write(event, found[1])]
+        waiting, self._waiting = self._waiting, event if found[2] else b""
+        out = waiting if found[2] else waiting + event
+        return [out] if out else []
+
+    def _leave_shortcut(self) -> bytes:
+        """Tell those who have to know what they have not seen; returns the event that waits."""
         shortcut, self._shortcut = self._shortcut, None
-        if shortcut and shortcut.head:
+        if shortcut and shortcut.noted:
             choice = self._choices[shortcut.template.index]
-            text = b"".join(self._unseen).decode()  # a JSON string's inside is also the inside of its like
-            choice.natives.note([ArgumentsDelta(choice.content.parser.calls - 1, text)])
-        self._unseen = []
+            text = b"".join(self._unseen).decode()
+            self._unseen = []
+            if shortcut.head:  # a JSON string's inside is also the inside of its like
+                choice.natives.note([ArgumentsDelta(choice.content.parser.calls - 1, text)])
+            else:
+                choice.natives.by_index[shortcut.template.call].mender.follow(text.replace("\\\\", "\\"))
+        waiting, self._waiting = self._waiting, b""
+        return waiting
 
     # Reading events
 
@@ -266,6 +284,7 @@ class StreamRewriter:
             return False
         if call.mender.follow(text):
             self._send(template.write(call.mender.take()) if call.diverged else event)
+            self._quick = None if call.diverged else template
             return True
         start = call.mender.fed
         call.mender.feed(text)
@@ -312,6 +331,7 @@ class StreamRewriter:
         part = Part(stream, text, events, fields=stream.fields, role=template.role)
         if (not events or isinstance(only, Text)) and not stream.diverged and text.isascii():
             self._hold(Held(event, [part], write))
+            self._quick = template
         else:
             choice.count(events)
             self._deliver(event, [part], write)
