@@ -212,7 +212,8 @@ def rewriter_rows() -> Iterator[Row]:
         words = [engine.text(word) for word in said]
         thoughts = [engine.chunk((0, {"reasoning": word}, None)) for word in said]
         copies = [engine.chunk((0, {"reasoning": w, "reasoning_content": w}, None)) for w in said]
-        natives = engine.calls([("write", in_deltas(repeated(PLAIN, REWRITTEN * DELTA)))])
+        arguments = json.dumps({"path": "a.py", "content": repeated(CODE, REWRITTEN * DELTA)})
+        natives = engine.calls([("write", in_deltas(arguments))])
         call = [*engine.open(), *map(engine.text, in_deltas(HEAD))]
         payloads = [event[6:-2] for event in code]
         runs = {
