@@ -23,7 +23,7 @@ from .events import ArgumentsDelta, CallEnd, CallStart, Event
 from .mending import Mender
 from .parser import COMPLETE
 from .repairs import Ledger, Repair
-from .requests import Toolset
+from .requests import Toolset, parallel_calls
 from .schema import Tool
 
 _NO_NAME = ("", "null", "None")
@@ -54,7 +54,7 @@ class NativeCall:
         self.announced = False  # it has a number, and the client is or will be told of it
         self.headed = False  # the delta that names it has been written, or passed
         self.diverged = False  # its entries are written anew
-        self.dropped = False  # it was a copy
+        self.dropped = False  # it was a copy, or one too many
         self.broken = False  # over, and its arguments are no JSON object
         self.more_sent = 0
 
@@ -119,6 +119,7 @@ class NativeCalls:
         self._request, self._toolset, self._ledger = request, toolset, ledger
         self._number = number
         self._whole = whole
+        self._parallel = parallel_calls(request)
         self._ids: set[str] = set()  # that are taken
         self._by_id: dict[str, NativeCall] = {}
         self._turn = 0
@@ -286,6 +287,8 @@ class NativeCalls:
         if call.copied is not None:
             return
         self._announce(call)
+        if call.dropped:
+            return
         index = json.get("index")
         right = (
             (index == call.number if index is not None else self._whole)
@@ -298,6 +301,10 @@ class NativeCalls:
             self._reshape(call)
 
     def _announce(self, call: NativeCall) -> None:
+        """Take it into the answer; one too many is dropped (P16)."""
+        if not self._parallel and (self.sent or self._in_text):
+            self._drop(call, Repair.PARALLEL_DROPPED)
+            return
         if not self._ids:
             self._ids = used_ids(self._request)
         taken = not call.server_id or call.server_id in self._ids
@@ -321,8 +328,12 @@ class NativeCalls:
             return
         if meaning in in_text:
             del self._in_text[in_text.index(meaning)]
+        self._drop(call, Repair.DUPLICATE_CALL)
+
+    def _drop(self, call: NativeCall, repair: Repair) -> None:
         call.dropped = True
-        self._ledger.repaired(Repair.DUPLICATE_CALL)
+        call.mender.change()
+        self._ledger.repaired(repair)
 
     def note(self, events: list[Event]) -> None:
         """What is found in the text."""
@@ -357,13 +368,12 @@ class NativeCalls:
         events, self._suspects = self._suspects, []
         names = [e.name for e in events if isinstance(e, CallStart)]
         arguments = loads("".join(e.fragment for e in events if isinstance(e, ArgumentsDelta)))
-        if not any(
-            c.announced and [c.tool.name] == names and c.mender.value == arguments for c in self.calls
-        ):
+        copy = any(c.announced and [c.tool.name] == names and c.mender.value == arguments for c in self.calls)
+        if not copy and (self._parallel or not self.sent):
             return events
         self.copied = True
         self._in_text.pop()
-        self._ledger.repaired(Repair.DUPLICATE_CALL)
+        self._ledger.repaired(Repair.DUPLICATE_CALL if copy else Repair.PARALLEL_DROPPED)
         self._ledger.calls -= 1
         return []
 
@@ -426,6 +436,10 @@ class NativeCalls:
             if call.announced and call.mender.complete:
                 found += call.mender.more[call.more_sent :]
                 call.more_sent = len(call.mender.more)
+        if not self._parallel:
+            for _ in found:
+                self._ledger.repaired(Repair.PARALLEL_DROPPED)
+            return []
         return found
 
 

@@ -667,3 +667,49 @@ def test_garbage_at_every_cut(pieces: list[str], finish: str | None) -> None:
         if not rewriter.ledger.repairs:
             assert answer is None or joined(answer.message.calls[0].arguments) == text
     assert len(outcomes) == 1 or any("repeated-arguments" in outcome for outcome in outcomes)
+
+
+# One call and no more (P16)
+
+ONE = {"parallel_tool_calls": False}
+FIRST, SECOND = ('{"path": "a"}', '{"path": "b"}')
+
+
+def test_a_second_call_that_the_server_parsed_is_dropped() -> None:
+    deltas = [*call("ls", [FIRST]), *call("ls", [SECOND], 1)]
+    message, repairs = streamed(deltas, **ONE)
+    assert (message.named, message.finish) == ([("ls", {"path": "a"})], "tool_calls")
+    assert repairs == ["parallel-dropped"]
+    message, repairs = streamed(deltas)
+    assert (len(message.named), repairs) == (2, [])
+
+
+def test_one_call_is_not_one_too_many() -> None:
+    sent = events(call("ls", [FIRST]))
+    assert send(sent, ASKED | ONE)[0] == b"".join(sent)
+
+
+@pytest.mark.parametrize("leak_first", [True, False])
+def test_a_leaked_call_and_one_that_the_server_parsed(leak_first: bool) -> None:
+    said = [LLAMA_CPP.text(piece) for piece in per_character(LEAKED)]
+    parsed = [LLAMA_CPP.chunk((0, {"tool_calls": [d]}, None)) for d in call("ls", [SECOND])]
+    both = [*said, *parsed] if leak_first else [*parsed, *said]
+    out, rewriter = send([*LLAMA_CPP.open(), *both, *LLAMA_CPP.ending("tool_calls")], ASKED | ONE)
+    message = read_answer(out).message
+    assert message.named == [("ls", {"path": "a" if leak_first else "b"})]
+    assert (message.text, message.finish) == ("", "tool_calls")
+    assert rewriter.ledger.repairs["parallel-dropped"] == 1
+    assert rewriter.ledger.calls == leak_first
+
+
+def test_an_answer_in_one_piece_keeps_the_first_call() -> None:
+    calls = [
+        {"id": f"id-{i}", "type": "function", "function": {"name": "ls", "arguments": text}}
+        for i, text in enumerate((FIRST, SECOND))
+    ]
+    message = {"role": "assistant", "content": None, "tool_calls": calls}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    body = json.dumps({"choices": [choice]}).encode()
+    out, ledger = rewrite_completion(ASKED | ONE, body)
+    assert json.loads(out)["choices"][0]["message"]["tool_calls"] == calls[:1]
+    assert ledger.as_dict()["repairs"] == {"parallel-dropped": 1}
