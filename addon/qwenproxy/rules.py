@@ -73,7 +73,6 @@ class Section:
 class RuleFile:
     """The content of a file, and of the one it extends."""
 
-    path: Path
     sections: tuple[Section, ...] = ()
     case_sensitive: bool = False
 
@@ -153,18 +152,23 @@ def read(path: Path) -> RuleFile:
         reason = e.strerror if isinstance(e, OSError) else "it is not UTF-8"
         message = f"{path}: write {DEFAULT}, or the path of a YAML file ({reason})"
         raise RulesError(message) from None
+    return read_text(text, str(path))
+
+
+def read_text(text: str, name: str) -> RuleFile:
+    """Read what such a file says; `name` is for the complaints. RulesError if it cannot be used."""
     try:
-        return _read_file(path, parse(text))
+        return _read_file(parse(text))
     except WrongError as e:
-        raise RulesError(f"{path}, line {e.line + 1}: {e}") from None
+        raise RulesError(f"{name}, line {e.line + 1}: {e}") from None
 
 
 # What a file says
 
 
-def _read_file(path: Path, top: Block) -> RuleFile:
+def _read_file(top: Block) -> RuleFile:
     top.only(_FILE_KEYS)
-    base = read(SHIPPED) if "extends" in top and top.choice("extends", (DEFAULT,)) else RuleFile(path)
+    base = read(SHIPPED) if "extends" in top and top.choice("extends", (DEFAULT,)) else RuleFile()
     settings = top.block("settings", "case_sensitive_tools: true or false")
     settings.only((*_SETTINGS, *_FOREIGN_SETTINGS))
     case_sensitive = settings.flag("case_sensitive_tools", base.case_sensitive)
@@ -174,7 +178,7 @@ def _read_file(path: Path, top: Block) -> RuleFile:
         section = models.block(model, "tools:")
         section.only(("tools",))
         sections.append(Section(_regex(models, model), _tools(section, sections, case_sensitive)))
-    return RuleFile(path, tuple(sections), case_sensitive)
+    return RuleFile(tuple(sections), case_sensitive)
 
 
 def _regex(models: Block, model: str) -> re.Pattern[str]:

@@ -3,7 +3,8 @@
 A value arrives as text in pieces. If its type can only be string, each piece leaves at once as the
 inside of a JSON string. If it may be a string or something else, the first character that is not
 white space decides: only `{`, `[` or the beginning of `null` can still be another type and is held.
-Every other type is held to the end of the value and written whole.
+Every other type is held to the end of the value and written whole. So is, whatever its type, a value
+that the user's rules want to see first; what they add comes before the object is closed.
 
 Three functions do the typing, for text, for parsed JSON and for a whole object:
 
@@ -23,10 +24,13 @@ from enum import Enum, auto
 from json import JSONDecoder, dumps
 from json.encoder import encode_basestring
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .repairs import EXCERPT, Repair
 from .schema import Parameter, Tool, type_of
+
+if TYPE_CHECKING:
+    from .rules import ToolRules
 
 DEPTH = 64  # levels of nesting that are read; the stack is finite and no tool comes near it
 LIMIT = 1 << 20  # characters of a value held to be typed (P19); a longer one goes on as a string
@@ -82,18 +86,21 @@ class ArgumentsWriter:
     """Writes one call's arguments as fragments of one JSON object, while the values stream.
 
     `begin`, `feed` and `end` return what can be sent now, often "". `repairs` is for the caller
-    to drain. `pending` is what was fed of the open value and is in no fragment yet.
+    to drain. `pending` is what was fed of the open value and is in no fragment yet. The `rules` have
+    to be live.
     """
 
     __slots__ = (
         *("_held", "_key", "_leads", "_opener", "_parameter", "_seen", "_size", "_state", "_tool"),
-        *("given", "repairs"),
+        *("_absent", "_rules", "given", "repairs"),
     )
 
-    def __init__(self, tool: Tool | None) -> None:
+    def __init__(self, tool: Tool | None, rules: "ToolRules | None" = None) -> None:
         self.given: set[str] = set()
         self.repairs: list[tuple[Repair, str]] = []
         self._tool = tool or Tool("")
+        self._rules = rules
+        self._absent: set[str] = set()  # of what was given: null or empty, so that it was left out
         self._opener = "{"
         self._state = _IDLE
         self._key = ""
@@ -125,7 +132,14 @@ class ArgumentsWriter:
         types = self._parameter.types
         self._leads = _leads(self._parameter)
         self._state = _DECIDING if not types or "string" in types else _HOLDING
-        return before if self._leads or self._state == _HOLDING else before + self._stream()
+        waits = self._rules is not None and self._wait_for_rules(self._rules)
+        return before if self._leads or self._state == _HOLDING or waits else before + self._stream()
+
+    def _wait_for_rules(self, rules: "ToolRules") -> bool:
+        """Whether a rule wants to see the value: all of it, or only if it is empty."""
+        if self._key in rules.held:
+            self._state = _HOLDING
+        return self._key in rules.held or self._key in rules.if_empty
 
     def feed(self, text: str) -> str:
         """A piece of the open value."""
@@ -150,17 +164,25 @@ class ArgumentsWriter:
 
     def close(self) -> str:
         """The object is complete."""
-        return self.end() + ("{}" if self._opener == "{" else "}")
+        rest = self.end() + (self._appended(self._rules) if self._rules else "")
+        return rest + ("{}" if self._opener == "{" else "}")
+
+    def _appended(self, rules: "ToolRules") -> str:
+        """What rules add."""
+        arguments, applied = rules.appended(self.given - self._absent)
+        self.repairs += applied
+        return "".join([self._member(key) + dump(value) for key, value in arguments.items()])
 
     def _give_up(self) -> str:
-        """Too much is held to be typed: it goes on as a string."""
-        self.repairs.append((Repair.COERCION_FAILED, self._key[:EXCERPT]))
+        """Too much is held to be typed, or to be shown to a rule: it goes on as a string."""
+        if self._leads or "string" not in self._parameter.types:
+            self.repairs.append((Repair.COERCION_FAILED, self._key[:EXCERPT]))
         return self._stream()
 
     def _decide(self, text: str) -> str:
         self._held.append(text)
         # white space can precede an array or object, but not a `null` that is exactly null
-        self._seen += text if self._seen or self._leads == "n" else text.lstrip()
+        self._seen += text if self._seen or self._leads in ("n", "") else text.lstrip()
         lead = self._seen[:1]
         if not lead or (lead == "n" in self._leads and _NULL.startswith(self._seen)):
             return ""
@@ -171,21 +193,31 @@ class ArgumentsWriter:
 
     def _stream(self) -> str:
         self._state = _STREAMING
-        return f'{self._member()}"{escaped(self._taken())}'
+        return f'{self._member(self._key)}"{escaped(self._taken())}'
 
     def _resolve(self) -> str:
         text = self._taken()
         value, written = _coerce(text, self._parameter)
         if value is OMITTED:
+            self._absent.add(self._key)
             return ""
-        if value is FAILED:
+        failed = value is FAILED
+        if failed:
+            value = "" if text.isspace() else text
+        if self._rules:
+            value, applied = self._rules.value(self._key, value)
+            self.repairs += applied
+            if value is OMITTED:
+                return ""
+            if applied:
+                failed, written = False, ""
+        if failed:
             self.repairs.append((Repair.COERCION_FAILED, _excerpt(self._key, text)))
-            written = '""' if text.isspace() else quoted(text)
-        return self._member() + (written or dump(value))
+        return self._member(self._key) + (written or dump(value))
 
-    def _member(self) -> str:
+    def _member(self, key: str) -> str:
         opener, self._opener = self._opener, ", "
-        return f"{opener}{quoted(self._key)}: "
+        return f"{opener}{quoted(key)}: "
 
     def _taken(self) -> str:
         text = "".join(self._held)
@@ -201,7 +233,7 @@ class DeferredArguments:
 
     def __init__(self) -> None:
         self.given: set[str] = set()
-        self.repairs: list[tuple[Repair, str]] = []
+        self.repairs: list[tuple[Repair, str]] = []  # always empty: nothing is typed yet
         self.values: list[tuple[str, str]] = []
         self._open: tuple[str, list[str]] | None = None
 
@@ -240,6 +272,17 @@ def write_object(
         return "{}" if own is None else _encodable(text), [(Repair.COERCION_FAILED, text[:EXCERPT])]
     misfits = [key for key, value in members.items() if not _fits_as_text(value, parameters.member(key))]
     return written, [(Repair.COERCION_FAILED, _excerpt(key, members[key])) for key in misfits]
+
+
+def typed(values: Iterable[tuple[str, str]], tool: Tool) -> dict[str, Any]:
+    """Arguments as they are typed by the schema; a text stands for a value that cannot be. Of a key
+    that comes twice the first value counts."""
+    arguments: dict[str, Any] = {}
+    for key, text in values:
+        if key not in arguments:
+            value = coerce(text, tool.parameter(key))
+            arguments[key] = ("" if text.isspace() else text) if value is FAILED else value
+    return {key: value for key, value in arguments.items() if value is not OMITTED}
 
 
 def coerce(text: str, parameter: Parameter) -> Any:

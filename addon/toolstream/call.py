@@ -6,12 +6,16 @@ behind the call if it has `ended`, else text behind a value, which comes again.
 
 A call whose opening tag names no tool is read without types. Once it is complete its parameters
 tell which tool it is of, if only one fits; else it has `failed`.
+
+A call that the user's rules may make one of another tool is not announced before it is complete,
+either: `deferred` says that it is being read in this way.
 """
 
 import re
 from collections.abc import Callable
+from typing import Any
 
-from .arguments import ArgumentsWriter, DeferredArguments, write_object
+from .arguments import ArgumentsWriter, DeferredArguments, typed
 from .dialects import damaged_tag
 from .events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
 from .grammar import BLANK, Grammar, Names, Tag
@@ -20,6 +24,7 @@ from .json_text import JsonBody
 from .opening import Opening
 from .repairs import EXCERPT, Repair
 from .requests import Toolset
+from .rules import write_call
 from .values import Tags, Value, without_newline
 
 LIMIT = 1 << 20  # characters of text held that may be a value without its tag (P19)
@@ -71,6 +76,7 @@ class CallReader:
         self._complete = False  # the model stopped by itself
         self._events: list[Event] = []
         self._deferred = DeferredArguments()
+        self.deferred = False  # it has a name, and rules that must see all of it
         self._arguments: ArgumentsWriter | DeferredArguments = self._deferred
         self._value: Value | None = None
         self._loose: list[str] = []  # text that may be a value without its tag, and
@@ -80,8 +86,14 @@ class CallReader:
             self._start(opening)
 
     def _start(self, opening: Opening) -> None:
-        self._emit(CallStart(self._index, opening.tool.name))
-        self._arguments = ArgumentsWriter(opening.tool)
+        self._tool = opening.tool
+        rules = self._toolset.rules_for(opening.tool)
+        if rules is None or rules.live:
+            self._emit(CallStart(self._index, opening.tool.name))
+            self._arguments = ArgumentsWriter(opening.tool, rules)
+        else:
+            self.deferred = True
+            self._arguments = self._deferred = DeferredArguments()
         for key, text in opening.given:
             self._give(key, text)
 
@@ -340,11 +352,18 @@ class CallReader:
         arguments, repairs = found
         for repair in repairs:
             self._repair(repair, body.text)
-        fragment, misfits = write_object(self._tool, arguments, "")
-        self._emit(ArgumentsDelta(self._index, fragment))
-        for misfit, excerpt in misfits:
-            self._repair(misfit, excerpt)
+        self._say_arguments(arguments, {})
         return self._go(self._behind_json)
+
+    def _say_arguments(self, arguments: dict[str, Any], texts: dict[str, str]) -> None:
+        """All of them at once; and, if that was deferred, what the call is of."""
+        name, fragment, repairs = write_call(self._tool, arguments, self._toolset, texts)
+        if self.deferred:
+            self._emit(CallStart(self._index, name))
+            self.deferred = False
+        self._emit(ArgumentsDelta(self._index, fragment))
+        for repair, excerpt in repairs:
+            self._repair(repair, excerpt)
 
     def _behind_json(self) -> bool:
         """Only closing tags are missing, and brackets may be one too many."""
@@ -392,9 +411,19 @@ class CallReader:
             self._start(Opening(tool, [], self._deferred.values))
             fragment = self._arguments.close()
         self._emit_fragment(fragment)
+        if self.deferred:
+            self._say_deferred()
         self._emit(CallEnd(self._index))
         self.ended, self.rest = True, self._take(len(self._text))
         return False
+
+    def _say_deferred(self) -> None:
+        texts: dict[str, str] = {}
+        for key, text in self._deferred.values:
+            if key in texts:
+                self._repair(Repair.REPEATED_PARAMETER, key)
+            texts.setdefault(key, text)
+        self._say_arguments(typed(texts.items(), self._tool), texts)
 
     def _fail(self) -> bool:
         self.ended = self.failed = True

@@ -27,27 +27,51 @@ from .native import NativeCalls, rewritten
 from .parser import ToolCallParser
 from .repairs import Ledger
 from .requests import Toolset, parallel_calls
+from .rules import Rules
 
 
 def rewrite_completion(
-    request_body: Json, response_body: bytes, recovery: str = "tolerant"
+    request_body: Json, response_body: bytes, recovery: str = "tolerant", *, rules: Rules | None = None
 ) -> tuple[bytes, Ledger]:
     """The body to send for a chat.completion, and what was done to it.
 
-    Takes the decoded request and the raw body of the answer. Never raises: what cannot be read
-    is returned as it came, with `ledger.failure` set if the fault was ours.
+    Takes the decoded request, the raw body of the answer, and the user's rules. Never raises: what
+    cannot be read is returned as it came, with `ledger.failure` set if the fault was ours.
     """
     ledger = Ledger()
     if not Toolset(request_body.get("tools"), request_body.get("tool_choice")).tools:
         return response_body, ledger
     try:
-        return _rewrite(request_body, response_body, recovery, ledger), ledger
+        return _rewrite(Task(request_body, recovery, rules, ledger), response_body), ledger
     except Exception:
         ledger.failure = traceback.format_exc()
         return response_body, ledger
 
 
-def _rewrite(request: Json, body: bytes, recovery: str, ledger: Ledger) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What was asked, how the answer is to be read, and where that is counted."""
+
+    request: Json
+    recovery: str
+    rules: Rules | None
+    ledger: Ledger
+
+    def parser(self, reasoning: bool = False) -> ToolCallParser:
+        """Reads a text that is all there."""
+        return ToolCallParser(
+            self.request.get("tools"),
+            self.request.get("tool_choice"),
+            self.recovery,
+            parallel=parallel_calls(self.request),
+            live=False,
+            reasoning=reasoning,
+            ledger=self.ledger,
+            rules=self.rules,
+        )
+
+
+def _rewrite(task: Task, body: bytes) -> bytes:
     try:
         text = body.decode()
     except UnicodeDecodeError:
@@ -55,7 +79,7 @@ def _rewrite(request: Json, body: bytes, recovery: str, ledger: Ledger) -> bytes
     edits: list[tuple[Path, str]] = []
     for at, choice in choices_of(read_chunk(text) or {}):
         if isinstance(choice.get("message"), dict):
-            edits += _edit_choice(text, at, choice, _read_message(request, choice, recovery, ledger))
+            edits += _edit_choice(text, at, choice, _read_message(task, choice))
     return splice(text, edits).encode() if edits else body
 
 
@@ -68,47 +92,35 @@ class _Found:
     natives: NativeCalls
 
 
-def _read_message(request: Json, choice: Json, recovery: str, ledger: Ledger) -> _Found:
-    natives = _read_natives(request, choice, ledger)
+def _read_message(task: Task, choice: Json) -> _Found:
+    natives = _read_natives(task, choice)
     said, reason = content_of(choice["message"]), choice.get("finish_reason")
-    content = parse_whole(request, said, reason, recovery, ledger)
+    content = parse_whole(task, said, reason)
     natives.note(content)
     content = natives.without_copies(content, over=True)
-    return _Found(content, _read_reasoning(request, choice, recovery, ledger), natives)
+    return _Found(content, _read_reasoning(task, choice), natives)
 
 
-def _read_reasoning(request: Json, choice: Json, recovery: str, ledger: Ledger) -> list[Event]:
+def _read_reasoning(task: Task, choice: Json) -> list[Event]:
     """The text of the reasoning; its calls, too, if there is no answer behind it (P10)."""
     text, _ = reasoning_in(choice["message"])
-    parser = _parser(request, recovery, ledger, reasoning=True)
+    parser = task.parser(reasoning=True)
     events = parser.feed(text)
     return events + (
         parser.interrupt() if is_answer(choice["message"]) else parser.close(choice.get("finish_reason"))
     )
 
 
-def parse_whole(request: Json, text: str, finish_reason: Any, recovery: str, ledger: Ledger) -> list[Event]:
+def parse_whole(task: Task, text: str, finish_reason: Any) -> list[Event]:
     """What the parser finds in a text that is all there; a call that is not complete is text."""
-    parser = _parser(request, recovery, ledger)
+    parser = task.parser()
     return parser.feed(text) + parser.close(finish_reason)
 
 
-def _parser(request: Json, recovery: str, ledger: Ledger, reasoning: bool = False) -> ToolCallParser:
-    return ToolCallParser(
-        request.get("tools"),
-        request.get("tool_choice"),
-        recovery,
-        parallel=parallel_calls(request),
-        live=False,
-        reasoning=reasoning,
-        ledger=ledger,
-    )
-
-
-def _read_natives(request: Json, choice: Json, ledger: Ledger) -> NativeCalls:
+def _read_natives(task: Task, choice: Json) -> NativeCalls:
     """The calls the server parsed itself, mended."""
-    toolset = Toolset(request.get("tools"), request.get("tool_choice"))
-    natives = NativeCalls(request, toolset, ledger, lambda at: at, whole=True)
+    toolset = Toolset(task.request.get("tools"), task.request.get("tool_choice"), task.rules)
+    natives = NativeCalls(task.request, toolset, task.ledger, lambda at: at, whole=True)
     natives.entries = natives.read(choice["message"])
     natives.close(choice.get("finish_reason"))
     return natives

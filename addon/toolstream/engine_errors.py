@@ -15,12 +15,13 @@ from uuid import uuid4
 
 from .arguments import dump
 from .chunks import Json, new_call_id, read_chunk
-from .completion import parse_whole
+from .completion import Task, parse_whole
 from .damaged_json import loads
 from .events import Text
 from .mending import calls_of
 from .repairs import Ledger, Repair
 from .requests import Toolset
+from .rules import Rules
 
 _MESSAGE = re.compile(r"Failed to parse input at pos \d+: (.*)", re.DOTALL)
 _BARE = b"error:"
@@ -42,14 +43,14 @@ def error_in(event: bytes, chunk: Json | None) -> Any:
     return loads(event[len(_BARE) :].decode(errors="replace")) if event.startswith(_BARE) else None
 
 
-def read_unparsed(request: Json, error: Any, recovery: str) -> Unparsed | None:
-    """The calls in an error; None if it holds none that is complete."""
+def read_unparsed(request: Json, error: Any, recovery: str, rules: Rules | None = None) -> Unparsed | None:
+    """The calls in an error, after the user's rules; None if it holds none that is complete."""
     message = error.get("message") if isinstance(error, dict) else error
     found = _MESSAGE.search(message) if isinstance(message, str) else None
     if found is None:
         return None
     ledger = Ledger()
-    events = parse_whole(request, found[1], None, recovery, ledger)
+    events = parse_whole(Task(request, recovery, rules, ledger), found[1], None)
     calls = calls_of(events)
     if not calls:
         return None
@@ -58,7 +59,7 @@ def read_unparsed(request: Json, error: Any, recovery: str) -> Unparsed | None:
 
 
 def recover_error(
-    request_body: Json, error_body: bytes, recovery: str = "tolerant"
+    request_body: Json, error_body: bytes, recovery: str = "tolerant", *, rules: Rules | None = None
 ) -> tuple[bytes, Ledger] | None:
     """The chat.completion that an error body should have been, and its repairs; None if it is a real
     error, or the request asked for a stream. Send it with status 200 and as application/json."""
@@ -71,7 +72,7 @@ def recover_error(
         body = read_chunk(error_body.decode())
     except UnicodeDecodeError:
         return None
-    unparsed = read_unparsed(request_body, (body or {}).get("error"), recovery)
+    unparsed = read_unparsed(request_body, (body or {}).get("error"), recovery, rules)
     if unparsed is None:
         return None
     message: Json = {"role": "assistant", "content": unparsed.text or None}

@@ -12,14 +12,14 @@ only later: a call of an undeclared tool (P2), or one in an unclosed `<think>` (
 complete and the last thing in the message. Such a call is on *trial*: it is parsed as any
 other, but its events wait beside the raw text, and one of the two goes out. A caller that
 does not stream (`live=False`), and the strict level, put every call on trial until its end,
-so that one that turns out truncated or damaged is text after all.
+so that one that turns out truncated or damaged is text after all; and so is a call put that rules
+must see the whole of.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .arguments import write_object
 from .call import CallReader
 from .dialects import direct_tag
 from .events import ArgumentsDelta, CallEnd, CallStart, Event, Text
@@ -30,6 +30,7 @@ from .opening import Opening, find_tool, read_opening
 from .outbox import Outbox, Trial
 from .repairs import Ledger, Refused, Repair
 from .requests import Toolset
+from .rules import Rules, write_call
 from .schema import Tool
 from .surroundings import Surroundings
 from .untagged import UntaggedCall
@@ -55,8 +56,8 @@ class ToolCallParser:
     certain by now; `close` takes the finish_reason: after anything but a natural stop (None
     included) an unfinished call is not completed. `parallel=False` emits the first call only
     (P16); `live=False` emits complete calls only; `reasoning=True` says that the text is what the
-    model thought, as if it stood in a <think> that nothing closes. No text makes `feed` or
-    `close` raise.
+    model thought, as if it stood in a <think> that nothing closes; `rules` are the user's own. No
+    text makes `feed` or `close` raise.
     """
 
     def __init__(
@@ -69,11 +70,12 @@ class ToolCallParser:
         live: bool = True,
         reasoning: bool = False,
         ledger: Ledger | None = None,
+        rules: Rules | None = None,
     ) -> None:
         if recovery not in LEVELS:
             raise ValueError(f"recovery is one of {', '.join(LEVELS)}, not {recovery!r}")
         self.ledger = ledger if ledger is not None else Ledger()
-        self._toolset = Toolset(tools, tool_choice)
+        self._toolset = Toolset(tools, tool_choice, rules)
         self._level = recovery
         self._tolerant = recovery != "strict"
         self._aggressive = recovery == "aggressive"
@@ -474,7 +476,7 @@ class ToolCallParser:
         self._around.function_said = False
         if self._around.thinking:
             self._try(Refused.REASONING, at_end=True)
-        elif not self._live:
+        elif not self._live or (opening and self._is_deferred(opening.tool)):
             self._try(Refused.TRUNCATED, at_end=False)
         self._drop_blanks()
         self._wrapped = self._wrapped or bool(wraps)
@@ -492,6 +494,11 @@ class ToolCallParser:
         self._inbox.take(tag.start if tag.kind == "parameter_open" else tag.end)
         self._count_call()
         return self._go(self._in_call)
+
+    def _is_deferred(self, tool: Tool) -> bool:
+        """Whether only the whole call tells which tool it is of."""
+        rules = self._toolset.rules_for(tool)
+        return rules is not None and not rules.live
 
     def _note_opening(self, tag: Tag, opening: Opening | None, wraps: list[Tag]) -> None:
         """What was mended about the tags that open a call."""
@@ -615,9 +622,9 @@ class ToolCallParser:
         self._tool = opening.tool if opening else Tool(name.strip())
         self._count_call()
         index = self._calls - 1
-        text, misfits = write_object(self._tool, arguments, "")
-        self._outbox.emit_all([CallStart(index, self._tool.name), ArgumentsDelta(index, text)])
-        for repair, excerpt in misfits:
+        called, text, repairs = write_call(self._tool, arguments, self._toolset)
+        self._outbox.emit_all([CallStart(index, called), ArgumentsDelta(index, text)])
+        for repair, excerpt in repairs:
             self._outbox.repair(repair, excerpt)
         self._outbox.emit(CallEnd(index))
 

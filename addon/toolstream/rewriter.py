@@ -42,6 +42,7 @@ from .native import Entry, NativeCall, edits_of, merged, rewritten
 from .parser import ToolCallParser
 from .repairs import Ledger
 from .requests import Toolset, parallel_calls
+from .rules import Rules
 from .sse import EventSplitter, read_data, replace_data
 
 EVENT_LIMIT = 1 << 24  # bytes of one unfinished event; past them this is no stream of chunks
@@ -54,14 +55,15 @@ class StreamRewriter:
 
     `feed` takes the body of the answer in pieces cut anywhere and returns what can be sent, never
     an empty piece; `close` returns the rest. Neither raises. A request without tools, or with
-    tool_choice "none", gets its answer back unread (P1).
+    tool_choice "none", gets its answer back unread (P1). `rules` are the user's, for its tools.
     """
 
-    def __init__(self, request_body: Json, recovery: str = "tolerant") -> None:
+    def __init__(self, request_body: Json, recovery: str = "tolerant", *, rules: Rules | None = None) -> None:
         self.ledger = Ledger()
         self._request = request_body
         self._recovery = recovery
-        self._toolset = Toolset(request_body.get("tools"), request_body.get("tool_choice"))
+        self._rules = rules
+        self._toolset = Toolset(request_body.get("tools"), request_body.get("tool_choice"), rules)
         self._passing = not self._toolset.tools
         self._splitter = EventSplitter()
         self._unread: deque[bytes] = deque()  # complete events that were not looked at yet
@@ -233,7 +235,7 @@ class StreamRewriter:
     def _recover(self, error: Any) -> bool:
         """Go on with the calls that an error holds; False if it holds none, or they do not go on."""
         choice = self._choice(next(iter(self._choices), 0))
-        unparsed = read_unparsed(self._request, error, self._recovery)
+        unparsed = read_unparsed(self._request, error, self._recovery, self._rules)
         if unparsed is None or len(self._choices) > 1 or choice.finished or choice.natives.open_in_text:
             return False
         resumed = choice.natives.resume(unparsed.calls)
@@ -470,6 +472,7 @@ class StreamRewriter:
             parallel=parallel_calls(self._request),
             reasoning=reasoning,
             ledger=self.ledger,
+            rules=self._rules,
         )
 
     # Writing events

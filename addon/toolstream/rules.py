@@ -17,14 +17,15 @@ for, and a call that fits the tool it names is never made one of another.
 not held up. Nearly all that is left can be done while the call streams (`live`): a missing
 parameter is appended before the object is closed (`appended`), a value is changed or left out
 before it is sent (`value`), and only such values wait for their end (`held`). A rule that names
-another tool needs the whole call (`transform`).
+another tool needs the whole call (`transform`). What a call is written as that is there at once, with
+rules or without, says `write_call`.
 """
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .arguments import FAILED, OMITTED, coerce, conform
+from .arguments import FAILED, OMITTED, coerce, conform, write_object
 from .repairs import Named, Repair
 from .requests import Toolset
 from .schema import Parameter, Tool, is_same
@@ -170,6 +171,9 @@ class ToolRules:
         self.live = all(target is None for _, target in rules)  # else only `transform` will do
         self.held = frozenset(rule.parameter for rule, _ in rules if _needs_all_of_it(rule))
         """The keys whose values are to be sent only when they are complete."""
+        empty = {rule.parameter for rule, _ in rules if rule.condition is Condition.MISSING_OR_EMPTY}
+        self.if_empty = frozenset(empty) - self.held
+        """The other keys whose values are to be asked for if they are empty."""
 
     def value(self, key: str, value: Any) -> tuple[Any, Applied]:
         """What becomes of a value, OMITTED if it is left out; for live rules.
@@ -221,6 +225,20 @@ class ToolRules:
     def _may_become(self, target: Tool, arguments: Arguments) -> bool:
         fits = self._is_declared and _fits(arguments, self._tool)
         return not fits and _fits(arguments, target)
+
+
+def write_call(
+    tool: Tool, arguments: Arguments, toolset: Toolset, texts: Mapping[str, str] = _NO_TEXTS
+) -> tuple[str, str, Applied]:
+    """Name and JSON object of a call that is all there, and what was done to its arguments. `texts` as
+    for `transform`."""
+    applied: Applied = []
+    if rules := toolset.rules_for(tool):
+        conformed, _ = conform(arguments, tool.arguments)
+        name, arguments, applied = rules.transform(conformed if type(conformed) is dict else arguments, texts)
+        tool = toolset.tools.get(name, tool)
+    text, misfits = write_object(tool, arguments, "")
+    return tool.name, text, [*applied, *misfits]
 
 
 # Whether a rule can ever apply

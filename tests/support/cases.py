@@ -16,6 +16,7 @@ Instead of #text and #calls, `#unchanged` says that the input leaves as it came,
 
 Optional: #choice (tool_choice: a word, or JSON), #recovery (tolerant), #finish (stop; none for
 no finish_reason), #parallel (true), #reasoning (false; true: the text is not the message's content),
+#rules (the user's, as a rules file has them),
 #bug (why the case fails today; it is expected to). Such a section, and #tools, may stand above the first
 case of a file: then it holds for all of them.
 A call that streams and is then cut off stands in `#open` as `name fragments-so-far`; since a
@@ -36,12 +37,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qwenproxy.rules import read_text
+from toolstream.rules import Rules
+
 CASES = Path(__file__).parent.parent / "cases"
 
 TEXTS = ("input", "text", "buffered")
-LISTS = ("tools", "calls", "repairs", "refused", "buffered-repairs")
+LISTS = ("tools", "calls", "repairs", "refused", "buffered-repairs", "rules")
 LINES = ("case", "choice", "recovery", "finish", "parallel", "reasoning", "open", "bug", "unchanged")
-FOR_ALL = ("tools", "choice", "recovery", "finish", "parallel", "reasoning")
+FOR_ALL = ("tools", "choice", "recovery", "finish", "parallel", "reasoning", "rules")
 
 _SECTION = re.compile(r"#([a-z-]+)(?: (.*))?")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.|\Z)", re.DOTALL)
@@ -75,6 +79,7 @@ class Case:
     repairs: list[str]
     buffered_repairs: list[str]
     refused: list[str]
+    rules: Rules | None
     bug: str
 
     def __str__(self) -> str:
@@ -152,6 +157,7 @@ def _case(file: str, sections: dict[str, list[str]]) -> Case:
             repairs=sections.get("repairs", []),
             buffered_repairs=sections.get("buffered-repairs", []),
             refused=sections.get("refused", []),
+            rules=_rules(sections.get("rules", [])),
             bug=_line(sections, "bug", ""),
         )
     except (ValueError, KeyError) as error:
@@ -183,6 +189,10 @@ def _unescape(match: re.Match[str]) -> str:
     if escape not in _ESCAPES:
         raise ValueError(f"no such escape: \\{escape}")
     return _ESCAPES[escape]
+
+
+def _rules(lines: list[str]) -> Rules | None:
+    return read_text("\n".join(lines), "#rules").for_model("") if lines else None
 
 
 def _choice(text: str) -> Any:

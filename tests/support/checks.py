@@ -19,6 +19,7 @@ def parse(case: Case, pieces: Iterable[str], live: bool) -> Outcome:
         parallel=case.parallel,
         reasoning=case.reasoning,
         live=live,
+        rules=case.rules,
     )
 
 

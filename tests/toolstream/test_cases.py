@@ -16,7 +16,7 @@ import pytest
 
 from support.cases import CASES, Case, CaseError, read, read_all, read_tool
 from support.checks import check
-from toolstream import arguments, hermes, parser, values
+from toolstream import arguments, hermes, parser, rules, values
 from toolstream.dialects import DIALECTS
 from toolstream.grammar import CALL_KINDS
 from toolstream.repairs import Refused, Repair
@@ -33,7 +33,7 @@ def named_in(modules: Iterable[ModuleType]) -> set[str]:
     return {str({"Repair": Repair, "Refused": Refused}[kind][name]) for kind, name in found}
 
 
-OF_TEXT = named_in([arguments, hermes, parser, values])
+OF_TEXT = named_in([arguments, hermes, parser, rules, values])
 
 
 def parameters() -> Iterator[Any]:

@@ -73,7 +73,7 @@ def test_a_case(case: Case) -> None:
     body = body_of(case.input, finish=case.finish)
     if any("\ud800" <= c <= "\udfff" for c in case.input):
         body = json.dumps(json.loads(body.decode("utf-8", "surrogatepass"))).encode()
-    out, ledger = rewrite_completion(asked, body, recovery=case.recovery)
+    out, ledger = rewrite_completion(asked, body, recovery=case.recovery, rules=case.rules)
     assert ledger.failure == ""
     content, calls, finish = said(json.loads(out)["choices"][0])
     text = case.buffered if case.open else case.text

@@ -169,7 +169,7 @@ def test_a_case_in_the_stream_of_an_engine(case: Case) -> None:
     shape = ALL_SHAPES[CASES.index(case) // 2 % len(SHAPES)]
     for pieces in few_cuts(case.input):
         events = answer(pieces, shape=shape, engine=engine, finish=case.finish)
-        out, answered = send(events, asked_by(case), recovery=case.recovery)
+        out, answered = send(events, asked_by(case), recovery=case.recovery, rules=case.rules)
         calls = [(name, json.loads(arguments)) for name, arguments in case.calls]
         assert read_answer(out).message.said == ("", case.text, calls, finish_of(case), "")
         assert set(texts_of(out).values()) <= {case.text}
@@ -182,7 +182,7 @@ def test_a_case_in_the_stream_of_an_engine(case: Case) -> None:
 def test_a_case_that_is_not_streamed(case: Case) -> None:
     sent = ALL_SHAPES[CASES.index(case) % len(SHAPES)](case.input)
     body = completion(case.finish, **sent)
-    out, ledger = rewrite_completion(asked_by(case), body, recovery=case.recovery)
+    out, ledger = rewrite_completion(asked_by(case), body, recovery=case.recovery, rules=case.rules)
     choice = json.loads(out)["choices"][0]
     assert calls_of(choice) == [(name, json.loads(arguments)) for name, arguments in case.calls]
     assert {text for _, text in fields_of(choice["message"])} == {case.text}

@@ -317,7 +317,9 @@ def test_a_case_in_the_stream_of_an_engine(case: Case) -> None:
     streams = case.recovery != "strict"
     open_calls = [case.open] if case.open and streams else []
     for pieces in few_cuts(case.input):
-        out, rewriter = send(engine.answer(pieces, case.finish), asked_by(case), recovery=case.recovery)
+        out, rewriter = send(
+            engine.answer(pieces, case.finish), asked_by(case), recovery=case.recovery, rules=case.rules
+        )
         message = read_answer(out, role=False).message
         assert message.text == (case.text if streams or not case.open else case.buffered)
         assert [(call.name, call.arguments) for call in message.calls[len(case.calls) :]] == open_calls
@@ -337,9 +339,12 @@ CLEANED = [case for case in CASES if case.calls and not case.open and not {"<", 
 def test_what_leaves_is_left_alone_the_next_time(case: Case) -> None:
     """A second proxy behind the first one has nothing to do."""
     once, _ = send(
-        VLLM.answer(per_character(case.input), case.finish), asked_by(case), recovery=case.recovery
+        VLLM.answer(per_character(case.input), case.finish),
+        asked_by(case),
+        recovery=case.recovery,
+        rules=case.rules,
     )
-    assert send([once], asked_by(case), recovery=case.recovery)[0] == once
+    assert send([once], asked_by(case), recovery=case.recovery, rules=case.rules)[0] == once
 
 
 TWO = WEATHER + "\n" + OSLO
