@@ -235,7 +235,8 @@ def stream(chat: Chat, response: http.Response) -> None:
     if not readable or response.status_code >= 400:
         chat.answer = StreamedAnswer(None, observe=True)
     else:
-        chat.answer = rewrite_streamed(chat.body, chat.settings.recovery, coding, chat.settings.observe)
+        settings = chat.settings
+        chat.answer = rewrite_streamed(chat.body, settings.recovery, coding, settings.observe, chat.rules)
         if not chat.settings.observe:
             free_length(chat.flow.request, response)
     response.stream = chat.answer
@@ -255,7 +256,7 @@ def answer_at_once(chat: Chat, response: http.Response) -> Outcome:
         return pass_whole(body)
     if response.status_code >= 400:
         return answer_error(chat, response, plain)
-    outcome = rewrite_whole(chat.body, chat.settings.recovery, plain, is_event_stream(response))
+    outcome = rewrite_whole(chat.body, chat.settings.recovery, plain, is_event_stream(response), chat.rules)
     if not chat.settings.observe and (rewritten := b"".join(outcome.out)) != plain:
         response.headers.pop("content-encoding", None)
         response.content = rewritten
@@ -265,7 +266,7 @@ def answer_at_once(chat: Chat, response: http.Response) -> Outcome:
 def answer_error(chat: Chat, response: http.Response, body: bytes) -> Outcome:
     """The answer that an error of the engine holds, if it holds one; else the error."""
     outcome = pass_whole(body)
-    if recovered := recover_error(chat.body, body, chat.settings.recovery):
+    if recovered := recover_error(chat.body, body, chat.settings.recovery, rules=chat.rules):
         completion, outcome.ledger = recovered
         outcome.out = [completion]
         if not chat.settings.observe:

@@ -20,6 +20,7 @@ from typing import Any
 
 from toolstream import StreamRewriter, rewrite_completion
 from toolstream.repairs import Ledger
+from toolstream.rules import Rules
 
 from .encoding import Decoder
 
@@ -114,22 +115,28 @@ def _nothing(_wire: bytes) -> bytes:
 
 
 def rewrite_streamed(
-    request_body: dict[str, Any], recovery: str, decoder: Decoder | None, observe: bool
+    request_body: dict[str, Any],
+    recovery: str,
+    decoder: Decoder | None,
+    observe: bool,
+    rules: Rules | None = None,
 ) -> StreamedAnswer:
     """The stream callable for the answer to this request."""
-    return StreamedAnswer(StreamRewriter(request_body, recovery=recovery), decoder, observe)
+    return StreamedAnswer(StreamRewriter(request_body, recovery=recovery, rules=rules), decoder, observe)
 
 
-def rewrite_whole(request_body: dict[str, Any], recovery: str, body: bytes, is_stream: bool) -> Outcome:
+def rewrite_whole(
+    request_body: dict[str, Any], recovery: str, body: bytes, is_stream: bool, rules: Rules | None = None
+) -> Outcome:
     """Rewrite a body that is there at once: a completion, or the events of one."""
     if is_stream:
-        answer = rewrite_streamed(request_body, recovery, None, False)
+        answer = rewrite_streamed(request_body, recovery, None, False, rules)
         answer(body)
         answer(b"")
         return answer.outcome
     outcome = pass_whole(body)
     try:
-        rewritten, outcome.ledger = rewrite_completion(request_body, body, recovery=recovery)
+        rewritten, outcome.ledger = rewrite_completion(request_body, body, recovery=recovery, rules=rules)
         outcome.out = [rewritten]
     except Exception:
         outcome.ledger.failure = traceback.format_exc()

@@ -10,10 +10,11 @@ from mitmproxy import http
 from mitmproxy.exceptions import OptionsError
 from mitmproxy.proxy import mode_specs
 from mitmproxy.test import taddons, tflow
-from proxy import Proxy, Reply, Upstream, ask, chat
+from proxy import Message, Proxy, Reply, Upstream, ask, chat, completion, events, sized, streamed, understood
 
 from qwenproxy.addon import QwenFix
 from qwenproxy.rules import SHIPPED
+from support.cases import read_tool
 
 ONE = """
 tools:
@@ -132,6 +133,75 @@ def test_a_broken_file_changes_nothing_and_is_said_once(
     assert proxy.log.count(COMPLAINT) == 1
     assert "the rules that were read before stay in force" in proxy.log
     assert "Traceback" not in proxy.log
+
+
+# Applied
+
+BASH = [read_tool("bash(command: string, description: string)")]
+LEAK = (
+    "I look.\n<tool_call>\n<function=bash>\n<parameter=command>\nls\n</parameter>\n</function>\n</tool_call>"
+)
+
+
+def listing(**more: str) -> Message:
+    """What a client understands of LEAK."""
+    return Message("I look.", [("bash", {"command": "ls"} | more)], "tool_calls")
+
+
+def leaked(upstream: Upstream, proxy: Proxy, stream: bool) -> Message:
+    """The same, of an answer that says LEAK."""
+    upstream.answer = streamed(events(LEAK)) if stream else sized(completion(LEAK))
+    reply = ask(proxy, chat(stream=stream, tools=BASH))
+    if stream:
+        return understood(reply.body)
+    choice = reply.json["choices"][0]
+    calls = [call["function"] for call in choice["message"]["tool_calls"]]
+    read = [(call["name"], json.loads(call["arguments"])) for call in calls]
+    return Message(choice["message"]["content"], read, choice["finish_reason"])
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_required_description_is_there(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], stream: bool
+) -> None:
+    proxy = start_proxy(upstream.url, qwen_rules="default")
+    assert leaked(upstream, proxy, stream) == listing(description="Execute the given shell command")
+    proxy.wait_for("1 call repaired: rule-default")
+
+
+def test_without_rules_it_is_not(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(upstream.url)
+    assert leaked(upstream, proxy, stream=True) == listing()
+
+
+def test_rules_that_are_read_again_change_the_next_answer(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], path: Path
+) -> None:
+    path.write_text(ONE.replace("parameter: p", "parameter: description"))
+    proxy = start_proxy(upstream.url, qwen_rules=path)
+    assert leaked(upstream, proxy, stream=True) == listing(description="first")
+    path.write_text(path.read_text().replace("first", "another"))
+    assert ask(proxy, b"", "/_qwen/reload").status == 200
+    for stream in (True, False):
+        assert leaked(upstream, proxy, stream) == listing(description="another")
+
+
+def test_an_error_that_holds_the_call_is_no_exception(
+    upstream: Upstream, start_proxy: Callable[..., Proxy]
+) -> None:
+    proxy = start_proxy(upstream.url, qwen_rules="default")
+    error = {"error": {"code": 500, "message": f"Failed to parse input at pos 8: {LEAK[8:]}"}}
+    upstream.answer = sized(json.dumps(error).encode(), status="500 Internal Server Error")
+    reply = ask(proxy, chat(stream=False, tools=BASH))
+    (call,) = reply.json["choices"][0]["message"]["tool_calls"]
+    assert "description" in json.loads(call["function"]["arguments"])
+
+
+def test_observing_says_what_rules_would_do(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(upstream.url, qwen_rules="default", qwen_mode="observe")
+    upstream.answer = streamed(events(LEAK))
+    assert ask(proxy, chat(tools=BASH)).body == b"".join(events(LEAK))
+    proxy.wait_for("1 call repaired: rule-default")
 
 
 # Endpoints
