@@ -6,8 +6,9 @@ call, though the index is missing or always the same and the ids repeat; what a 
 and which call is only a copy of another. An `Entry` is one element of a delta's `tool_calls`;
 as soon as its call is `diverged` its entries are written anew.
 
-A call waits, and is not announced, while its name has not come, and while it may be a copy: of
-a call under the same id, or of one that was found in the text.
+A call waits, and is not announced, while its name has not come, while it may be a copy (of a call
+under the same id, or of one that was found in the text), and while the user's rules may make it a
+call of another tool.
 """
 
 import json
@@ -24,6 +25,7 @@ from .mending import Mender
 from .parser import COMPLETE
 from .repairs import Ledger, Repair
 from .requests import Toolset, parallel_calls
+from .ruling import RuledMender, ruled
 from .schema import Tool
 
 _NO_NAME = ("", "null", "None")
@@ -36,8 +38,8 @@ class NativeCall:
     """One call that the server parsed."""
 
     __slots__ = (
-        *("announced", "broken", "copied", "diverged", "dropped", "headed", "id", "mender", "more_sent"),
-        *("name", "number", "server_id", "tool", "turn", "unread"),
+        *("announced", "broken", "copied", "diverged", "dropped", "head", "headed", "id", "mender"),
+        *("more_sent", "name", "number", "server_id", "tool", "turn", "unread"),
     )
 
     def __init__(self, server_id: str, turn: int, ledger: Ledger) -> None:
@@ -47,10 +49,11 @@ class NativeCall:
         self.number = -1
         self.name = ""  # as the server wrote it
         self.tool = Tool("")
-        self.mender = Mender(self.tool, (), ledger)
+        self.mender: Mender | RuledMender = Mender(self.tool, (), ledger)
         self.mender.change()
         self.unread: str | None = ""  # arguments that came before the name
-        self.copied: list[NativeCall] | None = None  # what it may be a copy of
+        self.copied: list[NativeCall] | None = None  # what it may be a copy of; None if it does not wait
+        self.head: Json = {}  # the entry that names it
         self.announced = False  # it has a number, and the client is or will be told of it
         self.headed = False  # the delta that names it has been written, or passed
         self.diverged = False  # its entries are written anew
@@ -181,12 +184,12 @@ class NativeCalls:
             call.unread += text
             return Entry(call, json, "", 0, 0, False)
         if first:
-            self._begin(call, json, function)
+            self._begin(call, json)
         elif not self._is_right(call, json, function):
             self._reshape(call)
         start = call.mender.fed
         call.mender.feed(text)
-        if call.copied is not None and call.mender.complete:
+        if call.copied is not None and (call.mender.complete or call.mender.gave_up):
             self._settle(call)
         heads, call.headed = not call.headed, True
         return Entry(call, json, text, start, call.mender.fed, heads, call.copied is not None)
@@ -226,10 +229,10 @@ class NativeCalls:
     def _new(self, index: int | None, server_id: str, original: NativeCall | None) -> NativeCall:
         call = NativeCall(server_id, self._turn, self._ledger)
         call.copied = None if original is None else [original]
-        if self.calls and self.calls[-1].turn < self._turn and self.calls[-1].announced:
+        if self.calls and self.calls[-1].turn < self._turn:
             self.pause()
-            if not self.calls[-1].mender.fed:
-                self.calls[-1].mender.close(stopped=True)
+            if not self.calls[-1].mender.fed and (self.calls[-1].announced or self.calls[-1].head):
+                self._finish(self.calls[-1])
         self.calls.append(call)
         if index is not None:
             self.by_index[index] = call
@@ -240,8 +243,14 @@ class NativeCalls:
     def pause(self) -> None:
         """Something else comes: of a call that can be over by now, nothing is waited for."""
         call = self.calls[-1] if self.calls else None
-        if call and call.announced and call.mender.pending == "}":
-            call.mender.close(stopped=True)
+        if call and call.mender.pending == ("}" if call.announced else "{}"):
+            self._finish(call)
+
+    def _finish(self, call: NativeCall) -> None:
+        """Nothing more comes of this call."""
+        call.mender.close(stopped=True)
+        if call.copied is not None:
+            self._settle(call)
 
     # How a call begins
 
@@ -259,11 +268,14 @@ class NativeCalls:
     def _read_name(self, call: NativeCall) -> None:
         tool, member = self._tool_of(call.name)
         call.tool = tool or Tool(call.name)
-        call.mender = Mender(call.tool, self._request.get("tools"), self._ledger)
-        call.mender.preset = member
+        mender = Mender(call.tool, self._request.get("tools"), self._ledger)
+        mender.preset = member
+        rules = self._toolset.rules_for(call.tool)
+        call.mender = RuledMender(mender, call.tool, rules, self._ledger) if rules else mender
         if tool and tool.name != call.name:
             call.mender.repair(Repair.NAME_NORMALISED)
-        if call.copied is None and any(name == call.tool.name for name, _ in self._in_text):
+        waits = any(name == call.tool.name for name, _ in self._in_text) or (rules and not rules.live)
+        if call.copied is None and waits:
             call.copied = []
         if call.diverged:
             call.mender.repair(Repair.CALL_SHAPE)
@@ -282,14 +294,18 @@ class NativeCalls:
             return None, ""
         return found[0][0], f"{dump(found[0][1])}: {dump(value)}"
 
-    def _begin(self, call: NativeCall, json: Json, function: Json) -> None:
+    def _begin(self, call: NativeCall, json: Json) -> None:
         """The delta that names a call; it goes out unless the call may be a copy."""
-        if call.copied is not None:
-            return
-        self._announce(call)
-        if call.dropped:
-            return
-        index = json.get("index")
+        call.head = json
+        if call.copied is None:
+            self._announce(call)
+            if not call.dropped:
+                self._check_head(call)
+
+    def _check_head(self, call: NativeCall) -> None:
+        """Whether the delta that names a call is as P13 has it."""
+        json, index, function = call.head, call.head.get("index"), call.head.get("function")
+        function = function if isinstance(function, dict) else {}
         right = (
             (index == call.number if index is not None else self._whole)
             and json.get("id") == call.id
@@ -320,6 +336,13 @@ class NativeCalls:
     def _settle(self, call: NativeCall) -> None:
         """A call that may be a copy is over: announce it, unless it is one."""
         originals, call.copied = call.copied or [], None
+        if isinstance(call.mender, RuledMender):
+            call.tool = self._toolset.tools.get(call.mender.name, call.tool)
+        if not (originals or self._in_text) and call.head:  # it was only the rules that it waited for
+            self._announce(call)
+            if not call.dropped:
+                self._check_head(call)
+            return
         call.mender.change()
         meaning = call.meaning
         in_text = [(name, loads("".join(fragments))) for name, fragments in self._in_text]
@@ -434,7 +457,8 @@ class NativeCalls:
         found: list[tuple[str, str]] = []
         for call in self.calls:
             if call.announced and call.mender.complete:
-                found += call.mender.more[call.more_sent :]
+                new = call.mender.more[call.more_sent :]
+                found += [ruled(name, text, self._toolset, self._ledger) for name, text in new]
                 call.more_sent = len(call.mender.more)
         if not self._parallel:
             for _ in found:
