@@ -39,7 +39,7 @@ from .encoding import Decoder, decoder
 from .options import Settings
 from .recorder import Recorder, file_stem
 from .recording import Recording
-from .rules import LiveRules, RulesError
+from .rules import LiveRules, RulesError, as_text
 
 log = logging.getLogger("qwen_fix")
 
@@ -363,6 +363,7 @@ def as_recording(chat: Chat, outcome: Outcome) -> Recording:
         out=b"".join(outcome.out),
         ledger=outcome.ledger.as_dict(),
         aborted=outcome.aborted,
+        rules=as_text(chat.rules) if chat.rules and chat.rules.tools else "",
         **chat.head,
         **request,
     )

@@ -94,6 +94,7 @@ class Case:
     choice: str = "auto"
     parallel: bool = True
     recovery: str = "tolerant"
+    rules: str = ""  # the user's, as a file has them, in one line
 
     @property
     def tool_choice(self) -> Any:
@@ -115,6 +116,8 @@ def _sections(
 ) -> Iterator[tuple[str, list[str]]]:
     yield "case", [" ".join(title.split())]
     yield "tools", [str(tool) for tool in case.tools]
+    if case.rules:
+        yield "rules", [case.rules]
     if case.choice != "auto":
         yield "choice", [case.choice]
     if case.recovery != "tolerant":

@@ -57,7 +57,7 @@ def compare(path: Path, asked: Ask, exact: bool = False) -> Comparison:
         return Comparison(path, error=str(e).removeprefix(f"{path}: "))
     if not recording.request:
         return Comparison(path, error="it has no request to send")
-    answered = asked(recording)
+    answered = dataclasses.replace(asked(recording), rules=recording.rules)
     before, now = (outcome(r, r.chunks) for r in (recording, answered))
     return Comparison(path, before, now, _differences(before, now, exact))
 

@@ -9,6 +9,7 @@ the response as the upstream sent it, and `flow.metadata["qwen_fix"]` holds the 
     out      the rewritten body
     ledger   what was repaired and refused (`Ledger.as_dict`)
     aborted  why the answer broke off; empty if it did not
+    rules    the user's rules that were in force, as a file has them; only if there were any
     raw      only in flows saved by mitmproxy itself, whose body is the rewritten one
 
 A `Recording` is plain data. Only what it holds is written, so nothing that mitmproxy knows of
@@ -54,6 +55,7 @@ class Recording:
     out: bytes = b""
     ledger: dict[str, Any] = field(default_factory=dict)
     aborted: str = ""
+    rules: str = ""
     comment: str = ""
     marker: str = ""
 
@@ -137,6 +139,7 @@ def from_flow(flow: http.HTTPFlow, name: str) -> Recording:
         out=data.get("out", b""),
         ledger=data.get("ledger", {}),
         aborted=data.get("aborted") or "",
+        rules=data.get("rules", ""),
         **head_of(flow.response),
         **request_of(flow),
     )
@@ -280,7 +283,8 @@ def _bytes(text: str) -> bytes:
 
 def metadata(recording: Recording) -> dict[str, Any]:
     """What is kept beside request and response, in types that a flow file can hold."""
-    return {
+    rules = {"rules": _storable(recording.rules)} if recording.rules else {}
+    return rules | {
         "v": VERSION,
         "sizes": [len(chunk) for chunk in recording.chunks],
         "times": [round(t, 6) for t in recording.times],

@@ -59,6 +59,7 @@ def _without_secrets(recording: Recording, names: frozenset[str]) -> Recording:
         out=scrub.body(recording.out),
         ledger=scrub.plain(recording.ledger),
         aborted=scrub.text(recording.aborted),
+        rules=scrub.text(recording.rules),
         comment=scrub.text(recording.comment),
     )
 

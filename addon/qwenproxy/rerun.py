@@ -7,6 +7,8 @@ all text in one. What it comes to must be the same each time.
 Cut into bytes or characters an answer costs about 3 µs per byte, all other cuts together 3 µs;
 answers above SMALL_PIECES_LIMIT are spared the former.
 
+The user's rules that were in force when it was recorded are in force again.
+
 Whatever came of the texts, events that hold none (usage, errors, comments, `[DONE]` …) have to
 leave as they came and in order; `lost_events` says whether they did.
 """
@@ -14,6 +16,7 @@ leave as they came and in order; `lost_events` says whether they did.
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from toolstream.arguments import quoted
@@ -25,6 +28,7 @@ from .difference import difference
 from .golden import Golden, golden
 from .recording import Recording, header
 from .reference import TODAY, Rules
+from .rules import read_text
 
 SMALL_PIECES_LIMIT = 1 << 18  # bytes
 RANDOM_CUTS = 10
@@ -71,14 +75,22 @@ def rewrite(
     """What the client is sent; as in the addon, an answer that broke off has no end."""
     if not is_read(recording):
         return b"".join(pieces), Ledger()
+    own = user_rules(recording.rules)
     if not recording.is_stream:
-        sent, ledger = rules.completion(recording.request, b"".join(pieces), recovery=recovery)
+        sent, ledger = rules.completion(recording.request, b"".join(pieces), recovery=recovery, **own)
         return sent, ledger
-    rewriter = rules.rewriter(recording.request, recovery=recovery)
+    rewriter = rules.rewriter(recording.request, recovery=recovery, **own)
     out = [sent for piece in pieces for sent in rewriter.feed(piece)]
     if not recording.aborted:
         out += rewriter.close()
     return b"".join(out), rewriter.ledger
+
+
+@lru_cache(maxsize=8)
+def user_rules(text: str) -> dict[str, Any]:
+    """The user's rules, from the text in a recording, for the library; {} if there are none, as for its
+    versions that know of none."""
+    return {"rules": read_text(text, "its rules").for_model("")} if text else {}
 
 
 def is_read(recording: Recording) -> bool:

@@ -20,10 +20,14 @@ A file is a row of sections: those of the file it extends, its own `tools`, then
 takes the place of the one that has its name, a rule with a new name comes behind the others, and
 `enabled: false` takes the one of that name away.
 
+Rules in force can be written as such a file, in one line (`as_text`): so a recording keeps those that
+it was made under.
+
 Nothing is guessed: what is not understood is a `RulesError`, one line that says where and what to
 write instead. A file that was good once and is broken now changes nothing but `LiveRules.error`.
 """
 
+import json
 import logging
 import re
 from collections.abc import Collection, Mapping
@@ -50,6 +54,7 @@ _FOREIGN_SETTINGS = (
     *("legacy_models", "legacy_read_chunk_size", "legacy_read_timeout", "max_buffer_size"),
 )
 _TO_WRITE = "convert_tool_to_write"  # likewise; now convert_tool with `to: write`
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _ACTIONS: tuple[str, ...] = (*Action, _TO_WRITE)
 
 
@@ -161,6 +166,28 @@ def read_text(text: str, name: str) -> RuleFile:
         return _read_file(parse(text))
     except WrongError as e:
         raise RulesError(f"{name}, line {e.line + 1}: {e}") from None
+
+
+# Writing
+
+
+def as_text(rules: Rules) -> str:
+    """A file, in one line of JSON, that says for any model what these rules say."""
+    tools = {name: {"fixes": [_entry(rule) for rule in listed]} for name, listed in rules.tools.items()}
+    text = json.dumps(
+        {"settings": {"case_sensitive_tools": rules.case_sensitive}, "tools": tools}, ensure_ascii=False
+    )
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _entry(rule: Rule) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": rule.name, "action": rule.action}
+    if rule.condition:
+        entry |= {"parameter": rule.parameter, "condition": rule.condition}
+    if rule.value is not OMITTED:
+        entry[_value_key(rule.action)] = rule.value
+    listed = {"valid_values": list(rule.valid), "to": rule.to, "when": list(rule.when)}
+    return entry | {key: value for key, value in listed.items() if value}
 
 
 # What a file says
@@ -277,8 +304,12 @@ def _check_uses(entry: Block, action: Action, condition: Condition | None) -> No
 
 
 def _value(entry: Block, action: Action) -> Any:
-    key = "default_value" if action is Action.SET_DEFAULT else "fallback_value"
+    key = _value_key(action)
     return entry.value(key) if key in entry else OMITTED
+
+
+def _value_key(action: Action) -> str:
+    return "default_value" if action is Action.SET_DEFAULT else "fallback_value"
 
 
 def _target(entry: Block, written: str) -> str:

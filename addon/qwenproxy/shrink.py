@@ -39,7 +39,7 @@ from .golden import Call, Golden, GoldenError, Message, golden_path
 from .golden import load as load_golden
 from .recording import Recording, RecordingError, save
 from .reference import TODAY, NoSuchRulesError, Rules
-from .rerun import events_of, outcome
+from .rerun import events_of, outcome, user_rules
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -89,6 +89,7 @@ def parse(case: Case, rules: Rules = TODAY, live: bool = True, per_character: bo
             case.recovery,
             parallel=case.parallel,
             live=live,
+            **user_rules(case.rules),
         )
         events = [
             event for piece in (case.input if per_character else [case.input]) for event in parser.feed(piece)
@@ -230,7 +231,7 @@ def _shrink_request(case: Case, shows: Callable[[Case], bool]) -> Case:
 
 def _smaller_requests(case: Case) -> Iterator[Case]:
     ordinary = Case(case.tools, case.input)
-    for name in ("choice", "parallel", "recovery", "finish"):
+    for name in ("choice", "parallel", "recovery", "finish", "rules"):
         if getattr(case, name) != getattr(ordinary, name):
             yield dataclasses.replace(case, **{name: getattr(ordinary, name)})
     for at, tool in enumerate(case.tools):
@@ -284,7 +285,7 @@ def cases_of(recording: Recording, recovery: str) -> list[Case]:
     choice = request.get("tool_choice") or "auto"
     choice = choice if isinstance(choice, str) else json.dumps(choice)
     return [
-        Case(tools, text, finish, choice, parallel_calls(request), recovery)
+        Case(tools, text, finish, choice, parallel_calls(request), recovery, recording.rules)
         for text, finish in _texts(recording)
     ]
 

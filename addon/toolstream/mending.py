@@ -100,7 +100,6 @@ class Mender:
         self.changed = False
         self.complete = False  # what went out is one JSON object
         self.broken = False  # closed, and it is not
-        self.gave_up = False  # on rules, of which it has none; see `RuledMender`
         self.plain = False  # text without anything special is payload at once
         self.preset = ""  # a member to write first
         self.more: list[tuple[str, str]] = []  # calls that were swallowed: name, arguments

@@ -66,6 +66,12 @@ class NativeCall:
         """Name and arguments; None as long as they are not complete."""
         return self.tool.name, self.mender.value
 
+    @property
+    def decided(self) -> bool:
+        """Whether nothing that comes can change what it is a call of."""
+        gave_up = isinstance(self.mender, RuledMender) and self.mender.gave_up
+        return self.mender.complete or gave_up
+
 
 @dataclass(slots=True)
 class Entry:
@@ -189,7 +195,7 @@ class NativeCalls:
             self._reshape(call)
         start = call.mender.fed
         call.mender.feed(text)
-        if call.copied is not None and (call.mender.complete or call.mender.gave_up):
+        if call.copied is not None and call.decided:
             self._settle(call)
         heads, call.headed = not call.headed, True
         return Entry(call, json, text, start, call.mender.fed, heads, call.copied is not None)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qwenproxy import rules
 from qwenproxy.casefile import Case, CaseError, Parsed, Tool, read_tool, write
 from support import cases
 
@@ -40,10 +41,12 @@ def test_any_text_is_read_again(text: str, left: str) -> None:
 
 
 def test_everything_else_is_read_again() -> None:
-    asked = Case((READ_FILE,), "x", None, '{"type": "function"}', False, "strict")
+    shipped = rules.read(rules.SHIPPED).for_model("")
+    asked = Case((READ_FILE,), "x", None, '{"type": "function"}', False, "strict", rules.as_text(shipped))
     expected = Parsed("y", (("f", "{}"), ("g", "{}")), ("h", '{"a'), ("stray-closer",) * 2, ("fenced",))
     case = read(write("t", asked, expected, Parsed("xy", repairs=("json-body",)), "crashes"))
     assert (case.choice, case.parallel, case.recovery) == ({"type": "function"}, False, "strict")
+    assert case.rules == shipped
     assert (case.finish, case.bug, case.text) == (None, "crashes", "y")
     assert case.calls == [("f", "{}"), ("g", "{}")]
     assert (case.open, case.buffered) == (("h", '{"a'), "xy")

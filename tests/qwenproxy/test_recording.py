@@ -35,6 +35,7 @@ FULL = Recording(
     out=b"data: [DONE]\n\n",
     ledger={"calls": 1, "repairs": {"stray-closer": 1}, "refusals": [["fenced", "…"]]},
     aborted="shutdown",
+    rules='{"tools": {}}',
     comment="1 call repaired",
     marker=":wrench:",
 )
@@ -65,6 +66,11 @@ def test_it_is_a_flow_of_mitmproxy(tmp_path: Path) -> None:
     assert flow.request.raw_content == FULL.request_body
     assert flow.metadata[KEY]["v"] == 1
     assert flow.metadata[KEY]["sizes"] == [9, 1, 14]
+
+
+def test_what_was_recorded_without_rules_says_nothing_of_them() -> None:
+    assert "rules" in metadata(FULL)
+    assert "rules" not in metadata(dataclasses.replace(FULL, rules=""))
 
 
 def test_half_a_surrogate_pair_in_an_excerpt_can_be_stored(tmp_path: Path) -> None:

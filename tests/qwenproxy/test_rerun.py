@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from answers import BUFFERED, CUT, DONE, ERROR, LEAKING, PROSE, answer, native
-from proxy import LEAK, chunk, events
+from proxy import LEAK, chat, chunk, completion, events
 
 from qwenproxy import rerun
 from qwenproxy.golden import Golden
@@ -124,3 +124,26 @@ def test_events_without_choices_have_to_stay(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_what_an_empty_answer_comes_to() -> None:
     assert run(answer("empty", [])).golden == Golden()
+
+
+RULES = """
+tools:
+  get_weather:
+    fixes:
+      - {name: unit, parameter: unit, condition: missing, action: set_default, default_value: C}
+"""
+UNIT = {"type": "function", "function": {"name": "get_weather", "parameters": {"required": ["unit"]}}}
+
+
+@pytest.mark.parametrize("events_or_text", [events(LEAK), [completion(LEAK)], native(['{"city": ', '"x"}'])])
+def test_the_rules_of_its_time_are_in_force_again(events_or_text: list[bytes]) -> None:
+    buffered = len(events_or_text) == 1
+    fields = {"headers": BUFFERED.headers} if buffered else {}
+    recording = answer("ruled", events_or_text, request=chat(tools=[UNIT]), rules=RULES, **fields)
+    result = run(recording)
+    assert result.disagreements == []
+    (call,) = result.golden.choices[0].calls
+    assert call.values
+    assert call.values["unit"] == "C"
+    assert result.golden.repairs["rule-default"] == 1
+    assert "rule-default" not in run(replace(recording, rules="")).golden.repairs

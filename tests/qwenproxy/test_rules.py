@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from proxy import ROOT
 
-from qwenproxy.rules import SHIPPED, LiveRules, RulesError, read
+from qwenproxy.rules import SHIPPED, LiveRules, RulesError, as_text, read, read_text
 from support.cases import read_tool
 from toolstream.requests import Toolset
 from toolstream.rules import FITTING, Action, Condition, Rule, Rules
@@ -606,3 +606,31 @@ def test_a_file_that_is_gone_changes_nothing(live: LiveRules) -> None:
     live.refresh()
     assert "No such file" in live.error
     assert value(live) == "Run it"
+
+
+# Written
+
+
+@pytest.mark.parametrize("text", ["", SIMPLE, "settings: {case_sensitive_tools: true}" + SIMPLE])
+def test_rules_in_force_can_be_written_and_read_again(tmp_path: Path, text: str) -> None:
+    rules = rules_in(tmp_path, "extends: default\n" + text)
+    assert read_text(as_text(rules), "again").for_model("any") == rules
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | WORDS,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(WORDS, inner, max_size=2),
+    max_leaves=3,
+)
+
+
+@settings(deadline=None)
+@given(WORDS, WORDS, VALUES, st.lists(VALUES, min_size=1, max_size=2))
+def test_any_rule_can(tool: str, name: str, value: Any, valid: list[Any]) -> None:
+    rule = Rule(name, Action.SET_DEFAULT, name, Condition.INVALID_ENUM, value, tuple(valid))
+    other = Rule(name + "2", Action.CONVERT_TOOL, to=tool, when=(name, tool))
+    rules = Rules({tool: (rule, other)}, case_sensitive=True)
+    text = as_text(rules)
+    assert "\n" not in text
+    assert read_text(text, "again").for_model("") == rules

@@ -10,9 +10,24 @@ from mitmproxy import http
 from mitmproxy.exceptions import OptionsError
 from mitmproxy.proxy import mode_specs
 from mitmproxy.test import taddons, tflow
-from proxy import Message, Proxy, Reply, Upstream, ask, chat, completion, events, sized, streamed, understood
+from proxy import (
+    Message,
+    Proxy,
+    Reply,
+    Upstream,
+    ask,
+    chat,
+    completion,
+    events,
+    sized,
+    streamed,
+    understood,
+    until,
+)
 
+from qwenproxy import rerun
 from qwenproxy.addon import QwenFix
+from qwenproxy.recording import load
 from qwenproxy.rules import SHIPPED
 from support.cases import read_tool
 
@@ -167,6 +182,20 @@ def test_a_required_description_is_there(
     proxy = start_proxy(upstream.url, qwen_rules="default")
     assert leaked(upstream, proxy, stream) == listing(description="Execute the given shell command")
     proxy.wait_for("1 call repaired: rule-default")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_recording_keeps_the_rules_it_was_made_under(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path, stream: bool
+) -> None:
+    proxy = start_proxy(upstream.url, qwen_rules="default", qwen_record=tmp_path)
+    message = leaked(upstream, proxy, stream)
+    recording = load(until(lambda: next(tmp_path.glob("*.flow"), None)))
+    result = rerun.run(recording)
+    assert result.disagreements == []
+    (choice,) = result.golden.choices
+    assert [(call.name, call.values) for call in choice.calls] == message.calls
+    assert result.golden.repairs == recording.ledger["repairs"]
 
 
 def test_without_rules_it_is_not(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:

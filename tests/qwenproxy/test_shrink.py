@@ -70,6 +70,19 @@ def test_a_repair_is_kept_and_no_other_comes(
     assert "Let me" not in case.input
 
 
+def test_what_a_rule_did_is_kept_with_the_rule(
+    saved: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rule = {"name": "a", "parameter": "at", "condition": "exists", "action": "remove_parameter"}
+    rules = json.dumps({"tools": {"get_weather": {"fixes": [rule]}}})
+    leak = LEAK.replace("parameter=days", "parameter=at")
+    path = saved(answer("ruled", events(f"Let me see.\n{leak}"), rules=rules))
+    assert command([str(path), "--keep", "repair=rule-removed"]) == 0
+    (case,) = cases.read(capsys.readouterr().out, "file")
+    assert case.rules
+    assert "rule-removed" in case.repairs
+
+
 def test_a_refusal_is_kept(saved: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
     path = saved(answer("fence", events(f"So:\n```xml\n<tool_call>\n{LEAK}\n```\nDone.")))
     assert command([str(path), "--keep", "refused=fenced"]) == 0
