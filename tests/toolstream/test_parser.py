@@ -21,6 +21,7 @@ from toolstream.events import ArgumentsDelta, CallEnd, CallStart, Event, Repaire
 from toolstream.inbox import Inbox
 from toolstream.parser import BLANK_RUN, LEVELS, LIMIT
 from toolstream.repairs import EXCERPT, Ledger, Refused, Repair
+from toolstream.rules import Action, Condition, Rule, Rules
 
 FUZZ = "FUZZ" in os.environ
 
@@ -166,6 +167,36 @@ def test_doubt_behind_a_closing_sequence_ends_with_the_next_call() -> None:
     assert [type(e) for e in merged(events)] == [ArgumentsDelta, CallEnd, Text, CallStart]
 
 
+RULES = Rules(
+    {
+        "write": (
+            Rule("a", Action.SET_DEFAULT, "path", Condition.MISSING_OR_EMPTY, "a.txt"),
+            Rule("b", Action.PARSE_JSON_ARRAY, "tags", Condition.IS_STRING),
+        ),
+        "read": (Rule("c", Action.CONVERT_TOOL, "content", Condition.EXISTS, to="write"),),
+    }
+)
+
+
+def test_with_rules_only_what_they_want_to_see_waits() -> None:
+    parser = ToolCallParser(TOOLS, rules=RULES)
+    assert parser.feed("<tool_call>\n<function=write>") == [CallStart(0, "write")]
+    assert merged(parser.feed("\n<parameter=content>\nx y")) == [ArgumentsDelta(0, '{"content": "x y')]
+    assert parser.feed(" and") == [ArgumentsDelta(0, " and")]
+    assert parser.feed("</parameter>\n<parameter=path>\n") == [ArgumentsDelta(0, '"')]
+    assert parser.feed("b") == [ArgumentsDelta(0, ', "path": "b')]
+    assert parser.feed("</parameter>\n<parameter=tags>\n[1,") == [ArgumentsDelta(0, '"')]
+    assert parser.feed("2]\n</parameter>\n") == []
+    assert parser.close("stop")[:1] == [ArgumentsDelta(0, ', "tags": [1,2]')]
+
+
+def test_a_call_that_may_become_one_of_another_tool_waits_for_its_end() -> None:
+    parser = ToolCallParser(TOOLS, rules=RULES)
+    call = CALL.removesuffix("</tool_call>").replace("refresh", "read")
+    assert not any(events for _, events in character_by_character(call[:-2], parser))
+    assert parser.feed(">") == [CallStart(0, "read"), ArgumentsDelta(0, "{}"), CallEnd(0)]
+
+
 def test_not_live_says_nothing_of_a_call_before_it_is_complete() -> None:
     parser = ToolCallParser(TOOLS, live=False)
     for _, events in character_by_character(CALL.removesuffix("</tool_call>")[:-2], parser):
@@ -244,11 +275,12 @@ def test_a_dropped_parallel_call_stays_silent_while_the_first_one_streams() -> N
         ('<tool_call>{"name": "', "x"),
         ("<tool_call>\n<function=reboot>\n<parameter=x>\n", "x"),
         ("<think>\n<tool_call>\n<function=read>\n<parameter=path>\n", "line\n"),
+        ("<tool_call>\n<function=read>\n<parameter=path>\n", "line\n"),
     ],
-    ids=["JSON", "undeclared", "thinking"],
+    ids=["JSON", "undeclared", "thinking", "whole for a rule"],
 )
 def test_past_a_megabyte_the_held_text_is_text(opener: str, filler: str) -> None:
-    parser = ToolCallParser(TOOLS)
+    parser = ToolCallParser(TOOLS, rules=RULES)
     text = opener + filler * ((LIMIT + 200_000) // len(filler))
     sent, most = "", 0
     for at in range(0, len(text), 50_000):
@@ -280,6 +312,16 @@ def test_a_long_value_is_not_limited() -> None:
     content = "line of a file\n" * (LIMIT // 10)
     outcome = run([IN_VALUE + content + "</parameter>\n</function>\n</tool_call>"], TOOLS)
     assert len(outcome.calls[0][1]) > LIMIT
+
+
+def test_a_value_too_long_for_a_rule_goes_on() -> None:
+    head = "<tool_call>\n<function=write>\n<parameter=tags>\n"
+    parser = ToolCallParser([read_tool("write(tags: string|array)")], rules=RULES)
+    parser.feed(head)
+    gone = [parser.feed("tag" * 10_000) for _ in range(LIMIT // 30_000 + 2)]
+    assert gone[0] == []
+    assert gone[-1] != []
+    assert parser.ledger.repairs == {}
 
 
 # Work

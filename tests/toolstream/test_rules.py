@@ -1,6 +1,7 @@
 """What rules do to a call, and what the request's schema keeps them from doing."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -8,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.cases import read_tool
-from toolstream.arguments import OMITTED
+from support.cuts import cut_at
+from support.outcome import run
+from toolstream.arguments import OMITTED, conform, typed
 from toolstream.repairs import Repair
 from toolstream.requests import Toolset
 from toolstream.rules import FITTING, Action, Condition, Rule, Rules, ToolRules
@@ -554,3 +557,45 @@ def test_a_rule_never_makes_a_call_fit_worse(rules: list[Rule], tool: str, argum
         return wrong | (declared.required - of.keys()) | {key for key in of if not declared.declares(key)}
 
     assert faults(changed(narrowed(rules, tool), arguments)) <= faults(arguments)
+
+
+TEXTS = st.sampled_from(["", "x", "yes", "0", " ", "[1]", "['a']", "{}", '"[1]"', "null", "2.5", "a\nb"])
+CUTS = st.lists(st.integers(0, 200), max_size=5)
+
+
+@settings(deadline=None)
+@given(st.lists(RULES, max_size=4), TOOLS, st.lists(st.tuples(KEYS, TEXTS), max_size=4), CUTS)
+def test_a_call_in_a_text_comes_to_what_rules_make_of_the_whole(
+    rules: list[Rule], tool: str, values: list[tuple[str, str]], cuts: list[int]
+) -> None:
+    declared, parameters = (
+        read_tool(tool),
+        "".join(f"<parameter={k}>\n{v}\n</parameter>\n" for k, v in values),
+    )
+    text = f"<tool_call>\n<function=t>\n{parameters}</function>\n</tool_call>"
+    found, given = narrowed(rules, tool), typed(values, Toolset([declared]).tools["t"])
+    expected, applied = found.transform(given)[1:] if found else (given, [])
+    for live in (True, False):
+        pieces = cut_at(text, [min(at, len(text)) for at in cuts])
+        said = run(pieces, [declared], rules=Rules({"t": tuple(rules)}), live=live)
+        ((_, arguments),) = said.calls
+        assert list(json.loads(arguments).items()) == list(expected.items())
+        assert Counter(r for r in said.repairs if r.startswith("rule-")) == Counter(
+            str(r) for r, _ in applied
+        )
+
+
+@settings(deadline=None)
+@given(st.lists(RULES, max_size=4), TOOLS, ARGUMENTS)
+def test_so_does_a_call_in_json(rules: list[Rule], tool: str, arguments: dict[str, Any]) -> None:
+    declared = read_tool(tool)
+    found, given = narrowed(rules, tool), conform(arguments, Toolset([declared]).tools["t"].arguments)[0]
+    expected = found.transform(given)[1] if found else given
+    text = json.dumps({"name": "t", "arguments": arguments})
+    for body in (
+        f"<tool_call>{text}</tool_call>",
+        f"<tool_call><function=t>{json.dumps(arguments)}</function>",
+    ):
+        said = run([body], [declared], rules=Rules({"t": tuple(rules)}))
+        ((_, written),) = said.calls
+        assert json.loads(written) == expected

@@ -12,6 +12,8 @@ from support.cases import read_tool
 from support.cuts import all_cuts, cut_at, few_cuts
 from support.streams import DONE, ENGINES, LLAMA_CPP, VLLM, Engine, read_answer, send
 from toolstream import StreamRewriter, rewrite_completion
+from toolstream.requests import Toolset
+from toolstream.schema import Tool
 
 Json = dict[str, Any]
 
@@ -52,6 +54,7 @@ tools:
 """,
     "rules",
 ).for_model("")
+TOOLSET = Toolset(TOOLS, rules=RULES)
 ASKED = {"model": "qwen", "stream": True, "messages": [], "tools": TOOLS}
 
 CHANGED = [
@@ -287,12 +290,18 @@ KEYS = st.sampled_from(
     st.sampled_from(["bash", "edit", "read", "guess"]), st.dictionaries(KEYS, VALUES, max_size=5), st.data()
 )
 def test_any_arguments_at_any_cut(name: str, arguments: Json, data: st.DataObject) -> None:
-    """However it is cut, a call comes to the same, and to what it does as a whole."""
+    """However it is cut, a call comes to the same: to what the rules make of what it comes to without."""
     text = json.dumps(arguments, indent=data.draw(st.sampled_from([None, 1])))
     places = data.draw(st.lists(st.integers(0, len(text)), max_size=6))
     once = sent(stream((name, [text])))
     cut = sent(stream((name, [p for p in cut_at(text, places) if p])))
     assert cut[:3] == once[:3]
+    plain = read_answer(send(stream((name, [text])), ASKED)[0]).message.named[0][1]
+    rules = TOOLSET.rules_for(TOOLSET.tools.get(name, Tool(name)))
+    assert rules
+    other, expected, _ = rules.transform(plain)
+    assert once[0] == [(other, expected)]
+    assert list(once[0][0][1]) == list(expected)
     out, ledger = rewrite_completion(ASKED, completed((name, text)), rules=RULES)
     assert read_completed(out) == once[0]
     assert sorted(map(str, ledger.repairs.elements())) == once[2]
