@@ -132,6 +132,7 @@ class NativeCalls:
         self._ids: set[str] = set()  # that are taken
         self._by_id: dict[str, NativeCall] = {}
         self._turn = 0
+        self._resumed = False  # an error had what was missing: no more is read of them
         self.open_in_text = False  # a call found in the text is not complete
         self._in_text: list[tuple[str, list[str]]] = []  # calls found in the text: name, fragments
         self._suspects: list[Event] = []  # a call found in the text that may be a copy
@@ -226,7 +227,8 @@ class NativeCalls:
         if not name or call.unread is not None:
             return call
         mender, other_id = call.mender, server_id not in ("", call.server_id)
-        if other_id and (mender.complete or mender.pending == "}" or not mender.fed or name != call.name):
+        over = mender.complete or mender.pending in ("}", "{}") or not mender.fed
+        if other_id and (over or name != call.name):
             return self._new(index, server_id, known)
         if mender.complete and text.strip() and not other_id:
             return self._new(index, server_id, call if server_id else None)
@@ -237,8 +239,9 @@ class NativeCalls:
         call.copied = None if original is None else [original]
         if self.calls and self.calls[-1].turn < self._turn:
             self.pause()
-            if not self.calls[-1].mender.fed and (self.calls[-1].announced or self.calls[-1].head):
-                self._finish(self.calls[-1])
+            before = self.calls[-1]
+            if not before.mender.fed and (before.announced or isinstance(before.mender, RuledMender)):
+                self._finish(before)
         self.calls.append(call)
         if index is not None:
             self.by_index[index] = call
@@ -410,7 +413,7 @@ class NativeCalls:
 
     def close(self, reason: Any) -> None:
         """No more comes. What can be completed is, if the model stopped by itself."""
-        for call in self.calls:
+        for call in [] if self._resumed else self.calls:
             if call.unread is not None:
                 if not call.name and not call.unread.strip():
                     continue
@@ -439,6 +442,7 @@ class NativeCalls:
         calls = [c for c in calls if (c[0], loads(c[1])) not in [call.meaning for call in self.calls]]
         begun = [call for call in self.calls if call.announced and not call.mender.complete]
         if not begun:
+            self._resumed = True
             return [], calls
         call, sent = begun[0], begun[0].mender.text
         if len(begun) > 1 or not calls or call.tool.name != calls[0][0]:
@@ -446,6 +450,7 @@ class NativeCalls:
         fitting = [text for text in spellings(calls[0][1]) if text.startswith(sent)]
         if not fitting:
             return None
+        self._resumed = True
         rest = Entry(call, {}, "", 0, 0, not call.headed).write(fitting[0][len(sent) :])
         return [rest], calls[1:]
 

@@ -253,8 +253,8 @@ class WholeObject:
 
     def _decide(self, end: int) -> None:
         self._scanner = None
-        text = self._take_held()
-        if found := transformed(text[:end], self._rules):
+        found, text = transformed(self.held[:end], self._rules), self._take_held()
+        if found:
             self.name, written, self.applied = found
             self.same = False
             text = written + text[end:]

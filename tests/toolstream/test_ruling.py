@@ -13,6 +13,7 @@ from support.cuts import all_cuts, cut_at, few_cuts
 from support.streams import DONE, ENGINES, LLAMA_CPP, VLLM, Engine, read_answer, send
 from toolstream import StreamRewriter, rewrite_completion
 from toolstream.requests import Toolset
+from toolstream.rules import ToolRules
 from toolstream.schema import Tool
 
 Json = dict[str, Any]
@@ -263,6 +264,53 @@ def test_what_waits_is_limited() -> None:
         most = max(most, came - gone)
     assert most < 1_500_000
     assert gone > came - 200_000
+
+
+@pytest.mark.parametrize("name", ["edit", "read", "bash"])
+def test_a_rule_that_fails_costs_no_answer(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Any:
+        raise ZeroDivisionError("planted")
+
+    for method in ("value", "appended", "transform"):
+        monkeypatch.setattr(ToolRules, method, fail)
+    arguments = '{"path":"a", "all":"yes", "content":"x"}'
+    for pieces in few_cuts(arguments):
+        events = stream((name, [p for p in pieces if p]))
+        rewriter = StreamRewriter(ASKED, rules=RULES)
+        out = b"".join(piece for event in events for piece in rewriter.feed(event)) + b"".join(
+            rewriter.close()
+        )
+        assert "planted" in rewriter.ledger.failure
+        assert out == b"".join(events)
+    body = completed((name, arguments))
+    out, ledger = rewrite_completion(ASKED, body, rules=RULES)
+    assert out is body
+    assert "planted" in ledger.failure
+
+
+@pytest.mark.parametrize("begun", ["", '{"', '{"command":"l', '{"command":"ls","desc', '{"command":"ls"'])
+def test_an_error_that_holds_the_rest_of_a_call(begun: str) -> None:
+    leak = "<tool_call>\n<function=bash>\n<parameter=command>\nls\n</parameter>\n</function>\n</tool_call>"
+    error = {"error": {"code": 500, "message": f"Failed to parse input at pos 0: {leak}"}}
+    events = LLAMA_CPP.calls([("bash", [begun] if begun else [])])
+    calls, finish, repairs, _ = sent(
+        [*LLAMA_CPP.open(), *events, b"data: " + json.dumps(error).encode() + b"\n\n"]
+    )
+    assert calls == [("bash", {"command": "ls", "description": "Run", "tags": ["x"]})]
+    assert finish == "tool_calls"
+    assert repairs == ["engine-error", "rule-default", "rule-default"]
+
+
+@pytest.mark.parametrize("begun", ["", "{", '{"path":"', '{"path":"a","content":"x"'])
+def test_an_error_that_holds_the_rest_of_a_call_that_waits(begun: str) -> None:
+    values = "<parameter=path>\na\n</parameter>\n<parameter=content>\nx\n</parameter>"
+    leak = f"<tool_call>\n<function=read>\n{values}\n</function>\n</tool_call>"
+    error = {"error": {"code": 500, "message": f"Failed to parse input at pos 0: {leak}"}}
+    events = LLAMA_CPP.calls([("read", [begun] if begun else [])])
+    told = b"data: " + json.dumps(error).encode() + b"\n\n"
+    calls, finish, _, _ = sent([*LLAMA_CPP.open(), *events, told])
+    assert calls == [("write", {"path": "a", "content": "x"})]
+    assert finish == "tool_calls"
 
 
 def test_a_call_of_another_shape_is_still_put_right() -> None:
