@@ -227,8 +227,7 @@ class NativeCalls:
         if not name or call.unread is not None:
             return call
         mender, other_id = call.mender, server_id not in ("", call.server_id)
-        over = mender.complete or mender.pending in ("}", "{}") or not mender.fed
-        if other_id and (over or name != call.name):
+        if other_id and (name != call.name or mender.complete or not mender.fed or _can_end(mender.pending)):
             return self._new(index, server_id, known)
         if mender.complete and text.strip() and not other_id:
             return self._new(index, server_id, call if server_id else None)
@@ -252,7 +251,8 @@ class NativeCalls:
     def pause(self) -> None:
         """Something else comes: of a call that can be over by now, nothing is waited for."""
         call = self.calls[-1] if self.calls else None
-        if call and call.mender.pending == ("}" if call.announced else "{}"):
+        waits = call and isinstance(call.mender, RuledMender)
+        if call and (call.announced or waits) and _can_end(call.mender.pending):
             self._finish(call)
 
     def _finish(self, call: NativeCall) -> None:
@@ -476,6 +476,11 @@ class NativeCalls:
                 self._ledger.repaired(Repair.PARALLEL_DROPPED)
             return []
         return found
+
+
+def _can_end(pending: str) -> bool:
+    """Whether what is held of a call is no more than what `{}` is held for: another `{` behind it."""
+    return pending in ("}", "{}")
 
 
 def used_ids(request: Json) -> set[str]:

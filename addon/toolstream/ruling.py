@@ -68,7 +68,7 @@ class RuledObject:
     @property
     def passing(self) -> bool:
         """Whether letters of a string go on as they come."""
-        return self._state == self._in_value and self._quote == '"' and not self.held
+        return self._state == self._in_value and self._quote == '"' and not (self._lead or self._text)
 
     def feed(self, text: str) -> None:
         self._text += text

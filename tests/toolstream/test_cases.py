@@ -134,6 +134,7 @@ def test_sections_above_the_first_case_hold_for_all() -> None:
         (CASE + "#case two\n#input x \n", "blanks at the end"),
         (CASE + "#case two\n#input x\n#calls\nf {\n", "file"),
         (CASE + "#case two\n#input x\n#open f {\n", "go together"),
+        (CASE + "#case two\n#input x\n#unchanged\n#rules bash\n", "#rules, line 1: write a mapping"),
         ("#input x\n" + CASE, "before the first #case"),
         ("hello\n" + CASE, "before the first section"),
         ("#tools f()\n", "no #case"),
