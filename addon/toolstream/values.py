@@ -378,10 +378,10 @@ class Value:
     def _hold(self, tag: Tag, doubt: Verdict) -> None:
         """From the line break before `tag` on, everything waits."""
         start = self._before_newline(tag.start)
+        end = self._doubled_end(tag.end) if doubt is Verdict.TRAILING else tag.end
         self._pass(start)
         self._doubt = self._doubt or doubt
         self._run_at = self._held_size
-        end = self._doubled_end(tag.end) if doubt is Verdict.TRAILING else tag.end
         self._pass(end - start)
 
     def _doubled_end(self, at: int) -> int:
