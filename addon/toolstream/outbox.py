@@ -15,6 +15,12 @@ _DAMAGE = frozenset(
     {Repair.MISSING_PARAMETER_CLOSE, Repair.MISSING_FUNCTION_CLOSE, Repair.MISSING_TOOL_CALL_CLOSE}
     | {Repair.MISSING_PARAMETER_OPEN, Repair.DAMAGED_TAG, Repair.JSON_REPAIRED, Repair.NAME_INFERRED}
 )
+# What a call may need that is written as the template asks: <tool_call> is optional, and these are
+# about what stands around it, or what its values say
+_HARMLESS = frozenset(
+    {Repair.MISSING_TOOL_CALL_OPEN, Repair.ORPHAN_THINK_CLOSE, Repair.PARALLEL_DROPPED}
+    | {Repair.REPEATED_PARAMETER, Repair.COERCION_FAILED}
+)
 
 
 @dataclass(slots=True)
@@ -36,10 +42,8 @@ class Trial:
 
     @property
     def mended(self) -> bool:
-        """Whether it is not what the template asks for; <tool_call> is not needed."""
-        return any(
-            isinstance(e, Repaired) and e.repair is not Repair.MISSING_TOOL_CALL_OPEN for e in self.events
-        )
+        """Whether its tags are not what the template asks for."""
+        return any(isinstance(e, Repaired) and e.repair not in _HARMLESS for e in self.events)
 
 
 class Outbox:
