@@ -32,6 +32,9 @@ GAP = 256  # blanks before such a value that are kept
 CONTAINERS = ("arguments", "parameters")  # what models call a parameter that holds all of them
 
 _BLANKS = re.compile(f"[{BLANK}]*")
+# Where an opening tag belongs, one that lost or changed some letters
+_TAG_LIKE = re.compile(r"""<?\w{1,16}(?:\s+name)?[\s=]{1,8}["']?([^<>"'\n]{1,256})["']?\s?>""")
+_NAMES_ANOTHER = re.compile(r"<\w+=")
 _SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,64}}")
 
 
@@ -82,6 +85,7 @@ class CallReader:
         self._loose: list[str] = []  # text that may be a value without its tag, and
         self._loose_size = 0  # its length
         self._json: JsonBody | None = None
+        self._in_container = False  # it stands in a parameter that holds all of them
         if opening:
             self._start(opening)
 
@@ -163,13 +167,17 @@ class CallReader:
 
     def _opened_again(self, tag: Tag) -> str:
         """The kind of an opening tag that was said twice, or said too late: the call has nothing of what
-        it requires. "more" if it takes more text to tell."""
-        if not (self._named and self._tool.required) or self._arguments.given:
+        it requires, or no other one can begin there. "more" if it takes more text to tell."""
+        if not self._named or self._arguments.given:
             return ""
         kind, inner = self._look(tag.end) if tag.kind == "wrap_open" else (tag.kind, tag)
-        if inner and kind == "call_open" and not self._is_ours(inner.name):
-            return ""
-        return kind if kind in ("parameter_open", "call_open", "more") else ""
+        lacks, name = bool(self._tool.required), inner.name if inner else ""
+        match kind:
+            case "call_open" if not (lacks and self._is_ours(name)):
+                return ""
+            case "parameter_open" if not (lacks or self._tool.declares(name)):
+                return ""
+        return kind if kind in ("parameter_open", "call_open", "call_close", "more") else ""
 
     def _is_ours(self, name: str) -> bool:
         return self._toolset.find(name, self._grammar.level != "strict") is self._tool
@@ -236,6 +244,7 @@ class CallReader:
                 return False
             if self._text[at : at + 1] == "{":
                 self._take(at)
+                self._in_container = True
                 return self._expect_json()
         if not tag.canonical:
             self._repair(tag.dialect.repair, self._text[: tag.end])
@@ -295,15 +304,22 @@ class CallReader:
             return self._loose_size > LIMIT and self._has_text(self._take_loose())
         if tag is None and not self._complete:
             return self._end_of_message()
+        text = self._take_loose()
         if tag.kind.endswith("_close") if tag else self._certain:
-            return self._take_for_value(tag)
-        return self._has_text(self._take_loose())
+            return self._take_for_value(text, tag)
+        return self._has_text(text)
 
-    def _take_for_value(self, closer: Tag | None) -> bool:
-        text = without_newline(self._gap) + self._take_loose()
+    def _take_for_value(self, text: str, closer: Tag | None) -> bool:
+        opener = _TAG_LIKE.match(text)
+        if opener and opener[1].strip() == self._only_key:
+            value = without_newline(text[opener.end() :])
+        elif opener and _NAMES_ANOTHER.match(text):
+            return self._has_text(text)
+        else:
+            value = without_newline(self._gap) + text
         self._certain = True
         self._repair(Repair.MISSING_PARAMETER_OPEN, text)
-        self._give(self._only_key, _before_newline(text))
+        self._give(self._only_key, _before_newline(value))
         if closer and closer.kind == "parameter_close":
             self._take(closer.end - closer.start)
         return self._go(self._in_body)
@@ -323,6 +339,11 @@ class CallReader:
         self._json = JsonBody(self._grammar.ends_json, lambda text: self._read_json(text) is not None)
         return self._go(self._in_json)
 
+    def _knows(self, found: tuple[dict[str, object], list[Repair]] | None) -> bool:
+        """Whether these may be the arguments of the tool, of which no others are declared."""
+        declared = self._tool.arguments.declared
+        return found is None or not declared or found[0].keys() <= declared
+
     def _read_json(self, text: str) -> tuple[dict[str, object], list[Repair]] | None:
         return read_arguments(text, self._tool)
 
@@ -337,16 +358,19 @@ class CallReader:
         return self._go(self._at_json_end)
 
     def _at_json_end(self) -> bool:
-        """Behind the JSON: if it is closed as a parameter is, and parameters follow, it was none of ours."""
+        """Behind the JSON: if it is closed as a parameter is, it may be the value of one, without its tag."""
         body = self._json
         assert body
         kind, tag = self._look(0)
-        if tag and kind == "parameter_close":
+        closed = kind == "parameter_close"
+        if tag and closed:
             kind, _ = self._look(tag.end)
         if kind == "more":
             return False
         self._json = None
-        found = None if tag and kind == "parameter_open" else self._read_json(body.text)
+        found = self._read_json(body.text)
+        if closed and (kind == "parameter_open" or not (self._in_container or self._knows(found))):
+            found = None
         if found is None:
             return self._end_of_message() if not body.ended else self._has_text(body.text)
         arguments, repairs = found

@@ -1,7 +1,8 @@
 """Where a JSON text ends while it streams, between tags that may end it, too.
 
-`JsonScanner` counts brackets outside of strings and looks at each character once. `JsonBody` is
-such a text between tags: it ends at its last bracket, or at a tag that cannot be in it.
+`JsonScanner` counts brackets outside of strings and looks at each character once. `WholeJson` is
+a value that may end there, `JsonBody` such a text between tags: it ends at its last bracket, or at
+a tag that cannot be in it.
 """
 
 import re
@@ -47,6 +48,24 @@ class JsonScanner:
                     if self._depth <= 0:
                         return at
         return None
+
+
+class WholeJson:
+    """Follows the text of a value that should be one object or array: whether it is `complete`."""
+
+    __slots__ = ("_scanner", "_spoilt", "complete")
+
+    def __init__(self) -> None:
+        self.complete = self._spoilt = False
+        self._scanner = JsonScanner()
+
+    def feed(self, text: str) -> None:
+        """Go on by `text`; behind the end only blanks may come."""
+        if not (self.complete or self._spoilt):
+            end = self._scanner.feed(text)
+            self.complete, text = end is not None, text[end or 0 :]
+        if self.complete and not text.isspace() and text:
+            self.complete, self._spoilt = False, True
 
 
 class JsonBody:

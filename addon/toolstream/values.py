@@ -13,11 +13,12 @@ end it seemed to be.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from .dialects import Dialect, damaged_tag
 from .grammar import BLANK, LOOK_AHEAD, Lookout, Tag
+from .json_text import WholeJson
 from .schema import Tool
 
 CLOSERS = 16  # closing tags in a row that are looked across
@@ -83,7 +84,9 @@ class Value:
         self._nesting = nesting
         types = tool.parameter(key).types
         self._verbatim = not types or "string" in types
-        self._scalar = not (self._verbatim or types & {"array", "object"})
+        containers = types & {"array", "object"}
+        self._scalar = not (self._verbatim or containers)
+        self._json = None if self._verbatim or not containers else WholeJson()
         self._text = ""  # received, not yet judged
         self._lead = ""  # a blank between the opening tag and the text on its line
         self._line = ""  # and that text
@@ -107,7 +110,7 @@ class Value:
     def plain(self) -> bool:
         """Whether text without `<` is payload: what `take` is for."""
         held = self._doubt or self.ended or self._lead
-        return self._started and not held and self._text in ("", "\n", "\r", "\r\n")
+        return self._started and not (held or self._json) and self._text in ("", "\n", "\r", "\r\n")
 
     @property
     def settled(self) -> bool:
@@ -181,6 +184,8 @@ class Value:
         if tag is None:
             self._pass(self._before_newline(self._tags.held_from(self._text), _NEWLINE_HELD))
             return False
+        if self._json:
+            tag = self._pass_before(tag)
         match self._judge(tag):
             case Verdict.MORE:
                 self._pass(self._before_newline(tag.start))
@@ -246,8 +251,8 @@ class Value:
         """A closing tag with something else behind it: payload, or the end of a call that lacks more."""
         if self._doubt is Verdict.TRAILING:
             self._parameter = False
-        elif not self._calls and self._scalar:
-            return Verdict.END  # which has no tags in it
+        elif not self._calls and (self._scalar or (self._json and self._json.complete)):
+            return Verdict.END  # for there is no tag in it, or none behind its last bracket
         elif not self._calls and self._starts_line(closer):
             self.unclear = True
         return Verdict.PAYLOAD
@@ -369,11 +374,19 @@ class Value:
         if not piece:
             return
         self._blank = _is_blank_line(piece, self._blank)
+        if self._json:
+            self._json.feed(piece)
         if self._doubt:
             self._held.append(piece)
             self._held_size += len(piece)
         else:
             self._out.append(piece)
+
+    def _pass_before(self, tag: Tag) -> Tag:
+        """What stands before a tag is payload; returns the tag at its new place."""
+        size = self._before_newline(tag.start)
+        self._pass(size)
+        return replace(tag, start=tag.start - size, end=tag.end - size)
 
     def _hold(self, tag: Tag, doubt: Verdict) -> None:
         """From the line break before `tag` on, everything waits."""
