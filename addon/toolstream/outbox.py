@@ -20,6 +20,7 @@ _DAMAGE = frozenset(
 _HARMLESS = frozenset(
     {Repair.MISSING_TOOL_CALL_OPEN, Repair.ORPHAN_THINK_CLOSE, Repair.PARALLEL_DROPPED}
     | {Repair.REPEATED_PARAMETER, Repair.COERCION_FAILED}
+    | {Repair.RULE_DEFAULT, Repair.RULE_CONVERTED, Repair.RULE_REMOVED, Repair.RULE_TOOL}
 )
 
 
