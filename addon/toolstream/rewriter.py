@@ -67,7 +67,7 @@ class StreamRewriter:
         self._passing = not self._toolset.tools
         self._splitter = EventSplitter()
         self._unread: deque[bytes] = deque()  # complete events that were not looked at yet
-        self._in_flight: list[Part] = []  # of the event that is being written
+        self._in_flight: list[Part] = []  # what the parsers made of the event that is being written
         self._fresh: list[TextStream] = []  # diverged because of it
         self._choices: dict[int, Choice] = {}
         self._queue: deque[Held | bytes] = deque()
@@ -131,8 +131,8 @@ class StreamRewriter:
             self._unread[0] = without_fields(self._unread[0], unsent)
         for choice in self._choices.values():
             for stream in choice.texts.values():
-                if stream.diverged and (text := self._unsent(stream)):
-                    self._out.append(choice.writer().content(text, fields=stream.fields))
+                if stream.diverged:
+                    self._out += self._unsent(stream)
             self._out += [choice.writer().calls([json]) for json in choice.natives.unsent()]
         self._out += [*self._unread, bytes(self._splitter.pending)]
 
@@ -146,12 +146,15 @@ class StreamRewriter:
             for stream in self._fresh:
                 stream.diverged = False
 
-    def _unsent(self, stream: TextStream) -> str:
-        """Text that is in no event that was sent or is held."""
-        back = [
-            e.text for p in self._in_flight if p.stream is stream for e in p.events if isinstance(e, Text)
-        ]
-        return "".join(back) + stream.parser.pending
+    def _unsent(self, stream: TextStream) -> list[bytes]:
+        """What is in no event that was sent or is held: what the parser said last, and what it holds."""
+        events = [event for part in self._in_flight if part.stream is stream for event in part.events]
+        try:
+            events = [*events, Text(stream.parser.pending)]
+            return self._chunks(stream, [e for e in events if e != Text("")])
+        except Exception:  # once more: as text, then
+            text = "".join(_words(event) for event in events)
+            return [stream.choice.writer().content(text, fields=stream.fields)] if text else []
 
     # Letters: most deltas hold nothing that the parser would look at
 
@@ -310,6 +313,8 @@ class StreamRewriter:
         if not choice.reasoning.finished:
             self._take_turns(choice, said and stream is choice.reasoning, said and stream is choice.content)
         events = stream.parser.feed(text)
+        part = Part(stream, text, events, fields=stream.fields, role=template.role)
+        self._in_flight = [part]
         only = events[0] if len(events) == 1 else None
         if said and choice.natives.calls:
             self._pause_calls(choice)
@@ -318,22 +323,21 @@ class StreamRewriter:
             choice.natives.note([only])
             number = choice.number("ours", only.index)
             self._send(template.synthesis.call_arguments(number, only.fragment))
-            self._quick = template
+            self._in_flight, self._quick = [], template
             return
         plain = not (stream.diverged or self._queue) and stream.fed == stream.passed
         if plain and isinstance(only, Text) and len(only.text) == len(text):
             self._out.append(event)
-            self._quick = template
+            self._in_flight, self._quick = [], template
             return
         keep = not template.bare or (template.role and not choice.role)
 
         def write(texts: list[str]) -> bytes:
             return template.write(texts[0]) if keep or texts[0] else b""
 
-        part = Part(stream, text, events, fields=stream.fields, role=template.role)
         if (not events or isinstance(only, Text)) and not stream.diverged and text.isascii():
             self._hold(Held(event, [part], write))
-            self._quick = template
+            self._in_flight, self._quick = [], template
         else:
             choice.count(events)
             self._deliver(event, [part], write)
@@ -358,6 +362,8 @@ class StreamRewriter:
             other = has_calls(delta) or bool(reasoning_in(delta)[0].strip())
             self._take_turns(choice, other, is_answer(delta))
             *_, part = said = choice.read(at, delta, reason)
+            parts += said
+            self._in_flight = parts
             if choice.natives.open_in_text and has_calls(delta):
                 part.events += choice.content.end()
             found = choice.natives.read(delta)
@@ -374,7 +380,6 @@ class StreamRewriter:
                 or not is_bare(chunk, rest, [field for one in said for field in one.fields])
                 or ("role" in delta and not choice.role)
             )
-            parts += said
             if choice.finish_reason(reason) != reason:
                 edits.append((("choices", at, "finish_reason"), quoted(choice.finish_reason(reason))))
 
@@ -564,9 +569,13 @@ class StreamRewriter:
 
     def _synthesise(self, stream: TextStream, events: list[Event]) -> list[bytes]:
         """The events as chunks of our own; adjacent text and arguments share one."""
-        chunks, choice = [], stream.choice
+        choice = stream.choice
         if stream is choice.content:
             events = choice.natives.without_copies(events, choice.finished)
+        return self._chunks(stream, events)
+
+    def _chunks(self, stream: TextStream, events: list[Event]) -> list[bytes]:
+        chunks, choice = [], stream.choice
         for event in joined(events):
             writer = choice.writer()
             match event:
@@ -603,6 +612,14 @@ class StreamRewriter:
             self._queue.popleft()
             if held:
                 self._out.append(held)
+
+
+def _words(event: Event) -> str:
+    """What an event says, as text."""
+    match event:
+        case Text(text) | ArgumentsDelta(_, text):
+            return text
+    return ""
 
 
 def _cut_entries(entries: list[tuple[int, Entry]], texts: list[str]) -> dict[int, list[Json]]:

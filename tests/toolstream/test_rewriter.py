@@ -901,20 +901,9 @@ POINTS = [
 ]
 
 
-UNSAFE = {"_deliver", "splice", "call_arguments"}
-
-
-def points() -> list[Any]:
-    bug = pytest.mark.xfail(
-        reason="text given back by the parser, but not sent, is lost or doubled", strict=True
-    )
-    return [
-        pytest.param(owner, name, id=f"{owner.__name__}.{name}", marks=[bug] if name in UNSAFE else [])
-        for owner, name in POINTS
-    ]
-
-
-@pytest.mark.parametrize(("owner", "name"), points())
+@pytest.mark.parametrize(
+    ("owner", "name"), POINTS, ids=[f"{owner.__name__}.{name}" for owner, name in POINTS]
+)
 def test_whatever_fails_no_text_is_lost_or_doubled(owner: Any, name: str) -> None:
     at, reached = 0, True
     while reached:
