@@ -22,7 +22,7 @@ from .chunks import (
     span,
     splice,
 )
-from .events import ArgumentsDelta, CallStart, Event, Text
+from .events import Event, Text, calls_of
 from .native import NativeCalls, rewritten
 from .parser import ToolCallParser
 from .repairs import Ledger
@@ -172,15 +172,7 @@ def _edit_message(message: str, events: list[Event], calls: list[str], natives: 
 
 def _calls(events: list[Event]) -> list[str]:
     """The calls as JSON, in order."""
-    names: dict[int, str] = {}
-    arguments: dict[int, str] = {}
-    for event in events:
-        match event:
-            case CallStart(index, name):
-                names[index], arguments[index] = name, ""
-            case ArgumentsDelta(index, fragment):
-                arguments[index] += fragment
-    return [_call(names[i], arguments[i]) for i in names]
+    return [_call(name, arguments) for name, arguments in calls_of(events)]
 
 
 def _call(name: str, arguments: str) -> str:

@@ -17,8 +17,7 @@ from .arguments import dump
 from .chunks import Json, new_call_id, read_chunk
 from .completion import Task, parse_whole
 from .damaged_json import loads
-from .events import Text
-from .mending import calls_of
+from .events import Text, calls_of
 from .repairs import Ledger, Repair
 from .requests import Toolset
 from .rules import Rules

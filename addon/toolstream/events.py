@@ -49,3 +49,16 @@ class Repaired:
 
 
 Event = Text | CallStart | ArgumentsDelta | CallEnd | Repaired
+
+
+def calls_of(events: list[Event]) -> list[tuple[str, str]]:
+    """The calls of a message as (name, arguments), in order; those that are complete."""
+    calls: list[tuple[str, str]] = []
+    for event in events:
+        match event:
+            case CallStart(_, name):
+                calls.append((name, ""))
+            case ArgumentsDelta(_, fragment):
+                calls[-1] = calls[-1][0], calls[-1][1] + fragment
+    ended = sum(isinstance(event, CallEnd) for event in events)
+    return calls[:ended]

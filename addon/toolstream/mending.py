@@ -6,10 +6,6 @@ valid: a string where none is allowed is held and written as what it says, anyth
 a string will do is written as one. What is not JSON at all is mended if there is one way to mend
 it: XML is read by the parser for text, escapes and trailing commas are put right in place, the
 rest is held to the end and given to json-repair, where that is installed.
-
-`passed` counts the characters that went out as they came. As soon as something has to be written
-otherwise the arguments are `changed`, and from there on all of them leave through `take`. So a
-caller knows of each delta whether it may go on as the bytes it came in, may not yet, or never.
 """
 
 import json
@@ -19,11 +15,13 @@ from typing import Any
 
 from .arguments import FAILED, LIMIT, OMITTED, coerce, conform, doubled_escapes, dump, escaped, quoted
 from .damaged_json import loads, read_damaged, same_letters
-from .events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
+from .events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, calls_of
 from .json_text import JsonScanner
 from .parser import ToolCallParser
+from .passage import Passage
 from .repairs import Ledger, Refused, Repair
 from .schema import Parameter, Tool
+from .swallowed import split_value
 
 PIECE = 4096  # longer input is read in pieces: a state may copy what it holds
 TOKEN = 1024  # characters of a key, a number or a run of blanks that are waited for
@@ -87,7 +85,7 @@ class Frame:
         return self.parameter.item(self.count) if self.is_array else self.parameter.member(self.key)
 
 
-class Mender:
+class Mender(Passage):
     """Mends one call's arguments. `feed` takes them as they come, `close` says that they are over.
 
     `tools` are the request's, as they stand in it. Repairs and refusals go into `ledger`. Neither
@@ -95,9 +93,7 @@ class Mender:
     """
 
     def __init__(self, tool: Tool, tools: Any, ledger: Ledger, depth: int = 0) -> None:
-        self.fed = 0  # characters received, of which
-        self.passed = 0  # have gone out as they came, until the arguments were changed
-        self.changed = False
+        super().__init__()
         self.complete = False  # what went out is one JSON object
         self.broken = False  # closed, and it is not
         self.plain = False  # text without anything special is payload at once
@@ -107,12 +103,6 @@ class Mender:
         self._repairs: set[Repair] = set()  # each is counted once
         self._state: State = self._at_start
         self._expect = ""  # where the reading broke off, of what can be continued
-        self._text = ""  # received, not yet looked at by a state
-        self._held: list[str] = []  # looked at: comes before _text, and waits
-        self._held_size = 0
-        self._raw: list[str] = []  # all that was received
-        self._out: list[str] = []  # written, and not taken yet
-        self._written: list[str] = []  # all that was written since the arguments were changed
         self._frames: list[Frame] = []
         self._given: set[str] = set()
         self._cumulative = False  # each delta repeats all before it
@@ -122,31 +112,10 @@ class Mender:
         self._parser: ToolCallParser | None = None
         self._next: list[Event] = []  # of a call behind this one
 
-    # What went out
-
-    @property
-    def text(self) -> str:
-        """All that has gone out."""
-        return "".join(self._raw)[: self.passed] + "".join(self._written)
-
-    @property
-    def pending(self) -> str:
-        """Received, and not gone out."""
-        return "".join(self._held) + self._text
-
     @property
     def value(self) -> Any:
         """The arguments, if they are complete; else None."""
         return loads(self.text) if self.complete else None
-
-    def take(self) -> str:
-        """What was written since the last time."""
-        out, self._out = self._out, []
-        return "".join(out)
-
-    def change(self) -> None:
-        """From here on everything leaves through `take`."""
-        self.changed = True
 
     def follow(self, text: str) -> bool:
         """Take a delta that is plain text of a value: the quick way. False if it is not."""
@@ -193,7 +162,7 @@ class Mender:
         self.change()
         return text[len(before) :]
 
-    # Passing, writing, holding
+    # How it is done
 
     def _run(self) -> None:
         while self._state():
@@ -207,43 +176,6 @@ class Mender:
     def _go(self, state: State) -> bool:
         self._state = state
         return True
-
-    def _write(self, text: str) -> None:
-        self._out.append(text)
-        self._written.append(text)
-
-    def _pass(self, size: int) -> None:
-        """Text goes out as it came."""
-        if not size:
-            return
-        piece, self._text = self._text[:size], self._text[size:]
-        if self.changed:
-            self._write(piece)
-        else:
-            self.passed += size
-
-    def _put(self, size: int, new: str) -> None:
-        """Something else goes out for text that came."""
-        self.change()
-        self._text = self._text[size:]
-        if new:
-            self._write(new)
-
-    def _hold(self, size: int) -> None:
-        if size:
-            self._held.append(self._text[:size])
-            self._held_size += size
-            self._text = self._text[size:]
-
-    def _take_held(self) -> str:
-        held, self._held, self._held_size = "".join(self._held), [], 0
-        return held
-
-    def _release(self) -> None:
-        """What was held goes out as it came."""
-        held = self._take_held()
-        self._text = held + self._text
-        self._pass(len(held))
 
     def repair(self, repair: Repair) -> None:
         """Count a repair, once for these arguments, which are written anew from here on."""
@@ -622,7 +554,9 @@ class Mender:
             self.repair(Repair.STRAY_CLOSER)
             self._take_held()
             self._put(0, "")
-        elif tail and (split := self._split(tail)):
+        elif tail and (
+            split := split_value(tail, self._frames[-1].key, self._tool, self._given, self._tools)
+        ):
             self.repair(Repair.SWALLOWED_CALL)
             members, calls = split
             self.more += calls
@@ -633,24 +567,6 @@ class Mender:
             self._release()
         self._pass(1)
         return True
-
-    def _split(self, tail: str) -> tuple[dict[str, Any], list[tuple[str, str]]] | None:
-        """The further parameters and calls a string ends in; None if it is anything else."""
-        key = self._frames[-1].key
-        parser = ToolCallParser(self._tools, live=False, ledger=Ledger())
-        head = f"<tool_call>\n<function={self._tool.name}>\n<parameter={key}>"
-        events = parser.feed(head + tail) + parser.close("stop")
-        if any(isinstance(e, Text) and e.text.strip() for e in events) or Repair.UNDECLARED_NAME in {
-            e.repair for e in events if isinstance(e, Repaired)
-        }:
-            return None
-        calls = calls_of(events)
-        first = loads(calls[0][1]) if calls and calls[0][0] == self._tool.name else None
-        if not isinstance(first, dict) or first.pop(key, None) != "":
-            return None
-        if self._given & first.keys() or not all(map(self._tool.declares, first)):
-            return None
-        return (first, calls[1:]) if first or calls[1:] else None
 
     # The end
 
@@ -744,19 +660,6 @@ class Mender:
         for frame, node in zip(self._frames[-2::-1], nodes[-2::-1], strict=True):
             out.append(_members(node, frame.count, ", ") + frame.closer)
         return "".join(out)
-
-
-def calls_of(events: list[Event]) -> list[tuple[str, str]]:
-    """The calls of a message as (name, arguments), in order; those that are complete."""
-    calls: list[tuple[str, str]] = []
-    for event in events:
-        match event:
-            case CallStart(_, name):
-                calls.append((name, ""))
-            case ArgumentsDelta(_, fragment):
-                calls[-1] = calls[-1][0], calls[-1][1] + fragment
-    ended = sum(isinstance(event, CallEnd) for event in events)
-    return calls[:ended]
 
 
 def _members(node: Any, done: int, opener: str) -> str:
