@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from toolstream.arguments import quoted
 from toolstream.chunks import choices_of, delta_of, read_chunk, splice
+from toolstream.json_form import quoted
 from toolstream.repairs import Ledger
 from toolstream.sse import EventSplitter, read_data, replace_data
 

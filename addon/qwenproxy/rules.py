@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolstream.arguments import OMITTED
+from toolstream.coercion import OMITTED
 from toolstream.rules import FITTING, Action, Condition, Rule, Rules
 
 from .blocks import Block, WrongError, nearest, parse

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from .arguments import ArgumentsWriter, DeferredArguments, typed
+from .arguments import ArgumentsWriter, DeferredArguments, typed, write_call
 from .dialects import damaged_tag
 from .events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
 from .grammar import BLANK, Grammar, Names, Tag
@@ -24,7 +24,6 @@ from .json_text import JsonBody
 from .opening import Opening
 from .repairs import EXCERPT, Repair
 from .requests import Toolset
-from .rules import write_call
 from .values import Tags, Value, without_newline
 
 LIMIT = 1 << 20  # characters of text held that may be a value without its tag (P19)

@@ -17,7 +17,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 from uuid import uuid4
 
-from .arguments import dump, quoted
+from .json_form import dump, quoted
 from .sse import read_data, replace_data
 
 Path = tuple[str | int, ...]

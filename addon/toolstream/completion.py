@@ -9,7 +9,6 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
-from .arguments import dump, quoted
 from .chunks import (
     Json,
     Path,
@@ -23,6 +22,7 @@ from .chunks import (
     splice,
 )
 from .events import Event, Text, calls_of
+from .json_form import dump, quoted
 from .native import NativeCalls, rewritten
 from .parser import ToolCallParser
 from .repairs import Ledger

@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from .arguments import FAILED, coerce, dump, escaped
+from .coercion import FAILED, coerce
+from .json_form import dump, escaped
 from .schema import Parameter
 
 try:

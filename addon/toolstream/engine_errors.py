@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from .arguments import dump
 from .chunks import Json, new_call_id, read_chunk
 from .completion import Task, parse_whole
 from .damaged_json import loads
 from .events import Text, calls_of
+from .json_form import dump
 from .repairs import Ledger, Repair
 from .requests import Toolset
 from .rules import Rules

@@ -10,9 +10,9 @@ import json
 import re
 from typing import Any
 
-from .arguments import as_written, doubled_escapes
 from .damaged_json import read_damaged
 from .grammar import BLANK, LOOK_AHEAD, Grammar
+from .json_form import as_written, doubled_escapes
 from .json_text import JsonBody
 from .repairs import Repair
 from .requests import Toolset

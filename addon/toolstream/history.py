@@ -9,9 +9,9 @@ become `{}`, and the tool's answer, which stands behind the call, still says wha
 import json
 from typing import Any
 
-from .arguments import quoted
 from .chunks import Path, splice
 from .damaged_json import loads
+from .json_form import quoted
 from .mending import Mender
 from .repairs import Ledger, Repair
 from .requests import Toolset

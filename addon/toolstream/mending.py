@@ -13,9 +13,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from .arguments import FAILED, LIMIT, OMITTED, coerce, conform, doubled_escapes, dump, escaped, quoted
+from .arguments import LIMIT
+from .coercion import FAILED, OMITTED, coerce, conform
 from .damaged_json import loads, read_damaged, same_letters
 from .events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, calls_of
+from .json_form import doubled_escapes, dump, escaped, quoted
 from .json_text import JsonScanner
 from .parser import ToolCallParser
 from .passage import Passage

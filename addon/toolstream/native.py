@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .arguments import dump
 from .chunks import Json, Path, finish_reason, new_call_id
 from .damaged_json import loads
 from .events import ArgumentsDelta, CallEnd, CallStart, Event
+from .json_form import dump
 from .mending import Mender
 from .parser import COMPLETE
 from .repairs import Ledger, Repair

@@ -20,6 +20,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .arguments import write_call
 from .call import CallReader
 from .dialects import direct_tag
 from .events import ArgumentsDelta, CallEnd, CallStart, Event, Text
@@ -30,7 +31,7 @@ from .opening import Opening, find_tool, read_opening
 from .outbox import Outbox, Trial
 from .repairs import Ledger, Refused, Repair
 from .requests import Toolset
-from .rules import Rules, write_call
+from .rules import Rules
 from .schema import Tool
 from .surroundings import Surroundings
 from .untagged import UntaggedCall

@@ -7,13 +7,11 @@ the parser and the rewriter want to know of a request is read here, once.
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .grammar import Names, fold
+from .rules import Rules, ToolRules
 from .schema import Tool, read_tools
-
-if TYPE_CHECKING:
-    from .rules import Rules, ToolRules
 
 PREFIXES = ("functions.", "default_api.", "default_api:", "tool:")
 ALIKE, APART = 0.8, 0.1  # how alike a guessed name has to be, and how much more than any other
@@ -23,7 +21,7 @@ class Toolset:
     """The tools of one request, and the user's rules for them. `tools` and `tool_choice` are the
     request's own values."""
 
-    def __init__(self, tools: Any, tool_choice: Any = "auto", rules: "Rules | None" = None) -> None:
+    def __init__(self, tools: Any, tool_choice: Any = "auto", rules: Rules | None = None) -> None:
         self.tools = {} if tool_choice == "none" else read_tools(tools)
         self._rules = rules
         self._allowed = _allowed(tool_choice)
@@ -68,9 +66,9 @@ class Toolset:
         found = self._folded[alike[0][1]] if ratios[0] >= ALIKE and ratios[0] - ratios[1] >= APART else []
         return found[0] if len(found) == 1 else None
 
-    def rules_for(self, tool: Tool) -> "ToolRules | None":
+    def rules_for(self, tool: Tool) -> ToolRules | None:
         """The rules that can change a call of this tool; None if there are none."""
-        return self._rules.for_tool(tool, self) if self._rules else None
+        return self._rules.for_tool(tool, self.tools, self.allows) if self._rules else None
 
     @cached_property
     def names(self) -> Names:

@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from .arguments import quoted
 from .choices import Choice, Held, Part, TextStream, Write, is_text, joined, leading_text
 from .chunks import (
     CALLS,
@@ -38,6 +37,7 @@ from .chunks import (
 )
 from .engine_errors import error_in, read_unparsed
 from .events import ArgumentsDelta, CallStart, Event, Text
+from .json_form import quoted
 from .native import Entry, NativeCall, edits_of, merged, rewritten
 from .parser import ToolCallParser
 from .repairs import Ledger

@@ -17,17 +17,15 @@ for, and a call that fits the tool it names is never made one of another.
 not held up. Nearly all that is left can be done while the call streams (`live`): a missing
 parameter is appended before the object is closed (`appended`), a value is changed or left out
 before it is sent (`value`), and only such values wait for their end (`held`). A rule that names
-another tool needs the whole call (`transform`). What a call is written as that is there at once, with
-rules or without, says `write_call`.
+another tool needs the whole call (`transform`).
 """
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .arguments import FAILED, OMITTED, coerce, conform, write_object
+from .coercion import FAILED, OMITTED, coerce, conform
 from .repairs import Named, Repair
-from .requests import Toolset
 from .schema import Parameter, Tool, is_same
 
 Arguments = dict[str, Any]
@@ -89,7 +87,7 @@ FITTING: dict[Action, tuple[Condition, ...]] = {
 
 _THERE = (Condition.EXISTS, Condition.IS_STRING)
 _ABSENT = (Condition.MISSING, Condition.MISSING_OR_EMPTY)
-_NO_TEXTS: Mapping[str, str] = {}
+NO_TEXTS: Mapping[str, str] = {}
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
 _BOOLEANS = dict.fromkeys(("true", "yes", "on", "1"), True)
 _BOOLEANS |= dict.fromkeys(("false", "no", "off", "0"), False)
@@ -138,27 +136,30 @@ class Rules:
     tools: Mapping[str, tuple[Rule, ...]]
     case_sensitive: bool = False
 
-    def for_tool(self, tool: Tool, toolset: Toolset) -> "ToolRules | None":
+    def for_tool(
+        self, tool: Tool, tools: Mapping[str, Tool], allows: Callable[[str], bool]
+    ) -> "ToolRules | None":
         """The rules that can change a call of this tool; None if there are none.
 
-        `tool` may be one that the request does not declare.
+        `tools` are those that the request declares, by name, of which `tool` need not be one;
+        `allows` tells which of them may be called.
         """
         found = []
         for rule in self.tools.get(self.key(tool.name), ()):
-            target = self._target(rule.to, toolset) if rule.action is Action.CONVERT_TOOL else None
+            target = self._target(rule.to, tools) if rule.action is Action.CONVERT_TOOL else None
+            target = target if target and allows(target.name) else None
             if _can_apply(rule, tool, target):
                 found.append((rule, target))
-        return ToolRules(tool, tool.name in toolset.tools, found) if found else None
+        return ToolRules(tool, tool.name in tools, found) if found else None
 
     def key(self, name: str) -> str:
         """What a tool of this name is found under."""
         return name if self.case_sensitive else name.casefold()
 
-    def _target(self, name: str, toolset: Toolset) -> Tool | None:
+    def _target(self, name: str, tools: Mapping[str, Tool]) -> Tool | None:
         """The declared tool that a call may be made one of."""
-        alike = [tool for tool in toolset.tools.values() if self.key(tool.name) == self.key(name)]
-        target = toolset.tools.get(name) or (alike[0] if len(alike) == 1 else None)
-        return target if target and toolset.allows(target.name) else None
+        alike = [tool for tool in tools.values() if self.key(tool.name) == self.key(name)]
+        return tools.get(name) or (alike[0] if len(alike) == 1 else None)
 
 
 class ToolRules:
@@ -191,7 +192,7 @@ class ToolRules:
         return arguments, applied
 
     def transform(
-        self, arguments: Mapping[str, Any], texts: Mapping[str, str] = _NO_TEXTS
+        self, arguments: Mapping[str, Any], texts: Mapping[str, str] = NO_TEXTS
     ) -> tuple[str, Arguments, Applied]:
         """The tool, the arguments, and what was done to a call that is complete.
 
@@ -225,20 +226,6 @@ class ToolRules:
     def _may_become(self, target: Tool, arguments: Arguments) -> bool:
         fits = self._is_declared and _fits(arguments, self._tool)
         return not fits and _fits(arguments, target)
-
-
-def write_call(
-    tool: Tool, arguments: Arguments, toolset: Toolset, texts: Mapping[str, str] = _NO_TEXTS
-) -> tuple[str, str, Applied]:
-    """Name and JSON object of a call that is all there, and what was done to its arguments. `texts` as
-    for `transform`."""
-    applied: Applied = []
-    if rules := toolset.rules_for(tool):
-        conformed, _ = conform(arguments, tool.arguments)
-        name, arguments, applied = rules.transform(conformed if type(conformed) is dict else arguments, texts)
-        tool = toolset.tools.get(name, tool)
-    text, misfits = write_object(tool, arguments, "")
-    return tool.name, text, [*applied, *misfits]
 
 
 # Whether a rule can ever apply

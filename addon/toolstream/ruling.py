@@ -15,9 +15,11 @@ from collections.abc import Callable
 from json import loads as read_json
 from typing import Any
 
-from .arguments import LIMIT, OMITTED, as_written, dump, quoted
+from .arguments import LIMIT
+from .coercion import OMITTED
 from .damaged_json import loads
 from .hermes import read_object
+from .json_form import as_written, dump, quoted
 from .json_text import JsonScanner
 from .mending import TOKEN, Mender
 from .repairs import Ledger, Repair

@@ -439,7 +439,7 @@ def test_a_byte_order_mark_is_no_part_of_it(tmp_path: Path) -> None:
 def shipped(tools: list[str], name: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """What the shipped rules make of a call."""
     toolset = Toolset([read_tool(tool) for tool in tools])
-    found = read(SHIPPED).for_model("qwen3").for_tool(toolset.tools[name], toolset)
+    found = read(SHIPPED).for_model("qwen3").for_tool(toolset.tools[name], toolset.tools, toolset.allows)
     return found.transform(arguments)[:2] if found else (name, arguments)
 
 
@@ -513,7 +513,11 @@ def test_the_shipped_rules_write_what_was_to_be_read() -> None:
 )
 def test_the_shipped_rules_let_calls_stream(tool: str, live: bool, held: str) -> None:
     toolset = Toolset([read_tool(tool), read_tool(WRITE)])
-    found = read(SHIPPED).for_model("qwen3").for_tool(next(iter(toolset.tools.values())), toolset)
+    found = (
+        read(SHIPPED)
+        .for_model("qwen3")
+        .for_tool(next(iter(toolset.tools.values())), toolset.tools, toolset.allows)
+    )
     assert found
     assert found.live is live
     assert sorted(found.held) == held.split()

@@ -11,19 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolstream.arguments import (
-    DEPTH,
-    DIGITS,
-    FAILED,
-    OMITTED,
-    ArgumentsWriter,
-    as_written,
-    coerce,
-    conform,
-    doubled_escapes,
-    dump,
-    write_object,
-)
+from toolstream.arguments import ArgumentsWriter, write_object
+from toolstream.coercion import DEPTH, DIGITS, FAILED, OMITTED, coerce, conform
+from toolstream.json_form import as_written, doubled_escapes, dump
 from toolstream.repairs import EXCERPT, Repair
 from toolstream.schema import Parameter, Tool
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from support.cases import read_tool
 from support.cuts import cut_at
 from support.outcome import run
-from toolstream.arguments import OMITTED, conform, typed
+from toolstream.arguments import typed
+from toolstream.coercion import OMITTED, conform
 from toolstream.repairs import Repair
 from toolstream.requests import Toolset
 from toolstream.rules import FITTING, Action, Condition, Rule, Rules, ToolRules
@@ -42,7 +43,7 @@ def narrowed(
     first = next(iter(toolset.tools.values()), Tool(name))
     tool = toolset.tools.get(name, Tool(name)) if name else first
     listed = tuple(rules) if isinstance(rules, list) else (rules,)
-    return Rules({tool.name: listed}, case_sensitive).for_tool(tool, toolset)
+    return Rules({tool.name: listed}, case_sensitive).for_tool(tool, toolset.tools, toolset.allows)
 
 
 def changed(found: ToolRules | None, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -398,7 +399,9 @@ def test_what_a_rule_has_changed_is_not_read_again() -> None:
 def test_case_counts_only_if_the_user_says_so(case_sensitive: bool, names: list[str]) -> None:
     rules = Rules({"bash": (SET["missing"],)}, case_sensitive)
     toolset = Toolset([read_tool(f"{name}(p: string)") for name in ("Bash", "BASH", "bash", "ba_sh")])
-    assert [n for n, tool in toolset.tools.items() if rules.for_tool(tool, toolset)] == names
+    assert [
+        n for n, tool in toolset.tools.items() if rules.for_tool(tool, toolset.tools, toolset.allows)
+    ] == names
 
 
 def test_the_tool_to_convert_to_is_found_likewise() -> None:
@@ -414,8 +417,11 @@ def test_the_tool_to_convert_to_is_found_likewise() -> None:
 
 def test_a_tool_without_rules_has_none() -> None:
     toolset = Toolset([read_tool("other(p: string)")])
-    assert Rules({"t": (SET["missing"],)}).for_tool(toolset.tools["other"], toolset) is None
-    assert Rules({}).for_tool(toolset.tools["other"], toolset) is None
+    assert (
+        Rules({"t": (SET["missing"],)}).for_tool(toolset.tools["other"], toolset.tools, toolset.allows)
+        is None
+    )
+    assert Rules({}).for_tool(toolset.tools["other"], toolset.tools, toolset.allows) is None
 
 
 # Live

@@ -1,0 +1,75 @@
+"""JSON as text: written so that what was well written stays as it is (`1.10` is not `1.1`)."""
+
+import re
+from json import JSONDecoder, dumps
+from json.encoder import encode_basestring
+from math import isfinite
+from typing import Any
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ESCAPE_OR_LONE_BACKSLASH = re.compile(r'(\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))|\\')
+
+
+class Written(float):
+    """A number that remembers how it was written."""
+
+    __slots__ = ("text",)
+    text: str
+
+
+def dump(value: Any) -> str:
+    """JSON text. Numbers as they were written; NaN and infinities, which JSON lacks, as strings."""
+    match value:
+        case str():
+            return quoted(value)
+        case dict():
+            return "{" + ", ".join([f"{quoted(key)}: {dump(member)}" for key, member in value.items()]) + "}"
+        case list():
+            return "[" + ", ".join([dump(item) for item in value]) + "]"
+        case None | True | False:
+            return str(value).lower() if value is not None else "null"
+        case Written():
+            return value.text
+        case float() if not isfinite(value):
+            return quoted(dumps(value))
+    return repr(value)
+
+
+def quoted(text: str) -> str:
+    """A JSON string."""
+    return f'"{escaped(text)}"'
+
+
+def escaped(text: str) -> str:
+    """The inside of a JSON string. A lone surrogate becomes an escape, since UTF-8 cannot hold it."""
+    return encodable(encode_basestring(text)[1:-1])
+
+
+def encodable(json: str) -> str:
+    """With surrogates, which are neither ASCII nor printable, escaped."""
+    return json if json.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", json)
+
+
+def as_written(text: str) -> float:
+    """A number that `dump` writes as it was; for `parse_float`. ValueError if it overflows to infinity."""
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError("overflows a double")
+    if repr(number) == text:
+        return number
+    written = Written(number)
+    written.text = text
+    return written
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+STRICT = JSONDecoder(parse_float=as_written, parse_constant=_refuse_constant)
+LENIENT = JSONDecoder(parse_float=as_written, parse_constant=_refuse_constant, strict=False)
+
+
+def doubled_escapes(json: str) -> str:
+    """JSON in which `\\d` and `C:\\users` mean what they say."""
+    return _ESCAPE_OR_LONE_BACKSLASH.sub(lambda found: found[1] or r"\\", json)
