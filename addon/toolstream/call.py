@@ -28,6 +28,7 @@ from .values import Tags, Value, without_newline
 
 LIMIT = 1 << 20  # characters of text held that may be a value without its tag (P19)
 GAP = 256  # blanks before such a value that are kept
+PREFIX = 5  # characters of an opening tag that tell it, if the rest is missing
 CONTAINERS = ("arguments", "parameters")  # what models call a parameter that holds all of them
 
 _BLANKS = re.compile(f"[{BLANK}]*")
@@ -83,6 +84,7 @@ class CallReader:
         self._value: Value | None = None
         self._loose: list[str] = []  # text that may be a value without its tag, and
         self._loose_size = 0  # its length
+        self._spare: tuple[str, str] | None = None  # such a text, and the value it is
         self._json: JsonBody | None = None
         self._in_container = False  # it stands in a parameter that holds all of them
         if opening:
@@ -104,7 +106,8 @@ class CallReader:
     def pending(self) -> str:
         """Received, and in no event."""
         value = self._value.pending if self._value else self._json.pending if self._json else ""
-        return value + "".join(self._loose) + self._text + self.rest
+        spare = self._spare[0] if self._spare else ""
+        return spare + value + "".join(self._loose) + self._text + self.rest
 
     @property
     def plain(self) -> bool:
@@ -159,15 +162,16 @@ class CallReader:
             case "wrap_open" | "call_open" if kind := self._opened_again(tag):
                 return kind != "more" and self._drop_opener(tag)
             case _ if self._named:
+                self._use_spare()
                 self._miss_close(self._text[: tag.end])
             case _:
                 return self._fail()
-        return self._end(self._arguments.close())
+        return self._end(self._close_arguments())
 
     def _opened_again(self, tag: Tag) -> str:
         """The kind of an opening tag that was said twice, or said too late: the call has nothing of what
         it requires, or no other one can begin there. "more" if it takes more text to tell."""
-        if not self._named or self._arguments.given:
+        if not self._named or self._has_begun:
             return ""
         kind, inner = self._look(tag.end) if tag.kind == "wrap_open" else (tag.kind, tag)
         lacks, name = bool(self._tool.required), inner.name if inner else ""
@@ -197,9 +201,9 @@ class CallReader:
         if self._text == "" or self._tags.may_begin(self._text, 0):
             return self._over and self._end_of_message()
         tolerant = self._grammar.level != "strict"
-        if self._text[0] == "{" and tolerant and not self._arguments.given:
+        if self._text[0] == "{" and tolerant and not self._has_begun:
             return self._expect_json()
-        if self._only_key and tolerant and not self._arguments.given:
+        if self._only_key and tolerant and not self._has_begun:
             return self._go(self._in_loose_text)
         return self._has_text("")
 
@@ -237,7 +241,7 @@ class CallReader:
 
     def _open_value(self, tag: Tag) -> bool:
         key = tag.name
-        if key in CONTAINERS and not (self._arguments.given or self._tool.declares(key)):
+        if key in CONTAINERS and not (self._has_begun or self._tool.declares(key)):
             at = _end(_BLANKS, self._text, tag.end)
             if at == len(self._text) and not self._over:
                 return False
@@ -309,19 +313,45 @@ class CallReader:
         return self._has_text(text)
 
     def _take_for_value(self, text: str, closer: Tag | None) -> bool:
-        opener = _TAG_LIKE.match(text)
-        if opener and opener[1].strip() == self._only_key:
-            value = without_newline(text[opener.end() :])
-        elif opener and _NAMES_ANOTHER.match(text):
+        if (opener := self._opener_in(text)) is None:
             return self._has_text(text)
-        else:
-            value = without_newline(self._gap) + text
+        value = without_newline(text[len(opener) :]) if opener else without_newline(self._gap) + text
         self._certain = True
-        self._repair(Repair.MISSING_PARAMETER_OPEN, text)
-        self._give(self._only_key, _before_newline(value))
+        self._spare = text, _before_newline(value)
         if closer and closer.kind == "parameter_close":
             self._take(closer.end - closer.start)
         return self._go(self._in_body)
+
+    def _opener_in(self, text: str) -> str | None:
+        """What is left of an opening tag at the beginning of a value without one; None if it names another
+        parameter."""
+        line = text.partition("\n")[0].rstrip()
+        if len(line) >= PREFIX and f"<parameter={self._only_key}>".startswith(line):
+            return line
+        opener = _TAG_LIKE.match(text)
+        if opener and opener[1].strip() == self._only_key:
+            return opener[0]
+        return None if _NAMES_ANOTHER.match(text) else ""
+
+    def _use_spare(self) -> None:
+        """A value without its tag is one if its parameter has not been given by the end of the call."""
+        if self._spare is None:
+            return
+        (text, value), self._spare = self._spare, None
+        if self._only_key in self._arguments.given:
+            self._repair(Repair.TEXT_IN_CALL, text)
+            self._say(text)
+        else:
+            self._repair(Repair.MISSING_PARAMETER_OPEN, text)
+            self._give(self._only_key, value)
+
+    @property
+    def _has_begun(self) -> bool:
+        return bool(self._arguments.given or self._spare)
+
+    def _close_arguments(self) -> str:
+        self._use_spare()
+        return self._arguments.close()
 
     def _take_loose(self) -> str:
         text, self._loose = "".join(self._loose), []
@@ -418,8 +448,9 @@ class CallReader:
             return False
         if not (self._named and self._certain):
             return self._fail()
+        self._use_spare()
         self._miss_close(self._tool.name)
-        return self._end(self._arguments.close())
+        return self._end(self._close_arguments())
 
     def _miss_close(self, excerpt: str) -> None:
         if not self._closed:

@@ -7,6 +7,11 @@ first value that holds a quoted `</parameter>`, and not a single tag is wrong in
 reading is never legal: half a value, a value that took in the closing tags of its call and the
 prose behind, a call without the arguments that were written, text that is gone.
 
+Where a closing tag has text behind it that may not follow it, there is no telling whether it was the
+end of the value or is quoted in it. A value that then never ends is *unclear*: the call is never
+complete, and all there is from its opening tag on is text, further calls included; for a client that
+has seen it stream, it stays open, with that text in its value.
+
 `slips` counts what has to be mended. The strict level mends nothing, so there a reading with
 slips is no excuse: the call stays text.
 """
@@ -22,7 +27,7 @@ from fuzz.calls import Arguments, Call, Piece, Style, Tool, prose, text_of, writ
 
 TEXT = None  # for the arguments of a reading: it is no call
 
-_NAMED = r"""(?:\s*=|\s+name\s*=)\s*["']?([^<>"'\n]+)["']?[^<>\n]*>"""
+_NAMED = r"""(?:\s*=|\s+name\s*=)\s*["']?([^<>"'\n]+)["']?[^<>\n]*>?"""
 PARAMETER, FUNCTION = re.compile(r"<\s*parameter" + _NAMED), re.compile(r"<\s*(?:function|invoke)" + _NAMED)
 
 
@@ -35,7 +40,9 @@ class Reading:
     slips: int = 1
     name: str = ""  # if it is another one
     before: tuple[Arguments, ...] = ()  # further calls of the same tool
-    swallowed: bool = False  # it is no call, and no text either
+    swallowed: bool = False  # it is no call, and no text either but for what is left
+    unclear: bool = False  # it is no call, and all that follows is text, too
+    exact: bool = True  # every blank of the text around it counts
 
     @property
     def is_text(self) -> bool:
@@ -50,12 +57,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """A call with one slip. `known` names findings: what may happen instead until they are mended."""
+    """A call with one slip."""
 
     name: str
     text: str
     readings: tuple[Reading, ...]
-    known: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +92,6 @@ class Site:
         """The key of the parameter before, "" for the first."""
         return self.keys[self.place - 1] if self.place else ""
 
-    @property
-    def first_is_object(self) -> bool:
-        """Whether the first value is written in braces."""
-        return bool(self.keys) and isinstance(self.call.arguments[self.keys[0]], dict)
-
     def raw(self, key: str) -> str:
         """A value as it is written."""
         return written(self.call.arguments[key], self.style.python)
@@ -108,34 +109,26 @@ class Site:
     def text(self) -> Reading:
         return Reading(TEXT)
 
+    @property
+    def unclear(self) -> list[Reading]:
+        """Of a last value whose closing tag is wrong: a lone `</function>` with text behind it is quoted."""
+        last = self.keys[-1:] == [self.tag.key]
+        return [Reading(TEXT, unclear=True)] if last and not self.style.wrapped else []
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it needs more than its name to be a call: it has no envelope, and no value."""
+        return not (self.style.wrapped or self.keys)
+
     def damaged(self, slip: str, pieces: Sequence[Piece], *readings: Reading) -> Damaged:
         name = f"{slip} {self.tag.kind}"
-        return Damaged(name, text_of(list(pieces)), readings, tuple(_known(self, slip)))
+        return Damaged(name, text_of(list(pieces)), readings)
 
 
 def sites(call: Call, style: Style, tools: Sequence[Tool]) -> list[Site]:
     """Every tag of the call."""
     pieces = write(call, style)
     return [Site(call, style, pieces, i, tools) for i, piece in enumerate(pieces) if piece.is_tag]
-
-
-def _known(site: Site, slip: str) -> Iterator[str]:
-    """The findings that bear on a slip."""
-    kind, last = site.tag.kind, bool(site.keys) and site.tag.key == site.keys[-1]
-    if kind == "call_close" and slip == "misspell":
-        yield "misspelt-function-close"
-    if kind == "call_open" and slip == "double":
-        yield "doubled-function-open"
-    if kind == "wrap_open" and slip == "swap":
-        yield "tool-call-inside-function"
-    if kind in ("parameter_open", "call_open") and site.first_is_object:
-        yield "value-taken-for-json-arguments"
-    if kind in ("call_open", "wrap_open"):
-        yield "damaged-call-behind-a-call"
-    if kind == "parameter_close" and slip == "double" and last:
-        yield "doubled-parameter-close-before-prose"
-    if (kind == "call_close" or (kind == "parameter_close" and last)) and not site.style.wrapped:
-        yield "unfinished-bare-call-before-prose"
 
 
 # Dropping a tag, and the gap behind it
@@ -152,13 +145,20 @@ def _dropped(site: Site) -> list[Reading]:
         case "wrap_open" | "wrap_close":
             return [site.whole(slips=0)]
         case "parameter_close":
-            return [site.whole()]
+            return [site.whole(), *site.unclear]
         case "call_close":
-            certain = site.style.wrapped or site.keys
-            return [site.whole()] if certain else [site.whole(), site.text]
+            return _unfinished(site, closed=site.style.wrapped)
         case "call_open":
             return _nameless(site)
-    return _without_opener(site, "")
+    return [*_without_opener(site, ""), *_as_arguments(site)]
+
+
+def _unfinished(site: Site, closed: bool) -> list[Reading]:
+    """A call without its last tag, or with one that cannot be read: text behind it may be in it, unless
+    `</tool_call>` closes it."""
+    whole = [site.whole(), replace(site.whole(), exact=False)]
+    unclear = [Reading(TEXT, unclear=True)] if site.keys and not closed else []
+    return [*whole, *unclear, *([site.text] if site.is_bare else [])]
 
 
 def _nameless(site: Site) -> list[Reading]:
@@ -166,7 +166,7 @@ def _nameless(site: Site) -> list[Reading]:
     given = site.call.arguments.keys()
     fits = [tool for tool in site.tools if given <= tool.keys and tool.required <= given]
     if not given:
-        return [site.text, Reading(TEXT, swallowed=True)]
+        return [site.text, Reading(TEXT, slips=0, swallowed=True)]
     return [site.whole(), site.text] if len(fits) == 1 else [site.text]
 
 
@@ -175,10 +175,18 @@ def _without_opener(site: Site, junk: str) -> list[Reading]:
     key, outer = site.tag.key, site.style.outer
     as_text = [site.but(left, drop=key) for left in {site.raw(key), junk + site.raw(key)}]
     if not site.before:
-        return [site.whole(), *as_text, site.text]
+        last = {k: v for k, v in site.call.arguments.items() if k != key} | {key: site.raw(key)}
+        return [site.whole(), Reading(last), *as_text, site.text]
     run_on = f"{site.raw(site.before)}{site.style.inner}</parameter>{outer}"
     run_on += (junk + site.style.inner if junk else "") + site.raw(key)
     return [site.whole(), *as_text, site.but(slips=0, drop=key, **{site.before: run_on})]
+
+
+def _as_arguments(site: Site) -> Iterator[Reading]:
+    """An object without its opening tag, and nothing else, may be the arguments in JSON."""
+    value = site.call.arguments[site.tag.key]
+    if len(site.keys) == 1 and isinstance(value, dict) and value.keys() <= site.call.tool.keys:
+        yield Reading(value)
 
 
 # Doubling
@@ -195,13 +203,16 @@ def _doubled(site: Site) -> list[Reading]:
     match site.tag.kind:
         case "wrap_open":
             return [site.whole(left, slips=0) for left in ("", tag)]
-        case "wrap_close" | "call_close" | "parameter_close":
+        case "wrap_close" | "call_close":
+            return [site.whole(slips=0)]
+        case "parameter_close":
             return [site.whole()]
         case "parameter_open":
             key = site.tag.key
             return [site.whole(), site.but(slips=0, **{key: tag + site.style.inner + site.raw(key)})]
     again = [] if site.call.tool.required else [replace(site.whole(), before=({},))]
-    return [site.whole(), site.text, *again]
+    lefts = (tag, "<tool_call>" + tag)
+    return [site.whole(), *(site.whole(left, slips=0) for left in lefts), site.text, *again]
 
 
 # Two tags in the wrong order
@@ -225,10 +236,23 @@ def _swapped(site: Site, after: Piece) -> list[Reading]:
             return [site.whole(), *_swallowing_closer(site, after)]
         case "parameter_close", "call_close":
             key = site.tag.key
-            return [site.whole(), site.but(**{key: site.raw(key) + site.style.inner + after.text})]
+            run_on = site.but(**{key: site.raw(key) + site.style.inner + after.text})
+            return [site.whole(), run_on, *site.unclear]
         case "call_open", "call_close":
-            return [site.whole(), site.whole("<tool_call>" + after.text), site.whole(after.text), site.text]
+            none = Reading(TEXT, site.tag.text, slips=0, swallowed=True)
+            lefts = ("", "<tool_call>" + after.text, after.text)
+            return [*(site.whole(left) for left in lefts), site.text, none]
+        case "call_open", "parameter_open":
+            return [site.whole(), site.text, *_late_name(site, after)]
     return [site.whole(), site.text]
+
+
+def _late_name(site: Site, after: Piece) -> Iterator[Reading]:
+    """`<function=…>` behind the tag of a parameter is what that holds; or the call begins there, and what
+    stands before its next tag is text."""
+    key = after.key
+    yield site.but(**{key: site.tag.text + site.style.inner + site.raw(key)})
+    yield site.but(after.text + site.raw(key), drop=key)
 
 
 def _swallowing_closer(site: Site, after: Piece) -> list[Reading]:
@@ -237,8 +261,9 @@ def _swallowing_closer(site: Site, after: Piece) -> list[Reading]:
     own = "</parameter>" + inner + site.raw(key)
     run_on = site.raw(site.tag.key) + inner + after.text + outer + own
     empty = [] if site.raw(key).strip() else [site.but(**{key: ""})]
-    as_text = site.but(site.raw(key), **{key: ""})
-    return [site.but(**{key: own}), site.but(drop=key, **{site.tag.key: run_on}), *empty, as_text]
+    as_text = [site.but(site.raw(key), **{key: value}) for value in ("", None)]
+    as_text.append(site.but(site.raw(key), drop=key))
+    return [site.but(**{key: own}), site.but(drop=key, **{site.tag.key: run_on}), *empty, *as_text]
 
 
 # Misspelling
@@ -254,15 +279,20 @@ def misspell(site: Site, tag: str) -> Damaged:
 def _misspelt(site: Site, tag: str) -> list[Reading]:
     key = site.tag.key
     match site.tag.kind:
-        case "wrap_open" | "wrap_close":
+        case "wrap_open":
+            alone = [site.whole(left, slips=0) for left in ("", tag)]
+            return alone if site.style.name == "canonical" else [*alone, site.text]
+        case "wrap_close":
             return [site.whole(left, slips=0) for left in ("", tag)]
         case "call_close":
-            return [site.whole(left) for left in ("", tag)]
+            return [*_unfinished(site, closed=False), replace(site.whole(tag), exact=False)]
         case "parameter_close":
-            return [site.whole(), site.but(**{key: site.raw(key) + site.style.inner + tag})]
+            run_on = site.but(**{key: site.raw(key) + site.style.inner + tag})
+            return [site.whole(), run_on, *site.unclear]
         case "parameter_open":
-            return [*_without_opener(site, tag), *_renamed(site, tag)]
-    return [site.whole(), site.text, *_named_otherwise(site, tag)]
+            return [*_without_opener(site, tag), *_renamed(site, tag), *_as_arguments(site)]
+    inferred = [site.whole(left) for left in (tag, "<tool_call>" + tag)]
+    return [site.whole(), *inferred, site.text, *_named_otherwise(site, tag)]
 
 
 def _renamed(site: Site, tag: str) -> Iterator[Reading]:
@@ -271,7 +301,8 @@ def _renamed(site: Site, tag: str) -> Iterator[Reading]:
         key, old, rest = match[1].strip(), site.tag.key, tag[match.end() :]
         renamed = {key if k == old else k: v for k, v in site.call.arguments.items()}
         values = [rest + site.style.inner + site.raw(old)] if rest else [renamed[key], site.raw(old)]
-        yield from (Reading(renamed | {key: value}) for value in values)
+        slips = int(tag != f"<parameter={key}>")
+        yield from (Reading(renamed | {key: value}, slips=slips) for value in values)
 
 
 def _named_otherwise(site: Site, tag: str) -> Iterator[Reading]:
@@ -318,12 +349,12 @@ def _interrupted(site: Site, words: str) -> list[Reading]:
         case "wrap_open":
             return [site.text, *(site.whole(left, slips=0) for left in (words, site.tag.text + words))]
         case "call_open":
-            return [site.whole(words), site.text]
+            return [site.whole(words), site.whole(site.tag.text + words), site.text]
         case "call_close":
             return [site.whole(left, slips=0) for left in (words, words + "</tool_call>")]
     key = site.tag.key
     run_on = f"{site.raw(key)}{site.style.inner}</parameter>{site.style.outer}{words}"
-    return [site.whole(words), site.but(**{key: run_on})]
+    return [site.whole(words), site.but(**{key: run_on}), *site.unclear]
 
 
 @st.composite

@@ -19,7 +19,6 @@ from typing import Any
 from hypothesis import strategies as st
 
 from fuzz.calls import CANONICAL, NEWLINES, Call, Style, Tool, calls, prose, text_of, write, write_json
-from fuzz.known import excused
 from fuzz.messages import Block, Message
 from fuzz.mutations import Reading
 
@@ -51,12 +50,11 @@ class Noise:
     no telling an example behind it from the next call. So it is one or the other."""
 
     tools: list[Tool]
-    foreign: bool  # examples in other dialects
     closers: bool  # closing sequences, and no examples
 
 
 OTHER = Tool("ls", (("path", "string", False), ("all", "boolean", False)))
-FOREIGN = (Style("invoke", wrapped=False), Style("attribute"))
+EXAMPLES = (CANONICAL, Style(wrapped=False), Style("invoke", wrapped=False), Style("attribute"))
 CLOSERS = (
     *("</parameter></function></tool_call>", "</parameter>\n</function>\n</tool_call>"),
     *("</parameter>\n</function>", "</function>\n</tool_call>"),
@@ -70,8 +68,7 @@ def examples(draw: st.DrawFn, noise: Noise) -> str:
     call = draw(calls([*noise.tools, OTHER]))
     if draw(st.booleans()):
         return write_json(call, draw(st.sampled_from([None, 2])))
-    styles = [CANONICAL, Style(wrapped=False), *(FOREIGN if noise.foreign else ())]
-    return text_of(write(call, draw(st.sampled_from(styles))))
+    return text_of(write(call, draw(st.sampled_from(EXAMPLES))))
 
 
 @st.composite
@@ -123,10 +120,9 @@ BEHIND = st.one_of(st.just(""), st.just("\n"), prose().map("\n\n{}".format))
 
 
 @st.composite
-def noisy_messages(draw: st.DrawFn, of: list[Tool], level: str) -> Message:
+def noisy_messages(draw: st.DrawFn, of: list[Tool]) -> Message:
     """One or two calls with hostile values, prose around them."""
-    foreign = level != "strict" or not excused("strict-foreign-example")
-    noise = Noise(of, foreign, draw(st.booleans()))
+    noise = Noise(of, draw(st.booleans()))
     parts: list[Any] = [draw(st.just("") | prose().map("{}\n\n".format))]
     for _ in range(draw(st.sampled_from([1, 1, 2]))):
         call = draw(noisy_calls(noise))

@@ -27,8 +27,8 @@ TIMES = "4"  # as many examples in a round as `make test` takes
 KEEP = """
 See it again:  {python} tests/fuzz/run.py --only {name} --seed {seed}
 Keep it:       write the text, its tools and what should have become of it as a case into
-               tests/fuzz/findings/<what-it-shows>.txt (or findings/arguments/), with a line
-               `#bug <why>`. `make test` replays it at every cut; mended, it loses that line.
+               tests/fuzz/findings/<what-it-shows>.txt (or findings/arguments/). `make test` replays
+               it at every cut; with a line `#bug <why>` it is expected to fail until it is mended.
 """
 
 

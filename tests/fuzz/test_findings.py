@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from fuzz.known import ARGUMENTS, FOLDER, excused, read_all
+from fuzz.known import ARGUMENTS, FOLDER
 from fuzz.native import Mended
-from support.cases import Case
+from support.cases import Case, read_all
 from support.checks import check, normal
 from support.cuts import all_cuts
 
@@ -32,11 +32,3 @@ def test_finding_in_parsed_arguments(case: Case) -> None:
         assert normal(called) == normal(case.calls), f"cut into {pieces}"
         assert mended.complete or mended.text == case.text, f"cut into {pieces}"
         assert (mended.repairs, mended.refused) == (case.repairs, case.refused), f"cut into {pieces}"
-
-
-def test_a_finding_is_an_excuse_until_it_is_mended() -> None:
-    files = {case.file for case in read_all(FOLDER) + read_all(ARGUMENTS)}
-    open_ones = {case.file for case in read_all(FOLDER) + read_all(ARGUMENTS) if case.bug}
-    assert {name for name in files if excused(name)} == open_ones
-    with pytest.raises(AssertionError, match="no finding"):
-        excused("no such finding")

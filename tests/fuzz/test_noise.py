@@ -14,7 +14,7 @@ from toolstream.parser import LEVELS
 @given(st.data(), st.sampled_from(LEVELS), PLACES)
 def test_values_arrive_as_they_are(data: st.DataObject, level: str, places: list[int]) -> None:
     of = data.draw(tools())
-    message = data.draw(noisy_messages(of, level))
+    message = data.draw(noisy_messages(of))
     outcome = outcome_of(message, of, level, places)
     check(message, outcome, of, level)
     assert set(outcome.repairs) <= {"missing-tool-call-open"}, (outcome.repairs, message.text)

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from fuzz import messages
 from fuzz.calls import Call, Style, Tool, text_of, write, write_json
 from fuzz.damage import SLIPS, letters
-from fuzz.messages import Block, Message, check, lost
+from fuzz.messages import Block, Message, check, check_unclear
 from fuzz.mutations import Damaged, Reading, Site, double, drop, interrupt, misspell, sites, swap
 from fuzz.truncation import Whole, cut
 from support.outcome import Outcome
@@ -107,8 +106,8 @@ def test_a_call_without_a_name_is_one_only_if_the_tool_is_certain() -> None:
 
 
 def message(found: Damaged, lead: str = "Lead.\n\n", tail: str = "\n\nTail.") -> Message:
-    """The damaged call between prose; nothing excuses it."""
-    return Message((lead, Block("write", found.text, found.readings, ("a.py", "x\n"), slip=found.name), tail))
+    """The damaged call between prose."""
+    return Message((lead, Block("write", found.text, found.readings, slip=found.name), tail))
 
 
 def outcome(text: str, *calls: tuple[str, Any]) -> Outcome:
@@ -169,24 +168,35 @@ def test_the_strict_level_may_not_mend() -> None:
         check(clean, outcome(TEXT), [TOOL], "strict")
 
 
-def test_a_known_finding_excuses_its_slip_but_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    excused = Message(
-        ("Lead.\n\n", Block("write", TEXT, (Reading(CALL.arguments),), ("a.py", "x"), known=("f",)), "")
-    )
-    monkeypatch.setattr(messages, "excused", lambda name: name == "f")
-    check(excused, outcome("Lead.", RIGHT, ("write", {})), [TOOL], "tolerant")
-    with pytest.raises(AssertionError):
-        check(excused, outcome("Lead.", ("write", {"path": "a.py"})), [TOOL], "tolerant")
-    monkeypatch.setattr(messages, "excused", lambda name: False)
-    with pytest.raises(AssertionError):
-        check(excused, outcome("Lead.", RIGHT, ("write", {})), [TOOL], "tolerant")
+UNCLEAR = misspell(site("call_close"), "</functon>")
 
 
-def test_what_is_lost() -> None:
-    said = message(CLOSED)
-    assert lost(said, outcome("Lead.\n\nTail.", RIGHT)) == []
-    assert lost(said, outcome("Lead.", RIGHT)) == ["Tail."]
-    assert lost(said, outcome("Lead. Tail. x", ("write", {}))) == ["a.py"]
+def test_where_the_end_is_unclear_all_that_follows_is_text() -> None:
+    said = Message((*message(UNCLEAR).parts, Block("write", TEXT, (Reading(CALL.arguments, slips=0),))))
+    check(said, outcome(said.text), [TOOL], "tolerant")
+    check(said, outcome(said.text), [TOOL], "strict")
+    with pytest.raises(AssertionError):
+        check(said, outcome(said.text.removesuffix(TEXT)), [TOOL], "tolerant")
+
+
+def streamed(text: str, fragments: str) -> Outcome:
+    return Outcome([], text, [], ("write", fragments), [], ["unclear-end"])
+
+
+BUFFERED = Outcome([], 'Lead.\n\na "b"\n</x>\n\nTail.', [], None, [], ["unclear-end"])
+
+
+@pytest.mark.parametrize("fragments", ['{"path": "a \\"b\\"\\n</x>\\n\\nTail.', '{"path": "a.py"', ""])
+def test_what_may_have_streamed_of_it(fragments: str) -> None:
+    check_unclear(BUFFERED.text, streamed("Lead.", fragments), BUFFERED)
+
+
+@pytest.mark.parametrize(
+    ("text", "fragments"), [("Lead.", '{"path": "a \\"b\\"\\n</x>'), ("Another.", '{"path": "Tail.')]
+)
+def test_what_may_not_have_streamed_of_it(text: str, fragments: str) -> None:
+    with pytest.raises(AssertionError):
+        check_unclear(BUFFERED.text, streamed(text, fragments), BUFFERED)
 
 
 # A message that breaks off

@@ -30,7 +30,7 @@ def answers(draw: st.DrawFn) -> tuple[list[Any], str]:
     if draw(st.booleans()):
         return TOOLS, joined(draw(SOUP))
     of: list[Tool] = draw(tools())
-    message = draw(messages(of, slip=True) | noisy_messages(of, "tolerant"))
+    message = draw(messages(of, slip=True) | noisy_messages(of))
     return [tool.declared() for tool in of], message.text
 
 

@@ -68,7 +68,7 @@ class Whole:
     def block(self, text: str, readings: Sequence[Reading], slip: str = "") -> Block:
         """What there is of it, as part of a message."""
         canonical = self.style is not None and self.style.name == "canonical"
-        return Block(self.call.name, text, tuple(readings), (), canonical, slip)
+        return Block(self.call.name, text, tuple(readings), canonical, slip)
 
 
 def cut(parts: Sequence[str | Whole], size: int, stopped: bool) -> tuple[Message, Whole | None]:
