@@ -95,6 +95,7 @@ class Value:
         self._blank = True  # nothing but blanks since the last line break
         self._wraps = self._calls = 0  # tags of examples that are open inside the value
         self._parameter = False  # an example's parameter is open
+        self._mentioned = False  # within a line, where it is closed, too
         self._doubt: Verdict | None = None
         self._held: list[str] = []  # the text since the doubt began
         self._held_size = 0
@@ -223,8 +224,8 @@ class Value:
             return Verdict.MORE
         if kind == "other":
             return self._passes(tag)
-        if self._parameter:
-            self._parameter = False
+        parameter, self._parameter = self._parameter, False
+        if parameter and not (self._mentioned and self._starts_line(tag)):
             return Verdict.NESTED
         if self._doubt is Verdict.TRAILING and kind == "end":
             return Verdict.PAYLOAD
@@ -285,6 +286,7 @@ class Value:
         is mentioned behind the call."""
         if self._calls or self._doubt is Verdict.TRAILING:
             self._parameter = True
+            self._mentioned = not (self._calls or self._starts_line(tag))
             return Verdict.PAYLOAD
         sibling = self._tool.declares(tag.name) and tag.name not in self._given and self._reads(tag)
         return Verdict.END if sibling and not self._doubt and self._starts_line(tag) else Verdict.PAYLOAD

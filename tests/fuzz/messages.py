@@ -141,9 +141,8 @@ def check_unclear(text: str, streamed: Outcome, buffered: Outcome) -> None:
     assert streamed.open_call
     _, quote, value = _STRING.sub("", streamed.open_call[1]).partition('"')
     if quote:
-        assert text.rstrip(BLANK).endswith(json.loads(f'"{value}"').rstrip(BLANK)), (
-            f"text is missing: {text!r} {streamed.open_call}"
-        )
+        said = json.loads(f'"{value}"').rstrip(BLANK)
+        assert text.rstrip(BLANK).endswith(said), f"{text!r} is not all in {streamed.open_call}"
 
 
 def check(

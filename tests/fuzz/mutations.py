@@ -176,7 +176,8 @@ def _without_opener(site: Site, junk: str) -> list[Reading]:
     as_text = [site.but(left, drop=key) for left in {site.raw(key), junk + site.raw(key)}]
     if not site.before:
         last = {k: v for k, v in site.call.arguments.items() if k != key} | {key: site.raw(key)}
-        return [site.whole(), Reading(last), *as_text, site.text]
+        start = text_of(site.pieces[: site.at]) + junk + site.raw(key) + "</parameter>"
+        return [site.whole(), Reading(last), *as_text, site.but(start, drop=key), site.text]
     run_on = f"{site.raw(site.before)}{site.style.inner}</parameter>{outer}"
     run_on += (junk + site.style.inner if junk else "") + site.raw(key)
     return [site.whole(), *as_text, site.but(slips=0, drop=key, **{site.before: run_on})]
@@ -283,7 +284,7 @@ def _misspelt(site: Site, tag: str) -> list[Reading]:
             alone = [site.whole(left, slips=0) for left in ("", tag)]
             return alone if site.style.name == "canonical" else [*alone, site.text]
         case "wrap_close":
-            return [site.whole(left, slips=0) for left in ("", tag)]
+            return [site.whole(left, slips=0) for left in ("", tag, tag.partition(">")[2])]
         case "call_close":
             return [*_unfinished(site, closed=False), replace(site.whole(tag), exact=False)]
         case "parameter_close":
@@ -292,7 +293,8 @@ def _misspelt(site: Site, tag: str) -> list[Reading]:
         case "parameter_open":
             return [*_without_opener(site, tag), *_renamed(site, tag), *_as_arguments(site)]
     inferred = [site.whole(left) for left in (tag, "<tool_call>" + tag)]
-    return [site.whole(), *inferred, site.text, *_named_otherwise(site, tag)]
+    closed = [] if site.keys else [Reading(TEXT, tag, swallowed=True)]
+    return [site.whole(), *inferred, site.text, *closed, *_named_otherwise(site, tag)]
 
 
 def _renamed(site: Site, tag: str) -> Iterator[Reading]:
