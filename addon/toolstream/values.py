@@ -139,6 +139,8 @@ class Value:
     def close(self, complete: bool) -> str:
         """The text is over. `complete`: the model stopped by itself, so missing closers are mended;
         otherwise a value without an end stays without one, and so does one whose end is unclear."""
+        if not self._started:
+            self._text = self._text.removeprefix("\r")  # half of a line break
         self._eof = self._started = True
         self._run()
         if not self.ended and (self._doubt is Verdict.TRAILING or (complete and not self.unclear)):

@@ -94,7 +94,10 @@ def _complete(whole: Whole, text: str) -> Iterator[Reading]:
 
 
 def _unfinished(whole: Whole, text: str, stopped: bool) -> Iterator[Reading]:
-    """A model that stopped in a value has made a call; before the first value, it may have."""
+    """A model that stopped in a value has made a call; before the first value, it may have, and so may one
+    that stopped before the last brackets of JSON."""
+    if stopped and not whole.style and not whole.text[len(text) : whole.certain].strip("} \n"):
+        yield Reading(whole.call.arguments)
     if stopped and whole.style and len(text) >= whole.named:
         yield from _mended(whole, text)
     if not (stopped and len(text) > whole.first_value):
