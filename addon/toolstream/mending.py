@@ -60,8 +60,17 @@ _CLOSER = re.compile(rf"(?:{_NEWLINE})?{_LT}{_SLASH}parameter{_GAP}(?:(?P<end>\"
 _CLOSER_PART = re.compile(rf"(?:{_NEWLINE})?{_LT}{_SLASH}parameter(?:{_GAP})?(?:\\(?:u(?:0(?:03?)?)?)?)?")
 _CLOSERS = re.compile(r"\r?\n</parameter>?\s*(?:</function>?\s*)?(?:</tool_call>?\s*)?")
 _SURPLUS = re.compile(r"[\s}\]]*|\s*(?:</(?:parameter|function|tool_call)>\s*)+")
-_WRAPPED_LEAD = re.compile(r'"(?:[ \t]|\\[nrt])*+(?:\{|<|\\u003[cC])')
-_WRAPPED_PART = re.compile(r'"(?:[ \t]|\\[nrt])*+(?:\\(?:u(?:0(?:03?)?)?)?)?')
+_INNER_GAP = r"(?:[ \t]|\\[nrt])*+"
+_WRAPPED_LEAD = re.compile(rf'"{_INNER_GAP}(?:\{{{_INNER_GAP}(?:[^"\\]|\\[^nrt])|<|\\u003[cC])')
+_WRAPPED_PART = re.compile(rf'"{_INNER_GAP}(?:\\(?:u(?:0(?:03?)?)?)?|\{{{_INNER_GAP}\\?)?')
+_HEX = "[0-9a-fA-F]"
+_CUT_ESCAPE = rf"\\(?:\Z|u{_HEX}{{0,3}}\Z)"
+# The inside of a string without an escape that is cut, or half a pair of surrogates, at its end
+_WHOLE = re.compile(
+    rf'(?:[^"\\]++|\\[^u]|\\u(?!{_HEX}{{4}}|{_HEX}{{0,3}}\Z)|\\u(?![dD][89abAB]){_HEX}{{4}}'
+    rf"|\\u[dD][89abAB]{_HEX}{{2}}(?:\\u{_HEX}{{4}}|(?!\Z|{_CUT_ESCAPE})))*+",
+    re.DOTALL,
+)
 _XML_LEADS = ("<tool_call", "<function", "<invoke", "<parameter")
 
 State = Callable[[], bool]
@@ -117,7 +126,7 @@ class Mender(Passage):
     @property
     def value(self) -> Any:
         """The arguments, if they are complete; else None."""
-        return loads(self.text) if self.complete else None
+        return loads(_joined(self.text)) if self.complete else None
 
     def follow(self, text: str) -> bool:
         """Take a delta that is plain text of a value: the quick way. False if it is not."""
@@ -220,13 +229,14 @@ class Mender(Passage):
     def _in_wrapped(self) -> bool:
         inner = self._inner
         assert inner
-        end = _whole_characters(self._text)
+        end = _end(_WHOLE, self._text)
         if end:
             inner.feed(_unescaped(self._text[:end]))
             self._put(end, inner.take())
             self.complete = inner.complete
         if self._text[:1] != '"':
             return False
+        self._put(1, "")
         return self._go(self._behind_wrapped)
 
     def _behind_wrapped(self) -> bool:
@@ -339,7 +349,7 @@ class Mender(Passage):
             if len(self._text) < TOKEN and _STRING_PART.fullmatch(self._text):
                 return False
             return self._break_off()
-        key = loads(found[0])
+        key = loads(_joined(found[0]))
         if not isinstance(key, str):
             return self._break_off()
         frame = self._frames[-1]
@@ -582,8 +592,10 @@ class Mender(Passage):
             self.complete = self._inner.complete
             self._write(self._inner.take())
             self.more += self._inner.more
-            self._take_held()
-            self._text = ""
+            if state == self._behind_wrapped:
+                self._drop_surplus(self.pending)
+            else:
+                self._text = ""
         elif state == self._at_start and stopped and not self._text:
             self.repair(Repair.CALL_SHAPE)
             self._put(0, "{" + self.preset + "}")
@@ -609,11 +621,19 @@ class Mender(Passage):
             self.repair(Repair.REPEATED_ARGUMENTS)
             if any(value != self.value for value in again):
                 self._ledger.refuse(Refused.SECOND_OBJECT, rest)
-        elif _SURPLUS.fullmatch(rest):
-            self.repair(Repair.STRAY_CLOSER)
         else:
+            self._drop_surplus(rest)
+            return
+        self._take_held()
+        self._text = ""
+
+    def _drop_surplus(self, rest: str) -> None:
+        """What stands behind the object is dropped if it closes nothing; else the whole is no object."""
+        if not _SURPLUS.fullmatch(rest):
             self.complete = False
             return
+        if rest.strip():
+            self.repair(Repair.STRAY_CLOSER)
         self._take_held()
         self._text = ""
 
@@ -629,7 +649,7 @@ class Mender(Passage):
 
     def _continued(self, rest: str) -> str | None:
         """What follows that which went out, if the whole can be read, and only one way."""
-        whole = "".join(self._raw).encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+        whole = _joined("".join(self._raw))
         if not self._expect or not whole.rstrip().endswith("}"):
             return None
         try:
@@ -638,7 +658,7 @@ class Mender(Passage):
                 return None
             value, _ = conform(value, self._tool.arguments)
             mended = self._rest_of(value)
-            return mended if loads(self.text + mended) == value else None
+            return mended if loads(_joined(self.text) + mended) == value else None
         except (ValueError, LookupError, TypeError, RecursionError):
             return None
 
@@ -697,16 +717,11 @@ def _with(tools: Any, tool: Tool) -> list[Any]:
     return [*declared, {"type": "function", "function": {"name": tool.name}}]
 
 
-def _whole_characters(text: str) -> int:
-    """Where the inside of a JSON string ends: at its closing quote, or before an escape that is cut."""
-    end = _end(_REST_OF_STRING, text)
-    if text[end : end + 1] == '"':
-        return end
-    at = max(0, end - 12)
-    cut = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\u[0-9a-fA-F]{0,3})?\Z|\\u[0-9a-fA-F]{0,3}\Z").search(
-        text, at, end
-    )
-    return cut.start() if cut else end
+def _joined(text: str) -> str:
+    """Text with no pair of surrogates cut in two."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def _unescaped(inside: str) -> str:

@@ -47,7 +47,7 @@ class Block:
         """The readings at a recovery level; strict mends nothing."""
         if level != "strict":
             return list(self.readings)
-        clean = [reading for reading in self.readings if not reading.slips and self.canonical]
+        clean = [r for r in self.readings if not r.slips and (self.canonical or r.swallowed)]
         unclear = [reading for reading in self.readings if reading.unclear]
         return [*clean, Reading(TEXT), *unclear] if self.slip or not clean else clean
 

@@ -254,6 +254,7 @@ def _late_name(site: Site, after: Piece) -> Iterator[Reading]:
     key = after.key
     yield site.but(**{key: site.tag.text + site.style.inner + site.raw(key)})
     yield site.but(after.text + site.raw(key), drop=key)
+    yield site.but(after.text, **{key: site.raw(key)})
 
 
 def _swallowing_closer(site: Site, after: Piece) -> list[Reading]:
@@ -286,7 +287,11 @@ def _misspelt(site: Site, tag: str) -> list[Reading]:
         case "wrap_close":
             return [site.whole(left, slips=0) for left in ("", tag, tag.partition(">")[2])]
         case "call_close":
-            return [*_unfinished(site, closed=False), replace(site.whole(tag), exact=False)]
+            return [
+                *_unfinished(site, closed=False),
+                replace(site.whole(tag), exact=False),
+                *_quoted(site, tag),
+            ]
         case "parameter_close":
             run_on = site.but(**{key: site.raw(key) + site.style.inner + tag})
             return [site.whole(), run_on, *site.unclear]
@@ -297,13 +302,20 @@ def _misspelt(site: Site, tag: str) -> list[Reading]:
     return [site.whole(), *inferred, site.text, *closed, *_named_otherwise(site, tag)]
 
 
+def _quoted(site: Site, tag: str) -> Iterator[Reading]:
+    """What is no tag is payload, and so is the closing one before it; `</tool_call>` ends the value."""
+    for key in site.keys[-1:] if site.style.wrapped else []:
+        inner, outer = site.style.inner, site.style.outer
+        yield site.but(**{key: f"{site.raw(key)}{inner}</parameter>{outer}{tag}"})
+
+
 def _renamed(site: Site, tag: str) -> Iterator[Reading]:
     """The tag names another parameter, of which nothing is known: a string, unless it is declared."""
     if match := PARAMETER.match(tag):
         key, old, rest = match[1].strip(), site.tag.key, tag[match.end() :]
         renamed = {key if k == old else k: v for k, v in site.call.arguments.items()}
         values = [rest + site.style.inner + site.raw(old)] if rest else [renamed[key], site.raw(old)]
-        slips = int(tag != f"<parameter={key}>")
+        slips = int(match[0] != f"<parameter={key}>")
         yield from (Reading(renamed | {key: value}, slips=slips) for value in values)
 
 

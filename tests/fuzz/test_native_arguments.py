@@ -1,15 +1,13 @@
 """Arguments of calls the server parsed (P15): damaged or not, and however they are cut."""
 
 import json
-from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz.calls import Call, Tool, calls, tools
-from fuzz.damage import SLIPS, double_encoded, letters, one_character
-from fuzz.known import excused
+from fuzz.damage import SLIPS, letters, one_character
 from fuzz.messages import PLACES
 from fuzz.native import Mended
 from fuzz.settings import fuzzed
@@ -34,9 +32,6 @@ def mended(tool: Tool, text: str, places: list[int], stopped: bool = True) -> Me
 
 
 def cuts(text: str, places: list[int]) -> list[list[str]]:
-    if excused("surrogate-pair-cut"):
-        bounds = sorted(place % (len(text) + 1) for place in places)
-        return [[text[a:b] for a, b in pairwise([0, *bounds, len(text)])], list(text)]
     return [cut_at(text, [place % (len(text) + 1) for place in places]), per_character(text)]
 
 
@@ -59,8 +54,6 @@ def test_what_fits_passes_untouched(given_: tuple[Call, str], places: list[int],
 @given(arguments(), st.sampled_from(SLIPS), PLACES)
 def test_slips_with_one_way_to_mend_them(given_: tuple[Call, str], slip: Any, places: list[int]) -> None:
     call, text = given_
-    if slip is double_encoded and excused("double-encoded-escape"):
-        text = json.dumps(call.arguments, ensure_ascii=False)
     damaged = slip(text, call.arguments)
     whole = mended(call.tool, damaged, places)
     assert whole.complete, f"{damaged!r} became {whole.text!r}"
@@ -80,8 +73,6 @@ def test_one_character_wrong(
     whole = mended(call.tool, damaged, places, stopped)
     if whole.complete:
         assert isinstance(whole.value, dict)
-    if damaged.startswith('"') and excused("text-behind-double-encoded"):
-        return
     if not is_json(damaged):
         assert letters(whole.text) == letters(damaged), f"{damaged!r} became {whole.text!r}"
 
