@@ -91,7 +91,15 @@ def _closed(text: str) -> str:
 
 
 def _all_stand_in(strings: Iterable[str], text: str) -> bool:
-    return all(string in text or escaped(string) in text for string in strings)
+    return all(_stands_in(string, text) or _stands_in(escaped(string), text) for string in strings)
+
+
+def _stands_in(string: str, text: str) -> bool:
+    """Whether it stands there, and does not begin within an escape."""
+    at = text.find(string)
+    while at > 0 and text[at - 1] == "\\":
+        at = text.find(string, at + 1)
+    return at >= 0
 
 
 def _letters(text: str) -> str:

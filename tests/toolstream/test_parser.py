@@ -26,7 +26,7 @@ from toolstream.rules import Action, Condition, Rule, Rules
 FUZZ = "FUZZ" in os.environ
 
 TOOLS = [
-    read_tool("read(path: string, limit?: integer)"),
+    read_tool("read(path: string, limit?: integer, lines?: array)"),
     read_tool("write(path: string, content: string)"),
     read_tool("refresh()"),
 ]
@@ -394,6 +394,27 @@ UNITS = [
         "Calling tool: read({\n",
         "<result>\n",
     ),
+    *(
+        "</parameter>\nx\n",
+        "</function>\nx\n",
+        "<!--",
+        "<!-- x -->\n",
+        "| a | <tool_call> |\n",
+        "> x\n",
+        "+x\n",
+    ),
+    *(
+        "<tool_call>\n</tool_call>",
+        "<function=read>\n<tool_call>\n",
+        '<tool_call>\n{"name": "read"}, "a": 1}\n',
+    ),
+    *(
+        "</parameter>\n</parameter>\n",
+        "</functon>\n",
+        "]\n</parameter>\nx\n",
+        "<result>\n</output>\n",
+        "<path=",
+    ),
     *("</tool_call>\nx\n", "{\n", '[{"name": "read"}]\n', "<tool_call>\n<parameter=path>\nx\n</parameter>\n"),
 ]
 PREFIXES = {
@@ -410,6 +431,10 @@ PREFIXES = {
     "no parameter": "<tool_call>\n<function=read>\ntext",
     "JSON as body": '<tool_call>\n<function=read>\n{"path": "',
     "untagged JSON": '{"name": "read", "arguments": {"path": "',
+    "array": "<tool_call>\n<function=read>\n<parameter=lines>\n[",
+    "spare value": "<tool_call>\n<function=read>\ntext\n</parameter>\n",
+    "comment": "<!-- ",
+    "table": "| a |\n",
     "direct": "<tool_call>\n<write>\n<content>\n",
 }
 
@@ -418,7 +443,8 @@ PREFIXES = {
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_work_is_linear(prefix: str, recovery: str) -> None:
     """Twice as much is allowed: both sizes are past every bound of a look-ahead, and a third apart."""
-    for unit in UNITS if FUZZ or prefix in ("text", "value") else UNITS[::5]:
+    everything = FUZZ or (recovery == "tolerant" and prefix in ("text", "value"))
+    for unit in UNITS if everything else UNITS[len(prefix) % 9 :: 9]:
         short, long = (
             work_per_character(PREFIXES[prefix], unit, size, 16, recovery) for size in (5_000, 15_000)
         )
