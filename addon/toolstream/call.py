@@ -72,6 +72,7 @@ class CallReader:
         self._names = names
         self._tags = grammar.body.knowing(names)
         self._behind = grammar.after.knowing(names)
+        self._half_said = False  # its opening tag was a value
         self._state = self._in_body
         self._text = ""  # received, not yet looked at by a state
         self._gap = ""  # blanks before it
@@ -99,6 +100,7 @@ class CallReader:
         else:
             self.deferred = True
             self._arguments = self._deferred = DeferredArguments()
+        self._half_said = bool(opening.given)
         for key, text in opening.given:
             self._give(key, text)
 
@@ -151,13 +153,14 @@ class CallReader:
         match tag.kind:
             case "parameter_open":
                 return self._at_parameter(tag)
-            case "parameter_close":
-                self._repair(Repair.STRAY_CLOSER, self._take(tag.end))
-                return True
+            case "parameter_close" | "stray":
+                return self._drop_closer(tag)
+            case "call_close" if kind := self._kind_behind_early(tag):
+                return kind != "more" and self._drop_closer(tag)
             case "call_close":
                 self._note_damage(tag)
                 self._take(tag.end)
-            case "wrap_close" if not self._named:
+            case "wrap_close" | "wrap_open" if not self._named:
                 pass
             case "wrap_open" | "call_open" if kind := self._opened_again(tag):
                 return kind != "more" and self._drop_opener(tag)
@@ -193,6 +196,17 @@ class CallReader:
         partial = at == len(self._text) or self._tags.may_begin(self._text, at)
         return "more" if partial and not self._over else "", None
 
+    def _kind_behind_early(self, closer: Tag) -> str:
+        """Whether a call whose tag was a value is closed too early: it lacks something, and parameters
+        follow. "more" if it takes more text to tell."""
+        lacks = self._half_said and not self._tool.required <= self._arguments.given
+        kind = self._look(closer.end)[0] if lacks else ""
+        return kind if kind in ("parameter_open", "more") else ""
+
+    def _drop_closer(self, tag: Tag) -> bool:
+        self._repair(Repair.STRAY_CLOSER, self._take(tag.end))
+        return True
+
     def _drop_opener(self, tag: Tag) -> bool:
         self._repair(Repair.STRAY_OPENER, self._take(tag.end))
         return True
@@ -225,6 +239,7 @@ class CallReader:
     def _at_parameter(self, tag: Tag) -> bool:
         """An opening tag, or `<parameter=K=V</parameter>`, where only the schema tells K from V."""
         key, equals, text = tag.name.partition("=")
+        text = text.strip("\"'")
         declared = self._tool.declares
         if equals and declared(key.strip()) and not declared(tag.name):
             at = _end(_BLANKS, self._text, tag.end)
@@ -235,7 +250,7 @@ class CallReader:
                 return True
             if not self._over and (at == len(self._text) or self._tags.may_begin(self._text, at)):
                 return False
-        if tag.dialect is damaged_tag.DIALECT and " " in tag.name:
+        if tag.dialect is damaged_tag.DIALECT and not {*tag.name}.isdisjoint(" \"'"):
             return self._has_text("")
         return self._open_value(tag)
 
@@ -308,7 +323,7 @@ class CallReader:
         if tag is None and not self._complete:
             return self._end_of_message()
         text = self._take_loose()
-        if tag.kind.endswith("_close") if tag else self._certain:
+        if tag and tag.kind.endswith("_close"):
             return self._take_for_value(text, tag)
         return self._has_text(text)
 

@@ -16,6 +16,7 @@ Words in braces stand for what changes from tag to tag:
     {word}          a name without blanks
     {attributes}    whatever else an opening tag may carry before its `>`
     {members}       the same, with whatever in quotes
+    {pair}          a name and, in quotes, what it is set to
     {cut}           a `>` that is missing: the line ends, or the next tag begins
     {gap}           blanks
     {slot}          a word that says what belongs in its place
@@ -51,10 +52,14 @@ _PLACEHOLDERS = {  # -> its pattern, and that of its beginnings
     "tool": (_DECLARED,) * 2,
     "key": (_DECLARED,) * 2,
     "word": (r"[^\s<>\"'=]{1,256}",) * 2,
+    "pair": (
+        r"[^\s<>\"'=]{1,128}=(?:\"[^\"<>\n]{0,1024}\"|'[^'<>\n]{0,1024}')",
+        r"[^\s<>\"'=]{1,128}(?:=(?:\"[^\"<>\n]{0,1024}\"?|'[^'<>\n]{0,1024}'?)?)?",
+    ),
     "attributes": (r"[^<>\n]{0,256}",) * 2,
     "members": (
         rf"(?:{_MEMBER}){{1,512}}",
-        rf"(?:{_MEMBER}){{1,512}}(?:\"[^\"\n]{{0,1024}}|'[^'\n]{{0,1024}})?",
+        rf"(?:{_MEMBER}){{0,512}}(?:\"[^\"\n]{{0,1024}}|'[^'\n]{{0,1024}})?",
     ),
     "cut": (r"(?=[ \t]{0,8}(?:[\r\n]|<))", r"[ \t]{0,8}"),
     "gap": (FOLLOWING,) * 2,
@@ -62,7 +67,8 @@ _PLACEHOLDERS = {  # -> its pattern, and that of its beginnings
     "number": (r"\d{1,4}",) * 2,
     "closer": (MADE_UP_CLOSER.pattern, r"[a-z_]{1,32}"),
 }
-_NAMED = ("name", "tool", "key", "word")
+_THINK = ("<think>", "</think>")  # whatever the tools are called
+_NAMED = ("name", "tool", "key", "word", "pair")
 
 
 class Names:
@@ -158,7 +164,11 @@ class Lookout:
         for spelling, tag, _ in self._other:
             match = tag.match(text, start)
             name = match.groupdict().get("n", "") if match else ""
-            if match and (not spelling.declared or self._names.has(spelling.declared, name.strip())):
+            if (
+                match
+                and match[0] not in _THINK
+                and (not spelling.declared or self._names.has(spelling.declared, name.strip()))
+            ):
                 return self._read(spelling, match, name)
         return None
 
@@ -242,6 +252,8 @@ def _units(spelling: str, tolerant: bool) -> Iterator[tuple[str, str]]:
             yield from _placeholder(word, unit[0] == '"', tolerant)
         elif unit == "<" and tolerant:
             yield from ((p, p) for p in ("<", BLANKS))
+        elif unit == "/" and tolerant:
+            yield from ((p, p) for p in ("/", BLANKS))
         elif unit == "=" and tolerant:
             yield from ((p, p) for p in (BLANKS, "=", BLANKS))
         elif unit == ">" and tolerant:
@@ -287,7 +299,7 @@ class Grammar:
         self.openers = lookout(*openers)
         self.envelope = lookout(*wrapped, *(["parameter_open"] if level != "strict" else []))
         self.lines = lookout("line_open")
-        self.body = lookout(*CALL_KINDS)
+        self.body = lookout(*CALL_KINDS, "stray")
         self.after = lookout(*CALL_KINDS, "stray")
         self.ends_json = lookout("wrap_open", "wrap_close", "call_close")
         shared = [dialect for dialect in DIALECTS if dialect.in_values]

@@ -36,7 +36,7 @@ class Verdict(Enum):
 
 class CallScanner:
     """Follows a JSON call, or an array of calls, that may have these `keys`. `end` is the offset in the
-    last text just past it, or past what makes it hopeless."""
+    last text just past it, or of the character that makes it hopeless."""
 
     def __init__(self, names: Names, keys: frozenset[str]) -> None:
         self.named = False  # it names a declared tool
@@ -60,7 +60,12 @@ class CallScanner:
             self.end = at
             if not (self._open or self._expected):
                 return Verdict.ENDED
-        return Verdict.MORE if self._may_go_on() else Verdict.HOPELESS
+        return Verdict.MORE
+
+    def _fail(self, at: int) -> int:
+        """At the character at this offset it is hopeless."""
+        self.end = at
+        return -1
 
     @property
     def _in_call(self) -> bool:
@@ -72,10 +77,8 @@ class CallScanner:
         if found is None:
             return len(text)
         mark = found[0]
-        if self._in_call and mark not in self._expected:
-            return -1
-        if len(self._open) > DEPTH:
-            return -1
+        if (self._in_call and mark not in self._expected) or len(self._open) > DEPTH:
+            return self._fail(found.start())
         if mark == '"':
             self._quoted, self._word = True, "" if self._in_call else None
         elif mark in "[{":
@@ -97,14 +100,20 @@ class CallScanner:
         found = _QUOTE.search(text, at)
         end = found.start() if found else len(text)
         if self._word is not None:
+            known = len(self._word)
             self._word = (self._word + text[at:end])[: WORD + 1]
+            if not self._may_be(self._word):
+                sizes = range(known, len(self._word))
+                return self._fail(
+                    at - known + next(n for n in sizes if not self._may_be(self._word[: n + 1]))
+                )
         if found is None:
             return end
         self._escaped = found[0] == "\\"
         if self._escaped:
             return end + 1
         self._quoted = False
-        return end + 1 if self._word is None or self._close_word(self._word) else -1
+        return end + 1 if self._word is None or self._close_word(self._word) else self._fail(end)
 
     def _close_word(self, word: str) -> bool:
         """Whether this key, or this value of a key, may stand here."""
@@ -119,13 +128,11 @@ class CallScanner:
             return self.named
         return self._key != "type" or word in TYPES
 
-    def _may_go_on(self) -> bool:
-        """Whether the word we are in may become one that may stand there."""
-        if self._word is None:
-            return True
+    def _may_be(self, word: str) -> bool:
+        """Whether a word that begins so may stand where we are."""
         if not self._key:
-            return any(key.startswith(self._word) for key in self._keys)
-        return self._key not in NAME_KEYS or self._names.may_begin("tool", self._word)
+            return any(key.startswith(word) for key in self._keys)
+        return self._key not in NAME_KEYS or self._names.may_begin("tool", word)
 
 
 class UntaggedCall:

@@ -143,6 +143,7 @@ class Value:
             self._text = self._text.removeprefix("\r")  # half of a line break
         self._eof = self._started = True
         self._run()
+        self.unclear = self.unclear or bool(self._calls and not self._doubt)
         if not self.ended and (self._doubt is Verdict.TRAILING or (complete and not self.unclear)):
             self._end_by_message()
         return self._take()

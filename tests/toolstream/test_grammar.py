@@ -29,6 +29,7 @@ SAMPLES = {
     **dict.fromkeys(("name", "tool", "key", "word"), "re_ad"),
     "attributes": ' x="1"',
     "members": 'x="1 > 2"',
+    "pair": 're_ad="1"',
     "cut": "",
     "gap": "\n",
     "slot": "name",
@@ -62,7 +63,7 @@ def test_every_spelling_is_found(spelling: Spelling) -> None:
     assert found is not None
     assert (found.kind, found.start, found.end) == (spelling.kind, 7, 7 + len(tag))
     assert found.canonical is (spelling.dialect is qwen3_coder.DIALECT)
-    assert found.name == ("re_ad" if "re_ad" in tag else "")
+    assert found.name.partition("=")[0] == ("re_ad" if "re_ad" in tag else "")
     assert found.dialect is spelling.dialect
 
 
@@ -170,6 +171,6 @@ def test_a_grammar_is_compiled_once_per_level() -> None:
 def test_states_look_out_for_what_they_react_to() -> None:
     states = grammar("tolerant")
     assert states.openers.search("<parameter=x><|im_end|>") is None
-    assert states.body.search("<think><|im_end|>") is None
+    assert states.body.search("<think>") is None
     assert states.after.search("<|im_end|>") is not None
     assert " " in BLANK

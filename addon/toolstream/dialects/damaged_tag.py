@@ -15,12 +15,13 @@ DIALECT = Dialect(
     call_open=("<function={name}{cut}", "<function={word} {members}>"),
     call_in_envelope=("function={name}>",),
     call_close=("</function{cut}",),
-    parameter_open=("<parameter={name}{cut}",),
+    parameter_open=("<parameter={name}{cut}", "<parameter={pair}>", "<parameter={word} {members}>"),
     parameter_close=(
         "</parameter{cut}",
         "</parameter/>",
         "</parameter{number}>",
         "</parameter_function>",
+        "</parameter_function{cut}",
         "</parameterfunction>",
     ),
 )

@@ -8,7 +8,12 @@ DIALECT = Dialect(
         *("<tools>~{", "<tools>~["),
         *("<function>~{", "<function_call>~{", "<function_call>~[", "<function_call>~<function="),
         *("<tool_calls>~{", "<tool_calls>~[", "<tool_calls>~<tool_call>", "<tool_calls>~<function="),
-        *("<tool_calls>~<invoke ", "<tool_calls>~<tool_name>", "<tool_calls>~<parameter="),
+        *(
+            "<tool_calls>~<invoke ",
+            "<tool_calls>~<tool>",
+            "<tool_calls>~<tool_name>",
+            "<tool_calls>~<parameter=",
+        ),
     ),
     wrap_close=("</tools>", "</function_call>", "</tool_calls>"),
     in_values=False,
