@@ -25,7 +25,7 @@ from .events import Event, Text, calls_of
 from .json_form import dump, quoted
 from .native import NativeCalls, rewritten
 from .parser import ToolCallParser
-from .repairs import Ledger
+from .repairs import Ledger, Repair
 from .requests import Toolset, parallel_calls
 from .rules import Rules
 
@@ -79,7 +79,7 @@ def _rewrite(task: Task, body: bytes) -> bytes:
     edits: list[tuple[Path, str]] = []
     for at, choice in choices_of(read_chunk(text) or {}):
         if isinstance(choice.get("message"), dict):
-            edits += _edit_choice(text, at, choice, _read_message(task, choice))
+            edits += _edit_choice(task, text, at, choice, _read_message(task, choice))
     return splice(text, edits).encode() if edits else body
 
 
@@ -126,7 +126,7 @@ def _read_natives(task: Task, choice: Json) -> NativeCalls:
     return natives
 
 
-def _edit_choice(text: str, at: int, choice: Json, found: _Found) -> list[tuple[Path, str]]:
+def _edit_choice(task: Task, text: str, at: int, choice: Json, found: _Found) -> list[tuple[Path, str]]:
     """The edits that move the calls in one choice's texts to its tool_calls, and mend those there."""
     edits: list[tuple[Path, str]] = []
     path: Path = ("choices", at, "message")
@@ -140,6 +140,8 @@ def _edit_choice(text: str, at: int, choice: Json, found: _Found) -> list[tuple[
             edits.append((path, edited))
     reason = found.natives.finish_reason(choice.get("finish_reason"), bool(calls))
     if reason != choice.get("finish_reason"):
+        if not calls and reason != "length":
+            task.ledger.repaired(Repair.FINISH_REASON)
         edits.append((("choices", at, "finish_reason"), quoted(reason)))
     return edits
 

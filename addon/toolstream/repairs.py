@@ -68,6 +68,7 @@ class Repair(Named):
     REPEATED_ARGUMENTS = "repeated-arguments", "the arguments of a parsed call twice, or {} before them"
     SWALLOWED_CALL = "swallowed-call", "further parameters or calls inside of an argument of a parsed call"
     DUPLICATE_CALL = "duplicate-call", "the same call a second time: parsed and as text, or under one id"
+    FINISH_REASON = "finish-reason", "a finish_reason that does not say what the server's answer holds"
     BROKEN_HISTORY = "broken-history", "an earlier call whose arguments no server can read, in the request"
     ENGINE_ERROR = "engine-error", "the server's error held the call it could not parse"
     # what the user's rules do

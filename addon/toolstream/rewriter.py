@@ -40,7 +40,7 @@ from .events import ArgumentsDelta, CallStart, Event, Text
 from .json_form import quoted
 from .native import Entry, NativeCall, edits_of, merged, rewritten
 from .parser import ToolCallParser
-from .repairs import Ledger
+from .repairs import Ledger, Repair
 from .requests import Toolset, parallel_calls
 from .rules import Rules
 from .sse import EventSplitter, read_data, replace_data
@@ -380,8 +380,12 @@ class StreamRewriter:
                 or not is_bare(chunk, rest, [field for one in said for field in one.fields])
                 or ("role" in delta and not choice.role)
             )
-            if choice.finish_reason(reason) != reason:
-                edits.append((("choices", at, "finish_reason"), quoted(choice.finish_reason(reason))))
+            if (other_reason := choice.finish_reason(reason)) != reason:
+                edits.append((("choices", at, "finish_reason"), quoted(other_reason)))
+                if not choice.calls and other_reason != "length":
+                    self.ledger.repaired(Repair.FINISH_REASON)
+
+        keep = keep or not (edits or entries or any(part.text for part in parts))  # it never said a thing
 
         def write(texts: list[str]) -> bytes:
             edited: list[tuple[Path, str]] = [

@@ -171,12 +171,16 @@ def test_every_byte_around_the_call_stays() -> None:
 
 def test_only_the_finish_reason_changes_where_calls_were_promised_and_none_came() -> None:
     body = body_of("Hm.", finish="tool_calls")
-    assert rewrite_completion(ASKED, body)[0] == body.replace(b'"tool_calls"', b'"stop"')
+    out, ledger = rewrite_completion(ASKED, body)
+    assert out == body.replace(b'"tool_calls"', b'"stop"')
+    assert ledger.as_dict()["repairs"] == {"finish-reason": 1}
 
 
 def test_native_calls_with_stop() -> None:
     body = body_of({"role": "assistant", "content": None, "tool_calls": [NATIVE]})
-    assert rewrite_completion(ASKED, body)[0] == body.replace(b'"stop"', b'"tool_calls"')
+    out, ledger = rewrite_completion(ASKED, body)
+    assert out == body.replace(b'"stop"', b'"tool_calls"')
+    assert ledger.as_dict()["repairs"] == {"finish-reason": 1}
 
 
 @pytest.mark.parametrize("finish", ["stop", "tool_calls", "length", "content_filter", "eos", None])

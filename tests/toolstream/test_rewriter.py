@@ -374,6 +374,28 @@ def test_parallel_tool_calls_false_leaves_the_first() -> None:
         assert rewriter.ledger.calls == 1
 
 
+@pytest.mark.parametrize(("said", "meant"), [("stop", "tool_calls"), ("tool_calls", "stop")])
+def test_a_finish_reason_that_does_not_say_what_the_answer_holds(said: str, meant: str) -> None:
+    natives = LLAMA_CPP.calls([("get_weather", ['{"city": "Oslo"}'])]) if meant == "tool_calls" else []
+    events = [*LLAMA_CPP.open(), *natives, *LLAMA_CPP.ending(said)]
+    out, rewriter = send(events, ASKED)
+    assert out == b"".join(events).replace(b'"%b"' % said.encode(), b'"%b"' % meant.encode())
+    assert rewriter.ledger.as_dict()["repairs"] == {"finish-reason": 1}
+
+
+KEPT_ALIVE = {"id": "", "model": "keepalive", "created": 0, "object": "chat.completion.chunk"}
+
+
+def test_what_keeps_a_connection_alive_passes_wherever_it_stands() -> None:
+    chunk = KEPT_ALIVE | {"choices": [{"index": 0, "delta": {}, "finish_reason": None}]}
+    alive = b"data: " + json.dumps(chunk).encode() + b"\n\n"
+    events = LLAMA_CPP.answer(re.findall("(?s).{1,9}", "Hm.\n" + WEATHER))
+    for at in range(1, len(events)):
+        out, _ = send([*events[:at], alive, *events[at:]], ASKED)
+        assert out.count(alive) == 1
+        assert read_answer(out.replace(alive, b"")).message.named == [CALL]
+
+
 def test_the_name_leaves_at_its_bracket_and_a_value_one_delta_later_at_most() -> None:
     head = "<tool_call>\n<function=write>\n<parameter=path>\na\n</parameter>\n<parameter=content>\n"
     words = [f"word {i}," for i in range(20)]

@@ -334,7 +334,7 @@ def test_a_call_of_another_shape_is_still_put_right() -> None:
     events = [*LLAMA_CPP.open(), LLAMA_CPP.chunk((0, {"tool_calls": deltas}, None)), LLAMA_CPP.end(), DONE]
     calls, finish, repairs, _ = sent(events)
     assert (calls, finish) == ([("write", {"path": "a", "content": "x"})], "tool_calls")
-    assert repairs == ["call-shape", "rule-tool"]
+    assert repairs == ["call-shape", "finish-reason", "rule-tool"]
 
 
 VALUES = st.recursive(
