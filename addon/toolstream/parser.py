@@ -13,7 +13,7 @@ complete and the last thing in the message. Such a call is on *trial*: it is par
 other, but its events wait beside the raw text, and one of the two goes out. A caller that
 does not stream (`live=False`), and the strict level, put every call on trial until its end,
 so that one that turns out truncated or damaged is text after all; and so is a call put that rules
-must see the whole of.
+must see the whole of, and one that is dropped if it is one (P16).
 """
 
 import re
@@ -477,7 +477,7 @@ class ToolCallParser:
         self._around.function_said = False
         if self._around.thinking:
             self._try(Refused.REASONING, at_end=True)
-        elif not self._live or (opening and self._is_deferred(opening.tool)):
+        elif not self._live or self._is_dropped or (opening and self._is_deferred(opening.tool)):
             self._try(Refused.TRUNCATED, at_end=False)
         self._drop_blanks()
         self._wrapped = self._wrapped or bool(wraps)
@@ -516,8 +516,13 @@ class ToolCallParser:
         for repair in dict.fromkeys(t.dialect.repair for t in (*wraps[:1], *tags) if not t.canonical):
             self._outbox.repair(repair, self._inbox.text)
 
+    @property
+    def _is_dropped(self) -> bool:
+        """Whether only one call is asked for, and the next one is another."""
+        return self._calls > 0 and not self._parallel
+
     def _count_call(self) -> None:
-        if self._calls and not self._parallel:
+        if self._is_dropped:
             self._outbox.repair(Repair.PARALLEL_DROPPED, self._tool.name)
         self._calls += 1
 
