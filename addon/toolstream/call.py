@@ -32,8 +32,8 @@ PREFIX = 5  # characters of an opening tag that tell it, if the rest is missing
 CONTAINERS = ("arguments", "parameters")  # what models call a parameter that holds all of them
 
 _BLANKS = re.compile(f"[{BLANK}]*")
-# Where an opening tag belongs, one that lost or changed some letters
-_TAG_LIKE = re.compile(r"""<?\w{1,16}(?:\s+name)?[\s=]{1,8}["']?([^<>"'\n]{1,256})["']?\s?>""")
+# Where an opening tag belongs: one that lost or changed some letters, by its key
+_TAG_LIKE = r"""(?=[^\n]*[<=])[<\w \t=/"']{{1,40}}?(?<!\w){key}["']?[ \t]?>"""
 _NAMES_ANOTHER = re.compile(r"<\w+=")
 _SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,64}}")
 
@@ -343,8 +343,7 @@ class CallReader:
         line = text.partition("\n")[0].rstrip()
         if len(line) >= PREFIX and f"<parameter={self._only_key}>".startswith(line):
             return line
-        opener = _TAG_LIKE.match(text)
-        if opener and opener[1].strip() == self._only_key:
+        if opener := re.match(_TAG_LIKE.format(key=re.escape(self._only_key)), text):
             return opener[0]
         return None if _NAMES_ANOTHER.match(text) else ""
 

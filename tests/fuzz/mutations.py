@@ -296,7 +296,12 @@ def _misspelt(site: Site, tag: str) -> list[Reading]:
             run_on = site.but(**{key: site.raw(key) + site.style.inner + tag})
             return [site.whole(), run_on, *site.unclear]
         case "parameter_open":
-            return [*_without_opener(site, tag), *_renamed(site, tag), *_as_arguments(site)]
+            return [
+                *_without_opener(site, tag),
+                *_renamed(site, tag),
+                *_in_value(site, tag),
+                *_as_arguments(site),
+            ]
     inferred = [site.whole(left) for left in (tag, "<tool_call>" + tag)]
     closed = [] if site.keys else [Reading(TEXT, tag, swallowed=True)]
     return [site.whole(), *inferred, site.text, *closed, *_named_otherwise(site, tag)]
@@ -307,6 +312,12 @@ def _quoted(site: Site, tag: str) -> Iterator[Reading]:
     for key in site.keys[-1:] if site.style.wrapped else []:
         inner, outer = site.style.inner, site.style.outer
         yield site.but(**{key: f"{site.raw(key)}{inner}</parameter>{outer}{tag}"})
+
+
+def _in_value(site: Site, tag: str) -> Iterator[Reading]:
+    """What does not even begin as a tag with a name may be the value's first line."""
+    if not re.match(r"<\w+=", tag):
+        yield site.but(**{site.tag.key: tag + site.style.inner + site.raw(site.tag.key)})
 
 
 def _renamed(site: Site, tag: str) -> Iterator[Reading]:
