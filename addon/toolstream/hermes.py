@@ -100,9 +100,15 @@ class JsonEnvelope:
             case "}" | "]":
                 return self._at_surplus(over)
             case "," | ":" | '"':
-                self.ended, self.rest, self._text = True, self._text, ""
-                return False
+                return self._is_broken()
+            case mark if mark.isalnum() and at == 0:
+                return self._is_broken()
         return self._end([])
+
+    def _is_broken(self) -> bool:
+        """A bracket closed it before its end."""
+        self.ended, self.rest, self._text = True, self._text, ""
+        return False
 
     def _at_surplus(self, over: bool) -> bool:
         """Brackets that belong to nothing, if a tag stands behind them; else they are text."""
