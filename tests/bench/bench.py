@@ -34,6 +34,7 @@ import proxy as live
 
 from support.streams import LLAMA_CPP, VLLM, request
 from toolstream import StreamRewriter, ToolCallParser
+from toolstream.rules import Action, Condition, Rule, Rules
 
 T = TypeVar("T")
 ASKED = request()
@@ -309,12 +310,12 @@ def doubling(text_of: Callable[[int], tuple[str, str]], size: int) -> float:
     return max(ratios)
 
 
-def stream_doubling(pieces_of: Callable[[int], list[bytes]]) -> float:
+def stream_doubling(pieces_of: Callable[[int], list[bytes]], rules: Rules | None = None) -> float:
     def run(n: int) -> Callable[[], float]:
         pieces = pieces_of(n)
 
         def once() -> float:
-            rewriter = StreamRewriter(ASKED)
+            rewriter = StreamRewriter(ASKED, rules=rules)
             return seconds(lambda: (each(rewriter.feed, pieces)(), rewriter.close()))
 
         return once
@@ -348,10 +349,16 @@ STREAMS: dict[str, Callable[[int], list[bytes]]] = {
 }
 
 
+HELD = Rules({"write": (Rule("no_hint", Action.REMOVE_PARAMETER, "hint", Condition.EXISTS),)})
+
+
 def pathological_rows() -> Iterator[Row]:
     bar = 2.6
     found = {f"text: {name}": doubling(make, 4000) for name, make in PATHOLOGICAL.items()}
     found |= {f"stream: {name}": stream_doubling(make) for name, make in STREAMS.items()}
+    found["stream: a value that a rule holds"] = stream_doubling(
+        lambda n: LLAMA_CPP.calls([("write", ['{"hint":"', *["abcd"] * n])]), HELD
+    )
     worst = sorted(found.items(), key=lambda item: -item[1])
     shown = max(5, sum(ratio > bar for ratio in found.values()))
     for name, ratio in worst[:shown]:

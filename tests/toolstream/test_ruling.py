@@ -1,7 +1,6 @@
 """Rules on calls that the server parsed itself: at every cut, streamed and not, changed or byte for byte."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -254,19 +253,6 @@ def test_text_and_a_call_that_waits() -> None:
     events = [*LLAMA_CPP.open(), LLAMA_CPP.text("Look. "), *LLAMA_CPP.calls([("read", ['{"path":', '"a"}'])])]
     events += [b": keep-alive\n\n", *LLAMA_CPP.ending("tool_calls")]
     assert sent(events)[3] == b"".join(events)
-
-
-def test_a_long_value_that_waits_costs_no_more_per_delta() -> None:
-    def work(count: int) -> float:
-        rewriter = StreamRewriter(ASKED, rules=RULES)
-        events = stream(("edit", ['{"hint":"', *["abcd"] * count]))[:-3]
-        start = time.process_time()
-        for event in events:
-            rewriter.feed(event)
-        return time.process_time() - start
-
-    short, long = (min(work(count) for _ in range(2)) for count in (2_000, 16_000))
-    assert long < 24 * short, "8 would be flat, 64 quadratic"
 
 
 def test_what_waits_is_limited() -> None:
