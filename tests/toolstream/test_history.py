@@ -100,3 +100,10 @@ def test_whatever_it_was_it_can_be_read(arguments: Any) -> None:
         text = mended["messages"][2]["tool_calls"][0]["function"]["arguments"]
         assert isinstance(json.loads(text), dict)
         assert repair_history(mended) == (None, [])
+
+
+def test_h08_a_call_that_an_earlier_answer_leaked_stays_text() -> None:
+    leaked = "<tool_call>\n<function=ls>\n</function>\n</tool_call>"
+    body = request()
+    body["messages"][2] = {"role": "assistant", "content": leaked}
+    assert repair_history(body) == (None, [])

@@ -204,6 +204,8 @@ def test_mended(name: str, arguments: str, expected: Json, repairs: list[str]) -
 
 RIGHT = [
     ("ls", '{"path":"a"}'),
+    ("ls", '{"path":"timeout 7\\n7","echo X\\n</parameter":""}'),  # F03: who knows what it was
+    ("ls", '{"path":"a","__proto__":"b"}'),
     ("ls", ' { "path" : "a\\n\\u003c\\ud83d\\ude00" , "limit":-5 }\n'),
     (
         "ls",

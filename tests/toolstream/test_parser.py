@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from support.cases import read_tool
+from support.cuts import all_cuts
 from support.outcome import merged, run, text_of
 from toolstream import ToolCallParser
 from toolstream.events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
@@ -45,6 +46,14 @@ def parser_in(text: str, **options: Any) -> ToolCallParser:
     parser = ToolCallParser(TOOLS, **options)
     parser.feed(text)
     return parser
+
+
+@pytest.mark.parametrize("name", ["get weather", "say__hi", "mcp:ls", "täg"])
+def test_a_name_is_what_the_request_declares(name: str) -> None:
+    tools = [{"type": "function", "function": {"name": name}}]
+    text = f"<tool_call>\n<function={name}>\n</function>\n</tool_call>"
+    for pieces in all_cuts(text):
+        assert run(pieces, tools).calls == [(name, "{}")]
 
 
 # Live (P14)
