@@ -91,7 +91,10 @@ def _closed(text: str) -> str:
 
 
 def _all_stand_in(strings: Iterable[str], text: str) -> bool:
-    return all(_stands_in(string, text) or _stands_in(escaped(string), text) for string in strings)
+    listed = list(strings)
+    if listed.count("") > text.count('""') + text.count("''"):
+        return False
+    return all(_stands_in(string, text) or _stands_in(escaped(string), text) for string in listed)
 
 
 def _stands_in(string: str, text: str) -> bool:
