@@ -7,7 +7,11 @@ DIALECT = Dialect(
     common=True,
     wrap_open=("<function_calls>",),
     wrap_close=("</function_calls>",),
-    call_open=('<function name="{name}"{attributes}>', '<invoke name="{name}"{attributes}>'),
+    call_open=(
+        '<function name="{name}"{attributes}>',
+        '<invoke name="{name}"{attributes}>',
+        '<tool_call name="{name}"{attributes}>',
+    ),
     call_close=("</invoke>",),
     parameter_open=('<parameter name="{name}"{attributes}>',),
 )
