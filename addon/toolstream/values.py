@@ -263,7 +263,8 @@ class Value:
 
     def _reads(self, tag: Tag) -> bool:
         """Whether a tag may be one of this call's own: the strict level knows others in examples only."""
-        return self._after.match(self._text, tag.start) is not None
+        read = self._after.match(self._text, tag.start)
+        return read is not None and read.kind == tag.kind
 
     def _is_foreign(self, closer: Tag) -> bool:
         """Whether a closing tag closes parameters of another dialect, or another parameter."""

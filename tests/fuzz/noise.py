@@ -25,10 +25,16 @@ from fuzz.mutations import Reading
 STRUCTURAL = (
     *("<tool_call>", "</tool_call>", "<function=read>", "<function={tool}>", "</function>"),
     *("<parameter={key}>", "<parameter=path>", "</parameter>", "</parameter>\\n</function>"),
-    *('<invoke name="{tool}">', "</invoke>", '<parameter name="{key}">', '<function name="read">'),
+    *(
+        '<invoke name="{tool}">',
+        "</invoke>",
+        "</function_calls>",
+        '<parameter name="{key}">',
+        '<function name="read">',
+    ),
 )
 HARMLESS = (
-    *("<think>", "</think>", "<|im_end|>", "<|endoftext|>", "</function_calls>", "<toolbar>"),
+    *("<think>", "</think>", "<|im_end|>", "<|endoftext|>", "<toolbar>"),
     *("```", "```xml", "~~~", "~~~~", "`", "``", "- ", "> ", "a < b", "std::function<void>", "&lt;", "null"),
     *("<tool_", "</", "<", "</para", "<function", "<parameter", "<tool_call"),
     *('{"name": "{tool}", "arguments": {}}', "{", "}", "[", "]", '"', "\\", "\\n"),
