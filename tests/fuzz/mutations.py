@@ -290,6 +290,7 @@ def _misspelt(site: Site, tag: str) -> list[Reading]:
             return [
                 *_unfinished(site, closed=False),
                 replace(site.whole(tag), exact=False),
+                *_as_parameter(site, tag),
                 *_quoted(site, tag),
             ]
         case "parameter_close":
@@ -305,6 +306,12 @@ def _misspelt(site: Site, tag: str) -> list[Reading]:
     inferred = [site.whole(left) for left in (tag, "<tool_call>" + tag)]
     closed = [] if site.keys else [Reading(TEXT, tag, swallowed=True)]
     return [site.whole(), *inferred, site.text, *closed, *_named_otherwise(site, tag)]
+
+
+def _as_parameter(site: Site, tag: str) -> Iterator[Reading]:
+    """`<function>` opens a parameter that is named so, as agents with a prompt of their own write it."""
+    if (key := tag.strip("< >")) in site.call.tool.keys - site.call.arguments.keys():
+        yield site.but(**{key: ""})
 
 
 def _quoted(site: Site, tag: str) -> Iterator[Reading]:
