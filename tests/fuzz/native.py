@@ -1,6 +1,7 @@
 """Arguments of a call that the server parsed, through the mender: what a client gets of them."""
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,6 +9,8 @@ from support.cuts import joined
 from toolstream.mending import Mender
 from toolstream.repairs import Ledger
 from toolstream.schema import read_tools
+
+_PAIR = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})")
 
 
 class Mended:
@@ -25,8 +28,9 @@ class Mended:
 
     @property
     def outcome(self) -> tuple[Any, ...]:
-        """All that must not depend on the cuts."""
-        return self.text, self.complete, self.more, self.repairs, self.refused
+        """All that must not depend on the cuts. A pair of surrogates that was cut in two may leave escaped."""
+        text = _PAIR.sub(lambda found: joined(chr(int(found[1], 16)) + chr(int(found[2], 16))), self.text)
+        return text, self.complete, self.more, self.repairs, self.refused
 
     @property
     def value(self) -> Any:

@@ -73,8 +73,9 @@ def test_one_character_wrong(
     whole = mended(call.tool, damaged, places, stopped)
     if whole.complete:
         assert isinstance(whole.value, dict)
-    if not is_json(damaged):
-        assert letters(whole.text) == letters(damaged), f"{damaged!r} became {whole.text!r}"
+    if not is_json(damaged):  # nulls aside: that is what an empty string is where none may be
+        said, sent = (letters(text).replace("null", "") for text in (damaged, whole.text))
+        assert sent == said, f"{damaged!r} became {whole.text!r}"
 
 
 def is_json(text: str) -> bool:
