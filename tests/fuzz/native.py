@@ -28,7 +28,7 @@ class Mended:
 
     @property
     def outcome(self) -> tuple[Any, ...]:
-        """All that must not depend on the cuts. A pair of surrogates that was cut in two may leave escaped."""
+        """All that must not depend on the cuts. A pair of surrogates that was cut may leave escaped."""
         text = _PAIR.sub(lambda found: joined(chr(int(found[1], 16)) + chr(int(found[2], 16))), self.text)
         return text, self.complete, self.more, self.repairs, self.refused
 
