@@ -163,6 +163,7 @@ def _edit_message(message: str, events: list[Event], calls: list[str], natives: 
     if natives.changed:
         anew = rewritten(natives.entries)
         kept = [dump({k: v for k, v in call.items() if k != "index"}) for call in anew]
+        message = splice(message, [(("function_call",), "null")] if span(message, ("function_call",)) else [])
     else:
         kept = [message[slice(*where)].strip("[] \n")] if where and message[where[0]] == "[" else []
         if not (calls or swallowed):

@@ -509,6 +509,16 @@ def test_f09_a_legacy_function_call() -> None:
     assert (message.named, message.finish) == ([("ls", {"path": "a"})], "tool_calls")
 
 
+def test_f09_a_legacy_function_call_of_an_answer_in_one_piece() -> None:
+    legacy = {"name": "ls", "arguments": '{"path": "a"}'}
+    message = {"role": "assistant", "content": None, "function_call": legacy}
+    body = json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": "function_call"}]})
+    (choice,) = json.loads(rewrite_completion(ASKED, body.encode())[0])["choices"]
+    assert choice["message"]["function_call"] is None
+    assert [call["function"] for call in choice["message"]["tool_calls"]] == [legacy]
+    assert choice["finish_reason"] == "tool_calls"
+
+
 @pytest.mark.parametrize("finish", ["stop", "tool_calls"])
 def test_e01_finish_reason(finish: str) -> None:
     message, _ = streamed(call("ls", ['{"path":"a"}']), finish)
