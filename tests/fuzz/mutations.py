@@ -150,7 +150,7 @@ def _dropped(site: Site) -> list[Reading]:
             return _unfinished(site, closed=site.style.wrapped)
         case "call_open":
             return _nameless(site)
-    return [*_without_opener(site, ""), *_as_arguments(site)]
+    return [*_without_opener(site, ""), *_as_arguments(site, site.tag.key)]
 
 
 def _unfinished(site: Site, closed: bool) -> list[Reading]:
@@ -183,11 +183,11 @@ def _without_opener(site: Site, junk: str) -> list[Reading]:
     return [site.whole(), *as_text, site.but(slips=0, drop=key, **{site.before: run_on})]
 
 
-def _as_arguments(site: Site) -> Iterator[Reading]:
+def _as_arguments(site: Site, key: str, left: str = "") -> Iterator[Reading]:
     """An object without its opening tag, and nothing else, may be the arguments in JSON."""
-    value = site.call.arguments[site.tag.key]
+    value = site.call.arguments[key]
     if len(site.keys) == 1 and isinstance(value, dict) and value.keys() <= site.call.tool.keys:
-        yield Reading(value)
+        yield Reading(value, left)
 
 
 # Doubling
@@ -255,6 +255,7 @@ def _late_name(site: Site, after: Piece) -> Iterator[Reading]:
     yield site.but(**{key: site.tag.text + site.style.inner + site.raw(key)})
     yield site.but(after.text + site.raw(key), drop=key)
     yield site.but(after.text, **{key: site.raw(key)})
+    yield from _as_arguments(site, key, after.text)
 
 
 def _swallowing_closer(site: Site, after: Piece) -> list[Reading]:
@@ -301,7 +302,7 @@ def _misspelt(site: Site, tag: str) -> list[Reading]:
                 *_without_opener(site, tag),
                 *_renamed(site, tag),
                 *_in_value(site, tag),
-                *_as_arguments(site),
+                *_as_arguments(site, site.tag.key),
             ]
     inferred = [site.whole(left) for left in (tag, "<tool_call>" + tag)]
     closed = [] if site.keys else [Reading(TEXT, tag, swallowed=True)]
