@@ -304,7 +304,8 @@ def _misspelt(site: Site, tag: str) -> list[Reading]:
                 *_in_value(site, tag),
                 *_as_arguments(site, site.tag.key),
             ]
-    inferred = [site.whole(left) for left in (tag, "<tool_call>" + tag)]
+    behind = tag.partition(">")[2]  # a bracket that came too early
+    inferred = [site.whole(left) for left in (tag, "<tool_call>" + tag, behind)]
     closed = [] if site.keys else [Reading(TEXT, tag, swallowed=True)]
     return [site.whole(), *inferred, site.text, *closed, *_named_otherwise(site, tag)]
 
