@@ -25,7 +25,8 @@ except ImportError:  # mitmproxy was installed alone: that one repair is off
 SMALL = 2048  # characters that json-repair is given: its time grows with their square
 
 _ANY = Parameter({"type": ["object", "array"]}, {}, True)
-_MARKS, _NONE = re.compile(r"""[\s"'{}\[\],:\\]+"""), re.compile(r"\bNone\b")
+_MARKS, _NONE = re.compile(r"""\\+(?=["'/])|[\s"'{}\[\],:]+"""), re.compile(r"\bNone\b")
+_BACKSLASHES = re.compile(r"\\+")  # one or two: of an escape, or of what should have been one
 _BRACKET_OR_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]"]', re.DOTALL)
 _CLOSERS = {"{": "}", "[": "]"}
 
@@ -106,5 +107,5 @@ def _stands_in(string: str, text: str) -> bool:
 
 
 def _letters(text: str) -> str:
-    """What no repair may change."""
-    return _MARKS.sub("", _NONE.sub("null", text)).casefold()
+    """What no repair may change: an escape is no letter, wherever it stands."""
+    return _BACKSLASHES.sub(r"\\", _MARKS.sub("", _NONE.sub("null", text))).casefold()
