@@ -673,6 +673,7 @@ class ToolCallParser:
                 return self._leave_call()
         self._inbox.take(tag.end)
         self._blanks = ""
+        self._around.new_line()
         return True
 
     @property
