@@ -105,6 +105,11 @@ class Site:
         arguments = {key: value for key, value in (self.call.arguments | other).items() if key != drop}
         return Reading(arguments, left, slips)
 
+    def last(self, key: str, left: str = "") -> Reading:
+        """All the arguments; one that has no tag is known to be one when the others have come."""
+        others = {k: v for k, v in self.call.arguments.items() if k != key}
+        return Reading(others | {key: self.raw(key)}, left)
+
     @property
     def text(self) -> Reading:
         return Reading(TEXT)
@@ -175,9 +180,8 @@ def _without_opener(site: Site, junk: str) -> list[Reading]:
     key, outer = site.tag.key, site.style.outer
     as_text = [site.but(left, drop=key) for left in {site.raw(key), junk + site.raw(key)}]
     if not site.before:
-        last = {k: v for k, v in site.call.arguments.items() if k != key} | {key: site.raw(key)}
         start = text_of(site.pieces[: site.at]) + junk + site.raw(key) + "</parameter>"
-        return [site.whole(), Reading(last), *as_text, site.but(start, drop=key), site.text]
+        return [site.whole(), site.last(key), *as_text, site.but(start, drop=key), site.text]
     run_on = f"{site.raw(site.before)}{site.style.inner}</parameter>{outer}"
     run_on += (junk + site.style.inner if junk else "") + site.raw(key)
     return [site.whole(), *as_text, site.but(slips=0, drop=key, **{site.before: run_on})]
@@ -255,6 +259,7 @@ def _late_name(site: Site, after: Piece) -> Iterator[Reading]:
     yield site.but(**{key: site.tag.text + site.style.inner + site.raw(key)})
     yield site.but(after.text + site.raw(key), drop=key)
     yield site.but(after.text, **{key: site.raw(key)})
+    yield site.last(key, after.text)
     yield from _as_arguments(site, key, after.text)
 
 
