@@ -27,12 +27,16 @@ _HEAD = 256  # characters of a line kept to tell whether it is a fence
 class Fences:
     """Follows the text of one message; `feed` takes it in pieces cut anywhere."""
 
-    __slots__ = ("_blank", "_fence", "_first", "_gap", "_head", "_indent", "_item", "_run", "_said", "_span")
+    __slots__ = (
+        *("_blank", "_called", "_fence", "_first", "_gap", "_head", "_indent", "_item", "_run", "_said"),
+        "_span",
+    )
 
     def __init__(self) -> None:
         self._fence = ""  # the characters that opened the fence we are in, e.g. "```"
         self._head: str | None = ""  # the line so far; None once it cannot be a fence any more
         self._blank = True  # nothing but blanks on this line so far
+        self._called = False  # a call ended on this line, so it is no blank one
         self._first = ""  # the first character on this line that is no blank
         self._item = 0  # indent of the content of the list item we are in
         self._indent = 0  # of the current line, once something stands on it
@@ -88,6 +92,7 @@ class Fences:
     def new_line(self) -> None:
         """What follows stands at the start of a line: a call has just ended."""
         self._head, self._blank, self._first, self._gap = "", True, "", False
+        self._called = True
         self.close_span()
 
     def _extend_line(self, text: str) -> None:
@@ -113,8 +118,9 @@ class Fences:
         elif self._blank:
             self._span = 0
         self._said = self._said or not self._blank
-        self._gap = self._said and (self._blank or (self._gap and self._indent >= self._item + 4))
-        self._head, self._blank, self._first = "", True, ""
+        indented = not self._blank and self._gap and self._indent >= self._item + 4
+        self._gap = self._said and (indented or (self._blank and not self._called))
+        self._head, self._blank, self._called, self._first = "", True, False, ""
 
     def _end_run(self) -> None:
         self._span, self._run = self._after_run(), 0
