@@ -35,6 +35,7 @@ class Trial:
     raw: list[str]
     size: int = 0
     events: list[Event] = field(default_factory=list)
+    json_at: int = 0  # in the text: where calls in JSON begin that follow another call
 
     @property
     def damaged(self) -> bool:

@@ -566,6 +566,8 @@ class ToolCallParser:
     def _open_json(self, at: int, wraps: list[Tag]) -> bool:
         if self._around.thinking and self._calls and not self._outbox.trial:
             return self._refuse(Refused.REASONING, at)
+        if trial := self._outbox.trial:
+            trial.json_at = trial.size - len(self._inbox.pending)
         self._try(Refused.INVALID_JSON, at_end=self._around.thinking)
         self._note_tags(wraps, [])
         self._inbox.take(at)
@@ -603,10 +605,14 @@ class ToolCallParser:
             return self._reject(Refused.NAMELESS)
         if None in openings and (self._around.thinking or not self._toolset.any_allowed):
             return self._reject(Refused.UNDECLARED)
-        if None in openings and self._outbox.trial:
-            self._outbox.trial.at_end, self._outbox.trial.refused = True, Refused.UNDECLARED
-        if self._around.thinking and self._outbox.trial:
-            self._outbox.trial.refused = Refused.REASONING
+        trial = self._outbox.trial
+        if trial and trial.json_at and trial.at_end and None not in openings and not self._around.thinking:
+            raw = "".join(trial.raw)
+            return self._reject(again=raw[trial.json_at : len(raw) - len(self._inbox.pending)])
+        if None in openings and trial:
+            trial.at_end, trial.refused = True, Refused.UNDECLARED
+        if self._around.thinking and trial:
+            trial.refused = Refused.REASONING
         self._drop_blanks()
         for repair in repairs:
             self._outbox.repair(repair, text)
