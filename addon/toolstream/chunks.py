@@ -31,14 +31,15 @@ NATIVE = ("tool_calls", 0, "function", "arguments")
 DATA = "data: "
 _DECODER = json.JSONDecoder(strict=False)
 
-# Inside of a JSON string, what can pass unread. Prose: no escape, nothing that the parser looks out for,
-# at the end nothing that may end a tag; the blanks there are the second group. Payload: escapes too, for
-# they mean the same in the string it goes into; but a line break only if its line does not stay blank.
-# Plain: what is no more than itself in JSON that is in JSON, and line breaks that no tag is behind.
+# Inside of a JSON string, what can pass unread. Prose: all but the beginning of a tag; blanks at its end
+# are the second group. Payload: escapes only if they mean the same in the string it goes into, and a line
+# break only if its line does not stay blank. Plain: what is no more than itself in JSON that is in JSON,
+# and line breaks that no tag is behind.
 _RUN = rb'[^<\\"\x00-\x1f]++'
-PAYLOAD = rb'(?:%b|\\["\\/bf])++|(?:%b|\\["\\/bfnt])++(?<=[^\\][^ "\\])' % (_RUN, _RUN)
-PROSE = rb'[^<`\\"\x00-\x1f]*[^<>`\\"\x00-\x20]( *)'
-PLAIN = rb'(?:%b|\\\\n(?=[^<\\"]))++' % _RUN
+_GAP = rb"(?: |\\[fnrt])"
+PROSE = rb'((?:%b*+(?:[^<\\"\x00-\x20]++|\\["\\/b]))*+)(%b{0,64}+)' % (_GAP, _GAP)
+PAYLOAD = rb'((?:%b|\\["\\/bf])++|(?:%b|\\["\\/bfnt])++(?<=[^\\][^ "\\]))' % (_RUN, _RUN)
+PLAIN = rb'((?:%b|\\\\n(?=[^<\\"]))++)' % _RUN
 
 
 def read_chunk(data: str) -> Json | None:
@@ -279,13 +280,13 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
-    """What becomes of every event of a template whose text is letters and no more, while nobody would
-    do anything about it: it passes, or the text goes into a delta of a call. The pattern's groups are
-    the text, and blanks at its end that have to wait. `noted`: somebody is told later."""
+    """What becomes of every event of a template whose text is of a kind that nobody has to see at once: it
+    passes, or the text goes into a delta of a call. The pattern's groups are the text, and blanks at its
+    end that have to wait."""
 
     pattern: re.Pattern[bytes]
     template: Template
-    noted: bool = False
+    of: str  # "text", "value" or "arguments"
     head: bytes = b""
     tail: bytes = b""
 
@@ -296,21 +297,26 @@ class Shortcut:
         return self.head + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + self.tail
 
 
-def shortcut_of(template: Template, at_rest: str, number: int = 0) -> Shortcut:
-    """The shortcut while the parser is `at_rest` (see there) in its text, or in a value of call `number`;
-    or in the "arguments" of a call that the server parsed."""
-    if at_rest == "text":
-        return Shortcut(_letters(template.head, template.tails, PROSE), template)
-    if at_rest == "arguments":
-        return Shortcut(_letters(template.head, template.tails, PLAIN), template, noted=True)
-    head, tail = template.synthesis.around_arguments(number)
-    return Shortcut(_letters(template.head, template.tails, PAYLOAD), template, True, head, tail)
+def shortcut_of(template: Template, of: str, number: int = 0) -> Shortcut:
+    """The shortcut of a parser `at_rest` (see there) in its "text" or in a "value" of call `number`, or of
+    the "arguments" of a call that the server parsed."""
+    inside = {"text": PROSE, "value": PAYLOAD, "arguments": PLAIN}[of]
+    pattern = _letters(template.head, template.tails, inside)
+    around = template.synthesis.around_arguments(number) if of == "value" else ()
+    return Shortcut(pattern, template, of, *around)
 
 
 @lru_cache(maxsize=256)
 def _letters(head: str, tails: tuple[str, ...], inside: bytes) -> re.Pattern[bytes]:
-    behind = b"\\1".join(re.escape(tail.encode()) for tail in tails)
-    return re.compile(re.escape(head.encode()) + b"(" + inside + b")" + behind)
+    first, *more = (re.escape(tail.encode()) for tail in tails)
+    copies = b"".join(b"\\1\\2" + tail if inside is PROSE else b"\\1" + tail for tail in more)
+    return re.compile(re.escape(head.encode()) + inside + first + copies)
+
+
+def unquoted(inside: bytes) -> str:
+    """What the inside of a JSON string says."""
+    text: str = scanstring(inside.decode(errors="replace") + '"', 0)[0]
+    return text
 
 
 def learn(event: bytes, data: str, chunk: Json) -> Template | None:

@@ -86,6 +86,11 @@ class Names:
         start = fold(text) if what == "tool" else text
         return any(name.startswith(start) for name in self._names[what])
 
+    @property
+    def first_letters(self) -> set[str]:
+        """What they begin with."""
+        return {fold(name)[:1] for names in self._names.values() for name in names}
+
 
 def fold(name: str) -> str:
     """A name without what models get wrong about it: case, `_` and `-`."""
@@ -130,13 +135,17 @@ class Lookout:
         self._tail = _either(s.tail for s in self._plain)
         canonical = [s.text for s in listed if s.dialect is DIALECTS[0]]
         self._canonical = _either(_patterns(text, tolerant=False)[0] for text in canonical)
-        self._second = {s.text[1] for s in self._plain} | set(BLANK)
+        self._first = {s.text[1] for s in self._plain}  # behind the bracket
+        self._bare = any(s.text[0] != "<" for s in listed)
+        self._declared_first: set[str] = set()
         self._several = any("<" in s.text[1:] for s in listed)
 
     def knowing(self, names: Names) -> "Lookout":
         """The same lookout, with the names that are declared."""
         known = copy(self)
         known._names = names
+        literal = {s.text[1] for s, _, _ in self._other if s.text[0] == "<" and s.text[1] != "{"}
+        known._declared_first = literal | names.first_letters if self._other else set()
         return known
 
     def search(self, text: str, over: bool = True) -> Tag | None:
@@ -153,7 +162,7 @@ class Lookout:
 
     def match(self, text: str, start: int) -> Tag | None:
         """The complete tag that begins exactly at `start`."""
-        if text[start + 1 : start + 2] in self._second and (match := self._tag.match(text, start)):
+        if _first_behind(text, start) in self._first and (match := self._tag.match(text, start)):
             number = (match.lastgroup or "t0")[1:]
             name = match["n" + number] if "n" + number in match.re.groupindex else ""
             return self._read(self._plain[int(number)], match, name)
@@ -161,6 +170,8 @@ class Lookout:
 
     def match_declared(self, text: str, start: int) -> Tag | None:
         """The same, of the spellings that need a declared name, or no bracket."""
+        if not self._may_be_declared(text, start):
+            return None
         for spelling, tag, _ in self._other:
             match = tag.match(text, start)
             name = match.groupdict().get("n", "") if match else ""
@@ -174,14 +185,14 @@ class Lookout:
 
     def may_begin(self, text: str, start: int) -> bool:
         """Whether text[start:], not empty, is the beginning of a tag and no more than that."""
-        second = text[start + 1 : start + 2]
-        if (not second or second in self._second) and self._tail.fullmatch(text, start):
+        first = _first_behind(text, start)
+        if (not first or first in self._first) and self._tail.fullmatch(text, start):
             return True
         return bool(self._other) and self.may_begin_declared(text, start)
 
     def may_begin_declared(self, text: str, start: int) -> bool:
         """The same, of the spellings that need a declared name, or no bracket."""
-        return any(
+        return self._may_be_declared(text, start) and any(
             self._is_tail(spelling, match)
             for spelling, _, tail in self._other
             if (match := tail.fullmatch(text, start))
@@ -198,6 +209,13 @@ class Lookout:
             at = text.find("<", at + 1)
         return len(text)
 
+    def _may_be_declared(self, text: str, start: int) -> bool:
+        """Whether what stands behind a bracket is no reason why none of those spellings stands here."""
+        if self._bare and text[start : start + 1] != "<":
+            return True
+        first = text[start + 1 : start + 2]
+        return first in "_-" or fold(first)[:1] in self._declared_first
+
     def _is_tail(self, spelling: Spelling, match: re.Match[str]) -> bool:
         name = match.groupdict().get("n")
         if not spelling.declared or name is None:
@@ -211,6 +229,12 @@ class Lookout:
         taught = spelling.dialect is DIALECTS[0] and bare == name
         canonical = taught and self._canonical.fullmatch(match[0]) is not None
         return Tag(spelling.kind, bare, match.start(), match.end(), canonical, spelling.dialect)
+
+
+def _first_behind(text: str, start: int) -> str:
+    """The character behind a bracket, and the blanks that may be in it; empty if none has come."""
+    first = text[start + 1 : start + 2]
+    return first if first not in BLANK else text[start + 1 : start + 10].lstrip(BLANK)[:1]
 
 
 def spellings(*kinds: str, level: str, dialects: Iterable[Dialect] = DIALECTS) -> Iterator[Spelling]:

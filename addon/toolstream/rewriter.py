@@ -33,6 +33,7 @@ from .chunks import (
     reasoning_in,
     shortcut_of,
     splice,
+    unquoted,
     without_fields,
 )
 from .engine_errors import error_in, read_unparsed
@@ -77,17 +78,17 @@ class StreamRewriter:
         self._recovered = False  # from an error: what follows it is no part of the answer
         self._quick: Template | None = None  # of the last event, if it was no more than its text
         self._shortcut: Shortcut | None = None
-        self._unseen: list[bytes] = []  # texts that took the shortcut, where somebody has to know
-        self._waiting = b""  # an event that took it but for the blanks at its end
+        self._unseen: list[bytes] = []  # texts that took the shortcut, as JSON spells them
+        self._waiting = b""  # the last of their events, if blanks at its end have to wait
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take the next bytes of the body; return those to send."""
         if self._passing:
             return [data] if data else []
         if self._shortcut:
-            if found := self._shortcut.pattern.fullmatch(data):
+            found = self._shortcut.pattern.fullmatch(data)
+            if found and (found[1] or not self._waiting):
                 return self._let_by(self._shortcut, data, found)
-            data = self._leave_shortcut() + data
         try:
             self._feed(data)
             if self._quick:
@@ -101,7 +102,7 @@ class StreamRewriter:
         if self._passing:
             return []
         try:
-            self._feed(self._leave_shortcut())
+            self._feed(b"")
             self._close()
         except Exception:
             self._fail()
@@ -174,31 +175,42 @@ class StreamRewriter:
 
     def _let_by(self, shortcut: Shortcut, event: bytes, found: re.Match[bytes]) -> list[bytes]:
         """What goes out for an event that is unseen: blanks at its end wait, as the parser has them wait."""
-        if shortcut.noted:
+        if shortcut.of != "text":
             self._unseen.append(found[1])
             return [shortcut.write(event, found[1])]
-        waiting, self._waiting = self._waiting, event if found[2] else b""
-        out = waiting if found[2] else waiting + event
-        return [out] if out else []
-
-    def _leave_shortcut(self) -> bytes:
-        """Tell those who have to know what they have not seen; returns the event that waits."""
-        shortcut, self._shortcut = self._shortcut, None
-        if shortcut and shortcut.noted:
-            choice = self._choices[shortcut.template.index]
-            text = b"".join(self._unseen).decode()
-            self._unseen = []
-            if shortcut.head:  # a JSON string's inside is also the inside of its like
-                choice.natives.note([ArgumentsDelta(choice.content.parser.calls - 1, text)])
-            else:
-                choice.natives.by_index[shortcut.template.call].mender.follow(text.replace("\\\\", "\\"))
         waiting, self._waiting = self._waiting, b""
-        return waiting
+        if found[2]:
+            self._unseen.append(found[1] + found[2])
+            self._waiting = event
+            return [waiting] if waiting else []
+        self._unseen.append(found[1])
+        return [waiting + event]
+
+    def _leave_shortcut(self, shortcut: Shortcut) -> None:
+        """Tell those who have to know what they have not seen; the event that waits is read again."""
+        self._shortcut = None
+        unseen, self._unseen = self._unseen, []
+        if self._waiting:
+            unseen.pop()
+            self._unread.appendleft(self._waiting)
+            self._waiting = b""
+        choice = self._choices[shortcut.template.index]
+        match shortcut.of:
+            case "text":
+                stream, text = choice.texts[shortcut.template.key], unquoted(b"".join(unseen))
+                Part(stream, text, stream.parser.feed(text)).count()
+            case "value":  # a JSON string's inside is also the inside of its like
+                text = b"".join(unseen).decode(errors="replace")
+                choice.natives.note([ArgumentsDelta(choice.content.parser.calls - 1, text)])
+            case "arguments":
+                choice.natives.by_index[shortcut.template.call].mender.follow(unquoted(b"".join(unseen)))
 
     # Reading events
 
     def _feed(self, data: bytes) -> None:
         self._unread.extend(self._splitter.feed(data))
+        if self._shortcut:
+            self._leave_shortcut(self._shortcut)
         self._read_all()
         if len(self._splitter.pending) > EVENT_LIMIT:
             self._give_up()

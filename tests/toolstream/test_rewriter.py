@@ -1222,3 +1222,12 @@ def test_prose_is_the_same_by_every_way_through(deltas: list[str]) -> None:
     out, rewriter = send(events, ASKED)
     assert out == b"".join(events)
     assert not rewriter.ledger.failure
+
+
+@given(deltas=st.lists(LETTERS | st.sampled_from(["```", "~~~\n", "\n\n    ", "- ", "> ", "|"]), max_size=12))
+def test_what_went_by_decides_whether_a_call_is_quoted(deltas: list[str]) -> None:
+    said = ["To", " be", *deltas, "\n", OSLO]
+    there, then = (send(LLAMA_CPP.answer(texts), ASKED) for texts in (said, ["".join(said)]))
+    assert read_answer(there[0]).message.said == read_answer(then[0]).message.said
+    assert there[1].ledger.repairs == then[1].ledger.repairs
+    assert there[1].ledger.refused == then[1].ledger.refused
