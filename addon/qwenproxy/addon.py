@@ -29,6 +29,7 @@ from mitmproxy.proxy.layers.http import _http1, _http2
 from mitmproxy.proxy.mode_servers import ServerInstance
 
 from toolstream.engine_errors import recover_error
+from toolstream.grammar import grammar
 from toolstream.history import repair_request
 from toolstream.repairs import Repair
 from toolstream.rules import Rules
@@ -99,6 +100,7 @@ class QwenFix:
             settings = options.read({name: getattr(ctx.options, name) for name in options.NAMES})
             self._rules = rules_for(settings, self._rules)
             self._settings = settings
+            grammar(settings.recovery)  # is compiled now, for it would halt the first answer
         if updated.intersection(("qwen_record", "qwen_record_what", "qwen_redact")):
             self._recorder = recorder_for(self._settings)
 

@@ -10,6 +10,8 @@ from mitmproxy.test import taddons
 from qwenproxy import options
 from qwenproxy.addon import QwenFix
 from qwenproxy.rules import SHIPPED
+from toolstream import ToolCallParser
+from toolstream.grammar import grammar
 
 
 def test_the_defaults_can_be_read() -> None:
@@ -79,6 +81,16 @@ def test_a_bad_value_while_running_changes_nothing() -> None:
             context.configure(addon, qwen_mode="fixed")
         assert context.options.qwen_mode == "observe"
         assert addon._settings.observe
+
+
+def test_the_first_answer_does_not_wait_for_the_grammar() -> None:
+    addon = QwenFix()
+    with taddons.context(addon) as context:
+        grammar.cache_clear()
+        context.configure(addon, qwen_recovery="strict")
+        compiled = grammar.cache_info().misses
+        ToolCallParser([{"type": "function", "function": {"name": "read"}}], recovery="strict")
+        assert grammar.cache_info().misses == compiled
 
 
 def test_only_our_own_names_can_be_misspelt() -> None:
