@@ -151,6 +151,8 @@ class CallReader:
             return self._in_body_no_tag()
         self._gap = ""
         match tag.kind:
+            case "parameter_open" if self._lacks_slash(tag):
+                return self._has_text("")
             case "parameter_open":
                 return self._at_parameter(tag)
             case "parameter_close" | "stray":
@@ -170,6 +172,11 @@ class CallReader:
             case _:
                 return self._fail()
         return self._end(self._close_arguments())
+
+    def _lacks_slash(self, tag: Tag) -> bool:
+        """Whether a tag would close the call but for its slash, for that parameter has been given."""
+        closer = self._tags.match(f"</{tag.name}>", 0) if tag.name in self._arguments.given else None
+        return closer is not None and closer.kind in ("call_close", "wrap_close")
 
     def _opened_again(self, tag: Tag) -> str:
         """The kind of an opening tag that was said twice, or said too late: the call has nothing of what

@@ -61,7 +61,7 @@ _PLACEHOLDERS = {  # -> its pattern, and that of its beginnings
         rf"(?:{_MEMBER}){{1,512}}",
         rf"(?:{_MEMBER}){{0,512}}(?:\"[^\"\n]{{0,1024}}|'[^'\n]{{0,1024}})?",
     ),
-    "cut": (r"(?=[ \t]{0,8}(?:[\r\n]|<))", r"[ \t]{0,8}"),
+    "cut": (r"[ \t]{0,8}(?=[\r\n]|<)", r"[ \t]{0,8}"),
     "gap": (FOLLOWING,) * 2,
     "slot": (r"(?:name|tool|function|tool_name|function_name|NAME)", r"[A-Za-z_]{1,16}"),
     "number": (r"\d{1,4}",) * 2,

@@ -22,7 +22,7 @@ from typing import Any
 
 from .arguments import write_call
 from .call import CallReader
-from .dialects import direct_tag
+from .dialects import damaged_tag, direct_tag
 from .events import ArgumentsDelta, CallEnd, CallStart, Event, Text
 from .grammar import BLANK, LEVELS, LOOK_AHEAD, Names, Tag, grammar
 from .hermes import Call, JsonEnvelope
@@ -474,7 +474,6 @@ class ToolCallParser:
 
     def _open(self, tag: Tag, opening: Opening | None, wraps: list[Tag], certain: bool = True) -> bool:
         """Begin a call, whose tag stands in the text."""
-        self._around.function_said = False
         if self._around.thinking:
             self._try(Refused.REASONING, at_end=True)
         elif not self._live or self._is_dropped or (opening and self._is_deferred(opening.tool)):
@@ -644,6 +643,7 @@ class ToolCallParser:
 
     def _behind_call(self) -> bool:
         """A call is complete."""
+        self._around.function_said = False
         self._around.new_line()
         self._after_call = True
         self._go(self._in_after)
@@ -667,6 +667,8 @@ class ToolCallParser:
             return self._in_after_no_tag()
         match tag.kind:
             case "wrap_close" if self._wrapped or self._orphan:
+                if tag.dialect is damaged_tag.DIALECT:
+                    self._outbox.repair(Repair.DAMAGED_TAG, self._inbox.text[: tag.end])
                 self._wrapped = self._orphan = False
             case "wrap_close" | "call_close" | "parameter_close" | "stray":
                 self._outbox.repair(Repair.STRAY_CLOSER, self._inbox.text[: tag.end])

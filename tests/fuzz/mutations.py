@@ -291,7 +291,9 @@ def _misspelt(site: Site, tag: str) -> list[Reading]:
             alone = [site.whole(left, slips=0) for left in ("", tag)]
             return alone if site.style.name == "canonical" else [*alone, site.text]
         case "wrap_close":
-            return [site.whole(left, slips=0) for left in ("", tag, tag.partition(">")[2])]
+            return [
+                site.whole(left, slips=0) for left in ("", tag, tag.partition("<")[0], tag.partition(">")[2])
+            ]
         case "call_close":
             return [
                 *_unfinished(site, closed=False),
