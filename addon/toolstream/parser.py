@@ -248,7 +248,6 @@ class ToolCallParser:
             case "call_open" if tag.dialect is direct_tag.DIALECT:
                 return self._at_direct_tag(tag)
             case "call_open":
-                self._around.function_said = True
                 return self._open_bare(tag)
         return self._open_nameless(tag, [])
 
@@ -399,6 +398,7 @@ class ToolCallParser:
 
     def _open_bare(self, tag: Tag) -> bool:
         """<function=…> without <tool_call>: at the start of a line, declared, and a tag or JSON behind it."""
+        self._around.function_said = True
         opening = read_opening(tag, self._inbox.text, self._toolset, self._level)
         if opening is None and (better := self._openers.match_declared(self._inbox.text, 0)):
             tag, opening = better, read_opening(better, self._inbox.text, self._toolset, self._level)
@@ -414,6 +414,8 @@ class ToolCallParser:
             return self._refuse(Refused.NOT_AT_LINE_START, tag.end)
         if self._around.in_markup and tag.dialect.common:
             return self._refuse(Refused.IN_MARKUP, tag.end)
+        if self._outbox.trial and self._outbox.trial.at_end:
+            return self._reject()
         return self._open_before(tag, opening)
 
     def _open_before(self, tag: Tag, opening: Opening) -> bool:
