@@ -6,6 +6,7 @@ arguments that are true so far (P9). If the model stopped by itself, closers are
 it stopped in ends there, and the ones before are as they were.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -95,13 +96,21 @@ def _complete(whole: Whole, text: str) -> Iterator[Reading]:
 
 def _unfinished(whole: Whole, text: str, stopped: bool) -> Iterator[Reading]:
     """A model that stopped in a value has made a call; before the first value, it may have, and so may one
-    that stopped before the last brackets of JSON."""
-    if stopped and not whole.style and not whole.text[len(text) : whole.certain].strip("} \n"):
-        yield Reading(whole.call.arguments)
+    that stopped behind a value in JSON."""
+    if stopped and not whole.style:
+        yield from _closed(text)
     if stopped and whole.style and len(text) >= whole.named:
         yield from _mended(whole, text)
     if not (stopped and len(text) > whole.first_value):
         yield Reading(TEXT)
+
+
+def _closed(text: str) -> Iterator[Reading]:
+    """JSON that lacks nothing but its last brackets."""
+    _, bracket, rest = text.partition("{")
+    for closers in ("}", "}}"):
+        with contextlib.suppress(ValueError, KeyError):
+            yield Reading(json.loads(bracket + rest + closers)["arguments"])
 
 
 def _mended(whole: Whole, text: str) -> Iterator[Reading]:
