@@ -277,8 +277,11 @@ def _swallowing_closer(site: Site, after: Piece) -> list[Reading]:
 # Misspelling
 
 
-def misspell(site: Site, tag: str) -> Damaged:
-    """The tag with one character wrong, or cut short."""
+def misspell(site: Site, tag: str) -> Damaged | None:
+    """The tag with one character wrong, or cut short; None if it is right as the tag of a parameter, as
+    agents with a prompt of their own write it: `<function>`."""
+    if tag.strip("< >") in site.call.tool.keys:
+        return None
     pieces = list(site.pieces)
     pieces[site.at] = replace(site.tag, text=tag)
     return site.damaged("misspell", pieces, *_misspelt(site, tag))
@@ -298,7 +301,6 @@ def _misspelt(site: Site, tag: str) -> list[Reading]:
             return [
                 *_unfinished(site, closed=False),
                 replace(site.whole(tag), exact=False),
-                *_as_parameter(site, tag),
                 *_quoted(site, tag),
             ]
         case "parameter_close":
@@ -315,12 +317,6 @@ def _misspelt(site: Site, tag: str) -> list[Reading]:
     inferred = [site.whole(left) for left in (tag, "<tool_call>" + tag, behind)]
     closed = [] if site.keys else [Reading(TEXT, tag, swallowed=True)]
     return [site.whole(), *inferred, site.text, *closed, *_named_otherwise(site, tag)]
-
-
-def _as_parameter(site: Site, tag: str) -> Iterator[Reading]:
-    """`<function>` opens a parameter that is named so, as agents with a prompt of their own write it."""
-    if (key := tag.strip("< >")) in site.call.tool.keys - site.call.arguments.keys():
-        yield site.but(**{key: ""})
 
 
 def _quoted(site: Site, tag: str) -> Iterator[Reading]:
@@ -407,7 +403,7 @@ def damaged(draw: st.DrawFn, call: Call, style: Style, tools: Sequence[Tool]) ->
         case "double":
             return double(site)
         case "misspell":
-            return misspell(site, draw(misspellings(site.tag.text)))
+            return misspell(site, draw(misspellings(site.tag.text))) or drop(site)
         case "swap":
             return swap(site) or drop(site)
         case "interrupt":
