@@ -12,6 +12,7 @@ Json = dict[str, Any]
 
 CITY = "<tool_call>\n<function=get_weather>\n<parameter=city>\nOslo\n</parameter>\n"
 OSLO = CITY + "</parameter>\n</function>\n</tool_call>"
+BRIEF = CITY + "<parameter=detailed>\nTrue\n</parameter>\n</function>"
 GOAL = "<tool_call>\n<function=get_goal>\n</function>\n</tool_call>"
 WEATHER = ("get_weather", {"city": "Oslo"})
 ASKED = request()
@@ -33,6 +34,7 @@ HELD = [
     (f"{OSLO}\n{GOAL}", [WEATHER, ("get_goal", {})]),
     ("\n\n" + OSLO + "\n", [WEATHER]),
     ("\nplan</think>\n\n" + OSLO, [WEATHER]),
+    (BRIEF, [("get_weather", {"city": "Oslo", "detailed": True})]),
 ]
 
 
