@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .arguments import ArgumentsWriter, DeferredArguments, typed, write_call
-from .dialects import damaged_tag
+from .dialects import damaged_tag, direct_tag
 from .events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
 from .grammar import BLANK, Grammar, Names, Tag
 from .hermes import read_arguments
@@ -83,6 +83,7 @@ class CallReader:
         self.deferred = False  # it has a name, and rules that must see all of it
         self._arguments: ArgumentsWriter | DeferredArguments = self._deferred
         self._value: Value | None = None
+        self._unwritten = ""  # a payload that could not be written, for there was an exception
         self._loose: list[str] = []  # text that may be a value without its tag, and
         self._loose_size = 0  # its length
         self._spare: tuple[str, str] | None = None  # such a text, and the value it is
@@ -107,9 +108,10 @@ class CallReader:
     @property
     def pending(self) -> str:
         """Received, and in no event."""
-        value = self._value.pending if self._value else self._json.pending if self._json else ""
+        reader = self._value or self._json
+        inner = reader.pending + reader.rest if reader else ""
         spare = self._spare[0] if self._spare else ""
-        return spare + value + "".join(self._loose) + self._text + self.rest
+        return spare + self._unwritten + inner + "".join(self._loose) + self._text + self.rest
 
     @property
     def plain(self) -> bool:
@@ -125,7 +127,7 @@ class CallReader:
         """`feed` for text without `<`, not empty, while the call is plain; returns the fragment."""
         assert self._value
         payload = self._value.take(text)
-        return self._arguments.feed(payload) if payload else ""
+        return self._written(payload) if payload else ""
 
     def feed(self, text: str) -> list[Event]:
         """Take text; return what is certain by now."""
@@ -175,7 +177,9 @@ class CallReader:
 
     def _lacks_slash(self, tag: Tag) -> bool:
         """Whether a tag would close the call but for its slash, for that parameter has been given."""
-        closer = self._tags.match(f"</{tag.name}>", 0) if tag.name in self._arguments.given else None
+        if tag.dialect is not direct_tag.DIALECT or tag.name not in self._arguments.given:
+            return False
+        closer = self._tags.match(f"</{tag.name}>", 0)
         return closer is not None and closer.kind in ("call_close", "wrap_close")
 
     def _opened_again(self, tag: Tag) -> str:
@@ -291,14 +295,22 @@ class CallReader:
         value = self._value
         assert value
         if payload := value.feed(self._take(len(self._text))):
-            self._emit_fragment(self._arguments.feed(payload))
+            self._emit_fragment(self._written(payload))
         if self._over and not value.ended:
-            self._emit_fragment(self._arguments.feed(value.close(self._complete)))
+            self._emit_fragment(self._written(value.close(self._complete)))
         if value.ended:
             return self._close_value(value)
         self.unclear = self._complete and value.unclear
         self._complete = self._complete and not value.unclear
         return self._over and self._end_of_message()
+
+    def _written(self, payload: str) -> str:
+        """The payload as a piece of the arguments; if that fails it is pending again."""
+        try:
+            return self._arguments.feed(payload)
+        except Exception:
+            self._unwritten = payload
+            raise
 
     def _close_value(self, value: Value) -> bool:
         self._value = None

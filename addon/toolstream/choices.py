@@ -9,7 +9,7 @@ Only the tail of a message that has no content and no other call can be a call i
 (P10), so its parser reads on until something else is said, and is closed by that.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,13 +62,11 @@ class TextStream:
         if finish_reason is not None:
             events = events + self.parser.close(finish_reason)
             self.finished = True
-        self.choice.count(events)
         return events
 
     def end(self) -> list[Event]:
         """No more of it is read: a call in it does not go on."""
         events, self.finished = self.parser.close(None), True
-        self.choice.count(events)
         return events
 
     def leave(self) -> list[Event]:
@@ -109,10 +107,12 @@ class Choice:
         """Whether no more of its content is read."""
         return self.content.finished
 
-    def read(self, at: int, delta: Json, finish_reason: Any) -> list["Part"]:
+    def read(self, at: int, delta: Json, finish_reason: Any) -> Iterator["Part"]:
         """What a delta brings of the texts, the content in any case and last."""
-        thought, said = (text.read(at, delta, finish_reason) for text in (self.reasoning, self.content))
-        return [thought, said] if thought.text or thought.events else [said]
+        thought = self.reasoning.read(at, delta, finish_reason)
+        if thought.text or thought.events:
+            yield thought
+        yield self.content.read(at, delta, finish_reason)
 
     def count(self, events: list[Event]) -> None:
         """Note the calls, and count those that are complete."""

@@ -315,7 +315,7 @@ def _letters(head: str, tails: tuple[str, ...], inside: bytes) -> re.Pattern[byt
 
 def unquoted(inside: bytes) -> str:
     """What the inside of a JSON string says."""
-    text: str = scanstring(inside.decode(errors="replace") + '"', 0)[0]
+    text: str = scanstring(inside.decode() + '"', 0)[0]
     return text
 
 

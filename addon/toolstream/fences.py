@@ -21,6 +21,7 @@ _FENCE_LINE = re.compile(rf"(?P<indent>(?:[ \t]*{_MARKER}[ \t]+)*[ \t]*)(?P<run>
 _MAY_BE_FENCE = re.compile(
     rf"(?:[ \t]*{_MARKER}[ \t]+)*[ \t]*(?:[-*+]|\d{{1,9}}[.)]?|`{{1,2}}|~{{1,2}}|(?:`{{3,}}|~{{3,}}).*)?"
 )
+_BLANKS = " \t\r"
 _HEAD = 256  # characters of a line kept to tell whether it is a fence
 
 
@@ -69,7 +70,7 @@ class Fences:
     @property
     def settled(self) -> bool:
         """Whether text without backticks and line breaks changes nothing."""
-        return self._head is None and not self._run
+        return self._head is None and not (self._run or self._blank)
 
     def feed(self, text: str) -> None:
         """Go on by `text`."""
@@ -96,8 +97,8 @@ class Fences:
         self.close_span()
 
     def _extend_line(self, text: str) -> None:
-        if self._blank and not text.isspace():
-            lead = text[: len(text) - len(text.lstrip())]
+        if self._blank and (solid := text.lstrip(_BLANKS)):
+            lead = text[: len(text) - len(solid)]
             self._first = text[len(lead)]
             self._blank, self._indent = False, len(((self._head or "") + lead).expandtabs(4))
         if self._head is not None:

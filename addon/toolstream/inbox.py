@@ -26,6 +26,11 @@ class Inbox:
         return self.text + "".join(self._backlog)
 
     @property
+    def size(self) -> int:
+        """How many characters that is."""
+        return len(self.text) + sum(map(len, self._backlog))
+
+    @property
     def high(self) -> str:
         """The first half of a surrogate pair, if the text ends in one."""
         return self._high

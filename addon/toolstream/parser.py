@@ -125,15 +125,13 @@ class ToolCallParser:
 
     @property
     def at_rest(self) -> str:
-        """ "text" or "value" while letters can go by unseen: text that has no `<`, no backtick, no control
-        character and at its end no blank nor `>` is then nothing but text, or nothing but payload of a
-        string of the call being read, and changes nothing here. Otherwise empty."""
+        """ "text" while what has no `<` is nothing but text, of which only blanks at its end have to wait, so
+        that it can be fed later and in one piece; "value" while letters are nothing but payload of a
+        string of the call being read, and change nothing here. Otherwise empty."""
         if self._plain:
             return "value" if self._plain.settled else ""
         idle = self._state == self._in_text and not (self._inbox.text or self._blanks or self._inbox.high)
-        watched = self._after_call or self._aggressive
-        plain = self._around.settled and not (self._around.in_markup or self._around.in_comment)
-        return "text" if idle and plain and not watched else ""
+        return "text" if idle and not (self._after_call or self._aggressive) else ""
 
     def feed(self, text: str) -> list[Event]:
         """Take the next piece of the message; return what is certain by now."""
@@ -161,6 +159,11 @@ class ToolCallParser:
         self._outbox.text(self._blanks)
         self._blanks = ""
         return self._outbox.take()
+
+    def give_up(self) -> list[Event]:
+        """After an exception: what was certain by then, and as text all that no event stands for."""
+        events, rest = self._outbox.take(), self.pending
+        return [*events, Text(rest)] if rest else events
 
     def interrupt(self) -> list[Event]:
         """Something that is no text follows: what is held is text after all. More text may come."""
@@ -197,7 +200,7 @@ class ToolCallParser:
         self._pass(self._inbox.take(_end(_BLANKS, self._inbox.text)))
         if self._inbox.text == "" and not self._inbox.over:
             return False
-        begins = _LINE_START.match(self._inbox.text) is not None
+        begins = self._around.at_line_start and _LINE_START.match(self._inbox.text) is not None
         if begins and self._around.may_open_json and (self._aggressive or not self._calls):
             return self._at_untagged()
         if begins and self._aggressive:
@@ -568,7 +571,7 @@ class ToolCallParser:
         if self._around.thinking and self._calls and not self._outbox.trial:
             return self._refuse(Refused.REASONING, at)
         if trial := self._outbox.trial:
-            trial.json_at = trial.size - len(self._inbox.pending)
+            trial.json_at = trial.size - self._inbox.size
         self._try(Refused.INVALID_JSON, at_end=self._around.thinking)
         self._note_tags(wraps, [])
         self._inbox.take(at)
@@ -607,9 +610,9 @@ class ToolCallParser:
         if None in openings and (self._around.thinking or not self._toolset.any_allowed):
             return self._reject(Refused.UNDECLARED)
         trial = self._outbox.trial
-        if trial and trial.json_at and trial.at_end and None not in openings and not self._around.thinking:
+        if trial and trial.json_at and trial.refused is Refused.UNDECLARED and None not in openings:
             raw = "".join(trial.raw)
-            return self._reject(again=raw[trial.json_at : len(raw) - len(self._inbox.pending)])
+            return self._reject(again=raw[trial.json_at : len(raw) - self._inbox.size])
         if None in openings and trial:
             trial.at_end, trial.refused = True, Refused.UNDECLARED
         if self._around.thinking and trial:
@@ -741,7 +744,7 @@ class ToolCallParser:
         trial = self._outbox.trial
         assert trial
         raw = "".join(trial.raw)
-        text = raw[: len(raw) - len(self._inbox.pending)]
+        text = raw[: len(raw) - self._inbox.size]
         trial.refused = None if silent else trial.refused
         self._outbox.reject(refused, text)
         self._calls, self._blanks, self._call = trial.calls, trial.blanks, None
@@ -758,16 +761,16 @@ class ToolCallParser:
 
     def _pass(self, text: str) -> None:
         """Text that is no part of a call; blanks at its end wait for what follows."""
-        self._around.feed(text)
-        self._around.note(text)
         solid = len(text.rstrip(BLANK))
         if solid:
             self._after_call = self._orphan_think = self._quoted = False
             solid += len(self._blanks)
-        text = self._blanks + text
-        solid = max(solid, len(text) - BLANK_RUN)
-        self._outbox.text(text[:solid])
-        self._blanks = text[solid:]
+        waiting = self._blanks + text
+        solid = max(solid, len(waiting) - BLANK_RUN)
+        self._outbox.text(waiting[:solid])
+        self._blanks = waiting[solid:]
+        self._around.feed(text)
+        self._around.note(text)
 
     def _refuse(self, reason: Refused, end: int, wrap: bool = False) -> bool:
         """A candidate that is text up to `end`; `wrap`: only its <tool_call>."""

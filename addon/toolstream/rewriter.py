@@ -44,9 +44,10 @@ from .parser import ToolCallParser
 from .repairs import Ledger, Repair
 from .requests import Toolset, parallel_calls
 from .rules import Rules
-from .sse import EventSplitter, read_data, replace_data
+from .sse import EventSplitter, is_utf8, read_data, replace_data
 
 EVENT_LIMIT = 1 << 24  # bytes of one unfinished event; past them this is no stream of chunks
+UNSEEN = 256  # events that go by before somebody looks at their texts
 TEMPLATES = 4  # envelopes remembered: choices and kinds of deltas may alternate
 TRIES, RETRY = 8, 64  # after so many useless templates only every 64th event is learned from
 
@@ -85,9 +86,9 @@ class StreamRewriter:
         """Take the next bytes of the body; return those to send."""
         if self._passing:
             return [data] if data else []
-        if self._shortcut:
+        if self._shortcut and len(self._unseen) < UNSEEN:
             found = self._shortcut.pattern.fullmatch(data)
-            if found and (found[1] or not self._waiting):
+            if found and (found[1] or not self._waiting) and (data.isascii() or is_utf8(data)):
                 return self._let_by(self._shortcut, data, found)
         try:
             self._feed(data)
@@ -135,7 +136,7 @@ class StreamRewriter:
                 if stream.diverged:
                     self._out += self._unsent(stream)
             self._out += [choice.writer().calls([json]) for json in choice.natives.unsent()]
-        self._out += [*self._unread, bytes(self._splitter.pending)]
+        self._out += [self._waiting, *self._unread, bytes(self._splitter.pending)]
 
     def _undo(self) -> None:
         """Nothing was written yet of the texts that have just diverged: what holds them is as it came."""
@@ -149,10 +150,13 @@ class StreamRewriter:
 
     def _unsent(self, stream: TextStream) -> list[bytes]:
         """What is in no event that was sent or is held: what the parser said last, and what it holds."""
-        events = [event for part in self._in_flight if part.stream is stream for event in part.events]
+        parsed = [part for part in self._in_flight if part.stream is stream]
+        events = [event for part in parsed for event in part.events]
         try:
-            events = [*events, Text(stream.parser.pending)]
-            return self._chunks(stream, [e for e in events if e != Text("")])
+            events = joined([*events, *stream.parser.give_up()])
+            if not parsed and self._unread:  # the event that failed leaves as it is
+                events = _without(events, _text_in(self._unread[0], stream))
+            return self._chunks(stream, events)
         except Exception:  # once more: as text, then
             text = "".join(_words(event) for event in events)
             return [stream.choice.writer().content(text, fields=stream.fields)] if text else []
@@ -200,7 +204,7 @@ class StreamRewriter:
                 stream, text = choice.texts[shortcut.template.key], unquoted(b"".join(unseen))
                 Part(stream, text, stream.parser.feed(text)).count()
             case "value":  # a JSON string's inside is also the inside of its like
-                text = b"".join(unseen).decode(errors="replace")
+                text = b"".join(unseen).decode()
                 choice.natives.note([ArgumentsDelta(choice.content.parser.calls - 1, text)])
             case "arguments":
                 choice.natives.by_index[shortcut.template.call].mender.follow(unquoted(b"".join(unseen)))
@@ -335,12 +339,12 @@ class StreamRewriter:
             choice.natives.note([only])
             number = choice.number("ours", only.index)
             self._send(template.synthesis.call_arguments(number, only.fragment))
-            self._in_flight, self._quick = [], template
+            self._in_flight, self._quick = [], template if said else None
             return
         plain = not (stream.diverged or self._queue) and stream.fed == stream.passed
         if plain and isinstance(only, Text) and len(only.text) == len(text):
             self._out.append(event)
-            self._in_flight, self._quick = [], template
+            self._in_flight, self._quick = [], template if said else None
             return
         keep = not template.bare or (template.role and not choice.role)
 
@@ -349,7 +353,7 @@ class StreamRewriter:
 
         if (not events or isinstance(only, Text)) and not stream.diverged and text.isascii():
             self._hold(Held(event, [part], write))
-            self._in_flight, self._quick = [], template
+            self._in_flight, self._quick = [], template if said else None
         else:
             choice.count(events)
             self._deliver(event, [part], write)
@@ -373,11 +377,15 @@ class StreamRewriter:
             delta, reason = delta_of(choice_json), choice_json.get("finish_reason") or None
             other = has_calls(delta) or bool(reasoning_in(delta)[0].strip())
             self._take_turns(choice, other, is_answer(delta))
-            *_, part = said = choice.read(at, delta, reason)
-            parts += said
-            self._in_flight = parts
+            self._in_flight, said = parts, []
+            for part in choice.read(at, delta, reason):
+                said.append(part)
+                parts.append(part)
+                choice.count(part.events)
             if choice.natives.open_in_text and has_calls(delta):
-                part.events += choice.content.end()
+                ended = choice.content.end()
+                part.events += ended
+                choice.count(ended)
             found = choice.natives.read(delta)
             anew = self._mend_natives(part, found, reason)
             if anew is None:
@@ -511,7 +519,9 @@ class StreamRewriter:
 
     def _give_out(self, stream: TextStream, events: list[Event]) -> None:
         """The same for what a parser had held, without an event."""
-        self._deliver(b"", [Part(stream, "", events)], lambda _: b"")
+        self._in_flight = [Part(stream, "", events)]
+        stream.choice.count(events)
+        self._deliver(b"", self._in_flight, lambda _: b"")
 
     def _hold(self, held: Held) -> None:
         """Send an event as it is, as soon as all of its text has come back."""
@@ -636,6 +646,24 @@ def _words(event: Event) -> str:
         case Text(text) | ArgumentsDelta(_, text):
             return text
     return ""
+
+
+def _text_in(event: bytes, stream: TextStream) -> str:
+    """What an event brings of a text."""
+    chunk = read_chunk(read_data(event) or "") or {}
+    deltas = [
+        delta_of(choice) for _, choice in choices_of(chunk) if choice.get("index", 0) == stream.choice.index
+    ]
+    return "".join(stream.find(delta)[0] for delta in deltas)
+
+
+def _without(events: list[Event], text: str) -> list[Event]:
+    """The events without the text that they end with, if they do."""
+    match events:
+        case [*before, Text(last)] if text and last.endswith(text):
+            rest = last.removesuffix(text)
+            return [*before, Text(rest)] if rest else before
+    return events
 
 
 def _cut_entries(entries: list[tuple[int, Entry]], texts: list[str]) -> dict[int, list[Json]]:

@@ -63,3 +63,12 @@ def replace_data(event: bytes, data: str) -> bytes:
             out.append(b"data: " + data.encode() + end)
             written = True
     return b"".join(out)
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether these bytes are text."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -38,8 +38,14 @@ from support.streams import (
 )
 from toolstream import StreamRewriter, rewriter
 from toolstream import parser as parser_module
+from toolstream.call import CallReader
 from toolstream.chunks import Synthesis, Template
+from toolstream.fences import Fences
+from toolstream.grammar import Lookout
+from toolstream.inbox import Inbox
+from toolstream.native import NativeCalls
 from toolstream.parser import ToolCallParser
+from toolstream.values import Value
 
 ASKED = request()
 WEATHER = """\
@@ -907,6 +913,14 @@ WORDY_EVENTS = LLAMA_CPP.answer(re.findall("(?s).{1,5}", WORDY))
 POINTS = [
     (ToolCallParser, "feed"),
     (ToolCallParser, "close"),
+    (NativeCalls, "note"),
+    (Fences, "feed"),
+    (Lookout, "search"),
+    (Lookout, "match"),
+    (Inbox, "take"),
+    (CallReader, "_in_body"),
+    (CallReader, "_close_value"),
+    (Value, "feed"),
     (StreamRewriter, "_deliver"),
     (StreamRewriter, "_read_event"),
     (StreamRewriter, "_read_text"),
@@ -1231,3 +1245,44 @@ def test_what_went_by_decides_whether_a_call_is_quoted(deltas: list[str]) -> Non
     assert read_answer(there[0]).message.said == read_answer(then[0]).message.said
     assert there[1].ledger.repairs == then[1].ledger.repairs
     assert there[1].ledger.refused == then[1].ledger.refused
+
+
+@pytest.mark.parametrize("before", ["", "<tool_call>\n<function=write>\n<parameter=content>\na"])
+def test_bytes_that_are_no_text_are_read_by_no_way(before: str) -> None:
+    said = ["Go.\n" + before, " on", " and", " o@", "n `", OSLO, "\n</parameter>\n</function>"]
+    events = [event.replace(b"@", b"\xff") for event in LLAMA_CPP.answer(said)]
+    alone, whole = send(events, ASKED), send([b"".join(events)], ASKED)
+    assert alone[1].ledger.repairs == whole[1].ledger.repairs
+    assert alone[1].ledger.refused == whole[1].ledger.refused
+    assert not alone[1].ledger.failure
+    texts = [re.sub(rb"call_[0-9a-f]{24}", b"id", out) for out, _ in (alone, whole)]
+    assert _spoken(texts[0]) == _spoken(texts[1])
+
+
+def _spoken(body: bytes) -> tuple[str, str]:
+    """All text and all arguments of an answer, joined."""
+    deltas = [
+        choice["delta"]
+        for block in body.decode(errors="replace").split("\n\n")
+        if block.startswith("data: {")
+        for choice in json.loads(block[6:])["choices"]
+    ]
+    calls = [call for delta in deltas for call in delta.get("tool_calls", [])]
+    return "".join(delta.get("content") or "" for delta in deltas), "".join(
+        call["function"]["arguments"] for call in calls
+    )
+
+
+def test_what_is_said_after_blank_deltas_ends_a_call_of_the_server() -> None:
+    call = [event.replace(b'"vllm-0"', b'""') for event in VLLM.calls([("get_goal", ["{}"])])]
+    said = [VLLM.text(text) for text in ("", "", "Now", " on")]
+    events = [*VLLM.open(), *map(VLLM.text, ("Hi.", " Wait")), *call, *said]
+    sent = each_alone(events)
+    assert b'"arguments": "}"' in b"".join(sent[:-2])
+
+
+def test_content_ends_the_reasoning_however_it_begins() -> None:
+    said = [VLLM.text(text) for text in ["\u3000"] * 3 + ["Hello", " you"]]
+    thought = [VLLM.chunk((0, {"reasoning_content": text}, None)) for text in ("Hm.\n", OSLO)]
+    for pieces in (events := [*VLLM.open(), *said, *thought, *VLLM.ending()], [b"".join(events)]):
+        assert read_answer(send(pieces, ASKED)[0]).message.named == []
