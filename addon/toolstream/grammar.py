@@ -144,7 +144,7 @@ class Lookout:
         """The same lookout, with the names that are declared."""
         known = copy(self)
         known._names = names
-        literal = {s.text[1] for s, _, _ in self._other if s.text[0] == "<" and s.text[1] != "{"}
+        literal = {fold(s.text[1]) for s, _, _ in self._other if s.text[0] == "<" and s.text[1] != "{"}
         known._declared_first = literal | names.first_letters if self._other else set()
         return known
 

@@ -162,6 +162,17 @@ def test_the_first_tag_is_found_and_the_last_tail_is_held() -> None:
     assert LOOSE.held_from("") == 0
 
 
+@pytest.mark.parametrize("name", ["read", "_read", "-x", "2fa", "ßtool", "İx", "Édit", "名前"])
+def test_a_declared_name_may_begin_with_anything(name: str) -> None:
+    """What stands behind a bracket decides at once whether a tag with a declared name may stand there."""
+    for names in (Names([name]), Names((), [name])):
+        lookout = grammar("tolerant").body.knowing(names)
+        tag = f"<{name}>"
+        assert all(lookout.may_begin(tag[:end], 0) for end in range(1, len(tag)))
+        assert (found := lookout.match(tag, 0)) is not None
+        assert (found.name, found.end) == (name, len(tag))
+
+
 def test_a_grammar_is_compiled_once_per_level() -> None:
     assert grammar("tolerant") is grammar("tolerant")
     assert grammar("tolerant") is not grammar("strict")
