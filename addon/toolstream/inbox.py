@@ -12,11 +12,12 @@ PIECE = 4096  # longer input comes in pieces: a state may copy what it holds
 class Inbox:
     """Receives the pieces of a message."""
 
-    __slots__ = ("_backlog", "_eof", "_high", "text")
+    __slots__ = ("_again", "_backlog", "_eof", "_high", "text")
 
     def __init__(self) -> None:
         self.text = ""  # for a state to look at
         self._backlog: deque[str] = deque()  # for later
+        self._again = 0  # how much of it, at its beginning, was in the text since `watch`
         self._high = ""  # the first half of a surrogate pair
         self._eof = False
 
@@ -26,9 +27,14 @@ class Inbox:
         return self.text + "".join(self._backlog)
 
     @property
-    def size(self) -> int:
-        """How many characters that is."""
-        return len(self.text) + sum(map(len, self._backlog))
+    def waiting(self) -> str:
+        """What of it was not in the text since `watch`."""
+        return "".join(self._backlog)[self._again :]
+
+    @property
+    def seen(self) -> int:
+        """How many characters of it were."""
+        return len(self.text) + self._again
 
     @property
     def high(self) -> str:
@@ -41,27 +47,34 @@ class Inbox:
         return self._eof and not self._backlog
 
     def receive(self, text: str) -> str:
-        """Take a piece of the message; return what there is to read of it."""
+        """Take a piece of the message; return what of it is in the text, the rest waits."""
         text = self._joined(text)
-        if len(text) <= PIECE and not self._backlog:
-            self.text += text
-        else:
+        if len(text) > PIECE or self._backlog:
             self._queue(text)
+            return ""
+        self.text += text
         return text
 
-    def end(self, eof: bool = True) -> str:
-        """The message is over; return the rest of it. Or it goes on after all."""
+    def end(self, eof: bool = True) -> None:
+        """The message is over; or it goes on after all."""
         self._eof = eof
         text, self._high = self._high, ""
         self._queue(text)
-        return text
 
-    def refill(self) -> bool:
-        """Add what waits to the text; False if nothing does."""
-        if self._backlog:
-            self.text += self._backlog.popleft()
-            return True
-        return False
+    def refill(self) -> str | None:
+        """Add what waits to the text; return what of that is new since `watch`, None if nothing waits."""
+        if not self._backlog:
+            return None
+        piece = self._backlog.popleft()
+        self.text += piece
+        again = min(self._again, len(piece))
+        self._again -= again
+        return piece[again:]
+
+    def watch(self) -> str:
+        """From here on it is known which text is new; return the text."""
+        self._again = 0
+        return self.text
 
     def take(self, end: int) -> str:
         """The text up to `end`, which is done with."""
@@ -70,6 +83,7 @@ class Inbox:
 
     def give_back(self, text: str) -> None:
         """Text that was taken comes next again."""
+        self._again += len(text) + len(self.text)
         later, self._backlog = self._backlog, deque()
         self._queue(text + self.text)
         self._backlog += later

@@ -114,7 +114,7 @@ class ToolCallParser:
     def pending(self) -> str:
         """Text received that no event stands for yet."""
         if trial := self._outbox.trial:
-            return trial.blanks + "".join(trial.raw) + self._inbox.high
+            return trial.blanks + "".join(trial.raw) + self._inbox.waiting + self._inbox.high
         call = self._call.pending if self._call else ""
         return self._blanks + call + self._inbox.pending + self._inbox.high
 
@@ -155,7 +155,8 @@ class ToolCallParser:
         """The message is over; return the rest. Afterwards nothing is pending."""
         self._complete = isinstance(finish_reason, str) and finish_reason in COMPLETE
         self._plain = None
-        self._run(self._inbox.end())
+        self._inbox.end()
+        self._run("")
         self._outbox.text(self._blanks)
         self._blanks = ""
         return self._outbox.take()
@@ -174,17 +175,20 @@ class ToolCallParser:
         return events
 
     def _run(self, text: str) -> None:
-        """Let the states look at what has come, `text` in the end."""
-        if trial := self._outbox.trial:
-            trial.raw.append(text)
-            trial.size += len(text)
-        while True:
-            while self._state():
+        """Let the states look at what has come, `text` of it in the inbox."""
+        new: str | None = text
+        while new is not None:
+            if trial := self._outbox.trial:
+                trial.raw.append(new)
+                trial.size += len(new)
+            while self._state() or self._is_too_large():
                 pass
-            if self._outbox.trial and self._outbox.trial.size > LIMIT:
-                self._reject(Refused.LIMIT)
-            elif not self._inbox.refill():
-                return
+            new = self._inbox.refill()
+
+    def _is_too_large(self) -> bool:
+        """Whether too much was held for a candidate (P19), which is text now."""
+        trial = self._outbox.trial
+        return trial is not None and trial.size > LIMIT and self._reject(Refused.LIMIT)
 
     # States: outside of calls
 
@@ -571,7 +575,7 @@ class ToolCallParser:
         if self._around.thinking and self._calls and not self._outbox.trial:
             return self._refuse(Refused.REASONING, at)
         if trial := self._outbox.trial:
-            trial.json_at = trial.size - self._inbox.size
+            trial.json_at = trial.size - self._inbox.seen
         self._try(Refused.INVALID_JSON, at_end=self._around.thinking)
         self._note_tags(wraps, [])
         self._inbox.take(at)
@@ -612,7 +616,7 @@ class ToolCallParser:
         trial = self._outbox.trial
         if trial and trial.json_at and trial.refused is Refused.UNDECLARED and None not in openings:
             raw = "".join(trial.raw)
-            return self._reject(again=raw[trial.json_at : len(raw) - self._inbox.size])
+            return self._reject(again=raw[trial.json_at : len(raw) - self._inbox.seen])
         if None in openings and trial:
             trial.at_end, trial.refused = True, Refused.UNDECLARED
         if self._around.thinking and trial:
@@ -730,7 +734,7 @@ class ToolCallParser:
     def _try(self, refused: Refused | None, at_end: bool) -> None:
         """From here on, blanks included, it is decided later whether this is a call."""
         if self._outbox.trial is None:
-            raw = self._inbox.pending
+            raw = self._inbox.watch()
             self._outbox.trial = Trial(at_end, refused, self._blanks, self._calls, [raw], len(raw))
 
     def _accept(self) -> bool:
@@ -744,7 +748,7 @@ class ToolCallParser:
         trial = self._outbox.trial
         assert trial
         raw = "".join(trial.raw)
-        text = raw[: len(raw) - self._inbox.size]
+        text = raw[: len(raw) - self._inbox.seen]
         trial.refused = None if silent else trial.refused
         self._outbox.reject(refused, text)
         self._calls, self._blanks, self._call = trial.calls, trial.blanks, None

@@ -281,6 +281,13 @@ PATHOLOGICAL: dict[str, Callable[[int], tuple[str, str]]] = {  # n -> (text befo
     "a long integer": lambda n: ("<tool_call>\n<function=get_weather>\n<parameter=days>\n", "1" * n),
     "text between parameters": lambda n: ("<tool_call>\n<function=write>\n", "text < text\n" * (n // 12)),
     "calls": lambda n: ("", ("<tool_call>\n<function=get_goal>\n</function>\n</tool_call>\n") * (n // 55)),
+    "JSON calls, each other one undeclared": lambda n: (
+        "",
+        "".join(
+            f'<tool_call>\n{{"name": "{name}", "arguments": {{}}}}\n</tool_call>\n'
+            for name in ["nobody", "get_goal"] * (n // 120)
+        ),
+    ),
     "closers behind a call": lambda n: (HEAD + TAIL, "</function>\n" * (n // 12)),
     "blanks behind a call": lambda n: (HEAD + TAIL, "\n " * (n // 2)),
 }

@@ -19,7 +19,7 @@ from support.cuts import all_cuts
 from support.outcome import merged, run, text_of
 from toolstream import ToolCallParser
 from toolstream.events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
-from toolstream.inbox import Inbox
+from toolstream.inbox import PIECE, Inbox
 from toolstream.parser import BLANK_RUN, LEVELS, LIMIT
 from toolstream.repairs import EXCERPT, Ledger, Refused, Repair
 from toolstream.rules import Action, Condition, Rule, Rules
@@ -307,6 +307,15 @@ def test_after_the_limit_a_call_is_still_found() -> None:
     outcome = run([text, CALL], TOOLS)
     assert outcome.calls == [("refresh", "{}")]
     assert outcome.text == text.rstrip()
+
+
+def test_what_follows_a_candidate_does_not_count_as_held_for_it() -> None:
+    """However much of the message there is already when a call begins that takes several looks."""
+    call = '<tool_call>\n{"name": "refresh", "arguments": {"x": "%s"}}\n</tool_call>' % ("y" * 2 * PIECE)
+    behind = "and on " * (LIMIT // 6)
+    outcome = run([f"{call}\n{behind}"], TOOLS)
+    assert [name for name, _ in outcome.calls] == ["refresh"]
+    assert (outcome.text, outcome.refused) == ("\n" + behind, [])
 
 
 def test_past_a_megabyte_of_doubt_the_likelier_reading_is_taken() -> None:
