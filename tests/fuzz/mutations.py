@@ -329,7 +329,8 @@ def _quoted(site: Site, tag: str) -> Iterator[Reading]:
 def _in_value(site: Site, tag: str) -> Iterator[Reading]:
     """What does not even begin as a tag with a name may be the value's first line."""
     if not re.match(r"<\w+=", tag):
-        yield site.but(**{site.tag.key: tag + site.style.inner + site.raw(site.tag.key)})
+        key, value = site.tag.key, tag + site.style.inner + site.raw(site.tag.key)
+        yield from (site.but(**{key: value}), Reading(site.but(drop=key).arguments | {key: value}))
 
 
 def _renamed(site: Site, tag: str) -> Iterator[Reading]:
