@@ -1,14 +1,10 @@
 """Fixtures that start servers and proxies, and end them. What they start is in tests/qwenproxy/proxy.py."""
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "qwenproxy"))  # tests are no package: `from proxy import ask`
-
 from proxy import Proxy, Script, Upstream
 
 

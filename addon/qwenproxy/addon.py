@@ -34,7 +34,7 @@ from toolstream.history import repair_request
 from toolstream.repairs import Repair
 from toolstream.rules import Rules
 
-from . import contentview, control, options, recording, report
+from . import contentview, control, optional, options, recording, report
 from .answer import Outcome, StreamedAnswer, pass_whole, rewrite_streamed, rewrite_whole
 from .encoding import Decoder, decoder
 from .options import Settings
@@ -114,6 +114,8 @@ class QwenFix:
             log.warning(
                 "mitmproxy %s lacks security fixes that 12 has; it needs Python 3.12", version.VERSION
             )
+        for line in optional.missing():
+            log.info(line)
         log.info(ready_line(ctx.master.addons.get("proxyserver").servers, self._settings, self._rules))
 
     @fail_open
@@ -232,7 +234,7 @@ def is_live_format(response: http.Response) -> bool:
 
 def stream(chat: Chat, response: http.Response) -> None:
     """Put a StreamedAnswer between an upstream that has begun to answer and the client."""
-    coding, readable = decoder_of(chat.flow, response)
+    coding, readable = decoder_of(response)
     chat.head = upstream_head(response, decoded=coding is not None)
     if not readable or response.status_code >= 400:
         chat.answer = StreamedAnswer(None, observe=True)
@@ -247,7 +249,7 @@ def stream(chat: Chat, response: http.Response) -> None:
 def answer_at_once(chat: Chat, response: http.Response) -> Outcome:
     """Rewrite a body that mitmproxy has collected, or that another addon has set."""
     body = response.raw_content or b""
-    coding, readable = decoder_of(chat.flow, response)
+    coding, readable = decoder_of(response)
     chat.head = upstream_head(response, decoded=coding is not None)
     if not readable or not is_completion(response):
         return pass_whole(body)
@@ -281,13 +283,18 @@ def is_completion(response: http.Response) -> bool:
     return is_event_stream(response) or content_type(response) == "application/json"
 
 
-def decoder_of(flow: http.HTTPFlow, response: http.Response) -> tuple[Decoder | None, bool]:
+def decoder_of(response: http.Response) -> tuple[Decoder | None, bool]:
     """The decoder the body needs, if any, and whether it can be read."""
     try:
         return decoder(response.headers.get("content-encoding", "")), True
     except ValueError as e:
-        log.warning("%s: passed untouched: %s", flow_name(flow), e)
+        warn_once(f"passed untouched: {e}")
         return None, False
+
+
+@functools.lru_cache(maxsize=64)  # servers choose what is in it
+def warn_once(line: str) -> None:
+    log.warning(line)
 
 
 def upstream_head(response: http.Response, decoded: bool) -> dict[str, Any]:

@@ -10,10 +10,13 @@ from collections.abc import Collection, Iterator
 from math import isfinite
 from typing import Any, TypeVar
 
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.scalarbool import ScalarBoolean
+try:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedMap
+    from ruamel.yaml.error import MarkedYAMLError
+    from ruamel.yaml.scalarbool import ScalarBoolean
+except ImportError:  # then `parse` refuses every file
+    YAML = CommentedMap = MarkedYAMLError = ScalarBoolean = None  # type: ignore[assignment, misc]
 
 Name = TypeVar("Name", bound=str)
 
@@ -123,6 +126,8 @@ def parse(text: str) -> Block:
 
 
 def _load(text: str) -> Any:
+    if YAML is None:
+        raise WrongError(0, "it cannot be read without ruamel.yaml: pip install ruamel.yaml")
     try:
         return YAML(typ="rt").load(text)
     except MarkedYAMLError as e:

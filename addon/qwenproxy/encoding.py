@@ -7,36 +7,52 @@ as live as what came in.
 
 A body that cannot be read from its start was never coded, whatever its header says, and is
 given back as it is. One that breaks later raises `ValueError`.
+
+br and zstd need a package that may be missing (`optional`); then they are unknown codings.
 """
 
 import zlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
-import brotli
-import zstandard
+from .optional import BROTLI, ZSTD
 
 GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS  # zlib tells the two apart by their header
 RAW_DEFLATE = -zlib.MAX_WBITS
+
+_brotli, _zstd = BROTLI.load(), ZSTD.load()
 
 
 class _Coding(Protocol):
     def feed(self, data: bytes) -> bytes: ...
 
 
-class _Zlib:
-    def __init__(self, wbits: int = GZIP_OR_ZLIB) -> None:
-        self._wbits = wbits
-        self._member = zlib.decompressobj(wbits)
+class _Frames:
+    """A coding whose frames (gzip calls them members) may follow each other."""
+
+    def __init__(self, new_frame: Callable[[], Any]) -> None:
+        self._new_frame = new_frame
+        self._frame = new_frame()
 
     def feed(self, data: bytes) -> bytes:
         out = []
         while data:
-            if self._member.eof:  # gzip members may follow each other
-                self._member = zlib.decompressobj(self._wbits)
-            out.append(self._member.decompress(data))
-            data = self._member.unused_data
+            if self._frame.eof:
+                self._frame = self._new_frame()
+            out.append(self._frame.decompress(data))
+            data = self._frame.unused_data
         return b"".join(out)
+
+
+def _zlib_frames(wbits: int = GZIP_OR_ZLIB) -> _Frames:
+    return _Frames(lambda: zlib.decompressobj(wbits))
+
+
+def _zstd_frames() -> _Frames:
+    decompressor = _zstd.ZstdDecompressor
+    if hasattr(decompressor, "decompressobj"):  # the package zstandard
+        return _Frames(lambda: decompressor().decompressobj())
+    return _Frames(decompressor)
 
 
 class _Deflate:
@@ -44,14 +60,14 @@ class _Deflate:
 
     def __init__(self) -> None:
         self._head = b""
-        self._body: _Zlib | None = None
+        self._body: _Frames | None = None
 
     def feed(self, data: bytes) -> bytes:
         if self._body is None:
             data = self._head = self._head + data
             if len(data) < 2:
                 return b""
-            self._body = _Zlib(GZIP_OR_ZLIB if _is_zlib_header(data) else RAW_DEFLATE)
+            self._body = _zlib_frames(GZIP_OR_ZLIB if _is_zlib_header(data) else RAW_DEFLATE)
         return self._body.feed(data)
 
 
@@ -61,28 +77,23 @@ def _is_zlib_header(data: bytes) -> bool:
 
 class _Brotli:
     def __init__(self) -> None:
-        self._stream = brotli.Decompressor()
+        self._stream = _brotli.Decompressor()
 
     def feed(self, data: bytes) -> bytes:
         out: bytes = self._stream.process(data)
         return out
 
 
-class _Zstandard:
-    def __init__(self) -> None:
-        self._frames = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
-
-    def feed(self, data: bytes) -> bytes:
-        return self._frames.decompress(data)
-
-
 _CODINGS: dict[str, Callable[[], _Coding]] = {
-    "gzip": _Zlib,
-    "x-gzip": _Zlib,
+    "gzip": _zlib_frames,
+    "x-gzip": _zlib_frames,
     "deflate": _Deflate,
-    "br": _Brotli,
-    "zstd": _Zstandard,
 }
+if _brotli:
+    _CODINGS["br"] = _Brotli
+if _zstd:
+    _CODINGS["zstd"] = _zstd_frames
+_INSTALL = {"br": BROTLI.name, "zstd": ZSTD.name}
 
 
 class Decoder:
@@ -91,7 +102,9 @@ class Decoder:
     def __init__(self, coding: str) -> None:
         self._name = coding.strip().lower()
         if self._name not in _CODINGS:
-            raise ValueError(f"content-encoding {coding} cannot be read")
+            package = _INSTALL.get(self._name)
+            how = f" without {package} (pip install {package})" if package else ""
+            raise ValueError(f"content-encoding {coding} cannot be read{how}")
         self._coding: _Coding | None = _CODINGS[self._name]()
         self._unread = b""  # what has come while nothing could be read yet
         self._started = False
@@ -102,7 +115,7 @@ class Decoder:
             return data
         try:
             out = self._coding.feed(data)
-        except (zlib.error, brotli.error, zstandard.ZstdError) as e:
+        except Exception as e:  # each library has its own
             return self._never_coded(data, e)
         self._started = self._started or bool(out)
         self._unread = b"" if self._started else self._unread + data

@@ -14,7 +14,6 @@ from typing import Any
 import brotli
 import proxy as live
 import pytest
-import zstandard
 from mitmproxy import http as mitm
 from mitmproxy import io
 from mitmproxy.test import taddons, tflow
@@ -41,6 +40,7 @@ from proxy import (
 
 from qwenproxy import options
 from qwenproxy.addon import QwenFix, chat_body, error_body, free_length, upstreams
+from qwenproxy.optional import ZSTD
 from qwenproxy.recording import load
 
 PROSE = events("The tag <tool_call> opens a call. Zürich 🙂 is a city.")
@@ -225,10 +225,6 @@ def test_a_stream_is_passed_on_as_it_comes(shared: Shared, path: str, content_ty
 # Compressed although nobody asked for it
 
 
-def _zstd(data: bytes) -> bytes:
-    return zstandard.ZstdCompressor().compress(data)
-
-
 def _raw_deflate(data: bytes) -> bytes:
     compressor = zlib.compressobj(wbits=-15)
     return compressor.compress(data) + compressor.flush()
@@ -239,7 +235,7 @@ CODINGS = [
     ("deflate", zlib.compress),
     ("deflate", _raw_deflate),
     ("br", brotli.compress),
-    ("zstd", _zstd),
+    ("zstd", ZSTD.load().compress),
 ]
 
 
@@ -272,6 +268,23 @@ def test_an_unknown_coding_passes_with_a_warning(shared: Shared) -> None:
     assert reply.headers["content-encoding"] == "exi"
     assert shared.reply(sized(b"\x01", "application/json", header)).body == b"\x01"
     shared.proxy.wait_for("passed untouched: content-encoding exi cannot be read")
+    assert shared.proxy.log.count("content-encoding exi") == 1
+
+
+def test_a_coding_whose_package_is_missing_passes_as_it_came(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    script = tmp_path / "without_zstd.py"
+    script.write_text("from qwenproxy import encoding\ndel encoding._CODINGS['zstd']\n")
+    proxy = start_proxy(upstream.url, "-s", str(script))
+    packed = ZSTD.load().compress(b"".join(LEAKING))
+    upstream.answer = streamed(cut(packed, 10), "Content-Encoding: zstd")
+    for _ in range(2):
+        reply = ask(proxy, headers={"Accept-Encoding": "zstd"})
+        assert (reply.body, reply.headers["content-encoding"]) == (packed, "zstd")
+        assert "accept-encoding" not in upstream.requests[-1].headers
+    assert proxy.stop() == 0
+    assert proxy.log.count("content-encoding zstd cannot be read without backports.zstd") == 1
 
 
 def test_a_compressed_stream_that_breaks_off(shared: Shared) -> None:

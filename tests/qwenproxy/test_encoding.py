@@ -1,16 +1,20 @@
 """Content codings, cut anywhere."""
 
 import gzip
+import importlib
 import zlib
 from collections.abc import Callable
 
 import brotli
 import pytest
-import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qwenproxy import encoding, optional
 from qwenproxy.encoding import decoder
+from qwenproxy.optional import ZSTD, Package
+
+zstd = ZSTD.load()
 
 TEXT = "".join(f"data: {n} Zürich\n\n" for n in range(50)).encode()
 
@@ -20,17 +24,13 @@ def _raw_deflate(data: bytes) -> bytes:
     return compressor.compress(data) + compressor.flush()
 
 
-def _zstd(data: bytes) -> bytes:
-    return zstandard.ZstdCompressor().compress(data)
-
-
 CODINGS: list[tuple[str, Callable[[bytes], bytes]]] = [
     ("gzip", gzip.compress),
     ("X-GZIP", gzip.compress),
     ("deflate", zlib.compress),
     ("deflate", _raw_deflate),
     ("br", brotli.compress),
-    ("zstd", _zstd),
+    ("zstd", zstd.compress),
 ]
 
 
@@ -61,7 +61,7 @@ def test_a_body_cut_off_gives_a_beginning(coding: str, compress: Callable[[bytes
         assert TEXT.startswith(decoded(coding, [packed[:length]] if length else []))
 
 
-@pytest.mark.parametrize(("coding", "compress"), [("gzip", gzip.compress), ("zstd", _zstd)])
+@pytest.mark.parametrize(("coding", "compress"), [("gzip", gzip.compress), ("zstd", zstd.compress)])
 def test_members_may_follow_each_other(coding: str, compress: Callable[[bytes], bytes]) -> None:
     packed = compress(TEXT) + compress(b"more")
     assert decoded(coding, [packed[:9], packed[9:]]) == TEXT + b"more"
@@ -69,11 +69,11 @@ def test_members_may_follow_each_other(coding: str, compress: Callable[[bytes], 
 
 def test_what_was_flushed_comes_out_at_once() -> None:
     gzip_stream, br_stream = zlib.compressobj(wbits=31), brotli.Compressor()
-    zstd_stream = zstandard.ZstdCompressor().compressobj()
+    zstd_stream = zstd.ZstdCompressor()
     flushed = {
         "gzip": gzip_stream.compress(TEXT) + gzip_stream.flush(zlib.Z_SYNC_FLUSH),
         "br": br_stream.process(TEXT) + br_stream.flush(),
-        "zstd": zstd_stream.compress(TEXT) + zstd_stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK),
+        "zstd": zstd_stream.compress(TEXT, zstd.ZstdCompressor.FLUSH_BLOCK),
     }
     for coding, packed in flushed.items():
         assert decoded(coding, [packed]) == TEXT
@@ -104,3 +104,46 @@ def test_a_body_without_coding_needs_no_decoder(coding: str) -> None:
 def test_an_unknown_coding_is_an_error(coding: str) -> None:
     with pytest.raises(ValueError, match=f"content-encoding {coding} cannot be read"):
         decoder(coding)
+
+
+# Packages that may be missing
+
+
+@pytest.mark.parametrize("module", ZSTD.modules)
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_zstd_comes_from_whichever_is_there(monkeypatch: pytest.MonkeyPatch, module: str, size: int) -> None:
+    monkeypatch.setattr(encoding, "_zstd", pytest.importorskip(module))
+    packed = zstd.compress(TEXT) + zstd.compress(b"more")
+    assert decoded("zstd", [packed[i : i + size] for i in range(0, len(packed), size)]) == TEXT + b"more"
+    assert decoded("zstd", [b"data: plain\n\n"]) == b"data: plain\n\n"
+
+
+def test_most_of_them_are_there_to_be_tried() -> None:
+    found = [module for module in ZSTD.modules if Package("", (module,), "").load()]
+    assert len(found) >= 2
+
+
+@pytest.mark.parametrize(("coding", "package"), [("br", "brotli"), ("zstd", "backports.zstd")])
+def test_a_coding_without_its_package_is_an_unknown_one(
+    monkeypatch: pytest.MonkeyPatch, coding: str, package: str
+) -> None:
+    monkeypatch.delitem(encoding._CODINGS, coding)
+    with pytest.raises(
+        ValueError, match=rf"{coding} cannot be read without {package} \(pip install {package}\)"
+    ):
+        decoder(coding)
+
+
+def test_what_is_missing_is_said_with_its_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(optional.missing()) == []
+    real = importlib.import_module
+
+    def import_module(name: str) -> object:
+        if name in ZSTD.modules:
+            raise ImportError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib, "import_module", import_module)
+    (line,) = optional.missing()
+    assert line.startswith("backports.zstd is not installed: an answer that the server codes with zstd")
+    assert line.endswith("(pip install backports.zstd)")

@@ -61,11 +61,10 @@ def test_only_these_know_mitmproxy(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ALL, ids=_name)
-def test_an_addon_needs_only_what_mitmproxy_brings(path: Path) -> None:
-    brought = {"mitmproxy", "brotli", "zstandard", "ruamel", "flask", "tornado"}
-    ours = {"qwenproxy", "toolstream"}
-    hard = {name for name in imported(path) if name not in sys.stdlib_module_names} - brought - ours
-    assert not hard - _optional(path)
+def test_whatever_else_is_imported_may_be_missing(path: Path) -> None:
+    """Not even what mitmproxy brings along can be relied on: it changes between its releases."""
+    there = {*sys.stdlib_module_names, "mitmproxy", "qwenproxy", "toolstream"}
+    assert imported(path) - there <= _optional(path)
 
 
 def _optional(path: Path) -> set[str]:
