@@ -83,14 +83,15 @@ class Library:
 
     replay  the same request, else the recording called as the request's model, else the best match
     strict  only the same request (but for VOLATILE); each recording once, in the order of recording
-    cycle   the recordings of the request's model (if it has none: all) by turns, whatever is asked
+    cycle   the recordings of the request's model (if it has none: all) by turns, whatever is asked; a
+            request that streams gets one that streams, another one gets one that does not
     """
 
     def __init__(self, recordings: Iterable[Recording], mode: str = "replay") -> None:
         self.by_name = {recording.name: recording for recording in recordings}
         self._mode = mode
         self._served: Counter[str] = Counter()
-        self._turns: Counter[str] = Counter()
+        self._turns: Counter[tuple[str, bool]] = Counter()
         self._same: dict[str, list[Recording]] = defaultdict(list)
         for recording in sorted(self.by_name.values(), key=lambda r: r.started):
             if recording.request:
@@ -110,7 +111,7 @@ class Library:
 
     def _find(self, request: Json) -> Recording | Miss:
         if self._mode == "cycle":
-            return self._next_of(str(request.get("model", "")))
+            return self._next_of(str(request.get("model", "")), bool(request.get("stream")))
         same = self._same.get(essence(request), [])
         if self._mode == "strict":
             unserved = (r for r in same if not self._served[r.name])
@@ -119,13 +120,18 @@ class Library:
             return min(same, key=lambda r: self._served[r.name])
         return self.by_name.get(str(request.get("model", ""))) or self._best(features(request))
 
-    def _next_of(self, model: str) -> Recording | Miss:
+    def _next_of(self, model: str, stream: bool) -> Recording | Miss:
         ordered = sorted(self.by_name.values(), key=lambda r: r.started)
-        own = [r for r in ordered if model in (r.name, r.request.get("model"))]
-        pool = own or ordered
-        turn = self._turns[model if own else ""]
-        self._turns[model if own else ""] += 1
-        return pool[turn % len(pool)] if pool else Miss("there are no recordings")
+        fitting = [r for r in ordered if _streams(r) == stream]
+        own = [r for r in fitting if model in (r.name, r.request.get("model"))]
+        pool = own or fitting
+        if not pool:
+            kind = "none is streamed, as this request is" if stream else "all are streamed"
+            return Miss(f"no recording answers this: {kind}")
+        turns = (model if own else "", stream)
+        turn = self._turns[turns]
+        self._turns[turns] += 1
+        return pool[turn % len(pool)]
 
     def _best(self, asked: Features) -> Recording | Miss:
         matching = [name for name, f in self._features.items() if f[:DECISIVE] == asked[:DECISIVE]]
@@ -145,6 +151,11 @@ class Library:
             return Miss(f"{reason}: none knows its request")
         name = max(self._features, key=lambda name: _nearness(asked, self._features[name]))
         return Miss(reason, name, tuple(differences(asked, self._features[name])) or (ODDS,))
+
+
+def _streams(recording: Recording) -> bool:
+    """Whether it answers a request that streams; the request tells, for errors never look streamed."""
+    return bool(recording.request.get("stream")) if recording.request else recording.is_stream
 
 
 ODDS = "a date, an id, a folder or the description of an environment differs"

@@ -12,6 +12,7 @@ from proxy import ROOT, WEATHER, chat, events
 
 from qwenproxy.matching import Library, Miss, differences, essence, features, settled
 from qwenproxy.recording import Recording, load
+from qwenproxy.upstream import read_library
 
 SESSIONS = ("opencode-noopen", "opencode-json", "qwen-code-noopen")
 ALL = [load(path) for path in sorted((ROOT / "recordings").glob("*.flow"))]
@@ -123,6 +124,17 @@ def test_cycle_takes_turns_among_those_of_the_model() -> None:
     assert isinstance(Library([], "cycle").find({}), Miss)
 
 
+def test_cycle_answers_what_streams_with_what_streams() -> None:
+    whole = [recorded(name, user(name, stream=False)) for name in ("w1", "w2")]
+    bare = replace(recorded("s2", {}), request={})
+    library = Library([*whole, recorded("s1", user("s1")), bare], "cycle")
+    assert [asked(library, user("x")) for _ in range(3)] == ["s1", "s1", "s1"]
+    assert [asked(library, user("x", stream=False)) for _ in range(3)] == ["w1", "w2", "w1"]
+    assert {asked(library, user("x", model="new")) for _ in range(4)} == {"s1", "s2"}
+    only = Library(whole, "cycle")
+    assert asked(only, user("x")) == "no recording answers this: none is streamed, as this request is"
+
+
 def test_a_name_is_a_model() -> None:
     library = Library([recorded("a", user("hi")), replace(recorded("b", {}), request={})])
     assert asked(library, user("anything", model="b")) == "b"
@@ -225,6 +237,4 @@ def test_agents_put_reminders_before_the_question() -> None:
 
 def test_captures_are_read_too(tmp_path: Path) -> None:
     (tmp_path / "x.http").write_bytes(b"HTTP/1.1 200 OK\r\n\r\n{}")
-    from qwenproxy.upstream import read_library
-
-    assert asked(read_library([tmp_path], "cycle"), user("hi")) == "x"
+    assert asked(read_library([tmp_path], "cycle"), user("hi", stream=False)) == "x"
