@@ -6,6 +6,9 @@ stays; every other text is filled (`filler`), wherever a server may have put it,
 digits, for token ids and bytes spell text too. What is no JSON is dropped, and the flow's
 comment says so; in a stream, which cannot lose a line, it is filled.
 
+The tools are the client's own, but agents write the folder they run in into a tool's description: paths
+there are filled.
+
 Deltas are filled as the one text they are: the tags that lie across them are found, and a
 secret that does is gone.
 """
@@ -32,6 +35,8 @@ IN_REQUESTS = {"chat_template_kwargs", "functions", "model", "reasoning_effort",
     *("stream_options", "tool_call_id", "tool_choice", "tools")
 }
 KEPT = frozenset(IN_ANSWERS | IN_REQUESTS)
+# Under these keys tools say what they are; nothing in there decides how a call is read.
+DESCRIPTIONS = frozenset(("$comment", "default", "description", "examples", "title"))
 # Keys inside of filled values; others are filled as well, unless declared.
 KNOWN_KEYS = frozenset(
     {"bytes", "data", "detail", "image_url", "input_audio", "logprob", "logprobs", "text", "token"}
@@ -39,6 +44,11 @@ KNOWN_KEYS = frozenset(
 )
 DROPPED = "{what} of {length} bytes was dropped, for it is no JSON and qwen_redact=messages"
 
+# An absolute path, or one of somebody's home; not the slash of `and/or`, `</tag>` or `https://`.
+_PATH = re.compile(
+    r"(?:(?<=file://)|(?<![\w/\\:.<~-]))(?:~\w*|[A-Za-z]:|\\(?=\\))?"
+    r"(?:[\\/][\w.@+-]+(?:[ ][\w.@+-]+(?=[\\/]))*)+"
+)
 _LINE = re.compile(r"(?P<data>\ufeff?data(?::[ ]?|(?=[\r\n]|\Z)))?(?P<rest>[^\r\n]*)(?P<end>\r\n|\n|\r|\Z)")
 _OWN_FIELD = re.compile(r"(event|id|retry):")
 _FRAME = re.compile(r'  File "[^"\n]*", line \d+, in [\w<>.]+$|Traceback \(most recent call last\):$')
@@ -199,6 +209,9 @@ class _Texts:
     def add(self, found: Iterable[Span], chunk: Any) -> None:
         """Take in the spans of a document; `chunk` is its value if it is one of many."""
         for span in found:
+            if _is_description(span):
+                old = self._text[span.start : span.end]
+                self._edits.append((span.start, span.end, self._without_paths(old)))
             if _is_kept(span):
                 continue
             if span.kind == "string":
@@ -216,6 +229,10 @@ class _Texts:
         decoded, pieces = decode(old)
         return encode(pieces, self._filler.text(decoded))
 
+    def _without_paths(self, old: str) -> str:
+        decoded, pieces = decode(old)
+        return encode(pieces, _PATH.sub(lambda path: self._filler.text(path[0]), decoded))
+
     def edits(self) -> list[Edit]:
         for found in self._joined.values():
             self._edits += self._filled(found)
@@ -230,6 +247,13 @@ class _Texts:
         for span, (decoded, pieces) in zip(found, read, strict=True):
             yield span.start, span.end, encode(pieces, filled[at : at + len(decoded)])
             at += len(decoded)
+
+
+def _is_description(span: Span) -> bool:
+    """Whether a span is what the client's tools say of themselves."""
+    if span.kind != "string" or span.path[:1] not in (("tools",), ("functions",)):
+        return False
+    return next(part for part in reversed(span.path) if isinstance(part, str)) in DESCRIPTIONS
 
 
 def _is_kept(span: Span) -> bool:

@@ -59,10 +59,58 @@ def test_a_recording_comes_to_the_same(path: Path) -> None:
     recording = load(path)
     clean = same_frame(recording)
     assert shape(clean) == shape(recording)
-    for name in ("model", "tools", "tool_choice", "stream", "max_tokens"):
+    for name in ("model", "tool_choice", "stream", "max_tokens"):
         assert clean.request.get(name) == recording.request.get(name)
+    assert undescribed(clean.request.get("tools")) == undescribed(recording.request.get("tools"))
     roles = [[m["role"] for m in r.request.get("messages", [])] for r in (clean, recording)]
     assert roles[0] == roles[1]
+
+
+def undescribed(value: Any) -> Any:
+    """Tools without what they say of themselves."""
+    if isinstance(value, list):
+        return [undescribed(item) for item in value]
+    if isinstance(value, dict):
+        texts = ("description", "title", "default", "examples")
+        return {k: None if k in texts and isinstance(v, str) else undescribed(v) for k, v in value.items()}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("described", "left"),
+    [
+        ("Runs in /home/anna/the-deal by default.", "Runs in "),
+        ("Work in `/home/anna/the-deal/src`, and/or stop.", "`, and/or stop."),
+        ("Default: C:\\Users\\Anna Smith\\the-deal", "Default: "),
+        (r"On \\anna\the-deal or ~anna/the-deal", " or "),
+        ("Open file:///home/anna/the-deal.md first", " first"),
+    ],
+)
+def test_no_path_is_left_in_what_a_tool_says_of_itself(described: str, left: str) -> None:
+    tool = json.loads(json.dumps(WEATHER))
+    tool["function"]["description"] = described
+    tool["function"]["parameters"]["properties"]["city"] |= {
+        "description": described,
+        "examples": [described],
+    }
+    recording = answer("described", events(LEAK), request=chat(tools=[tool]))
+    clean = same_frame(recording)
+    function = clean.request["tools"][0]["function"]
+    city = function["parameters"]["properties"]["city"]
+    for text in (function["description"], city["description"], city["examples"][0]):
+        assert not any(word in text.lower() for word in ("anna", "deal", "smith"))
+        assert left in text
+    assert shape(clean) == shape(recording)
+
+
+@pytest.mark.parametrize(
+    "described", ["Reads and/or writes.", "See https://example.org/a/b.", "Ends with </parameter>.", "1 / 2"]
+)
+def test_what_is_no_path_stays_in_a_description(described: str) -> None:
+    tool = json.loads(json.dumps(WEATHER))
+    tool["function"]["description"] = described
+    recording = answer("described", events(LEAK), request=chat(tools=[tool]))
+    assert redacted(recording).request["tools"] == [tool]
 
 
 def _recorded(case: Case) -> Recording:
