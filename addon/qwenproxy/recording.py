@@ -104,7 +104,7 @@ def _read_flows(path: Path) -> list[http.HTTPFlow]:
         with path.open("rb") as file:
             return [f for f in io.FlowReader(file).stream() if isinstance(f, http.HTTPFlow)]
     except (OSError, exceptions.FlowReadException) as e:
-        raise RecordingError(f"{path}: {e}") from None
+        raise RecordingError(f"{path}: {getattr(e, 'strerror', None) or e}") from None
 
 
 def _from_plain_flow(flow: http.HTTPFlow, name: str) -> Recording:

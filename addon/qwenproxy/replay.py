@@ -1,17 +1,19 @@
 """Recordings as regression tests, and what else is done with recordings.
 
-    python -m qwenproxy.replay [PATH …]                     compare with the goldens (recordings/)
-    python -m qwenproxy.replay --golden [PATH …]            rewrite the goldens that differ
-    python -m qwenproxy.replay import FILE … --into DIR     make recordings of other files
-    python -m qwenproxy.replay shrink FILE --keep WHAT      reduce one to a case for tests/cases
-    python -m qwenproxy.replay record NAME --backend URL    record one answer of a live server
-    python -m qwenproxy.replay compare DIR --backend URL    ask a live server the same again
+    qwen-fix replay [PATH …]                     compare with the goldens (recordings/)
+    qwen-fix replay --golden [PATH …]            write the goldens that are missing or differ
+    qwen-fix replay summary [PATH …]             list the chats by client, model and repair
+    qwen-fix replay import FILE … --into DIR     make recordings of other files
+    qwen-fix replay shrink FILE --keep WHAT      reduce one to a case for tests/cases
+    qwen-fix replay record NAME --backend URL    record one answer of a live server
+    qwen-fix replay compare DIR --backend URL    ask a live server the same again
 
 Each recording goes through today's rules at many cuts (`rerun`); what it comes to must be the
 same at each, and be what its golden says. Goldens are only written when told to, and never if
-the cuts disagree, so the diff of a golden is a change of behaviour and its review.
+the cuts disagree, so the diff of a golden is a change of behaviour and its review. A recording
+without a golden is new: nothing says yet what it should come to.
 
-Exit code 0: all is the same. 1: something changed. 2: a file is broken; the others still ran.
+Exit code 0: all is the same. 1: something is new or changed. 2: a file is broken; the others still ran.
 """
 
 import argparse
@@ -21,10 +23,10 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
-from enum import IntEnum
+from enum import Enum
 from pathlib import Path
 
-from . import drift, importing, live, shrink
+from . import drift, importing, live, overview, shrink
 from .difference import difference
 from .golden import SUFFIX, GoldenError, dumps, golden_path
 from .golden import load as load_golden
@@ -38,12 +40,17 @@ WORTH_A_PROCESS = 2_000_000  # bytes of recordings; starting a process costs as 
 BAR = 30  # characters
 
 
-class Status(IntEnum):
-    """Of a recording; the worst one is the exit code."""
+class Status(Enum):
+    """Of a recording, the worst last; the value is the exit code."""
 
-    SAME = 0
-    CHANGED = 1
-    BROKEN = 2
+    SAME = "same"
+    NEW = "new"
+    CHANGED = "changed"
+    BROKEN = "broken"
+
+    @property
+    def exit_code(self) -> int:
+        return {Status.SAME: 0, Status.BROKEN: 2}.get(self, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,7 @@ class Report:
     def __str__(self) -> str:
         if self.wrote:
             return f"{golden_path(self.path)}: written"
-        return "\n  ".join([f"{self.path}: {self.status.name.lower()}", *self.lines])
+        return "\n  ".join([f"{self.path}: {self.status.value}", *self.lines])
 
 
 def replay(path: Path, recovery: str = "tolerant", write: bool = False) -> Report:
@@ -68,18 +75,19 @@ def replay(path: Path, recovery: str = "tolerant", write: bool = False) -> Repor
         if write:
             return write_golden(path, result)
         lines = [*_against_golden(path, result), *_disagreements(result)]
+        is_new = not lines and not golden_path(path).exists()
     except (RecordingError, GoldenError) as e:
         return Report(path, Status.BROKEN, [str(e)])
     except Exception as e:
         return Report(path, Status.BROKEN, [f"cannot be replayed: {e!r}"])
+    if is_new:
+        return Report(path, Status.NEW, [f"it has no {golden_path(path).name} yet"])
     return Report(path, Status.CHANGED if lines else Status.SAME, lines)
 
 
 def _against_golden(path: Path, result: Run) -> list[str]:
     expected = golden_path(path)
-    if not expected.exists():
-        return [f"it has no {expected.name}; `make golden` writes it, for you to review"]
-    return difference(load_golden(expected), result.golden)
+    return difference(load_golden(expected), result.golden) if expected.exists() else []
 
 
 def _disagreements(result: Run) -> Iterator[str]:
@@ -158,21 +166,26 @@ class Progress:
 
 def summary(reports: Sequence[Report]) -> str:
     """`12 recordings: 10 same, 2 changed`."""
-    counts = [(sum(r.status == status for r in reports), status.name.lower()) for status in Status]
+    counts = [(sum(r.status is status for r in reports), status.value) for status in Status]
     said = ", ".join(f"{count} {name}" for count, name in counts if count)
     return f"{len(reports)} recording{'' if len(reports) == 1 else 's'}: {said or 'nothing to do'}"
 
 
-def advice(reports: Sequence[Report]) -> str:
-    """What to do about those that changed."""
+def advice(reports: Sequence[Report], asked: Sequence[Path]) -> str:
+    """What to do about those that are new or changed. `asked` are the paths that were given."""
     changed = [r.path for r in reports if r.status is Status.CHANGED]
-    if not changed:
-        return ""
-    return (
-        "If this is meant, `make golden` approves it and `git diff` is the review.\n"
-        "If not, this reduces it to a case:\n"
-        f"  python -m qwenproxy.replay shrink {changed[0]} --keep changed"
-    )
+    new = [r.path for r in reports if r.status is Status.NEW]
+    write = f"`qwen-fix replay --golden {' '.join(map(str, asked))}`"
+    lines = []
+    if new:
+        lines.append(f"To keep what the new ones come to, {write} writes it beside them, for you to review.")
+    if changed:
+        lines += [
+            f"If the change is meant, {write} approves it and `git diff` is the review.",
+            "If not, this reduces it to a case:",
+            f"  qwen-fix replay shrink {changed[0]} --keep changed",
+        ]
+    return "\n".join(lines)
 
 
 # Command line
@@ -180,11 +193,11 @@ def advice(reports: Sequence[Report]) -> str:
 
 def command_replay(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m qwenproxy.replay",
+        prog="qwen-fix replay",
         description="Run recordings through today's rules and compare them with their goldens.",
         epilog="Each runs in its own pieces, whole, byte by byte, at random cuts, with one character per "
         f"delta and all text in one. Answers above {SMALL_PIECES_LIMIT >> 10} KiB are not cut into single "
-        "bytes and characters. Other commands: import, shrink, record, compare; each has a --help.",
+        "bytes and characters. Other commands: summary, import, shrink, record, compare; each has a --help.",
     )
     parser.add_argument(
         "paths", nargs="*", type=Path, default=[RECORDINGS], help=".flow files, directories (recordings/)"
@@ -195,21 +208,22 @@ def command_replay(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     paths, wrong = find(options.paths)
     reports = [*replay_all(paths, options.recovery, options.golden, Progress(len(paths))), *wrong]
-    print(_as_json(reports) if options.json else _as_text(reports))
-    return max((r.status for r in reports), default=Status.SAME)
+    print(_as_json(reports) if options.json else _as_text(reports, options.paths))
+    return max((r.status.exit_code for r in reports), default=0)
 
 
-def _as_text(reports: Sequence[Report]) -> str:
+def _as_text(reports: Sequence[Report], asked: Sequence[Path]) -> str:
     said = [str(r) for r in reports if r.status is not Status.SAME or r.wrote]
-    return "\n".join(filter(None, [*said, summary(reports), advice(reports)]))
+    return "\n".join(filter(None, [*said, summary(reports), advice(reports, asked)]))
 
 
 def _as_json(reports: Sequence[Report]) -> str:
-    plain = [asdict(r) | {"path": str(r.path), "status": r.status.name.lower()} for r in reports]
+    plain = [asdict(r) | {"path": str(r.path), "status": r.status.value} for r in reports]
     return json.dumps({"recordings": plain, "summary": summary(reports)}, ensure_ascii=False, indent=2)
 
 
 COMMANDS = {
+    "summary": overview.command,
     "import": importing.command,
     "shrink": shrink.command,
     "record": live.command,

@@ -1,6 +1,7 @@
 """The command: what it says, writes and returns."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -61,16 +62,25 @@ def test_a_change_is_said_by_field_and_what_to_do(directory: Path, said: Callabl
         '        - "Oslo"\n'
         '        + "Zürich"\n'
         "3 recordings: 2 same, 1 changed\n"
-        "If this is meant, `make golden` approves it and `git diff` is the review.\n"
+        f"If the change is meant, `qwen-fix replay --golden {directory}` approves it and `git diff` is the "
+        "review.\n"
         "If not, this reduces it to a case:\n"
-        f"  python -m qwenproxy.replay shrink {directory}/leaking.flow --keep changed\n"
+        f"  qwen-fix replay shrink {directory}/leaking.flow --keep changed\n"
     )
 
 
-def test_a_missing_golden_is_a_change(directory: Path, said: Callable[[], str]) -> None:
+def test_a_recording_without_a_golden_is_new(directory: Path, said: Callable[[], str]) -> None:
     golden_path(directory / "prose.flow").unlink()
     assert main([str(directory)]) == 1
-    assert "prose.flow: changed\n  it has no prose.golden.json; `make golden` writes it" in said()
+    text = said()
+    assert "prose.flow: new\n  it has no prose.golden.json yet\n3 recordings: 2 same, 1 new\n" in text
+    assert "shrink" not in text
+    advised = re.search(r"`qwen-fix replay (.*?)`", text)
+    assert advised
+    assert main(advised[1].split()) == 0  # the advice works
+    assert main([str(directory)]) == 0
+    said()
+    assert main([str(directory), "--json"]) == 0
 
 
 def test_broken_files_do_not_keep_the_others_from_running(directory: Path, said: Callable[[], str]) -> None:
@@ -198,8 +208,8 @@ def test_the_first_version_of_both_formats_is_still_read(capsys: pytest.CaptureF
     assert capsys.readouterr().out == "1 recording: 1 same\n"
 
 
-def test_the_worst_status_counts() -> None:
-    assert max(Status) == Status.BROKEN == 2
+def test_the_exit_codes() -> None:
+    assert [status.exit_code for status in Status] == [0, 1, 1, 2]
     assert str(Report(Path("a.flow"), Status.CHANGED, ["x"])) == "a.flow: changed\n  x"
 
 
