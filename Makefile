@@ -1,6 +1,6 @@
-# Everything that is done with this repository, from a fresh clone on. Each target sets itself up.
+# Everything that is done with this repository; each target does its own set-up in .venv.
 #
-#   make run BACKEND=http://localhost:8080 LISTEN=127.0.0.1:9090
+#   make run BACKEND=http://localhost:8080 [LISTEN=127.0.0.1:9090] [ARGS="--set qwen_record=flows"]
 #
 # Without BACKEND the recordings are served. PYTHON=/path/to/python overrides the interpreter.
 
@@ -12,23 +12,23 @@ ARGS    ?=
 SECONDS ?= 60
 
 BIN   := $(VENV)/bin
-STAMP := $(VENV)/.installed
+READY := $(VENV)/.ready
+TOOLS := $(VENV)/.tools
 
 # The newest interpreter that really runs: a shim of pyenv may be there and fail.
-CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
+CANDIDATES := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3)
 SUITABLE   := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-# A reverse proxy has a host and no path; most clients are given one that ends in /v1.
-UPSTREAM := $(patsubst %/,%,$(patsubst %/v1,%,$(patsubst %/,%,$(BACKEND))))
-ADDON    := -s addon/qwen_fix.py $(ARGS)
+# On a terminal pip shows how far it is.
+PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install $$([ -t 1 ] || echo --quiet)
 
-.PHONY: fuzz help setup run web demo test lint bench e2e replay golden record
+.PHONY: help setup tools run web demo test lint bench fuzz e2e replay golden record
 
 help:
 	@echo "make run BACKEND=http://localhost:8080   repair what this server answers, on http://$(LISTEN)"
 	@echo "make web BACKEND=http://localhost:8080   the same, to be watched in the browser"
 	@echo "make demo     the whole job on recorded answers, nothing else needed"
-	@echo "make test     all tests"
+	@echo "make test     all tests: 3 minutes on two cores"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    what it costs"
 	@echo "make fuzz SECONDS=600   damaged calls and hostile values, other ones each time, for so long"
@@ -36,12 +36,13 @@ help:
 	@echo "make replay   run the recordings through today's rules and compare with their goldens"
 	@echo "make golden   approve what they come to: rewrites the goldens that differ"
 	@echo "make record BACKEND=http://localhost:8080 NAME=vllm-two-calls [REQUEST=file.json]"
-	@echo "make setup    only make $(VENV)"
+	@echo "make setup    only make $(VENV), with what running needs"
 
-setup: $(STAMP)
-	@:
+# What running needs, and what is for development.
+setup: $(READY)
+tools: $(TOOLS)
 
-$(STAMP): pyproject.toml
+$(READY): pyproject.toml
 	@python=; for candidate in $(CANDIDATES); do \
 	    if "$$candidate" -c '$(SUITABLE)' >/dev/null 2>&1; then python=$$candidate; break; fi; \
 	done; \
@@ -49,57 +50,42 @@ $(STAMP): pyproject.toml
 	    echo "No Python 3.11 or newer with venv runs here (tried: $(CANDIDATES)). Install one, or say PYTHON=/path/to/python" >&2; \
 	    exit 1; \
 	fi; \
-	echo "setting up $(VENV) with $$("$$python" --version)"; \
-	"$$python" -m venv $(VENV) && \
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -e '.[dev]' && \
-	touch $@
+	echo "setting up $(VENV) with $$("$$python" --version): mitmproxy and what it needs, 100 MB"; \
+	"$$python" -m venv $(VENV) && $(PIP_INSTALL) -e . && touch $@
 
-no_path = echo "BACKEND=$(BACKEND): write only scheme, host and port, such as http://localhost:8080" >&2; exit 2
+$(TOOLS): $(READY)
+	@echo "adding the tools for tests to $(VENV)"; $(PIP_INSTALL) -e '.[dev]' && touch $@
 
-# $(call proxy,mitmdump): with BACKEND in front of it, without in front of the recordings
-define proxy
-@case "$(UPSTREAM)" in \
-    "") exec $(BIN)/python -m qwenproxy.upstream recordings -- $(BIN)/$(1) $(ADDON) --mode "reverse:{url}@$(LISTEN)" ;; \
-    *://*/*) $(no_path) ;; \
-    *://*) exec $(BIN)/$(1) $(ADDON) --mode "reverse:$(UPSTREAM)@$(LISTEN)" ;; \
-    */*) $(no_path) ;; \
-    *) exec $(BIN)/$(1) $(ADDON) --mode "reverse:http://$(UPSTREAM)@$(LISTEN)" ;; \
-esac
-endef
-
-run: setup
-	$(call proxy,mitmdump)
-
-web: setup
-	$(call proxy,mitmweb)
+run web: setup
+	@exec $(BIN)/qwen-fix $@ --backend "$(BACKEND)" --listen "$(LISTEN)" $(ARGS)
 
 demo: setup
-	@$(BIN)/python tests/e2e/demo.py
+	@$(BIN)/qwen-fix demo
 
-test: setup
+test: tools
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
-lint: setup
+lint: tools
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-bench: setup
+bench: tools
 	@$(BIN)/python tests/bench/bench.py $(ARGS)
 
 # Other examples each time, until the time is over or something is found.
-fuzz: setup
+fuzz: tools
 	@$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(ARGS)
 
-e2e: setup
+e2e: tools
 	@PYTHON=$(BIN)/python tests/e2e/install.sh server clients && $(BIN)/python tests/e2e/e2e.py $(ARGS) && $(BIN)/python tests/e2e/again.py
 
 replay: setup
-	@$(BIN)/python -m qwenproxy.replay $(ARGS)
+	@$(BIN)/qwen-fix replay $(ARGS)
 
 golden: setup
-	@$(BIN)/python -m qwenproxy.replay --golden $(ARGS)
+	@$(BIN)/qwen-fix replay --golden $(ARGS)
 
 # REQUEST is what to ask, a JSON file; without it the server is asked for the weather, with a tool.
 record: setup
 	@$(if $(and $(BACKEND),$(NAME)),,echo "say make record BACKEND=http://localhost:8080 NAME=engine-what" >&2; exit 2)
-	@$(BIN)/python -m qwenproxy.replay record "$(NAME)" --backend "$(BACKEND)" $(if $(REQUEST),--request "$(REQUEST)") $(ARGS)
-	@$(BIN)/python -m qwenproxy.replay --golden "recordings/$(NAME).flow"
+	@$(BIN)/qwen-fix record "$(NAME)" --backend "$(BACKEND)" $(if $(REQUEST),--request "$(REQUEST)") $(ARGS)
+	@$(BIN)/qwen-fix replay --golden "recordings/$(NAME).flow"

@@ -14,19 +14,18 @@ hold them until their end.
 Fail open: an exception in a hook is logged with its flow, and the flow goes on without us.
 """
 
+import asyncio
 import functools
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from mitmproxy import ctx, http, optmanager, version
 from mitmproxy.addonmanager import Loader
 from mitmproxy.net.http import http1, status_codes
-from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.layers.http import _http1, _http2
-from mitmproxy.proxy.mode_servers import ServerInstance
 
 from toolstream.engine_errors import recover_error
 from toolstream.grammar import grammar
@@ -34,9 +33,11 @@ from toolstream.history import repair_request
 from toolstream.repairs import Repair
 from toolstream.rules import Rules
 
-from . import contentview, control, optional, options, recording, report
+from . import contentview, control, optional, options, probe, recording, report
+from .addresses import BadAddressError, url
 from .answer import Outcome, StreamedAnswer, pass_whole, rewrite_streamed, rewrite_whole
 from .encoding import Decoder, decoder
+from .listeners import backends, failed_upstream, ready_lines, refuse_modes, upstream_named
 from .options import Settings
 from .recorder import Recorder, file_stem
 from .recording import Recording
@@ -85,6 +86,7 @@ class QwenFix:
         self._recorder: Recorder | None = None
         self._rules: LiveRules | None = None
         self._open: dict[str, Chat] = {}  # by flow.id
+        self._probes: set[asyncio.Task[None]] = set()
 
     def load(self, loader: Loader) -> None:
         for name, line in options.unreadable(ctx.options.deferred).items():
@@ -96,6 +98,11 @@ class QwenFix:
         prefer("connection_strategy", "lazy")  # eager gives no answer when the upstream is down
 
     def configure(self, updated: set[str]) -> None:
+        if updated.intersection(("mode", "listen_host", "listen_port")):
+            try:
+                refuse_modes(ctx.options.mode, ctx.options.listen_host, ctx.options.listen_port)
+            except BadAddressError as e:
+                raise options.BadValueError(str(e)) from None
         if updated.intersection(options.NAMES):
             settings = options.read({name: getattr(ctx.options, name) for name in options.NAMES})
             self._rules = rules_for(settings, self._rules)
@@ -116,7 +123,13 @@ class QwenFix:
             )
         for line in optional.missing():
             log.info(line)
-        log.info(ready_line(ctx.master.addons.get("proxyserver").servers, self._settings, self._rules))
+        for line in ready_lines(
+            ctx.master.addons.get("proxyserver").servers, summary(self._settings, self._rules)
+        ):
+            log.info(line)
+        for backend in dict.fromkeys(backends(ctx.options.mode)):
+            if backend.startswith("http"):
+                self._probes.add(asyncio.create_task(probe.watch(backend, tell)))
 
     @fail_open
     def requestheaders(self, flow: http.HTTPFlow) -> None:
@@ -127,7 +140,9 @@ class QwenFix:
     def request(self, flow: http.HTTPFlow) -> None:
         if not flow.live:
             return
-        if answer := control.respond(flow, control.State(self._settings, self._rules)):
+        if answer := control.recognise(flow) or control.respond(
+            flow, control.State(self._settings, self._rules)
+        ):
             flow.response = answer
         elif body := chat_body(flow.request, self._settings):
             chat = self._open[flow.id] = Chat(flow, self._settings, body, self._rules_for(body))
@@ -150,9 +165,12 @@ class QwenFix:
 
     @fail_open
     def error(self, flow: http.HTTPFlow) -> None:
+        failed_upstream.set(url(flow.request.scheme, flow.request.host, flow.request.port))
         self._finish(flow, aborted=flow.error.msg if flow.error else "error")
 
     def done(self) -> None:
+        for task in self._probes:
+            task.cancel()
         for chat in list(self._open.values()):
             self._finish_at_shutdown(chat.flow)
 
@@ -386,28 +404,13 @@ def metadata(record: Recording) -> dict[str, Any]:
     return data
 
 
-def ready_line(
-    servers: Iterable[ServerInstance[Any]], settings: Settings, rules: LiveRules | None = None
-) -> str:
-    """`qwen_fix ready: http://127.0.0.1:9090 -> http://localhost:8080 (recovery tolerant, mode fix)`."""
-    routes = [
-        f"{url('http', host, port)} -> {destination(server.mode)}"
-        for server in servers
-        for host, port, *_ in server.listen_addrs
-    ]
-    return (
-        f"qwen_fix ready: {', '.join(routes) or 'no listener'} "
-        f"(recovery {settings.recovery}, mode {settings.mode}{f', {rules.summary}' if rules else ''})"
-    )
+def summary(settings: Settings, rules: LiveRules | None) -> str:
+    """`recovery tolerant, mode fix`, and the rules in force."""
+    return f"recovery {settings.recovery}, mode {settings.mode}{f', {rules.summary}' if rules else ''}"
 
 
-def destination(mode: mode_specs.ProxyMode) -> str:
-    """Where a listener sends its requests: the URL of a reverse proxy, or the name of the mode."""
-    return url(mode.scheme, *mode.address) if isinstance(mode, mode_specs.ReverseMode) else mode.type_name
-
-
-def url(scheme: str, host: str, port: int) -> str:
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+def tell(is_bad: bool, line: str) -> None:
+    log.log(logging.WARNING if is_bad else logging.INFO, line)
 
 
 # Options
@@ -440,14 +443,9 @@ def error_body(status_code: int, message: str) -> bytes:
     reason = status_codes.RESPONSES.get(status_code, "Unknown")
     ours = status_code < 500  # the request was at fault
     error = {
-        "message": message if ours else f"upstream {upstreams(ctx.options.mode)}: {message}",
+        "message": message if ours else f"upstream {upstream_named(ctx.options.mode)}: {message}",
         "type": "invalid_request_error" if ours else "upstream_error",
         "param": None,
         "code": reason.lower().replace(" ", "_").replace("-", "_"),
     }
     return json.dumps({"error": error}).encode()
-
-
-def upstreams(modes: Sequence[str]) -> str:
-    parsed = [mode_specs.ProxyMode.parse(mode) for mode in modes]
-    return " or ".join(destination(m) for m in parsed if isinstance(m, mode_specs.ReverseMode)) or "server"

@@ -9,7 +9,6 @@ only: the client has to be on loopback, and neither a page in a browser there (w
 or `Sec-Fetch-Site` with its request) nor another proxy there that asks for somebody else.
 """
 
-import ipaddress
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +18,9 @@ from mitmproxy import http
 from mitmproxy.proxy import mode_specs
 
 from . import __version__
+from .addresses import is_loopback
 from .options import Settings
+from .probe import SIGNATURE, SIGNATURE_HEADER
 from .rules import LiveRules
 
 Json = dict[str, Any]
@@ -92,6 +93,14 @@ ENDPOINTS = (
 )
 
 
+def recognise(flow: http.HTTPFlow) -> http.Response | None:
+    """The answer to our own question whether the server is there: then it is not, we have asked ourselves."""
+    if flow.request.headers.get(SIGNATURE_HEADER) != SIGNATURE:
+        return None
+    body = error("loop_detected", "this proxy forwards to itself")
+    return response(508, body, {SIGNATURE_HEADER: SIGNATURE})
+
+
 def respond(flow: http.HTTPFlow, state: State) -> http.Response | None:
     """The answer to a request that is for us; None to any other."""
     prefix, path = state.settings.control, flow.request.path.partition("?")[0]
@@ -124,14 +133,6 @@ def objection(flow: http.HTTPFlow) -> str:
     if "origin" in headers or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         return "no web page may do this"
     return ""
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def error(code: str, message: str) -> Json:

@@ -1,54 +1,40 @@
-"""make demo: what a leaking model sends, beside what a client gets through the addon.
+"""qwen-fix demo: what a leaking model sends, beside what a client gets through the proxy.
 
-The recorded answers of a real llama.cpp server are served on loopback at their own pieces;
-mitmdump with the addon stands in front; the real OpenAI SDK asks, streaming, with a tool. The
-left column is the content a client without the addon would print (the same request, sent
-past the proxy), the right one what the SDK made of the answer that came through it.
+The recorded answers of a real llama.cpp server are served on loopback in their own pieces, and `qwen-fix run`
+stands in front of them, in a process of its own. Each is asked for twice, streamed and with a tool: past the
+proxy, which is what a client prints today, and through it.
 
 Exit code 0 only if every outcome is right.
 """
 
+import argparse
+import http.client
 import json
 import re
 import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from openai import OpenAI
+from .golden import Message, messages_of
+from .live import WEATHER
+from .upstream import Pace, in_background, read_library
 
-ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
+HERE = Path(__file__).parent
 WIDTH = 46  # of a column
-
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "Weather of a city",
-        "parameters": {
-            "type": "object",
-            "properties": {
-                "city": {"type": "string"},
-                "days": {"type": "integer"},
-                "detailed": {"type": "boolean"},
-            },
-            "required": ["city", "days"],
-        },
-    },
-}
+PATIENCE = 60.0  # seconds
 
 Calls = list[tuple[str, dict[str, Any]]]
 ZURICH: Calls = [("get_weather", {"city": "Zürich", "days": 3, "detailed": True})]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Scene:
     """A recording, and what a client has to get of it."""
 
@@ -56,6 +42,11 @@ class Scene:
     recording: str
     content: str
     calls: Calls
+
+    def is_right(self, message: Message) -> bool:
+        calls = [(call.name, call.values) for call in message.calls]
+        finish = "tool_calls" if self.calls else "stop"
+        return (message.content, calls, message.finish_reason) == (self.content, self.calls, finish)
 
 
 SCENES = (
@@ -77,78 +68,63 @@ SCENES = (
 )
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What the SDK made of one answer."""
-
-    content: str
-    calls: Calls
-    finish_reason: str | None
-
-    def __str__(self) -> str:
-        calls = [f"{name}({json.dumps(arguments, ensure_ascii=False)})" for name, arguments in self.calls]
-        lines = [f"content: {self.content}"] if self.content else []
-        return "\n".join(
-            [*lines, *(f"tool call: {c}" for c in calls), f"finish_reason: {self.finish_reason}"]
-        )
+def recordings() -> Path:
+    """The recordings that come along: some with a wheel, all with a checkout."""
+    shipped = HERE / "recordings"
+    return shipped if shipped.is_dir() else HERE.parents[1] / "recordings"
 
 
-@cache
-def client_of(base_url: str) -> OpenAI:
-    return OpenAI(base_url=f"{base_url}/v1", api_key="sk-none", max_retries=0, timeout=20)
-
-
-def ask(base_url: str, recording: str) -> Answer:
-    """Ask for a recording with the SDK's streaming helper."""
-    client = client_of(base_url)
+def ask(base_url: str, recording: str) -> Message:
+    """Ask for a recording by its name, as an agent asks: streamed, and with a tool."""
+    connection = http.client.HTTPConnection(urlsplit(base_url).netloc, timeout=PATIENCE)
     messages = [{"role": "user", "content": "What is the weather like?"}]
-    with client.chat.completions.stream(model=recording, messages=messages, tools=[WEATHER]) as stream:
-        for _ in stream:
-            pass
-        choice = stream.get_final_completion().choices[0]
-    calls = [(c.function.name, json.loads(c.function.arguments)) for c in choice.message.tool_calls or []]
-    return Answer(choice.message.content or "", calls, choice.finish_reason)
-
-
-def is_right(scene: Scene, answer: Answer) -> bool:
-    finish = "tool_calls" if scene.calls else "stop"
-    return answer == Answer(scene.content, scene.calls, finish)
-
-
-@contextmanager
-def running(ready: str, *command: str) -> Iterator[str]:
-    """A program of ours, once it has said the URL the pattern `ready` finds; ended afterwards."""
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    said = []
+    request = {"model": recording, "stream": True, "messages": messages, "tools": [WEATHER]}
     try:
-        for line in process.stdout or ():
-            said.append(line)
-            if match := re.search(ready, line):
-                yield match[1]
-                return
-        raise SystemExit(f"{command[0]} did not start:\n{''.join(said)}")
+        connection.request("POST", "/v1/chat/completions", json.dumps(request))
+        response = connection.getresponse()
+        body = response.read()
+        if response.status != 200:
+            raise SystemExit(f"{base_url}: status {response.status}: {body.decode(errors='replace')}")
+        return messages_of(body, True)[0]
     finally:
-        process.terminate()
-        process.communicate(timeout=20)
+        connection.close()
 
 
 @contextmanager
-def stage() -> Iterator[tuple[str, str]]:
-    """The URLs of the recordings, and of the addon in front of them."""
-    serve = (sys.executable, "-u", "-m", "qwenproxy.upstream", "recordings", "--speed", "0")
-    with tempfile.TemporaryDirectory() as confdir, running(r"on (http://\S+)", *serve) as upstream:
-        mode = f"reverse:{upstream}@127.0.0.1:0"
-        proxy = (
-            str(BIN / "mitmdump"),
-            "-s",
-            "addon/qwen_fix.py",
-            "--mode",
-            mode,
-            "--set",
-            f"confdir={confdir}",
+def proxy(backend: str) -> Iterator[str]:
+    """`qwen-fix run` in front of a server, on a free port; its URL."""
+    with tempfile.TemporaryDirectory() as confdir:
+        command = [sys.executable, "-u", "-m", "qwenproxy", "run", "--backend", backend]
+        process = subprocess.Popen(
+            [*command, "--listen", "127.0.0.1:0", "--set", f"confdir={confdir}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
-        with running(r"qwen_fix ready: (http://\S+)", *proxy) as proxied:
-            yield upstream, proxied
+        try:
+            yield _ready_url(process)
+        finally:
+            process.terminate()
+            process.communicate(timeout=PATIENCE)
+
+
+def _ready_url(process: subprocess.Popen[str]) -> str:
+    """The address in the ready line."""
+    said = []
+    for line in process.stdout or ():
+        said.append(line)
+        if match := re.search(r"qwen_fix ready: (http://\S+)", line):
+            return match[1]
+    raise SystemExit(f"qwen-fix run did not start:\n{''.join(said)}")
+
+
+# What is printed
+
+
+def as_text(message: Message) -> str:
+    calls = [f"tool call: {c.name}({json.dumps(c.values, ensure_ascii=False)})" for c in message.calls]
+    content = [f"content: {message.content}"] if message.content else []
+    return "\n".join([*content, *calls, f"finish_reason: {message.finish_reason}"])
 
 
 def side_by_side(left: str, right: str) -> str:
@@ -161,22 +137,22 @@ def side_by_side(left: str, right: str) -> str:
     return "\n".join(f"  {left:{WIDTH}} | {right}".rstrip() for left, right in rows)
 
 
-def main() -> int:
+def command(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="qwen-fix demo",
+        description="Show what a leaking model sends, beside what a client gets through the proxy.",
+    )
+    parser.parse_args(arguments)
     wrong = 0
-    with stage() as (upstream, proxied):
+    library = read_library([recordings() / f"{scene.recording}.flow" for scene in SCENES])
+    with in_background(library, Pace(speed=0)) as server, proxy(server) as proxied:
         for number, scene in enumerate(SCENES, 1):
-            sent, received = ask(upstream, scene.recording), ask(proxied, scene.recording)
-            right = is_right(scene, received)
+            sent, received = ask(server, scene.recording), ask(proxied, scene.recording)
+            right = scene.is_right(received)
             wrong += not right
             print(f"\n{number}. {scene.title}: {'right' if right else 'WRONG'}\n")
             print(side_by_side("THE MODEL SENT", "THE CLIENT RECEIVED"))
             print(side_by_side("-" * WIDTH, "-" * WIDTH))
-            print(
-                side_by_side(f"content: {sent.content}\nfinish_reason: {sent.finish_reason}", str(received))
-            )
+            print(side_by_side(as_text(sent), as_text(received)))
     print(f"\n{len(SCENES) - wrong} of {len(SCENES)} outcomes are right.")
     return 1 if wrong else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -120,7 +120,7 @@ def _rate(count: int, total: int, name: str) -> str:
 
 def command(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m qwenproxy.replay compare",
+        prog="qwen-fix replay compare",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -263,7 +263,7 @@ def read_request(path: Path | None) -> Json:
 
 def command(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m qwenproxy.replay import",
+        prog="qwen-fix replay import",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -146,7 +146,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def command(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m qwenproxy.replay record",
+        prog="qwen-fix replay record",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -355,7 +355,7 @@ def rules_before(path: Path, recording: Recording, recovery: str, against: str) 
 
 def command(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m qwenproxy.replay shrink",
+        prog="qwen-fix replay shrink",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,9 +1,6 @@
 """A model server that answers from recordings, in their own pieces and at their own pace.
 
-    python -m qwenproxy.upstream recordings/ [--port 8081] [--mode cycle] [--speed 4]
-    python -m qwenproxy.upstream recordings/ -- mitmdump --mode reverse:{url}@127.0.0.1:9090 …
-
-The second form runs a command with the server's address in place of `{url}`, and ends with it.
+    qwen-fix serve recordings/ [--port 8081] [--mode cycle] [--speed 4]
 
 Which recording answers is told in `matching`. When none does, a 404 and a line on stderr say
 which is the nearest, and what differs.
@@ -16,9 +13,10 @@ which are tokens with most servers; then each event is a piece.
 import argparse
 import asyncio
 import json
-import signal
 import sys
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -204,26 +202,40 @@ def not_found(request: Request, miss: Miss, library: Library) -> dict[str, Any]:
 # Command line
 
 
-async def run(library: Library, port: int, pace: Pace, command: Sequence[str]) -> int:
-    """Serve until the command has ended, or for ever; return its exit code."""
-    upstream = Upstream(library, pace)
-    async with await asyncio.start_server(upstream.serve, HOST, port, limit=LARGEST_HEAD) as server:
-        url = f"http://{HOST}:{server.sockets[0].getsockname()[1]}"
-        count = len(library.by_name)
-        print(f"serving {count} recording{'' if count == 1 else 's'} on {url}", flush=True)
-        if not command:
-            await server.serve_forever()
-        return await run_command([part.replace("{url}", url) for part in command])
+async def run(library: Library, port: int, pace: Pace) -> None:
+    """Serve for ever."""
+    async with await _listen(library, port, pace) as server:
+        print(f"serving {counted(library)} on {_url(server)}", flush=True)
+        await server.serve_forever()
 
 
-async def run_command(command: Sequence[str]) -> int:
-    """Run a command; who stops us stops it."""
-    process = await asyncio.create_subprocess_exec(*command)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, process.terminate)
+@contextmanager
+def in_background(library: Library, pace: Pace | None = None) -> Iterator[str]:
+    """Serve on a free port from a thread of its own; the URL."""
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(_listen(library, 0, pace))
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
     try:
-        return await process.wait()
-    except asyncio.CancelledError:  # by Ctrl-C, which the terminal has sent to the command too
-        return await process.wait()
+        yield _url(server)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        server.close()
+        loop.close()
+
+
+async def _listen(library: Library, port: int, pace: Pace | None) -> asyncio.Server:
+    return await asyncio.start_server(Upstream(library, pace).serve, HOST, port, limit=LARGEST_HEAD)
+
+
+def _url(server: asyncio.Server) -> str:
+    return f"http://{HOST}:{server.sockets[0].getsockname()[1]}"
+
+
+def counted(library: Library) -> str:
+    count = len(library.by_name)
+    return f"{count} recording{'' if count == 1 else 's'}"
 
 
 def _at_least_0(text: str) -> float:
@@ -239,8 +251,7 @@ def _above_0(text: str) -> float:
 
 
 def main(arguments: Sequence[str]) -> int:
-    split = list(arguments).index("--") if "--" in arguments else len(arguments)
-    parser = argparse.ArgumentParser(prog="python -m qwenproxy.upstream", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="qwen-fix serve", description=__doc__.split("\n")[0])
     parser.add_argument(
         "paths", nargs="+", type=Path, metavar="FILE_OR_DIRECTORY", help=".flow and .http files"
     )
@@ -261,13 +272,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--rate", type=_above_0, metavar="TOKENS_PER_SECOND", help="one event each, whatever was recorded"
     )
-    options = parser.parse_args(arguments[:split])
+    options = parser.parse_args(arguments)
     pace = Pace(options.speed, options.ttft, options.rate)
     try:
         library = read_library(options.paths, options.mode)
         if not library.by_name:
             raise RecordingError(f"no recordings in {', '.join(map(str, options.paths))}")
-        return asyncio.run(run(library, options.port, pace, arguments[split + 1 :]))
+        asyncio.run(run(library, options.port, pace))
+        return 0
     except (RecordingError, OSError) as e:
         print(f"{parser.prog}: {e}", file=sys.stderr)
         return 1

@@ -16,14 +16,18 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
+
+from qwenproxy.probe import SIGNATURE_HEADER
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "addon" / "qwen_fix.py"
@@ -127,6 +131,13 @@ def until(found: Callable[[], T], what: str = "") -> T:
         assert time.monotonic() < deadline, f"waited in vain for {what or found}"
         time.sleep(0.01)
     return value
+
+
+def closed_port() -> int:
+    """A port on which nobody listens; nor will, for it is bound anew only when all others were."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
 
 
 # Upstreams
@@ -233,15 +244,16 @@ class Pause:
 
 
 class Upstream:
-    """A scripted server in a thread. Set `answer`; read `requests`."""
+    """A scripted server in a thread. Set `answer`; read `requests`. The proxy asks for `models` itself."""
 
-    def __init__(self, answer: Script | None = None) -> None:
+    def __init__(self, answer: Script | None = None, port: int = 0) -> None:
         self.answer = answer or sized(completion("ok"))
+        self.models = sized(b'{"object": "list", "data": [{"id": "qwen"}]}')
         self.requests: list[Request] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._server = self._run(asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 20))
+        self._server = self._run(asyncio.start_server(self._serve, "127.0.0.1", port, limit=1 << 20))
         self.port: int = self._server.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -262,7 +274,13 @@ class Upstream:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while (request := await self._read(reader)) and await self.answer(request, writer):
+            while request := await self._read(reader):
+                if SIGNATURE_HEADER in request.headers:  # only asks whether we are there
+                    await self.models(request, writer)
+                    continue
+                self.requests.append(request)
+                if not await self.answer(request, writer):
+                    break
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -272,31 +290,37 @@ class Upstream:
     async def _read(self, reader: asyncio.StreamReader) -> Request:
         line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = {k.lower(): v.strip() for k, _, v in (field.partition(":") for field in lines)}
-        request = Request(line, headers, await reader.readexactly(int(headers.get("content-length", 0))))
-        self.requests.append(request)
-        return request
+        return Request(line, headers, await reader.readexactly(int(headers.get("content-length", 0))))
 
 
 # The proxy
 
 
 class Proxy:
-    """mitmdump with the addon. `arguments` go to mitmdump, `options` to `--set`."""
+    """mitmdump with the addon. `arguments` go to mitmdump, `options` to `--set`; `program` is what is run
+    instead of mitmdump, and has the script itself unless `script`."""
 
     program = (sys.executable, "-c", "from mitmproxy.tools.main import mitmdump; mitmdump()")
 
     def __init__(
-        self, upstream_url: str, confdir: Path, *arguments: str, program: Iterable[str] = (), **options: Any
+        self,
+        upstream_url: str,
+        confdir: Path,
+        *arguments: str,
+        program: Iterable[str] = (),
+        script: bool = True,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        **options: Any,
     ) -> None:
         sets = [f"--set={name}={value}" for name, value in ({"confdir": confdir} | options).items()]
         mode = ("--mode", f"reverse:{upstream_url}@127.0.0.1:0") if upstream_url else ()
         self._process = subprocess.Popen(
-            [*(program or self.program), *mode, "-s", str(SCRIPT), *sets, *arguments],
+            [*(program or self.program), *mode, *(["-s", str(SCRIPT)] if script else []), *sets, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             cwd=confdir,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
         )
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -3,6 +3,7 @@
 import gzip
 import http.client
 import json
+import re
 import signal
 import threading
 import zlib
@@ -28,6 +29,7 @@ from proxy import (
     aborted,
     ask,
     chat,
+    closed_port,
     completion,
     cut,
     events,
@@ -39,7 +41,8 @@ from proxy import (
 )
 
 from qwenproxy import options
-from qwenproxy.addon import QwenFix, chat_body, error_body, free_length, upstreams
+from qwenproxy.addon import QwenFix, chat_body, error_body, free_length
+from qwenproxy.listeners import failed_upstream, upstream_named
 from qwenproxy.optional import ZSTD
 from qwenproxy.recording import load
 
@@ -353,6 +356,23 @@ def test_an_upstream_that_is_down(
     assert "Connect call failed" in refused.json["error"]["message"]
 
 
+def test_of_two_upstreams_the_one_that_failed_is_named(
+    upstream: Upstream, start_proxy: Callable[..., Proxy]
+) -> None:
+    gone = [closed_port(), closed_port()]
+    modes = [f"--mode=reverse:http://127.0.0.1:{port}@127.0.0.1:{closed_port()}" for port in gone]
+    proxy = start_proxy(upstream.url, *modes)
+    for port in gone:
+        listener = until(lambda p=port: re.search(rf":(\d+) -> http://127.0.0.1:{p} ", proxy.log))
+        connection = http.client.HTTPConnection("127.0.0.1", int(listener[1]), timeout=live.PATIENCE)
+        replies = [ask(proxy, connection=connection) for _ in range(2)]
+        for reply in replies:
+            assert reply.status == 502
+            message = reply.json["error"]["message"]
+            assert [other for other in (*gone, upstream.port) if f"127.0.0.1:{other}:" in message] == [port]
+    assert ask(proxy).status == 200
+
+
 # Recordings
 
 
@@ -656,12 +676,15 @@ BAD = {
     "qwen_redact=a b": "qwen_redact=a b: write names separated by commas",
     "qwen_mdoe=observe": "qwen_mdoe: there is no such option; write qwen_mode",
     "qwen_mode": "qwen_mode: write --set qwen_mode=VALUE",
+    "mode=reverse:18200@0": "--mode reverse:18200@0: write reverse:http://localhost:18200@0, or https://",
+    "mode=reverse:localhost:1@0": "--mode reverse:localhost:1@0: write reverse:http://localhost:1@0, or https://",
+    "mode=reverse:http://localhost:19@127.0.0.1:19": "it would listen where it sends to; write another port",
 }
 
 
 @pytest.mark.parametrize("setting", BAD)
 def test_a_bad_option_stops_the_start(start_proxy: Callable[..., Proxy], setting: str) -> None:
-    proxy = start_proxy("http://127.0.0.1:9", "--set", setting, ready=False)
+    proxy = start_proxy("", "--set", setting, ready=False)
     assert proxy.wait() == 1
     assert BAD[setting] in proxy.log
     assert "Traceback" not in proxy.log
@@ -761,6 +784,7 @@ def test_only_our_models_are_chats() -> None:
     ],
 )
 def test_errors_look_as_a_client_expects(status: int, kind: str, code: str) -> None:
+    failed_upstream.set("")
     with taddons.context() as context:
         context.options.mode = ["reverse:http://[::1]:8080@127.0.0.1:9090", "regular"]
         error = json.loads(error_body(status, "it is so"))["error"]
@@ -777,7 +801,8 @@ def test_errors_look_as_a_client_expects(status: int, kind: str, code: str) -> N
     ],
 )
 def test_an_error_names_what_may_be_down(modes: list[str], named: str) -> None:
-    assert upstreams(modes) == named
+    failed_upstream.set("")
+    assert upstream_named(modes) == named
 
 
 # Requests and errors that are mended

@@ -9,7 +9,8 @@ from proxy import ROOT
 
 ADDON = ROOT / "addon"
 KNOW_MITMPROXY = {
-    f"qwenproxy/{name}.py" for name in ("addon", "options", "control", "contentview", "recording")
+    f"qwenproxy/{name}.py"
+    for name in ("addon", "cli", "contentview", "control", "listeners", "options", "recording")
 }
 LIBRARY = sorted((ADDON / "toolstream").rglob("*.py"))
 ALL = sorted(ADDON.rglob("*.py"))

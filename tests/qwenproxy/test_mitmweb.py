@@ -2,24 +2,16 @@
 
 import http.client
 import json
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from answers import LEAKING
-from proxy import PATIENCE, Proxy
+from proxy import PATIENCE, Proxy, closed_port
 
 from qwenproxy.recording import save
 
 MITMWEB = (sys.executable, "-c", "from mitmproxy.tools.main import mitmweb; mitmweb()")
-
-
-def free_port() -> int:
-    """mitmweb does not say which port it chose, if it may choose."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def get(port: int, path: str) -> bytes:
@@ -29,7 +21,7 @@ def get(port: int, path: str) -> bytes:
 
 
 def test_it_is_opened_and_left_alone(start_proxy: Callable[..., Proxy], tmp_path: Path) -> None:
-    path, port = tmp_path / "leaking.flow", free_port()
+    path, port = tmp_path / "leaking.flow", closed_port()
     save(LEAKING, path)
     arguments = ("-n", "-r", str(path), "--no-web-open-browser", "--web-port", str(port))
     proxy = start_proxy("", *arguments, program=MITMWEB, web_password="secret")

@@ -3,14 +3,12 @@
 import json
 import os
 import tempfile
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from proxy import ROOT
 
 from qwenproxy.rules import SHIPPED, LiveRules, RulesError, as_text, read, read_text
 from support.cases import read_tool
@@ -486,12 +484,6 @@ READ, WRITE = "read(filePath: string)", "write(filePath: string, content: string
 def test_the_shipped_rules(tools: list[str], before: dict[str, Any], after: dict[str, Any]) -> None:
     name = tools[0].partition("(")[0]
     assert shipped(tools, name, before) == (name, after)
-
-
-def test_the_shipped_rules_are_installed_with_the_package() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    patterns = project["tool"]["setuptools"]["package-data"]["qwenproxy"]
-    assert any(SHIPPED.match(pattern) for pattern in patterns)
 
 
 def test_the_shipped_rules_write_what_was_to_be_read() -> None:

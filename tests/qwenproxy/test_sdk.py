@@ -4,8 +4,6 @@ The upstream serves recordings of real servers, in their own pieces; the SDK ask
 name as the model, streamed and not, and its own strict reading of the answer is what is compared.
 """
 
-import asyncio
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,7 @@ import pytest
 from openai import OpenAI
 from proxy import WEATHER, Proxy, Upstream, completion, events, sized, streamed
 
-from qwenproxy.upstream import HOST, read_library
-from qwenproxy.upstream import Upstream as Recordings
+from qwenproxy.upstream import Pace, in_background, read_library
 
 ROOT = Path(__file__).parents[2]
 TYPED = {**WEATHER["function"]["parameters"]["properties"], "detailed": {"type": "boolean"}}
@@ -31,16 +28,8 @@ LEAKS = ("noopen", "bare", "nofclose", "nopclose", "json", "noclose", "good")
 @pytest.fixture(scope="module")
 def recordings() -> Iterator[str]:
     """The URL of a server of the recordings."""
-    library = read_library([ROOT / "recordings"])
-    loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(asyncio.start_server(Recordings(library, 0).serve, HOST, 0))
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    yield f"http://{HOST}:{server.sockets[0].getsockname()[1]}"
-    server.close()
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    with in_background(read_library([ROOT / "recordings"]), Pace(speed=0)) as url:
+        yield url
 
 
 def client(proxy: Proxy) -> OpenAI:

@@ -204,21 +204,6 @@ def test_a_pace_that_makes_no_sense(argument: str, capsys: pytest.CaptureFixture
     assert argument[2:6] in capsys.readouterr().err
 
 
-def test_a_command_gets_the_address_and_ends_it(library: Path) -> None:
-    command = [sys.executable, "-c", "import sys; print(sys.argv[1:]); sys.exit(7)", "reverse:{url}@x"]
-    done = subprocess.run(
-        [sys.executable, "-m", "qwenproxy.upstream", str(library), "--", *command],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    url = re.search(r"http://127\.0\.0\.1:\d+", done.stdout)
-    assert url
-    assert f"['reverse:{url[0]}@x']" in done.stdout
-    assert done.returncode == 7
-
-
 def test_files_that_cannot_be_served(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 1
     assert f"no recordings in {tmp_path}" in capsys.readouterr().err

@@ -1,0 +1,7 @@
+"""`python -m qwenproxy` is `qwen-fix`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,148 @@
+"""Addresses as people write them, and what is wrong with them.
+
+A reverse proxy forwards the client's path as it is, so a backend is a scheme, a host and a port. What
+cannot work is refused before anything starts, with a line that says what to write instead; mitmproxy
+would take `18200` for the host 0.0.71.24, and `localhost:8080` for a server that speaks https.
+"""
+
+import errno
+import http.client
+import ipaddress
+import json
+import re
+import socket
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+LOCAL = "127.0.0.1"
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_HOST = re.compile(r"[\w.:-]+")
+
+
+class BadAddressError(ValueError):
+    """An address cannot be used; the message is one line that says what to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a port; port 0 is any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def url(scheme: str, host: str, port: int) -> str:
+    return f"{scheme}://{Address(host, port)}"
+
+
+def read_listener(text: str) -> Address:
+    """Read `9090`, `127.0.0.1:9090` or `[::1]:9090`. Raises BadAddressError."""
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or int(port) > 65535 or (":" in text and not host):
+        raise BadAddressError(f"{text}: write a port, or a host and a port, such as {LOCAL}:9090")
+    return Address(host.strip("[]") or LOCAL, int(port))
+
+
+def read_backend(text: str, listener: Address) -> str:
+    """Read the address of a model server; its URL, without a path. Raises BadAddressError.
+
+    A port alone means this machine. A lone /v1, which every base URL has, is dropped; the client sends it.
+    """
+    if text.isdigit():
+        text = f"http://localhost:{text}"
+    parts = _parts(text)
+    if parts.path.strip("/") not in ("", "v1") or parts.query or parts.fragment:
+        base = parts.path.rstrip("/").removesuffix("/chat/completions")
+        raise BadAddressError(
+            f"{text}: write {parts.scheme}://{parts.netloc}, and in your client the base URL "
+            f"http://{listener}{base}: a proxy forwards the client's path as it is"
+        )
+    server = Address(parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme])
+    if is_same(server, listener):
+        raise BadAddressError(
+            f"{text}: this is the address of the proxy itself; write that of your model server, or another "
+            f"one to listen on"
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _parts(text: str) -> SplitResult:
+    if "://" not in text:
+        raise BadAddressError(f"{text}: write http://{text}, or https:// if it speaks that")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as e:
+        raise BadAddressError(f"{text}: write a URL such as http://localhost:8080 ({e})") from None
+    if parts.scheme not in DEFAULT_PORTS or not _HOST.fullmatch(parts.hostname or "") or port == 0:
+        raise BadAddressError(f"{text}: write an http:// or https:// URL such as http://localhost:8080")
+    if "@" in parts.netloc:
+        raise BadAddressError(f"{text}: leave out what stands before the @; the client sends its own key")
+    return parts
+
+
+def is_same(server: Address, listener: Address) -> bool:
+    """Whether a request to `server` would arrive at `listener`, as far as the names tell."""
+    if not listener.port or server.port != listener.port:
+        return False
+    here = is_local(server.host) and (is_local(listener.host) or is_wildcard(listener.host))
+    return here or server.host == listener.host
+
+
+def is_local(host: str) -> bool:
+    """Whether a host is the machine itself by its name or number."""
+    return host.lower().rstrip(".") == "localhost" or is_wildcard(host) or is_loopback(host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this is a loopback address; names are none."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def is_wildcard(host: str) -> bool:
+    """Whether listening on a host means listening on all addresses of the machine."""
+    return host in ("", "*", "0.0.0.0", "::")
+
+
+def refuse_taken(listener: Address) -> None:
+    """Raise BadAddressError unless it is possible to listen there."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            listener.host, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as e:
+        raise BadAddressError(f"{listener}: {_why_not(e, listener)}") from None
+
+
+def _why_not(error: OSError, listener: Address) -> str:
+    another = Address(listener.host, listener.port + 1 if listener.port < 65535 else 9090)
+    match error.errno:
+        case errno.EADDRINUSE:
+            who = "another qwen-fix" if _is_qwen_fix(listener) else "another program"
+            return f"{who} listens there; write another port, such as {another}"
+        case errno.EACCES | errno.EPERM:
+            return "this port is for the administrator; write one above 1023, such as 9090"
+        case _:
+            return f"write an address of this machine, such as {LOCAL}:9090 ({error.strerror or error})"
+
+
+def _is_qwen_fix(listener: Address) -> bool:
+    connection = http.client.HTTPConnection(listener.host, listener.port, timeout=1)
+    try:
+        connection.request("GET", "/_health")
+        return "recovery" in json.loads(connection.getresponse().read(65536))
+    except (OSError, ValueError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,165 @@
+"""Asks a model server whether it is there, in the background, so that the log can tell.
+
+A proxy in front of nothing looks like one that works until the first chat. `GET /v1/models` is what every
+server of this kind answers; an error is an answer, too. What is heard may also show that the address is
+wrong: the server speaks http where https was meant, or the other way round, or it is this very proxy.
+
+The connection is one of our own, past mitmproxy. It carries no key and is no chat. To know itself the
+proxy sends a number that nobody else knows along with the question (`SIGNATURE`).
+"""
+
+import asyncio
+import json
+import re
+import secrets
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from .addresses import DEFAULT_PORTS, Address, url
+
+PATH = "/v1/models"
+PATIENCE = 2.0  # seconds for an answer
+PAUSES = (1.0, 2.0, 5.0, 10.0)  # seconds between questions to a server that is down; the last one stays
+LARGEST_ANSWER = 1 << 20  # bytes
+MOST_MODELS = 3  # named in a line
+SIGNATURE_HEADER = "x-qwen-fix-probe"
+SIGNATURE = secrets.token_hex(16)  # of this process
+
+_LENGTH = re.compile(rb"(?i)\ncontent-length: *(\d{1,9})\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of one question. `down` says why nothing came; `wrong`, what to write instead."""
+
+    said: str = ""
+    down: str = ""
+    wrong: str = ""
+
+
+async def question(backend: str) -> Heard:
+    """Ask once. `backend` is a URL without a path."""
+    parts = urlsplit(backend)
+    host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
+    other = "http" if parts.scheme == "https" else "https"
+    answer, reason = b"", "it closed the connection"
+    try:
+        answer = await _ask(parts.scheme, host, port)
+    except (ConnectionRefusedError, socket.gaierror) as e:
+        return Heard(down=_reason(e))
+    except (OSError, TimeoutError) as e:
+        reason = _reason(e)
+    if answer.startswith(b"HTTP/") and not (parts.scheme == "http" and _wants_tls(answer)):
+        return _understood(backend, answer)
+    if await _speaks(other, host, port):
+        return Heard(wrong=f"{backend} speaks {other}, not {parts.scheme}: write {url(other, host, port)}")
+    if answer:
+        return Heard(wrong=f"{backend} speaks no {parts.scheme}: is it the port of another program?")
+    return Heard(down=reason)
+
+
+Ask = Callable[[str], Awaitable[Heard]]
+
+
+async def watch(backend: str, tell: Callable[[bool, str], None], ask: Ask = question) -> None:
+    """Ask until the server answers, and tell what there is to say, once: (is it bad?, line)."""
+    pauses = iter(PAUSES)
+    heard = await ask(backend)
+    if heard.down:
+        tell(True, f"{backend} does not answer ({heard.down}); waiting for it")
+    while heard.down:
+        await asyncio.sleep(next(pauses, PAUSES[-1]))
+        heard = await ask(backend)
+    tell(bool(heard.wrong), heard.wrong or heard.said)
+
+
+async def _speaks(scheme: str, host: str, port: int) -> bool:
+    try:
+        return (await _ask(scheme, host, port)).startswith(b"HTTP/")
+    except (OSError, TimeoutError):  # SSLError is an OSError
+        return False
+
+
+async def _ask(scheme: str, host: str, port: int) -> bytes:
+    """The bytes that come before the end, or in time. Raises OSError, or TimeoutError if nothing comes."""
+    answer = bytearray()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            context = _any_certificate() if scheme == "https" else None
+            reader, writer = await asyncio.open_connection(host, port, ssl=context)
+            try:
+                writer.write(_request(Address(host, port)))
+                while not _is_enough(answer) and (piece := await reader.read(65536)):
+                    answer += piece
+            finally:
+                writer.close()
+    except (TimeoutError, ConnectionError):
+        if not answer:
+            raise
+    return bytes(answer)
+
+
+def _is_enough(answer: bytearray) -> bool:
+    """Whether the body is there as its head says, or more than anybody would say."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    length = _LENGTH.search(head)
+    return len(answer) >= LARGEST_ANSWER or bool(end and length and len(body) >= int(length[1]))
+
+
+def _request(server: Address) -> bytes:
+    lines = (
+        f"GET {PATH} HTTP/1.1",
+        f"Host: {server}",
+        "Accept: application/json",
+        f"{SIGNATURE_HEADER}: {SIGNATURE}",
+        "Connection: close",
+    )
+    return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
+
+
+def _any_certificate() -> ssl.SSLContext:
+    """Nothing that matters is said here, so it does not matter who listens."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _wants_tls(answer: bytes) -> bool:
+    """Whether this is how a server of https refuses one who speaks http."""
+    return answer.split(b" ", 2)[1:2] == [b"400"] and b"https" in answer.lower()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"nothing for {PATIENCE:g} seconds"
+    if isinstance(error, ConnectionRefusedError):
+        return "nobody listens there"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _understood(backend: str, answer: bytes) -> Heard:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if f"\n{SIGNATURE_HEADER}: {SIGNATURE}\r".encode() in head.lower() + b"\r":
+        return Heard(wrong=f"{backend} is this proxy itself: give it the address of your model server")
+    status = head.split(b" ", 2)[1].decode("latin-1") if b" " in head else "?"
+    if status != "200":
+        return Heard(said=f"{backend} answers (status {status} to {PATH})")
+    models = _models(body)
+    more = [f"{len(models) - MOST_MODELS} more"] if len(models) > MOST_MODELS else []
+    named = ", ".join([*models[:MOST_MODELS], *more])
+    return Heard(said=f"{backend} answers" + (f", with {named}" if named else ""))
+
+
+def _models(body: bytes) -> list[str]:
+    """The names of models in an answer, chunked or not."""
+    start, end = body.find(b"{"), body.rfind(b"}")
+    try:
+        listed: Any = json.loads(body[start : end + 1])["data"]
+        return ["".join(filter(str.isprintable, str(model["id"]))) for model in listed]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []

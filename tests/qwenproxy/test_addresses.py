@@ -1,0 +1,149 @@
+"""What people write for an address, and what they are told."""
+
+import socket
+
+import pytest
+from proxy import Proxy, Upstream, closed_port
+
+from qwenproxy.addresses import (
+    Address,
+    BadAddressError,
+    is_loopback,
+    is_same,
+    read_backend,
+    read_listener,
+    refuse_taken,
+    url,
+)
+
+HERE = Address("127.0.0.1", 9090)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("http://localhost:8080", "http://localhost:8080"),
+        ("http://localhost:8080/", "http://localhost:8080"),
+        ("http://localhost:8080/v1", "http://localhost:8080"),
+        ("http://localhost:8080/v1/", "http://localhost:8080"),
+        ("https://openrouter.ai", "https://openrouter.ai"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+        ("HTTP://Box.local", "http://Box.local"),
+        ("18200", "http://localhost:18200"),
+    ],
+)
+def test_a_backend(written: str, meant: str) -> None:
+    assert read_backend(written, HERE) == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("localhost:8080", "write http://localhost:8080, or https:// if it speaks that"),
+        ("box", "write http://box, or https://"),
+        (
+            "https://openrouter.ai/api/v1",
+            "write https://openrouter.ai, and in your client the base URL http://127.0.0.1:9090/api/v1: "
+            "a proxy forwards the client's path as it is",
+        ),
+        ("http://a:1/v1/chat/completions", "write http://a:1, and in your client the base URL http://127.0.0.1:9090/v1:"),
+        ("http://a:1/?key=x", "write http://a:1, and"),
+        ("ftp://a", "write an http:// or https:// URL"),
+        ("http://", "write an http:// or https:// URL"),
+        ("http://a b", "write an http:// or https:// URL"),
+        ("http://a:0", "write an http:// or https:// URL"),
+        ("http://a:99999", "write a URL such as http://localhost:8080"),
+        ("http://a:x", "write a URL such as http://localhost:8080"),
+        ("http://[::1", "write a URL such as http://localhost:8080"),
+        ("http://me:secret@a", "leave out what stands before the @"),
+        ("http://localhost:9090", "this is the address of the proxy itself"),
+        ("9090", "this is the address of the proxy itself"),
+        ("0", "write an http:// or https:// URL"),
+        ("http://[::ffff:127.0.0.1]:9090", "this is the address of the proxy itself"),
+    ],
+)  # fmt: skip
+def test_a_backend_that_cannot_be(written: str, told: str) -> None:
+    with pytest.raises(BadAddressError) as refused:
+        read_backend(written, HERE)
+    line = str(refused.value)
+    assert told in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("9090", Address("127.0.0.1", 9090)),
+        ("0", Address("127.0.0.1", 0)),
+        ("0.0.0.0:9090", Address("0.0.0.0", 9090)),
+        ("[::1]:9090", Address("::1", 9090)),
+        ("localhost:1", Address("localhost", 1)),
+    ],
+)
+def test_a_listener(written: str, meant: Address) -> None:
+    assert read_listener(written) == meant
+    assert str(meant).endswith(written)
+
+
+@pytest.mark.parametrize("written", ["", "x", "localhost", ":9090", "a:b", "1:70000", "http://a:1/"])
+def test_a_listener_that_cannot_be(written: str) -> None:
+    with pytest.raises(
+        BadAddressError, match=r"write a port, or a host and a port, such as 127\.0\.0\.1:9090"
+    ):
+        read_listener(written)
+
+
+@pytest.mark.parametrize(
+    ("server", "listener", "same"),
+    [
+        ("localhost:1", "127.0.0.1:1", True),
+        ("127.0.0.1:1", "0.0.0.0:1", True),
+        ("0.0.0.0:1", "127.0.0.1:1", True),
+        ("box:1", "box:1", True),
+        ("localhost:2", "127.0.0.1:1", False),
+        ("box:1", "127.0.0.1:1", False),
+        ("192.168.0.9:1", "127.0.0.1:1", False),
+        ("localhost:0", "127.0.0.1:0", False),
+    ],
+)
+def test_which_addresses_are_one(server: str, listener: str, same: bool) -> None:
+    assert is_same(read_listener(server), read_listener(listener)) is same
+
+
+def test_loopback_addresses() -> None:
+    assert all(map(is_loopback, ("127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1")))
+    assert not any(map(is_loopback, ("localhost", "0.0.0.0", "10.0.0.1", "::2", "")))
+
+
+def test_urls() -> None:
+    assert url("http", "::1", 80) == "http://[::1]:80"
+    assert url("https", "a", 443) == "https://a:443"
+
+
+def test_a_port_that_is_free() -> None:
+    refuse_taken(Address("127.0.0.1", 0))
+    refuse_taken(Address("127.0.0.1", closed_port()))
+
+
+def test_a_port_that_is_taken(upstream: Upstream) -> None:
+    taken = Address("127.0.0.1", upstream.port)
+    with pytest.raises(BadAddressError, match=f"another program listens there; write .*:{upstream.port + 1}"):
+        refuse_taken(taken)
+
+
+def test_a_port_that_one_of_us_has_taken(upstream: Upstream, start_proxy: "type[Proxy]") -> None:
+    proxy = start_proxy(upstream.url)
+    with pytest.raises(BadAddressError, match="another qwen-fix listens there"):
+        refuse_taken(Address("127.0.0.1", proxy.port))
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+def test_an_address_of_another_machine(host: str) -> None:
+    with pytest.raises(BadAddressError, match=r"write an address of this machine, such as 127\.0\.0\.1:9090"):
+        refuse_taken(Address(host, 0))
+
+
+def test_a_port_that_does_not_answer_is_another_program() -> None:
+    mute = socket.create_server(("127.0.0.1", 0))
+    with mute, pytest.raises(BadAddressError, match="another program"):
+        refuse_taken(Address(*mute.getsockname()))

@@ -1,0 +1,196 @@
+"""What is heard from a backend, over real sockets, and what the log says of it."""
+
+import asyncio
+import re
+import ssl
+import subprocess
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import proxy as live
+import pytest
+from proxy import Proxy, Upstream, closed_port, sized, until
+
+from qwenproxy import probe
+from qwenproxy.probe import Heard, question, watch
+
+MODELS = (
+    b'{"object": "list", "data": [{"id": "qwen3-coder"}, {"id": "b\\u001b[31m"}, {"id": 3}, {"id": "d"}]}'
+)
+
+
+def heard(backend: str) -> Heard:
+    return asyncio.run(question(backend))
+
+
+@contextmanager
+def serving(
+    answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    context: ssl.SSLContext | None = None,
+) -> Iterator[int]:
+    """A server that answers each connection like this; its port."""
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(asyncio.start_server(answer, "127.0.0.1", 0, ssl=context))
+    thread = live.threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield server.sockets[0].getsockname()[1]
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    server.close()
+    loop.close()
+
+
+def saying(*pieces: bytes) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\n")
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        writer.close()
+
+    return answer
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    folder = tmp_path_factory.mktemp("certificate")
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-days", "1"]
+    subprocess.run([*made, "-keyout", key, "-out", cert], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    return context
+
+
+def test_a_server_that_answers(upstream: Upstream) -> None:
+    upstream.models = sized(MODELS)
+    assert heard(upstream.url) == Heard(said=f"{upstream.url} answers, with qwen3-coder, b[31m, 3, 1 more")
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'{"data": 1}', b'{"data": [1]}', b"[" * 100_000])
+def test_a_server_whose_models_cannot_be_read(upstream: Upstream, body: bytes) -> None:
+    upstream.models = sized(body)
+    assert heard(upstream.url) == Heard(said=f"{upstream.url} answers")
+
+
+def test_a_server_that_wants_a_key(upstream: Upstream) -> None:
+    upstream.models = sized(b"{}", status="401 Unauthorized")
+    assert heard(upstream.url) == Heard(said=f"{upstream.url} answers (status 401 to /v1/models)")
+
+
+def test_an_answer_that_ends_with_its_connection() -> None:
+    with serving(saying(b"HTTP/1.0 200 OK\r\n", b"\r\n" + MODELS)) as port:
+        assert "qwen3-coder" in heard(f"http://127.0.0.1:{port}").said
+
+
+def test_nobody_there() -> None:
+    assert heard(f"http://127.0.0.1:{closed_port()}").down == "nobody listens there"
+    assert heard("http://no.such.host.invalid:80").down
+
+
+def test_one_who_hangs_up() -> None:
+    with serving(saying()) as port:
+        assert heard(f"http://127.0.0.1:{port}").down
+
+
+def test_one_who_speaks_something_else() -> None:
+    with serving(saying(b"SSH-2.0-x\r\n")) as port:
+        assert heard(f"http://127.0.0.1:{port}").wrong.endswith("is it the port of another program?")
+
+
+def test_http_where_https_was_meant(upstream: Upstream) -> None:
+    backend = f"https://127.0.0.1:{upstream.port}"
+    assert heard(backend).wrong == f"{backend} speaks http, not https: write {upstream.url}"
+
+
+def test_https_where_http_was_meant(certificate: ssl.SSLContext) -> None:
+    with serving(saying(b"HTTP/1.1 200 OK\r\n\r\n" + MODELS), certificate) as port:
+        backend = f"http://127.0.0.1:{port}"
+        assert heard(backend).wrong == f"{backend} speaks https, not http: write https://127.0.0.1:{port}"
+        assert "qwen3-coder" in heard(f"https://127.0.0.1:{port}").said
+
+
+def test_how_a_server_of_https_refuses_http() -> None:
+    assert probe._wants_tls(b"HTTP/1.1 400 Bad Request\r\n\r\nThe plain HTTP request was sent to HTTPS port")
+    assert not probe._wants_tls(b"HTTP/1.1 400 Bad Request\r\n\r\nno")
+    assert not probe._wants_tls(b"HTTP/1.1 200 OK\r\n\r\nhttps://a")
+
+
+def test_it_waits_for_a_server_that_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "PAUSES", (0.0,))
+    answers = iter([Heard(down="no"), Heard(down="no"), Heard(said="there")])
+    told: list[tuple[bool, str]] = []
+
+    async def ask(_backend: str) -> Heard:
+        return next(answers)
+
+    asyncio.run(watch("http://a:1", lambda *line: told.append(line), ask))
+    assert told == [(True, "http://a:1 does not answer (no); waiting for it"), (False, "there")]
+
+
+# In the log
+
+
+def test_the_log_tells_of_a_server_that_comes_late(
+    start_upstream: Callable[..., Upstream], start_proxy: Callable[..., Proxy]
+) -> None:
+    port = closed_port()
+    proxy = start_proxy(f"http://127.0.0.1:{port}")
+    proxy.wait_for(f"http://127.0.0.1:{port} does not answer (nobody listens there); waiting for it")
+    with serving_on(port):
+        proxy.wait_for(f"http://127.0.0.1:{port} answers, with qwen")
+
+
+@contextmanager
+def serving_on(port: int) -> Iterator[None]:
+    upstream = Upstream(port=port)
+    yield
+    upstream.stop()
+
+
+def test_the_question_is_no_chat_and_carries_no_key(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    proxy = start_proxy(upstream.url, qwen_record=tmp_path)
+    proxy.wait_for("answers, with qwen")
+    assert proxy.stop() == 0
+    assert list(tmp_path.iterdir()) == []
+    assert proxy.log.count("answers, with") == 1
+
+
+def test_a_proxy_that_forwards_to_itself_knows_it(start_proxy: Callable[..., Proxy]) -> None:
+    """By a name that does not tell: as through a port that docker or ssh forwards."""
+    port = closed_port()
+    with forwarded_to(port) as roundabout:
+        mode = f"--mode=reverse:http://127.0.0.1:{roundabout}@127.0.0.1:{port}"
+        proxy = start_proxy("", mode)
+        line = proxy.wait_for("is this proxy itself")
+        assert re.search(rf"http://127\.0\.0\.1:{roundabout} is this proxy itself: give it the address", line)
+
+
+@contextmanager
+def forwarded_to(port: int) -> Iterator[int]:
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_reader, to_writer = await asyncio.open_connection("127.0.0.1", port)
+        to_writer.write(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(await to_reader.read(65536))
+        await writer.drain()
+        to_writer.close()
+        writer.close()
+
+    with serving(forward) as at:
+        yield at
+
+
+def test_quitting_does_not_wait_for_an_answer(start_proxy: Callable[..., Proxy]) -> None:
+    async def mute(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\n"))
+        await reader.read()
+
+    asked: list[bytes] = []
+    with serving(mute) as port:
+        proxy = start_proxy(f"http://127.0.0.1:{port}")
+        until(lambda: asked)
+        assert proxy.stop() == 0
+    assert "Traceback" not in proxy.log
