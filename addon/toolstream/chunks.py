@@ -35,11 +35,14 @@ _DECODER = json.JSONDecoder(strict=False)
 # are the second group. Payload: escapes only if they mean the same in the string it goes into, and a line
 # break only if its line does not stay blank. Plain: what is no more than itself in JSON that is in JSON,
 # and line breaks that no tag is behind.
+#
+# `|(?!)`, which never matches, stands last in what is repeated for good (`*+`): before 3.11.5 Python does
+# not go back to where the last repetition began if that fails half-way.
 _RUN = rb'[^<\\"\x00-\x1f]++'
-_GAP = rb"(?: |\\[fnrt])"
-PROSE = rb'((?:%b*+(?:[^<\\"\x00-\x20]++|\\["\\/b]))*+)(%b{0,64}+)' % (_GAP, _GAP)
-PAYLOAD = rb'((?:%b|\\["\\/bf])++|(?:%b|\\["\\/bfnt])++(?<=[^\\][^ "\\]))' % (_RUN, _RUN)
-PLAIN = rb'((?:%b|\\\\n(?=[^<\\"]))++)' % _RUN
+_GAP = rb"(?: |\\[fnrt]|(?!))"
+PROSE = rb'((?:%b*+(?:[^<\\"\x00-\x20]++|\\["\\/b])|(?!))*+)(%b{0,64}+)' % (_GAP, _GAP)
+PAYLOAD = rb'((?:%b|\\["\\/bf]|(?!))++|(?:%b|\\["\\/bfnt]|(?!))++(?<=[^\\][^ "\\]))' % (_RUN, _RUN)
+PLAIN = rb'((?:%b|\\\\n(?=[^<\\"])|(?!))++)' % _RUN
 
 
 def read_chunk(data: str) -> Json | None:

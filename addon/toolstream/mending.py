@@ -40,14 +40,16 @@ _TOKEN = re.compile(r'[^\s,:"{}\[\]]*+')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
 _EMPTY_VALUE = re.compile(r'[ \t\n\r]*+:[ \t\n\r]*+""')
 _EMPTY_VALUE_PART = re.compile(r'[ \t\n\r]*+(?::[ \t\n\r]*+"?)?')
-_PLAIN = re.compile(r'(?:[^"\\<\x00-\x1f]++|\\n(?=[^"\\<]))*+')  # a line break no tag is behind
+# (`|(?!)`: see chunks.py)
+_PLAIN = re.compile(r'(?:[^"\\<\x00-\x1f]++|\\n(?=[^"\\<])|(?!))*+')  # a line break no tag is behind
 _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
 _ESCAPE_PART = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
 # Inside of a string; of the first one, all but what may begin a tag (or a line that a tag follows)
 _CLEAN = re.compile(
-    r'(?:[^"\\<\x00-\x1f]++|\\["\\/bft]|\\r(?=[^<\\]|\\[^un])|\\n(?=[^<\\]|\\[^u])|\\u(?!003[cC])[0-9a-fA-F]{4})*+'
+    r'(?:[^"\\<\x00-\x1f]++|\\["\\/bft]|\\r(?=[^<\\]|\\[^un])|\\n(?=[^<\\]|\\[^u])|\\u(?!003[cC])[0-9a-fA-F]{4}'
+    r"|(?!))*+"
 )
-_CLEAN_NESTED = re.compile(r'(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+')
+_CLEAN_NESTED = re.compile(r'(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|(?!))*+')
 # Tags as they stand in a JSON string: Go writes < as \u003c, PHP writes / as \/
 _LT, _SLASH, _GT = r"(?:<|\\u003[cC])", r"(?:\\?/)", r"(?:>|\\u003[eE])"
 _NEWLINE = r"(?:\\r)?\\n"
@@ -60,7 +62,7 @@ _CLOSER = re.compile(rf"(?:{_NEWLINE})?{_LT}{_SLASH}parameter{_GAP}(?:(?P<end>\"
 _CLOSER_PART = re.compile(rf"(?:{_NEWLINE})?{_LT}{_SLASH}parameter(?:{_GAP})?(?:\\(?:u(?:0(?:03?)?)?)?)?")
 _CLOSERS = re.compile(r"\r?\n</parameter>?\s*(?:</function>?\s*)?(?:</tool_call>?\s*)?")
 _SURPLUS = re.compile(r"[\s}\]]*|\s*(?:</(?:parameter|function|tool_call)>\s*)+")
-_INNER_GAP = r"(?:[ \t]|\\[nrt])*+"
+_INNER_GAP = r"(?:[ \t]|\\[nrt]|(?!))*+"
 _WRAPPED_LEAD = re.compile(rf'"{_INNER_GAP}(?:\{{{_INNER_GAP}(?:[^"\\]|\\[^nrt])|<|\\u003[cC])')
 _WRAPPED_PART = re.compile(rf'"{_INNER_GAP}(?:\\(?:u(?:0(?:03?)?)?)?|\{{{_INNER_GAP}\\?)?')
 _HEX = "[0-9a-fA-F]"
@@ -68,7 +70,7 @@ _CUT_ESCAPE = rf"\\(?:\Z|u{_HEX}{{0,3}}\Z)"
 # The inside of a string without an escape that is cut, or half a pair of surrogates, at its end
 _WHOLE = re.compile(
     rf'(?:[^"\\]++|\\[^u]|\\u(?!{_HEX}{{4}}|{_HEX}{{0,3}}\Z)|\\u(?![dD][89abAB]){_HEX}{{4}}'
-    rf"|\\u[dD][89abAB]{_HEX}{{2}}(?:\\u{_HEX}{{4}}|(?!\Z|{_CUT_ESCAPE})))*+",
+    rf"|\\u[dD][89abAB]{_HEX}{{2}}(?:\\u{_HEX}{{4}}|(?!\Z|{_CUT_ESCAPE}))|(?!))*+",
     re.DOTALL,
 )
 _XML_LEADS = ("<tool_call", "<function", "<invoke", "<parameter")
