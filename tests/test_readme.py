@@ -1,14 +1,16 @@
-"""The README's tables say what the code says, and its commands exist.
+"""What the READMEs say is what the code says: tables, commands, files, versions, and how long they are.
 
 `python tests/test_readme.py` prints the tables as they should be.
 """
 
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from qwenproxy import cli, replay
 from qwenproxy.control import ENDPOINTS
 from qwenproxy.options import OPTIONS
 from qwenproxy.rules import SHIPPED, read
@@ -16,7 +18,13 @@ from toolstream.repairs import Refused, Repair
 from toolstream.rules import FITTING, Action, Condition
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+MANUAL = "addon/qwenproxy/README.md"
+READMES = {
+    name: (ROOT / name).read_text(encoding="utf-8")
+    for name in ("README.md", MANUAL, "addon/toolstream/README.md", "tests/README.md", "recordings/README.md")
+}
+ALL = "\n".join(READMES.values())
+LONGEST = 170  # lines of the README, for somebody with two minutes
 
 
 def table(heading: str, rows: Iterable[Iterable[str]]) -> list[str]:
@@ -42,9 +50,9 @@ TABLES = {
 }
 
 
-def table_in_readme(heading: str) -> list[str]:
+def table_in(text: str, heading: str) -> list[str]:
     """The table that begins with this heading, without the line of dashes."""
-    lines = README.split("\n")
+    lines = text.split("\n")
     start = lines.index(heading)
     length = next(i for i, line in enumerate(lines[start:]) if not line.startswith("|"))
     return [lines[start], *lines[start + 2 : start + length]]
@@ -52,31 +60,73 @@ def table_in_readme(heading: str) -> list[str]:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_table(name: str) -> None:
-    assert table_in_readme(TABLES[name][0]) == TABLES[name]
+    assert table_in(READMES[MANUAL], TABLES[name][0]) == TABLES[name]
 
 
-def test_every_make_target_it_names_exists() -> None:
-    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
-    named = set(re.findall(r"`make (\w+)", README)) | set(re.findall(r"^make (\w+)", README, re.M))
+def test_the_readme_takes_two_minutes() -> None:
+    assert READMES["README.md"].count("\n") <= LONGEST
+
+
+def test_every_make_target_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = {word for line in re.findall(r"^([\w -]+):(?!=)", makefile, re.M) for word in line.split()}
+    named = set(re.findall(r"`make (\w+)", ALL)) | set(re.findall(r"^make (\w+)", ALL, re.M))
     assert named
     assert named <= targets
 
 
-def test_every_file_it_names_exists() -> None:
-    named = set(re.findall(r"`((?:addon|tests|recordings)/[\w/.]*)", README))
+def test_every_file_exists() -> None:
+    named = set(re.findall(r"`((?:addon|tests|recordings)/[\w/.-]*)", ALL))
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-def test_every_option_it_sets_exists() -> None:
-    named = set(re.findall(r"--set (qwen_\w+)", README))
+@pytest.mark.parametrize("name", READMES)
+def test_every_link_leads_somewhere(name: str) -> None:
+    for target in re.findall(r"\]\(([^)#]*)[^)]*\)", READMES[name]):
+        assert ((ROOT / name).parent / target).exists(), target
+    headings = re.findall(r"^#+ (.*)", READMES[name], re.M)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]*)\)", READMES[name])) <= anchors
+
+
+def test_every_option_exists() -> None:
+    named = set(re.findall(r"--set (qwen_\w+)", ALL))
     assert named
     assert named <= {option.name for option in OPTIONS}
 
 
+def test_every_command_exists() -> None:
+    assert set(re.findall(r"(?:`|^|&& |--from \. )qwen-fix ([a-z]+)\b", ALL, re.M)) <= {*cli.COMMANDS}
+    assert set(re.findall(r"\bqwen-fix replay ([a-z]+)\b", ALL)) <= {*replay.COMMANDS}
+    told = {name for name in cli.COMMANDS if f"| `qwen-fix {name}" in READMES[MANUAL]}
+    assert told == {*cli.COMMANDS}
+
+
+def test_the_versions_of_clients_are_those_of_make_e2e() -> None:
+    """The rows of what `make e2e` runs; those below them were seen by hand."""
+    npm = json.loads((ROOT / "tests/e2e/package.json").read_text())["dependencies"]
+    pypi = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "tests/e2e/requirements.txt").read_text(), re.M))
+    rows = table_in(READMES["README.md"], "| client | version |")[1:]
+    assert rows[:5] == [
+        f"| OpenCode | {npm['opencode-ai']} |",
+        f"| Qwen Code | {npm['@qwen-code/qwen-code']} |",
+        f"| OpenAI SDK for Python | {pypi['openai']} |",
+        f"| OpenAI SDK for Node | {npm['openai']} |",
+        f"| AI SDK, with `@ai-sdk/openai-compatible` | {npm['ai']} |",
+    ]
+
+
+def test_snippets_in_json_are_json() -> None:
+    snippets = re.findall(r"```json\n(.*?)```", READMES["README.md"], re.S)
+    assert len(snippets) >= 3
+    for snippet in snippets:
+        assert "http://127.0.0.1:9090/v1" in json.dumps(json.loads(snippet))
+
+
 def test_the_example_of_a_rules_file_is_true(tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
-    path.write_text(README.partition("```yaml\n")[2].partition("```")[0])
+    path.write_text(READMES[MANUAL].partition("```yaml\n")[2].partition("```")[0])
     shipped, general = read(SHIPPED).for_model("").tools, read(path).for_model("qwen3").tools
     assert {name: rules for name, rules in general.items() if rules != shipped[name]}.keys() == {
         "bash",

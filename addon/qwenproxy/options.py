@@ -147,7 +147,7 @@ OPTIONS = (
     Option(
         "recovery",
         "tolerant",
-        "How much is mended: strict (canonical calls only), tolerant (also damaged calls whose intent is "
+        "How much is repaired: strict (canonical calls only), tolerant (also damaged calls whose intent is "
         "certain) or aggressive (also what is only likely: misspelt names, JSON calls in prose, calls "
         "announced in words).",
         lambda name: _one_of(name, RECOVERIES),
@@ -155,7 +155,7 @@ OPTIONS = (
     Option(
         "mode",
         "fix",
-        "fix, or observe: record and report what would be mended, and change nothing.",
+        "fix, or observe: report and record what would be repaired, and change nothing.",
         lambda name: _one_of(name, MODES),
     ),
     Option(
@@ -167,13 +167,13 @@ OPTIONS = (
     Option(
         "models",
         "",
-        "Regular expression, searched in the request's model: whose answers are mended. Empty means all.",
+        "Regular expression, searched in the request's model: whose answers are repaired. Empty means all.",
         _regex,
     ),
     Option(
         "record",
         "",
-        "Directory that gets one .flow file for each chat, secrets redacted. Empty means none.",
+        "Directory that gets one .flow file per chat, with secrets redacted. Empty means none.",
         _directory,
     ),
     Option(
@@ -187,19 +187,19 @@ OPTIONS = (
         "redact",
         "",
         "Names of further headers, query parameters and JSON keys to redact in recordings, comma separated; "
-        "messages stands for all that user and model wrote.",
+        "messages stands for everything that user and model wrote.",
         _names,
     ),
     Option(
         "repair_history",
         "on",
-        "on, or off: mend the arguments of earlier calls in a request that no server could read.",
+        "on, or off: repair earlier calls in a request whose arguments no server could read.",
         _on_or_off,
     ),
     Option(
         "rules",
         "",
-        "YAML file with rules for the parameters of single tools, or default for those that are shipped; "
+        "YAML file with rules for the parameters of single tools, or default for the shipped ones; "
         "read again when it changes. Empty means none.",
         _rules_file,
     ),

@@ -30,52 +30,64 @@ class Repair(Named):
     """What was mended."""
 
     MISSING_TOOL_CALL_OPEN = "missing-tool-call-open", "a call with no <tool_call> before it"
-    MISSING_TOOL_CALL_CLOSE = "missing-tool-call-close", "<tool_call> never closed"
+    MISSING_TOOL_CALL_CLOSE = "missing-tool-call-close", "<tool_call> was never closed"
     MISSING_FUNCTION_CLOSE = (
         "missing-function-close",
-        "</tool_call>, a call or the end instead of </function>",
+        "</function> is missing; </tool_call>, another call or the end came instead",
     )
-    MISSING_PARAMETER_CLOSE = "missing-parameter-close", "a value ended by another tag or the end"
+    MISSING_PARAMETER_CLOSE = "missing-parameter-close", "a value was ended by another tag, or by the end"
     ORPHAN_THINK_CLOSE = "orphan-think-close", "a </think> that closes nothing, right before a call"
     MISSING_PARAMETER_OPEN = (
         "missing-parameter-open",
-        "a value without its opening tag; the tool requires only one parameter",
+        "a value without its opening tag; the tool requires exactly one parameter",
     )
     STRAY_OPENER = "stray-opener", "<tool_call> or <function=…> a second time"
-    STRAY_CLOSER = "stray-closer", "a closing tag, or a stop token, that closes nothing"
+    STRAY_CLOSER = "stray-closer", "a closing tag or a stop token that closes nothing"
     EMPTY_ENVELOPE = "empty-envelope", "<tool_call></tool_call> with nothing in it"
-    FOREIGN_SPELLING = "foreign-spelling", "a tag spelled as another dialect does"
-    DAMAGED_TAG = "damaged-tag", "a tag that lost its < or >, or has more in it than belongs there"
-    NAME_MISPLACED = "name-misplaced", "the tool's name in another place than its tag"
+    FOREIGN_SPELLING = "foreign-spelling", "a tag in the spelling of another dialect"
+    DAMAGED_TAG = (
+        "damaged-tag",
+        "a tag that lost a bracket, or has something in it that does not belong there",
+    )
+    NAME_MISPLACED = "name-misplaced", "the tool's name is not where it belongs"
     JSON_BODY = "json-body", "a JSON call where the model was taught XML"
     UNTAGGED_JSON = "untagged-json", "a JSON call with no tag around it"
-    NAME_NORMALISED = "name-normalised", "quotes, prefix, case, _ or - differ from the declared name"
+    NAME_NORMALISED = (
+        "name-normalised",
+        "the name differs from the declared one in quotes, prefix, case, _ or -",
+    )
     NAME_INFERRED = "name-inferred", "a call without a name; only one tool has these parameters"
-    NAME_GUESSED = "name-guessed", "a misspelt name, like no other declared one"
-    VALUE_AS_NAME = "value-as-name", "a value of an enum where the name belongs; it went to its parameter"
+    NAME_GUESSED = "name-guessed", "a misspelt name that resembles only one declared tool"
+    VALUE_AS_NAME = (
+        "value-as-name",
+        "an enum's value stood where the name belongs; it was moved to its parameter",
+    )
     UNDECLARED_NAME = "undeclared-name", "a complete call of a tool the request did not declare"
-    REPEATED_PARAMETER = "repeated-parameter", "the first value won, this one is dropped"
+    REPEATED_PARAMETER = "repeated-parameter", "a parameter given twice; the first value is kept"
     COERCION_FAILED = "coercion-failed", "the value does not fit its schema; passed on as a string"
     TEXT_IN_CALL = "text-in-call", "text between parameters; passed on as content"
-    PARALLEL_DROPPED = "parallel-dropped", "a second call although parallel_tool_calls is false"
-    DAMAGED_KEY = "damaged-key", "K=V in one where the parameter K has the value V"
-    JSON_REPAIRED = "json-repaired", "JSON of a call that was not quite JSON"
+    PARALLEL_DROPPED = "parallel-dropped", "a further call was dropped because parallel_tool_calls is false"
+    DAMAGED_KEY = "damaged-key", "a key written as K=V; split into parameter K with value V"
+    JSON_REPAIRED = "json-repaired", "broken JSON in a call"
     # calls that the server parsed itself
-    CALL_SHAPE = "call-shape", "id, index, type, name or arguments missing, empty or where they must not be"
-    WRONG_TYPE = "wrong-type", "a value of a parsed call that has not the type of its schema"
-    XML_ARGUMENTS = "xml-arguments", "tags as the arguments of a parsed call"
-    DOUBLE_ENCODED = "double-encoded", "the arguments of a parsed call in a JSON string once more"
-    REPEATED_ARGUMENTS = "repeated-arguments", "the arguments of a parsed call twice, or {} before them"
-    SWALLOWED_CALL = "swallowed-call", "further parameters or calls inside of an argument of a parsed call"
-    DUPLICATE_CALL = "duplicate-call", "the same call a second time: parsed and as text, or under one id"
-    FINISH_REASON = "finish-reason", "a finish_reason that does not say what the server's answer holds"
-    BROKEN_HISTORY = "broken-history", "an earlier call whose arguments no server can read, in the request"
-    ENGINE_ERROR = "engine-error", "the server's error held the call it could not parse"
+    CALL_SHAPE = "call-shape", "id, index, type, name or arguments were missing, empty or repeated"
+    WRONG_TYPE = "wrong-type", "a value of a server-parsed call did not have the type of its schema"
+    XML_ARGUMENTS = "xml-arguments", "the arguments of a server-parsed call were XML"
+    DOUBLE_ENCODED = "double-encoded", "the arguments of a server-parsed call were encoded twice"
+    REPEATED_ARGUMENTS = (
+        "repeated-arguments",
+        "the arguments of a server-parsed call came twice, or after an empty {}",
+    )
+    SWALLOWED_CALL = "swallowed-call", "an argument of a server-parsed call held further parameters or calls"
+    DUPLICATE_CALL = "duplicate-call", "the same call came twice: parsed and as text, or under one id"
+    FINISH_REASON = "finish-reason", "the finish_reason did not match the answer"
+    BROKEN_HISTORY = "broken-history", "an earlier call in the request had arguments that no server can read"
+    ENGINE_ERROR = "engine-error", "the server answered with an error that held the call"
     # what the user's rules do
-    RULE_DEFAULT = "rule-default", "a rule set a parameter: missing, empty, or not a value it may have"
-    RULE_CONVERTED = "rule-converted", "a rule read an array, an object or a boolean out of a string"
-    RULE_REMOVED = "rule-removed", "a rule left out a parameter that the tool does not take"
-    RULE_TOOL = "rule-tool", "a rule made it a call of another tool, which declares these parameters"
+    RULE_DEFAULT = "rule-default", "a rule set a parameter that was missing, empty or not allowed"
+    RULE_CONVERTED = "rule-converted", "a rule turned a string into an array, an object or a boolean"
+    RULE_REMOVED = "rule-removed", "a rule removed a parameter that the tool does not take"
+    RULE_TOOL = "rule-tool", "a rule made it a call of another tool that declares these parameters"
 
 
 class Refused(Named):
@@ -84,19 +96,19 @@ class Refused(Named):
     FENCED = "fenced", "in code, a quotation, a table or a comment"
     NOT_AT_LINE_START = "not-at-line-start", "a bare call in the middle of a line"
     UNDECLARED = "undeclared", "names a tool the request did not declare"
-    NAMELESS = "nameless", "names no tool, and not exactly one has these parameters"
+    NAMELESS = "nameless", "names no tool, and no tool or several have these parameters"
     FORBIDDEN = "forbidden", "tool_choice names another tool"
-    NO_CALL = "no-call", "an opener that no call follows"
+    NO_CALL = "no-call", "an opening tag without a call after it"
     TRUNCATED = "truncated", "the answer was cut inside it"
-    UNCLEAR_END = "unclear-end", "its end is missing, or was a closing tag with something else behind it"
-    NOT_ALONE = "not-alone", "a JSON call with no tag around it, and not the whole message"
-    IN_RESULT = "in-result", "in a tool's result that the model made up"
-    IN_MARKUP = "in-markup", "a tag that any XML may have, right behind another tag"
+    UNCLEAR_END = "unclear-end", "its end is missing, or something else follows its closing tag"
+    NOT_ALONE = "not-alone", "a JSON call without tags that is not the whole message"
+    IN_RESULT = "in-result", "in a tool result that the model made up"
+    IN_MARKUP = "in-markup", "a generic XML tag directly after another tag: ordinary markup"
     INVALID_JSON = "invalid-json", "a JSON body that cannot be read"
-    REASONING = "reasoning", "in the reasoning, and not the last thing the model said"
-    LIMIT = "limit", "too much was held to be sure of it"
-    MISFIT = "misfit", "a value of a parsed call that does not fit its schema, nor what it says"
-    SECOND_OBJECT = "second-object", "other arguments behind those of a parsed call; dropped"
+    REASONING = "reasoning", "in the reasoning, but not the last thing the model said"
+    LIMIT = "limit", "too much text was held back; it was released"
+    MISFIT = "misfit", "a value of a server-parsed call does not fit its schema and was left as it is"
+    SECOND_OBJECT = "second-object", "further arguments after those of a server-parsed call; dropped"
 
 
 @dataclass(frozen=True, slots=True)

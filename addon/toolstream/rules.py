@@ -39,7 +39,7 @@ class Condition(Named):
     MISSING = "missing", "is not there"
     MISSING_OR_EMPTY = "missing_or_empty", 'is not there, or is `null`, `""`, `[]` or `{}`'
     EXISTS = "exists", "is there, whatever it is"
-    INVALID_ENUM = "invalid_enum", "is none of `valid_values`, or not there"
+    INVALID_ENUM = "invalid_enum", "is not one of `valid_values`, or is not there"
 
 
 class Action(Named):
@@ -47,31 +47,31 @@ class Action(Named):
 
     SET_DEFAULT = (
         "set_default",
-        "set it to `default_value`, where the tool requires it or its enum refuses what is there",
+        "set it to `default_value`, if the tool requires it or its enum does not allow the value",
     )
     PARSE_JSON_ARRAY = (
         "parse_json_array",
-        "read the string as an array, else take `fallback_value`, where the schema allows an array or "
-        "says nothing",
+        "read the string as an array, else use `fallback_value`, if the schema allows an array or says "
+        "nothing",
     )
     PARSE_JSON_OBJECT = (
         "parse_json_object",
-        "read the string as an object, else take `fallback_value`, where the schema allows an object or "
-        "says nothing",
+        "read the string as an object, else use `fallback_value`, if the schema allows an object or says "
+        "nothing",
     )
     CONVERT_STRING_TO_BOOLEAN = (
         "convert_string_to_boolean",
-        "read true, yes, on, 1 or false, no, off, 0, else take `fallback_value`, where the schema allows a "
+        "read true, yes, on, 1 or false, no, off, 0, else use `fallback_value`, if the schema allows a "
         "boolean or says nothing",
     )
     REMOVE_PARAMETER = (
         "remove_parameter",
-        "leave it out, where the tool does not declare it, or does not require it and refuses its value",
+        "remove it, if the tool does not declare it, or does not require it and does not allow its value",
     )
     CONVERT_TOOL = (
         "convert_tool",
-        "make it a call of the tool `to`, where that declares all that is there and has all it requires, and "
-        "the call does not fit its own tool",
+        "make it a call of the tool `to`, if that declares all parameters that are there and gets all it "
+        "requires, and the call does not fit its own tool",
     )
 
 

@@ -3,13 +3,14 @@
 import http.client
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from proxy import LEAK, PATIENCE, Proxy, Upstream, ask, chat, closed_port, events, streamed, understood
+from proxy import LEAK, PATIENCE, ROOT, Proxy, Upstream, ask, chat, closed_port, events, streamed, understood
 from ruamel.yaml import YAML
 
 from qwenproxy import cli, replay, service
@@ -61,6 +62,18 @@ def test_without_a_backend_recordings_stand_in(start_proxy: Callable[..., Proxy]
     model = re.search(r"by its name as the model, such as (\S+);", proxy.log)
     assert model
     assert understood(ask(proxy, chat(model=model[1])).body).finish == "tool_calls"
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_the_curl_of_the_readme_works_without_a_backend(start_proxy: Callable[..., Proxy]) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^curl .*?\n(?=```)", readme, re.M | re.S)
+    proxy = start_proxy("", program=(*QWEN_FIX, "run", "--listen", "0"), script=False)
+    command = command.replace("http://127.0.0.1:9090", proxy.url)
+    said = subprocess.check_output(command, shell=True, stderr=subprocess.DEVNULL)
+    message = understood(said)
+    assert message.calls == [("get_weather", {"city": "Zürich", "days": 3, "detailed": True})]
+    assert (message.content, message.finish) == ("I'll create the file.", "tool_calls")
 
 
 def test_web_shows_it_in_mitmweb(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
