@@ -1,5 +1,6 @@
 """Fixtures that start servers and proxies, and end them. What they start is in tests/qwenproxy/proxy.py."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from proxy import Proxy, Script, Upstream
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Do not tell of what is outdated in mitmproxy's dependencies."""
+    """Do not tell of what is outdated in mitmproxy's dependencies. And let the processes that are started
+    keep compiled modules, whatever the machine says: compiling mitmproxy takes longer than starting it."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     config.addinivalue_line(
         "filterwarnings", "ignore::DeprecationWarning:(ldap3|mitmproxy|passlib|pyparsing)"
     )
