@@ -1,4 +1,8 @@
-"""Fixtures that start servers and proxies, and end them. What they start is in tests/qwenproxy/proxy.py."""
+"""Fixtures that start servers and proxies, and end them. What they start is in tests/qwenproxy/proxy.py.
+
+And how much is tried: `make test` shortens some tests, such as those at every cut of long texts. They use the
+fixture `cuts`, or `thorough`. `pytest --thorough` runs just those, in full; `make fuzz` begins with it.
+"""
 
 import os
 from collections.abc import Callable, Iterator
@@ -8,6 +12,14 @@ from typing import Any
 import pytest
 from proxy import Proxy, Script, Upstream
 
+from support.cuts import Cuts, all_cuts, some_cuts
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--thorough", action="store_true", help="only the tests that are shortened otherwise, in full"
+    )
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Do not tell of what is outdated in mitmproxy's dependencies. And let the processes that are started
@@ -16,6 +28,26 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "filterwarnings", "ignore::DeprecationWarning:(ldap3|mitmproxy|passlib|pyparsing)"
     )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --thorough, keep the tests that it makes longer."""
+    if config.getoption("thorough"):
+        others = [item for item in items if "thorough" not in getattr(item, "fixturenames", ())]
+        items[:] = [item for item in items if item not in set(others)]
+        config.hook.pytest_deselected(items=others)
+
+
+@pytest.fixture(scope="session")
+def thorough(pytestconfig: pytest.Config) -> bool:
+    """Whether a test shall try all there is, however long it takes."""
+    return bool(pytestconfig.getoption("thorough"))
+
+
+@pytest.fixture(scope="session")
+def cuts(thorough: bool) -> Cuts:
+    """`for pieces in cuts(text)`: every cut, or some."""
+    return all_cuts if thorough else some_cuts
 
 
 @pytest.fixture

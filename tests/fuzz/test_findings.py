@@ -1,4 +1,4 @@
-"""Past findings at every cut; those with `#bug` are expected to fail, and to lose that line once mended."""
+"""Past findings at many cuts; those with `#bug` are expected to fail, and to lose that line once mended."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from fuzz.known import ARGUMENTS, FOLDER
 from fuzz.native import Mended
 from support.cases import Case, read_all
 from support.checks import check, normal
-from support.cuts import all_cuts
+from support.cuts import Cuts
 
 
 def parameters(cases: Iterable[Case]) -> Iterator[Any]:
@@ -19,14 +19,14 @@ def parameters(cases: Iterable[Case]) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("case", list(parameters(read_all(FOLDER))))
-def test_finding(case: Case) -> None:
-    check(case)
+def test_finding(case: Case, cuts: Cuts) -> None:
+    check(case, cuts)
 
 
 @pytest.mark.parametrize("case", list(parameters(read_all(ARGUMENTS))))
-def test_finding_in_parsed_arguments(case: Case) -> None:
+def test_finding_in_parsed_arguments(case: Case, cuts: Cuts) -> None:
     tool = case.tools[0]
-    for pieces in all_cuts(case.input):
+    for pieces in cuts(case.input):
         mended = Mended(tool, pieces, stopped=case.finish == "stop")
         called = [(tool["function"]["name"], mended.text)] if mended.complete else []
         assert normal(called) == normal(case.calls), f"cut into {pieces}"

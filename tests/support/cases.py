@@ -34,6 +34,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +87,11 @@ class Case:
         return f"{self.file}: {self.title}"
 
 
-def read_all(folder: Path = CASES) -> list[Case]:
+@lru_cache  # six files of tests read them all
+def read_all(folder: Path = CASES) -> tuple[Case, ...]:
     """Every case of every file."""
     files = sorted(folder.glob("*.txt"))
-    return [case for path in files for case in read(path.read_text("utf-8"), path.stem)]
+    return tuple(case for path in files for case in read(path.read_text("utf-8"), path.stem))
 
 
 def read(text: str, file: str) -> Iterator[Case]:
@@ -192,7 +194,12 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def _rules(lines: list[str]) -> Rules | None:
-    return read_text("\n".join(lines), "#rules").for_model("") if lines else None
+    return _read_rules("\n".join(lines)) if lines else None
+
+
+@lru_cache  # those above the first case of a file are read with each of its cases
+def _read_rules(text: str) -> Rules:
+    return read_text(text, "#rules").for_model("")
 
 
 def _choice(text: str) -> Any:

@@ -4,13 +4,20 @@ An engine cuts JSON strings, so a cut may fall between the two halves of a surro
 Texts are therefore cut by UTF-16 code unit; a pair that stays in one piece arrives joined,
 as every JSON decoder joins it, and one that is cut in two arrives as two lone surrogates.
 The pieces of a cut, put together, are always the text again: `joined("".join(pieces))`.
+
+A text of n units has n - 1 cuts into two, each of which costs about n, so for long texts `make test` takes a
+sample of them, `some_cuts`. `make fuzz` takes `all_cuts`. The fixture `cuts` is the one or the other.
 """
 
 import random
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
+Cuts = Callable[[str], Iterator[list[str]]]
+
+SHORT = 40  # code units: up to here a sample is all of them
+SAMPLE = 10  # of the two-way cuts of a longer text
 RANDOM = 50
 
 
@@ -56,6 +63,18 @@ def all_cuts(text: str, seed: int = 0) -> Iterator[list[str]]:
     yield per_character(text)
     yield from two_way(text)
     yield from at_random(text, seed=seed)
+
+
+def some_cuts(text: str, seed: int = 0) -> Iterator[list[str]]:
+    """Whole, per character, every two-way cut of a short text or some of a long one, and random ones."""
+    size = len(units(text))
+    places = range(1, size)
+    if size > SHORT:
+        places = random.Random(f"{seed} {size}").sample(places, SAMPLE)
+    yield [joined(text)]
+    yield per_character(text)
+    yield from (cut_at(text, [place]) for place in places)
+    yield from at_random(text, 10, seed)
 
 
 def few_cuts(text: str, seed: int = 0) -> Iterator[list[str]]:

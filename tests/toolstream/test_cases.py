@@ -1,4 +1,4 @@
-"""Every case of `tests/cases`, at every cut, streamed and not.
+"""Every case of `tests/cases`, at many cuts and in `make fuzz` at every cut, streamed and not.
 
 Per case: the text, the calls (keys in order), the exact repairs and the refusals; and that
 the merged events are the same for every cut and, unless the answer was cut off inside a
@@ -16,6 +16,7 @@ import pytest
 
 from support.cases import CASES, Case, CaseError, read, read_all, read_tool
 from support.checks import check
+from support.cuts import Cuts
 from toolstream import arguments, hermes, parser, rules, values
 from toolstream.dialects import DIALECTS
 from toolstream.grammar import CALL_KINDS
@@ -43,8 +44,8 @@ def parameters() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("case", list(parameters()))
-def test_case(case: Case) -> None:
-    check(case)
+def test_case(case: Case, cuts: Cuts) -> None:
+    check(case, cuts)
 
 
 # The data

@@ -13,6 +13,7 @@ the last fence (P3), no unfenced complete call at the end (P2), no empty envelop
 
 import hashlib
 import json
+import os
 import random
 import re
 import sysconfig
@@ -87,12 +88,18 @@ def project() -> Iterator[tuple[str, str]]:
 def library() -> Iterator[tuple[str, str]]:
     """Files of the standard library, the same ones for each version of Python; and its reference."""
     root = Path(sysconfig.get_path("stdlib"))
-    found = [path for path in root.rglob("*") if not SKIPPED & set(path.relative_to(root).parts)]
-    found.sort(key=lambda path: hashlib.sha256(path.relative_to(root).as_posix().encode()).digest())
+    found = sorted(files(root), key=lambda name: hashlib.sha256(name.encode()).digest())
     for kinds, count in ((KINDS, DATA), ((".py",), SOURCES)):
-        texts = ((path.relative_to(root).as_posix(), text_of(path)) for path in found if path.suffix in kinds)
+        texts = ((name, text_of(root / name)) for name in found if name.endswith(kinds))
         yield from [entry for entry, _ in zip(((n, t) for n, t in texts if t), range(count), strict=False)]
     yield from ((f"reference: {name}", shortened(text)) for name, text in sorted(topics.items()))
+
+
+def files(root: Path) -> Iterator[str]:
+    """The names of all files in a folder, as seen from there."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in SKIPPED]
+        yield from ((Path(folder).relative_to(root) / name).as_posix() for name in names)
 
 
 def text_of(path: Path) -> str:

@@ -361,11 +361,11 @@ class Work:
         sys.setprofile(None)
 
     def _count(self, frame: FrameType, event: str, returned: Any) -> None:
-        if "toolstream" not in frame.f_code.co_filename:
+        if event not in ("call", "return") or "toolstream" not in frame.f_code.co_filename:
             return
-        if event == "return" and isinstance(returned, str):
-            self.done += len(returned)
-        elif event == "call":
+        if event == "return":
+            self.done += len(returned) if isinstance(returned, str) else 0
+        else:
             self.done += 1
             for name, value in frame.f_locals.items():
                 if isinstance(value, str):
