@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import Any
 
 HERE = Path(__file__).parent
-TIMES = "4"  # as many examples in a round as `make test` takes
+TIMES = "4"  # as many examples in a round as the test names
 
 KEEP = """
 See it again:  {python} tests/fuzz/run.py --only {name} --seed {seed}

@@ -119,12 +119,13 @@ def _recorded(case: Case) -> Recording:
     return answer("case", [*deltas, chunk({}, case.finish)], request=asked)
 
 
-def test_every_case_comes_to_the_same() -> None:
+def test_every_case_comes_to_the_same(thorough: bool) -> None:
+    """Every fourth case, if this is not thorough."""
     cases = [c for c in read_all() if not any("\ud800" <= char < "\ue000" for char in c.input)]
     cases = [c for c in cases if c.file != "name-guessed"]  # a misspelt name is a word like any other
     assert len(cases) > 300
     changed = []
-    for case in cases:
+    for case in cases if thorough else cases[::4]:
         recording = _recorded(case)
         if shape(same_frame(recording), case.recovery) != shape(recording, case.recovery):
             changed.append(str(case))

@@ -74,11 +74,11 @@ def some_cuts(text: str, seed: int = 0) -> Iterator[list[str]]:
     yield [joined(text)]
     yield per_character(text)
     yield from (cut_at(text, [place]) for place in places)
-    yield from at_random(text, 10, seed)
+    yield from at_random(text, 8, seed)
 
 
-def few_cuts(text: str, seed: int = 0) -> Iterator[list[str]]:
+def few_cuts(text: str, count: int = 10) -> Iterator[list[str]]:
     """Whole, per character, and some random ones: where every cut would take too long."""
     yield [joined(text)]
     yield per_character(text)
-    yield from at_random(text, 10, seed)
+    yield from at_random(text, count)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.cases import Case, read_all
-from support.cuts import all_cuts, cut_at, few_cuts, joined, per_character
+from support.cuts import Cuts, cut_at, few_cuts, joined, per_character
 from support.streams import (
     ASSISTANT,
     DASHSCOPE,
@@ -197,9 +197,9 @@ def test_a_case_that_is_not_streamed(case: Case) -> None:
 
 
 @every_shape
-def test_a_call_at_every_cut_of_the_text(shape: Shape) -> None:
+def test_a_call_at_every_cut_of_the_text(shape: Shape, cuts: Cuts) -> None:
     engine = ENGINES[ALL_SHAPES.index(shape)]
-    for pieces in all_cuts(PLAN + CALL_TEXT):
+    for pieces in cuts(PLAN + CALL_TEXT):
         out, _ = send(answer(pieces, shape=shape, engine=engine), ASKED)
         assert read_answer(out).message.said == ("", PLANNED, [CALL], "tool_calls", "")
         assert set(texts_of(out).values()) == {PLANNED}

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.cases import Case, read_all
-from support.cuts import all_cuts, cut_at, few_cuts, per_character
+from support.cuts import Cuts, cut_at, few_cuts, per_character
 from support.streams import (
     ASSISTANT,
     DASHSCOPE,
@@ -283,26 +283,21 @@ def test_what_is_held_at_the_end_comes_before_the_finish(text: str, finish: str 
 # Calls, in every cut
 
 
-def text_cuts(text: str, engine: Engine) -> Iterator[list[bytes]]:
-    """The answer of this text in every cut into deltas."""
-    for pieces in all_cuts(text):
-        yield engine.answer(pieces)
-
-
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
-def test_a_call_at_every_cut_of_the_text(engine: Engine) -> None:
+def test_a_call_at_every_cut_of_the_text(engine: Engine, cuts: Cuts) -> None:
     before = "Let me see.\n\n" if ENGINES.index(engine) % 2 else ""
-    for events in text_cuts(before + WEATHER, engine):
+    for pieces in cuts(before + WEATHER):
+        events = engine.answer(pieces)
         message = answered(events).message
         assert message.said == (before.rstrip(), "", [CALL], "tool_calls", ""), events
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
-def test_a_call_at_every_cut_of_the_bytes(engine: Engine) -> None:
+def test_a_call_at_every_cut_of_the_bytes(engine: Engine, thorough: bool) -> None:
     body = b"".join(leak(engine, "Hm.\n" + WEATHER))
     said = read_answer(send([body], ASKED)[0]).said
     assert said[0][0] == ("Hm.", "", [CALL], "tool_calls", "")
-    for pieces in byte_cuts(body, every=len(body) // 100):
+    for pieces in byte_cuts(body, every=1 if thorough else len(body) // 40):
         assert read_answer(send(pieces, ASKED)[0]).said == said
 
 
@@ -318,11 +313,11 @@ def finish_of(case: Case) -> str | None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_case_in_the_stream_of_an_engine(case: Case) -> None:
+def test_a_case_in_the_stream_of_an_engine(case: Case, thorough: bool) -> None:
     engine = ENGINES[CASES.index(case) % len(ENGINES)]
     streams = case.recovery != "strict"
     open_calls = [case.open] if case.open and streams else []
-    for pieces in few_cuts(case.input):
+    for pieces in few_cuts(case.input, 10 if thorough else 3):
         out, rewriter = send(
             engine.answer(pieces, case.finish), asked_by(case), recovery=case.recovery, rules=case.rules
         )
