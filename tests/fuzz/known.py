@@ -1,4 +1,4 @@
-"""What the fuzzer has found: case files in `findings`, replayed by `make test` at every cut.
+"""What the fuzzer has found: case files in `findings`, replayed by `make test` at many cuts.
 
 The format is that of tests/cases; in `findings/arguments`, #input is the arguments of a call of the
 first tool that the server parsed.

@@ -1,5 +1,8 @@
 """Runs the fuzz tests with other examples again and again until the time is over: `make fuzz SECONDS=600`.
 
+Before that it runs once, in full, the tests that `make test` shortens (`pytest --thorough`): every case
+at every cut, and more. That takes about a minute on two cores, which does not count. `--only` leaves it out.
+
 A round is one test with a seed of its own; the tests take turns, on all cores. The first finding
 ends it: its smallest example is printed, how to see it again and how to keep it, and the exit
 status is 1. Without one, the examples of each test are counted.
@@ -9,6 +12,7 @@ import argparse
 import importlib.util
 import os
 import secrets
+import subprocess
 import sys
 import time
 import traceback
@@ -22,13 +26,14 @@ from types import ModuleType
 from typing import Any
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 TIMES = "4"  # as many examples in a round as the test names
 
 KEEP = """
 See it again:  {python} tests/fuzz/run.py --only {name} --seed {seed}
 Keep it:       write the text, its tools and what should have become of it as a case into
                tests/fuzz/findings/<what-it-shows>.txt (or findings/arguments/). `make test` replays
-               it at every cut; with a line `#bug <why>` it is expected to fail until it is mended.
+               it at many cuts; with a line `#bug <why>` it is expected to fail until it is mended.
 """
 
 
@@ -44,8 +49,10 @@ class Round:
 
 def main() -> int:
     asked = arguments()
+    if not asked.only and thorough(asked.jobs):
+        return 1
     os.environ.setdefault("FUZZ", TIMES)
-    sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "addon")]
+    sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "addon")]
     tests = [(path, name) for path, name in find(HERE) if asked.only in f"{path.stem}.{name}"]
     if not tests:
         print(f"no test is named {asked.only!r}", file=sys.stderr)
@@ -60,6 +67,13 @@ def main() -> int:
     print("\n".join(["", *(f"{examples:9} {name}" for name, examples in sorted(totals.items()))]))
     print(f"{totals.total():9} examples, no finding")
     return 0
+
+
+def thorough(jobs: int) -> int:
+    """Run what `make test` shortens, in full; the exit status of pytest."""
+    print("pytest --thorough", flush=True)
+    pytest = [sys.executable, "-m", "pytest", "--thorough", "-n", str(jobs)]
+    return subprocess.run(pytest, cwd=ROOT).returncode
 
 
 def arguments() -> argparse.Namespace:

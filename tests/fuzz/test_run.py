@@ -1,11 +1,16 @@
-"""The runner of `make fuzz`: it counts, goes on while there is time, and ends at a finding."""
+"""The runner of `make fuzz`: it runs in full what `make test` shortens; then it counts, goes on while there
+is time, and ends at a finding.
+"""
 
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from fuzz import run
+from fuzz.known import ARGUMENTS, FOLDER
+from support.cases import read_all
 
 MODULE = """
 from hypothesis import given, settings, strategies as st
@@ -69,6 +74,38 @@ def test_says_that_no_test_has_that_name(
 ) -> None:
     assert start(monkeypatch, "--only", "nothing") == 2
     assert "nothing" in capsys.readouterr().err
+
+
+# In full
+
+
+@pytest.mark.parametrize("fails", [0, 1])
+def test_begins_with_the_tests_that_are_shortened(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fails: int
+) -> None:
+    started = []
+
+    def pytest_run(command: list[str], cwd: Path) -> "subprocess.CompletedProcess[str]":
+        started.append((command, cwd))
+        return subprocess.CompletedProcess(command, fails)
+
+    monkeypatch.setattr(subprocess, "run", pytest_run)
+    monkeypatch.setattr(run, "find", lambda _: [(folder / "test_numbers.py", "test_right")])
+    assert start(monkeypatch) == fails
+    assert started == [([sys.executable, "-m", "pytest", "--thorough", "-n", "1"], run.ROOT)]
+    assert ("no finding" in capsys.readouterr().out) == (fails == 0)
+
+
+def test_every_case_and_finding_is_among_them() -> None:
+    files = ["tests/toolstream/test_cases.py", "tests/fuzz/test_findings.py"]
+    command = [sys.executable, "-m", "pytest", "--thorough", "--collect-only"]
+    listed = subprocess.check_output([*command, *files], cwd=run.ROOT, text=True)
+    for name, cases in {
+        "test_case": read_all(),
+        "test_finding": read_all(FOLDER),
+        "test_finding_in_parsed_arguments": read_all(ARGUMENTS),
+    }.items():
+        assert listed.count(f"::{name}[") == len(cases) > 0
 
 
 def test_the_same_seed_gives_the_same_examples(folder: Path) -> None:

@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from support import checks
 from support.cases import CASES, Case, CaseError, read, read_all, read_tool
 from support.checks import check
-from support.cuts import Cuts
+from support.cuts import SHORT, Cuts, all_cuts, few_cuts
+from support.outcome import Outcome
 from toolstream import arguments, hermes, parser, rules, values
 from toolstream.dialects import DIALECTS
 from toolstream.grammar import CALL_KINDS
@@ -46,6 +48,20 @@ def parameters() -> Iterator[Any]:
 @pytest.mark.parametrize("case", list(parameters()))
 def test_case(case: Case, cuts: Cuts) -> None:
     check(case, cuts)
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_case_is_parsed_at_the_cuts_that_are_given(live: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    case, tried = next(case for case in ALL if case.calls and len(case.input) > SHORT), []
+
+    def parse(case: Case, pieces: Iterable[str], streamed: bool) -> Outcome:
+        tried.extend([pieces] if streamed is live else [])
+        return parsed(case, pieces, streamed)
+
+    parsed = checks.parse
+    monkeypatch.setattr(checks, "parse", parse)
+    check(case, all_cuts)
+    assert tried == list((all_cuts if live else few_cuts)(case.input))
 
 
 # The data

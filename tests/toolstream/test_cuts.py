@@ -2,7 +2,19 @@
 
 import pytest
 
-from support.cuts import all_cuts, at_random, cut_at, joined, per_character, two_way, units
+from support.cuts import (
+    SAMPLE,
+    SHORT,
+    Cuts,
+    all_cuts,
+    at_random,
+    cut_at,
+    joined,
+    per_character,
+    some_cuts,
+    two_way,
+    units,
+)
 
 TEXTS = ["", "a", "ab\n", "a😀b", "👍🏽", "lone \ud83d half", "\ude00", "é\r\n日本"]
 
@@ -45,3 +57,27 @@ def test_all_cuts_has_every_kind() -> None:
     cuts = list(all_cuts("abcd"))
     assert cuts[:5] == [["abcd"], ["a", "b", "c", "d"], ["a", "bcd"], ["ab", "cd"], ["abc", "d"]]
     assert len(cuts) == 5 + 50
+
+
+def test_some_cuts_are_all_two_way_cuts_of_a_short_text() -> None:
+    short = "a" * (SHORT - 1) + "b"
+    cuts = list(some_cuts(short))
+    assert cuts[:2] == [[short], list(short)]
+    assert cuts[2 : SHORT + 1] == list(two_way(short))
+    assert len(cuts) > SHORT + 5
+
+
+def test_some_cuts_are_a_repeatable_sample_of_a_long_text() -> None:
+    long = "a" * SHORT + "b"
+    cuts = list(some_cuts(long))
+    assert cuts[:2] == [[long], list(long)]
+    sample = cuts[2 : SAMPLE + 2]
+    assert all(pieces in list(two_way(long)) for pieces in sample)
+    assert len({len(pieces[0]) for pieces in sample}) == SAMPLE
+    assert cuts == list(some_cuts(long)) != list(some_cuts(long, seed=1))
+
+
+def test_a_thorough_run_makes_every_two_way_cut(cuts: Cuts, thorough: bool) -> None:
+    """This test is in both runs, `make test` and `make fuzz`."""
+    made = list(cuts("ab<" * SHORT))
+    assert all(pieces in made for pieces in two_way("ab<" * SHORT)) == thorough
