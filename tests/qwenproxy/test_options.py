@@ -51,25 +51,33 @@ def test_the_prefix_of_our_own_endpoints() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "advice"),
     [
-        ("qwen_recovery", ""),
-        ("qwen_mode", "Fix"),
-        ("qwen_paths", "*"),
-        ("qwen_models", "a{2,1}"),
-        ("qwen_record", "/dev/null/x"),
-        ("qwen_record_what", "everything"),
-        ("qwen_redact", "a;b"),
-        ("qwen_control", "/"),
-        ("qwen_control", "/x/"),
-        ("qwen_control", "x"),
+        ("qwen_recovery", "", "strict, tolerant or aggressive"),
+        ("qwen_recovery", "lax", "strict, tolerant or aggressive"),
+        ("qwen_mode", "Fix", "fix or observe"),
+        ("qwen_mode", "off", "fix or observe"),
+        ("qwen_paths", "*", "a regular expression"),
+        ("qwen_paths", "(", "a regular expression"),
+        ("qwen_models", "a{2,1}", "a regular expression"),
+        ("qwen_models", "[", "a regular expression"),
+        ("qwen_record", "/dev/null/x", "a directory"),
+        ("qwen_record", "/dev/null", "a directory"),
+        ("qwen_record_what", "everything", "all, repaired, refused or failed"),
+        ("qwen_record_what", "none", "all, repaired, refused or failed"),
+        ("qwen_redact", "a;b", "names separated by commas"),
+        ("qwen_redact", "a b", "names separated by commas"),
+        *(
+            ("qwen_control", value, "a path such as /_qwen, or nothing")
+            for value in ("/", "/x/", "x", "_qwen", "/_qwen/", "/a b", "//x")
+        ),
     ],
 )
-def test_a_bad_value_is_one_line_that_says_what_to_write(name: str, value: str) -> None:
+def test_a_bad_value_is_one_line_that_says_what_to_write(name: str, value: str, advice: str) -> None:
     with pytest.raises(OptionsError) as caught:
         options.read({name: value})
     line = str(caught.value)
-    assert line.startswith(f"{name}={value}: write ")
+    assert line.startswith(f"{name}={value}: write {advice}")
     assert "\n" not in line
 
 

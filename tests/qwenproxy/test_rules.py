@@ -367,7 +367,7 @@ BAD = [
     ("a: 1\n---\nb: 2\n", 2, "not YAML: "),
     ("tools: \x01\n", 1, "not YAML: "),
     ("tools: 2001-99-99\n", 1, "not YAML: "),
-    ("[" * 5000, 1, "not YAML: "),
+    ("[" * 1000, 1, "not YAML: maximum recursion depth exceeded"),
 ]
 
 

@@ -30,9 +30,10 @@ a line that ends in `\r`, and a line of text that looks like a section starts wi
 A type is a JSON type, several joined with `|`, or a JSON schema in braces.
 """
 
+import contextlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -92,6 +93,24 @@ def read_all(folder: Path = CASES) -> tuple[Case, ...]:
     """Every case of every file."""
     files = sorted(folder.glob("*.txt"))
     return tuple(case for path in files for case in read(path.read_text("utf-8"), path.stem))
+
+
+def by_file(cases: Iterable[Case]) -> dict[str, list[Case]]:
+    """The cases of each file, for a test that takes all of a file at once."""
+    files: dict[str, list[Case]] = {}
+    for case in cases:
+        files.setdefault(case.file, []).append(case)
+    return files
+
+
+@contextlib.contextmanager
+def named(case: Case) -> Iterator[None]:
+    """Name the case in whatever fails."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"in the case: {case}")
+        raise
 
 
 def read(text: str, file: str) -> Iterator[Case]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.cases import Case, read_all
+from support.cases import Case, by_file, named, read_all
 from support.streams import LLAMA_CPP, request
 from toolstream import completion as completion_module
 from toolstream import rewrite_completion
@@ -64,11 +64,17 @@ def said(choice: Any) -> tuple[Any, list[tuple[str, Any]], Any]:
     return choice["message"].get("content"), named, choice["finish_reason"]
 
 
-CASES = [case for case in read_all() if not (case.bug or case.reasoning)]
+FILES = by_file(case for case in read_all() if not (case.bug or case.reasoning))
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_case(case: Case) -> None:
+@pytest.mark.parametrize("file", FILES)
+def test_cases(file: str) -> None:
+    for case in FILES[file]:
+        with named(case):
+            check(case)
+
+
+def check(case: Case) -> None:
     asked = {"tools": case.tools, "tool_choice": case.choice, "parallel_tool_calls": case.parallel}
     body = body_of(case.input, finish=case.finish)
     if any("\ud800" <= c <= "\udfff" for c in case.input):

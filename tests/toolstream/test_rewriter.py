@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.cases import Case, read_all
+from support.cases import Case, by_file, named, read_all
 from support.cuts import Cuts, cut_at, few_cuts, per_character
 from support.streams import (
     ASSISTANT,
@@ -245,7 +245,6 @@ def test_a_healthy_stream_is_byte_identical_at_every_two_way_cut() -> None:
         assert send(pieces, ASKED)[0] == body
 
 
-@pytest.mark.parametrize("body", [*HEALTHY.values(), b"".join(leak(VLLM, WEATHER)), b"\xff\r\n\x00" * 50])
 @pytest.mark.parametrize(
     "asked",
     [
@@ -258,11 +257,12 @@ def test_a_healthy_stream_is_byte_identical_at_every_two_way_cut() -> None:
         {"tools": [7]},
     ],
 )
-def test_without_tools_anything_passes_as_it_comes(body: bytes, asked: Any) -> None:
-    rewriter = StreamRewriter(asked)
-    pieces = [body[i : i + 7] for i in range(0, len(body), 7)]
-    assert [rewriter.feed(piece) for piece in pieces] == [[piece] for piece in pieces]
-    assert rewriter.feed(b"") == rewriter.close() == []
+def test_without_tools_anything_passes_as_it_comes(asked: Any) -> None:
+    for body in (*HEALTHY.values(), b"".join(leak(VLLM, WEATHER)), b"\xff\r\n\x00" * 50):
+        rewriter = StreamRewriter(asked)
+        pieces = [body[i : i + 7] for i in range(0, len(body), 7)]
+        assert [rewriter.feed(piece) for piece in pieces] == [[piece] for piece in pieces]
+        assert rewriter.feed(b"") == rewriter.close() == []
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
@@ -297,11 +297,12 @@ def test_a_call_at_every_cut_of_the_bytes(engine: Engine, thorough: bool) -> Non
     body = b"".join(leak(engine, "Hm.\n" + WEATHER))
     said = read_answer(send([body], ASKED)[0]).said
     assert said[0][0] == ("Hm.", "", [CALL], "tool_calls", "")
-    for pieces in byte_cuts(body, every=1 if thorough else len(body) // 40):
+    for pieces in byte_cuts(body, every=len(body) // (100 if thorough else 40)):
         assert read_answer(send(pieces, ASKED)[0]).said == said
 
 
 CASES = [case for case in read_all() if not (case.bug or case.reasoning)]
+FILES = by_file(CASES)
 
 
 def asked_by(case: Case) -> dict[str, Any]:
@@ -312,12 +313,18 @@ def finish_of(case: Case) -> str | None:
     return "tool_calls" if case.calls and case.finish == "stop" else case.finish
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_case_in_the_stream_of_an_engine(case: Case, thorough: bool) -> None:
+@pytest.mark.parametrize("file", FILES)
+def test_cases_in_the_stream_of_an_engine(file: str, thorough: bool) -> None:
+    for case in FILES[file]:
+        with named(case):
+            check_in_the_stream_of_an_engine(case, random_cuts=10 if thorough else 3)
+
+
+def check_in_the_stream_of_an_engine(case: Case, random_cuts: int) -> None:
     engine = ENGINES[CASES.index(case) % len(ENGINES)]
     streams = case.recovery != "strict"
     open_calls = [case.open] if case.open and streams else []
-    for pieces in few_cuts(case.input, 10 if thorough else 3):
+    for pieces in few_cuts(case.input, random_cuts):
         out, rewriter = send(
             engine.answer(pieces, case.finish), asked_by(case), recovery=case.recovery, rules=case.rules
         )
@@ -336,16 +343,15 @@ def test_a_case_in_the_stream_of_an_engine(case: Case, thorough: bool) -> None:
 CLEANED = [case for case in CASES if case.calls and not case.open and not {"<", "{"} & {*case.text}]
 
 
-@pytest.mark.parametrize("case", CLEANED, ids=str)
-def test_what_leaves_is_left_alone_the_next_time(case: Case) -> None:
+def test_what_leaves_is_left_alone_the_next_time() -> None:
     """A second proxy behind the first one has nothing to do."""
-    once, _ = send(
-        VLLM.answer(per_character(case.input), case.finish),
-        asked_by(case),
-        recovery=case.recovery,
-        rules=case.rules,
-    )
-    assert send([once], asked_by(case), recovery=case.recovery, rules=case.rules)[0] == once
+    assert len(CLEANED) > 400
+    for case in CLEANED:
+        options = {"recovery": case.recovery, "rules": case.rules}
+        with named(case):
+            answer = VLLM.answer(per_character(case.input), case.finish)
+            once, _ = send(answer, asked_by(case), **options)
+            assert send([once], asked_by(case), **options)[0] == once
 
 
 TWO = WEATHER + "\n" + OSLO
