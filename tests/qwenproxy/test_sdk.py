@@ -32,6 +32,24 @@ def recordings() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def replaying(recordings: str, confdir: Path) -> Iterator[Proxy]:
+    """One proxy in front of the recordings, for all tests that need no options of their own."""
+    proxy = Proxy(recordings, confdir).wait_ready()
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture(scope="module")
+def scripted(confdir: Path) -> Iterator[tuple[Upstream, Proxy]]:
+    """One proxy in front of a server that answers what a test says."""
+    upstream = Upstream()
+    proxy = Proxy(upstream.url, confdir).wait_ready()
+    yield upstream, proxy
+    proxy.stop()
+    upstream.stop()
+
+
 def client(proxy: Proxy) -> OpenAI:
     return OpenAI(base_url=f"{proxy.url}/v1", api_key="sk-none", max_retries=0, timeout=30)
 
@@ -53,47 +71,49 @@ def ask(proxy: Proxy, model: str) -> tuple[str | None, list[tuple[str, Any]], st
         return read(stream.get_final_completion())
 
 
-def test_every_leak_becomes_a_typed_call(recordings: str, start_proxy: Callable[..., Proxy]) -> None:
-    proxy = start_proxy(recordings)
+def test_every_leak_becomes_a_typed_call(replaying: Proxy) -> None:
     for form in LEAKS:
-        assert ask(proxy, f"llamacpp-raw-{form}") == ("I'll create the file.", [ZURICH], "tool_calls"), form
-    assert ask(proxy, "llamacpp-raw-par") == ("Both cities:", [OSLO, LODZ], "tool_calls")
-    assert ask(proxy, "mlx-noopen") == ("I'll create the file.", [ZURICH], "tool_calls")
-    assert ask(proxy, "litellm-raw-good") == ("I'll create the file.", [ZURICH], "tool_calls")
+        found = ask(replaying, f"llamacpp-raw-{form}")
+        assert found == ("I'll create the file.", [ZURICH], "tool_calls"), form
+    assert ask(replaying, "llamacpp-raw-par") == ("Both cities:", [OSLO, LODZ], "tool_calls")
+    assert ask(replaying, "mlx-noopen") == ("I'll create the file.", [ZURICH], "tool_calls")
+    assert ask(replaying, "litellm-raw-good") == ("I'll create the file.", [ZURICH], "tool_calls")
 
 
-def test_what_is_right_stays_right(recordings: str, start_proxy: Callable[..., Proxy]) -> None:
-    proxy, direct = start_proxy(recordings), start_proxy(recordings, qwen_mode="observe")
+def test_what_is_right_stays_right(
+    replaying: Proxy, recordings: str, start_proxy: Callable[..., Proxy]
+) -> None:
+    direct = start_proxy(recordings, qwen_mode="observe")
     for name in ("llamacpp-parsed-good", "vllm-qwen3coder-par", "mlx-par", "llamacpp-raw-prose"):
-        assert ask(proxy, name) == ask(direct, name), name
-    content, calls, finish = ask(proxy, "llamacpp-raw-fence")
+        assert ask(replaying, name) == ask(direct, name), name
+    content, calls, finish = ask(replaying, "llamacpp-raw-fence")
     assert content
     assert "<function=get_weather>" in content
     assert (calls, finish) == ([], "stop")
 
 
-def test_not_streamed(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+def test_not_streamed(scripted: tuple[Upstream, Proxy]) -> None:
+    upstream, proxy = scripted
     leak = "<function=get_weather>\n<parameter=city>\nOslo\n</parameter>\n<parameter=days>\n1\n</function>"
     upstream.answer = sized(completion(f"So.\n\n{leak}"))
     messages = [{"role": "user", "content": "What is the weather?"}]
-    answer = client(start_proxy(upstream.url)).chat.completions.create(
-        model="qwen", messages=messages, tools=TOOLS
-    )
+    answer = client(proxy).chat.completions.create(model="qwen", messages=messages, tools=TOOLS)
     choice = answer.choices[0]
     call = choice.message.tool_calls[0]
     assert (choice.message.content, choice.finish_reason) == ("So.", "tool_calls")
     assert (call.function.name, call.function.arguments) == (OSLO[0], '{"city": "Oslo", "days": 1}')
 
 
-def test_a_truncated_call_is_never_run(recordings: str, start_proxy: Callable[..., Proxy]) -> None:
+def test_a_truncated_call_is_never_run(replaying: Proxy) -> None:
     with pytest.raises(openai.LengthFinishReasonError):
-        ask(start_proxy(recordings), "llamacpp-raw-trunc30")
+        ask(replaying, "llamacpp-raw-trunc30")
 
 
-def test_prose_is_read_as_it_is_written(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+def test_prose_is_read_as_it_is_written(scripted: tuple[Upstream, Proxy]) -> None:
+    upstream, proxy = scripted
     prose = "If a <b, write `<tool_call>` or <tool_call>.\n\n- std::function<void()>\n\n"
     upstream.answer = streamed(events(prose, step=3))
-    assert ask(start_proxy(upstream.url), "qwen") == (prose, [], "stop")
+    assert ask(proxy, "qwen") == (prose, [], "stop")
 
 
 def test_an_upstream_that_is_down_is_an_error_of_the_sdk(start_proxy: Callable[..., Proxy]) -> None:
