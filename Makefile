@@ -22,16 +22,18 @@ SUITABLE   := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 # On a terminal pip shows how far it is.
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install $$([ -t 1 ] || echo --quiet)
 
-.PHONY: help setup tools run web demo test lint bench fuzz e2e replay golden record
+.PHONY: help setup tools run web demo check test lint bench fuzz e2e replay golden record
 
 help:
 	@echo "make run BACKEND=http://localhost:8080   repair what this server answers, on http://$(LISTEN)"
 	@echo "make web BACKEND=http://localhost:8080   the same, to be watched in the browser"
 	@echo "make demo     the whole job on recorded answers, nothing else needed"
+	@echo "make check    the quick tests of the library: 30 seconds on two cores"
 	@echo "make test     all tests: 3 minutes on two cores"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    what it costs"
-	@echo "make fuzz SECONDS=600   damaged calls and hostile values, other ones each time, for so long"
+	@echo "make fuzz SECONDS=600   every case at every cut; then damaged calls and hostile values, other ones each"
+	@echo "              time, for so long"
 	@echo "make e2e      real agents and SDKs against a real server; needs npm"
 	@echo "make replay   run the recordings through today's rules and compare with their goldens"
 	@echo "make golden   approve what they come to: rewrites the goldens that differ"
@@ -62,6 +64,10 @@ run web: setup
 demo: setup
 	@$(BIN)/qwen-fix demo
 
+# The library's tests, without those that take long, or many random examples.
+check: tools
+	@$(BIN)/python -m pytest -n auto -m "not slow and not hypothesis" tests/toolstream $(ARGS)
+
 test: tools
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
@@ -71,7 +77,7 @@ lint: tools
 bench: tools
 	@$(BIN)/python tests/bench/bench.py $(ARGS)
 
-# Other examples each time, until the time is over or something is found.
+# What `make test` shortens, in full; then other examples each time, until the time is over or something is found.
 fuzz: tools
 	@$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(ARGS)
 

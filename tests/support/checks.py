@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 
 from support.cases import Case
-from support.cuts import Cuts, few_cuts
+from support.cuts import Cuts, all_cuts, few_cuts
 from support.outcome import Outcome, run
 
 
@@ -29,15 +29,17 @@ def normal(calls: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def check(case: Case, cuts: Cuts) -> None:
-    """Streamed and not; the events are the same, unless the answer was cut off inside a call (P9)."""
+    """Streamed and not, at a few cuts, for less depends on them; the events are the same, unless the answer
+    was cut off inside a call (P9)."""
     whole = check_cuts(case, cuts, live=True)
-    buffered = check_cuts(case, few_cuts, live=False)
+    count = 10 if cuts is all_cuts else 4
+    buffered = check_cuts(case, lambda text: few_cuts(text, count), live=False)
     if not case.open:
         assert buffered.events == whole.events
 
 
 def check_cuts(case: Case, cuts: Cuts, live: bool) -> Outcome:
-    """Check the case at these cuts; not streamed, where less depends on it, a few are enough."""
+    """Check the case at these cuts."""
     first, *others = cuts(case.input)
     whole = parse(case, first, live)
     compare(case, whole, live)

@@ -456,6 +456,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_long_hostile_text_becomes_json(name: str) -> None:
     """Were one of these read in more than linear time, it would take minutes."""

@@ -33,6 +33,8 @@ from toolstream.fences import Fences
 from toolstream.parser import LEVELS
 from toolstream.requests import Toolset
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "tests" / "corpus"
 TOOLS = [

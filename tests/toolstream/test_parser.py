@@ -458,6 +458,7 @@ PREFIXES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recovery", ["tolerant", "aggressive"])
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_work_is_linear(prefix: str, recovery: str, thorough: bool) -> None:

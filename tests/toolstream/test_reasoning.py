@@ -205,6 +205,7 @@ def test_a_call_at_every_cut_of_the_text(shape: Shape, cuts: Cuts) -> None:
         assert set(texts_of(out).values()) == {PLANNED}
 
 
+@pytest.mark.slow
 @every_shape
 def test_a_call_at_every_cut_of_the_bytes(shape: Shape) -> None:
     body = b"".join(answer(cut_at(PLAN + CALL_TEXT, range(3, 200, 5)), shape=shape))
@@ -213,6 +214,7 @@ def test_a_call_at_every_cut_of_the_bytes(shape: Shape) -> None:
         assert said == ("", PLANNED, [CALL], "tool_calls", "")
 
 
+@pytest.mark.slow
 @every_engine
 @every_shape
 def test_a_run_of_calls_and_blanks_behind_it(engine: Engine, shape: Shape) -> None:
@@ -485,6 +487,7 @@ def healthy() -> Iterator[Any]:
     yield pytest.param(answer(["", "a ", "", "b \n", ""], engine=DASHSCOPE), id="empty deltas")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("events", list(healthy()))
 def test_a_healthy_stream_is_byte_identical_at_every_cut(events: list[bytes]) -> None:
     body = b"".join(events)
@@ -657,6 +660,7 @@ def words_of(body: bytes) -> list[str]:
     return re.findall(r"w\d\d", said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["reasoning", "OpenRouter"])
 @pytest.mark.parametrize("more", [[], ["w98 ", "w99"]], ids=["a call", "a draft"])
 @pytest.mark.parametrize(("owner", "name"), [pytest.param(*p, id=f"{p[0].__name__}.{p[1]}") for p in POINTS])

@@ -224,6 +224,7 @@ HEALTHY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", HEALTHY.values(), ids=HEALTHY.keys())
 def test_a_healthy_stream_is_byte_identical_at_every_cut(body: bytes) -> None:
     for pieces in byte_cuts(body, every=len(body) // 40 + 1, random_cuts=5):
@@ -292,6 +293,7 @@ def test_a_call_at_every_cut_of_the_text(engine: Engine, cuts: Cuts) -> None:
         assert message.said == (before.rstrip(), "", [CALL], "tool_calls", ""), events
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
 def test_a_call_at_every_cut_of_the_bytes(engine: Engine, thorough: bool) -> None:
     body = b"".join(leak(engine, "Hm.\n" + WEATHER))
@@ -313,6 +315,7 @@ def finish_of(case: Case) -> str | None:
     return "tool_calls" if case.calls and case.finish == "stop" else case.finish
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES)
 def test_cases_in_the_stream_of_an_engine(file: str, thorough: bool) -> None:
     for case in FILES[file]:
@@ -343,6 +346,7 @@ def check_in_the_stream_of_an_engine(case: Case, random_cuts: int) -> None:
 CLEANED = [case for case in CASES if case.calls and not case.open and not {"<", "{"} & {*case.text}]
 
 
+@pytest.mark.slow
 def test_what_leaves_is_left_alone_the_next_time() -> None:
     """A second proxy behind the first one has nothing to do."""
     assert len(CLEANED) > 400
@@ -938,6 +942,7 @@ POINTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("owner", "name"), POINTS, ids=[f"{owner.__name__}.{name}" for owner, name in POINTS]
 )
