@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,10 +30,15 @@ NO_IO = {
 }
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imported(path: Path) -> set[str]:
     """The top-level modules that a file imports; its own package's are left out."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -49,7 +55,7 @@ def test_the_library_stands_alone(path: Path) -> None:
     modules = imported(path)
     assert not modules & {"mitmproxy", "qwenproxy"}
     assert not modules & NO_IO
-    assert "open" not in {n.func.id for n in ast.walk(ast.parse(path.read_text())) if _is_plain_call(n)}
+    assert "open" not in {n.func.id for n in ast.walk(parsed(path)) if _is_plain_call(n)}
 
 
 def _is_plain_call(node: ast.AST) -> bool:
@@ -70,7 +76,7 @@ def test_whatever_else_is_imported_may_be_missing(path: Path) -> None:
 
 def _optional(path: Path) -> set[str]:
     """What is imported inside a `try`, so that it may be missing."""
-    tries = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Try)]
+    tries = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Try)]
     imports = [n for t in tries for n in ast.walk(t) if isinstance(n, ast.Import | ast.ImportFrom)]
     return {name.partition(".")[0] for n in imports for name in _names_of(n)}
 
