@@ -9,6 +9,8 @@ proxy sends a number that nobody else knows along with the question (`SIGNATURE`
 """
 
 import asyncio
+import http.client
+import io
 import json
 import re
 import secrets
@@ -29,7 +31,8 @@ MOST_MODELS = 3  # named in a line
 SIGNATURE_HEADER = "x-qwen-fix-probe"
 SIGNATURE = secrets.token_hex(16)  # of this process
 
-_LENGTH = re.compile(rb"(?i)\ncontent-length: *(\d{1,9})\r")
+_LENGTH = re.compile(rb"(?i)\ncontent-length:\s*(\d{1,9})\s*(?:\r|$)")
+_CHUNKED = re.compile(rb"(?i)\ntransfer-encoding:\s*chunked\s*(?:\r|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +107,13 @@ async def _ask(scheme: str, host: str, port: int) -> bytes:
 
 
 def _is_enough(answer: bytearray) -> bool:
-    """Whether the body is there as its head says, or more than anybody would say."""
-    head, end, body = answer.partition(b"\r\n\r\n")
+    """Whether the whole body is there, or more than anybody would say. Not every server hangs up."""
+    head, _, body = answer.partition(b"\r\n\r\n")
     length = _LENGTH.search(head)
-    return len(answer) >= LARGEST_ANSWER or bool(end and length and len(body) >= int(length[1]))
+    is_whole = (
+        body.endswith(b"0\r\n\r\n") if _CHUNKED.search(head) else length and len(body) >= int(length[1])
+    )
+    return bool(is_whole) or len(answer) >= LARGEST_ANSWER
 
 
 def _request(server: Address) -> bytes:
@@ -143,23 +149,35 @@ def _reason(error: Exception) -> str:
 
 
 def _understood(backend: str, answer: bytes) -> Heard:
-    head, _, body = answer.partition(b"\r\n\r\n")
-    if f"\n{SIGNATURE_HEADER}: {SIGNATURE}\r".encode() in head.lower() + b"\r":
+    response = http.client.HTTPResponse(_Received(answer))  # type: ignore[arg-type]
+    try:
+        response.begin()
+    except http.client.HTTPException:
+        return Heard(said=f"{backend} answers")
+    if response.headers.get(SIGNATURE_HEADER) == SIGNATURE:
         return Heard(wrong=f"{backend} is this proxy itself: give it the address of your model server")
-    status = head.split(b" ", 2)[1].decode("latin-1") if b" " in head else "?"
-    if status != "200":
-        return Heard(said=f"{backend} answers (status {status} to {PATH})")
-    models = _models(body)
+    if response.status != 200:
+        return Heard(said=f"{backend} answers (status {response.status} to {PATH})")
+    models = _models(response)
     more = [f"{len(models) - MOST_MODELS} more"] if len(models) > MOST_MODELS else []
     named = ", ".join([*models[:MOST_MODELS], *more])
     return Heard(said=f"{backend} answers" + (f", with {named}" if named else ""))
 
 
-def _models(body: bytes) -> list[str]:
-    """The names of models in an answer, chunked or not."""
-    start, end = body.find(b"{"), body.rfind(b"}")
+class _Received:
+    """What `http.client` takes for a socket: everything has been read from it already."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+
+    def makefile(self, _mode: str) -> io.BytesIO:
+        return io.BytesIO(self._answer)
+
+
+def _models(response: http.client.HTTPResponse) -> list[str]:
+    """The names in a list of models, fit for a terminal."""
     try:
-        listed: Any = json.loads(body[start : end + 1])["data"]
+        listed: Any = json.loads(response.read())["data"]
         return ["".join(filter(str.isprintable, str(model["id"]))) for model in listed]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (http.client.HTTPException, ValueError, KeyError, TypeError, RecursionError):
         return []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import proxy as live
 import pytest
-from proxy import Proxy, Upstream, closed_port, sized, until
+from proxy import Proxy, Upstream, closed_port, sized, streamed, until
 
 from qwenproxy import probe
 from qwenproxy.probe import Heard, question, watch
@@ -82,6 +82,16 @@ def test_a_server_that_wants_a_key(upstream: Upstream) -> None:
 def test_an_answer_that_ends_with_its_connection() -> None:
     with serving(saying(b"HTTP/1.0 200 OK\r\n", b"\r\n" + MODELS)) as port:
         assert "qwen3-coder" in heard(f"http://127.0.0.1:{port}").said
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_it_does_not_wait_for_the_end_of_a_connection(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch, chunked: bool
+) -> None:
+    monkeypatch.setattr(probe, "PATIENCE", 3600)
+    upstream.models = streamed([MODELS[:9], MODELS[9:]]) if chunked else sized(MODELS)
+    found = asyncio.run(asyncio.wait_for(question(upstream.url), live.PATIENCE))
+    assert "qwen3-coder" in found.said
 
 
 def test_nobody_there() -> None:
