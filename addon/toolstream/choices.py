@@ -69,6 +69,12 @@ class TextStream:
         events, self.finished = self.parser.close(None), True
         return events
 
+    def cut_off(self, in_call: bool) -> list[Event]:
+        """A call that the server parsed follows. `in_call`: a call in the text has begun to leave."""
+        if in_call:
+            return self.end()
+        return self.parser.interrupt() if self.parser.pending.strip() else []
+
     def leave(self) -> list[Event]:
         """The same, because something else follows it."""
         events, self.finished = self.parser.interrupt(), True

@@ -6,7 +6,7 @@ of it has been sent (P9).
 """
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .chunks import (
@@ -21,7 +21,7 @@ from .chunks import (
     span,
     splice,
 )
-from .events import Event, Text, calls_of
+from .events import ArgumentsDelta, CallEnd, CallStart, Event, Text, calls_of
 from .json_form import dump, quoted
 from .native import NativeCalls, rewritten
 from .parser import ToolCallParser
@@ -57,14 +57,14 @@ class Task:
     rules: Rules | None
     ledger: Ledger
 
-    def parser(self, reasoning: bool = False) -> ToolCallParser:
+    def parser(self, reasoning: bool = False, live: bool = False) -> ToolCallParser:
         """Reads a text that is all there."""
         return ToolCallParser(
             self.request.get("tools"),
             self.request.get("tool_choice"),
             self.recovery,
             parallel=parallel_calls(self.request),
-            live=False,
+            live=live,
             reasoning=reasoning,
             ledger=self.ledger,
             rules=self.rules,
@@ -95,10 +95,32 @@ class _Found:
 def _read_message(task: Task, choice: Json) -> _Found:
     natives = _read_natives(task, choice)
     said, reason = content_of(choice["message"]), choice.get("finish_reason")
-    content = parse_whole(task, said, reason)
+    content = _read_before(task, said, natives) if natives.sent else parse_whole(task, said, reason)
     natives.note(content)
     content = natives.without_copies(content, over=True)
     return _Found(content, _read_reasoning(task, choice), natives)
+
+
+def _read_before(task: Task, text: str, natives: NativeCalls) -> list[Event]:
+    """The text before calls that the server parsed. A call that it breaks off is none (P9): if it is the
+    beginning of one of them it is dropped, else it is text."""
+    trial = replace(task, ledger=Ledger())
+    parser = trial.parser(live=True)
+    events = parser.feed(text) + parser.close(None)
+    start = next(
+        (n for n in reversed(range(len(events))) if isinstance(events[n], CallStart | CallEnd)), None
+    )
+    if start is None or isinstance(events[start], CallEnd):
+        return parse_whole(task, text, None)
+    begun = events[start]
+    assert isinstance(begun, CallStart)
+    arguments = "".join(e.fragment for e in events[start:] if isinstance(e, ArgumentsDelta))
+    if not natives.is_begun_by(begun.name, arguments):
+        return parse_whole(task, text, None)
+    task.ledger.add(trial.ledger)
+    task.ledger.repaired(Repair.DUPLICATE_CALL)
+    natives.copied = True
+    return [e for n, e in enumerate(events) if n < start or isinstance(e, Text)]
 
 
 def _read_reasoning(task: Task, choice: Json) -> list[Event]:
@@ -155,8 +177,8 @@ def _edit_reasoning(message: str, read: Json, events: list[Event]) -> str:
 
 
 def _edit_message(message: str, events: list[Event], calls: list[str], natives: NativeCalls) -> str:
-    if not all(isinstance(e, Text) for e in events) or natives.copied:
-        content = "".join(e.text for e in events if isinstance(e, Text))
+    if not all(isinstance(e, Text) for e in events) or natives.copied or natives.texts:
+        content = "".join([*(e.text for e in events if isinstance(e, Text)), *natives.texts])
         message = splice(message, [(("content",), quoted(content) if content else "null")])
     swallowed = [_call(name, arguments) for name, arguments in natives.more()]
     where = span(message, ("tool_calls",))

@@ -4,7 +4,8 @@ A delta that is right (the shape of P13, arguments that fit the schema) leaves a
 came in. `mending` follows the arguments, this module the calls: which delta belongs to which
 call, though the index is missing or always the same and the ids repeat; what a delta may say;
 and which call is only a copy of another. An `Entry` is one element of a delta's `tool_calls`;
-as soon as its call is `diverged` its entries are written anew.
+as soon as its call is `diverged` its entries are written anew. Calls of another `type` than function
+(`custom`, say) are none of ours: their entries say what they said, all but perhaps the index.
 
 A call waits, and is not announced, while its name has not come, while it may be a copy (of a call
 under the same id, or of one that was found in the text), and while the user's rules may make it a
@@ -23,7 +24,7 @@ from .events import ArgumentsDelta, CallEnd, CallStart, Event
 from .json_form import dump
 from .mending import Mender
 from .parser import COMPLETE
-from .repairs import Ledger, Repair
+from .repairs import Ledger, Refused, Repair
 from .requests import Toolset, parallel_calls
 from .ruling import RuledMender, ruled
 from .schema import Tool
@@ -39,7 +40,7 @@ class NativeCall:
 
     __slots__ = (
         *("announced", "broken", "copied", "diverged", "dropped", "head", "headed", "id", "mender"),
-        *("more_sent", "name", "number", "server_id", "tool", "turn", "unread"),
+        *("foreign", "more_sent", "name", "number", "server_id", "tool", "turn", "unread"),
     )
 
     def __init__(self, server_id: str, turn: int, ledger: Ledger) -> None:
@@ -60,6 +61,7 @@ class NativeCall:
         self.dropped = False  # it was a copy, or one too many
         self.broken = False  # over, and its arguments are no JSON object
         self.more_sent = 0
+        self.foreign = False  # it is no function
 
     @property
     def meaning(self) -> tuple[str, Any]:
@@ -101,6 +103,8 @@ class Entry:
         """The entry with these arguments; {} if that leaves it nothing to say."""
         if not self.call.announced:
             return {}
+        if self.call.foreign:
+            return self.json | ({"index": self.call.number} if "index" in self.json else {})
         function = self.json.get("function")
         inner = dict(function) if isinstance(function, dict) else {}
         outer = {k: v for k, v in self.json.items() if k not in ("index", "id", "type", "function")}
@@ -135,12 +139,16 @@ class NativeCalls:
         self._resumed = False  # an error had what was missing: no more is read of them
         self.open_in_text = False  # a call found in the text is not complete
         self._in_text: list[tuple[str, list[str]]] = []  # calls found in the text: name, fragments
+        self.continued = ""  # what the server's own call adds to the one in the text that it has cut off
+        self.texts: list[str] = []  # that stood for calls and are none
+        self._foreign: dict[Any, NativeCall] = {}  # by the server's index
+        self._numbered = 0
         self._suspects: list[Event] = []  # a call found in the text that may be a copy
 
     @property
     def sent(self) -> bool:
         """Whether the client has been told of one."""
-        return any(call.announced for call in self.calls)
+        return bool(self._foreign) or any(call.announced for call in self.calls)
 
     @property
     def changed(self) -> bool:
@@ -176,7 +184,32 @@ class NativeCalls:
                 self._reshape(entry.call)
         return entries
 
+    def _foreign_call(self, json: Json) -> NativeCall | None:
+        """The call that an element is about, if that is no function; None if it is one."""
+        kind, index = json.get("type"), json.get("index")
+        index = index if type(index) is int else None
+        if not isinstance(kind, str) or not kind.strip():
+            known = self._foreign.get(index) or (
+                next(reversed(self._foreign.values()), None) if index is None else None
+            )
+            return known if "function" not in json else None
+        if kind.strip().lower() == "function":
+            return None
+        call = None if self._whole else self._foreign.get(index)
+        if call is None or index is None:
+            call = NativeCall("", self._turn, self._ledger)
+            call.foreign = call.announced = True
+            call.number = self._next_number()
+            self._foreign[len(self._foreign) if index is None or self._whole else index] = call
+        return call
+
+    def _next_number(self) -> int:
+        self._numbered += 1
+        return self._number(self._numbered - 1)
+
     def _read(self, json: Json) -> Entry:
+        if call := self._foreign_call(json):
+            return Entry(call, json, "", 0, 0, False)
         function = json.get("function")
         function = function if isinstance(function, dict) else {}
         name, server_id, index = function.get("name"), json.get("id"), json.get("index")
@@ -239,7 +272,7 @@ class NativeCalls:
         if self.calls and self.calls[-1].turn < self._turn:
             self.pause()
             before = self.calls[-1]
-            if not before.mender.fed and (before.announced or isinstance(before.mender, RuledMender)):
+            if not before.mender.fed and self._takes_no_arguments(before):
                 self._finish(before)
         self.calls.append(call)
         if index is not None:
@@ -247,6 +280,12 @@ class NativeCalls:
         if server_id:
             self._by_id.setdefault(server_id, call)
         return call
+
+    def _takes_no_arguments(self, call: NativeCall) -> bool:
+        """Whether none come of a call although another begins: they may alternate, delta by delta."""
+        tool = self._toolset.tools.get(call.tool.name)
+        none = tool is not None and not tool.arguments.declared
+        return isinstance(call.mender, RuledMender) or (call.announced and none)
 
     def pause(self) -> None:
         """Something else comes: of a call that can be over by now, nothing is waited for."""
@@ -337,7 +376,7 @@ class NativeCalls:
         if taken:
             self._reshape(call)
         self._ids.add(call.id)
-        call.number = self._number(sum(c.announced for c in self.calls))
+        call.number = self._next_number()
         call.announced = True
 
     # Copies
@@ -352,6 +391,10 @@ class NativeCalls:
             if not call.dropped:
                 self._check_head(call)
             return
+        if self.open_in_text and (rest := self._rest_of(*self._in_text[-1], call)) is not None:
+            self._continue_text(rest)
+            self._drop(call, Repair.DUPLICATE_CALL)
+            return
         call.mender.change()
         meaning = call.meaning
         in_text = [(name, loads("".join(fragments))) for name, fragments in self._in_text]
@@ -361,6 +404,25 @@ class NativeCalls:
         if meaning in in_text:
             del self._in_text[in_text.index(meaning)]
         self._drop(call, Repair.DUPLICATE_CALL)
+
+    def _rest_of(self, name: str, fragments: list[str], call: NativeCall) -> str | None:
+        """What this call says behind the beginning of a call in the text; None if that is not its own."""
+        if call.tool.name != name or call.mender.value is None:
+            return None
+        begun = "".join(fragments)
+        fitting = [text for text in spellings(dump(call.mender.value)) if text.startswith(begun)]
+        return fitting[0][len(begun) :] if fitting else None
+
+    def _continue_text(self, rest: str) -> None:
+        """The call in the text has been sent as far as it came, so it is the one that goes on."""
+        self._in_text[-1][1].append(rest)
+        self.continued, self.open_in_text = rest, False
+
+    def is_begun_by(self, name: str, arguments: str) -> bool:
+        """Whether one of the calls begins like this one, which the text breaks off."""
+        return any(
+            call.announced and self._rest_of(name, [arguments], call) is not None for call in self.calls
+        )
 
     def _drop(self, call: NativeCall, repair: Repair) -> None:
         call.dropped = True
@@ -415,15 +477,34 @@ class NativeCalls:
         """No more comes. What can be completed is, if the model stopped by itself."""
         for call in [] if self._resumed else self.calls:
             if call.unread is not None:
-                if not call.name and not call.unread.strip():
+                inferred = not call.name
+                if inferred and not self._name_by_arguments(call):
                     continue
                 self._read_name(call)
+                if inferred:
+                    call.mender.repair(Repair.NAME_INFERRED)
+                for entry in self.entries:  # of a whole message: there the call is named
+                    entry.first = entry.first or entry.call is call
             call.mender.close(reason in COMPLETE)
             if call.copied is not None:
                 self._settle(call)
             elif not call.announced and not call.dropped:
                 self._announce(call)
             call.broken = call.announced and call.mender.broken
+
+    def _name_by_arguments(self, call: NativeCall) -> bool:
+        """Name a call that has no name, if only one tool has these arguments; else it is text."""
+        text = call.unread or ""
+        given = loads(text)
+        tool = self._toolset.infer(given) if isinstance(given, dict) and given else None
+        if tool is not None and self._toolset.allows(tool.name):
+            call.name = tool.name
+            return True
+        if not call.dropped:
+            call.dropped = True
+            self.texts += [text] if text.strip() else []
+            self._ledger.refuse(Refused.NAMELESS, text)
+        return False
 
     def rest(self, entries: list[Entry]) -> list[Json]:
         """What is to be said of calls that none of these entries speaks of."""
@@ -519,10 +600,11 @@ def merged(calls: list[Json]) -> list[Json]:
     """The elements of one delta, those of one call made one: some clients mix up two."""
     found: dict[int, Json] = {}
     for call in filter(None, calls):
-        if call["index"] in found:
-            found[call["index"]]["function"]["arguments"] += call["function"]["arguments"]
+        index = call.get("index", -1 - len(found))
+        if index in found and "function" in call:
+            found[index]["function"]["arguments"] += call["function"]["arguments"]
         else:
-            found[call["index"]] = call
+            found[index] = call
     return list(found.values())
 
 

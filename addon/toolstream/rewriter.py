@@ -382,8 +382,8 @@ class StreamRewriter:
                 said.append(part)
                 parts.append(part)
                 choice.count(part.events)
-            if choice.natives.open_in_text and has_calls(delta):
-                ended = choice.content.end()
+            if has_calls(delta):
+                ended = choice.content.cut_off(choice.natives.open_in_text)
                 part.events += ended
                 choice.count(ended)
             found = choice.natives.read(delta)
@@ -412,7 +412,7 @@ class StreamRewriter:
                 (path, quoted(t)) for p, t in zip(parts, texts, strict=False) if p.text for path in p.paths
             ]
             cut = _cut_entries(entries, texts[len(parts) :])
-            if not (keep or any(cut.values()) or any(texts)):
+            if not (keep or any(cut.values()) or any(texts[: len(parts)])):
                 return b""
             for at, calls in cut.items():
                 said = chunk["choices"][at]["delta"]["tool_calls"]
@@ -435,8 +435,7 @@ class StreamRewriter:
     def _pause_calls(self, choice: Choice) -> None:
         """Text follows calls that the server parsed: those that can be over by now are."""
         choice.natives.pause()
-        for json in choice.natives.rest([]):
-            self._send(choice.writer().calls([json], choice.first_role()))
+        self._send_rest(choice, [])
 
     def _mend_natives(self, part: Part, entries: list[Entry], reason: Any) -> list[Json] | None:
         """What is to be written for these entries; None if they can pass as they are."""
@@ -452,13 +451,26 @@ class StreamRewriter:
                 if entry.call.copied is None:
                     self._diverge_call(entry.call)
         self._diverge_changed(choice)
-        for json in choice.natives.rest(entries):
-            self._send(choice.writer().calls([json], choice.first_role()))
+        self._send_rest(choice, entries)
         if reason is not None and not entries:
             self._send_more(choice)
         if not any(entry.call.diverged for entry in entries):
             return None
         return rewritten(entries)
+
+    def _send_rest(self, choice: Choice, entries: list[Entry]) -> None:
+        """What is to be said of calls, and in place of calls, that none of these entries speaks of."""
+        natives = choice.natives
+        if natives.continued:
+            number = choice.number("ours", choice.content.parser.calls - 1)
+            self._send(choice.writer().call_arguments(number, natives.continued))
+            natives.continued = ""
+            choice.calls += 1
+        for json in natives.rest(entries):
+            self._send(choice.writer().calls([json], choice.first_role()))
+        for text in natives.texts:
+            self._send(choice.writer().content(text, choice.first_role()))
+        natives.texts = []
 
     def _write_natives(
         self, choice: Choice, at: int, delta: Json, calls: list[Json], reason: Any
@@ -618,8 +630,7 @@ class StreamRewriter:
         for choice in self._choices.values():
             choice.natives.close(None)
             self._diverge_changed(choice)
-            for json in choice.natives.rest([]):
-                self._send(choice.writer().calls([json], choice.first_role()))
+            self._send_rest(choice, [])
             self._send_more(choice)
             for stream in choice.texts.values():
                 if not stream.finished:

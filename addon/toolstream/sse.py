@@ -54,13 +54,14 @@ def read_data(event: bytes) -> str | None:
 
 
 def replace_data(event: bytes, data: str) -> bytes:
-    """The event with other data, in one line; its other lines and its line ends stay."""
+    """The event with other data; its other lines and its line ends stay. A line break in the data, as
+    between the `data:` lines that it was read from, makes another `data:` line."""
     out, written = [], False
     for line, end in _LINE.findall(event):
         if not _DATA_LINE.fullmatch(line):
             out.append(line + end)
         elif not written:
-            out.append(b"data: " + data.encode() + end)
+            out += [b"data: " + part + end for part in data.encode().split(b"\n")]
             written = True
     return b"".join(out)
 

@@ -175,3 +175,13 @@ def test_replaced_data_reads_back_and_the_rest_stays(lines: list[str], end: str,
 def test_a_chunk_over_several_data_lines_is_one_json_text() -> None:
     event = b'data: {"a":\ndata:  1,\ndata: "b": 2}\n\n'
     assert json.loads(read_data(event) or "") == {"a": 1, "b": 2}
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_data_of_several_lines_is_written_in_several_lines(end: bytes) -> None:
+    event = b": hi" + end + b'data: {"a":' + end + b"id: 7" + end + b"data: 1}" + end + end
+    data = read_data(event)
+    assert data == '{"a":\n1}'
+    written = replace_data(event, data.replace("1", "2"))
+    assert read_data(written) == '{"a":\n2}'
+    assert written == b": hi" + end + b'data: {"a":' + end + b"data: 2}" + end + b"id: 7" + end + end

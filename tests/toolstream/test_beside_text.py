@@ -1,0 +1,130 @@
+"""A call in the text that ends because a call follows that the server parsed: it is none (P9)."""
+
+import json
+from typing import Any
+
+import pytest
+
+from support.cases import read_tool
+from support.cuts import Cuts, per_character
+from support.streams import ENGINES, LLAMA_CPP, Engine, Message, read_answer, send
+from toolstream import rewrite_completion
+
+TOOLS = [
+    read_tool("bash(command: string, timeout?: integer)"),
+    read_tool("write(path: string, content: string)"),
+]
+ASKED: dict[str, Any] = {"model": "qwen", "stream": True, "messages": [], "tools": TOOLS}
+UNAME = '{"command": "uname -a"}'
+TEXT = "Ok.\n\n<tool_call>\n<function=bash>\n<parameter=command>\n"
+
+
+def native(name: str, arguments: str) -> dict[str, Any]:
+    return {"index": 0, "id": "x1", "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def sent(
+    pieces: list[str], arguments: list[str], name: str = "bash", engine: Engine = LLAMA_CPP
+) -> tuple[bytes, list[str]]:
+    """What leaves of text in these pieces, and then a call of the server's with these fragments."""
+    first = native(name, "")
+    rest = [{"index": 0, "function": {"arguments": fragment}} for fragment in arguments]
+    chunks = [engine.chunk((0, {"content": piece}, None)) for piece in pieces]
+    chunks += [engine.chunk((0, {"tool_calls": [call]}, None)) for call in (first, *rest)]
+    out, rewriter = send([*engine.open(), *chunks, *engine.ending("tool_calls")], ASKED)
+    assert rewriter.ledger.failure == ""
+    return out, sorted(map(str, rewriter.ledger.repairs.elements()))
+
+
+def streamed(pieces: list[str], arguments: list[str], **more: Any) -> tuple[Message, list[str]]:
+    """What a client reads of it."""
+    out, repairs = sent(pieces, arguments, **more)
+    return read_answer(out).message, repairs
+
+
+def whole(text: str, arguments: str, name: str = "bash") -> tuple[Any, list[str]]:
+    call = {k: v for k, v in native(name, arguments).items() if k != "index"}
+    message = {"role": "assistant", "content": text, "tool_calls": [call]}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    body = json.dumps({"id": "x", "object": "chat.completion", "choices": [choice]}).encode()
+    out, ledger = rewrite_completion(ASKED, body)
+    assert ledger.failure == ""
+    return json.loads(out)["choices"][0], sorted(map(str, ledger.repairs.elements()))
+
+
+BEGUN = ["una", "", "u", "uname -a", "uname -a\n</parameter>\n", "uname -a\n</parameter>\n</function"]
+
+
+@pytest.mark.parametrize("begun", BEGUN)
+def test_streamed_the_call_that_has_begun_goes_on_as_the_servers(begun: str, cuts: Cuts) -> None:
+    for pieces in cuts(TEXT + begun):
+        for arguments in ([UNAME], ['{"command": ', '"uname -a"}'], per_character('{"command":"uname -a"}')):
+            message, repairs = streamed(pieces, arguments)
+            assert message.named == [("bash", {"command": "uname -a"})], pieces
+            assert (message.text, message.finish) == ("Ok.", "tool_calls"), pieces
+            assert "duplicate-call" in repairs
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+def test_with_every_engine(engine: Engine) -> None:
+    message, repairs = streamed([TEXT, "una"], [UNAME], engine=engine)
+    assert (message.named, message.finish) == ([("bash", {"command": "uname -a"})], "tool_calls")
+    assert repairs == ["duplicate-call"]
+
+
+@pytest.mark.parametrize("begun", BEGUN)
+def test_in_one_piece_it_is_dropped(begun: str) -> None:
+    choice, repairs = whole(TEXT + begun, UNAME)
+    message = choice["message"]
+    assert message["content"] == "Ok."
+    assert [(c["function"]["name"], c["function"]["arguments"]) for c in message["tool_calls"]] == [
+        ("bash", UNAME)
+    ]
+    assert choice["finish_reason"] == "tool_calls"
+    assert "duplicate-call" in repairs
+
+
+@pytest.mark.parametrize(("begun", "name"), [("rm -rf /tmp/una", "bash"), ("una", "write")])
+def test_in_one_piece_the_beginning_of_another_call_is_text(begun: str, name: str) -> None:
+    arguments = UNAME if name == "bash" else '{"path": "a", "content": "b"}'
+    choice, repairs = whole(TEXT + begun, arguments, name)
+    assert choice["message"]["content"] == TEXT + begun
+    assert [c["function"]["name"] for c in choice["message"]["tool_calls"]] == [name]
+    assert (choice["finish_reason"], repairs) == ("tool_calls", [])
+
+
+def test_streamed_half_of_another_call_is_never_completed(cuts: Cuts) -> None:
+    """It has left, so nobody may run anything of this answer."""
+    for pieces in cuts(TEXT + "rm -rf /tmp/una"):
+        out, _ = sent(pieces, [UNAME])
+        chunks = [json.loads(line[6:]) for line in out.splitlines() if line.startswith(b"data: {")]
+        choices = [choice for chunk in chunks for choice in chunk["choices"]]
+        assert [c["finish_reason"] for c in choices if c["finish_reason"]] == ["length"]
+        calls = [call for c in choices for call in c["delta"].get("tool_calls") or [] if call["index"] == 0]
+        begun = "".join(call["function"]["arguments"] for call in calls)
+        assert begun == '{"command": "rm -rf /tmp/una'
+
+
+HELD = [
+    '<tool_call>\n{"name": "bash", "arguments": {"command": "una',
+    "<tool_call>\n<function=ba",
+    "<tool_call>",
+    "a < b, and <",
+]
+
+
+@pytest.mark.parametrize("held", HELD)
+def test_what_is_only_held_is_text_once_a_call_follows(held: str, cuts: Cuts) -> None:
+    for pieces in cuts(f"Ok.\n\n{held}"):
+        message, _ = streamed(pieces, [UNAME])
+        assert message.named == [("bash", {"command": "uname -a"})], pieces
+        assert (message.text, message.finish) == (f"Ok.\n\n{held}", "tool_calls"), pieces
+
+
+def test_a_complete_copy_is_still_dropped(cuts: Cuts) -> None:
+    copy = f"{TEXT}uname -a\n</parameter>\n</function>\n</tool_call>"
+    for pieces in cuts(copy):
+        message, repairs = streamed(pieces, [UNAME])
+        assert (message.named, repairs) == ([("bash", {"command": "uname -a"})], ["duplicate-call"])
+    choice, repairs = whole(copy, UNAME)
+    assert (len(choice["message"]["tool_calls"]), repairs) == (1, ["duplicate-call"])
