@@ -5,7 +5,7 @@
 # Without BACKEND the recordings are served. PYTHON=/path/to/python overrides the interpreter.
 
 BACKEND ?=
-LISTEN  ?= 127.0.0.1:9090
+LISTEN  ?=
 VENV    ?= .venv
 PYTHON  ?=
 ARGS    ?=
@@ -25,7 +25,7 @@ PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install $$([ -t 
 .PHONY: help setup tools run web demo check test lint bench fuzz e2e replay golden record
 
 help:
-	@echo "make run BACKEND=http://localhost:8080   repair what this server answers, on http://$(LISTEN)"
+	@echo "make run BACKEND=http://localhost:8080   repair what this server answers, on http://127.0.0.1:9090"
 	@echo "make web BACKEND=http://localhost:8080   the same, to be watched in the browser"
 	@echo "make demo     the whole job on recorded answers, nothing else needed"
 	@echo "make check    the quick tests of the library: 30 seconds on two cores"
@@ -59,7 +59,7 @@ $(TOOLS): $(READY)
 	@echo "adding the tools for tests to $(VENV)"; $(PIP_INSTALL) -e '.[dev]' && touch $@
 
 run web: setup
-	@exec $(BIN)/qwen-fix $@ --backend "$(BACKEND)" --listen "$(LISTEN)" $(ARGS)
+	@exec $(BIN)/qwen-fix $@ $(if $(BACKEND),--backend "$(BACKEND)") $(if $(LISTEN),--listen "$(LISTEN)") $(ARGS)
 
 demo: setup
 	@$(BIN)/qwen-fix demo

@@ -34,7 +34,7 @@ from toolstream.repairs import Repair
 from toolstream.rules import Rules
 
 from . import contentview, control, optional, options, probe, recording, report
-from .addresses import BadAddressError, url
+from .addresses import DEFAULT_PORTS, BadAddressError, url
 from .answer import Outcome, StreamedAnswer, pass_whole, rewrite_streamed, rewrite_whole
 from .encoding import Decoder, decoder
 from .listeners import backends, failed_upstream, ready_lines, refuse_modes, upstream_named
@@ -127,9 +127,10 @@ class QwenFix:
             ctx.master.addons.get("proxyserver").servers, summary(self._settings, self._rules)
         ):
             log.info(line)
+        ask = functools.partial(probe.question, verify=not ctx.options.ssl_insecure)
         for backend in dict.fromkeys(backends(ctx.options.mode)):
-            if backend.startswith("http"):
-                self._probes.add(asyncio.create_task(probe.watch(backend, tell)))
+            if backend.partition("://")[0] in DEFAULT_PORTS:
+                self._probes.add(asyncio.create_task(probe.watch(backend, tell, ask)))
 
     @fail_open
     def requestheaders(self, flow: http.HTTPFlow) -> None:

@@ -41,10 +41,15 @@ def url(scheme: str, host: str, port: int) -> str:
 
 def read_listener(text: str) -> Address:
     """Read `9090`, `127.0.0.1:9090` or `[::1]:9090`. Raises BadAddressError."""
-    host, _, port = text.rpartition(":")
-    if not port.isdigit() or int(port) > 65535 or (":" in text and not host):
+    host, _, port = text.strip().rpartition(":")
+    if not _is_number(port) or int(port) > 65535 or (":" in text and not host):
         raise BadAddressError(f"{text}: write a port, or a host and a port, such as {LOCAL}:9090")
     return Address(host.strip("[]") or LOCAL, int(port))
+
+
+def on_this_machine(text: str) -> str:
+    """An address, of which a port alone means this machine."""
+    return f"http://localhost:{text}" if _is_number(text) else text
 
 
 def read_backend(text: str, listener: Address) -> str:
@@ -52,11 +57,12 @@ def read_backend(text: str, listener: Address) -> str:
 
     A port alone means this machine. A lone /v1, which every base URL has, is dropped; the client sends it.
     """
-    if text.isdigit():
-        text = f"http://localhost:{text}"
-    parts = _parts(text)
+    text = text.strip()
+    if _is_number(text) and not 0 < int(text) < 65536:
+        raise BadAddressError(f"{text}: write a port from 1 to 65535, or a URL such as http://localhost:8080")
+    parts = _parts(on_this_machine(text))
     if parts.path.strip("/") not in ("", "v1") or parts.query or parts.fragment:
-        base = parts.path.rstrip("/").removesuffix("/chat/completions")
+        base = parts.path.rstrip("/").removesuffix("/chat/completions").removesuffix("/models") or "/v1"
         raise BadAddressError(
             f"{text}: write {parts.scheme}://{parts.netloc}, and in your client the base URL "
             f"http://{listener}{base}: a proxy forwards the client's path as it is"
@@ -83,6 +89,10 @@ def _parts(text: str) -> SplitResult:
     if "@" in parts.netloc:
         raise BadAddressError(f"{text}: leave out what stands before the @; the client sends its own key")
     return parts
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 9
 
 
 def is_same(server: Address, listener: Address) -> bool:
@@ -112,8 +122,8 @@ def is_wildcard(host: str) -> bool:
     return host in ("", "*", "0.0.0.0", "::")
 
 
-def refuse_taken(listener: Address) -> None:
-    """Raise BadAddressError unless it is possible to listen there."""
+def free(listener: Address) -> Address:
+    """The address, if it is possible to listen there; for port 0 a free one. Else raises BadAddressError."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             listener.host, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -121,28 +131,31 @@ def refuse_taken(listener: Address) -> None:
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-    except OSError as e:
+            return Address(listener.host, probe.getsockname()[1])
+    except (OSError, UnicodeError) as e:
         raise BadAddressError(f"{listener}: {_why_not(e, listener)}") from None
 
 
-def _why_not(error: OSError, listener: Address) -> str:
+def _why_not(error: Exception, listener: Address) -> str:
     another = Address(listener.host, listener.port + 1 if listener.port < 65535 else 9090)
-    match error.errno:
+    match getattr(error, "errno", None):
         case errno.EADDRINUSE:
             who = "another qwen-fix" if _is_qwen_fix(listener) else "another program"
             return f"{who} listens there; write another port, such as {another}"
         case errno.EACCES | errno.EPERM:
             return "this port is for the administrator; write one above 1023, such as 9090"
         case _:
-            return f"write an address of this machine, such as {LOCAL}:9090 ({error.strerror or error})"
+            reason = getattr(error, "strerror", None) or error
+            return f"write an address of this machine, such as {LOCAL}:9090 ({reason})"
 
 
 def _is_qwen_fix(listener: Address) -> bool:
     connection = http.client.HTTPConnection(listener.host, listener.port, timeout=1)
     try:
         connection.request("GET", "/_health")
-        return "recovery" in json.loads(connection.getresponse().read(65536))
-    except (OSError, ValueError, http.client.HTTPException):
+        health = json.loads(connection.getresponse().read(65536))
+        return isinstance(health, dict) and "recovery" in health
+    except (OSError, ValueError, RecursionError, http.client.HTTPException):
         return False
     finally:
         connection.close()

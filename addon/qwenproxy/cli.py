@@ -8,6 +8,7 @@ work is done; here they only have their names.
 import argparse
 import difflib
 import importlib
+import io
 import logging
 import os
 import sys
@@ -21,54 +22,80 @@ from pathlib import Path
 from mitmproxy.exceptions import OptionsError
 
 from . import __version__, demo, live, replay, service, upstream
-from .addresses import Address, BadAddressError, read_backend, read_listener, refuse_taken
+from .addresses import LOCAL, Address, BadAddressError, free, read_backend, read_listener
 from .matching import Library
 from .options import OPTIONS, PREFIX, misspelt, read
 from .recording import RecordingError
+from .rules import RulesError
+from .rules import read as read_rules
 
 SCRIPT = Path(__file__).parents[1] / "qwen_fix.py"
 LISTEN = "127.0.0.1:9090"
+WEB_PORT = 8081  # mitmweb's own choice
 EXAMPLE = demo.SCENES[0].recording
 
 HELP = """\
 usage: qwen-fix COMMAND …
 
-Between an agent and the server of a Qwen model: turns tool calls that leak as text into tool_calls, while
-they stream. Point the agent at http://127.0.0.1:9090/v1 instead of the server.
+A proxy between an agent and the server of a Qwen model. It turns tool calls that leak as text into
+tool_calls, while they stream. Give the agent the base URL http://127.0.0.1:9090/v1 instead of the server's.
 
-  qwen-fix run --backend http://localhost:8080    do it (llama.cpp; vLLM is on 8000, Ollama on 11434)
-  qwen-fix web --backend http://localhost:8080    the same, to be watched in the browser
-  qwen-fix demo                                   see it done on recorded answers, without a model
+  qwen-fix run --backend http://localhost:8080    start it (llama.cpp; vLLM is on 8000, Ollama on 11434)
+  qwen-fix web --backend http://localhost:8080    start it and show each answer in the browser
+  qwen-fix demo                                   show what it does, on recorded answers without a model
 
-  qwen-fix replay [FOLDER]      run recordings through today's rules, compare with their goldens
-  qwen-fix replay summary FOLDER | import | shrink | compare
-                                what recordings hold; make them; reduce one; ask a server the same again
+  qwen-fix replay [FOLDER]              run recordings through today's rules, compare with their goldens
+  qwen-fix replay summary [FOLDER]      list the recorded chats by client, model and repair
+  qwen-fix replay import FILE …         make recordings of other files
+  qwen-fix replay shrink FILE           reduce a recording to a small test case
+  qwen-fix replay compare FOLDER        ask a server again what was recorded, and say what changed
   qwen-fix record NAME --backend URL    record one answer of a server
-  qwen-fix serve FOLDER         answer from recordings, as a model server
-  qwen-fix service --backend URL        a systemd unit, its environment, a compose file
+  qwen-fix serve FOLDER                 answer from recordings, like a model server
+  qwen-fix service                      print a systemd unit, its environment and a compose file
 
-Each has a --help."""
+Each command has a --help."""
 
 RUN = """\
-Start the proxy: an OpenAI-compatible model server behind, your agent in front.
+Start the proxy between your agent and an OpenAI-compatible model server.
 
   qwen-fix {name} --backend http://localhost:8080
   qwen-fix {name} --backend https://openrouter.ai --listen 9191     base URL http://127.0.0.1:9191/api/v1
   qwen-fix {name} --backend 8080 --set qwen_record=flows            keep each chat, without secrets
 
-Without --backend recorded answers are served, so that you can try it without a model."""
+Without --backend it serves recorded answers, so that you can try it without a model."""
 
 OPTIONS_HELP = """\
-options of mitmproxy's pass through (-w FILE, --set NAME=VALUE, --ssl-insecure …). Those of ours:
+mitmproxy's own options pass through (-w FILE, --set NAME=VALUE, --ssl-insecure …). The options of qwen-fix:
 
 {ours}
 
 environment: QWEN_FIX_BACKEND and QWEN_FIX_LISTEN stand for --backend and --listen."""
 
+# What people write instead of our options, although mitmproxy has these or none that is near.
+MISTAKEN = {
+    "--listen-host": "write --listen HOST:PORT",
+    "--listen-port": "write --listen PORT",
+    "-p": "write --listen PORT",
+    "--mode": "write --backend URL and --listen; for another mode run mitmdump -s yourself",
+    "-m": "write --backend URL and --listen; for another mode run mitmdump -s yourself",
+    "--record": "write --set qwen_record=FOLDER",
+    "--port": "write --listen PORT",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit code."""
-    name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    for stream in (sys.stdout, sys.stderr):  # a log is read while it is written, and in any locale
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True, errors="replace")
+    try:
+        return _main(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _main(arguments: Sequence[str]) -> int:
+    name, *rest = arguments or ["--help"]
     if name in ("-h", "--help", "help"):
         print(HELP)
         return 0
@@ -100,24 +127,38 @@ def _start(name: str, program: str, arguments: Sequence[str]) -> int:
     parser = parser_of(name)
     options, passed = parser.parse_known_args(arguments)
     try:
-        refuse_misplaced(passed, parser)
+        refuse_misplaced(passed, parser, options.backend)
         refuse_settings(passed)
-        listener = read_listener(options.listen)
-        backend = read_backend(options.backend, listener) if options.backend else ""
-        refuse_taken(listener)
-    except (BadAddressError, OptionsError) as e:
+        wanted = read_listener(options.listen)
+        backend = None if options.backend is None else read_backend(options.backend, wanted)
+        listener = free(wanted)
+        web_port = _web_port(passed, backend or "") if name == "web" else []
+        library = library_in(options.recordings) if backend is None else None
+    except (BadAddressError, OptionsError, RecordingError) as e:
         return complain(f"{name}: {e}")
     with ExitStack() as stack:
-        if not backend:
-            try:
-                library = library_in(options.recordings)
-            except RecordingError as e:
-                return complain(f"{name}: {e}")
+        if library:
             backend = stack.enter_context(upstream.in_background(library))
-            print(_offer(library, listener), flush=True)
+            print(_offer(library, listener))
         logging.getLogger("mitmproxy.proxy.mode_servers").addFilter(_is_no_listener_line)
-        mode = f"reverse:{backend}@{listener}"
-        return start(program, ["-s", str(SCRIPT), "--mode", mode, *passed])
+        mode = f"reverse:{backend}@{listener.host}:{listener.port}"  # an IPv6 host has no brackets here
+        return start(program, ["-s", str(SCRIPT), "--mode", mode, *web_port, *passed])
+
+
+def _web_port(passed: Sequence[str], backend: str) -> list[str]:
+    """Where mitmweb shows the flows: its own choice, unless that is taken or is the backend's port."""
+    given = [value for word, value in pairwise([*passed, ""]) if word == "--web-port"]
+    given += [word.partition("=")[2] for word in passed if word.startswith(("--web-port=", "web_port="))]
+    if given:
+        free(read_listener(given[-1]))
+        return []
+    try:
+        if not backend.endswith(f":{WEB_PORT}"):
+            free(Address(LOCAL, WEB_PORT))
+            return []
+    except BadAddressError:
+        pass
+    return ["--web-port", str(free(Address(LOCAL, 0)).port)]
 
 
 def library_in(folder: Path) -> Library:
@@ -149,7 +190,7 @@ def parser_of(name: str) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--backend",
-        default=os.environ.get("QWEN_FIX_BACKEND", ""),
+        default=os.environ.get("QWEN_FIX_BACKEND"),
         metavar="URL",
         help="the model server: scheme, host and port, such as http://localhost:8080",
     )
@@ -164,7 +205,7 @@ def parser_of(name: str) -> argparse.ArgumentParser:
         type=Path,
         default=demo.recordings(),
         metavar="FOLDER",
-        help="what to serve without --backend (a few that come along)",
+        help="what to serve without --backend (default: recordings that come with qwen-fix)",
     )
     return parser
 
@@ -173,25 +214,40 @@ def _wrapped(text: str) -> str:
     return textwrap.fill(text, 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
 
 
-def refuse_misplaced(passed: Sequence[str], parser: argparse.ArgumentParser) -> None:
+def refuse_misplaced(passed: Sequence[str], parser: argparse.ArgumentParser, backend: str | None) -> None:
     """Raise OptionsError for what was hardly meant for mitmproxy."""
-    if passed and not passed[0].startswith("-"):
+    if backend is None and passed and not passed[0].startswith("-"):
         raise OptionsError(f"{passed[0]}: write --backend {passed[0]}")
     ours = list(parser._option_string_actions)
     for word in passed:
         name = word.partition("=")[0]
+        if name in MISTAKEN:
+            raise OptionsError(f"{name}: {MISTAKEN[name]}")
         if name.startswith("--") and (near := difflib.get_close_matches(name, ours, n=1, cutoff=0.75)):
             raise OptionsError(f"{name}: there is no such option; write {near[0]}")
 
 
 def refuse_settings(passed: Sequence[str]) -> None:
-    """Raise OptionsError for a bad value of one of our own options, before mitmproxy says more than that."""
+    """Raise OptionsError for a bad setting of ours, in one line: mitmproxy would say more than that."""
     given = [value for word, value in pairwise([*passed, ""]) if word == "--set"]
     given += [word.removeprefix("--set=") for word in passed if word.startswith("--set=")]
-    values = dict(pair.split("=", 1) for pair in given if pair.startswith(PREFIX) and "=" in pair)
-    for line in misspelt(values):
-        raise OptionsError(line)
-    read(values)
+    ours = [pair for pair in given if pair.startswith(PREFIX)]
+    for pair in ours:
+        name, equals, _ = pair.partition("=")
+        if lines := misspelt({name: ""}):
+            raise OptionsError(lines[0])
+        if not equals:
+            raise OptionsError(f"{name}: write --set {name}=VALUE")
+    values = dict(pair.split("=", 1) for pair in ours)
+    if len(values) < len(ours):
+        twice = next(name for name in values if sum(pair.startswith(f"{name}=") for pair in ours) > 1)
+        raise OptionsError(f"{twice}: given more than once; write it once")
+    settings = read(values)
+    if settings.rules:
+        try:
+            read_rules(settings.rules)
+        except RulesError as e:
+            raise OptionsError(f"qwen_rules: {e}") from None
 
 
 def _offer(library: Library, listener: Address) -> str:

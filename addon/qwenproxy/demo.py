@@ -94,7 +94,7 @@ def ask(base_url: str, recording: str) -> Message:
 def proxy(backend: str) -> Iterator[str]:
     """`qwen-fix run` in front of a server, on a free port; its URL."""
     with tempfile.TemporaryDirectory() as confdir:
-        command = [sys.executable, "-u", "-m", "qwenproxy", "run", "--backend", backend]
+        command = [sys.executable, "-P", "-m", "qwenproxy", "run", "--backend", backend]
         process = subprocess.Popen(
             [*command, "--listen", "127.0.0.1:0", "--set", f"confdir={confdir}"],
             stdout=subprocess.PIPE,

@@ -1,6 +1,6 @@
 """Asks a live server what recorded ones were asked, and says what has become different.
 
-    python -m qwenproxy.replay compare DIR --backend http://localhost:8080
+    qwen-fix replay compare DIR --backend http://localhost:8080
 
 For a new version of a server, another quantisation or template. Each request is sent as it was
 recorded, streamed or not; both answers go through today's rules, so what differs is the

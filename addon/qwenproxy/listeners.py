@@ -7,7 +7,7 @@ from typing import Any
 from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.mode_servers import ServerInstance
 
-from .addresses import LOCAL, Address, BadAddressError, is_same, url
+from .addresses import LOCAL, Address, BadAddressError, is_same, is_wildcard, url
 
 # Of the flow whose error is being answered. mitmproxy writes the answer in the task that ran the hook.
 failed_upstream: ContextVar[str] = ContextVar("failed_upstream", default="")
@@ -54,7 +54,9 @@ def ready_lines(servers: Iterable[ServerInstance[Any]], settings: str) -> Iterat
     """One line for each listener: `qwen_fix ready: http://127.0.0.1:9090 -> http://localhost:8080 (…)`."""
     found = [server for server in servers if server.listen_addrs]
     for server in found:
-        here, port, *_ = server.listen_addrs[0]
-        yield f"qwen_fix ready: {url('http', here, port)} -> {destination(server.mode)} ({settings})"
+        host, port, *_ = server.listen_addrs[0]
+        here = url("http", LOCAL if is_wildcard(host) else host, port)
+        others = ", and on all other addresses of this machine" if is_wildcard(host) else ""
+        yield f"qwen_fix ready: {here} -> {destination(server.mode)} ({settings}{others})"
     if not found:
         yield f"qwen_fix ready: no listener ({settings})"

@@ -1,6 +1,6 @@
 """Asks a live server and records what it answers.
 
-    python -m qwenproxy.replay record NAME --backend http://localhost:8080 [--request FILE.json]
+    qwen-fix record NAME --backend http://localhost:8080 [--request FILE.json]
 
 It goes to the server directly, so the recording is of the server and of nothing else. Without
 a request of yours the server is asked for the weather, with a tool that tells it.
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from .addresses import on_this_machine
 from .importing import read_request
 from .recording import Headers, Recording, RecordingError, save
 from .redaction import redact
@@ -94,7 +95,8 @@ def ask(backend: str, name: str, request: Json, path: str = PATH, headers: Heade
 
 def address(backend: str, path: str) -> str:
     """The URL of `path` on a server given with or without scheme, and with or without its /v1."""
-    base = backend if "://" in backend else f"http://{backend}"
+    base = on_this_machine(backend)
+    base = base if "://" in base else f"http://{base}"
     return base.rstrip("/").removesuffix("/v1") + path
 
 

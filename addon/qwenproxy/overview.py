@@ -19,6 +19,7 @@ from .recorder import is_kind
 from .recording import Recording, RecordingError, header
 
 RECORDINGS = Path("recordings")
+LONGEST = 60  # characters of a model's name
 
 _PRODUCT = re.compile(r"[\w.@+-]+(?:/[\w.+-]+){0,2}(?: \d[\w.]*)?")
 
@@ -62,7 +63,8 @@ def overview(recordings: Iterable[Recording]) -> dict[Key, Chats]:
     found: dict[Key, Chats] = defaultdict(Chats)
     for recording in recordings:
         client = client_of(header(recording.request_headers, "user-agent"))
-        found[client, str(recording.request.get("model") or "unknown")].add(recording)
+        model = "".join(filter(str.isprintable, str(recording.request.get("model", ""))))
+        found[client, model[:LONGEST] or "unknown"].add(recording)
     return dict(sorted(found.items()))
 
 

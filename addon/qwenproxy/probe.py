@@ -9,6 +9,7 @@ proxy sends a number that nobody else knows along with the question (`SIGNATURE`
 """
 
 import asyncio
+import errno
 import http.client
 import io
 import json
@@ -27,7 +28,10 @@ PATH = "/v1/models"
 PATIENCE = 2.0  # seconds for an answer
 PAUSES = (1.0, 2.0, 5.0, 10.0)  # seconds between questions to a server that is down; the last one stays
 LARGEST_ANSWER = 1 << 20  # bytes
-MOST_MODELS = 3  # named in a line
+MOST_MODELS, LONGEST_NAME = 3, 60  # named in a line; characters
+STARTING = (502, 503, 504)  # of a gateway whose server is not there yet, or of one that loads its model
+REFUSED = "nobody listens there"
+TRUST = "--ssl-insecure, or --set ssl_verify_upstream_trusted_ca=FILE"
 SIGNATURE_HEADER = "x-qwen-fix-probe"
 SIGNATURE = secrets.token_hex(16)  # of this process
 
@@ -44,18 +48,20 @@ class Heard:
     wrong: str = ""
 
 
-async def question(backend: str) -> Heard:
-    """Ask once. `backend` is a URL without a path."""
+async def question(backend: str, verify: bool = True) -> Heard:
+    """Ask once. `backend` is a URL without a path; `verify` its certificate."""
     parts = urlsplit(backend)
     host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
     other = "http" if parts.scheme == "https" else "https"
     answer, reason = b"", "it closed the connection"
     try:
-        answer = await _ask(parts.scheme, host, port)
-    except (ConnectionRefusedError, socket.gaierror) as e:
-        return Heard(down=_reason(e))
-    except (OSError, TimeoutError) as e:
+        answer = await _ask(parts.scheme, host, port, verify)
+    except ssl.SSLCertVerificationError as e:
+        return Heard(wrong=f"{backend}: its certificate is not trusted ({e.verify_message}): write {TRUST}")
+    except (OSError, TimeoutError, UnicodeError) as e:
         reason = _reason(e)
+        if reason == REFUSED or isinstance(e, socket.gaierror | UnicodeError):
+            return Heard(down=reason)
     if answer.startswith(b"HTTP/") and not (parts.scheme == "http" and _wants_tls(answer)):
         return _understood(backend, answer)
     if await _speaks(other, host, port):
@@ -87,12 +93,12 @@ async def _speaks(scheme: str, host: str, port: int) -> bool:
         return False
 
 
-async def _ask(scheme: str, host: str, port: int) -> bytes:
+async def _ask(scheme: str, host: str, port: int, verify: bool = False) -> bytes:
     """The bytes that come before the end, or in time. Raises OSError, or TimeoutError if nothing comes."""
     answer = bytearray()
     try:
         async with asyncio.timeout(PATIENCE):
-            context = _any_certificate() if scheme == "https" else None
+            context = _tls(verify) if scheme == "https" else None
             reader, writer = await asyncio.open_connection(host, port, ssl=context)
             try:
                 writer.write(_request(Address(host, port)))
@@ -127,11 +133,12 @@ def _request(server: Address) -> bytes:
     return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
 
 
-def _any_certificate() -> ssl.SSLContext:
-    """Nothing that matters is said here, so it does not matter who listens."""
+def _tls(verify: bool) -> ssl.SSLContext:
+    """To hear whether somebody speaks https at all, it does not matter who."""
     context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     return context
 
 
@@ -141,10 +148,12 @@ def _wants_tls(answer: bytes) -> bool:
 
 
 def _reason(error: Exception) -> str:
+    """Why nothing came. Where a name has several addresses, asyncio says only what each of them said."""
     if isinstance(error, TimeoutError):
         return f"nothing for {PATIENCE:g} seconds"
-    if isinstance(error, ConnectionRefusedError):
-        return "nobody listens there"
+    refusals = str(error).count(f"Errno {errno.ECONNREFUSED}]")
+    if isinstance(error, ConnectionRefusedError) or (refusals and refusals == str(error).count("Errno ")):
+        return REFUSED
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
@@ -152,10 +161,12 @@ def _understood(backend: str, answer: bytes) -> Heard:
     response = http.client.HTTPResponse(_Received(answer))  # type: ignore[arg-type]
     try:
         response.begin()
-    except http.client.HTTPException:
-        return Heard(said=f"{backend} answers")
+    except (http.client.HTTPException, ValueError):
+        return Heard(wrong=f"{backend} speaks no HTTP that can be read: is it the port of another program?")
     if response.headers.get(SIGNATURE_HEADER) == SIGNATURE:
         return Heard(wrong=f"{backend} is this proxy itself: give it the address of your model server")
+    if response.status in STARTING:
+        return Heard(down=f"status {response.status}")
     if response.status != 200:
         return Heard(said=f"{backend} answers (status {response.status} to {PATH})")
     models = _models(response)
@@ -178,6 +189,6 @@ def _models(response: http.client.HTTPResponse) -> list[str]:
     """The names in a list of models, fit for a terminal."""
     try:
         listed: Any = json.loads(response.read())["data"]
-        return ["".join(filter(str.isprintable, str(model["id"]))) for model in listed]
+        return ["".join(filter(str.isprintable, str(model["id"])))[:LONGEST_NAME] for model in listed]
     except (http.client.HTTPException, ValueError, KeyError, TypeError, RecursionError):
         return []

@@ -19,6 +19,7 @@ Exit code 0: all is the same. 1: something is new or changed. 2: a file is broke
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -41,7 +42,7 @@ BAR = 30  # characters
 
 
 class Status(Enum):
-    """Of a recording, the worst last; the value is the exit code."""
+    """Of a recording, the worst last."""
 
     SAME = "same"
     NEW = "new"
@@ -171,11 +172,11 @@ def summary(reports: Sequence[Report]) -> str:
     return f"{len(reports)} recording{'' if len(reports) == 1 else 's'}: {said or 'nothing to do'}"
 
 
-def advice(reports: Sequence[Report], asked: Sequence[Path]) -> str:
-    """What to do about those that are new or changed. `asked` are the paths that were given."""
+def advice(reports: Sequence[Report], asked: Sequence[str]) -> str:
+    """What to do about those that are new or changed. `asked` are the options and paths that were given."""
     changed = [r.path for r in reports if r.status is Status.CHANGED]
     new = [r.path for r in reports if r.status is Status.NEW]
-    write = f"`qwen-fix replay --golden {' '.join(map(str, asked))}`"
+    write = f"`qwen-fix replay --golden {shlex.join(asked)}`"
     lines = []
     if new:
         lines.append(f"To keep what the new ones come to, {write} writes it beside them, for you to review.")
@@ -183,7 +184,7 @@ def advice(reports: Sequence[Report], asked: Sequence[Path]) -> str:
         lines += [
             f"If the change is meant, {write} approves it and `git diff` is the review.",
             "If not, this reduces it to a case:",
-            f"  qwen-fix replay shrink {changed[0]} --keep changed",
+            f"  qwen-fix replay shrink {shlex.quote(str(changed[0]))} --keep changed",
         ]
     return "\n".join(lines)
 
@@ -208,11 +209,13 @@ def command_replay(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     paths, wrong = find(options.paths)
     reports = [*replay_all(paths, options.recovery, options.golden, Progress(len(paths))), *wrong]
-    print(_as_json(reports) if options.json else _as_text(reports, options.paths))
+    level = [] if options.recovery == "tolerant" else ["--recovery", options.recovery]
+    asked = [*level, *map(str, options.paths)]
+    print(_as_json(reports) if options.json else _as_text(reports, asked))
     return max((r.status.exit_code for r in reports), default=0)
 
 
-def _as_text(reports: Sequence[Report], asked: Sequence[Path]) -> str:
+def _as_text(reports: Sequence[Report], asked: Sequence[str]) -> str:
     said = [str(r) for r in reports if r.status is not Status.SAME or r.wrote]
     return "\n".join(filter(None, [*said, summary(reports), advice(reports, asked)]))
 

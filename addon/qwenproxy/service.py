@@ -7,7 +7,7 @@ qwen-fix service                all three, one after the other
 """
 
 import argparse
-import shlex
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +29,8 @@ EnvironmentFile=%h/.config/qwen-fix.env
 ExecStart={command} run $QWEN_FIX_ARGS
 Restart=on-failure
 RestartSec=2
+# an address or a setting that cannot work
+RestartPreventExitStatus=2
 
 [Install]
 WantedBy=default.target
@@ -58,7 +60,7 @@ services:
   qwen-fix:
     image: mitmproxy/mitmproxy
     command: mitmdump -s /addon/qwen_fix.py --mode reverse:http://vllm:8000@0.0.0.0:9090
-    ports: ["127.0.0.1:{port}:9090"]
+    ports: ["{published}:9090"]
     volumes:
 {volumes}
     depends_on: [vllm]
@@ -80,10 +82,13 @@ def command(arguments: Sequence[str]) -> int:
         parser.error(f"{unknown[0]}: write {', '.join(FILES)}, or nothing for all")
     try:
         listener = read_listener(options.listen)
+        if not listener.port:
+            raise BadAddressError(f"{options.listen}: a service needs a port of its own, such as 9090")
         values = {
             "backend": read_backend(options.backend, listener),
             "listen": str(listener),
             "port": str(listener.port),
+            "published": str(listener),
             "command": executable(),
             "model": MODEL,
             "volumes": "\n".join(f"      - {ADDON / name}:/addon/{name}:ro" for name in MOUNTED),
@@ -91,14 +96,26 @@ def command(arguments: Sequence[str]) -> int:
     except BadAddressError as e:
         print(f"qwen-fix service: {e}", file=sys.stderr)
         return 2
+    if "/uv/" in values["command"] and "archive" in values["command"]:
+        print(
+            "qwen-fix service: this program lies in uv's cache, which may be emptied: "
+            "install it first (uv tool install . or pipx install .)",
+            file=sys.stderr,
+        )
     print("\n".join(FILES[what].format_map(values) for what in options.what or FILES), end="")
     return 0
 
 
 def executable() -> str:
-    """How a service starts this very program, whatever its PATH and folder are."""
+    """How a service starts this very program, whatever its PATH and folder are; quoted for systemd."""
     script = Path(sys.executable).with_name("qwen-fix")
-    return str(script) if script.exists() else f"{shlex.quote(sys.executable)} -m qwenproxy"
+    words = [str(script)] if script.exists() else [sys.executable, "-P", "-m", "qwenproxy"]
+    return " ".join(_quoted(word) for word in words)
+
+
+def _quoted(word: str) -> str:
+    word = word.replace("%", "%%").replace("$", "$$")
+    return f'"{word}"' if re.search(r"\s", word) else word
 
 
 MOUNTED = ("qwen_fix.py", "qwenproxy", "toolstream")

@@ -1,6 +1,6 @@
 """Reduces a recording to the least that still shows something, as a case for `tests/cases`.
 
-    python -m qwenproxy.replay shrink FILE --keep repair=stray-closer   a repair is made
+    qwen-fix replay shrink FILE --keep repair=stray-closer   a repair is made
                                            --keep refused=fenced        a candidate is refused
                                            --keep crash                 an exception is raised
                                            --keep changed               it comes to something else than before

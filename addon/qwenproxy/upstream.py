@@ -93,6 +93,8 @@ class Upstream:
                 pass
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
             pass  # the client has gone, or does not speak HTTP/1
+        except asyncio.CancelledError:
+            pass  # nobody is served any more; asyncio would print that the task was cancelled
         finally:
             writer.close()
 
@@ -219,10 +221,19 @@ def in_background(library: Library, pace: Pace | None = None) -> Iterator[str]:
     try:
         yield _url(server)
     finally:
+        asyncio.run_coroutine_threadsafe(_close(server), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        server.close()
         loop.close()
+
+
+async def _close(server: asyncio.Server) -> None:
+    """Stop serving, also those who are still connected."""
+    server.close()
+    serving = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in serving:
+        task.cancel()
+    await asyncio.gather(*serving, return_exceptions=True)
 
 
 async def _listen(library: Library, port: int, pace: Pace | None) -> asyncio.Server:
@@ -236,6 +247,12 @@ def _url(server: asyncio.Server) -> str:
 def counted(library: Library) -> str:
     count = len(library.by_name)
     return f"{count} recording{'' if count == 1 else 's'}"
+
+
+def _port(text: str) -> int:
+    if not 0 <= (value := int(text)) < 65536:
+        raise argparse.ArgumentTypeError(f"{text}: write a port from 1 to 65535, or 0 for any free one")
+    return value
 
 
 def _at_least_0(text: str) -> float:
@@ -255,7 +272,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "paths", nargs="+", type=Path, metavar="FILE_OR_DIRECTORY", help=".flow and .http files"
     )
-    parser.add_argument("--port", type=int, default=0, help="default: any free one")
+    parser.add_argument("--port", type=_port, default=0, help="default: any free one")
     parser.add_argument(
         "--mode",
         choices=MODES,

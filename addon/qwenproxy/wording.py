@@ -44,10 +44,12 @@ KNOWN_KEYS = frozenset(
 )
 DROPPED = "{what} of {length} bytes was dropped, for it is no JSON and qwen_redact=messages"
 
-# An absolute path, or one of somebody's home; not the slash of `and/or`, `</tag>` or `https://`.
+# An absolute path, or one of somebody's home; not the slash of `and/or`, `</tag>` or `https://`. A folder may
+# have any name, spaces in it too if a separator follows.
+_NAME = r"""[^\s"'`<>|*?;\\/]+"""
 _PATH = re.compile(
-    r"(?:(?<=file://)|(?<![\w/\\:.<~-]))(?:~\w*|[A-Za-z]:|\\(?=\\))?"
-    r"(?:[\\/][\w.@+-]+(?:[ ][\w.@+-]+(?=[\\/]))*)+"
+    r"(?:(?<=file://)|(?<![\w/\\.<~-])(?<!:/))(?:~\w*|[A-Za-z]:|\\(?=\\))?"
+    rf"(?:[\\/](?:{_NAME}(?:[ ]{_NAME}){{0,4}}(?=[\\/])|{_NAME}))+"
 )
 _LINE = re.compile(r"(?P<data>\ufeff?data(?::[ ]?|(?=[\r\n]|\Z)))?(?P<rest>[^\r\n]*)(?P<end>\r\n|\n|\r|\Z)")
 _OWN_FIELD = re.compile(r"(event|id|retry):")

@@ -23,13 +23,19 @@ def new_environment(directory: Path, *packages: str) -> Path:
     """Make an environment with these packages and nothing else; the folder of its programs."""
     venv.create(directory)
     programs = directory / "bin"
-    pip = [sys.executable, "-m", "pip", "--python", programs / "python", "install", "-qq", *packages]
-    done = subprocess.run(pip, capture_output=True, text=True, check=False)
+    run_pip("--python", str(programs / "python"), "install", "-qq", *packages)
+    return programs
+
+
+def run_pip(*arguments: str) -> None:
+    """Run pip; where it cannot reach PyPI the test is skipped."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", *arguments], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         if "CI" in os.environ or "connection" not in done.stderr.lower():
-            raise AssertionError(f"pip install {' '.join(packages)}:\n{done.stderr}")
+            raise AssertionError(f"pip {' '.join(arguments)}:\n{done.stderr}")
         pytest.skip("PyPI cannot be reached")
-    return programs
 
 
 def answer_of(python: Path, code: str) -> str:

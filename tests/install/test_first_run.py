@@ -2,13 +2,12 @@
 
 import os
 import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from environments import answer_of, new_environment
+from environments import answer_of, new_environment, run_pip
 from openai import OpenAI
 from proxy import LEAK, PATIENCE, ROOT, WEATHER, Proxy, Upstream, events, streamed
 
@@ -20,8 +19,7 @@ MESSAGES = [{"role": "user", "content": "What is the weather like?"}]
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    pip = [sys.executable, "-m", "pip", "wheel", "-qq", "--no-deps", "--wheel-dir", folder, ROOT]
-    subprocess.run(pip, check=True, capture_output=True)
+    run_pip("wheel", "-qq", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
     (wheel,) = folder.glob("*.whl")
     return wheel
 

@@ -250,6 +250,7 @@ class Upstream:
         self.answer = answer or sized(completion("ok"))
         self.models = sized(b'{"object": "list", "data": [{"id": "qwen"}]}')
         self.requests: list[Request] = []
+        self.probes: list[Request] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -276,6 +277,7 @@ class Upstream:
         try:
             while request := await self._read(reader):
                 if SIGNATURE_HEADER in request.headers:  # only asks whether we are there
+                    self.probes.append(request)
                     await self.models(request, writer)
                     continue
                 self.requests.append(request)

@@ -3,16 +3,16 @@
 import socket
 
 import pytest
-from proxy import Proxy, Upstream, closed_port
+from proxy import Proxy, Upstream, closed_port, sized
 
 from qwenproxy.addresses import (
     Address,
     BadAddressError,
+    free,
     is_loopback,
     is_same,
     read_backend,
     read_listener,
-    refuse_taken,
     url,
 )
 
@@ -30,6 +30,7 @@ HERE = Address("127.0.0.1", 9090)
         ("http://[::1]:8080", "http://[::1]:8080"),
         ("HTTP://Box.local", "http://Box.local"),
         ("18200", "http://localhost:18200"),
+        (" http://a:1 ", "http://a:1"),
     ],
 )
 def test_a_backend(written: str, meant: str) -> None:
@@ -47,7 +48,7 @@ def test_a_backend(written: str, meant: str) -> None:
             "a proxy forwards the client's path as it is",
         ),
         ("http://a:1/v1/chat/completions", "write http://a:1, and in your client the base URL http://127.0.0.1:9090/v1:"),
-        ("http://a:1/?key=x", "write http://a:1, and"),
+        ("http://a:1/?key=x", "write http://a:1, and in your client the base URL http://127.0.0.1:9090/v1:"),
         ("ftp://a", "write an http:// or https:// URL"),
         ("http://", "write an http:// or https:// URL"),
         ("http://a b", "write an http:// or https:// URL"),
@@ -58,7 +59,9 @@ def test_a_backend(written: str, meant: str) -> None:
         ("http://me:secret@a", "leave out what stands before the @"),
         ("http://localhost:9090", "this is the address of the proxy itself"),
         ("9090", "this is the address of the proxy itself"),
-        ("0", "write an http:// or https:// URL"),
+        ("0", "0: write a port from 1 to 65535, or a URL"),
+        ("99999", "99999: write a port from 1 to 65535"),
+        ("http://a:1/api/v1/models", "the base URL http://127.0.0.1:9090/api/v1:"),
         ("http://[::ffff:127.0.0.1]:9090", "this is the address of the proxy itself"),
     ],
 )  # fmt: skip
@@ -85,7 +88,9 @@ def test_a_listener(written: str, meant: Address) -> None:
     assert str(meant).endswith(written)
 
 
-@pytest.mark.parametrize("written", ["", "x", "localhost", ":9090", "a:b", "1:70000", "http://a:1/"])
+@pytest.mark.parametrize(
+    "written", ["", "x", "localhost", ":9090", "a:b", "1:70000", "http://a:1/", "²", "a:²", "-1"]
+)
 def test_a_listener_that_cannot_be(written: str) -> None:
     with pytest.raises(
         BadAddressError, match=r"write a port, or a host and a port, such as 127\.0\.0\.1:9090"
@@ -121,29 +126,37 @@ def test_urls() -> None:
 
 
 def test_a_port_that_is_free() -> None:
-    refuse_taken(Address("127.0.0.1", 0))
-    refuse_taken(Address("127.0.0.1", closed_port()))
+    port = closed_port()
+    assert free(Address("127.0.0.1", port)) == Address("127.0.0.1", port)
+    assert free(Address("127.0.0.1", 0)).port > 0
 
 
 def test_a_port_that_is_taken(upstream: Upstream) -> None:
     taken = Address("127.0.0.1", upstream.port)
     with pytest.raises(BadAddressError, match=f"another program listens there; write .*:{upstream.port + 1}"):
-        refuse_taken(taken)
+        free(taken)
 
 
 def test_a_port_that_one_of_us_has_taken(upstream: Upstream, start_proxy: "type[Proxy]") -> None:
     proxy = start_proxy(upstream.url)
     with pytest.raises(BadAddressError, match="another qwen-fix listens there"):
-        refuse_taken(Address("127.0.0.1", proxy.port))
+        free(Address("127.0.0.1", proxy.port))
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid", "a..b"])
 def test_an_address_of_another_machine(host: str) -> None:
     with pytest.raises(BadAddressError, match=r"write an address of this machine, such as 127\.0\.0\.1:9090"):
-        refuse_taken(Address(host, 0))
+        free(Address(host, 0))
+
+
+@pytest.mark.parametrize("said", [b"1", b"[" * 60_000, b"[]", b'"recovery"', b"\xff"])
+def test_whatever_else_listens_there_is_another_program(upstream: Upstream, said: bytes) -> None:
+    upstream.answer = sized(said)
+    with pytest.raises(BadAddressError, match="another program"):
+        free(Address("127.0.0.1", upstream.port))
 
 
 def test_a_port_that_does_not_answer_is_another_program() -> None:
     mute = socket.create_server(("127.0.0.1", 0))
     with mute, pytest.raises(BadAddressError, match="another program"):
-        refuse_taken(Address(*mute.getsockname()))
+        free(Address(*mute.getsockname()))

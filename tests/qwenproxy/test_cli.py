@@ -4,6 +4,8 @@ import http.client
 import json
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,9 +16,18 @@ from proxy import LEAK, PATIENCE, ROOT, Proxy, Upstream, ask, chat, closed_port,
 from ruamel.yaml import YAML
 
 from qwenproxy import cli, replay, service
+from qwenproxy.addresses import BadAddressError
 from qwenproxy.options import OPTIONS
 
 QWEN_FIX = (sys.executable, "-m", "qwenproxy")
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
 def qwen_fix(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -43,6 +54,59 @@ def test_run_repairs_what_the_backend_answers(upstream: Upstream, start_proxy: C
     assert proxy.log.count(proxy.url) == 1  # one listener, one line
     assert proxy.stop() == 0
     assert "Traceback" not in proxy.log
+
+
+def test_the_log_can_be_read_while_it_is_written(
+    upstream: Upstream, start_proxy: Callable[..., Proxy]
+) -> None:
+    """By journalctl or tee: Proxy sets PYTHONUNBUFFERED, a service does not."""
+    program = (*QWEN_FIX, "run", "--backend", upstream.url, "--listen", "0")
+    proxy = start_proxy("", program=program, script=False, environment={"PYTHONUNBUFFERED": ""})
+    proxy.wait_for("answers, with qwen")
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="needs IPv6")
+def test_it_listens_on_ipv6(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    program = (*QWEN_FIX, "run", "--backend", upstream.url, "--listen", "[::1]:0")
+    log = start_proxy("", program=program, script=False).log
+    ready = re.search(r"qwen_fix ready: http://\[::1\]:(\d+) ->", log)
+    assert ready
+    connection = http.client.HTTPConnection("::1", int(ready[1]), timeout=PATIENCE)
+    connection.request("GET", "/_qwen/health")
+    assert connection.getresponse().status == 200
+
+
+def test_all_addresses_are_said_to_be_open(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    program = (*QWEN_FIX, "run", "--backend", upstream.url, "--listen", "0.0.0.0:0")
+    proxy = start_proxy("", program=program, script=False)
+    assert "and on all other addresses of this machine" in proxy.wait_for("qwen_fix ready")
+    assert ask(proxy).status == 200
+
+
+def test_ctrl_c_at_once_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = (
+        "from qwenproxy import cli\ncli.COMMANDS['run'] = lambda _: (_ for _ in ()).throw(KeyboardInterrupt)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nraise SystemExit(cli.main(['run']))"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_ctrl_c_ends_the_recordings_too(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy("", program=(*QWEN_FIX, "run", "--listen", "0"), script=False)
+    recordings = re.search(r"ready: \S+ -> http://(\S+) ", proxy.log)
+    assert recordings
+    connection = http.client.HTTPConnection(recordings[1], timeout=PATIENCE)
+    assert ask(proxy, chat(model="llamacpp-raw-noopen"), connection=connection).status == 200
+    assert proxy.stop(signal.SIGINT) == 0  # while that connection is open
+    assert "Traceback" not in proxy.log
+    assert "Exception" not in proxy.log
+    assert "destroyed" not in proxy.log
 
 
 def test_options_of_mitmproxy_pass_through(
@@ -90,16 +154,32 @@ def test_web_shows_it_in_mitmweb(upstream: Upstream, start_proxy: Callable[..., 
     assert "missing-tool-call-open" in flow["comment"]
 
 
+def test_web_finds_another_port_for_its_pages(upstream: Upstream) -> None:
+    assert cli._web_port(["--web-port", str(closed_port())], "") == []
+    with pytest.raises(BadAddressError, match="another program listens there"):
+        cli._web_port([f"--web-port={upstream.port}"], "")
+    option, port = cli._web_port([], f"http://localhost:{cli.WEB_PORT}")
+    assert option == "--web-port"
+    assert int(port) not in (0, cli.WEB_PORT)
+
+
 REFUSED = {
     "--backend localhost:8080": "localhost:8080: write http://localhost:8080, or https://",
     "--backend https://openrouter.ai/api/v1": "in your client the base URL http://127.0.0.1:9090/api/v1",
-    "--backend 18200 --listen 18200": "http://localhost:18200: this is the address of the proxy itself",
+    "--backend 18200 --listen 18200": "18200: this is the address of the proxy itself",
     "--backend 8080 --listen here": "here: write a port, or a host and a port",
     "http://localhost:8080": "http://localhost:8080: write --backend http://localhost:8080",
     "--backnd 8080": "--backnd: there is no such option; write --backend",
     "--backend 8080 --set qwen_recovery=lax": "qwen_recovery=lax: write strict, tolerant or aggressive",
     "--backend 8080 --set=qwen_mdoe=fix": "qwen_mdoe: there is no such option; write qwen_mode",
-    "--recordings /dev/null/x": "/dev/null/x: Not a directory",
+    "--recordings /dev/null/x --listen 0": "/dev/null/x: Not a directory",
+    "--backend= --listen 0": "write http://",
+    "--backend 8080 --listen-port 1": "--listen-port: write --listen PORT",
+    "--backend 8080 --mode regular": "--mode: write --backend URL and --listen",
+    "--backend 8080 --record flows": "--record: write --set qwen_record=FOLDER",
+    "--backend 8080 --set qwen_mode": "qwen_mode: write --set qwen_mode=VALUE",
+    "--backend 8080 --set qwen_mode=fix --set qwen_mode=observe": "qwen_mode: given more than once",
+    "--backend 8080 --set qwen_rules=/no/such": "qwen_rules: /no/such: write default, or the path of a YAML",
 }
 
 
@@ -146,7 +226,15 @@ def test_an_unknown_command() -> None:
 
 
 def test_the_demo_is_right(tmp_path: Path) -> None:
-    done = qwen_fix("demo", folder=tmp_path)
+    (tmp_path / "json.py").write_text("raise SystemExit('a file of the folder was run')")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "qwenproxy", "demo"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        cwd=tmp_path,
+        check=False,
+    )
     assert done.returncode == 0
     assert done.stdout.endswith("4 of 4 outcomes are right.\n")
 
@@ -165,13 +253,21 @@ def test_every_command_has_a_help(name: str, capsys: pytest.CaptureFixture[str])
 
 def test_a_unit_that_starts_this_program() -> None:
     unit = qwen_fix("service", "systemd").stdout
+    assert "RestartPreventExitStatus=2" in unit
     (start,) = re.findall(r"^ExecStart=(.*) run \$QWEN_FIX_ARGS$", unit, re.M)
     assert subprocess.check_output([*start.split(), "--version"], text=True).startswith("qwen-fix ")
     assert "EnvironmentFile=%h/.config/qwen-fix.env" in unit
 
 
+def test_what_systemd_would_read_otherwise_is_quoted() -> None:
+    assert service._quoted("/opt/my tools/qwen-fix") == '"/opt/my tools/qwen-fix"'
+    assert service._quoted("/opt/100%/$x") == "/opt/100%%/$$x"
+
+
 def test_the_environment_that_it_reads(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
-    said = qwen_fix("service", "environment", "--backend", upstream.url, "--listen", "0").stdout
+    said = qwen_fix(
+        "service", "environment", "--backend", upstream.url, "--listen", str(closed_port())
+    ).stdout
     pairs = [line.split("=", 1) for line in said.splitlines() if line and not line.startswith("#")]
     proxy = start_proxy("", program=(*QWEN_FIX, "run"), script=False, environment=dict(pairs))
     assert ask(proxy).status == 200
@@ -193,6 +289,8 @@ def test_a_compose_file_next_to_vllm() -> None:
 def test_service_refuses_nonsense(capsys: pytest.CaptureFixture[str]) -> None:
     assert service.command(["--backend", "localhost:1"]) == 2
     assert "write http://localhost:1" in capsys.readouterr().err
+    assert service.command(["--listen", "0"]) == 2
+    assert "0: a service needs a port of its own" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         service.command(["launchd"])
     assert "launchd: write systemd, environment, compose, or nothing for all" in capsys.readouterr().err

@@ -67,6 +67,15 @@ def test_files_that_cannot_be_read_are_named(folder: Path, capsys: pytest.Captur
     assert "opencode" in said.out
 
 
+def test_a_models_name_cannot_break_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(seen(LEAKING, "a", "curl/8", "x\x1b[31mRED\ny" + "z" * 200), tmp_path / "a.flow")
+    assert command([str(tmp_path)]) == 0
+    row = capsys.readouterr().out.splitlines()[1]
+    assert row.isprintable()
+    assert "x[31mREDyzzz" in row
+    assert len(row) < 140
+
+
 def test_a_folder_with_nothing_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command([str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"no recordings (*.flow) in {tmp_path}\n"

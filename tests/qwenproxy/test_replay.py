@@ -71,6 +71,8 @@ def test_a_change_is_said_by_field_and_what_to_do(directory: Path, said: Callabl
 
 def test_a_recording_without_a_golden_is_new(directory: Path, said: Callable[[], str]) -> None:
     golden_path(directory / "prose.flow").unlink()
+    assert main([str(directory), "--recovery", "strict"]) == 1
+    assert f"`qwen-fix replay --golden --recovery strict {directory}`" in said()
     assert main([str(directory)]) == 1
     text = said()
     assert "prose.flow: new\n  it has no prose.golden.json yet\n3 recordings: 2 same, 1 new\n" in text

@@ -82,8 +82,12 @@ def undescribed(value: Any) -> Any:
         ("Runs in /home/anna/the-deal by default.", "Runs in "),
         ("Work in `/home/anna/the-deal/src`, and/or stop.", "`, and/or stop."),
         ("Default: C:\\Users\\Anna Smith\\the-deal", "Default: "),
-        (r"On \\anna\the-deal or ~anna/the-deal", " or "),
+        (r"On \\anna\the-deal or ~anna/the-deal", "On "),
         ("Open file:///home/anna/the-deal.md first", " first"),
+        ("cwd:/home/anna/the-deal", "cwd:"),
+        ("Home:C:\\Users\\anna", "Home:"),
+        ("In /home/anna/The Deal (2024)/src.", "In "),
+        ("In /home/anna,smith/deal now", " now"),
     ],
 )
 def test_no_path_is_left_in_what_a_tool_says_of_itself(described: str, left: str) -> None:
