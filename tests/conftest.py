@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from proxy import Proxy, Script, Upstream
 
 from support.cuts import Cuts, all_cuts, some_cuts
@@ -19,6 +20,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--thorough", action="store_true", help="only the tests that are shortened otherwise, in full"
     )
+
+
+# Nothing that is tested depends on how busy the machine is.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:

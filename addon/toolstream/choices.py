@@ -26,7 +26,7 @@ Write = Callable[[list[str]], bytes]  # an event with other texts; b"" if that l
 class TextStream:
     """One text of a choice, as its deltas bring it. `find` says what a delta has of it, and where."""
 
-    __slots__ = ("choice", "diverged", "fed", "fields", "find", "finished", "parser", "passed")
+    __slots__ = ("choice", "diverged", "fed", "fields", "find", "finished", "parser", "passed", "taken")
 
     def __init__(self, choice: "Choice", parser: ToolCallParser, find: Find, field: str) -> None:
         self.choice = choice
@@ -37,6 +37,7 @@ class TextStream:
         self.passed = 0  # given back as text, until the stream diverged
         self.diverged = False
         self.finished = False  # the parser is closed
+        self.taken = 0  # what the parser had received when it last returned
 
     @property
     def blank(self) -> bool:
@@ -59,10 +60,16 @@ class TextStream:
 
     def _parse(self, text: str, finish_reason: Any) -> list[Event]:
         events = self.parser.feed(text) if text else []
+        self.taken = self.parser.received
         if finish_reason is not None:
             events = events + self.parser.close(finish_reason)
             self.finished = True
         return events
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the parser has received text and has not returned: it failed."""
+        return self.parser.received != self.taken
 
     def end(self) -> list[Event]:
         """No more of it is read: a call in it does not go on."""
@@ -135,6 +142,13 @@ class Choice:
     def finish_reason(self, sent: Any) -> Any:
         """The finish_reason to send for the one the server sent."""
         return self.natives.finish_reason(sent, found=bool(self.calls))
+
+    @property
+    def half_sent(self) -> bool:
+        """Whether the client was told of a call that is not complete, and of which what comes is no part."""
+        return self.natives.open_in_text or any(
+            call.announced and call.diverged and not call.mender.complete for call in self.natives.calls
+        )
 
     def writer(self) -> Synthesis:
         """Writes chunks of our own for this choice."""

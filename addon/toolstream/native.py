@@ -458,6 +458,10 @@ class NativeCalls:
             self._suspects = []
         return kept
 
+    def held_back(self, events: list[Event]) -> list[Event]:
+        """What was found in the text and is held because it may be a copy; without these events."""
+        return [event for event in self._suspects if not any(event is other for other in events)]
+
     def _unless_copy(self) -> list[Event]:
         events, self._suspects = self._suspects, []
         names = [e.name for e in events if isinstance(e, CallStart)]

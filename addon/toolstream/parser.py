@@ -98,6 +98,7 @@ class ToolCallParser:
         self._orphan_think = False  # they hold a </think> that closes nothing
         self._complete = False  # at the end: the model stopped by itself
         self._calls = 0
+        self.received = 0  # characters that are here now, whatever fails; plain ones are not counted
         self._quoted = False  # the last text was a <tool_call> that is being quoted
         self._after_call = False  # nothing but blanks since the last call
         self._returns = 0  # times that JSON without an end was read again
@@ -148,7 +149,9 @@ class ToolCallParser:
                 self._pass(text)
                 return self._outbox.take()
         self._plain = None
-        self._run(self._inbox.receive(text))
+        new = self._inbox.receive(text)
+        self.received += len(text)
+        self._run(new)
         return self._outbox.take()
 
     def close(self, finish_reason: str | None = None) -> list[Event]:

@@ -14,6 +14,7 @@ import re
 import traceback
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from .choices import Choice, Held, Part, TextStream, Write, is_text, joined, leading_text
@@ -49,6 +50,7 @@ from .sse import EventSplitter, is_utf8, read_data, replace_data
 EVENT_LIMIT = 1 << 24  # bytes of one unfinished event; past them this is no stream of chunks
 UNSEEN = 256  # events that go by before somebody looks at their texts
 TEMPLATES = 4  # envelopes remembered: choices and kinds of deltas may alternate
+_TO_RUN = re.compile(rb'("finish_reason":\s*)"(?:tool_calls|stop|function_call)"')
 TRIES, RETRY = 8, 64  # after so many useless templates only every 64th event is learned from
 
 
@@ -71,6 +73,7 @@ class StreamRewriter:
         self._unread: deque[bytes] = deque()  # complete events that were not looked at yet
         self._in_flight: list[Part] = []  # what the parsers made of the event that is being written
         self._fresh: list[TextStream] = []  # diverged because of it
+        self._writing: list[Event] = []  # of a content, what chunks of our own are being made of
         self._choices: dict[int, Choice] = {}
         self._queue: deque[Held | bytes] = deque()
         self._out: list[bytes] = []
@@ -79,18 +82,23 @@ class StreamRewriter:
         self._recovered = False  # from an error: what follows it is no part of the answer
         self._quick: Template | None = None  # of the last event, if it was no more than its text
         self._shortcut: Shortcut | None = None
+        self._piece = b""  # that is being fed, until the splitter has it
+        self._guarded: bytes | None = (
+            None  # after a failure, if a call was half sent: a line that is not whole
+        )
         self._unseen: list[bytes] = []  # texts that took the shortcut, as JSON spells them
         self._waiting = b""  # the last of their events, if blanks at its end have to wait
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take the next bytes of the body; return those to send."""
         if self._passing:
-            return [data] if data else []
-        if self._shortcut and len(self._unseen) < UNSEEN:
-            found = self._shortcut.pattern.fullmatch(data)
-            if found and (found[1] or not self._waiting) and (data.isascii() or is_utf8(data)):
-                return self._let_by(self._shortcut, data, found)
+            return self._passed(data)
+        self._piece = data
         try:
+            if self._shortcut and len(self._unseen) < UNSEEN:
+                found = self._shortcut.pattern.fullmatch(data)
+                if found and (found[1] or not self._waiting) and (data.isascii() or is_utf8(data)):
+                    return self._let_by(self._shortcut, data, found)
             self._feed(data)
             if self._quick:
                 self._take_shortcut(self._quick)
@@ -101,13 +109,24 @@ class StreamRewriter:
     def close(self) -> list[bytes]:
         """The body is over; return the rest of what is to be sent."""
         if self._passing:
-            return []
+            return self._passed(b"", over=True)
         try:
             self._feed(b"")
             self._close()
         except Exception:
             self._fail()
         return self._take()
+
+    def _passed(self, data: bytes, over: bool = False) -> list[bytes]:
+        """What goes out when nothing is read any more: the bytes as they come. But if a call is only half
+        sent, no finish_reason may say that there is something to run (P9)."""
+        if self._guarded is None:
+            return [data] if data else []
+        self._guarded += data
+        end = len(self._guarded) if over else self._guarded.rfind(b"\n") + 1
+        out = _TO_RUN.sub(rb'\1"length"', self._guarded[:end])
+        self._guarded = self._guarded[end:]
+        return [out] if out else []
 
     def _take(self) -> list[bytes]:
         out, self._out = self._out, []
@@ -129,14 +148,17 @@ class StreamRewriter:
         for held in self._queue:
             self._out.append(held if isinstance(held, bytes) else held.raw if held.out is None else held.out)
         unsent = [field for part in self._in_flight if part.stream.diverged for field in part.fields]
-        if unsent:
+        if unsent and self._unread:
             self._unread[0] = without_fields(self._unread[0], unsent)
         for choice in self._choices.values():
             for stream in choice.texts.values():
                 if stream.diverged:
                     self._out += self._unsent(stream)
             self._out += [choice.writer().calls([json]) for json in choice.natives.unsent()]
-        self._out += [self._waiting, *self._unread, bytes(self._splitter.pending)]
+        half_sent = any(choice.half_sent for choice in self._choices.values())
+        rest = b"".join([self._waiting, *self._unread, bytes(self._splitter.pending), self._piece])
+        self._guarded = b"" if half_sent else None
+        self._out += self._passed(rest)
 
     def _undo(self) -> None:
         """Nothing was written yet of the texts that have just diverged: what holds them is as it came."""
@@ -152,9 +174,11 @@ class StreamRewriter:
         """What is in no event that was sent or is held: what the parser said last, and what it holds."""
         parsed = [part for part in self._in_flight if part.stream is stream]
         events = [event for part in parsed for event in part.events]
+        if stream is stream.choice.content:
+            events = self._writing or stream.choice.natives.held_back(events) + events
         try:
             events = joined([*events, *stream.parser.give_up()])
-            if not parsed and self._unread:  # the event that failed leaves as it is
+            if stream.is_ahead and self._unread:  # it failed at the event that leaves as it came
                 events = _without(events, _text_in(self._unread[0], stream))
             return self._chunks(stream, events)
         except Exception:  # once more: as text, then
@@ -180,14 +204,14 @@ class StreamRewriter:
     def _let_by(self, shortcut: Shortcut, event: bytes, found: re.Match[bytes]) -> list[bytes]:
         """What goes out for an event that is unseen: blanks at its end wait, as the parser has them wait."""
         if shortcut.of != "text":
+            out = shortcut.write(event, found[1])
             self._unseen.append(found[1])
-            return [shortcut.write(event, found[1])]
-        waiting, self._waiting = self._waiting, b""
+            return [out]
+        waiting = self._waiting
+        self._unseen.append(found[1] + found[2])
+        self._waiting = event if found[2] else b""
         if found[2]:
-            self._unseen.append(found[1] + found[2])
-            self._waiting = event
             return [waiting] if waiting else []
-        self._unseen.append(found[1])
         return [waiting + event]
 
     def _leave_shortcut(self, shortcut: Shortcut) -> None:
@@ -212,7 +236,9 @@ class StreamRewriter:
     # Reading events
 
     def _feed(self, data: bytes) -> None:
-        self._unread.extend(self._splitter.feed(data))
+        events = self._splitter.feed(data)
+        self._piece = b""
+        self._unread.extend(events)
         if self._shortcut:
             self._leave_shortcut(self._shortcut)
         self._read_all()
@@ -329,6 +355,7 @@ class StreamRewriter:
         if not choice.reasoning.finished:
             self._take_turns(choice, said and stream is choice.reasoning, said and stream is choice.content)
         events = stream.parser.feed(text)
+        stream.taken = stream.parser.received
         part = Part(stream, text, events, fields=stream.fields, role=template.role)
         self._in_flight = [part]
         only = events[0] if len(events) == 1 else None
@@ -527,7 +554,7 @@ class StreamRewriter:
             for stream in [part.stream for part in parts if not part.settle()]:
                 self._diverge(stream)
             self._rewrite(parts, write, entries)
-        self._in_flight, self._fresh = [], []
+        self._in_flight, self._fresh, self._writing = [], [], []
 
     def _give_out(self, stream: TextStream, events: list[Event]) -> None:
         """The same for what a parser had held, without an event."""
@@ -609,7 +636,7 @@ class StreamRewriter:
         """The events as chunks of our own; adjacent text and arguments share one."""
         choice = stream.choice
         if stream is choice.content:
-            events = choice.natives.without_copies(events, choice.finished)
+            self._writing = events = choice.natives.without_copies(events, choice.finished)
         return self._chunks(stream, events)
 
     def _chunks(self, stream: TextStream, events: list[Event]) -> list[bytes]:
@@ -669,12 +696,26 @@ def _text_in(event: bytes, stream: TextStream) -> str:
 
 
 def _without(events: list[Event], text: str) -> list[Event]:
-    """The events without the text that they end with, if they do."""
-    match events:
-        case [*before, Text(last)] if text and last.endswith(text):
-            rest = last.removesuffix(text)
-            return [*before, Text(rest)] if rest else before
-    return events
+    """The events without the text that they end with, or most of it: a little may be the same by chance,
+    and said twice is better than lost."""
+    said = "".join(map(_words, events))
+    common = _common_end(said, text)
+    if 2 * common <= len(text):
+        return events
+    kept = list(events)
+    while common and isinstance(kept[-1], Text | ArgumentsDelta):
+        last = _words(kept[-1])
+        rest, common = last[: max(0, len(last) - common)], max(0, common - len(last))
+        kept[-1] = Text(rest) if isinstance(kept[-1], Text) else replace(kept[-1], fragment=rest)
+        if not rest:
+            kept.pop()
+    return kept
+
+
+def _common_end(one: str, other: str) -> int:
+    """How many characters at their ends are the same."""
+    most = min(len(one), len(other))
+    return next((n for n in range(most) if one[-1 - n] != other[-1 - n]), most)
 
 
 def _cut_entries(entries: list[tuple[int, Entry]], texts: list[str]) -> dict[int, list[Json]]:

@@ -26,7 +26,7 @@ class EventSplitter:
         if not self.pending and data.find(b"\n\n") == len(data) - 2 >= 0 and b"\r" not in data:
             return [data]
         search_from = max(0, len(self.pending) - 3)
-        self.pending += data
+        self.pending += data  # whatever fails from here on, no byte is lost
         events, start = [], 0
         while (end := self._end_of_event(search_from)) > 0:
             events.append(bytes(self.pending[start:end]))

@@ -39,12 +39,14 @@ from support.streams import (
 from toolstream import StreamRewriter, rewriter
 from toolstream import parser as parser_module
 from toolstream.call import CallReader
-from toolstream.chunks import Synthesis, Template
+from toolstream.chunks import Shortcut, Synthesis, Template
 from toolstream.fences import Fences
 from toolstream.grammar import Lookout
 from toolstream.inbox import Inbox
+from toolstream.mending import Mender
 from toolstream.native import NativeCalls
 from toolstream.parser import ToolCallParser
+from toolstream.sse import EventSplitter
 from toolstream.values import Value
 
 ASKED = request()
@@ -915,6 +917,27 @@ def failing(events: Iterable[bytes]) -> tuple[bytes, StreamRewriter]:
 
 
 WORDY_EVENTS = LLAMA_CPP.answer(re.findall("(?s).{1,5}", WORDY))
+MORE = [f"w{n}" for n in range(70, 90)]
+
+
+def native_call(arguments: str) -> list[bytes]:
+    """A call that the server parsed, in small pieces."""
+    first = {"index": 0, "id": "x0", "type": "function", "function": {"name": "write", "arguments": ""}}
+    pieces = [{"index": 0, "function": {"arguments": p}} for p in re.findall("(?s).{1,5}", arguments)]
+    return [LLAMA_CPP.chunk((0, {"tool_calls": [call]}, None)) for call in (first, *pieces)]
+
+
+# A call that was right, then text with a call; and one whose arguments have to be mended.
+AFTER_A_CALL = [
+    *LLAMA_CPP.open(),
+    *native_call(json.dumps({"content": " ".join(MORE)})),
+    *WORDY_EVENTS[len(LLAMA_CPP.open()) :],
+]
+MENDED = [
+    *LLAMA_CPP.open(),
+    *native_call('{"content": "' + " ".join(WORDS) + '", "extra": "5}'),
+    *LLAMA_CPP.ending("tool_calls"),
+]
 POINTS = [
     (ToolCallParser, "feed"),
     (ToolCallParser, "close"),
@@ -939,6 +962,11 @@ POINTS = [
     (Synthesis, "content"),
     (Template, "read"),
     (Template, "write"),
+    (EventSplitter, "feed"),
+    (EventSplitter, "_end_of_event"),
+    (Shortcut, "write"),
+    (StreamRewriter, "_let_by"),
+    (NativeCalls, "without_copies"),
 ]
 
 
@@ -957,6 +985,63 @@ def test_whatever_fails_no_text_is_lost_or_doubled(owner: Any, name: str) -> Non
         assert words_of(out) == WORDS, f"at use {at}"
         assert out.endswith(DONE)
         assert not reached or "boom" in failed.ledger.failure
+    assert at > 1, "never used"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("owner", "name"), POINTS, ids=[f"{owner.__name__}.{name}" for owner, name in POINTS]
+)
+def test_nor_after_a_call_of_the_servers(owner: Any, name: str) -> None:
+    """What may be a copy of that one is held, and is lost by no failure either."""
+    at, reached = 0, True
+    while reached:
+        at += 1
+        with pytest.MonkeyPatch.context() as patch:
+            fail_at(patch, owner, name, at)
+            out, failed = failing(AFTER_A_CALL)
+        reached = bool(failed.ledger.failure)
+        assert words_of(out) == [*MORE, *WORDS], f"at use {at}"
+        assert out.endswith(DONE)
+
+
+def choices_in(block: str) -> list[Any]:
+    return json.loads(block[6:])["choices"] if block.startswith("data: {") else []
+
+
+IN_ARGUMENTS = [
+    (Mender, "feed"),
+    (Mender, "_run"),
+    (Mender, "close"),
+    (NativeCalls, "read"),
+    (NativeCalls, "close"),
+    (NativeCalls, "rest"),
+    (StreamRewriter, "_send_rest"),
+    (StreamRewriter, "_read_arguments"),
+    (StreamRewriter, "_mend_natives"),
+]
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), IN_ARGUMENTS, ids=[f"{owner.__name__}.{name}" for owner, name in IN_ARGUMENTS]
+)
+def test_a_failure_in_arguments_makes_nobody_run_them(owner: Any, name: str) -> None:
+    """Half of a call is sent as mended and half as it came: then it is not said to be one (P9)."""
+    at, reached = 0, True
+    while reached:
+        at += 1
+        with pytest.MonkeyPatch.context() as patch:
+            fail_at(patch, owner, name, at)
+            out, failed = failing(MENDED)
+        reached = bool(failed.ledger.failure)
+        choices = [choice for block in out.decode().split("\n\n") for choice in choices_in(block)]
+        calls = [call for c in choices for call in c["delta"].get("tool_calls") or []]
+        arguments = "".join(call["function"]["arguments"] for call in calls)
+        (finish,) = [c["finish_reason"] for c in choices if c["finish_reason"]]
+        assert re.findall(r"w\d\d", arguments) == WORDS, f"at use {at}"
+        untouched = arguments == '{"content": "' + " ".join(WORDS) + '", "extra": "5}'
+        assert finish == "length" or untouched or isinstance(json.loads(arguments), dict), f"at use {at}"
+        assert out.endswith(DONE)
     assert at > 1, "never used"
 
 
