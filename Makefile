@@ -22,7 +22,7 @@ SUITABLE   := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 # On a terminal pip shows how far it is.
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install $$([ -t 1 ] || echo --quiet)
 
-.PHONY: help setup tools run web demo check test lint bench fuzz e2e replay golden record
+.PHONY: help setup tools run web demo check test lint bench fuzz soak e2e replay golden record
 
 help:
 	@echo "make run BACKEND=http://localhost:8080   repair what this server answers, on http://127.0.0.1:9090"
@@ -34,6 +34,7 @@ help:
 	@echo "make bench    what it costs"
 	@echo "make fuzz SECONDS=600   every case at every cut; then damaged calls and hostile values, other ones each"
 	@echo "              time, for so long"
+	@echo "make soak SECONDS=600   mixed traffic for so long: memory, files and threads have to stay flat"
 	@echo "make e2e      real agents and SDKs against a real server; needs npm"
 	@echo "make replay   run the recordings through today's rules and compare with their goldens"
 	@echo "make golden   approve what they come to: rewrites the goldens that differ"
@@ -80,6 +81,10 @@ bench: tools
 # What `make test` shortens, in full; then other examples each time, until the time is over or something is found.
 fuzz: tools
 	@$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(ARGS)
+
+# Mixed traffic; memory, files and threads have to stay flat.
+soak: tools
+	@$(BIN)/python tests/e2e/soak.py --seconds $(SECONDS) $(ARGS)
 
 e2e: tools
 	@PYTHON=$(BIN)/python tests/e2e/install.sh server clients && $(BIN)/python tests/e2e/e2e.py $(ARGS) && $(BIN)/python tests/e2e/again.py

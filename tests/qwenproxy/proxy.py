@@ -335,6 +335,10 @@ class Proxy:
             self.lines.append(line.decode(errors="replace").rstrip())
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         return "\n".join(self.lines)
 
