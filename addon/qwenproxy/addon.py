@@ -16,7 +16,6 @@ Fail open: an exception in a hook is logged with its flow, and the flow goes on 
 
 import asyncio
 import functools
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,8 +23,6 @@ from typing import Any
 
 from mitmproxy import ctx, http, optmanager, version
 from mitmproxy.addonmanager import Loader
-from mitmproxy.net.http import http1, status_codes
-from mitmproxy.proxy.layers.http import _http1, _http2
 
 from toolstream.engine_errors import recover_error
 from toolstream.grammar import grammar
@@ -33,11 +30,11 @@ from toolstream.history import repair_request
 from toolstream.repairs import Repair
 from toolstream.rules import Rules
 
-from . import contentview, control, optional, options, probe, recording, report
+from . import contentview, control, internals, optional, options, probe, recording, report
 from .addresses import DEFAULT_PORTS, BadAddressError, url
 from .answer import Outcome, StreamedAnswer, pass_whole, rewrite_streamed, rewrite_whole
 from .encoding import Decoder, decoder
-from .listeners import backends, failed_upstream, ready_lines, refuse_modes, upstream_named
+from .listeners import backends, failed_upstream, ready_lines, refuse_modes
 from .options import Settings
 from .recorder import Recorder, file_stem
 from .recording import Recording
@@ -93,7 +90,8 @@ class QwenFix:
             del ctx.options.deferred[name]
             log.error(line)  # an OptionsError would go unseen here
         options.register(loader)
-        answer_errors_in_json()
+        internals.answer_errors_in_json()
+        internals.note_hosts()
         contentview.register()
         prefer("connection_strategy", "lazy")  # eager gives no answer when the upstream is down
 
@@ -422,31 +420,3 @@ def prefer(name: str, value: str) -> None:
     option = ctx.options._options.get(name)
     if option and option.value is optmanager.unset:
         ctx.options.update(**{name: value})
-
-
-# Errors
-
-
-def answer_errors_in_json() -> None:
-    """Replace mitmproxy's HTML error pages: clients of this API can only read JSON."""
-    _http1.make_error_response = error_response
-    _http2.format_error = error_body
-
-
-def error_response(status_code: int, message: str = "") -> bytes:
-    headers = http.Headers(Connection="close", Content_Type="application/json")
-    page = http.Response.make(status_code, error_body(status_code, message), headers)
-    return bytes(http1.assemble_response(page))
-
-
-def error_body(status_code: int, message: str) -> bytes:
-    """The error as OpenAI's API writes one; it names the upstream, which mitmproxy's message does not."""
-    reason = status_codes.RESPONSES.get(status_code, "Unknown")
-    ours = status_code < 500  # the request was at fault
-    error = {
-        "message": message if ours else f"upstream {upstream_named(ctx.options.mode)}: {message}",
-        "type": "invalid_request_error" if ours else "upstream_error",
-        "param": None,
-        "code": reason.lower().replace(" ", "_").replace("-", "_"),
-    }
-    return json.dumps({"error": error}).encode()

@@ -105,7 +105,12 @@ def is_same(server: Address, listener: Address) -> bool:
 
 def is_local(host: str) -> bool:
     """Whether a host is the machine itself by its name or number."""
-    return host.lower().rstrip(".") == "localhost" or is_wildcard(host) or is_loopback(host)
+    return is_wildcard(host) or is_loopback_name(host)
+
+
+def is_loopback_name(host: str) -> bool:
+    """Whether this is a loopback address, or the name of one."""
+    return host.lower().rstrip(".") == "localhost" or is_loopback(host)
 
 
 def is_loopback(host: str) -> bool:

@@ -4,12 +4,15 @@ An endpoint is a line in `ENDPOINTS` and a function from the `State` to a status
 answer is set before anything is forwarded, so the server need not be there. Only in reverse mode:
 elsewhere the path would be one of the host that the client is asking.
 
-Whoever can reach the listener may read. What changes something is for programs on this machine
-only: the client has to be on loopback, and neither a page in a browser there (which says `Origin`
-or `Sec-Fetch-Site` with its request) nor another proxy there that asks for somebody else.
+Whoever can reach the listener may read, but has to call this machine by a loopback name or address:
+a web page whose own name was made to lead here (DNS rebinding) is sent away. What changes something is
+for programs on this machine only: the client has to be on loopback, and neither a page in a browser
+there (which says `Origin` or `Sec-Fetch-Site` with its request) nor another proxy there that asks for
+somebody else.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +21,8 @@ from mitmproxy import http
 from mitmproxy.proxy import mode_specs
 
 from . import __version__
-from .addresses import is_loopback
+from .addresses import LOCAL, is_loopback, is_loopback_name, url
+from .internals import client_host
 from .options import Settings
 from .probe import SIGNATURE, SIGNATURE_HEADER
 from .rules import LiveRules
@@ -26,6 +30,7 @@ from .rules import LiveRules
 Json = dict[str, Any]
 
 _NO_HEADERS: Mapping[str, str] = {}
+_HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::\d*)?")  # and a port
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
@@ -113,6 +118,8 @@ def respond(flow: http.HTTPFlow, state: State) -> http.Response | None:
 
 
 def _answer(flow: http.HTTPFlow, here: list[Endpoint], state: State) -> http.Response:
+    if reason := misnamed(flow):
+        return response(403, error("forbidden", reason))
     if not here:
         names = ", ".join(f"{e.method} {state.settings.control}/{e.name}" for e in ENDPOINTS)
         return response(404, error("not_found", f"there is no such endpoint; ask for {names}"))
@@ -123,6 +130,18 @@ def _answer(flow: http.HTTPFlow, here: list[Endpoint], state: State) -> http.Res
             return response(*endpoint.answer(state))
     methods = ", ".join(e.method for e in here)
     return response(405, error("method_not_allowed", f"ask with {methods}"), {"allow": methods})
+
+
+def misnamed(flow: http.HTTPFlow) -> str:
+    """What to ask for instead of the Host that the client asked; empty if that is this machine."""
+    host = client_host(flow.request)
+    named = _HOST.fullmatch(host)
+    if named and is_loopback_name(named[1].strip("[]")):
+        return ""
+    here = url("http", LOCAL, flow.client_conn.sockname[1])
+    path = flow.request.path.partition("?")[0]
+    asked = f"Host {host}" if host else "a request without Host"
+    return f"not for {asked}: ask on the proxy's own machine for {here}{path}"
 
 
 def objection(flow: http.HTTPFlow) -> str:

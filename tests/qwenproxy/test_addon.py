@@ -41,7 +41,8 @@ from proxy import (
 )
 
 from qwenproxy import options
-from qwenproxy.addon import QwenFix, chat_body, error_body, free_length
+from qwenproxy.addon import QwenFix, chat_body, free_length
+from qwenproxy.internals import error_body
 from qwenproxy.listeners import failed_upstream, upstream_named
 from qwenproxy.optional import ZSTD
 from qwenproxy.recording import load

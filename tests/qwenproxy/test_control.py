@@ -27,9 +27,9 @@ def asked(
 ) -> http.HTTPFlow:
     flow = tflow.tflow()
     flow.request.method, flow.request.path = method, path
-    flow.client_conn.peername = (peer, 5)
+    flow.client_conn.peername, flow.client_conn.sockname = (peer, 5), ("127.0.0.1", 9090)
     flow.client_conn.proxy_mode = mode_specs.ProxyMode.parse(mode)
-    for name, value in headers.items():
+    for name, value in ({"Host": "127.0.0.1:9090"} | headers).items():
         flow.request.headers[name.replace("_", "-")] = value
     return flow
 
@@ -179,6 +179,42 @@ def test_who_may_change_something(
     assert allowed or body["error"]["code"] == "forbidden"
     reading, _ = answered(asked("GET", "/_qwen/health", peer, **headers), state(rules))
     assert reading == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("localhost", True),
+        ("LOCALHOST.:9090", True),
+        ("127.0.0.1", True),
+        ("127.8.8.8:80", True),
+        ("[::1]:9090", True),
+        ("[::1]", True),
+        ("evil.example", False),
+        ("evil.example:9090", False),
+        ("localhost.evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("localhost@evil.example", False),
+        ("localhost:9090:9090", False),
+        ("192.168.0.7:9090", False),
+        ("0.0.0.0:9090", False),
+        ("[::]", False),
+        ("[fe80::1]:9090", False),
+        ("", False),
+    ],
+)
+def test_by_which_name(rules: LiveRules, method: str, host: str, allowed: bool) -> None:
+    before = rules.file
+    path = "/_qwen/health" if method == "GET" else "/_qwen/reload"
+    status, body = answered(asked(method, path, Host=host), state(rules))
+    assert status == (200 if allowed else 403)
+    assert (rules.file is not before) is (allowed and method == "POST")
+    if not allowed:
+        asked_for = f"Host {host}" if host else "a request without Host"
+        there = f"http://127.0.0.1:9090{path}"
+        assert body["error"]["message"] == f"not for {asked_for}: ask on the proxy's own machine for {there}"
+        assert body["error"]["code"] == "forbidden"
 
 
 @pytest.mark.parametrize(
