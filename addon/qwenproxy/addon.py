@@ -39,6 +39,7 @@ from .options import Settings
 from .recorder import Recorder, file_stem
 from .recording import Recording
 from .rules import LiveRules, RulesError, as_text
+from .terminal import guard_dumper, guard_handlers, printable
 
 log = logging.getLogger("qwen_fix")
 
@@ -92,6 +93,8 @@ class QwenFix:
         options.register(loader)
         internals.answer_errors_in_json()
         internals.note_hosts()
+        guard_handlers(logging.getLogger().handlers)
+        guard_dumper(ctx.master.addons.get("dumper"))
         contentview.register()
         prefer("connection_strategy", "lazy")  # eager gives no answer when the upstream is down
 
@@ -305,7 +308,7 @@ def decoder_of(response: http.Response) -> tuple[Decoder | None, bool]:
     try:
         return decoder(response.headers.get("content-encoding", "")), True
     except ValueError as e:
-        warn_once(f"passed untouched: {e}")
+        warn_once(printable(f"passed untouched: {e}"))
         return None, False
 
 
@@ -337,7 +340,7 @@ def free_length(request: http.Request, response: http.Response) -> None:
 
 
 def flow_name(flow: http.HTTPFlow) -> str:
-    return f"{flow.id} {flow.request.method} {flow.request.path.partition('?')[0]}"
+    return printable(f"{flow.id} {flow.request.method} {flow.request.path.partition('?')[0]}")
 
 
 def annotate(flow: http.HTTPFlow, outcome: Outcome) -> None:
@@ -409,7 +412,7 @@ def summary(settings: Settings, rules: LiveRules | None) -> str:
 
 
 def tell(is_bad: bool, line: str) -> None:
-    log.log(logging.WARNING if is_bad else logging.INFO, line)
+    log.log(logging.WARNING if is_bad else logging.INFO, printable(line))
 
 
 # Options

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .answer import Outcome
+from .terminal import printable
 
 FAILED = ":red_circle:"
 REPAIRED = ":wrench:"
@@ -12,9 +13,8 @@ REFUSED = ":eyes:"
 
 def comment(outcome: Outcome) -> str:
     """Say what was done; empty if the answer passed unchanged."""
-    return "; ".join(
-        filter(None, (_converted(outcome), _refused(outcome), _failed(outcome), _aborted(outcome)))
-    )
+    said = (_converted(outcome), _refused(outcome), _failed(outcome), _aborted(outcome))
+    return printable("; ".join(filter(None, said)))
 
 
 def marker(outcome: Outcome) -> str:

@@ -290,7 +290,7 @@ class Upstream:
             writer.close()
 
     async def _read(self, reader: asyncio.StreamReader) -> Request:
-        line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {k.lower(): v.strip() for k, _, v in (field.partition(":") for field in lines)}
         return Request(line, headers, await reader.readexactly(int(headers.get("content-length", 0))))
 
