@@ -16,6 +16,7 @@ Fail open: an exception in a hook is logged with its flow, and the flow goes on 
 
 import asyncio
 import functools
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,8 +33,8 @@ from toolstream.rules import Rules
 
 from . import contentview, control, internals, optional, options, probe, recording, report
 from .addresses import DEFAULT_PORTS, BadAddressError, url
-from .answer import Outcome, StreamedAnswer, pass_whole, rewrite_streamed, rewrite_whole
-from .encoding import Decoder, decoder
+from .answer import Outcome, StreamedAnswer, as_error, pass_whole, rewrite_streamed, rewrite_whole
+from .encoding import Decoder, TooLargeError, decoder
 from .listeners import backends, failed_upstream, ready_lines, refuse_modes
 from .options import Settings
 from .recorder import Recorder, file_stem
@@ -195,7 +196,9 @@ class QwenFix:
         if chat is None or flow.response is None:
             return
         outcome = chat.answer.outcome if chat.answer else answer_at_once(chat, flow.response)
-        outcome.aborted = aborted
+        if outcome.aborted:
+            log.error("%s: %s", flow_name(flow), outcome.aborted)
+        outcome.aborted = outcome.aborted or aborted
         for repair in chat.repairs:
             outcome.ledger.repaired(repair)
         annotate(flow, outcome)
@@ -276,14 +279,32 @@ def answer_at_once(chat: Chat, response: http.Response) -> Outcome:
     try:
         plain = coding.feed(body) if coding else body
     except ValueError as e:
-        log.warning("%s: passed untouched: %s", flow_name(chat.flow), e)
-        return pass_whole(body)
+        chat.head = upstream_head(response, decoded=False)
+        return refuse(chat, response, e) if isinstance(e, TooLargeError) else pass_broken(chat, body, e)
     if response.status_code >= 400:
         return answer_error(chat, response, plain)
     outcome = rewrite_whole(chat.body, chat.settings.recovery, plain, is_event_stream(response), chat.rules)
     if not chat.settings.observe and (rewritten := b"".join(outcome.out)) != plain:
         response.headers.pop("content-encoding", None)
         response.content = rewritten
+    return outcome
+
+
+def pass_broken(chat: Chat, body: bytes, error: Exception) -> Outcome:
+    log.warning("%s: passed untouched: %s", flow_name(chat.flow), error)
+    return pass_whole(body)
+
+
+def refuse(chat: Chat, response: http.Response, error: TooLargeError) -> Outcome:
+    """Send an error for a body that nobody could hold."""
+    outcome = pass_whole(response.raw_content or b"")
+    outcome.aborted = str(error)
+    if not chat.settings.observe:
+        response.headers.pop("content-encoding", None)
+        response.headers["content-type"] = "application/json"
+        response.status_code, response.reason = 502, "Bad Gateway"
+        response.content = json.dumps(as_error(error)).encode()
+        outcome.out = [response.content]
     return outcome
 
 

@@ -12,6 +12,7 @@ What came, when it came and what was made of it is in the `Outcome`, for recordi
 interface and the log.
 """
 
+import json
 import time
 import traceback
 from collections.abc import Callable
@@ -22,7 +23,9 @@ from toolstream import StreamRewriter, rewrite_completion
 from toolstream.repairs import Ledger
 from toolstream.rules import Rules
 
-from .encoding import Decoder
+from .encoding import Decoder, TooLargeError
+
+_ENDS_OF_EVENTS = (b"\n\n", b"\r\r", b"\r\n\r\n")
 
 
 @dataclass(slots=True)
@@ -64,7 +67,10 @@ class StreamedAnswer:
         return [wire] if wire else []
 
     def _feed(self, wire: bytes) -> list[bytes]:
-        piece = self._decoded(wire) if self._decode else wire
+        try:
+            piece = self._decoded(wire) if self._decode else wire
+        except TooLargeError as e:
+            return self._refuse(e)
         if not piece:
             return []
         outcome = self.outcome
@@ -95,11 +101,23 @@ class StreamedAnswer:
         assert self._decode is not None
         try:
             return self._decode(wire)
-        except Exception:
+        except TooLargeError:
+            raise
+        except Exception as e:
             # The client was told that the body is not coded: what is left of it is of no use there.
             self._decode = _nothing
             self._note_failure()
-            return b""
+            return getattr(e, "decoded", b"")
+
+    def _refuse(self, error: TooLargeError) -> list[bytes]:
+        """What is held, then the error as an event, and nothing more."""
+        held, event = self._close(), b"data: " + json.dumps(as_error(error)).encode() + b"\n\n"
+        if self.outcome.out and not self.outcome.out[-1].endswith(_ENDS_OF_EVENTS):
+            event = b"\n\n" + event
+        self._decode, self._rewriter = _nothing, None
+        self.outcome.aborted = str(error)
+        self.outcome.out.append(event)
+        return [*held, event]
 
     def _give_up_rewriting(self) -> None:
         self._rewriter = None
@@ -112,6 +130,12 @@ class StreamedAnswer:
 
 def _nothing(_wire: bytes) -> bytes:
     return b""
+
+
+def as_error(error: TooLargeError) -> dict[str, Any]:
+    """The error as OpenAI's API writes one."""
+    said = {"message": str(error), "type": "upstream_error", "param": None, "code": "answer_too_large"}
+    return {"error": said}
 
 
 def rewrite_streamed(

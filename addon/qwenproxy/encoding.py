@@ -5,54 +5,175 @@ a body, cut anywhere, and gives back what can be read so far. Servers flush thei
 after each event, or nobody could read a compressed stream live; so what comes out here is
 as live as what came in.
 
-A body that cannot be read from its start was never coded, whatever its header says, and is
-given back as it is. One that breaks later raises `ValueError`.
+gzip and zstd may put one member after the other. What follows the last of them and is no member
+(padding, garbage) is ignored, as RFC 1952 readers do.
+
+A body of text was never coded, whatever its header says, and is given back as it is. One that
+breaks raises `BrokenError`, which has what was decoded until then. Little can decode to much:
+what comes out of one step is bounded, and past `LIMIT` it is a `TooLargeError`.
 
 br and zstd need a package that may be missing (`optional`); then they are unknown codings.
 """
 
+import re
 import zlib
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from .optional import BROTLI, ZSTD
 
 GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS  # zlib tells the two apart by their header
 RAW_DEFLATE = -zlib.MAX_WBITS
+MEBIBYTE = 1 << 20
+LIMIT = 64 * MEBIBYTE  # decoded; no model says so much, and whoever collects a body has it in memory
+STEP = MEBIBYTE
+SLICE = 256  # of what decodes without a bound: 8 MiB at most in zstd
 
 _brotli, _zstd = BROTLI.load(), ZSTD.load()
 
+_GZIP_MEMBER = (b"\x1f\x8b",)
+_ZSTD_FRAME = (b"\x28\xb5\x2f\xfd", *(bytes([n]) + b"\x2a\x4d\x18" for n in range(0x50, 0x60)))
+_NO_TEXT = re.compile(rb"[^\t\n\r\x20-\x7e\x80-\xff]")
 
-class _Coding(Protocol):
-    def feed(self, data: bytes) -> bytes: ...
+
+class BrokenError(ValueError):
+    """The body cannot be read any further; `decoded` is what was, of this piece."""
+
+    def __init__(self, message: str, decoded: bytes = b"") -> None:
+        super().__init__(message)
+        self.decoded = decoded
 
 
-class _Frames:
-    """A coding whose frames (gzip calls them members) may follow each other."""
+class TooLargeError(ValueError):
+    """The body decodes to more than anybody would say."""
 
-    def __init__(self, new_frame: Callable[[], Any]) -> None:
+    def __init__(self) -> None:
+        super().__init__(f"the answer decodes to more than {LIMIT // MEBIBYTE} MiB")
+
+
+class _Frame(Protocol):
+    """One coded member: `eof` once it is complete, and then `unused_data` is what came after it."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decode(self, data: bytes) -> Iterator[bytes]: ...
+
+
+class _Zlib:
+    def __init__(self, wbits: int = GZIP_OR_ZLIB) -> None:
+        self._stream = zlib.decompressobj(wbits)
+
+    @property
+    def eof(self) -> bool:
+        return self._stream.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._stream.unused_data
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        out = bytes(STEP)
+        while not self.eof and (data or len(out) == STEP):
+            out = self._stream.decompress(data, STEP)
+            data = self._stream.unconsumed_tail
+            yield out
+
+
+class _Zstd:
+    """As of Python 3.14, and its backport."""
+
+    def __init__(self) -> None:
+        self._stream = _zstd.ZstdDecompressor()
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._stream.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        return bytes(self._stream.unused_data)
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        yield self._stream.decompress(data, STEP)
+        while not self.eof and not self._stream.needs_input:
+            yield self._stream.decompress(b"", STEP)
+
+
+class _Zstandard:
+    """The package zstandard, which bounds nothing."""
+
+    def __init__(self) -> None:
+        self._stream = _zstd.ZstdDecompressor().decompressobj()
+        self.eof = False
+        self.unused_data = b""
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        for start in range(0, len(data), SLICE):
+            yield self._stream.decompress(data[start : start + SLICE])
+            if self._stream.eof:
+                self.eof = True
+                self.unused_data = self._stream.unused_data + data[start + SLICE :]
+                return
+
+
+class _Brotli:
+    """Byte by byte: it forgets what it has decoded when something follows its end, and bounds nothing."""
+
+    def __init__(self) -> None:
+        self._stream = _brotli.Decompressor()
+        self.eof = False
+        self.unused_data = b""
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        for at in range(len(data)):
+            yield self._stream.process(data[at : at + 1])
+            if self._stream.is_finished():
+                self.eof, self.unused_data = True, data[at + 1 :]
+                return
+
+
+class _Members:
+    """Members that follow each other, each beginning with one of `magics`; without any there is but one."""
+
+    def __init__(self, new_frame: Callable[[], _Frame], magics: tuple[bytes, ...] = ()) -> None:
         self._new_frame = new_frame
+        self._magics = magics
         self._frame = new_frame()
+        self._is_first = True
+        self._said = False  # this member has said something
+        self._between = b""  # what may be the beginning of a member
+        self._over = False
 
-    def feed(self, data: bytes) -> bytes:
-        out = []
-        while data:
-            if self._frame.eof:
-                self._frame = self._new_frame()
-            out.append(self._frame.decompress(data))
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        while data and not self._over:
+            if self._frame.eof and not (data := self._next_member(data)):
+                return
+            try:
+                for out in self._frame.decode(data):
+                    self._said = self._said or bool(out)
+                    yield out
+            except Exception:
+                if self._is_first or self._said:
+                    raise
+                self._over = True  # it looked like a member, and was none
             data = self._frame.unused_data
-        return b"".join(out)
 
-
-def _zlib_frames(wbits: int = GZIP_OR_ZLIB) -> _Frames:
-    return _Frames(lambda: zlib.decompressobj(wbits))
-
-
-def _zstd_frames() -> _Frames:
-    decompressor = _zstd.ZstdDecompressor
-    if hasattr(decompressor, "decompressobj"):  # the package zstandard
-        return _Frames(lambda: decompressor().decompressobj())
-    return _Frames(decompressor)
+    def _next_member(self, data: bytes) -> bytes:
+        """The data from the next member on, if it begins here."""
+        data = (self._between + data).lstrip(b"\0")
+        self._between = b""
+        if data.startswith(self._magics):
+            self._frame, self._is_first, self._said = self._new_frame(), False, False
+            return data
+        if any(magic.startswith(data) for magic in self._magics):
+            self._between = data
+        else:
+            self._over = True
+        return b""
 
 
 class _Deflate:
@@ -60,37 +181,38 @@ class _Deflate:
 
     def __init__(self) -> None:
         self._head = b""
-        self._body: _Frames | None = None
+        self._body: _Members | None = None
 
-    def feed(self, data: bytes) -> bytes:
+    def feed(self, data: bytes) -> Iterator[bytes]:
         if self._body is None:
             data = self._head = self._head + data
             if len(data) < 2:
-                return b""
-            self._body = _zlib_frames(GZIP_OR_ZLIB if _is_zlib_header(data) else RAW_DEFLATE)
-        return self._body.feed(data)
+                return
+            wbits = GZIP_OR_ZLIB if _is_zlib_header(data) else RAW_DEFLATE
+            self._body = _Members(lambda: _Zlib(wbits))
+        yield from self._body.feed(data)
 
 
 def _is_zlib_header(data: bytes) -> bool:
     return data[0] & 0x0F == zlib.DEFLATED and int.from_bytes(data[:2], "big") % 31 == 0
 
 
-class _Brotli:
-    def __init__(self) -> None:
-        self._stream = _brotli.Decompressor()
-
-    def feed(self, data: bytes) -> bytes:
-        out: bytes = self._stream.process(data)
-        return out
+def _gzip() -> _Members:
+    return _Members(_Zlib, _GZIP_MEMBER)
 
 
-_CODINGS: dict[str, Callable[[], _Coding]] = {
-    "gzip": _zlib_frames,
-    "x-gzip": _zlib_frames,
+def _zstd_frames() -> _Members:
+    is_package = hasattr(_zstd.ZstdDecompressor, "decompressobj")
+    return _Members(_Zstandard if is_package else _Zstd, _ZSTD_FRAME)
+
+
+_CODINGS: dict[str, Callable[[], _Members | _Deflate]] = {
+    "gzip": _gzip,
+    "x-gzip": _gzip,
     "deflate": _Deflate,
 }
 if _brotli:
-    _CODINGS["br"] = _Brotli
+    _CODINGS["br"] = lambda: _Members(_Brotli)
 if _zstd:
     _CODINGS["zstd"] = _zstd_frames
 _INSTALL = {"br": BROTLI.name, "zstd": ZSTD.name}
@@ -105,25 +227,31 @@ class Decoder:
             package = _INSTALL.get(self._name)
             how = f" without {package} (pip install {package})" if package else ""
             raise ValueError(f"content-encoding {coding} cannot be read{how}")
-        self._coding: _Coding | None = _CODINGS[self._name]()
+        self._coding: _Members | _Deflate | None = _CODINGS[self._name]()
         self._unread = b""  # what has come while nothing could be read yet
-        self._started = False
+        self._size = 0
 
     def feed(self, data: bytes) -> bytes:
-        """Return what `data` adds to the body; possibly nothing yet."""
+        """Return what `data` adds to the body; possibly nothing yet. BrokenError, TooLargeError."""
         if self._coding is None:
             return data
+        out: list[bytes] = []
         try:
-            out = self._coding.feed(data)
+            for piece in self._coding.feed(data):
+                out.append(piece)
+                self._size += len(piece)
+                if self._size > LIMIT:
+                    raise TooLargeError
+        except TooLargeError:
+            raise
         except Exception as e:  # each library has its own
-            return self._never_coded(data, e)
-        self._started = self._started or bool(out)
-        self._unread = b"" if self._started else self._unread + data
-        return out
+            return self._never_coded(data, b"".join(out), e)
+        self._unread = b"" if self._size else self._unread + data
+        return b"".join(out)
 
-    def _never_coded(self, data: bytes, error: Exception) -> bytes:
-        if self._started:
-            raise ValueError(f"the body is not {self._name} as its header says: {error}") from None
+    def _never_coded(self, data: bytes, decoded: bytes, error: Exception) -> bytes:
+        if self._size or _NO_TEXT.search(self._unread + data):
+            raise BrokenError(f"the body is not {self._name} as its header says: {error}", decoded) from None
         self._coding = None
         return self._unread + data
 

@@ -299,6 +299,73 @@ def test_a_compressed_stream_that_breaks_off(shared: Shared) -> None:
     assert (reply.body, reply.whole) == (begun, False)
 
 
+@pytest.mark.parametrize("size", [3, 100_000])
+@pytest.mark.parametrize("padding", [b"\0" * 64, b"garbage"])
+def test_what_follows_a_compressed_stream_is_ignored(shared: Shared, padding: bytes, size: int) -> None:
+    for body in (LEAKING, PROSE):
+        pieces = cut(gzip.compress(b"".join(body)) + padding, size)
+        reply = shared.reply(streamed(pieces, "Content-Encoding: gzip"))
+        assert "content-encoding" not in reply.headers
+        assert reply.body == b"".join(PROSE) if body is PROSE else understood(reply.body) == HEALED
+
+
+def test_what_follows_a_compressed_completion_is_ignored(shared: Shared) -> None:
+    packed = gzip.compress(completion(LEAK)) + b"\0garbage"
+    reply = shared.reply(sized(packed, "application/json", "Content-Encoding: gzip"), chat(stream=False))
+    assert reply.json["choices"][0]["finish_reason"] == "tool_calls"
+    assert "content-encoding" not in reply.headers
+
+
+def bomb(start: bytes, then: bytes = b" ") -> bytes:
+    """0.3 MB that decode to 300."""
+    compressor = zlib.compressobj(wbits=31)
+    rest = [compressor.compress(then * 1_000_000) for _ in range(300)]
+    return compressor.compress(start) + b"".join(rest) + compressor.flush()
+
+
+TOO_LARGE = "the answer decodes to more than 64 MiB"
+
+
+@pytest.mark.parametrize("size", [1000, 1_000_000])
+def test_a_stream_that_is_a_bomb_ends_with_an_error(shared: Shared, size: int) -> None:
+    pieces = cut(bomb(b"data: "), size)
+    reply = shared.reply(streamed(pieces, "Content-Encoding: gzip"), chat(model=f"bomb-{size}"))
+    assert reply.whole
+    event = reply.body.split(b"\n\n")[-2]
+    error = json.loads(event.removeprefix(b"data: "))["error"]
+    assert (error["message"], error["code"]) == (TOO_LARGE, "answer_too_large")
+    assert load(shared.recorded(f"bomb-{size}")).aborted == TOO_LARGE
+
+
+def test_a_completion_that_is_a_bomb_is_an_error(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    proxy = start_proxy(upstream.url, qwen_record=tmp_path)
+    packed = bomb(b"{")
+    upstream.answer = sized(packed, "application/json", "Content-Encoding: gzip")
+    reply = ask(proxy, chat(stream=False))
+    assert (reply.status, reply.headers["content-type"]) == (502, "application/json")
+    assert "content-encoding" not in reply.headers
+    assert (reply.json["error"]["message"], reply.json["error"]["type"]) == (TOO_LARGE, "upstream_error")
+    recording = load(until(lambda: next(tmp_path.glob("*.flow"), None)))
+    assert (recording.aborted, recording.body) == (TOO_LARGE, packed)
+    assert ("Content-Encoding", "gzip") in recording.headers
+    proxy.stop()
+    assert proxy.log.count(TOO_LARGE) == 1
+
+
+def test_a_bomb_that_is_only_observed_passes(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(upstream.url, qwen_mode="observe")
+    packed = bomb(b"", b"\n")
+    for answer in (
+        sized(packed, "application/json", "Content-Encoding: gzip"),
+        sized(packed, "text/event-stream", "Content-Encoding: gzip"),
+    ):
+        upstream.answer = answer
+        reply = ask(proxy)
+        assert (reply.body, reply.headers["content-encoding"]) == (packed, "gzip")
+
+
 # Broken off
 
 

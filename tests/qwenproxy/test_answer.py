@@ -1,5 +1,6 @@
 """The stream callable, fed by hand."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from proxy import LEAK, chat, completion, cut, events
 
 from qwenproxy import answer
 from qwenproxy.answer import StreamedAnswer, pass_whole, rewrite_streamed, rewrite_whole
+from qwenproxy.encoding import BrokenError, TooLargeError
 from toolstream.repairs import Ledger
 
 
@@ -84,6 +86,44 @@ def test_what_cannot_be_decoded_is_not_sent_and_the_end_still_comes() -> None:
     assert [streamed(b"a"), streamed(b"!"), streamed(b"b"), streamed(b"")] == [[b"A"], [], [], [b"held"]]
     assert "broken" in streamed.outcome.ledger.failure
     assert streamed.outcome.chunks == [b"A"]
+
+
+def test_what_was_decoded_before_it_broke_is_sent() -> None:
+    class Breaking:
+        def feed(self, data: bytes) -> bytes:
+            raise BrokenError("broken", data[:1])
+
+    streamed = StreamedAnswer(None, Breaking())  # type: ignore[arg-type]
+    assert [streamed(b"abc"), streamed(b"d"), streamed(b"")] == [[b"a"], [], []]
+
+
+class Bomb:
+    def feed(self, data: bytes) -> bytes:
+        if data == b"!":
+            raise TooLargeError
+        return data
+
+
+def test_a_bomb_ends_with_one_error() -> None:
+    streamed = scripted([b"a"], [b"held\n\n"], decoder=Bomb())
+    pieces = [streamed(b"a"), streamed(b"!"), streamed(b"!"), streamed(b"more"), streamed(b"")]
+    assert [len(piece) for piece in pieces] == [1, 2, 0, 0, 0]
+    held, event = pieces[1]
+    assert held == b"held\n\n"
+    assert event.endswith(b"\n\n")
+    assert json.loads(event.removeprefix(b"data: "))["error"]["code"] == "answer_too_large"
+    assert streamed.outcome.aborted == "the answer decodes to more than 64 MiB"
+    assert streamed.outcome.out == [b"a", held, event]
+
+
+def test_the_error_is_an_event_of_its_own() -> None:
+    streamed = scripted([b"data: half"], [], decoder=Bomb())
+    assert [streamed(b"a"), streamed(b"!")[0][:9]] == [[b"data: half"], b"\n\ndata: {"]
+
+
+def test_a_bomb_passes_when_observed() -> None:
+    streamed = scripted(decoder=Bomb(), observe=True)
+    assert [streamed(b"!"), streamed(b"x"), streamed(b"")] == [[b"!"], [b"x"], []]
 
 
 def test_without_a_rewriter_all_passes() -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import importlib
+import tracemalloc
 import zlib
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qwenproxy import encoding, optional
-from qwenproxy.encoding import decoder
+from qwenproxy.encoding import BrokenError, TooLargeError, decoder
 from qwenproxy.optional import ZSTD, Package
 
 zstd = ZSTD.load()
@@ -67,6 +68,33 @@ def test_members_may_follow_each_other(coding: str, compress: Callable[[bytes], 
     assert decoded(coding, [packed[:9], packed[9:]]) == TEXT + b"more"
 
 
+PADDINGS = [
+    b"\0" * 9,
+    b"garbage",
+    b"\x1f",
+    b"\x1f\x8bgarbage",
+    b"\x28\xb5\x2f\xfd\xff\xff",
+    b"\r\n",
+    b"\0\0x",
+]
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize(("coding", "compress"), CODINGS)
+def test_what_follows_the_last_member_is_ignored(
+    coding: str, compress: Callable[[bytes], bytes], padding: bytes, size: int
+) -> None:
+    packed = compress(TEXT) + padding
+    assert decoded(coding, [packed[i : i + size] for i in range(0, len(packed), size)]) == TEXT
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_a_member_may_follow_padding(size: int) -> None:
+    packed = gzip.compress(TEXT) + b"\0" * 9 + gzip.compress(b"more") + b"\0"
+    assert decoded("gzip", [packed[i : i + size] for i in range(0, len(packed), size)]) == TEXT + b"more"
+
+
 def test_what_was_flushed_comes_out_at_once() -> None:
     gzip_stream, br_stream = zlib.compressobj(wbits=31), brotli.Compressor()
     zstd_stream = zstd.ZstdCompressor()
@@ -93,6 +121,65 @@ def test_a_body_that_breaks_is_an_error() -> None:
     assert decode.feed(stream.compress(TEXT) + stream.flush(zlib.Z_SYNC_FLUSH)) == TEXT
     with pytest.raises(ValueError, match="not gzip as its header says"):
         decode.feed(b"\xff" * 20)
+
+
+@pytest.mark.parametrize(("coding", "compress"), [c for c in CODINGS if c[1] is not _raw_deflate])
+def test_a_coded_body_is_never_given_back_as_it_is(coding: str, compress: Callable[[bytes], bytes]) -> None:
+    packed = compress(TEXT)
+    decode = decoder(coding)
+    assert decode is not None
+    with pytest.raises(BrokenError):
+        decode.feed(packed[:12] + b"\xff" * 200)
+
+
+def test_what_was_decoded_counts() -> None:
+    text = bytes(3 * encoding.STEP)
+    packed = bytearray(gzip.compress(text))
+    packed[-8] ^= 1  # the checksum
+    decode = decoder("gzip")
+    assert decode is not None
+    with pytest.raises(BrokenError) as caught:
+        decode.feed(bytes(packed))
+    assert len(caught.value.decoded) >= 2 * encoding.STEP
+    assert text.startswith(caught.value.decoded)
+
+
+# Bombs
+
+SMALL = 1 << 22
+
+
+@pytest.mark.parametrize("module", ZSTD.modules)
+@pytest.mark.parametrize(("coding", "compress"), CODINGS)
+def test_a_bomb_takes_no_memory(
+    monkeypatch: pytest.MonkeyPatch, coding: str, compress: Callable[[bytes], bytes], module: str
+) -> None:
+    monkeypatch.setattr(encoding, "LIMIT", SMALL)
+    if coding == "zstd":
+        monkeypatch.setattr(encoding, "_zstd", pytest.importorskip(module))
+    elif module != ZSTD.modules[0]:
+        pytest.skip("is about zstd only")
+    bomb, decode = compress(b"\n" * (16 * SMALL)), decoder(coding)
+    assert decode is not None
+    produced = 0
+    pieces = encoding._CODINGS[coding.lower()]().feed(bomb)
+    while produced <= SMALL:
+        piece = next(pieces)
+        produced += len(piece)
+    assert produced < 4 * SMALL
+    tracemalloc.start()
+    with pytest.raises(TooLargeError, match="the answer decodes to more than 4 MiB"):
+        decode.feed(bomb)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * SMALL
+
+
+def test_the_limit_is_about_all_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "LIMIT", len(TEXT))
+    assert decoded("gzip", [gzip.compress(TEXT)]) == TEXT
+    with pytest.raises(TooLargeError):
+        decoded("gzip", [gzip.compress(TEXT), gzip.compress(b"x")])
 
 
 @pytest.mark.parametrize("coding", ["", " ", "identity", "none", "Identity"])
