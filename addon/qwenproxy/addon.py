@@ -18,7 +18,7 @@ import asyncio
 import functools
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,19 +60,20 @@ class Chat:
     head: dict[str, Any] = field(default_factory=dict)  # of the response, as the upstream sent it
 
 
-Hook = Callable[["QwenFix", http.HTTPFlow], None]
+Hook = Callable[["QwenFix", http.HTTPFlow], Awaitable[None] | None]
 
 
 def fail_open(hook: Hook) -> Hook:
     """Let an exception in a hook cost a repair, never an answer."""
 
     @functools.wraps(hook)
-    def guarded(self: "QwenFix", flow: http.HTTPFlow) -> None:
+    def guarded(self: "QwenFix", flow: http.HTTPFlow) -> Awaitable[None] | None:
         try:
-            hook(self, flow)
+            return hook(self, flow)
         except Exception:
             self.forget(flow)
             log.exception("%s: error in %s, the flow goes on untouched", flow_name(flow), hook.__name__)
+            return None
 
     return guarded
 
@@ -140,17 +141,18 @@ class QwenFix:
             flow.request.headers.pop("accept-encoding", None)
 
     @fail_open
-    def request(self, flow: http.HTTPFlow) -> None:
+    def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         if not flow.live:
-            return
-        if answer := control.recognise(flow) or control.respond(
-            flow, control.State(self._settings, self._rules)
-        ):
-            flow.response = answer
+            return None
+        if loop := control.recognise(flow):
+            flow.response = loop
+        elif answer := control.respond(flow, control.State(self._settings, self._rules)):
+            return respond_later(flow, answer)
         elif body := chat_body(flow.request, self._settings):
             chat = self._open[flow.id] = Chat(flow, self._settings, body, self._rules_for(body))
             if self._settings.repair_history:
                 mend_history(chat)
+        return None
 
     @fail_open
     def responseheaders(self, flow: http.HTTPFlow) -> None:
@@ -184,7 +186,7 @@ class QwenFix:
     def _rules_for(self, body: dict[str, Any]) -> Rules | None:
         if self._rules is None:
             return None
-        self._rules.refresh()
+        self._rules.refresh_soon()
         return self._rules.file.for_model(str(body.get("model", "")))
 
     def forget(self, flow: http.HTTPFlow) -> None:
@@ -208,6 +210,14 @@ class QwenFix:
             show_streamed(chat, outcome)
         if self._recorder:
             self._recorder.write(record)
+
+
+async def respond_later(flow: http.HTTPFlow, answer: Awaitable[http.Response]) -> None:
+    """Set the answer of one of our endpoints; mitmproxy waits for it with this flow only."""
+    try:
+        flow.response = await answer
+    except Exception:
+        log.exception("%s: error in an endpoint", flow_name(flow))
 
 
 # What is a chat

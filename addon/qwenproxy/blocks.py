@@ -14,12 +14,19 @@ try:
     from ruamel.yaml import YAML
     from ruamel.yaml.comments import CommentedMap
     from ruamel.yaml.error import MarkedYAMLError
+    from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
     from ruamel.yaml.scalarbool import ScalarBoolean
 except ImportError:  # then `parse` refuses every file
     YAML = CommentedMap = MarkedYAMLError = ScalarBoolean = None  # type: ignore[assignment, misc]
+    CollectionEndEvent = CollectionStartEvent = None  # type: ignore[assignment, misc]
 
 Name = TypeVar("Name", bound=str)
 
+# Some texts take hours to build, so these bounds are held before anything is.
+LARGEST = 1_000_000  # characters in a file
+MOST = 100_000  # keys, values, lists and mappings: 10,000 rules
+DEEPEST = 20
+_TOO_DEEP = f"more than {DEEPEST} levels deep; write fewer"
 _DUPLICATE = re.compile(r'found duplicate key "(.*?)" with value')
 
 
@@ -106,6 +113,7 @@ class Block:
 
     def value(self, key: str) -> Any:
         try:
+            _bound(self._data[key])
             return _plain(self._data[key])
         except ValueError as e:
             raise self.wrong(key, str(e)) from None
@@ -129,12 +137,46 @@ def _load(text: str) -> Any:
     if YAML is None:
         raise WrongError(0, "it cannot be read without ruamel.yaml: pip install ruamel.yaml")
     try:
+        _refuse_huge(text)
         return YAML(typ="rt").load(text)
+    except WrongError:
+        raise
     except MarkedYAMLError as e:
         mark = e.problem_mark or e.context_mark
         raise WrongError(mark.line if mark else 0, _complaint(str(e.problem or e.context))) from None
     except Exception as e:  # of a scalar that is no date, a control character …
         raise WrongError(0, _complaint(str(e))) from None
+
+
+def _refuse_huge(text: str) -> None:
+    """Complain about what is too large, too much or too deep to be built."""
+    if len(text) > LARGEST:
+        line = text.count("\n", 0, LARGEST)
+        raise WrongError(line, f"the file has more than {LARGEST} characters; write fewer rules")
+    depth = 0
+    for number, event in enumerate(YAML(typ="rt").parse(text)):
+        if isinstance(event, CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, CollectionEndEvent):
+            depth -= 1
+        if depth > DEEPEST:
+            raise WrongError(event.start_mark.line, _TOO_DEEP)
+        if number > MOST:
+            raise WrongError(event.start_mark.line, f"more than {MOST} keys and values; write fewer rules")
+
+
+def _bound(value: Any) -> None:
+    """ValueError for a value that becomes huge where its aliases (`*name`) are put in."""
+    inside, found = [(value, 0)], 0
+    while inside:
+        value, depth = inside.pop()
+        members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        inside += [(member, depth + 1) for member in members]
+        found += 1
+        if depth > DEEPEST:
+            raise ValueError(_TOO_DEEP)
+        if found + len(inside) > MOST:
+            raise ValueError("too many values; write them without *")
 
 
 def _complaint(problem: str) -> str:

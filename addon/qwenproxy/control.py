@@ -1,8 +1,9 @@
 """What the proxy itself answers, below a path that no model server has (`qwen_control`).
 
-An endpoint is a line in `ENDPOINTS` and a function from the `State` to a status and JSON. The
-answer is set before anything is forwarded, so the server need not be there. Only in reverse mode:
-elsewhere the path would be one of the host that the client is asking.
+An endpoint is a line in `ENDPOINTS` and a function from the `State` to a status and JSON, which may take
+its time: other requests go on meanwhile. The answer is set before anything is forwarded, so the server
+need not be there. Only in reverse mode: elsewhere the path would be one of the host that the client is
+asking.
 
 Whoever can reach the listener may read, but has to call this machine by a loopback name or address:
 a web page whose own name was made to lead here (DNS rebinding) is sent away. What changes something is
@@ -11,9 +12,10 @@ there (which says `Origin` or `Sec-Fetch-Site` with its request) nor another pro
 somebody else.
 """
 
+import asyncio
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,24 +50,24 @@ class Endpoint:
 
     method: str
     name: str
-    answer: Callable[[State], tuple[int, Json]]
+    answer: Callable[[State], Awaitable[tuple[int, Json]]]
     help: str
     alias: str = ""
     changes: bool = False
 
 
-def health(state: State) -> tuple[int, Json]:
-    if state.rules:
-        state.rules.refresh()
+async def health(state: State) -> tuple[int, Json]:
+    if state.rules and state.rules.changed:
+        await asyncio.to_thread(state.rules.refresh)
     settings = state.settings
     found = {"version": __version__, "recovery": settings.recovery, "mode": settings.mode}
     return 200, {"status": "ok"} | found | {"rules": rules_in_force(state.rules)}
 
 
-def reload(state: State) -> tuple[int, Json]:
+async def reload(state: State) -> tuple[int, Json]:
     rules = state.rules
     if rules:
-        rules.reload()
+        await asyncio.to_thread(rules.reload)
     said = {"rules": rules_in_force(rules)}
     if rules and rules.error:
         return 422, error("invalid_rules", f"{rules.error}; the rules stay as they were") | said
@@ -106,7 +108,7 @@ def recognise(flow: http.HTTPFlow) -> http.Response | None:
     return response(508, body, {SIGNATURE_HEADER: SIGNATURE})
 
 
-def respond(flow: http.HTTPFlow, state: State) -> http.Response | None:
+def respond(flow: http.HTTPFlow, state: State) -> Awaitable[http.Response] | None:
     """The answer to a request that is for us; None to any other."""
     prefix, path = state.settings.control, flow.request.path.partition("?")[0]
     if not prefix or flow.response or not isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode):
@@ -117,7 +119,7 @@ def respond(flow: http.HTTPFlow, state: State) -> http.Response | None:
     return None
 
 
-def _answer(flow: http.HTTPFlow, here: list[Endpoint], state: State) -> http.Response:
+async def _answer(flow: http.HTTPFlow, here: list[Endpoint], state: State) -> http.Response:
     if reason := misnamed(flow):
         return response(403, error("forbidden", reason))
     if not here:
@@ -127,7 +129,7 @@ def _answer(flow: http.HTTPFlow, here: list[Endpoint], state: State) -> http.Res
         if endpoint.method == flow.request.method:
             if endpoint.changes and (reason := objection(flow)):
                 return response(403, error("forbidden", reason))
-            return response(*endpoint.answer(state))
+            return response(*await endpoint.answer(state))
     methods = ", ".join(e.method for e in here)
     return response(405, error("method_not_allowed", f"ask with {methods}"), {"allow": methods})
 

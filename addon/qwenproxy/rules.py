@@ -25,11 +25,15 @@ it was made under.
 
 Nothing is guessed: what is not understood is a `RulesError`, one line that says where and what to
 write instead. A file that was good once and is broken now changes nothing but `LiveRules.error`.
+
+A large file takes seconds to read, which would halt all answers. So while the proxy runs it is read in a
+thread, and chats go by the rules that are in force until the new ones are there.
 """
 
 import json
 import logging
 import re
+import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +42,7 @@ from typing import Any
 from toolstream.coercion import OMITTED
 from toolstream.rules import FITTING, Action, Condition, Rule, Rules
 
-from .blocks import Block, WrongError, nearest, parse
+from .blocks import LARGEST, Block, WrongError, nearest, parse
 
 log = logging.getLogger("qwen_fix")
 
@@ -98,10 +102,14 @@ class RuleFile:
 def _laid_upon(sections: list[Section], case_sensitive: bool) -> dict[str, dict[str, Rule | None]]:
     tools: dict[str, dict[str, Rule | None]] = {}
     for section in sections:
-        for name, rules in section.tools.items():
-            key = name if case_sensitive else name.casefold()
-            tools[key] = tools.get(key, {}) | dict(rules)  # a rule that is replaced keeps its place
+        _lay(section, tools, case_sensitive)
     return tools
+
+
+def _lay(section: Section, tools: dict[str, dict[str, Rule | None]], case_sensitive: bool) -> None:
+    for name, rules in section.tools.items():
+        key = name if case_sensitive else name.casefold()
+        tools.setdefault(key, {}).update(rules)  # a rule that is replaced keeps its place
 
 
 class LiveRules:
@@ -111,16 +119,32 @@ class LiveRules:
         self.path = path
         self.error = ""  # what is wrong with the file as it is now
         self._seen = _stamp(path)
+        self._reading = threading.Lock()
         self.file = read(path)
+
+    @property
+    def changed(self) -> bool:
+        """Whether the file is another one than was read last."""
+        return _stamp(self.path) != self._seen
+
+    def refresh_soon(self) -> None:
+        """Have the file read again in a thread, if it has changed."""
+        if self.changed and not self._reading.locked():
+            threading.Thread(target=self.refresh, name="qwen_rules", daemon=True).start()
 
     def refresh(self) -> None:
         """Read the file again if it has changed."""
-        if _stamp(self.path) != self._seen:
-            self.reload()
+        with self._reading:
+            if self.changed:
+                self._read_again()
 
     def reload(self) -> None:
         """Read the file again. If it is broken, the rules stay as they are."""
-        self._seen = _stamp(self.path)
+        with self._reading:
+            self._read_again()
+
+    def _read_again(self) -> None:
+        seen = _stamp(self.path)
         try:
             self.file = read(self.path)
         except RulesError as e:
@@ -130,6 +154,7 @@ class LiveRules:
         else:
             self.error = ""
             log.info("qwen_rules: %s was read again: %s", self.path, self.summary)
+        self._seen = seen
 
     @property
     def summary(self) -> str:
@@ -152,7 +177,8 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 def read(path: Path) -> RuleFile:
     """Read a file of rules. RulesError if it cannot be used."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LARGEST + 1)
     except (OSError, UnicodeDecodeError) as e:
         reason = e.strerror if isinstance(e, OSError) else "it is not UTF-8"
         message = f"{path}: write {DEFAULT}, or the path of a YAML file ({reason})"
@@ -199,12 +225,14 @@ def _read_file(top: Block) -> RuleFile:
     settings = top.block("settings", "case_sensitive_tools: true or false")
     settings.only((*_SETTINGS, *_FOREIGN_SETTINGS))
     case_sensitive = settings.flag("case_sensitive_tools", base.case_sensitive)
-    sections = [*base.sections, Section(None, _tools(top, base.sections, case_sensitive))]
+    known = _laid_upon(list(base.sections), case_sensitive)
+    sections = [*base.sections, Section(None, _tools(top, known, case_sensitive))]
     models = top.block("models", "a regular expression for the model's name, and tools: below that")
     for model in models:
         section = models.block(model, "tools:")
         section.only(("tools",))
-        sections.append(Section(_regex(models, model), _tools(section, sections, case_sensitive)))
+        _lay(sections[-1], known, case_sensitive)
+        sections.append(Section(_regex(models, model), _tools(section, known, case_sensitive)))
     return RuleFile(tuple(sections), case_sensitive)
 
 
@@ -216,11 +244,10 @@ def _regex(models: Block, model: str) -> re.Pattern[str]:
 
 
 def _tools(
-    above: Block, before: Collection[Section], case_sensitive: bool
+    above: Block, known: Mapping[str, Collection[str]], case_sensitive: bool
 ) -> dict[str, dict[str, Rule | None]]:
-    """The tools of a section; `before` are the sections that it is laid upon."""
+    """The tools of a section; `known` are the rules that it is laid upon."""
     tools = above.block("tools", "the name of a tool, and fixes: below that")
-    known = _laid_upon(list(before), case_sensitive)
     found: dict[str, dict[str, Rule | None]] = {}
     for name in tools:
         tool = tools.block(name, "fixes:")

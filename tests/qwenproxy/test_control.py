@@ -1,5 +1,6 @@
 """Endpoints of the proxy's own: who may ask what, and that nobody else is disturbed."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ from mitmproxy import http
 from mitmproxy.proxy import mode_specs
 from mitmproxy.test import tflow
 
-from qwenproxy import __version__, options
-from qwenproxy.control import ENDPOINTS, State, is_loopback, respond
+from qwenproxy import __version__, control, options
+from qwenproxy.control import ENDPOINTS, State, is_loopback
 from qwenproxy.rules import LiveRules
 
 RULES = """
@@ -32,6 +33,16 @@ def asked(
     for name, value in ({"Host": "127.0.0.1:9090"} | headers).items():
         flow.request.headers[name.replace("_", "-")] = value
     return flow
+
+
+def respond(flow: http.HTTPFlow, to: State) -> http.Response | None:
+    """What is answered, when it is."""
+
+    async def wait() -> http.Response | None:
+        answer = control.respond(flow, to)
+        return await answer if answer else None
+
+    return asyncio.run(wait())
 
 
 def answered(flow: http.HTTPFlow, to: State) -> tuple[int, Any]:

@@ -367,7 +367,7 @@ BAD = [
     ("a: 1\n---\nb: 2\n", 2, "not YAML: "),
     ("tools: \x01\n", 1, "not YAML: "),
     ("tools: 2001-99-99\n", 1, "not YAML: "),
-    ("[" * 1000, 1, "not YAML: maximum recursion depth exceeded"),
+    ("[" * 1000, 1, "more than 20 levels deep; write fewer"),
 ]
 
 
@@ -602,6 +602,46 @@ def test_a_file_that_is_gone_changes_nothing(live: LiveRules) -> None:
     live.refresh()
     assert "No such file" in live.error
     assert value(live) == "Run it"
+
+
+# Too large
+
+
+def deep(levels: int) -> str:
+    return SIMPLE.replace("Run it", "[" * levels + "1" + "]" * levels)
+
+
+ALIASES = "default_value: [&a0 [x, x], " + ", ".join(f"&a{n + 1} [*a{n}, *a{n}]" for n in range(17)) + "]"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (deep(5000), "line 9: more than 20 levels deep; write fewer"),
+        (
+            "#\n" * 600_000 + SIMPLE,
+            "line 500001: the file has more than 1000000 characters; write fewer rules",
+        ),
+        (
+            "tools:\n" + "".join(f"  t{n}: {{}}\n" for n in range(50_000)),
+            "line 33334: more than 100000 keys and values; write fewer rules",
+        ),
+        (
+            SIMPLE.replace("default_value: Run it", ALIASES),
+            "line 9: default_value: too many values; write them without *",
+        ),
+    ],
+    ids=["deep", "long", "many", "aliases"],
+)
+def test_a_file_that_is_too_large_is_not_built(tmp_path: Path, text: str, complaint: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(RulesError) as caught:
+        read(path)
+    assert str(caught.value) == f"{path}, {complaint}"
+
+
+def test_what_is_nearly_too_large_is_read(tmp_path: Path) -> None:
+    assert rules_in(tmp_path, deep(10)).tools
 
 
 # Written

@@ -1,7 +1,11 @@
 """The rules file and the endpoints in a real mitmdump."""
 
+import asyncio
 import json
+import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ from mitmproxy.exceptions import OptionsError
 from mitmproxy.proxy import mode_specs
 from mitmproxy.test import taddons, tflow
 from proxy import (
+    PATIENCE,
     Message,
     Proxy,
     Reply,
@@ -26,9 +31,10 @@ from proxy import (
 )
 
 from qwenproxy import rerun
+from qwenproxy import rules as rules_module
 from qwenproxy.addon import QwenFix
 from qwenproxy.recording import load
-from qwenproxy.rules import SHIPPED
+from qwenproxy.rules import SHIPPED, RuleFile, read
 from support.cases import read_tool
 
 ONE = """
@@ -290,9 +296,44 @@ def test_a_chat_keeps_the_rules_it_began_under(path: Path) -> None:
         context.configure(addon, qwen_rules=str(path))
         begun = begin_chat(addon)
         path.write_text(ONE.replace("first", "another"))
-        later = begin_chat(addon)
+        until(lambda: rules_of(addon, begin_chat(addon)) == {"bash": ["another"]}, "the new rules")
         assert rules_of(addon, begun) == {"bash": ["first"]}
-        assert rules_of(addon, later) == {"bash": ["another"]}
+
+
+def test_no_chat_waits_for_rules_that_are_being_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    addon, gate, readers = QwenFix(), threading.Event(), []
+
+    def read_slowly(path: Path) -> RuleFile:
+        readers.append(threading.current_thread())
+        assert gate.wait(PATIENCE)
+        return read(path)
+
+    with taddons.context(addon) as context:
+        context.configure(addon, qwen_rules=str(path))
+        monkeypatch.setattr(rules_module, "read", read_slowly)
+        path.write_text(TWO)
+        for _ in range(3):
+            assert rules_of(addon, begin_chat(addon)) == {"bash": ["first"]}
+        gate.set()
+        until(lambda: rules_of(addon, begin_chat(addon)) == {"bash": ["first", "second"]}, "the new rules")
+        assert len(readers) == 1
+        assert threading.main_thread() not in readers
+
+
+def test_chats_go_on_while_a_reload_waits(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], path: Path
+) -> None:
+    """The file is a pipe: reading it ends when the test says so."""
+    proxy = start_proxy(upstream.url, qwen_rules=path)
+    path.unlink()
+    os.mkfifo(path)
+    with ThreadPoolExecutor() as pool:
+        reload = pool.submit(ask, proxy, b"", "/_qwen/reload")
+        with path.open("w") as pipe:  # now somebody reads it
+            assert ask(proxy).status == 200
+            assert not reload.done()
+            pipe.write(TWO)
+        assert reload.result(PATIENCE).json["rules"]["count"] == 2
 
 
 def test_a_chat_has_the_rules_for_its_model(path: Path) -> None:
@@ -309,7 +350,8 @@ def test_a_flow_from_a_file_is_not_answered() -> None:
     flow.request.path = "/_health"
     flow.client_conn.proxy_mode = mode_specs.ProxyMode.parse("reverse:http://a:1")
     for flow.live in (False, True):
-        addon.request(flow)
+        if later := addon.request(flow):
+            asyncio.run(later)  # type: ignore[arg-type]
         assert (flow.response is not None) is flow.live
 
 
