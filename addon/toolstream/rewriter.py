@@ -76,6 +76,7 @@ class StreamRewriter:
         self._writing: list[Event] = []  # of a content, what chunks of our own are being made of
         self._choices: dict[int, Choice] = {}
         self._queue: deque[Held | bytes] = deque()
+        self._has_asides = False  # comments or pings may wait in it
         self._out: list[bytes] = []
         self._templates: list[Template] = []
         self._unused = 0  # templates learned since one was of use
@@ -272,7 +273,7 @@ class StreamRewriter:
         if (data or "").strip() == "[DONE]" or error:
             self._finish_all()
         if data is None or chunk is None or not choices_of(chunk):
-            self._send(event)
+            self._send_other(event)
             return
         self._remember(event, data, chunk)
         self._read_chunk(event, data, chunk)
@@ -666,6 +667,21 @@ class StreamRewriter:
     def _send(self, *pieces: bytes) -> None:
         (self._queue if self._queue else self._out).extend(filter(None, pieces))
 
+    def _send_other(self, event: bytes) -> None:
+        """An event without a choice. Comments and pings do not wait for what may be a call (P20); they
+        do for blanks, so that a healthy stream stays as it is."""
+        if not (self._queue and is_aside(event)):
+            self._send(event)
+        elif any(isinstance(held, Held) and _holds_words(held) for held in self._queue):
+            if self._has_asides:
+                self._out += [held for held in self._queue if isinstance(held, bytes) and is_aside(held)]
+                self._queue = deque(h for h in self._queue if isinstance(h, Held) or not is_aside(h))
+            self._has_asides = False
+            self._out.append(event)
+        else:
+            self._has_asides = True
+            self._queue.append(event)
+
     def _release(self) -> None:
         while self._queue:
             held = self._queue[0]
@@ -676,6 +692,19 @@ class StreamRewriter:
             self._queue.popleft()
             if held:
                 self._out.append(held)
+
+
+def is_aside(event: bytes) -> bool:
+    """Whether an event is nothing but comments, or a ping."""
+    *lines, last = event.splitlines() or [event]
+    said = [line for line in lines if line and not line.startswith(b":")]
+    is_ping = not {b"event: ping", b"event:ping"}.isdisjoint(said)
+    return not last and (is_ping or (not said and any(lines)))
+
+
+def _holds_words(held: Held) -> bool:
+    """Whether text waits in an event that is not blank."""
+    return held.out is None and any(part.text[len(part.kept) :].strip() for part in held.parts)
 
 
 def _words(event: Event) -> str:

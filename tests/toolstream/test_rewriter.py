@@ -152,7 +152,6 @@ HEALTHY = {
     "reasoning": reasoning("reasoning"),
     "several choices, interleaved": b"".join(interleaved()),
     "several choices in one chunk": b"".join(in_one_chunk()),
-    "comments": with_events_between(LLAMA_CPP, b": ping\n\n", b":\n\n: OPENROUTER PROCESSING\n"),
     "named events and ids": with_events_between(
         SGLANG, b"event: sglext_ids\ndata: [1]\n\n", b"id: 7\nretry: 1\n"
     ),
