@@ -273,7 +273,9 @@ def stream(chat: Chat, response: http.Response) -> None:
         chat.answer = StreamedAnswer(None, observe=True)
     else:
         settings = chat.settings
-        chat.answer = rewrite_streamed(chat.body, settings.recovery, coding, settings.observe, chat.rules)
+        chat.answer = rewrite_streamed(
+            chat.body, settings.recovery, coding, settings.observe, chat.rules, settings.keepalive
+        )
         if not chat.settings.observe:
             free_length(chat.flow.request, response)
     response.stream = chat.answer

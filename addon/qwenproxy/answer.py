@@ -8,6 +8,9 @@ returned. `rewrite_whole` does the same for a body that is there at once.
 Fail open: whatever goes wrong costs the rewriting, not the answer. The traceback is left in
 `ledger.failure`, and the bytes pass as they come from there on.
 
+While the rewriter holds something and the server goes on, the client hears a comment from time to time
+(P20), for many give up after a minute without a byte. It is no part of what was made of the answer.
+
 What came, when it came and what was made of it is in the `Outcome`, for recordings, the user
 interface and the log.
 """
@@ -25,6 +28,7 @@ from toolstream.rules import Rules
 
 from .encoding import Decoder, TooLargeError
 
+KEEP_ALIVE = b": keep-alive\n\n"
 _ENDS_OF_EVENTS = (b"\n\n", b"\r\r", b"\r\n\r\n")
 
 
@@ -51,20 +55,35 @@ class StreamedAnswer:
         decoder: Decoder | None = None,
         observe: bool = False,
         clock: Callable[[], float] = time.monotonic,
+        keepalive: float = 0.0,  # seconds of silence that are too long; 0 for none
     ) -> None:
         self.outcome = Outcome(ledger=rewriter.ledger if rewriter else Ledger())
         self._rewriter = rewriter
         self._decode: Callable[[bytes], bytes] | None = decoder.feed if decoder else None
         self._observe = observe
         self._clock = clock
-        self._start = clock()
+        self._start = self._last_sent = clock()
+        self._keepalive = keepalive
+        self._tail = _ENDS_OF_EVENTS[0]  # of what the client has got
 
     def __call__(self, wire: bytes) -> list[bytes]:
         """Take what came over the wire, b"" at the end; return what goes to the client."""
         out = self._feed(wire) if wire else self._close()
         if not self._observe:
-            return out
+            return self._kept_alive(out) if wire and self._keepalive else out
         return [wire] if wire else []
+
+    def _kept_alive(self, out: list[bytes]) -> list[bytes]:
+        """The pieces; if there are none for too long, a comment, where one may stand."""
+        now = self._clock()
+        if out:
+            self._last_sent, self._tail = now, (self._tail + b"".join(out))[-4:]
+            return out
+        is_over = self._rewriter is None or self._decode is _nothing
+        if is_over or now - self._last_sent < self._keepalive or not self._tail.endswith(_ENDS_OF_EVENTS):
+            return []
+        self._last_sent = now
+        return [KEEP_ALIVE]
 
     def _feed(self, wire: bytes) -> list[bytes]:
         try:
@@ -144,9 +163,11 @@ def rewrite_streamed(
     decoder: Decoder | None,
     observe: bool,
     rules: Rules | None = None,
+    keepalive: float = 0.0,
 ) -> StreamedAnswer:
     """The stream callable for the answer to this request."""
-    return StreamedAnswer(StreamRewriter(request_body, recovery=recovery, rules=rules), decoder, observe)
+    rewriter = StreamRewriter(request_body, recovery=recovery, rules=rules)
+    return StreamedAnswer(rewriter, decoder, observe, keepalive=keepalive)
 
 
 def rewrite_whole(

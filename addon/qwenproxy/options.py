@@ -40,6 +40,7 @@ class Settings:
     repair_history: bool
     rules: Path | None  # not read here: it may change
     control: str
+    keepalive: float  # seconds; 0 for none
 
     @property
     def observe(self) -> bool:
@@ -126,6 +127,15 @@ def _path_prefix(name: str) -> Callable[[str], str]:
     return read_path_prefix
 
 
+def _seconds(name: str) -> Callable[[str], float]:
+    def read_seconds(value: str) -> float:
+        if not re.fullmatch(r"(\d{1,6}(\.\d{1,6})?)?", value, re.ASCII):
+            raise BadValueError(f"{name}={value}: write seconds, such as 5, or 0 for none")
+        return float(value or 0)
+
+    return read_seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One option; `read` turns its string into the value in `Settings`."""
@@ -208,6 +218,13 @@ OPTIONS = (
         "/_qwen",
         "Path below which the proxy itself answers, in reverse mode. Empty means nowhere.",
         _path_prefix,
+    ),
+    Option(
+        "keepalive",
+        "5",
+        "Seconds after which a client hears a comment (: keep-alive) while a possible call is held and the "
+        "server goes on sending. 0 means never.",
+        _seconds,
     ),
 )
 NAMES = tuple(option.name for option in OPTIONS)

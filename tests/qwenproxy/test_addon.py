@@ -42,6 +42,7 @@ from proxy import (
 
 from qwenproxy import options
 from qwenproxy.addon import QwenFix, chat_body, free_length
+from qwenproxy.answer import KEEP_ALIVE
 from qwenproxy.internals import error_body
 from qwenproxy.listeners import failed_upstream, upstream_named
 from qwenproxy.optional import ZSTD
@@ -224,6 +225,21 @@ def test_a_stream_is_passed_on_as_it_comes(shared: Shared, path: str, content_ty
     client.hear(b"firs")  # while the upstream waits
     pause.go()
     assert client.rest().endswith(b"[DONE]\n\n")
+
+
+def test_while_a_call_is_held_the_client_hears_a_comment(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    call = json.dumps({"name": "get_weather", "arguments": {"city": "Zürich", "days": 3}})
+    answer = events(f"Let me see.\n\n<tool_call>\n{call}\n</tool_call>")
+    upstream.answer = pause = Pause(answer[:14], answer[14:])
+    proxy = start_proxy(upstream.url, qwen_keepalive="0.000001", qwen_record=tmp_path)
+    client = Listening(proxy)
+    client.hear(KEEP_ALIVE)
+    pause.go()
+    assert understood(client.rest()) == HEALED
+    recording = load(until(lambda: next(tmp_path.glob("*.flow"), None)))
+    assert recording.out == client.heard.replace(KEEP_ALIVE, b"")
 
 
 # Compressed although nobody asked for it

@@ -88,6 +88,80 @@ def test_what_cannot_be_decoded_is_not_sent_and_the_end_still_comes() -> None:
     assert streamed.outcome.chunks == [b"A"]
 
 
+class Clock:
+    """Goes on by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def heard(streamed: StreamedAnswer, clock: Clock, seconds: float, wire: bytes = b"x") -> list[bytes]:
+    """What the client hears when a piece comes so many seconds later."""
+    clock.now += seconds
+    return streamed(wire)
+
+
+def test_while_something_is_held_the_client_hears_a_comment() -> None:
+    clock = Clock()
+    streamed = scripted(
+        [b"data: 1\n\n"], *[[]] * 6, [b"data: 2\n\n"], [], [b"end"], clock=clock, keepalive=5.0
+    )
+    seconds = [4, 4, 1, 4.5, 0.5, 0, 6, 9, 4]
+    pieces = [heard(streamed, clock, s) for s in seconds]
+    comment = [answer.KEEP_ALIVE]
+    assert pieces == [[b"data: 1\n\n"], [], comment, [], comment, [], comment, [b"data: 2\n\n"], []]
+    assert streamed(b"") == [b"end"]
+    assert streamed.outcome.out == [b"data: 1\n\n", b"data: 2\n\n", b"end"]
+
+
+def test_before_the_first_event_too() -> None:
+    clock = Clock()
+    streamed = scripted([], [], clock=clock, keepalive=5.0)
+    assert [heard(streamed, clock, 3), heard(streamed, clock, 3)] == [[], [answer.KEEP_ALIVE]]
+
+
+@pytest.mark.parametrize(
+    ("sent", "comes"),
+    [
+        ([b"data: 1\n\n"], True),
+        ([b"data: 1\n", b"\n"], True),
+        ([b"data: 1\r\n\r", b"\n"], True),
+        ([b"data: 1\r\r"], True),
+        ([b"data: 1"], False),
+        ([b"data: 1\n"], False),
+        ([b"data: 1\r\n"], False),
+        ([b"data: 1\n\nd"], False),
+    ],
+)
+def test_no_comment_within_an_event(sent: list[bytes], comes: bool) -> None:
+    clock = Clock()
+    streamed = scripted(sent, [], clock=clock, keepalive=5.0)
+    streamed(b"x")
+    assert heard(streamed, clock, 9) == ([answer.KEEP_ALIVE] if comes else [])
+
+
+def test_no_comment_when_it_is_off_observed_or_over() -> None:
+    clock = Clock()
+    for streamed in (
+        scripted([], clock=clock),
+        scripted([], clock=clock, keepalive=5.0, observe=True),
+        scripted([], clock=clock, keepalive=5.0, decoder=Bomb()),
+        scripted([], clock=clock, keepalive=5.0, decoder=Breaking()),
+    ):
+        streamed(b"!")
+        assert answer.KEEP_ALIVE not in heard(streamed, clock, 9)
+
+
+def test_no_comment_at_the_end() -> None:
+    clock = Clock()
+    streamed = scripted([], [], clock=clock, keepalive=5.0)
+    streamed(b"x")
+    assert heard(streamed, clock, 9, b"") == []
+
+
 def test_what_was_decoded_before_it_broke_is_sent() -> None:
     class Breaking:
         def feed(self, data: bytes) -> bytes:

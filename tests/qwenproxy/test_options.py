@@ -50,6 +50,12 @@ def test_the_prefix_of_our_own_endpoints() -> None:
         assert options.read({"qwen_control": prefix}).control == prefix
 
 
+def test_seconds() -> None:
+    for value, seconds in (("5", 5.0), ("0.5", 0.5), ("0", 0.0), ("", 0.0)):
+        assert options.read({"qwen_keepalive": value}).keepalive == seconds
+    assert options.read({}).keepalive == 5.0
+
+
 @pytest.mark.parametrize(
     ("name", "value", "advice"),
     [
@@ -67,6 +73,10 @@ def test_the_prefix_of_our_own_endpoints() -> None:
         ("qwen_record_what", "none", "all, repaired, refused or failed"),
         ("qwen_redact", "a;b", "names separated by commas"),
         ("qwen_redact", "a b", "names separated by commas"),
+        *(
+            ("qwen_keepalive", value, "seconds, such as 5, or 0 for none")
+            for value in ("-1", "5s", "nan", "inf", "1e3", ".5", "off", "\u0665")
+        ),
         *(
             ("qwen_control", value, "a path such as /_qwen, or nothing")
             for value in ("/", "/x/", "x", "_qwen", "/_qwen/", "/a b", "//x")
