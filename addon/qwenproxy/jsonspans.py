@@ -7,6 +7,7 @@ leaves every other byte, and every length, as it was. The text has to be valid J
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 _TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|(-?\d[\d.eE+-]*)|[{}\[\]:,]', re.S)
 
@@ -49,3 +50,17 @@ def spans(text: str, start: int = 0, end: int | None = None) -> Iterator[Span]:
             case _:
                 kind = "string" if match[2] is None else "number"
                 yield Span(kind, tuple(frames), *match.span(1 if match[2] is None else 2))
+
+
+def place(chunk: Any, path: Path) -> tuple[Any, ...]:
+    """Where in an answer the text at `path` of a chunk belongs."""
+    found: list[Any] = []
+    value = chunk
+    for part in path:
+        try:
+            value = value[part]
+        except (LookupError, TypeError):
+            return path  # a key with an escape in it
+        index = value.get("index", part) if isinstance(part, int) and isinstance(value, dict) else part
+        found.append(index if isinstance(index, str | int) else part)
+    return tuple(found)

@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import Any
 
 from .filler import Filler, decode, encode
-from .jsonspans import Path, Span, spans
+from .jsonspans import Span, place, spans
 from .recording import Headers, Recording, cut, header, parse_object
 
 # Under these keys stand messages; whatever else is in them is filled.
@@ -217,8 +217,8 @@ class _Texts:
             if _is_kept(span):
                 continue
             if span.kind == "string":
-                place = (span.start,) if chunk is None else _place(chunk, span.path)
-                self._joined.setdefault(place, []).append(span)
+                where = (span.start,) if chunk is None else place(chunk, span.path)
+                self._joined.setdefault(where, []).append(span)
             elif span.kind == "number" or not self._is_known(span):
                 old = self._text[span.start : span.end]
                 self._edits.append((span.start, span.end, self._one(old)))
@@ -269,17 +269,6 @@ def _is_kept(span: Span) -> bool:
         if name not in OPENED:
             return False
     return span.kind == "key"
-
-
-def _place(chunk: Any, path: Path) -> tuple[Any, ...]:
-    """Where in an answer the text at `path` of a chunk belongs."""
-    place: list[Any] = []
-    value = chunk
-    for part in path:
-        value = value[part]
-        index = value.get("index", part) if isinstance(part, int) and isinstance(value, dict) else part
-        place.append(index if isinstance(index, str | int) else part)
-    return tuple(place)
 
 
 def _edited(text: str, edits: Iterable[Edit]) -> str:
