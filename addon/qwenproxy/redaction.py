@@ -1,40 +1,48 @@
 """Takes out of a recording what is nobody's business, before it is written.
 
-Credentials, always: in headers, cookies, query parameters and well-known JSON keys, and what
-`names` adds to them. A secret is overwritten with asterisks wherever it occurs, be it echoed in
-an error message.
+Secrets, always: what stands under a name that names one (`secret_names`), in headers, cookies, the
+URL, JSON, calls in XML (`secret_spans`); and what `names` adds to them. A secret is overwritten
+wherever it occurs (`repeats`), also where the deltas of a stream have cut it (`joined`).
 
 With the name `messages` also all that user and model wrote: the contents of messages, arguments
 of calls and reasoning, in request and answer and where the ledger quotes them; `wording` does it.
 
-Lengths and the sizes of the pieces stay, so a redacted recording is cut where the original was.
+In bodies each secret gives way to asterisks, and a number to another, of the same length: the
+sizes of the pieces stay true, JSON stays JSON, and the rules come to the same.
 """
 
+import base64
 import dataclasses
-import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import unquote_plus, urlsplit, urlunsplit
 
+from .filler import OWN_WORDS, vocabulary
+from .joined import Joined, is_stream, joined
 from .recording import Headers, Recording, cut, parse_object
+from .repeats import Repeats, Span, coded
+from .secret_names import is_secret, is_secret_parameter
+from .secret_spans import secret_spans
 from .wording import without_wording
 
 MESSAGES = "messages"  # among the names: redact what was written, too
 REDACTED = "REDACTED"
-SHORTEST_SECRET = (
-    12  # characters; shorter values ("lm-studio") are words, to be overwritten only in their header
-)
 
-SECRET_HEADER = re.compile(
-    r"auth|cookie|secret|password|credential|token(?!s)|(api|subscription)-?_?key", re.I
+_ERROR = re.compile(rb'^(?:data:|error:)?\s*\{\s*"error"\s*:\s*[{"]', re.M)
+# Headers with a list of named values, such as `Digest username="…", response="…"`
+_PART = re.compile(r"([\w-]+)=(?:\"([^\"]*)\"|([^\s,;]+))")
+_IN_DIGEST = frozenset(("response", "nonce", "cnonce", "opaque"))
+_PARAMETER = re.compile(r"(?<=[?&;#])([^?&;#=\s]+)=([^&;#\s\"'<>]+)")
+_PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+# A token is one word of letters and digits mixed; the name of a model is several, a UUID has shorter ones.
+_TOKEN = re.compile(
+    r"(?:bot\d{6,}:[\w-]+|(?:sk|pk|rk|hf|gh[a-z]|gsk|glpat|xox[a-z])[-_][\w-]{8,}|AIza[\w-]{20,}|eyJ[\w.-]{20,})"
+    r"|(?=(?:\D*\d){2})(?=(?:[^A-Za-z]*[A-Za-z]){2}).*?[A-Za-z0-9]{16}.*"
 )
-SECRET_PARAMETER = re.compile(r"^(key|sig|signature)$|auth|secret|password|token|api-?_?key", re.I)
-# Only of strings: a tool may have a parameter of this name, and that is an object in the schema.
-SECRET_KEY = (
-    r"[\w-]*(?:api[_-]?key|(?:access|auth|bearer|refresh|session)[_-]?token|authorization|password|secret"
-    r"|secret[_-]?key)"
-)
+_LOGPROBS = re.compile(rb'"token"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"|"bytes"\s*:\s*\[([\d,\s]*)\]', re.S)
+_NUMBER = re.compile(rb"-?\d[\d.eE+-]*")
+_DIGITS = bytes.maketrans(b"0123456789", b"1" * 10)
 
 
 def redact(recording: Recording, names: Iterable[str] = ()) -> Recording:
@@ -45,8 +53,18 @@ def redact(recording: Recording, names: Iterable[str] = ()) -> Recording:
 
 
 def _without_secrets(recording: Recording, names: frozenset[str]) -> Recording:
-    scrub = _Scrubber(_secrets(recording, names), names)
-    request_body = scrub.body(recording.request_body)
+    bodies = {data: Body(data, names) for data in (recording.request_body, recording.body, recording.out)}
+    credentials = {value for value in _credentials(recording, names) if value}
+    known = vocabulary(recording.request.get("tools")) | OWN_WORDS
+    known |= set() if "model" in names else {str(recording.request.get("model"))}
+    written = {value for body in bodies.values() for value in body.values()}
+    is_error = recording.status >= 400 or _ERROR.search(recording.body) is not None
+    scrub = _Scrubber(Repeats(credentials | (written - known), credentials if is_error else ()), names)
+    clean = {
+        data: body.clean(scrub.repeats, is_error and data != recording.request_body)
+        for data, body in bodies.items()
+    }
+    request_body = clean[recording.request_body]
     return dataclasses.replace(
         recording,
         name=scrub.file_name(recording.name),
@@ -55,96 +73,174 @@ def _without_secrets(recording: Recording, names: frozenset[str]) -> Recording:
         request_headers=scrub.headers(recording.request_headers),
         headers=scrub.headers(recording.headers),
         url=scrub.url(recording.url),
-        chunks=cut(scrub.body(recording.body), [len(c) for c in recording.chunks]),
-        out=scrub.body(recording.out),
+        chunks=cut(clean[recording.body], [len(c) for c in recording.chunks]),
+        out=clean[recording.out],
         ledger=scrub.plain(recording.ledger),
         aborted=scrub.text(recording.aborted),
-        rules=scrub.text(recording.rules),
+        rules=scrub.known(recording.rules),
         comment=scrub.text(recording.comment),
     )
 
 
-def _secrets(recording: Recording, extra: frozenset[str]) -> Iterator[str]:
+# What is secret
+
+
+def _credentials(recording: Recording, names: frozenset[str]) -> Iterator[str]:
+    """The secrets in headers and URL."""
     for key, value in recording.request_headers + recording.headers:
-        if _is_secret(key, SECRET_HEADER, extra):
+        if is_secret(key) or key.lower() in names:
             yield from _secrets_in(key.lower(), value)
-    for key, value in parse_qsl(urlsplit(recording.url).query):
-        if _is_secret(key, SECRET_PARAMETER, extra):
+        yield from (v for k, v in _parameters(value) if is_secret_parameter(k))
+    for key, value in _parameters(recording.url):
+        if is_secret_parameter(key) or key.lower() in names:
             yield value
-    yield from _secret_values(recording.request, re.compile(SECRET_KEY, re.I), extra)
+    parts = urlsplit(recording.url)
+    yield from (part for part in parts.path.split("/") if _TOKEN.fullmatch(part))
+    yield from _PASSWORD.findall(recording.url)
 
 
-def _secrets_in(name: str, value: str) -> list[str]:
+def _secrets_in(name: str, value: str) -> Iterator[str]:
     match name:
         case "cookie":
-            return [cookie.partition("=")[2] for cookie in value.split(";")]
+            yield from (cookie.partition("=")[2].strip() for cookie in value.split(";"))
         case "set-cookie":
-            return [value.partition(";")[0].partition("=")[2]]
+            yield value.partition(";")[0].partition("=")[2]
         case "www-authenticate" | "proxy-authenticate":
-            return []  # asks for a secret
+            return  # asks for a secret
         case _:
-            return value.split()[-1:]  # "Bearer KEY" or "KEY"
+            last = value.split()[-1:]  # "Bearer KEY" or "KEY"
+            yield from last
+            if value.lower().startswith("basic ") and last:
+                yield from _of_basic(last[0])
+            for key, quoted, plain in _PART.findall(value):
+                if is_secret(key) or key.lower() in _IN_DIGEST:
+                    yield quoted or plain
 
 
-def _secret_values(value: Any, known: re.Pattern[str], extra: frozenset[str]) -> Iterator[str]:
-    """The strings of a request's body that stand under a secret key, outside of its tools."""
-    match value:
-        case dict():
-            for key, item in value.items():
-                if isinstance(item, str) and (known.fullmatch(key) or key.lower() in extra):
-                    yield item
-                elif key != "tools":
-                    yield from _secret_values(item, known, extra)
-        case list():
-            for item in value:
-                yield from _secret_values(item, known, extra)
+def _of_basic(value: str) -> Iterator[str]:
+    """The password in the value of Basic auth, and it with the user's name."""
+    try:
+        pair = base64.b64decode(value + "==").decode("utf-8", "surrogateescape")
+    except ValueError:
+        return
+    yield pair
+    yield pair.partition(":")[2]
 
 
-def _is_secret(name: str, pattern: re.Pattern[str], extra: frozenset[str]) -> bool:
-    return name.lower() in extra or pattern.search(name) is not None
+def _parameters(url: str) -> Iterator[tuple[str, str]]:
+    return ((unquote_plus(m[1]), unquote_plus(m[2])) for m in _PARAMETER.finditer(url))
+
+
+# Bodies
+
+
+class Body:
+    """A body, and the secrets that stand in it under their names."""
+
+    def __init__(self, data: bytes, names: frozenset[str]) -> None:
+        self._data = data
+        self._is_stream = is_stream(data)
+        is_json = self._is_stream or data.lstrip()[:1] in (b"{", b"[")
+        whole = Joined.of(data)
+        # what is joined comes last: of a value that is cut, a piece alone may look like a number
+        self._texts = [(whole, data, secret_spans(data, names, int(is_json)))]
+        for text in joined(data) if self._is_stream else ():
+            self._texts.append((text, text.text, secret_spans(text.text, names, 1)))
+
+    def values(self) -> Iterator[str]:
+        for _, text, found in self._texts:
+            yield from (span.value(text) for span in found)
+
+    def clean(self, repeats: Repeats, is_error: bool = False) -> bytes:
+        """The body without what was found in it, and without what is known to be secret."""
+        data = bytearray(self._data)
+        touched: set[int] = set()
+        for joint, text, found in self._texts:
+            for start, end in [*((f.start, f.end) for f in found), *repeats.spans(text, is_error)]:
+                new = blank(text[start:end])
+                for at, upto in joint.in_body(start, end):
+                    data[at:upto], new = new[: upto - at], new[upto - at :]
+                    touched.add(at)
+        if touched and b'"logprobs"' in self._data:
+            for at, upto in _logprobs(self._data, self._is_stream, touched):
+                data[at:upto] = blank(data[at:upto])
+        return bytes(data) if touched else self._data
+
+
+def _logprobs(data: bytes, in_events: bool, touched: set[int]) -> Iterator[Span]:
+    """The tokens beside a text that loses a secret, for they spell it as well."""
+    events = {_event_around(data, at) if in_events else (0, len(data)) for at in touched}
+    for start, end in events:
+        for match in _LOGPROBS.finditer(data, start, end):
+            if match[1] is not None:
+                yield match.span(1)
+            else:
+                yield from (n.span() for n in re.compile(rb"\d+").finditer(data, *match.span(2)))
+
+
+def _event_around(data: bytes, at: int) -> Span:
+    end = data.find(b"\n\n", at)
+    return data.rfind(b"\n\n", 0, at) + 1, len(data) if end < 0 else end
+
+
+def blank(raw: bytes | bytearray) -> bytes:
+    """What a secret gives way to: as long, and a number if it was one."""
+    if not _NUMBER.fullmatch(raw):
+        return b"*" * len(raw)
+    return bytes(raw.translate(_DIGITS)) if len(raw) > 1 else b"0"
+
+
+# Everything else
 
 
 class _Scrubber:
-    """Takes known secrets, and the values of named keys, out of all that a recording holds."""
+    """Takes known secrets, and what stands under secret names, out of all that a recording holds."""
 
-    def __init__(self, secrets: Iterable[str], names: frozenset[str]) -> None:
-        self._secrets = sorted({s for s in secrets if len(s) >= SHORTEST_SECRET}, key=len, reverse=True)
+    def __init__(self, repeats: Repeats, names: frozenset[str]) -> None:
+        self.repeats = repeats
         self._names = names
-        self._keys = _keys_pattern(names)
 
     def text(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "*" * len(secret))
-        return text
+        """Without what is known, and without what its name says to be secret."""
+        return self._without(text, is_known=False)
+
+    def known(self, text: str) -> str:
+        return self._without(text, is_known=True)
+
+    def _without(self, text: str, is_known: bool) -> str:
+        data = coded(text)
+        spans = set(self.repeats.spans(data, is_error=True))
+        if not is_known:
+            spans |= {(f.start, f.end) for f in secret_spans(data, self._names)}
+        clean = bytearray(data)
+        for start, end in spans:
+            clean[start:end] = blank(clean[start:end])
+        return _decoded(bytes(clean)) if spans else text
 
     def file_name(self, name: str) -> str:
-        for secret in self._secrets:
-            name = name.replace(secret, REDACTED).replace(_in_file_name(secret), REDACTED)
+        for secret in self.repeats.values:
+            for written in {secret, _in_file_name(secret)} - {""}:
+                name = name.replace(written, REDACTED)
         return name
-
-    def body(self, body: bytes) -> bytes:
-        # latin-1 has one character per byte, so lengths and places stay what they are
-        text = body.decode("latin-1")
-        for secret in self._secrets:
-            for written in {secret, json.dumps(secret)[1:-1]}:
-                coded = written.encode("utf-8", "surrogateescape").decode("latin-1")
-                text = text.replace(coded, "*" * len(coded))
-        return _blank_values(text, self._keys).encode("latin-1")
 
     def headers(self, headers: Headers) -> Headers:
         return tuple(
-            (key, REDACTED if _is_secret(key, SECRET_HEADER, self._names) else self.text(value))
+            (key, REDACTED if is_secret(key) or key.lower() in self._names else self._header(value))
             for key, value in headers
         )
 
-    def url(self, url: str) -> str:
-        parts = urlsplit(url)
-        query = "&".join(self._parameter(p) for p in parts.query.split("&"))
-        return self.text(urlunsplit(parts._replace(query=query)))
+    def _header(self, value: str) -> str:
+        return self.text(_PARAMETER.sub(self._parameter, value))
 
-    def _parameter(self, parameter: str) -> str:
-        key, equals, _value = parameter.partition("=")
-        return key + equals + REDACTED if _is_secret(key, SECRET_PARAMETER, self._names) else parameter
+    def url(self, url: str) -> str:
+        parts = urlsplit(_PASSWORD.sub(REDACTED, _PARAMETER.sub(self._parameter, url)))
+        path = "/".join(REDACTED if _TOKEN.fullmatch(part) else part for part in parts.path.split("/"))
+        return self.known(urlunsplit(parts._replace(path=path)))
+
+    def _parameter(self, parameter: re.Match[str]) -> str:
+        key = unquote_plus(parameter[1])
+        is_ours = is_secret_parameter(key) or key.lower() in self._names
+        return f"{parameter[1]}={REDACTED}" if is_ours else parameter[0]
 
     def plain(self, value: Any) -> Any:
         match value:
@@ -162,31 +258,8 @@ def _in_file_name(secret: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", secret).strip("-.")[:40]
 
 
-def _keys_pattern(names: frozenset[str]) -> re.Pattern[str]:
-    named = "|".join([*map(re.escape, sorted(names)), r"(?!)"])
-    return re.compile(rf'"(?:(?:{named})"\s*:\s*|{SECRET_KEY}"\s*:\s*(?="))', re.I)
-
-
-def _blank_values(text: str, keys: re.Pattern[str]) -> str:
-    """Overwrite the JSON value after each key with one of the same length."""
-    out, done = [], 0
-    for match in keys.finditer(text):
-        start = match.end()
-        if start < done:
-            continue  # inside a value that is gone already
-        end = _end_of_value(text, start)
-        out += [text[done:start], _blank(end - start)]
-        done = end
-    return "".join([*out, text[done:]])
-
-
-def _end_of_value(text: str, start: int) -> int:
+def _decoded(data: bytes) -> str:
     try:
-        return json.JSONDecoder(strict=False).raw_decode(text, start)[1]
-    except (ValueError, RecursionError):  # cut off: the rest of the line may belong to it
-        newline = text.find("\n", start)
-        return len(text) if newline < 0 else newline
-
-
-def _blank(length: int) -> str:
-    return '"' + "*" * (length - 2) + '"' if length >= 2 else "0" * length
+        return data.decode("utf-8", "surrogateescape")
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "surrogatepass")

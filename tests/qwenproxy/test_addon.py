@@ -1,5 +1,6 @@
 """The addon in a real mitmdump, between a real client and a scripted upstream."""
 
+import base64
 import gzip
 import http.client
 import json
@@ -492,7 +493,7 @@ SECRETS = (
 )
 
 
-def test_no_secret_reaches_the_disk(shared: Shared) -> None:
+def test_no_secret_of_an_error_reaches_the_disk(shared: Shared) -> None:
     key, cookie, query, given = SECRETS
     echo = json.dumps({"error": {"message": f"wrong key {key}, {query}"}}).encode()
     script = sized(
@@ -512,6 +513,85 @@ def test_no_secret_reaches_the_disk(shared: Shared) -> None:
     for planted in SECRETS:
         assert planted.encode() not in path.read_bytes()
     assert load(path).request == chat(model="planted")
+
+
+PLANTED = {
+    "X-API-Key": "planted-header-0123",
+    "x-functions-key": "planted-functions-0123",
+    "X-Amz-Signature": "planted-signature-0123",
+    "x-jwt": "planted-jwt-0123",
+    "X-Api-Pass": "planted-pass-0123",
+    "Cookie": "a=b; session=planted-cookie-0123",
+}
+IN_CALLS = {
+    "api_key": "planted-xml-0123",
+    "credentials": {"user": "planted-object-0123", "tokens": ["planted-list-0123"]},
+    "nested": json.dumps(
+        {"accessToken": "planted-nested-0123", "n": [json.dumps({"pwd": "planted-deep-0123"})]}
+    ),
+}
+
+
+def test_no_secret_reaches_the_disk(shared: Shared) -> None:
+    """Each is planted where it comes from, and said again where it may be echoed."""
+    bearer, basic = "planted-bearer-0123", base64.b64encode(b"anna:planted-basic").decode()
+    query = (
+        "key=planted-query-0123&code=planted-code;sig=planted-sig&X-Amz-Signature=planted-amz&pwd=planted%2F1"
+    )
+    arguments = json.dumps(IN_CALLS)
+    body = chat(
+        model="sown",
+        api_key="planted-body-0123",
+        messages=[
+            {"role": "user", "content": xml("bash", IN_CALLS)},
+            {"role": "assistant", "tool_calls": [{"function": {"name": "x", "arguments": arguments}}]},
+            {"role": "tool", "content": json.dumps({"result": IN_CALLS, "session": ["planted-result-0123"]})},
+        ],
+    )
+    echo = f"You said {bearer}, planted-query-0123, planted/1, {basic} and planted-cookie-0123. "
+    said = events(echo + xml("get_weather", {"city": "planted-query-0123"} | IN_CALLS))
+    sent = [*said[:-2], *arguments_in(arguments, 3), *said[-2:]]
+    shared.reply(
+        streamed(sent, "Set-Cookie: session=planted-set-0123; HttpOnly"),
+        body,
+        path=f"/v1/bot12345678:planted-path/chat/completions?{query}&v=1",
+        headers=PLANTED | {"Authorization": f"Bearer {bearer}", "Proxy-Authorization": f"Basic {basic}"},
+    )
+    path = shared.recorded("sown")
+    recording = load(path)
+    assert b"planted" not in path.read_bytes()
+    assert basic.encode() not in path.read_bytes()
+    for heard in (spoken(recording.body), spoken(recording.out)):
+        assert "planted" not in heard
+        assert basic not in heard
+        assert heard.startswith("You said ***")
+    assert recording.request["messages"][0]["content"].count("<parameter=") == 3
+    assert recording.body.count(b"data:") == len(sent)
+    assert len(recording.body) == len(b"".join(sent))
+
+
+def xml(tool: str, arguments: dict[str, Any]) -> str:
+    values = {k: v if isinstance(v, str) else json.dumps(v) for k, v in arguments.items()}
+    parameters = "".join(f"<parameter={k}>\n{v}\n</parameter>\n" for k, v in values.items())
+    return f"<tool_call>\n<function={tool}>\n{parameters}</function>\n</tool_call>"
+
+
+def arguments_in(text: str, size: int) -> list[bytes]:
+    call = {"index": 0, "id": "x", "type": "function", "function": {"name": "get_weather", "arguments": ""}}
+    rest = [{"index": 0, "function": {"arguments": text[i : i + size]}} for i in range(0, len(text), size)]
+    return [live.chunk({"tool_calls": [delta]}) for delta in (call, *rest)]
+
+
+def spoken(stream: bytes) -> str:
+    """The contents of a stream, and the arguments of its calls by their index, each as one text."""
+    texts: dict[Any, str] = {}
+    for line in stream.splitlines():
+        if line.startswith(b"data: {"):
+            delta = json.loads(line[6:])["choices"][0]["delta"]
+            texts[""] = texts.get("", "") + (delta.get("content") or "")
+            for call in delta.get("tool_calls") or []:
+                texts[call["index"]] = texts.get(call["index"], "") + call["function"].get("arguments", "")
+    return "\n".join(texts.values())
 
 
 def test_names_to_redact_can_be_added(
