@@ -35,6 +35,7 @@ from . import contentview, control, internals, optional, options, probe, recordi
 from .addresses import DEFAULT_PORTS, BadAddressError, url
 from .answer import Outcome, StreamedAnswer, as_error, pass_whole, rewrite_streamed, rewrite_whole
 from .encoding import Decoder, TooLargeError, decoder
+from .hangup import end_on_hangup
 from .listeners import backends, failed_upstream, ready_lines, refuse_modes
 from .options import Settings
 from .recorder import Recorder, file_stem
@@ -115,6 +116,7 @@ class QwenFix:
             self._recorder = recorder_for(self._settings)
 
     def running(self) -> None:
+        end_on_hangup(ctx.master.shutdown)
         misspelt = options.misspelt(ctx.options.deferred)
         for line in misspelt:
             log.error(line)

@@ -30,6 +30,7 @@ from .recording import (
     from_http,
     header,
     load_chats,
+    make_folder,
     parse_object,
     pieces,
     save,
@@ -235,7 +236,7 @@ READERS: dict[str, Reader] = {
 
 def write(recordings: Sequence[Recording], directory: Path, names: Iterable[str]) -> Iterator[Path]:
     """Write recordings without secrets, numbered if a file held several. Raises RecordingError."""
-    directory.mkdir(parents=True, exist_ok=True)
+    make_folder(directory)
     for number, recording in enumerate(recordings, 1):
         name = recording.name if len(recordings) == 1 else f"{recording.name}-{number:02}"
         path = directory / f"{name}.flow"

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from .addresses import on_this_machine
 from .importing import read_request
-from .recording import Headers, Recording, RecordingError, save
+from .recording import Headers, Recording, RecordingError, make_folder, save
 from .redaction import redact
 
 Json = dict[str, Any]
@@ -171,7 +171,7 @@ def _record(options: argparse.Namespace) -> int:
     request = read_request(options.request) or DEFAULT_REQUEST
     request = request | ({"model": options.model} if options.model else {})
     recording = ask(options.backend, options.name, request, headers=read_headers(options.header))
-    options.into.mkdir(parents=True, exist_ok=True)
+    make_folder(options.into)
     save(redact(recording), path)
     print(f"{path}: status {recording.status}, {len(recording.body)} bytes in {len(recording.chunks)} pieces")
     return 0

@@ -19,6 +19,7 @@ from mitmproxy import exceptions
 from mitmproxy.addonmanager import Loader
 
 from .recorder import KINDS
+from .recording import make_folder
 from .rules import DEFAULT, SHIPPED
 
 PREFIX = "qwen_"
@@ -87,7 +88,7 @@ def _directory(name: str) -> Callable[[str], Path | None]:
             return None
         path = Path(value).expanduser()
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            make_folder(path)
         except OSError as e:
             message = f"{name}={value}: write a directory that exists or can be made ({e.strerror})"
             raise BadValueError(message) from None

@@ -17,7 +17,7 @@ import re
 import time
 from pathlib import Path
 
-from .recording import Recording, save
+from .recording import Recording, make_folder, save
 from .redaction import redact
 
 log = logging.getLogger("qwen_fix")
@@ -52,7 +52,7 @@ class Recorder:
     def _written(self, recording: Recording) -> Path:
         clean = redact(recording, self._names)
         path = self._directory / f"{clean.name}.flow"
-        self._directory.mkdir(parents=True, exist_ok=True)
+        make_folder(self._directory)
         save(clean, path)
         return path
 

@@ -232,15 +232,27 @@ def _split_head(data: bytes) -> tuple[bytes, bytes]:
 # Writing
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder for recordings, which only their owner may read; one that is there stays as it is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
+
+
 def save(recording: Recording, path: Path) -> None:
-    """Write a recording; the file is there as a whole or not at all. Raises OSError."""
+    """Write a recording; the file is there as a whole or not at all, and only its owner may read it. Raises
+    OSError."""
     partial = path.with_name(f".{path.name}.partial")
+    partial.unlink(missing_ok=True)  # one that was left keeps its mode
     try:
-        with partial.open("wb") as file:
+        with open(partial, "wb", opener=_private) as file:
             io.FlowWriter(file).add(to_flow(recording))
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def to_flow(recording: Recording) -> http.HTTPFlow:

@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import signal
+import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -404,19 +405,31 @@ def test_a_client_that_leaves(shared: Shared) -> None:
     assert recording.body == b"".join(LEAKING[:3])
 
 
-def test_sigterm_keeps_what_has_come(
-    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
+@pytest.mark.parametrize("by", ["SIGTERM", "SIGHUP"])
+def test_a_signal_keeps_what_has_come(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path, by: str
 ) -> None:
     upstream.answer = Pause(LEAKING[:4], [])
-    proxy = start_proxy(upstream.url, qwen_record=tmp_path)
+    proxy = start_proxy(upstream.url, qwen_record=tmp_path / "flows")
     client = Listening(proxy)
     client.hear(b"data:")
-    assert proxy.stop(signal.SIGTERM) == 0
+    assert proxy.stop(signal.Signals[by]) == 0
     client.rest()
-    recording = load(next(live.recordings(tmp_path)))
+    path = next(live.recordings(tmp_path / "flows"))
+    assert [p.stat().st_mode & 0o777 for p in (path, path.parent)] == [0o600, 0o700]
+    recording = load(path)
     assert recording.aborted == "shutdown"
     assert b"".join(LEAKING).startswith(recording.body)
     assert recording.body
+
+
+def test_under_nohup_a_hangup_does_nothing(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    ignore = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+    program = (sys.executable, "-c", ignore + Proxy.program[2])
+    proxy = start_proxy(upstream.url, program=program)
+    proxy._process.send_signal(signal.SIGHUP)
+    assert ask(proxy).status == 200
+    assert proxy.stop(signal.SIGTERM) == 0
 
 
 def test_an_upstream_that_is_down(

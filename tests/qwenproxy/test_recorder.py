@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,3 +124,23 @@ def test_names_are_good_for_any_file_system(model: str, readable: str) -> None:
     stem = file_stem(1_700_000_000.0625, model, "passed", "abcdef-0123")
     assert stem.split("-", 2)[2] == f"{readable}-passed-abcdef"
     assert stem.split("-")[1].endswith(".062")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such modes")
+def test_only_the_owner_may_read(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        path = Recorder(tmp_path / "new" / "flows").write(ANSWER)
+        assert path
+        (left := path.with_name(f".{path.name}.partial")).write_bytes(b"left by a crash")
+        left.chmod(0o644)
+        assert Recorder(path.parent).write(ANSWER) == path
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(p.stat().st_mode) for p in (path, path.parent)] == [0o600, 0o700]
+
+
+def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    Recorder(tmp_path).write(ANSWER)
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
