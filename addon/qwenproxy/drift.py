@@ -57,8 +57,13 @@ def compare(path: Path, asked: Ask, exact: bool = False) -> Comparison:
         return Comparison(path, error=str(e).removeprefix(f"{path}: "))
     if not recording.request:
         return Comparison(path, error="it has no request to send")
-    answered = dataclasses.replace(asked(recording), rules=recording.rules)
-    before, now = (outcome(r, r.chunks) for r in (recording, answered))
+    try:
+        answered = dataclasses.replace(asked(recording), rules=recording.rules)
+        before, now = (outcome(r, r.chunks) for r in (recording, answered))
+    except ServerError:
+        raise
+    except Exception as e:
+        return Comparison(path, error=f"cannot be compared: {e!r}")
     return Comparison(path, before, now, _differences(before, now, exact))
 
 

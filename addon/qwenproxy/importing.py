@@ -23,10 +23,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from . import soundness
 from .recording import (
     Headers,
     Recording,
     RecordingError,
+    checked,
     from_http,
     header,
     load_chats,
@@ -56,6 +58,12 @@ def read(path: Path, request: Json) -> Found:
         return reader(path, request)
     except OSError as e:
         raise RecordingError(f"{path}: {e.strerror or e}") from None
+
+
+def why_none(path: Path, others: Sequence[str]) -> str:
+    """One line for a file without a chat."""
+    more = f", and {len(others) - 1} more" if len(others) > 1 else ""
+    return f"{path}: no chat in it" + (f": {others[0]}{more}" if others else "")
 
 
 def _read_flows(path: Path, request: Json) -> Found:
@@ -149,7 +157,7 @@ def _read_har(path: Path, request: Json) -> Found:
     """HTTP Archive 1.2. mitmproxy's own reader gives up at the first odd entry, and on UTF-8."""
     try:
         log = json.loads(path.read_bytes().decode("utf-8-sig"))["log"]
-        entries, creator = log["entries"], log.get("creator", {}).get("name", "")
+        entries, creator = list(log["entries"]), log.get("creator", {}).get("name", "")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise RecordingError(f"{path}: not a HAR file") from None
     chats, others = [], []
@@ -158,8 +166,8 @@ def _read_har(path: Path, request: Json) -> Found:
             chats.append(_with_request(_from_entry(entry, path.stem, creator == "mitmproxy"), request))
         except ValueError as e:
             others.append(f"entry {at}: {e}")
-        except (KeyError, TypeError, AttributeError) as e:
-            others.append(f"entry {at}: not as HAR 1.2 has it: {type(e).__name__} {e}")
+        except Exception as e:  # whatever else an odd value leads to
+            others.append(f"entry {at}: not as HAR 1.2 has it: {type(e).__name__} {str(e)[:80]}")
     return chats, others
 
 
@@ -176,7 +184,7 @@ def _from_entry(entry: Json, name: str, is_mitmproxy: bool) -> Recording:
     if not body:
         raise ValueError("the body of its answer was not kept")
     chunks = pieces(headers, body)
-    return Recording(
+    recording = Recording(
         name=name,
         request=parse_object(asked),
         request_body=asked,
@@ -189,6 +197,7 @@ def _from_entry(entry: Json, name: str, is_mitmproxy: bool) -> Recording:
         status=response["status"],
         headers=headers,
     )
+    return checked(recording)
 
 
 def _headers(message: Json) -> Headers:
@@ -251,9 +260,11 @@ def read_request(path: Path | None) -> Json:
     if path is None:
         return {}
     try:
-        request = parse_object(path.read_bytes())
+        request = parse_object(soundness.body(path.read_bytes()))
     except OSError as e:
         raise RecordingError(f"{path}: {e.strerror or e}") from None
+    except ValueError as e:
+        raise RecordingError(f"{path}: {e}") from None
     if not request:
         raise RecordingError(f"{path}: not the JSON object of a request")
     return request
@@ -287,7 +298,7 @@ def command(arguments: Sequence[str]) -> int:
 def _import(path: Path, request: Json, directory: Path, names: Sequence[str]) -> int:
     try:
         chats, others = read(path, request)
-        for why in others:
+        for why in others if chats else ():
             print(f"{path}: left out: {why}")
         for chat, written in zip(chats, write(chats, directory, names), strict=True):
             print(f"{written}: {_described(chat)}")
@@ -295,7 +306,7 @@ def _import(path: Path, request: Json, directory: Path, names: Sequence[str]) ->
         print(e, file=sys.stderr)
         return 2
     if not chats:
-        print(f"{path}: no chat in it", file=sys.stderr)
+        print(why_none(path, others), file=sys.stderr)
         return 2
     return 0
 

@@ -113,7 +113,7 @@ def command(arguments: Sequence[str]) -> int:
     for path in options.paths:
         for file in sorted(path.glob("*.flow")) if path.is_dir() else [path]:
             try:
-                recordings += importing.read(file, {})[0]
+                recordings += chats_in(file)
             except RecordingError as e:
                 print(e, file=sys.stderr)
                 broken += 1
@@ -123,6 +123,14 @@ def command(arguments: Sequence[str]) -> int:
     found = overview(recordings)
     print(_as_json(found) if options.json else "\n".join(table(found)))
     return 2 if broken else 0
+
+
+def chats_in(file: Path) -> list[Recording]:
+    """The chats in a file, at least one. Raises RecordingError."""
+    chats, others = importing.read(file, {})
+    if not chats:
+        raise RecordingError(importing.why_none(file, others))
+    return chats
 
 
 def _as_json(found: dict[Key, Chats]) -> str:

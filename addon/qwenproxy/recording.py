@@ -16,9 +16,11 @@ A `Recording` is plain data. Only what it holds is written, so nothing that mitm
 the connection reaches the disk, and `redaction` has seen all of it.
 """
 
+import functools
 import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -26,7 +28,10 @@ from typing import Any
 
 from mitmproxy import connection, exceptions, http, io
 
+from . import soundness
+
 VERSION = 1
+LONGEST_REASON = 300  # characters of why a file is none
 KEY = "qwen_fix"  # in flow.metadata
 
 Headers = tuple[tuple[str, str], ...]
@@ -84,7 +89,7 @@ def load(path: Path) -> Recording:
     try:
         return from_flow(flows[0], path.stem)
     except ValueError as e:
-        raise RecordingError(f"{path}: {e}") from None
+        raise RecordingError(f"{path}: {_in_one_line(e)}") from None
 
 
 def load_chats(path: Path) -> tuple[list[Recording], list[str]]:
@@ -95,8 +100,19 @@ def load_chats(path: Path) -> tuple[list[Recording], list[str]]:
             ours = KEY in flow.metadata
             chats.append(from_flow(flow, path.stem) if ours else _from_plain_flow(flow, path.stem))
         except ValueError as e:
-            others.append(f"{flow.request.method} {flow.request.path.partition('?')[0]}: {e}")
+            others.append(f"{_described(flow)}: {_in_one_line(e)}")
     return chats, others
+
+
+def _described(flow: http.HTTPFlow) -> str:
+    try:
+        return _in_one_line(f"{flow.request.method} {flow.request.path.partition('?')[0]}")
+    except Exception:
+        return "a flow"
+
+
+def _in_one_line(said: object) -> str:
+    return ascii(str(said)[:LONGEST_REASON])[1:-1]
 
 
 def _read_flows(path: Path) -> list[http.HTTPFlow]:
@@ -104,24 +120,48 @@ def _read_flows(path: Path) -> list[http.HTTPFlow]:
         with path.open("rb") as file:
             return [f for f in io.FlowReader(file).stream() if isinstance(f, http.HTTPFlow)]
     except (OSError, exceptions.FlowReadException) as e:
-        raise RecordingError(f"{path}: {getattr(e, 'strerror', None) or e}") from None
+        raise RecordingError(f"{path}: {getattr(e, 'strerror', None) or _in_one_line(e)}") from None
+    except Exception as e:  # mitmproxy trusts its files
+        raise RecordingError(f"{path}: no flow can be read from it ({type(e).__name__})") from None
 
 
+Reader = Callable[[http.HTTPFlow, str], Recording]
+
+
+def _refusing(read: Reader) -> Reader:
+    """A reader that raises ValueError with a reason, whatever is wrong with a flow."""
+
+    @functools.wraps(read)
+    def refusing(flow: http.HTTPFlow, name: str) -> Recording:
+        try:
+            recording = read(flow, name)
+            to_flow(recording)  # what can be read can be written
+        except ValueError:
+            raise
+        except Exception as e:  # mitmproxy's objects hold what was in the file
+            raise ValueError(f"not what a flow holds ({type(e).__name__}: {e})") from None
+        return recording
+
+    return refusing
+
+
+@_refusing
 def _from_plain_flow(flow: http.HTTPFlow, name: str) -> Recording:
     """Read a flow that was saved without the addon. Raises ValueError with the reason if it is no chat."""
     flow.request.decode(strict=False)
-    request, response = request_of(flow), flow.response
+    request, response = _checked(_request_of(flow)), flow.response
     if not isinstance(request["request"].get("messages"), list):
         raise ValueError("its request is no chat")
     if response is None or response.raw_content is None:
         raise ValueError("its answer was not kept")
     response.decode(strict=False)
-    head = head_of(response)
+    head = _checked(head_of(response))
     chunks = pieces(head["headers"], response.raw_content)
-    aborted = flow.error.msg if flow.error else ""
+    aborted = soundness.text(flow.error.msg if flow.error else "", "error")
     return Recording(name=name, chunks=chunks, times=[0.0] * len(chunks), aborted=aborted, **head, **request)
 
 
+@_refusing
 def from_flow(flow: http.HTTPFlow, name: str) -> Recording:
     """Read a flow that has our metadata. Raises ValueError with the reason if it is none."""
     data = flow.metadata.get(KEY)
@@ -131,18 +171,57 @@ def from_flow(flow: http.HTTPFlow, name: str) -> Recording:
         raise ValueError(f"format version {data.get('v')}, only {VERSION} can be read")
     if flow.response is None:
         raise ValueError("a recording without a response")
-    body = data.get("raw", flow.response.raw_content) or b""
+    body = soundness.data(data.get("raw", flow.response.raw_content) or b"", "raw answer")
+    chunks = cut(body, soundness.sizes(data.get("sizes", [])))
     return Recording(
         name=name,
-        chunks=cut(body, data.get("sizes", [])),
-        times=list(data.get("times", [])),
-        out=data.get("out", b""),
-        ledger=data.get("ledger", {}),
-        aborted=data.get("aborted") or "",
-        rules=data.get("rules", ""),
-        **head_of(flow.response),
-        **request_of(flow),
+        chunks=chunks,
+        times=soundness.times(data.get("times", []), len(chunks)),
+        out=soundness.data(data.get("out", b""), "rewritten answer"),
+        ledger=soundness.ledger(data.get("ledger", {})),
+        aborted=soundness.text(data.get("aborted") or "", "reason to break off"),
+        rules=soundness.text(data.get("rules", ""), "rules"),
+        **_checked(head_of(flow.response)),
+        **_checked(_request_of(flow)),
     )
+
+
+CHECKS: dict[str, Callable[[Any], Any]] = {
+    "request_body": soundness.body,
+    "request_headers": soundness.headers,
+    "method": soundness.method,
+    "url": soundness.url,
+    "started": soundness.started,
+    "comment": lambda value: soundness.text(value, "comment"),
+    "marker": lambda value: soundness.text(value, "marker"),
+    "status": soundness.status,
+    "headers": soundness.headers,
+    "http_version": soundness.version,
+}
+
+
+def _checked(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: CHECKS.get(name, _any)(value) for name, value in fields.items()}
+
+
+def _any(value: Any) -> Any:
+    return value
+
+
+def checked(recording: Recording) -> Recording:
+    """A recording that was made of a foreign file. Raises ValueError."""
+    try:
+        for name, check in CHECKS.items():
+            check(getattr(recording, name))
+        to_flow(recording)
+    except (TypeError, AttributeError) as e:
+        raise ValueError(f"not what a chat holds ({e})") from None
+    return recording
+
+
+def _request_of(flow: http.HTTPFlow) -> dict[str, Any]:
+    soundness.host(flow.request.host)
+    return request_of(flow)
 
 
 def request_of(flow: http.HTTPFlow) -> dict[str, Any]:
@@ -154,11 +233,17 @@ def request_of(flow: http.HTTPFlow) -> dict[str, Any]:
         "request_body": body,
         "request_headers": tuple(request.headers.items(multi=True)),
         "method": request.method,
-        "url": request.url,
+        "url": _url(request),
         "started": request.timestamp_start,
         "comment": flow.comment,
         "marker": flow.marked,
     }
+
+
+def _url(request: http.Request) -> str:
+    """With the brackets around an IPv6 address that mitmproxy leaves out."""
+    host = request.host
+    return request.url.replace(f"//{host}", f"//[{host}]", 1) if ":" in host else request.url
 
 
 def head_of(response: http.Response) -> dict[str, Any]:
@@ -206,7 +291,7 @@ def from_http(path: Path, request: dict[str, Any] | None = None) -> Recording:
         raise RecordingError(f"{path}: not an HTTP response, it starts with {status_line[:40]!r}")
     headers = tuple((k.strip(), v.strip()) for k, _, v in (line.partition(":") for line in lines))
     chunks = pieces(headers, body)
-    return Recording(
+    recording = Recording(
         name=path.stem,
         request=request or {},
         request_body=json.dumps(request).encode() if request else b"",
@@ -216,6 +301,10 @@ def from_http(path: Path, request: dict[str, Any] | None = None) -> Recording:
         headers=headers,
         http_version=status[1],
     )
+    try:
+        return checked(recording)
+    except ValueError as e:
+        raise RecordingError(f"{path}: {e}") from None
 
 
 def pieces(headers: Headers, body: bytes) -> list[bytes]:

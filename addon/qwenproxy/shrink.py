@@ -367,13 +367,17 @@ def command(arguments: Sequence[str]) -> int:
         "--into", type=Path, default=Path(), metavar="DIR", help="for a reduced recording (.)"
     )
     parser.add_argument("--recovery", choices=("strict", "tolerant", "aggressive"), default="tolerant")
+    options = parser.parse_args(arguments)
     try:
-        return _shrink(parser.parse_args(arguments))
+        return _shrink(options)
     except (ShrinkError, NoSuchRulesError) as e:
         print(e, file=sys.stderr)
         return 1
     except (RecordingError, GoldenError, OSError) as e:
         print(e, file=sys.stderr)
+        return 2
+    except Exception as e:
+        print(f"{options.file}: cannot be reduced: {e!r}", file=sys.stderr)
         return 2
 
 
@@ -394,7 +398,9 @@ def _shrink(options: argparse.Namespace) -> int:
 
 
 def _only_chat(path: Path, request: Json) -> Recording:
-    chats, _ = importing.read(path, request)
+    chats, others = importing.read(path, request)
+    if not chats:
+        raise RecordingError(importing.why_none(path, others))
     if len(chats) != 1:
         raise RecordingError(f"{path}: holds {len(chats)} chats; `import` makes a recording of each")
     return chats[0]

@@ -161,8 +161,12 @@ def head(recording: Recording, chunked: bool) -> bytes:
 
 
 def _head(version: str, status: int, headers: Iterable[tuple[str, str]]) -> bytes:
-    lines = [f"{version} {status} {HTTPStatus(status).phrase}", *(f"{k}: {v}" for k, v in headers)]
+    lines = [f"{version} {status} {_phrase(status)}", *(f"{k}: {v}" for k, v in headers)]
     return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
 
 
 async def _write_json(writer: asyncio.StreamWriter, status: int, value: dict[str, Any]) -> bool:
@@ -299,7 +303,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     except (RecordingError, OSError) as e:
         print(f"{parser.prog}: {e}", file=sys.stderr)
-        return 1
+        return 2
     except KeyboardInterrupt:
         return 130
 

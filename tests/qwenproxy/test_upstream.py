@@ -205,10 +205,10 @@ def test_a_pace_that_makes_no_sense(argument: str, capsys: pytest.CaptureFixture
 
 
 def test_files_that_cannot_be_served(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path)]) == 1
+    assert main([str(tmp_path)]) == 2
     assert f"no recordings in {tmp_path}" in capsys.readouterr().err
     (tmp_path / "bad.flow").write_bytes(b"no")
-    assert main([str(tmp_path)]) == 1
+    assert main([str(tmp_path)]) == 2
     assert "bad.flow" in capsys.readouterr().err
 
 
