@@ -55,11 +55,10 @@ def redact(recording: Recording, names: Iterable[str] = ()) -> Recording:
 def _without_secrets(recording: Recording, names: frozenset[str]) -> Recording:
     bodies = {data: Body(data, names) for data in (recording.request_body, recording.body, recording.out)}
     credentials = {value for value in _credentials(recording, names) if value}
-    known = vocabulary(recording.request.get("tools")) | OWN_WORDS
-    known |= set() if "model" in names else {str(recording.request.get("model"))}
     written = {value for body in bodies.values() for value in body.values()}
+    written -= _protocol(recording.request, names) if written else set()
     is_error = recording.status >= 400 or _ERROR.search(recording.body) is not None
-    scrub = _Scrubber(Repeats(credentials | (written - known), credentials if is_error else ()), names)
+    scrub = _Scrubber(Repeats(credentials | written, credentials if is_error else ()), names)
     clean = {
         data: body.clean(scrub.repeats, is_error and data != recording.request_body)
         for data, body in bodies.items()
@@ -68,7 +67,7 @@ def _without_secrets(recording: Recording, names: frozenset[str]) -> Recording:
     return dataclasses.replace(
         recording,
         name=scrub.file_name(recording.name),
-        request=parse_object(request_body),
+        request=recording.request if request_body is recording.request_body else parse_object(request_body),
         request_body=request_body,
         request_headers=scrub.headers(recording.request_headers),
         headers=scrub.headers(recording.headers),
@@ -80,6 +79,11 @@ def _without_secrets(recording: Recording, names: frozenset[str]) -> Recording:
         rules=scrub.known(recording.rules),
         comment=scrub.text(recording.comment),
     )
+
+
+def _protocol(request: dict[str, Any], names: frozenset[str]) -> set[str]:
+    """Words that mean something to the rules; elsewhere they stay, even if they are the value of a key."""
+    return vocabulary(request.get("tools")) | OWN_WORDS | {str(request.get(n)) for n in {"model"} - names}
 
 
 # What is secret

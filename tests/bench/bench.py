@@ -11,10 +11,12 @@ Exit status 1 means that something could not be measured, never that it was slow
 """
 
 import asyncio
+import base64
 import contextlib
 import gc
 import http.client
 import json
+import random
 import re
 import statistics
 import sys
@@ -31,12 +33,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "qwenproxy"))
 
 import proxy as live
+from proxy import ROOT
 
+from qwenproxy.recording import Recording, load
+from qwenproxy.redaction import redact
 from support.streams import LLAMA_CPP, VLLM, request
 from toolstream import StreamRewriter, ToolCallParser
 from toolstream.rules import Action, Condition, Rule, Rules
 
 T = TypeVar("T")
+KEY = "sk-0123456789abcdef"
 ASKED = request()
 DELTA = 4  # characters, as a model of this vocabulary writes code
 HEAD = "<tool_call>\n<function=write>\n<parameter=path>\na.py\n</parameter>\n<parameter=content>\n"
@@ -373,6 +379,43 @@ def pathological_rows() -> Iterator[Row]:
     yield Row(f"the median of {len(found)} inputs (linear is 2)", statistics.median(found.values()), "x", bar)
 
 
+# Redaction
+
+
+def asking(content: str) -> bytes:
+    return json.dumps(live.chat(messages=[{"role": "user", "content": content}])).encode()
+
+
+def bodies() -> Iterator[tuple[str, bytes]]:
+    """Bodies as they may be recorded; a picture has no spaces, a request of an agent many keys."""
+    picture = base64.urlsafe_b64encode(random.Random(1).randbytes(15_000_000)).decode()
+    asked = [load(path).request_body for path in (ROOT / "recordings").glob("opencode-*.flow")]
+    yield "20 MB of base64url text", asking(picture)
+    yield "the largest request of OpenCode that is recorded", max(asked, key=len)
+    yield "many keys", json.dumps({f"name{n}": n for n in range(100_000)}).encode()
+    yield "many keys that name secrets", json.dumps({f"api_key_{n}": f"{n}" for n in range(20_000)}).encode()
+    yield "an answer of 4 MB in deltas", b"".join(live.events(repeated(PROSE, 90_000)))
+
+
+def redaction_rows() -> Iterator[Row]:
+    """Per MB, and as a ratio to reading the body as JSON."""
+    for what, body in bodies():
+        recording = Recording(
+            "", {}, [], [], request_body=body, request_headers=(("Authorization", "Bearer " + KEY),)
+        )
+        lines = [line[6:] for line in body.splitlines() if line.startswith(b"data: {")] or [body]
+        found = fastest(
+            {
+                "redact": lambda r=recording: seconds(lambda: redact(r)),
+                "json": lambda ls=lines: seconds(each(json.loads, ls)),
+            },
+            3,
+        )
+        figure = found["redact"] * 1e9 / len(body)
+        bar = None if "secrets" in what or "deltas" in what else 20
+        yield Row(f"{what}, per MB", figure, "ms", bar, f"{found['redact'] / found['json']:.1f} x json.loads")
+
+
 # The whole path
 
 IDENTITY = """\
@@ -523,6 +566,7 @@ def main() -> int:
     table("Parser", parser_rows())
     table("Rewriter, bytes to bytes, per chunk", rewriter_rows())
     table("Inputs that could be slow", pathological_rows())
+    table("Redaction of a recording", redaction_rows())
     table("Through mitmdump", path_rows())
     print(f"\n{time.monotonic() - start:.0f} s" + "".join(f"; not measured: {title}" for title in failures))
     return bool(failures)
