@@ -96,6 +96,7 @@ class QwenFix:
         options.register(loader)
         internals.answer_errors_in_json()
         internals.note_hosts()
+        internals.send_held()
         guard_handlers(logging.getLogger().handlers)
         guard_dumper(ctx.master.addons.get("dumper"))
         contentview.register()

@@ -5,6 +5,7 @@ All of it is here, each thing in a function of its own. Names are those of 11.0.
 `answer_errors_in_json` replaces mitmproxy's HTML error pages: clients of this API can only read JSON.
 `note_hosts` keeps what the client wrote into `Host` or `:authority`: a reverse proxy has put the name of
 its upstream there before the first hook runs.
+`send_held` lets what a rewriter holds leave when the server breaks off: nothing can be sent from `error`.
 """
 
 import functools
@@ -17,8 +18,16 @@ from weakref import WeakKeyDictionary
 from mitmproxy import ctx, http, version
 from mitmproxy.net.http import http1, status_codes
 from mitmproxy.proxy.layer import CommandGenerator
-from mitmproxy.proxy.layers.http import HttpStream, _http1, _http2
+from mitmproxy.proxy.layers.http import (
+    HttpStream,
+    ResponseData,
+    ResponseProtocolError,
+    SendHttp,
+    _http1,
+    _http2,
+)
 
+from .answer import StreamedAnswer
 from .listeners import upstream_named
 
 log = logging.getLogger("qwen_fix")
@@ -101,3 +110,30 @@ def _note_host(begin: Step, stream: HttpStream, event: Any) -> CommandGenerator[
 def client_host(request: http.Request) -> str:
     """What the client wrote as its Host; what is there now if that is not known."""
     return _hosts.get(request, request.host_header or "")
+
+
+# What is held when the server breaks off
+
+
+def send_held() -> None:
+    wrap("handle_protocol_error", _send_held)
+
+
+def _send_held(handle: Step, stream: HttpStream, event: Any) -> CommandGenerator[None]:
+    for piece in _held(stream, event):
+        yield SendHttp(ResponseData(stream.stream_id, piece), stream.context.client)
+    yield from handle(stream, event)
+
+
+def _held(stream: HttpStream, event: Any) -> list[bytes]:
+    """What one of our answers still holds, if it is on its way to a client. A half call stays one."""
+    try:
+        broke_off = isinstance(event, ResponseProtocolError)
+        if not broke_off or stream.server_state != stream.state_stream_response_body:
+            return []
+        answer = stream.flow.response and stream.flow.response.stream
+        listens = stream.client_state != stream.state_errored
+        return answer(b"") if listens and isinstance(answer, StreamedAnswer) else []
+    except AttributeError as e:
+        log.debug("this mitmproxy is another one: %s; what was held is lost", e)
+        return []

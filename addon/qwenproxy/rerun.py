@@ -72,7 +72,7 @@ def outcome(
 def rewrite(
     recording: Recording, pieces: list[bytes], recovery: str, rules: Rules = TODAY
 ) -> tuple[bytes, Ledger]:
-    """What the client is sent; as in the addon, an answer that broke off has no end."""
+    """What the client is sent; of an answer that broke off, what was certain before it did."""
     if not is_read(recording):
         return b"".join(pieces), Ledger()
     own = user_rules(recording.rules)

@@ -17,6 +17,7 @@ from typing import Any
 import brotli
 import proxy as live
 import pytest
+from http2 import ask_h2
 from mitmproxy import http as mitm
 from mitmproxy import io
 from mitmproxy.test import taddons, tflow
@@ -31,6 +32,7 @@ from proxy import (
     aborted,
     ask,
     chat,
+    chunk,
     closed_port,
     completion,
     cut,
@@ -393,6 +395,52 @@ def test_an_upstream_that_breaks_off(shared: Shared) -> None:
     recording = load(shared.recorded("broken"))
     assert recording.body == b"".join(LEAKING[:5])
     assert recording.aborted
+
+
+Ask = Callable[..., Reply]
+CUT = "Is 1 < 2? Yes, and that is why 1 + 1 <"
+
+
+@pytest.mark.parametrize("ask_it", [ask, ask_h2], ids=["HTTP/1.1", "HTTP/2"])
+@pytest.mark.parametrize("text", [CUT, "Now\n\n<tool_call>\n{", "a\n\n", "```\n<tool_call>", "x</thi"])
+def test_what_is_held_leaves_when_the_upstream_breaks_off(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path, text: str, ask_it: Ask
+) -> None:
+    proxy = start_proxy(upstream.url, qwen_record=tmp_path)
+    pieces = [chunk({"role": "assistant", "content": ""}), chunk({"content": text})]
+    upstream.answer = aborted(pieces)
+    reply = ask_it(proxy)
+    assert not reply.whole
+    assert understood(reply.body) == Message(text, [], None)
+    recording = load(until(lambda: next(tmp_path.glob("*.flow"), None)))
+    assert (recording.body, recording.out) == (b"".join(pieces), reply.body)
+    assert recording.aborted
+
+
+def test_what_is_held_leaves_when_a_body_without_a_length_ends(shared: Shared) -> None:
+    reply = shared.reply(until_close([chunk({"content": CUT})]))
+    assert understood(reply.body) == Message(CUT, [], None)
+
+
+def test_a_half_event_leaves_when_the_upstream_breaks_off(shared: Shared) -> None:
+    assert shared.reply(aborted([b'data: {"choi'])).body == b'data: {"choi'
+
+
+def test_a_half_call_stays_one_when_the_upstream_breaks_off(shared: Shared) -> None:
+    begun = LEAKING[: len(LEAKING) // 2]
+    reply = shared.reply(aborted(begun))
+    assert b"get_weather" in reply.body
+    assert b'finish_reason": "' not in reply.body
+    with pytest.raises(json.JSONDecodeError):
+        understood(reply.body)
+
+
+def test_an_observed_answer_that_breaks_off_is_as_it_came(
+    upstream: Upstream, start_proxy: Callable[..., Proxy]
+) -> None:
+    proxy = start_proxy(upstream.url, qwen_mode="observe")
+    upstream.answer = aborted([chunk({"content": CUT})])
+    assert ask(proxy).body == chunk({"content": CUT})
 
 
 def test_a_client_that_leaves(shared: Shared) -> None:
