@@ -26,6 +26,7 @@ from toolstream.sse import EventSplitter
 
 from .matching import MODES, Library, Miss
 from .recording import Recording, RecordingError, from_http, load, parse_object
+from .terminal import printable
 
 HOST = "127.0.0.1"
 HOP_BY_HOP = frozenset(("connection", "content-length", "keep-alive", "transfer-encoding"))
@@ -104,7 +105,8 @@ class Upstream:
             return await _write_json(writer, 200, models(self._library))
         found = self._library.find(parse_object(request.body))
         if isinstance(found, Miss):
-            print(f"{request.method} {request.path}: 404: {found}", file=sys.stderr, flush=True)
+            line = f"{request.method} {request.path}: 404: {found}"
+            print(printable(line), file=sys.stderr, flush=True)
             return await _write_json(writer, 404, not_found(request, found, self._library))
         return await self._play(found, writer)
 

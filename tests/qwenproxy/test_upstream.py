@@ -4,6 +4,7 @@ import asyncio
 import http.client
 import json
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -127,6 +128,17 @@ def test_a_miss_is_one_line_on_stderr(library: Path) -> None:
     assert line.endswith(
         'model: "other" asked, "qwen" recorded; question: "hi" asked, "asked before" recorded'
     )
+
+
+def test_a_miss_says_nothing_that_a_terminal_obeys(library: Path) -> None:
+    server = Served(str(library))
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
+        connection.sendall(b"POST /\x1b[2J\x9b HTTP/1.1\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 404")
+    server.process.terminate()
+    _, log = server.process.communicate(timeout=PATIENCE)
+    assert log.startswith(rb"POST /\x1b[2J")
+    assert not {0x1B, 0x9B} & set(log)
 
 
 def test_recordings_are_listed_as_models(served: Served) -> None:
