@@ -29,6 +29,7 @@ from toolstream.rules import Rules
 from .encoding import Decoder, TooLargeError
 
 KEEP_ALIVE = b": keep-alive\n\n"
+_SLICE = 1 << 16  # as much as a socket brings at once
 _ENDS_OF_EVENTS = (b"\n\n", b"\r\r", b"\r\n\r\n")
 
 
@@ -95,14 +96,22 @@ class StreamedAnswer:
         outcome = self.outcome
         outcome.chunks.append(piece)
         outcome.times.append(self._clock() - self._start)
-        try:
-            out = self._rewriter.feed(piece) if self._rewriter else [piece]
-        except Exception:
-            self._give_up_rewriting()
-            out = [piece]
+        out = self._rewritten(piece)
         if b"" in out:
             out = [p for p in out if p]
         outcome.out += out
+        return out
+
+    def _rewritten(self, piece: bytes) -> list[bytes]:
+        """What is made of a piece; in slices, for the events of many a line break take 30 times its size."""
+        out: list[bytes] = []
+        for start in range(0, len(piece), _SLICE):
+            part = piece[start : start + _SLICE]
+            try:
+                out += self._rewriter.feed(part) if self._rewriter else [part]
+            except Exception:
+                self._give_up_rewriting()
+                out.append(part)
         return out
 
     def _close(self) -> list[bytes]:

@@ -190,6 +190,28 @@ def test_a_bomb_ends_with_one_error() -> None:
     assert streamed.outcome.out == [b"a", held, event]
 
 
+def test_a_rewriter_is_never_given_much_at_once() -> None:
+    """A socket brings 64 KiB at most, but they can decode to much, and events take more than their bytes."""
+    sizes: list[int] = []
+
+    class Counting(Script):
+        def feed(self, data: bytes) -> list[bytes]:
+            sizes.append(len(data))
+            return [data]
+
+    body = bytes(range(1, 251)) * 1000
+    streamed = StreamedAnswer(Counting())  # type: ignore[arg-type]
+    assert b"".join(streamed(body)) == body
+    assert max(sizes) == 1 << 16
+    assert streamed.outcome.chunks == [body]
+
+
+def test_an_exception_within_a_large_piece_loses_nothing_of_it() -> None:
+    body = b"a" * 65536 + b"b" * 65536 + b"c"
+    streamed = scripted([b"A"], ValueError("planted"))
+    assert b"".join(streamed(body)) == b"A" + body[65536:]
+
+
 def test_the_error_is_an_event_of_its_own() -> None:
     streamed = scripted([b"data: half"], [], decoder=Bomb())
     assert [streamed(b"a"), streamed(b"!")[0][:9]] == [[b"data: half"], b"\n\ndata: {"]
