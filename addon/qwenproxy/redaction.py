@@ -24,12 +24,13 @@ from .recording import Headers, Recording, cut, parse_object
 from .repeats import Repeats, Span, coded
 from .secret_names import is_secret, is_secret_parameter
 from .secret_spans import secret_spans
-from .wording import without_wording
+from .wording import KEPT, KNOWN_KEYS, OPENED, without_wording
 
+PROTOCOL = OPENED | KEPT | KNOWN_KEYS | OWN_WORDS | {"chat.completion", "chat.completion.chunk"}
 MESSAGES = "messages"  # among the names: redact what was written, too
 REDACTED = "REDACTED"
 
-_ERROR = re.compile(rb'^(?:data:|error:)?\s*\{\s*"error"\s*:\s*[{"]', re.M)
+_ERROR = re.compile(rb'^(?:data:|error:)?[ \t]*\{\s*"error"\s*:\s*[{"]', re.M)
 # Headers with a list of named values, such as `Digest username="…", response="…"`
 _PART = re.compile(r"([\w-]+)=(?:\"([^\"]*)\"|([^\s,;]+))")
 _IN_DIGEST = frozenset(("response", "nonce", "cnonce", "opaque"))
@@ -83,7 +84,7 @@ def _without_secrets(recording: Recording, names: frozenset[str]) -> Recording:
 
 def _protocol(request: dict[str, Any], names: frozenset[str]) -> set[str]:
     """Words that mean something to the rules; elsewhere they stay, even if they are the value of a key."""
-    return vocabulary(request.get("tools")) | OWN_WORDS | {str(request.get(n)) for n in {"model"} - names}
+    return vocabulary(request.get("tools")) | PROTOCOL | {str(request.get(n)) for n in {"model"} - names}
 
 
 # What is secret
@@ -113,7 +114,7 @@ def _secrets_in(name: str, value: str) -> Iterator[str]:
             return  # asks for a secret
         case _:
             last = value.split()[-1:]  # "Bearer KEY" or "KEY"
-            yield from last
+            yield from (value, *last)
             if value.lower().startswith("basic ") and last:
                 yield from _of_basic(last[0])
             for key, quoted, plain in _PART.findall(value):

@@ -3,7 +3,7 @@
 A secret is looked for as it is, as JSON writes it (also twice, in a string inside of a string) and as
 a URL does. Not every value can be: `none` is the key of many a server, and a word of many a text.
 
-    from 12 characters on       it is a secret wherever it stands
+    from 12 characters on       it is a secret wherever it stands, but for a word that is a key of JSON
     6 to 11                     only if it has letters and digits, and as a word of its own
     shorter, or only letters    in answers that are errors, as a word of its own and no key of JSON, and
                                 only if it came in a header or URL; from 4 characters on
@@ -22,6 +22,7 @@ FEW = 12  # spellings that are looked for one by one
 LONGEST = 1 << 16  # characters; nobody repeats more
 
 _LETTER_AND_DIGIT = re.compile(r"(?=.*[A-Za-z])(?=.*\d)", re.S)
+_NAME = re.compile(r"[A-Za-z_]+")
 _LITERALS = frozenset(("true", "false", "null"))
 
 Span = tuple[int, int]
@@ -59,7 +60,10 @@ class Repeats:
     def __init__(self, values: Iterable[str], words: Iterable[str] = ()) -> None:
         telling = {value for value in values if is_telling(value)}
         self.values = sorted(telling, key=len, reverse=True)
-        self._long = _pattern({s for v in telling if len(v) >= LONG for s in spellings(v)})
+        long = {value for value in telling if len(value) >= LONG}
+        names = {value for value in long if _NAME.fullmatch(value)}
+        self._long = _pattern({s for v in long - names for s in spellings(v)})
+        self._long += _any_of({coded(name) for name in names}, rb'(?:%b)(?!\\*"\s*:)')
         short = {s for v in telling if len(v) < LONG for s in spellings(v)}
         others = {w for w in words if len(w) >= WORD and w.lower() not in _LITERALS}
         self._short = _as_words(short)
@@ -79,10 +83,12 @@ def _pattern(texts: set[bytes]) -> Patterns:
 
 
 def _as_words(texts: set[bytes]) -> Patterns:
-    return _any_of(texts, rb'(?<![\w-])(?:%b)(?![\w-])(?!\\*"\s*:)') if texts else []
+    return _any_of(texts, rb'(?<![\w-])(?:%b)(?![\w-])(?!\\*"\s*:)')
 
 
 def _any_of(texts: set[bytes], form: bytes) -> Patterns:
+    if not texts:
+        return []
     try:
         return [re.compile(form % tree(sorted(texts)))]
     except RecursionError:  # hundreds of them, each the beginning of the next

@@ -28,6 +28,7 @@ _LESS, _MORE = rb"(?:<|\\+u003c)", rb"(?:>|\\+u003e)"
 # What may follow a name for it to be one
 _AFTER = (
     rb'(?P<key>(?P<slashes>\\*)"%(space)s:%(space)s)'
+    rb"|(?P<single>'\s*:\s*'(?=[^'\"\\\n]*'))"
     rb"|(?P<tag>[\"'\\]*[ \t]*%(more)s)"
     rb"|(?P<pair>%(less)s\\*/\w+%(more)s%(space)s%(less)s\w+%(more)s)"
     rb"|(?P<equals>[ \t]*=[\"'\\]*)"
@@ -50,6 +51,9 @@ _LOGPROB_BEFORE = re.compile(
     rb'"(?:logprob|bytes|prob|id)\\*"\s*:[^"{}]*,\s*\Z|"(?:top_)?logprobs\\*"\s*:[\s\[{]*\Z'
 )
 
+_CALL_OPENS = (b"<function", b"<tool_call", b"u003cfunction", b"u003ctool_call")
+_CALL_ENDS = (b"/function", b"/tool_call")
+NEAR = 2_000  # bytes in which a call has begun
 _NAMING = (b"arg_key", b"key")  # as tags they hold names: `<key>api_key</key><string>…</string>`
 
 # A definition in a schema has only such keys; of their values those under VALUES may be secrets.
@@ -129,17 +133,27 @@ class _Search:
             start = min(at, start + (5 if text.startswith(b"u00", start) else 1))
         before = text[max(0, start - 8) : start]
         name = text[start : after.end("rest")].decode("latin-1")
+        if before.endswith(b" ") and after.lastgroup == "key":
+            start, name = self._with_words_before(start, name)
         if not (is_secret(name) or name.lower() in self._names):
             return []
         match after.lastgroup:
             case "key":
                 return self._of_key(start, after.end(), len(after["slashes"]))
+            case "single":
+                return self._of_single(before, after.end())
             case "tag":
                 return self._of_tag(start, after.end(), name.encode("latin-1"))
             case "pair":
                 return self._to_tag(after.end()) if _TAG_BEFORE.search(before) else []
             case _:
                 return self._of_equals(start, after.end())
+
+    def _with_words_before(self, start: int, name: str) -> tuple[int, str]:
+        """The whole of a key that has spaces in it: `"API key":`."""
+        near = self._text[max(0, start - LONGEST_NAME) : start]
+        words = near[near.rfind(b'"') + 1 :]
+        return start - len(words), words.decode("latin-1") + name
 
     # JSON
 
@@ -151,6 +165,11 @@ class _Search:
         spans = self._json(at, slashes)
         is_token = self._text[start : start + 6].lower() in (b"token\\", b'token"')
         return [] if is_token and self._is_logprob(start - len(quote), at, spans) else spans
+
+    def _of_single(self, before: bytes, at: int) -> list[Found]:
+        """A string of Python's, on one line."""
+        end = self._text.find(b"'", at)
+        return [Found(at, end, 0)] if before.endswith(b"'") else []
 
     def _is_logprob(self, start: int, at: int, spans: list[Found]) -> bool:
         """Whether a `token` is a piece of text that the model wrote."""
@@ -234,8 +253,14 @@ class _Search:
         if name.lower() in _NAMING:
             return []
         end = self._end_of_value(at)
+        if self._is_in_call(at):
+            return self._trimmed(at, end)
         closer = re.compile(_LESS + rb"\\*/" + re.escape(name) + rb"\s*" + _MORE)
         return self._trimmed(at, end) if closer.match(self._text, end) else []
+
+    def _is_in_call(self, at: int) -> bool:
+        near = self._text[max(0, at - NEAR) : at]
+        return max(map(near.rfind, _CALL_OPENS)) > max(map(near.rfind, _CALL_ENDS))
 
     def _to_tag(self, at: int) -> list[Found]:
         return self._trimmed(at, self._end_of_value(at))

@@ -73,3 +73,10 @@ def test_the_tree_takes_each_of_its_texts_and_the_longest(texts: list[bytes]) ->
 def test_secrets_that_begin_alike() -> None:
     secrets = ["sk-planted-" + "x" * n for n in range(1, 2000)]
     assert set(without(" ".join(secrets[-3:]), secrets)) == {" ", "*"}
+
+
+def test_a_name_that_is_a_key_stays() -> None:
+    assert (
+        without('{"finish_reason": "finish_reason"}', ["finish_reason"])
+        == '{"finish_reason": "*************"}'
+    )

@@ -53,7 +53,10 @@ def test_values_of_every_type_at_every_depth(value: Any, secrets: list[str]) -> 
         "<api_key>\nsk-1\n</api_key>",
         "<arg_key>api_key</arg_key>\n<arg_value>sk-1</arg_value>",
         "<key>password</key><string>sk-1</string>",
+        "<function=login>\n<api_key>\nsk-1",
+        "<function=login>\n<api_key>\nsk-1\n</parameter>\n</function>",
         '<server token="sk-1">',
+        "{'user': 'anna', 'api_key': 'sk-1', 'n': 1}",
         "https://host/v1?a=b&key=sk-1&b=c",
         "https://host/v1?access_token=sk-1",
     ],
@@ -63,6 +66,10 @@ def test_texts(text: str) -> None:
     for written in (json.dumps({"content": text}), json.dumps([text, "x"]).replace("<", r"\u003c")):
         assert found(written.replace(">", r"\u003e")) == ["sk-1"]
         assert found(written.replace("/", r"\/")) == ["sk-1"]
+
+
+def test_a_key_of_several_words() -> None:
+    assert found('{"Your API Key": "sk-1", "sort key": "b"}') == ["sk-1"]
 
 
 def test_a_value_with_quotes_and_one_that_is_json() -> None:
