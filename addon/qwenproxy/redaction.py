@@ -14,6 +14,7 @@ sizes of the pieces stay true, JSON stays JSON, and the rules come to the same.
 import base64
 import dataclasses
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote_plus, urlsplit, urlunsplit
@@ -23,7 +24,7 @@ from .joined import Joined, is_stream, joined
 from .recording import Headers, Recording, cut, parse_object
 from .repeats import Repeats, Span, coded
 from .secret_names import is_secret, is_secret_parameter
-from .secret_spans import secret_spans
+from .secret_spans import Found, secret_spans
 from .wording import KEPT, KNOWN_KEYS, OPENED, without_wording
 
 PROTOCOL = OPENED | KEPT | KNOWN_KEYS | OWN_WORDS | {"chat.completion", "chat.completion.chunk"}
@@ -146,11 +147,10 @@ class Body:
         self._data = data
         self._is_stream = is_stream(data)
         is_json = self._is_stream or data.lstrip()[:1] in (b"{", b"[")
-        whole = Joined.of(data)
-        # what is joined comes last: of a value that is cut, a piece alone may look like a number
-        self._texts = [(whole, data, secret_spans(data, names, int(is_json)))]
-        for text in joined(data) if self._is_stream else ():
-            self._texts.append((text, text.text, secret_spans(text.text, names, 1)))
+        texts = joined(data) if self._is_stream else []
+        alone = outside(texts, secret_spans(data, names, int(is_json)))  # a piece says too little
+        self._texts = [(Joined.of(data), data, alone)]
+        self._texts += [(text, text.text, secret_spans(text.text, names, 1)) for text in texts]
 
     def values(self) -> Iterator[str]:
         for _, text, found in self._texts:
@@ -170,6 +170,20 @@ class Body:
             for at, upto in _logprobs(self._data, self._is_stream, touched):
                 data[at:upto] = blank(data[at:upto])
         return bytes(data) if touched else self._data
+
+
+def outside(texts: list[Joined], found: list[Found]) -> list[Found]:
+    """Those that are in no piece of a text."""
+    places = sorted(
+        (at, at + len(p)) for text in texts for at, p in zip(text.places, text.pieces, strict=True)
+    )
+    starts = [at for at, _ in places]
+    return [span for span in found if not _is_within(span, starts, places)]
+
+
+def _is_within(span: Found, starts: list[int], places: list[Span]) -> bool:
+    number = bisect_right(starts, span.start) - 1
+    return number >= 0 and span.start <= places[number][1]
 
 
 def _logprobs(data: bytes, in_events: bool, touched: set[int]) -> Iterator[Span]:

@@ -181,8 +181,8 @@ class _Search:
     def _json(self, at: int, slashes: int) -> list[Found]:
         text = self._text
         if text.startswith(b"\\" * slashes + b'"', at):
-            start = at + slashes + 1
-            return [self._string(start, slashes)]
+            whole = self._string(at + slashes + 1, slashes)
+            return self._document(whole.start, whole.end) or [whole]
         if text[at : at + 1] in (b"{", b"["):
             return self._values(at, slashes)
         number = _NUMBER.match(text, at)
@@ -240,6 +240,22 @@ class _Search:
         spans = [span for key, span in found if not is_schema or key in _VALUES]
         return [*spans, Found(min(end, len(text)), min(end, len(text)), 0)]
 
+    def _document(self, start: int, end: int) -> list[Found]:
+        """The values of a list or an object that is all there is in a text; else nothing."""
+        text = self._text
+        if text[start : start + 1] not in (b"{", b"["):
+            return []
+        quote = text.find(b'"', start, end)
+        slashes = len(_run_before(text, quote)) if quote > 0 else 0
+        inside = text[start:end]
+        for _ in range(_depth(slashes)):
+            inside = _unescaped(inside)
+        try:
+            json.loads(inside)
+        except (ValueError, RecursionError):
+            return []
+        return self._values(start, slashes)
+
     # Tags
 
     def _of_tag(self, start: int, at: int, name: bytes) -> list[Found]:
@@ -295,10 +311,8 @@ class _Search:
             end -= len(trailing[0])
         if start >= end or _WORD.fullmatch(text, start, end):
             return []
-        if text[start : start + 1] in (b"{", b"[") and (quote := text.find(b'"', start, end)) > 0:
-            spans = self._values(start, len(_run_before(text, quote)))
-            if spans[-1].end <= end:
-                return spans
+        if spans := self._document(start, end):
+            return spans
         return [Found(start, end, self._escaped and _levels(leading[0] if leading else b""))]
 
     # Parameters of URLs, attributes
@@ -332,11 +346,12 @@ def _depth(slashes: int) -> int:
 def _closing(run: int, slashes: int) -> int:
     """With how many of the backslashes before it a quote ends a string that began with `slashes`, or one
     around it; -1 if it does not, but stands inside."""
+    left = run
     for depth in range(_depth(slashes)):
-        if run % 2 == 0:
+        if left % 2 == 0:
             return min(run, (1 << depth) - 1)
-        run //= 2
-    return slashes if run % 2 == 0 else -1
+        left //= 2
+    return slashes if left % 2 == 0 else -1
 
 
 def _levels(space: bytes) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from answers import answer, native, unstreamed
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from proxy import chat, chunk, events, understood
 from test_recording import FULL
@@ -15,6 +15,7 @@ from test_recording import FULL
 from qwenproxy.recording import Recording
 from qwenproxy.redaction import redact
 from qwenproxy.rerun import outcome, rewrite
+from support.streams import ENGINES, Engine
 
 KEYS = [
     "Authorization",
@@ -435,3 +436,52 @@ def test_many_secrets_are_all_gone() -> None:
         )
     )
     assert "planted" not in repr(clean)
+
+
+VALUES = st.recursive(
+    st.from_regex(r"planted-\d{4}(|\"x|\\n|\n|é|🙂|'| b|\})", fullmatch=True)
+    | st.integers(0, 10**6)
+    | st.sampled_from([True, None, 1.5, -2]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["user", "n"]), inner, max_size=2)
+    ),
+    max_leaves=3,
+)
+NAMES = st.sampled_from(["password", "session_id", "credentials", "auth_tokens", "api_key", "x-jwt"])
+
+
+@settings(derandomize=True, deadline=None)
+@given(
+    arguments=st.dictionaries(NAMES, VALUES, min_size=1, max_size=3),
+    kinds_of=st.lists(st.sampled_from(["string", "integer", "object", "array"]), min_size=6, max_size=6),
+    engine=st.sampled_from(ENGINES),
+    form=st.sampled_from(["xml", "json", "native", "nested", "cut"]),
+    step=st.integers(1, 30),
+)
+def test_whatever_is_called_comes_to_the_same(
+    arguments: dict[str, Any], kinds_of: list[str], engine: Engine, form: str, step: int
+) -> None:
+    if form == "nested":
+        arguments = {"a": json.dumps(arguments)}
+    properties = {name: {"type": kind} for name, kind in zip(arguments, kinds_of, strict=False)}
+    function = {"name": "login", "parameters": {"type": "object", "properties": properties}}
+    written = json.dumps({"name": "login", "arguments": arguments})
+    spoken = "\n".join(
+        f"<parameter={k}>\n{v if isinstance(v, str) else json.dumps(v)}\n</parameter>"
+        for k, v in arguments.items()
+    )
+    text = f"<tool_call>\n<function=login>\n{spoken}\n</function>\n</tool_call>"
+    text = f"<tool_call>\n{written}\n</tool_call>" if form == "json" else text
+    text = text[: len(text) // 2] if form == "cut" else text
+    native_call = native(cut_up(json.dumps(arguments), step), "login")
+    chunks = native_call if form == "native" else list(engine.answer(cut_up(text, step)))
+    recording = with_out(
+        answer("any", chunks, request=chat(tools=[{"type": "function", "function": function}]))
+    )
+    clean = redact(recording)
+    for before, after in ((recording.body, clean.body), (recording.out, clean.out)):
+        assert len(before) == len(after)
+        assert "planted" not in texts_of(after)
+    *same, ends = zip(shape(recording), shape(clean), strict=True)
+    assert all(before == after for before, after in same)
+    assert [finish for _, finish in ends[0]] == [finish for _, finish in ends[1]]

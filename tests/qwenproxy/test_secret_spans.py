@@ -29,6 +29,10 @@ def found(text: str, escaped: int = 1) -> list[str]:
         (True, []),
         (None, []),
         ({}, []),
+        ("[]", []),
+        ('{"user": ["anna", 1]}', ["anna", "1"]),
+        ("{curly}", ["{curly}"]),
+        ("[1] and more", ["[1] and more"]),
     ],
 )
 def test_values_of_every_type_at_every_depth(value: Any, secrets: list[str]) -> None:
@@ -66,6 +70,19 @@ def test_texts(text: str) -> None:
     for written in (json.dumps({"content": text}), json.dumps([text, "x"]).replace("<", r"\u003c")):
         assert found(written.replace(">", r"\u003e")) == ["sk-1"]
         assert found(written.replace("/", r"\/")) == ["sk-1"]
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4])
+def test_a_string_around_that_ends_first(depth: int) -> None:
+    """A call that was cut ends its own string, not the one in it."""
+    text = '{"api_key": "sk-1'
+    for _ in range(depth):
+        text = json.dumps({"a": text})
+    data = text.encode()
+    (span,) = secret_spans(data, escaped=1)
+    blanked = data[: span.start] + b"*" * (span.end - span.start) + data[span.end :]
+    assert data[span.start : span.end] == b"sk-1"
+    json.loads(blanked)
 
 
 def test_a_key_of_several_words() -> None:
