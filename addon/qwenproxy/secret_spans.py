@@ -53,6 +53,7 @@ _LOGPROB_BEFORE = re.compile(
 
 _CALL_OPENS = (b"<function", b"<tool_call", b"u003cfunction", b"u003ctool_call")
 _CALL_ENDS = (b"/function", b"/tool_call")
+MOST_SLASHES = 1_100  # before a quote in ten strings in each other
 NEAR = 2_000  # bytes in which a call has begun
 _NAMING = (b"arg_key", b"key")  # as tags they hold names: `<key>api_key</key><string>…</string>`
 
@@ -164,6 +165,7 @@ class _Search:
             return []
         spans = self._json(at, slashes)
         is_token = self._text[start : start + 6].lower() in (b"token\\", b'token"')
+        is_token = is_token and self._text[at : at + 1] not in (b"{", b"[")
         return [] if is_token and self._is_logprob(start - len(quote), at, spans) else spans
 
     def _of_single(self, before: bytes, at: int) -> list[Found]:
@@ -197,9 +199,7 @@ class _Search:
         text = self._text
         quote = text.find(b'"', start)
         while quote >= 0:
-            before = text[start:quote] if quote - start < 64 else text[quote - 64 : quote]
-            run = len(before) - len(before.rstrip(b"\\"))
-            closing = _closing(run, slashes)
+            closing = _closing(len(_run_before(text, quote, start)), slashes)
             if closing >= 0:
                 return quote - closing, closing
             quote = text.find(b'"', quote + 1)
@@ -332,9 +332,9 @@ def _after(letters: bytes) -> re.Pattern[bytes]:
     )
 
 
-def _run_before(text: bytes, at: int) -> bytes:
-    """The backslashes before a place."""
-    before = text[max(0, at - 64) : at]
+def _run_before(text: bytes, at: int, start: int = 0) -> bytes:
+    """The backslashes before a place, from `start` on."""
+    before = text[max(start, at - MOST_SLASHES) : at]
     return before[len(before.rstrip(b"\\")) :]
 
 

@@ -37,7 +37,7 @@ def found(text: str, escaped: int = 1) -> list[str]:
 )
 def test_values_of_every_type_at_every_depth(value: Any, secrets: list[str]) -> None:
     document = {"model": "m", "api_key": value, "n": 1}
-    for _ in range(5):
+    for _ in range(8):
         text = json.dumps(document)
         assert found(text) == secrets
         document = {"arguments": text, "after": "x"}
