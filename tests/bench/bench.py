@@ -391,7 +391,13 @@ def bodies() -> Iterator[tuple[str, bytes]]:
     picture = base64.urlsafe_b64encode(random.Random(1).randbytes(15_000_000)).decode()
     asked = [load(path).request_body for path in (ROOT / "recordings").glob("opencode-*.flow")]
     yield "20 MB of base64url text", asking(picture)
-    yield "the largest request of OpenCode that is recorded", max(asked, key=len)
+    largest = max(asked, key=len)
+    session = json.loads(largest)
+    yield f"a request of OpenCode, {len(largest) // 1000} kB", largest
+    yield (
+        "the same with its messages a hundred times",
+        json.dumps(session | {"messages": session["messages"] * 100}).encode(),
+    )
     yield "many keys", json.dumps({f"name{n}": n for n in range(100_000)}).encode()
     yield "many keys that name secrets", json.dumps({f"api_key_{n}": f"{n}" for n in range(20_000)}).encode()
     yield "an answer of 4 MB in deltas", b"".join(live.events(repeated(PROSE, 90_000)))
@@ -412,7 +418,7 @@ def redaction_rows() -> Iterator[Row]:
             3,
         )
         figure = found["redact"] * 1e9 / len(body)
-        bar = None if "secrets" in what or "deltas" in what else 20
+        bar = None if "secrets" in what or "deltas" in what or len(body) < 100_000 else 20
         yield Row(f"{what}, per MB", figure, "ms", bar, f"{found['redact'] / found['json']:.1f} x json.loads")
 
 
