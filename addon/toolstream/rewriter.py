@@ -47,6 +47,7 @@ from .requests import Toolset, parallel_calls
 from .rules import Rules
 from .sse import EventSplitter, is_utf8, read_data, replace_data
 
+NOTHING = frozenset((b"\n\n", b"\r\n\r\n", b"\r\r"))  # blank lines beside those that end an event
 EVENT_LIMIT = 1 << 24  # bytes of one unfinished event; past them this is no stream of chunks
 UNSEEN = 256  # events that go by before somebody looks at their texts
 TEMPLATES = 4  # envelopes remembered: choices and kinds of deltas may alternate
@@ -263,6 +264,9 @@ class StreamRewriter:
 
     def _read_event(self, event: bytes) -> None:
         self._quick = None
+        if event in NOTHING:
+            self._send(event)
+            return
         if self._templates and self._read_known(event):
             return
         data = read_data(event)

@@ -47,6 +47,8 @@ def read_data(event: bytes) -> str | None:
     try:
         if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
             return event[6:-2].decode()
+        if b"data" not in event:
+            return None
         lines = [m[1] or b"" for line, _ in _LINE.findall(event) if (m := _DATA_LINE.fullmatch(line))]
         return b"\n".join(lines).decode() if lines else None
     except UnicodeDecodeError:

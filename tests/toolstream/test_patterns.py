@@ -1,5 +1,6 @@
 """What regular expressions have to avoid."""
 
+import contextlib
 import importlib
 import pkgutil
 import re
@@ -28,7 +29,8 @@ def patterns(name: str) -> dict[str, re.Pattern[Any]]:
         if isinstance(value, re.Pattern):
             found[key] = value
         elif isinstance(value, str | bytes) and ("*+" if isinstance(value, str) else b"*+") in value:
-            found[key] = re.compile(value)
+            with contextlib.suppress(re.error):  # a piece that is no pattern by itself
+                found[key] = re.compile(value)
     return found
 
 
