@@ -731,6 +731,11 @@ def streams(draw: st.DrawFn) -> tuple[list[bytes], Json]:
     return [*events, *engine.ending(finish)], {"choices": [choice]}
 
 
+def comparable(body: bytes) -> bytes:
+    """A body without what may change in a healthy one: comments may pass what is held."""
+    return re.sub(rb'(finish_reason": ?)"\w+"', rb"\1", body.replace(b": c\n\n", b""))
+
+
 @settings(max_examples=300, deadline=None)
 @given(streams(), st.sampled_from(["strict", "tolerant"]), st.data())
 def test_any_stream(stream: tuple[list[bytes], Json], recovery: str, data: st.DataObject) -> None:
@@ -740,9 +745,7 @@ def test_any_stream(stream: tuple[list[bytes], Json], recovery: str, data: st.Da
     said = read.said
     halves = b"\\ud83d" in body or b"\\ude42" in body
     if not (read.message.calls or answered.ledger.repairs or halves):
-        assert re.sub(rb'(finish_reason": ?)"\w+"', rb"\1", out) == re.sub(
-            rb'(finish_reason": ?)"\w+"', rb"\1", body
-        )
+        assert comparable(out) == comparable(body)
     places = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=12)))
     pieces = [body[a:b] for a, b in zip([0, *places], [*places, len(body)], strict=True)]
     assert read_answer(send(pieces, ASKED, recovery=recovery)[0], role=False).said == said
