@@ -15,7 +15,7 @@ from typing import Any
 
 from .chunks import REASONING, Json, Path, Synthesis, content_in, fields_of, reasoning_in
 from .events import ArgumentsDelta, CallEnd, Event, Text
-from .native import Entry, NativeCalls
+from .native import Entry, NativeCall, NativeCalls
 from .parser import ToolCallParser
 from .requests import Toolset
 
@@ -26,7 +26,7 @@ Write = Callable[[list[str]], bytes]  # an event with other texts; b"" if that l
 class TextStream:
     """One text of a choice, as its deltas bring it. `find` says what a delta has of it, and where."""
 
-    __slots__ = ("choice", "diverged", "fed", "fields", "find", "finished", "parser", "passed", "taken")
+    __slots__ = ("choice", "diverged", "fed", "fields", "find", "finished", "parser", "passed", "read_text")
 
     def __init__(self, choice: "Choice", parser: ToolCallParser, find: Find, field: str) -> None:
         self.choice = choice
@@ -37,7 +37,7 @@ class TextStream:
         self.passed = 0  # given back as text, until the stream diverged
         self.diverged = False
         self.finished = False  # the parser is closed
-        self.taken = 0  # what the parser had received when it last returned
+        self.read_text: list[str | None] = []  # what the parser was fed, should it fail; None interrupted it
 
     @property
     def blank(self) -> bool:
@@ -59,17 +59,32 @@ class TextStream:
         return part
 
     def _parse(self, text: str, finish_reason: Any) -> list[Event]:
-        events = self.parser.feed(text) if text else []
-        self.taken = self.parser.received
+        events = self.feed(text) if text else []
         if finish_reason is not None:
-            events = events + self.parser.close(finish_reason)
+            try:
+                events = events + self.parser.close(finish_reason)
+            except Exception:
+                if text:  # it leaves in the event that brought it
+                    self.read_text.pop()
+                raise
             self.finished = True
         return events
 
-    @property
-    def is_ahead(self) -> bool:
-        """Whether the parser has received text and has not returned: it failed."""
-        return self.parser.received != self.taken
+    def feed(self, text: str) -> list[Event]:
+        """Give text to the parser."""
+        events = self.parser.feed(text)
+        self.read_text.append(text)
+        return events
+
+    def held_by(self, parser: ToolCallParser) -> str:
+        """What is held after all that was read without a failure, by a new parser that reads it again: the
+        one that failed may have lost hold of it."""
+        for text in self.read_text:
+            if text is None:
+                parser.interrupt()
+            else:
+                parser.feed(text)
+        return "" if self.finished else parser.pending
 
     def end(self) -> list[Event]:
         """No more of it is read: a call in it does not go on."""
@@ -80,7 +95,13 @@ class TextStream:
         """A call that the server parsed follows. `in_call`: a call in the text has begun to leave."""
         if in_call:
             return self.end()
-        return self.parser.interrupt() if self.parser.pending.strip() else []
+        return self.interrupt() if self.parser.pending.strip() else []
+
+    def interrupt(self) -> list[Event]:
+        """Something that is no text follows; more text may come."""
+        events = self.parser.interrupt()
+        self.read_text.append(None)
+        return events
 
     def leave(self) -> list[Event]:
         """The same, because something else follows it."""
@@ -146,9 +167,13 @@ class Choice:
     @property
     def half_sent(self) -> bool:
         """Whether the client was told of a call that is not complete, and of which what comes is no part."""
-        return self.natives.open_in_text or any(
-            call.announced and call.diverged and not call.mender.complete for call in self.natives.calls
-        )
+        return self.natives.open_in_text or any(not call.mender.complete for call in self.mended_calls)
+
+    @property
+    def mended_calls(self) -> list[NativeCall]:
+        """The calls of the server's that the client does not get as they came."""
+        calls = self.natives.calls
+        return [call for call in calls if call.announced and (call.diverged or call.mender.changed)]
 
     def writer(self) -> Synthesis:
         """Writes chunks of our own for this choice."""

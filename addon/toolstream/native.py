@@ -463,10 +463,11 @@ class NativeCalls:
         return [event for event in self._suspects if not any(event is other for other in events)]
 
     def _unless_copy(self) -> list[Event]:
-        events, self._suspects = self._suspects, []
+        events = self._suspects
         names = [e.name for e in events if isinstance(e, CallStart)]
         arguments = loads("".join(e.fragment for e in events if isinstance(e, ArgumentsDelta)))
         copy = any(c.announced and [c.tool.name] == names and c.mender.value == arguments for c in self.calls)
+        self._suspects = []
         if not copy and (self._parallel or not self.sent):
             return events
         self.copied = True

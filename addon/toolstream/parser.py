@@ -98,7 +98,6 @@ class ToolCallParser:
         self._orphan_think = False  # they hold a </think> that closes nothing
         self._complete = False  # at the end: the model stopped by itself
         self._calls = 0
-        self.received = 0  # characters that are here now, whatever fails; plain ones are not counted
         self._quoted = False  # the last text was a <tool_call> that is being quoted
         self._after_call = False  # nothing but blanks since the last call
         self._returns = 0  # times that JSON without an end was read again
@@ -149,9 +148,7 @@ class ToolCallParser:
                 self._pass(text)
                 return self._outbox.take()
         self._plain = None
-        new = self._inbox.receive(text)
-        self.received += len(text)
-        self._run(new)
+        self._run(self._inbox.receive(text))
         return self._outbox.take()
 
     def close(self, finish_reason: str | None = None) -> list[Event]:
@@ -163,11 +160,6 @@ class ToolCallParser:
         self._outbox.text(self._blanks)
         self._blanks = ""
         return self._outbox.take()
-
-    def give_up(self) -> list[Event]:
-        """After an exception: what was certain by then, and as text all that no event stands for."""
-        events, rest = self._outbox.take(), self.pending
-        return [*events, Text(rest)] if rest else events
 
     def interrupt(self) -> list[Event]:
         """Something that is no text follows: what is held is text after all. More text may come."""

@@ -14,7 +14,6 @@ import re
 import traceback
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from .choices import Choice, Held, Part, TextStream, Write, is_text, joined, leading_text
@@ -146,6 +145,9 @@ class StreamRewriter:
     def _give_up(self) -> None:
         """Send all that is held as it is, and read nothing more."""
         self._passing = True
+        if self._unread and self._has_left(self._unread[0]):
+            self._unread.popleft()
+        in_calls = bool(self._unread) and has_calls_in(self._unread[0])
         self._undo()
         for held in self._queue:
             self._out.append(held if isinstance(held, bytes) else held.raw if held.out is None else held.out)
@@ -157,10 +159,17 @@ class StreamRewriter:
                 if stream.diverged:
                     self._out += self._unsent(stream)
             self._out += [choice.writer().calls([json]) for json in choice.natives.unsent()]
-        half_sent = any(choice.half_sent for choice in self._choices.values())
+        half_sent = any(
+            choice.half_sent or (in_calls and choice.mended_calls) for choice in self._choices.values()
+        )
         rest = b"".join([self._waiting, *self._unread, bytes(self._splitter.pending), self._piece])
         self._guarded = b"" if half_sent else None
         self._out += self._passed(rest)
+
+    def _has_left(self, event: bytes) -> bool:
+        """Whether an event is on its way as it came, so that it only failed what was to be done behind it."""
+        sent = [*self._out, *(held.raw if isinstance(held, Held) else held for held in self._queue)]
+        return any(one is event for one in sent)
 
     def _undo(self) -> None:
         """Nothing was written yet of the texts that have just diverged: what holds them is as it came."""
@@ -179,12 +188,11 @@ class StreamRewriter:
         if stream is stream.choice.content:
             events = self._writing or stream.choice.natives.held_back(events) + events
         try:
-            events = joined([*events, *stream.parser.give_up()])
-            if stream.is_ahead and self._unread:  # it failed at the event that leaves as it came
-                events = _without(events, _text_in(self._unread[0], stream))
+            if held := stream.held_by(self._parser(stream is stream.choice.reasoning, Ledger())):
+                events = [*events, Text(held)]
             return self._chunks(stream, events)
         except Exception:  # once more: as text, then
-            text = "".join(_words(event) for event in events)
+            text = "".join(map(_words, events))
             return [stream.choice.writer().content(text, fields=stream.fields)] if text else []
 
     # Letters: most deltas hold nothing that the parser would look at
@@ -228,9 +236,10 @@ class StreamRewriter:
         match shortcut.of:
             case "text":
                 stream, text = choice.texts[shortcut.template.key], unquoted(b"".join(unseen))
-                Part(stream, text, stream.parser.feed(text)).count()
+                Part(stream, text, stream.feed(text)).count()
             case "value":  # a JSON string's inside is also the inside of its like
                 text = b"".join(unseen).decode()
+                choice.content.read_text.append(unquoted(b"".join(unseen)))
                 choice.natives.note([ArgumentsDelta(choice.content.parser.calls - 1, text)])
             case "arguments":
                 choice.natives.by_index[shortcut.template.call].mender.follow(unquoted(b"".join(unseen)))
@@ -359,8 +368,7 @@ class StreamRewriter:
         said = bool(text.strip())
         if not choice.reasoning.finished:
             self._take_turns(choice, said and stream is choice.reasoning, said and stream is choice.content)
-        events = stream.parser.feed(text)
-        stream.taken = stream.parser.received
+        events = stream.feed(text)
         part = Part(stream, text, events, fields=stream.fields, role=template.role)
         self._in_flight = [part]
         only = events[0] if len(events) == 1 else None
@@ -462,7 +470,7 @@ class StreamRewriter:
         if answer and not choice.reasoning.finished:
             self._give_out(choice.reasoning, choice.reasoning.leave())
         if other and choice.content.blank:
-            self._give_out(choice.content, choice.content.parser.interrupt())
+            self._give_out(choice.content, choice.content.interrupt())
 
     def _pause_calls(self, choice: Choice) -> None:
         """Text follows calls that the server parsed: those that can be over by now are."""
@@ -537,14 +545,14 @@ class StreamRewriter:
             choice = self._choices[index] = Choice(index, *parsers, self._request, self._toolset)
         return choice
 
-    def _parser(self, reasoning: bool) -> ToolCallParser:
+    def _parser(self, reasoning: bool, ledger: Ledger | None = None) -> ToolCallParser:
         return ToolCallParser(
             self._request.get("tools"),
             self._request.get("tool_choice"),
             self._recovery,
             parallel=parallel_calls(self._request),
             reasoning=reasoning,
-            ledger=self.ledger,
+            ledger=self.ledger if ledger is None else ledger,
             rules=self._rules,
         )
 
@@ -631,6 +639,7 @@ class StreamRewriter:
             texts.append(text)
             own += self._synthesise(part.stream, rest)
         event = write([*texts, *[entry.text for entry in entries]])
+        self._fresh = []  # what waits may leave from here on: there is no way back
         if closing:
             self._send(*own)
         self._wait(Held(event, [], lambda kept: write([*texts, *kept]), entries))
@@ -698,6 +707,12 @@ class StreamRewriter:
                 self._out.append(held)
 
 
+def has_calls_in(event: bytes) -> bool:
+    """Whether an event says anything of calls that the server parsed."""
+    chunk = read_chunk(read_data(event) or "") or {}
+    return any(has_calls(delta_of(choice)) for _, choice in choices_of(chunk))
+
+
 def is_aside(event: bytes) -> bool:
     """Whether an event is nothing but comments, or a ping."""
     *lines, last = event.splitlines() or [event]
@@ -717,38 +732,6 @@ def _words(event: Event) -> str:
         case Text(text) | ArgumentsDelta(_, text):
             return text
     return ""
-
-
-def _text_in(event: bytes, stream: TextStream) -> str:
-    """What an event brings of a text."""
-    chunk = read_chunk(read_data(event) or "") or {}
-    deltas = [
-        delta_of(choice) for _, choice in choices_of(chunk) if choice.get("index", 0) == stream.choice.index
-    ]
-    return "".join(stream.find(delta)[0] for delta in deltas)
-
-
-def _without(events: list[Event], text: str) -> list[Event]:
-    """The events without the text that they end with, or most of it: a little may be the same by chance,
-    and said twice is better than lost."""
-    said = "".join(map(_words, events))
-    common = _common_end(said, text)
-    if 2 * common <= len(text):
-        return events
-    kept = list(events)
-    while common and isinstance(kept[-1], Text | ArgumentsDelta):
-        last = _words(kept[-1])
-        rest, common = last[: max(0, len(last) - common)], max(0, common - len(last))
-        kept[-1] = Text(rest) if isinstance(kept[-1], Text) else replace(kept[-1], fragment=rest)
-        if not rest:
-            kept.pop()
-    return kept
-
-
-def _common_end(one: str, other: str) -> int:
-    """How many characters at their ends are the same."""
-    most = min(len(one), len(other))
-    return next((n for n in range(most) if one[-1 - n] != other[-1 - n]), most)
 
 
 def _cut_entries(entries: list[tuple[int, Entry]], texts: list[str]) -> dict[int, list[Json]]:
