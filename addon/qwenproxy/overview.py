@@ -121,12 +121,15 @@ def command(arguments: Sequence[str]) -> int:
         print(f"no recordings (*.flow) in {', '.join(map(str, options.paths))}", file=sys.stderr)
         return 2
     found = overview(recordings)
-    print(_as_json(found) if options.json else "\n".join(table(found)))
+    if options.json or found:
+        print(_as_json(found) if options.json else "\n".join(table(found)))
     return 2 if broken else 0
 
 
 def chats_in(file: Path) -> list[Recording]:
     """The chats in a file, at least one. Raises RecordingError."""
+    if not file.exists():
+        raise RecordingError(f"{file}: there is no such file or folder")
     chats, others = importing.read(file, {})
     if not chats:
         raise RecordingError(importing.why_none(file, others))

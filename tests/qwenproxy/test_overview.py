@@ -76,6 +76,12 @@ def test_a_models_name_cannot_break_the_table(tmp_path: Path, capsys: pytest.Cap
     assert len(row) < 140
 
 
+def test_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command([str(tmp_path / "nothere")]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", f"{tmp_path / 'nothere'}: there is no such file or folder\n")
+
+
 def test_a_folder_with_nothing_in_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command([str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"no recordings (*.flow) in {tmp_path}\n"
