@@ -20,7 +20,7 @@ CANDIDATES := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3
 SUITABLE   := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
 # On a terminal pip shows how far it is.
-PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install $$([ -t 1 ] || echo --quiet)
+PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install $$([ -t 2 ] || echo --quiet)
 
 .PHONY: help setup tools run web demo check test lint bench fuzz soak e2e replay golden record
 
