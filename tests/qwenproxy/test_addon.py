@@ -1068,3 +1068,57 @@ def test_an_error_that_holds_the_call_becomes_the_call(shared: Shared) -> None:
     choice = json.loads(reply.body)["choices"][0]
     assert choice["finish_reason"] == "tool_calls"
     assert choice["message"]["tool_calls"][0]["function"]["name"] == "get_weather"
+
+
+# Calls that the server parsed, beside the text
+
+
+def _parsed(*calls: dict[str, Any]) -> list[bytes]:
+    """An answer of these elements of `tool_calls`, a delta each."""
+    deltas = [chunk({"tool_calls": [call]}) for call in calls]
+    return [
+        chunk({"role": "assistant", "content": None}),
+        *deltas,
+        chunk({}, "tool_calls"),
+        b"data: [DONE]\n\n",
+    ]
+
+
+def _named(index: int, arguments: str = "", name: str = "get_weather") -> dict[str, Any]:
+    function = {"name": name, "arguments": arguments}
+    return {"index": index, "id": f"x{index}", "type": "function", "function": function}
+
+
+def _more(index: int, arguments: str) -> dict[str, Any]:
+    return {"index": index, "function": {"arguments": arguments}}
+
+
+CUSTOM = {"index": 0, "id": "p1", "type": "custom", "custom": {"name": "apply_patch", "input": "*** x"}}
+ALTERNATING = [_named(0), _named(1), *(_more(n, part) for part in ('{"city": ', '"Oslo"}') for n in (0, 1))]
+
+
+@pytest.mark.parametrize("calls", [[CUSTOM], ALTERNATING], ids=["no function", "alternating"])
+def test_right_calls_of_any_kind_are_byte_identical(shared: Shared, calls: list[dict[str, Any]]) -> None:
+    body = b"".join(_parsed(*calls))
+    assert shared.reply(streamed(cut(body, 50))).body == body
+
+
+def test_half_a_call_becomes_the_servers_own(shared: Shared) -> None:
+    half = "Ok.\n\n<tool_call>\n<function=get_weather>\n<parameter=city>\nOs"
+    own = _parsed(_named(0), _more(0, '{"city": "Oslo"}'))[1:]
+    reply = shared.reply(streamed([*events(half)[:-2], *own]))
+    assert understood(reply.body) == Message("Ok.", [("get_weather", {"city": "Oslo"})], "tool_calls")
+
+
+def test_a_call_without_a_name_is_named(shared: Shared) -> None:
+    reply = shared.reply(streamed(_parsed(_named(0, '{"city": "Oslo"}', name=""))))
+    assert understood(reply.body).calls == [("get_weather", {"city": "Oslo"})]
+
+
+def test_an_event_of_several_data_lines_stays_one(shared: Shared) -> None:
+    leaking = [event.replace(b'"choices"', b'\ndata: "choices"') for event in LEAKING]
+    reply = shared.reply(streamed(leaking))
+    blocks = [block.split("\n") for block in reply.body.decode().split("\n\n")]
+    datas = ["\n".join(line[6:] for line in lines if line.startswith("data: ")) for lines in blocks]
+    choices = [choice for data in datas if data[:1] == "{" for choice in json.loads(data)["choices"]]
+    assert [c["finish_reason"] for c in choices if c["finish_reason"]] == ["tool_calls"]
