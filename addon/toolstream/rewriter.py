@@ -84,9 +84,8 @@ class StreamRewriter:
         self._quick: Template | None = None  # of the last event, if it was no more than its text
         self._shortcut: Shortcut | None = None
         self._piece = b""  # that is being fed, until the splitter has it
-        self._guarded: bytes | None = (
-            None  # after a failure, if a call was half sent: a line that is not whole
-        )
+        # After a failure, if a call was half sent: what has come of a line that is not whole.
+        self._guarded: bytes | None = None
         self._unseen: list[bytes] = []  # texts that took the shortcut, as JSON spells them
         self._waiting = b""  # the last of their events, if blanks at its end have to wait
 
@@ -111,6 +110,7 @@ class StreamRewriter:
         """The body is over; return the rest of what is to be sent."""
         if self._passing:
             return self._passed(b"", over=True)
+        self._piece = b""
         try:
             self._feed(b"")
             self._close()
