@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from qwenproxy import cli, replay
-from qwenproxy.control import ENDPOINTS
 from qwenproxy.options import OPTIONS
 from qwenproxy.rules import SHIPPED, read
+from qwenproxy.ui.endpoints import ENDPOINTS
 from toolstream.repairs import Refused, Repair
 from toolstream.rules import FITTING, Action, Condition
 
@@ -36,12 +36,12 @@ TABLES = {
         "| option | default | what it does |",
         ((f"`{o.name}`", f"`{o.default}`" if o.default else "", o.help) for o in OPTIONS),
     ),
-    "repairs": table("| repair | what was mended |", ((f"`{r}`", f"`{r.why}`") for r in Repair)),
-    "refused": table("| refused | why |", ((f"`{r}`", f"`{r.why}`") for r in Refused)),
-    "conditions": table("| condition | holds if the parameter … |", ((f"`{c}`", c.why) for c in Condition)),
+    "repairs": table("| repair | what was mended |", ((f"`{r}`", f"`{r.words}`") for r in Repair)),
+    "refused": table("| refused | why |", ((f"`{r}`", f"`{r.words}`") for r in Refused)),
+    "conditions": table("| condition | holds if the parameter … |", ((f"`{c}`", c.words) for c in Condition)),
     "actions": table(
         "| action | what it does, and where | fits |",
-        ((f"`{a}`", a.why, ", ".join(f"`{c}`" for c in FITTING[a])) for a in Action),
+        ((f"`{a}`", a.words, ", ".join(f"`{c}`" for c in FITTING[a])) for a in Action),
     ),
     "endpoints": table(
         "| endpoint | also | what it does |",

@@ -31,7 +31,7 @@ from toolstream.history import repair_request
 from toolstream.repairs import Repair
 from toolstream.rules import Rules
 
-from . import contentview, control, internals, optional, options, probe, recording, report
+from . import internals, optional, options, probe, recording
 from .addresses import DEFAULT_PORTS, BadAddressError, url
 from .answer import Outcome, StreamedAnswer, as_error, pass_whole, rewrite_streamed, rewrite_whole
 from .encoding import Decoder, TooLargeError, decoder
@@ -42,6 +42,7 @@ from .recorder import Recorder, file_stem
 from .recording import Recording
 from .rules import LiveRules, RulesError, as_text
 from .terminal import guard_dumper, guard_handlers, printable
+from .ui import contentview, endpoints, words
 
 log = logging.getLogger("qwen_fix")
 
@@ -147,9 +148,9 @@ class QwenFix:
     def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         if not flow.live:
             return None
-        if loop := control.recognise(flow):
+        if loop := endpoints.recognise(flow):
             flow.response = loop
-        elif answer := control.respond(flow, control.State(self._settings, self._rules)):
+        elif answer := endpoints.respond(flow, endpoints.State(self._settings, self._rules)):
             return respond_later(flow, answer)
         elif body := chat_body(flow.request, self._settings):
             chat = self._open[flow.id] = Chat(flow, self._settings, body, self._rules_for(body))
@@ -381,10 +382,10 @@ def flow_name(flow: http.HTTPFlow) -> str:
 
 def annotate(flow: http.HTTPFlow, outcome: Outcome) -> None:
     """Say in the flow list and in the log what was done, if anything was."""
-    if not (said := report.comment(outcome)):
+    if not (said := words.comment(outcome)):
         return
     flow.comment = said
-    flow.marked = report.marker(outcome)
+    flow.marked = words.marker(outcome)
     if outcome.ledger.failure:
         log.error("%s: %s\n%s", flow_name(flow), said, outcome.ledger.failure)
     elif flow.marked:
@@ -422,7 +423,7 @@ def as_recording(chat: Chat, outcome: Outcome) -> Recording:
     request = recording.request_of(chat.flow)
     model = str(chat.body.get("model", ""))
     return Recording(
-        name=file_stem(request["started"], model, report.word(outcome, chat.head["status"]), chat.flow.id),
+        name=file_stem(request["started"], model, words.word(outcome, chat.head["status"]), chat.flow.id),
         chunks=outcome.chunks,
         times=outcome.times,
         out=b"".join(outcome.out),

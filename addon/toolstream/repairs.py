@@ -15,79 +15,68 @@ REFUSALS = 100  # refusals kept with their excerpt; a runaway model must not fil
 
 
 class Named(StrEnum):
-    """Names with one line of why each; the name is what cases, goldens and metrics use."""
+    """Names, each with the words for it. Cases, goldens and metrics use the name; the log, mitmweb, the
+    status page and the manual the words."""
 
-    why: str
+    words: str
 
-    def __new__(cls, name: str, why: str) -> Self:
+    def __new__(cls, name: str, words: str) -> Self:
         member = str.__new__(cls, name)
         member._value_ = name
-        member.why = why
+        member.words = words
         return member
 
 
 class Repair(Named):
     """What was mended."""
 
-    MISSING_TOOL_CALL_OPEN = "missing-tool-call-open", "a call with no <tool_call> before it"
-    MISSING_TOOL_CALL_CLOSE = "missing-tool-call-close", "<tool_call> was never closed"
-    MISSING_FUNCTION_CLOSE = (
-        "missing-function-close",
-        "</function> is missing; </tool_call>, another call or the end came instead",
-    )
-    MISSING_PARAMETER_CLOSE = "missing-parameter-close", "a value was ended by another tag, or by the end"
-    ORPHAN_THINK_CLOSE = "orphan-think-close", "a </think> that closes nothing, right before a call"
+    MISSING_TOOL_CALL_OPEN = "missing-tool-call-open", "call without <tool_call>"
+    MISSING_TOOL_CALL_CLOSE = "missing-tool-call-close", "<tool_call> never closed"
+    MISSING_FUNCTION_CLOSE = "missing-function-close", "</function> missing"
+    MISSING_PARAMETER_CLOSE = "missing-parameter-close", "</parameter> missing"
+    ORPHAN_THINK_CLOSE = "orphan-think-close", "stray </think> before a call"
     MISSING_PARAMETER_OPEN = (
         "missing-parameter-open",
-        "a value without its opening tag; the tool requires exactly one parameter",
+        "value without <parameter=…>; the tool requires exactly one",
     )
-    STRAY_OPENER = "stray-opener", "<tool_call> or <function=…> a second time"
-    STRAY_CLOSER = "stray-closer", "a closing tag or a stop token that closes nothing"
+    STRAY_OPENER = "stray-opener", "<tool_call> or <function=…> twice"
+    STRAY_CLOSER = "stray-closer", "closing tag or stop token that closes nothing"
     EMPTY_ENVELOPE = "empty-envelope", "<tool_call></tool_call> with nothing in it"
-    FOREIGN_SPELLING = "foreign-spelling", "a tag in the spelling of another dialect"
-    DAMAGED_TAG = (
-        "damaged-tag",
-        "a tag that lost a bracket, or has something in it that does not belong there",
-    )
-    NAME_MISPLACED = "name-misplaced", "the tool's name is not where it belongs"
-    JSON_BODY = "json-body", "a JSON call where the model was taught XML"
-    UNTAGGED_JSON = "untagged-json", "a JSON call with no tag around it"
-    NAME_NORMALISED = (
-        "name-normalised",
-        "the name differs from the declared one in quotes, prefix, case, _ or -",
-    )
-    NAME_INFERRED = "name-inferred", "a call without a name; only one tool has these parameters"
-    NAME_GUESSED = "name-guessed", "a misspelt name that resembles only one declared tool"
-    VALUE_AS_NAME = (
-        "value-as-name",
-        "an enum's value stood where the name belongs; it was moved to its parameter",
-    )
-    UNDECLARED_NAME = "undeclared-name", "a complete call of a tool the request did not declare"
-    REPEATED_PARAMETER = "repeated-parameter", "a parameter given twice; the first value is kept"
-    COERCION_FAILED = "coercion-failed", "the value does not fit its schema; passed on as a string"
+    FOREIGN_SPELLING = "foreign-spelling", "tag in the spelling of another dialect"
+    DAMAGED_TAG = "damaged-tag", "damaged tag"
+    NAME_MISPLACED = "name-misplaced", "tool name in the wrong place"
+    JSON_BODY = "json-body", "JSON call where XML was taught"
+    UNTAGGED_JSON = "untagged-json", "JSON call without tags"
+    NAME_NORMALISED = "name-normalised", "tool name that differs in quotes, prefix, case, _ or -"
+    NAME_INFERRED = "name-inferred", "call without a name; only one tool has these parameters"
+    NAME_GUESSED = "name-guessed", "misspelt tool name"
+    VALUE_AS_NAME = "value-as-name", "enum's value in place of the name; moved to its parameter"
+    UNDECLARED_NAME = "undeclared-name", "complete call of an undeclared tool"
+    REPEATED_PARAMETER = "repeated-parameter", "parameter given twice; the first kept"
+    COERCION_FAILED = "coercion-failed", "value that does not fit its schema; passed on as a string"
     TEXT_IN_CALL = "text-in-call", "text between parameters; passed on as content"
-    PARALLEL_DROPPED = "parallel-dropped", "a further call was dropped because parallel_tool_calls is false"
-    DAMAGED_KEY = "damaged-key", "a key written as K=V; split into parameter K with value V"
+    PARALLEL_DROPPED = "parallel-dropped", "further call dropped, for parallel_tool_calls is false"
+    DAMAGED_KEY = "damaged-key", "key written as K=V"
     JSON_REPAIRED = "json-repaired", "broken JSON in a call"
     # calls that the server parsed itself
-    CALL_SHAPE = "call-shape", "id, index, type, name or arguments were missing, empty or repeated"
-    WRONG_TYPE = "wrong-type", "a value of a server-parsed call did not have the type of its schema"
-    XML_ARGUMENTS = "xml-arguments", "the arguments of a server-parsed call were XML"
-    DOUBLE_ENCODED = "double-encoded", "the arguments of a server-parsed call were encoded twice"
-    REPEATED_ARGUMENTS = (
-        "repeated-arguments",
-        "the arguments of a server-parsed call came twice, or after an empty {}",
+    CALL_SHAPE = (
+        "call-shape",
+        "server's call with id, index, type, name or arguments missing, empty or repeated",
     )
-    SWALLOWED_CALL = "swallowed-call", "an argument of a server-parsed call held further parameters or calls"
-    DUPLICATE_CALL = "duplicate-call", "the same call came twice: parsed and as text, or under one id"
-    FINISH_REASON = "finish-reason", "the finish_reason did not match the answer"
-    BROKEN_HISTORY = "broken-history", "an earlier call in the request had arguments that no server can read"
-    ENGINE_ERROR = "engine-error", "the server answered with an error that held the call"
+    WRONG_TYPE = "wrong-type", "server's call with a value of the wrong type"
+    XML_ARGUMENTS = "xml-arguments", "server's call with XML as arguments"
+    DOUBLE_ENCODED = "double-encoded", "server's call with arguments encoded twice"
+    REPEATED_ARGUMENTS = "repeated-arguments", "server's call with arguments twice, or after an empty {}"
+    SWALLOWED_CALL = "swallowed-call", "server's call with more parameters or calls in an argument"
+    DUPLICATE_CALL = "duplicate-call", "same call twice: parsed and as text, or under one id"
+    FINISH_REASON = "finish-reason", "finish_reason that did not match the answer"
+    BROKEN_HISTORY = "broken-history", "earlier call in the request with unreadable arguments"
+    ENGINE_ERROR = "engine-error", "server's error that held the call"
     # what the user's rules do
-    RULE_DEFAULT = "rule-default", "a rule set a parameter that was missing, empty or not allowed"
-    RULE_CONVERTED = "rule-converted", "a rule turned a string into an array, an object or a boolean"
-    RULE_REMOVED = "rule-removed", "a rule removed a parameter that the tool does not take"
-    RULE_TOOL = "rule-tool", "a rule made it a call of another tool that declares these parameters"
+    RULE_DEFAULT = "rule-default", "rule: parameter set that was missing, empty or not allowed"
+    RULE_CONVERTED = "rule-converted", "rule: string turned into an array, an object or a boolean"
+    RULE_REMOVED = "rule-removed", "rule: parameter removed that the tool does not take"
+    RULE_TOOL = "rule-tool", "rule: made a call of another tool"
 
 
 class Refused(Named):
@@ -95,20 +84,20 @@ class Refused(Named):
 
     FENCED = "fenced", "in code, a quotation, a table or a comment"
     NOT_AT_LINE_START = "not-at-line-start", "a bare call in the middle of a line"
-    UNDECLARED = "undeclared", "names a tool the request did not declare"
-    NAMELESS = "nameless", "names no tool, and no tool or several have these parameters"
+    UNDECLARED = "undeclared", "a tool that the request does not declare"
+    NAMELESS = "nameless", "no tool named, and no tool or several have these parameters"
     FORBIDDEN = "forbidden", "tool_choice names another tool"
     NO_CALL = "no-call", "an opening tag without a call after it"
-    TRUNCATED = "truncated", "the answer was cut inside it"
-    UNCLEAR_END = "unclear-end", "its end is missing, or something else follows its closing tag"
-    NOT_ALONE = "not-alone", "a JSON call without tags that is not the whole message"
+    TRUNCATED = "truncated", "cut off inside"
+    UNCLEAR_END = "unclear-end", "no clear end"
+    NOT_ALONE = "not-alone", "a JSON call without tags beside other text"
     IN_RESULT = "in-result", "in a tool result that the model made up"
-    IN_MARKUP = "in-markup", "a generic XML tag directly after another tag: ordinary markup"
-    INVALID_JSON = "invalid-json", "a JSON body that cannot be read"
-    REASONING = "reasoning", "in the reasoning, but not the last thing the model said"
-    LIMIT = "limit", "too much text was held back; it was released"
-    MISFIT = "misfit", "a value of a server-parsed call does not fit its schema and was left as it is"
-    SECOND_OBJECT = "second-object", "further arguments after those of a server-parsed call; dropped"
+    IN_MARKUP = "in-markup", "ordinary markup: a generic tag directly after another tag"
+    INVALID_JSON = "invalid-json", "JSON that cannot be read"
+    REASONING = "reasoning", "in the reasoning, but not the last thing said"
+    LIMIT = "limit", "too long to be held"
+    MISFIT = "misfit", "a value of the server's call that does not fit its schema"
+    SECOND_OBJECT = "second-object", "further arguments behind those of the server's call; dropped"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,16 @@ from proxy import ROOT
 ADDON = ROOT / "addon"
 KNOW_MITMPROXY = {
     f"qwenproxy/{name}.py"
-    for name in ("addon", "cli", "contentview", "control", "internals", "listeners", "options", "recording")
+    for name in (
+        "addon",
+        "cli",
+        "internals",
+        "listeners",
+        "options",
+        "recording",
+        "ui/contentview",
+        "ui/endpoints",
+    )
 }
 LIBRARY = sorted((ADDON / "toolstream").rglob("*.py"))
 ALL = sorted(ADDON.rglob("*.py"))

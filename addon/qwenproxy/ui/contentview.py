@@ -13,8 +13,8 @@ from typing import Any
 
 from mitmproxy import contentviews, flow, http
 
-from .golden import Message, messages_of
-from .recording import KEY
+from ..golden import Message, messages_of
+from ..recording import KEY
 
 NAME = "Qwen tool calls"
 PRIORITY = 10  # mitmproxy's own views have 1 at most, or 2 for what they are sure of

@@ -10,9 +10,10 @@ from mitmproxy import http
 from mitmproxy.proxy import mode_specs
 from mitmproxy.test import tflow
 
-from qwenproxy import __version__, control, options
-from qwenproxy.control import ENDPOINTS, State, is_loopback
+from qwenproxy import __version__, options
 from qwenproxy.rules import LiveRules
+from qwenproxy.ui import endpoints
+from qwenproxy.ui.endpoints import ENDPOINTS, State, is_loopback
 
 RULES = """
 tools: {bash: {fixes: [{name: r, parameter: p, condition: missing, action: set_default, default_value: 1}]}}
@@ -39,7 +40,7 @@ def respond(flow: http.HTTPFlow, to: State) -> http.Response | None:
     """What is answered, when it is."""
 
     async def wait() -> http.Response | None:
-        answer = control.respond(flow, to)
+        answer = endpoints.respond(flow, to)
         return await answer if answer else None
 
     return asyncio.run(wait())

@@ -22,12 +22,12 @@ from typing import Any
 from mitmproxy import http
 from mitmproxy.proxy import mode_specs
 
-from . import __version__
-from .addresses import LOCAL, is_loopback, is_loopback_name, url
-from .internals import client_host
-from .options import Settings
-from .probe import SIGNATURE, SIGNATURE_HEADER
-from .rules import LiveRules
+from .. import __version__
+from ..addresses import LOCAL, is_loopback, is_loopback_name, url
+from ..internals import client_host
+from ..options import Settings
+from ..probe import SIGNATURE, SIGNATURE_HEADER
+from ..rules import LiveRules
 
 Json = dict[str, Any]
 

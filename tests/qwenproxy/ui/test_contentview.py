@@ -6,8 +6,8 @@ import pytest
 from mitmproxy import contentviews, http
 from mitmproxy.test import taddons, tflow
 
-from qwenproxy import contentview
 from qwenproxy.recording import KEY
+from qwenproxy.ui import contentview
 
 MODEL = (
     b'{"choices":[{"index":0,"finish_reason":"stop","message":{"content":"<tool_call>\\n<function=ls>"}}]}'

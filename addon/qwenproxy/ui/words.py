@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .answer import Outcome
-from .terminal import printable
+from ..answer import Outcome
+from ..terminal import printable
 
 FAILED = ":red_circle:"
 REPAIRED = ":wrench:"
