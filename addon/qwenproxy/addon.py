@@ -18,12 +18,14 @@ import asyncio
 import functools
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from mitmproxy import ctx, http, optmanager, version
+from mitmproxy import ctx, http, version
 from mitmproxy.addonmanager import Loader
+from mitmproxy.exceptions import AddonHalt
 
 from toolstream.engine_errors import recover_error
 from toolstream.grammar import grammar
@@ -38,14 +40,22 @@ from .encoding import Decoder, TooLargeError, decoder
 from .hangup import end_on_hangup
 from .listeners import backends, failed_upstream, ready_lines, refuse_modes
 from .options import Settings
+from .overview import client_of
 from .recorder import Recorder, file_stem
 from .recording import Recording
 from .rules import LiveRules, RulesError, as_text
 from .terminal import guard_dumper, guard_handlers, printable
-from .ui import contentview, endpoints, words
+from .ui import contentview, endpoints, unread, words
+from .ui.commands import Commands
+from .ui.health import Backends
+from .ui.log import quieten
+from .ui.mitmweb import COLUMNS, Keep, prefer
+from .ui.observer import Observer
+from .ui.report import Report, called, shown
 
 log = logging.getLogger("qwen_fix")
 
+OURS = "qwen_fix_endpoint"  # in the metadata of a flow that the proxy answers itself
 SHUTDOWN = "shutdown"  # why a flow was aborted when nobody but us knows
 
 
@@ -61,6 +71,12 @@ class Chat:
     answer: StreamedAnswer | None = None
     head: dict[str, Any] = field(default_factory=dict)  # of the response, as the upstream sent it
 
+    @property
+    def is_stream(self) -> bool:
+        """Whether the answer is events."""
+        headers = dict(self.head.get("headers", ()))
+        return any(k.lower() == "content-type" and "event-stream" in v for k, v in headers.items())
+
 
 Hook = Callable[["QwenFix", http.HTTPFlow], Awaitable[None] | None]
 
@@ -72,6 +88,8 @@ def fail_open(hook: Hook) -> Hook:
     def guarded(self: "QwenFix", flow: http.HTTPFlow) -> Awaitable[None] | None:
         try:
             return hook(self, flow)
+        except AddonHalt:
+            raise
         except Exception:
             self.forget(flow)
             log.exception("%s: error in %s, the flow goes on untouched", flow_name(flow), hook.__name__)
@@ -89,6 +107,13 @@ class QwenFix:
         self._rules: LiveRules | None = None
         self._open: dict[str, Chat] = {}  # by flow.id
         self._probes: set[asyncio.Task[None]] = set()
+        self._start = time.monotonic()
+        self._observer = Observer()
+        self._backends = Backends(ask_backend)
+        self.addons = [
+            Keep(lambda: self._settings.web_keep),
+            Commands(self._observer, lambda: self._settings.recovery, lambda: self._settings.redact),
+        ]
 
     def load(self, loader: Loader) -> None:
         for name, line in options.unreadable(ctx.options.deferred).items():
@@ -98,10 +123,14 @@ class QwenFix:
         internals.answer_errors_in_json()
         internals.note_hosts()
         internals.send_held()
+        internals.keep_whole(lambda request: is_chat_path(request, self._settings))
         guard_handlers(logging.getLogger().handlers)
         guard_dumper(ctx.master.addons.get("dumper"))
+        quieten()
         contentview.register()
         prefer("connection_strategy", "lazy")  # eager gives no answer when the upstream is down
+        prefer("flow_detail", 0)  # each chat has its line already
+        prefer("web_columns", COLUMNS)
 
     def configure(self, updated: set[str]) -> None:
         if updated.intersection(("mode", "listen_host", "listen_port")):
@@ -130,17 +159,17 @@ class QwenFix:
             )
         for line in optional.missing():
             log.info(line)
-        for line in ready_lines(
-            ctx.master.addons.get("proxyserver").servers, summary(self._settings, self._rules)
-        ):
+        servers = ctx.master.addons.get("proxyserver").servers
+        for line in ready_lines(servers, summary(self._settings, self._rules), self._settings.control):
             log.info(line)
-        ask = functools.partial(probe.question, verify=not ctx.options.ssl_insecure)
-        for backend in dict.fromkeys(backends(ctx.options.mode)):
-            if backend.partition("://")[0] in DEFAULT_PORTS:
-                self._probes.add(asyncio.create_task(probe.watch(backend, tell, ask)))
+        for backend in model_servers():
+            self._probes.add(asyncio.create_task(probe.watch(backend, tell, ask_backend)))
 
     @fail_open
     def requestheaders(self, flow: http.HTTPFlow) -> None:
+        if flow.live and endpoints.is_ours(flow, self._settings.control):
+            flow.metadata[OURS] = True
+        hide_ours(flow)
         if flow.live and not self._settings.observe and is_chat_path(flow.request, self._settings):
             flow.request.headers.pop("accept-encoding", None)
 
@@ -150,16 +179,40 @@ class QwenFix:
             return None
         if loop := endpoints.recognise(flow):
             flow.response = loop
-        elif answer := endpoints.respond(flow, endpoints.State(self._settings, self._rules)):
-            return respond_later(flow, answer)
+        elif endpoints.is_ours(flow, self._settings.control):
+            flow.metadata[OURS] = True
+            return answer_ourselves(flow, self._state())
         elif body := chat_body(flow.request, self._settings):
             chat = self._open[flow.id] = Chat(flow, self._settings, body, self._rules_for(body))
             if self._settings.repair_history:
                 mend_history(chat)
+        else:
+            self._note_unread(flow)
         return None
+
+    def _note_unread(self, flow: http.HTTPFlow) -> None:
+        path = flow.request.path.partition("?")[0]
+        if flow.request.method == "POST" and path.endswith(unread.PATHS):
+            body = recording.parse_object(flow.request.get_content(strict=False) or b"")
+            if line := self._observer.unread.note(path, body, client_name(flow.request)):
+                log.warning("%s", line)
+
+    def _state(self) -> endpoints.State:
+        return endpoints.State(
+            self._settings,
+            self._rules,
+            self._observer,
+            self._backends,
+            urls=model_servers(),
+            options={name: getattr(ctx.options, name) for name in options.NAMES},
+            uptime=time.monotonic() - self._start,
+            open_chats=len(self._open),
+            bytes_held=sum(chat.answer.held for chat in self._open.values() if chat.answer),
+        )
 
     @fail_open
     def responseheaders(self, flow: http.HTTPFlow) -> None:
+        hide_ours(flow)
         response = flow.response
         if not flow.live or response is None or response.raw_content is not None:
             return
@@ -170,10 +223,12 @@ class QwenFix:
 
     @fail_open
     def response(self, flow: http.HTTPFlow) -> None:
+        hide_ours(flow)
         self._finish(flow)
 
     @fail_open
     def error(self, flow: http.HTTPFlow) -> None:
+        hide_ours(flow)
         failed_upstream.set(url(flow.request.scheme, flow.request.host, flow.request.port))
         self._finish(flow, aborted=flow.error.msg if flow.error else "error")
 
@@ -182,6 +237,8 @@ class QwenFix:
             task.cancel()
         for chat in list(self._open.values()):
             self._finish_at_shutdown(chat.flow)
+        for line in self._observer.summary():
+            log.info("%s", line)
 
     @fail_open
     def _finish_at_shutdown(self, flow: http.HTTPFlow) -> None:
@@ -199,29 +256,50 @@ class QwenFix:
 
     def _finish(self, flow: http.HTTPFlow, aborted: str = "") -> None:
         chat = self._open.pop(flow.id, None)
-        if chat is None or flow.response is None:
+        if chat is None:
+            return
+        if flow.response is None:
+            self._observer.finished(report_of(chat, Outcome(), aborted))
             return
         outcome = chat.answer.outcome if chat.answer else answer_at_once(chat, flow.response)
-        if outcome.aborted:
-            log.error("%s: %s", flow_name(flow), outcome.aborted)
         outcome.aborted = outcome.aborted or aborted
         for repair in chat.repairs:
             outcome.ledger.repaired(repair)
-        annotate(flow, outcome)
+        report = report_of(chat, outcome, "")
+        annotate(flow, report)
         record = as_recording(chat, outcome)
         flow.metadata[recording.KEY] = metadata(record)
         if chat.answer:
             show_streamed(chat, outcome)
+        self._observer.finished(report, record.body, record.out, record.is_stream)
         if self._recorder:
             self._recorder.write(record)
 
 
-async def respond_later(flow: http.HTTPFlow, answer: Awaitable[http.Response]) -> None:
+async def answer_ourselves(flow: http.HTTPFlow, state: endpoints.State) -> None:
     """Set the answer of one of our endpoints; mitmproxy waits for it with this flow only."""
     try:
-        flow.response = await answer
+        flow.response = await endpoints.answer(flow, state)
     except Exception:
         log.exception("%s: error in an endpoint", flow_name(flow))
+        flow.response = endpoints.response(500, endpoints.error("internal_error", "see the proxy's log"))
+    hide_ours(flow)
+
+
+def hide_ours(flow: http.HTTPFlow) -> None:
+    """Show our own answers to no other addon: a status page asks each second. Raises AddonHalt."""
+    if flow.live and flow.metadata.get(OURS):
+        raise AddonHalt
+
+
+def model_servers() -> list[str]:
+    """The URLs of the servers behind this proxy."""
+    found = dict.fromkeys(backends(ctx.options.mode))
+    return [url for url in found if url.partition("://")[0] in DEFAULT_PORTS]
+
+
+async def ask_backend(url: str) -> probe.Heard:
+    return await probe.question(url, verify=not ctx.options.ssl_insecure)
 
 
 # What is a chat
@@ -377,19 +455,40 @@ def free_length(request: http.Request, response: http.Response) -> None:
 
 
 def flow_name(flow: http.HTTPFlow) -> str:
-    return printable(f"{flow.id} {flow.request.method} {flow.request.path.partition('?')[0]}")
+    return printable(f"{flow.request.method} {flow.request.path.partition('?')[0]}")
 
 
-def annotate(flow: http.HTTPFlow, outcome: Outcome) -> None:
-    """Say in the flow list and in the log what was done, if anything was."""
-    if not (said := words.comment(outcome)):
-        return
-    flow.comment = said
-    flow.marked = words.marker(outcome)
-    if outcome.ledger.failure:
-        log.error("%s: %s\n%s", flow_name(flow), said, outcome.ledger.failure)
-    elif flow.marked:
-        log.info("%s: %s", flow_name(flow), said)
+def client_name(request: http.Request) -> str:
+    return shown(client_of(request.headers.get("user-agent", "")))
+
+
+def report_of(chat: Chat, outcome: Outcome, down: str) -> Report:
+    """The chat as its user sees it. `down`: why there is no answer."""
+    flow, response = chat.flow, chat.flow.response
+    tools, truncated = called(b"".join(outcome.out), chat.is_stream)
+    left = down.lower().startswith("client disconnect")
+    return Report(
+        started=flow.request.timestamp_start,
+        seconds=time.time() - flow.request.timestamp_start,
+        client=client_name(flow.request),
+        api="chat",
+        model=shown(chat.body.get("model", "")),
+        status=response.status_code if response else 0,
+        streamed=chat.body.get("stream") is True,
+        with_tools=bool(chat.body.get("tools")) and chat.body.get("tool_choice") != "none",
+        observed=chat.settings.observe,
+        tools=tools,
+        truncated=truncated,
+        ledger=outcome.ledger,
+        aborted=down if left else outcome.aborted,
+        down="" if left else down,
+    )
+
+
+def annotate(flow: http.HTTPFlow, report: Report) -> None:
+    """Say in the flow list what was done."""
+    flow.comment = words.comment(report)
+    flow.marked = words.marker(report.ledger)
 
 
 def show_streamed(chat: Chat, outcome: Outcome) -> None:
@@ -450,13 +549,3 @@ def summary(settings: Settings, rules: LiveRules | None) -> str:
 
 def tell(is_bad: bool, line: str) -> None:
     log.log(logging.WARNING if is_bad else logging.INFO, printable(line))
-
-
-# Options
-
-
-def prefer(name: str, value: str) -> None:
-    """Change the default of one of mitmproxy's options; what the user gave stays, be it the old default."""
-    option = ctx.options._options.get(name)
-    if option and option.value is optmanager.unset:
-        ctx.options.update(**{name: value})

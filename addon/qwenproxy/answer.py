@@ -74,6 +74,11 @@ class StreamedAnswer:
             return self._kept_alive(out) if wire and self._keepalive else out
         return [wire] if wire else []
 
+    @property
+    def held(self) -> int:
+        """Bytes that wait for what is still to come."""
+        return self._rewriter.held if self._rewriter else 0
+
     def _kept_alive(self, out: list[bytes]) -> list[bytes]:
         """The pieces; if there are none for too long, a comment, where one may stand."""
         now = self._clock()

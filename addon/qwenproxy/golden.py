@@ -89,6 +89,26 @@ def messages_of(body: bytes, is_stream: bool) -> tuple[Message, ...]:
     return _read(body, is_stream).messages()
 
 
+_TAIL = 1 << 13  # bytes in which the last words of a stream are: its finish_reasons, usage, [DONE]
+_NAME = b'"name"'  # in a string it would have backslashes
+
+
+def outline_of(body: bytes, is_stream: bool) -> tuple[Message, ...]:
+    """The choices of a body with the names of their calls and with their finish_reasons; what else they say
+    may be missing. Of a long stream little has to be read for that."""
+    return messages_of(b"".join(_telling_lines(body)), True) if is_stream else messages_of(body, False)
+
+
+def _telling_lines(body: bytes) -> Iterator[bytes]:
+    tail = max(0, len(body) - _TAIL)
+    at = 0
+    while (found := body.find(_NAME, at, tail)) >= 0:
+        end = body.find(b"\n", found) + 1 or len(body)
+        yield body[body.rfind(b"\n", at, found) + 1 : end] + b"\n"
+        at = end
+    yield body[max(at, body.rfind(b"\n", at, tail) + 1) :]
+
+
 # Reading what a client gets
 
 

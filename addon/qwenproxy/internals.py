@@ -5,6 +5,7 @@ All of it is here, each thing in a function of its own. Names are those of 11.0.
 `answer_errors_in_json` replaces mitmproxy's HTML error pages: clients of this API can only read JSON.
 `note_hosts` keeps what the client wrote into `Host` or `:authority`: a reverse proxy has put the name of
 its upstream there before the first hook runs.
+`keep_whole` has chats read whatever their size: `stream_large_bodies` would let them by unread.
 `send_held` lets what a rewriter holds leave when the server breaks off: nothing can be sent from `error`.
 """
 
@@ -110,6 +111,37 @@ def _note_host(begin: Step, stream: HttpStream, event: Any) -> CommandGenerator[
 def client_host(request: http.Request) -> str:
     """What the client wrote as its Host; what is there now if that is not known."""
     return _hosts.get(request, request.host_header or "")
+
+
+# Chats that are large
+
+_is_whole: Callable[[http.Request], bool] = lambda _request: False  # noqa: E731
+
+
+class NothingStreamed:
+    """mitmproxy's options, of which `stream_large_bodies` is not set."""
+
+    stream_large_bodies = None
+
+    def __init__(self, options: Any) -> None:
+        self._options = options
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._options, name)
+
+
+def keep_whole(is_chat: Callable[[http.Request], bool]) -> None:
+    """Never stream the body of such a request, or of its answer, for its size."""
+    global _is_whole
+    _is_whole = is_chat
+    wrap("check_body_size", _check_whole)
+
+
+def _check_whole(check: Step, stream: HttpStream, event: Any) -> CommandGenerator[None]:
+    options = stream.context.options
+    if options.stream_large_bodies and _is_whole(stream.flow.request):
+        stream.context.options = NothingStreamed(options)  # type: ignore[assignment]
+    return (yield from check(stream, event))
 
 
 # What is held when the server breaks off

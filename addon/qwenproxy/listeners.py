@@ -50,13 +50,18 @@ def refuse_modes(modes: Iterable[str], host: str, port: int | None) -> None:
             )
 
 
-def ready_lines(servers: Iterable[ServerInstance[Any]], settings: str) -> Iterator[str]:
-    """One line for each listener: `qwen_fix ready: http://127.0.0.1:9090 -> http://localhost:8080 (…)`."""
+def ready_lines(servers: Iterable[ServerInstance[Any]], settings: str, control: str = "") -> Iterator[str]:
+    """One line for each listener: `qwen_fix ready: http://127.0.0.1:9090 -> http://localhost:8080 (…)`, and
+    one for the first status page, which is at the path `control`."""
     found = [server for server in servers if server.listen_addrs]
     for server in found:
         host, port, *_ = server.listen_addrs[0]
         here = url("http", LOCAL if is_wildcard(host) else host, port)
         others = ", and on all other addresses of this machine" if is_wildcard(host) else ""
         yield f"qwen_fix ready: {here} -> {destination(server.mode)} ({settings}{others})"
+    pages = [server for server in found if isinstance(server.mode, mode_specs.ReverseMode)]
+    if control and pages:
+        host, port, *_ = pages[0].listen_addrs[0]
+        yield f"status page: {url('http', LOCAL if is_wildcard(host) else host, port)}{control}/"
     if not found:
         yield f"qwen_fix ready: no listener ({settings})"

@@ -36,8 +36,9 @@ ZSTD = Package(
     "an answer that the server codes with zstd is not rewritten",
 )
 YAML = Package("ruamel.yaml", ("ruamel.yaml",), "qwen_rules cannot be used")
+PROMETHEUS = Package("prometheus-client", ("prometheus_client",), "there are no metrics for Prometheus")
 JSON_REPAIR = Package("json-repair", ("json_repair",), "fewer calls with broken JSON are repaired")
-ALL = (BROTLI, ZSTD, YAML, JSON_REPAIR)
+ALL = (BROTLI, ZSTD, YAML, JSON_REPAIR, PROMETHEUS)
 
 
 def missing() -> Iterator[str]:

@@ -9,6 +9,7 @@ declares, and a name given twice or without a value.
 """
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,6 @@ from mitmproxy import exceptions
 from mitmproxy.addonmanager import Loader
 
 from .recorder import KINDS
-from .recording import make_folder
 from .rules import DEFAULT, SHIPPED
 
 PREFIX = "qwen_"
@@ -42,6 +42,7 @@ class Settings:
     rules: Path | None  # not read here: it may change
     control: str
     keepalive: float  # seconds; 0 for none
+    web_keep: int  # flows; 0 for all
 
     @property
     def observe(self) -> bool:
@@ -66,6 +67,15 @@ def _one_of(name: str, choices: tuple[str, ...]) -> Callable[[str], str]:
     return read_choice
 
 
+def _number(name: str) -> Callable[[str], int]:
+    def read_number(value: str) -> int:
+        if not re.fullmatch(r"\d{0,9}", value, re.ASCII):
+            raise BadValueError(f"{name}={value}: write a number, such as 500, or 0 for all")
+        return int(value or 0)
+
+    return read_number
+
+
 def _on_or_off(name: str) -> Callable[[str], bool]:
     read = _one_of(name, ("on", "off"))
     return lambda value: read(value) == "on"
@@ -83,15 +93,17 @@ def _regex(name: str) -> Callable[[str], re.Pattern[str]]:
 
 
 def _directory(name: str) -> Callable[[str], Path | None]:
+    """It is made when it is needed: mitmweb sets an option at each key that is typed."""
+
     def read_directory(value: str) -> Path | None:
         if not value:
             return None
         path = Path(value).expanduser()
-        try:
-            make_folder(path)
-        except OSError as e:
-            message = f"{name}={value}: write a directory that exists or can be made ({e.strerror})"
-            raise BadValueError(message) from None
+        there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+        if not there.is_dir():
+            raise BadValueError(f"{name}={value}: write a directory ({there} is none)")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise BadValueError(f"{name}={value}: write a directory in which you may write ({there} is none)")
         return path
 
     return read_directory
@@ -139,19 +151,21 @@ def _seconds(name: str) -> Callable[[str], float]:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option; `read` turns its string into the value in `Settings`."""
+    """One option; `read` turns its string into the value in `Settings`. `choices`: all that it can be."""
 
     field: str
     default: str
     help: str
-    reader: Callable[[str], Callable[[str], Any]]
+    reader: Callable[[str], Callable[[str], Any]] | None = None
+    choices: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         return PREFIX + self.field
 
     def read(self, value: str) -> Any:
-        return self.reader(self.name)(value)
+        read = self.reader(self.name) if self.reader else _one_of(self.name, self.choices)
+        return read(value)
 
 
 OPTIONS = (
@@ -161,13 +175,13 @@ OPTIONS = (
         "How much is repaired: strict (canonical calls only), tolerant (also damaged calls whose intent is "
         "certain) or aggressive (also what is only likely: misspelt names, JSON calls in prose, calls "
         "announced in words).",
-        lambda name: _one_of(name, RECOVERIES),
+        choices=RECOVERIES,
     ),
     Option(
         "mode",
         "fix",
         "fix, or observe: report and record what would be repaired, and change nothing.",
-        lambda name: _one_of(name, MODES),
+        choices=MODES,
     ),
     Option(
         "paths",
@@ -192,7 +206,7 @@ OPTIONS = (
         "all",
         "Which chats are recorded: all, repaired, refused (something was left as text) or failed (an error "
         "status, an answer that broke off, or a failure of the rewriter).",
-        lambda name: _one_of(name, KINDS),
+        choices=KINDS,
     ),
     Option(
         "redact",
@@ -206,6 +220,7 @@ OPTIONS = (
         "on",
         "on, or off: repair earlier calls in a request whose arguments no server could read.",
         _on_or_off,
+        ("on", "off"),
     ),
     Option(
         "rules",
@@ -227,6 +242,12 @@ OPTIONS = (
         "server goes on sending. 0 means never.",
         _seconds,
     ),
+    Option(
+        "web_keep",
+        "500",
+        "How many flows mitmweb and mitmproxy keep; the oldest go. 0 means all.",
+        _number,
+    ),
 )
 NAMES = tuple(option.name for option in OPTIONS)
 
@@ -234,7 +255,7 @@ NAMES = tuple(option.name for option in OPTIONS)
 def register(loader: Loader) -> None:
     """Declare the options to mitmproxy."""
     for option in OPTIONS:
-        loader.add_option(option.name, str, option.default, option.help)
+        loader.add_option(option.name, str, option.default, option.help, option.choices or None)
 
 
 def read(values: Mapping[str, str]) -> Settings:

@@ -26,6 +26,11 @@ class Named(StrEnum):
         member.words = words
         return member
 
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """The member of a name. Raises KeyError if there is none."""
+        return {str(member): member for member in cls}[name]
+
 
 class Repair(Named):
     """What was mended."""

@@ -118,6 +118,14 @@ class StreamRewriter:
             self._fail()
         return self._take()
 
+    @property
+    def held(self) -> int:
+        """Bytes that have come and not left, be it as they were or as something else; about so many."""
+        waiting = [held.raw if isinstance(held, Held) else held for held in self._queue]
+        pieces = [*waiting, *self._unread, self._waiting, self._splitter.pending, self._guarded or b""]
+        texts = [t.parser.pending for c in self._choices.values() for t in c.texts.values() if t.diverged]
+        return sum(map(len, pieces)) + sum(map(len, texts))
+
     def _passed(self, data: bytes, over: bool = False) -> list[bytes]:
         """What goes out when nothing is read any more: the bytes as they come. But if a call is only half
         sent, no finish_reason may say that there is something to run (P9)."""

@@ -532,7 +532,7 @@ def test_a_recording_holds_what_came_and_what_was_made_of_it(shared: Shared) -> 
     assert recording.out == reply.body
     assert recording.request == chat(model="kept")
     assert recording.ledger["calls"] == 1
-    assert "missing-tool-call-open" in recording.comment
+    assert "call without <tool_call>" in recording.comment
     assert ("X-Mine", "1") in recording.request_headers
     assert recording.status == 200
     assert not recording.aborted
@@ -683,7 +683,7 @@ def test_nothing_that_was_written_reaches_the_disk(
         assert written not in repr(understood(recording.body)) + repr(understood(recording.out))
     assert understood(recording.out).calls[0][0] == "get_weather"
     assert [len(chunk) for chunk in recording.chunks] == [len(chunk) for chunk in LEAKING]
-    assert "missing-tool-call-open" in recording.comment
+    assert "call without <tool_call>" in recording.comment
 
 
 def test_only_what_is_wanted_is_recorded(
@@ -714,7 +714,6 @@ def test_a_directory_that_vanishes_costs_only_the_recordings(
 ) -> None:
     directory = tmp_path / "recordings"
     proxy = start_proxy(upstream.url, qwen_record=directory)
-    directory.rmdir()
     directory.write_text("in the way")
     upstream.answer = streamed(LEAKING)
     assert [understood(ask(proxy).body) for _ in range(2)] == [HEALED, HEALED]
@@ -773,11 +772,11 @@ def test_the_flow_shows_what_was_done(
     with saved.open("rb") as file:
         flows = [f for f in io.FlowReader(file).stream() if isinstance(f, mitm.HTTPFlow)]
     assert [f.response.raw_content for f in flows if f.response] == [mended.body, passed.body]
-    assert flows[0].comment == "1 call repaired: missing-tool-call-open"
-    assert flows[0].marked
-    assert (flows[1].comment, flows[1].marked) == ("", "")
+    said = "get_weather · call without <tool_call>"
+    assert [flow.comment for flow in flows] == [f"qwen: {said}", "qwen: no call"]
+    assert [bool(flow.marked) for flow in flows] == [True, False]
     assert flows[0].metadata["qwen_fix"]["raw"] == b"".join(LEAKING)
-    assert proxy.log.count("1 call repaired: missing-tool-call-open") == 1
+    assert proxy.log.count(said) == 1
 
 
 def test_a_saved_flow_is_a_recording(
@@ -810,7 +809,7 @@ def test_observing_changes_nothing_but_reports(
         path = until(lambda n=number: next(tmp_path.glob(f"*-seen-{n}-repaired-*.flow"), None))
         assert load(path).ledger["calls"] == 1
         assert b"tool_calls" in load(path).out
-    proxy.wait_for("1 call repaired")
+    proxy.wait_for("get_weather · would mend: call without <tool_call>")
 
 
 # Fail open

@@ -51,7 +51,8 @@ def test_run_repairs_what_the_backend_answers(upstream: Upstream, start_proxy: C
     upstream.answer = streamed(events(f"<tool_call>\n{LEAK}"))
     assert understood(ask(proxy).body).calls == [("get_weather", {"city": "Zürich", "days": 3})]
     assert f"qwen_fix ready: {proxy.url} -> {upstream.url} (recovery strict, mode fix)" in proxy.log
-    assert proxy.log.count(proxy.url) == 1  # one listener, one line
+    assert proxy.log.count(f"{proxy.url} ->") == 1  # one listener, one line
+    assert f"status page: {proxy.url}/_qwen/" in proxy.log
     assert proxy.stop() == 0
     assert "Traceback" not in proxy.log
 
@@ -151,7 +152,7 @@ def test_web_shows_it_in_mitmweb(upstream: Upstream, start_proxy: Callable[..., 
     connection = http.client.HTTPConnection("127.0.0.1", web_port, timeout=PATIENCE)
     connection.request("GET", "/flows", headers={"Authorization": "Bearer secret"})
     (flow,) = json.loads(connection.getresponse().read())
-    assert "missing-tool-call-open" in flow["comment"]
+    assert flow["comment"] == "qwen: get_weather · call without <tool_call>"
 
 
 def test_web_finds_another_port_for_its_pages(upstream: Upstream) -> None:

@@ -18,8 +18,10 @@ KNOW_MITMPROXY = {
         "listeners",
         "options",
         "recording",
+        "ui/commands",
         "ui/contentview",
         "ui/endpoints",
+        "ui/mitmweb",
     )
 }
 LIBRARY = sorted((ADDON / "toolstream").rglob("*.py"))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from mitmproxy import http
-from mitmproxy.exceptions import OptionsError
+from mitmproxy.exceptions import AddonHalt, OptionsError
 from mitmproxy.proxy import mode_specs
 from mitmproxy.test import taddons, tflow
 from proxy import (
@@ -36,6 +36,7 @@ from qwenproxy.addon import QwenFix
 from qwenproxy.recording import load
 from qwenproxy.rules import SHIPPED, RuleFile, read
 from support.cases import read_tool
+from toolstream.repairs import Repair
 
 ONE = """
 tools:
@@ -184,7 +185,7 @@ def test_a_required_description_is_there(
 ) -> None:
     proxy = start_proxy(upstream.url, qwen_rules="default")
     assert leaked(upstream, proxy, stream) == listing(description="Execute the given shell command")
-    proxy.wait_for("1 call repaired: rule-default")
+    proxy.wait_for(f"bash · {Repair.RULE_DEFAULT.words}")
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -233,7 +234,7 @@ def test_observing_says_what_rules_would_do(upstream: Upstream, start_proxy: Cal
     proxy = start_proxy(upstream.url, qwen_rules="default", qwen_mode="observe")
     upstream.answer = streamed(events(LEAK))
     assert ask(proxy, chat(tools=BASH)).body == b"".join(events(LEAK))
-    proxy.wait_for("1 call repaired: rule-default")
+    proxy.wait_for(f"bash · would mend: {Repair.RULE_DEFAULT.words}")
 
 
 # Endpoints
@@ -252,7 +253,7 @@ def test_no_page_in_a_browser_changes_anything(
 
 def test_endpoints_need_no_server(start_proxy: Callable[..., Proxy]) -> None:
     proxy = start_proxy("http://127.0.0.1:9")
-    assert get(proxy).json["status"] == "ok"
+    assert get(proxy).json["status"] == "degraded"
     assert get(proxy, "/_health").json["rules"] is None
     assert get(proxy, "/_qwen/nothing").status == 404
     assert get(proxy, "/health").status == 502
@@ -349,10 +350,12 @@ def test_a_flow_from_a_file_is_not_answered() -> None:
     addon, flow = QwenFix(), tflow.tflow()
     flow.request.path = "/_health"
     flow.client_conn.proxy_mode = mode_specs.ProxyMode.parse("reverse:http://a:1")
-    for flow.live in (False, True):
-        if later := addon.request(flow):
-            asyncio.run(later)  # type: ignore[arg-type]
-        assert (flow.response is not None) is flow.live
+    with taddons.context(addon):
+        for flow.live in (False, True):
+            if later := addon.request(flow):
+                with pytest.raises(AddonHalt):  # nobody else is to see it
+                    asyncio.run(later)  # type: ignore[arg-type]
+            assert (flow.response is not None) is flow.live
 
 
 def test_without_rules_a_chat_has_none() -> None:

@@ -116,7 +116,7 @@ def test_hostile_paths_and_answers(
 
 
 def test_a_path_begins_no_line(start_proxy: Callable[..., Proxy]) -> None:
-    proxy = start_proxy("http://127.0.0.1:9")
+    proxy = start_proxy("http://127.0.0.1:9", flow_detail=1)
     with contextlib.suppress(h2.exceptions.ProtocolError):
         ask_h2(proxy, path="/a\n[12:00:00.000] forged/chat/completions")
     proxy.wait_for("forged")

@@ -1,39 +1,56 @@
 """What the proxy itself answers, below a path that no model server has (`qwen_control`).
 
-An endpoint is a line in `ENDPOINTS` and a function from the `State` to a status and JSON, which may take
-its time: other requests go on meanwhile. The answer is set before anything is forwarded, so the server
-need not be there. Only in reverse mode: elsewhere the path would be one of the host that the client is
-asking.
+An endpoint is an entry of `ENDPOINTS`: a function from the `State` and what was `Asked` to a response, which
+may take its time: other requests go on meanwhile. The response is set before anything is forwarded, so the
+server need not be there. Only in reverse mode: elsewhere the path would be one of the host that is asked.
 
-Whoever can reach the listener may read, but has to call this machine by a loopback name or address:
-a web page whose own name was made to lead here (DNS rebinding) is sent away. What changes something is
-for programs on this machine only: the client has to be on loopback, and neither a page in a browser
-there (which says `Origin` or `Sec-Fetch-Site` with its request) nor another proxy there that asks for
-somebody else.
+Whoever can reach the listener may read the counts and try a text, but not by a public name: a web page whose
+own name was made to lead here (DNS rebinding) is sent away. What was said, and what changes something, is for
+programs on this machine only, which call it by a loopback name or address. The client has to be on loopback,
+and neither a page of somebody else's in a browser there (which says `Origin` or `Sec-Fetch-Site`) nor another
+proxy there that asks for somebody else.
 """
 
 import asyncio
+import functools
+import ipaddress
 import json
+import platform
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from mitmproxy import http
+from mitmproxy import http, version
 from mitmproxy.proxy import mode_specs
 
 from .. import __version__
 from ..addresses import LOCAL, is_loopback, is_loopback_name, url
 from ..internals import client_host
-from ..options import Settings
+from ..options import OPTIONS, Settings
 from ..probe import SIGNATURE, SIGNATURE_HEADER
+from ..recording import parse_object
 from ..rules import LiveRules
+from .health import Backends
+from .metrics import NoMetricsError, exposition
+from .observer import Observer
+from .trial import BadTrialError, tried
 
 Json = dict[str, Any]
 
 _NO_HEADERS: Mapping[str, str] = {}
 _HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::\d*)?")  # and a port
+_LOCAL_NAME = re.compile(
+    r"(?i)[\w-]+|[\w.-]+\.(?:local|lan|internal|home\.arpa)"
+)  # none that DNS gives to anybody
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+_PAGE = Path(__file__).with_name("page.html")
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+LONGEST_TRIAL = 1 << 20  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +59,24 @@ class State:
 
     settings: Settings
     rules: LiveRules | None
+    observer: Observer
+    backends: Backends
+    urls: Sequence[str] = ()  # of the model servers
+    options: Mapping[str, Any] = field(default_factory=dict)  # our options, as they were given
+    uptime: float = 0.0  # seconds
+    open_chats: int = 0
+    bytes_held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request says beside its path."""
+
+    query: Mapping[str, str]
+    body: bytes
+
+
+Answer = Callable[[State, Asked], Awaitable[http.Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,28 +85,139 @@ class Endpoint:
 
     method: str
     name: str
-    answer: Callable[[State], Awaitable[tuple[int, Json]]]
+    answer: Answer
     help: str
     alias: str = ""
-    changes: bool = False
+    private: bool = False  # for programs on this machine only
 
 
-async def health(state: State) -> tuple[int, Json]:
+async def page(_state: State, _asked: Asked) -> http.Response:
+    headers = {"content-type": "text/html; charset=utf-8", "cache-control": "no-store"}
+    policy = {"content-security-policy": _POLICY, "referrer-policy": "no-referrer"}
+    return http.Response.make(200, _page(), headers | policy)
+
+
+@functools.cache
+def _page() -> bytes:
+    return _PAGE.read_bytes()
+
+
+async def health(state: State, _asked: Asked) -> http.Response:
     if state.rules and state.rules.changed:
         await asyncio.to_thread(state.rules.refresh)
-    settings = state.settings
-    found = {"version": __version__, "recovery": settings.recovery, "mode": settings.mode}
-    return 200, {"status": "ok"} | found | {"rules": rules_in_force(state.rules)}
+    heard = await asyncio.gather(*map(state.backends.heard, state.urls))
+    upstreams = [
+        {"url": url, "answers": not (h.down or h.wrong), "said": h.said or h.wrong or h.down}
+        for url, h in zip(state.urls, heard, strict=True)
+    ]
+    troubles = [
+        h.wrong or f"{url} does not answer ({h.down})"
+        for url, h in zip(state.urls, heard, strict=True)
+        if h.down or h.wrong
+    ]
+    if state.rules and state.rules.error:
+        troubles.append(f"{state.rules.error}; the rules stay as they were")
+    said = {
+        "status": "degraded" if troubles else "ok",
+        "reason": "; ".join(troubles),
+        "version": __version__,
+        "mitmproxy": version.VERSION,
+        "python": platform.python_version(),
+        "mode": state.settings.mode,
+        "recovery": state.settings.recovery,
+        "upstreams": upstreams,
+        "uptime": round(state.uptime, 1),
+        "open_chats": state.open_chats,
+        "bytes_held": state.bytes_held,
+        "options": dict(state.options),
+        "rules": rules_in_force(state.rules),
+    }
+    return response(200, said)
 
 
-async def reload(state: State) -> tuple[int, Json]:
+async def stats(state: State, _asked: Asked) -> http.Response:
+    return response(200, {"mode": state.settings.mode} | state.observer.as_json())
+
+
+async def reset(state: State, _asked: Asked) -> http.Response:
+    chats = state.observer.stats.total.chats
+    state.observer.reset()
+    return response(200, {"status": "ok", "forgotten": chats})
+
+
+async def chats(state: State, asked: Asked) -> http.Response:
+    number = asked.query.get("id")
+    if number is None:
+        return response(200, {"chats": [kept.as_json() for kept in state.observer.recent]})
+    kept = state.observer.recent.get(number)
+    if kept is None:
+        return response(404, error("not_found", f"there is no chat {number} among the last ones"))
+    return response(200, await asyncio.to_thread(kept.in_full))
+
+
+async def config(state: State, _asked: Asked) -> http.Response:
+    options = [
+        {
+            "name": option.name,
+            "value": state.options.get(option.name, option.default),
+            "default": option.default,
+            "choices": list(option.choices) or None,
+            "help": option.help,
+        }
+        for option in OPTIONS
+    ]
+    return response(200, {"options": options, "rules": rules_in_force(state.rules)})
+
+
+async def test(state: State, asked: Asked) -> http.Response:
+    if len(asked.body) > LONGEST_TRIAL:
+        return response(413, error("too_large", f"send at most {LONGEST_TRIAL} bytes"))
+    try:
+        request = _trial(asked)
+        return response(200, await asyncio.to_thread(tried, request, state.settings.recovery))
+    except BadTrialError as e:
+        return response(422, error("invalid_request", str(e)))
+
+
+def _trial(asked: Asked) -> Json:
+    """What is to be tried: from a JSON body, or from the query. Raises BadTrialError."""
+    if asked.body:
+        if request := parse_object(asked.body):
+            return request
+        raise BadTrialError(
+            'send JSON such as {"text": "<function=…>", "tools": […], "recovery": "tolerant"}'
+        )
+    request = dict(asked.query)
+    if "tools" in request:
+        try:
+            request["tools"] = json.loads(request["tools"])
+        except (ValueError, RecursionError):
+            raise BadTrialError('"tools" is a list, as in a chat request') from None
+    return request
+
+
+async def metrics(state: State, _asked: Asked) -> http.Response:
+    gauges = {
+        "open_chats": ("Chats that are open", state.open_chats),
+        "held_bytes": ("Bytes of open answers that wait for what is still to come", state.bytes_held),
+        "uptime_seconds": ("Since the start", state.uptime),
+    }
+    build = {"version": __version__, "mitmproxy": version.VERSION}
+    try:
+        body, content_type = exposition(state.observer.stats, gauges, build)
+    except NoMetricsError as e:
+        return response(501, error("not_implemented", str(e)))
+    return http.Response.make(200, body, {"content-type": content_type, "cache-control": "no-store"})
+
+
+async def reload(state: State, _asked: Asked) -> http.Response:
     rules = state.rules
     if rules:
         await asyncio.to_thread(rules.reload)
     said = {"rules": rules_in_force(rules)}
     if rules and rules.error:
-        return 422, error("invalid_rules", f"{rules.error}; the rules stay as they were") | said
-    return 200, {"status": "ok"} | said
+        return response(422, error("invalid_rules", f"{rules.error}; the rules stay as they were") | said)
+    return response(200, {"status": "ok"} | said)
 
 
 def rules_in_force(rules: LiveRules | None) -> Json | None:
@@ -82,12 +228,38 @@ def rules_in_force(rules: LiveRules | None) -> Json | None:
 
 
 ENDPOINTS = (
+    Endpoint("GET", "", page, "The status page, for a browser"),
     Endpoint(
         "GET",
         "health",
         health,
-        "Version, recovery, mode and the rules in force; `error` says what is wrong with their file now",
+        "`ok`, or `degraded` and why: the server does not answer, or the rules are broken. Versions, uptime, "
+        "open chats, options, rules",
         alias="/_health",
+    ),
+    Endpoint(
+        "GET",
+        "stats",
+        stats,
+        "The verdict in words, and the counts: in total, by model, by client and by minute",
+    ),
+    Endpoint("POST", "stats/reset", reset, "Count from 0 again, and forget the last chats", private=True),
+    Endpoint(
+        "GET",
+        "chats",
+        chats,
+        "The last 50 chats; with `?id=` one of them, with what the model sent and what the client got",
+        private=True,
+    ),
+    Endpoint("GET", "config", config, "The options with their values, defaults and choices, and the rules"),
+    Endpoint(
+        "GET", "test", test, "What would come of `?content=`; without `tools` those it names are declared"
+    ),
+    Endpoint(
+        "POST", "test", test, "The same for JSON: `text`, and if you like `tools`, `tool_choice`, `recovery`"
+    ),
+    Endpoint(
+        "GET", "metrics", metrics, "The counts for Prometheus; 501 without the package prometheus-client"
     ),
     Endpoint(
         "POST",
@@ -95,7 +267,7 @@ ENDPOINTS = (
         reload,
         "Read the rules again; if the file is broken, 422 with the reason, and the old rules stay in force",
         alias="/_reload",
-        changes=True,
+        private=True,
     ),
 )
 
@@ -108,37 +280,41 @@ def recognise(flow: http.HTTPFlow) -> http.Response | None:
     return response(508, body, {SIGNATURE_HEADER: SIGNATURE})
 
 
-def respond(flow: http.HTTPFlow, state: State) -> Awaitable[http.Response] | None:
-    """The answer to a request that is for us; None to any other."""
-    prefix, path = state.settings.control, flow.request.path.partition("?")[0]
+def is_ours(flow: http.HTTPFlow, prefix: str) -> bool:
+    """Whether a request is for the proxy itself."""
     if not prefix or flow.response or not isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode):
-        return None
+        return False
+    path = flow.request.path.partition("?")[0]
+    return path == prefix or path.startswith(f"{prefix}/") or path in {e.alias for e in ENDPOINTS if e.alias}
+
+
+async def answer(flow: http.HTTPFlow, state: State) -> http.Response:
+    """The answer to a request that is ours."""
+    prefix, path = state.settings.control, flow.request.path.partition("?")[0]
     here = [e for e in ENDPOINTS if path in (f"{prefix}/{e.name}", e.alias)]
-    if here or path == prefix or path.startswith(f"{prefix}/"):
-        return _answer(flow, here, state)
-    return None
-
-
-async def _answer(flow: http.HTTPFlow, here: list[Endpoint], state: State) -> http.Response:
-    if reason := misnamed(flow):
+    if reason := misnamed(flow, private=any(e.private for e in here)):
         return response(403, error("forbidden", reason))
+    if path == prefix:
+        return http.Response.make(308, b"", {"location": f"{prefix}/"})
     if not here:
-        names = ", ".join(f"{e.method} {state.settings.control}/{e.name}" for e in ENDPOINTS)
+        names = ", ".join(f"{e.method} {prefix}/{e.name}" for e in ENDPOINTS)
         return response(404, error("not_found", f"there is no such endpoint; ask for {names}"))
     for endpoint in here:
         if endpoint.method == flow.request.method:
-            if endpoint.changes and (reason := objection(flow)):
+            if endpoint.private and (reason := objection(flow)):
                 return response(403, error("forbidden", reason))
-            return response(*await endpoint.answer(state))
+            query = dict(flow.request.query.items(multi=True))
+            return await endpoint.answer(state, Asked(query, flow.request.get_content(strict=False) or b""))
     methods = ", ".join(e.method for e in here)
     return response(405, error("method_not_allowed", f"ask with {methods}"), {"allow": methods})
 
 
-def misnamed(flow: http.HTTPFlow) -> str:
-    """What to ask for instead of the Host that the client asked; empty if that is this machine."""
+def misnamed(flow: http.HTTPFlow, private: bool) -> str:
+    """What to ask for instead of the Host that the client asked; empty if that will do."""
     host = client_host(flow.request)
     named = _HOST.fullmatch(host)
-    if named and is_loopback_name(named[1].strip("[]")):
+    name = named[1].strip("[]") if named else ""
+    if named and (is_loopback_name(name) or (not private and is_local_name(name))):
         return ""
     here = url("http", LOCAL, flow.client_conn.sockname[1])
     path = flow.request.path.partition("?")[0]
@@ -146,8 +322,17 @@ def misnamed(flow: http.HTTPFlow) -> str:
     return f"not for {asked}: ask on the proxy's own machine for {here}{path}"
 
 
+def is_local_name(name: str) -> bool:
+    """Whether a name of a host cannot be one that a stranger has in the DNS."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return _LOCAL_NAME.fullmatch(name) is not None
+    return True
+
+
 def objection(flow: http.HTTPFlow) -> str:
-    """Why this client may change nothing; empty if it may."""
+    """Why this client may neither change anything nor see what was said; empty if it may."""
     headers = flow.request.headers
     if not is_loopback(flow.client_conn.peername[0]) or any(name in headers for name in _FORWARDED):
         return "only programs on the proxy's own machine may do this"

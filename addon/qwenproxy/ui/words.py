@@ -1,29 +1,93 @@
-"""What was done to an answer, in words and as a marker: for the flow list and the log."""
+"""What was done to an answer, in words and as a marker: for the log, the flow list and the status page.
+
+write, bash · call without <tool_call>                        mended
+write · would mend: call without <tool_call>                  only observed
+read · as the server sent it                                  nothing to do
+no call · left as text: in code, a quotation, a table or a comment
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
+from toolstream.repairs import Ledger
+
 from ..answer import Outcome
 from ..terminal import printable
+from .report import Report
 
 FAILED = ":red_circle:"
-REPAIRED = ":wrench:"
+MENDED = ":wrench:"
 REFUSED = ":eyes:"
 
-
-def comment(outcome: Outcome) -> str:
-    """Say what was done; empty if the answer passed unchanged."""
-    said = (_converted(outcome), _refused(outcome), _failed(outcome), _aborted(outcome))
-    return printable("; ".join(filter(None, said)))
+LEAKED = "call as text"  # that was right in every other way
+SHOWN_TOOLS = 5
 
 
-def marker(outcome: Outcome) -> str:
-    """The marker that stands for it, the gravest first; empty if there is nothing to see."""
-    if outcome.ledger.failure:
+def line(report: Report) -> str:
+    """The chat in one line of the log."""
+    status = str(report.status) if report.status else "no answer"
+    parts = (report.client, report.api, report.model, status, said(report), duration(report.seconds))
+    return printable(" · ".join(filter(None, parts)))
+
+
+def comment(report: Report) -> str:
+    """The chat in the flow list."""
+    return printable(f"{report.model}: {said(report)}")
+
+
+def said(report: Report) -> str:
+    """Which tools are called, and what was done."""
+    return printable(" · ".join(filter(None, (_tools(report), done(report)))))
+
+
+def _tools(report: Report) -> str:
+    names = list(report.tools)
+    if len(names) > SHOWN_TOOLS:
+        names[SHOWN_TOOLS:] = [f"{len(names) - SHOWN_TOOLS} more"]
+    if names or report.down or report.status >= 400:
+        return ", ".join(names)
+    return "no call" if report.with_tools else "no tools"
+
+
+def done(report: Report) -> str:
+    """What was done, or would have been; what was left; and what went wrong."""
+    ledger = report.ledger
+    mended = words_of(ledger.repairs) or (LEAKED if ledger.calls else "")
+    parts = (
+        f"would mend: {mended}" if mended and report.observed else mended,
+        f"left as text: {words_of(ledger.refused)}" if ledger.refused else "",
+        "cut at the token limit" if report.truncated else "",
+        f"the rewriter failed, the rest passed as it came: {_last_line(ledger)}" if ledger.failure else "",
+        f"broke off: {report.aborted}" if report.aborted else "",
+        f"the server gave no answer: {report.down}" if report.down else "",
+    )
+    return "; ".join(filter(None, parts))
+
+
+def words_of(names: Mapping[Any, int]) -> str:
+    """`call without <tool_call>, damaged tag x2` of counts of `Named`, in the order of their names."""
+    return ", ".join(name.words if n == 1 else f"{name.words} x{n}" for name, n in sorted(names.items()))
+
+
+def duration(seconds: float) -> str:
+    """7 ms, 1.5 s, 3 min, 2 h 5 min"""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds >= 1 else f"{max(0, round(seconds * 1000))} ms"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def _last_line(ledger: Ledger) -> str:
+    return ledger.failure.strip().splitlines()[-1]
+
+
+def marker(ledger: Ledger) -> str:
+    """What stands for it in the flow list, the gravest first; empty if there is nothing to see."""
+    if ledger.failure:
         return FAILED
-    if outcome.ledger.repairs or outcome.ledger.calls:
-        return REPAIRED
-    return REFUSED if outcome.ledger.refused else ""
+    if ledger.repairs or ledger.calls:
+        return MENDED
+    return REFUSED if ledger.refused else ""
 
 
 def word(outcome: Outcome, status: int = 200) -> str:
@@ -32,34 +96,5 @@ def word(outcome: Outcome, status: int = 200) -> str:
         return "aborted"
     if status >= 400:
         return "error"
-    return {FAILED: "failed", REPAIRED: "repaired", REFUSED: "refused"}.get(marker(outcome), "passed")
-
-
-def _converted(outcome: Outcome) -> str:
-    calls, repairs = outcome.ledger.calls, outcome.ledger.repairs
-    if not calls and not repairs:
-        return ""
-    what = (
-        f"{calls} call{'' if calls == 1 else 's'} {'repaired' if repairs else 'converted'}"
-        if calls
-        else "repaired"
-    )
-    return f"{what}: {counts(repairs)}" if repairs else what
-
-
-def _refused(outcome: Outcome) -> str:
-    return f"left as text: {counts(outcome.ledger.refused)}" if outcome.ledger.refused else ""
-
-
-def _failed(outcome: Outcome) -> str:
-    lines = outcome.ledger.failure.strip().splitlines()
-    return f"failed, the rest passed as it came: {lines[-1]}" if lines else ""
-
-
-def _aborted(outcome: Outcome) -> str:
-    return f"broke off: {outcome.aborted}" if outcome.aborted else ""
-
-
-def counts(counter: Mapping[Any, int]) -> str:
-    """`missing-tool-call-open, stray-closer x2`."""
-    return ", ".join(f"{name} x{n}" if n > 1 else str(name) for name, n in sorted(counter.items()))
+    found = marker(outcome.ledger)
+    return {FAILED: "failed", MENDED: "repaired", REFUSED: "refused"}.get(found, "passed")

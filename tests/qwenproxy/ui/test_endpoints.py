@@ -2,26 +2,51 @@
 
 import asyncio
 import json
+import platform
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mitmproxy import http
+from mitmproxy import version as mitmproxy_version
 from mitmproxy.proxy import mode_specs
 from mitmproxy.test import tflow
 
 from qwenproxy import __version__, options
+from qwenproxy.addresses import is_loopback
+from qwenproxy.probe import Heard
 from qwenproxy.rules import LiveRules
 from qwenproxy.ui import endpoints
-from qwenproxy.ui.endpoints import ENDPOINTS, State, is_loopback
+from qwenproxy.ui.endpoints import ENDPOINTS, State
+from qwenproxy.ui.health import Backends
+from qwenproxy.ui.observer import Observer
 
 RULES = """
 tools: {bash: {fixes: [{name: r, parameter: p, condition: missing, action: set_default, default_value: 1}]}}
 """
 
 
-def state(rules: LiveRules | None = None, **values: str) -> State:
-    return State(options.read({f"qwen_{name}": value for name, value in values.items()}), rules)
+SERVER = "http://a:1"
+
+
+async def answers(url: str) -> Heard:
+    return Heard(said=f"{url} answers, with qwen")
+
+
+def state(rules: LiveRules | None = None, ask: Any = answers, **values: str) -> State:
+    given = {f"qwen_{name}": value for name, value in values.items()}
+    return State(
+        options.read(given),
+        rules,
+        Observer(),
+        Backends(ask),
+        urls=[SERVER],
+        options=given,
+        uptime=1.5,
+        open_chats=2,
+        bytes_held=3,
+    )
 
 
 def asked(
@@ -39,11 +64,9 @@ def asked(
 def respond(flow: http.HTTPFlow, to: State) -> http.Response | None:
     """What is answered, when it is."""
 
-    async def wait() -> http.Response | None:
-        answer = endpoints.respond(flow, to)
-        return await answer if answer else None
-
-    return asyncio.run(wait())
+    if not endpoints.is_ours(flow, to.settings.control):
+        return None
+    return asyncio.run(endpoints.answer(flow, to))  # type: ignore[arg-type]
 
 
 def answered(flow: http.HTTPFlow, to: State) -> tuple[int, Any]:
@@ -69,8 +92,8 @@ def rules(tmp_path: Path) -> LiveRules:
         ("/_qwen/health", "/_qwen", 200),
         ("/_qwen/health?x=/y", "/_qwen", 200),
         ("/_health", "/_qwen", 200),
-        ("/_qwen", "/_qwen", 404),
-        ("/_qwen/", "/_qwen", 404),
+        ("/_qwen", "/_qwen", 308),
+        ("/_qwen/", "/_qwen", 200),
         ("/_qwen/healthy", "/_qwen", 404),
         ("/_qwen/health/", "/_qwen", 404),
         ("/_qwenx/health", "/_qwen", None),
@@ -122,19 +145,107 @@ def test_an_unknown_endpoint_is_told_the_known_ones() -> None:
 
 
 def test_health(rules: LiveRules) -> None:
-    said = {"status": "ok", "version": __version__, "recovery": "strict", "mode": "observe"}
-    to = state(recovery="strict", mode="observe")
-    assert answered(asked("GET", "/_qwen/health"), to) == (200, said | {"rules": None})
     to = state(rules, recovery="strict", mode="observe")
-    in_force = {"file": str(rules.path), "count": 1, "error": None}
-    assert answered(asked("GET", "/_qwen/health"), to) == (200, said | {"rules": in_force})
+    assert answered(asked("GET", "/_qwen/health"), to) == (
+        200,
+        {
+            "status": "ok",
+            "reason": "",
+            "version": __version__,
+            "mitmproxy": mitmproxy_version.VERSION,
+            "python": platform.python_version(),
+            "mode": "observe",
+            "recovery": "strict",
+            "upstreams": [{"url": SERVER, "answers": True, "said": f"{SERVER} answers, with qwen"}],
+            "uptime": 1.5,
+            "open_chats": 2,
+            "bytes_held": 3,
+            "options": {"qwen_recovery": "strict", "qwen_mode": "observe"},
+            "rules": {"file": str(rules.path), "count": 1, "error": None},
+        },
+    )
+    assert answered(asked("GET", "/_health"), state())[1]["rules"] is None
+
+
+@pytest.mark.parametrize(
+    ("heard", "reason"),
+    [
+        (Heard(down="nobody listens there"), f"{SERVER} does not answer (nobody listens there)"),
+        (Heard(wrong=f"{SERVER} speaks http, not https"), f"{SERVER} speaks http, not https"),
+    ],
+)
+def test_health_is_degraded_while_the_server_is_down(heard: Heard, reason: str) -> None:
+    async def ask(_url: str) -> Heard:
+        return heard
+
+    status, body = answered(asked("GET", "/_qwen/health"), state(ask=ask))
+    assert (status, body["status"], body["reason"]) == (200, "degraded", reason)
+    assert body["upstreams"] == [{"url": SERVER, "answers": False, "said": heard.wrong or heard.down}]
+
+
+def test_health_asks_the_server_once_for_many() -> None:
+    questions = []
+
+    async def ask(url: str) -> Heard:
+        questions.append(url)
+        await asyncio.sleep(0)
+        return Heard(said="yes")
+
+    async def ask_thrice() -> list[http.Response]:
+        to = state(ask=ask)
+        flows = [asked("GET", "/_health") for _ in range(3)]
+        return await asyncio.gather(*(endpoints.answer(flow, to) for flow in flows))
+
+    assert [r.status_code for r in asyncio.run(ask_thrice())] == [200] * 3
+    assert questions == [SERVER]
+
+
+def test_an_answer_of_the_server_is_good_for_a_second() -> None:
+    now, questions = [100.0], []
+
+    async def ask(url: str) -> Heard:
+        questions.append(url)
+        return Heard(said="yes")
+
+    async def ask_later() -> None:
+        backends = Backends(ask, clock=lambda: now[0])
+        for now[0] in (100.0, 100.9, 101.1):
+            await backends.heard(SERVER)
+
+    asyncio.run(ask_later())
+    assert len(questions) == 2
 
 
 def test_health_tells_of_a_file_that_is_broken_by_now(rules: LiveRules) -> None:
     rules.path.write_text("tools: [")
     status, body = answered(asked("GET", "/_health"), state(rules))
-    assert (status, body["status"], body["rules"]["count"]) == (200, "ok", 1)
+    assert (status, body["status"], body["rules"]["count"]) == (200, "degraded", 1)
     assert body["rules"]["error"].startswith(f"{rules.path}, line 1: not YAML")
+    assert body["reason"] == f"{body['rules']['error']}; the rules stay as they were"
+
+
+def test_config_has_every_option() -> None:
+    _, body = answered(asked("GET", "/_qwen/config"), state(recovery="strict"))
+    found = {option["name"]: option for option in body["options"]}
+    assert set(found) == set(options.NAMES)
+    recovery = {"value": "strict", "default": "tolerant", "choices": list(options.RECOVERIES)}
+    assert recovery.items() <= found["qwen_recovery"].items()
+    assert found["qwen_paths"]["choices"] is None
+
+
+def test_the_page_needs_nothing_else() -> None:
+    response = respond(asked("GET", "/_qwen/"), state())
+    assert response
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    page = response.text or ""
+    assert not re.findall(r"""(?:src|href|url\()\s*=?\s*["']?(?:https?:)?//""", page)
+
+
+def test_the_page_has_one_address() -> None:
+    response = respond(asked("GET", "/_qwen"), state())
+    assert response
+    assert (response.status_code, response.headers["location"]) == (308, "/_qwen/")
 
 
 def test_reload(rules: LiveRules) -> None:
@@ -193,33 +304,30 @@ def test_who_may_change_something(
     assert reading == 200
 
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize(
-    ("host", "allowed"),
-    [
-        ("localhost", True),
-        ("LOCALHOST.:9090", True),
-        ("127.0.0.1", True),
-        ("127.8.8.8:80", True),
-        ("[::1]:9090", True),
-        ("[::1]", True),
-        ("evil.example", False),
-        ("evil.example:9090", False),
-        ("localhost.evil.example", False),
-        ("127.0.0.1.evil.example", False),
-        ("localhost@evil.example", False),
-        ("localhost:9090:9090", False),
-        ("192.168.0.7:9090", False),
-        ("0.0.0.0:9090", False),
-        ("[::]", False),
-        ("[fe80::1]:9090", False),
-        ("", False),
-    ],
+HERE = ("localhost", "LOCALHOST.:9090", "127.0.0.1", "127.8.8.8:80", "[::1]:9090", "[::1]")
+NEAR = (
+    "192.168.0.7:9090",
+    "0.0.0.0:9090",
+    "[::]",
+    "[fe80::1]:9090",
+    "qwen-fix:9090",
+    "box.local",
+    "b.home.arpa",
 )
-def test_by_which_name(rules: LiveRules, method: str, host: str, allowed: bool) -> None:
+NOWHERE = (
+    *("evil.example", "evil.example:9090", "localhost.evil.example", "127.0.0.1.evil.example", ""),
+    *("localhost@evil.example", "localhost:9090:9090", "evil.local.example", "a/b", "local.", "lan.com"),
+)
+
+
+@pytest.mark.parametrize("path", ["health", "reload", "chats", "stats"])
+@pytest.mark.parametrize("host", [*HERE, *NEAR, *NOWHERE])
+def test_by_which_name(rules: LiveRules, path: str, host: str) -> None:
+    """What was said, and what changes something, needs a name of this machine; nothing has a public one."""
     before = rules.file
-    path = "/_qwen/health" if method == "GET" else "/_qwen/reload"
-    status, body = answered(asked(method, path, Host=host), state(rules))
+    method, private = ("POST", True) if path == "reload" else ("GET", path == "chats")
+    allowed = host in HERE or (host in NEAR and not private)
+    status, body = answered(asked(method, path := f"/_qwen/{path}", Host=host), state(rules))
     assert status == (200 if allowed else 403)
     assert (rules.file is not before) is (allowed and method == "POST")
     if not allowed:
@@ -238,5 +346,5 @@ def test_is_loopback(host: str, loopback: bool) -> None:
 
 
 def test_names_are_unique() -> None:
-    names = [name for e in ENDPOINTS for name in ((e.method, e.name), (e.method, e.alias)) if name[1]]
+    names = [(e.method, name) for e in ENDPOINTS for name in (f"below/{e.name}", e.alias) if name]
     assert len(names) == len(set(names))

@@ -1,66 +1,135 @@
-"""What the flow list says."""
+"""What the log, the flow list and the page say of a chat."""
+
+from dataclasses import replace
 
 import pytest
 from mitmproxy.utils import emoji
 
 from qwenproxy.answer import Outcome
 from qwenproxy.ui import words
-from toolstream.repairs import Refused, Repair
-
-
-def outcome(
-    *repairs: Repair, calls: int = 0, refused: tuple[Refused, ...] = (), failure: str = ""
-) -> Outcome:
-    result = Outcome()
-    result.ledger.repairs.update(repairs)
-    result.ledger.calls = calls
-    result.ledger.failure = failure
-    for reason in refused:
-        result.ledger.refuse(reason, "…")
-    return result
-
+from qwenproxy.ui.report import Kind, Report
+from toolstream.repairs import Ledger, Refused, Repair
 
 OPEN, CLOSER = Repair.MISSING_TOOL_CALL_OPEN, Repair.STRAY_CLOSER
 
 
+def ledger(*repairs: Repair, calls: int = 0, refused: tuple[Refused, ...] = (), failure: str = "") -> Ledger:
+    found = Ledger()
+    found.repairs.update(repairs)
+    found.calls, found.failure = calls, failure
+    for reason in refused:
+        found.refuse(reason, "…")
+    return found
+
+
+CHAT = Report(
+    started=0.0,
+    seconds=3.21,
+    client="opencode/1.18.33",
+    api="chat",
+    model="qwen3-coder",
+    status=200,
+    streamed=True,
+    with_tools=True,
+    observed=False,
+    tools=(),
+    truncated=False,
+    ledger=Ledger(),
+)
+
+
 @pytest.mark.parametrize(
-    ("what", "said", "marker", "word"),
+    ("what", "tools", "said", "marker", "kind"),
     [
-        (outcome(), "", "", "passed"),
-        (outcome(calls=1), "1 call converted", words.REPAIRED, "repaired"),
-        (outcome(OPEN, calls=1), "1 call repaired: missing-tool-call-open", words.REPAIRED, "repaired"),
+        (ledger(), (), "no call", "", Kind.PASSED),
+        (ledger(), ("read",), "read", "", Kind.PASSED),
+        (ledger(calls=1), ("write",), "write · call as text", words.MENDED, Kind.MENDED),
+        (ledger(OPEN, calls=1), ("write",), "write · call without <tool_call>", words.MENDED, Kind.MENDED),
         (
-            outcome(CLOSER, OPEN, CLOSER, calls=2),
-            "2 calls repaired: missing-tool-call-open, stray-closer x2",
-            words.REPAIRED,
-            "repaired",
-        ),
-        (outcome(CLOSER), "repaired: stray-closer", words.REPAIRED, "repaired"),
-        (outcome(refused=(Refused.FENCED,) * 2), "left as text: fenced x2", words.REFUSED, "refused"),
-        (
-            outcome(OPEN, calls=1, refused=(Refused.FENCED,)),
-            "1 call repaired: missing-tool-call-open; left as text: fenced",
-            words.REPAIRED,
-            "repaired",
+            ledger(CLOSER, OPEN, CLOSER, calls=2),
+            ("write", "bash"),
+            "write, bash · call without <tool_call>, closing tag or stop token that closes nothing x2",
+            words.MENDED,
+            Kind.MENDED,
         ),
         (
-            outcome(failure="Traceback:\n  …\nValueError: no\n"),
-            "failed, the rest passed as it came: ValueError: no",
+            ledger(refused=(Refused.FENCED,) * 2),
+            (),
+            "no call · left as text: in code, a quotation, a table or a comment x2",
+            words.REFUSED,
+            Kind.PASSED,
+        ),
+        (
+            ledger(OPEN, calls=1, refused=(Refused.UNCLEAR_END,)),
+            ("write",),
+            "write · call without <tool_call>; left as text: no clear end",
+            words.MENDED,
+            Kind.LEFT,
+        ),
+        (
+            ledger(failure="Traceback:\n  …\nValueError: no\n"),
+            (),
+            "no call · the rewriter failed, the rest passed as it came: ValueError: no",
             words.FAILED,
-            "failed",
+            Kind.FAILED_OPEN,
         ),
+        (ledger(), tuple("abcdefg"), "a, b, c, d, e, 2 more", "", Kind.PASSED),
     ],
 )
-def test_what_is_said(what: Outcome, said: str, marker: str, word: str) -> None:
-    assert (words.comment(what), words.marker(what), words.word(what)) == (said, marker, word)
+def test_what_is_said(what: Ledger, tools: tuple[str, ...], said: str, marker: str, kind: Kind) -> None:
+    report = replace(CHAT, ledger=what, tools=tools)
+    assert (words.said(report), words.marker(what), report.kind) == (said, marker, kind)
+    assert words.comment(report) == f"qwen3-coder: {said}"
+    assert words.line(report) == f"opencode/1.18.33 · chat · qwen3-coder · 200 · {said} · 3.2 s"
 
 
-def test_an_answer_that_broke_off() -> None:
-    what = outcome(OPEN, calls=1)
-    what.aborted = "shutdown"
-    assert words.comment(what) == "1 call repaired: missing-tool-call-open; broke off: shutdown"
-    assert words.word(what) == "aborted"
+def test_what_is_only_observed_would_be_done() -> None:
+    report = replace(CHAT, ledger=ledger(OPEN, calls=1), tools=("write",), observed=True)
+    assert words.said(report) == "write · would mend: call without <tool_call>"
+    assert report.kind == Kind.WOULD_MEND
+    assert words.said(replace(CHAT, observed=True)) == "no call"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said", "kind"),
+    [
+        ({"with_tools": False}, "no tools", Kind.PASSED),
+        ({"truncated": True}, "no call · cut at the token limit", Kind.PASSED),
+        ({"status": 500}, "", Kind.BACKEND_ERROR),
+        ({"status": 0, "down": "refused"}, "the server gave no answer: refused", Kind.BACKEND_ERROR),
+        ({"aborted": "shutdown", "tools": ("ls",)}, "ls · broke off: shutdown", Kind.BROKEN_OFF),
+        ({"status": 0, "aborted": "client left"}, "no call · broke off: client left", Kind.BROKEN_OFF),
+        ({"model": "a\n[12:00] b", "tools": ("x\x1b[2J",)}, "x\\x1b[2J", Kind.PASSED),
+    ],
+)
+def test_what_else_may_happen(fields: dict[str, object], said: str, kind: Kind) -> None:
+    report = replace(CHAT, **fields)  # type: ignore[arg-type]
+    assert (words.said(report), report.kind) == (said, kind)
+    assert words.line(report).isprintable()
+
+
+def test_an_error_of_the_server_that_held_the_call_is_none_any_more() -> None:
+    report = replace(CHAT, ledger=ledger(Repair.ENGINE_ERROR, calls=1), tools=("ls",))
+    assert report.kind == Kind.MENDED
+    assert replace(report, status=500, observed=True).kind == Kind.WOULD_MEND
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(-0.01, "0 ms"), (0.0071, "7 ms"), (1.04, "1.0 s"), (59, "59.0 s"), (150, "2 min"), (7500, "2 h 5 min")],
+)
+def test_durations(seconds: float, said: str) -> None:
+    assert words.duration(seconds) == said
+
+
+def test_the_word_in_the_name_of_a_recording() -> None:
+    assert words.word(Outcome()) == "passed"
+    assert words.word(Outcome(ledger=ledger(OPEN, calls=1))) == "repaired"
+    assert words.word(Outcome(ledger=ledger(refused=(Refused.FENCED,)))) == "refused"
+    assert words.word(Outcome(ledger=ledger(failure="x"))) == "failed"
+    assert words.word(Outcome(ledger=ledger(OPEN)), 500) == "error"
+    assert words.word(Outcome(aborted="shutdown"), 500) == "aborted"
 
 
 def test_mitmproxy_knows_the_markers() -> None:
-    assert {words.FAILED, words.REPAIRED, words.REFUSED} <= set(emoji.emoji)
+    assert {words.FAILED, words.MENDED, words.REFUSED} <= set(emoji.emoji)

@@ -1,0 +1,73 @@
+"""The log of a terminal: a line for each chat, a summary at the end, and less of what mitmproxy says."""
+
+import logging
+import re
+from collections.abc import Iterator
+
+from ..terminal import printable
+from .report import Kind, Report
+from .stats import Counts, Stats
+from .words import duration, line, words_of
+
+log = logging.getLogger("qwen_fix")
+
+_CONNECTION = re.compile(r"(?:client|server) (?:dis)?connect\b|Streaming (?:request to|response from) ")
+
+
+def tell(report: Report) -> None:
+    """Say how a chat went."""
+    ledger = report.ledger
+    if ledger.failure:
+        log.error("%s\n%s", line(report), ledger.failure)
+    elif report.kind in (Kind.BACKEND_ERROR, Kind.BROKEN_OFF):
+        log.warning("%s", line(report))
+    else:
+        log.info("%s", line(report))
+
+
+def summary(stats: Stats) -> Iterator[str]:
+    """What there was, in a line for all and one for each model; nothing if there was no chat."""
+    if not stats.total.chats:
+        return
+    yield f"in {duration(stats.seconds)}: {_counted(stats.total)}"
+    for model, counts in stats.models.items():
+        repairs = words_of(counts.repairs)
+        yield printable(f"  {model}: {_counted(counts)}{f' ({repairs})' if repairs else ''}")
+
+
+def _counted(counts: Counts) -> str:
+    kinds = counts.kinds
+    said = (
+        ("mended in", kinds[Kind.MENDED]),
+        ("would be mended in", kinds[Kind.WOULD_MEND]),
+        ("left as text in", kinds[Kind.LEFT]),
+        ("failed open in", kinds[Kind.FAILED_OPEN]),
+        ("broke off in", kinds[Kind.BROKEN_OFF]),
+        ("server errors in", kinds[Kind.BACKEND_ERROR]),
+    )
+    numbers = [
+        f"{counts.chats} {_plural('chat', counts.chats)}",
+        f"{counts.calls} {_plural('call', counts.calls)}",
+    ]
+    fates = [f"{what} {n}" for what, n in said if n]
+    return ", ".join([*numbers, *(fates or ["nothing to repair"])])
+
+
+def _plural(word: str, number: int) -> str:
+    return word if number == 1 else f"{word}s"
+
+
+class Quiet(logging.Filter):
+    """Makes mitmproxy's lines about connections debug lines: there are five of them for each chat."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno == logging.INFO and _CONNECTION.match(str(record.msg)):
+            record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+        return True
+
+
+def quieten() -> None:
+    """Once, however often the addon is loaded."""
+    server = logging.getLogger("mitmproxy.proxy.server")
+    if not any(isinstance(found, Quiet) for found in server.filters):
+        server.addFilter(Quiet())

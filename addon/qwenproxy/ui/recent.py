@@ -1,0 +1,110 @@
+"""The last chats with what the model sent and what the client got, for the status page; in memory only.
+
+Bodies are kept as they are and read when somebody looks. A body that is too long is not kept, so that
+a proxy that runs for months holds no more than MOST_CHATS times two of LONGEST.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from ..golden import Message, messages_of
+from . import words
+from .report import Report
+from .stats import moment
+
+Json = dict[str, Any]
+
+MOST_CHATS = 50
+LONGEST = 256 * 1024  # bytes of a body
+TOO_LONG = "too long to be kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One chat. `sent` is what the model did, `received` what the client got, or would have; None if it is
+    too long."""
+
+    id: str
+    report: Report
+    sent: bytes | None
+    received: bytes | None
+    is_stream: bool
+
+    def as_json(self) -> Json:
+        """The chat without what was said."""
+        report = self.report
+        return {
+            "id": self.id,
+            "time": moment(report.started),
+            "client": report.client,
+            "api": report.api,
+            "model": report.model,
+            "status": report.status,
+            "streamed": report.streamed,
+            "seconds": round(report.seconds, 3),
+            "outcome": str(report.kind),
+            "tools": list(report.tools),
+            "said": words.said(report),
+        }
+
+    def in_full(self) -> Json:
+        """The chat with what was said."""
+        ledger = self.report.ledger
+        more: Json = {
+            "sent": self._messages(self.sent),
+            "received": self._messages(self.received),
+            "repairs": repairs_of(ledger.repairs),
+            "refusals": [refusal(r.reason, r.excerpt) for r in ledger.refusals],
+            "failure": ledger.failure,
+        }
+        return self.as_json() | more | ({} if None not in (self.sent, self.received) else {"note": TOO_LONG})
+
+    def _messages(self, body: bytes | None) -> list[Json] | None:
+        return None if body is None else [message_json(m) for m in messages_of(body, self.is_stream)]
+
+
+class Recent:
+    """The last chats, newest first."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+        self._chats: deque[Kept] = deque(maxlen=MOST_CHATS)
+
+    def __iter__(self) -> Iterator[Kept]:
+        return iter(self._chats)
+
+    def add(self, report: Report, sent: bytes, received: bytes, is_stream: bool) -> None:
+        number = f"c{next(self._numbers)}"
+        received = sent if received == sent else received  # once, if it is the same
+        before, after = (body if len(body) <= LONGEST else None for body in (sent, received))
+        self._chats.appendleft(Kept(number, report, before, after, is_stream))
+
+    def clear(self) -> None:
+        self._chats.clear()
+
+    def get(self, number: str) -> Kept | None:
+        return next((kept for kept in self._chats if kept.id == number), None)
+
+
+def message_json(message: Message) -> Json:
+    return {
+        "content": message.content,
+        "reasoning": message.reasoning,
+        "calls": [
+            {"name": c.name, "arguments": c.arguments if c.values is None else c.values}
+            for c in message.calls
+        ],
+        "finish_reason": message.finish_reason,
+    }
+
+
+def repairs_of(repairs: Any) -> list[Json]:
+    """[{name, count, words}] of a counter of repairs."""
+    return [{"name": str(name), "count": n, "words": name.words} for name, n in sorted(repairs.items())]
+
+
+def refusal(reason: Any, excerpt: str) -> Json:
+    return {"name": str(reason), "words": reason.words, "excerpt": excerpt}

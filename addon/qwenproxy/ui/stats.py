@@ -1,0 +1,143 @@
+"""How often what happened, for each model and each client, since the start or the last reset.
+
+Everything counts chats unless it says otherwise; `Counts.as_json` gives each number its share. What is
+unbounded in principle is bounded here: models and clients choose their names.
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from toolstream.repairs import Named, Refused, Repair
+
+from .report import Kind, Report
+
+Json = dict[str, Any]
+
+MOST_NAMES = 50  # models, and clients; the others count as OTHERS
+OTHERS = "others"
+MOST_MINUTES = 2000  # entries of the history: a model's minutes with chats
+
+
+@dataclass(slots=True)
+class Counts:
+    """What there was of some chats."""
+
+    chats: int = 0
+    calls: int = 0  # calls the clients got
+    answers: int = 0  # to requests with tools, whatever they say
+    seconds: float = 0.0  # all of them together
+    flags: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[Kind] = field(default_factory=Counter)
+    repairs: Counter[Repair] = field(default_factory=Counter)  # times, not chats
+    refusals: Counter[Refused] = field(default_factory=Counter)
+
+    def add(self, report: Report) -> None:
+        self.chats += 1
+        self.calls += len(report.tools)
+        self.answers += is_answer(report)
+        self.seconds += report.seconds
+        self.kinds[report.kind] += 1
+        for name in ("streamed", "with_tools", "leaked", "damaged", "truncated"):
+            self.flags[name] += bool(getattr(report, name))
+        self.repairs.update(report.ledger.repairs)
+        self.refusals.update(report.ledger.refused)
+
+    def as_json(self) -> Json:
+        """The numbers, each with its share of the chats; `leaked` and `damaged` of the answers to requests
+        with tools."""
+        flags = {name: self._share(self.flags[name]) for name in ("streamed", "with_tools", "truncated")}
+        faults = {name: share(self.flags[name], self.answers) for name in ("leaked", "damaged")}
+        kinds = {FIELDS[kind]: self._share(self.kinds[kind]) for kind in Kind}
+        numbers = {"chats": self.chats, "answers": self.answers, "calls": self.calls}
+        return {
+            **(numbers | {"seconds": round(self.seconds, 3)} | flags | faults | kinds),
+            "repairs": self._named(self.repairs),
+            "refusals": self._named(self.refusals),
+        }
+
+    def _share(self, count: int) -> Json:
+        return share(count, self.chats)
+
+    def _named(self, counts: Counter[Any]) -> Json:
+        found: list[tuple[Named, int]] = counts.most_common()
+        return {str(name): self._share(n) | {"words": name.words} for name, n in found}
+
+
+FIELDS = {
+    Kind.PASSED: "passed",
+    Kind.MENDED: "mended",
+    Kind.WOULD_MEND: "would_mend",
+    Kind.LEFT: "left",
+    Kind.FAILED_OPEN: "failed_open",
+    Kind.BROKEN_OFF: "broken_off",
+    Kind.BACKEND_ERROR: "backend_errors",
+}
+
+
+def share(count: int, of: int) -> Json:
+    return {"count": count, "share": round(count / of, 4) if of else 0.0}
+
+
+def is_answer(report: Report) -> bool:
+    """Whether there was an answer in which a call could have leaked."""
+    return report.with_tools and report.kind != Kind.BACKEND_ERROR
+
+
+class Stats:
+    """The counts of all chats so far. `clock` gives Unix time."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self.reset()
+
+    def reset(self) -> None:
+        self.since = self._clock()
+        self.total = Counts()
+        self.models: dict[str, Counts] = {}
+        self.clients: dict[str, Counts] = {}
+        self._history: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0])
+
+    def add(self, report: Report) -> None:
+        self.total.add(report)
+        model = add_to(self.models, report.model, report)
+        add_to(self.clients, report.client, report)
+        if is_answer(report):
+            entry = self._history[int(self._clock()) // 60, model]
+            entry[0] += 1
+            entry[1] += report.leaked or report.damaged
+            if len(self._history) > MOST_MINUTES:
+                del self._history[next(iter(self._history))]
+
+    @property
+    def seconds(self) -> float:
+        return self._clock() - self.since
+
+    def as_json(self) -> Json:
+        return {
+            "since": moment(self.since),
+            "seconds": round(self.seconds, 1),
+            "total": self.total.as_json(),
+            "models": {name: counts.as_json() for name, counts in self.models.items()},
+            "clients": {name: counts.as_json() for name, counts in self.clients.items()},
+            "history": [
+                {"minute": moment(minute * 60), "model": model, "answers": answers, "leaked": leaked}
+                for (minute, model), (answers, leaked) in self._history.items()
+            ],
+        }
+
+
+def add_to(counts: dict[str, Counts], name: str, report: Report) -> str:
+    """Count a chat under its name; the name it was counted under."""
+    if name not in counts and len(counts) >= MOST_NAMES:
+        name = OTHERS
+    counts.setdefault(name, Counts()).add(report)
+    return name
+
+
+def moment(seconds: float) -> str:
+    """A Unix time as 2026-11-28T08:15:12Z."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

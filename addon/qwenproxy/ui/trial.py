@@ -1,0 +1,61 @@
+"""`/_qwen/test`: what would come of a text that a model wrote.
+
+Without tools the text's own names are declared, with any parameters: then it shows what the parser finds,
+though no schema can give a value its type.
+"""
+
+import json
+import re
+from typing import Any
+
+from toolstream import rewrite_completion
+
+from ..golden import messages_of
+from ..options import RECOVERIES
+from .recent import message_json, refusal, repairs_of
+
+Json = dict[str, Any]
+
+GUESSED = "guessed from the text"
+# What stands where a call has its name, in any of the formats.
+_NAMES = re.compile(
+    r"""(?:[<\[]/?\w+=|"name"\s*:\s*"|\bname=")\s*([A-Za-z_][\w.:-]*)|(?<=<tool_call>)\s*([\w.-]+)"""
+)
+
+
+class BadTrialError(ValueError):
+    """What was asked cannot be tried; the message says what to send instead."""
+
+
+def tried(asked: Json, recovery: str) -> Json:
+    """{message, repairs, refusals, tools, recovery} for {text, tools, tool_choice, recovery}. Raises
+    BadTrialError."""
+    text, tools = asked.get("text", asked.get("content")), asked.get("tools")
+    recovery = asked.get("recovery") or recovery
+    if not isinstance(text, str):
+        raise BadTrialError('send JSON with the model\'s words in "text"')
+    if recovery not in RECOVERIES:
+        raise BadTrialError(f'"recovery" is {", ".join(RECOVERIES[:-1])} or {RECOVERIES[-1]}')
+    if tools is not None and not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
+        raise BadTrialError('"tools" is a list, as in a chat request')
+    given = [tool if "function" in tool else {"type": "function", "function": tool} for tool in tools or []]
+    request = {"tools": given or declared_in(text), "tool_choice": asked.get("tool_choice", "auto")}
+    message = {"role": "assistant", "content": text}
+    answer = {
+        "choices": [{"index": 0, "message": message, "finish_reason": asked.get("finish_reason", "stop")}]
+    }
+    body, ledger = rewrite_completion(request, json.dumps(answer).encode(), recovery)
+    return {
+        "message": message_json(messages_of(body, False)[0]),
+        "repairs": repairs_of(ledger.repairs),
+        "refusals": [refusal(r.reason, r.excerpt) for r in ledger.refusals],
+        "tools": "given" if given else GUESSED,
+        "recovery": recovery,
+    }
+
+
+def declared_in(text: str) -> list[Json]:
+    """A tool for each name in a text that may be a tool's."""
+    names = dict.fromkeys(name for found in _NAMES.finditer(text) if (name := found[1] or found[2]))
+    schema = {"type": "object", "properties": {}}
+    return [{"type": "function", "function": {"name": name, "parameters": schema}} for name in names]

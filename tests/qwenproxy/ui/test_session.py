@@ -1,0 +1,325 @@
+"""A scripted session through a real mitmdump: what the log and the endpoints say, and that it adds up."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proxy import (
+    LEAK,
+    WEATHER,
+    Proxy,
+    Reply,
+    Request,
+    Upstream,
+    aborted,
+    ask,
+    chat,
+    chunk,
+    completion,
+    events,
+    sized,
+    streamed,
+)
+
+prometheus = pytest.importorskip("prometheus_client.parser")
+
+CALL = {
+    "index": 0,
+    "id": "c",
+    "type": "function",
+    "function": {"name": "get_weather", "arguments": '{"city": "a"}'},
+}
+NATIVE = [chunk({"role": "assistant", "tool_calls": [CALL]}), chunk({}, "tool_calls"), b"data: [DONE]\n\n"]
+WRONG = [chunk({"tool_calls": [CALL | {"id": None}]}), chunk({}, "tool_calls"), b"data: [DONE]\n\n"]
+SCRIPTS = {
+    "leaks": streamed(events(f"I look.\n\n{LEAK}")),
+    "whole": sized(completion(LEAK)),
+    "parses": streamed(NATIVE),
+    "damages": streamed(WRONG),
+    "quotes": streamed(events(f"```\n{LEAK}\n```\n")),
+    "cut": streamed([*events(LEAK[:40])[:-2], chunk({}, "length"), b"data: [DONE]\n\n"]),
+    "fails": sized(b'{"error": {"message": "no"}}', status="500 Oops"),
+    "breaks": aborted(events(LEAK)[:20]),
+}
+TALK = {
+    "leaks": ("get_weather · call without <tool_call>", "mended"),
+    "whole": ("get_weather · call without <tool_call>", "mended"),
+    "parses": ("get_weather", "passed"),
+    "quotes": ("no call · left as text: in code, a quotation, a table or a comment", "passed"),
+    "fails": ("", "backend-error"),
+}
+AGENT = {"User-Agent": "opencode/1.18.33 ai-sdk/1"}
+
+
+async def answer(request: Request, writer: Any) -> bool:
+    return await SCRIPTS.get(request.json.get("model", ""), streamed(events("Hello.")))(request, writer)
+
+
+@dataclass
+class Session:
+    """A proxy that has seen one chat for each script, and one without tools."""
+
+    proxy: Proxy
+
+    def get(self, path: str, **headers: str) -> Reply:
+        return ask(self.proxy, b"", f"/_qwen/{path}", headers, method="GET")
+
+    def line(self, model: str) -> str:
+        return self.proxy.wait_for(f" · chat · {model} · ")
+
+
+@pytest.fixture(scope="module")
+def session(confdir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    upstream = Upstream(answer)
+    proxy = Proxy(upstream.url, confdir, stream_large_bodies="5k").wait_ready()
+    for model in SCRIPTS:
+        ask(proxy, chat(model=model, stream=model != "whole"), headers=AGENT)
+    ask(proxy, chat(model="plain", tools=[]), headers={"User-Agent": "curl/8"})
+    yield Session(proxy)
+    proxy.stop()
+    upstream.stop()
+
+
+# The log
+
+
+@pytest.mark.parametrize("model", TALK)
+def test_each_chat_has_its_line(session: Session, model: str) -> None:
+    said = f"{TALK[model][0]} · " if TALK[model][0] else ""
+    status = 500 if model == "fails" else 200
+    expected = rf"\[[\d:.]+\] opencode/1.18.33 · chat · {model} · {status} · {re.escape(said)}[\d.]+ (?:ms|s)"
+    assert re.fullmatch(expected, session.line(model))
+
+
+def test_the_log_has_nothing_else(session: Session) -> None:
+    """No connects, no ids of flows, no list of requests, and nothing of what was said."""
+    session.line("plain")
+    session.get("health")
+    start = next(n for n, line in enumerate(session.proxy.lines) if "answers, with qwen" in line) + 1
+    chats = [line for line in session.proxy.lines[start:] if " · chat · " in line]
+    assert session.proxy.lines[start:] == chats
+    assert len(chats) == len(SCRIPTS) + 1
+    assert "Zürich" not in session.proxy.log
+
+
+def test_what_is_not_whole_is_said(session: Session) -> None:
+    assert "broke off: " in session.line("breaks")
+    assert "cut at the token limit" in session.line("cut")
+    assert "left as text: cut off inside" in session.line("cut")
+
+
+# Counts
+
+
+def test_the_counts_add_up(session: Session) -> None:
+    said = session.get("stats").json
+    total, models = said["total"], said["models"]
+    assert total["chats"] == len(SCRIPTS) + 1
+    kinds = ("passed", "mended", "would_mend", "left", "failed_open", "broken_off", "backend_errors")
+    assert {kind: total[kind]["count"] for kind in kinds} == {
+        "passed": 3,
+        "mended": 3,
+        "would_mend": 0,
+        "left": 1,
+        "failed_open": 0,
+        "broken_off": 1,
+        "backend_errors": 1,
+    }
+    for counts in (total, *models.values(), *said["clients"].values()):
+        assert sum(counts[kind]["count"] for kind in kinds) == counts["chats"]
+        assert all(0 <= counts[kind]["share"] <= 1 for kind in kinds)
+    for field in ("chats", "answers", "calls"):
+        assert sum(counts[field] for counts in models.values()) == total[field]
+        assert sum(counts[field] for counts in said["clients"].values()) == total[field]
+    assert (total["streamed"]["count"], total["with_tools"]["count"]) == (len(SCRIPTS), len(SCRIPTS))
+    assert total["leaked"] == {"count": 4, "share": round(4 / 7, 4)}  # of the answers to requests with tools
+    assert total["damaged"]["count"] == 1
+    assert total["truncated"]["count"] == 1
+    opener = {"count": 4, "share": round(4 / 9, 4), "words": "call without <tool_call>"}
+    assert total["repairs"]["missing-tool-call-open"] == opener
+    assert set(said["clients"]) == {"opencode/1.18.33", "curl/8"}
+    assert sum(entry["answers"] for entry in said["history"]) == total["answers"]
+    assert sum(entry["leaked"] for entry in said["history"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "level"),
+    [
+        ("leaks", "100 % of the answers of leaks leaked calls as text (1 of 1): mended 1, left 0.", "warn"),
+        ("parses", "Your server parses the tool calls of parses itself: 0 of 1 needed repair.", "good"),
+        ("damages", "100 % of the answers of damages had damaged calls (1 of 1): mended 1, left 0.", "warn"),
+        ("cut", "100 % of the answers of cut leaked calls as text (1 of 1): left 1.", "bad"),
+        ("quotes", "No tool call of quotes yet, in 1 answer.", "none"),
+        ("fails", "fails: the server answered none of 1 chat.", "bad"),
+        ("plain", "plain: no request had tools, so there was nothing to repair.", "none"),
+    ],
+)
+def test_the_verdict(session: Session, model: str, text: str, level: str) -> None:
+    verdicts = {verdict["model"]: verdict for verdict in session.get("stats").json["verdicts"]}
+    assert verdicts[model] == {"model": model, "text": text, "level": level}
+
+
+def test_the_last_chats(session: Session) -> None:
+    chats = session.get("chats").json["chats"]
+    assert [c["model"] for c in chats] == ["plain", *reversed(SCRIPTS)]
+    by_model = {c["model"]: c for c in chats}
+    for model, (said, outcome) in TALK.items():
+        assert (by_model[model]["said"], by_model[model]["outcome"]) == (said, outcome)
+    whole = session.get(f"chats?id={by_model['leaks']['id']}").json
+    (sent,), (received,) = whole["sent"], whole["received"]
+    assert sent == {"content": f"I look.\n\n{LEAK}", "reasoning": "", "calls": [], "finish_reason": "stop"}
+    assert received["content"] == "I look."
+    assert received["calls"] == [{"name": "get_weather", "arguments": {"city": "Zürich", "days": 3}}]
+    assert whole["repairs"] == [
+        {"name": "missing-tool-call-open", "count": 1, "words": "call without <tool_call>"}
+    ]
+    assert session.get("chats?id=c999").status == 404
+
+
+@pytest.mark.parametrize("headers", [{"X-Forwarded-For": "10.0.0.1"}, {"Host": "box.local"}])
+def test_what_was_said_is_for_this_machine_only(session: Session, headers: dict[str, str]) -> None:
+    reply = session.get("chats", **headers)
+    assert (reply.status, reply.json["error"]["code"]) == (403, "forbidden")
+    assert session.get("stats", **headers).status == 200
+
+
+def test_metrics(session: Session) -> None:
+    reply = session.get("metrics")
+    assert reply.headers["content-type"].startswith("text/plain")
+    families = prometheus.text_string_to_metric_families(reply.body.decode())
+    samples = {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
+    assert samples["qwen_fix_chats_total", "leaks", "mended"] == 1
+    assert samples["qwen_fix_repairs_total", "leaks", "missing-tool-call-open"] == 1
+    assert samples["qwen_fix_refusals_total", "cut", "truncated"] == 1
+    assert samples["qwen_fix_chat_seconds_count", "leaks"] == 1
+    chats = [value for key, value in samples.items() if key[0] == "qwen_fix_chats_total"]
+    assert sum(chats) == session.get("stats").json["total"]["chats"]
+
+
+# What is tried
+
+
+def test_a_text_can_be_tried(session: Session) -> None:
+    request = {"text": LEAK, "tools": [WEATHER], "recovery": "tolerant"}
+    body = ask(session.proxy, request, "/_qwen/test").json
+    assert body["message"]["calls"] == [{"name": "get_weather", "arguments": {"city": "Zürich", "days": 3}}]
+    assert (body["tools"], body["recovery"]) == ("given", "tolerant")
+    assert [repair["name"] for repair in body["repairs"]] == ["missing-tool-call-open"]
+    damaged = request | {"text": LEAK.replace("</function>", "")}
+    for recovery, calls in (("strict", 0), ("tolerant", 1)):
+        found = ask(session.proxy, damaged | {"recovery": recovery}, "/_qwen/test").json
+        assert len(found["message"]["calls"]) == calls
+    found = session.get("test?content=%3Cfunction%3Dls%3E%0A%3C/function%3E").json
+    assert found["message"]["calls"] == [{"name": "ls", "arguments": {}}]
+    assert found["tools"] == "guessed from the text"
+    assert session.get("stats").json["total"]["chats"] == len(SCRIPTS) + 1  # that was no chat
+
+
+@pytest.mark.parametrize(
+    ("body", "advice"),
+    [
+        ({}, "send JSON"),
+        (b"\xff", "send JSON"),
+        ({"text": 1}, 'words in "text"'),
+        ({"text": "a", "tools": {}}, '"tools" is a list'),
+        ({"text": "a", "tools": [1]}, '"tools" is a list'),
+        ({"text": "a", "recovery": "lax"}, '"recovery" is strict, tolerant or aggressive'),
+    ],
+)
+def test_what_cannot_be_tried_is_said(session: Session, body: Any, advice: str) -> None:
+    reply = ask(session.proxy, body, "/_qwen/test")
+    assert reply.status == 422
+    assert advice in reply.json["error"]["message"]
+
+
+# With other proxies
+
+
+def test_a_summary_at_the_end(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    upstream.answer = answer
+    proxy = start_proxy(upstream.url)
+    for model in ("leaks", "leaks", "parses", "fails"):
+        ask(proxy, chat(model=model))
+    proxy.stop()
+    lines = [re.sub(r"^\[[\d:.]+\] ", "", line) for line in proxy.lines[-4:]]
+    assert re.fullmatch(r"in [\d.]+ m?s: 4 chats, 3 calls, mended in 2, server errors in 1", lines[0])
+    assert lines[1:] == [
+        "  leaks: 2 chats, 2 calls, mended in 2 (call without <tool_call> x2)",
+        "  parses: 1 chat, 1 call, nothing to repair",
+        "  fails: 1 chat, 0 calls, server errors in 1",
+    ]
+
+
+def test_observing_says_would_everywhere(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    upstream.answer = SCRIPTS["leaks"]
+    proxy = start_proxy(upstream.url, qwen_mode="observe")
+    ask(proxy)
+    assert " · get_weather · would mend: call without <tool_call> · " in proxy.wait_for(" · chat · qwen · ")
+    said = ask(proxy, b"", "/_qwen/stats", method="GET").json
+    assert said["mode"] == "observe"
+    assert said["verdicts"][0]["text"].endswith("(1 of 1): would be mended 1, left 0.")
+    assert (said["total"]["would_mend"]["count"], said["total"]["mended"]["count"]) == (1, 0)
+    (kept,) = ask(proxy, b"", "/_qwen/chats", method="GET").json["chats"]
+    assert (kept["outcome"], kept["said"]) == (
+        "would-mend",
+        "get_weather · would mend: call without <tool_call>",
+    )
+    metrics = ask(proxy, b"", "/_qwen/metrics", method="GET").body.decode()
+    assert 'qwen_fix_chats_total{model="qwen",outcome="would-mend"} 1.0' in metrics
+    proxy.stop()
+    assert "1 chat, 1 call, would be mended in 1" in proxy.log
+
+
+def test_counting_can_begin_again(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(upstream.url)
+    ask(proxy)
+    assert ask(proxy, b"", "/_qwen/stats/reset").json == {"status": "ok", "forgotten": 1}
+    assert ask(proxy, b"", "/_qwen/stats", method="GET").json["total"]["chats"] == 0
+    assert ask(proxy, b"", "/_qwen/chats", method="GET").json["chats"] == []
+
+
+def test_a_server_that_is_down_is_a_server_error(start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy("http://127.0.0.1:9")
+    assert ask(proxy).status == 502
+    assert "the server gave no answer: " in proxy.wait_for(" · chat · qwen · no answer · ")
+    assert ask(proxy, b"", "/_qwen/stats", method="GET").json["total"]["backend_errors"]["count"] == 1
+
+
+def test_an_api_that_is_not_read_is_said_once_for_each_client(
+    upstream: Upstream, start_proxy: Callable[..., Proxy]
+) -> None:
+    proxy = start_proxy(upstream.url)
+    paths = ("/v1/messages", "/v1/messages", "/v1/responses", "/api/chat", "/v1/embeddings")
+    for path in paths:
+        ask(
+            proxy, {"model": "qwen", "tools": [{"name": "x"}]}, path, {"User-Agent": "claude-cli/2.1.332 (x)"}
+        )
+        ask(proxy, {"model": "qwen", "tools": []}, path, {"User-Agent": "other/1"})
+    ask(proxy, {"model": "qwen", "tools": [{"name": "x"}]}, "/v1/messages", {"User-Agent": "other/1"})
+    proxy.wait_for("other/1 sends tools to /messages")
+    warnings = [line for line in proxy.lines if "which is not read" in line]
+    assert ["/messages" in line or "/responses" in line or "/api/chat" in line for line in warnings] == [
+        True
+    ] * 4
+    said = ask(proxy, b"", "/_qwen/stats", method="GET").json
+    assert said["unread"][0] == {"client": "claude-cli/2.1.332", "api": "/messages", "requests": 2}
+    assert "LiteLLM" in said["verdicts"][0]["text"]
+
+
+def test_large_requests_are_mended_all_the_same(session: Session) -> None:
+    """`stream_large_bodies` is 5 kB here: a request that was streamed for its size would not be read."""
+    large = [{"role": "user", "content": "x" * 20_000}]
+    pieces = json.dumps(chat(model="leaks", messages=large)).encode()
+    assert b'"tool_calls"' in ask(session.proxy, pieces).body
+
+
+def test_large_answers_are_mended_all_the_same(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    upstream.answer = sized(completion(LEAK.replace("Zürich", "Z" * 20_000)))
+    proxy = start_proxy(upstream.url, stream_large_bodies="5k")
+    assert ask(proxy, chat(stream=False)).json["choices"][0]["finish_reason"] == "tool_calls"
+    upstream.answer = sized(b"x" * 20_000, "text/plain")
+    assert ask(proxy, b"", "/other", method="GET").body == b"x" * 20_000
