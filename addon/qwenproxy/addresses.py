@@ -18,6 +18,7 @@ LOCAL = "127.0.0.1"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _HOST = re.compile(r"[\w.:-]+")
+_BASE = re.compile(r"(/v1)?(/chat/completions|/models)?/?\Z")  # what a base URL ends with
 
 
 class BadAddressError(ValueError):
@@ -57,9 +58,7 @@ def read_backend(text: str, listener: Address) -> str:
 
     A port alone means this machine. A lone /v1, which every base URL has, is dropped; the client sends it.
     """
-    text = text.strip()
-    if _is_number(text) and not 0 < int(text) < 65536:
-        raise BadAddressError(f"{text}: write a port from 1 to 65535, or a URL such as http://localhost:8080")
+    text = _port_or_url(text)
     parts = _parts(on_this_machine(text))
     if parts.path.strip("/") not in ("", "v1") or parts.query or parts.fragment:
         base = parts.path.rstrip("/").removesuffix("/chat/completions").removesuffix("/models") or "/v1"
@@ -74,6 +73,22 @@ def read_backend(text: str, listener: Address) -> str:
             f"one to listen on"
         )
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def read_server(text: str) -> str:
+    """Read the address of a server that is asked, and not forwarded to: it may have a path, of which the end
+    that every base URL has is dropped. Raises BadAddressError."""
+    parts = _parts(on_this_machine(_port_or_url(text)))
+    if parts.query or parts.fragment:
+        raise BadAddressError(f"{text}: leave out what stands after the path")
+    return f"{parts.scheme}://{parts.netloc}{_BASE.sub('', parts.path)}"
+
+
+def _port_or_url(text: str) -> str:
+    text = text.strip()
+    if _is_number(text) and not 0 < int(text) < 65536:
+        raise BadAddressError(f"{text}: write a port from 1 to 65535, or a URL such as http://localhost:8080")
+    return text
 
 
 def _parts(text: str) -> SplitResult:

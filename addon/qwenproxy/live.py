@@ -28,6 +28,8 @@ Json = dict[str, Any]
 
 PATIENCE = 600.0  # seconds without a byte
 MOST_AT_ONCE = 65536  # bytes
+LARGEST_PAGE = 1 << 20  # bytes
+HUNG_UP = "the server hung up"
 PATH = "/v1/chat/completions"
 HEADERS: Headers = (("Content-Type", "application/json"), ("Accept", "text/event-stream, application/json"))
 WEATHER = {
@@ -61,13 +63,20 @@ class ServerError(Exception):
     """The server could not be asked; the message names it and the reason."""
 
 
-def ask(backend: str, name: str, request: Json, path: str = PATH, headers: Headers = ()) -> Recording:
+def ask(
+    backend: str,
+    name: str,
+    request: Json,
+    path: str = PATH,
+    headers: Headers = (),
+    patience: float = PATIENCE,
+) -> Recording:
     """Send a request and record the answer, be it an error. Raises ServerError."""
     url = address(backend, path)
     started, start = time.time(), time.monotonic()
     connection = None
     try:
-        connection = _connect(url)
+        connection = _connect(url, patience)
         body = json.dumps(request).encode()
         connection.request("POST", _target(url), body, dict((*HEADERS, *headers)))
         response = connection.getresponse()
@@ -93,6 +102,30 @@ def ask(backend: str, name: str, request: Json, path: str = PATH, headers: Heade
             connection.close()
 
 
+def look(backend: str, path: str, headers: Headers, patience: float) -> tuple[Headers, bytes]:
+    """Headers and body of a page, if there is one; `patience` is for all of it. Raises ServerError."""
+    url = address(backend, path)
+    deadline = time.monotonic() + patience
+    connection = None
+    try:
+        connection = _connect(url, patience)
+        connection.request("GET", _target(url), headers=dict(headers))
+        response = connection.getresponse()
+        body = bytearray()
+        while time.monotonic() < deadline and len(body) < LARGEST_PAGE:
+            if not (piece := response.read1(MOST_AT_ONCE)):
+                break
+            body += piece
+    except (OSError, http.client.HTTPException, ValueError) as e:
+        raise ServerError(f"{url}: {e}") from None
+    finally:
+        if connection:
+            connection.close()
+    if response.status >= 400:
+        raise ServerError(f"{url}: status {response.status}: {body[:200].decode(errors='replace')}")
+    return tuple(response.getheaders()), bytes(body)
+
+
 def address(backend: str, path: str) -> str:
     """The URL of `path` on a server given with or without scheme, and with or without its /v1."""
     base = on_this_machine(backend)
@@ -100,13 +133,13 @@ def address(backend: str, path: str) -> str:
     return base.rstrip("/").removesuffix("/v1") + path
 
 
-def _connect(url: str) -> http.client.HTTPConnection:
+def _connect(url: str, patience: float) -> http.client.HTTPConnection:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("not an http:// or https:// URL")
     if parts.scheme == "https":
-        return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=PATIENCE)
-    return http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE)
+        return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=patience)
+    return http.client.HTTPConnection(parts.hostname, parts.port, timeout=patience)
 
 
 def _target(url: str) -> str:
@@ -121,9 +154,11 @@ def _read(response: http.client.HTTPResponse, start: float) -> tuple[list[bytes]
         while piece := response.read1(MOST_AT_ONCE):
             chunks.append(piece)
             times.append(round(time.monotonic() - start, 6))
+    except http.client.IncompleteRead:
+        return chunks, times, HUNG_UP
     except (OSError, http.client.HTTPException) as e:
         return chunks, times, str(e) or type(e).__name__
-    return chunks, times, ""
+    return chunks, times, HUNG_UP if response.length else ""  # read1 says nothing of what is missing
 
 
 def read_headers(given: Sequence[str]) -> Headers:
@@ -137,13 +172,13 @@ def read_headers(given: Sequence[str]) -> Headers:
 # Command line
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser, model: str = "instead of the model of the request") -> None:
     """The options of every command that asks a server."""
     parser.add_argument("--backend", required=True, metavar="URL", help="such as http://localhost:8080")
     parser.add_argument(
         "--header", action="append", default=[], metavar="NAME: VALUE", help="to send along, such as a key"
     )
-    parser.add_argument("--model", default="", help="instead of the model of the request")
+    parser.add_argument("--model", default="", help=model)
 
 
 def command(arguments: Sequence[str]) -> int:

@@ -13,6 +13,7 @@ from qwenproxy.addresses import (
     is_same,
     read_backend,
     read_listener,
+    read_server,
     url,
 )
 
@@ -35,6 +36,21 @@ HERE = Address("127.0.0.1", 9090)
 )
 def test_a_backend(written: str, meant: str) -> None:
     assert read_backend(written, HERE) == meant
+    assert read_server(written) == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("https://openrouter.ai/api/v1", "https://openrouter.ai/api"),
+        ("https://openrouter.ai/api/", "https://openrouter.ai/api"),
+        ("http://a:1/v1/chat/completions", "http://a:1"),
+        ("http://a:1/x/v1/models/", "http://a:1/x"),
+        ("http://a:1/v1x", "http://a:1/v1x"),
+    ],
+)
+def test_a_server_that_is_asked_may_have_a_path(written: str, meant: str) -> None:
+    assert read_server(written) == meant
 
 
 @pytest.mark.parametrize(
