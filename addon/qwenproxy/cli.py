@@ -28,6 +28,7 @@ from .options import OPTIONS, PREFIX, misspelt, read
 from .recording import RecordingError
 from .rules import RulesError
 from .rules import read as read_rules
+from .ui import doctor
 
 SCRIPT = Path(__file__).parents[1] / "qwen_fix.py"
 LISTEN = "127.0.0.1:9090"
@@ -42,6 +43,7 @@ tool_calls, while they stream. Give the agent the base URL http://127.0.0.1:9090
 
   qwen-fix run --backend http://localhost:8080    start it (llama.cpp; vLLM is on 8000, Ollama on 11434)
   qwen-fix web --backend http://localhost:8080    start it and show each answer in the browser
+  qwen-fix doctor --backend http://localhost:8080 say what is wrong with a server, and what cures it there
   qwen-fix demo                                   show what it does, on recorded answers without a model
 
   qwen-fix replay [FOLDER]              run recordings through today's rules, compare with their goldens
@@ -267,6 +269,7 @@ def _is_no_listener_line(record: logging.LogRecord) -> bool:
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "run": run,
     "web": web,
+    "doctor": doctor.command,
     "demo": demo.command,
     "replay": replay.main,
     "record": live.command,
