@@ -87,7 +87,7 @@ soak: tools
 	@$(BIN)/python tests/e2e/soak.py --seconds $(SECONDS) $(ARGS)
 
 e2e: tools
-	@PYTHON=$(BIN)/python tests/e2e/install.sh server clients && $(BIN)/python tests/e2e/e2e.py $(ARGS) && $(BIN)/python tests/e2e/again.py
+	@PYTHON=$(BIN)/python tests/e2e/install.sh server clients && $(BIN)/python tests/e2e/e2e.py $(ARGS) && $(BIN)/python tests/e2e/again.py && $(BIN)/python tests/e2e/doctor.py
 
 replay: setup
 	@$(BIN)/qwen-fix replay $(ARGS)
