@@ -41,7 +41,7 @@ from .questions import QUESTIONS, Question
 Json = dict[str, Any]
 
 PATIENCE = 300.0  # seconds without a byte: a large model on a small machine reads its prompt for a while
-GLANCE = 2.0  # seconds for a page of which nothing depends
+GLANCE = 2.0  # seconds for a page that may be missing
 TICK = 10.0  # seconds of silence until the time is told
 WIDTH = 110
 LISTEN = "127.0.0.1:9090"  # where `qwen-fix run` listens
@@ -77,11 +77,11 @@ class Doctor:
 
     def _not_askable(self) -> Verdict | None:
         """The verdict, if there is nobody, or nobody to ask."""
-        if self._is_proxy():
-            line = f"{self.backend} is a qwen-fix proxy: give the address of the model server."
-            return unasked(Kind.PROXY, line)
         parts = urlsplit(self.backend)
         with _telling(f"looking for {self.backend}") as tell:
+            if self._is_proxy():
+                line = f"{self.backend} is a qwen-fix proxy: give the address of the model server."
+                return unasked(Kind.PROXY, line)
             heard = asyncio.run(probe.question(f"{parts.scheme}://{parts.netloc}"))
             tell(heard.wrong or heard.down or "it is there")
         if heard.wrong:
@@ -167,7 +167,7 @@ def _failure(recording: Recording, error: str, has_choices: bool) -> str:
     text = recording.body.decode("utf-8", "replace")
     if recording.status >= 400 or not has_choices:
         said = error or _message(text) or " ".join(text.split())
-        return printable(said)[:LONGEST_REASON] or f"status {recording.status} and nothing else"
+        return printable(said)[:LONGEST_REASON] or "an empty body"
     return f"the answer broke off ({printable(recording.aborted)})" if recording.aborted else ""
 
 
