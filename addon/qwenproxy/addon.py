@@ -528,6 +528,7 @@ def as_recording(chat: Chat, outcome: Outcome) -> Recording:
         out=b"".join(outcome.out),
         ledger=outcome.ledger.as_dict(),
         aborted=outcome.aborted,
+        observed=chat.settings.observe,
         rules=as_text(chat.rules) if chat.rules and chat.rules.tools else "",
         **chat.head,
         **request,

@@ -10,6 +10,7 @@ the response as the upstream sent it, and `flow.metadata["qwen_fix"]` holds the 
     ledger   what was repaired and refused (`Ledger.as_dict`)
     aborted  why the answer broke off; empty if it did not
     rules    the user's rules that were in force, as a file has them; only if there were any
+    observed true if the client got what the server sent, and `out` is what it would have got
     raw      only in flows saved by mitmproxy itself, whose body is the rewritten one
 
 A `Recording` is plain data. Only what it holds is written, so nothing that mitmproxy knows of
@@ -61,6 +62,7 @@ class Recording:
     ledger: dict[str, Any] = field(default_factory=dict)
     aborted: str = ""
     rules: str = ""
+    observed: bool = False  # the client got what the server sent, not `out`
     comment: str = ""
     marker: str = ""
 
@@ -181,6 +183,7 @@ def from_flow(flow: http.HTTPFlow, name: str) -> Recording:
         ledger=soundness.ledger(data.get("ledger", {})),
         aborted=soundness.text(data.get("aborted") or "", "reason to break off"),
         rules=soundness.text(data.get("rules", ""), "rules"),
+        observed=data.get("observed") is True,
         **_checked(head_of(flow.response)),
         **_checked(_request_of(flow)),
     )
@@ -385,14 +388,19 @@ def _bytes(text: str) -> bytes:
 def metadata(recording: Recording) -> dict[str, Any]:
     """What is kept beside request and response, in types that a flow file can hold."""
     rules = {"rules": _storable(recording.rules)} if recording.rules else {}
-    return rules | {
-        "v": VERSION,
-        "sizes": [len(chunk) for chunk in recording.chunks],
-        "times": [round(t, 6) for t in recording.times],
-        "out": recording.out,
-        "ledger": _storable(recording.ledger),
-        "aborted": recording.aborted,
-    }
+    observed = {"observed": True} if recording.observed else {}
+    return (
+        rules
+        | observed
+        | {
+            "v": VERSION,
+            "sizes": [len(chunk) for chunk in recording.chunks],
+            "times": [round(t, 6) for t in recording.times],
+            "out": recording.out,
+            "ledger": _storable(recording.ledger),
+            "aborted": recording.aborted,
+        }
+    )
 
 
 def _storable(value: Any) -> Any:

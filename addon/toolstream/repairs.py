@@ -27,9 +27,9 @@ class Named(StrEnum):
         return member
 
     @classmethod
-    def named(cls, name: str) -> Self:
-        """The member of a name. Raises KeyError if there is none."""
-        return {str(member): member for member in cls}[name]
+    def named(cls, name: str) -> Self | None:
+        """The member of a name, if there is one: recordings may be older, or newer."""
+        return next((member for member in cls if member == name), None)
 
 
 class Repair(Named):

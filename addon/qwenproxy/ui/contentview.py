@@ -15,6 +15,7 @@ from mitmproxy import contentviews, flow, http
 
 from ..golden import Message, messages_of
 from ..recording import KEY
+from . import explain
 
 NAME = "Qwen tool calls"
 PRIORITY = 10  # mitmproxy's own views have 1 at most, or 2 for what they are sure of
@@ -24,7 +25,9 @@ def render(body: bytes, data: dict[str, Any], is_stream: bool) -> str:
     """The view of one answer; `data` is its metadata, `body` what the flow holds."""
     received = messages_of(data.get("out", body), is_stream)
     sent = messages_of(data.get("raw", body), is_stream)
-    lines = ["CLIENT RECEIVED", *_messages(received), "", "REPAIRS", *_ledger(data.get("ledger", {}))]
+    would = data.get("observed") is True
+    lines = ["CLIENT WOULD RECEIVE" if would else "CLIENT RECEIVED", *_messages(received)]
+    lines += ["", "WOULD BE MENDED" if would else "MENDED", *_ledger(data.get("ledger", {}))]
     if aborted := data.get("aborted"):
         lines += ["", f"BROKEN OFF: {aborted}"]
     if sent != received:
@@ -61,14 +64,12 @@ def _block(name: str, text: str) -> Iterator[str]:
 
 
 def _ledger(ledger: dict[str, Any]) -> Iterator[str]:
-    for repair, count in ledger.get("repairs", {}).items():
-        yield f"  {repair}: {count}"
-    for reason, excerpt in ledger.get("refusals", []):
-        yield f"  left as text ({reason}): {json.dumps(excerpt, ensure_ascii=False)}"
+    if lines := list(explain.ledger_lines(ledger)):
+        yield from (f"  {line}" for line in lines)
+    else:
+        yield "  nothing: the answer passed as it came"
     if failure := ledger.get("failure"):
         yield textwrap.indent(str(failure), "  ")
-    if not any(ledger.get(key) for key in ("repairs", "refusals", "failure")):
-        yield "  none"
 
 
 def shown(of: flow.Flow | None, message: Any) -> dict[str, Any] | None:

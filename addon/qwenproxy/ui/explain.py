@@ -6,6 +6,7 @@ from typing import Any
 from toolstream.repairs import Refused, Repair
 
 from ..terminal import printable
+from .words import LEAKED
 
 Json = dict[str, Any]
 
@@ -40,17 +41,28 @@ def explained(data: Json | None, request: Json) -> Iterator[str]:
         yield "The request declares no tools, so the answer passed unread: nothing in it could be a call."
     elif request.get("tool_choice") == "none":
         yield 'The request says tool_choice: "none", so the answer passed unread.'
-    for name, count in ledger.get("repairs", {}).items():
-        yield printable(f"mended: {Repair.named(name).words}{f' x{count}' if count > 1 else ''}")
-    for name, excerpt in ledger.get("refusals", []):
-        reason = Refused.named(name)
-        yield printable(f"left as text: {reason.words}: {excerpt}")
-        yield f"  {REASONS[reason]}"
+    if data.get("observed"):
+        yield "This was only observed: the client got what the server sent."
+    lines = list(ledger_lines(ledger))
+    yield from lines
     if aborted := data.get("aborted"):
         yield printable(f"The answer broke off: {aborted}")
     if failure := ledger.get("failure"):
-        yield printable(
-            f"The rewriter failed, and the rest passed as it came: {failure.strip().splitlines()[-1]}"
-        )
-    if not any(ledger.get(key) for key in ("repairs", "refusals", "failure", "calls")):
+        last = failure.strip().splitlines()[-1]
+        yield printable(f"The rewriter failed, and the rest passed as it came: {last}")
+    elif not lines:
         yield "Nothing looked like a call that leaked or was damaged: the answer passed as it came."
+
+
+def ledger_lines(ledger: Json) -> Iterator[str]:
+    """What was mended, and what was left with the reason, in words; for the plain JSON of a ledger."""
+    if ledger.get("calls") and not ledger.get("repairs"):
+        yield f"{LEAKED} made a tool call"
+    for name, count in ledger.get("repairs", {}).items():
+        repair = Repair.named(name)
+        yield printable(f"{repair.words if repair else name}{f' x{count}' if count > 1 else ''}")
+    for name, excerpt in ledger.get("refusals", []):
+        reason = Refused.named(name)
+        yield printable(f"left as text: {reason.words if reason else name}: {excerpt}")
+        if reason:
+            yield f"  {REASONS[reason]}"
