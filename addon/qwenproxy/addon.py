@@ -49,7 +49,7 @@ from .ui import contentview, endpoints, unread, words
 from .ui.commands import Commands
 from .ui.health import Backends
 from .ui.log import quieten
-from .ui.mitmweb import COLUMNS, Keep, prefer
+from .ui.mitmweb import COLUMNS, FlowList, prefer
 from .ui.observer import Observer
 from .ui.report import Report, called, shown
 
@@ -111,7 +111,7 @@ class QwenFix:
         self._observer = Observer()
         self._backends = Backends(ask_backend)
         self.addons = [
-            Keep(lambda: self._settings.web_keep),
+            FlowList(lambda: self._settings.web_keep),
             Commands(self._observer, lambda: self._settings.recovery, lambda: self._settings.redact),
         ]
 

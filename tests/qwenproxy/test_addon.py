@@ -773,7 +773,7 @@ def test_the_flow_shows_what_was_done(
         flows = [f for f in io.FlowReader(file).stream() if isinstance(f, mitm.HTTPFlow)]
     assert [f.response.raw_content for f in flows if f.response] == [mended.body, passed.body]
     said = "get_weather · call without <tool_call>"
-    assert [flow.comment for flow in flows] == [f"qwen: {said}", "qwen: no call"]
+    assert [flow.comment for flow in flows] == [f"{said} · qwen", "no call · qwen"]
     assert [bool(flow.marked) for flow in flows] == [True, False]
     assert flows[0].metadata["qwen_fix"]["raw"] == b"".join(LEAKING)
     assert proxy.log.count(said) == 1

@@ -152,7 +152,7 @@ def test_web_shows_it_in_mitmweb(upstream: Upstream, start_proxy: Callable[..., 
     connection = http.client.HTTPConnection("127.0.0.1", web_port, timeout=PATIENCE)
     connection.request("GET", "/flows", headers={"Authorization": "Bearer secret"})
     (flow,) = json.loads(connection.getresponse().read())
-    assert flow["comment"] == "qwen: get_weather · call without <tool_call>"
+    assert flow["comment"] == "get_weather · call without <tool_call> · qwen"
 
 
 def test_web_finds_another_port_for_its_pages(upstream: Upstream) -> None:

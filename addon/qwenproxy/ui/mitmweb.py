@@ -4,10 +4,10 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from mitmproxy import ctx, optmanager
-from mitmproxy.flow import Flow
+from mitmproxy import ctx, http, optmanager
 
-COLUMNS = ["icon", "path", "status", "comment", "size", "time"]  # mitmweb's own, but for `tls` and `method`
+# Without `path`, which is nearly always the same here: beside it a comment has room for two words.
+COLUMNS = ["icon", "status", "comment", "size", "time"]
 
 
 def prefer(name: str, value: Any) -> None:
@@ -17,22 +17,29 @@ def prefer(name: str, value: Any) -> None:
         ctx.options.update(**{name: value})
 
 
-class Keep:
-    """Removes the oldest flows that are over when there are more than `limit()`; 0 keeps all."""
+class FlowList:
+    """Names flows that are no chats, and removes the oldest that are over when there are more than `limit()`;
+    0 keeps all."""
 
     def __init__(self, limit: Callable[[], int]) -> None:
         self._limit = limit
 
-    def response(self, _flow: Flow) -> None:
-        self._trim()
+    def response(self, flow: http.HTTPFlow) -> None:
+        self._tidy(flow)
 
-    def error(self, _flow: Flow) -> None:
-        self._trim()
+    def error(self, flow: http.HTTPFlow) -> None:
+        self._tidy(flow)
 
-    def _trim(self) -> None:
-        view, limit = ctx.master.addons.get("view"), self._limit()
-        if view is None or not limit:
+    def _tidy(self, flow: http.HTTPFlow) -> None:
+        view = ctx.master.addons.get("view")
+        if view is None:
             return
+        if flow.live and not flow.comment:
+            flow.comment = f"{flow.request.method} {flow.request.path.partition('?')[0]}"
+        if limit := self._limit():
+            self._trim(view, limit)
+
+    def _trim(self, view: Any, limit: int) -> None:
         surplus = len(view._store) - limit
         if surplus > 0:
             over = (flow for flow in view._store.values() if not flow.live and not flow.intercepted)

@@ -31,8 +31,8 @@ def line(report: Report) -> str:
 
 
 def comment(report: Report) -> str:
-    """The chat in the flow list."""
-    return printable(f"{report.model}: {said(report)}")
+    """The chat in the flow list, whose column is narrow: the model last."""
+    return printable(" · ".join(filter(None, (said(report), report.model))))
 
 
 def said(report: Report) -> str:

@@ -17,7 +17,7 @@ from test_mitmweb import MITMWEB, get
 from qwenproxy.recording import load, to_flow
 from qwenproxy.ui.commands import Commands
 from qwenproxy.ui.explain import REASONS, explained
-from qwenproxy.ui.mitmweb import Keep
+from qwenproxy.ui.mitmweb import FlowList
 from qwenproxy.ui.observer import Observer
 from toolstream.repairs import Refused
 
@@ -91,7 +91,7 @@ def test_flows_can_be_saved_as_recordings(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_oldest_flows_go() -> None:
-    view, keep = View(), Keep(lambda: 100)
+    view, keep = View(), FlowList(lambda: 100)
     with taddons.context(view, keep):
         for number in range(5000):
             flow = tflow.tflow(resp=True)
@@ -106,7 +106,7 @@ def test_the_oldest_flows_go() -> None:
 
 
 def test_all_flows_can_be_kept() -> None:
-    view, keep = View(), Keep(lambda: 0)
+    view, keep = View(), FlowList(lambda: 0)
     with taddons.context(view, keep):
         for _ in range(10):
             flow: http.HTTPFlow = tflow.tflow(resp=True)
@@ -125,8 +125,10 @@ def test_mitmweb_keeps_the_last_chats_and_none_of_our_own_answers(
     for number in range(6):
         ask(proxy, chat(model=f"m{number}"))
         assert ask(proxy, b"", "/_qwen/stats", method="GET").status == 200
+    ask(proxy, b"", "/v1/other?x=1", method="GET")
     flows = json.loads(get(port, "/flows"))
-    assert [flow["comment"] for flow in flows][-1] == "m5: get_weather · call without <tool_call>"
+    comments = [flow["comment"] for flow in flows][-2:]
+    assert comments == ["get_weather · call without <tool_call> · m5", "GET /v1/other"]
     assert 3 <= len(flows) <= 4
     options = json.loads(get(port, "/options"))
     assert options["qwen_mode"]["choices"] == ["fix", "observe"]

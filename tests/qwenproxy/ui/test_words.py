@@ -79,7 +79,7 @@ CHAT = Report(
 def test_what_is_said(what: Ledger, tools: tuple[str, ...], said: str, marker: str, kind: Kind) -> None:
     report = replace(CHAT, ledger=what, tools=tools)
     assert (words.said(report), words.marker(what), report.kind) == (said, marker, kind)
-    assert words.comment(report) == f"qwen3-coder: {said}"
+    assert words.comment(report) == f"{said} · qwen3-coder"
     assert words.line(report) == f"opencode/1.18.33 · chat · qwen3-coder · 200 · {said} · 3.2 s"
 
 
