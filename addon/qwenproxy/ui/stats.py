@@ -108,7 +108,7 @@ class Stats:
         if is_answer(report):
             entry = self._history[int(self._clock()) // 60, model]
             entry[0] += 1
-            entry[1] += report.leaked or report.damaged
+            entry[1] += report.leaked
             if len(self._history) > MOST_MINUTES:
                 del self._history[next(iter(self._history))]
 
