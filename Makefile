@@ -35,7 +35,7 @@ help:
 	@echo "make fuzz SECONDS=600   every case at every cut; then damaged calls and hostile values, other ones each"
 	@echo "              time, for so long"
 	@echo "make soak SECONDS=600   mixed traffic for so long: memory, files and threads have to stay flat"
-	@echo "make e2e      real agents and SDKs against a real server; needs npm"
+	@echo "make e2e      real agents and SDKs against a real server, and the status page in Chromium; needs npm"
 	@echo "make replay   run the recordings through today's rules and compare with their goldens"
 	@echo "make golden   approve what they come to: rewrites the goldens that differ"
 	@echo "make record BACKEND=http://localhost:8080 NAME=vllm-two-calls [REQUEST=file.json]"
@@ -87,7 +87,8 @@ soak: tools
 	@$(BIN)/python tests/e2e/soak.py --seconds $(SECONDS) $(ARGS)
 
 e2e: tools
-	@PYTHON=$(BIN)/python tests/e2e/install.sh server clients && $(BIN)/python tests/e2e/e2e.py $(ARGS) && $(BIN)/python tests/e2e/again.py && $(BIN)/python tests/e2e/doctor.py
+	@PYTHON=$(BIN)/python tests/e2e/install.sh server clients && $(BIN)/python tests/e2e/e2e.py $(ARGS)
+	@for part in again doctor page; do $(BIN)/python tests/e2e/$$part.py || exit 1; done
 
 replay: setup
 	@$(BIN)/qwen-fix replay $(ARGS)
