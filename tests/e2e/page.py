@@ -1,4 +1,4 @@
-"""make e2e: the status page in Chromium, in front of a stand-in for the proxy.
+"""make e2e: the status page in Chromium, of a real proxy and of a stand-in for one.
 
     page.py [URL] [--screenshots FOLDER]
 
@@ -12,6 +12,7 @@ Prints one row for each check; exit code 0 only if all are right.
 import argparse
 import json
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,9 @@ from typing import Any
 from urllib.parse import urljoin
 
 import browser
+import stage  # finds the next one  # noqa: F401
 from browser import ENTER, TAB, Browser
+from proxy import LEAK, Proxy, Upstream, ask, chat, completion, events, sized, streamed
 from stand_in import BROKEN, LEFT, MENDED, PASSED, REFUSED, StandIn, message
 
 WIDTHS = (360, 768, 1280, 1920)
@@ -432,6 +435,27 @@ def on_stand_in(window: Browser, shots: Shots, one: Callable[[Browser, StandIn, 
         proxy.down()
 
 
+def on_a_real_proxy(window: Browser, shots: Shots) -> None:
+    """mitmdump with the addon, before a server whose model leaks, calls properly, quotes, and fails."""
+    upstream = Upstream()
+    answers = (
+        streamed(events(f"I look.\n\n{LEAK}")),
+        sized(completion(LEAK)),
+        streamed(events(f"```\n{LEAK}\n```\n")),
+        sized(b'{"error": {"message": "Loading model"}}', status="503 Service Unavailable"),
+        streamed(events("Hello.")),
+    )
+    with tempfile.TemporaryDirectory() as confdir:
+        proxy = Proxy(upstream.url, Path(confdir)).wait_ready()
+        try:
+            for upstream.answer in answers:
+                ask(proxy, chat(model="qwen3-coder"), headers={"User-Agent": "opencode/1.18.33"})
+            check(window, f"{proxy.url}/_qwen/", lambda: ask(proxy, chat(model="qwen3-coder")), shots)
+        finally:
+            proxy.stop()
+            upstream.stop()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -448,12 +472,13 @@ def main() -> int:
     with Browser(*found) as window:
         if options.url:
             return not run(options.url, lambda: check(window, options.url, shots=shots))
+        real = [] if options.only else [run("of a real proxy", lambda: on_a_real_proxy(window, shots))]
         chosen = [one for one in CHECKS if options.only in (None, one.__name__)]
         right = [
             run(one.__name__, lambda one=one: on_stand_in(window, shots, one))  # type: ignore[misc]
             for one in chosen
         ]
-    return not all(right)
+    return not all([*real, *right])
 
 
 if __name__ == "__main__":
