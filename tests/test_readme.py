@@ -83,7 +83,8 @@ def test_every_file_exists() -> None:
 
 @pytest.mark.parametrize("name", READMES)
 def test_every_link_leads_somewhere(name: str) -> None:
-    for target in re.findall(r"\]\(([^)#]*)[^)]*\)", READMES[name]):
+    pictures = re.findall(r'src="([^"]*)"', READMES[name])
+    for target in [*pictures, *re.findall(r"\]\(([^)#]*)[^)]*\)", READMES[name])]:
         assert ((ROOT / name).parent / target).exists(), target
     headings = re.findall(r"^#+ (.*)", READMES[name], re.M)
     anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -108,9 +108,9 @@ class Browser:
         listed = [{"name": name, "value": value} for name, value in features.items()]
         self.cdp("Emulation.setEmulatedMedia", features=listed)
 
-    def screenshot(self, file: Path) -> None:
-        """The whole page."""
-        shot = self.cdp("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+    def screenshot(self, file: Path, whole: bool = True) -> None:
+        """The whole page, or what the window shows of it."""
+        shot = self.cdp("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         file.write_bytes(base64.b64decode(shot["data"]))
 
     def logs(self) -> list[dict[str, Any]]:

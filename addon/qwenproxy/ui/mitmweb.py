@@ -7,7 +7,7 @@ from typing import Any
 from mitmproxy import ctx, http, optmanager
 
 # Without `path`, which is nearly always the same here: beside it a comment has room for two words.
-COLUMNS = ["icon", "status", "comment", "size", "time"]
+COLUMNS = ["icon", "status", "comment", "time"]
 
 
 def prefer(name: str, value: Any) -> None:
