@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from qwenproxy import cli, replay
+from qwenproxy import cli
 from qwenproxy.options import OPTIONS
-from qwenproxy.rules import SHIPPED, read
+from qwenproxy.replay import command as replay
+from qwenproxy.rules.file import SHIPPED, read
 from qwenproxy.ui.endpoints import ENDPOINTS
 from toolstream.repairs import Refused, Repair
-from toolstream.rules import FITTING, Action, Condition
+from toolstream.schema.rules import FITTING, Action, Condition
 
 ROOT = Path(__file__).parents[1]
 MANUAL = "addon/qwenproxy/README.md"

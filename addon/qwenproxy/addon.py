@@ -27,24 +27,34 @@ from mitmproxy import ctx, http, version
 from mitmproxy.addonmanager import Loader
 from mitmproxy.exceptions import AddonHalt
 
-from toolstream.engine_errors import recover_error
-from toolstream.grammar import grammar
-from toolstream.history import repair_request
+from toolstream.grammar.grammar import grammar
 from toolstream.repairs import Repair
-from toolstream.rules import Rules
+from toolstream.requests.history import repair_request
+from toolstream.rewriter.engine_errors import recover_error
+from toolstream.schema.rules import Rules
 
-from . import internals, optional, options, probe, recording
-from .addresses import DEFAULT_PORTS, BadAddressError, url
-from .answer import Outcome, StreamedAnswer, as_error, pass_whole, rewrite_streamed, rewrite_whole
+from . import optional, options
+from .answer import (
+    Outcome,
+    StreamedAnswer,
+    as_error,
+    pass_whole,
+    rewrite_streamed,
+    rewrite_whole,
+)
+from .backend import probe
+from .backend.addresses import DEFAULT_PORTS, BadAddressError, url
 from .encoding import Decoder, TooLargeError, decoder
-from .hangup import end_on_hangup
-from .listeners import backends, failed_upstream, ready_lines, refuse_modes
+from .mitm import internals
+from .mitm.hangup import end_on_hangup
+from .mitm.listeners import backends, failed_upstream, ready_lines, refuse_modes
+from .mitm.terminal import guard_dumper, guard_handlers, printable
 from .options import Settings
-from .overview import client_of
-from .recorder import Recorder, file_stem
-from .recording import Recording
-from .rules import LiveRules, RulesError, as_text
-from .terminal import guard_dumper, guard_handlers, printable
+from .recording import format as recording
+from .recording.format import Recording
+from .recording.recorder import Recorder, file_stem
+from .replay.overview import client_of
+from .rules.file import LiveRules, RulesError, as_text
 from .ui import contentview, endpoints, unread, words
 from .ui.commands import Commands
 from .ui.health import Backends

@@ -24,7 +24,7 @@ from typing import Any
 
 from toolstream import StreamRewriter, rewrite_completion
 from toolstream.repairs import Ledger
-from toolstream.rules import Rules
+from toolstream.schema.rules import Rules
 
 from .encoding import Decoder, TooLargeError
 

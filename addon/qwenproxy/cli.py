@@ -21,14 +21,24 @@ from pathlib import Path
 
 from mitmproxy.exceptions import OptionsError
 
-from . import __version__, demo, live, replay, service, upstream
-from .addresses import LOCAL, Address, BadAddressError, free, read_backend, read_listener
-from .matching import Library
+from . import __version__, demo, service
+from .backend.addresses import (
+    LOCAL,
+    Address,
+    BadAddressError,
+    free,
+    read_backend,
+    read_listener,
+)
 from .options import OPTIONS, PREFIX, misspelt, read
-from .recording import RecordingError
-from .rules import RulesError
-from .rules import read as read_rules
-from .ui import doctor
+from .recording.format import RecordingError
+from .replay import command as replay
+from .replay import record
+from .rules.file import RulesError
+from .rules.file import read as read_rules
+from .ui.doctor import command as doctor
+from .upstream import server as upstream
+from .upstream.matching import Library
 
 SCRIPT = Path(__file__).parents[1] / "qwen_fix.py"
 LISTEN = "127.0.0.1:9090"
@@ -272,7 +282,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "doctor": doctor.command,
     "demo": demo.command,
     "replay": replay.main,
-    "record": live.command,
+    "record": record.command,
     "serve": upstream.main,
     "service": service.command,
 }

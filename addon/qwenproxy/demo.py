@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .golden import Message, messages_of
-from .live import WEATHER
-from .upstream import Pace, in_background, read_library
+from .replay.golden import Message, messages_of
+from .replay.record import WEATHER
+from .upstream.server import Pace, in_background, read_library
 
 HERE = Path(__file__).parent
 WIDTH = 46  # of a column

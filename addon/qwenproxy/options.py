@@ -19,8 +19,8 @@ from typing import Any
 from mitmproxy import exceptions
 from mitmproxy.addonmanager import Loader
 
-from .recorder import KINDS
-from .rules import DEFAULT, SHIPPED
+from .recording.recorder import KINDS
+from .rules.file import DEFAULT, SHIPPED
 
 PREFIX = "qwen_"
 RECOVERIES = ("strict", "tolerant", "aggressive")

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .addresses import BadAddressError, read_backend, read_listener
+from .backend.addresses import BadAddressError, read_backend, read_listener
 
 ADDON = Path(__file__).parents[1]
 MODEL = "Qwen/Qwen3-Coder-30B-A3B-Instruct"

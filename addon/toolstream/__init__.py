@@ -5,8 +5,8 @@ Sans-IO: text or bytes in, events or bytes out; no mitmproxy, clock, file or log
 `rewrite_completion` for one that is not streamed.
 """
 
-from .completion import rewrite_completion
-from .parser import ToolCallParser
-from .rewriter import StreamRewriter
+from .parser.parser import ToolCallParser
+from .rewriter.stream import StreamRewriter
+from .rewriter.whole import rewrite_completion
 
 __all__ = ["StreamRewriter", "ToolCallParser", "rewrite_completion"]

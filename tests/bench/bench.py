@@ -35,11 +35,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "qwenproxy"))
 import proxy as live
 from proxy import ROOT
 
-from qwenproxy.recording import Recording, load
-from qwenproxy.redaction import redact
+from qwenproxy.recording.format import Recording, load
+from qwenproxy.recording.redaction import redact
 from support.streams import LLAMA_CPP, VLLM, request
 from toolstream import StreamRewriter, ToolCallParser
-from toolstream.rules import Action, Condition, Rule, Rules
+from toolstream.schema.rules import Action, Condition, Rule, Rules
 
 T = TypeVar("T")
 KEY = "sk-0123456789abcdef"

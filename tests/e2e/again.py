@@ -16,8 +16,8 @@ from pathlib import Path
 
 import stage
 from proxy import Proxy
+from served import Served
 from stage import OPENCODE, QWEN_CODE, Agent, model_server, work_folder
-from test_upstream import Served
 
 from e2e import not_done
 

@@ -19,8 +19,8 @@ from stage import ROOT, model_server
 
 sys.path.insert(0, str(ROOT / "tests" / "qwenproxy" / "ui"))
 
+from model_servers import CALLS, key_of, native, server
 from proxy import Upstream
-from test_doctor import CALLS, key_of, native, server
 
 WANTED = {  # server: exit code, the beginning of the verdict, and what else is said
     "llama.cpp --raw": (

@@ -21,7 +21,7 @@ from sdk_python import WEATHER
 from stage import OPENCODE, QWEN_CODE, Agent, model_server, work_folder
 from transcripts import CALLS, FORMS
 
-from qwenproxy.recording import Recording, load
+from qwenproxy.recording.format import Recording, load
 
 SYSTEM = "You are a weather assistant. Call a tool when you need one."
 QUESTION = "What will the weather be in Zürich for the next 3 days, in detail? TASK:{task}"

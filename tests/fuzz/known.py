@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from qwenproxy.casefile import Case, Parsed, read_tool, write
+from qwenproxy.replay.casefile import Case, Parsed, read_tool, write
 
 FOLDER = Path(__file__).parent / "findings"
 ARGUMENTS = FOLDER / "arguments"

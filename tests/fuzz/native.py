@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from support.cuts import joined
-from toolstream.mending import Mender
+from toolstream.native.mender import Mender
 from toolstream.repairs import Ledger
-from toolstream.schema import read_tools
+from toolstream.schema.schema import read_tools
 
 _PAIR = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})")
 

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from support.cases import read_tool
-from toolstream.parser import LEVELS
+from toolstream.parser.parser import LEVELS
 
 TOOLS = [
     read_tool("read(path: string, limit?: integer)"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fuzz.calls import tools
 from fuzz.messages import PLACES, check, messages, outcome_of
 from fuzz.settings import fuzzed
-from toolstream.parser import LEVELS
+from toolstream.parser.parser import LEVELS
 
 
 @fuzzed(150)

@@ -7,7 +7,7 @@ from fuzz.calls import tools
 from fuzz.messages import PLACES, check, outcome_of
 from fuzz.noise import noisy_messages
 from fuzz.settings import fuzzed
-from toolstream.parser import LEVELS
+from toolstream.parser.parser import LEVELS
 
 
 @fuzzed(200)

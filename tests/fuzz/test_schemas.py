@@ -15,7 +15,7 @@ from fuzz.settings import fuzzed
 from support.outcome import run
 from support.streams import LLAMA_CPP, read_answer, send
 from toolstream import rewrite_completion
-from toolstream.parser import LEVELS
+from toolstream.parser.parser import LEVELS
 
 KEYWORDS = st.sampled_from(
     [

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fuzz.damage import one_character
 from fuzz.settings import fuzzed
-from toolstream.chunks import read_chunk, span, splice
+from toolstream.wire.chat_completions import read_chunk, span, splice
 
 WORDS = st.text(st.sampled_from('ab"\\/<é😀\ud83d\x00\n'), max_size=4)
 VALUES = st.recursive(

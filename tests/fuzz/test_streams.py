@@ -20,7 +20,7 @@ from fuzz.soup import SOUP, TOOLS, is_subsequence
 from support.cuts import cut_at, joined, units
 from support.streams import ENGINES, Engine, Message, read_answer, send
 from toolstream import rewrite_completion
-from toolstream.parser import LEVELS
+from toolstream.parser.parser import LEVELS
 
 FINISH = st.sampled_from(["stop", "stop", "tool_calls", "length", "content_filter"])
 

@@ -11,7 +11,7 @@ from fuzz.messages import PLACES, check, outcome_of
 from fuzz.settings import fuzzed
 from fuzz.truncation import Whole, cut
 from support.outcome import run
-from toolstream.parser import LEVELS
+from toolstream.parser.parser import LEVELS
 
 CUT = ("length", "content_filter", None)
 

@@ -31,7 +31,7 @@ def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_all_that_is_needed_and_nothing_else(wheel: Path) -> None:
     names = {Path(name) for name in zipfile.ZipFile(wheel).namelist()}
-    assert {Path("qwen_fix.py"), Path("qwenproxy/default_rules.yaml")} <= names
+    assert {Path("qwen_fix.py"), Path("qwenproxy/rules/default_rules.yaml")} <= names
     assert {name.parts[0].split("-")[0] for name in names} == {
         "qwen_fix.py",
         "qwenproxy",

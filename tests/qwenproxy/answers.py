@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from proxy import LEAK, chat, chunk, completion, events
 
-from qwenproxy.recording import Recording
+from qwenproxy.recording.format import Recording, save
 
 SSE = (("Content-Type", "text/event-stream"),)
 DONE = b"data: [DONE]\n\n"
@@ -53,3 +54,32 @@ def native(arguments: list[str], name: str = "get_weather") -> list[bytes]:
     rest = [{"index": 0, "function": {"arguments": fragment}} for fragment in arguments]
     deltas = [chunk({"tool_calls": [call]}) for call in (first, *rest)]
     return [chunk({"role": "assistant", "content": None}), *deltas, chunk({}, "tool_calls"), DONE]
+
+
+# One with something in every field
+REQUEST = {"model": "qwen", "messages": [{"role": "user", "content": "Zürich"}]}
+FULL = Recording(
+    name="full",
+    request=REQUEST,
+    request_body=json.dumps(REQUEST).encode(),
+    request_headers=(("Host", "localhost:8080"), ("X-Twice", "1"), ("X-Twice", "2")),
+    chunks=[b"data: {}\n", b"\n", b"data: [DONE]\n\n"],
+    times=[0.0, 0.25, 1.5],
+    status=200,
+    headers=(("Content-Type", "text/event-stream"), ("X-Odd", "caf\udce9")),
+    http_version="HTTP/1.0",
+    url="http://localhost:8080/v1/chat/completions?v=1",
+    started=1_700_000_000.25,
+    out=b"data: [DONE]\n\n",
+    ledger={"calls": 1, "repairs": {"stray-closer": 1}, "refusals": [["fenced", "…"]]},
+    aborted="shutdown",
+    rules='{"tools": {}}',
+    comment="1 call repaired",
+    marker=":wrench:",
+)
+
+
+def saved(recording: Recording, directory: Path) -> Path:
+    path = directory / f"{recording.name}.flow"
+    save(recording, path)
+    return path

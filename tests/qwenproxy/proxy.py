@@ -27,7 +27,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from qwenproxy.probe import SIGNATURE_HEADER
+from qwenproxy.backend.probe import SIGNATURE_HEADER
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "addon" / "qwen_fix.py"
@@ -445,3 +445,15 @@ class Listening:
 
 def recordings(directory: Path) -> Iterator[Path]:
     return iter(sorted(directory.glob("*.flow")))
+
+
+# mitmweb
+
+MITMWEB = (sys.executable, "-c", "from mitmproxy.tools.main import mitmweb; mitmweb()")
+
+
+def of_mitmweb(port: int, path: str, password: str = "secret") -> bytes:
+    """What mitmweb answers; 11 does not ask for the password."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    connection.request("GET", path, headers={"Authorization": f"Bearer {password}"})
+    return connection.getresponse().read()

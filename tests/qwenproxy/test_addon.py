@@ -47,10 +47,10 @@ from proxy import (
 from qwenproxy import options
 from qwenproxy.addon import QwenFix, chat_body, free_length
 from qwenproxy.answer import KEEP_ALIVE
-from qwenproxy.internals import error_body
-from qwenproxy.listeners import failed_upstream, upstream_named
+from qwenproxy.mitm.internals import error_body
+from qwenproxy.mitm.listeners import failed_upstream, upstream_named
 from qwenproxy.optional import ZSTD
-from qwenproxy.recording import load
+from qwenproxy.recording.format import load
 
 PROSE = events("The tag <tool_call> opens a call. Zürich 🙂 is a city.")
 HEALED = Message("Let me see.", [("get_weather", {"city": "Zürich", "days": 3})], "tool_calls")

@@ -15,9 +15,10 @@ import pytest
 from proxy import LEAK, PATIENCE, ROOT, Proxy, Upstream, ask, chat, closed_port, events, streamed, understood
 from ruamel.yaml import YAML
 
-from qwenproxy import cli, replay, service
-from qwenproxy.addresses import BadAddressError
+from qwenproxy import cli, service
+from qwenproxy.backend.addresses import BadAddressError
 from qwenproxy.options import OPTIONS
+from qwenproxy.replay import command as replay
 
 QWEN_FIX = (sys.executable, "-m", "qwenproxy")
 

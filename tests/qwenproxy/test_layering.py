@@ -12,16 +12,8 @@ ADDON = ROOT / "addon"
 KNOW_MITMPROXY = {
     f"qwenproxy/{name}.py"
     for name in (
-        "addon",
-        "cli",
-        "internals",
-        "listeners",
-        "options",
-        "recording",
-        "ui/commands",
-        "ui/contentview",
-        "ui/endpoints",
-        "ui/mitmweb",
+        *("addon", "cli", "options", "mitm/internals", "mitm/listeners", "recording/format"),
+        *("ui/commands", "ui/contentview", "ui/endpoints", "ui/mitmweb"),
     )
 }
 LIBRARY = sorted((ADDON / "toolstream").rglob("*.py"))

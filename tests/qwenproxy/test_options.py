@@ -9,9 +9,9 @@ from mitmproxy.test import taddons
 
 from qwenproxy import options
 from qwenproxy.addon import QwenFix
-from qwenproxy.rules import SHIPPED
+from qwenproxy.rules.file import SHIPPED
 from toolstream import ToolCallParser
-from toolstream.grammar import grammar
+from toolstream.grammar.grammar import grammar
 
 
 def test_the_defaults_can_be_read() -> None:

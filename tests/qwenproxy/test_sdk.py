@@ -13,7 +13,7 @@ import pytest
 from openai import OpenAI
 from proxy import WEATHER, Proxy, Upstream, completion, events, sized, streamed
 
-from qwenproxy.upstream import Pace, in_background, read_library
+from qwenproxy.upstream.server import Pace, in_background, read_library
 
 ROOT = Path(__file__).parents[2]
 TYPED = {**WEATHER["function"]["parameters"]["properties"], "detailed": {"type": "boolean"}}

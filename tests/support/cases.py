@@ -39,8 +39,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from qwenproxy.rules import read_text
-from toolstream.rules import Rules
+from qwenproxy.rules.file import read_text
+from toolstream.schema.rules import Rules
 
 CASES = Path(__file__).parent.parent / "cases"
 

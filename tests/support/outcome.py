@@ -11,7 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from toolstream import ToolCallParser
-from toolstream.events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
+from toolstream.events import (
+    ArgumentsDelta,
+    CallEnd,
+    CallStart,
+    Event,
+    Repaired,
+    Text,
+)
 
 
 @dataclass(frozen=True)

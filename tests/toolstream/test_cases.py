@@ -19,10 +19,13 @@ from support.cases import Case, CaseError, read, read_all, read_tool
 from support.checks import check
 from support.cuts import SHORT, Cuts, all_cuts, few_cuts
 from support.outcome import Outcome
-from toolstream import arguments, hermes, parser, rules, values
-from toolstream.dialects import DIALECTS
-from toolstream.grammar import CALL_KINDS
+from toolstream.grammar.dialects import DIALECTS
+from toolstream.grammar.grammar import CALL_KINDS
+from toolstream.parser import json_call as hermes
+from toolstream.parser import parser
+from toolstream.parser import value as values
 from toolstream.repairs import Refused, Repair
+from toolstream.schema import arguments, rules
 
 ALL = read_all()
 KINDS = (*CALL_KINDS, "think_open", "think_close", "stray")

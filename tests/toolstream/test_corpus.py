@@ -30,9 +30,9 @@ from support.cuts import at_random, joined, per_character
 from support.outcome import run
 from support.streams import ENGINES, Engine, send
 from toolstream import rewrite_completion
-from toolstream.fences import Fences
-from toolstream.parser import LEVELS
-from toolstream.requests import Toolset
+from toolstream.parser.markdown import Fences
+from toolstream.parser.parser import LEVELS
+from toolstream.schema.toolset import Toolset
 
 pytestmark = pytest.mark.slow
 

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from mitmproxy import command, exceptions, http, types
 from mitmproxy.flow import Flow
 
-from ..recorder import file_stem
-from ..recording import KEY, from_flow, make_folder, parse_object, save
-from ..redaction import redact
+from ..recording.format import KEY, from_flow, make_folder, parse_object, save
+from ..recording.recorder import file_stem
+from ..recording.redaction import redact
 from .explain import explained
 from .observer import Observer
 from .trial import BadTrialError, tried

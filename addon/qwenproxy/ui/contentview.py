@@ -13,8 +13,8 @@ from typing import Any
 
 from mitmproxy import contentviews, flow, http
 
-from ..golden import Message, messages_of
-from ..recording import KEY
+from ..recording.format import KEY
+from ..replay.golden import Message, messages_of
 from . import explain
 
 NAME = "Qwen tool calls"

@@ -26,12 +26,12 @@ from mitmproxy import http, version
 from mitmproxy.proxy import mode_specs
 
 from .. import __version__
-from ..addresses import LOCAL, is_loopback, is_loopback_name, url
-from ..internals import client_host
+from ..backend.addresses import LOCAL, is_loopback, is_loopback_name, url
+from ..backend.probe import SIGNATURE, SIGNATURE_HEADER
+from ..mitm.internals import client_host
 from ..options import OPTIONS, Settings
-from ..probe import SIGNATURE, SIGNATURE_HEADER
-from ..recording import parse_object
-from ..rules import LiveRules
+from ..recording.format import parse_object
+from ..rules.file import LiveRules
 from .health import Backends
 from .metrics import NoMetricsError, exposition
 from .observer import Observer

@@ -5,7 +5,7 @@ from typing import Any
 
 from toolstream.repairs import Refused, Repair
 
-from ..terminal import printable
+from ..mitm.terminal import printable
 from .words import LEAKED
 
 Json = dict[str, Any]

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from ..probe import Ask, Heard
+from ..backend.probe import Ask, Heard
 
 FRESH = 1.0  # seconds for which an answer is good
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from ..golden import Message, messages_of
+from ..replay.golden import Message, messages_of
 from . import words
 from .report import Report
 from .stats import moment

@@ -6,7 +6,7 @@ from typing import Any
 
 from toolstream.repairs import Ledger, Refused
 
-from ..golden import outline_of
+from ..replay.golden import outline_of
 
 MOST_TOOLS = 20  # names kept of one answer
 LONGEST_NAME = 60  # characters of a name that a client, or a model, has chosen

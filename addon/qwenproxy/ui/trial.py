@@ -10,8 +10,8 @@ from typing import Any
 
 from toolstream import rewrite_completion
 
-from ..golden import messages_of
 from ..options import RECOVERIES
+from ..replay.golden import messages_of
 from .recent import message_json, refusal, repairs_of
 
 Json = dict[str, Any]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..terminal import printable
+from ..mitm.terminal import printable
 from .verdict import Level, Verdict
 
 MOST = 100  # pairs of client and API that are remembered

@@ -12,7 +12,7 @@ from typing import Any
 from toolstream.repairs import Ledger
 
 from ..answer import Outcome
-from ..terminal import printable
+from ..mitm.terminal import printable
 from .report import Report
 
 FAILED = ":red_circle:"

@@ -11,10 +11,21 @@ from answers import LEAKING
 from mitmproxy import exceptions, http
 from mitmproxy.addons.view import View
 from mitmproxy.test import taddons, tflow
-from proxy import LEAK, WEATHER, Proxy, Upstream, ask, chat, closed_port, events, streamed
-from test_mitmweb import MITMWEB, get
+from proxy import (
+    LEAK,
+    MITMWEB,
+    WEATHER,
+    Proxy,
+    Upstream,
+    ask,
+    chat,
+    closed_port,
+    events,
+    of_mitmweb,
+    streamed,
+)
 
-from qwenproxy.recording import load, to_flow
+from qwenproxy.recording.format import load, to_flow
 from qwenproxy.ui.commands import Commands
 from qwenproxy.ui.explain import REASONS, explained
 from qwenproxy.ui.mitmweb import FlowList
@@ -126,10 +137,10 @@ def test_mitmweb_keeps_the_last_chats_and_none_of_our_own_answers(
         ask(proxy, chat(model=f"m{number}"))
         assert ask(proxy, b"", "/_qwen/stats", method="GET").status == 200
     ask(proxy, b"", "/v1/other?x=1", method="GET")
-    flows = json.loads(get(port, "/flows"))
+    flows = json.loads(of_mitmweb(port, "/flows"))
     comments = [flow["comment"] for flow in flows][-2:]
     assert comments == ["get_weather · call without <tool_call> · m5", "GET /v1/other"]
     assert 3 <= len(flows) <= 4
-    options = json.loads(get(port, "/options"))
+    options = json.loads(of_mitmweb(port, "/options"))
     assert options["qwen_mode"]["choices"] == ["fix", "observe"]
     assert "comment" in options["web_columns"]["value"]

@@ -6,7 +6,7 @@ import pytest
 from mitmproxy import contentviews, http
 from mitmproxy.test import taddons, tflow
 
-from qwenproxy.recording import KEY
+from qwenproxy.recording.format import KEY
 from qwenproxy.ui import contentview
 
 MODEL = (

@@ -14,9 +14,9 @@ from mitmproxy.proxy import mode_specs
 from mitmproxy.test import tflow
 
 from qwenproxy import __version__, options
-from qwenproxy.addresses import is_loopback
-from qwenproxy.probe import Heard
-from qwenproxy.rules import LiveRules
+from qwenproxy.backend.addresses import is_loopback
+from qwenproxy.backend.probe import Heard
+from qwenproxy.rules.file import LiveRules
 from qwenproxy.ui import endpoints
 from qwenproxy.ui.endpoints import ENDPOINTS, State
 from qwenproxy.ui.health import Backends

@@ -1,0 +1,1 @@
+"""The model server: its address, and whether it is there."""

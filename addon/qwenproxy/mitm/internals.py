@@ -1,0 +1,171 @@
+"""What mitmproxy has no hook for: parts of it that are replaced or wrapped when the addon is loaded.
+
+All of it is here, each thing in a function of its own. Names are those of 11.0.2 to 12.3.1.
+
+`answer_errors_in_json` replaces mitmproxy's HTML error pages: clients of this API can only read JSON.
+`note_hosts` keeps what the client wrote into `Host` or `:authority`: a reverse proxy has put the name of
+its upstream there before the first hook runs.
+`keep_whole` has chats read whatever their size: `stream_large_bodies` would let them by unread.
+`send_held` lets what a rewriter holds leave when the server breaks off: nothing can be sent from `error`.
+"""
+
+import functools
+import json
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from mitmproxy import ctx, http, version
+from mitmproxy.net.http import http1, status_codes
+from mitmproxy.proxy.layer import CommandGenerator
+from mitmproxy.proxy.layers.http import (
+    HttpStream,
+    ResponseData,
+    ResponseProtocolError,
+    SendHttp,
+    _http1,
+    _http2,
+)
+
+from ..answer import StreamedAnswer
+from .listeners import upstream_named
+
+log = logging.getLogger("qwen_fix")
+
+Step = Callable[[HttpStream, Any], CommandGenerator[None]]  # what a stream does about an event
+Wrapper = Callable[[Step, HttpStream, Any], CommandGenerator[None]]
+
+_JSON = "application/json"
+
+
+def wrap(name: str, wrapper: Wrapper) -> None:
+    """Let `wrapper` do what a method of mitmproxy's streams does, around that; once, however often the
+    addon is loaded."""
+    step = getattr(HttpStream, name, None)
+    if step is None:
+        log.debug("this mitmproxy has no HttpStream.%s", name)
+    if step is None or getattr(step, "wrapper", None) is wrapper:
+        return
+
+    @functools.wraps(step)
+    def wrapped(stream: HttpStream, event: Any) -> CommandGenerator[None]:
+        return wrapper(step, stream, event)
+
+    wrapped.wrapper = wrapper  # type: ignore[attr-defined]
+    setattr(HttpStream, name, wrapped)
+
+
+# Error pages
+
+
+def answer_errors_in_json() -> None:
+    _http1.make_error_response = error_response
+    _http2.format_error = error_body
+    _http2.BufferedH2Connection = JsonErrorConnection  # type: ignore[misc]
+
+
+def error_response(status_code: int, message: str = "") -> bytes:
+    headers = http.Headers(Connection="close", Content_Type=_JSON)
+    page = http.Response.make(status_code, error_body(status_code, message), headers)
+    return bytes(http1.assemble_response(page))
+
+
+def error_body(status_code: int, message: str) -> bytes:
+    """The error as OpenAI's API writes one; it names the upstream, which mitmproxy's message does not."""
+    reason = status_codes.RESPONSES.get(status_code, "Unknown")
+    ours = status_code < 500  # the request was at fault
+    error = {
+        "message": message if ours else f"upstream {upstream_named(ctx.options.mode)}: {message}",
+        "type": "invalid_request_error" if ours else "upstream_error",
+        "param": None,
+        "code": reason.lower().replace(" ", "_").replace("-", "_"),
+    }
+    return json.dumps({"error": error}).encode()
+
+
+class JsonErrorConnection(_http2.BufferedH2Connection):
+    """mitmproxy writes the head of an error page where it sends it; so it is known by what it says."""
+
+    def send_headers(self, stream_id: int, headers: Iterable[Any], *more: Any, **named: Any) -> None:
+        fields = list(headers)
+        if fields[1:] == [(b"server", version.MITMPROXY.encode()), (b"content-type", b"text/html")]:
+            fields[2] = (b"content-type", _JSON.encode())
+        super().send_headers(stream_id, fields, *more, **named)
+
+
+# The client's Host
+
+_hosts: "WeakKeyDictionary[http.Request, str]" = WeakKeyDictionary()
+
+
+def note_hosts() -> None:
+    wrap("state_wait_for_request_headers", _note_host)
+
+
+def _note_host(begin: Step, stream: HttpStream, event: Any) -> CommandGenerator[None]:
+    _hosts[event.request] = event.request.host_header or ""
+    yield from begin(stream, event)
+
+
+def client_host(request: http.Request) -> str:
+    """What the client wrote as its Host; what is there now if that is not known."""
+    return _hosts.get(request, request.host_header or "")
+
+
+# Chats that are large
+
+_is_whole: Callable[[http.Request], bool] = lambda _request: False  # noqa: E731
+
+
+class NothingStreamed:
+    """mitmproxy's options, of which `stream_large_bodies` is not set."""
+
+    stream_large_bodies = None
+
+    def __init__(self, options: Any) -> None:
+        self._options = options
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._options, name)
+
+
+def keep_whole(is_chat: Callable[[http.Request], bool]) -> None:
+    """Never stream the body of such a request, or of its answer, for its size."""
+    global _is_whole
+    _is_whole = is_chat
+    wrap("check_body_size", _check_whole)
+
+
+def _check_whole(check: Step, stream: HttpStream, event: Any) -> CommandGenerator[None]:
+    options = stream.context.options
+    if options.stream_large_bodies and _is_whole(stream.flow.request):
+        stream.context.options = NothingStreamed(options)  # type: ignore[assignment]
+    return (yield from check(stream, event))
+
+
+# What is held when the server breaks off
+
+
+def send_held() -> None:
+    wrap("handle_protocol_error", _send_held)
+
+
+def _send_held(handle: Step, stream: HttpStream, event: Any) -> CommandGenerator[None]:
+    for piece in _held(stream, event):
+        yield SendHttp(ResponseData(stream.stream_id, piece), stream.context.client)
+    yield from handle(stream, event)
+
+
+def _held(stream: HttpStream, event: Any) -> list[bytes]:
+    """What one of our answers still holds, if it is on its way to a client. A half call stays one."""
+    try:
+        broke_off = isinstance(event, ResponseProtocolError)
+        if not broke_off or stream.server_state != stream.state_stream_response_body:
+            return []
+        answer = stream.flow.response and stream.flow.response.stream
+        listens = stream.client_state != stream.state_errored
+        return answer(b"") if listens and isinstance(answer, StreamedAnswer) else []
+    except AttributeError as e:
+        log.debug("this mitmproxy is another one: %s; what was held is lost", e)
+        return []

@@ -1,0 +1,74 @@
+"""Where mitmproxy listens and where it sends: modes that are refused, the ready lines, what is down."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+from mitmproxy.proxy import mode_specs
+from mitmproxy.proxy.mode_servers import ServerInstance
+
+from ..backend.addresses import (
+    LOCAL,
+    Address,
+    BadAddressError,
+    is_same,
+    is_wildcard,
+    url,
+)
+
+# Of the flow whose error is being answered. mitmproxy writes the answer in the task that ran the hook.
+failed_upstream: ContextVar[str] = ContextVar("failed_upstream", default="")
+
+
+def destination(mode: mode_specs.ProxyMode) -> str:
+    """Where a listener sends its requests: the URL of a reverse proxy, or the name of the mode."""
+    return url(mode.scheme, *mode.address) if isinstance(mode, mode_specs.ReverseMode) else mode.type_name
+
+
+def backends(modes: Iterable[str]) -> list[str]:
+    """The URLs of the servers that reverse proxies forward to."""
+    parsed = [mode_specs.ProxyMode.parse(mode) for mode in modes]
+    return [destination(mode) for mode in parsed if isinstance(mode, mode_specs.ReverseMode)]
+
+
+def upstream_named(modes: Sequence[str]) -> str:
+    """The upstream that failed, or all that may have."""
+    return failed_upstream.get() or " or ".join(backends(modes)) or "server"
+
+
+def refuse_modes(modes: Iterable[str], host: str, port: int | None) -> None:
+    """Raise BadAddressError for a --mode that mitmproxy takes for something else than was meant.
+
+    `host` and `port` are where it listens if the mode does not say.
+    """
+    for spec in modes:
+        mode = mode_specs.ProxyMode.parse(spec)
+        if not isinstance(mode, mode_specs.ReverseMode):
+            continue
+        if "://" not in mode.data:
+            server = f"localhost:{mode.data}" if mode.data.isdigit() else mode.data
+            meant = spec.replace(mode.data, f"http://{server}", 1)
+            raise BadAddressError(f"--mode {spec}: write {meant}, or https:// if it speaks that")
+        listener = Address(mode.listen_host(host), mode.listen_port(port) or 0)
+        if is_same(Address(*mode.address), listener):
+            other = f"reverse:{mode.data}@{LOCAL}:{9090 if listener.port != 9090 else 9191}"
+            raise BadAddressError(
+                f"--mode {spec}: it would listen where it sends to; write another port, such as {other}"
+            )
+
+
+def ready_lines(servers: Iterable[ServerInstance[Any]], settings: str, control: str = "") -> Iterator[str]:
+    """One line for each listener: `qwen_fix ready: http://127.0.0.1:9090 -> http://localhost:8080 (…)`, and
+    one for the first status page, which is at the path `control`."""
+    found = [server for server in servers if server.listen_addrs]
+    for server in found:
+        host, port, *_ = server.listen_addrs[0]
+        here = url("http", LOCAL if is_wildcard(host) else host, port)
+        others = ", and on all other addresses of this machine" if is_wildcard(host) else ""
+        yield f"qwen_fix ready: {here} -> {destination(server.mode)} ({settings}{others})"
+    pages = [server for server in found if isinstance(server.mode, mode_specs.ReverseMode)]
+    if control and pages:
+        host, port, *_ = pages[0].listen_addrs[0]
+        yield f"status page: {url('http', LOCAL if is_wildcard(host) else host, port)}{control}/"
+    if not found:
+        yield f"qwen_fix ready: no listener ({settings})"

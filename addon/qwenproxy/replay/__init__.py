@@ -1,0 +1,1 @@
+"""Recordings as tests: run again, compared, imported, made smaller."""

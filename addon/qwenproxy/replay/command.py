@@ -1,0 +1,240 @@
+"""Recordings as regression tests, and what else is done with recordings.
+
+    qwen-fix replay [PATH …]                     compare with the goldens (recordings/)
+    qwen-fix replay --golden [PATH …]            write the goldens that are missing or differ
+    qwen-fix replay summary [PATH …]             list the chats by client, model and repair
+    qwen-fix replay import FILE … --into DIR     make recordings of other files
+    qwen-fix replay shrink FILE --keep WHAT      reduce one to a case for tests/cases
+    qwen-fix replay record NAME --backend URL    record one answer of a live server
+    qwen-fix replay compare DIR --backend URL    ask a live server the same again
+
+Each recording goes through today's rules at many cuts (`rerun`); what it comes to must be the
+same at each, and be what its golden says. Goldens are only written when told to, and never if
+the cuts disagree, so the diff of a golden is a change of behaviour and its review. A recording
+without a golden is new: nothing says yet what it should come to.
+
+Exit code 0: all is the same. 1: something is new or changed. 2: a file is broken; the others still ran.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from ..recording.format import RecordingError
+from ..recording.format import load as load_recording
+from . import compare, importing, overview, record, shrink
+from .golden import SUFFIX, GoldenError, dumps, golden_path
+from .golden import load as load_golden
+from .golden_diff import difference
+from .rerun import SMALL_PIECES_LIMIT, Run, run
+
+RECORDINGS = Path("recordings")
+SHOWN_CUTS = 3  # of those that disagree
+WORTH_A_PROCESS = 2_000_000  # bytes of recordings; starting a process costs as much as these
+BAR = 30  # characters
+
+
+class Status(Enum):
+    """Of a recording, the worst last."""
+
+    SAME = "same"
+    NEW = "new"
+    CHANGED = "changed"
+    BROKEN = "broken"
+
+    @property
+    def exit_code(self) -> int:
+        return {Status.SAME: 0, Status.BROKEN: 2}.get(self, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of one recording."""
+
+    path: Path
+    status: Status
+    lines: list[str] = field(default_factory=list)  # why it is not the same
+    wrote: bool = False  # its golden
+
+    def __str__(self) -> str:
+        if self.wrote:
+            return f"{golden_path(self.path)}: written"
+        return "\n  ".join([f"{self.path}: {self.status.value}", *self.lines])
+
+
+def replay(path: Path, recovery: str = "tolerant", write: bool = False) -> Report:
+    """Run one recording; compare it with its golden, or write that."""
+    try:
+        result = run(load_recording(path), recovery)
+        if write:
+            return write_golden(path, result)
+        lines = [*_against_golden(path, result), *_disagreements(result)]
+        is_new = not lines and not golden_path(path).exists()
+    except (RecordingError, GoldenError) as e:
+        return Report(path, Status.BROKEN, [str(e)])
+    except Exception as e:
+        return Report(path, Status.BROKEN, [f"cannot be replayed: {e!r}"])
+    if is_new:
+        return Report(path, Status.NEW, [f"it has no {golden_path(path).name} yet"])
+    return Report(path, Status.CHANGED if lines else Status.SAME, lines)
+
+
+def _against_golden(path: Path, result: Run) -> list[str]:
+    expected = golden_path(path)
+    return difference(load_golden(expected), result.golden) if expected.exists() else []
+
+
+def _disagreements(result: Run) -> Iterator[str]:
+    for name, differs in result.disagreements[:SHOWN_CUTS]:
+        yield f"{name}, it comes to something else than in its own pieces:"
+        yield from (f"  {line}" for line in differs)
+    if more := len(result.disagreements) - SHOWN_CUTS:
+        yield from ([f"and so at {more} more of {result.cuts} cuts"] if more > 0 else [])
+
+
+def write_golden(path: Path, result: Run) -> Report:
+    """Write a golden, unless it is there already or depends on the cut."""
+    if result.disagreements or result.golden.crash:
+        lines = ["its golden was not written:", *_disagreements(result), result.golden.crash]
+        return Report(path, Status.CHANGED, [line for line in lines if line])
+    text = dumps(result.golden)
+    target = golden_path(path)
+    if target.exists() and target.read_text("utf-8") == text:
+        return Report(path, Status.SAME)
+    target.write_text(text, "utf-8")
+    return Report(path, Status.SAME, wrote=True)
+
+
+# Many
+
+
+def find(paths: Iterable[Path]) -> tuple[list[Path], list[Report]]:
+    """The recordings at these paths, and what is wrong with the rest of the directories."""
+    found: list[Path] = []
+    wrong = []
+    for path in paths:
+        flows = sorted(path.glob("*.flow")) if path.is_dir() else [path]
+        names = {golden_path(flow) for flow in flows}
+        found += flows
+        if path.is_dir():
+            wrong += [_orphan(g) for g in sorted(path.glob(f"*{SUFFIX}")) if g not in names]
+            if not flows:
+                wrong.append(Report(path, Status.BROKEN, ["no recordings (*.flow) in it"]))
+    return found, wrong
+
+
+def _orphan(path: Path) -> Report:
+    return Report(path, Status.BROKEN, ["a golden without its recording"])
+
+
+def replay_all(paths: Sequence[Path], recovery: str, write: bool, progress: "Progress") -> list[Report]:
+    """Run many recordings, in several processes if that pays."""
+    processes = os.cpu_count() or 1
+    if processes == 1 or sum(path.stat().st_size for path in paths if path.exists()) < WORTH_A_PROCESS:
+        return [progress.after(replay(path, recovery, write)) for path in paths]
+    with ProcessPoolExecutor(processes) as pool:
+        futures = [pool.submit(replay, path, recovery, write) for path in paths]
+        for future in as_completed(futures):
+            progress.after(future.result())
+        return [future.result() for future in futures]
+
+
+class Progress:
+    """A bar on a terminal; nothing elsewhere."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._shown = sys.stderr.isatty() and total > 1
+
+    def after(self, report: Report) -> Report:
+        self._done += 1
+        if self._shown:
+            filled = BAR * self._done // self._total
+            bar = f"[{'#' * filled}{'.' * (BAR - filled)}] {self._done}/{self._total} {report.path.stem}"
+            print(f"\r\x1b[K{bar[:79]}", end="", file=sys.stderr, flush=True)
+            if self._done == self._total:
+                print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        return report
+
+
+def summary(reports: Sequence[Report]) -> str:
+    """`12 recordings: 10 same, 2 changed`."""
+    counts = [(sum(r.status is status for r in reports), status.value) for status in Status]
+    said = ", ".join(f"{count} {name}" for count, name in counts if count)
+    return f"{len(reports)} recording{'' if len(reports) == 1 else 's'}: {said or 'nothing to do'}"
+
+
+def advice(reports: Sequence[Report], asked: Sequence[str]) -> str:
+    """What to do about those that are new or changed. `asked` are the options and paths that were given."""
+    changed = [r.path for r in reports if r.status is Status.CHANGED]
+    new = [r.path for r in reports if r.status is Status.NEW]
+    write = f"`qwen-fix replay --golden {shlex.join(asked)}`"
+    lines = []
+    if new:
+        lines.append(f"To keep what the new ones come to, {write} writes it beside them, for you to review.")
+    if changed:
+        lines += [
+            f"If the change is meant, {write} approves it and `git diff` is the review.",
+            "If not, this reduces it to a case:",
+            f"  qwen-fix replay shrink {shlex.quote(str(changed[0]))} --keep changed",
+        ]
+    return "\n".join(lines)
+
+
+# Command line
+
+
+def command_replay(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="qwen-fix replay",
+        description="Run recordings through today's rules and compare them with their goldens.",
+        epilog="Each runs in its own pieces, whole, byte by byte, at random cuts, with one character per "
+        f"delta and all text in one. Answers above {SMALL_PIECES_LIMIT >> 10} KiB are not cut into single "
+        "bytes and characters. Other commands: summary, import, shrink, record, compare; each has a --help.",
+    )
+    parser.add_argument(
+        "paths", nargs="*", type=Path, default=[RECORDINGS], help=".flow files, directories (recordings/)"
+    )
+    parser.add_argument("--golden", action="store_true", help="rewrite the goldens that differ")
+    parser.add_argument("--json", action="store_true", help="print the reports as JSON")
+    parser.add_argument("--recovery", choices=("strict", "tolerant", "aggressive"), default="tolerant")
+    options = parser.parse_args(arguments)
+    paths, wrong = find(options.paths)
+    reports = [*replay_all(paths, options.recovery, options.golden, Progress(len(paths))), *wrong]
+    level = [] if options.recovery == "tolerant" else ["--recovery", options.recovery]
+    asked = [*level, *map(str, options.paths)]
+    print(_as_json(reports) if options.json else _as_text(reports, asked))
+    return max((r.status.exit_code for r in reports), default=0)
+
+
+def _as_text(reports: Sequence[Report], asked: Sequence[str]) -> str:
+    said = [str(r) for r in reports if r.status is not Status.SAME or r.wrote]
+    return "\n".join(filter(None, [*said, summary(reports), advice(reports, asked)]))
+
+
+def _as_json(reports: Sequence[Report]) -> str:
+    plain = [asdict(r) | {"path": str(r.path), "status": r.status.value} for r in reports]
+    return json.dumps({"recordings": plain, "summary": summary(reports)}, ensure_ascii=False, indent=2)
+
+
+COMMANDS = {
+    "summary": overview.command,
+    "import": importing.command,
+    "shrink": shrink.command,
+    "record": record.command,
+    "compare": compare.command,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    if arguments and (command := COMMANDS.get(arguments[0])):
+        return command(arguments[1:])
+    return command_replay(arguments)

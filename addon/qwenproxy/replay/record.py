@@ -1,0 +1,212 @@
+"""Asks a live server and records what it answers.
+
+    qwen-fix record NAME --backend http://localhost:8080 [--request FILE.json]
+
+It goes to the server directly, so the recording is of the server and of nothing else. Without
+a request of yours the server is asked for the weather, with a tool that tells it.
+
+Only the standard library is used: what `http.client` reads at once is one piece.
+"""
+
+import argparse
+import http.client
+import json
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..backend.addresses import on_this_machine
+from ..recording.format import Headers, Recording, RecordingError, make_folder, save
+from ..recording.redaction import redact
+from .importing import read_request
+
+Json = dict[str, Any]
+
+PATIENCE = 600.0  # seconds without a byte
+MOST_AT_ONCE = 65536  # bytes
+LARGEST_PAGE = 1 << 20  # bytes
+HUNG_UP = "the server hung up"
+PATH = "/v1/chat/completions"
+HEADERS: Headers = (("Content-Type", "application/json"), ("Accept", "text/event-stream, application/json"))
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Weather of a city",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "city": {"type": "string"},
+                "days": {"type": "integer"},
+                "detailed": {"type": "boolean"},
+            },
+            "required": ["city", "days"],
+        },
+    },
+}
+DEFAULT_REQUEST: Json = {
+    "model": "default",
+    "stream": True,
+    "stream_options": {"include_usage": True},
+    "messages": [
+        {"role": "user", "content": "What will the weather be in Zürich, the next 3 days, in detail?"}
+    ],
+    "tools": [WEATHER],
+}
+
+
+class ServerError(Exception):
+    """The server could not be asked; the message names it and the reason."""
+
+
+def ask(
+    backend: str,
+    name: str,
+    request: Json,
+    path: str = PATH,
+    headers: Headers = (),
+    patience: float = PATIENCE,
+) -> Recording:
+    """Send a request and record the answer, be it an error. Raises ServerError."""
+    url = address(backend, path)
+    started, start = time.time(), time.monotonic()
+    connection = None
+    try:
+        connection = _connect(url, patience)
+        body = json.dumps(request).encode()
+        connection.request("POST", _target(url), body, dict((*HEADERS, *headers)))
+        response = connection.getresponse()
+        chunks, times, aborted = _read(response, start)
+        return Recording(
+            name=name,
+            request=request,
+            request_body=body,
+            request_headers=(*HEADERS, *headers),
+            url=url,
+            started=started,
+            chunks=chunks,
+            times=times,
+            aborted=aborted,
+            status=response.status,
+            headers=tuple(response.getheaders()),
+            http_version="HTTP/1.0" if response.version == 10 else "HTTP/1.1",
+        )
+    except (OSError, http.client.HTTPException, ValueError) as e:
+        raise ServerError(f"{url}: {e}") from None
+    finally:
+        if connection:
+            connection.close()
+
+
+def look(backend: str, path: str, headers: Headers, patience: float) -> tuple[Headers, bytes]:
+    """Headers and body of a page, if there is one; `patience` is for all of it. Raises ServerError."""
+    url = address(backend, path)
+    deadline = time.monotonic() + patience
+    connection = None
+    try:
+        connection = _connect(url, patience)
+        connection.request("GET", _target(url), headers=dict(headers))
+        response = connection.getresponse()
+        body = bytearray()
+        while time.monotonic() < deadline and len(body) < LARGEST_PAGE:
+            if not (piece := response.read1(MOST_AT_ONCE)):
+                break
+            body += piece
+    except (OSError, http.client.HTTPException, ValueError) as e:
+        raise ServerError(f"{url}: {e}") from None
+    finally:
+        if connection:
+            connection.close()
+    if response.status >= 400:
+        raise ServerError(f"{url}: status {response.status}: {body[:200].decode(errors='replace')}")
+    return tuple(response.getheaders()), bytes(body)
+
+
+def address(backend: str, path: str) -> str:
+    """The URL of `path` on a server given with or without scheme, and with or without its /v1."""
+    base = on_this_machine(backend)
+    base = base if "://" in base else f"http://{base}"
+    return base.rstrip("/").removesuffix("/v1") + path
+
+
+def _connect(url: str, patience: float) -> http.client.HTTPConnection:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("not an http:// or https:// URL")
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=patience)
+    return http.client.HTTPConnection(parts.hostname, parts.port, timeout=patience)
+
+
+def _target(url: str) -> str:
+    parts = urlsplit(url)
+    return parts.path + (f"?{parts.query}" if parts.query else "")
+
+
+def _read(response: http.client.HTTPResponse, start: float) -> tuple[list[bytes], list[float], str]:
+    """The pieces of a body, their times, and why it broke off."""
+    chunks, times = [], []
+    try:
+        while piece := response.read1(MOST_AT_ONCE):
+            chunks.append(piece)
+            times.append(round(time.monotonic() - start, 6))
+    except http.client.IncompleteRead:
+        return chunks, times, HUNG_UP
+    except (OSError, http.client.HTTPException) as e:
+        return chunks, times, str(e) or type(e).__name__
+    return chunks, times, HUNG_UP if response.length else ""  # read1 says nothing of what is missing
+
+
+def read_headers(given: Sequence[str]) -> Headers:
+    """Headers as `--header 'Name: value'` has them. Raises ServerError."""
+    pairs = [re.fullmatch(r"([^:\s]+):\s*(.*)", text) for text in given]
+    if None in pairs:
+        raise ServerError(f"--header {given[pairs.index(None)]}: say 'Name: value'")
+    return tuple((match[1], match[2]) for match in pairs if match)
+
+
+# Command line
+
+
+def add_options(parser: argparse.ArgumentParser, model: str = "instead of the model of the request") -> None:
+    """The options of every command that asks a server."""
+    parser.add_argument("--backend", required=True, metavar="URL", help="such as http://localhost:8080")
+    parser.add_argument(
+        "--header", action="append", default=[], metavar="NAME: VALUE", help="to send along, such as a key"
+    )
+    parser.add_argument("--model", default="", help=model)
+
+
+def command(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="qwen-fix replay record",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", help="of the recording, such as vllm-two-calls")
+    add_options(parser)
+    parser.add_argument("--request", type=Path, metavar="FILE.json", help="what to ask")
+    parser.add_argument("--into", type=Path, default=Path("recordings"), metavar="DIR", help="(recordings/)")
+    options = parser.parse_args(arguments)
+    try:
+        return _record(options)
+    except (ServerError, RecordingError, OSError) as e:
+        print(e, file=sys.stderr)
+        return 2
+
+
+def _record(options: argparse.Namespace) -> int:
+    path = options.into / f"{options.name}.flow"
+    if path.exists():
+        raise RecordingError(f"{path}: exists already")
+    request = read_request(options.request) or DEFAULT_REQUEST
+    request = request | ({"model": options.model} if options.model else {})
+    recording = ask(options.backend, options.name, request, headers=read_headers(options.header))
+    make_folder(options.into)
+    save(redact(recording), path)
+    print(f"{path}: status {recording.status}, {len(recording.body)} bytes in {len(recording.chunks)} pieces")
+    return 0

@@ -1,0 +1,472 @@
+"""Reduces a recording to the least that still shows something, as a case for `tests/cases`.
+
+    qwen-fix replay shrink FILE --keep repair=stray-closer   a repair is made
+                                           --keep refused=fenced        a candidate is refused
+                                           --keep crash                 an exception is raised
+                                           --keep changed               it comes to something else than before
+
+FILE is a recording, or anything that `import` reads. Its text is taken out of the deltas and
+reduced by delta debugging (Zeller and Hildebrandt, "Simplifying and isolating failure-inducing
+input", 2002): by lines, by tags and words, by characters; then the tools are. A step counts only if
+it brings no repair or refusal that was not there before, so that a case shows one thing.
+
+"Before" are the last rules in git that give the golden, or those of `--against`. They say what
+the case expects; it fails until the change is undone, or is approved by editing it.
+
+What only shows in the chunks, as calls do that the server parsed itself, cannot be said by a
+case: then the events are reduced instead, and written as a recording.
+"""
+
+import argparse
+import dataclasses
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from toolstream.schema.toolset import parallel_calls
+from toolstream.wire.chat_completions import choices_of, content_of, delta_of, read_chunk
+from toolstream.wire.sse import read_data
+
+from ..recording.format import Recording, RecordingError, save
+from . import casefile, importing, other_version
+from .casefile import Case, CaseError, Parsed, Tool
+from .golden import Call, Golden, GoldenError, Message, golden_path
+from .golden import load as load_golden
+from .golden_diff import difference
+from .other_version import TODAY, NoSuchRulesError, Rules
+from .rerun import events_of, outcome, user_rules
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+# What a schema may lose first
+REMARKS = ("description", "title", "default", "examples", "$schema", "$comment")
+UNITS = (
+    re.compile(r".*\n|.+"),  # lines
+    re.compile(r"<[^<>\n]*>|\w+|\s|.", re.S),  # tags and words
+    re.compile(r"<[^<>\n]*>|.", re.S),  # tags and characters
+)
+
+
+class ShrinkError(Exception):
+    """There is nothing to reduce; the message says why."""
+
+
+# Delta debugging
+
+
+def ddmin(units: list[T], shows: Callable[[list[T]], bool]) -> list[T]:
+    """A part of `units` that still shows it, and does not without any one of its units."""
+    parts = 2
+    while len(units) >= 2:
+        size = -(-len(units) // parts)
+        for start in range(0, len(units), size):
+            rest = units[:start] + units[start + size :]
+            if shows(rest):
+                units, parts = rest, max(parts - 1, 2)
+                break
+        else:
+            if size == 1:
+                break
+            parts = min(2 * parts, len(units))
+    return [] if units and shows([]) else units
+
+
+# Parsing
+
+
+def parse(case: Case, rules: Rules = TODAY, live: bool = True, per_character: bool = False) -> Parsed:
+    """What a version of the parser makes of a case. An exception is an outcome, too."""
+    try:
+        parser = rules.parser(
+            [tool.declared() for tool in case.tools],
+            case.tool_choice,
+            case.recovery,
+            parallel=case.parallel,
+            live=live,
+            **user_rules(case.rules),
+        )
+        events = [
+            event for piece in (case.input if per_character else [case.input]) for event in parser.feed(piece)
+        ]
+        events += parser.close(case.finish)
+    except Exception as e:
+        return Parsed(crash=f"{type(e).__name__}: {e}")
+    return gathered(events, [str(reason) for reason in sorted(parser.ledger.refused.elements())])
+
+
+def gathered(events: list[Any], refused: list[str]) -> Parsed:
+    """The events of any version of the parser, by the names of their classes."""
+    text, repairs = "", []
+    calls: list[list[str]] = []
+    ended = 0
+    for event in events:
+        match type(event).__name__:
+            case "Text":
+                text += event.text
+            case "CallStart":
+                calls.append([event.name, ""])
+            case "ArgumentsDelta":
+                calls[-1][1] += event.fragment
+            case "CallEnd":
+                ended += 1
+            case "Repaired":
+                repairs.append(str(event.repair))
+    done = [(name, arguments) for name, arguments in calls]
+    left = done[ended] if len(done) > ended else None
+    return Parsed(text, tuple(done[:ended]), left, tuple(repairs), tuple(refused))
+
+
+# What is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What has to stay visible. `before` are the rules that "changed" compares with."""
+
+    kind: str  # repair, refused, crash, changed
+    name: str = ""
+    before: Rules | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind}={self.name}" if self.name else self.kind
+
+    def in_text(self, now: Parsed, before: Parsed) -> bool:
+        """Whether what a parser made of a text shows it."""
+        match self.kind:
+            case "repair":
+                return self.name in now.repairs
+            case "refused":
+                return self.name in now.refused
+            case "crash":
+                return bool(now.crash)
+        return now != before
+
+    def in_stream(self, now: Golden, before: Golden) -> bool:
+        """Whether what an answer came to shows it."""
+        match self.kind:
+            case "repair":
+                return self.name in now.repairs
+            case "refused":
+                return self.name in now.refused
+            case "crash":
+                return bool(now.crash)
+        return now != before
+
+
+def read_wish(text: str) -> Wish:
+    """A wish as `--keep` has it. Raises ShrinkError."""
+    kind, _, name = text.partition("=")
+    if (kind in ("repair", "refused")) != bool(name) or kind not in ("repair", "refused", "crash", "changed"):
+        raise ShrinkError(f"--keep {text}: say repair=NAME, refused=NAME, crash or changed")
+    return Wish(kind, name)
+
+
+# Cases
+
+
+class _Watch:
+    """Says whether a case still shows what was wished for, and nothing new beside it."""
+
+    def __init__(self, wish: Wish, case: Case) -> None:
+        self._wish = wish
+        self._seen: dict[Case, bool] = {}
+        self._per_character = False
+        self._limits = self._parsed(case)
+        if not wish.in_text(*self._limits):
+            self._per_character = True
+            self._limits = self._parsed(case)
+
+    def _parsed(self, case: Case) -> tuple[Parsed, Parsed]:
+        now = parse(case, per_character=self._per_character)
+        return now, parse(case, self._wish.before) if self._wish.before else now
+
+    def __call__(self, case: Case) -> bool:
+        if case not in self._seen:
+            parsed = self._parsed(case)
+            clean = all(map(_adds_nothing, parsed, self._limits))
+            self._seen[case] = clean and self._wish.in_text(*parsed)
+        return self._seen[case]
+
+
+def _adds_nothing(parsed: Parsed, limit: Parsed) -> bool:
+    return (
+        set(parsed.repairs) <= set(limit.repairs)
+        and set(parsed.refused) <= set(limit.refused)
+        and (parsed.open is None or limit.open is not None)
+        and (not parsed.crash or bool(limit.crash))
+    )
+
+
+def shrink_case(case: Case, shows: Callable[[Case], bool]) -> Case:
+    """The least case that still shows it; the same one if it does not."""
+    while shows(case):
+        before = case
+        for unit in UNITS:
+            case = _shrink_text(case, unit, shows)
+        case = _shrink_request(case, shows)
+        if case == before:
+            break
+    return case
+
+
+def _shrink_text(case: Case, unit: re.Pattern[str], shows: Callable[[Case], bool]) -> Case:
+    def with_units(units: list[str]) -> Case:
+        return dataclasses.replace(case, input="".join(units))
+
+    return with_units(ddmin(unit.findall(case.input), lambda units: shows(with_units(units))))
+
+
+def _shrink_request(case: Case, shows: Callable[[Case], bool]) -> Case:
+    """Take every step that is possible towards an ordinary request with little tools."""
+    while smaller := next(filter(shows, _smaller_requests(case)), None):
+        case = smaller
+    return case
+
+
+def _smaller_requests(case: Case) -> Iterator[Case]:
+    ordinary = Case(case.tools, case.input)
+    for name in ("choice", "parallel", "recovery", "finish", "rules"):
+        if getattr(case, name) != getattr(ordinary, name):
+            yield dataclasses.replace(case, **{name: getattr(ordinary, name)})
+    for at, tool in enumerate(case.tools):
+        rest = case.tools[:at], case.tools[at + 1 :]
+        if tool.name not in case.input:
+            yield dataclasses.replace(case, tools=(*rest[0], *rest[1]))
+        for smaller in _smaller_tools(tool, case.input):
+            yield dataclasses.replace(case, tools=(*rest[0], smaller, *rest[1]))
+
+
+def _smaller_tools(tool: Tool, text: str) -> Iterator[Tool]:
+    """What the text names stays, or a case would seem to be about what is not declared."""
+    for at, (name, schema, required) in enumerate(tool.parameters):
+        rest = tool.parameters[:at], tool.parameters[at + 1 :]
+        if name not in text:
+            yield dataclasses.replace(tool, parameters=(*rest[0], *rest[1]))
+        for smaller in _smaller_schemas(schema):
+            yield dataclasses.replace(tool, parameters=(*rest[0], (name, smaller, required), *rest[1]))
+
+
+def _smaller_schemas(schema: str) -> Iterator[str]:
+    plain = '{"type": "string"}'
+    if schema != plain:
+        yield plain
+    value = json.loads(schema)
+    if (kind := json.dumps({"type": value.get("type")})) != schema and "type" in value:
+        yield kind
+
+
+def _without_remarks(value: Any, is_schema: bool = True) -> Any:
+    """A schema without what is said to people; names of properties are no keywords."""
+    if isinstance(value, list):
+        return [_without_remarks(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _without_remarks(item, not (is_schema and key in ("properties", "$defs")))
+        for key, item in value.items()
+        if not (is_schema and key in REMARKS)
+    }
+
+
+# Recordings
+
+
+def cases_of(recording: Recording, recovery: str) -> list[Case]:
+    """The text of each choice of an answer, as a case. Raises CaseError."""
+    request = recording.request
+    declared = [_plain(tool) for tool in request.get("tools") or []]
+    tools = tuple(casefile.read_tool(tool) for tool in declared)
+    choice = request.get("tool_choice") or "auto"
+    choice = choice if isinstance(choice, str) else json.dumps(choice)
+    return [
+        Case(tools, text, finish, choice, parallel_calls(request), recovery, recording.rules)
+        for text, finish in _texts(recording)
+    ]
+
+
+def _plain(tool: Json) -> Json:
+    function = tool.get("function", {})
+    return {"function": function | {"parameters": _without_remarks(function.get("parameters") or {})}}
+
+
+def _texts(recording: Recording) -> list[tuple[str, str | None]]:
+    """(text, finish_reason) of each choice."""
+    texts: dict[int, str] = {}
+    finishes: dict[int, str | None] = {}
+    events = events_of(recording.body) if recording.is_stream else [b""]
+    for event in events:
+        data = read_data(event) if recording.is_stream else recording.body.decode("utf-8", "replace")
+        for _, choice in choices_of(read_chunk(data or "") or {}):
+            index = choice.get("index", 0)
+            said = choice.get("message") if isinstance(choice.get("message"), dict) else delta_of(choice)
+            texts[index] = texts.get(index, "") + content_of(said or {})
+            finishes[index] = choice.get("finish_reason") or finishes.get(index)
+    return [(text, finishes[index]) for index, text in texts.items()]
+
+
+def shrink_events(recording: Recording, wish: Wish, recovery: str) -> Recording:
+    """The fewest events, and tools, of an answer that still show it."""
+
+    def shows(smaller: Recording) -> bool:
+        now = outcome(smaller, smaller.chunks, recovery)
+        return wish.in_stream(
+            now, outcome(smaller, smaller.chunks, recovery, wish.before) if wish.before else now
+        )
+
+    def with_events(events: list[bytes]) -> Recording:
+        return dataclasses.replace(recording, chunks=events, times=[0.0] * len(events), out=b"", ledger={})
+
+    if not shows(with_events(events_of(recording.body))):
+        return recording
+    recording = with_events(ddmin(events_of(recording.body), lambda events: shows(with_events(events))))
+    tools = recording.request.get("tools") or []
+    return _with_tools(recording, ddmin(tools, lambda some: shows(_with_tools(recording, some))))
+
+
+def _with_tools(recording: Recording, tools: list[Any]) -> Recording:
+    request = recording.request | {"tools": tools}
+    return dataclasses.replace(recording, request=request, request_body=json.dumps(request).encode())
+
+
+def rules_before(path: Path, recording: Recording, recovery: str, against: str) -> Rules:
+    """The rules that "changed" compares with. Raises NoSuchRulesError, GoldenError."""
+    if against:
+        return (
+            other_version.from_directory(Path(against))
+            if Path(against).is_dir()
+            else other_version.from_git(against)
+        )
+    if not golden_path(path).exists():
+        raise NoSuchRulesError(f"{path}: without a golden nothing says what it was before; use --against")
+    expected = load_golden(golden_path(path))
+    for revision in other_version.history():
+        rules = other_version.from_git(revision)
+        if outcome(recording, recording.chunks, recovery, rules) == expected:
+            return rules
+    raise NoSuchRulesError(f"{path}: no rules in git give its golden; say which do with --against")
+
+
+# Command line
+
+
+def command(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="qwen-fix replay shrink",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--keep", required=True, metavar="WHAT", help="see above")
+    parser.add_argument("--request", type=Path, metavar="FILE.json", help="with the tools, if FILE has none")
+    parser.add_argument("--against", default="", metavar="REV|DIR", help="the rules from before")
+    parser.add_argument(
+        "--into", type=Path, default=Path(), metavar="DIR", help="for a reduced recording (.)"
+    )
+    parser.add_argument("--recovery", choices=("strict", "tolerant", "aggressive"), default="tolerant")
+    options = parser.parse_args(arguments)
+    try:
+        return _shrink(options)
+    except (ShrinkError, NoSuchRulesError) as e:
+        print(e, file=sys.stderr)
+        return 1
+    except (RecordingError, GoldenError, OSError) as e:
+        print(e, file=sys.stderr)
+        return 2
+    except Exception as e:
+        print(f"{options.file}: cannot be reduced: {e!r}", file=sys.stderr)
+        return 2
+
+
+def _shrink(options: argparse.Namespace) -> int:
+    recording = _only_chat(options.file, importing.read_request(options.request))
+    wish = read_wish(options.keep)
+    if wish.kind == "changed":
+        before = rules_before(options.file, recording, options.recovery, options.against)
+        print(f"compared with {before.name} rules", file=sys.stderr)
+        wish = dataclasses.replace(wish, before=before)
+    if case := _as_case(recording, wish, options.recovery):
+        print(case, end="")
+        return 0
+    smaller = shrink_events(recording, wish, options.recovery)
+    if smaller is recording:
+        raise ShrinkError(_nothing_of(wish, recording, options.recovery))
+    return _save_events(recording, smaller, options.into)
+
+
+def _only_chat(path: Path, request: Json) -> Recording:
+    chats, others = importing.read(path, request)
+    if not chats:
+        raise RecordingError(importing.why_none(path, others))
+    if len(chats) != 1:
+        raise RecordingError(f"{path}: holds {len(chats)} chats; `import` makes a recording of each")
+    return chats[0]
+
+
+def _as_case(recording: Recording, wish: Wish, recovery: str) -> str:
+    """The reduced case; empty if the text alone does not show it."""
+    try:
+        cases = cases_of(recording, recovery)
+    except CaseError as e:
+        print(f"not as a case: {e}", file=sys.stderr)
+        return ""
+    for case in cases:
+        shows = _Watch(wish, case)
+        if shows(case):
+            smaller = shrink_case(case, shows)
+            _tell_difference(smaller, wish)
+            return _written(smaller, wish, recording.name)
+    return ""
+
+
+def _tell_difference(case: Case, wish: Wish) -> None:
+    """What the reduced case comes to today, instead of what it says."""
+    if wish.before:
+        differs = difference(as_golden(parse(case, wish.before)), as_golden(parse(case)))
+        print("today it comes to something else:", *differs, sep="\n  ", file=sys.stderr)
+
+
+def as_golden(parsed: Parsed) -> Golden:
+    """What a parser made of a text, as what an answer came to."""
+    calls = tuple(Call(name, arguments) for name, arguments in (*parsed.calls, *filter(None, [parsed.open])))
+    repairs, refused = Counter(parsed.repairs), Counter(parsed.refused)
+    return Golden(True, (Message(parsed.text, calls=calls),), repairs, refused, crash=parsed.crash)
+
+
+def _written(case: Case, wish: Wish, name: str) -> str:
+    rules = wish.before or TODAY
+    expected, buffered = parse(case, rules), parse(case, rules, live=False)
+    if expected.crash:
+        return casefile.write(
+            f"{wish} in {name}",
+            case,
+            Parsed(case.input),
+            Parsed(case.input),
+            f"crashes with {expected.crash}",
+        )
+    return casefile.write(f"{wish} in {name}", case, expected, buffered)
+
+
+def _save_events(recording: Recording, smaller: Recording, directory: Path) -> int:
+    path = directory / f"{recording.name}-shrunk.flow"
+    save(dataclasses.replace(smaller, name=path.stem), path)
+    print(
+        f"the text alone does not show it; {path}: "
+        f"{len(smaller.chunks)} of {len(events_of(recording.body))} events"
+    )
+    for chunk in smaller.chunks:
+        print(chunk.decode("utf-8", "replace").rstrip())
+    return 0
+
+
+def _nothing_of(wish: Wish, recording: Recording, recovery: str) -> str:
+    now = outcome(recording, recording.chunks, recovery)
+    if wish.kind == "changed":
+        return f"{recording.name}: comes to the same as before"
+    shown = [f"repair={name}" for name in now.repairs] + [f"refused={name}" for name in now.refused]
+    return f"{recording.name}: nothing of {wish} in it; there is {', '.join(shown) or 'nothing to keep'}"

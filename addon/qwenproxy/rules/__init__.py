@@ -1,0 +1,1 @@
+"""The user's rules, as a YAML file that may change while the proxy runs."""

@@ -1,0 +1,292 @@
+"""qwen-fix doctor: what is wrong with the tool calls of a server, and what cures it at the source.
+
+    qwen-fix doctor --backend http://localhost:8080 [--model M] [--header 'Name: value'] [--json]
+
+It asks the server itself a handful of questions, streamed and not: a plain one, one call, a call with types,
+two calls, and a file with tags in it. What comes back is judged as it came, and again as the proxy would
+pass it on. So the proxy need not run, and nothing that the model calls is executed.
+
+exit codes:
+  0  nothing needs repair
+  1  calls leak as text or are damaged, and qwen-fix mends all of them
+  2  the server could not be asked, or the command was wrong
+  3  something is lost even with qwen-fix, or the model made no call where one was asked for; also: the server
+     refuses tools, or answers some questions with errors
+"""
+
+import argparse
+import asyncio
+import json
+import re
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+from toolstream.repairs import Ledger
+
+from ...backend import probe
+from ...backend.addresses import BadAddressError, read_server
+from ...mitm.terminal import printable
+from ...recording.format import Headers, Recording
+from ...replay import record, rerun
+from ...replay.golden import golden
+from .diagnosis import (
+    Answer,
+    Finding,
+    Kind,
+    Verdict,
+    find,
+    findings,
+    refused,
+    unasked,
+    verdict,
+)
+from .engines import ENGINES, Engine, Signs, recognise
+from .questions import QUESTIONS, Question
+
+Json = dict[str, Any]
+
+PATIENCE = 300.0  # seconds without a byte: a large model on a small machine reads its prompt for a while
+GLANCE = 2.0  # seconds for a page that may be missing
+TICK = 10.0  # seconds of silence until the time is told
+WIDTH = 110
+LISTEN = "127.0.0.1:9090"  # where `qwen-fix run` listens
+LONGEST_REASON = 300  # characters of a server's error
+HEALTH = "/_qwen/health"
+_FINGERPRINT = re.compile(rb'"system_fingerprint"\s*:\s*"([^"]*)"')
+
+
+class Doctor:
+    """Asks one server. Progress goes to standard error."""
+
+    def __init__(self, backend: str, headers: Headers, model: str = "") -> None:
+        self.backend = backend
+        self.model = model
+        self.engine: Engine | None = None
+        self._headers = headers
+        self._signs = Signs()
+
+    def examine(self) -> Verdict:
+        """Ask everything there is to ask."""
+        if found := self._not_askable():
+            return found
+        self._look_around()
+        engine = self.engine.name if self.engine else "an unknown server"
+        _progress(f"{printable(f'asking {engine}, model {self.model}')}\n")
+        answers = list(self._ask_all())
+        if any(answer.raw.choices for answer in answers):
+            return verdict(findings(answers), self.engine)
+        if not answers[-1].status:
+            return unasked(Kind.UNREACHABLE, f"{self.backend} does not answer: {answers[-1].error}.")
+        last = self._ask(QUESTIONS[0], False, "once more, without tools", with_tools=False)
+        return refused(answers[-1], last, self.engine, self.backend)
+
+    def _not_askable(self) -> Verdict | None:
+        """The verdict, if there is nobody, or nobody to ask."""
+        parts = urlsplit(self.backend)
+        with _telling(f"looking for {self.backend}") as tell:
+            if self._is_proxy():
+                line = f"{self.backend} is a qwen-fix proxy: give the address of the model server."
+                return unasked(Kind.PROXY, line)
+            heard = asyncio.run(probe.question(f"{parts.scheme}://{parts.netloc}"))
+            tell(heard.wrong or heard.down or "it is there")
+        if heard.wrong:
+            return unasked(Kind.UNREACHABLE, heard.wrong.replace(probe.TRUST, "SSL_CERT_FILE=FILE before it"))
+        if heard.down and not heard.down.startswith("nothing for"):  # a busy server may take its time
+            return unasked(Kind.UNREACHABLE, f"{self.backend} does not answer: {heard.down}.")
+        return None
+
+    def _is_proxy(self) -> bool:
+        health = self._page(HEALTH)
+        return "version" in health and not {"recovery", "mitmproxy"}.isdisjoint(health)
+
+    def _look_around(self) -> None:
+        """Which model there is, and which engine, as far as a few pages tell."""
+        listed = self._page("/v1/models").get("data")
+        models = [model for model in listed if isinstance(model, dict)] if isinstance(listed, list) else []
+        self._signs.owners = {str(model.get("owned_by")) for model in models}
+        self.model = self.model or next((str(model["id"]) for model in models if model.get("id")), "default")
+        self.engine = recognise(self._signs)
+        for path in [engine.page[0] for engine in ENGINES if engine.page[0]]:
+            if self.engine is None:
+                self._signs.pages[path] = self._page(path)
+                self.engine = recognise(self._signs)
+
+    def _page(self, path: str) -> Json:
+        """The JSON object at a path; empty if there is none."""
+        with suppress(record.ServerError, ValueError, RecursionError):
+            headers, body = record.look(self.backend, path, self._headers, GLANCE)
+            self._note(headers)
+            page = json.loads(body)
+            return page if isinstance(page, dict) else {}
+        return {}
+
+    def _note(self, headers: Headers) -> None:
+        self._signs.headers |= {name.lower(): value for name, value in headers}
+
+    def _ask_all(self) -> Iterator[Answer]:
+        """Each question, streamed and not; not all if one stays unanswered or the first two are refused."""
+        asked = [(question, is_stream) for question in QUESTIONS for is_stream in (True, False)]
+        refusals = 0
+        for number, (question, is_stream) in enumerate(asked, 1):
+            how = "streamed" if is_stream else "not streamed"
+            answer = self._ask(question, is_stream, f"{number}/{len(asked)} {question.name}, {how}")
+            yield answer
+            refusals += answer.status >= 400
+            if not answer.status or refusals == number == 2:
+                return
+
+    def _ask(self, question: Question, is_stream: bool, title: str, with_tools: bool = True) -> Answer:
+        request = question.request(self.model, is_stream, with_tools)
+        start = time.monotonic()
+        with _telling(title) as tell:
+            try:
+                recording = record.ask(
+                    self.backend, "doctor", request, headers=self._headers, patience=PATIENCE
+                )
+            except record.ServerError as e:
+                reason = str(e).removeprefix(f"{record.address(self.backend, record.PATH)}: ")
+                tell(reason)
+                return Answer(question, is_stream, 0, printable(reason), _since(start))
+            answer = self._read(question, is_stream, recording, _since(start))
+            tell(f"{find(answer).as_sent} ({answer.seconds:.1f} s)")
+            return answer
+
+    def _read(self, question: Question, is_stream: bool, recording: Recording, seconds: float) -> Answer:
+        """An answer as it came, and as the proxy passes it on."""
+        body = recording.body
+        new = rerun.outcome(recording, recording.chunks)
+        raw = golden(body, body, recording.is_stream, Ledger())
+        self._note(recording.headers)
+        self._signs.fingerprints |= {said.decode("utf-8", "replace") for said in _FINGERPRINT.findall(body)}
+        self.engine = self.engine or recognise(self._signs)
+        error = _failure(recording, raw.error, bool(raw.choices))
+        return Answer(question, is_stream, recording.status, error, seconds, raw, new)
+
+
+def _since(start: float) -> float:
+    return round(time.monotonic() - start, 3)
+
+
+def _failure(recording: Recording, error: str, has_choices: bool) -> str:
+    """Why an answer is none; empty if it is one."""
+    text = recording.body.decode("utf-8", "replace")
+    if recording.status >= 400 or not has_choices:
+        said = error or _message(text) or " ".join(text.split())
+        return printable(said)[:LONGEST_REASON] or "an empty body"
+    return f"the answer broke off ({printable(recording.aborted)})" if recording.aborted else ""
+
+
+def _message(text: str) -> str:
+    """The error in a body that has it elsewhere than OpenAI's API."""
+    with suppress(ValueError, RecursionError):
+        body = json.loads(text)
+        if isinstance(body, dict):
+            return next((str(body[key]) for key in ("message", "detail") if body.get(key)), "")
+    return ""
+
+
+# What the user sees
+
+
+@contextmanager
+def _telling(title: str) -> Iterator[Callable[[str], None]]:
+    """A line of progress, which goes on while it takes long and ends with what is told."""
+    told: list[str] = []
+    _progress(f"{title} …")
+    done = threading.Event()
+    start = time.monotonic()
+
+    def tick() -> None:
+        while not done.wait(TICK):
+            _progress(f" {time.monotonic() - start:.0f} s …")
+
+    ticking = threading.Thread(target=tick, daemon=True)
+    ticking.start()
+    try:
+        yield told.append
+    finally:
+        done.set()
+        ticking.join()
+        _progress(f" {printable('; '.join(told))}\n")
+
+
+def _progress(text: str) -> None:
+    print(text, end="", file=sys.stderr, flush=True)
+
+
+def report(doctor: Doctor, verdict: Verdict) -> str:
+    """The verdict in words."""
+    blocks = ["\n".join(_wrapped(line) for line in (*verdict.said, *verdict.details))]
+    if verdict.findings:
+        blocks.append("\n".join(_table(verdict.findings)))
+    if verdict.cures or verdict.needs_proxy:
+        blocks.append("\n".join(["What to do:", *_advice(doctor, verdict)]))
+    return "\n\n".join(blocks)
+
+
+def _table(found: list[Finding]) -> Iterator[str]:
+    rows = [("question", "streamed", "as sent", "through qwen-fix")]
+    rows += [
+        (f.answer.question.name, "yes" if f.answer.is_stream else "no", f.as_sent, f.through) for f in found
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        yield printable("  ".join(["", *cells, row[3]])).rstrip()
+
+
+def _advice(doctor: Doctor, verdict: Verdict) -> Iterator[str]:
+    if len(verdict.cures) > 1 and not doctor.engine:
+        yield "  at the source, whichever server it is:"
+        yield from (_wrapped(cure, "    - ") for cure in verdict.cures)
+    else:
+        yield from (_wrapped(f"at the source, {cure}", "  - ") for cure in verdict.cures)
+    if verdict.needs_proxy:
+        parts = urlsplit(doctor.backend)
+        yield f"  - in between: qwen-fix run --backend {parts.scheme}://{parts.netloc}"
+        yield f"    and in your client the base URL http://{LISTEN}{parts.path}/v1"
+
+
+def _wrapped(text: str, first: str = "") -> str:
+    return textwrap.fill(
+        printable(text),
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=" " * len(first),
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+# Command line
+
+
+def command(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="qwen-fix doctor",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    record.add_options(parser, model="whom to ask (the first model that the server lists)")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    options = parser.parse_args(arguments)
+    try:
+        doctor = Doctor(read_server(options.backend), record.read_headers(options.header), options.model)
+    except (BadAddressError, record.ServerError) as e:
+        print(f"qwen-fix doctor: {printable(str(e))}", file=sys.stderr)
+        return 2
+    found = doctor.examine()
+    print(_as_json(doctor, found) if options.json else report(doctor, found))
+    return found.exit_code
+
+
+def _as_json(doctor: Doctor, verdict: Verdict) -> str:
+    engine = doctor.engine.name if doctor.engine else None
+    asked = {"backend": doctor.backend, "engine": engine, "model": doctor.model}
+    return json.dumps(asked | verdict.as_dict(), indent=2)

@@ -1,0 +1,429 @@
+"""What the doctor makes of the answers: each gets a finding, all together a verdict. No IO.
+
+An answer is read twice, as the server sent it and as the proxy would pass it on, and each time its flaws
+are noted (`questions`). From the two follows what became of it:
+
+    right      nothing was wrong, and the proxy changes nothing
+    leaked     a call stood in the text
+    damaged    the server made a call of it, and something of it is wrong
+    no call    the model made none where one was asked for
+    cut        the token limit ended it
+    error      the server answered with an error, broke off, or did not answer
+    spoilt     it was right, and the proxy would change it: a bug of ours
+
+Leaked and damaged answers are mended if nothing is wrong with them behind the proxy. A damaged one that is
+not was lost before any proxy could help. How a model did something else than it was asked is noted and
+held against nobody.
+
+With a temperature of 0 the same is asked twice, streamed and not. A call that came one time and not the
+other was most likely made both times, and lost by the server.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from toolstream.repairs import Named, Refused, Repair
+
+from ...replay.golden import Golden, Message
+from .engines import Engine, cures, refusing
+from .questions import DAMAGE, MOST_TOKENS, Flaw, Question
+
+HEALTHY, MENDED, UNASKED, LOST = range(4)  # exit codes
+
+_LEAK = re.compile(r"</?tool_call|</?function\b|</?parameter\b|</?invoke\b|\"arguments\"\s*:")
+_JSON_LEAK = re.compile(r"\{\s*\"name\"\s*:")
+
+
+class State(Named):
+    """What became of an answer; the words stand in the table."""
+
+    RIGHT = "right", "right"
+    LEAKED = "leaked", "call as text"
+    DAMAGED = "damaged", "damaged"
+    NO_CALL = "no-call", "no call"
+    CUT = "cut", "cut by the token limit"
+    ERROR = "error", "error"
+    SPOILT = "spoilt", "right"
+
+
+class Kind(StrEnum):
+    """The verdict in a word, for programs."""
+
+    HEALTHY = "healthy"
+    LEAKS = "leaks"
+    DAMAGES = "damages"
+    LEAKS_AND_DAMAGES = "leaks-and-damages"
+    NO_CALLS = "no-calls"
+    CUT = "cut"
+    REFUSES_TOOLS = "refuses-tools"
+    ERRORS = "errors"
+    UNREACHABLE = "unreachable"
+    PROXY = "qwen-fix"  # it is a proxy already
+    SPOILT = "spoilt"
+
+
+NOTHING = Golden()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back for a question. Status 0 is no answer; `error` says what went wrong."""
+
+    question: Question
+    is_stream: bool
+    status: int = 200
+    error: str = ""
+    seconds: float = 0.0
+    raw: Golden = NOTHING  # as the server sent it
+    new: Golden = NOTHING  # as the proxy passes it on
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of an answer, and why."""
+
+    answer: Answer
+    state: State
+    mended: bool = False
+    flaws: tuple[Flaw, ...] = ()  # the damage: what the proxy leaves of it, or what it mends
+    odd: tuple[Flaw, ...] = ()  # how the model did something else
+    reason: str = ""  # in words, where flaws do not say it
+
+    @property
+    def as_sent(self) -> str:
+        """What the server sent, for the table."""
+        match self.state:
+            case State.DAMAGED:
+                return f"{self.state.words}: {self.why}"
+            case State.ERROR:
+                return f"{self.state.words}: {self.reason}"
+            case State.RIGHT if self.others:
+                return f"well-formed: {_words(self.others)}"
+            case _:
+                return self.state.words
+
+    @property
+    def through(self) -> str:
+        """What the proxy makes of it, for the table."""
+        match self.state:
+            case State.RIGHT:
+                return "unchanged"
+            case State.LEAKED | State.DAMAGED if self.mended:
+                return f"well-formed: {_words(self.others)}" if self.others else "right"
+            case State.LEAKED:
+                refused = [reason for reason in Refused if reason in self.answer.new.refused]
+                return self.why or f"still text{': ' if refused else ''}{_words(refused)}"
+            case State.SPOILT:
+                return self.why
+            case State.DAMAGED:
+                return "lost"
+            case _:
+                return "the same"
+
+    @property
+    def why(self) -> str:
+        """What is wrong: the repairs by their names if they mend it, else the flaws."""
+        repairs = ", ".join(self.answer.new.repairs) if self.mended else ""
+        return self.reason or repairs or _words(self.flaws)
+
+    @property
+    def others(self) -> list[Flaw]:
+        """How the model did something else than it was asked."""
+        return [flaw for flaw in self.odd if flaw is not Flaw.LAST_BREAK]
+
+
+def _words(named: Iterable[Named]) -> str:
+    return ", ".join(one.words for one in named)
+
+
+def find(answer: Answer) -> Finding:
+    """Judge one answer."""
+    raw, new = _message(answer.raw), _message(answer.new)
+    before, after = answer.question.flaws(raw), answer.question.flaws(new)
+    damage, left = _damage(before), _damage(after)
+    odd = tuple(dict.fromkeys(flaw for flaw in after if flaw not in DAMAGE))
+    error = answer.error or answer.raw.error
+    if answer.new.crash:
+        return Finding(answer, State.SPOILT, reason=answer.new.crash)
+    if error and (left or not new.calls or answer.new.error):
+        return Finding(answer, State.ERROR, reason=error)
+    if raw.finish_reason == "length":
+        return Finding(answer, State.CUT)
+    if _is_leak(answer, raw, new):
+        came = len(new.calls) > len(raw.calls)
+        return Finding(answer, State.LEAKED, came and not left, left, odd)
+    if not error and not damage and (left or (Flaw.NO_CALL in after and Flaw.NO_CALL not in before)):
+        return Finding(answer, State.SPOILT, flaws=left or (Flaw.NO_CALL,))
+    if answer.question.calls and not raw.calls and not new.calls:
+        return _without_call(answer, before, raw)
+    if error or damage or not answer.new.unchanged:
+        remaining = tuple(flaw for flaw in left if flaw in damage) or left
+        mended = not left and bool(new.calls or not answer.question.calls)
+        return Finding(answer, State.DAMAGED, mended, remaining or damage, odd, error)
+    return Finding(answer, State.RIGHT, odd=odd)
+
+
+def _message(golden: Golden) -> Message:
+    return golden.choices[0] if golden.choices else Message()
+
+
+def _damage(flaws: Iterable[Flaw]) -> tuple[Flaw, ...]:
+    return tuple(dict.fromkeys(flaw for flaw in flaws if flaw in DAMAGE))
+
+
+def _is_leak(answer: Answer, raw: Message, new: Message) -> bool:
+    """Whether a call stands in the text. One that the proxy cannot read is told by its tags."""
+    if "swallowed-call" in answer.new.repairs or answer.raw.error:
+        return False
+    is_short = len(raw.calls) < len(answer.question.calls)
+    return len(new.calls) > len(raw.calls) or (is_short and bool(_LEAK.search(_texts(raw))))
+
+
+def _texts(message: Message) -> str:
+    return f"{message.reasoning}\n{message.content}"
+
+
+def _without_call(answer: Answer, before: list[Flaw], raw: Message) -> Finding:
+    """No call where one was asked for: the model made none, or the server has lost it."""
+    if Flaw.FINISH in before:
+        reason = f"finish_reason {raw.finish_reason}, but no call"
+        return Finding(answer, State.DAMAGED, False, (Flaw.NO_CALL,), reason=reason)
+    if not raw.content.strip() and not raw.reasoning.strip():
+        return Finding(answer, State.DAMAGED, False, (Flaw.NO_CALL,), reason="an empty answer")
+    return Finding(answer, State.NO_CALL)
+
+
+def findings(answers: Iterable[Answer]) -> list[Finding]:
+    """Judge all answers."""
+    found = [find(answer) for answer in answers]
+    return [_compared(finding, found) for finding in found]
+
+
+def _compared(finding: Finding, found: list[Finding]) -> Finding:
+    """The finding, seen beside that of the same question asked the other way."""
+    is_short = finding.state is State.NO_CALL or Flaw.NO_CALL in finding.odd
+    other = next((f for f in found if _is_other_way(f, finding)), None)
+    if not is_short or other is None or Flaw.NO_CALL in other.odd or not _came_right(other):
+        return finding
+    reason = f"a call missing, which came when {'not ' if finding.answer.is_stream else ''}streamed"
+    return replace(finding, state=State.DAMAGED, mended=False, flaws=(Flaw.NO_CALL,), reason=reason, odd=())
+
+
+def _is_other_way(one: Finding, other: Finding) -> bool:
+    return one.answer.question is other.answer.question and one.answer.is_stream != other.answer.is_stream
+
+
+def _came_right(finding: Finding) -> bool:
+    return finding.state is State.RIGHT or finding.mended
+
+
+# The verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is wrong with a server, and what to do."""
+
+    kind: Kind
+    exit_code: int
+    said: list[str]  # the first line says it all
+    details: list[str] = field(default_factory=list)
+    cures: list[str] = field(default_factory=list)
+    needs_proxy: bool = False
+    findings: list[Finding] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        return {
+            "verdict": str(self.kind),
+            "exit_code": self.exit_code,
+            "said": self.said,
+            "details": self.details,
+            "cures": self.cures,
+            "needs_proxy": self.needs_proxy,
+            "answers": [_plain(finding) for finding in self.findings],
+        }
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    answer = finding.answer
+    return {
+        "question": answer.question.name,
+        "streamed": answer.is_stream,
+        "state": str(finding.state),
+        "mended": finding.mended,
+        "as_sent": finding.as_sent,
+        "through": finding.through,
+        "flaws": [str(flaw) for flaw in finding.flaws],
+        "odd": [str(flaw) for flaw in finding.odd],
+        "repairs": answer.new.repairs,
+        "refused": answer.new.refused,
+        "status": answer.status,
+        "seconds": answer.seconds,
+    }
+
+
+def unasked(kind: Kind, line: str) -> Verdict:
+    """The verdict on a server that could not be asked."""
+    return Verdict(kind, UNASKED, [line])
+
+
+def refused(answer: Answer, without_tools: Answer, engine: Engine | None, backend: str) -> Verdict:
+    """The verdict on a server that answers with errors, from one with tools and one without them."""
+    said = f"status {answer.status}: {answer.error}"
+    known = refusing(answer.error)
+    if known is None and (without_tools.error or without_tools.raw.error):
+        return unasked(Kind.ERRORS, f"{backend} answers with an error: {said}")
+    details = ["It answers without them." if not without_tools.error else "It answers nothing else, either."]
+    line = f"Your server refuses tools: {said}"
+    return Verdict(Kind.REFUSES_TOOLS, LOST, [line], details, cures(known or engine, "tools"))
+
+
+def verdict(found: list[Finding], engine: Engine | None) -> Verdict:
+    """The verdict on a server that was asked everything."""
+    leaked, damaged = _of(found, State.LEAKED), _of(found, State.DAMAGED)
+    needing = [*leaked, *damaged]
+    lost = [f for f in found if not _came_right(f)]
+    return Verdict(
+        _kind(found),
+        LOST if lost else MENDED if needing else HEALTHY,
+        _said(found),
+        list(_details(found)),
+        _cures(found, engine),
+        any(finding.mended for finding in found),
+        found,
+    )
+
+
+def _of(found: list[Finding], state: State) -> list[Finding]:
+    return [finding for finding in found if finding.state is state]
+
+
+def _kind(found: list[Finding]) -> Kind:
+    states = {finding.state for finding in found}
+    with_calls = {finding.state for finding in found if finding.answer.question.calls}
+    if State.SPOILT in states:
+        return Kind.SPOILT
+    if State.LEAKED in states:
+        return Kind.LEAKS_AND_DAMAGES if State.DAMAGED in states else Kind.LEAKS
+    if State.DAMAGED in states:
+        return Kind.DAMAGES
+    if State.ERROR in states:
+        return Kind.ERRORS
+    if State.RIGHT in with_calls:
+        return Kind.HEALTHY
+    return Kind.NO_CALLS if State.NO_CALL in with_calls else Kind.CUT
+
+
+def _said(found: list[Finding]) -> list[str]:
+    """What is wrong, the gravest first; what is right if nothing else leads to another verdict."""
+    lines = [line for state, say in _SENTENCES.items() if (line := _sentence(found, state, say))]
+    return [_parses(found), *lines] if _kind(found) is Kind.HEALTHY else lines
+
+
+def _parses(found: list[Finding]) -> str:
+    right = _of(found, State.RIGHT)
+    well = "well-formed" if any(finding.others for finding in right) else "right"
+    line = f"Your server parses tool calls itself: {len(right)} of {len(found)} answers were {well}."
+    needless = " You do not need qwen-fix for it, but it does no harm."
+    return line + (needless if len(right) == len(found) else "")
+
+
+def _sentence(found: list[Finding], state: State, say: Callable[[list[Finding], str], str]) -> str:
+    of = _of(found, state)
+    return say(of, f"{len(of)} of {len(found)} answers") if of else ""
+
+
+def _leaks(of: list[Finding], count: str) -> str:
+    return f"Calls leak as text: {count}. {_mends(of)}"
+
+
+def _damages(of: list[Finding], count: str) -> str:
+    return f"Your server's parser damages calls: {count}. {_mends(of)}"
+
+
+def _mends(of: list[Finding]) -> str:
+    mended = sum(finding.mended for finding in of)
+    if mended == len(of):
+        return "The proxy mends all of them." if mended > 1 else "The proxy mends it."
+    return f"The proxy mends {mended} of them." if mended else "The proxy cannot help there."
+
+
+def _makes_none(of: list[Finding], count: str) -> str:
+    return f"The model made no call where one was asked for: {count}."
+
+
+def _is_cut(of: list[Finding], count: str) -> str:
+    return f"The token limit cut {count}; {MOST_TOKENS} tokens were allowed."
+
+
+def _fails(of: list[Finding], count: str) -> str:
+    reasons = dict.fromkeys(finding.reason for finding in of)
+    return f"Your server answers with errors: {count} ({'; '.join(reasons)})."
+
+
+def _spoils(of: list[Finding], count: str) -> str:
+    return f"qwen-fix itself would change right answers: {count}. Please report this, with a recording."
+
+
+_SENTENCES: dict[State, Callable[[list[Finding], str], str]] = {
+    State.SPOILT: _spoils,
+    State.LEAKED: _leaks,
+    State.DAMAGED: _damages,
+    State.NO_CALL: _makes_none,
+    State.ERROR: _fails,
+    State.CUT: _is_cut,
+}
+
+
+def _details(found: list[Finding]) -> Iterator[str]:
+    leaked, damaged = _of(found, State.LEAKED), _of(found, State.DAMAGED)
+    if leaked and all(finding.answer.is_stream for finding in leaked):
+        yield "Only streamed answers leak."
+    if mended := [finding for finding in damaged if finding.mended]:
+        yield f"The proxy mends: {_listed(mended)}."
+    if lost := [finding for finding in damaged if not finding.mended]:
+        yield f"Lost before any proxy can help: {_listed(lost)}."
+    if odd := [finding for finding in found if finding.others]:
+        what = dict.fromkeys(flaw for finding in odd for flaw in finding.others)
+        yield f"In {len(odd)} answers the model did something else than it was asked: {_words(what)}."
+    if broken := [finding for finding in found if Flaw.LAST_BREAK in finding.odd]:
+        strips = "" if broken == _of(broken, State.LEAKED) else "the server strips line breaks, or "
+        yield f"The line break at the end of the file is missing: {strips}the model left it out."
+
+
+def _listed(found: list[Finding]) -> str:
+    """What is wrong, each with the questions where it is."""
+    where: dict[str, list[Answer]] = {}
+    for finding in found:
+        where.setdefault(_explained(finding), []).append(finding.answer)
+    return "; ".join(f"{what} ({_places(answers)})" for what, answers in where.items())
+
+
+def _explained(finding: Finding) -> str:
+    """What is wrong; a repair in its words, too, and not only by its name."""
+    repairs = [f"{r}: {r.words}" for r in Repair if r in finding.answer.new.repairs and finding.mended]
+    return finding.reason or ", ".join(repairs) or _words(finding.flaws)
+
+
+def _places(answers: list[Answer]) -> str:
+    ways: dict[str, list[str]] = {}
+    for answer in answers:
+        ways.setdefault(answer.question.name, []).append("streamed" if answer.is_stream else "not streamed")
+    return ", ".join(name if len(how) > 1 else f"{name} {how[0]}" for name, how in ways.items())
+
+
+def _cures(found: list[Finding], engine: Engine | None) -> list[str]:
+    leaked, damaged = _of(found, State.LEAKED), _of(found, State.DAMAGED)
+    if leaked:
+        is_json = any(_JSON_LEAK.search(_texts(_message(finding.answer.raw))) for finding in leaked)
+        return cures(engine, "leak", is_json) + (cures(engine, "damage") if damaged and engine else [])
+    if damaged:
+        return cures(engine, "damage")
+    if _kind(found) is Kind.NO_CALLS:
+        return cures(engine, "tools")
+    known = [known for finding in _of(found, State.ERROR) if (known := refusing(finding.reason))]
+    return cures(known[0], "tools") if known else []

@@ -1,0 +1,235 @@
+"""What the doctor asks a server, and what is wrong with an answer.
+
+Real models differ, so an answer is judged by its properties: the tools that were asked for, their required
+arguments, the types of the schema, and the values as far as the question fixes them. What is wrong is a
+`Flaw`. Some flaws hardly come from a model: a server's parser makes them. The others are how a model did
+something else than it was asked; they say nothing about the server.
+
+Each question ends with a ticket, `TASK:key`. To a real model it means nothing. The tiny model of
+`make e2e` knows no language: it answers by that key alone, so that the doctor can be tested with it.
+
+Nothing that a model calls is executed.
+"""
+
+import html
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from toolstream.repairs import Named
+
+from ...replay.golden import Call, Message
+from ...replay.record import WEATHER
+
+Json = dict[str, Any]
+
+MOST_TOKENS = 4096  # of an answer: enough for a model that thinks first
+TYPES = {"string": str, "integer": int, "boolean": bool}
+
+# What parsers are known to spoil: markup, an ampersand, quotes, "<" between spaces, a tab, indentation,
+# characters of 2, 3 and 4 bytes, a line break at the end.
+FILE = """\
+line one
+  <b>två & "three"</b>
+if a < b and c > d: # 日本 🦊
+\tprint("x")
+end
+"""
+WRITE: Json = {
+    "type": "function",
+    "function": {
+        "name": "write",
+        "description": "Write a text file",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "filePath": {"type": "string", "description": "Path of the file"},
+                "content": {"type": "string", "description": "The whole content of the file"},
+            },
+            "required": ["filePath", "content"],
+        },
+    },
+}
+CITY_ALONE: Json = json.loads(json.dumps(WEATHER))
+CITY_ALONE["function"]["parameters"]["required"] = ["city"]
+
+
+class Flaw(Named):
+    """What is wrong with an answer."""
+
+    # hardly the model's doing
+    NO_JSON = "no-json", "arguments that are no JSON object"
+    MISSING = "missing", "a required argument missing"
+    TYPE = "type", "a value of the wrong type"
+    SPACE = "space", "indentation or line breaks lost"
+    CUT = "cut", "a value cut off"
+    CHARACTERS = "characters", "characters changed"
+    FINISH = "finish", "finish_reason missing or wrong"
+    # how a model did something else
+    NO_CALL = "no-call", "a call missing"
+    MORE_CALLS = "more-calls", "a call too many"
+    TOOL = "tool", "another tool called"
+    VALUE = "value", "another value"
+    LEFT_OUT = "left-out", "an optional argument left out"
+    NO_TEXT = "no-text", "no text"
+    # either
+    LAST_BREAK = "last-break", "no line break at the end of the file"
+
+
+DAMAGE = frozenset(
+    {Flaw.NO_JSON, Flaw.MISSING, Flaw.TYPE, Flaw.SPACE, Flaw.CUT, Flaw.CHARACTERS, Flaw.FINISH}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """A text that matches a pattern."""
+
+    pattern: str
+
+    def flaw(self, value: Any) -> Flaw | None:
+        if re.search(self.pattern, value, re.I):
+            return None
+        return Flaw.CHARACTERS if "\ufffd" in value else Flaw.VALUE
+
+
+@dataclass(frozen=True, slots=True)
+class Exactly:
+    """A value."""
+
+    value: Any
+
+    def flaw(self, value: Any) -> Flaw | None:
+        return None if value == self.value else Flaw.VALUE
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """The text of a file. Whether its last line ends with a break is not held against anybody."""
+
+    text: str
+
+    def flaw(self, value: Any) -> Flaw | None:
+        if value == self.text:
+            return None
+        if value == self.text.removesuffix("\n"):
+            return Flaw.LAST_BREAK
+        if value.split() == self.text.split():
+            return Flaw.SPACE
+        if self.text.startswith(value):
+            return Flaw.CUT
+        if "\ufffd" in value or html.unescape(value).strip() == self.text.strip():
+            return Flaw.CHARACTERS
+        return Flaw.VALUE
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A call that was asked for; `optional` are arguments that a model may leave out."""
+
+    tool: Json
+    arguments: Mapping[str, Like | Exactly | File]
+
+    def flaws(self, call: Call) -> list[Flaw]:
+        """What is wrong with a call that was made for it."""
+        if call.name != self.tool["function"]["name"]:
+            return [Flaw.TOOL, *([Flaw.NO_JSON] if call.values is None else [])]
+        return [Flaw.NO_JSON] if call.values is None else list(self._flaws(call.values))
+
+    def _flaws(self, values: Json) -> Iterator[Flaw]:
+        schema = self.tool["function"]["parameters"]
+        for name, wanted in schema["properties"].items():
+            check = self.arguments.get(name)
+            if name not in values:
+                if name in schema["required"]:
+                    yield Flaw.MISSING
+                elif check:
+                    yield Flaw.LEFT_OUT
+            elif type(values[name]) is not TYPES[wanted["type"]]:
+                yield Flaw.TYPE
+            elif check and (flaw := check.flaw(values[name])):
+                yield flaw
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One thing to ask, and the calls that answer it: none if it is to be answered in words."""
+
+    name: str
+    text: str
+    ticket: str
+    tool: Json
+    calls: tuple[Wanted, ...] = field(default=())
+
+    def request(self, model: str, is_stream: bool, with_tools: bool = True) -> Json:
+        """The body of a chat completion that asks it."""
+        asked = f"{self.text}\n\nTicket TASK:{self.ticket}"
+        request: Json = {
+            "model": model,
+            "stream": is_stream,
+            "temperature": 0,
+            "max_tokens": MOST_TOKENS,
+            "messages": [{"role": "user", "content": asked}],
+        }
+        return request | ({"tools": [self.tool]} if with_tools else {})
+
+    def flaws(self, message: Message) -> list[Flaw]:
+        """What is wrong with an answer, as a client has it."""
+        calls, flaws = list(message.calls), []
+        for wanted in self.calls:
+            if not calls:
+                flaws.append(Flaw.NO_CALL)
+                continue
+            call = min(calls, key=lambda call: len(wanted.flaws(call)))
+            calls.remove(call)
+            flaws += wanted.flaws(call)
+        if calls:
+            flaws.append(Flaw.MORE_CALLS)
+        if any(call.values is None for call in calls):
+            flaws.append(Flaw.NO_JSON)
+        if message.finish_reason != ("tool_calls" if message.calls else "stop"):
+            flaws.append(Flaw.FINISH)
+        if not self.calls and not message.content.strip():
+            flaws.append(Flaw.NO_TEXT)
+        return flaws
+
+
+ZURICH = Like(r"z(ü|u\u0308?|ue)rich")
+OSLO = Wanted(WEATHER, {"city": Like("oslo"), "days": Exactly(1)})
+LODZ = Wanted(WEATHER, {"city": Like("[łl][óo]\u0301?d[źz]"), "days": Exactly(2)})
+
+QUESTIONS = (
+    Question("plain", "Say hello in one sentence. You need no tool for that.", "text", WEATHER),
+    Question(
+        "one call",
+        "What is the weather like in Zürich? Ask the tool.",
+        "gw-good",
+        CITY_ALONE,
+        (Wanted(CITY_ALONE, {"city": ZURICH}),),
+    ),
+    Question(
+        "typed",
+        "What will the weather be in Zürich for the next 3 days, in detail? Give the tool all arguments.",
+        "gw-good",
+        WEATHER,
+        (Wanted(WEATHER, {"city": ZURICH, "days": Exactly(3), "detailed": Exactly(True)}),),
+    ),
+    Question(
+        "two calls",
+        "Compare the weather in Oslo for 1 day with that in Łódź for 2 days. Ask for both at once: "
+        "make two calls in one answer.",
+        "gw-par",
+        WEATHER,
+        (OSLO, LODZ),
+    ),
+    Question(
+        "a file",
+        "Write the file hello.txt in /tmp. Its content is what stands between the fences, exactly: keep the "
+        f"indentation, and the line break at the end.\n\n```\n{FILE}```",
+        "oc-good",
+        WRITE,
+        (Wanted(WRITE, {"filePath": Like(r"hello\.txt$"), "content": File(FILE)}),),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Recordings served over HTTP, like a model server."""

@@ -1,0 +1,310 @@
+"""A model server that answers from recordings, in their own pieces and at their own pace.
+
+    qwen-fix serve recordings/ [--port 8081] [--mode cycle] [--speed 4]
+
+Which recording answers is told in `matching`. When none does, a 404 and a line on stderr say
+which is the nearest, and what differs.
+
+A recording that broke off breaks off again; one of an HTTP/1.0 server ends with its connection.
+`--ttft` and `--rate` replace the recorded pace: the time to the first piece, and events per second,
+which are tokens with most servers; then each event is a piece.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from toolstream.wire.sse import EventSplitter
+
+from ..mitm.terminal import printable
+from ..recording.format import Recording, RecordingError, from_http, load, parse_object
+from .matching import MODES, Library, Miss
+
+HOST = "127.0.0.1"
+HOP_BY_HOP = frozenset(("connection", "content-length", "keep-alive", "transfer-encoding"))
+LARGEST_HEAD = 1 << 20  # bytes
+NAMED = 20  # recordings listed in a 404
+
+
+def read_library(paths: Iterable[Path], mode: str = "replay") -> Library:
+    """Read files, and the recordings in directories. Raises RecordingError."""
+    return Library((from_http(p) if p.suffix == ".http" else load(p) for p in _files(paths)), mode)
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        found += (
+            sorted(p for p in path.iterdir() if p.suffix in (".flow", ".http")) if path.is_dir() else [path]
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    path: str
+    version: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When the pieces of an answer are sent."""
+
+    speed: float = 1.0  # 2 is twice as fast as recorded, 0 does not wait
+    ttft: float | None = None  # seconds until the first piece, whatever was recorded
+    rate: float | None = None  # events per second, whatever was recorded
+
+    def schedule(self, recording: Recording) -> list[tuple[bytes, float]]:
+        """The pieces, and the seconds after the headers when they are due."""
+        times = [at / self.speed if self.speed else 0.0 for at in recording.times]
+        first = times[0] if times else 0.0
+        shift = (first if self.ttft is None else self.ttft) - first
+        if self.rate is None or not recording.is_stream:
+            return [(c, at + shift) for c, at in zip(recording.chunks, times, strict=False)]
+        return [(e, first + shift + n / self.rate) for n, e in enumerate(_events(recording.body))]
+
+
+def _events(body: bytes) -> list[bytes]:
+    splitter = EventSplitter()
+    events = splitter.feed(body)
+    return [*events, bytes(splitter.pending)] if splitter.pending else events
+
+
+class Upstream:
+    """Answers requests from a library."""
+
+    def __init__(self, library: Library, pace: Pace | None = None) -> None:
+        self._library = library
+        self._pace = pace or Pace()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the requests of one connection."""
+        try:
+            while (request := await read_request(reader)) and await self._answer(request, writer):
+                pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
+            pass  # the client has gone, or does not speak HTTP/1
+        except asyncio.CancelledError:
+            pass  # nobody is served any more; asyncio would print that the task was cancelled
+        finally:
+            writer.close()
+
+    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
+        """Write one answer; False if the connection has to be closed after it."""
+        if request.method == "GET" and request.path.endswith("/models"):
+            return await _write_json(writer, 200, models(self._library))
+        found = self._library.find(parse_object(request.body))
+        if isinstance(found, Miss):
+            line = f"{request.method} {request.path}: 404: {found}"
+            print(printable(line), file=sys.stderr, flush=True)
+            return await _write_json(writer, 404, not_found(request, found, self._library))
+        return await self._play(found, writer)
+
+    async def _play(self, recording: Recording, writer: asyncio.StreamWriter) -> bool:
+        chunked = recording.http_version != "HTTP/1.0"
+        writer.write(head(recording, chunked))
+        await writer.drain()
+        await self._play_chunks(recording, writer, chunked)
+        if recording.aborted or not chunked:
+            return False
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+        return True
+
+    async def _play_chunks(self, recording: Recording, writer: asyncio.StreamWriter, chunked: bool) -> None:
+        clock = asyncio.get_running_loop().time
+        start = clock()
+        for chunk, at in self._pace.schedule(recording):
+            if at:
+                await asyncio.sleep(start + at - clock())
+            writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+            await writer.drain()
+
+
+async def read_request(reader: asyncio.StreamReader) -> Request | None:
+    """Read one request; None at the end of the connection. Raises ValueError if it is no HTTP/1."""
+    try:
+        lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    except asyncio.IncompleteReadError:
+        return None
+    method, path, version = lines[0].split(" ")
+    headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:])}
+    if "chunked" in headers.get("transfer-encoding", ""):
+        body = await _read_chunked(reader)
+    else:
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return Request(method, path.partition("?")[0], version, body)
+
+
+async def _read_chunked(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while size := int(await reader.readline(), 16):
+        body += await reader.readexactly(size)
+        await reader.readline()
+    await reader.readline()
+    return body
+
+
+def head(recording: Recording, chunked: bool) -> bytes:
+    """The status line and headers of an answer."""
+    headers = [(k, v) for k, v in recording.headers if k.lower() not in HOP_BY_HOP]
+    headers.append(("Transfer-Encoding", "chunked") if chunked else ("Connection", "close"))
+    return _head(recording.http_version if not chunked else "HTTP/1.1", recording.status, headers)
+
+
+def _head(version: str, status: int, headers: Iterable[tuple[str, str]]) -> bytes:
+    lines = [f"{version} {status} {_phrase(status)}", *(f"{k}: {v}" for k, v in headers)]
+    return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
+
+
+async def _write_json(writer: asyncio.StreamWriter, status: int, value: dict[str, Any]) -> bool:
+    body = json.dumps(value).encode()
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    writer.write(_head("HTTP/1.1", status, headers) + body)
+    await writer.drain()
+    return True
+
+
+def models(library: Library) -> dict[str, Any]:
+    """The recordings, as a list of models."""
+    data = [
+        {"id": name, "object": "model", "created": 0, "owned_by": "recording"} for name in library.by_name
+    ]
+    return {"object": "list", "data": data}
+
+
+def not_found(request: Request, miss: Miss, library: Library) -> dict[str, Any]:
+    """The error for a request that no recording answers."""
+    names = list(library.by_name)
+    listed = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    message = (
+        f"{request.method} {request.path}: {miss}. Each can be asked for by its name as the model; "
+        f"there are: {listed or 'none'}"
+    )
+    return {
+        "error": {
+            "message": message,
+            "type": "invalid_request_error",
+            "param": "messages",
+            "code": "no_recording",
+            "nearest": miss.nearest or None,
+            "differs": list(miss.differs),
+        }
+    }
+
+
+# Command line
+
+
+async def run(library: Library, port: int, pace: Pace) -> None:
+    """Serve for ever."""
+    async with await _listen(library, port, pace) as server:
+        print(f"serving {counted(library)} on {_url(server)}", flush=True)
+        await server.serve_forever()
+
+
+@contextmanager
+def in_background(library: Library, pace: Pace | None = None) -> Iterator[str]:
+    """Serve on a free port from a thread of its own; the URL."""
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(_listen(library, 0, pace))
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield _url(server)
+    finally:
+        asyncio.run_coroutine_threadsafe(_close(server), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _close(server: asyncio.Server) -> None:
+    """Stop serving, also those who are still connected."""
+    server.close()
+    serving = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in serving:
+        task.cancel()
+    await asyncio.gather(*serving, return_exceptions=True)
+
+
+async def _listen(library: Library, port: int, pace: Pace | None) -> asyncio.Server:
+    return await asyncio.start_server(Upstream(library, pace).serve, HOST, port, limit=LARGEST_HEAD)
+
+
+def _url(server: asyncio.Server) -> str:
+    return f"http://{HOST}:{server.sockets[0].getsockname()[1]}"
+
+
+def counted(library: Library) -> str:
+    count = len(library.by_name)
+    return f"{count} recording{'' if count == 1 else 's'}"
+
+
+def _port(text: str) -> int:
+    if not 0 <= (value := int(text)) < 65536:
+        raise argparse.ArgumentTypeError(f"{text}: write a port from 1 to 65535, or 0 for any free one")
+    return value
+
+
+def _at_least_0(text: str) -> float:
+    if not (value := float(text)) >= 0:
+        raise argparse.ArgumentTypeError(f"{text}: write 0 or more")
+    return value
+
+
+def _above_0(text: str) -> float:
+    if not (value := float(text)) > 0:
+        raise argparse.ArgumentTypeError(f"{text}: write more than 0")
+    return value
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="qwen-fix serve", description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="FILE_OR_DIRECTORY", help=".flow and .http files"
+    )
+    parser.add_argument("--port", type=_port, default=0, help="default: any free one")
+    parser.add_argument(
+        "--mode",
+        choices=MODES,
+        default="replay",
+        help="replay (default): the best match; strict: exactly this request, each recording once; "
+        "cycle: the recordings of a model by turns",
+    )
+    parser.add_argument(
+        "--speed", type=_at_least_0, default=1.0, help="2 is twice as fast as recorded, 0 does not wait"
+    )
+    parser.add_argument(
+        "--ttft", type=_at_least_0, metavar="SECONDS", help="until the first piece, whatever was recorded"
+    )
+    parser.add_argument(
+        "--rate", type=_above_0, metavar="TOKENS_PER_SECOND", help="one event each, whatever was recorded"
+    )
+    options = parser.parse_args(arguments)
+    pace = Pace(options.speed, options.ttft, options.rate)
+    try:
+        library = read_library(options.paths, options.mode)
+        if not library.by_name:
+            raise RecordingError(f"no recordings in {', '.join(map(str, options.paths))}")
+        asyncio.run(run(library, options.port, pace))
+        return 0
+    except (RecordingError, OSError) as e:
+        print(f"{parser.prog}: {e}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130

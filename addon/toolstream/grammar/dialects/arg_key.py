@@ -1,0 +1,11 @@
+"""Keys and values in elements of their own, as GLM is taught; fine-tunes of Qwen write it, too."""
+
+from ..dialect import Dialect
+
+DIALECT = Dialect(
+    "arg_key",
+    closed=True,
+    in_values=False,
+    parameter_open=("<arg_key>{name}</arg_key>{gap}<arg_value>",),
+    parameter_close=("</arg_value>",),
+)

@@ -1,0 +1,17 @@
+"""Names as XML attributes, as other models are taught and long contexts make Qwen drift to."""
+
+from ..dialect import Dialect
+
+DIALECT = Dialect(
+    "attribute_name",
+    common=True,
+    wrap_open=("<function_calls>",),
+    wrap_close=("</function_calls>",),
+    call_open=(
+        '<function name="{name}"{attributes}>',
+        '<invoke name="{name}"{attributes}>',
+        '<tool_call name="{name}"{attributes}>',
+    ),
+    call_close=("</invoke>",),
+    parameter_open=('<parameter name="{name}"{attributes}>',),
+)

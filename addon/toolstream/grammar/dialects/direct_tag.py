@@ -1,0 +1,14 @@
+"""Tags named as the tool and its parameters, as agents with a prompt of their own teach them."""
+
+from ..dialect import Dialect
+
+DIALECT = Dialect(
+    "direct_tag",
+    in_values=False,
+    common=True,
+    call_open=("<{tool}>",),
+    call_in_envelope=("{tool}\n~<",),
+    call_close=("</{tool}>",),
+    parameter_open=("<{key}>",),
+    parameter_close=("</{key}>",),
+)

@@ -1,0 +1,41 @@
+"""The tool's name in an element of its own, or in the tag of something else.
+
+What follows such a name tells that it opens a call: a parameter, or JSON arguments. `{slot}` is a
+word that stands where a name should.
+"""
+
+from ...repairs import Repair
+from ..dialect import Dialect
+
+DIALECT = Dialect(
+    "misplaced_name",
+    repair=Repair.NAME_MISPLACED,
+    closed=True,
+    in_values=False,
+    call_open=(
+        "<tool_name>{name}</tool_name>~<parameter",
+        "<tool_name>{name}</tool_name>~{",
+        "<function>{tool}</function>~{",
+        "<function>{tool}</function>~<parameter=",
+        "<name>{tool}</name>~<parameter=",
+        "<name>{gap}{tool}~<parameter=",
+        "<name>{gap}{tool}~</parameter",
+        '<name>{tool},{gap}"arguments":~{',
+        '<name="{tool}",{gap}"arguments":~{',
+        "<parameter={tool}>~<parameter=",
+        "<function={slot}>{gap}{tool}~<parameter=",
+    ),
+    call_in_envelope=(
+        "<tool_name>{name}</tool_name>",
+        "<function>{name}</function>",
+        "<name>{name}</name>",
+        '{"name":{gap}"{tool}"{gap},~<parameter=',
+        '{"function={tool}>~<parameter=',
+        "{tool}\n~{",
+    ),
+    parameter_open=("<parameter>{key}</parameter>",),
+    wrap_open=("<tool>~<tool_name",),
+    wrap_close=("</tool>",),
+    stray=("}~</tool_call>",),
+    nameless_open=("<tool_name>~<parameter=", "<function=>~<parameter="),
+)

@@ -1,0 +1,1 @@
+"""Calls that the server parsed itself, and mending them."""

@@ -1,0 +1,35 @@
+"""Calls that a server's parser has swallowed into the value before them.
+
+It took a `</parameter>` for payload, and with it all that followed: further parameters of the
+call, and further calls (F04).
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+from ..events import Repaired, Text, calls_of
+from ..parser.parser import ToolCallParser
+from ..repairs import Ledger, Repair
+from ..schema.lenient_json import loads
+from ..schema.schema import Tool
+
+Split = tuple[dict[str, Any], list[tuple[str, str]]]  # parameters; calls as (name, arguments)
+
+
+def split_value(tail: str, key: str, tool: Tool, given: Collection[str], tools: Any) -> Split | None:
+    """What a value of the parameter `key` ends in, from its `</parameter>` on: the further parameters
+    of this call, beside those that are `given`, and the calls behind it. None if it is anything else."""
+    parser = ToolCallParser(tools, live=False, ledger=Ledger())
+    head = f"<tool_call>\n<function={tool.name}>\n<parameter={key}>"
+    events = parser.feed(head + tail) + parser.close("stop")
+    if any(isinstance(e, Text) and e.text.strip() for e in events) or Repair.UNDECLARED_NAME in {
+        e.repair for e in events if isinstance(e, Repaired)
+    }:
+        return None
+    calls = calls_of(events)
+    first = loads(calls[0][1]) if calls and calls[0][0] == tool.name else None
+    if not isinstance(first, dict) or first.pop(key, None) != "":
+        return None
+    if any(name in given for name in first) or not all(map(tool.declares, first)):
+        return None
+    return (first, calls[1:]) if first or calls[1:] else None

@@ -1,0 +1,1 @@
+"""Text to events: finds the calls in what a model wrote."""

@@ -1,0 +1,96 @@
+"""Where in a message we are, as far as it decides whether a call may stand here.
+
+Calls are quoted in Markdown (`fences`) and in comments, drafted in `<think>`, and dreamt up in the
+results of tools that nobody called. What was said before counts, too: a closing tag may close an
+opening one that was text, parameters may belong to a function that is none of ours, and a tag that
+any document may have is part of one, if other tags are right before it.
+"""
+
+import re
+
+from ..grammar.grammar import BLANK, Tag
+from .markdown import Fences
+
+_OPENING = re.compile(r"<[A-Za-z]")
+_GOES_ON = "[{(,"  # JSON behind one of these is part of something
+
+
+class Surroundings(Fences):
+    """Follows the text of one message. `thinking`: in a <think> that is not closed yet; of a text that
+    is all `reasoning`, that is so from its beginning to its end."""
+
+    __slots__ = (
+        "_reasoning",
+        "_results",
+        "_tail",
+        "function_said",
+        "in_comment",
+        "last",
+        "tags_said",
+        "thinking",
+    )
+
+    def __init__(self, reasoning: bool) -> None:
+        super().__init__()
+        self._reasoning = reasoning
+        self._results: list[str] = []  # tags of made-up results that are open
+        self._tail = ""  # of the comment we are in: what its end may begin with
+        self.in_comment = False
+        self.last = "."  # the last character that was no blank
+        self.thinking = reasoning
+        self.tags_said = False  # the text has opening tags, which closing ones may belong to
+        self.function_said = False  # it has a function's tag, so what follows has a name
+
+    @property
+    def quoted(self) -> bool:
+        """Whether what stands here is being shown, not said; code spans are for the parser."""
+        return self.fenced or self.in_comment or self.in_table_or_quote
+
+    @property
+    def in_result(self) -> bool:
+        """Whether we are in a tool's result, which only the model can have made up (A38)."""
+        return bool(self._results)
+
+    @property
+    def may_open_json(self) -> bool:
+        """Whether JSON that begins here may be a call with no tag around it."""
+        elsewhere = self.quoted or self.thinking or self.in_result
+        return not elsewhere and self.last not in _GOES_ON
+
+    @property
+    def in_markup(self) -> bool:
+        """Whether a tag is right before what follows."""
+        return self.last == ">"
+
+    def note(self, text: str) -> None:
+        """What the text says of what may follow it; besides `feed`."""
+        if "<" in text and _OPENING.search(text):
+            self.tags_said = True
+        if self.in_comment:
+            text = self._tail + text
+            self.in_comment, self._tail = "-->" not in text, text[-2:]
+        if solid := text.rstrip(BLANK):
+            self.last = solid[-1]
+
+    def new_line(self) -> None:
+        super().new_line()
+        self.last = "."
+
+    def think(self, kind: str) -> bool:
+        """<think> or </think>. Whether it closes nothing."""
+        opens = kind == "think_open"
+        orphan = not (opens or self.thinking)
+        self.thinking = self._reasoning or (opens and (self.thinking or self.at_line_start))
+        return orphan
+
+    def enter_comment(self) -> None:
+        """<!-- of HTML, which was the last that was noted; within a line it is only mentioned."""
+        self.in_comment, self._tail = True, ""
+
+    def enter_or_leave_result(self, tag: Tag, raw: str) -> None:
+        """The opening or closing tag of a result, `raw`."""
+        name = raw.strip("</> ")
+        if tag.kind == "result_open" and self.at_line_start:
+            self._results.append(name)
+        elif tag.kind == "result_close" and name in self._results:
+            del self._results[self._results.index(name) :]

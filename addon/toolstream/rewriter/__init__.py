@@ -1,0 +1,1 @@
+"""Bytes to bytes: answers rewritten, streamed or whole."""

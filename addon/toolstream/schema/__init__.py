@@ -1,0 +1,1 @@
+"""What arguments should be: declared tools, their schemas, and how values are read, typed and written."""

@@ -1,0 +1,237 @@
+"""What a value is that its schema wants: types come from there and from nowhere else (P6, P7).
+
+    coerce(text, parameter)             -> value, FAILED (pass the text on as a string) or OMITTED
+    conform(value, parameter)           -> (value, changed), for what was JSON already, recursively
+
+An array or object that is JSON and fits its schema is written as it came in. What is not quite JSON
+is read by ever more lenient readers, so that the well-formed never reaches a repair.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from enum import Enum, auto
+from typing import Any
+
+from .json_write import (
+    LENIENT,
+    STRICT,
+    as_written,
+    doubled_escapes,
+    dump,
+    encodable,
+)
+from .python_literals import read_python_literal
+from .schema import Parameter, type_of
+
+DEPTH = 64  # levels of nesting that are read; the stack is finite and no tool comes near it
+DIGITS = 4300  # of an integer; Python clients parse no more (sys.get_int_max_str_digits)
+MAGNITUDE = 308  # decimal exponent past which a double overflows
+NULL = "null"
+_NULLS = ("null", "none", "undefined")
+_BOOLEANS = {"true": True, "false": False}
+_CONTAINERS = frozenset({"array", "object"})
+_LEADS = {"array": "[", "object": "{", "null": "n"}  # how a value starts that may turn out not to be a string
+_INTEGER = re.compile(r"(-?(?:0|[1-9][0-9]*+))(?:\.0++)?")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
+
+
+class Verdict(Enum):
+    """What became of a value that has no JSON value."""
+
+    FAILED = auto()  # does not fit its schema: the text goes out as a string, the client's validator answers
+    OMITTED = auto()  # null or empty, and optional: the key is left out
+
+
+FAILED, OMITTED = Verdict.FAILED, Verdict.OMITTED
+
+
+def coerce(text: str, parameter: Parameter) -> Any:
+    """The JSON value of a complete text, or FAILED, or OMITTED."""
+    return coerced(text, parameter)[0]
+
+
+def conform(value: Any, parameter: Parameter) -> tuple[Any, bool]:
+    """A parsed JSON value in which what does not fit the schema is coerced; and whether anything was.
+
+    OMITTED for a null or empty value that may be left out. What cannot be coerced stays as it is.
+    """
+    try:
+        return _conform(value, parameter, 0)
+    except RecursionError:
+        return value, False
+
+
+def coerced(text: str, parameter: Parameter) -> tuple[Any, str]:
+    """The value, and its JSON text if that is known already."""
+    types = parameter.types
+    if not types or "string" in types:
+        return _string_unless(text, parameter)
+    bare = text.strip()
+    if not bare or bare.lower() in _NULLS:
+        return _absent(bare, parameter), ""
+    for kind, read in _SCALARS.items():
+        if kind in types and (value := read(bare)) is not FAILED:
+            return value, ""
+    return _container(bare, parameter, _READERS) if types & _CONTAINERS else (FAILED, "")
+
+
+def _string_unless(text: str, parameter: Parameter) -> tuple[Any, str]:
+    """The text itself, unless it is beyond doubt one of the other types that are allowed."""
+    if text == NULL and "null" in parameter.types:
+        return None, ""
+    bare = text.strip()
+    if bare[:1] in ("[", "{") and bare[0] in leads(parameter):
+        value, written = _container(bare, parameter, _READERS[:1])
+        if value is not FAILED:
+            return value, written
+    return text, ""
+
+
+def leads(parameter: Parameter) -> str:
+    """The first characters that leave it open whether a value is a string."""
+    types = parameter.types or _CONTAINERS
+    return "".join(lead for kind, lead in _LEADS.items() if kind in types)
+
+
+def _absent(bare: str, parameter: Parameter) -> Any:
+    """An empty value, or a null."""
+    if "null" in parameter.types and (bare or parameter.required):
+        return None
+    if not parameter.required:
+        return OMITTED
+    return None if bare else FAILED
+
+
+def _boolean(bare: str) -> Any:
+    return _BOOLEANS.get(bare.lower(), FAILED)
+
+
+def _integer(bare: str) -> Any:
+    """`5`, and what is whole however it is written: `5.0`, `1e3`."""
+    if found := _INTEGER.fullmatch(bare):
+        return int(found[1]) if len(found[1]) <= DIGITS else FAILED
+    if not _NUMBER.fullmatch(bare):
+        return FAILED
+    try:
+        number = Decimal(bare)
+        whole = abs(number.adjusted()) <= MAGNITUDE and number == int(number)
+    except ArithmeticError:
+        return FAILED
+    return int(number) if whole else FAILED
+
+
+def _number(bare: str) -> Any:
+    if not _NUMBER.fullmatch(bare):
+        return FAILED
+    if bare.removeprefix("-").isdigit():
+        return _integer(bare)
+    try:
+        return as_written(bare)
+    except ValueError:
+        return FAILED
+
+
+_SCALARS: dict[str, Callable[[str], Any]] = {"boolean": _boolean, "integer": _integer, "number": _number}
+
+
+def _read_invalid_escapes(text: str) -> Any:
+    return LENIENT.decode(doubled_escapes(text))
+
+
+Reader = Callable[[str], Any]
+_READERS: tuple[Reader, ...] = (
+    STRICT.decode,
+    LENIENT.decode,
+    _read_invalid_escapes,
+    read_python_literal,
+)
+
+
+def _container(bare: str, parameter: Parameter, readers: tuple[Reader, ...]) -> tuple[Any, str]:
+    """An array or object, read by the first reader that can and conformed; and its JSON text."""
+    try:
+        value, exact = _read(bare, readers)
+        if isinstance(value, str):
+            bare = value.strip()
+            value, exact = _read(bare, readers)
+        if type_of(value) not in (parameter.types or _CONTAINERS) & _CONTAINERS:
+            return FAILED, ""
+        value, changed = _conform(value, parameter, 0)
+        return value, encodable(bare) if exact and not changed else dump(value)
+    except (ValueError, RecursionError):
+        return FAILED, ""
+
+
+def _read(text: str, readers: tuple[Reader, ...]) -> tuple[Any, bool]:
+    """The value, and whether the text is JSON as it stands. ValueError if nothing can read it."""
+    for reader in readers:
+        try:
+            value = reader(text)
+        except (ValueError, RecursionError):
+            continue
+        if _too_deep(text, value):
+            break
+        return value, reader is readers[0]
+    raise ValueError("cannot be read")
+
+
+def _too_deep(text: str, value: Any) -> bool:
+    if sum(map(text.count, "[{(")) <= DEPTH:
+        return False
+    level = [value]
+    for _ in range(DEPTH):
+        level = [child for node in level for child in _children(node)]
+    return any(isinstance(node, list | dict) for node in level)
+
+
+def _children(node: Any) -> Iterable[Any]:
+    if isinstance(node, dict):
+        return node.values()
+    return node if isinstance(node, list) else ()
+
+
+def _conform(value: Any, parameter: Parameter, depth: int) -> tuple[Any, bool]:
+    types = parameter.types
+    if not types or depth > DEPTH:
+        return value, False
+    if value is None:
+        return (None, False) if "null" in types or parameter.required else (OMITTED, True)
+    kind = type_of(value)
+    if kind == "array" and kind in types:
+        return _conform_items(value, parameter, depth)
+    if kind == "object" and kind in types:
+        return conform_members(value, parameter, depth)
+    if kind in types or (kind == "integer" and "number" in types):
+        return value, False
+    return _converted(value, kind, parameter)
+
+
+def _converted(value: Any, kind: str, parameter: Parameter) -> tuple[Any, bool]:
+    """A value of a type that its schema does not allow, as one that it does; itself if there is none."""
+    other: Any = FAILED
+    if kind == "string":
+        other = coerce(value, parameter)
+    elif kind == "number" and "integer" in parameter.types:
+        other = _integer(dump(value))
+    if other is FAILED and kind != "string" and "string" in parameter.types:
+        other = dump(value)
+    return (value, False) if other is FAILED else (other, True)
+
+
+def _conform_items(value: list[Any], parameter: Parameter, depth: int) -> tuple[list[Any], bool]:
+    pairs = [_conform(item, parameter.item(index), depth + 1) for index, item in enumerate(value)]
+    changed = any(changed for _, changed in pairs)
+    return [item for item, _ in pairs] if changed else value, changed
+
+
+def conform_members(value: dict[str, Any], parameter: Parameter, depth: int) -> tuple[dict[str, Any], bool]:
+    pairs = {key: _conform(member, parameter.member(key), depth + 1) for key, member in value.items()}
+    changed = any(changed for _, changed in pairs.values())
+    if not changed:
+        return value, False
+    return {key: member for key, (member, _) in pairs.items() if member is not OMITTED}, True
+
+
+def fits_as_text(value: Any, parameter: Parameter) -> bool:
+    return not isinstance(value, str) or not parameter.types or "string" in parameter.types

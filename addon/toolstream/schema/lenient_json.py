@@ -1,0 +1,111 @@
+"""JSON that is not quite JSON, read where there is one way to read it.
+
+What models do to it is told apart from what nobody can undo by what comes out: every letter of
+the text is in the value, in its place, and every string of the value stands in the text as it
+is. A file in a string must not lose a quote to a lucky guess.
+
+Tried in turn: brackets that are doubled, or missing at the end; the notation of Python; and the
+json-repair library, where it is installed, on texts its quadratic time is harmless for.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from .coercion import FAILED, coerce
+from .json_write import dump, escaped
+from .schema import Parameter
+
+try:
+    from json_repair import repair_json
+except ImportError:  # mitmproxy was installed alone: that one repair is off
+    repair_json = None  # type: ignore[assignment]
+
+SMALL = 2048  # characters that json-repair is given: its time grows with their square
+
+_ANY = Parameter({"type": ["object", "array"]}, {}, True)
+_MARKS, _NONE = re.compile(r"""\\+(?=["'/])|[\s"'{}\[\],:]+"""), re.compile(r"\bNone\b")
+_BACKSLASHES = re.compile(r"\\+")  # one or two: of an escape, or of what should have been one
+_BRACKET_OR_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]"]', re.DOTALL)
+_CLOSERS = {"{": "}", "[": "]"}
+
+
+def read_damaged(text: str) -> Any:
+    """The object or array that a text, which is no JSON, stands for; None if that is not certain."""
+    text = text.strip()
+    for attempt in (_undoubled(text), _closed(text)):
+        if attempt and (value := loads(attempt, strict=False)) is not None:
+            return value
+    value = coerce(text, _ANY)
+    if value is not FAILED:
+        return value
+    if repair_json is None or len(text) > SMALL or text[-1:] not in ("}", "]"):
+        return None
+    value = loads(repair_json(text, ensure_ascii=False))
+    return value if same_letters(value, text) and _all_stand_in(strings_of(value), text) else None
+
+
+def same_letters(value: Any, text: str) -> bool:
+    """Whether a value holds all that a text says, the marks of JSON apart, in the same order."""
+    return _letters(dump(value)) == _letters(text)
+
+
+def loads(text: str, strict: bool = True) -> Any:
+    """What JSON says; None if it is none. Unless `strict`, strings may hold line breaks as they are."""
+    try:
+        return json.loads(text, strict=strict)
+    except (ValueError, RecursionError):
+        return None
+
+
+def strings_of(value: Any) -> Iterable[str]:
+    """Every string in a value, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, member in value.items():
+            yield from (key, *strings_of(member))
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings_of(item)
+
+
+def _undoubled(text: str) -> str:
+    """`{{…}}`, as a template writes it."""
+    return text[1:-1] if text.startswith("{{") and text.endswith("}}") else ""
+
+
+def _closed(text: str) -> str:
+    """With the brackets that are missing at the end; "" if others are, or the end is somewhere else."""
+    if text[-1:] not in ("}", "]"):
+        return ""
+    open_brackets: list[str] = []
+    for mark in _BRACKET_OR_STRING.findall(text):
+        if mark in _CLOSERS:
+            open_brackets.append(mark)
+        elif mark == '"' or (
+            mark in ("}", "]") and (not open_brackets or _CLOSERS[open_brackets.pop()] != mark)
+        ):
+            return ""
+    return text + "".join(_CLOSERS[mark] for mark in reversed(open_brackets)) if open_brackets else ""
+
+
+def _all_stand_in(strings: Iterable[str], text: str) -> bool:
+    listed = list(strings)
+    if listed.count("") > text.count('""') + text.count("''"):
+        return False
+    return all(_stands_in(string, text) or _stands_in(escaped(string), text) for string in listed)
+
+
+def _stands_in(string: str, text: str) -> bool:
+    """Whether it stands there, and does not begin within an escape."""
+    at = text.find(string)
+    while at > 0 and text[at - 1] == "\\":
+        at = text.find(string, at + 1)
+    return at >= 0
+
+
+def _letters(text: str) -> str:
+    """What no repair may change: an escape is no letter, wherever it stands."""
+    return _BACKSLASHES.sub(r"\\", _MARKS.sub("", _NONE.sub("null", text))).casefold()

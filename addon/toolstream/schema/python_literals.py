@@ -1,0 +1,72 @@
+"""Arrays and objects that a model wrote as Python does: `['a', True, None]`."""
+
+import re
+from typing import Any
+
+from .json_write import STRICT, quoted
+
+_PYTHON_TOKEN = re.compile(
+    r"""[uU]?(?:'(?P<single>[^'\\]*+(?:\\.[^'\\]*+)*+)'|"(?P<double>[^"\\]*+(?:\\.[^"\\]*+)*+)")"""
+    r"|(?P<space>\s++)|(?P<mark>[][{}(),:])|(?P<word>[\w.+-]++)|(?P<junk>.)",
+    re.DOTALL,
+)
+_PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
+_PYTHON_ESCAPE = re.compile(
+    r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(\r?\n|.))", re.DOTALL
+)
+_PYTHON_ESCAPES = {
+    **dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True)),
+    **{char: char for char in "\\'\""},
+    **dict.fromkeys(("\n", "\r\n"), ""),
+}
+
+
+def read_python_literal(text: str) -> Any:
+    """Not `ast`: its time, memory and stack are not bounded by the size of the input, and it warns."""
+    out: list[str] = []
+    opened: list[list[int]] = []
+    for token in _PYTHON_TOKEN.finditer(text):
+        kind = token.lastgroup or ""
+        if kind == "mark":
+            _mark(token[0], out, opened)
+        elif kind in ("single", "double"):
+            out.append(quoted(_PYTHON_ESCAPE.sub(_python_escape, token[kind])))
+        elif kind == "word":
+            out.append(_PYTHON_WORDS.get(token[0], token[0]))
+        elif kind == "junk":
+            raise ValueError("not a Python literal")
+    return STRICT.decode(" ".join(out))
+
+
+def _mark(mark: str, out: list[str], opened: list[list[int]]) -> None:
+    """A bracket, comma or colon; `opened` has the place of each open bracket and the commas in it."""
+    if mark in "([{":
+        opened.append([len(out), 0])
+    elif mark in ")]}":
+        mark = _close_bracket(mark, out, opened)
+    elif mark == "," and opened:
+        opened[-1][1] += 1
+    out.append(mark)
+
+
+def _close_bracket(mark: str, out: list[str], opened: list[list[int]]) -> str:
+    """What closes it in JSON: nothing for parentheses that only group."""
+    if not opened:
+        raise ValueError("nothing to close")
+    start, commas = opened.pop()
+    if out[-1] == ",":
+        out.pop()
+    if mark != ")":
+        return mark
+    if out[start] != "(":
+        raise ValueError("closes another bracket")
+    is_tuple = commas or start == len(out) - 1
+    out[start] = "[" if is_tuple else ""
+    return "]" if is_tuple else ""
+
+
+def _python_escape(found: re.Match[str]) -> str:
+    octal, hexadecimal = found[1], found[2] or found[3] or found[4]
+    if octal or hexadecimal:
+        return chr(int(octal, 8) if octal else int(hexadecimal, 16))
+    return _PYTHON_ESCAPES.get(found[5], found[0])

@@ -1,0 +1,57 @@
+"""What the opening tag of a call says: which tool is meant, and arguments that stand in the tag.
+
+A name is certain if it is declared, or differs from a declared one as `Toolset.find` has it. Tags
+get damaged, too: attributes where parameters belong, or a value where the name does. And the
+aggressive level takes the declared name that is most alike.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from ..grammar.grammar import Tag
+from ..repairs import Repair
+from .schema import Tool
+from .toolset import Toolset
+
+_ATTRIBUTE = re.compile(r"""\s+([^\s<>"'=]{1,256})\s*=\s*(?:"([^"]*+)"|'([^']*+)'|([^\s"'<>]++))""")
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The tool a call is of, the arguments its tag holds as (key, text), and what was mended."""
+
+    tool: Tool
+    repairs: list[tuple[Repair, str]] = field(default_factory=list)
+    given: list[tuple[str, str]] = field(default_factory=list)
+
+
+def find_tool(name: str, toolset: Toolset, level: str) -> Opening | None:
+    """The declared tool that a name means; None if there is none."""
+    if tool := toolset.find(name, level != "strict"):
+        return Opening(tool, [] if tool.name == name else [(Repair.NAME_NORMALISED, name)])
+    if level == "aggressive" and (tool := toolset.guess(name)):
+        return Opening(tool, [(Repair.NAME_GUESSED, name)])
+    return None
+
+
+def read_opening(tag: Tag, text: str, toolset: Toolset, level: str) -> Opening | None:
+    """What a tag, at its place in `text`, says; None if it means no declared tool."""
+    tolerant = level != "strict" and tag.name
+    if tolerant and (found := _with_attributes(text[tag.start : tag.end], tag.name, toolset)):
+        return found
+    if found := find_tool(tag.name, toolset, level):
+        return found
+    if tolerant and (match := toolset.with_value(tag.name)):
+        tool, key = match
+        return Opening(tool, [(Repair.VALUE_AS_NAME, tag.name)], [(key, tag.name)])
+    return None
+
+
+def _with_attributes(raw: str, name: str, toolset: Toolset) -> Opening | None:
+    """`<function=read path="a.py">`: the attributes are parameters."""
+    word = name.split()[0]
+    tool, behind = toolset.find(word), raw.partition("=")[2].partition(word)[2].rstrip(" \t/>")
+    given = [(key, a or b or c) for key, a, b, c in _ATTRIBUTE.findall(behind)]
+    if tool is None or not given or _ATTRIBUTE.sub("", behind).strip():
+        return None
+    return Opening(tool, [(Repair.DAMAGED_KEY, raw)], given)

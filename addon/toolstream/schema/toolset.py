@@ -1,0 +1,115 @@
+"""What a chat-completions request asks for: which tools a call may name, and how many calls.
+
+A request that offers no tools, or forbids them, gets its answer untouched; everything else
+the parser and the rewriter want to know of a request is read here, once.
+"""
+
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+from functools import cached_property
+from typing import Any
+
+from ..grammar.grammar import Names, fold
+from .rules import Rules, ToolRules
+from .schema import Tool, read_tools
+
+PREFIXES = ("functions.", "default_api.", "default_api:", "tool:")
+ALIKE, APART = 0.8, 0.1  # how alike a guessed name has to be, and how much more than any other
+
+
+class Toolset:
+    """The tools of one request, and the user's rules for them. `tools` and `tool_choice` are the
+    request's own values."""
+
+    def __init__(self, tools: Any, tool_choice: Any = "auto", rules: Rules | None = None) -> None:
+        self.tools = {} if tool_choice == "none" else read_tools(tools)
+        self._rules = rules
+        self._allowed = _allowed(tool_choice)
+        self._folded: dict[str, list[Tool]] = {}
+        for tool in self.tools.values():
+            self._folded.setdefault(fold(tool.name), []).append(tool)
+
+    def find(self, name: str, tolerant: bool = True) -> Tool | None:
+        """The declared tool that `name` means: exactly, else without quotes and prefix, else the
+        only one that differs in nothing but case, `_` and `-`."""
+        if name in self.tools or not tolerant:
+            return self.tools.get(name)
+        bare = name.strip().strip("\"'").strip()
+        for prefix in PREFIXES:
+            bare = bare.removeprefix(prefix)
+        alike = self._folded.get(fold(bare), [])
+        return self.tools.get(bare) or (alike[0] if len(alike) == 1 else None)
+
+    def infer(self, keys: Iterable[str]) -> Tool | None:
+        """The only tool that declares all these keys and requires no other; None on a tie."""
+        given = set(keys)
+        found = [
+            tool
+            for tool in self.tools.values()
+            if given and given <= tool.arguments.declared and tool.required <= given
+        ]
+        return found[0] if len(found) == 1 else None
+
+    def with_value(self, value: str) -> tuple[Tool, str] | None:
+        """The only (tool, required parameter) whose enum has this value."""
+        tools = self.tools.values()
+        found = [(t, key) for t in tools for key in t.required if value in t.parameter(key).members]
+        return found[0] if len(found) == 1 else None
+
+    def guess(self, name: str) -> Tool | None:
+        """The tool whose name is misspelt so; None if that is not clear."""
+        bare = fold(name)
+        alike = sorted(
+            ((SequenceMatcher(None, bare, known).ratio(), known) for known in self._folded), reverse=True
+        )
+        ratios = [ratio for ratio, _ in alike] + [0.0, 0.0]
+        found = self._folded[alike[0][1]] if ratios[0] >= ALIKE and ratios[0] - ratios[1] >= APART else []
+        return found[0] if len(found) == 1 else None
+
+    def rules_for(self, tool: Tool) -> ToolRules | None:
+        """The rules that can change a call of this tool; None if there are none."""
+        return self._rules.for_tool(tool, self.tools, self.allows) if self._rules else None
+
+    @cached_property
+    def names(self) -> Names:
+        """The declared names, for a lookout."""
+        return Names(self.tools)
+
+    @cached_property
+    def any_tool(self) -> Tool:
+        """A tool that has the parameters of all, without their types."""
+        keys = {key for tool in self.tools.values() for key in tool.arguments.declared}
+        return Tool("", {"type": "object", "properties": {key: {} for key in keys}})
+
+    @property
+    def any_allowed(self) -> bool:
+        """Whether tool_choice leaves the choice to the model."""
+        return self._allowed is None
+
+    def allows(self, name: str) -> bool:
+        """Whether tool_choice lets the model call this tool."""
+        return self._allowed is None or name in self._allowed
+
+
+def parallel_calls(body: dict[str, Any]) -> bool:
+    """Whether the answer may hold more than one call."""
+    return body.get("parallel_tool_calls") is not False
+
+
+def _allowed(tool_choice: Any) -> set[str] | None:
+    """The names a forced choice leaves; None for any."""
+    if not isinstance(tool_choice, dict):
+        return None
+    if tool_choice.get("type") == "allowed_tools":
+        chosen = tool_choice.get("allowed_tools", {})
+        tools = chosen.get("tools") if isinstance(chosen, dict) else None
+    else:
+        tools = [tool_choice]
+    names = {_name(t) for t in tools} if isinstance(tools, list) else set()
+    return names - {""} or None
+
+
+def _name(choice: Any) -> str:
+    function = choice.get("function", choice) if isinstance(choice, dict) else {}
+    name = function.get("name") if isinstance(function, dict) else None
+    return name if isinstance(name, str) else ""

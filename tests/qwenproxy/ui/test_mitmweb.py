@@ -1,0 +1,21 @@
+"""A recording in mitmweb: shown as it was recorded, not rewritten once more."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from answers import LEAKING
+from proxy import MITMWEB, Proxy, closed_port, of_mitmweb
+
+from qwenproxy.recording.format import save
+
+
+def test_it_is_opened_and_left_alone(start_proxy: Callable[..., Proxy], tmp_path: Path) -> None:
+    path, port = tmp_path / "leaking.flow", closed_port()
+    save(LEAKING, path)
+    arguments = ("-n", "-r", str(path), "--no-web-open-browser", "--web-port", str(port))
+    proxy = start_proxy("", *arguments, program=MITMWEB, web_password="secret")
+    proxy.wait_for("Web server listening")
+    (flow,) = json.loads(of_mitmweb(port, "/flows"))
+    assert flow["comment"] == ""
+    assert of_mitmweb(port, f"/flows/{flow['id']}/response/content.data") == LEAKING.body

@@ -1,0 +1,196 @@
+"""The lookouts: every spelling is found, and every beginning of it is held back.
+
+Both follow from one table. So for each spelling of each dialect, written out with a name:
+it is found whole, each proper beginning of it may still become a tag, and a wrong character
+behind any beginning ends the waiting at once.
+"""
+
+import re
+
+import pytest
+
+from toolstream.grammar.dialects import DIALECTS, qwen3_coder
+from toolstream.grammar.grammar import (
+    BLANK,
+    CALL_KINDS,
+    Grammar,
+    Lookout,
+    Names,
+    Spelling,
+    grammar,
+    spellings,
+)
+
+KINDS = (
+    *CALL_KINDS,
+    *(
+        "call_in_envelope",
+        "nameless_open",
+        "think_open",
+        "think_close",
+        "result_open",
+        "result_close",
+        "stray",
+    ),
+)
+NAMES = Names(["re_ad"], ["re_ad"])
+SAMPLES = {
+    **dict.fromkeys(("name", "tool", "key", "word"), "re_ad"),
+    "attributes": ' x="1"',
+    "members": 'x="1 > 2"',
+    "pair": 're_ad="1"',
+    "cut": "",
+    "gap": "\n",
+    "slot": "name",
+    "number": "12",
+    "closer": "function_invocation",
+}
+ALL = list(spellings(*KINDS, level="aggressive"))
+LOOSE = Lookout(spellings(*KINDS, level="tolerant"))
+EXACT = Lookout(spellings(*KINDS, level="strict"))
+
+
+def sample(spelling: Spelling) -> tuple[str, str]:
+    """A tag of this spelling, and what has to follow it."""
+    text = re.sub(r"\{(\w+)\}", lambda found: SAMPLES[found[1]], spelling.text)
+    tag, _, follows = text.partition("~")
+    return tag, "\n" + follows
+
+
+def alone(spelling: Spelling) -> Lookout:
+    """A lookout for this spelling and no other."""
+    return Lookout([spelling]).knowing(NAMES)
+
+
+spelt = pytest.mark.parametrize("spelling", ALL, ids=lambda s: f"{s.kind} {s.text}")
+
+
+@spelt
+def test_every_spelling_is_found(spelling: Spelling) -> None:
+    tag, follows = sample(spelling)
+    found = alone(spelling).match(f"text < {tag}{follows} text", 7)
+    assert found is not None
+    assert (found.kind, found.start, found.end) == (spelling.kind, 7, 7 + len(tag))
+    assert found.canonical is (spelling.dialect is qwen3_coder.DIALECT)
+    assert found.name.partition("=")[0] == ("re_ad" if "re_ad" in tag else "")
+    assert found.dialect is spelling.dialect
+
+
+@spelt
+def test_every_beginning_is_held(spelling: Spelling) -> None:
+    whole, lookout = "".join(sample(spelling)), alone(spelling)
+    for end in range(1, len(whole)):
+        if lookout.match(whole[:end], 0) is None:
+            assert lookout.may_begin(whole[:end], 0), whole[:end]
+            assert lookout.held_from(f"text {whole[:end]}") == (5 if whole[0] == "<" else 5 + end)
+
+
+@spelt
+def test_a_wrong_character_frees_it(spelling: Spelling) -> None:
+    tag, _ = sample(spelling)
+    for end in range(1, len(tag)):
+        text = tag[:end] + "\x00\n"
+        assert alone(spelling).held_from(text) == len(text)
+
+
+@pytest.mark.parametrize("spelling", [s for s in ALL if s.declared], ids=lambda s: s.text)
+def test_a_name_that_is_not_declared_frees_it(spelling: Spelling) -> None:
+    whole = "".join(sample(spelling)).replace("re_ad", "re_act")
+    lookout = alone(spelling)
+    assert lookout.match(whole, 0) is None
+    name = whole.index("re_act")
+    for end in range(1, len(whole)):
+        assert lookout.may_begin(whole[:end], 0) is (end < name + len("re_ac"))
+
+
+def test_strict_reads_the_canonical_dialect_alone() -> None:
+    assert {s.dialect for s in spellings(*KINDS, level="strict")} == {DIALECTS[0]}
+    assert EXACT.search("<tools>{ <invoke name='x'> < function=x> <function=x\n") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("<function = read>", "read"),
+        ("< function=read >", "read"),
+        ("<function= read >", "read"),
+        ('<function="read">', "read"),
+        ("<function='read'>", "read"),
+        ("<function=mcp__a-b.c d>", "mcp__a-b.c d"),
+        ("<function=日本>", "日本"),
+        ('<function name="read">', "read"),
+        ('<invoke name="read" x=1>', "read"),
+    ],
+)
+def test_tolerant_names(text: str, name: str) -> None:
+    found = LOOSE.match(text, 0)
+    assert found is not None
+    assert (found.kind, found.name) == ("call_open", name)
+
+
+@pytest.mark.parametrize("text", ["<function=read>", "<function=a b>", "<parameter=x-y>", "<tool_call>"])
+def test_canonical(text: str) -> None:
+    found = LOOSE.match(text, 0)
+    assert found is not None
+    assert found.canonical
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "<function=>",
+            "<function=a",
+            "<function>",
+            "<function read>",
+            "<Function=a>",
+        ),
+        *("<tool_calls>", "<tool call>", "</ parameterx>", "<function=" + "x" * 300 + ">"),
+    ],
+)
+def test_no_tags(text: str) -> None:
+    assert LOOSE.search(text) is None
+
+
+def test_nothing_is_held_for_ever() -> None:
+    for text in (
+        "<function=" + "x" * 1000,
+        "<" + " " * 100,
+        '<invoke name="a"' + " x" * 1000,
+        "<function " + " " * 50,
+    ):
+        assert LOOSE.held_from(text) == len(text)
+
+
+def test_the_first_tag_is_found_and_the_last_tail_is_held() -> None:
+    found = LOOSE.search("a </function> <tool_call>")
+    assert found is not None
+    assert found.kind == "call_close"
+    assert LOOSE.held_from("<tool_ <tool_call") == 7
+    assert LOOSE.held_from("<tool_call") == 0
+    assert LOOSE.held_from("") == 0
+
+
+@pytest.mark.parametrize("name", ["read", "_read", "-x", "2fa", "ßtool", "İx", "Édit", "名前"])
+def test_a_declared_name_may_begin_with_anything(name: str) -> None:
+    """What stands behind a bracket decides at once whether a tag with a declared name may stand there."""
+    for names in (Names([name]), Names((), [name])):
+        lookout = grammar("tolerant").body.knowing(names)
+        tag = f"<{name}>"
+        assert all(lookout.may_begin(tag[:end], 0) for end in range(1, len(tag)))
+        assert (found := lookout.match(tag, 0)) is not None
+        assert (found.name, found.end) == (name, len(tag))
+
+
+def test_a_grammar_is_compiled_once_per_level() -> None:
+    assert grammar("tolerant") is grammar("tolerant")
+    assert grammar("tolerant") is not grammar("strict")
+    assert isinstance(grammar("tolerant"), Grammar)
+
+
+def test_states_look_out_for_what_they_react_to() -> None:
+    states = grammar("tolerant")
+    assert states.openers.search("<parameter=x><|im_end|>") is None
+    assert states.body.search("<think>") is None
+    assert states.after.search("<|im_end|>") is not None
+    assert " " in BLANK
