@@ -19,7 +19,6 @@ import json
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from toolstream import StreamRewriter, rewrite_completion
@@ -27,24 +26,12 @@ from toolstream.repairs import Ledger
 from toolstream.schema.rules import Rules
 
 from .encoding import Decoder, TooLargeError
+from .errors import too_large
+from .outcome import Outcome, pass_whole
 
 KEEP_ALIVE = b": keep-alive\n\n"
 _SLICE = 1 << 16  # as much as a socket brings at once
 _ENDS_OF_EVENTS = (b"\n\n", b"\r\r", b"\r\n\r\n")
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What was received, after content decoding, and what was made of it.
-
-    `chunks` and `times`, in seconds since the headers came, belong together.
-    """
-
-    chunks: list[bytes] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
-    out: list[bytes] = field(default_factory=list)
-    ledger: Ledger = field(default_factory=Ledger)
-    aborted: str = ""  # why the answer broke off; empty if it did not
 
 
 class StreamedAnswer:
@@ -144,7 +131,7 @@ class StreamedAnswer:
 
     def _refuse(self, error: TooLargeError) -> list[bytes]:
         """What is held, then the error as an event, and nothing more."""
-        held, event = self._close(), b"data: " + json.dumps(as_error(error)).encode() + b"\n\n"
+        held, event = self._close(), b"data: " + json.dumps(too_large(error)).encode() + b"\n\n"
         if self.outcome.out and not self.outcome.out[-1].endswith(_ENDS_OF_EVENTS):
             event = b"\n\n" + event
         self._decode, self._rewriter = _nothing, None
@@ -163,12 +150,6 @@ class StreamedAnswer:
 
 def _nothing(_wire: bytes) -> bytes:
     return b""
-
-
-def as_error(error: TooLargeError) -> dict[str, Any]:
-    """The error as OpenAI's API writes one."""
-    said = {"message": str(error), "type": "upstream_error", "param": None, "code": "answer_too_large"}
-    return {"error": said}
 
 
 def rewrite_streamed(
@@ -200,8 +181,3 @@ def rewrite_whole(
     except Exception:
         outcome.ledger.failure = traceback.format_exc()
     return outcome
-
-
-def pass_whole(body: bytes) -> Outcome:
-    """The outcome of a body that nothing is done to."""
-    return Outcome(chunks=[body], times=[0.0], out=[body]) if body else Outcome()

@@ -101,7 +101,7 @@ class Refused(Named):
     INVALID_JSON = "invalid-json", "JSON that cannot be read"
     REASONING = "reasoning", "in the reasoning, but not the last thing said"
     LIMIT = "limit", "too long to be held"
-    MISFIT = "misfit", "a value of the server's call that does not fit its schema"
+    MISFIT = "misfit", "a value of the server's call does not fit its schema; passed on"
     SECOND_OBJECT = "second-object", "further arguments behind those of the server's call; dropped"
 
 

@@ -45,12 +45,14 @@ from proxy import (
 )
 
 from qwenproxy import options
-from qwenproxy.addon import QwenFix, chat_body, free_length
+from qwenproxy.addon import QwenFix
 from qwenproxy.answer import KEEP_ALIVE
+from qwenproxy.chat import chat_body
 from qwenproxy.mitm.internals import error_body
 from qwenproxy.mitm.listeners import failed_upstream, upstream_named
 from qwenproxy.optional import ZSTD
 from qwenproxy.recording.format import load
+from qwenproxy.response import free_length
 
 PROSE = events("The tag <tool_call> opens a call. Zürich 🙂 is a city.")
 HEALED = Message("Let me see.", [("get_weather", {"city": "Zürich", "days": 3})], "tool_calls")
@@ -945,12 +947,12 @@ def test_nothing_is_kept_of_a_chat_that_is_over(status: int, content_type: str, 
     addon, flow = QwenFix(), _flow(status, content_type)
     for hook in (addon.requestheaders, addon.request, addon.responseheaders):
         hook(flow)
-    assert list(addon._open) == [flow.id]
+    assert list(addon.open) == [flow.id]
     if end == "done":
         addon.done()
     else:
         getattr(addon, end)(flow)
-    assert addon._open == {}
+    assert addon.open == {}
     assert flow.metadata["qwen_fix"]["aborted"] == {"response": "", "error": "error", "done": "shutdown"}[end]
     assert flow.response
     assert callable(flow.response.stream) == (end == "done" and content_type == "text/event-stream")
@@ -961,7 +963,7 @@ def test_an_upstream_that_never_answered_leaves_nothing() -> None:
     addon.request(flow)
     flow.response = None
     addon.error(flow)
-    assert addon._open == {}
+    assert addon.open == {}
     assert "qwen_fix" not in flow.metadata
 
 

@@ -12,8 +12,10 @@ ADDON = ROOT / "addon"
 KNOW_MITMPROXY = {
     f"qwenproxy/{name}.py"
     for name in (
-        *("addon", "cli", "options", "mitm/internals", "mitm/listeners", "recording/format"),
-        *("ui/commands", "ui/contentview", "ui/endpoints", "ui/mitmweb"),
+        *("addon", "chat", "cli", "configuration", "finish", "options", "response", "recording/format"),
+        *("mitm/internals", "mitm/listeners", "mitm/setup"),
+        *("ui/commands", "ui/contentview", "ui/endpoints", "ui/mitmweb", "ui/observer", "ui/own_flows"),
+        "ui/unread",
     )
 }
 LIBRARY = sorted((ADDON / "toolstream").rglob("*.py"))

@@ -13,6 +13,7 @@ import errno
 import http.client
 import io
 import json
+import logging
 import re
 import secrets
 import socket
@@ -22,7 +23,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..mitm.terminal import printable
 from .addresses import DEFAULT_PORTS, Address, url
+
+log = logging.getLogger("qwen_fix")
 
 PATH = "/v1/models"
 PATIENCE = 2.0  # seconds for an answer
@@ -84,6 +88,11 @@ async def watch(backend: str, tell: Callable[[bool, str], None], ask: Ask = ques
         await asyncio.sleep(next(pauses, PAUSES[-1]))
         heard = await ask(backend)
     tell(bool(heard.wrong), heard.wrong or heard.said)
+
+
+def tell(is_bad: bool, line: str) -> None:
+    """Say it in the log."""
+    log.log(logging.WARNING if is_bad else logging.INFO, "%s", printable(line))
 
 
 async def _speaks(scheme: str, host: str, port: int) -> bool:

@@ -29,6 +29,7 @@ from mitmproxy.proxy.layers.http import (
 )
 
 from ..answer import StreamedAnswer
+from ..errors import api_error
 from .listeners import upstream_named
 
 log = logging.getLogger("qwen_fix")
@@ -75,13 +76,11 @@ def error_body(status_code: int, message: str) -> bytes:
     """The error as OpenAI's API writes one; it names the upstream, which mitmproxy's message does not."""
     reason = status_codes.RESPONSES.get(status_code, "Unknown")
     ours = status_code < 500  # the request was at fault
-    error = {
-        "message": message if ours else f"upstream {upstream_named(ctx.options.mode)}: {message}",
-        "type": "invalid_request_error" if ours else "upstream_error",
-        "param": None,
-        "code": reason.lower().replace(" ", "_").replace("-", "_"),
-    }
-    return json.dumps({"error": error}).encode()
+    code = reason.lower().replace(" ", "_").replace("-", "_")
+    if ours:
+        return json.dumps(api_error(code, message)).encode()
+    error = api_error(code, f"upstream {upstream_named(ctx.options.mode)}: {message}", "upstream_error")
+    return json.dumps(error).encode()
 
 
 class JsonErrorConnection(_http2.BufferedH2Connection):

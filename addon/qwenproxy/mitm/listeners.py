@@ -63,12 +63,18 @@ def ready_lines(servers: Iterable[ServerInstance[Any]], settings: str, control: 
     found = [server for server in servers if server.listen_addrs]
     for server in found:
         host, port, *_ = server.listen_addrs[0]
-        here = url("http", LOCAL if is_wildcard(host) else host, port)
+        here = here_of(host, port)
         others = ", and on all other addresses of this machine" if is_wildcard(host) else ""
         yield f"qwen_fix ready: {here} -> {destination(server.mode)} ({settings}{others})"
     pages = [server for server in found if isinstance(server.mode, mode_specs.ReverseMode)]
     if control and pages:
         host, port, *_ = pages[0].listen_addrs[0]
-        yield f"status page: {url('http', LOCAL if is_wildcard(host) else host, port)}{control}/"
+        yield f"status page: {here_of(host, port)}{control}/"
     if not found:
         yield f"qwen_fix ready: no listener ({settings})"
+
+
+def here_of(host: str, port: int) -> str:
+    """The URL of a listener on this machine."""
+    local = "::1" if ":" in host else LOCAL
+    return url("http", local if is_wildcard(host) else host, port)

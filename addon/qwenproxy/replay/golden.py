@@ -96,22 +96,23 @@ def messages_of(body: bytes, is_stream: bool) -> tuple[Message, ...]:
     return _read(body, is_stream).messages()
 
 
-_TAIL = 1 << 13  # bytes in which the last words of a stream are: its finish_reasons, usage, [DONE]
+_TAIL = 1 << 16  # bytes in which the last words of a stream are: its finish_reasons, usage, [DONE]
 _NAME = b'"name"'  # in a string it would have backslashes
 
 
-def outline_of(body: bytes, is_stream: bool) -> tuple[Message, ...]:
-    """The choices of a body with the names of their calls and with their finish_reasons; what else they say
-    may be missing. Of a long stream little has to be read for that."""
-    return messages_of(b"".join(_telling_lines(body)), True) if is_stream else messages_of(body, False)
+def outline_of(body: bytes, is_stream: bool) -> tuple[tuple[Message, ...], str]:
+    """The choices of a body with the names of their calls and with their finish_reasons, and its error; what
+    else they say may be missing. Of a long stream little has to be read for that."""
+    reader = _read(b"".join(telling_lines(body)) if is_stream else body, is_stream)
+    return reader.messages(), reader.error
 
 
-def _telling_lines(body: bytes) -> Iterator[bytes]:
+def telling_lines(body: bytes) -> Iterator[bytes]:
     tail = max(0, len(body) - _TAIL)
     at = 0
     while (found := body.find(_NAME, at, tail)) >= 0:
         end = body.find(b"\n", found) + 1 or len(body)
-        yield body[body.rfind(b"\n", at, found) + 1 : end] + b"\n"
+        yield body[max(at, body.rfind(b"\n", at, found) + 1) : end] + b"\n"
         at = end
     yield body[max(at, body.rfind(b"\n", at, tail) + 1) :]
 
@@ -135,14 +136,16 @@ def _data_of(body: bytes) -> Iterator[str]:
 
 @dataclass(slots=True)
 class _Choice:
-    content: str = ""
-    reasoning: str = ""
+    content: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
     finish_reason: str | None = None
-    calls: dict[int, list[str]] = field(default_factory=dict)  # index: name, arguments
+    calls: dict[int, tuple[list[str], list[str]]] = field(default_factory=dict)  # index: name, arguments
 
     def message(self) -> Message:
-        calls = tuple(Call(name, _sorted(text)) for _, (name, text) in sorted(self.calls.items()))
-        return Message(self.content, self.reasoning, calls, self.finish_reason)
+        calls = tuple(
+            Call("".join(name), _sorted("".join(text))) for _, (name, text) in sorted(self.calls.items())
+        )
+        return Message("".join(self.content), "".join(self.reasoning), calls, self.finish_reason)
 
 
 class _Reader:
@@ -168,8 +171,8 @@ class _Reader:
         choice = self._choices.setdefault(json_choice.get("index", 0), _Choice())
         said = json_choice.get("message")
         delta = said if isinstance(said, dict) else delta_of(json_choice)
-        choice.content += content_of(delta)
-        choice.reasoning += reasoning_in(delta)[0]
+        choice.content.append(content_of(delta))
+        choice.reasoning.append(reasoning_in(delta)[0])
         choice.finish_reason = json_choice.get("finish_reason") or choice.finish_reason
         for at, call in enumerate(native_calls(delta)):
             if isinstance(call, dict):
@@ -178,10 +181,10 @@ class _Reader:
     def _read_call(self, choice: _Choice, call: Json, at: int) -> None:
         index, function = call.get("index"), call.get("function")
         function = function if isinstance(function, dict) else {}
-        parts = choice.calls.setdefault(index if isinstance(index, int) else at, ["", ""])
+        names, texts = choice.calls.setdefault(index if isinstance(index, int) else at, ([], []))
         arguments = function.get("arguments")
-        parts[0] += _text(function, "name")
-        parts[1] += arguments if isinstance(arguments, str) else json.dumps(arguments) if arguments else ""
+        names.append(_text(function, "name"))
+        texts.append(arguments if isinstance(arguments, str) else json.dumps(arguments) if arguments else "")
 
 
 def _text(values: Json, key: str) -> str:

@@ -343,3 +343,10 @@ def _target(entry: Block, written: str) -> str:
     if written == _TO_WRITE and "to" not in entry:
         return "write"
     return entry.text("to", "the name of the tool to convert to")
+
+
+def rules_for(path: Path | None, current: LiveRules | None) -> LiveRules | None:
+    """The rules to go by: the current ones, if they come from the same file. Raises RulesError."""
+    if path is None or (current and current.path == path):
+        return current if path else None
+    return LiveRules(path)

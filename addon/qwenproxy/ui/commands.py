@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from mitmproxy import command, exceptions, http, types
 from mitmproxy.flow import Flow
 
+from ..configuration import Configuration
 from ..recording.format import KEY, from_flow, make_folder, parse_object, save
 from ..recording.recorder import file_stem
 from ..recording.redaction import redact
@@ -24,12 +25,11 @@ _command: Callable[[str], Callable[[Command], Command]] = command.command
 class Commands:
     """`qwen.stats`, `qwen.test`, `qwen.explain` and `qwen.record.save`."""
 
-    def __init__(
-        self, observer: Observer, recovery: Callable[[], str], secret_names: Callable[[], frozenset[str]]
-    ) -> None:
+    name = "qwen_fix_commands"  # that of a class may be somebody else's, too
+
+    def __init__(self, configuration: Configuration, observer: Observer) -> None:
+        self._configuration = configuration
         self._observer = observer
-        self._recovery = recovery
-        self._secret_names = secret_names
 
     @_command("qwen.stats")
     def stats(self) -> str:
@@ -41,7 +41,10 @@ class Commands:
     def test(self, text: str, tools: str = "") -> str:
         """What would come of a text that a model wrote. `tools` is JSON, as in a request."""
         try:
-            result = tried({"text": text, "tools": json.loads(tools) if tools else None}, self._recovery())
+            result = tried(
+                {"text": text, "tools": json.loads(tools) if tools else None},
+                self._configuration.settings.recovery,
+            )
         except BadTrialError as e:
             raise exceptions.CommandError(str(e)) from None
         except (ValueError, RecursionError) as e:
@@ -66,7 +69,9 @@ class Commands:
                     recording = from_flow(chat, "")
                     model = str(recording.request.get("model", ""))
                     name = file_stem(recording.started, model, "saved", chat.id)
-                    clean = redact(dataclasses.replace(recording, name=name), self._secret_names())
+                    clean = redact(
+                        dataclasses.replace(recording, name=name), self._configuration.settings.redact
+                    )
                     save(clean, directory / f"{clean.name}.flow")
                     saved += 1
         except (ValueError, OSError) as e:

@@ -28,6 +28,7 @@ from mitmproxy.proxy import mode_specs
 from .. import __version__
 from ..backend.addresses import LOCAL, is_loopback, is_loopback_name, url
 from ..backend.probe import SIGNATURE, SIGNATURE_HEADER
+from ..errors import api_error
 from ..mitm.internals import client_host
 from ..options import OPTIONS, Settings
 from ..recording.format import parse_object
@@ -44,13 +45,18 @@ _HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::\d*)?")  # and a port
 _LOCAL_NAME = re.compile(
     r"(?i)[\w-]+|[\w.-]+\.(?:local|lan|internal|home\.arpa)"
 )  # none that DNS gives to anybody
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+_FORWARDED = (
+    *("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"),
+    *("x-client-ip", "true-client-ip", "cf-connecting-ip"),
+)
 _PAGE = Path(__file__).with_name("page.html")
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-LONGEST_TRIAL = 1 << 20  # bytes
+LONGEST_TRIAL = 1 << 16  # bytes
+
+_one_trial = asyncio.Semaphore()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,7 @@ class Asked:
 
     query: Mapping[str, str]
     body: bytes
+    is_foreign: bool = False  # a web page of somebody else's asks
 
 
 Answer = Callable[[State, Asked], Awaitable[http.Response]]
@@ -151,7 +158,7 @@ async def chats(state: State, asked: Asked) -> http.Response:
         return response(200, {"chats": [kept.as_json() for kept in state.observer.recent]})
     kept = state.observer.recent.get(number)
     if kept is None:
-        return response(404, error("not_found", f"there is no chat {number} among the last ones"))
+        return response(404, api_error("not_found", f"there is no chat {number} among the last ones"))
     return response(200, await asyncio.to_thread(kept.in_full))
 
 
@@ -170,13 +177,16 @@ async def config(state: State, _asked: Asked) -> http.Response:
 
 
 async def test(state: State, asked: Asked) -> http.Response:
+    if asked.is_foreign:
+        return response(403, api_error("forbidden", "no other web page may do this"))
     if len(asked.body) > LONGEST_TRIAL:
-        return response(413, error("too_large", f"send at most {LONGEST_TRIAL} bytes"))
+        return response(413, api_error("too_large", f"send at most {LONGEST_TRIAL} bytes"))
     try:
         request = _trial(asked)
-        return response(200, await asyncio.to_thread(tried, request, state.settings.recovery))
+        async with _one_trial:  # each takes its time from the chats
+            return response(200, await asyncio.to_thread(tried, request, state.settings.recovery))
     except BadTrialError as e:
-        return response(422, error("invalid_request", str(e)))
+        return response(422, api_error("invalid_request", str(e)))
 
 
 def _trial(asked: Asked) -> Json:
@@ -206,7 +216,7 @@ async def metrics(state: State, _asked: Asked) -> http.Response:
     try:
         body, content_type = exposition(state.observer.stats, gauges, build)
     except NoMetricsError as e:
-        return response(501, error("not_implemented", str(e)))
+        return response(501, api_error("not_implemented", str(e)))
     return http.Response.make(200, body, {"content-type": content_type, "cache-control": "no-store"})
 
 
@@ -216,7 +226,7 @@ async def reload(state: State, _asked: Asked) -> http.Response:
         await asyncio.to_thread(rules.reload)
     said = {"rules": rules_in_force(rules)}
     if rules and rules.error:
-        return response(422, error("invalid_rules", f"{rules.error}; the rules stay as they were") | said)
+        return response(422, api_error("invalid_rules", f"{rules.error}; the rules stay as they were") | said)
     return response(200, {"status": "ok"} | said)
 
 
@@ -276,16 +286,21 @@ def recognise(flow: http.HTTPFlow) -> http.Response | None:
     """The answer to our own question whether the server is there: then it is not, we have asked ourselves."""
     if flow.request.headers.get(SIGNATURE_HEADER) != SIGNATURE:
         return None
-    body = error("loop_detected", "this proxy forwards to itself")
+    body = api_error("loop_detected", "this proxy forwards to itself")
     return response(508, body, {SIGNATURE_HEADER: SIGNATURE})
 
 
 def is_ours(flow: http.HTTPFlow, prefix: str) -> bool:
     """Whether a request is for the proxy itself."""
-    if not prefix or flow.response or not isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode):
-        return False
-    path = flow.request.path.partition("?")[0]
-    return path == prefix or path.startswith(f"{prefix}/") or path in {e.alias for e in ENDPOINTS if e.alias}
+    is_reverse = isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
+    return is_reverse and not flow.response and is_our_path(flow.request, prefix)
+
+
+def is_our_path(request: http.Request, prefix: str) -> bool:
+    """Whether it is, if this is a reverse proxy."""
+    path = request.path.partition("?")[0]
+    ours = path == prefix or path.startswith(f"{prefix}/") or path in {e.alias for e in ENDPOINTS if e.alias}
+    return bool(prefix) and ours
 
 
 async def answer(flow: http.HTTPFlow, state: State) -> http.Response:
@@ -293,20 +308,22 @@ async def answer(flow: http.HTTPFlow, state: State) -> http.Response:
     prefix, path = state.settings.control, flow.request.path.partition("?")[0]
     here = [e for e in ENDPOINTS if path in (f"{prefix}/{e.name}", e.alias)]
     if reason := misnamed(flow, private=any(e.private for e in here)):
-        return response(403, error("forbidden", reason))
+        return response(403, api_error("forbidden", reason))
     if path == prefix:
         return http.Response.make(308, b"", {"location": f"{prefix}/"})
     if not here:
         names = ", ".join(f"{e.method} {prefix}/{e.name}" for e in ENDPOINTS)
-        return response(404, error("not_found", f"there is no such endpoint; ask for {names}"))
+        return response(404, api_error("not_found", f"there is no such endpoint; ask for {names}"))
+    method = "GET" if flow.request.method == "HEAD" else flow.request.method
     for endpoint in here:
-        if endpoint.method == flow.request.method:
+        if endpoint.method == method:
             if endpoint.private and (reason := objection(flow)):
-                return response(403, error("forbidden", reason))
+                return response(403, api_error("forbidden", reason))
             query = dict(flow.request.query.items(multi=True))
-            return await endpoint.answer(state, Asked(query, flow.request.get_content(strict=False) or b""))
+            body = flow.request.get_content(strict=False) or b""
+            return await endpoint.answer(state, Asked(query, body, is_foreign(flow)))
     methods = ", ".join(e.method for e in here)
-    return response(405, error("method_not_allowed", f"ask with {methods}"), {"allow": methods})
+    return response(405, api_error("method_not_allowed", f"ask with {methods}"), {"allow": methods})
 
 
 def misnamed(flow: http.HTTPFlow, private: bool) -> str:
@@ -341,9 +358,12 @@ def objection(flow: http.HTTPFlow) -> str:
     return ""
 
 
-def error(code: str, message: str) -> Json:
-    """An error as OpenAI's API writes one."""
-    return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
+def is_foreign(flow: http.HTTPFlow) -> bool:
+    """Whether a web page asks that is not one of ours."""
+    headers = flow.request.headers
+    origin = headers.get("origin", "").partition("://")[2]
+    own = headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+    return not own or ("origin" in headers and origin != client_host(flow.request))
 
 
 def response(status_code: int, body: Json, headers: Mapping[str, str] = _NO_HEADERS) -> http.Response:

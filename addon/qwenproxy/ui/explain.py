@@ -6,6 +6,7 @@ from typing import Any
 from toolstream.repairs import Refused, Repair
 
 from ..mitm.terminal import printable
+from .report import FAULTS
 from .words import LEAKED
 
 Json = dict[str, Any]
@@ -63,6 +64,7 @@ def ledger_lines(ledger: Json) -> Iterator[str]:
         yield printable(f"{repair.words if repair else name}{f' x{count}' if count > 1 else ''}")
     for name, excerpt in ledger.get("refusals", []):
         reason = Refused.named(name)
-        yield printable(f"left as text: {reason.words if reason else name}: {excerpt}")
+        left = "" if reason in FAULTS else "left as text: "
+        yield printable(f"{left}{reason.words if reason else name}: {excerpt}")
         if reason:
             yield f"  {REASONS[reason]}"

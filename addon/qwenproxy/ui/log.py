@@ -11,7 +11,9 @@ from .words import duration, line, words_of
 
 log = logging.getLogger("qwen_fix")
 
-_CONNECTION = re.compile(r"(?:client|server) (?:dis)?connect\b|Streaming (?:request to|response from) ")
+_CONNECTION = re.compile(
+    r"(?:\[replay\] )?(?:client|server) (?:dis)?connect\b|Streaming (?:request to|response from) "
+)
 
 
 def tell(report: Report) -> None:

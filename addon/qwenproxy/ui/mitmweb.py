@@ -1,28 +1,23 @@
 """mitmweb and mitmproxy: a column for our comments, and no more flows than memory is there for."""
 
-from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from mitmproxy import ctx, http, optmanager
+from mitmproxy import ctx, http
+
+from ..configuration import Configuration
 
 # Without `path`, which is nearly always the same here: beside it a comment has room for two words.
 COLUMNS = ["icon", "status", "comment", "time"]
 
 
-def prefer(name: str, value: Any) -> None:
-    """Change the default of one of mitmproxy's options; what the user gave stays, be it the old default."""
-    option = ctx.options._options.get(name)
-    if option and option.value is optmanager.unset:
-        ctx.options.update(**{name: value})
-
-
 class FlowList:
-    """Names flows that are no chats, and removes the oldest that are over when there are more than `limit()`;
-    0 keeps all."""
+    """Names flows that are no chats, and removes the oldest that are over when there are too many."""
 
-    def __init__(self, limit: Callable[[], int]) -> None:
-        self._limit = limit
+    name = "qwen_fix_flow_list"  # that of a class may be somebody else's, too
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
 
     def response(self, flow: http.HTTPFlow) -> None:
         self._tidy(flow)
@@ -36,7 +31,7 @@ class FlowList:
             return
         if flow.live and not flow.comment:
             flow.comment = f"{flow.request.method} {flow.request.path.partition('?')[0]}"
-        if limit := self._limit():
+        if limit := self._configuration.settings.web_keep:
             self._trim(view, limit)
 
     def _trim(self, view: Any, limit: int) -> None:

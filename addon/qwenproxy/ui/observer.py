@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from mitmproxy import http
+
 from . import log
 from .recent import Recent
 from .report import Report
@@ -20,17 +22,26 @@ class Observer:
         self.unread = Unread()
 
     def finished(
-        self, report: Report, sent: bytes = b"", received: bytes = b"", is_stream: bool = False
+        self,
+        report: Report,
+        sent: bytes | None = b"",
+        received: bytes | None = b"",
+        is_stream: bool = False,
     ) -> None:
-        """A chat is over: `sent` is what the server sent, `received` what was made of it."""
+        """A chat is over: `sent` is the server's answer, `received` what was made of it. None is not kept."""
         log.tell(report)
         self.stats.add(report)
         self.recent.add(report, sent, received, is_stream)
 
+    def unread_request(self, request: http.Request) -> None:
+        """A request that is passed on unread; who sends such ones is said once."""
+        for level, line in self.unread.note(request):
+            log.log.log(level, "%s", line)
+
     def reset(self) -> None:
         self.stats.reset()
         self.recent.clear()
-        self.unread.seen.clear()
+        self.unread.clear()
 
     def summary(self) -> Iterable[str]:
         return log.summary(self.stats)

@@ -76,10 +76,10 @@ class Recent:
     def __iter__(self) -> Iterator[Kept]:
         return iter(self._chats)
 
-    def add(self, report: Report, sent: bytes, received: bytes, is_stream: bool) -> None:
+    def add(self, report: Report, sent: bytes | None, received: bytes | None, is_stream: bool) -> None:
         number = f"c{next(self._numbers)}"
         received = sent if received == sent else received  # once, if it is the same
-        before, after = (body if len(body) <= LONGEST else None for body in (sent, received))
+        before, after = (body if len(body or b"") <= LONGEST else None for body in (sent, received))
         self._chats.appendleft(Kept(number, report, before, after, is_stream))
 
     def clear(self) -> None:

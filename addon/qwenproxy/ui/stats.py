@@ -32,15 +32,18 @@ class Counts:
     seconds: float = 0.0  # all of them together
     flags: Counter[str] = field(default_factory=Counter)
     kinds: Counter[Kind] = field(default_factory=Counter)
+    fates: Counter[Kind] = field(default_factory=Counter)  # of those that leaked or were damaged
     repairs: Counter[Repair] = field(default_factory=Counter)  # times, not chats
     refusals: Counter[Refused] = field(default_factory=Counter)
 
     def add(self, report: Report) -> None:
         self.chats += 1
-        self.calls += len(report.tools)
-        self.answers += is_answer(report)
+        self.calls += report.calls
+        self.answers += report.is_answer
         self.seconds += report.seconds
         self.kinds[report.kind] += 1
+        if report.leaked or report.damaged:
+            self.fates[report.kind] += 1
         for name in ("streamed", "with_tools", "leaked", "damaged", "truncated"):
             self.flags[name] += bool(getattr(report, name))
         self.repairs.update(report.ledger.repairs)
@@ -82,11 +85,6 @@ def share(count: int, of: int) -> Json:
     return {"count": count, "share": round(count / of, 4) if of else 0.0}
 
 
-def is_answer(report: Report) -> bool:
-    """Whether there was an answer in which a call could have leaked."""
-    return report.with_tools and report.kind != Kind.BACKEND_ERROR
-
-
 class Stats:
     """The counts of all chats so far. `clock` gives Unix time."""
 
@@ -105,7 +103,7 @@ class Stats:
         self.total.add(report)
         model = add_to(self.models, report.model, report)
         add_to(self.clients, report.client, report)
-        if is_answer(report):
+        if report.is_answer:
             entry = self._history[int(self._clock()) // 60, model]
             entry[0] += 1
             entry[1] += report.leaked

@@ -39,7 +39,7 @@ def _verdict(model: str, counts: Counts) -> Verdict:
     errors = counts.kinds[Kind.BACKEND_ERROR]
     failed = f" {_of(errors, counts.chats)} chats failed at the server." if errors else ""
     if errors == counts.chats:
-        return Verdict(model, f"{model}: the server answered none of {_counted(errors, 'chat')}.", Level.BAD)
+        return Verdict(model, f"{model}: no answer of the server to {_counted(errors, 'chat')}.", Level.BAD)
     if not answers:
         return Verdict(
             model, f"{model}: no request had tools, so there was nothing to repair.{failed}", Level.NONE
@@ -49,7 +49,8 @@ def _verdict(model: str, counts: Counts) -> Verdict:
     faulty, how = (leaked, "leaked calls as text") if leaked else (damaged, "had damaged calls")
     what = f"{percent(faulty, answers)} of the answers of {model} {how} ({_of(faulty, answers)})"
     more = f"; {damaged} more had damaged calls" if leaked and damaged else ""
-    level = Level.BAD if counts.kinds[Kind.LEFT] or counts.kinds[Kind.FAILED_OPEN] or errors else Level.WARN
+    is_bad = counts.fates[Kind.LEFT] or counts.kinds[Kind.FAILED_OPEN] or errors
+    level = Level.BAD if is_bad else Level.WARN
     return Verdict(model, f"{what}{more}: {_fates(counts)}.{failed}", level)
 
 
@@ -63,7 +64,7 @@ def _healthy(model: str, counts: Counts, failed: str) -> Verdict:
 
 
 def _fates(counts: Counts) -> str:
-    kinds = counts.kinds
+    kinds = counts.fates
     fates = (
         ("mended", kinds[Kind.MENDED]),
         ("would be mended", kinds[Kind.WOULD_MEND]),

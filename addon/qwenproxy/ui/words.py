@@ -11,9 +11,9 @@ from typing import Any
 
 from toolstream.repairs import Ledger
 
-from ..answer import Outcome
 from ..mitm.terminal import printable
-from .report import Report
+from ..outcome import Outcome
+from .report import FAULTS, Report
 
 FAILED = ":red_circle:"
 MENDED = ":wrench:"
@@ -52,14 +52,18 @@ def _tools(report: Report) -> str:
 def done(report: Report) -> str:
     """What was done, or would have been; what was left; and what went wrong."""
     ledger = report.ledger
+    faults = {reason: n for reason, n in ledger.refused.items() if reason in FAULTS}
+    left = {reason: n for reason, n in ledger.refused.items() if reason not in FAULTS}
     mended = words_of(ledger.repairs) or (LEAKED if ledger.calls else "")
     parts = (
         f"would mend: {mended}" if mended and report.observed else mended,
-        f"left as text: {words_of(ledger.refused)}" if ledger.refused else "",
+        f"left as text: {words_of(left)}" if left else "",
+        words_of(faults),
         "cut at the token limit" if report.truncated else "",
         f"the rewriter failed, the rest passed as it came: {_last_line(ledger)}" if ledger.failure else "",
         f"broke off: {report.aborted}" if report.aborted else "",
-        f"the server gave no answer: {report.down}" if report.down else "",
+        f"the server gave no answer: {report.down}" if report.down and not report.status else "",
+        f"the server's error: {report.down}" if report.down and report.status else "",
     )
     return "; ".join(filter(None, parts))
 

@@ -2,15 +2,18 @@
 
 import json
 import re
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mitmproxy.test import taddons, tflow, tutils
 from proxy import (
     LEAK,
     WEATHER,
+    Pause,
     Proxy,
     Reply,
     Request,
@@ -23,7 +26,10 @@ from proxy import (
     events,
     sized,
     streamed,
+    until,
 )
+
+from qwenproxy.addon import QwenFix
 
 prometheus = pytest.importorskip("prometheus_client.parser")
 
@@ -50,7 +56,7 @@ TALK = {
     "whole": ("get_weather · call without <tool_call>", "mended"),
     "parses": ("get_weather", "passed"),
     "quotes": ("no call · left as text: in code, a quotation, a table or a comment", "passed"),
-    "fails": ("", "backend-error"),
+    "fails": ("the server's error: no", "backend-error"),
 }
 AGENT = {"User-Agent": "opencode/1.18.33 ai-sdk/1"}
 
@@ -154,7 +160,7 @@ def test_the_counts_add_up(session: Session) -> None:
         ("damages", "100 % of the answers of damages had damaged calls (1 of 1): mended 1, left 0.", "warn"),
         ("cut", "100 % of the answers of cut leaked calls as text (1 of 1): left 1.", "bad"),
         ("quotes", "No tool call of quotes yet, in 1 answer.", "none"),
-        ("fails", "fails: the server answered none of 1 chat.", "bad"),
+        ("fails", "fails: no answer of the server to 1 chat.", "bad"),
         ("plain", "plain: no request had tools, so there was nothing to repair.", "none"),
     ],
 )
@@ -271,7 +277,7 @@ def test_observing_says_would_everywhere(upstream: Upstream, start_proxy: Callab
     metrics = ask(proxy, b"", "/_qwen/metrics", method="GET").body.decode()
     assert 'qwen_fix_chats_total{model="qwen",outcome="would-mend"} 1.0' in metrics
     proxy.stop()
-    assert "1 chat, 1 call, would be mended in 1" in proxy.log
+    assert "1 chat, 0 calls, would be mended in 1" in proxy.log  # nobody got it
 
 
 def test_counting_can_begin_again(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
@@ -323,3 +329,126 @@ def test_large_answers_are_mended_all_the_same(upstream: Upstream, start_proxy: 
     assert ask(proxy, chat(stream=False)).json["choices"][0]["finish_reason"] == "tool_calls"
     upstream.answer = sized(b"x" * 20_000, "text/plain")
     assert ask(proxy, b"", "/other", method="GET").body == b"x" * 20_000
+
+
+# What a reviewer found
+
+
+def test_a_large_request_for_us_is_not_sent_on(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    """With `stream_large_bodies` it would be on its way before it is known to be ours."""
+    proxy = start_proxy(upstream.url, stream_large_bodies="5k")
+    assert ask(proxy, {"text": "x" * 20_000}, "/_qwen/test").json["message"]["content"] == "x" * 20_000
+    large = {"tools": [{"name": "a"}], "system": "x" * 20_000}
+    ask(proxy, large, "/v1/messages", {"User-Agent": "claude-cli/2"})
+    assert ask(proxy, b"", "/_qwen/stats", method="GET").json["unread"][0]["client"] == "claude-cli/2"
+    assert [request.line for request in upstream.requests] == ["POST /v1/messages HTTP/1.1"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "http://{host}", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "http://{host}"}, 200),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+    ],
+)
+def test_no_other_page_may_have_a_text_tried(session: Session, headers: dict[str, str], status: int) -> None:
+    """It takes its time from the chats."""
+    host = f"127.0.0.1:{session.proxy.port}"
+    given = {name: value.format(host=host) for name, value in headers.items()}
+    assert ask(session.proxy, {"text": "x"}, "/_qwen/test", given).status == status
+
+
+def test_a_text_to_be_tried_has_an_end(session: Session) -> None:
+    assert ask(session.proxy, {"text": "x" * (1 << 16)}, "/_qwen/test").status == 413
+
+
+def test_heads_are_answered(session: Session) -> None:
+    reply = ask(session.proxy, b"", "/_qwen/health", method="HEAD")
+    assert (reply.status, reply.body) == (200, b"")
+
+
+def test_an_answer_whose_report_fails_is_recorded(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    plant = tmp_path / "plant.py"
+    plant.write_text("from qwenproxy import finish\nfinish.report_of = None\n")
+    upstream.answer = SCRIPTS["leaks"]
+    folder = tmp_path / "flows"
+    proxy = start_proxy(upstream.url, "-s", str(plant), qwen_record=folder)
+    assert b'"tool_calls"' in ask(proxy).body
+    proxy.wait_for("error in the report of it")
+    assert [path.suffix for path in folder.iterdir()] == [".flow"]
+
+
+def test_without_endpoints_nothing_that_was_said_is_kept() -> None:
+    addon = QwenFix()
+    flow = tflow.tflow(req=tutils.treq(path=b"/v1/chat/completions", content=json.dumps(chat()).encode()))
+    flow.live = True
+    with taddons.context(addon) as context:
+        for control, kept in (("", None), ("/_qwen", completion(LEAK))):
+            context.configure(addon, qwen_control=control)
+            flow.request.method, flow.response = "POST", tutils.tresp(content=completion(LEAK))
+            flow.response.headers["content-type"] = "application/json"
+            addon.request(flow)
+            addon.response(flow)
+            (last, *_) = addon.observer.recent
+            assert last.sent == kept
+
+
+def test_who_left_is_not_the_servers_fault(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    pause = Pause([], [])
+    upstream.answer = pause
+    proxy = start_proxy(upstream.url)
+    client = socket.create_connection(("127.0.0.1", proxy.port))
+    body = json.dumps(chat()).encode()
+    client.sendall(
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    )
+    until(lambda: upstream.requests)
+    client.close()
+    assert "broke off: " in proxy.wait_for(" · chat · qwen · ").lower()
+    pause.go()
+    said = ask(proxy, b"", "/_qwen/stats", method="GET").json["total"]
+    assert (said["backend_errors"]["count"], said["broken_off"]["count"]) == (0, 1)
+
+
+def test_an_error_event_is_the_servers_error(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    upstream.answer = streamed([b'data: {"error": {"message": "out of memory"}}\n\n', b"data: [DONE]\n\n"])
+    proxy = start_proxy(upstream.url)
+    ask(proxy)
+    assert "the server's error: out of memory" in proxy.wait_for(" · chat · qwen · 200 · ")
+    assert ask(proxy, b"", "/_qwen/stats", method="GET").json["total"]["backend_errors"]["count"] == 1
+
+
+def test_what_is_passed_on_unread_is_said_once(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(upstream.url, qwen_models="^other$")
+    for path in ("/v1/completions", "/v1/completions", "/v1/chat/completions"):
+        ask(proxy, chat(), path, {"User-Agent": "curl/8"})
+    ask(proxy, b"", "/v1/models", method="GET")
+    proxy.wait_for("curl/8 · POST /v1/chat/completions · passed on unread")
+    assert proxy.log.count("passed on unread") == 2
+
+
+def test_another_addon_may_be_called_as_a_part_of_ours(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    script = tmp_path / "script.py"
+    names = ("Commands", "FlowList", "Observer", "Chat")
+    script.write_text(
+        "".join(f"class {n}:\n    pass\n" for n in names)
+        + f"addons = [{', '.join(n + '()' for n in names)}]\n"
+    )
+    assert start_proxy(upstream.url, "-s", str(script)).port
+
+
+def test_a_client_that_may_not_is_no_chat(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(upstream.url, proxyauth="a:b")
+    assert ask(proxy).status == 401
+    authorised = {"Authorization": "Basic YTpi"}
+    said = ask(proxy, b"", "/_qwen/stats", authorised, method="GET").json["total"]
+    assert said["chats"] == 0

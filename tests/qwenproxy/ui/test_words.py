@@ -1,13 +1,16 @@
 """What the log, the flow list and the page say of a chat."""
 
+import re
 from dataclasses import replace
 
 import pytest
 from mitmproxy.utils import emoji
 
-from qwenproxy.answer import Outcome
+from qwenproxy.outcome import Outcome
 from qwenproxy.ui import words
 from qwenproxy.ui.report import Kind, Report
+from qwenproxy.ui.stats import Stats
+from qwenproxy.ui.verdict import verdicts
 from toolstream.repairs import Ledger, Refused, Repair
 
 OPEN, CLOSER = Repair.MISSING_TOOL_CALL_OPEN, Repair.STRAY_CLOSER
@@ -33,6 +36,7 @@ CHAT = Report(
     with_tools=True,
     observed=False,
     tools=(),
+    calls=0,
     truncated=False,
     ledger=Ledger(),
 )
@@ -133,3 +137,46 @@ def test_the_word_in_the_name_of_a_recording() -> None:
 
 def test_mitmproxy_knows_the_markers() -> None:
     assert {words.FAILED, words.MENDED, words.REFUSED} <= set(emoji.emoji)
+
+
+# Who is to blame
+
+
+BLAME = [  # what was repaired or refused, other fields: leaked, damaged, kind
+    (ledger(OPEN, calls=1), {}, (True, False, Kind.MENDED)),
+    (ledger(Repair.WRONG_TYPE), {}, (False, True, Kind.MENDED)),
+    (ledger(Repair.BROKEN_HISTORY), {}, (False, False, Kind.MENDED)),
+    (ledger(Repair.BROKEN_HISTORY), {"status": 500}, (False, False, Kind.BACKEND_ERROR)),
+    (ledger(Repair.BROKEN_HISTORY), {"with_tools": False}, (False, False, Kind.MENDED)),
+    (ledger(Repair.RULE_DEFAULT), {}, (False, False, Kind.MENDED)),
+    (ledger(Repair.PARALLEL_DROPPED), {}, (False, False, Kind.MENDED)),
+    (ledger(refused=(Refused.MISFIT,)), {}, (False, True, Kind.LEFT)),
+    (ledger(refused=(Refused.TRUNCATED,)), {}, (True, False, Kind.LEFT)),
+    (ledger(refused=(Refused.FENCED,)), {}, (False, False, Kind.PASSED)),
+    (ledger(), {"status": 0, "aborted": "client left"}, (False, False, Kind.BROKEN_OFF)),
+    (ledger(), {"down": "out of memory"}, (False, False, Kind.BACKEND_ERROR)),
+]
+
+
+@pytest.mark.parametrize(("what", "fields", "expected"), BLAME)
+def test_who_is_to_blame(what: Ledger, fields: dict[str, object], expected: tuple[bool, bool, Kind]) -> None:
+    report = replace(CHAT, ledger=what, **fields)  # type: ignore[arg-type]
+    assert (report.leaked, report.damaged, report.kind) == expected
+
+
+@pytest.mark.parametrize(("what", "fields", "expected"), BLAME)
+def test_no_share_is_more_than_all(
+    what: Ledger, fields: dict[str, object], expected: tuple[bool, bool, Kind]
+) -> None:
+    stats = Stats()
+    for report in (replace(CHAT, ledger=what, **fields), replace(CHAT, calls=1)):  # type: ignore[arg-type]
+        stats.add(report)
+    said = stats.total.as_json()
+    assert all(0 <= said[name]["share"] <= 1 for name in ("leaked", "damaged", "passed", "mended"))
+    assert not re.search(r"[2-9]\d\d %", verdicts(stats.models)[0].text)
+
+
+def test_what_the_server_parsed_is_not_left_as_text() -> None:
+    report = replace(CHAT, ledger=ledger(refused=(Refused.MISFIT, Refused.FENCED)), tools=("ls",))
+    words_of_it = f"ls · left as text: {Refused.FENCED.words}; {Refused.MISFIT.words}"
+    assert words.said(report) == words_of_it

@@ -1,0 +1,78 @@
+"""What is changed of mitmproxy when the addon is loaded, and what is said when it runs."""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from mitmproxy import ctx, http, optmanager, version
+from mitmproxy.addonmanager import Loader
+
+from .. import optional, options
+from ..backend import probe
+from ..backend.addresses import DEFAULT_PORTS
+from ..configuration import Configuration
+from ..ui import contentview
+from ..ui.log import quieten
+from ..ui.mitmweb import COLUMNS
+from . import internals
+from .listeners import backends, ready_lines
+from .terminal import guard_dumper, guard_handlers
+
+log = logging.getLogger("qwen_fix")
+
+
+def prepare(loader: Loader, is_chat: Callable[[http.Request], bool]) -> None:
+    """Declare the options, and make mitmproxy fit for its job here."""
+    for name, line in options.unreadable(ctx.options.deferred).items():
+        del ctx.options.deferred[name]
+        log.error(line)  # an OptionsError would go unseen here
+    options.register(loader)
+    internals.answer_errors_in_json()
+    internals.note_hosts()
+    internals.send_held()
+    internals.keep_whole(is_chat)
+    guard_handlers(logging.getLogger().handlers)
+    guard_dumper(ctx.master.addons.get("dumper"))
+    quieten()
+    contentview.register()
+    prefer("connection_strategy", "lazy")  # eager gives no answer when the upstream is down
+    if not getattr(ctx.options, "rfile", None):
+        prefer("flow_detail", 0)  # each chat has its line already
+    prefer("web_columns", COLUMNS)
+
+
+def prefer(name: str, value: Any) -> None:
+    """Change the default of one of mitmproxy's options; what the user gave stays, be it the old default."""
+    option = ctx.options._options.get(name)
+    if option and option.value is optmanager.unset:
+        ctx.options.update(**{name: value})
+
+
+def greet(configuration: Configuration) -> bool:
+    """Say what the proxy is and does; whether it can begin. An error that is logged now ends mitmproxy."""
+    misspelt = options.misspelt(ctx.options.deferred)
+    for line in misspelt:
+        log.error(line)
+    if not misspelt:
+        for line in _greeting(configuration):
+            log.info(line)
+    return not misspelt
+
+
+def _greeting(configuration: Configuration) -> Iterator[str]:
+    if version.VERSION.startswith("11."):
+        log.warning("mitmproxy %s lacks security fixes that 12 has; it needs Python 3.12", version.VERSION)
+    yield from optional.missing()
+    settings, rules = configuration.settings, configuration.rules
+    summary = f"recovery {settings.recovery}, mode {settings.mode}{f', {rules.summary}' if rules else ''}"
+    yield from ready_lines(ctx.master.addons.get("proxyserver").servers, summary, settings.control)
+
+
+def model_servers() -> list[str]:
+    """The URLs of the servers behind this proxy."""
+    found = dict.fromkeys(backends(ctx.options.mode))
+    return [url for url in found if url.partition("://")[0] in DEFAULT_PORTS]
+
+
+async def ask_backend(url: str) -> probe.Heard:
+    return await probe.question(url, verify=not ctx.options.ssl_insecure)

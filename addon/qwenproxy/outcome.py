@@ -1,0 +1,24 @@
+"""What came of one answer: for recordings, the user interface and the log."""
+
+from dataclasses import dataclass, field
+
+from toolstream.repairs import Ledger
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What was received, after content decoding, and what was made of it.
+
+    `chunks` and `times`, in seconds since the headers came, belong together.
+    """
+
+    chunks: list[bytes] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    out: list[bytes] = field(default_factory=list)
+    ledger: Ledger = field(default_factory=Ledger)
+    aborted: str = ""  # why the answer broke off; empty if it did not
+
+
+def pass_whole(body: bytes) -> Outcome:
+    """The outcome of a body that nothing is done to."""
+    return Outcome(chunks=[body], times=[0.0], out=[body]) if body else Outcome()

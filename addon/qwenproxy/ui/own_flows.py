@@ -1,0 +1,78 @@
+"""Requests that the proxy answers itself. No other addon sees them: a status page asks each second."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from mitmproxy import http
+from mitmproxy.exceptions import AddonHalt
+
+from ..configuration import Configuration, given
+from ..errors import api_error
+from ..mitm import setup
+from . import endpoints
+from .health import Backends
+from .observer import Observer
+
+log = logging.getLogger("qwen_fix")
+
+KEY = "qwen_fix_endpoint"  # in the metadata of such a flow
+
+
+class OwnFlows:
+    """`load` tells how many chats are open, and how many bytes they hold."""
+
+    def __init__(
+        self, configuration: Configuration, observer: Observer, load: Callable[[], tuple[int, int]]
+    ) -> None:
+        self._configuration = configuration
+        self._observer = observer
+        self._load = load
+        self._start = time.monotonic()
+        self._backends = Backends(setup.ask_backend)
+
+    def claim(self, flow: http.HTTPFlow) -> bool:
+        """Mark a request that is for the proxy itself; whether it is one."""
+        if flow.live and endpoints.is_ours(flow, self._configuration.settings.control):
+            flow.metadata[KEY] = True
+            return True
+        return False
+
+    def is_for_us(self, request: http.Request) -> bool:
+        """Whether it looks so, before it is known by whom it was asked."""
+        return endpoints.is_our_path(request, self._configuration.settings.control)
+
+    def answer(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        """Answer a request that is for the proxy itself. Only its flow waits for that."""
+        if loop := endpoints.recognise(flow):
+            flow.response = loop
+            return None
+        return self._answer(flow)
+
+    async def _answer(self, flow: http.HTTPFlow) -> None:
+        try:
+            flow.response = await endpoints.answer(flow, self._state())
+        except Exception:
+            log.exception("error in the endpoint %s", flow.request.path.partition("?")[0])
+            flow.response = endpoints.response(500, api_error("internal_error", "see the proxy's log"))
+        hide(flow)
+
+    def _state(self) -> endpoints.State:
+        open_chats, bytes_held = self._load()
+        return endpoints.State(
+            self._configuration.settings,
+            self._configuration.rules,
+            self._observer,
+            self._backends,
+            urls=setup.model_servers(),
+            options=given(),
+            uptime=time.monotonic() - self._start,
+            open_chats=open_chats,
+            bytes_held=bytes_held,
+        )
+
+
+def hide(flow: http.HTTPFlow) -> None:
+    """Raises AddonHalt if the flow is one of ours."""
+    if flow.live and flow.metadata.get(KEY):
+        raise AddonHalt
