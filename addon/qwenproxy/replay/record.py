@@ -11,10 +11,12 @@ Only the standard library is used: what `http.client` reads at once is one piece
 import argparse
 import http.client
 import json
+import math
 import re
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,6 +65,23 @@ class ServerError(Exception):
     """The server could not be asked; the message names it and the reason."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long an answer may take, in seconds, and how many bytes it may have."""
+
+    seconds: float = math.inf
+    size: float = math.inf
+
+    def exceeded(self, seconds: float, size: int) -> str:
+        """What is too much; empty if nothing is."""
+        if seconds > self.seconds:
+            return f"not over after {self.seconds:g} seconds"
+        return f"more than {self.size:g} bytes" if size > self.size else ""
+
+
+NO_LIMITS = Limits()
+
+
 def ask(
     backend: str,
     name: str,
@@ -70,8 +89,10 @@ def ask(
     path: str = PATH,
     headers: Headers = (),
     patience: float = PATIENCE,
+    limits: Limits = NO_LIMITS,
 ) -> Recording:
-    """Send a request and record the answer, be it an error. Raises ServerError."""
+    """Send a request and record the answer, be it an error. An answer past the limits is broken off. Raises
+    ServerError."""
     url = address(backend, path)
     started, start = time.time(), time.monotonic()
     connection = None
@@ -80,7 +101,7 @@ def ask(
         body = json.dumps(request).encode()
         connection.request("POST", _target(url), body, dict((*HEADERS, *headers)))
         response = connection.getresponse()
-        chunks, times, aborted = _read(response, start)
+        chunks, times, aborted = _read(response, start, limits)
         return Recording(
             name=name,
             request=request,
@@ -147,13 +168,18 @@ def _target(url: str) -> str:
     return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
-def _read(response: http.client.HTTPResponse, start: float) -> tuple[list[bytes], list[float], str]:
+def _read(
+    response: http.client.HTTPResponse, start: float, limits: Limits
+) -> tuple[list[bytes], list[float], str]:
     """The pieces of a body, their times, and why it broke off."""
-    chunks, times = [], []
+    chunks, times, size = [], [], 0
     try:
         while piece := response.read1(MOST_AT_ONCE):
             chunks.append(piece)
             times.append(round(time.monotonic() - start, 6))
+            size += len(piece)
+            if reason := limits.exceeded(times[-1], size):
+                return chunks, times, reason
     except http.client.IncompleteRead:
         return chunks, times, HUNG_UP
     except (OSError, http.client.HTTPException) as e:
@@ -165,7 +191,8 @@ def read_headers(given: Sequence[str]) -> Headers:
     """Headers as `--header 'Name: value'` has them. Raises ServerError."""
     pairs = [re.fullmatch(r"([^:\s]+):\s*(.*)", text) for text in given]
     if None in pairs:
-        raise ServerError(f"--header {given[pairs.index(None)]}: say 'Name: value'")
+        name = re.split(r"[\s:]", given[pairs.index(None)], maxsplit=1)[0]  # what follows may be a key
+        raise ServerError(f"--header {name} …: say 'Name: value'")
     return tuple((match[1], match[2]) for match in pairs if match)
 
 

@@ -32,7 +32,7 @@ from toolstream.repairs import Ledger
 from ...backend import probe
 from ...backend.addresses import BadAddressError, read_server
 from ...mitm.terminal import printable
-from ...recording.format import Headers, Recording
+from ...recording.format import Headers, Recording, header
 from ...replay import record, rerun
 from ...replay.golden import golden
 from .diagnosis import (
@@ -53,11 +53,14 @@ Json = dict[str, Any]
 
 PATIENCE = 300.0  # seconds without a byte: a large model on a small machine reads its prompt for a while
 GLANCE = 2.0  # seconds for a page that may be missing
+LIMITS = record.Limits(seconds=900.0, size=16 << 20)  # of an answer
+LITTLE_ROOM = 512  # tokens, for a server whose context is small
 TICK = 10.0  # seconds of silence until the time is told
 WIDTH = 110
 LISTEN = "127.0.0.1:9090"  # where `qwen-fix run` listens
 LONGEST_REASON = 300  # characters of a server's error
 HEALTH = "/_qwen/health"
+_NO_ROOM = re.compile(rb"(?i)max_tokens|max_completion_tokens|context (?:length|size|window)|maximum context")
 _FINGERPRINT = re.compile(rb'"system_fingerprint"\s*:\s*"([^"]*)"')
 
 
@@ -70,6 +73,7 @@ class Doctor:
         self.engine: Engine | None = None
         self._headers = headers
         self._signs = Signs()
+        self._room = 0  # tokens for an answer, if the server wants it said
 
     def examine(self) -> Verdict:
         """Ask everything there is to ask."""
@@ -137,7 +141,7 @@ class Doctor:
             how = "streamed" if is_stream else "not streamed"
             answer = self._ask(question, is_stream, f"{number}/{len(asked)} {question.name}, {how}")
             yield answer
-            refusals += answer.status >= 400
+            refusals += answer.status >= 300
             if not answer.status or refusals == number == 2:
                 return
 
@@ -146,9 +150,7 @@ class Doctor:
         start = time.monotonic()
         with _telling(title) as tell:
             try:
-                recording = record.ask(
-                    self.backend, "doctor", request, headers=self._headers, patience=PATIENCE
-                )
+                recording = self._recorded(request)
             except record.ServerError as e:
                 reason = str(e).removeprefix(f"{record.address(self.backend, record.PATH)}: ")
                 tell(reason)
@@ -156,6 +158,17 @@ class Doctor:
             answer = self._read(question, is_stream, recording, _since(start))
             tell(f"{find(answer).as_sent} ({answer.seconds:.1f} s)")
             return answer
+
+    def _recorded(self, request: Json) -> Recording:
+        """The answer to a request; to one with less room for it, if that was too much. Raises ServerError."""
+        request = request | ({"max_tokens": self._room} if self._room else {})
+        asked = record.ask(
+            self.backend, "doctor", request, headers=self._headers, patience=PATIENCE, limits=LIMITS
+        )
+        if asked.status == 400 and not self._room and _NO_ROOM.search(asked.body):
+            self._room = LITTLE_ROOM
+            return self._recorded(request)
+        return asked
 
     def _read(self, question: Question, is_stream: bool, recording: Recording, seconds: float) -> Answer:
         """An answer as it came, and as the proxy passes it on."""
@@ -165,8 +178,15 @@ class Doctor:
         self._note(recording.headers)
         self._signs.fingerprints |= {said.decode("utf-8", "replace") for said in _FINGERPRINT.findall(body)}
         self.engine = self.engine or recognise(self._signs)
-        error = _failure(recording, raw.error, bool(raw.choices))
+        error = self._without_keys(_failure(recording, raw.error, bool(raw.choices)))
         return Answer(question, is_stream, recording.status, error, seconds, raw, new)
+
+    def _without_keys(self, text: str) -> str:
+        """What a server says, without the headers that it may say again."""
+        for _, value in self._headers:
+            for part in {value, value.rpartition(" ")[2]} - {""}:
+                text = text.replace(part, "…")
+        return text
 
 
 def _since(start: float) -> float:
@@ -176,10 +196,15 @@ def _since(start: float) -> float:
 def _failure(recording: Recording, error: str, has_choices: bool) -> str:
     """Why an answer is none; empty if it is one."""
     text = recording.body.decode("utf-8", "replace")
+    if 300 <= recording.status < 400:
+        return printable(f"it sends its clients to {header(recording.headers, 'location')}: ask there")
+    broken = f"the answer broke off ({printable(recording.aborted)})" if recording.aborted else ""
+    if broken and not error and recording.status < 400:
+        return broken
     if recording.status >= 400 or not has_choices:
         said = error or _message(text) or " ".join(text.split())
         return printable(said)[:LONGEST_REASON] or "an empty body"
-    return f"the answer broke off ({printable(recording.aborted)})" if recording.aborted else ""
+    return broken
 
 
 def _message(text: str) -> str:
@@ -281,7 +306,11 @@ def command(arguments: Sequence[str]) -> int:
     except (BadAddressError, record.ServerError) as e:
         print(f"qwen-fix doctor: {printable(str(e))}", file=sys.stderr)
         return 2
-    found = doctor.examine()
+    try:
+        found = doctor.examine()
+    except Exception as e:  # 1 would say that the proxy mends all
+        print(f"qwen-fix doctor: {printable(f'{type(e).__name__}: {e}')}", file=sys.stderr)
+        return 2
     print(_as_json(doctor, found) if options.json else report(doctor, found))
     return found.exit_code
 

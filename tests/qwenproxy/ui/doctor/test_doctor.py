@@ -12,6 +12,7 @@ from model_servers import CALLS, Call, failing, key_of, leaked, native, of, page
 from proxy import Proxy, Request, Script, Upstream, chunk, closed_port, head, sized, streamed
 
 from qwenproxy import cli
+from qwenproxy.replay.record import Limits
 from qwenproxy.ui.doctor import command as doctor
 from qwenproxy.ui.doctor.engines import ENGINES, Signs, cures, recognise, refusing
 from qwenproxy.ui.doctor.questions import FILE, QUESTIONS
@@ -499,3 +500,60 @@ def test_the_file_is_quoted_and_the_ticket_stands_last() -> None:
         text = question.request("m", True)["messages"][0]["content"]
         assert text.endswith(f"\nTicket TASK:{question.ticket}")
     assert f"```\n{FILE}```" in QUESTIONS[-1].text
+
+
+# Servers that would keep it for ever, or have it say too much
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [(Limits(seconds=0.2), "not over after 0.2 seconds"), (Limits(size=50_000), "more than 50000 bytes")],
+)
+def test_an_answer_without_an_end_is_broken_off(
+    ask: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, limits: Limits, reason: str
+) -> None:
+    async def endless(_request: Request, writer: asyncio.StreamWriter) -> bool:
+        writer.write(head("Content-Type: text/event-stream"))
+        while not writer.is_closing():
+            writer.write(b": ping\n\n" * 100)
+            await writer.drain()
+            await asyncio.sleep(0.01)
+        return False
+
+    monkeypatch.setattr(doctor, "LIMITS", limits)
+    said = ask(server(lambda _: endless))
+    assert said.code in (2, 3)
+    assert reason in said.progress
+
+
+def test_a_failure_of_its_own_is_not_taken_for_a_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], upstream: Upstream
+) -> None:
+    monkeypatch.setattr(doctor.Doctor, "_look_around", lambda _: 1 / 0)
+    assert doctor.command(["--backend", upstream.url]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "qwen-fix doctor: ZeroDivisionError: division by zero"
+
+
+def test_a_key_is_not_said_again(ask: Callable[..., Said], capsys: pytest.CaptureFixture[str]) -> None:
+    script = server(lambda _: failing("wrong key sk-very-secret", "401 Unauthorized"))
+    said = ask(script, "--header", "Authorization: Bearer sk-very-secret")
+    assert "sk-very-secret" not in said.text + said.progress + json.dumps(said.json)
+    assert doctor.command(["--backend", "http://x", "--header", "Authorization Bearer sk-very-secret"]) == 2
+    assert "sk-very-secret" not in capsys.readouterr().err
+
+
+def test_a_redirect_says_where(ask: Callable[..., Said], upstream: Upstream) -> None:
+    moved = sized(b"", "text/html", "Location: http://elsewhere:8080/v1", status="307 Temporary Redirect")
+    said = ask(server(lambda _: moved))
+    assert "it sends its clients to http://elsewhere:8080/v1: ask there" in " ".join(said.text.split())
+    assert len([r for r in upstream.requests if r.line.startswith("POST")]) <= 6  # the doctor ran twice
+
+
+def test_a_small_context_is_the_doctors_own_fault(ask: Callable[..., Said]) -> None:
+    message = "This model's maximum context length is 4096 tokens"
+
+    def answer(body: Json) -> Json | Script:
+        return failing(message) if body["max_tokens"] > 1000 else of(native)(body)
+
+    said = ask(server(answer))
+    assert (said.code, said.json["verdict"]) == (0, "healthy")
