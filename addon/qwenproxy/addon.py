@@ -23,15 +23,14 @@ from mitmproxy import ctx, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.exceptions import AddonHalt
 
-from . import response
+from . import response, setup
 from .backend import probe
 from .backend.addresses import url
 from .chat import SHUTDOWN, Chat, chat_body, flow_name, is_chat_path, is_refused
 from .configuration import Configuration
 from .finish import finish
-from .mitm import setup
 from .mitm.hangup import end_on_hangup
-from .mitm.listeners import failed_upstream
+from .mitm.listeners import ask_backend, failed_upstream, model_servers
 from .ui import unread
 from .ui.commands import Commands
 from .ui.mitmweb import FlowList
@@ -80,8 +79,8 @@ class QwenFix:
     def running(self) -> None:
         end_on_hangup(ctx.master.shutdown)
         if setup.greet(self.configuration):
-            for backend in setup.model_servers():
-                self._probes.add(asyncio.create_task(probe.watch(backend, probe.tell, setup.ask_backend)))
+            for backend in model_servers():
+                self._probes.add(asyncio.create_task(probe.watch(backend, probe.tell, ask_backend)))
 
     @fail_open
     def requestheaders(self, flow: http.HTTPFlow) -> None:

@@ -10,9 +10,9 @@ from toolstream.requests.history import repair_request
 from toolstream.schema.rules import Rules
 
 from .answer import StreamedAnswer
-from .mitm.terminal import printable
 from .options import Settings
 from .recording.format import parse_object
+from .terminal import printable
 
 SHUTDOWN = "shutdown"  # why a flow was aborted when nobody but us knows
 

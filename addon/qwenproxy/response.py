@@ -17,9 +17,9 @@ from .answer import StreamedAnswer, rewrite_streamed, rewrite_whole
 from .chat import Chat, flow_name
 from .encoding import Decoder, TooLargeError, decoder
 from .errors import too_large
-from .mitm.terminal import printable
 from .outcome import Outcome, pass_whole
 from .recording import format as recording
+from .terminal import printable
 
 log = logging.getLogger("qwen_fix")
 

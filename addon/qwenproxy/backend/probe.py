@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..mitm.terminal import printable
+from ..terminal import printable
 from .addresses import DEFAULT_PORTS, Address, url
 
 log = logging.getLogger("qwen_fix")

@@ -4,17 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
+from mitmproxy import ctx
 from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.mode_servers import ServerInstance
 
-from ..backend.addresses import (
-    LOCAL,
-    Address,
-    BadAddressError,
-    is_same,
-    is_wildcard,
-    url,
-)
+from ..backend import probe
+from ..backend.addresses import DEFAULT_PORTS, LOCAL, Address, BadAddressError, is_same, is_wildcard, url
 
 # Of the flow whose error is being answered. mitmproxy writes the answer in the task that ran the hook.
 failed_upstream: ContextVar[str] = ContextVar("failed_upstream", default="")
@@ -78,3 +73,13 @@ def here_of(host: str, port: int) -> str:
     """The URL of a listener on this machine."""
     local = "::1" if ":" in host else LOCAL
     return url("http", local if is_wildcard(host) else host, port)
+
+
+def model_servers() -> list[str]:
+    """The URLs of the servers behind this proxy."""
+    found = dict.fromkeys(backends(ctx.options.mode))
+    return [url for url in found if url.partition("://")[0] in DEFAULT_PORTS]
+
+
+async def ask_backend(url: str) -> probe.Heard:
+    return await probe.question(url, verify=not ctx.options.ssl_insecure)

@@ -5,7 +5,7 @@ from typing import Any
 
 from toolstream.repairs import Refused, Repair
 
-from ..mitm.terminal import printable
+from ..terminal import printable
 from .report import FAULTS
 from .words import LEAKED
 

@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Iterator
 
-from ..mitm.terminal import printable
+from ..terminal import printable
 from .report import Kind, Report
 from .stats import Counts, Stats
 from .words import duration, line, words_of

@@ -9,7 +9,7 @@ from mitmproxy.exceptions import AddonHalt
 
 from ..configuration import Configuration, given
 from ..errors import api_error
-from ..mitm import setup
+from ..mitm.listeners import ask_backend, model_servers
 from . import endpoints
 from .health import Backends
 from .observer import Observer
@@ -29,7 +29,7 @@ class OwnFlows:
         self._observer = observer
         self._load = load
         self._start = time.monotonic()
-        self._backends = Backends(setup.ask_backend)
+        self._backends = Backends(ask_backend)
 
     def claim(self, flow: http.HTTPFlow) -> bool:
         """Mark a request that is for the proxy itself; whether it is one."""
@@ -64,7 +64,7 @@ class OwnFlows:
             self._configuration.rules,
             self._observer,
             self._backends,
-            urls=setup.model_servers(),
+            urls=model_servers(),
             options=given(),
             uptime=time.monotonic() - self._start,
             open_chats=open_chats,

@@ -11,8 +11,8 @@ from typing import Any
 
 from mitmproxy import http
 
-from ..mitm.terminal import printable
 from ..recording.format import parse_object
+from ..terminal import printable
 from .report import client_name
 from .verdict import Level, Verdict
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from toolstream.repairs import Ledger
 
-from ..mitm.terminal import printable
 from ..outcome import Outcome
+from ..terminal import printable
 from .report import FAULTS, Report
 
 FAILED = ":red_circle:"

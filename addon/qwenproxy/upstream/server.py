@@ -24,8 +24,8 @@ from typing import Any
 
 from toolstream.wire.sse import EventSplitter
 
-from ..mitm.terminal import printable
 from ..recording.format import Recording, RecordingError, from_http, load, parse_object
+from ..terminal import printable
 from .matching import MODES, Library, Miss
 
 HOST = "127.0.0.1"

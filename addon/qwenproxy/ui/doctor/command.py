@@ -31,10 +31,10 @@ from toolstream.repairs import Ledger
 
 from ...backend import probe
 from ...backend.addresses import BadAddressError, read_server
-from ...mitm.terminal import printable
 from ...recording.format import Headers, Recording, header
 from ...replay import record, rerun
 from ...replay.golden import golden
+from ...terminal import printable
 from .diagnosis import (
     Answer,
     Finding,

@@ -7,16 +7,14 @@ from typing import Any
 from mitmproxy import ctx, http, optmanager, version
 from mitmproxy.addonmanager import Loader
 
-from .. import optional, options
-from ..backend import probe
-from ..backend.addresses import DEFAULT_PORTS
-from ..configuration import Configuration
-from ..ui import contentview
-from ..ui.log import quieten
-from ..ui.mitmweb import COLUMNS
-from . import internals
-from .listeners import backends, ready_lines
+from . import optional, options
+from .configuration import Configuration
+from .mitm import internals
+from .mitm.listeners import ready_lines
 from .terminal import guard_dumper, guard_handlers
+from .ui import contentview
+from .ui.log import quieten
+from .ui.mitmweb import COLUMNS
 
 log = logging.getLogger("qwen_fix")
 
@@ -66,13 +64,3 @@ def _greeting(configuration: Configuration) -> Iterator[str]:
     settings, rules = configuration.settings, configuration.rules
     summary = f"recovery {settings.recovery}, mode {settings.mode}{f', {rules.summary}' if rules else ''}"
     yield from ready_lines(ctx.master.addons.get("proxyserver").servers, summary, settings.control)
-
-
-def model_servers() -> list[str]:
-    """The URLs of the servers behind this proxy."""
-    found = dict.fromkeys(backends(ctx.options.mode))
-    return [url for url in found if url.partition("://")[0] in DEFAULT_PORTS]
-
-
-async def ask_backend(url: str) -> probe.Heard:
-    return await probe.question(url, verify=not ctx.options.ssl_insecure)
