@@ -282,12 +282,9 @@ ENDPOINTS = (
 )
 
 
-def recognise(flow: http.HTTPFlow) -> http.Response | None:
-    """The answer to our own question whether the server is there: then it is not, we have asked ourselves."""
-    if flow.request.headers.get(SIGNATURE_HEADER) != SIGNATURE:
-        return None
-    body = api_error("loop_detected", "this proxy forwards to itself")
-    return response(508, body, {SIGNATURE_HEADER: SIGNATURE})
+def is_own_question(flow: http.HTTPFlow) -> bool:
+    """Whether we ask ourselves whether the server is there: then it is not."""
+    return flow.request.headers.get(SIGNATURE_HEADER) == SIGNATURE
 
 
 def is_ours(flow: http.HTTPFlow, prefix: str) -> bool:
@@ -305,6 +302,9 @@ def is_our_path(request: http.Request, prefix: str) -> bool:
 
 async def answer(flow: http.HTTPFlow, state: State) -> http.Response:
     """The answer to a request that is ours."""
+    if is_own_question(flow):
+        loop = api_error("loop_detected", "this proxy forwards to itself")
+        return response(508, loop, {SIGNATURE_HEADER: SIGNATURE})
     prefix, path = state.settings.control, flow.request.path.partition("?")[0]
     here = [e for e in ENDPOINTS if path in (f"{prefix}/{e.name}", e.alias)]
     if reason := misnamed(flow, private=any(e.private for e in here)):

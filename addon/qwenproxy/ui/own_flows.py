@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from mitmproxy import http
 from mitmproxy.exceptions import AddonHalt
@@ -33,23 +33,19 @@ class OwnFlows:
 
     def claim(self, flow: http.HTTPFlow) -> bool:
         """Mark a request that is for the proxy itself; whether it is one."""
-        if flow.live and endpoints.is_ours(flow, self._configuration.settings.control):
+        ours = endpoints.is_ours(flow, self._configuration.settings.control) or endpoints.is_own_question(
+            flow
+        )
+        if flow.live and ours:
             flow.metadata[KEY] = True
-            return True
-        return False
+        return flow.live and ours
 
     def is_for_us(self, request: http.Request) -> bool:
         """Whether it looks so, before it is known by whom it was asked."""
         return endpoints.is_our_path(request, self._configuration.settings.control)
 
-    def answer(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
-        """Answer a request that is for the proxy itself. Only its flow waits for that."""
-        if loop := endpoints.recognise(flow):
-            flow.response = loop
-            return None
-        return self._answer(flow)
-
-    async def _answer(self, flow: http.HTTPFlow) -> None:
+    async def answer(self, flow: http.HTTPFlow) -> None:
+        """Answer a request that is for the proxy itself. Only its flow waits for that. Raises AddonHalt."""
         try:
             flow.response = await endpoints.answer(flow, self._state())
         except Exception:
