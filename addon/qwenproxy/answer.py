@@ -21,9 +21,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from toolstream import StreamRewriter, rewrite_completion
-from toolstream.repairs import Ledger
-from toolstream.schema.rules import Rules
+from toolstream import Ledger, Rules, StreamRewriter, rewrite_completion
 
 from .encoding import Decoder, TooLargeError
 from .errors import too_large

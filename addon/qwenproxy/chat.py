@@ -5,9 +5,7 @@ from typing import Any, Self
 
 from mitmproxy import http
 
-from toolstream.repairs import Repair
-from toolstream.requests.history import repair_request
-from toolstream.schema.rules import Rules
+from toolstream import Repair, Rules, repair_request
 
 from .answer import StreamedAnswer
 from .options import Settings

@@ -4,8 +4,7 @@ from typing import Any
 
 from mitmproxy import ctx
 
-from toolstream.grammar.grammar import grammar
-from toolstream.schema.rules import Rules
+from toolstream import Rules, prepare
 
 from . import options
 from .backend.addresses import BadAddressError
@@ -34,7 +33,7 @@ class Configuration:
                 settings = options.read(given())
                 self.rules = rules_for(settings.rules, self.rules)
                 self.settings = settings
-                grammar(settings.recovery)  # is compiled now, for it would halt the first answer
+                prepare(settings.recovery)  # is compiled now, for it would halt the first answer
         except RulesError as e:
             raise options.BadValueError(f"qwen_rules: {e}") from None
         except BadAddressError as e:

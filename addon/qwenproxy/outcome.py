@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from toolstream.repairs import Ledger
+from toolstream import Ledger
 
 
 @dataclass(slots=True)

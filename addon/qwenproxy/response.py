@@ -11,7 +11,7 @@ from typing import Any
 
 from mitmproxy import http
 
-from toolstream.rewriter.engine_errors import recover_error
+from toolstream import recover_error
 
 from .answer import StreamedAnswer, rewrite_streamed, rewrite_whole
 from .chat import Chat, flow_name

@@ -23,9 +23,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from toolstream.grammar.dialects import DIALECTS
-from toolstream.grammar.grammar import MADE_UP_CLOSER, fold
-from toolstream.parser.json_call import ARGUMENT_KEYS, NAME_KEYS, WRAP_KEYS
+from toolstream import CALL_KEYS, DIALECTS, MADE_UP_CLOSER, fold
 
 LETTERS = "gchdkjpqmwsyzoli"
 TRIES = 32  # to find other letters for a text; punctuation has none
@@ -33,7 +31,7 @@ HIGH, LOW = "\ud83d", "\udcff"  # halves of a pair; the latter also stands for a
 OWN_WORDS = frozenset(
     {"assistant", "default_api", "functions", "id", "json", "object", "properties", "tool_calls", "tools"}
     | {"type", "xml"}
-    | {*NAME_KEYS, *ARGUMENT_KEYS, *WRAP_KEYS}
+    | CALL_KEYS
 )
 
 _NAMES = re.compile(r"[\w-]+")

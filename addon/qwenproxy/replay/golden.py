@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from toolstream.repairs import Ledger
+from toolstream import Ledger
 from toolstream.wire.chat_completions import (
     choices_of,
     content_of,

@@ -13,14 +13,14 @@ Whatever came of the texts, events that hold none (usage, errors, comments, `[DO
 leave as they came and in order; `lost_events` says whether they did.
 """
 
+import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from toolstream.repairs import Ledger
-from toolstream.schema.json_write import quoted
+from toolstream import Ledger
 from toolstream.wire.chat_completions import choices_of, delta_of, read_chunk, splice
 from toolstream.wire.sse import EventSplitter, read_data, replace_data
 
@@ -188,7 +188,7 @@ def with_text(event: bytes, text: str) -> bytes:
     """The event with another text."""
     data = read_data(event)
     assert data is not None
-    return replace_data(event, splice(data, [(CONTENT, quoted(text))]))
+    return replace_data(event, splice(data, [(CONTENT, json.dumps(text))]))
 
 
 # Events that are not ours to change

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from toolstream.schema.toolset import parallel_calls
+from toolstream import parallel_calls
 from toolstream.wire.chat_completions import choices_of, content_of, delta_of, read_chunk
 from toolstream.wire.sse import read_data
 

@@ -39,8 +39,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolstream.schema.coercion import OMITTED
-from toolstream.schema.rules import FITTING, Action, Condition, Rule, Rules
+from toolstream import FITTING, OMITTED, Action, Condition, Rule, Rules
 
 from .yaml_blocks import LARGEST, Block, WrongError, nearest, parse
 

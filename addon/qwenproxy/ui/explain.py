@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from toolstream.repairs import Refused, Repair
+from toolstream import Refused, Repair
 
 from ..terminal import printable
 from .report import FAULTS

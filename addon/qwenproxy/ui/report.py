@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from toolstream.repairs import Ledger, Refused, Repair
+from toolstream import Ledger, Refused, Repair
 
 from ..replay.golden import outline_of
 from ..replay.overview import client_of

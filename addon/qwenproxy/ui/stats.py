@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from toolstream.repairs import Named, Refused, Repair
+from toolstream import Named, Refused, Repair
 
 from .report import Kind, Report
 

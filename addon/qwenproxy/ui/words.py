@@ -9,7 +9,7 @@ no call · left as text: in code, a quotation, a table or a comment
 from collections.abc import Mapping
 from typing import Any
 
-from toolstream.repairs import Ledger
+from toolstream import Ledger
 
 from ..outcome import Outcome
 from ..terminal import printable

@@ -23,6 +23,7 @@ KEYS = frozenset({"name", "arguments", "parameters", "id", "type"})  # what a ca
 NAME_KEYS = ("name", "function", "tool_name", "tool")
 ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "tool_input")
 WRAP_KEYS = ("tool_call", "function_call", "function")
+CALL_KEYS = frozenset((*NAME_KEYS, *ARGUMENT_KEYS, *WRAP_KEYS))
 
 
 Call = tuple[str, dict[str, Any]]  # name, arguments; a call without a name has ""

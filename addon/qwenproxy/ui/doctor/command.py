@@ -27,7 +27,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from toolstream.repairs import Ledger
+from toolstream import Ledger
 
 from ...backend import probe
 from ...backend.addresses import BadAddressError, read_server

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from toolstream.repairs import Named, Refused, Repair
+from toolstream import Named, Refused, Repair
 
 from ...replay.golden import Golden, Message
 from .engines import Engine, cures, refusing

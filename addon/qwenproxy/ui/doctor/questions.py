@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from toolstream.repairs import Named
+from toolstream import Named
 
 from ...replay.golden import Call, Message
 from ...replay.record import WEATHER
