@@ -36,9 +36,9 @@ class Chat:
         chat = cls(flow, settings, body, rules)
         if settings.repair_history:
             plain = flow.request.get_content(strict=False) or b""
-            mended, chat.repairs = repair_request(plain, body)
-            if mended is not plain and not settings.observe:
-                flow.request.content = mended
+            repaired, chat.repairs = repair_request(plain, body)
+            if repaired is not plain and not settings.observe:
+                flow.request.content = repaired
         return chat
 
     @property

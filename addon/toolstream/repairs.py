@@ -1,4 +1,4 @@
-"""Every departure from the wire format that is mended, and the ledger that counts them.
+"""Every departure from the wire format that is repaired, and the ledger that counts them.
 
 A repair has one member here, is emitted at its place in the stream and has a case in
 `tests/cases`. A candidate that was looked at and left as text is a refusal: it changes
@@ -33,7 +33,7 @@ class Named(StrEnum):
 
 
 class Repair(Named):
-    """What was mended."""
+    """What was repaired."""
 
     MISSING_TOOL_CALL_OPEN = "missing-tool-call-open", "call without <tool_call>"
     MISSING_TOOL_CALL_CLOSE = "missing-tool-call-close", "<tool_call> never closed"

@@ -58,7 +58,7 @@ class Recorder:
 
     def _complain(self, reason: str) -> None:
         if not self._failing:
-            log.error("qwen_record: nothing is recorded until this is mended: %s", reason)
+            log.error("qwen_record: nothing is recorded until this is fixed: %s", reason)
         self._failing = True
 
 

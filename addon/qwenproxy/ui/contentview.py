@@ -27,7 +27,7 @@ def render(body: bytes, data: dict[str, Any], is_stream: bool) -> str:
     sent = messages_of(data.get("raw", body), is_stream)
     would = data.get("observed") is True
     lines = ["CLIENT WOULD RECEIVE" if would else "CLIENT RECEIVED", *_messages(received)]
-    lines += ["", "WOULD BE MENDED" if would else "MENDED", *_ledger(data.get("ledger", {}))]
+    lines += ["", "WOULD BE REPAIRED" if would else "REPAIRED", *_ledger(data.get("ledger", {}))]
     if aborted := data.get("aborted"):
         lines += ["", f"BROKEN OFF: {aborted}"]
     if sent != received:

@@ -56,7 +56,7 @@ def explained(data: Json | None, request: Json) -> Iterator[str]:
 
 
 def ledger_lines(ledger: Json) -> Iterator[str]:
-    """What was mended, and what was left with the reason, in words; for the plain JSON of a ledger."""
+    """What was repaired, and what was left with the reason, in words; for the plain JSON of a ledger."""
     if ledger.get("calls") and not ledger.get("repairs"):
         yield f"{LEAKED} made a tool call"
     for name, count in ledger.get("repairs", {}).items():

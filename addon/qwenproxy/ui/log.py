@@ -40,8 +40,8 @@ def summary(stats: Stats) -> Iterator[str]:
 def _counted(counts: Counts) -> str:
     kinds = counts.kinds
     said = (
-        ("mended in", kinds[Kind.MENDED]),
-        ("would be mended in", kinds[Kind.WOULD_MEND]),
+        ("repaired in", kinds[Kind.REPAIRED]),
+        ("would be repaired in", kinds[Kind.WOULD_REPAIR]),
         ("left as text in", kinds[Kind.LEFT]),
         ("failed open in", kinds[Kind.FAILED_OPEN]),
         ("broke off in", kinds[Kind.BROKEN_OFF]),

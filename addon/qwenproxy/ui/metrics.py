@@ -84,7 +84,7 @@ class _Collector:
 _FLAGS = {
     "streamed": "Chats that were streamed",
     "with_tools": "Chats whose request has tools",
-    "leaked": "Chats with a call in the text, be it mended or left",
+    "leaked": "Chats with a call in the text, be it repaired or left",
     "damaged": "Chats in which only calls that the server parsed were damaged",
     "truncated": "Chats that were cut at the token limit",
 }

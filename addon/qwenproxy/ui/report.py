@@ -20,7 +20,7 @@ LEAKS = frozenset(
         *(Refused.UNCLEAR_END, Refused.INVALID_JSON, Refused.LIMIT),
     )
 )
-# What was wrong with a call that the server parsed, and could not be mended.
+# What was wrong with a call that the server parsed, and could not be repaired.
 FAULTS = frozenset((Refused.MISFIT, Refused.SECOND_OBJECT))
 # Repairs that say nothing of the model and its server: the client asked for them, or has made them necessary.
 WISHES = frozenset(
@@ -38,8 +38,8 @@ class Kind(StrEnum):
     FAILED_OPEN = "failed-open"  # the rewriter failed, and the rest passed as it came
     BROKEN_OFF = "broken-off"
     LEFT = "left"  # a call stayed text
-    MENDED = "mended"
-    WOULD_MEND = "would-mend"  # observed only
+    REPAIRED = "repaired"
+    WOULD_REPAIR = "would-repair"  # observed only
     PASSED = "passed"
 
 
@@ -76,7 +76,7 @@ class Report:
         if self.left:
             return Kind.LEFT
         if changed:
-            return Kind.WOULD_MEND if self.observed else Kind.MENDED
+            return Kind.WOULD_REPAIR if self.observed else Kind.REPAIRED
         return Kind.PASSED
 
     @property
@@ -91,12 +91,12 @@ class Report:
 
     @property
     def leaked(self) -> bool:
-        """Whether the answer had a call in its text, be it mended or left."""
+        """Whether the answer had a call in its text, whether repaired or left."""
         return self.is_answer and (bool(self.ledger.calls) or not LEAKS.isdisjoint(self.ledger.refused))
 
     @property
     def damaged(self) -> bool:
-        """Whether nothing leaked, but calls that the server had parsed were wrong, be they mended or left."""
+        """Whether nothing leaked, but calls that the server parsed were wrong, whether repaired or left."""
         found = self.ledger.repairs.keys() - WISHES or FAULTS & self.ledger.refused.keys()
         return self.is_answer and bool(found) and not self.leaked
 

@@ -72,8 +72,8 @@ class Counts:
 
 FIELDS = {
     Kind.PASSED: "passed",
-    Kind.MENDED: "mended",
-    Kind.WOULD_MEND: "would_mend",
+    Kind.REPAIRED: "repaired",
+    Kind.WOULD_REPAIR: "would_repair",
     Kind.LEFT: "left",
     Kind.FAILED_OPEN: "failed_open",
     Kind.BROKEN_OFF: "broken_off",

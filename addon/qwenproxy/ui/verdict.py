@@ -13,7 +13,7 @@ class Level(StrEnum):
     """How bad it is."""
 
     GOOD = "good"
-    WARN = "warn"  # mended
+    WARN = "warn"  # repaired
     BAD = "bad"
     NONE = "none"  # nothing can be said yet
 
@@ -66,8 +66,8 @@ def _healthy(model: str, counts: Counts, failed: str) -> Verdict:
 def _fates(counts: Counts) -> str:
     kinds = counts.fates
     fates = (
-        ("mended", kinds[Kind.MENDED]),
-        ("would be mended", kinds[Kind.WOULD_MEND]),
+        ("repaired", kinds[Kind.REPAIRED]),
+        ("would be repaired", kinds[Kind.WOULD_REPAIR]),
         ("left", kinds[Kind.LEFT]),
         ("broke off", kinds[Kind.BROKEN_OFF]),
         ("failed open", kinds[Kind.FAILED_OPEN]),

@@ -1,7 +1,7 @@
 """What was done to an answer, in words and as a marker: for the log, the flow list and the status page.
 
-write, bash · call without <tool_call>                        mended
-write · would mend: call without <tool_call>                  only observed
+write, bash · call without <tool_call>                        repaired
+write · would repair: call without <tool_call>                only observed
 read · as the server sent it                                  nothing to do
 no call · left as text: in code, a quotation, a table or a comment
 """
@@ -16,7 +16,7 @@ from ..terminal import printable
 from .report import FAULTS, Report
 
 FAILED = ":red_circle:"
-MENDED = ":wrench:"
+REPAIRED = ":wrench:"
 REFUSED = ":eyes:"
 
 LEAKED = "call as text"  # that was right in every other way
@@ -54,9 +54,9 @@ def done(report: Report) -> str:
     ledger = report.ledger
     faults = {reason: n for reason, n in ledger.refused.items() if reason in FAULTS}
     left = {reason: n for reason, n in ledger.refused.items() if reason not in FAULTS}
-    mended = words_of(ledger.repairs) or (LEAKED if ledger.calls else "")
+    repaired = words_of(ledger.repairs) or (LEAKED if ledger.calls else "")
     parts = (
-        f"would mend: {mended}" if mended and report.observed else mended,
+        f"would repair: {repaired}" if repaired and report.observed else repaired,
         f"left as text: {words_of(left)}" if left else "",
         words_of(faults),
         "cut at the token limit" if report.truncated else "",
@@ -90,7 +90,7 @@ def marker(ledger: Ledger) -> str:
     if ledger.failure:
         return FAILED
     if ledger.repairs or ledger.calls:
-        return MENDED
+        return REPAIRED
     return REFUSED if ledger.refused else ""
 
 
@@ -101,4 +101,4 @@ def word(outcome: Outcome, status: int = 200) -> str:
     if status >= 400:
         return "error"
     found = marker(outcome.ledger)
-    return {FAILED: "failed", MENDED: "repaired", REFUSED: "refused"}.get(found, "passed")
+    return {FAILED: "failed", REPAIRED: "repaired", REFUSED: "refused"}.get(found, "passed")

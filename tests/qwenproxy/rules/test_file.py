@@ -595,7 +595,7 @@ def test_a_broken_file_changes_nothing_and_is_said_once(
     ]
 
 
-def test_a_file_that_is_mended_counts_again(live: LiveRules) -> None:
+def test_a_file_that_is_corrected_counts_again(live: LiveRules) -> None:
     change(live, "Run it", "[")
     live.refresh()
     assert live.error

@@ -234,7 +234,7 @@ def test_observing_says_what_rules_would_do(upstream: Upstream, start_proxy: Cal
     proxy = start_proxy(upstream.url, qwen_rules="default", qwen_mode="observe")
     upstream.answer = streamed(events(LEAK))
     assert ask(proxy, chat(tools=BASH)).body == b"".join(events(LEAK))
-    proxy.wait_for(f"bash · would mend: {Repair.RULE_DEFAULT.words}")
+    proxy.wait_for(f"bash · would repair: {Repair.RULE_DEFAULT.words}")
 
 
 # Endpoints

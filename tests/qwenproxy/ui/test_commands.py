@@ -63,8 +63,8 @@ def test_a_text_can_be_tried(run: Run) -> None:
 
 
 def test_an_answer_is_explained(run: Run) -> None:
-    mended = replace(LEAKING, ledger={"calls": 1, "repairs": {"missing-tool-call-open": 1}})
-    assert run("qwen.explain", to_flow(mended)) == "call without <tool_call>"
+    repaired = replace(LEAKING, ledger={"calls": 1, "repairs": {"missing-tool-call-open": 1}})
+    assert run("qwen.explain", to_flow(repaired)) == "call without <tool_call>"
     assert run("qwen.explain", tflow.tflow()).startswith("This is no chat")
 
 

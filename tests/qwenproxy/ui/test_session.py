@@ -52,8 +52,8 @@ SCRIPTS = {
     "breaks": aborted(events(LEAK)[:20]),
 }
 TALK = {
-    "leaks": ("get_weather · call without <tool_call>", "mended"),
-    "whole": ("get_weather · call without <tool_call>", "mended"),
+    "leaks": ("get_weather · call without <tool_call>", "repaired"),
+    "whole": ("get_weather · call without <tool_call>", "repaired"),
     "parses": ("get_weather", "passed"),
     "quotes": ("no call · left as text: in code, a quotation, a table or a comment", "passed"),
     "fails": ("the server's error: no", "backend-error"),
@@ -125,11 +125,11 @@ def test_the_counts_add_up(session: Session) -> None:
     said = session.get("stats").json
     total, models = said["total"], said["models"]
     assert total["chats"] == len(SCRIPTS) + 1
-    kinds = ("passed", "mended", "would_mend", "left", "failed_open", "broken_off", "backend_errors")
+    kinds = ("passed", "repaired", "would_repair", "left", "failed_open", "broken_off", "backend_errors")
     assert {kind: total[kind]["count"] for kind in kinds} == {
         "passed": 3,
-        "mended": 3,
-        "would_mend": 0,
+        "repaired": 3,
+        "would_repair": 0,
         "left": 1,
         "failed_open": 0,
         "broken_off": 1,
@@ -155,9 +155,13 @@ def test_the_counts_add_up(session: Session) -> None:
 @pytest.mark.parametrize(
     ("model", "text", "level"),
     [
-        ("leaks", "100 % of the answers of leaks leaked calls as text (1 of 1): mended 1, left 0.", "warn"),
+        ("leaks", "100 % of the answers of leaks leaked calls as text (1 of 1): repaired 1, left 0.", "warn"),
         ("parses", "Your server parses the tool calls of parses itself: 0 of 1 needed repair.", "good"),
-        ("damages", "100 % of the answers of damages had damaged calls (1 of 1): mended 1, left 0.", "warn"),
+        (
+            "damages",
+            "100 % of the answers of damages had damaged calls (1 of 1): repaired 1, left 0.",
+            "warn",
+        ),
         ("cut", "100 % of the answers of cut leaked calls as text (1 of 1): left 1.", "bad"),
         ("quotes", "No tool call of quotes yet, in 1 answer.", "none"),
         ("fails", "fails: no answer of the server to 1 chat.", "bad"),
@@ -198,7 +202,7 @@ def test_metrics(session: Session) -> None:
     assert reply.headers["content-type"].startswith("text/plain")
     families = prometheus.text_string_to_metric_families(reply.body.decode())
     samples = {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
-    assert samples["qwen_fix_chats_total", "leaks", "mended"] == 1
+    assert samples["qwen_fix_chats_total", "leaks", "repaired"] == 1
     assert samples["qwen_fix_repairs_total", "leaks", "missing-tool-call-open"] == 1
     assert samples["qwen_fix_refusals_total", "cut", "truncated"] == 1
     assert samples["qwen_fix_chat_seconds_count", "leaks"] == 1
@@ -252,9 +256,9 @@ def test_a_summary_at_the_end(upstream: Upstream, start_proxy: Callable[..., Pro
         ask(proxy, chat(model=model))
     proxy.stop()
     lines = [re.sub(r"^\[[\d:.]+\] ", "", line) for line in proxy.lines[-4:]]
-    assert re.fullmatch(r"in [\d.]+ m?s: 4 chats, 3 calls, mended in 2, server errors in 1", lines[0])
+    assert re.fullmatch(r"in [\d.]+ m?s: 4 chats, 3 calls, repaired in 2, server errors in 1", lines[0])
     assert lines[1:] == [
-        "  leaks: 2 chats, 2 calls, mended in 2 (call without <tool_call> x2)",
+        "  leaks: 2 chats, 2 calls, repaired in 2 (call without <tool_call> x2)",
         "  parses: 1 chat, 1 call, nothing to repair",
         "  fails: 1 chat, 0 calls, server errors in 1",
     ]
@@ -264,20 +268,20 @@ def test_observing_says_would_everywhere(upstream: Upstream, start_proxy: Callab
     upstream.answer = SCRIPTS["leaks"]
     proxy = start_proxy(upstream.url, qwen_mode="observe")
     ask(proxy)
-    assert " · get_weather · would mend: call without <tool_call> · " in proxy.wait_for(" · chat · qwen · ")
+    assert " · get_weather · would repair: call without <tool_call> · " in proxy.wait_for(" · chat · qwen · ")
     said = ask(proxy, b"", "/_qwen/stats", method="GET").json
     assert said["mode"] == "observe"
-    assert said["verdicts"][0]["text"].endswith("(1 of 1): would be mended 1, left 0.")
-    assert (said["total"]["would_mend"]["count"], said["total"]["mended"]["count"]) == (1, 0)
+    assert said["verdicts"][0]["text"].endswith("(1 of 1): would be repaired 1, left 0.")
+    assert (said["total"]["would_repair"]["count"], said["total"]["repaired"]["count"]) == (1, 0)
     (kept,) = ask(proxy, b"", "/_qwen/chats", method="GET").json["chats"]
     assert (kept["outcome"], kept["said"]) == (
-        "would-mend",
-        "get_weather · would mend: call without <tool_call>",
+        "would-repair",
+        "get_weather · would repair: call without <tool_call>",
     )
     metrics = ask(proxy, b"", "/_qwen/metrics", method="GET").body.decode()
-    assert 'qwen_fix_chats_total{model="qwen",outcome="would-mend"} 1.0' in metrics
+    assert 'qwen_fix_chats_total{model="qwen",outcome="would-repair"} 1.0' in metrics
     proxy.stop()
-    assert "1 chat, 0 calls, would be mended in 1" in proxy.log  # nobody got it
+    assert "1 chat, 0 calls, would be repaired in 1" in proxy.log  # nobody got it
 
 
 def test_counting_can_begin_again(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
@@ -316,14 +320,14 @@ def test_an_api_that_is_not_read_is_said_once_for_each_client(
     assert "LiteLLM" in said["verdicts"][0]["text"]
 
 
-def test_large_requests_are_mended_all_the_same(session: Session) -> None:
+def test_large_requests_are_repaired_too(session: Session) -> None:
     """`stream_large_bodies` is 5 kB here: a request that was streamed for its size would not be read."""
     large = [{"role": "user", "content": "x" * 20_000}]
     pieces = json.dumps(chat(model="leaks", messages=large)).encode()
     assert b'"tool_calls"' in ask(session.proxy, pieces).body
 
 
-def test_large_answers_are_mended_all_the_same(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+def test_large_answers_are_repaired_too(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
     upstream.answer = sized(completion(LEAK.replace("Zürich", "Z" * 20_000)))
     proxy = start_proxy(upstream.url, stream_large_bodies="5k")
     assert ask(proxy, chat(stream=False)).json["choices"][0]["finish_reason"] == "tool_calls"

@@ -8,7 +8,7 @@ pass it on. So the proxy need not run, and nothing that the model calls is execu
 
 exit codes:
   0  nothing needs repair
-  1  calls leak as text or are damaged, and qwen-fix mends all of them
+  1  calls leak as text or are damaged, and qwen-fix repairs all of them
   2  the server could not be asked, or the command was wrong
   3  something is lost even with qwen-fix, or the model made no call where one was asked for; also: the server
      refuses tools, or answers some questions with errors
@@ -308,7 +308,7 @@ def command(arguments: Sequence[str]) -> int:
         return 2
     try:
         found = doctor.examine()
-    except Exception as e:  # 1 would say that the proxy mends all
+    except Exception as e:  # 1 would say that the proxy repairs all
         print(f"qwen-fix doctor: {printable(f'{type(e).__name__}: {e}')}", file=sys.stderr)
         return 2
     print(_as_json(doctor, found) if options.json else report(doctor, found))

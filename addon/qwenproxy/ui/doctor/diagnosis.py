@@ -11,7 +11,7 @@ are noted (`questions`). From the two follows what became of it:
     error      the server answered with an error, broke off, or did not answer
     spoilt     it was right, and the proxy would change it: a bug of ours
 
-Leaked and damaged answers are mended if nothing is wrong with them behind the proxy. A damaged one that is
+Leaked and damaged answers are repaired if nothing is wrong with them behind the proxy. A damaged one that is
 not was lost before any proxy could help. How a model did something else than it was asked is noted and
 held against nobody.
 
@@ -31,7 +31,7 @@ from ...replay.golden import Golden, Message
 from .engines import Engine, cures, refusing
 from .questions import DAMAGE, MOST_TOKENS, Flaw, Question
 
-HEALTHY, MENDED, UNASKED, LOST = range(4)  # exit codes
+HEALTHY, REPAIRED, UNASKED, LOST = range(4)  # exit codes
 
 _LEAK = re.compile(r"</?tool_call|</?function\b|</?parameter\b|</?invoke\b|\"arguments\"\s*:")
 _JSON_LEAK = re.compile(r"\{\s*\"name\"\s*:")
@@ -87,8 +87,8 @@ class Finding:
 
     answer: Answer
     state: State
-    mended: bool = False
-    flaws: tuple[Flaw, ...] = ()  # the damage: what the proxy leaves of it, or what it mends
+    repaired: bool = False
+    flaws: tuple[Flaw, ...] = ()  # the damage: what the proxy leaves of it, or what it repairs
     odd: tuple[Flaw, ...] = ()  # how the model did something else
     reason: str = ""  # in words, where flaws do not say it
 
@@ -111,7 +111,7 @@ class Finding:
         match self.state:
             case State.RIGHT:
                 return "unchanged"
-            case State.LEAKED | State.DAMAGED if self.mended:
+            case State.LEAKED | State.DAMAGED if self.repaired:
                 return f"well-formed: {_words(self.others)}" if self.others else "right"
             case State.LEAKED:
                 refused = [reason for reason in Refused if reason in self.answer.new.refused]
@@ -125,8 +125,8 @@ class Finding:
 
     @property
     def why(self) -> str:
-        """What is wrong: the repairs by their names if they mend it, else the flaws."""
-        repairs = ", ".join(self.answer.new.repairs) if self.mended else ""
+        """What is wrong: the repairs by their names if they repair it, else the flaws."""
+        repairs = ", ".join(self.answer.new.repairs) if self.repaired else ""
         return self.reason or repairs or _words(self.flaws)
 
     @property
@@ -161,8 +161,8 @@ def find(answer: Answer) -> Finding:
         return _without_call(answer, before, raw)
     if error or damage or not answer.new.unchanged:
         remaining = tuple(flaw for flaw in left if flaw in damage) or left
-        mended = not left and bool(new.calls or not answer.question.calls)
-        return Finding(answer, State.DAMAGED, mended, remaining or damage, odd, error)
+        repaired = not left and bool(new.calls or not answer.question.calls)
+        return Finding(answer, State.DAMAGED, repaired, remaining or damage, odd, error)
     return Finding(answer, State.RIGHT, odd=odd)
 
 
@@ -209,7 +209,7 @@ def _compared(finding: Finding, found: list[Finding]) -> Finding:
     if not is_short or other is None or Flaw.NO_CALL in other.odd or not _came_right(other):
         return finding
     reason = f"a call missing, which came when {'not ' if finding.answer.is_stream else ''}streamed"
-    return replace(finding, state=State.DAMAGED, mended=False, flaws=(Flaw.NO_CALL,), reason=reason, odd=())
+    return replace(finding, state=State.DAMAGED, repaired=False, flaws=(Flaw.NO_CALL,), reason=reason, odd=())
 
 
 def _is_other_way(one: Finding, other: Finding) -> bool:
@@ -217,7 +217,7 @@ def _is_other_way(one: Finding, other: Finding) -> bool:
 
 
 def _came_right(finding: Finding) -> bool:
-    return finding.state is State.RIGHT or finding.mended
+    return finding.state is State.RIGHT or finding.repaired
 
 
 # The verdict
@@ -254,7 +254,7 @@ def _plain(finding: Finding) -> dict[str, Any]:
         "question": answer.question.name,
         "streamed": answer.is_stream,
         "state": str(finding.state),
-        "mended": finding.mended,
+        "repaired": finding.repaired,
         "as_sent": finding.as_sent,
         "through": finding.through,
         "flaws": [str(flaw) for flaw in finding.flaws],
@@ -289,11 +289,11 @@ def verdict(found: list[Finding], engine: Engine | None) -> Verdict:
     lost = [f for f in found if not _came_right(f)]
     return Verdict(
         _kind(found),
-        LOST if lost else MENDED if needing else HEALTHY,
+        LOST if lost else REPAIRED if needing else HEALTHY,
         _said(found),
         list(_details(found)),
         _cures(found, engine),
-        any(finding.mended for finding in found),
+        any(finding.repaired for finding in found),
         found,
     )
 
@@ -338,18 +338,18 @@ def _sentence(found: list[Finding], state: State, say: Callable[[list[Finding], 
 
 
 def _leaks(of: list[Finding], count: str) -> str:
-    return f"Calls leak as text: {count}. {_mends(of)}"
+    return f"Calls leak as text: {count}. {_remedy(of)}"
 
 
 def _damages(of: list[Finding], count: str) -> str:
-    return f"Your server's parser damages calls: {count}. {_mends(of)}"
+    return f"Your server's parser damages calls: {count}. {_remedy(of)}"
 
 
-def _mends(of: list[Finding]) -> str:
-    mended = sum(finding.mended for finding in of)
-    if mended == len(of):
-        return "The proxy mends all of them." if mended > 1 else "The proxy mends it."
-    return f"The proxy mends {mended} of them." if mended else "The proxy cannot help there."
+def _remedy(of: list[Finding]) -> str:
+    repaired = sum(finding.repaired for finding in of)
+    if repaired == len(of):
+        return "The proxy repairs all of them." if repaired > 1 else "The proxy repairs it."
+    return f"The proxy repairs {repaired} of them." if repaired else "The proxy cannot help there."
 
 
 def _makes_none(of: list[Finding], count: str) -> str:
@@ -383,9 +383,9 @@ def _details(found: list[Finding]) -> Iterator[str]:
     leaked, damaged = _of(found, State.LEAKED), _of(found, State.DAMAGED)
     if leaked and all(finding.answer.is_stream for finding in leaked):
         yield "Only streamed answers leak."
-    if mended := [finding for finding in damaged if finding.mended]:
-        yield f"The proxy mends: {_listed(mended)}."
-    if lost := [finding for finding in damaged if not finding.mended]:
+    if repaired := [finding for finding in damaged if finding.repaired]:
+        yield f"The proxy repairs: {_listed(repaired)}."
+    if lost := [finding for finding in damaged if not finding.repaired]:
         yield f"Lost before any proxy can help: {_listed(lost)}."
     if odd := [finding for finding in found if finding.others]:
         what = dict.fromkeys(flaw for finding in odd for flaw in finding.others)
@@ -405,7 +405,7 @@ def _listed(found: list[Finding]) -> str:
 
 def _explained(finding: Finding) -> str:
     """What is wrong; a repair in its words, too, and not only by its name."""
-    repairs = [f"{r}: {r.words}" for r in Repair if r in finding.answer.new.repairs and finding.mended]
+    repairs = [f"{r}: {r.words}" for r in Repair if r in finding.answer.new.repairs and finding.repaired]
     return finding.reason or ", ".join(repairs) or _words(finding.flaws)
 
 

@@ -71,9 +71,9 @@ def test_healthy(ask: Callable[..., Said]) -> None:
 def test_leaks(ask: Callable[..., Said], upstream: Upstream) -> None:
     said = ask(server(of(leaked)))
     assert (said.code, said.json["verdict"]) == (1, "leaks")
-    assert said.text.startswith("Calls leak as text: 8 of 10 answers. The proxy mends all of them.")
+    assert said.text.startswith("Calls leak as text: 8 of 10 answers. The proxy repairs all of them.")
     assert states(said, question="plain") == ["right", "right"]
-    assert states(said, state="leaked", mended=True, through="right") == ["leaked"] * WITH_CALLS
+    assert states(said, state="leaked", repaired=True, through="right") == ["leaked"] * WITH_CALLS
     assert f"qwen-fix run --backend {upstream.url}" in said.text
     for engine in ENGINES:  # it did not say which it is
         assert f"- {engine.name}: " in said.text
@@ -86,7 +86,7 @@ def test_only_streams_leak(ask: Callable[..., Said]) -> None:
     assert "Only streamed answers leak." in said.text
 
 
-def test_a_leak_that_is_not_mended(ask: Callable[..., Said]) -> None:
+def test_a_leak_that_is_not_repaired(ask: Callable[..., Said]) -> None:
     def fenced(calls: list[Call]) -> Json:
         text = leaked(calls)["content"]
         return {"content": f"```xml\n{text}\n```" if calls else text}
@@ -116,16 +116,16 @@ def test_a_leak_that_is_not_mended(ask: Callable[..., Said]) -> None:
     ],
     ids=["encoded twice", "all strings", "no id", "XML", "stop"],
 )
-def test_damaged_and_mended(
+def test_damaged_and_repaired(
     ask: Callable[..., Said], make: Callable[[list[Call]], Json], repair: str
 ) -> None:
     said = ask(server(of(make), pages(v1_models={"data": [{"id": "q", "owned_by": "vllm"}]})))
     assert (said.code, said.json["verdict"]) == (1, "damages")
     assert said.text.startswith("Your server's parser damages calls: ")
-    assert "The proxy mends all of them." in said.text
+    assert "The proxy repairs all of them." in said.text
     assert "vLLM: update vLLM" in said.text
     damaged = [answer for answer in said.json["answers"] if answer["state"] == "damaged"]
-    assert all(answer["mended"] and repair in answer["repairs"] for answer in damaged)
+    assert all(answer["repaired"] and repair in answer["repairs"] for answer in damaged)
     assert damaged
 
 
@@ -138,7 +138,7 @@ def test_arguments_as_an_object(ask: Callable[..., Said]) -> None:
 
     said = ask(server(of(objects)))
     assert (said.code, said.json["verdict"]) == (1, "damages")
-    assert len(states(said, state="damaged", mended=True)) == WITH_CALLS
+    assert len(states(said, state="damaged", repaired=True)) == WITH_CALLS
 
 
 def with_file(text: str, make: Callable[[list[Call]], Json] = native) -> Script:
@@ -212,7 +212,7 @@ def test_a_call_that_comes_only_one_time_was_lost(ask: Callable[..., Said]) -> N
 def test_an_empty_answer_has_lost_its_call(ask: Callable[..., Said], message: Json) -> None:
     said = ask(server(lambda body: dict(message) if CALLS[key_of(body)] else {"content": "Hello!"}))
     assert (said.code, said.json["verdict"]) == (3, "damages")
-    assert states(said, state="damaged", mended=False) == ["damaged"] * WITH_CALLS
+    assert states(said, state="damaged", repaired=False) == ["damaged"] * WITH_CALLS
 
 
 def test_what_a_model_does_otherwise_is_not_held_against_the_server(ask: Callable[..., Said]) -> None:
