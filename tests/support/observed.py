@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from support.cases import Case
+from qwenproxy.replay.casefile import Case
 from support.checks import parse
 from support.outcome import Outcome
 from toolstream.grammar.dialects import DIALECTS

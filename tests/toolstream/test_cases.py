@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 import toolstream
+from qwenproxy.replay.casefile import Case, read
 from support import checks
-from support.cases import Case, CaseError, read, read_all, read_tool
+from support.cases import read_all
 from support.checks import check
 from support.cuts import SHORT, Cuts, all_cuts, few_cuts
 from support.observed import Observed, observe
@@ -126,58 +127,3 @@ def test_clean_cases_need_no_repairs() -> None:
     clean = [case for case in ALL if case.file.startswith("well-formed")]
     assert clean
     assert [case.title for case in clean if case.repairs] == []
-
-
-# The reader
-
-CASE = "#tools f(a: string)\n#case one\n#input\nx\n#unchanged\n"
-
-
-def test_reads_escapes_and_drops_blank_lines_at_the_end() -> None:
-    text = "#case one\n#tools f()\n#input\n\na\\tb\\r\n\\#case\\s\\u00e9\\\\n\n\n\n#text\n\\n\n"
-    (case,) = read(text, "file")
-    assert case.input == "\na\tb\r\n#case é\\n"
-    assert case.text == "\n"
-
-
-def test_reads_tools() -> None:
-    function = read_tool('a.b(x: string, y?: integer|null, z: {"type": "array", "items": {}})')["function"]
-    assert function["name"] == "a.b"
-    assert function["parameters"] == {
-        "type": "object",
-        "properties": {
-            "x": {"type": "string"},
-            "y": {"type": ["integer", "null"]},
-            "z": {"type": "array", "items": {}},
-        },
-        "required": ["x", "z"],
-    }
-
-
-def test_sections_above_the_first_case_hold_for_all() -> None:
-    one, two = read("#choice none\n" + CASE + "#case two\n#tools g()\n#input y\n#unchanged\n", "file")
-    assert (one.choice, two.choice) == ("none", "none")
-    assert [case.tools[0]["function"]["name"] for case in (one, two)] == ["f", "g"]
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        (CASE + "#colour red\n", "unknown section"),
-        (CASE + "#input y\n", "twice"),
-        (CASE + "#text y\n", "either #unchanged"),
-        (CASE + "#case two\n#input x\n", "either #unchanged"),
-        (CASE + "#case two\n#unchanged\n", "are needed"),
-        (CASE + "#case two\n#input x\\y\n#unchanged\n", "no such escape"),
-        (CASE + "#case two\n#input x \n", "blanks at the end"),
-        (CASE + "#case two\n#input x\n#calls\nf {\n", "file"),
-        (CASE + "#case two\n#input x\n#open f {\n", "go together"),
-        (CASE + "#case two\n#input x\n#unchanged\n#rules bash\n", "#rules, line 1: write a mapping"),
-        ("#input x\n" + CASE, "before the first #case"),
-        ("hello\n" + CASE, "before the first section"),
-        ("#tools f()\n", "no #case"),
-    ],
-)
-def test_complains_about(text: str, complaint: str) -> None:
-    with pytest.raises(CaseError, match=complaint):
-        list(read(text, "file"))
