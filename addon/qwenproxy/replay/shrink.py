@@ -34,7 +34,7 @@ from toolstream.wire.sse import read_data
 
 from ..recording.format import Recording, RecordingError, save
 from . import casefile, importing, other_version
-from .casefile import Case, CaseError, Parsed, Tool
+from .casefile import Case, CaseError, Tool
 from .golden import Call, Golden, GoldenError, Message, golden_path
 from .golden import load as load_golden
 from .golden_diff import difference
@@ -80,12 +80,24 @@ def ddmin(units: list[T], shows: Callable[[list[T]], bool]) -> list[T]:
 # Parsing
 
 
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a parser made of a text, named as in a case."""
+
+    text: str = ""
+    calls: tuple[tuple[str, str], ...] = ()
+    open: tuple[str, str] | None = None
+    repairs: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    crash: str = ""
+
+
 def parse(case: Case, rules: Rules = TODAY, live: bool = True, per_character: bool = False) -> Parsed:
     """What a version of the parser makes of a case. An exception is an outcome, too."""
     try:
         parser = rules.parser(
-            [tool.declared() for tool in case.tools],
-            case.tool_choice,
+            case.request["tools"],
+            case.request["tool_choice"],
             case.recovery,
             parallel=case.parallel,
             live=live,
@@ -281,7 +293,7 @@ def cases_of(recording: Recording, recovery: str) -> list[Case]:
     """The text of each choice of an answer, as a case. Raises CaseError."""
     request = recording.request
     declared = [_plain(tool) for tool in request.get("tools") or []]
-    tools = tuple(casefile.read_tool(tool) for tool in declared)
+    tools = tuple(casefile.tool_of(tool) for tool in declared)
     choice = request.get("tool_choice") or "auto"
     choice = choice if isinstance(choice, str) else json.dumps(choice)
     return [
@@ -440,16 +452,16 @@ def as_golden(parsed: Parsed) -> Golden:
 
 def _written(case: Case, wish: Wish, name: str) -> str:
     rules = wish.before or TODAY
-    expected, buffered = parse(case, rules), parse(case, rules, live=False)
-    if expected.crash:
-        return casefile.write(
-            f"{wish} in {name}",
-            case,
-            Parsed(case.input),
-            Parsed(case.input),
-            f"crashes with {expected.crash}",
+    found, buffered = parse(case, rules), parse(case, rules, live=False)
+    case = dataclasses.replace(case, title=f"{wish} in {name}")
+    if found.crash:
+        case = dataclasses.replace(case, text=case.input, bug=f"crashes with {found.crash}")
+    else:
+        expected = {word: getattr(found, word) for word in ("text", "calls", "open", "repairs", "refused")}
+        case = dataclasses.replace(
+            case, **expected, buffered=buffered.text, buffered_repairs=buffered.repairs
         )
-    return casefile.write(f"{wish} in {name}", case, expected, buffered)
+    return casefile.write(case)
 
 
 def _save_events(recording: Recording, smaller: Recording, directory: Path) -> int:

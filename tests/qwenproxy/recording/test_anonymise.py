@@ -12,9 +12,10 @@ from proxy import LEAK, ROOT, WEATHER, chat, chunk, events
 
 from qwenproxy.recording.format import Recording, load, save
 from qwenproxy.recording.redaction import redact
+from qwenproxy.replay.casefile import Case
 from qwenproxy.replay.golden import Golden, messages_of
 from qwenproxy.replay.rerun import outcome
-from support.cases import Case, read_all
+from support.cases import read_all
 
 PATHS = sorted((ROOT / "recordings").glob("*.flow"))
 SECRET = "Rosebud"
@@ -118,9 +119,8 @@ def test_what_is_no_path_stays_in_a_description(described: str) -> None:
 
 
 def _recorded(case: Case) -> Recording:
-    asked = chat(tools=case.tools, tool_choice=case.choice, parallel_tool_calls=case.parallel)
     deltas = [chunk({"content": case.input[i : i + 3]}) for i in range(0, len(case.input), 3)]
-    return answer("case", [*deltas, chunk({}, case.finish)], request=asked)
+    return answer("case", [*deltas, chunk({}, case.finish)], request=chat(**case.request))
 
 
 def test_every_case_comes_to_the_same(thorough: bool) -> None:

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.cases import Case, by_file, named, read_all
+from qwenproxy.replay.casefile import Case
+from support.cases import by_file, named, read_all
 from support.cuts import Cuts, cut_at, few_cuts, per_character
 from support.streams import (
     ASSISTANT,
@@ -309,10 +310,6 @@ CASES = [case for case in read_all() if not (case.bug or case.reasoning)]
 FILES = by_file(CASES)
 
 
-def asked_by(case: Case) -> dict[str, Any]:
-    return {"tools": case.tools, "tool_choice": case.choice, "parallel_tool_calls": case.parallel}
-
-
 def finish_of(case: Case) -> str | None:
     return "tool_calls" if case.calls and case.finish == "stop" else case.finish
 
@@ -331,7 +328,7 @@ def check_in_the_stream_of_an_engine(case: Case, random_cuts: int) -> None:
     open_calls = [case.open] if case.open and streams else []
     for pieces in few_cuts(case.input, random_cuts):
         out, rewriter = send(
-            engine.answer(pieces, case.finish), asked_by(case), recovery=case.recovery, rules=case.rules
+            engine.answer(pieces, case.finish), case.request, recovery=case.recovery, rules=case.user_rules
         )
         message = read_answer(out, role=False).message
         assert message.text == (case.text if streams or not case.open else case.buffered)
@@ -353,11 +350,11 @@ def test_what_leaves_is_left_alone_the_next_time() -> None:
     """A second proxy behind the first one has nothing to do."""
     assert len(CLEANED) > 400
     for case in CLEANED:
-        options = {"recovery": case.recovery, "rules": case.rules}
+        options = {"recovery": case.recovery, "rules": case.user_rules}
         with named(case):
             answer = VLLM.answer(per_character(case.input), case.finish)
-            once, _ = send(answer, asked_by(case), **options)
-            assert send([once], asked_by(case), **options)[0] == once
+            once, _ = send(answer, case.request, **options)
+            assert send([once], case.request, **options)[0] == once
 
 
 TWO = WEATHER + "\n" + OSLO
