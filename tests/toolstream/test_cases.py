@@ -20,7 +20,7 @@ from support.checks import check
 from support.cuts import SHORT, Cuts, all_cuts, few_cuts
 from support.outcome import Outcome
 from toolstream.grammar.dialects import DIALECTS
-from toolstream.grammar.grammar import CALL_KINDS
+from toolstream.grammar.kinds import CALL_KINDS, TagKind
 from toolstream.parser import json_call as hermes
 from toolstream.parser import parser
 from toolstream.parser import value as values
@@ -28,8 +28,8 @@ from toolstream.repairs import Refused, Repair
 from toolstream.schema import arguments, rules
 
 ALL = read_all()
-KINDS = (*CALL_KINDS, "think_open", "think_close", "stray")
-SPELLINGS = [spelling for dialect in DIALECTS for kind in KINDS for spelling in getattr(dialect, kind)]
+KINDS = (*CALL_KINDS, TagKind.THINK_OPEN, TagKind.THINK_CLOSE, TagKind.STRAY)
+SPELLINGS = [spelling for dialect in DIALECTS for kind in KINDS for spelling in getattr(dialect, kind.value)]
 
 
 def named_in(modules: Iterable[ModuleType]) -> set[str]:

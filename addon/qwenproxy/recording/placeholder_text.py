@@ -24,7 +24,8 @@ from functools import cache
 from typing import Any
 
 from toolstream.grammar.dialects import DIALECTS
-from toolstream.grammar.grammar import MADE_UP_CLOSER, fold
+from toolstream.grammar.matcher import fold
+from toolstream.grammar.spelling import MADE_UP_CLOSER
 from toolstream.parser.json_call import ARGUMENT_KEYS, NAME_KEYS, WRAP_KEYS
 
 LETTERS = "gchdkjpqmwsyzoli"
