@@ -1,15 +1,21 @@
-"""Which tags each state of the parser looks for, for each recovery level."""
+"""Which tags each state of the parser looks for, for each recovery level.
 
-from collections.abc import Iterable, Iterator
+And which dialect a call keeps to: tags that are spelt exactly as one dialect has them are no repair.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import product
 
 from .dialects import DIALECTS, Dialect
-from .kinds import CALL_KINDS, THINK, TagKind
-from .matcher import TagMatcher
-from .spelling import Spelling, read_spelling
+from .kinds import CALL_KINDS, OPENS_A_CALL, THINK, TagKind
+from .matcher import Tag, TagMatcher
+from .spelling import Spelling, patterns, read_spelling
 
 LEVELS = ("strict", "tolerant", "aggressive")
+TAUGHT = tuple(dialect for dialect in DIALECTS if dialect.taught)
+BASE = TAUGHT[:1]  # what a call is held against that keeps to no dialect
 
 
 def spellings(*kinds: TagKind, level: str, dialects: Iterable[Dialect] = DIALECTS) -> Iterator[Spelling]:
@@ -64,3 +70,23 @@ class Grammar:
 def grammar(level: str) -> Grammar:
     """The compiled grammar; compiled once per level."""
     return Grammar(level)
+
+
+def kept_to(tags: Iterable[Tag], among: Iterable[Dialect] = TAUGHT) -> Sequence[Dialect]:
+    """Those of the taught dialects in whose canonical spelling all of these tags are."""
+    listed = list(tags)
+    return [dialect for dialect in among if all(is_canonical(tag, dialect) for tag in listed)] or BASE
+
+
+def is_canonical(tag: Tag, dialect: Dialect) -> bool:
+    """Whether a tag is spelt exactly as models are taught in this dialect."""
+    matches = (pattern.fullmatch(tag.raw) for pattern in _exact(dialect.name, tag.kind))
+    return any(match and match.groupdict().get("n", "") == tag.name for match in matches)
+
+
+@cache
+def _exact(name: str, kind: TagKind) -> list[re.Pattern[str]]:
+    """The canonical spellings of one kind of tag in a taught dialect."""
+    kinds = [kind, *OPENS_A_CALL] if kind is TagKind.CALL_OPEN else [kind]
+    listed = [text for d in TAUGHT if d.name == name for k in kinds for text in getattr(d, k.value)]
+    return [re.compile(patterns(text.partition("~")[0], tolerant=False)[0]) for text in listed]

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass
 
-from .dialects import DIALECTS, Dialect
+from .dialect import Dialect
 from .kinds import TagKind
-from .spelling import BLANK, SPAN, Spelling, patterns
+from .spelling import BLANK, SPAN, Spelling
 
 _THINK = ("<think>", "</think>")  # never a declared name, whatever the tools are called
 
@@ -50,7 +50,7 @@ class Tag:
     name: str
     start: int
     end: int
-    canonical: bool
+    raw: str
     dialect: Dialect
 
 
@@ -66,8 +66,6 @@ class TagMatcher:
             f"(?P<t{i}>{s.tag.replace('?P<n>', f'?P<n{i}>')})" for i, s in enumerate(self._plain)
         )
         self._tail = _either(s.tail for s in self._plain)
-        canonical = [s.text for s in listed if s.dialect is DIALECTS[0]]
-        self._canonical = _either(patterns(text, tolerant=False)[0] for text in canonical)
         self._first = {s.text[1] for s in self._plain}  # after the bracket
         self._bare = any(s.text[0] != "<" for s in listed)
         self._declared_first: set[str] = set()
@@ -98,7 +96,7 @@ class TagMatcher:
         if _first_after(text, start) in self._first and (match := self._tag.match(text, start)):
             number = (match.lastgroup or "t0")[1:]
             name = match["n" + number] if "n" + number in match.re.groupindex else ""
-            return self._read(self._plain[int(number)], match, name)
+            return _read(self._plain[int(number)], match, name)
         return self.match_declared(text, start) if self._other else None
 
     def match_declared(self, text: str, start: int) -> Tag | None:
@@ -113,7 +111,7 @@ class TagMatcher:
                 and match[0] not in _THINK
                 and (not spelling.declared or self._names.has(spelling.declared, name.strip()))
             ):
-                return self._read(spelling, match, name)
+                return _read(spelling, match, name)
         return None
 
     def may_begin(self, text: str, start: int) -> bool:
@@ -157,11 +155,9 @@ class TagMatcher:
             return self._names.may_begin(spelling.declared, name)
         return self._names.has(spelling.declared, name.strip())
 
-    def _read(self, spelling: Spelling, match: re.Match[str], name: str) -> Tag:
-        bare = name.strip()
-        taught = spelling.dialect is DIALECTS[0] and bare == name
-        canonical = taught and self._canonical.fullmatch(match[0]) is not None
-        return Tag(spelling.kind, bare, match.start(), match.end(), canonical, spelling.dialect)
+
+def _read(spelling: Spelling, match: re.Match[str], name: str) -> Tag:
+    return Tag(spelling.kind, name.strip(), match.start(), match.end(), match[0], spelling.dialect)
 
 
 def _first_after(text: str, start: int) -> str:

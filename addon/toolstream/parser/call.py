@@ -12,7 +12,7 @@ either: `deferred` says that it is being read in this way.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..events import (
@@ -23,8 +23,8 @@ from ..events import (
     Repaired,
     Text,
 )
-from ..grammar.dialects import damaged_tag, direct_tag
-from ..grammar.grammar import Grammar
+from ..grammar.dialects import Dialect
+from ..grammar.grammar import BASE, Grammar, is_canonical
 from ..grammar.kinds import CLOSERS, Following, TagKind
 from ..grammar.matcher import Names, Tag
 from ..grammar.spelling import BLANK
@@ -52,8 +52,9 @@ _SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,64}}")
 class CallReader:
     """Reads the call number `index`, which `opening` begins; None if its tag names no tool.
 
-    `closed`: it needs no closing tag of its own. `certain`: it is a call whatever it holds. Without
-    `nesting` the rest of a value's text is never in doubt.
+    `closed`: it needs no closing tag of its own. `kept`: the dialects whose tags are no repair.
+    `certain`: it is a call whatever it holds. Without `nesting` the rest of a value's text is never in
+    doubt.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class CallReader:
         grammar: Grammar,
         *,
         closed: bool = False,
+        kept: Sequence[Dialect] = BASE,
         certain: bool = True,
         nesting: bool = True,
     ) -> None:
@@ -78,7 +80,7 @@ class CallReader:
         self._tool = opening.tool if opening else toolset.any_tool
         self._toolset = toolset
         self._grammar = grammar
-        self._closed, self._certain = closed, certain
+        self._closed, self._certain, self._kept = closed, certain, kept
         names = Names([self._tool.name], self._tool.arguments.declared) if opening else Names()
         self._names = names
         self._tags = grammar.body.with_names(names)
@@ -188,7 +190,7 @@ class CallReader:
 
     def _lacks_slash(self, tag: Tag) -> bool:
         """Whether a tag would close the call but for its slash, for that parameter has been given."""
-        if tag.dialect is not direct_tag.DIALECT or tag.name not in self._arguments.given:
+        if not tag.dialect.by_name or tag.name not in self._arguments.given:
             return False
         closer = self._tags.match(f"</{tag.name}>", 0)
         return closer is not None and closer.kind in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE)
@@ -272,7 +274,7 @@ class CallReader:
                 return True
             if not self._over and (at == len(self._text) or self._tags.may_begin(self._text, at)):
                 return False
-        if tag.dialect is damaged_tag.DIALECT and not {*tag.name}.isdisjoint(" \"'"):
+        if tag.dialect.damaged and not {*tag.name}.isdisjoint(" \"'"):
             return self._has_text("")
         return self._open_value(tag)
 
@@ -286,7 +288,7 @@ class CallReader:
                 self._take(at)
                 self._in_container = True
                 return self._expect_json()
-        if not tag.canonical:
+        if not any(is_canonical(tag, dialect) for dialect in self._kept):
             self._repair(tag.dialect.repair, self._text[: tag.end])
         self._take(tag.end)
         self._closed = self._closed or tag.dialect.closed
@@ -539,7 +541,7 @@ class CallReader:
         return taken
 
     def _note_damage(self, closer: Tag) -> None:
-        if closer.dialect is damaged_tag.DIALECT:
+        if closer.dialect.damaged:
             self._repair(Repair.DAMAGED_TAG, self._text[: closer.end - closer.start])
 
     def _say(self, text: str) -> None:

@@ -22,8 +22,8 @@ from enum import StrEnum
 from typing import Any
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
-from ..grammar.dialects import damaged_tag, direct_tag
-from ..grammar.grammar import LEVELS, grammar
+from ..grammar.dialects import Dialect
+from ..grammar.grammar import BASE, LEVELS, TAUGHT, grammar, is_canonical, kept_to
 from ..grammar.kinds import THINK, Following, TagKind
 from ..grammar.matcher import Names, Tag
 from ..grammar.spelling import BLANK, LOOK_AHEAD
@@ -117,6 +117,7 @@ class ToolCallParser:
         self._plain: CallReader | None = None  # the call, where text without "<" is payload at once
         self._json: JsonEnvelope | UntaggedCall | None = None
         self._wrapped = False  # inside <tool_call>
+        self._kept: Sequence[Dialect] = BASE  # the dialects whose tags are no repair
         self._orphan = False  # a </tool_call> may come although there was no <tool_call>
         self._ambiguous = False  # the rest may be a value's payload: no more calls
 
@@ -255,7 +256,7 @@ class ToolCallParser:
         match tag.kind:
             case TagKind.WRAP_OPEN:
                 return self._go(self._in_envelope)
-            case TagKind.CALL_OPEN if tag.dialect is direct_tag.DIALECT:
+            case TagKind.CALL_OPEN if tag.dialect.by_name:
                 return self._at_direct_tag(tag)
             case TagKind.CALL_OPEN:
                 return self._open_bare(tag)
@@ -314,8 +315,8 @@ class ToolCallParser:
         """A closing tag at the start of a line: dropped if nothing else follows in the message, and the
         text has no opening tag it may belong to."""
         self._around.function_said = self._around.function_said and tag.kind is TagKind.PARAMETER_CLOSE
-        foreign = tag.dialect is direct_tag.DIALECT
-        if foreign or self._around.tags_said or self._around.thinking or not self._around.at_line_start:
+        closes_nothing = self._around.at_line_start and not (self._around.tags_said or self._around.thinking)
+        if tag.dialect.by_name or not closes_nothing:
             self._pass(self._inbox.take(tag.end))
             return True
         self._try(None, at_end=True)
@@ -460,7 +461,7 @@ class ToolCallParser:
             return self._refuse(Refused.UNDECLARED, tag.end)
         if self._outbox.trial and self._outbox.trial.at_end and opening and not self._around.thinking:
             return self._reject()
-        if opening and tag.dialect is direct_tag.DIALECT:
+        if opening and tag.dialect.by_name:
             kind = self._kind_after(tag, opening.tool)
             if kind not in (TagKind.PARAMETER_OPEN, TagKind.CALL_CLOSE, Following.JSON):
                 if kind is Following.MORE:
@@ -502,6 +503,7 @@ class ToolCallParser:
             self._toolset,
             self._grammar,
             closed=tag.dialect.closed or opening is None,
+            kept=self._kept,
             certain=certain,
             nesting=not self._ambiguous,
         )
@@ -519,15 +521,27 @@ class ToolCallParser:
         self._orphan = not self._wrapped
         if self._orphan:
             self._outbox.repair(Repair.MISSING_TOOL_CALL_OPEN, self._inbox.text[: tag.end])
-        self._note_tags(wraps, [tag] if opening else [])
+        self._note_tags(wraps, tag if opening else None)
         for repair, excerpt in opening.repairs if opening else []:
             self._outbox.repair(repair, excerpt)
 
-    def _note_tags(self, wraps: list[Tag], tags: list[Tag]) -> None:
+    def _note_tags(self, wraps: list[Tag], tag: Tag | None) -> None:
         for wrap in wraps[1:]:
-            self._outbox.repair(Repair.STRAY_OPENER, self._inbox.text[wrap.start : wrap.end])
-        for repair in dict.fromkeys(t.dialect.repair for t in (*wraps[:1], *tags) if not t.canonical):
+            self._outbox.repair(Repair.STRAY_OPENER, wrap.raw)
+        tags = [*wraps[:1], tag] if tag else wraps[:1]
+        self._kept = kept_to(tags, self._may_keep_to(wraps, tag))
+        foreign = (t for t in tags if not any(is_canonical(t, dialect) for dialect in self._kept))
+        for repair in dict.fromkeys(t.dialect.repair for t in foreign):
             self._outbox.repair(repair, self._inbox.text)
+
+    def _may_keep_to(self, wraps: list[Tag], tag: Tag | None) -> Sequence[Dialect]:
+        """The dialects that a call may keep to: any in an envelope of its own, the same as the call before
+        it in one that goes on; and without one, that of its tag."""
+        if wraps:
+            return TAUGHT
+        if self._wrapped:
+            return self._kept
+        return [tag.dialect] if tag and tag.dialect.taught else BASE
 
     @property
     def _is_dropped(self) -> bool:
@@ -582,7 +596,7 @@ class ToolCallParser:
         if trial := self._outbox.trial:
             trial.json_at = trial.size - self._inbox.seen
         self._try(Refused.INVALID_JSON, at_end=self._around.thinking)
-        self._note_tags(wraps, [])
+        self._note_tags(wraps, None)
         self._inbox.take(at)
         self._json = JsonEnvelope(self._grammar, self._toolset)
         return self._go(self._in_json)
@@ -681,7 +695,7 @@ class ToolCallParser:
             return self._in_after_no_tag()
         match tag.kind:
             case TagKind.WRAP_CLOSE if self._wrapped or self._orphan:
-                if tag.dialect is damaged_tag.DIALECT:
+                if tag.dialect.damaged:
                     self._outbox.repair(Repair.DAMAGED_TAG, self._inbox.text[: tag.end])
                 self._wrapped = self._orphan = False
             case TagKind.WRAP_CLOSE | TagKind.CALL_CLOSE | TagKind.PARAMETER_CLOSE | TagKind.STRAY:
@@ -796,8 +810,7 @@ class ToolCallParser:
 def _is_candidate(tag: Tag) -> bool:
     """Whether a user may wonder why a tag opens no call; one named as a tool is anybody's."""
     return (
-        tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.NAMELESS_OPEN)
-        and tag.dialect is not direct_tag.DIALECT
+        tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.NAMELESS_OPEN) and not tag.dialect.by_name
     )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from ..grammar.dialects import Dialect, damaged_tag
+from ..grammar.dialects import Dialect
 from ..grammar.kinds import CLOSERS, Following, TagKind
 from ..grammar.matcher import Tag, TagMatcher
 from ..grammar.spelling import BLANK, LOOK_AHEAD
@@ -276,7 +276,7 @@ class Value:
 
     def _is_misspelt(self, tag: Tag) -> bool:
         """Whether a tag that is not quite one stands within a line: then it is none."""
-        return tag.dialect is damaged_tag.DIALECT and not self._starts_line(tag)
+        return tag.dialect.damaged and not self._starts_line(tag)
 
     def _closes_example(self, tag: Tag) -> bool:
         if tag.kind is TagKind.CALL_CLOSE and self._calls:

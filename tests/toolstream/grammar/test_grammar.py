@@ -10,7 +10,7 @@ import re
 import pytest
 
 from toolstream.grammar.dialects import DIALECTS, qwen3_coder
-from toolstream.grammar.grammar import Grammar, grammar, spellings
+from toolstream.grammar.grammar import Grammar, grammar, is_canonical, kept_to, spellings
 from toolstream.grammar.kinds import CALL_KINDS, TagKind
 from toolstream.grammar.matcher import Names, TagMatcher
 from toolstream.grammar.spelling import BLANK, Spelling
@@ -65,7 +65,7 @@ def test_every_spelling_is_found(spelling: Spelling) -> None:
     found = alone(spelling).match(f"text < {tag}{follows} text", 7)
     assert found is not None
     assert (found.kind, found.start, found.end) == (spelling.kind, 7, 7 + len(tag))
-    assert found.canonical is (spelling.dialect is qwen3_coder.DIALECT)
+    assert is_canonical(found, spelling.dialect) is spelling.dialect.taught
     assert found.name.partition("=")[0] == ("re_ad" if "re_ad" in tag else "")
     assert found.dialect is spelling.dialect
 
@@ -97,6 +97,23 @@ def test_a_name_that_is_not_declared_frees_it(spelling: Spelling) -> None:
         assert matcher.may_begin(whole[:end], 0) is (end < name + len("re_ac"))
 
 
+def keeps(*texts: str) -> list[str]:
+    tags = [tag for text in texts if (tag := LOOSE.match(text, 0))]
+    assert len(tags) == len(texts)
+    return [dialect.name for dialect in kept_to(tags)]
+
+
+def test_a_call_keeps_to_the_dialect_that_has_all_its_tags() -> None:
+    assert "qwen3_coder" in keeps("<tool_call>")
+    assert keeps("<tool_call>", "<function=read>") == ["qwen3_coder"]
+    assert keeps("<function=read>") == ["qwen3_coder"]
+
+
+def test_a_call_that_keeps_to_no_dialect_is_held_against_the_first() -> None:
+    assert keeps('<invoke name="read" x=1>') == ["qwen3_coder"]
+    assert keeps("<tool_call>", "< function=read>") == ["qwen3_coder"]
+
+
 def test_strict_reads_the_canonical_dialect_alone() -> None:
     assert {s.dialect for s in spellings(*KINDS, level="strict")} == {DIALECTS[0]}
     assert EXACT.search("<tools>{ <invoke name='x'> < function=x> <function=x\n") is None
@@ -126,7 +143,7 @@ def test_tolerant_names(text: str, name: str) -> None:
 def test_canonical(text: str) -> None:
     found = LOOSE.match(text, 0)
     assert found is not None
-    assert found.canonical
+    assert is_canonical(found, qwen3_coder.DIALECT)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from ..dialect import Dialect
 
 DIALECT = Dialect(
     "arg_key",
+    rank=50,
     closed=True,
     in_values=False,
     parameter_open=("<arg_key>{name}</arg_key>{gap}<arg_value>",),
