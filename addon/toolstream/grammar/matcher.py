@@ -62,11 +62,12 @@ class TagMatcher:
         self._names = Names()
         self._plain = [s for s in listed if not s.declared and s.text[0] == "<"]
         self._other = [(s, re.compile(s.tag), re.compile(s.tail)) for s in listed if s not in self._plain]
-        self._tag = _either(
-            f"(?P<t{i}>{s.tag.replace('?P<n>', f'?P<n{i}>')})" for i, s in enumerate(self._plain)
-        )
-        self._tail = _either(s.tail for s in self._plain)
-        self._first = {s.text[1] for s in self._plain}  # after the bracket
+        self._tags: dict[str, re.Pattern[str]] = {}  # by the character after the bracket
+        self._tails = {"": _either(s.tail for s in self._plain)}  # the same; "" if none has come
+        for first in {s.text[1] for s in self._plain}:
+            same = {i: s for i, s in enumerate(self._plain) if s.text[1] == first}
+            self._tags[first] = _either(_numbered(s.tag, i) for i, s in same.items())
+            self._tails[first] = _either(s.tail for s in same.values())
         self._bare = any(s.text[0] != "<" for s in listed)
         self._declared_first: set[str] = set()
         self._several = any("<" in s.text[1:] for s in listed)
@@ -93,7 +94,8 @@ class TagMatcher:
 
     def match(self, text: str, start: int) -> Tag | None:
         """The complete tag that begins exactly at `start`."""
-        if _first_after(text, start) in self._first and (match := self._tag.match(text, start)):
+        tags = self._tags.get(_first_after(text, start))
+        if tags and (match := tags.match(text, start)):
             number = (match.lastgroup or "t0")[1:]
             name = match["n" + number] if "n" + number in match.re.groupindex else ""
             return _read(self._plain[int(number)], match, name)
@@ -116,8 +118,8 @@ class TagMatcher:
 
     def may_begin(self, text: str, start: int) -> bool:
         """Whether text[start:], not empty, is the beginning of a tag and no more than that."""
-        first = _first_after(text, start)
-        if (not first or first in self._first) and self._tail.fullmatch(text, start):
+        tails = self._tails.get(_first_after(text, start))
+        if tails and tails.fullmatch(text, start):
             return True
         return bool(self._other) and self.may_begin_declared(text, start)
 
@@ -164,6 +166,11 @@ def _first_after(text: str, start: int) -> str:
     """The first character after a bracket and its whitespace; empty if none has come."""
     first = text[start + 1 : start + 2]
     return first if first not in BLANK else text[start + 1 : start + 10].lstrip(BLANK)[:1]
+
+
+def _numbered(pattern: str, number: int) -> str:
+    """The pattern of a spelling with groups that say which one it is."""
+    return f"(?P<t{number}>{pattern.replace('?P<n>', f'?P<n{number}>')})"
 
 
 def _either(patterns: Iterable[str]) -> re.Pattern[str]:
