@@ -6,8 +6,16 @@ What else sets a dialect apart is a flag here, so that no state of the parser as
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from enum import Enum
 
 from ..repairs import Repair
+
+
+class Body(Enum):
+    """How a dialect writes the arguments of a call."""
+
+    XML = "xml"  # each in a tag of its own
+    JSON = "json"  # one object
 
 
 @dataclass(frozen=True)
@@ -18,6 +26,7 @@ class Dialect:
     `level`: the lowest recovery level that reads it.
     `repair`: what reading one of its opening tags is called.
     `taught`: models are taught exactly these spellings, so a call that keeps to them needs no repair.
+    `body`: how it writes arguments.
     `closed`: a call needs no closing tag of its own.
     `in_values`: its tags are looked for in the values of other dialects.
     `common`: any XML document may have its opening tags as well.
@@ -32,6 +41,7 @@ class Dialect:
     level: str = "tolerant"
     repair: Repair = Repair.FOREIGN_SPELLING
     taught: bool = False
+    body: Body = Body.XML
     closed: bool = False
     in_values: bool = True
     common: bool = False

@@ -23,7 +23,7 @@ from ..events import (
     Repaired,
     Text,
 )
-from ..grammar.dialects import Dialect
+from ..grammar.dialect import Body, Dialect
 from ..grammar.grammar import BASE, Grammar, is_canonical
 from ..grammar.kinds import CLOSERS, Following, TagKind
 from ..grammar.matcher import Names, Tag
@@ -449,8 +449,10 @@ class CallReader:
         if found is None:
             return self._end_of_message() if not body.ended else self._has_text(body.text)
         arguments, repairs = found
+        taught = any(dialect.body is Body.JSON for dialect in self._kept)
         for repair in repairs:
-            self._repair(repair, body.text)
+            if not (taught and repair is Repair.JSON_BODY):
+                self._repair(repair, body.text)
         self._say_arguments(arguments, {})
         return self._go(self._behind_json)
 
