@@ -10,7 +10,8 @@ import json
 import re
 from typing import Any
 
-from ..grammar.grammar import BLANK, LOOK_AHEAD, Grammar
+from ..grammar.grammar import Grammar
+from ..grammar.spelling import BLANK, LOOK_AHEAD
 from ..repairs import Repair
 from ..schema.json_write import as_written, doubled_escapes
 from ..schema.lenient_json import read_damaged

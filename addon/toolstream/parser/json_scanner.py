@@ -8,7 +8,8 @@ a tag that cannot be in it.
 import re
 from collections.abc import Callable
 
-from ..grammar.grammar import Lookout, Tag
+from ..grammar.kinds import TagKind
+from ..grammar.matcher import Tag, TagMatcher
 
 TRIES = 8  # tags in what looks like a string at which the JSON is read, for a quote may be missing
 LINE = 64  # characters of a line that are looked at for blanks
@@ -76,7 +77,7 @@ class JsonBody:
     the text before it is `readable`: then a quote was lost. Else a model wrote a line break as it is.
     """
 
-    def __init__(self, tags: Lookout, readable: Callable[[str], bool]) -> None:
+    def __init__(self, tags: TagMatcher, readable: Callable[[str], bool]) -> None:
         self.ended = False
         self.rest = ""
         self._suspect = 0  # where an envelope opens at the start of a line in what looks like a string
@@ -113,7 +114,7 @@ class JsonBody:
     def _step(self, over: bool) -> bool:
         """Go on to the next tag; False if none has come."""
         tag = self._tags.search(self._text, over) if "<" in self._text else None
-        before = tag.start if tag else len(self._text) if over else self._tags.held_from(self._text)
+        before = tag.start if tag else len(self._text) if over else self._tags.hold_from(self._text)
         end = self._scanner.feed(self._text[:before])
         self._take(before if end is None else end)
         if end is not None or (tag and self._ends_it()):
@@ -125,7 +126,7 @@ class JsonBody:
         return tag is not None
 
     def _note(self, tag: Tag) -> None:
-        if tag.kind == "wrap_open" and not (self._suspect or self._line.strip(" \t")):
+        if tag.kind is TagKind.WRAP_OPEN and not (self._suspect or self._line.strip(" \t")):
             self._suspect = self._size
 
     def _ends_it(self) -> bool:

@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Any
 
-from ..grammar.grammar import Names, fold
+from ..grammar.matcher import Names, fold
 from .rules import Rules, ToolRules
 from .schema import Tool, read_tools
 

@@ -11,7 +11,7 @@ import pytest
 from support.cases import read_tool
 from support.cuts import all_cuts, joined
 from toolstream.grammar.grammar import grammar
-from toolstream.parser.value import CLOSERS, LIMIT, LOOK_AHEAD, Tags, Value
+from toolstream.parser.value import LIMIT, LOOK_AHEAD, RUN, Tags, Value
 from toolstream.schema.schema import read_tools
 
 TAGS = Tags(grammar("tolerant").values, grammar("tolerant").after)
@@ -173,7 +173,7 @@ def test_doubt_ends_at_the_limit() -> None:
 
 
 def test_many_closers_in_a_row_are_looked_across_so_far() -> None:
-    ended = read("\na" + "\n</parameter>" * (CLOSERS // 2) + "\n</function>")
+    ended = read("\na" + "\n</parameter>" * (RUN // 2) + "\n</function>")
     assert ended.text == "a"
 
 

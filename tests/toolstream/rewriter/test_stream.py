@@ -38,7 +38,7 @@ from support.streams import (
     send,
 )
 from toolstream import StreamRewriter
-from toolstream.grammar.grammar import Lookout
+from toolstream.grammar.matcher import TagMatcher
 from toolstream.native.calls import NativeCalls
 from toolstream.native.mender import Mender
 from toolstream.parser import parser as parser_module
@@ -940,8 +940,8 @@ POINTS = [
     (ToolCallParser, "close"),
     (NativeCalls, "note"),
     (Fences, "feed"),
-    (Lookout, "search"),
-    (Lookout, "match"),
+    (TagMatcher, "search"),
+    (TagMatcher, "match"),
     (Inbox, "take"),
     (CallReader, "_in_body"),
     (CallReader, "_close_value"),
