@@ -6,8 +6,9 @@ API; README.md explains it. `toolstream.wire` is for tools that read recorded st
 
 from .events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
 from .grammar.dialects import DIALECTS, Dialect
-from .grammar.grammar import MADE_UP_CLOSER, fold
 from .grammar.grammar import grammar as prepare
+from .grammar.matcher import fold
+from .grammar.spelling import MADE_UP_CLOSER
 from .parser.json_call import CALL_KEYS
 from .parser.parser import ToolCallParser
 from .repairs import Ledger, Named, Refusal, Refused, Repair
