@@ -14,11 +14,11 @@ from typing import Any
 from qwenproxy.replay.casefile import Case
 from support.checks import parse
 from support.outcome import Outcome
+from toolstream.grammar import matcher
 from toolstream.grammar.dialects import DIALECTS
-from toolstream.grammar.grammar import grammar
 
-# The one place where a spelling that fits becomes a tag: a method that takes the spelling first.
-MATCHER, READS = type(grammar("tolerant").openers), "_read"
+# The one place where a spelling that fits becomes a tag: a function that takes the spelling first.
+MATCHER, READS = matcher, "_read"
 
 Key = tuple[str, str]  # the dialect's name, and the spelling as its table has it
 SPELLINGS: list[Key] = [(dialect.name, text) for dialect in DIALECTS for text in dialect.spellings()]
@@ -29,8 +29,8 @@ def watched(known: Callable[[Key], bool]) -> Iterator[None]:
     """Ask `known` about each spelling that fits, and read a tag only if it says so."""
     read = getattr(MATCHER, READS)
 
-    def watch(self: Any, spelling: Any, *rest: Any) -> Any:
-        return read(self, spelling, *rest) if known((spelling.dialect.name, spelling.text)) else None
+    def watch(spelling: Any, *rest: Any) -> Any:
+        return read(spelling, *rest) if known((spelling.dialect.name, spelling.text)) else None
 
     setattr(MATCHER, READS, watch)
     try:
