@@ -1,4 +1,4 @@
-r"""Writes cases as `tests/cases` has them; tests/support/cases.py reads them and explains the format.
+r"""Writes cases for `tests/cases`. tests/support/cases.py reads them and explains the format.
 
     #case a value closed by </function> alone
     #tools read_file(path: string, limit?: integer)
@@ -6,8 +6,8 @@ r"""Writes cases as `tests/cases` has them; tests/support/cases.py reads them an
     #calls read_file {"path": "/etc/hosts"}
     #repairs missing-parameter-close
 
-A section of one line stands beside its name. What an editor would change or not show is
-escaped: a backslash as `\\`, a blank at the end of a line as `\s`, line breaks at the end as `\n`.
+A section of one line is written beside its name. What an editor would change or not show is
+escaped: a backslash as `\\`, a space at the end of a line as `\s`, line breaks at the end as `\n`.
 """
 
 import json
@@ -24,18 +24,18 @@ _TYPE = re.compile(r"[a-z]+")
 
 
 class CaseError(Exception):
-    """Something that cannot be written as a case; the message says what."""
+    """Something cannot be written as a case. The message says what."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """What a case says of a tool: `parameters` as (name, schema, is required)."""
+    """A tool in a case: `parameters` as (name, schema, is required)."""
 
     name: str
     parameters: tuple[tuple[str, str, bool], ...]  # schemas as JSON, so that tools can be compared
 
     def declared(self) -> Json:
-        """The tool as a request declares it."""
+        """Return the tool as a request declares it."""
         schema = {
             "type": "object",
             "properties": {name: json.loads(schema) for name, schema, _ in self.parameters},
@@ -58,15 +58,15 @@ def _type(schema: str) -> str:
 
 
 def read_tool(declared: Json) -> Tool:
-    """The tool a request declares. Raises CaseError."""
+    """Read a tool as a request declares it. Raises CaseError."""
     function = declared.get("function") if isinstance(declared, dict) else None
     if not isinstance(function, dict) or not _NAME.fullmatch(str(function.get("name"))):
-        raise CaseError(f"no tool: {json.dumps(declared)[:100]}")
+        raise CaseError(f"not a tool: {json.dumps(declared)[:100]}")
     schema = function.get("parameters") or {}
     required = schema.get("required") or []
     properties: Mapping[str, Any] = schema.get("properties") or {}
     if bad := [name for name in properties if not _KEY.fullmatch(name)]:
-        raise CaseError(f"no case can name the parameter {bad[0]!r}")
+        raise CaseError(f"a case cannot name the parameter {bad[0]!r}")
     return Tool(
         function["name"], tuple((n, json.dumps(s or {}), n in required) for n, s in properties.items())
     )
@@ -74,7 +74,7 @@ def read_tool(declared: Json) -> Tool:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a parser made of a text, as cases have it: calls as (name, JSON)."""
+    """What a parser made of a text; calls are (name, JSON)."""
 
     text: str = ""
     calls: tuple[tuple[str, str], ...] = ()
@@ -86,7 +86,7 @@ class Parsed:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is asked and said; `choice` is a word, or JSON."""
+    """The request and the text of the answer; `choice` is a word, or JSON."""
 
     tools: tuple[Tool, ...]
     input: str
@@ -94,16 +94,16 @@ class Case:
     choice: str = "auto"
     parallel: bool = True
     recovery: str = "tolerant"
-    rules: str = ""  # the user's, as a file has them, in one line
+    rules: str = ""  # the user's rules, as the text of a rules file in one line
 
     @property
     def tool_choice(self) -> Any:
-        """As a request has it."""
+        """Return the choice as a request has it."""
         return json.loads(self.choice) if self.choice.startswith("{") else self.choice
 
 
 def write(title: str, case: Case, expected: Parsed, buffered: Parsed, bug: str = "") -> str:
-    """The case; `buffered` is what a caller that does not stream gets, `bug` why it fails today."""
+    """Return the case as text. `buffered` is the result without streaming; `bug` says why it fails today."""
     return "".join(
         f"{line}\n"
         for word, lines in _sections(title, case, expected, buffered, bug)
@@ -158,7 +158,7 @@ def _section(word: str, lines: Sequence[str]) -> list[str]:
 
 
 def text_lines(text: str) -> list[str]:
-    """The lines of a section that holds this text."""
+    """Return the lines of a section that holds this text."""
     solid = text.rstrip("\n")
     lines = [_escaped(line) for line in solid.split("\n")]
     lines[-1] += "\\n" * (len(text) - len(solid))

@@ -1,4 +1,4 @@
-"""Requests that the proxy answers itself. No other addon sees them: a status page asks each second."""
+"""Requests that the proxy answers itself. Other addons do not see them: a status page asks every second."""
 
 import logging
 import time
@@ -20,7 +20,7 @@ KEY = "qwen_fix_endpoint"  # in the metadata of such a flow
 
 
 class OwnFlows:
-    """`load` tells how many chats are open, and how many bytes they hold."""
+    """`load` returns how many chats are open, and how many bytes they hold back."""
 
     def __init__(
         self, configuration: Configuration, observer: Observer, load: Callable[[], tuple[int, int]]
@@ -32,18 +32,18 @@ class OwnFlows:
         self._backends = Backends(setup.ask_backend)
 
     def claim(self, flow: http.HTTPFlow) -> bool:
-        """Mark a request that is for the proxy itself; whether it is one."""
+        """Mark a request that is for the proxy itself; return whether it is."""
         if flow.live and endpoints.is_ours(flow, self._configuration.settings.control):
             flow.metadata[KEY] = True
             return True
         return False
 
     def is_for_us(self, request: http.Request) -> bool:
-        """Whether it looks so, before it is known by whom it was asked."""
+        """Whether a request looks as if it is for the proxy, before its sender is known."""
         return endpoints.is_our_path(request, self._configuration.settings.control)
 
     def answer(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
-        """Answer a request that is for the proxy itself. Only its flow waits for that."""
+        """Answer a request that is for the proxy itself. Only its own flow waits for the answer."""
         if loop := endpoints.recognise(flow):
             flow.response = loop
             return None
@@ -73,6 +73,6 @@ class OwnFlows:
 
 
 def hide(flow: http.HTTPFlow) -> None:
-    """Raises AddonHalt if the flow is one of ours."""
+    """Raise AddonHalt if the flow is one of ours."""
     if flow.live and flow.metadata.get(KEY):
         raise AddonHalt
