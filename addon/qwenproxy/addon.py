@@ -1,17 +1,17 @@
 """The addon: mitmproxy's hooks, and what a chat looks like to mitmproxy and to its user.
 
-A chat is open from `request` until `response` or `error`, whichever comes; nothing else frees
-it, but `done` finishes those that a shutdown cuts off. In between, `responseheaders` decides:
+A chat is open from `request` until `response` or `error`, whichever comes first. Nothing else closes
+it, except that `done` finishes the chats that a shutdown cuts off. In between, `responseheaders` decides:
 
     an event stream         its pieces go through a `StreamedAnswer`, live
-    anything else           mitmproxy collects the body, `response` rewrites it at once
-    set by an addon         as by server replay: there is a body already, `response` rewrites it
-    loaded from a file      `flow.live` is false; left alone, or recordings were rewritten twice
+    anything else           mitmproxy collects the body, `response` rewrites it as a whole
+    set by an addon         as in server replay: the body is already there, `response` rewrites it
+    loaded from a file      `flow.live` is false; left alone, or recordings would be rewritten twice
 
-Event streams of requests that are no chats are passed on as they come, for mitmproxy would
-hold them until their end.
+Event streams that do not belong to a chat are passed through as they arrive. mitmproxy would
+hold them until they end.
 
-Fail open: an exception in a hook is logged with its flow, and the flow goes on without us.
+Fail open: an exception in a hook is logged with its flow, and the flow continues unchanged.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ def fail_open(hook: Hook) -> Hook:
             raise
         except Exception:
             self.open.pop(flow.id, None)
-            log.exception("%s: error in %s, the flow goes on untouched", flow_name(flow), hook.__name__)
+            log.exception("%s: error in %s, the flow continues unchanged", flow_name(flow), hook.__name__)
             return None
 
     return guarded
@@ -142,5 +142,5 @@ class QwenFix:
         return is_chat_path(request, settings) or self._own.is_for_us(request) or unread.is_api(request)
 
     def _load(self) -> tuple[int, int]:
-        """How many chats are open, and how many bytes they hold."""
+        """Return how many chats are open, and how many bytes they hold back."""
         return len(self.open), sum(chat.answer.held for chat in self.open.values() if chat.answer)

@@ -1,4 +1,4 @@
-"""One open chat: what is one, and what is known of it until its answer is over."""
+"""One open chat: which requests are chats, and what is known until the answer ends."""
 
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -12,12 +12,12 @@ from .options import Settings
 from .recording.format import parse_object
 from .terminal import printable
 
-SHUTDOWN = "shutdown"  # why a flow was aborted when nobody but us knows
+SHUTDOWN = "shutdown"  # the reason when only we know why a flow was aborted
 
 
 @dataclass(slots=True)
 class Chat:
-    """A chat that is open, with the settings it began under."""
+    """An open chat, with the settings that were in force when it began."""
 
     flow: http.HTTPFlow
     settings: Settings
@@ -31,8 +31,8 @@ class Chat:
     def begin(
         cls, flow: http.HTTPFlow, body: dict[str, Any], settings: Settings, rules: Rules | None
     ) -> Self:
-        """Open a chat. Earlier calls in its request are made readable: a server that cannot read one refuses
-        this request, and all that follow."""
+        """Open a chat. Repair earlier calls in its request: a server that cannot read one refuses this
+        request and every later one."""
         chat = cls(flow, settings, body, rules)
         if settings.repair_history:
             plain = flow.request.get_content(strict=False) or b""
@@ -43,7 +43,7 @@ class Chat:
 
     @property
     def is_stream(self) -> bool:
-        """Whether the answer is events."""
+        """Whether the answer is an event stream."""
         headers = dict(self.head.get("headers", ()))
         return any(k.lower() == "content-type" and "event-stream" in v for k, v in headers.items())
 
@@ -54,7 +54,7 @@ def is_chat_path(request: http.Request, settings: Settings) -> bool:
 
 
 def chat_body(request: http.Request, settings: Settings) -> dict[str, Any] | None:
-    """The JSON body of a chat request for one of our models; None for anything else."""
+    """Return the JSON body of a chat request for one of our models; None for anything else."""
     if not is_chat_path(request, settings):
         return None
     body = parse_object(request.get_content(strict=False) or b"")
@@ -63,10 +63,10 @@ def chat_body(request: http.Request, settings: Settings) -> dict[str, Any] | Non
 
 
 def is_refused(flow: http.HTTPFlow) -> bool:
-    """Whether another addon has refused the client already, as proxyauth does."""
+    """Whether another addon, such as proxyauth, has already refused the client."""
     return flow.response is not None and flow.response.status_code in (401, 407)
 
 
 def flow_name(flow: http.HTTPFlow) -> str:
-    """A flow in a line of the log."""
+    """Return how log lines name a flow."""
     return printable(f"{flow.request.method} {flow.request.path.partition('?')[0]}")

@@ -1,4 +1,4 @@
-"""What the options come to: settings, rules and recorder, renewed when a user changes one."""
+"""Settings, rules and recorder, as the options say; renewed when a user changes an option."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ RECORDER = {"qwen_record", "qwen_record_what", "qwen_redact"}
 
 
 class Configuration:
-    """What is in force now. A chat keeps what it began under."""
+    """What is in force now. A chat keeps the configuration it began with."""
 
     def __init__(self) -> None:
         self.settings = options.read({})
@@ -25,7 +25,7 @@ class Configuration:
         self.recorder: Recorder | None = None
 
     def update(self, updated: set[str]) -> None:
-        """Read what was changed. Raises OptionsError with one line that says what to write instead."""
+        """Read the changed options. Raises OptionsError with one line that says what to write instead."""
         try:
             if not LISTENER.isdisjoint(updated):
                 refuse_modes(ctx.options.mode, ctx.options.listen_host, ctx.options.listen_port)
@@ -44,7 +44,7 @@ class Configuration:
             self.recorder = Recorder(folder, settings.redact, settings.record_what) if folder else None
 
     def rules_for(self, body: dict[str, Any]) -> Rules | None:
-        """The rules for the model of a request; their file is read again soon, if it has changed."""
+        """Return the rules for the model of a request. If their file has changed, it is read again soon."""
         if self.rules is None:
             return None
         self.rules.refresh_soon()
@@ -52,5 +52,5 @@ class Configuration:
 
 
 def given() -> dict[str, str]:
-    """Our options as they are set."""
+    """Return our options as they are set."""
     return {name: getattr(ctx.options, name) for name in options.NAMES}

@@ -1,4 +1,4 @@
-"""Errors as OpenAI's API writes them: what every client of it can read."""
+"""Errors in the format of OpenAI's API, which every client can read."""
 
 from typing import Any
 
@@ -9,5 +9,4 @@ def api_error(code: str, message: str, kind: str = "invalid_request_error") -> d
 
 
 def too_large(error: Exception) -> dict[str, Any]:
-    """The error for an answer that is too large to be decoded."""
     return api_error("answer_too_large", str(error), "upstream_error")

@@ -1,4 +1,4 @@
-"""The end of a chat: what is recorded, what mitmproxy shows of it, and what its user is told."""
+"""The end of a chat: what is recorded, what mitmproxy shows, and what the user is told."""
 
 import logging
 import time
@@ -19,13 +19,13 @@ from .ui.report import UNHEARD, Report, client_name, heard_in, shown
 
 log = logging.getLogger("qwen_fix")
 
-# How mitmproxy says that it was the client who left, over HTTP/1 and HTTP/2.
+# mitmproxy's messages when the client has disconnected, over HTTP/1 and HTTP/2.
 _CLIENT_LEFT = ("client disconnect", "by client")
 
 
 def finish(chat: Chat, aborted: str, observer: Observer, recorder: Recorder | None) -> None:
-    """Close a chat; `aborted` says why its answer broke off. Whatever fails here costs no answer, and what
-    fails in a report costs no recording."""
+    """Close a chat; `aborted` says why its answer broke off. A failure here never costs an answer, and a
+    failure in the report never costs the recording."""
     response = chat.flow.response
     if response is None:
         observer.finished(report_of(chat, Outcome(), aborted))
@@ -46,11 +46,11 @@ def finish(chat: Chat, aborted: str, observer: Observer, recorder: Recorder | No
         sent, received = (record.body, record.out) if chat.settings.control else (None, None)
         observer.finished(report, sent, received, record.is_stream)
     except Exception:
-        log.exception("%s: error in the report of it", flow_name(chat.flow))
+        log.exception("%s: error in its report", flow_name(chat.flow))
 
 
 def report_of(chat: Chat, outcome: Outcome, down: str = "") -> Report:
-    """The chat as its user sees it. `down`: why there is no answer."""
+    """Return the chat as its user sees it. `down`: why there is no answer."""
     flow, response = chat.flow, chat.flow.response
     sent, out = b"".join(outcome.chunks), b"".join(outcome.out)
     heard = heard_in(out, chat.is_stream) if out else UNHEARD
@@ -76,18 +76,18 @@ def report_of(chat: Chat, outcome: Outcome, down: str = "") -> Report:
 
 
 def client_left(flow: http.HTTPFlow, reason: str) -> bool:
-    """Whether an answer did not come because the client had gone."""
+    """Whether there is no answer because the client has disconnected."""
     said = reason.lower()
     return any(words in said for words in _CLIENT_LEFT) or not flow.client_conn.connected
 
 
 def show_streamed(chat: Chat, outcome: Outcome, response: http.Response) -> None:
-    """Give a streamed flow the body that its client got, for mitmproxy kept none."""
-    if outcome.aborted != SHUTDOWN:  # then the callable may still be needed
+    """Set the body of a streamed flow to what the client got: mitmproxy keeps none."""
+    if outcome.aborted != SHUTDOWN:  # else the callable may still be needed
         response.stream = False
     response.raw_content = b"".join(outcome.chunks if chat.settings.observe else outcome.out)
     if chat.settings.observe and "content-encoding" not in dict(chat.head["headers"]):
-        response.headers.pop("content-encoding", None)  # the client has the head already
+        response.headers.pop("content-encoding", None)  # the client already has the head
 
 
 def as_recording(chat: Chat, outcome: Outcome) -> Recording:
@@ -108,7 +108,7 @@ def as_recording(chat: Chat, outcome: Outcome) -> Recording:
 
 
 def metadata(record: Recording) -> dict[str, Any]:
-    """What the live flow says of itself. Its body is the rewritten one, so the raw one goes along."""
+    """Return the metadata of a live flow. Its body is the rewritten one, so the raw one is added."""
     data = recording.metadata(record)
     if record.body != record.out:
         data["raw"] = record.body

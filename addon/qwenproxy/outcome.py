@@ -1,4 +1,4 @@
-"""What came of one answer: for recordings, the user interface and the log."""
+"""The result of one answer, for recordings, the user interface and the log."""
 
 from dataclasses import dataclass, field
 
@@ -7,9 +7,9 @@ from toolstream import Ledger
 
 @dataclass(slots=True)
 class Outcome:
-    """What was received, after content decoding, and what was made of it.
+    """What was received, after content decoding, and what it became.
 
-    `chunks` and `times`, in seconds since the headers came, belong together.
+    Each of `chunks` has its time in `times`, in seconds since the headers came.
     """
 
     chunks: list[bytes] = field(default_factory=list)
@@ -20,5 +20,5 @@ class Outcome:
 
 
 def pass_whole(body: bytes) -> Outcome:
-    """The outcome of a body that nothing is done to."""
+    """Return the outcome of a body that stays unchanged."""
     return Outcome(chunks=[body], times=[0.0], out=[body]) if body else Outcome()

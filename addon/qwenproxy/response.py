@@ -1,7 +1,7 @@
-"""The server's response on mitmproxy's side: what can be read, and putting it through the rewriter.
+"""The server's response: whether it can be read, and how it gets to the rewriter.
 
-An event stream gets a `StreamedAnswer`; a body that is there at once is rewritten at once. What cannot be
-read passes as it came.
+An event stream gets a `StreamedAnswer`; a complete body is rewritten as a whole. A response that cannot be
+read is passed through unchanged.
 """
 
 import functools
@@ -33,7 +33,7 @@ def is_event_stream(response: http.Response) -> bool:
 
 
 def is_live_format(response: http.Response) -> bool:
-    """A body to be passed on as it comes, whatever it is about."""
+    """Whether a body must be passed on as it arrives, even if it is not a chat's."""
     return is_event_stream(response) or content_type(response) in (
         "application/x-ndjson",
         "application/jsonl",
@@ -41,7 +41,7 @@ def is_live_format(response: http.Response) -> bool:
 
 
 def begin(response: http.Response, chat: Chat | None) -> None:
-    """An upstream has begun to answer; without a chat what is live stays live."""
+    """Handle the headers of a response. A live format is passed on live, even without a chat."""
     if is_live_format(response):
         response.stream = response.stream or True
     if chat and is_event_stream(response):
@@ -49,7 +49,7 @@ def begin(response: http.Response, chat: Chat | None) -> None:
 
 
 def stream(chat: Chat, response: http.Response) -> None:
-    """Put a StreamedAnswer between an upstream that has begun to answer and the client."""
+    """Put a StreamedAnswer between the upstream and the client."""
     coding, readable = decoder_of(response)
     chat.head = upstream_head(response, decoded=coding is not None)
     if not readable or response.status_code >= 400:
@@ -65,7 +65,7 @@ def stream(chat: Chat, response: http.Response) -> None:
 
 
 def answer_at_once(chat: Chat, response: http.Response) -> Outcome:
-    """Rewrite a body that mitmproxy has collected, or that another addon has set."""
+    """Rewrite a body that mitmproxy has collected or another addon has set."""
     body = response.raw_content or b""
     coding, readable = decoder_of(response)
     chat.head = upstream_head(response, decoded=coding is not None)
@@ -86,12 +86,12 @@ def answer_at_once(chat: Chat, response: http.Response) -> Outcome:
 
 
 def pass_broken(chat: Chat, body: bytes, error: Exception) -> Outcome:
-    log.warning("%s: passed untouched: %s", flow_name(chat.flow), error)
+    log.warning("%s: passed through unchanged: %s", flow_name(chat.flow), error)
     return pass_whole(body)
 
 
 def refuse(chat: Chat, response: http.Response, error: TooLargeError) -> Outcome:
-    """Send an error for a body that nobody could hold."""
+    """Send an error instead of a body that is too large."""
     outcome = pass_whole(response.raw_content or b"")
     outcome.aborted = str(error)
     if not chat.settings.observe:
@@ -104,7 +104,7 @@ def refuse(chat: Chat, response: http.Response, error: TooLargeError) -> Outcome
 
 
 def answer_error(chat: Chat, response: http.Response, body: bytes) -> Outcome:
-    """The answer that an error of the engine holds, if it holds one; else the error."""
+    """Return the answer that an engine error contains, if there is one; else the error."""
     outcome = pass_whole(body)
     if recovered := recover_error(chat.body, body, chat.settings.recovery, rules=chat.rules):
         completion, outcome.ledger = recovered
@@ -120,21 +120,21 @@ def is_completion(response: http.Response) -> bool:
 
 
 def decoder_of(response: http.Response) -> tuple[Decoder | None, bool]:
-    """The decoder the body needs, if any, and whether it can be read."""
+    """Return the decoder that the body needs, if any, and whether the body can be read."""
     try:
         return decoder(response.headers.get("content-encoding", "")), True
     except ValueError as e:
-        warn_once(printable(f"passed untouched: {e}"))
+        warn_once(printable(f"passed through unchanged: {e}"))
         return None, False
 
 
-@functools.lru_cache(maxsize=64)  # servers choose what is in it
+@functools.lru_cache(maxsize=64)  # servers choose the text
 def warn_once(line: str) -> None:
     log.warning(line)
 
 
 def upstream_head(response: http.Response, decoded: bool) -> dict[str, Any]:
-    """The head as it came, but true of the decoded body that a recording holds."""
+    """Return the head as it came, adjusted to the decoded body that a recording holds."""
     head = recording.head_of(response)
     if decoded:
         coded = ("content-encoding", "content-length")
@@ -143,7 +143,7 @@ def upstream_head(response: http.Response, decoded: bool) -> dict[str, Any]:
 
 
 def free_length(request: http.Request, response: http.Response) -> None:
-    """Make the head fit a body that is not coded and whose length is not known yet."""
+    """Adjust the head to a body that is not encoded and whose length is not known yet."""
     response.headers.pop("content-encoding", None)
     if response.headers.pop("content-length", None) is None:
         return

@@ -1,4 +1,4 @@
-"""What is changed of mitmproxy when the addon is loaded, and what is said when it runs."""
+"""What changes in mitmproxy when the addon is loaded, and what is logged at the start."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -20,10 +20,10 @@ log = logging.getLogger("qwen_fix")
 
 
 def prepare(loader: Loader, is_chat: Callable[[http.Request], bool]) -> None:
-    """Declare the options, and make mitmproxy fit for its job here."""
+    """Declare the options, and adapt mitmproxy."""
     for name, line in options.unreadable(ctx.options.deferred).items():
         del ctx.options.deferred[name]
-        log.error(line)  # an OptionsError would go unseen here
+        log.error(line)  # an OptionsError would not be shown here
     options.register(loader)
     internals.answer_errors_in_json()
     internals.note_hosts()
@@ -33,21 +33,21 @@ def prepare(loader: Loader, is_chat: Callable[[http.Request], bool]) -> None:
     guard_dumper(ctx.master.addons.get("dumper"))
     quieten()
     contentview.register()
-    prefer("connection_strategy", "lazy")  # eager gives no answer when the upstream is down
+    prefer("connection_strategy", "lazy")  # with eager there is no answer when the upstream is down
     if not getattr(ctx.options, "rfile", None):
-        prefer("flow_detail", 0)  # each chat has its line already
+        prefer("flow_detail", 0)  # each chat already has its line
     prefer("web_columns", COLUMNS)
 
 
 def prefer(name: str, value: Any) -> None:
-    """Change the default of one of mitmproxy's options; what the user gave stays, be it the old default."""
+    """Change the default of one of mitmproxy's options. A value that the user gave stays."""
     option = ctx.options._options.get(name)
     if option and option.value is optmanager.unset:
         ctx.options.update(**{name: value})
 
 
 def greet(configuration: Configuration) -> bool:
-    """Say what the proxy is and does; whether it can begin. An error that is logged now ends mitmproxy."""
+    """Log what the proxy does; return whether it can start. An error logged now ends mitmproxy."""
     misspelt = options.misspelt(ctx.options.deferred)
     for line in misspelt:
         log.error(line)

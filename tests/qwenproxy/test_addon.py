@@ -115,7 +115,7 @@ def test_a_healthy_completion_is_byte_identical_with_its_headers(shared: Shared)
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
-def test_an_http_error_is_untouched(shared: Shared, content_type: str) -> None:
+def test_an_http_error_is_unchanged(shared: Shared, content_type: str) -> None:
     body = completion(LEAK) if "json" in content_type else b"".join(LEAKING)
     reply = shared.reply(sized(body, content_type, status="400 Bad Request"))
     assert (reply.status, reply.body) == (400, body)
@@ -293,7 +293,7 @@ def test_an_unknown_coding_passes_with_a_warning(shared: Shared) -> None:
     assert reply.body == b"\x01\x02\x03"
     assert reply.headers["content-encoding"] == "exi"
     assert shared.reply(sized(b"\x01", "application/json", header)).body == b"\x01"
-    shared.proxy.wait_for("passed untouched: content-encoding exi cannot be read")
+    shared.proxy.wait_for("passed through unchanged: content-encoding exi cannot be read")
     assert shared.proxy.log.count("content-encoding exi") == 1
 
 

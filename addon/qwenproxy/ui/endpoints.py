@@ -1,14 +1,14 @@
-"""What the proxy itself answers, below a path that no model server has (`qwen_control`).
+"""The endpoints that the proxy itself answers, below a path that no model server has (`qwen_control`).
 
-An endpoint is an entry of `ENDPOINTS`: a function from the `State` and what was `Asked` to a response, which
-may take its time: other requests go on meanwhile. The response is set before anything is forwarded, so the
-server need not be there. Only in reverse mode: elsewhere the path would be one of the host that is asked.
+An endpoint is an entry of `ENDPOINTS`: a function from the `State` and what was `Asked` to a response. It
+may take long; other requests continue meanwhile. The response is set before anything is forwarded, so the
+server need not be up. Endpoints exist only in reverse mode: elsewhere the path would belong to another host.
 
-Whoever can reach the listener may read the counts and try a text, but not by a public name: a web page whose
-own name was made to lead here (DNS rebinding) is sent away. What was said, and what changes something, is for
-programs on this machine only, which call it by a loopback name or address. The client has to be on loopback,
-and neither a page of somebody else's in a browser there (which says `Origin` or `Sec-Fetch-Site`) nor another
-proxy there that asks for somebody else.
+Anyone who can reach the listener may read the counts and try a text, but not by a public name: a web page
+whose own name was made to point here (DNS rebinding) is refused. The texts of chats, and requests that change
+something, are only for programs on this machine that use a loopback name or address. The client must be on
+loopback. It must not be a foreign web page in a browser there (which sends `Origin` or `Sec-Fetch-Site`), and
+not a proxy there that asks on behalf of another client.
 """
 
 import asyncio
@@ -41,10 +41,10 @@ from .trial import BadTrialError, tried
 Json = dict[str, Any]
 
 _NO_HEADERS: Mapping[str, str] = {}
-_HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::\d*)?")  # and a port
+_HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::\d*)?")  # and an optional port
 _LOCAL_NAME = re.compile(
     r"(?i)[\w-]+|[\w.-]+\.(?:local|lan|internal|home\.arpa)"
-)  # none that DNS gives to anybody
+)  # names that cannot be registered in the DNS
 _FORWARDED = (
     *("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"),
     *("x-client-ip", "true-client-ip", "cf-connecting-ip"),
@@ -61,7 +61,7 @@ _one_trial = asyncio.Semaphore()
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What endpoints tell of, and change."""
+    """What the endpoints report and change."""
 
     settings: Settings
     rules: LiveRules | None
@@ -76,11 +76,11 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request says beside its path."""
+    """The parts of a request other than its path."""
 
     query: Mapping[str, str]
     body: bytes
-    is_foreign: bool = False  # a web page of somebody else's asks
+    is_foreign: bool = False  # a foreign web page asks
 
 
 Answer = Callable[[State, Asked], Awaitable[http.Response]]
@@ -88,7 +88,7 @@ Answer = Callable[[State, Asked], Awaitable[http.Response]]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One endpoint: `name` is its path below the prefix, `alias` another one, without the prefix."""
+    """One endpoint: `name` is its path below the prefix, `alias` another path without the prefix."""
 
     method: str
     name: str
@@ -123,7 +123,7 @@ async def health(state: State, _asked: Asked) -> http.Response:
         if h.down or h.wrong
     ]
     if state.rules and state.rules.error:
-        troubles.append(f"{state.rules.error}; the rules stay as they were")
+        troubles.append(f"{state.rules.error}; the old rules stay in force")
     said = {
         "status": "degraded" if troubles else "ok",
         "reason": "; ".join(troubles),
@@ -158,7 +158,7 @@ async def chats(state: State, asked: Asked) -> http.Response:
         return response(200, {"chats": [kept.as_json() for kept in state.observer.recent]})
     kept = state.observer.recent.get(number)
     if kept is None:
-        return response(404, api_error("not_found", f"there is no chat {number} among the last ones"))
+        return response(404, api_error("not_found", f"there is no chat {number} among the last chats"))
     return response(200, await asyncio.to_thread(kept.in_full))
 
 
@@ -183,14 +183,14 @@ async def test(state: State, asked: Asked) -> http.Response:
         return response(413, api_error("too_large", f"send at most {LONGEST_TRIAL} bytes"))
     try:
         request = _trial(asked)
-        async with _one_trial:  # each takes its time from the chats
+        async with _one_trial:  # a trial delays the chats
             return response(200, await asyncio.to_thread(tried, request, state.settings.recovery))
     except BadTrialError as e:
         return response(422, api_error("invalid_request", str(e)))
 
 
 def _trial(asked: Asked) -> Json:
-    """What is to be tried: from a JSON body, or from the query. Raises BadTrialError."""
+    """Return what to try, from a JSON body or from the query. Raises BadTrialError."""
     if asked.body:
         if request := parse_object(asked.body):
             return request
@@ -209,7 +209,7 @@ def _trial(asked: Asked) -> Json:
 async def metrics(state: State, _asked: Asked) -> http.Response:
     gauges = {
         "open_chats": ("Chats that are open", state.open_chats),
-        "held_bytes": ("Bytes of open answers that wait for what is still to come", state.bytes_held),
+        "held_bytes": ("Bytes of open answers that are held back", state.bytes_held),
         "uptime_seconds": ("Since the start", state.uptime),
     }
     build = {"version": __version__, "mitmproxy": version.VERSION}
@@ -226,12 +226,12 @@ async def reload(state: State, _asked: Asked) -> http.Response:
         await asyncio.to_thread(rules.reload)
     said = {"rules": rules_in_force(rules)}
     if rules and rules.error:
-        return response(422, api_error("invalid_rules", f"{rules.error}; the rules stay as they were") | said)
+        return response(422, api_error("invalid_rules", f"{rules.error}; the old rules stay in force") | said)
     return response(200, {"status": "ok"} | said)
 
 
 def rules_in_force(rules: LiveRules | None) -> Json | None:
-    """Where they come from, how many there are, and what is wrong with the file as it is now."""
+    """Return the file of the rules, their number, and what is wrong with the file now."""
     if rules is None:
         return None
     return {"file": str(rules.path), "count": rules.file.count, "error": rules.error or None}
@@ -263,10 +263,13 @@ ENDPOINTS = (
     ),
     Endpoint("GET", "config", config, "The options with their values, defaults and choices, and the rules"),
     Endpoint(
-        "GET", "test", test, "What would come of `?content=`; without `tools` those it names are declared"
+        "GET",
+        "test",
+        test,
+        "What would become of `?content=`; without `tools` the names in the text are declared",
     ),
     Endpoint(
-        "POST", "test", test, "The same for JSON: `text`, and if you like `tools`, `tool_choice`, `recovery`"
+        "POST", "test", test, "The same for JSON: `text`, and optionally `tools`, `tool_choice`, `recovery`"
     ),
     Endpoint(
         "GET", "metrics", metrics, "The counts for Prometheus; 501 without the package prometheus-client"
@@ -294,7 +297,7 @@ def is_ours(flow: http.HTTPFlow, prefix: str) -> bool:
 
 
 def is_our_path(request: http.Request, prefix: str) -> bool:
-    """Whether it is, if this is a reverse proxy."""
+    """Whether the path is ours, if this is a reverse proxy."""
     path = request.path.partition("?")[0]
     ours = path == prefix or path.startswith(f"{prefix}/") or path in {e.alias for e in ENDPOINTS if e.alias}
     return bool(prefix) and ours
@@ -327,7 +330,7 @@ async def answer(flow: http.HTTPFlow, state: State) -> http.Response:
 
 
 def misnamed(flow: http.HTTPFlow, private: bool) -> str:
-    """What to ask for instead of the Host that the client asked; empty if that will do."""
+    """Say which Host to use instead of the client's; empty if that one is allowed."""
     host = client_host(flow.request)
     named = _HOST.fullmatch(host)
     name = named[1].strip("[]") if named else ""
@@ -340,7 +343,7 @@ def misnamed(flow: http.HTTPFlow, private: bool) -> str:
 
 
 def is_local_name(name: str) -> bool:
-    """Whether a name of a host cannot be one that a stranger has in the DNS."""
+    """Whether a host name cannot belong to a stranger in the DNS."""
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -349,7 +352,7 @@ def is_local_name(name: str) -> bool:
 
 
 def objection(flow: http.HTTPFlow) -> str:
-    """Why this client may neither change anything nor see what was said; empty if it may."""
+    """Say why this client may not change anything or read chats; empty if it may."""
     headers = flow.request.headers
     if not is_loopback(flow.client_conn.peername[0]) or any(name in headers for name in _FORWARDED):
         return "only programs on the proxy's own machine may do this"
@@ -359,7 +362,7 @@ def objection(flow: http.HTTPFlow) -> str:
 
 
 def is_foreign(flow: http.HTTPFlow) -> bool:
-    """Whether a web page asks that is not one of ours."""
+    """Whether a foreign web page asks."""
     headers = flow.request.headers
     origin = headers.get("origin", "").partition("://")[2]
     own = headers.get("sec-fetch-site", "none") in ("none", "same-origin")

@@ -1,4 +1,4 @@
-"""The log of a terminal: a line for each chat, a summary at the end, and less of what mitmproxy says."""
+"""The log: a line for each chat, a summary at the end, and fewer of mitmproxy's own lines."""
 
 import logging
 import re
@@ -17,7 +17,7 @@ _CONNECTION = re.compile(
 
 
 def tell(report: Report) -> None:
-    """Say how a chat went."""
+    """Log how a chat went."""
     ledger = report.ledger
     if ledger.failure:
         log.error("%s\n%s", line(report), ledger.failure)
@@ -28,7 +28,7 @@ def tell(report: Report) -> None:
 
 
 def summary(stats: Stats) -> Iterator[str]:
-    """What there was, in a line for all and one for each model; nothing if there was no chat."""
+    """Yield a line for all chats and one for each model; nothing if there was no chat."""
     if not stats.total.chats:
         return
     yield f"in {duration(stats.seconds)}: {_counted(stats.total)}"
@@ -60,7 +60,7 @@ def _plural(word: str, number: int) -> str:
 
 
 class Quiet(logging.Filter):
-    """Makes mitmproxy's lines about connections debug lines: there are five of them for each chat."""
+    """Turns mitmproxy's lines about connections, five for each chat, into debug lines."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno == logging.INFO and _CONNECTION.match(str(record.msg)):
@@ -69,7 +69,7 @@ class Quiet(logging.Filter):
 
 
 def quieten() -> None:
-    """Once, however often the addon is loaded."""
+    """Install the filter, only once however often the addon is loaded."""
     server = logging.getLogger("mitmproxy.proxy.server")
     if not any(isinstance(found, Quiet) for found in server.filters):
         server.addFilter(Quiet())

@@ -1,4 +1,4 @@
-"""mitmweb and mitmproxy: a column for our comments, and no more flows than memory is there for."""
+"""mitmweb and mitmproxy: a column for our comments, and a limit on the number of flows."""
 
 from itertools import islice
 from typing import Any
@@ -7,14 +7,14 @@ from mitmproxy import ctx, http
 
 from ..configuration import Configuration
 
-# Without `path`, which is nearly always the same here: beside it a comment has room for two words.
+# Without `path`, which is nearly always the same: it would leave a comment room for two words.
 COLUMNS = ["icon", "status", "comment", "time"]
 
 
 class FlowList:
-    """Names flows that are no chats, and removes the oldest that are over when there are too many."""
+    """Comments flows that are not chats, and removes the oldest finished flows when there are too many."""
 
-    name = "qwen_fix_flow_list"  # that of a class may be somebody else's, too
+    name = "qwen_fix_flow_list"  # the name of the class may not be unique
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
@@ -39,4 +39,4 @@ class FlowList:
         if surplus > 0:
             over = (flow for flow in view._store.values() if not flow.live and not flow.intercepted)
             for flow in list(islice(over, surplus)):
-                view.remove([flow])  # one by one: of several it would tell in the log
+                view.remove([flow])  # one by one: mitmproxy logs the removal of several

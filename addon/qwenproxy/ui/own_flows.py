@@ -1,4 +1,4 @@
-"""Requests that the proxy answers itself. No other addon sees them: a status page asks each second."""
+"""Requests that the proxy answers itself. Other addons do not see them: a status page asks every second."""
 
 import logging
 import time
@@ -20,7 +20,7 @@ KEY = "qwen_fix_endpoint"  # in the metadata of such a flow
 
 
 class OwnFlows:
-    """`load` tells how many chats are open, and how many bytes they hold."""
+    """`load` returns how many chats are open, and how many bytes they hold back."""
 
     def __init__(
         self, configuration: Configuration, observer: Observer, load: Callable[[], tuple[int, int]]
@@ -41,7 +41,7 @@ class OwnFlows:
         return flow.live and ours
 
     def is_for_us(self, request: http.Request) -> bool:
-        """Whether it looks so, before it is known by whom it was asked."""
+        """Whether a request looks as if it is for the proxy, before its sender is known."""
         return endpoints.is_our_path(request, self._configuration.settings.control)
 
     async def answer(self, flow: http.HTTPFlow) -> None:
@@ -69,6 +69,6 @@ class OwnFlows:
 
 
 def hide(flow: http.HTTPFlow) -> None:
-    """Raises AddonHalt if the flow is one of ours."""
+    """Raise AddonHalt if the flow is one of ours."""
     if flow.live and flow.metadata.get(KEY):
         raise AddonHalt

@@ -1,4 +1,4 @@
-"""One chat that is over, as its user sees it: what the log, the counts, mitmweb and the status page go by."""
+"""One finished chat, as shown in the log, the counts, mitmweb and the status page."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,19 +10,19 @@ from ..replay.golden import outline_of
 from ..replay.overview import client_of
 
 MOST_TOOLS = 20  # names kept of one answer
-LONGEST_NAME = 60  # characters of a name that a client, or a model, has chosen
+LONGEST_NAME = 60  # characters of a name that a client or a model chose
 LONGEST_ERROR = 200  # characters
 
-# Reasons to leave a candidate that was a call all the same. The others are for quotations, drafts and prose.
+# Refusals of candidates that were real calls. The other refusals are quotations, drafts and prose.
 LEAKS = frozenset(
     (
         *(Refused.UNDECLARED, Refused.NAMELESS, Refused.TRUNCATED),
         *(Refused.UNCLEAR_END, Refused.INVALID_JSON, Refused.LIMIT),
     )
 )
-# What was wrong with a call that the server parsed, and could not be repaired.
+# Faults of calls that the server parsed, which could not be repaired.
 FAULTS = frozenset((Refused.MISFIT, Refused.SECOND_OBJECT))
-# Repairs that say nothing of the model and its server: the client asked for them, or has made them necessary.
+# Repairs that say nothing about the model and its server: the client asked for them or caused them.
 WISHES = frozenset(
     (
         *(Repair.BROKEN_HISTORY, Repair.PARALLEL_DROPPED),
@@ -32,10 +32,10 @@ WISHES = frozenset(
 
 
 class Kind(StrEnum):
-    """How a chat went; each has one. Of several the first holds that is true."""
+    """How a chat went. If several apply, the first one counts."""
 
     BACKEND_ERROR = "backend-error"  # no answer came, or one with an error status
-    FAILED_OPEN = "failed-open"  # the rewriter failed, and the rest passed as it came
+    FAILED_OPEN = "failed-open"  # the rewriter failed, and the rest was passed through unchanged
     BROKEN_OFF = "broken-off"
     LEFT = "left"  # a call stayed text
     REPAIRED = "repaired"
@@ -45,19 +45,19 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One chat. Names are fit to print; `tools` are those the client was told to call, or would have been."""
+    """One chat. Names are safe to print. `tools`: what the client was told to call, or would have been."""
 
     started: float  # Unix time
     seconds: float
     client: str
     api: str
     model: str
-    status: int  # that the client got; 0 if none
+    status: int  # the status that the client got; 0 if none
     streamed: bool
     with_tools: bool
     observed: bool
     tools: tuple[str, ...]
-    calls: int  # that the client got
+    calls: int  # calls that the client got
     truncated: bool  # finish_reason: length
     ledger: Ledger
     aborted: str = ""  # why the answer broke off
@@ -81,7 +81,7 @@ class Report:
 
     @property
     def left(self) -> bool:
-        """Whether a call stayed text, or damaged."""
+        """Whether a call stayed text, or stayed damaged."""
         return not (LEAKS | FAULTS).isdisjoint(self.ledger.refused)
 
     @property
@@ -103,8 +103,8 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a client heard of an answer: the names of the tools to call, how many calls there were, whether it
-    was cut for its length, and an error in it."""
+    """What a client got in an answer: the names of the tools to call, the number of calls, whether it was cut
+    off at the token limit, and an error."""
 
     tools: tuple[str, ...] = ()
     calls: int = 0
@@ -116,7 +116,7 @@ UNHEARD = Heard()
 
 
 def heard_in(body: bytes, is_stream: bool) -> Heard:
-    """What there is to hear in a body."""
+    """Read the body of an answer."""
     messages, error = outline_of(body, is_stream)
     names = [call.name for message in messages for call in message.calls]
     cut = any(message.finish_reason == "length" for message in messages)
@@ -124,11 +124,11 @@ def heard_in(body: bytes, is_stream: bool) -> Heard:
 
 
 def client_name(user_agent: str) -> str:
-    """A client by its User-Agent."""
+    """Return the name of a client from its User-Agent."""
     return shown(client_of(user_agent))
 
 
 def shown(name: Any) -> str:
-    """A name that somebody else has chosen, fit to be shown."""
+    """Return a foreign name, safe to print."""
     text = "".join(filter(str.isprintable, name)) if isinstance(name, str) else ""
     return text[:LONGEST_NAME] or "unknown"

@@ -1,6 +1,6 @@
-"""Requests that are passed on unread: if one has tools the client will print XML, and nobody would know why.
+"""Requests that are passed through unread. If one has tools, the client may print XML, so the log says why.
 
-Each client is named once for each path, in the log; with tools also on the status page.
+Each client is named once for each path in the log; if it sends tools, also on the status page.
 """
 
 import logging
@@ -22,7 +22,7 @@ LONGEST_PATH = 80  # characters
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One API that is not read, by the end of its path."""
+    """One API that is not read, known by the end of its path."""
 
     path: str
     instead: str  # what to do
@@ -31,10 +31,10 @@ class Api:
 APIS = (
     Api(
         "/responses",
-        "let it use chat completions (OpenAI SDK: chat.completions; AI SDK: @ai-sdk/openai-compatible)",
+        "make it use chat completions (OpenAI SDK: chat.completions; AI SDK: @ai-sdk/openai-compatible)",
     ),
     Api("/messages", "put LiteLLM between it and this proxy, as the README shows for Claude Code"),
-    Api("/api/chat", "let it use Ollama's OpenAI-compatible API: the same address, with /v1"),
+    Api("/api/chat", "make it use Ollama's OpenAI-compatible API: the same address, with /v1"),
 )
 PATHS = tuple(api.path for api in APIS)
 
@@ -49,14 +49,14 @@ def _path(request: http.Request) -> str:
 
 
 class Unread:
-    """Who sent what, and how often."""
+    """Which clients sent which requests, and how often."""
 
     def __init__(self) -> None:
-        self.seen: Counter[tuple[str, str]] = Counter()  # (client, API's path), of requests with tools
+        self.seen: Counter[tuple[str, str]] = Counter()  # (client, path of the API), for requests with tools
         self._others: set[tuple[str, str]] = set()  # (client, path)
 
     def note(self, request: http.Request) -> Iterator[tuple[int, str]]:
-        """Count a request; the line to say of it with its level, if it is the client's first there."""
+        """Count a request; yield a log level and a line if it is the client's first on this path."""
         client, path = client_name(request.headers.get("user-agent", "")), _path(request)
         if is_api(request) and _has_tools(request):
             api = next(api for api in APIS if path.endswith(api.path))
@@ -65,7 +65,7 @@ class Unread:
             self.seen[client, api.path] += 1
         elif request.method == "POST" and is_new((client, path), self._others):
             self._others.add((client, path))
-            yield logging.INFO, printable(f"{client} · POST {path[:LONGEST_PATH]} · passed on unread")
+            yield logging.INFO, printable(f"{client} · POST {path[:LONGEST_PATH]} · passed through unread")
 
     def clear(self) -> None:
         self.seen.clear()

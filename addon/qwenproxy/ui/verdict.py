@@ -1,4 +1,4 @@
-"""What the counts come to, in a sentence for each model: is it the server, the model, or nothing at all?"""
+"""The verdict: a sentence for each model that says whether calls leak or are damaged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ def _verdict(model: str, counts: Counts) -> Verdict:
     errors = counts.kinds[Kind.BACKEND_ERROR]
     failed = f" {_of(errors, counts.chats)} chats failed at the server." if errors else ""
     if errors == counts.chats:
-        return Verdict(model, f"{model}: no answer of the server to {_counted(errors, 'chat')}.", Level.BAD)
+        return Verdict(model, f"{model}: the server gave no answer to {_counted(errors, 'chat')}.", Level.BAD)
     if not answers:
         return Verdict(
             model, f"{model}: no request had tools, so there was nothing to repair.{failed}", Level.NONE
@@ -76,7 +76,7 @@ def _fates(counts: Counts) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """A share that is rounded, but never to 0 or 100 if it is neither."""
+    """Round a share, but only to 0 or 100 if it is exactly that."""
     if 0 < part < whole:
         return f"{min(99, max(1, round(100 * part / whole)))} %"
     return f"{round(100 * part / whole)} %"

@@ -202,7 +202,10 @@ IN_ANSWER: dict[str, list[bytes]] = {
     "an unknown field": [
         b'data: {"x": {"%b": ["%b"]}, "choices": []}\n\n' % (SECRET.encode(), SPOKEN.encode())
     ],
-    "an event that is no JSON": [b"data: %b\n\n" % SPOKEN.encode(), b'data: {"a": "%b\n\n' % SECRET.encode()],
+    "an event that is not JSON": [
+        b"data: %b\n\n" % SPOKEN.encode(),
+        b'data: {"a": "%b\n\n' % SECRET.encode(),
+    ],
     "a comment": [b": %b\n\n" % SPOKEN.encode()],
     "an unknown line": [b'error: {"message": "%b"}\n\n' % SPOKEN.encode()],
     "several lines": [b'data: {"choices": [{"delta":\ndata: {"content": "%b"}}]}\n\n' % SPOKEN.encode()],
@@ -254,7 +257,7 @@ def test_what_is_no_json_is_dropped_and_that_is_said(body: bytes, headers: Any) 
     clean = redacted(answer("x", [body], headers=headers, out=body, comment="before"))
     assert (clean.chunks, clean.times, clean.out) == ([], [], b"")
     assert clean.comment == (
-        f"before; an answer of {len(body)} bytes was dropped, for it is no JSON and qwen_redact=messages"
+        f"before; an answer of {len(body)} bytes was dropped: it is not JSON, and qwen_redact=messages"
     )
     assert [key for key, _ in clean.headers] == ["Content-Type"]
 
@@ -281,7 +284,9 @@ def test_what_the_ledger_quotes_goes_too() -> None:
         "failure": failure,
         "new": {"list": [SPOKEN]},
     }
-    comment = f"failed, the rest passed as it came: toolstream.OddError: {SPOKEN!r}; broke off: reset"
+    comment = (
+        f"failed, the rest was passed through unchanged: toolstream.OddError: {SPOKEN!r}; broke off: reset"
+    )
     clean = redacted(replace(LEAKING, ledger=ledger, comment=comment))
     assert SECRET not in repr(clean.ledger)
     assert clean.ledger["refusals"][0][0] == "fenced"
@@ -293,7 +298,10 @@ def test_what_the_ledger_quotes_goes_too() -> None:
         "KeyError",
         "toolstream.OddError",
     ]
-    assert clean.comment == "failed, the rest passed as it came: toolstream.OddError; broke off: reset"
+    assert (
+        clean.comment
+        == "failed, the rest was passed through unchanged: toolstream.OddError; broke off: reset"
+    )
 
 
 def test_secrets_and_names_are_redacted_as_well() -> None:

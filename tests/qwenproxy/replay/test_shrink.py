@@ -113,7 +113,7 @@ def test_what_is_not_there_cannot_be_kept(
     path = saved(LEAKING)
     assert command([str(path), "--keep", "repair=json-body"]) == 1
     said = capsys.readouterr().err
-    assert "leaking: nothing of repair=json-body in it; there is repair=missing-tool-call-open" in said
+    assert "leaking: does not show repair=json-body; it shows repair=missing-tool-call-open" in said
 
 
 @pytest.mark.parametrize("wish", ["", "repair", "repair=", "crash=x", "other"])
@@ -167,13 +167,13 @@ def test_a_change_is_reduced_to_what_it_was_before(
     assert len(said.out.splitlines()) < 10
     assert len(case.calls) == 1
     assert "<parameter=days>" in case.calls[0][1]
-    assert "today it comes to something else" in said.err
+    assert "today the result is different" in said.err
     assert "call 1, get_weather:" in said.err
 
 
 def test_nothing_has_changed(saved: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert command([str(saved(LEAKING)), "--keep", "changed", "--against", str(TOOLSTREAM)]) == 1
-    assert "leaking: comes to the same as before" in capsys.readouterr().err
+    assert "leaking: the result is the same as before" in capsys.readouterr().err
 
 
 def test_what_only_shows_in_the_chunks_is_reduced_there(

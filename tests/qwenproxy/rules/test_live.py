@@ -150,7 +150,7 @@ def test_a_broken_file_changes_nothing_and_is_said_once(
     assert rules(proxy)["count"] == 2
     proxy.stop()
     assert proxy.log.count(COMPLAINT) == 1
-    assert "the rules that were read before stay in force" in proxy.log
+    assert "the old rules stay in force" in proxy.log
     assert "Traceback" not in proxy.log
 
 

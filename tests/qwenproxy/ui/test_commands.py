@@ -65,7 +65,7 @@ def test_a_text_can_be_tried(run: Run) -> None:
 def test_an_answer_is_explained(run: Run) -> None:
     repaired = replace(LEAKING, ledger={"calls": 1, "repairs": {"missing-tool-call-open": 1}})
     assert run("qwen.explain", to_flow(repaired)) == "call without <tool_call>"
-    assert run("qwen.explain", tflow.tflow()).startswith("This is no chat")
+    assert run("qwen.explain", tflow.tflow()).startswith("This is not a chat")
 
 
 @pytest.mark.parametrize("reason", Refused)
@@ -79,7 +79,7 @@ def test_every_reason_is_explained(reason: Refused) -> None:
 @pytest.mark.parametrize(
     ("data", "request_body", "said"),
     [
-        ({"ledger": {}}, {"tools": [WEATHER]}, "passed as it came"),
+        ({"ledger": {}}, {"tools": [WEATHER]}, "passed through unchanged"),
         ({"ledger": {}}, {}, "declares no tools"),
         ({"ledger": {}}, {"tools": [WEATHER], "tool_choice": "none"}, 'tool_choice: "none"'),
         ({"ledger": {"calls": 1}, "observed": True}, {"tools": [WEATHER]}, "only observed"),

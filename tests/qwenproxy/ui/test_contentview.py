@@ -74,11 +74,11 @@ def test_an_answer_that_broke_off_says_so() -> None:
     assert "BROKEN OFF: Client disconnected.\n" in shown(flow, flow.response)
 
 
-def test_an_untouched_answer_is_shown_once() -> None:
+def test_an_unchanged_answer_is_shown_once() -> None:
     flow = flow_with(MODEL, out=MODEL, ledger={})
     text = shown(flow, flow.response)
     assert "MODEL SENT" not in text
-    assert "REPAIRED\n  nothing: the answer passed as it came\n" in text
+    assert "REPAIRED\n  nothing: the answer was passed through unchanged\n" in text
 
 
 def test_what_is_only_observed_would_be_done() -> None:

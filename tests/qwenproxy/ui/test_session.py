@@ -114,7 +114,7 @@ def test_the_log_has_nothing_else(session: Session) -> None:
 
 def test_what_is_not_whole_is_said(session: Session) -> None:
     assert "broke off: " in session.line("breaks")
-    assert "cut at the token limit" in session.line("cut")
+    assert "cut off at the token limit" in session.line("cut")
     assert "left as text: cut off inside" in session.line("cut")
 
 
@@ -164,7 +164,7 @@ def test_the_counts_add_up(session: Session) -> None:
         ),
         ("cut", "100 % of the answers of cut leaked calls as text (1 of 1): left 1.", "bad"),
         ("quotes", "No tool call of quotes yet, in 1 answer.", "none"),
-        ("fails", "fails: no answer of the server to 1 chat.", "bad"),
+        ("fails", "fails: the server gave no answer to 1 chat.", "bad"),
         ("plain", "plain: no request had tools, so there was nothing to repair.", "none"),
     ],
 )
@@ -385,7 +385,7 @@ def test_an_answer_whose_report_fails_is_recorded(
     folder = tmp_path / "flows"
     proxy = start_proxy(upstream.url, "-s", str(plant), qwen_record=folder)
     assert b'"tool_calls"' in ask(proxy).body
-    proxy.wait_for("error in the report of it")
+    proxy.wait_for("error in its report")
     assert [path.suffix for path in folder.iterdir()] == [".flow"]
 
 
@@ -434,8 +434,8 @@ def test_what_is_passed_on_unread_is_said_once(upstream: Upstream, start_proxy: 
     for path in ("/v1/completions", "/v1/completions", "/v1/chat/completions"):
         ask(proxy, chat(), path, {"User-Agent": "curl/8"})
     ask(proxy, b"", "/v1/models", method="GET")
-    proxy.wait_for("curl/8 · POST /v1/chat/completions · passed on unread")
-    assert proxy.log.count("passed on unread") == 2
+    proxy.wait_for("curl/8 · POST /v1/chat/completions · passed through unread")
+    assert proxy.log.count("passed through unread") == 2
 
 
 def test_another_addon_may_be_called_as_a_part_of_ours(

@@ -79,7 +79,7 @@ CHAT = Report(
         (
             ledger(failure="Traceback:\n  …\nValueError: no\n"),
             (),
-            "no call · the rewriter failed, the rest passed as it came: ValueError: no",
+            "no call · the rewriter failed, the rest was passed through unchanged: ValueError: no",
             words.FAILED,
             Kind.FAILED_OPEN,
         ),
@@ -104,7 +104,7 @@ def test_what_is_only_observed_would_be_done() -> None:
     ("fields", "said", "kind"),
     [
         ({"with_tools": False}, "no tools", Kind.PASSED),
-        ({"truncated": True}, "no call · cut at the token limit", Kind.PASSED),
+        ({"truncated": True}, "no call · cut off at the token limit", Kind.PASSED),
         ({"status": 500}, "", Kind.BACKEND_ERROR),
         ({"status": 0, "down": "refused"}, "the server gave no answer: refused", Kind.BACKEND_ERROR),
         ({"aborted": "shutdown", "tools": ("ls",)}, "ls · broke off: shutdown", Kind.BROKEN_OFF),

@@ -1,22 +1,22 @@
-"""What the doctor makes of the answers: each gets a finding, all together a verdict. No IO.
+"""Judges the doctor's answers: a finding for each, a verdict on all. No IO.
 
-An answer is read twice, as the server sent it and as the proxy would pass it on, and each time its flaws
-are noted (`questions`). From the two follows what became of it:
+An answer is read twice, as the server sent it and as the proxy would pass it on. Each time its flaws
+are noted (`questions`). Together they give its state:
 
-    right      nothing was wrong, and the proxy changes nothing
-    leaked     a call stood in the text
-    damaged    the server made a call of it, and something of it is wrong
-    no call    the model made none where one was asked for
-    cut        the token limit ended it
+    right      nothing is wrong, and the proxy changes nothing
+    leaked     a call is in the text
+    damaged    the server parsed the call, and something about it is wrong
+    no call    the model made no call where one was asked for
+    cut        the token limit ended the answer
     error      the server answered with an error, broke off, or did not answer
-    spoilt     it was right, and the proxy would change it: a bug of ours
+    spoilt     the answer is right, and the proxy would change it: a bug of ours
 
-Leaked and damaged answers are repaired if nothing is wrong with them behind the proxy. A damaged one that is
-not was lost before any proxy could help. How a model did something else than it was asked is noted and
-held against nobody.
+A leaked or damaged answer counts as repaired if nothing is wrong with it after the proxy. A damaged answer
+that is not repaired was lost before any proxy could help. If a model did something else than it was asked,
+that is noted and does not count.
 
-With a temperature of 0 the same is asked twice, streamed and not. A call that came one time and not the
-other was most likely made both times, and lost by the server.
+Each question is asked twice with temperature 0, streamed and not. A call that came only once was most
+likely made both times, and the server lost it.
 """
 
 import re
@@ -38,7 +38,7 @@ _JSON_LEAK = re.compile(r"\{\s*\"name\"\s*:")
 
 
 class State(Named):
-    """What became of an answer; the words stand in the table."""
+    """The state of an answer, with the words for the table."""
 
     RIGHT = "right", "right"
     LEAKED = "leaked", "call as text"
@@ -50,7 +50,7 @@ class State(Named):
 
 
 class Kind(StrEnum):
-    """The verdict in a word, for programs."""
+    """The verdict in one word, for programs."""
 
     HEALTHY = "healthy"
     LEAKS = "leaks"
@@ -61,7 +61,7 @@ class Kind(StrEnum):
     REFUSES_TOOLS = "refuses-tools"
     ERRORS = "errors"
     UNREACHABLE = "unreachable"
-    PROXY = "qwen-fix"  # it is a proxy already
+    PROXY = "qwen-fix"  # the server is a proxy already
     SPOILT = "spoilt"
 
 
@@ -70,7 +70,7 @@ NOTHING = Golden()
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back for a question. Status 0 is no answer; `error` says what went wrong."""
+    """The response to a question. Status 0 means no answer; `error` says what went wrong."""
 
     question: Question
     is_stream: bool
@@ -78,23 +78,23 @@ class Answer:
     error: str = ""
     seconds: float = 0.0
     raw: Golden = NOTHING  # as the server sent it
-    new: Golden = NOTHING  # as the proxy passes it on
+    new: Golden = NOTHING  # as the proxy would pass it on
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What became of an answer, and why."""
+    """The state of an answer, and why."""
 
     answer: Answer
     state: State
     repaired: bool = False
-    flaws: tuple[Flaw, ...] = ()  # the damage: what the proxy leaves of it, or what it repairs
-    odd: tuple[Flaw, ...] = ()  # how the model did something else
-    reason: str = ""  # in words, where flaws do not say it
+    flaws: tuple[Flaw, ...] = ()  # the damage: what the proxy repairs, or else what it leaves
+    odd: tuple[Flaw, ...] = ()  # how the model did something else than it was asked
+    reason: str = ""  # in words, if the flaws do not say it
 
     @property
     def as_sent(self) -> str:
-        """What the server sent, for the table."""
+        """Return what the server sent, for the table."""
         match self.state:
             case State.DAMAGED:
                 return f"{self.state.words}: {self.why}"
@@ -107,7 +107,7 @@ class Finding:
 
     @property
     def through(self) -> str:
-        """What the proxy makes of it, for the table."""
+        """Return what the proxy makes of it, for the table."""
         match self.state:
             case State.RIGHT:
                 return "unchanged"
@@ -125,13 +125,13 @@ class Finding:
 
     @property
     def why(self) -> str:
-        """What is wrong: the repairs by their names if they repair it, else the flaws."""
+        """Say what is wrong: the names of the repairs if they suffice, else the flaws."""
         repairs = ", ".join(self.answer.new.repairs) if self.repaired else ""
         return self.reason or repairs or _words(self.flaws)
 
     @property
     def others(self) -> list[Flaw]:
-        """How the model did something else than it was asked."""
+        """Return how the model did something else than it was asked."""
         return [flaw for flaw in self.odd if flaw is not Flaw.LAST_BREAK]
 
 
@@ -175,7 +175,7 @@ def _damage(flaws: Iterable[Flaw]) -> tuple[Flaw, ...]:
 
 
 def _is_leak(answer: Answer, raw: Message, new: Message) -> bool:
-    """Whether a call stands in the text. One that the proxy cannot read is told by its tags."""
+    """Whether a call is in the text. One that the proxy cannot read is recognised by its tags."""
     if "swallowed-call" in answer.new.repairs or answer.raw.error:
         return False
     is_short = len(raw.calls) < len(answer.question.calls)
@@ -187,7 +187,7 @@ def _texts(message: Message) -> str:
 
 
 def _without_call(answer: Answer, before: list[Flaw], raw: Message) -> Finding:
-    """No call where one was asked for: the model made none, or the server has lost it."""
+    """Judge an answer without the call that was asked for: the model made none, or the server lost it."""
     if Flaw.FINISH in before:
         reason = f"finish_reason {raw.finish_reason}, but no call"
         return Finding(answer, State.DAMAGED, False, (Flaw.NO_CALL,), reason=reason)
@@ -203,7 +203,7 @@ def findings(answers: Iterable[Answer]) -> list[Finding]:
 
 
 def _compared(finding: Finding, found: list[Finding]) -> Finding:
-    """The finding, seen beside that of the same question asked the other way."""
+    """Compare a finding with that of the same question asked the other way, streamed or not."""
     is_short = finding.state is State.NO_CALL or Flaw.NO_CALL in finding.odd
     other = next((f for f in found if _is_other_way(f, finding)), None)
     if not is_short or other is None or Flaw.NO_CALL in other.odd or not _came_right(other):
@@ -229,14 +229,14 @@ class Verdict:
 
     kind: Kind
     exit_code: int
-    said: list[str]  # the first line says it all
+    said: list[str]  # the first line is the summary
     details: list[str] = field(default_factory=list)
     cures: list[str] = field(default_factory=list)
     needs_proxy: bool = False
     findings: list[Finding] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON data."""
+        """Return plain JSON data."""
         return {
             "verdict": str(self.kind),
             "exit_code": self.exit_code,
@@ -267,23 +267,25 @@ def _plain(finding: Finding) -> dict[str, Any]:
 
 
 def unasked(kind: Kind, line: str) -> Verdict:
-    """The verdict on a server that could not be asked."""
+    """Return the verdict on a server that could not be asked."""
     return Verdict(kind, UNASKED, [line])
 
 
 def refused(answer: Answer, without_tools: Answer, engine: Engine | None, backend: str) -> Verdict:
-    """The verdict on a server that answers with errors, from one with tools and one without them."""
+    """Return the verdict on a server that answers with errors. One answer is to a request without tools."""
     said = f"status {answer.status}: {answer.error}"
     known = refusing(answer.error)
     if known is None and (without_tools.error or without_tools.raw.error):
         return unasked(Kind.ERRORS, f"{backend} answers with an error: {said}")
-    details = ["It answers without them." if not without_tools.error else "It answers nothing else, either."]
+    details = [
+        "It answers without them." if not without_tools.error else "It does not answer without them, either."
+    ]
     line = f"Your server refuses tools: {said}"
     return Verdict(Kind.REFUSES_TOOLS, LOST, [line], details, cures(known or engine, "tools"))
 
 
 def verdict(found: list[Finding], engine: Engine | None) -> Verdict:
-    """The verdict on a server that was asked everything."""
+    """Return the verdict on a server that was asked everything."""
     leaked, damaged = _of(found, State.LEAKED), _of(found, State.DAMAGED)
     needing = [*leaked, *damaged]
     lost = [f for f in found if not _came_right(f)]
@@ -319,7 +321,7 @@ def _kind(found: list[Finding]) -> Kind:
 
 
 def _said(found: list[Finding]) -> list[str]:
-    """What is wrong, the gravest first; what is right if nothing else leads to another verdict."""
+    """Say what is wrong, worst first; or what is right, if nothing is wrong."""
     lines = [line for state, say in _SENTENCES.items() if (line := _sentence(found, state, say))]
     return [_parses(found), *lines] if _kind(found) is Kind.HEALTHY else lines
 
@@ -396,7 +398,7 @@ def _details(found: list[Finding]) -> Iterator[str]:
 
 
 def _listed(found: list[Finding]) -> str:
-    """What is wrong, each with the questions where it is."""
+    """Say what is wrong, each with its questions."""
     where: dict[str, list[Answer]] = {}
     for finding in found:
         where.setdefault(_explained(finding), []).append(finding.answer)
@@ -404,7 +406,7 @@ def _listed(found: list[Finding]) -> str:
 
 
 def _explained(finding: Finding) -> str:
-    """What is wrong; a repair in its words, too, and not only by its name."""
+    """Say what is wrong; a repair by its name and in words."""
     repairs = [f"{r}: {r.words}" for r in Repair if r in finding.answer.new.repairs and finding.repaired]
     return finding.reason or ", ".join(repairs) or _words(finding.flaws)
 

@@ -418,7 +418,7 @@ def test_strange_pages_do_no_harm(ask: Callable[..., Said]) -> None:
         (["--backend", "localhost:8080"], "write http://localhost:8080"),
         (["--backend", "99999"], "write a port from 1 to 65535"),
         (["--backend", "http://x/?a=b"], "leave out what stands after the path"),
-        (["--backend", "http://x", "--header", "no colon"], "say 'Name: value'"),
+        (["--backend", "http://x", "--header", "no colon"], "write 'Name: value'"),
     ],
 )
 def test_wrong_usage_is_one_line(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -545,7 +545,7 @@ def test_a_key_is_not_said_again(ask: Callable[..., Said], capsys: pytest.Captur
 def test_a_redirect_says_where(ask: Callable[..., Said], upstream: Upstream) -> None:
     moved = sized(b"", "text/html", "Location: http://elsewhere:8080/v1", status="307 Temporary Redirect")
     said = ask(server(lambda _: moved))
-    assert "it sends its clients to http://elsewhere:8080/v1: ask there" in " ".join(said.text.split())
+    assert "it redirects to http://elsewhere:8080/v1: ask there" in " ".join(said.text.split())
     assert len([r for r in upstream.requests if r.line.startswith("POST")]) <= 6  # the doctor ran twice
 
 
