@@ -22,6 +22,7 @@ from support.streams import (
     DASHSCOPE,
     DONE,
     ENGINES,
+    EVERY_ENGINE,
     LLAMA_CPP,
     OLLAMA,
     SGLANG,
@@ -163,7 +164,7 @@ def finish_of(case: Case) -> str | None:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_case_in_the_stream_of_an_engine(case: Case) -> None:
-    engine = ENGINES[CASES.index(case) % len(ENGINES)]
+    engine = EVERY_ENGINE[CASES.index(case) % len(EVERY_ENGINE)]
     shape = ALL_SHAPES[CASES.index(case) // 2 % len(SHAPES)]
     for pieces in few_cuts(case.input):
         events = answer(pieces, shape=shape, engine=engine, finish=case.finish)
