@@ -125,7 +125,7 @@ def test_options_of_mitmproxy_pass_through(
 
 def test_without_a_backend_recordings_stand_in(start_proxy: Callable[..., Proxy]) -> None:
     proxy = start_proxy("", program=(*QWEN_FIX, "run", "--listen", "0"), script=False)
-    model = re.search(r"by its name as the model, such as (\S+);", proxy.log)
+    model = re.search(r"use its name as the model, such as (\S+);", proxy.log)
     assert model
     assert understood(ask(proxy, chat(model=model[1])).body).finish == "tool_calls"
 
