@@ -1,4 +1,4 @@
-"""What is heard from a backend, over real sockets, and what the log says of it."""
+"""The probe of a backend, over real sockets, and what the log says about it."""
 
 import asyncio
 import re
@@ -30,7 +30,7 @@ def serving(
     answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
     context: ssl.SSLContext | None = None,
 ) -> Iterator[int]:
-    """A server that answers each connection like this; its port."""
+    """Run a server that answers each connection like this; yield its port."""
     loop = asyncio.new_event_loop()
     server = loop.run_until_complete(asyncio.start_server(answer, "127.0.0.1", 0, ssl=context))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -125,7 +125,7 @@ def test_nobody_there() -> None:
 
 
 def test_nobody_there_under_two_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where localhost is ::1 and 127.0.0.1."""
+    """As on a machine where localhost is both ::1 and 127.0.0.1."""
     port = closed_port()
     found = [(family, 1, 6, "", (host, port)) for family, host in ((10, "::1"), (2, "127.0.0.1"))]
 
@@ -221,7 +221,7 @@ def test_the_question_carries_nothing_of_the_users(
 
 
 def test_a_proxy_that_forwards_to_itself_knows_it(start_proxy: Callable[..., Proxy]) -> None:
-    """By a name that does not tell: as through a port that docker or ssh forwards."""
+    """Even if the address does not show it: as through a port that docker or ssh forwards."""
     port = closed_port()
     with forwarded_to(port) as roundabout:
         mode = f"--mode=reverse:http://127.0.0.1:{roundabout}@127.0.0.1:{port}"

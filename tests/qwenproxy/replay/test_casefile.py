@@ -1,4 +1,4 @@
-"""Cases that are written are cases that can be read: by the reader of tests/cases."""
+"""The reader of tests/cases can read the cases that are written."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Reducing recordings to cases, which then are cases of this repository."""
+"""Reducing recordings to valid test cases."""
 
 import dataclasses
 import json
@@ -145,7 +145,7 @@ def test_a_crash_becomes_a_case_that_says_so(
 
 @pytest.fixture
 def old_rules(tmp_path: Path) -> Path:
-    """Rules that did not take a declared parameter for the end of a value, as today's do."""
+    """Return rules in which a declared parameter does not end a value, unlike today's."""
     directory = tmp_path / "old"
     shutil.copytree(TOOLSTREAM, directory / "toolstream")
     values = directory / "toolstream" / "parser" / "value.py"
