@@ -1,4 +1,4 @@
-r"""Reads the case files of `tests/cases`: what a model wrote, and what must become of it.
+r"""Reads the case files of `tests/cases`: what a model wrote, and the expected result.
 
 A case is a run of sections. A section begins with a line `#word`; its content is the rest of
 that line, if there is any, and the lines up to the next section.
@@ -7,26 +7,25 @@ that line, if there is any, and the lines up to the next section.
     #tools read_file(path: string, limit?: integer)     one tool per line
     #input
     ...
-    #text                         what is left of the text; empty if the section is left out
+    #text                         the remaining text; empty if the section is missing
     #calls                        one per line: name {"key": "value"}
     #repairs                      one per line, all of them, in order
     #refused                      candidates left as text: the reasons, one per line, sorted
 
-Instead of #text and #calls, `#unchanged` says that the input leaves as it came, with no call.
+Instead of #text and #calls, `#unchanged` says that the input stays unchanged, without a call.
 
 Optional: #choice (tool_choice: a word, or JSON), #recovery (tolerant), #finish (stop; none for
 no finish_reason), #parallel (true), #reasoning (false; true: the text is not the message's content),
-#rules (the user's, as a rules file has them),
-#bug (why the case fails today; it is expected to). Such a section, and #tools, may stand above the first
-case of a file: then it holds for all of them.
-A call that streams and is then cut off stands in `#open` as `name fragments-so-far`; since a
-caller that does not stream has it as text, `#buffered` is the text it gets, and
-`#buffered-repairs` are the repairs.
+#rules (the user's rules, as the text of a rules file),
+#bug (why the case fails today; it is expected to). Such a section, and #tools, may be above the first
+case of a file. Then it applies to all of them.
+A call that streams and is then cut off is in `#open` as `name fragments-so-far`. A caller that does
+not stream gets it as text: `#buffered` is that text, and `#buffered-repairs` are the repairs.
 
-Blank lines at the end of a section are for the eye and do not count. In #input, #text and
-#buffered a backslash is written `\\`; `\n`, `\r`, `\t`, `\s` (a space), `\uXXXX` and `\#` mean what
-they mean elsewhere. So a text that ends in a line break has a last line that ends in `\n`, CRLF is
-a line that ends in `\r`, and a line of text that looks like a section starts with `\#`.
+Blank lines at the end of a section do not count. In #input, #text and #buffered a backslash is
+written `\\`; the escapes `\n`, `\r`, `\t`, `\s` (a space), `\uXXXX` and `\#` (a #) are known. So
+a text that ends in a line break has a last line that ends in `\n`, CRLF is a line that ends in `\r`,
+and a line of text that looks like a section starts with `\#`.
 A type is a JSON type, several joined with `|`, or a JSON schema in braces.
 """
 
@@ -58,7 +57,7 @@ _TYPE = re.compile(r"[a-z|]+")
 
 
 class CaseError(Exception):
-    """A case file that cannot be read; says where."""
+    """A case file cannot be read. The message says where."""
 
 
 @dataclass(frozen=True)
@@ -88,15 +87,14 @@ class Case:
         return f"{self.file}: {self.title}"
 
 
-@lru_cache  # six files of tests read them all
+@lru_cache  # six test files read them all
 def read_all(folder: Path = CASES) -> tuple[Case, ...]:
-    """Every case of every file."""
     files = sorted(folder.glob("*.txt"))
     return tuple(case for path in files for case in read(path.read_text("utf-8"), path.stem))
 
 
 def by_file(cases: Iterable[Case]) -> dict[str, list[Case]]:
-    """The cases of each file, for a test that takes all of a file at once."""
+    """Group the cases by file, for tests that take a whole file at once."""
     files: dict[str, list[Case]] = {}
     for case in cases:
         files.setdefault(case.file, []).append(case)
@@ -105,7 +103,7 @@ def by_file(cases: Iterable[Case]) -> dict[str, list[Case]]:
 
 @contextlib.contextmanager
 def named(case: Case) -> Iterator[None]:
-    """Name the case in whatever fails."""
+    """Add the name of the case to any failure."""
     try:
         yield
     except BaseException as error:
@@ -114,7 +112,7 @@ def named(case: Case) -> Iterator[None]:
 
 
 def read(text: str, file: str) -> Iterator[Case]:
-    """The cases in the text of one file."""
+    """Yield the cases in the text of one file."""
     shared: dict[str, list[str]] = {}
     case: dict[str, list[str]] = shared
     for line, (word, content) in _sections(text, file):
@@ -133,7 +131,7 @@ def read(text: str, file: str) -> Iterator[Case]:
 
 
 def _sections(text: str, file: str) -> Iterator[tuple[int, tuple[str, list[str]]]]:
-    """(line number, (word, lines)) of every section."""
+    """Yield (line number, (word, lines)) of every section."""
     start, word, lines = 0, "", [""]
     for number, line in enumerate(text.split("\n"), 1):
         if line != line.rstrip() or "\t" in line:
@@ -231,14 +229,14 @@ def _open(line: str) -> tuple[str, str] | None:
 
 
 def read_call(line: str) -> tuple[str, str]:
-    """`name {"key": "value"}` as (name, JSON)."""
+    """Read `name {"key": "value"}` as (name, JSON)."""
     name, brace, rest = line.partition(" {")
     json.loads(brace + rest)
     return name, brace.strip() + rest
 
 
 def read_tool(line: str) -> dict[str, Any]:
-    """`name(key: type, key?: type)` as a request declares it."""
+    """Read `name(key: type, key?: type)` as a tool that a request declares."""
     match = _TOOL.fullmatch(line)
     if not match:
         raise ValueError(f"not a tool: {line}")
