@@ -134,7 +134,7 @@ def until(found: Callable[[], T], what: str = "") -> T:
 
 
 def closed_port() -> int:
-    """Return a port on which nobody listens. The system will not reuse it soon."""
+    """Return a port on which nothing listens. The system will not reuse it soon."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])

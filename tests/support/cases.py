@@ -135,7 +135,7 @@ def _sections(text: str, file: str) -> Iterator[tuple[int, tuple[str, list[str]]
     start, word, lines = 0, "", [""]
     for number, line in enumerate(text.split("\n"), 1):
         if line != line.rstrip() or "\t" in line:
-            raise CaseError(f"{file}:{number}: write blanks at the end as \\s, and tabs as \\t")
+            raise CaseError(f"{file}:{number}: write spaces at the end as \\s, and tabs as \\t")
         if match := _SECTION.fullmatch(line):
             if word:
                 yield start, (word, _content(lines))

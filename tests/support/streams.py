@@ -354,7 +354,7 @@ class _Reader:
         _insist(type(index) is int, "a call without index")
         _insist(isinstance(function, dict), "a call without function")
         arguments = function.get("arguments", "" if index == len(message.calls) else None)
-        _insist(isinstance(arguments, str), "arguments that are no string")
+        _insist(isinstance(arguments, str), "arguments that are not a string")
         if index == len(message.calls):
             self._begin_call(message, call)
             message.calls.append(Call(function["name"], arguments, call["id"]))

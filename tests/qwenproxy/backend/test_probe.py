@@ -119,7 +119,7 @@ def test_it_does_not_wait_for_the_end_of_a_connection(
 
 
 def test_nobody_there() -> None:
-    assert heard(f"http://127.0.0.1:{closed_port()}").down == "nobody listens there"
+    assert heard(f"http://127.0.0.1:{closed_port()}").down == "nothing is listening there"
     for host in ("no.such.host.invalid", "a..b", "x" * 300):
         assert heard(f"http://{host}:80").down
 
@@ -136,7 +136,7 @@ def test_nobody_there_under_two_addresses(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
         return await question(f"http://localhost:{port}")
 
-    assert asyncio.run(ask()).down == "nobody listens there"
+    assert asyncio.run(ask()).down == "nothing is listening there"
 
 
 def test_one_who_hangs_up() -> None:
@@ -194,7 +194,7 @@ def test_the_log_tells_of_a_server_that_comes_late(
 ) -> None:
     port = closed_port()
     proxy = start_proxy(f"http://127.0.0.1:{port}")
-    proxy.wait_for(f"http://127.0.0.1:{port} does not answer (nobody listens there); waiting for it")
+    proxy.wait_for(f"http://127.0.0.1:{port} does not answer (nothing is listening there); waiting for it")
     with serving_on(port):
         proxy.wait_for(f"http://127.0.0.1:{port} answers, with qwen")
 

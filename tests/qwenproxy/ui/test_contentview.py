@@ -30,7 +30,7 @@ CLIENT RECEIVED
 REPAIRED
   </function> missing
   left as text: in code, a quotation, a table or a comment: <function=ls>
-    Code and quotations are examples, so they never run. The call has to stand outside.
+    Code and quotations are examples, so they never run. The call must be outside.
 
 MODEL SENT
   content:

@@ -170,7 +170,7 @@ def test_health(rules: LiveRules) -> None:
 @pytest.mark.parametrize(
     ("heard", "reason"),
     [
-        (Heard(down="nobody listens there"), f"{SERVER} does not answer (nobody listens there)"),
+        (Heard(down="nothing is listening there"), f"{SERVER} does not answer (nothing is listening there)"),
         (Heard(wrong=f"{SERVER} speaks http, not https"), f"{SERVER} speaks http, not https"),
     ],
 )

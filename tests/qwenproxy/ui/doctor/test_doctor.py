@@ -310,7 +310,7 @@ def test_nobody_listens(ask: Callable[..., Said]) -> None:
     backend = f"http://127.0.0.1:{closed_port()}"
     said = ask(backend=backend)
     assert (said.code, said.json["verdict"]) == (2, "unreachable")
-    assert said.text == f"{backend} does not answer: nobody listens there.\n"
+    assert said.text == f"{backend} does not answer: nothing is listening there.\n"
 
 
 def test_it_hangs_up(ask: Callable[..., Said]) -> None:
