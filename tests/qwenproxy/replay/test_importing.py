@@ -137,7 +137,7 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert command([str(path), "--into", str(tmp_path)]) == 0
     assert "without tools nothing is repaired" in capsys.readouterr().out
     assert command([str(path), "--into", str(tmp_path)]) == 2
-    assert "a.flow: exists already" in capsys.readouterr().err
+    assert "a.flow: already exists" in capsys.readouterr().err
 
 
 # Flows

@@ -94,7 +94,7 @@ def test_why_nothing_happened(data: dict[str, Any], request_body: dict[str, Any]
 def test_flows_can_be_saved_as_recordings(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "new"
     said = run("qwen.record.save", [to_flow(LEAKING), tflow.tflow()], str(folder))
-    assert said == f"1 of 2 flows are chats, and were written to {folder}"
+    assert said == f"1 of 2 flows are chats and were written to {folder}"
     (path,) = folder.iterdir()
     assert "-saved-" in path.name
     assert [len(chunk) for chunk in load(path).chunks] == [len(chunk) for chunk in LEAKING.chunks]

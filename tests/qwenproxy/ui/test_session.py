@@ -234,7 +234,7 @@ def test_a_text_can_be_tried(session: Session) -> None:
     [
         ({}, "send JSON"),
         (b"\xff", "send JSON"),
-        ({"text": 1}, 'words in "text"'),
+        ({"text": 1}, 'text in "text"'),
         ({"text": "a", "tools": {}}, '"tools" is a list'),
         ({"text": "a", "tools": [1]}, '"tools" is a list'),
         ({"text": "a", "recovery": "lax"}, '"recovery" is strict, tolerant or aggressive'),
