@@ -83,7 +83,7 @@ def client_left(flow: http.HTTPFlow, reason: str) -> bool:
 
 def show_streamed(chat: Chat, outcome: Outcome, response: http.Response) -> None:
     """Set the body of a streamed flow to what the client got: mitmproxy keeps none."""
-    if outcome.aborted != SHUTDOWN:  # else the callable may still be needed
+    if outcome.aborted != SHUTDOWN:  # after a shutdown the callable may still be needed
         response.stream = False
     response.raw_content = b"".join(outcome.chunks if chat.settings.observe else outcome.out)
     if chat.settings.observe and "content-encoding" not in dict(chat.head["headers"]):
