@@ -1,0 +1,25 @@
+"""DSML, which DeepSeek V3.2 and V4 are taught.
+
+The bars are full-width. `string="true"` says that a value is text and `string="false"` that it is JSON;
+the types of the tool's schema say it, too, and count.
+"""
+
+# ruff: noqa: RUF001
+
+from ..dialect import Dialect
+
+DIALECT = Dialect(
+    "deepseek_dsml",
+    taught=True,
+    in_values=False,
+    wrap_open=("<｜DSML｜function_calls>", "<｜DSML｜tool_calls>"),
+    wrap_close=("</｜DSML｜function_calls>", "</｜DSML｜tool_calls>"),
+    call_open=('<｜DSML｜invoke name="{name}">',),
+    call_close=("</｜DSML｜invoke>",),
+    parameter_open=(
+        '<｜DSML｜parameter name="{name}" string="true">',
+        '<｜DSML｜parameter name="{name}" string="false">',
+        '<｜DSML｜parameter name="{name}">',
+    ),
+    parameter_close=("</｜DSML｜parameter>",),
+)
