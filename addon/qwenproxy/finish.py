@@ -79,7 +79,7 @@ def report_of(chat: Chat, outcome: Outcome, down: str = "") -> Report:
         truncated=heard.truncated,
         ledger=outcome.ledger,
         aborted=down if left else outcome.aborted,
-        down="" if left else down or got.error,
+        down="" if left or outcome.aborted else down or got.error,
     )
 
 

@@ -38,7 +38,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
-from toolstream.schema.rules import Rules
+from toolstream import Rules
 
 from ..rules.file import read_text
 
