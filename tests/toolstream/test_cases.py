@@ -21,11 +21,11 @@ from support.cuts import SHORT, Cuts, all_cuts, few_cuts
 from support.outcome import Outcome
 from toolstream.grammar.dialects import DIALECTS
 from toolstream.grammar.grammar import CALL_KINDS
-from toolstream.parser import json_call as hermes
 from toolstream.parser import parser
 from toolstream.parser import value as values
 from toolstream.repairs import Refused, Repair
 from toolstream.schema import arguments, rules
+from toolstream.schema import json_call as hermes
 
 ALL = read_all()
 KINDS = (*CALL_KINDS, "think_open", "think_close", "stray")

@@ -24,8 +24,9 @@ from functools import cache
 from typing import Any
 
 from toolstream.grammar.dialects import DIALECTS
-from toolstream.grammar.grammar import MADE_UP_CLOSER, fold
-from toolstream.parser.json_call import ARGUMENT_KEYS, NAME_KEYS, WRAP_KEYS
+from toolstream.grammar.grammar import MADE_UP_CLOSER
+from toolstream.grammar.names import fold
+from toolstream.schema.json_call import ARGUMENT_KEYS, NAME_KEYS, WRAP_KEYS
 
 LETTERS = "gchdkjpqmwsyzoli"
 TRIES = 32  # to find other letters for a text; punctuation has none

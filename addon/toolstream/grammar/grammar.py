@@ -31,70 +31,55 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 
+from ..limits import (
+    ATTRIBUTES,
+    DECLARED_NAME,
+    MADE_UP_NAME,
+    MEMBERS,
+    NAME,
+    NUMBER,
+    QUOTED,
+    SLOT,
+    SPELLING,
+    TAG_GAP,
+)
 from .dialects import DIALECTS, Dialect
+from .names import Names, fold
+from .text import BLANK, GAP
 
 LEVELS = ("strict", "tolerant", "aggressive")
 
-BLANK = " \t\n\r\f\v"  # what counts as white space around tags
-LOOK_AHEAD = 64  # blanks between a tag and what has to follow it
-BLANKS = r"[ \t]{0,8}"
-FOLLOWING = f"[{BLANK}]{{0,{LOOK_AHEAD}}}"
-SPAN = 1024  # characters a spelling with several brackets can have
+BLANKS = rf"[ \t]{{0,{TAG_GAP}}}"
+FOLLOWING = GAP.pattern
 
 CALL_KINDS = ("wrap_open", "wrap_close", "call_open", "call_close", "parameter_open", "parameter_close")
 
-_DECLARED = r"[^\s<>\"'={}()\[\],/]{1,128}"
-_MEMBER = r"[^<>\"'\n]|\"[^\"\n]{0,1024}\"|'[^'\n]{0,1024}'"
+_DECLARED = rf"[^\s<>\"'={{}}()\[\],/]{{1,{DECLARED_NAME}}}"
+_MEMBER = rf"[^<>\"'\n]|\"[^\"\n]{{0,{QUOTED}}}\"|'[^'\n]{{0,{QUOTED}}}'"
 _CLOSER = r"functions?|tools?|calls?|tool_?calls?|function_?calls?|invoke|invocation|parameters?|param"
 MADE_UP_CLOSER = re.compile(rf"_?(?:[a-z]+_)?(?:{_CLOSER})(?:_[a-z]+)?")
 _PLACEHOLDERS = {  # -> its pattern, and that of its beginnings
-    "name": (r"[^<>\"'\n]{1,256}",) * 2,
+    "name": (rf"[^<>\"'\n]{{1,{NAME}}}",) * 2,
     "tool": (_DECLARED,) * 2,
     "key": (_DECLARED,) * 2,
-    "word": (r"[^\s<>\"'=]{1,256}",) * 2,
+    "word": (rf"[^\s<>\"'=]{{1,{NAME}}}",) * 2,
     "pair": (
-        r"[^\s<>\"'=]{1,128}=(?:\"[^\"<>\n]{0,1024}\"|'[^'<>\n]{0,1024}')",
-        r"[^\s<>\"'=]{1,128}(?:=(?:\"[^\"<>\n]{0,1024}\"?|'[^'<>\n]{0,1024}'?)?)?",
+        rf"[^\s<>\"'=]{{1,{DECLARED_NAME}}}=(?:\"[^\"<>\n]{{0,{QUOTED}}}\"|'[^'<>\n]{{0,{QUOTED}}}')",
+        rf"[^\s<>\"'=]{{1,{DECLARED_NAME}}}(?:=(?:\"[^\"<>\n]{{0,{QUOTED}}}\"?|'[^'<>\n]{{0,{QUOTED}}}'?)?)?",
     ),
-    "attributes": (r"[^<>\n]{0,256}",) * 2,
+    "attributes": (rf"[^<>\n]{{0,{ATTRIBUTES}}}",) * 2,
     "members": (
-        rf"(?:{_MEMBER}){{1,512}}",
-        rf"(?:{_MEMBER}){{0,512}}(?:\"[^\"\n]{{0,1024}}|'[^'\n]{{0,1024}})?",
+        rf"(?:{_MEMBER}){{1,{MEMBERS}}}",
+        rf"(?:{_MEMBER}){{0,{MEMBERS}}}(?:\"[^\"\n]{{0,{QUOTED}}}|'[^'\n]{{0,{QUOTED}}})?",
     ),
-    "cut": (r"[ \t]{0,8}(?=[\r\n]|<)", r"[ \t]{0,8}"),
+    "cut": (rf"{BLANKS}(?=[\r\n]|<)", BLANKS),
     "gap": (FOLLOWING,) * 2,
-    "slot": (r"(?:name|tool|function|tool_name|function_name|NAME)", r"[A-Za-z_]{1,16}"),
-    "number": (r"\d{1,4}",) * 2,
-    "closer": (MADE_UP_CLOSER.pattern, r"[a-z_]{1,32}"),
+    "slot": (r"(?:name|tool|function|tool_name|function_name|NAME)", rf"[A-Za-z_]{{1,{SLOT}}}"),
+    "number": (rf"\d{{1,{NUMBER}}}",) * 2,
+    "closer": (MADE_UP_CLOSER.pattern, rf"[a-z_]{{1,{MADE_UP_NAME}}}"),
 }
 _THINK = ("<think>", "</think>")  # whatever the tools are called
 _NAMED = ("name", "tool", "key", "word", "pair")
-
-
-class Names:
-    """The names that {tool} and {key} stand for. Of tools, case, `_` and `-` do not count."""
-
-    def __init__(self, tools: Iterable[str] = (), keys: Iterable[str] = ()) -> None:
-        self._names = {"tool": {fold(name) for name in tools}, "key": set(keys)}
-
-    def has(self, what: str, name: str) -> bool:
-        """Whether this is one of them."""
-        return (fold(name) if what == "tool" else name) in self._names[what]
-
-    def may_begin(self, what: str, text: str) -> bool:
-        """Whether one of them begins so."""
-        start = fold(text) if what == "tool" else text
-        return any(name.startswith(start) for name in self._names[what])
-
-    @property
-    def first_letters(self) -> set[str]:
-        """What they begin with."""
-        return {fold(name)[:1] for names in self._names.values() for name in names}
-
-
-def fold(name: str) -> str:
-    """A name without what models get wrong about it: case, `_` and `-`."""
-    return name.replace("_", "").replace("-", "").casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +187,7 @@ class Lookout:
         """Where the tail begins that may still become a tag: len(text) if none may."""
         at = text.rfind("<", start)
         if self._several and at >= 0:
-            at = text.find("<", max(start, len(text) - SPAN))
+            at = text.find("<", max(start, len(text) - SPELLING))
         while at >= 0:
             if self.may_begin(text, at):
                 return at

@@ -21,11 +21,11 @@ from typing import Any
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event
 from ..parser.parser import COMPLETE
 from ..repairs import Ledger, Refused, Repair
+from ..schema.json_read import Json, loads
 from ..schema.json_write import dump
-from ..schema.lenient_json import loads
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset, parallel_calls
-from ..wire.chat_completions import Json, Path, finish_reason, new_call_id
+from ..wire.chat_completions import Path, finish_reason, new_call_id
 from .mender import Mender
 from .ruled import RuledMender, ruled
 

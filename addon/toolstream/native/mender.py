@@ -21,30 +21,25 @@ from ..events import (
     Repaired,
     calls_of,
 )
-from ..parser.json_scanner import JsonScanner
+from ..grammar.text import JSON_NUMBER, JSON_STRING_REST, JSON_WHITESPACE, end_of
+from ..limits import HELD, LOOK_AHEAD, OBJECTS, OPEN_BRACKETS, PIECE, TOKEN
 from ..parser.parser import ToolCallParser
 from ..repairs import Ledger, Refused, Repair
-from ..schema.arguments import LIMIT
 from ..schema.coercion import FAILED, OMITTED, coerce, conform
+from ..schema.json_read import Json, loads, loads_object
+from ..schema.json_scanner import JsonScanner
 from ..schema.json_write import doubled_escapes, dump, escaped, quoted
-from ..schema.lenient_json import loads, read_damaged, same_letters
+from ..schema.lenient_json import read_damaged, same_letters
 from ..schema.schema import Parameter, Tool
 from .passthrough import Passage
 from .swallowed import split_value
 
-PIECE = 4096  # longer input is read in pieces: a state may copy what it holds
-TOKEN = 1024  # characters of a key, a number or a run of blanks that are waited for
-CALLS = 100  # objects behind the arguments that are compared with them
-
 _KINDS = {'"': "string", "{": "object", "[": "array", "t": "boolean", "f": "boolean", "n": "null"}
 _KINDS |= dict.fromkeys("-0123456789", "number") | {"T": "boolean", "F": "boolean", "N": "null"}
 _PYTHON = {"True": "true", "False": "false", "None": "null"}
-_BLANKS = re.compile(r"[ \t\n\r]*+")
 _STRING = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"')
 _STRING_PART = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+\\?')
-_REST_OF_STRING = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _TOKEN = re.compile(r'[^\s,:"{}\[\]]*+')
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
 _EMPTY_VALUE = re.compile(r'[ \t\n\r]*+:[ \t\n\r]*+""')
 _EMPTY_VALUE_PART = re.compile(r'[ \t\n\r]*+(?::[ \t\n\r]*+"?)?')
 # (`|(?!)`: see chunks.py)
@@ -64,7 +59,7 @@ _TAG = re.compile(rf"(?P<newline>{_NEWLINE})?{_LT}(?P<slash>{_SLASH})?parameter"
 _TAG_PART = re.compile(
     rf"(?:\\r)?(?:\\n)?(?:\\(?:u(?:0(?:03?)?)?)?|{_LT}(?:\\|{_SLASH}?(?:p(?:a(?:r(?:a(?:m(?:e(?:te?)?)?)?)?)?)?)?)?)?"
 )
-_GAP = rf"{_GT}?(?: |\\[nrt]){{0,64}}"
+_GAP = rf"{_GT}?(?: |\\[nrt]){{0,{LOOK_AHEAD}}}"
 _CLOSER = re.compile(rf"(?:{_NEWLINE})?{_LT}{_SLASH}parameter{_GAP}(?:(?P<end>\")|(?P<tag>{_LT}))")
 _CLOSER_PART = re.compile(rf"(?:{_NEWLINE})?{_LT}{_SLASH}parameter(?:{_GAP})?(?:\\(?:u(?:0(?:03?)?)?)?)?")
 _CLOSERS = re.compile(r"\r?\n</parameter>?\s*(?:</function>?\s*)?(?:</tool_call>?\s*)?")
@@ -167,7 +162,7 @@ class Mender(Passage):
         self._finish(stopped)
         self._release()
         self._pass(len(self._text))
-        self.complete = self.complete or isinstance(loads(self.text), dict)
+        self.complete = self.complete or loads_object(self.text) is not None
         self.broken, self.plain, self._state = not self.complete, False, self._ended
         if self.broken and stopped and self._depth == 0:
             self._ledger.refuse(Refused.INVALID_JSON, self.text)
@@ -187,7 +182,7 @@ class Mender(Passage):
     def _run(self) -> None:
         while self._state():
             pass
-        if self._held_size > LIMIT:
+        if self._held_size > HELD:
             self._ledger.refuse(Refused.LIMIT, self.pending)
             self._release()
             self._go(self._in_literal)
@@ -207,7 +202,7 @@ class Mender(Passage):
     def _skip_blanks(self) -> str:
         """Blanks pass; returns the character behind them, "" if none has come."""
         if self._text[:1] in (" ", "\t", "\n", "\r"):
-            self._pass(_end(_BLANKS, self._text))
+            self._pass(end_of(JSON_WHITESPACE, self._text))
         return self._text[:1]
 
     # States: before the object, and behind it
@@ -238,7 +233,7 @@ class Mender(Passage):
     def _in_wrapped(self) -> bool:
         inner = self._inner
         assert inner
-        end = _end(_WHOLE, self._text)
+        end = end_of(_WHOLE, self._text)
         if end:
             inner.feed(_unescaped(self._text[:end]))
             self._put(end, inner.take())
@@ -317,7 +312,7 @@ class Mender(Passage):
     def _open(self, parameter: Parameter) -> bool:
         self._frames.append(Frame(parameter, self._text[0] == "["))
         self._pass(1)
-        if len(self._frames) > TOKEN:
+        if len(self._frames) > OPEN_BRACKETS:
             return self._go(self._in_literal)
         return self._go(self._at_first)
 
@@ -343,7 +338,7 @@ class Mender(Passage):
 
     def _at_empty(self) -> bool:
         """`{}`: the arguments, or a false start before them."""
-        at = _end(_BLANKS, self._text, 1)
+        at = end_of(JSON_WHITESPACE, self._text, 1)
         if at == len(self._text) < TOKEN:
             return False
         if self._text[at : at + 1] == "{":
@@ -431,11 +426,11 @@ class Mender(Passage):
 
     def _at_scalar(self, parameter: Parameter) -> bool:
         """A number or a word; complete only if something follows it."""
-        end = _end(_TOKEN, self._text)
+        end = end_of(_TOKEN, self._text)
         if end == len(self._text):
             return end > TOKEN and self._break_off()
         token = _PYTHON.get(self._text[:end], self._text[:end])
-        if token not in ("true", "false", "null") and not _NUMBER.fullmatch(token):
+        if token not in ("true", "false", "null") and not JSON_NUMBER.fullmatch(token):
             return self._break_off()
         written = _typed(token, parameter)
         frame = self._frames[-1]
@@ -463,7 +458,7 @@ class Mender(Passage):
         self._expect = "comma" if char == "," else ""
         if char != ",":
             return self._break_off()
-        at = _end(_BLANKS, self._text, 1)
+        at = end_of(JSON_WHITESPACE, self._text, 1)
         if at == len(self._text) < TOKEN:
             return False
         char = self._text[at : at + 1]
@@ -496,7 +491,7 @@ class Mender(Passage):
 
     def _hold_string(self) -> bool:
         """Hold the rest of a string, without its closing quote; False if that has not come."""
-        self._hold(_end(_REST_OF_STRING, self._text))
+        self._hold(end_of(JSON_STRING_REST, self._text))
         return self._text[:1] == '"'
 
     def _in_wrong_string(self) -> bool:
@@ -522,7 +517,7 @@ class Mender(Passage):
 
     def _in_string(self) -> bool:
         outer = len(self._frames) == 1
-        self._pass(_end(_CLEAN if outer else _CLEAN_NESTED, self._text))
+        self._pass(end_of(_CLEAN if outer else _CLEAN_NESTED, self._text))
         char = self._text[:1]
         if char == "":
             return False
@@ -547,7 +542,7 @@ class Mender(Passage):
         if tag is None:
             if _TAG_PART.fullmatch(self._text):
                 return False
-            self._pass(max(1, _end(_ESCAPE, self._text)))
+            self._pass(max(1, end_of(_ESCAPE, self._text)))
             return True
         if tag["slash"] and not self._example:
             return self._go(self._at_closer)
@@ -562,7 +557,7 @@ class Mender(Passage):
             return False
         if closer:
             return self._go(self._in_swallowed)
-        self._pass(_end(_TAG, self._text))
+        self._pass(end_of(_TAG, self._text))
         return self._go(self._in_string)
 
     def _in_swallowed(self) -> bool:
@@ -671,7 +666,7 @@ class Mender(Passage):
         except (ValueError, LookupError, TypeError, RecursionError):
             return None
 
-    def _is_certain(self, value: dict[str, Any], whole: str) -> bool:
+    def _is_certain(self, value: Json, whole: str) -> bool:
         """All keys are declared, the required ones are there, and not a letter is lost or moved."""
         known = all(map(self._tool.declares, value)) and self._tool.required <= value.keys()
         return known and same_letters(value, whole)
@@ -744,18 +739,13 @@ def _unescaped(inside: str) -> str:
 
 def _objects(text: str) -> list[Any]:
     """The JSON values a text consists of; [] if it is anything else."""
-    decoder, at = json.JSONDecoder(strict=False), _end(_BLANKS, text)
+    decoder, at = json.JSONDecoder(strict=False), end_of(JSON_WHITESPACE, text)
     values: list[Any] = []
     try:
-        while at < len(text) and len(values) < CALLS:
+        while at < len(text) and len(values) < OBJECTS:
             value, at = decoder.raw_decode(text, at)
             values.append(value)
-            at = _end(_BLANKS, text, at)
+            at = end_of(JSON_WHITESPACE, text, at)
     except (ValueError, RecursionError):
         return []
     return values if at == len(text) else []
-
-
-def _end(pattern: re.Pattern[str], text: str, start: int = 0) -> int:
-    found = pattern.match(text, start)
-    return found.end() if found else start

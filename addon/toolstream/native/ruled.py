@@ -15,25 +15,24 @@ from collections.abc import Callable
 from json import loads as read_json
 from typing import Any
 
-from ..parser.json_call import read_object
-from ..parser.json_scanner import JsonScanner
+from ..grammar.text import JSON_SPACE, JSON_STRING_REST
+from ..limits import HELD, TOKEN
 from ..repairs import Ledger, Repair
-from ..schema.arguments import LIMIT
 from ..schema.coercion import OMITTED
+from ..schema.json_call import read_object
+from ..schema.json_read import loads
+from ..schema.json_scanner import JsonScanner
 from ..schema.json_write import as_written, dump, quoted
-from ..schema.lenient_json import loads
 from ..schema.rules import Applied, ToolRules
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
-from .mender import TOKEN, Mender
+from .mender import Mender
 
-_BLANKS = r"[ \t\n\r]*+"
-_OPENER = re.compile(rf"{_BLANKS}\{{")
-_CLOSER = re.compile(rf"{_BLANKS}\}}")
+_OPENER = re.compile(rf"{JSON_SPACE}\{{")
+_CLOSER = re.compile(rf"{JSON_SPACE}\}}")
 _LEAD = re.compile(
-    rf'{_BLANKS}(?P<comma>,{_BLANKS})?(?P<key>"[^"\\]*+(?:\\.[^"\\]*+)*+"){_BLANKS}:{_BLANKS}(?P<value>\S)'
+    rf'{JSON_SPACE}(?P<comma>,{JSON_SPACE})?(?P<key>"[^"\\]*+(?:\\.[^"\\]*+)*+"){JSON_SPACE}:{JSON_SPACE}(?P<value>\S)'
 )
-_REST_OF_STRING = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _REST_OF_WORD = re.compile(r"[^\s,}\]]*+")
 _MAY_BE_EMPTY = re.compile(r'"|\[\s*|\{\s*|n|nu|nul|null')
 
@@ -133,7 +132,7 @@ class RuledObject:
             self._hold(piece)
             if over:
                 self._decide()
-            elif self._size > LIMIT or not self._is_awaited:
+            elif self._size > HELD or not self._is_awaited:
                 self._release()
         return over and self._go(self._at_member)
 
@@ -142,7 +141,7 @@ class RuledObject:
         if not self._quote:
             end = self._scanner.feed(self._text)
             return (len(self._text), False) if end is None else (end, True)
-        found = (_REST_OF_STRING if self._quote == '"' else _REST_OF_WORD).match(self._text)
+        found = (JSON_STRING_REST if self._quote == '"' else _REST_OF_WORD).match(self._text)
         at = found.end() if found else 0
         if self._quote != '"':
             return at, at < len(self._text)
@@ -239,7 +238,7 @@ class WholeObject:
         end = self._scanner.feed(text)
         if end is not None:
             self._decide(self._size - len(text) + end)
-        elif self._size > LIMIT:
+        elif self._size > HELD:
             self.gave_up = True
             self.close()
 

@@ -10,10 +10,10 @@ from typing import Any
 from ..events import Repaired, Text, calls_of
 from ..parser.parser import ToolCallParser
 from ..repairs import Ledger, Repair
-from ..schema.lenient_json import loads
+from ..schema.json_read import Json, loads
 from ..schema.schema import Tool
 
-Split = tuple[dict[str, Any], list[tuple[str, str]]]  # parameters; calls as (name, arguments)
+Split = tuple[Json, list[tuple[str, str]]]  # parameters; calls as (name, arguments)
 
 
 def split_value(tail: str, key: str, tool: Tool, given: Collection[str], tools: Any) -> Split | None:

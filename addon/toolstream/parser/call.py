@@ -24,25 +24,25 @@ from ..events import (
     Text,
 )
 from ..grammar.dialects import damaged_tag, direct_tag
-from ..grammar.grammar import BLANK, Grammar, Names, Tag
-from ..repairs import EXCERPT, Repair
+from ..grammar.grammar import Grammar, Tag
+from ..grammar.names import Names
+from ..grammar.text import BLANK, WHITESPACE
+from ..grammar.text import end_of as _end
+from ..limits import DAMAGED_OPENER, EXCERPT, HELD, LOOK_AHEAD, OPENER_PREFIX, UNTAGGED_GAP
+from ..repairs import Repair
 from ..schema.arguments import ArgumentsWriter, DeferredArguments, typed, write_call
+from ..schema.json_call import read_arguments
 from ..schema.tool_name import Opening
 from ..schema.toolset import Toolset
-from .json_call import read_arguments
-from .json_scanner import JsonBody
+from .json_body import JsonBody
 from .value import Tags, Value, without_newline
 
-LIMIT = 1 << 20  # characters of text held that may be a value without its tag (P19)
-GAP = 256  # blanks before such a value that are kept
-PREFIX = 5  # characters of an opening tag that tell it, if the rest is missing
 CONTAINERS = ("arguments", "parameters")  # what models call a parameter that holds all of them
 
-_BLANKS = re.compile(f"[{BLANK}]*")
 # Where an opening tag belongs: one that lost or changed some letters, by its key
-_TAG_LIKE = r"""(?=[^\n]*[<=])[<\w \t=/"']{{1,40}}?(?<!\w){key}["']?[ \t]?>"""
+_TAG_LIKE = rf"""(?=[^\n]*[<=])[<\w \t=/"']{{{{1,{DAMAGED_OPENER}}}}}?(?<!\w){{key}}["']?[ \t]?>"""
 _NAMES_ANOTHER = re.compile(r"<\w+=")
-_SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,64}}")
+_SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
 
 
 class CallReader:
@@ -154,7 +154,7 @@ class CallReader:
     # States: between the parameters
 
     def _in_body(self) -> bool:
-        self._gap = (self._gap + self._take(_end(_BLANKS, self._text)))[-GAP:]
+        self._gap = (self._gap + self._take(_end(WHITESPACE, self._text)))[-UNTAGGED_GAP:]
         tag = self._tags.match(self._text, 0)
         if tag is None:
             return self._in_body_no_tag()
@@ -208,7 +208,7 @@ class CallReader:
 
     def _look(self, at: int) -> tuple[str, Tag | None]:
         """The kind of the tag behind the blanks at `at`, and the tag; "more" if it has not come yet."""
-        at = _end(_BLANKS, self._text, at)
+        at = _end(WHITESPACE, self._text, at)
         if tag := self._tags.match(self._text, at):
             return tag.kind, tag
         partial = at == len(self._text) or self._tags.may_begin(self._text, at)
@@ -260,7 +260,7 @@ class CallReader:
         text = text.strip("\"'")
         declared = self._tool.declares
         if equals and declared(key.strip()) and not declared(tag.name):
-            at = _end(_BLANKS, self._text, tag.end)
+            at = _end(WHITESPACE, self._text, tag.end)
             closer = self._tags.match(self._text, at)
             if closer and closer.kind == "parameter_close":
                 self._repair(Repair.DAMAGED_KEY, self._take(closer.end))
@@ -275,7 +275,7 @@ class CallReader:
     def _open_value(self, tag: Tag) -> bool:
         key = tag.name
         if key in CONTAINERS and not (self._has_begun or self._tool.declares(key)):
-            at = _end(_BLANKS, self._text, tag.end)
+            at = _end(WHITESPACE, self._text, tag.end)
             if at == len(self._text) and not self._over:
                 return False
             if self._text[at : at + 1] == "{":
@@ -345,7 +345,7 @@ class CallReader:
         self._loose_size += end
         self._loose.append(self._take(end))
         if tag is None and not self._over:
-            return self._loose_size > LIMIT and self._has_text(self._take_loose())
+            return self._loose_size > HELD and self._has_text(self._take_loose())
         if tag is None and not self._complete:
             return self._end_of_message()
         text = self._take_loose()
@@ -367,7 +367,7 @@ class CallReader:
         """What is left of an opening tag at the beginning of a value without one; None if it names another
         parameter."""
         line = text.partition("\n")[0].rstrip()
-        if len(line) >= PREFIX and f"<parameter={self._only_key}>".startswith(line):
+        if len(line) >= OPENER_PREFIX and f"<parameter={self._only_key}>".startswith(line):
             return line
         if opener := re.match(_TAG_LIKE.format(key=re.escape(self._only_key)), text):
             return opener[0]
@@ -558,8 +558,3 @@ class CallReader:
 def _before_newline(text: str) -> str:
     """Text without the one line break it ends with."""
     return text[: -2 if text.endswith("\r\n") else -1] if text.endswith("\n") else text
-
-
-def _end(pattern: re.Pattern[str], text: str, start: int = 0) -> int:
-    match = pattern.match(text, start)
-    return match.end() if match else start

@@ -8,7 +8,8 @@ any document may have is part of one, if other tags are right before it.
 
 import re
 
-from ..grammar.grammar import BLANK, Tag
+from ..grammar.grammar import Tag
+from ..grammar.text import BLANK
 from .markdown import Fences
 
 _OPENING = re.compile(r"<[A-Za-z]")

@@ -17,16 +17,12 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from ..grammar.dialects import Dialect, damaged_tag
-from ..grammar.grammar import BLANK, LOOK_AHEAD, Lookout, Tag
+from ..grammar.grammar import Lookout, Tag
+from ..grammar.text import BLANK, GAP, LINE_REST
+from ..limits import CLOSERS, HELD, VALUE_LINE
+from ..schema.json_scanner import WholeJson
 from ..schema.schema import Tool
-from .json_scanner import WholeJson
 
-CLOSERS = 16  # closing tags in a row that are looked across
-LIMIT = 1 << 20  # characters held in doubt; past them the likelier reading is taken
-LINE = 256  # characters of a value on the line of its tag that wait for the end of the line
-
-_BLANKS = re.compile(f"[{BLANK}]{{0,{LOOK_AHEAD}}}")
-_LINE_REST = re.compile(r"[ \t]*(\r?\n|\r?\Z)?")
 _NEWLINE = re.compile(r"\r?\n")
 _NEWLINE_BEFORE = re.compile(r"\r?\n\Z")
 _NEWLINE_HELD = re.compile(r"\r?\n\Z|\r\Z")  # a lone \r may become \r\n
@@ -151,7 +147,7 @@ class Value:
     def _run(self) -> None:
         while self._started and not self.ended and self._step():
             pass
-        if self._held_size > LIMIT and not self.ended:
+        if self._held_size > HELD and not self.ended:
             self._give_up()
 
     def _take(self) -> str:
@@ -174,7 +170,7 @@ class Value:
     def _behind_lead(self, text: str) -> str:
         """The line of the opening tag waits: it loses its blank if it is all there is, and not closed."""
         self._line += text
-        short = "\n" not in self._line and len(self._line) <= LINE
+        short = "\n" not in self._line and len(self._line) <= VALUE_LINE
         if short and not (self.ended or self._eof):
             return ""
         markup = short and self.ended and self.closer is None
@@ -348,7 +344,7 @@ class Value:
         return "other"
 
     def _look(self, text: str, at: int) -> tuple[str, int]:
-        if blanks := _BLANKS.match(text, at):
+        if blanks := GAP.match(text, at):
             at = blanks.end()
         if tag := self._after.match(text, at):
             return tag.kind, tag.end
@@ -363,7 +359,7 @@ class Value:
         """Whether nothing else stands on the line of the tag; None if it takes more text to tell."""
         if not self._starts_line(tag):
             return False
-        rest = _LINE_REST.match(self._text, tag.end)
+        rest = LINE_REST.match(self._text, tag.end)
         if rest is None or rest[1] is None:
             return False
         return None if rest[1] in ("", "\r") and not self._eof else True

@@ -11,13 +11,11 @@ from typing import Any
 
 from ..native.mender import Mender
 from ..repairs import Ledger, Repair
+from ..schema.json_read import Json, loads_object
 from ..schema.json_write import quoted
-from ..schema.lenient_json import loads
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
 from ..wire.chat_completions import Path, splice
-
-Json = dict[str, Any]
 
 
 def repair_history(body: Json) -> tuple[Json | None, list[Repair]]:
@@ -68,7 +66,7 @@ def _is_right(call: Any) -> bool:
     if not isinstance(function, dict):
         return True
     arguments = function.get("arguments")
-    return isinstance(arguments, str) and isinstance(loads(arguments), dict)
+    return isinstance(arguments, str) and loads_object(arguments) is not None
 
 
 def _mended(call: Json, body: Json, toolset: Toolset) -> Json:

@@ -15,11 +15,11 @@ from uuid import uuid4
 
 from ..events import Text, calls_of
 from ..repairs import Ledger, Repair
+from ..schema.json_read import Json, loads
 from ..schema.json_write import dump
-from ..schema.lenient_json import loads
 from ..schema.rules import Rules
 from ..schema.toolset import Toolset
-from ..wire.chat_completions import Json, new_call_id, read_chunk
+from ..wire.chat_completions import new_call_id, read_chunk
 from .whole import Task, parse_whole
 
 _MESSAGE = re.compile(r"Failed to parse input at pos \d+: (.*)", re.DOTALL)

@@ -16,10 +16,10 @@ from typing import Any
 from ..events import ArgumentsDelta, CallEnd, Event, Text
 from ..native.calls import Entry, NativeCall, NativeCalls
 from ..parser.parser import ToolCallParser
+from ..schema.json_read import Json
 from ..schema.toolset import Toolset
 from ..wire.chat_completions import (
     REASONING,
-    Json,
     Path,
     Synthesis,
     content_in,

@@ -17,15 +17,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..events import ArgumentsDelta, CallStart, Event, Text
+from ..limits import TEMPLATE_RETRY, TEMPLATE_TRIES, TEMPLATES, UNFINISHED_EVENT, UNSEEN
 from ..native.calls import Entry, NativeCall, edits_of, merged, rewritten
 from ..parser.parser import ToolCallParser
 from ..repairs import Ledger, Repair
+from ..schema.json_read import Json
 from ..schema.json_write import quoted
 from ..schema.rules import Rules
 from ..schema.toolset import Toolset, parallel_calls
 from ..wire.chat_completions import (
     CALLS,
-    Json,
     Path,
     Shortcut,
     Template,
@@ -56,11 +57,7 @@ from .lanes import (
 )
 
 NOTHING = frozenset((b"\n\n", b"\r\n\r\n", b"\r\r"))  # blank lines beside those that end an event
-EVENT_LIMIT = 1 << 24  # bytes of one unfinished event; past them this is no stream of chunks
-UNSEEN = 256  # events that go by before somebody looks at their texts
-TEMPLATES = 4  # envelopes remembered: choices and kinds of deltas may alternate
 _TO_RUN = re.compile(rb'("finish_reason":\s*)"(?:tool_calls|stop|function_call)"')
-TRIES, RETRY = 8, 64  # after so many useless templates only every 64th event is learned from
 
 
 class StreamRewriter:
@@ -270,7 +267,7 @@ class StreamRewriter:
         if self._shortcut:
             self._leave_shortcut(self._shortcut)
         self._read_all()
-        if len(self._splitter.pending) > EVENT_LIMIT:
+        if len(self._splitter.pending) > UNFINISHED_EVENT:
             self._give_up()
 
     def _close(self) -> None:
@@ -416,7 +413,7 @@ class StreamRewriter:
             self._deliver(event, [part], write)
 
     def _remember(self, event: bytes, data: str, chunk: Json) -> None:
-        if self._unused > TRIES and self._unused % RETRY:
+        if self._unused > TEMPLATE_TRIES and self._unused % TEMPLATE_RETRY:
             self._unused += 1
         elif template := learn(event, data, chunk):
             self._templates = [template, *self._templates[: TEMPLATES - 1]]

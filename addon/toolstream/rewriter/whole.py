@@ -20,11 +20,11 @@ from ..events import (
 from ..native.calls import NativeCalls, rewritten
 from ..parser.parser import ToolCallParser
 from ..repairs import Ledger, Repair
+from ..schema.json_read import Json
 from ..schema.json_write import dump, quoted
 from ..schema.rules import Rules
 from ..schema.toolset import Toolset, parallel_calls
 from ..wire.chat_completions import (
-    Json,
     Path,
     choices_of,
     content_of,

@@ -9,11 +9,12 @@ import re
 from dataclasses import dataclass, field
 
 from ..grammar.grammar import Tag
+from ..limits import NAME
 from ..repairs import Repair
 from .schema import Tool
 from .toolset import Toolset
 
-_ATTRIBUTE = re.compile(r"""\s+([^\s<>"'=]{1,256})\s*=\s*(?:"([^"]*+)"|'([^']*+)'|([^\s"'<>]++))""")
+_ATTRIBUTE = re.compile(rf"""\s+([^\s<>"'=]{{1,{NAME}}})\s*=\s*(?:"([^"]*+)"|'([^']*+)'|([^\s"'<>]++))""")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Any
 
-from ..grammar.grammar import Names, fold
+from ..grammar.names import Names, fold
+from .json_read import Json
 from .rules import Rules, ToolRules
 from .schema import Tool, read_tools
 
@@ -91,7 +92,7 @@ class Toolset:
         return self._allowed is None or name in self._allowed
 
 
-def parallel_calls(body: dict[str, Any]) -> bool:
+def parallel_calls(body: Json) -> bool:
     """Whether the answer may hold more than one call."""
     return body.get("parallel_tool_calls") is not False
 

@@ -17,11 +17,12 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 from uuid import uuid4
 
+from ..limits import LOOK_AHEAD, PATTERNS
+from ..schema.json_read import Json, loads_object
 from ..schema.json_write import dump, quoted
 from .sse import read_data, replace_data
 
 Path = tuple[str | int, ...]
-Json = dict[str, Any]
 
 COPIED = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 CALLS = ("tool_calls", "function_call")  # of a delta: what it says of calls that the server parsed
@@ -40,18 +41,14 @@ _DECODER = json.JSONDecoder(strict=False)
 # not go back to where the last repetition began if that fails half-way.
 _RUN = rb'[^<\\"\x00-\x1f]++'
 _GAP = rb"(?: |\\[fnrt]|(?!))"
-PROSE = rb'((?:%b*+(?:[^<\\"\x00-\x20]++|\\["\\/b])|(?!))*+)(%b{0,64}+)' % (_GAP, _GAP)
+PROSE = rb'((?:%b*+(?:[^<\\"\x00-\x20]++|\\["\\/b])|(?!))*+)(%b{0,%d}+)' % (_GAP, _GAP, LOOK_AHEAD)
 PAYLOAD = rb'((?:%b|\\["\\/bf]|(?!))++|(?:%b|\\["\\/bfnt]|(?!))++(?<=[^\\][^ "\\]))' % (_RUN, _RUN)
 PLAIN = rb'((?:%b|\\\\n(?=[^<\\"])|(?!))++)' % _RUN
 
 
 def read_chunk(data: str) -> Json | None:
     """The chunk an event's data holds; None if it is no JSON object."""
-    try:
-        chunk = _DECODER.decode(data)
-    except (ValueError, RecursionError):
-        return None
-    return chunk if isinstance(chunk, dict) else None
+    return loads_object(data, strict=False)
 
 
 def choices_of(chunk: Json) -> list[tuple[int, Json]]:
@@ -309,7 +306,7 @@ def shortcut_of(template: Template, of: str, number: int = 0) -> Shortcut:
     return Shortcut(pattern, template, of, *around)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=PATTERNS)
 def _letters(head: str, tails: tuple[str, ...], inside: bytes) -> re.Pattern[bytes]:
     first, *more = (re.escape(tail.encode()) for tail in tails)
     copies = b"".join(b"\\1\\2" + tail if inside is PROSE else b"\\1" + tail for tail in more)

@@ -11,7 +11,8 @@ import pytest
 from support.cases import read_tool
 from support.cuts import all_cuts, joined
 from toolstream.grammar.grammar import grammar
-from toolstream.parser.value import CLOSERS, LIMIT, LOOK_AHEAD, Tags, Value
+from toolstream.limits import CLOSERS, HELD, LOOK_AHEAD
+from toolstream.parser.value import Tags, Value
 from toolstream.schema.schema import read_tools
 
 TAGS = Tags(grammar("tolerant").values, grammar("tolerant").after)
@@ -167,7 +168,7 @@ def test_doubt_holds_and_says_what_it_holds() -> None:
 
 def test_doubt_ends_at_the_limit() -> None:
     value = new_value()
-    out = value.feed(f"\na{END}\n" + "more " * (LIMIT // 5 + 10))
+    out = value.feed(f"\na{END}\n" + "more " * (HELD // 5 + 10))
     assert (out, value.ended, (value.closer is None and value.ended)) == ("a", True, False)
     assert value.rest.startswith("\n</function>\n</tool_call>\nmore ")
 

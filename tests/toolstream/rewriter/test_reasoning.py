@@ -35,7 +35,7 @@ from support.streams import (
     send,
 )
 from toolstream import StreamRewriter, rewrite_completion
-from toolstream.parser import parser as parser_module
+from toolstream.limits import HELD
 from toolstream.parser.parser import ToolCallParser
 from toolstream.rewriter import stream as rewriter
 from toolstream.wire.chat_completions import Synthesis, Template
@@ -470,7 +470,7 @@ def test_what_is_held_for_one_candidate_is_limited() -> None:
         came += len(raw)
         gone += sum(map(len, answered.feed(raw)))
         most = max(most, came - gone)
-    assert most <= parser_module.LIMIT * 1.2
+    assert most <= HELD * 1.2
     assert gone == sum(map(len, events))
     assert answered.ledger.as_dict()["refused"] == {"limit": 1}
 

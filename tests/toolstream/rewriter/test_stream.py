@@ -38,9 +38,9 @@ from support.streams import (
 )
 from toolstream import StreamRewriter
 from toolstream.grammar.grammar import Lookout
+from toolstream.limits import HELD
 from toolstream.native.calls import NativeCalls
 from toolstream.native.mender import Mender
-from toolstream.parser import parser as parser_module
 from toolstream.parser.buffer import Inbox
 from toolstream.parser.call import CallReader
 from toolstream.parser.markdown import Fences
@@ -1068,7 +1068,7 @@ def test_a_failure_in_one_answer_leaves_others_alone(monkeypatch: pytest.MonkeyP
 
 
 def test_an_event_without_end_is_no_stream_of_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rewriter, "EVENT_LIMIT", 1000)
+    monkeypatch.setattr(rewriter, "UNFINISHED_EVENT", 1000)
     answer = StreamRewriter(ASKED)
     body = VLLM.text("a <tool_call>\n") + b"data: " + b"x" * 2000 + b"\n\n" + VLLM.text(WEATHER)
     out = [b"".join(answer.feed(body[i : i + 100])) for i in range(0, len(body), 100)]
@@ -1087,7 +1087,7 @@ def test_what_is_held_for_one_candidate_is_limited() -> None:
         came += len(raw)
         gone += sum(map(len, answer.feed(raw)))
         most = max(most, came - gone)
-    assert most <= parser_module.LIMIT * 1.2
+    assert most <= HELD * 1.2
     assert gone == sum(map(len, events))
     assert answer.ledger.as_dict()["refused"] == {"limit": 1}
 
