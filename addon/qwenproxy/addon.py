@@ -30,7 +30,7 @@ from mitmproxy.exceptions import AddonHalt
 from toolstream.grammar.grammar import grammar
 from toolstream.repairs import Repair
 from toolstream.requests.history import repair_request
-from toolstream.rewriter.engine_errors import recover_error
+from toolstream.rewriter.whole import recover_error
 from toolstream.schema.rules import Rules
 
 from . import optional, options

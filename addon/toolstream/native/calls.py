@@ -18,8 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..events import ArgumentsDelta, CallEnd, CallStart, Event
-from ..parser.parser import COMPLETE
+from ..events import COMPLETE, ArgumentsDelta, CallEnd, CallStart, Event
 from ..repairs import Ledger, Refused, Repair
 from ..schema.json_read import Json, loads
 from ..schema.json_write import dump
@@ -28,6 +27,7 @@ from ..schema.toolset import Toolset, parallel_calls
 from ..wire.chat_completions import Path, finish_reason, new_call_id
 from .mender import Mender
 from .ruled import RuledMender, ruled
+from .swallowed import NewParser
 
 _NO_NAME = ("", "null", "None")
 _POLLUTED = re.compile(r"\s*<?\s*(?:(?:function|tool_call|invoke)\b(?:\s*name)?\s*=?\s*)?[\"']?([\w.:/-]+)")
@@ -43,14 +43,14 @@ class NativeCall:
         *("foreign", "more_sent", "name", "number", "server_id", "tool", "turn", "unread"),
     )
 
-    def __init__(self, server_id: str, turn: int, ledger: Ledger) -> None:
+    def __init__(self, server_id: str, turn: int, mender: Mender) -> None:
         self.server_id = server_id  # "" if it sent none
         self.turn = turn  # the delta it came with
         self.id = ""
         self.number = -1
         self.name = ""  # as the server wrote it
         self.tool = Tool("")
-        self.mender: Mender | RuledMender = Mender(self.tool, (), ledger)
+        self.mender: Mender | RuledMender = mender
         self.mender.change()
         self.unread: str | None = ""  # arguments that came before the name
         self.copied: list[NativeCall] | None = None  # what it may be a copy of; None if it does not wait
@@ -123,13 +123,19 @@ class NativeCalls:
     """The calls of one choice. `whole`: the answer is not streamed, so that entries have no index."""
 
     def __init__(
-        self, request: Json, toolset: Toolset, ledger: Ledger, number: Number, whole: bool = False
+        self,
+        request: Json,
+        toolset: Toolset,
+        new_parser: NewParser,
+        ledger: Ledger,
+        number: Number,
+        whole: bool = False,
     ) -> None:
         self.calls: list[NativeCall] = []
         self.by_index: dict[int, NativeCall] = {}  # the server's index
         self.entries: list[Entry] = []  # of a whole message
         self.copied = False  # a call in the text was dropped
-        self._request, self._toolset, self._ledger = request, toolset, ledger
+        self._request, self._toolset, self._new_parser, self._ledger = request, toolset, new_parser, ledger
         self._number = number
         self._whole = whole
         self._parallel = parallel_calls(request)
@@ -197,7 +203,7 @@ class NativeCalls:
             return None
         call = None if self._whole else self._foreign.get(index)
         if call is None or index is None:
-            call = NativeCall("", self._turn, self._ledger)
+            call = NativeCall("", self._turn, self._mender(Tool("")))
             call.foreign = call.announced = True
             call.number = self._next_number()
             self._foreign[len(self._foreign) if index is None or self._whole else index] = call
@@ -267,7 +273,7 @@ class NativeCalls:
         return call
 
     def _new(self, index: int | None, server_id: str, original: NativeCall | None) -> NativeCall:
-        call = NativeCall(server_id, self._turn, self._ledger)
+        call = NativeCall(server_id, self._turn, self._mender(Tool("")))
         call.copied = None if original is None else [original]
         if self.calls and self.calls[-1].turn < self._turn:
             self.pause()
@@ -313,10 +319,13 @@ class NativeCalls:
         self._read_name(call)
         return True
 
+    def _mender(self, tool: Tool) -> Mender:
+        return Mender(tool, self._new_parser, self._ledger)
+
     def _read_name(self, call: NativeCall) -> None:
         tool, member = self._tool_of(call.name)
         call.tool = tool or Tool(call.name)
-        mender = Mender(call.tool, self._request.get("tools"), self._ledger)
+        mender = self._mender(call.tool)
         mender.preset = member
         rules = self._toolset.rules_for(call.tool)
         call.mender = RuledMender(mender, call.tool, rules, self._ledger) if rules else mender
@@ -336,11 +345,8 @@ class NativeCalls:
         if tool := self._toolset.find(name) or (self._toolset.find(bare[1]) if bare else None):
             return tool, ""
         value = bare[1] if bare else ""
-        tools = self._toolset.tools.values()
-        found = [(t, key) for t in tools for key in t.required if value in t.parameter(key).members]
-        if len(found) != 1:
-            return None, ""
-        return found[0][0], f"{dump(found[0][1])}: {dump(value)}"
+        found = self._toolset.with_value(value)
+        return (found[0], f"{dump(found[1])}: {dump(value)}") if found else (None, "")
 
     def _begin(self, call: NativeCall, json: Json) -> None:
         """The delta that names a call; it goes out unless the call may be a copy."""

@@ -23,7 +23,6 @@ from ..events import (
 )
 from ..grammar.text import JSON_NUMBER, JSON_STRING_REST, JSON_WHITESPACE, end_of
 from ..limits import HELD, LOOK_AHEAD, OBJECTS, OPEN_BRACKETS, PIECE, TOKEN
-from ..parser.parser import ToolCallParser
 from ..repairs import Ledger, Refused, Repair
 from ..schema.coercion import FAILED, OMITTED, coerce, conform
 from ..schema.json_read import Json, loads, loads_object
@@ -32,7 +31,7 @@ from ..schema.json_write import doubled_escapes, dump, escaped, quoted
 from ..schema.lenient_json import read_damaged, same_letters
 from ..schema.schema import Parameter, Tool
 from .passthrough import Passage
-from .swallowed import split_value
+from .swallowed import NewParser, TextParser, split_value
 
 _KINDS = {'"': "string", "{": "object", "[": "array", "t": "boolean", "f": "boolean", "n": "null"}
 _KINDS |= dict.fromkeys("-0123456789", "number") | {"T": "boolean", "F": "boolean", "N": "null"}
@@ -103,18 +102,18 @@ class Frame:
 class Mender(Passage):
     """Mends one call's arguments. `feed` takes them as they come, `close` says that they are over.
 
-    `tools` are the request's, as they stand in it. Repairs and refusals go into `ledger`. Neither
+    `new_parser` makes the parsers for calls that are text. Repairs and refusals go into `ledger`. Neither
     `feed` nor `close` raises for any text.
     """
 
-    def __init__(self, tool: Tool, tools: Any, ledger: Ledger, depth: int = 0) -> None:
+    def __init__(self, tool: Tool, new_parser: NewParser, ledger: Ledger, depth: int = 0) -> None:
         super().__init__()
         self.complete = False  # what went out is one JSON object
         self.broken = False  # closed, and it is not
         self.plain = False  # text without anything special is payload at once
         self.preset = ""  # a member to write first
         self.more: list[tuple[str, str]] = []  # calls that were swallowed: name, arguments
-        self._tool, self._tools, self._ledger, self._depth = tool, tools, ledger, depth
+        self._tool, self._new_parser, self._ledger, self._depth = tool, new_parser, ledger, depth
         self._repairs: set[Repair] = set()  # each is counted once
         self._state: State = self._at_start
         self._expect = ""  # where the reading broke off, of what can be continued
@@ -124,7 +123,7 @@ class Mender(Passage):
         self._example = False  # the value holds an opening tag: closing ones may be its own
         self._scanner = JsonScanner()
         self._inner: Mender | None = None
-        self._parser: ToolCallParser | None = None
+        self._parser: TextParser | None = None
         self._next: list[Event] = []  # of a call behind this one
 
     @property
@@ -225,7 +224,7 @@ class Mender(Passage):
             return not _WRAPPED_PART.fullmatch(self._text) and self._go(self._in_garbage)
         self.repair(Repair.DOUBLE_ENCODED)
         self._put(1, "")
-        self._inner = Mender(self._tool, self._tools, self._ledger, self._depth + 1)
+        self._inner = Mender(self._tool, self._new_parser, self._ledger, self._depth + 1)
         self._inner.preset = self.preset
         self._inner.change()
         return self._go(self._in_wrapped)
@@ -254,7 +253,7 @@ class Mender(Passage):
         if not lead:
             partial = any(lead.startswith(self._text) for lead in _XML_LEADS)
             return not partial and self._go(self._in_garbage)
-        self._parser = ToolCallParser(_with(self._tools, self._tool), ledger=Ledger())
+        self._parser = self._new_parser(self._tool)
         opening = "" if lead == "<tool_call" else "<tool_call>\n"
         self._read_xml(opening + (f"<function={self._tool.name}>\n" if lead == "<parameter" else ""))
         return self._go(self._in_xml)
@@ -571,7 +570,7 @@ class Mender(Passage):
             self._take_held()
             self._put(0, "")
         elif tail and (
-            split := split_value(tail, self._frames[-1].key, self._tool, self._given, self._tools)
+            split := split_value(tail, self._frames[-1].key, self._tool, self._given, self._new_parser)
         ):
             self.repair(Repair.SWALLOWED_CALL)
             members, calls = split
@@ -713,12 +712,6 @@ def _typed(token: str, parameter: Parameter) -> str:
         return token
     value = coerce(token, Parameter({"type": "integer"}, {}, True))
     return token if value is FAILED or value is None else dump(value)
-
-
-def _with(tools: Any, tool: Tool) -> list[Any]:
-    """The tools of the request, and the one that is called if it is not among them."""
-    declared = list(tools) if isinstance(tools, list | tuple) else []
-    return [*declared, {"type": "function", "function": {"name": tool.name}}]
 
 
 def _joined(text: str) -> str:

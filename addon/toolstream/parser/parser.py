@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
+from ..events import COMPLETE, ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..grammar.dialects import damaged_tag, direct_tag
 from ..grammar.grammar import (
     LEVELS,
@@ -46,7 +46,6 @@ from .context import Surroundings
 from .event_log import Outbox, Trial
 from .json_call import JsonEnvelope
 
-COMPLETE = frozenset({"stop", "tool_calls", "function_call", "eos"})  # the model stopped by itself
 THINK = ("think_open", "think_close")
 
 _LINE_START = re.compile(r"(?:\A|\n)[ \t]{0,3}(?=[{\[`~C])")  # where an untagged call may begin
@@ -78,7 +77,7 @@ class ToolCallParser:
         if recovery not in LEVELS:
             raise ValueError(f"recovery is one of {', '.join(LEVELS)}, not {recovery!r}")
         self.ledger = ledger if ledger is not None else Ledger()
-        self._toolset = Toolset(tools, tool_choice, rules)
+        self._toolset = Toolset.of(tools, tool_choice, rules)
         self._level = recovery
         self._tolerant = recovery != "strict"
         self._aggressive = recovery == "aggressive"

@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from ..native.mender import Mender
+from ..native.parsers import new_parser
 from ..repairs import Ledger, Repair
 from ..schema.json_read import Json, loads_object
 from ..schema.json_write import quoted
@@ -28,9 +29,7 @@ def repair_history(body: Json) -> tuple[Json | None, list[Repair]]:
     mended = []
     for message in messages:
         if not _is_readable(message):
-            calls = [
-                call if _is_right(call) else _mended(call, body, toolset) for call in message["tool_calls"]
-            ]
+            calls = [call if _is_right(call) else _mended(call, toolset) for call in message["tool_calls"]]
             repairs += [Repair.BROKEN_HISTORY] * sum(not _is_right(call) for call in message["tool_calls"])
             message = message | {"tool_calls": calls}
         mended.append(message)
@@ -69,20 +68,20 @@ def _is_right(call: Any) -> bool:
     return isinstance(arguments, str) and loads_object(arguments) is not None
 
 
-def _mended(call: Json, body: Json, toolset: Toolset) -> Json:
+def _mended(call: Json, toolset: Toolset) -> Json:
     function = call["function"]
     arguments = function.get("arguments")
     if isinstance(arguments, dict):
         text = json.dumps(arguments, ensure_ascii=False)
     elif isinstance(arguments, str):
-        text = _read(arguments, body, toolset.find(str(function.get("name"))) or Tool(""))
+        text = _read(arguments, toolset, toolset.find(str(function.get("name"))) or Tool(""))
     else:
         text = "{}"
     return call | {"function": function | {"arguments": text}}
 
 
-def _read(arguments: str, body: Json, tool: Tool) -> str:
-    mender = Mender(tool, body.get("tools"), Ledger())
+def _read(arguments: str, toolset: Toolset, tool: Tool) -> str:
+    mender = Mender(tool, new_parser(toolset), Ledger())
     mender.feed(arguments)
     mender.close(stopped=True)
     return mender.text if mender.complete else "{}"

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..events import ArgumentsDelta, CallEnd, Event, Text
 from ..native.calls import Entry, NativeCall, NativeCalls
+from ..native.swallowed import NewParser
 from ..parser.parser import ToolCallParser
 from ..schema.json_read import Json
 from ..schema.toolset import Toolset
@@ -132,6 +133,7 @@ class Choice:
         content: ToolCallParser,
         request: Json,
         toolset: Toolset,
+        new_parser: NewParser,
     ) -> None:
         self.index = index
         self.reasoning = TextStream(self, reasoning, reasoning_in, REASONING[0])
@@ -142,7 +144,7 @@ class Choice:
         self.role = False  # the client has been told the role
         self.calls = 0  # calls of ours that are complete
         self.numbers: dict[tuple[str, int], int] = {}  # (whose, its index) -> index in the answer
-        self.natives = NativeCalls(request, toolset, content.ledger, self._number_native)
+        self.natives = NativeCalls(request, toolset, new_parser, content.ledger, self._number_native)
 
     @property
     def finished(self) -> bool:

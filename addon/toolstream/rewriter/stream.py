@@ -19,6 +19,7 @@ from typing import Any
 from ..events import ArgumentsDelta, CallStart, Event, Text
 from ..limits import TEMPLATE_RETRY, TEMPLATE_TRIES, TEMPLATES, UNFINISHED_EVENT, UNSEEN
 from ..native.calls import Entry, NativeCall, edits_of, merged, rewritten
+from ..native.parsers import new_parser
 from ..parser.parser import ToolCallParser
 from ..repairs import Ledger, Repair
 from ..schema.json_read import Json
@@ -72,8 +73,8 @@ class StreamRewriter:
         self.ledger = Ledger()
         self._request = request_body
         self._recovery = recovery
-        self._rules = rules
         self._toolset = Toolset(request_body.get("tools"), request_body.get("tool_choice"), rules)
+        self._new_parser = new_parser(self._toolset)  # for what the server parsed
         self._passing = not self._toolset.tools
         self._splitter = EventSplitter()
         self._unread: deque[bytes] = deque()  # complete events that were not looked at yet
@@ -308,7 +309,7 @@ class StreamRewriter:
     def _recover(self, error: Any) -> bool:
         """Go on with the calls that an error holds; False if it holds none, or they do not go on."""
         choice = self._choice(next(iter(self._choices), 0))
-        unparsed = read_unparsed(self._request, error, self._recovery, self._rules)
+        unparsed = read_unparsed(error, self._parser(reasoning=False, ledger=Ledger(), live=False))
         if unparsed is None or len(self._choices) > 1 or choice.finished or choice.natives.open_in_text:
             return False
         resumed = choice.natives.resume(unparsed.calls)
@@ -556,18 +557,19 @@ class StreamRewriter:
         choice = self._choices.get(index)
         if choice is None:
             parsers = self._parser(reasoning=True), self._parser(reasoning=False)
-            choice = self._choices[index] = Choice(index, *parsers, self._request, self._toolset)
+            choice = self._choices[index] = Choice(
+                index, *parsers, self._request, self._toolset, self._new_parser
+            )
         return choice
 
-    def _parser(self, reasoning: bool, ledger: Ledger | None = None) -> ToolCallParser:
+    def _parser(self, reasoning: bool, ledger: Ledger | None = None, live: bool = True) -> ToolCallParser:
         return ToolCallParser(
-            self._request.get("tools"),
-            self._request.get("tool_choice"),
-            self._recovery,
+            self._toolset,
+            recovery=self._recovery,
             parallel=parallel_calls(self._request),
+            live=live,
             reasoning=reasoning,
             ledger=self.ledger if ledger is None else ledger,
-            rules=self._rules,
         )
 
     # Writing events

@@ -8,6 +8,7 @@ of it has been sent (P9).
 import traceback
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import uuid4
 
 from ..events import (
     ArgumentsDelta,
@@ -18,6 +19,7 @@ from ..events import (
     calls_of,
 )
 from ..native.calls import NativeCalls, rewritten
+from ..native.parsers import new_parser
 from ..parser.parser import ToolCallParser
 from ..repairs import Ledger, Repair
 from ..schema.json_read import Json
@@ -35,6 +37,7 @@ from ..wire.chat_completions import (
     span,
     splice,
 )
+from .engine_errors import read_unparsed
 
 
 def rewrite_completion(
@@ -46,13 +49,45 @@ def rewrite_completion(
     cannot be read is returned as it came, with `ledger.failure` set if the fault was ours.
     """
     ledger = Ledger()
-    if not Toolset(request_body.get("tools"), request_body.get("tool_choice")).tools:
+    toolset = Toolset(request_body.get("tools"), request_body.get("tool_choice"), rules)
+    if not toolset.tools:
         return response_body, ledger
     try:
-        return _rewrite(Task(request_body, recovery, rules, ledger), response_body), ledger
+        return _rewrite(Task(request_body, toolset, recovery, ledger), response_body), ledger
     except Exception:
         ledger.failure = traceback.format_exc()
         return response_body, ledger
+
+
+def recover_error(
+    request_body: Json, error_body: bytes, recovery: str = "tolerant", *, rules: Rules | None = None
+) -> tuple[bytes, Ledger] | None:
+    """The chat.completion that an error body should have been, and its repairs; None if it is a real
+    error, or the request asked for a stream. Send it with status 200 and as application/json."""
+    toolset = Toolset(request_body.get("tools"), request_body.get("tool_choice"), rules)
+    if request_body.get("stream") or not toolset.tools:
+        return None
+    try:
+        body = read_chunk(error_body.decode())
+    except UnicodeDecodeError:
+        return None
+    task = Task(request_body, toolset, recovery, Ledger())
+    unparsed = read_unparsed((body or {}).get("error"), task.parser())
+    if unparsed is None:
+        return None
+    message: Json = {"role": "assistant", "content": unparsed.text or None}
+    message["tool_calls"] = [
+        {"id": new_call_id(), "type": "function", "function": {"name": name, "arguments": arguments}}
+        for name, arguments in unparsed.calls
+    ]
+    completion = {
+        "id": "chatcmpl-" + uuid4().hex[:24],
+        "object": "chat.completion",
+        "created": 0,
+        "model": request_body.get("model"),
+        "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}],
+    }
+    return dump(completion).encode(), unparsed.ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +95,19 @@ class Task:
     """What was asked, how the answer is to be read, and where that is counted."""
 
     request: Json
+    toolset: Toolset
     recovery: str
-    rules: Rules | None
     ledger: Ledger
 
     def parser(self, reasoning: bool = False, live: bool = False) -> ToolCallParser:
         """Reads a text that is all there."""
         return ToolCallParser(
-            self.request.get("tools"),
-            self.request.get("tool_choice"),
-            self.recovery,
+            self.toolset,
+            recovery=self.recovery,
             parallel=parallel_calls(self.request),
             live=live,
             reasoning=reasoning,
             ledger=self.ledger,
-            rules=self.rules,
         )
 
 
@@ -148,8 +181,9 @@ def parse_whole(task: Task, text: str, finish_reason: Any) -> list[Event]:
 
 def _read_natives(task: Task, choice: Json) -> NativeCalls:
     """The calls the server parsed itself, mended."""
-    toolset = Toolset(task.request.get("tools"), task.request.get("tool_choice"), task.rules)
-    natives = NativeCalls(task.request, toolset, task.ledger, lambda at: at, whole=True)
+    natives = NativeCalls(
+        task.request, task.toolset, new_parser(task.toolset), task.ledger, lambda at: at, whole=True
+    )
     natives.entries = natives.read(choice["message"])
     natives.close(choice.get("finish_reason"))
     return natives

@@ -26,9 +26,27 @@ class Toolset:
         self.tools = {} if tool_choice == "none" else read_tools(tools)
         self._rules = rules
         self._allowed = _allowed(tool_choice)
-        self._folded: dict[str, list[Tool]] = {}
+
+    @classmethod
+    def of(cls, tools: Any, tool_choice: Any = "auto", rules: Rules | None = None) -> "Toolset":
+        """A new toolset, or `tools` itself if that is one: then its own choice and rules count."""
+        return tools if isinstance(tools, cls) else cls(tools, tool_choice, rules)
+
+    def unrestricted(self, tool: Tool | None = None) -> "Toolset":
+        """The same tools, and this one, without rules and with any of them allowed."""
+        other = Toolset(())
+        other.tools = dict(self.tools)
+        if tool and tool.name:
+            other.tools.setdefault(tool.name, tool)
+        return other
+
+    @cached_property
+    def _folded(self) -> dict[str, list[Tool]]:
+        """The tools by what their names are compared by."""
+        found: dict[str, list[Tool]] = {}
         for tool in self.tools.values():
-            self._folded.setdefault(fold(tool.name), []).append(tool)
+            found.setdefault(fold(tool.name), []).append(tool)
+        return found
 
     def find(self, name: str, tolerant: bool = True) -> Tool | None:
         """The declared tool that `name` means: exactly, else without quotes and prefix, else the
