@@ -38,11 +38,9 @@ OPENER_PREFIX = 5  # characters of an opening tag that tell it, if the rest is m
 WHITESPACE_RUN = 256  # of longer whitespace only the end waits for a call, which would drop it
 CODE_SPAN = 4096  # characters after which an open backtick is taken to be a lone one
 LINE_HEAD = 256  # characters of a line that are kept to tell whether it opens a fence
-FENCE_RUN, FENCE_GAP, FENCE_INFO = (
-    16,
-    8,
-    16,
-)  # backticks of a fence, spaces in its line, letters of its language
+FENCE_RUN = 16  # backticks or tildes of a fence
+FENCE_GAP = 8  # spaces before and after the language that a fence names
+FENCE_INFO = 16  # letters of that language
 FENCE_INDENT = 16  # whitespace characters between a fence's line and the JSON in it
 
 # In values
@@ -71,8 +69,6 @@ OBJECTS = 100  # JSON values after a server's arguments that are compared with t
 
 UNSEEN = 256  # events that pass before a parser is told of their texts
 TEMPLATES = 4  # envelopes remembered: choices and kinds of deltas may alternate
-TEMPLATE_TRIES, TEMPLATE_RETRY = (
-    8,
-    64,
-)  # after so many useless templates only every 64th event is learned from
+TEMPLATE_TRIES = 8  # templates learned in vain, after which
+TEMPLATE_RETRY = 64  # only every 64th event is learned from
 PATTERNS = 256  # envelopes whose compiled patterns are kept, of all streams together

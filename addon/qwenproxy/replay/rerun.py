@@ -21,7 +21,8 @@ from typing import Any
 
 from toolstream.repairs import Ledger
 from toolstream.schema.json_write import quoted
-from toolstream.wire.chat_completions import choices_of, delta_of, read_chunk, splice
+from toolstream.wire.chat_completions import choices_of, delta_of, read_chunk
+from toolstream.wire.json_edit import splice
 from toolstream.wire.sse import EventSplitter, read_data, replace_data
 
 from ..recording.format import Recording, header

@@ -1,12 +1,12 @@
 """The user's rules on a call that the server parsed itself, while its arguments stream.
 
-What a `Mender` gives out is the text of a JSON object, in pieces; here it goes through the rules
-before it goes on. A member goes on as it comes unless a rule wants to see its value, which is then
-held with the key and the comma before it, since it may be left out; what rules add comes before the
-object is closed. Where a rule may make it a call of another tool, all of the object is held.
+A `Mender` writes the text of a JSON object in pieces. Here that text goes through the rules before it
+is sent. A member passes unless a rule wants to see its value. Such a value is held, with the key and the
+comma before it, since the member may be left out. What rules add is written before the object is closed.
+Where a rule may make it a call of another tool, all of the object is held.
 
-To those who follow a call, a `RuledMender` is a `Mender`: as long as no rule does anything, what
-came goes on as it came, and is counted in `passed`.
+To its users a `RuledMender` is a `Mender`: as long as no rule does anything, what came passes
+unchanged, and is counted in `passed`.
 """
 
 import re
@@ -27,6 +27,7 @@ from ..schema.rules import Applied, ToolRules
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
 from .mender import Mender
+from .passthrough import Outlet
 
 _OPENER = re.compile(rf"{JSON_SPACE}\{{")
 _CLOSER = re.compile(rf"{JSON_SPACE}\}}")
@@ -53,7 +54,7 @@ class RuledObject:
         self._text = ""  # received, not yet looked at by a state
         self._out: list[str] = []
         self._given: set[str] = set()
-        self._said = False  # a member has gone on
+        self._begun = False  # a member has gone on
         # Of the member that is open
         self._key = ""
         self._lead = ""  # what stands before the value, as long as it is held
@@ -90,7 +91,7 @@ class RuledObject:
     # States
 
     def _in_literal(self) -> bool:
-        """Behind the object, or where there is none."""
+        """After the object, or where there is none."""
         self._pass(self._cut(len(self._text)))
         return False
 
@@ -114,7 +115,7 @@ class RuledObject:
         self._scanner = JsonScanner()
         self._given.add(self._key)
         self._lead = self._cut(lead.start("value"))
-        if not self._said and lead["comma"]:
+        if not self._begun and lead["comma"]:
             self._lead = self._lead.replace(",", "", 1)
             self.same = False
         if first == '"':
@@ -184,14 +185,14 @@ class RuledObject:
         self.applied += applied
         for key, value in arguments.items():
             self.same = False
-            self._pass(f"{', ' if self._said else ''}{quoted(key)}: {dump(value)}")
-            self._said = True
+            self._pass(f"{', ' if self._begun else ''}{quoted(key)}: {dump(value)}")
+            self._begun = True
 
     # Giving out
 
     def _release(self) -> None:
         """The member goes on."""
-        self._said = self._said or self._lead != ""
+        self._begun = self._begun or self._lead != ""
         self._pass(self._lead + "".join(self._value))
         self._lead, self._value, self._size = "", [], 0
 
@@ -296,19 +297,17 @@ def count(applied: Applied, ledger: Ledger) -> None:
         ledger.repaired(repair)
 
 
-class RuledMender:
+class RuledMender(Outlet):
     """A `Mender` whose arguments go through rules."""
 
     def __init__(self, mender: Mender, tool: Tool, rules: ToolRules, ledger: Ledger) -> None:
-        self.passed = 0
-        self.changed = False
+        super().__init__()
         self._mender = mender
         self._object = RuledObject(rules) if rules.live else WholeObject(tool, rules)
         self._ledger = ledger
         self._came: deque[str] = deque()  # and has not passed the mender
         self._mender_passed = 0
-        self._out: list[str] = []
-        self._said: list[str] = []  # all that has gone out
+        self._sent: list[str] = []  # all that has gone out
 
     @property
     def name(self) -> str:
@@ -338,7 +337,7 @@ class RuledMender:
 
     @property
     def text(self) -> str:
-        return "".join(self._said)
+        return "".join(self._sent)
 
     @property
     def pending(self) -> str:
@@ -348,12 +347,8 @@ class RuledMender:
     def value(self) -> Any:
         return loads(self.text) if self.complete else None
 
-    def take(self) -> str:
-        out, self._out = self._out, []
-        return "".join(out)
-
     def change(self) -> None:
-        self.changed = True
+        super().change()
         self._mender.change()
 
     def repair(self, repair: Repair) -> None:
@@ -402,7 +397,7 @@ class RuledMender:
 
     def _send(self) -> None:
         out = self._object.take()
-        self._said.append(out)
+        self._sent.append(out)
         if not self.changed:
             before, self.passed = self.passed, self._object.through
             out = out[self.passed - before :]

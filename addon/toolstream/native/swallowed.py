@@ -1,6 +1,6 @@
 """Calls that a server's parser has swallowed into the value before them.
 
-It took a `</parameter>` for payload, and with it all that followed: further parameters of the
+It took a `</parameter>` for payload, and all that followed with it: further parameters of the
 call, and further calls.
 """
 

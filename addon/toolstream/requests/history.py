@@ -1,9 +1,9 @@
-"""Calls in a request's history whose arguments no server can read (P17).
+"""Calls in a request's history whose arguments no server can read.
 
 Servers render earlier calls into the prompt again and parse their `arguments` first, so one call
 that was cut off or damaged makes every later request of the conversation fail (400 "Unterminated
 string", "must be in JSON format"). What can be mended with certainty is; else the arguments
-become `{}`, and the tool's answer, which stands behind the call, still says what happened.
+become `{}`, and the tool's answer, which follows the call, still tells what happened.
 """
 
 import json
@@ -16,7 +16,7 @@ from ..schema.json_read import Json, loads_object
 from ..schema.json_write import quoted
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
-from ..wire.chat_completions import Path, splice
+from ..wire.json_edit import Path, splice
 
 
 def repair_history(body: Json) -> tuple[Json | None, list[Repair]]:

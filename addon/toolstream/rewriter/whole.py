@@ -1,8 +1,9 @@
-"""A chat completion that was not streamed: the same parser, over the whole text at once.
+"""A chat completion that was not streamed, or the error that came in its place: the same parser, over the
+whole text at once.
 
 The body is edited in place: what no call was found in keeps every byte, and a body in which
 nothing changed is returned as the same object. A truncated call stays text here, for nothing
-of it has been sent (P9).
+of it has been sent.
 """
 
 import traceback
@@ -27,16 +28,14 @@ from ..schema.json_write import dump, quoted
 from ..schema.rules import Rules
 from ..schema.toolset import Toolset, parallel_calls
 from ..wire.chat_completions import (
-    Path,
     choices_of,
     content_of,
     is_answer,
     new_call_id,
     read_chunk,
     reasoning_in,
-    span,
-    splice,
 )
+from ..wire.json_edit import Path, span, splice
 from .engine_errors import read_unparsed
 
 
@@ -134,15 +133,15 @@ class _Found:
 
 def _read_message(task: Task, choice: Json) -> _Found:
     natives = _read_natives(task, choice)
-    said, reason = content_of(choice["message"]), choice.get("finish_reason")
-    content = _read_before(task, said, natives) if natives.sent else parse_whole(task, said, reason)
+    text, reason = content_of(choice["message"]), choice.get("finish_reason")
+    content = _read_before(task, text, natives) if natives.sent else parse_whole(task, text, reason)
     natives.note(content)
     content = natives.without_copies(content, over=True)
     return _Found(content, _read_reasoning(task, choice), natives)
 
 
 def _read_before(task: Task, text: str, natives: NativeCalls) -> list[Event]:
-    """The text before calls that the server parsed. A call that it breaks off is none (P9): if it is the
+    """The text before calls that the server parsed. A call that it breaks off is none: if it is the
     beginning of one of them it is dropped, else it is text."""
     trial = replace(task, ledger=Ledger())
     parser = trial.parser(live=True)
@@ -164,7 +163,7 @@ def _read_before(task: Task, text: str, natives: NativeCalls) -> list[Event]:
 
 
 def _read_reasoning(task: Task, choice: Json) -> list[Event]:
-    """The text of the reasoning; its calls, too, if there is no answer behind it (P10)."""
+    """The text of the reasoning; its calls, too, if no answer follows it."""
     text, _ = reasoning_in(choice["message"])
     parser = task.parser(reasoning=True)
     events = parser.feed(text)
@@ -224,8 +223,8 @@ def _edit_message(message: str, events: list[Event], calls: list[str], natives: 
     swallowed = [_call(name, arguments) for name, arguments in natives.more()]
     where = span(message, ("tool_calls",))
     if natives.changed:
-        anew = rewritten(natives.entries)
-        kept = [dump({k: v for k, v in call.items() if k != "index"}) for call in anew]
+        mended = rewritten(natives.entries)
+        kept = [dump({k: v for k, v in call.items() if k != "index"}) for call in mended]
         message = splice(message, [(("function_call",), "null")] if span(message, ("function_call",)) else [])
     else:
         kept = [message[slice(*where)].strip("[] \n")] if where and message[where[0]] == "[" else []

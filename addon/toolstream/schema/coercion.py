@@ -1,4 +1,4 @@
-"""What a value is that its schema wants: types come from there and from nowhere else (P6, P7).
+"""What a value is that its schema wants: types come from there and from nowhere else.
 
     coerce(text, parameter)             -> value, FAILED (pass the text on as a string) or OMITTED
     conform(value, parameter)           -> (value, changed), for what was JSON already, recursively
@@ -35,14 +35,14 @@ _LEADS = {"array": "[", "object": "{", "null": "n"}  # how a value starts that m
 _INTEGER = re.compile(r"(-?(?:0|[1-9][0-9]*+))(?:\.0++)?")
 
 
-class Verdict(Enum):
+class NoValue(Enum):
     """What became of a value that has no JSON value."""
 
     FAILED = auto()  # does not fit its schema: the text goes out as a string, the client's validator answers
     OMITTED = auto()  # null or empty, and optional: the key is left out
 
 
-FAILED, OMITTED = Verdict.FAILED, Verdict.OMITTED
+FAILED, OMITTED = NoValue.FAILED, NoValue.OMITTED
 
 
 def coerce(text: str, parameter: Parameter) -> Any:

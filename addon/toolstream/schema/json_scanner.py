@@ -53,7 +53,7 @@ class WholeJson:
         self._scanner = JsonScanner()
 
     def feed(self, text: str) -> None:
-        """Go on by `text`; behind the end only blanks may come."""
+        """Go on by `text`; after the end only whitespace may come."""
         if not (self.complete or self._spoilt):
             end = self._scanner.feed(text)
             self.complete, text = end is not None, text[end or 0 :]

@@ -1,4 +1,4 @@
-"""Calls in the fields of the reasoning (P10): only the tail of a message that says nothing else is one.
+"""Calls in the fields of the reasoning: only the tail of a message that says nothing else is one.
 
 Everything else leaves byte for byte, in its order and as soon as it is certain. Servers call the
 field differently, and some send it twice, so most tests go through all the shapes of a delta.
@@ -38,7 +38,8 @@ from toolstream import StreamRewriter, rewrite_completion
 from toolstream.limits import HELD
 from toolstream.parser.parser import ToolCallParser
 from toolstream.rewriter import stream as rewriter
-from toolstream.wire.chat_completions import Synthesis, Template
+from toolstream.wire.chat_completions import Synthesis
+from toolstream.wire.envelope import Template
 
 Json = dict[str, Any]
 Shape = Callable[[str], Json]

@@ -47,7 +47,8 @@ from toolstream.parser.markdown import Fences
 from toolstream.parser.parser import ToolCallParser
 from toolstream.parser.value import Value
 from toolstream.rewriter import stream as rewriter
-from toolstream.wire.chat_completions import Shortcut, Synthesis, Template
+from toolstream.wire.chat_completions import Synthesis
+from toolstream.wire.envelope import Shortcut, Template
 from toolstream.wire.sse import EventSplitter
 
 ASKED = request()
@@ -965,7 +966,7 @@ POINTS = [
     (EventSplitter, "feed"),
     (EventSplitter, "_end_of_event"),
     (Shortcut, "write"),
-    (StreamRewriter, "_let_by"),
+    (StreamRewriter, "_pass_unseen"),
     (NativeCalls, "without_copies"),
 ]
 
@@ -1012,7 +1013,7 @@ IN_ARGUMENTS = [
     ("owner", "name"), IN_ARGUMENTS, ids=[f"{owner.__name__}.{name}" for owner, name in IN_ARGUMENTS]
 )
 def test_a_failure_in_arguments_makes_nobody_run_them(owner: Any, name: str) -> None:
-    """Half of a call is sent as mended and half as it came: then it is not said to be one (P9)."""
+    """Half of a call is sent as mended and half as it came: then it is not said to be one."""
     at, reached = 0, True
     while reached:
         at += 1
