@@ -52,6 +52,9 @@ class Expect(Enum):
     COMMA = auto()
 
 
+NOTHING, FIRST, VALUE, COMMA = Expect
+
+
 class Frame:
     """An object or array that is open: what is known of it, and where in it we are."""
 
@@ -83,7 +86,7 @@ class JsonStream(Passthrough, ABC):
         self._tool, self._ledger = tool, ledger
         self._repairs: set[Repair] = set()  # each is counted once
         self._state: State = self._at_start
-        self._expect = Expect.NOTHING  # where the reading broke off, of what can be continued
+        self._expect = NOTHING  # where the reading broke off, of what can be continued
         self._frames: list[Frame] = []
         self._given: set[str] = set()
         self._example = False  # the value holds an opening tag: closing ones may be its own
@@ -156,7 +159,7 @@ class JsonStream(Passthrough, ABC):
             return self._at_empty()
         if char == frame.closer:
             return self._go(self._after_value)
-        self._expect = Expect.FIRST
+        self._expect = FIRST
         return self._at_item(char)
 
     def _at_item(self, char: str) -> bool:
@@ -216,7 +219,7 @@ class JsonStream(Passthrough, ABC):
         if char == "":
             return False
         if char != ":":
-            self._expect = Expect.NOTHING
+            self._expect = NOTHING
             return self._break_off()
         self._pass(1)
         return self._go(self._at_value)
@@ -227,7 +230,7 @@ class JsonStream(Passthrough, ABC):
         if char == "":
             return False
         kind = _KINDS.get(char, "")
-        self._expect = Expect.VALUE
+        self._expect = VALUE
         if not kind:
             return self._break_off()
         frame = self._frames[-1]
@@ -283,7 +286,7 @@ class JsonStream(Passthrough, ABC):
             self._frames.pop()
             self.complete = not self._frames
             return self._go(self._after_value if self._frames else self._after_object)
-        self._expect = Expect.COMMA if char == "," else Expect.NOTHING
+        self._expect = COMMA if char == "," else NOTHING
         if char != ",":
             return self._break_off()
         at = end_of(JSON_WHITESPACE, self._text, 1)
@@ -297,7 +300,7 @@ class JsonStream(Passthrough, ABC):
         if not frame.is_array and char != '"':
             return self._break_off()
         self._pass(at)
-        self._expect = Expect.NOTHING
+        self._expect = NOTHING
         return self._at_item(char)
 
     def _break_off(self) -> bool:

@@ -26,7 +26,7 @@ from ..schema.json_read import Json, loads, loads_object
 from ..schema.json_write import dump, quoted
 from ..schema.lenient_json import read_damaged, same_letters
 from ..schema.schema import Tool
-from .json_stream import ESCAPE, Expect, JsonStream, joined, unescaped
+from .json_stream import COMMA, ESCAPE, NOTHING, VALUE, JsonStream, joined, unescaped
 from .swallowed import NewParser, TextParser, split_value
 
 # (`|(?!)`: see wire/envelope.py)
@@ -335,7 +335,7 @@ class Mender(JsonStream):
     def _continued(self, rest: str) -> str | None:
         """What has to follow the text that went out, if the whole can be read in one way only."""
         whole = joined("".join(self._raw))
-        if self._expect is Expect.NOTHING or not whole.rstrip().endswith("}"):
+        if self._expect is NOTHING or not whole.rstrip().endswith("}"):
             return None
         try:
             value = read_damaged(whole)
@@ -359,8 +359,8 @@ class Mender(JsonStream):
             nodes.append(nodes[-1][frame.count - 1 if frame.is_array else frame.key])
         out = []
         frame, node = self._frames[-1], nodes[-1]
-        done, opener = frame.count, ", " if self._expect is Expect.COMMA else ""
-        if self._expect is Expect.VALUE:
+        done, opener = frame.count, ", " if self._expect is COMMA else ""
+        if self._expect is VALUE:
             out.append(dump(node[done if frame.is_array else frame.key]))
             done, opener = done + 1, ", "
         out.append(_members(node, done, opener) + frame.closer)

@@ -21,13 +21,13 @@ from ..parser.parser import ToolCallParser
 from ..schema.json_read import Json
 from ..schema.toolset import Toolset
 from ..wire.chat_completions import (
-    REASONING,
+    REASONING_FIELDS,
     Synthesis,
     content_in,
     fields_of,
     reasoning_in,
 )
-from ..wire.envelope import Kind
+from ..wire.envelope import CONTENT, REASONING
 from ..wire.json_edit import Path
 
 Find = Callable[[Json], tuple[str, list[Path]]]
@@ -40,6 +40,9 @@ class Whose(Enum):
     OURS = auto()  # found in the text
     SERVERS = auto()  # parsed by the server
     SWALLOWED = auto()  # found in an argument of one of those
+
+
+OURS, SERVERS, SWALLOWED = Whose
 
 
 class TextStream:
@@ -146,9 +149,9 @@ class Choice:
         new_parser: NewParser,
     ) -> None:
         self.index = index
-        self.reasoning = TextStream(self, reasoning, reasoning_in, REASONING[0])
+        self.reasoning = TextStream(self, reasoning, reasoning_in, REASONING_FIELDS[0])
         self.content = TextStream(self, content, content_in, "content")
-        self.texts = {Kind.REASONING: self.reasoning, Kind.CONTENT: self.content}
+        self.texts = {REASONING: self.reasoning, CONTENT: self.content}
         self.chunk: Json = {}  # the last one read in full
         self.synthesis: Synthesis | None = None  # writes chunks like it
         self.role = False  # the client has been told the role
@@ -178,7 +181,7 @@ class Choice:
         return self.numbers.setdefault((whose, index), len(self.numbers))
 
     def _number_native(self, at: int) -> int:
-        return self.number(Whose.SERVERS, at)
+        return self.number(SERVERS, at)
 
     def finish_reason(self, sent: Any) -> Any:
         """The finish_reason to send for the one the server sent."""

@@ -37,16 +37,27 @@ from ..wire.chat_completions import (
     reasoning_in,
     without_fields,
 )
-from ..wire.envelope import Kind, Shortcut, Template, Unseen, learn, shortcut_of, unquoted
+from ..wire.envelope import (
+    ARGUMENTS,
+    IN_ARGUMENTS,
+    IN_TEXT,
+    IN_VALUE,
+    Shortcut,
+    Template,
+    learn,
+    shortcut_of,
+    unquoted,
+)
 from ..wire.json_edit import Path, splice
 from ..wire.sse import EventSplitter, is_utf8, read_data, replace_data
 from .engine_errors import error_in, read_unparsed
 from .lanes import (
+    OURS,
+    SWALLOWED,
     Choice,
     Held,
     Part,
     TextStream,
-    Whose,
     Write,
     is_text,
     joined,
@@ -214,18 +225,18 @@ class StreamRewriter:
         if self._queue or self._splitter.pending:
             return
         choice = self._choices[template.index]
-        if template.kind is Kind.ARGUMENTS:
-            self._shortcut = shortcut_of(template, Unseen.ARGUMENTS)
+        if template.kind is ARGUMENTS:
+            self._shortcut = shortcut_of(template, IN_ARGUMENTS)
             return
         parser = choice.texts[template.kind].parser
         if at_rest := parser.at_rest:
-            of = Unseen(at_rest)
-            number = choice.number(Whose.OURS, parser.calls - 1) if of is Unseen.VALUE else 0
-            self._shortcut = shortcut_of(template, of, number)
+            in_value = at_rest == "value"
+            number = choice.number(OURS, parser.calls - 1) if in_value else 0
+            self._shortcut = shortcut_of(template, IN_VALUE if in_value else IN_TEXT, number)
 
     def _pass_unseen(self, shortcut: Shortcut, event: bytes, found: re.Match[bytes]) -> list[bytes]:
         """What goes out for an event that is unseen: whitespace at its end waits, as in a parser."""
-        if shortcut.of is not Unseen.TEXT:
+        if not shortcut.waits:
             out = shortcut.write(event, found[1])
             self._unseen.append(found[1])
             return [out]
@@ -245,16 +256,15 @@ class StreamRewriter:
             self._unread.appendleft(self._waiting)
             self._waiting = b""
         choice = self._choices[shortcut.template.index]
-        match shortcut.of:
-            case Unseen.TEXT:
-                stream, text = choice.texts[shortcut.template.kind], unquoted(b"".join(unseen))
-                Part(stream, text, stream.feed(text)).count()
-            case Unseen.VALUE:  # a JSON string's inside is also the inside of its like
-                text = b"".join(unseen).decode()
-                choice.content.read_text.append(unquoted(b"".join(unseen)))
-                choice.natives.note([ArgumentsDelta(choice.content.parser.calls - 1, text)])
-            case Unseen.ARGUMENTS:
-                choice.natives.by_index[shortcut.template.call].mender.follow(unquoted(b"".join(unseen)))
+        inside = b"".join(unseen)
+        if shortcut.of is IN_TEXT:
+            stream, text = choice.texts[shortcut.template.kind], unquoted(inside)
+            Part(stream, text, stream.feed(text)).count()
+        elif shortcut.of is IN_VALUE:  # a JSON string's inside is also the inside of its like
+            choice.content.read_text.append(unquoted(inside))
+            choice.natives.note([ArgumentsDelta(choice.content.parser.calls - 1, inside.decode())])
+        else:
+            choice.natives.by_index[shortcut.template.call].mender.follow(unquoted(inside))
 
     # Reading events
 
@@ -344,7 +354,7 @@ class StreamRewriter:
         stream = choice.texts.get(template.kind)
         if stream and not stream.finished:
             self._read_text(event, template, stream, string)
-        elif template.kind is Kind.ARGUMENTS:
+        elif template.kind is ARGUMENTS:
             return self._read_arguments(event, template, choice, string)
         else:
             self._send(event)
@@ -389,7 +399,7 @@ class StreamRewriter:
         quick = stream.diverged and template.bare and choice.role and not choice.natives.calls
         if quick and isinstance(only, ArgumentsDelta):
             choice.natives.note([only])
-            number = choice.number(Whose.OURS, only.index)
+            number = choice.number(OURS, only.index)
             self._send(template.synthesis.call_arguments(number, only.fragment))
             self._in_flight, self._quick = [], template if solid else None
             return
@@ -514,7 +524,7 @@ class StreamRewriter:
         """What is to be sent of calls, and in place of calls, that none of these entries is about."""
         natives = choice.natives
         if natives.continued:
-            number = choice.number(Whose.OURS, choice.content.parser.calls - 1)
+            number = choice.number(OURS, choice.content.parser.calls - 1)
             self._send(choice.writer().call_arguments(number, natives.continued))
             natives.continued = ""
             choice.calls += 1
@@ -545,7 +555,7 @@ class StreamRewriter:
 
     def _send_call(self, choice: Choice, name: str, arguments: str) -> None:
         """A whole call of our own."""
-        number, writer = choice.number(Whose.SWALLOWED, len(choice.numbers)), choice.writer()
+        number, writer = choice.number(SWALLOWED, len(choice.numbers)), choice.writer()
         self._send(
             writer.call_start(number, name, choice.first_role()), writer.call_arguments(number, arguments)
         )
@@ -674,10 +684,10 @@ class StreamRewriter:
                 case Text(text):
                     chunks.append(writer.content(text, choice.first_role(), stream.fields))
                 case CallStart(index, name):
-                    number = choice.number(Whose.OURS, index)
+                    number = choice.number(OURS, index)
                     chunks.append(writer.call_start(number, name, choice.first_role()))
                 case ArgumentsDelta(index, fragment):
-                    chunks.append(writer.call_arguments(choice.number(Whose.OURS, index), fragment))
+                    chunks.append(writer.call_arguments(choice.number(OURS, index), fragment))
         return chunks
 
     def _finish_all(self) -> None:

@@ -15,7 +15,8 @@ from .sse import read_data, replace_data
 
 COPIED = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 CALLS = ("tool_calls", "function_call")  # of a delta: what it says of calls that the server parsed
-REASONING = ("reasoning_content", "reasoning", "thinking")  # most servers; newer vLLM and OpenRouter; Ollama
+# Most servers; newer vLLM and OpenRouter; Ollama
+REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
 DETAIL = ("type", "text", "format", "index", "id")  # what an element of OpenRouter's reasoning_details has
 NATIVE = ("tool_calls", 0, "function", "arguments")
 
@@ -52,7 +53,7 @@ def content_in(message: Json) -> tuple[str, list[Path]]:
 
 def reasoning_in(message: Json) -> tuple[str, list[Path]]:
     """The same of its reasoning: a field that was given a new name is often sent under both, as copies."""
-    found: list[tuple[Path, Any]] = [((key,), message.get(key)) for key in REASONING]
+    found: list[tuple[Path, Any]] = [((key,), message.get(key)) for key in REASONING_FIELDS]
     details = message.get("reasoning_details")
     for at, detail in enumerate(details if isinstance(details, list) else []):
         if isinstance(detail, dict) and detail.get("type") == "reasoning.text":

@@ -45,14 +45,17 @@ class Kind(StrEnum):
 
 
 class Unseen(StrEnum):
-    """What strings that pass unseen are part of: names are those of a parser `at_rest`, see there."""
+    """What the strings that pass unseen are part of."""
 
     TEXT = "text"
     VALUE = "value"  # of a call that is being written
     ARGUMENTS = "arguments"  # of a call that the server parsed
 
 
-_MAY_PASS = {Unseen.TEXT: PROSE, Unseen.VALUE: PAYLOAD, Unseen.ARGUMENTS: PLAIN}
+# To get a member of an enum costs Python 3.11 ten times what a global name does
+CONTENT, REASONING, ARGUMENTS, OTHER = Kind
+IN_TEXT, IN_VALUE, IN_ARGUMENTS = Unseen
+_MAY_PASS = {IN_TEXT: PROSE, IN_VALUE: PAYLOAD, IN_ARGUMENTS: PLAIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class Shortcut:
     pattern: re.Pattern[bytes]
     template: Template
     of: Unseen
+    waits: bool  # whitespace at the end of the text does; asked for each event
     head: bytes = b""
     tail: bytes = b""
 
@@ -109,8 +113,8 @@ def shortcut_of(template: Template, of: Unseen, number: int = 0) -> Shortcut:
     """The shortcut for what may pass unseen; `number`: of the call whose value it is part of."""
     inside = _MAY_PASS[of]
     pattern = _letters(template.head, template.tails, inside)
-    around = template.synthesis.around_arguments(number) if of is Unseen.VALUE else ()
-    return Shortcut(pattern, template, of, *around)
+    around = template.synthesis.around_arguments(number) if of is IN_VALUE else ()
+    return Shortcut(pattern, template, of, of is IN_TEXT, *around)
 
 
 @lru_cache(maxsize=PATTERNS)
@@ -148,9 +152,9 @@ def learn(event: bytes, data: str, chunk: Json) -> Template | None:
         kind,
         index,
         bool(delta.get("role")),
-        is_bare(chunk, delta, {"tool_calls"} if kind is Kind.ARGUMENTS else fields_of(delta, places)),
+        is_bare(chunk, delta, {"tool_calls"} if kind is ARGUMENTS else fields_of(delta, places)),
         Synthesis(chunk, index),
-        delta["tool_calls"][0]["index"] if kind is Kind.ARGUMENTS else -1,
+        delta["tool_calls"][0]["index"] if kind is ARGUMENTS else -1,
     )
     return template if template.read(event.decode()) is not None else None
 
@@ -172,9 +176,9 @@ def _changing(delta: Json) -> tuple[Kind, list[Path]]:
         match delta["tool_calls"]:
             case [{"index": int(), "function": {"arguments": str()} as function, **rest}]:
                 if not rest and len(function) == 1:
-                    return Kind.ARGUMENTS, [NATIVE]
+                    return ARGUMENTS, [NATIVE]
     elif places and set(keys) == {place[0] for place in places}:
-        return Kind.REASONING, places
+        return REASONING, places
     elif len(keys) == 1 and isinstance(delta[keys[0]], str):
-        return Kind.CONTENT if keys == ["content"] else Kind.OTHER, [(keys[0],)]
-    return Kind.OTHER, []
+        return CONTENT if keys == ["content"] else OTHER, [(keys[0],)]
+    return OTHER, []
