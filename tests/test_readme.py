@@ -37,7 +37,7 @@ TABLES = {
         "| option | default | what it does |",
         ((f"`{o.name}`", f"`{o.default}`" if o.default else "", o.help) for o in OPTIONS),
     ),
-    "repairs": table("| repair | what was mended |", ((f"`{r}`", f"`{r.words}`") for r in Repair)),
+    "repairs": table("| repair | what was repaired |", ((f"`{r}`", f"`{r.words}`") for r in Repair)),
     "refused": table("| refused | why |", ((f"`{r}`", f"`{r.words}`") for r in Refused)),
     "conditions": table("| condition | holds if the parameter … |", ((f"`{c}`", c.words) for c in Condition)),
     "actions": table(

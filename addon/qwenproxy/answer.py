@@ -1,17 +1,17 @@
 """One answer on its way to the client: teed, decoded, rewritten, and never lost.
 
 `StreamedAnswer` is the callable that mitmproxy feeds with each piece of a streamed body and,
-only if the body ends cleanly, with `b""`. mitmproxy loses a piece whose callable raises, and
-takes an empty piece for the end of the body; so nothing here raises and nothing empty is
-returned. `rewrite_whole` does the same for a body that is there at once.
+only if the body ends cleanly, with `b""`. If the callable raises, mitmproxy loses the piece. If it
+returns an empty piece, mitmproxy ends the body. So nothing here raises, and nothing empty is
+returned. `rewrite_whole` does the same for a body that is complete.
 
-Fail open: whatever goes wrong costs the rewriting, not the answer. The traceback is left in
-`ledger.failure`, and the bytes pass as they come from there on.
+Fail open: an error costs the rewriting, not the answer. The traceback is kept in
+`ledger.failure`, and from there on the bytes are passed through unchanged.
 
-While the rewriter holds something and the server goes on, the client hears a comment from time to time
-(P20), for many give up after a minute without a byte. It is no part of what was made of the answer.
+While the rewriter holds text back and the server keeps sending, the client gets a comment from time to
+time. Many clients give up after a minute without a byte. These comments are not recorded.
 
-What came, when it came and what was made of it is in the `Outcome`, for recordings, the user
+The `Outcome` holds what came, when it came and what it became, for recordings, the user
 interface and the log.
 """
 
@@ -19,36 +19,21 @@ import json
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-from toolstream import StreamRewriter, rewrite_completion
-from toolstream.repairs import Ledger
-from toolstream.schema.rules import Rules
+from toolstream import Ledger, Rules, StreamRewriter, rewrite_completion
 
 from .encoding import Decoder, TooLargeError
+from .errors import too_large
+from .outcome import Outcome, pass_whole
 
 KEEP_ALIVE = b": keep-alive\n\n"
-_SLICE = 1 << 16  # as much as a socket brings at once
+_SLICE = 1 << 16  # about as much as one read from a socket
 _ENDS_OF_EVENTS = (b"\n\n", b"\r\r", b"\r\n\r\n")
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What was received, after content decoding, and what was made of it.
-
-    `chunks` and `times`, in seconds since the headers came, belong together.
-    """
-
-    chunks: list[bytes] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
-    out: list[bytes] = field(default_factory=list)
-    ledger: Ledger = field(default_factory=Ledger)
-    aborted: str = ""  # why the answer broke off; empty if it did not
-
-
 class StreamedAnswer:
-    """The stream callable of one answer. Without a rewriter everything passes."""
+    """The stream callable of one answer. Without a rewriter everything is passed through."""
 
     def __init__(
         self,
@@ -56,7 +41,7 @@ class StreamedAnswer:
         decoder: Decoder | None = None,
         observe: bool = False,
         clock: Callable[[], float] = time.monotonic,
-        keepalive: float = 0.0,  # seconds of silence that are too long; 0 for none
+        keepalive: float = 0.0,  # longest silence in seconds; 0: no limit
     ) -> None:
         self.outcome = Outcome(ledger=rewriter.ledger if rewriter else Ledger())
         self._rewriter = rewriter
@@ -65,10 +50,10 @@ class StreamedAnswer:
         self._clock = clock
         self._start = self._last_sent = clock()
         self._keepalive = keepalive
-        self._tail = _ENDS_OF_EVENTS[0]  # of what the client has got
+        self._tail = _ENDS_OF_EVENTS[0]  # of what the client has received
 
     def __call__(self, wire: bytes) -> list[bytes]:
-        """Take what came over the wire, b"" at the end; return what goes to the client."""
+        """Take a piece of the wire, b"" at the end; return what goes to the client."""
         out = self._feed(wire) if wire else self._close()
         if not self._observe:
             return self._kept_alive(out) if wire and self._keepalive else out
@@ -76,11 +61,11 @@ class StreamedAnswer:
 
     @property
     def held(self) -> int:
-        """Bytes that wait for what is still to come."""
+        """Return how many bytes are held back."""
         return self._rewriter.held if self._rewriter else 0
 
     def _kept_alive(self, out: list[bytes]) -> list[bytes]:
-        """The pieces; if there are none for too long, a comment, where one may stand."""
+        """Return the pieces. After too long a silence return a comment, if one may stand here."""
         now = self._clock()
         if out:
             self._last_sent, self._tail = now, (self._tail + b"".join(out))[-4:]
@@ -108,7 +93,7 @@ class StreamedAnswer:
         return out
 
     def _rewritten(self, piece: bytes) -> list[bytes]:
-        """What is made of a piece; in slices, for the events of many a line break take 30 times its size."""
+        """Rewrite a piece, in slices: the events of a piece full of line breaks take 30 times its size."""
         out: list[bytes] = []
         for start in range(0, len(piece), _SLICE):
             part = piece[start : start + _SLICE]
@@ -137,14 +122,14 @@ class StreamedAnswer:
         except TooLargeError:
             raise
         except Exception as e:
-            # The client was told that the body is not coded: what is left of it is of no use there.
+            # The client was told that the body is not encoded, so it cannot use the rest.
             self._decode = _nothing
             self._note_failure()
             return getattr(e, "decoded", b"")
 
     def _refuse(self, error: TooLargeError) -> list[bytes]:
-        """What is held, then the error as an event, and nothing more."""
-        held, event = self._close(), b"data: " + json.dumps(as_error(error)).encode() + b"\n\n"
+        """Return what is held back, then the error as an event. Nothing follows."""
+        held, event = self._close(), b"data: " + json.dumps(too_large(error)).encode() + b"\n\n"
         if self.outcome.out and not self.outcome.out[-1].endswith(_ENDS_OF_EVENTS):
             event = b"\n\n" + event
         self._decode, self._rewriter = _nothing, None
@@ -165,12 +150,6 @@ def _nothing(_wire: bytes) -> bytes:
     return b""
 
 
-def as_error(error: TooLargeError) -> dict[str, Any]:
-    """The error as OpenAI's API writes one."""
-    said = {"message": str(error), "type": "upstream_error", "param": None, "code": "answer_too_large"}
-    return {"error": said}
-
-
 def rewrite_streamed(
     request_body: dict[str, Any],
     recovery: str,
@@ -179,7 +158,7 @@ def rewrite_streamed(
     rules: Rules | None = None,
     keepalive: float = 0.0,
 ) -> StreamedAnswer:
-    """The stream callable for the answer to this request."""
+    """Return the stream callable for the answer to this request."""
     rewriter = StreamRewriter(request_body, recovery=recovery, rules=rules)
     return StreamedAnswer(rewriter, decoder, observe, keepalive=keepalive)
 
@@ -187,7 +166,7 @@ def rewrite_streamed(
 def rewrite_whole(
     request_body: dict[str, Any], recovery: str, body: bytes, is_stream: bool, rules: Rules | None = None
 ) -> Outcome:
-    """Rewrite a body that is there at once: a completion, or the events of one."""
+    """Rewrite a complete body: a completion, or the events of one."""
     if is_stream:
         answer = rewrite_streamed(request_body, recovery, None, False, rules)
         answer(body)
@@ -200,8 +179,3 @@ def rewrite_whole(
     except Exception:
         outcome.ledger.failure = traceback.format_exc()
     return outcome
-
-
-def pass_whole(body: bytes) -> Outcome:
-    """The outcome of a body that nothing is done to."""
-    return Outcome(chunks=[body], times=[0.0], out=[body]) if body else Outcome()

@@ -1,8 +1,8 @@
 """The command `qwen-fix`.
 
-`run` and `web` start mitmdump and mitmweb in this process, with the script and a listener. What they do
-not know themselves goes to mitmproxy as it is. The other commands have a parser of their own, where their
-work is done; here they only have their names.
+`run` and `web` start mitmdump and mitmweb in this process, with the script and a listener. Arguments that
+they do not know are passed on to mitmproxy. Each other command is a module with its own argument parser;
+only its name is listed here.
 """
 
 import argparse
@@ -42,7 +42,7 @@ from .upstream.matching import Library
 
 SCRIPT = Path(__file__).parents[1] / "qwen_fix.py"
 LISTEN = "127.0.0.1:9090"
-WEB_PORT = 8081  # mitmweb's own choice
+WEB_PORT = 8081  # mitmweb's default
 EXAMPLE = demo.SCENES[0].recording
 
 HELP = """\
@@ -58,9 +58,9 @@ tool_calls, while they stream. Give the agent the base URL http://127.0.0.1:9090
 
   qwen-fix replay [FOLDER]              run recordings through today's rules, compare with their goldens
   qwen-fix replay summary [FOLDER]      list the recorded chats by client, model and repair
-  qwen-fix replay import FILE …         make recordings of other files
+  qwen-fix replay import FILE …         make recordings from other files
   qwen-fix replay shrink FILE           reduce a recording to a small test case
-  qwen-fix replay compare FOLDER        ask a server again what was recorded, and say what changed
+  qwen-fix replay compare FOLDER        send the recorded requests to a server again, and say what changed
   qwen-fix record NAME --backend URL    record one answer of a server
   qwen-fix serve FOLDER                 answer from recordings, like a model server
   qwen-fix service                      print a systemd unit, its environment and a compose file
@@ -83,7 +83,7 @@ mitmproxy's own options pass through (-w FILE, --set NAME=VALUE, --ssl-insecure 
 
 environment: QWEN_FIX_BACKEND and QWEN_FIX_LISTEN stand for --backend and --listen."""
 
-# What people write instead of our options, although mitmproxy has these or none that is near.
+# Options that people may try instead of ours: mitmproxy has them too, or has nothing similar.
 MISTAKEN = {
     "--listen-host": "write --listen HOST:PORT",
     "--listen-port": "write --listen PORT",
@@ -96,8 +96,8 @@ MISTAKEN = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; its exit code."""
-    for stream in (sys.stdout, sys.stderr):  # a log is read while it is written, and in any locale
+    """Run a command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):  # a log is read while it is being written, in any locale
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True, errors="replace")
     try:
@@ -158,7 +158,7 @@ def _start(name: str, program: str, arguments: Sequence[str]) -> int:
 
 
 def _web_port(passed: Sequence[str], backend: str) -> list[str]:
-    """Where mitmweb shows the flows: its own choice, unless that is taken or is the backend's port."""
+    """Return the port of mitmweb: its default, unless that is taken or is the backend's."""
     given = [value for word, value in pairwise([*passed, ""]) if word == "--web-port"]
     given += [word.partition("=")[2] for word in passed if word.startswith(("--web-port=", "web_port="))]
     if given:
@@ -174,7 +174,7 @@ def _web_port(passed: Sequence[str], backend: str) -> list[str]:
 
 
 def library_in(folder: Path) -> Library:
-    """The recordings in a folder, at least one. Raises RecordingError."""
+    """Return the recordings in a folder, at least one. Raises RecordingError."""
     try:
         library = upstream.read_library([folder])
     except OSError as e:
@@ -186,7 +186,7 @@ def library_in(folder: Path) -> Library:
 
 def start(program: str, arguments: Sequence[str]) -> int:
     """Run one of mitmproxy's programs until it ends."""
-    tools = importlib.import_module("mitmproxy.tools.main")  # not before it is needed: it takes a while
+    tools = importlib.import_module("mitmproxy.tools.main")  # imported late: it takes a while
     return getattr(tools, program)(arguments) or 0
 
 
@@ -227,7 +227,7 @@ def _wrapped(text: str) -> str:
 
 
 def refuse_misplaced(passed: Sequence[str], parser: argparse.ArgumentParser, backend: str | None) -> None:
-    """Raise OptionsError for what was hardly meant for mitmproxy."""
+    """Raise OptionsError for arguments that were most likely not meant for mitmproxy."""
     if backend is None and passed and not passed[0].startswith("-"):
         raise OptionsError(f"{passed[0]}: write --backend {passed[0]}")
     ours = list(parser._option_string_actions)
@@ -240,7 +240,7 @@ def refuse_misplaced(passed: Sequence[str], parser: argparse.ArgumentParser, bac
 
 
 def refuse_settings(passed: Sequence[str]) -> None:
-    """Raise OptionsError for a bad setting of ours, in one line: mitmproxy would say more than that."""
+    """Raise OptionsError for a bad setting of ours, in one line: mitmproxy would print more than that."""
     given = [value for word, value in pairwise([*passed, ""]) if word == "--set"]
     given += [word.removeprefix("--set=") for word in passed if word.startswith("--set=")]
     ours = [pair for pair in given if pair.startswith(PREFIX)]
@@ -266,13 +266,13 @@ def _offer(library: Library, listener: Address) -> str:
     names = list(library.by_name)
     example = EXAMPLE if EXAMPLE in names else names[0]
     return (
-        f"No --backend: {upstream.counted(library)} stand in for a model server. Ask for one by its name as "
+        f"No --backend: {upstream.counted(library)} stand in for a model server. To get one, use its name as "
         f"the model, such as {example}; http://{listener}/v1/models lists them."
     )
 
 
 def _is_no_listener_line(record: logging.LogRecord) -> bool:
-    """Our ready line says it, too."""
+    """Whether to keep a log line: our ready line already names the listener."""
     return " listening at " not in str(record.msg)
 
 

@@ -1,10 +1,10 @@
 """qwen-fix demo: what a leaking model sends, beside what a client gets through the proxy.
 
 The recorded answers of a real llama.cpp server are served on loopback in their own pieces, and `qwen-fix run`
-stands in front of them, in a process of its own. Each is asked for twice, streamed and with a tool: past the
-proxy, which is what a client prints today, and through it.
+runs in front of them, in its own process. Each answer is requested twice, streamed and with a tool: directly,
+which is what a client prints today, and through the proxy.
 
-Exit code 0 only if every outcome is right.
+The exit code is 0 only if every outcome is right.
 """
 
 import argparse
@@ -36,7 +36,7 @@ ZURICH: Calls = [("get_weather", {"city": "Zürich", "days": 3, "detailed": True
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A recording, and what a client has to get of it."""
+    """A recording, and what a client must get from it."""
 
     title: str
     recording: str
@@ -69,13 +69,13 @@ SCENES = (
 
 
 def recordings() -> Path:
-    """The recordings that come along: some with a wheel, all with a checkout."""
+    """Return the folder of recordings: a wheel has some of them, a checkout has all."""
     shipped = HERE / "recordings"
     return shipped if shipped.is_dir() else HERE.parents[1] / "recordings"
 
 
 def ask(base_url: str, recording: str) -> Message:
-    """Ask for a recording by its name, as an agent asks: streamed, and with a tool."""
+    """Ask for a recording by name, as an agent does: streamed, and with a tool."""
     connection = http.client.HTTPConnection(urlsplit(base_url).netloc, timeout=PATIENCE)
     messages = [{"role": "user", "content": "What is the weather like?"}]
     request = {"model": recording, "stream": True, "messages": messages, "tools": [WEATHER]}
@@ -92,7 +92,7 @@ def ask(base_url: str, recording: str) -> Message:
 
 @contextmanager
 def proxy(backend: str) -> Iterator[str]:
-    """`qwen-fix run` in front of a server, on a free port; its URL."""
+    """Run `qwen-fix run` in front of a server, on a free port; yield its URL."""
     with tempfile.TemporaryDirectory() as confdir:
         command = [sys.executable, "-P", "-m", "qwenproxy", "run", "--backend", backend]
         process = subprocess.Popen(
@@ -109,7 +109,7 @@ def proxy(backend: str) -> Iterator[str]:
 
 
 def _ready_url(process: subprocess.Popen[str]) -> str:
-    """The address in the ready line."""
+    """Return the address in the ready line."""
     said = []
     for line in process.stdout or ():
         said.append(line)

@@ -1,18 +1,18 @@
-"""Content codings undone while they arrive.
+"""Decodes content codings while the body arrives.
 
 An upstream may compress although nobody asked for it. A `Decoder` takes the pieces of such
-a body, cut anywhere, and gives back what can be read so far. Servers flush their compressor
-after each event, or nobody could read a compressed stream live; so what comes out here is
+a body, cut anywhere, and returns what can be decoded so far. Servers flush their compressor
+after each event, or no client could read a compressed stream live. So what comes out here is
 as live as what came in.
 
-gzip and zstd may put one member after the other. What follows the last of them and is no member
-(padding, garbage) is ignored, as RFC 1952 readers do.
+gzip and zstd bodies may consist of several members. Anything after the last member (padding,
+garbage) is ignored, as RFC 1952 readers do.
 
-A body of text was never coded, whatever its header says, and is given back as it is. One that
-breaks raises `BrokenError`, which has what was decoded until then. Little can decode to much:
-what comes out of one step is bounded, and past `LIMIT` it is a `TooLargeError`.
+A body that is plain text was never encoded, whatever its header says, and is returned as it is. A
+broken body raises `BrokenError`, which holds what was decoded until then. A few bytes can decode to many:
+the output of one step is bounded, and beyond `LIMIT` it is a `TooLargeError`.
 
-br and zstd need a package that may be missing (`optional`); then they are unknown codings.
+br and zstd need a package that may be missing (`optional`). Without it they are unknown codings.
 """
 
 import re
@@ -25,9 +25,9 @@ from .optional import BROTLI, ZSTD
 GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS  # zlib tells the two apart by their header
 RAW_DEFLATE = -zlib.MAX_WBITS
 MEBIBYTE = 1 << 20
-LIMIT = 64 * MEBIBYTE  # decoded; no model says so much, and whoever collects a body has it in memory
+LIMIT = 64 * MEBIBYTE  # decoded; no model writes so much, and a collected body is held in memory
 STEP = MEBIBYTE
-SLICE = 256  # of what decodes without a bound: 8 MiB at most in zstd
+SLICE = 256  # bytes fed at once to decoders without a bound: at most 8 MiB come out of zstd
 
 _brotli, _zstd = BROTLI.load(), ZSTD.load()
 
@@ -37,7 +37,7 @@ _NO_TEXT = re.compile(rb"[^\t\n\r\x20-\x7e\x80-\xff]")
 
 
 class BrokenError(ValueError):
-    """The body cannot be read any further; `decoded` is what was, of this piece."""
+    """The body cannot be decoded any further; `decoded` is what this piece has given until then."""
 
     def __init__(self, message: str, decoded: bytes = b"") -> None:
         super().__init__(message)
@@ -45,14 +45,14 @@ class BrokenError(ValueError):
 
 
 class TooLargeError(ValueError):
-    """The body decodes to more than anybody would say."""
+    """The body decodes to more than LIMIT."""
 
     def __init__(self) -> None:
         super().__init__(f"the answer decodes to more than {LIMIT // MEBIBYTE} MiB")
 
 
 class _Frame(Protocol):
-    """One coded member: `eof` once it is complete, and then `unused_data` is what came after it."""
+    """One member. Once it is complete `eof` is true and `unused_data` is what came after it."""
 
     @property
     def eof(self) -> bool: ...
@@ -84,7 +84,7 @@ class _Zlib:
 
 
 class _Zstd:
-    """As of Python 3.14, and its backport."""
+    """zstd as in Python 3.14, and its backport."""
 
     def __init__(self) -> None:
         self._stream = _zstd.ZstdDecompressor()
@@ -104,7 +104,7 @@ class _Zstd:
 
 
 class _Zstandard:
-    """The package zstandard, which bounds nothing."""
+    """The package zstandard, which does not bound its output."""
 
     def __init__(self) -> None:
         self._stream = _zstd.ZstdDecompressor().decompressobj()
@@ -121,7 +121,7 @@ class _Zstandard:
 
 
 class _Brotli:
-    """Byte by byte: it forgets what it has decoded when something follows its end, and bounds nothing."""
+    """Brotli, fed byte by byte: it loses its output if bytes follow the end, and does not bound it."""
 
     def __init__(self) -> None:
         self._stream = _brotli.Decompressor()
@@ -137,15 +137,15 @@ class _Brotli:
 
 
 class _Members:
-    """Members that follow each other, each beginning with one of `magics`; without any there is but one."""
+    """Several members, each beginning with one of `magics`; without `magics` only one."""
 
     def __init__(self, new_frame: Callable[[], _Frame], magics: tuple[bytes, ...] = ()) -> None:
         self._new_frame = new_frame
         self._magics = magics
         self._frame = new_frame()
         self._is_first = True
-        self._said = False  # this member has said something
-        self._between = b""  # what may be the beginning of a member
+        self._said = False  # whether this member has given any output
+        self._between = b""  # what may be the start of a member
         self._over = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -159,11 +159,11 @@ class _Members:
             except Exception:
                 if self._is_first or self._said:
                     raise
-                self._over = True  # it looked like a member, and was none
+                self._over = True  # it looked like a member but is not one
             data = self._frame.unused_data
 
     def _next_member(self, data: bytes) -> bytes:
-        """The data from the next member on, if it begins here."""
+        """Return the data from the next member on, if it begins here."""
         data = (self._between + data).lstrip(b"\0")
         self._between = b""
         if data.startswith(self._magics):
@@ -177,7 +177,7 @@ class _Members:
 
 
 class _Deflate:
-    """zlib, as RFC 9110 says, or without its two bytes of header, as some servers do."""
+    """zlib, as RFC 9110 says, or raw deflate without the header, as some servers send it."""
 
     def __init__(self) -> None:
         self._head = b""
@@ -219,7 +219,7 @@ _INSTALL = {"br": BROTLI.name, "zstd": ZSTD.name}
 
 
 class Decoder:
-    """One coded body. `coding` is the value of its Content-Encoding; ValueError if it is unknown."""
+    """Decodes one body. `coding` is its Content-Encoding. Raises ValueError if that is unknown."""
 
     def __init__(self, coding: str) -> None:
         self._name = coding.strip().lower()
@@ -228,11 +228,11 @@ class Decoder:
             how = f" without {package} (pip install {package})" if package else ""
             raise ValueError(f"content-encoding {coding} cannot be read{how}")
         self._coding: _Members | _Deflate | None = _CODINGS[self._name]()
-        self._unread = b""  # what has come while nothing could be read yet
+        self._unread = b""  # input from which nothing could be decoded yet
         self._size = 0
 
     def feed(self, data: bytes) -> bytes:
-        """Return what `data` adds to the body; possibly nothing yet. BrokenError, TooLargeError."""
+        """Return what `data` adds to the body, maybe nothing yet. Raises BrokenError, TooLargeError."""
         if self._coding is None:
             return data
         out: list[bytes] = []
@@ -244,7 +244,7 @@ class Decoder:
                     raise TooLargeError
         except TooLargeError:
             raise
-        except Exception as e:  # each library has its own
+        except Exception as e:  # each library has its own exceptions
             return self._never_coded(data, b"".join(out), e)
         self._unread = b"" if self._size else self._unread + data
         return b"".join(out)
@@ -257,5 +257,5 @@ class Decoder:
 
 
 def decoder(coding: str) -> Decoder | None:
-    """The decoder a Content-Encoding asks for; None if the body is not coded."""
+    """Return the decoder for a Content-Encoding; None if the body is not encoded."""
     return None if coding.strip().lower() in ("", "identity", "none") else Decoder(coding)

@@ -1,8 +1,8 @@
-"""The packages that are used where they are installed, and what it costs where they are not.
+"""Optional packages, and what does not work without them.
 
-mitmproxy may have been installed alone (brew, pipx, the official binary), and what it brings along
-changes from release to release: up to 12.2 `zstandard`, from 12.3 `backports.zstd`. So nothing but
-mitmproxy and the standard library is imported without a second thought; a test holds this.
+mitmproxy may have been installed alone (brew, pipx, the official binary), and its own dependencies
+change from release to release: `zstandard` up to 12.2, `backports.zstd` from 12.3. So only mitmproxy
+and the standard library are imported unconditionally; a test checks this.
 """
 
 import importlib
@@ -13,14 +13,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One package: `modules` are the names under which it, or its like, may be there."""
+    """One package. `modules` are its import names, and those of packages that can replace it."""
 
-    name: str  # as pip knows it
+    name: str  # its name for pip
     modules: tuple[str, ...]
     cost: str  # what does not work without it
 
     def load(self) -> Any:
-        """The first of the modules that is there; None if none is."""
+        """Return the first module that can be imported; None if none can."""
         for module in self.modules:
             try:
                 return importlib.import_module(module)
@@ -29,11 +29,11 @@ class Package:
         return None
 
 
-BROTLI = Package("brotli", ("brotli",), "an answer that the server codes with br is not rewritten")
+BROTLI = Package("brotli", ("brotli",), "answers compressed with br are not rewritten")
 ZSTD = Package(
     "backports.zstd",
     ("compression.zstd", "backports.zstd", "zstandard"),
-    "an answer that the server codes with zstd is not rewritten",
+    "answers compressed with zstd are not rewritten",
 )
 YAML = Package("ruamel.yaml", ("ruamel.yaml",), "qwen_rules cannot be used")
 PROMETHEUS = Package("prometheus-client", ("prometheus_client",), "there are no metrics for Prometheus")
@@ -42,7 +42,7 @@ ALL = (BROTLI, ZSTD, YAML, JSON_REPAIR, PROMETHEUS)
 
 
 def missing() -> Iterator[str]:
-    """One line for each package that is not there: what it costs, and how to get it."""
+    """Yield a line for each missing package: what does not work, and how to install it."""
     for package in ALL:
         if package.load() is None:
             yield f"{package.name} is not installed: {package.cost} (pip install {package.name})"

@@ -1,11 +1,10 @@
 """Every option once: its name, default, help, and how its value is read.
 
-All options are strings. mitmproxy switches a whole script off, and says nothing, when a
-number or a boolean cannot be read, so the reading is done here: `read` turns the values
-into one frozen `Settings`, or raises an `OptionsError` whose single line says what to write
-instead, which stops start-up. Two more mistakes would pass unseen, and `misspelt` and
-`unreadable` find them in mitmproxy's list of deferred options: a name that no script
-declares, and a name given twice or without a value.
+All options are strings. If a number or a boolean cannot be read, mitmproxy silently switches the
+whole script off. So the values are read here: `read` turns them into one frozen `Settings`, or
+raises an `OptionsError` with one line that says what to write instead, which stops the start.
+Two more mistakes would go unnoticed: a name that no script declares, and a name given twice or
+without a value. `misspelt` and `unreadable` find them in mitmproxy's list of deferred options.
 """
 
 import difflib
@@ -39,7 +38,7 @@ class Settings:
     record_what: str
     redact: frozenset[str]
     repair_history: bool
-    rules: Path | None  # not read here: it may change
+    rules: Path | None  # not read here: the file may change
     control: str
     keepalive: float  # seconds; 0 for none
     web_keep: int  # flows; 0 for all
@@ -50,9 +49,9 @@ class Settings:
 
 
 class BadValueError(exceptions.OptionsError):
-    """The value of an option cannot be used; the message is one line that says what to write."""
+    """The value of an option cannot be used. The message is one line that says what to write."""
 
-    __traceback__ = None  # mitmproxy prints it, and it would hide that line
+    __traceback__ = None  # mitmproxy would print it and hide that line
 
     def __init__(self, line: str) -> None:
         Exception.__init__(self, line)
@@ -93,7 +92,7 @@ def _regex(name: str) -> Callable[[str], re.Pattern[str]]:
 
 
 def _directory(name: str) -> Callable[[str], Path | None]:
-    """It is made when it is needed: mitmweb sets an option at each key that is typed."""
+    """Read a directory. It is created when needed: mitmweb sets an option at every keystroke."""
 
     def read_directory(value: str) -> Path | None:
         if not value:
@@ -101,9 +100,11 @@ def _directory(name: str) -> Callable[[str], Path | None]:
         path = Path(value).expanduser()
         there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
         if not there.is_dir():
-            raise BadValueError(f"{name}={value}: write a directory ({there} is none)")
+            raise BadValueError(f"{name}={value}: write a directory ({there} is not one)")
         if not os.access(there, os.W_OK | os.X_OK):
-            raise BadValueError(f"{name}={value}: write a directory in which you may write ({there} is none)")
+            raise BadValueError(
+                f"{name}={value}: write a directory in which you may write (you may not in {there})"
+            )
         return path
 
     return read_directory
@@ -113,9 +114,7 @@ def _names(name: str) -> Callable[[str], frozenset[str]]:
     def read_names(value: str) -> frozenset[str]:
         names = [part.strip().lower() for part in value.split(",") if part.strip()]
         for bad in (n for n in names if not re.fullmatch(r"[\w.-]+", n)):
-            message = (
-                f"{name}={value}: write names separated by commas, such as x-team,user ({bad!r} is none)"
-            )
+            message = f"{name}={value}: write names separated by commas, such as x-team,user (not {bad!r})"
             raise BadValueError(message)
         return frozenset(names)
 
@@ -151,7 +150,7 @@ def _seconds(name: str) -> Callable[[str], float]:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option; `read` turns its string into the value in `Settings`. `choices`: all that it can be."""
+    """One option. `read` turns its string into the value in `Settings`; `choices` are all valid values."""
 
     field: str
     default: str
@@ -192,13 +191,13 @@ OPTIONS = (
     Option(
         "models",
         "",
-        "Regular expression, searched in the request's model: whose answers are repaired. Empty means all.",
+        "Regular expression, searched in the request's model: which answers are repaired. Empty means all.",
         _regex,
     ),
     Option(
         "record",
         "",
-        "Directory that gets one .flow file per chat, with secrets redacted. Empty means none.",
+        "Directory for recordings: one .flow file per chat, with secrets redacted. Empty means none.",
         _directory,
     ),
     Option(
@@ -212,7 +211,7 @@ OPTIONS = (
         "redact",
         "",
         "Names of further headers, query parameters and JSON keys to redact in recordings, comma separated; "
-        "messages stands for everything that user and model wrote.",
+        "messages stands for everything that the user and the model wrote.",
         _names,
     ),
     Option(
@@ -238,14 +237,14 @@ OPTIONS = (
     Option(
         "keepalive",
         "5",
-        "Seconds after which a client hears a comment (: keep-alive) while a possible call is held and the "
-        "server goes on sending. 0 means never.",
+        "Seconds after which a client gets a comment (: keep-alive) while a possible call is held back and "
+        "the server keeps sending. 0 means never.",
         _seconds,
     ),
     Option(
         "web_keep",
         "500",
-        "How many flows mitmweb and mitmproxy keep; the oldest go. 0 means all.",
+        "How many flows mitmweb and mitmproxy keep; the oldest are removed. 0 means all.",
         _number,
     ),
 )
@@ -253,18 +252,17 @@ NAMES = tuple(option.name for option in OPTIONS)
 
 
 def register(loader: Loader) -> None:
-    """Declare the options to mitmproxy."""
     for option in OPTIONS:
         loader.add_option(option.name, str, option.default, option.help, option.choices or None)
 
 
 def read(values: Mapping[str, str]) -> Settings:
-    """Read {option name: string}; absent names have their default. Raises OptionsError."""
+    """Read {option name: string}; a missing name has its default. Raises OptionsError."""
     return Settings(**{o.field: o.read(values.get(o.name, o.default)) for o in OPTIONS})
 
 
 def misspelt(deferred: Mapping[str, Any]) -> list[str]:
-    """One line for each of our options that was set but that nobody declares."""
+    """Return a line for each option that was set, looks like ours, and does not exist."""
     return [_nearest(name) for name in deferred if name.startswith(PREFIX) and name not in NAMES]
 
 
@@ -274,7 +272,7 @@ def _nearest(name: str) -> str:
 
 
 def unreadable(deferred: Mapping[str, Any]) -> dict[str, str]:
-    """{name: line} for our options given twice, or without a value.
+    """Return {name: line} for our options given twice or without a value.
 
     `deferred` holds what `--set` gave as an object with the list of values in `val`, and what
     a configuration file gave as it is.

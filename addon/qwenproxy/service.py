@@ -1,4 +1,4 @@
-"""qwen-fix service: what it takes to run it all the time. Prints files, and writes none.
+"""qwen-fix service: prints the files that run it as a service; writes none.
 
 qwen-fix service systemd        a user unit: ~/.config/systemd/user/qwen-fix.service
 qwen-fix service environment    what the unit reads: ~/.config/qwen-fix.env
@@ -22,14 +22,14 @@ SYSTEMD = """\
 #   systemctl --user daemon-reload && systemctl --user enable --now qwen-fix
 #   journalctl --user -u qwen-fix -f
 [Unit]
-Description=qwen-fix: tool calls of a Qwen model, put right between agent and server
+Description=qwen-fix: repairs tool calls of a Qwen model between agent and server
 
 [Service]
 EnvironmentFile=%h/.config/qwen-fix.env
 ExecStart={command} run $QWEN_FIX_ARGS
 Restart=on-failure
 RestartSec=2
-# an address or a setting that cannot work
+# 2: an address or a setting that cannot work
 RestartPreventExitStatus=2
 
 [Install]
@@ -83,7 +83,7 @@ def command(arguments: Sequence[str]) -> int:
     try:
         listener = read_listener(options.listen)
         if not listener.port:
-            raise BadAddressError(f"{options.listen}: a service needs a port of its own, such as 9090")
+            raise BadAddressError(f"{options.listen}: a service needs a fixed port, such as 9090")
         values = {
             "backend": read_backend(options.backend, listener),
             "listen": str(listener),
@@ -98,7 +98,7 @@ def command(arguments: Sequence[str]) -> int:
         return 2
     if "/uv/" in values["command"] and "archive" in values["command"]:
         print(
-            "qwen-fix service: this program lies in uv's cache, which may be emptied: "
+            "qwen-fix service: this program is in uv's cache, which may be emptied: "
             "install it first (uv tool install . or pipx install .)",
             file=sys.stderr,
         )
@@ -107,7 +107,7 @@ def command(arguments: Sequence[str]) -> int:
 
 
 def executable() -> str:
-    """How a service starts this very program, whatever its PATH and folder are; quoted for systemd."""
+    """Return how a service starts this program, whatever its PATH and folder are; quoted for systemd."""
     script = Path(sys.executable).with_name("qwen-fix")
     words = [str(script)] if script.exists() else [sys.executable, "-P", "-m", "qwenproxy"]
     return " ".join(_quoted(word) for word in words)

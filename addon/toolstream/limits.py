@@ -45,7 +45,7 @@ FENCE_INDENT = 16  # whitespace characters between a fence's line and the JSON i
 
 # In values
 
-CLOSERS = 16  # closing tags in a row that are looked across
+CLOSING_RUN = 16  # closing tags in a row that are looked across
 VALUE_LINE = 256  # characters after an opening tag that wait for the end of the line
 UNTAGGED_GAP = 256  # whitespace characters kept before a value whose opening tag is missing
 

@@ -1,4 +1,4 @@
-"""Every departure from the wire format that is mended, and the ledger that counts them.
+"""Every departure from the wire format that is repaired, and the ledger that counts them.
 
 A repair has one member here, is emitted at its place in the stream and has a case in
 `tests/cases`. A candidate that was looked at and left as text is a refusal: it changes
@@ -32,7 +32,7 @@ class Named(StrEnum):
 
 
 class Repair(Named):
-    """What was mended."""
+    """What was repaired."""
 
     MISSING_TOOL_CALL_OPEN = "missing-tool-call-open", "call without <tool_call>"
     MISSING_TOOL_CALL_CLOSE = "missing-tool-call-close", "<tool_call> never closed"
@@ -100,7 +100,7 @@ class Refused(Named):
     INVALID_JSON = "invalid-json", "JSON that cannot be read"
     REASONING = "reasoning", "in the reasoning, but not the last thing said"
     LIMIT = "limit", "too long to be held"
-    MISFIT = "misfit", "a value of the server's call that does not fit its schema"
+    MISFIT = "misfit", "a value of the server's call does not fit its schema; passed on"
     SECOND_OBJECT = "second-object", "further arguments behind those of the server's call; dropped"
 
 

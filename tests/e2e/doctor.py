@@ -25,7 +25,7 @@ from proxy import Upstream
 WANTED = {  # server: exit code, the beginning of the verdict, and what else is said
     "llama.cpp --raw": (
         1,
-        "Calls leak as text: 8 of 10 answers. The proxy mends all of them.",
+        "Calls leak as text: 8 of 10 answers. The proxy repairs all of them.",
         "at the source, llama.cpp: start llama-server without --skip-chat-parsing",
     ),
     "llama.cpp with its parser": (
@@ -35,7 +35,7 @@ WANTED = {  # server: exit code, the beginning of the verdict, and what else is 
     ),
     "scripted": (
         3,
-        "Your server's parser damages calls: 5 of 10 answers. The proxy mends 4 of them.",
+        "Your server's parser damages calls: 5 of 10 answers. The proxy repairs 4 of them.",
         "Lost before any proxy can help: indentation or line breaks lost (a file streamed).",
     ),
 }

@@ -23,7 +23,7 @@ import browser
 import stage  # finds the next one  # noqa: F401
 from browser import ENTER, TAB, Browser
 from proxy import LEAK, Proxy, Upstream, ask, chat, completion, events, sized, streamed
-from stand_in import BROKEN, LEFT, MENDED, PASSED, REFUSED, StandIn, message
+from stand_in import BROKEN, LEFT, PASSED, REFUSED, REPAIRED, StandIn, message
 
 WIDTHS = (360, 768, 1280, 1920)
 THEMES = ("light", "dark")
@@ -108,7 +108,7 @@ def check(
         window.until(f"{CHATS} > arguments[0]", before, what="the counter of chats counts without a reload")
     opens_by_keyboard(window)
     shots.take(window, "chat-open")
-    mends_the_example(window, shots)
+    repairs_the_example(window, shots)
     for theme in THEMES:
         window.theme(theme)
         for width in WIDTHS:
@@ -173,7 +173,7 @@ def opens_by_keyboard(window: Browser) -> None:
     assert window.run(FOCUS, f".chat[data-id='{identity}'] > summary"), "the focus stays where it was"
 
 
-def mends_the_example(window: Browser, shots: Shots) -> None:
+def repairs_the_example(window: Browser, shots: Shots) -> None:
     """One click on the example shows a repair; tools that are no JSON are told of before anything is sent."""
     window.run("document.querySelector('#try-example').click()")
     window.until("return document.querySelector('#tried .call')", what="the example becomes a call")
@@ -280,10 +280,10 @@ def new_chats_wait(window: Browser, proxy: StandIn, shots: Shots) -> None:
 
 def every_outcome(window: Browser, proxy: StandIn, shots: Shots) -> None:
     """Observe mode, a degraded proxy, a server that is down, and each outcome has its words."""
-    for kind in (MENDED, PASSED, LEFT, BROKEN, REFUSED):
+    for kind in (REPAIRED, PASSED, LEFT, BROKEN, REFUSED):
         proxy.chat(kind)
-    proxy.chat(MENDED, outcome="would-mend")
-    proxy.chat(MENDED, outcome="failed-open", failure="Traceback (most recent call last):\n  KeyError: 'a'")
+    proxy.chat(REPAIRED, outcome="would-repair")
+    proxy.chat(REPAIRED, outcome="failed-open", failure="Traceback (most recent call last):\n  KeyError: 'a'")
     proxy.mode, proxy.reason = "observe", "the server does not answer since 08:15"
     proxy.server_answers, proxy.said = False, "connection refused"
     for theme in THEMES:
@@ -302,7 +302,7 @@ def every_outcome(window: Browser, proxy: StandIn, shots: Shots) -> None:
             proxy.reason,
             "does not answer: connection refused",
         ),
-        *("would be mended", "left as text", "server error", "broken off", "proxy failed", "KeyError"),
+        *("would be repaired", "left as text", "server error", "broken off", "proxy failed", "KeyError"),
         *("in code, a quotation", "passed unchanged"),
     ):
         assert words in shown, words
@@ -330,7 +330,7 @@ def hostile(window: Browser, proxy: StandIn, shots: Shots) -> None:
     )
     for text in strings:
         calls = (text, {text: text, "nested": {text: [text]}}), (text, text)
-        kind = MENDED | {
+        kind = REPAIRED | {
             "sent": [message(text + image * 50, reasoning=text), message("y" * 40_000)],
             "received": [message(text, *calls, finish=text)],
         }

@@ -28,7 +28,7 @@ POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
     "img-src data:"
 )
-OUTCOMES = ("mended", "would-mend", "left", "passed", "failed-open", "broken-off", "backend-error")
+OUTCOMES = ("repaired", "would-repair", "left", "passed", "failed-open", "broken-off", "backend-error")
 LEAKED = """\
 I'll write the tests first, then the parser.
 
@@ -54,8 +54,8 @@ def message(content: str = "", *calls: tuple[str, Any], reasoning: str = "", fin
     return {"content": content, "reasoning": reasoning, "calls": found, "finish_reason": finish}
 
 
-MENDED: Json = {
-    "outcome": "mended",
+REPAIRED: Json = {
+    "outcome": "repaired",
     "sent": [message(LEAKED, reasoning="The user wants a parser. Tests first.")],
     "received": [
         message(
@@ -73,7 +73,7 @@ NATIVE: Json = {
     "sent": [message("", ("bash", {"command": "pytest -q", "timeout": 60000}), finish="tool_calls")],
 }
 DAMAGED: Json = {
-    "outcome": "mended",
+    "outcome": "repaired",
     "sent": [message("", ("edit", '{"filePath": "a.py", "old')), message("", ("bash", "{}{}"))],
     "received": [message("", ("edit", {"filePath": "a.py"}), finish="tool_calls")],
     "repairs": [Repair.REPEATED_ARGUMENTS, Repair.WRONG_TYPE],
@@ -85,7 +85,7 @@ LEFT: Json = {
 }
 BROKEN: Json = {"outcome": "broken-off", "sent": None, "note": "too long to be kept"}
 REFUSED: Json = {"outcome": "backend-error", "status": 503, "sent": [], "failure": "503: Loading model"}
-USUAL = (MENDED, MENDED, PASSED, NATIVE, NATIVE, NATIVE, PASSED, DAMAGED, LEFT, BROKEN, REFUSED)
+USUAL = (REPAIRED, REPAIRED, PASSED, NATIVE, NATIVE, NATIVE, PASSED, DAMAGED, LEFT, BROKEN, REFUSED)
 
 
 class StandIn:
@@ -122,7 +122,7 @@ class StandIn:
         self.reason = ""
         self.may_read = True
 
-    def chat(self, kind: Json = MENDED, *, ago: float = 0, **fields: Any) -> Json:
+    def chat(self, kind: Json = REPAIRED, *, ago: float = 0, **fields: Any) -> Json:
         sent = kind["sent"]
         received = kind.get("received", sent)
         tools = [call["name"] for each in received or () for call in each["calls"]]
@@ -304,7 +304,7 @@ def _counts(chats: list[Json]) -> Json:
         "streamed": share(sum(chat["streamed"] for chat in chats)),
         "with_tools": share(len(chats)),
         "leaked": share(sum(map(_leaked, chats))),
-        "damaged": share(sum(chat["outcome"] == "mended" and not _leaked(chat) for chat in chats)),
+        "damaged": share(sum(chat["outcome"] == "repaired" and not _leaked(chat) for chat in chats)),
         "truncated": share(0),
         "backend_errors": named.pop("backend_error"),
         "repairs": tally("repairs"),
@@ -318,7 +318,7 @@ def _verdict(model: str, counts: Json) -> Json:
         return {"model": model, "text": f"Nothing leaks: {chats} answers of {model}", "level": "good"}
     text = (
         f"{leaked['share']:.0%} of the answers of {model} leaked ({leaked['count']} of {chats}): "
-        f"mended {counts['mended']['count']}, left {counts['left']['count']}"
+        f"repaired {counts['repaired']['count']}, left {counts['left']['count']}"
     ).replace("%", " %")
     return {"model": model, "text": text, "level": "warn"}
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from qwenproxy.replay.casefile import Case, Parsed, read_tool, write
+from qwenproxy.replay.casefile import Case, tool_of, write
 
 FOLDER = Path(__file__).parent / "findings"
 ARGUMENTS = FOLDER / "arguments"
@@ -25,6 +25,14 @@ def case_text(
 ) -> str:
     """The case to keep for a finding; its title, the reason and its #repairs are to be written."""
     written = tuple((name, json.dumps(arguments, ensure_ascii=False)) for name, arguments in calls)
-    found = Case(tuple(read_tool(tool.declared()) for tool in tools), text, finish, recovery=level)
-    expected = Parsed(left, written)
-    return "as a case:\n\n" + write("what it shows", found, expected, expected, "why") + "\n"
+    found = Case(
+        tuple(tool_of(tool.declared()) for tool in tools),
+        text,
+        finish,
+        recovery=level,
+        text=left,
+        calls=written,
+        bug="why",
+        title="what it shows",
+    )
+    return "as a case:\n\n" + write(found) + "\n"

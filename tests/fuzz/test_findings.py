@@ -7,7 +7,8 @@ import pytest
 
 from fuzz.known import ARGUMENTS, FOLDER
 from fuzz.native import Mended
-from support.cases import Case, read_all
+from qwenproxy.replay.casefile import Case
+from support.cases import read_all
 from support.checks import check, normal
 from support.cuts import Cuts
 
@@ -25,10 +26,10 @@ def test_finding(case: Case, cuts: Cuts) -> None:
 
 @pytest.mark.parametrize("case", list(parameters(read_all(ARGUMENTS))))
 def test_finding_in_parsed_arguments(case: Case, cuts: Cuts) -> None:
-    tool = case.tools[0]
+    tool = case.request["tools"][0]
     for pieces in cuts(case.input):
         mended = Mended(tool, pieces, stopped=case.finish == "stop")
         called = [(tool["function"]["name"], mended.text)] if mended.complete else []
         assert normal(called) == normal(case.calls), f"cut into {pieces}"
         assert mended.complete or mended.text == case.text, f"cut into {pieces}"
-        assert (mended.repairs, mended.refused) == (case.repairs, case.refused), f"cut into {pieces}"
+        assert (mended.repairs, mended.refused) == ([*case.repairs], [*case.refused]), f"cut into {pieces}"

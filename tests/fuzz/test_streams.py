@@ -18,7 +18,7 @@ from fuzz.noise import noisy_messages
 from fuzz.settings import fuzzed
 from fuzz.soup import SOUP, TOOLS, is_subsequence
 from support.cuts import cut_at, joined, units
-from support.streams import ENGINES, Engine, Message, read_answer, send
+from support.streams import EVERY_ENGINE, Engine, Message, read_answer, send
 from toolstream import rewrite_completion
 from toolstream.parser.parser import LEVELS
 
@@ -65,7 +65,9 @@ def has_surrogates(text: str) -> bool:
 
 
 @fuzzed(200)
-@given(answers(), st.sampled_from(ENGINES), FINISH, PLACES, PLACES, st.sampled_from(LEVELS), st.booleans())
+@given(
+    answers(), st.sampled_from(EVERY_ENGINE), FINISH, PLACES, PLACES, st.sampled_from(LEVELS), st.booleans()
+)
 def test_streamed_and_not_are_alike(
     answer: tuple[list[Any], str],
     engine: Engine,

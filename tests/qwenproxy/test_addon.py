@@ -45,12 +45,14 @@ from proxy import (
 )
 
 from qwenproxy import options
-from qwenproxy.addon import QwenFix, chat_body, free_length
+from qwenproxy.addon import QwenFix
 from qwenproxy.answer import KEEP_ALIVE
+from qwenproxy.chat import chat_body
 from qwenproxy.mitm.internals import error_body
 from qwenproxy.mitm.listeners import failed_upstream, upstream_named
 from qwenproxy.optional import ZSTD
 from qwenproxy.recording.format import load
+from qwenproxy.response import free_length
 
 PROSE = events("The tag <tool_call> opens a call. Zürich 🙂 is a city.")
 HEALED = Message("Let me see.", [("get_weather", {"city": "Zürich", "days": 3})], "tool_calls")
@@ -113,7 +115,7 @@ def test_a_healthy_completion_is_byte_identical_with_its_headers(shared: Shared)
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
-def test_an_http_error_is_untouched(shared: Shared, content_type: str) -> None:
+def test_an_http_error_is_unchanged(shared: Shared, content_type: str) -> None:
     body = completion(LEAK) if "json" in content_type else b"".join(LEAKING)
     reply = shared.reply(sized(body, content_type, status="400 Bad Request"))
     assert (reply.status, reply.body) == (400, body)
@@ -148,11 +150,11 @@ def test_of_a_chat_only_accept_encoding_is_kept_back(shared: Shared) -> None:
     assert seen.json == chat()
 
 
-# What leaks is mended
+# What leaks is repaired
 
 
 @pytest.mark.parametrize("size", [1, 5, 64, 10_000])
-def test_a_leak_is_mended_however_it_is_cut(shared: Shared, size: int) -> None:
+def test_a_leak_is_repaired_however_it_is_cut(shared: Shared, size: int) -> None:
     reply = shared.reply(streamed(cut(b"".join(LEAKING), size)))
     assert understood(reply.body) == HEALED
     assert reply.body.endswith(b"data: [DONE]\n\n")
@@ -172,7 +174,7 @@ def test_a_body_that_ends_with_its_connection(shared: Shared) -> None:
     assert "transfer-encoding" not in reply.headers
 
 
-def test_a_completion_is_mended_and_its_length_is_true(shared: Shared) -> None:
+def test_a_completion_is_repaired_and_its_length_is_true(shared: Shared) -> None:
     reply = shared.reply(sized(completion(LEAK)), chat(stream=False))
     choice = reply.json["choices"][0]
     assert choice["finish_reason"] == "tool_calls"
@@ -185,9 +187,9 @@ def test_a_completion_is_mended_and_its_length_is_true(shared: Shared) -> None:
 
 def test_two_chats_on_one_connection(shared: Shared) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", shared.proxy.port, timeout=live.PATIENCE)
-    mended = [shared.reply(streamed(LEAKING), connection=connection) for _ in range(2)]
+    repaired = [shared.reply(streamed(LEAKING), connection=connection) for _ in range(2)]
     plain = shared.reply(sized(completion("hi")), chat(stream=False), connection=connection)
-    assert [understood(reply.body) for reply in mended] == [HEALED, HEALED]
+    assert [understood(reply.body) for reply in repaired] == [HEALED, HEALED]
     assert plain.body == completion("hi")
 
 
@@ -280,9 +282,9 @@ def test_a_compressed_completion(shared: Shared, coding: str, compress: Callable
     same = shared.reply(sized(healthy, "application/json", header), chat(stream=False))
     assert same.body == healthy
     assert same.headers["content-encoding"] == coding
-    mended = shared.reply(sized(compress(completion(LEAK)), "application/json", header), chat(stream=False))
-    assert mended.json["choices"][0]["finish_reason"] == "tool_calls"
-    assert "content-encoding" not in mended.headers
+    repaired = shared.reply(sized(compress(completion(LEAK)), "application/json", header), chat(stream=False))
+    assert repaired.json["choices"][0]["finish_reason"] == "tool_calls"
+    assert "content-encoding" not in repaired.headers
 
 
 def test_an_unknown_coding_passes_with_a_warning(shared: Shared) -> None:
@@ -291,7 +293,7 @@ def test_an_unknown_coding_passes_with_a_warning(shared: Shared) -> None:
     assert reply.body == b"\x01\x02\x03"
     assert reply.headers["content-encoding"] == "exi"
     assert shared.reply(sized(b"\x01", "application/json", header)).body == b"\x01"
-    shared.proxy.wait_for("passed untouched: content-encoding exi cannot be read")
+    shared.proxy.wait_for("passed through unchanged: content-encoding exi cannot be read")
     assert shared.proxy.log.count("content-encoding exi") == 1
 
 
@@ -717,7 +719,7 @@ def test_a_directory_that_vanishes_costs_only_the_recordings(
     directory.write_text("in the way")
     upstream.answer = streamed(LEAKING)
     assert [understood(ask(proxy).body) for _ in range(2)] == [HEALED, HEALED]
-    proxy.wait_for("nothing is recorded until this is mended")
+    proxy.wait_for("nothing is recorded until this is fixed")
     proxy.stop()
     assert proxy.log.count("nothing is recorded") == 1
 
@@ -765,13 +767,13 @@ def test_the_flow_shows_what_was_done(
     saved = tmp_path / "saved.flow"
     proxy = start_proxy(upstream.url, "-w", str(saved))
     upstream.answer = streamed(LEAKING)
-    mended = ask(proxy)
+    repaired = ask(proxy)
     upstream.answer = streamed(events("Nothing to call."))
     passed = ask(proxy)
     proxy.stop()
     with saved.open("rb") as file:
         flows = [f for f in io.FlowReader(file).stream() if isinstance(f, mitm.HTTPFlow)]
-    assert [f.response.raw_content for f in flows if f.response] == [mended.body, passed.body]
+    assert [f.response.raw_content for f in flows if f.response] == [repaired.body, passed.body]
     said = "get_weather · call without <tool_call>"
     assert [flow.comment for flow in flows] == [f"{said} · qwen", "no call · qwen"]
     assert [bool(flow.marked) for flow in flows] == [True, False]
@@ -785,10 +787,10 @@ def test_a_saved_flow_is_a_recording(
     saved = tmp_path / "saved.flow"
     upstream.answer = streamed(LEAKING)
     proxy = start_proxy(upstream.url, "-w", str(saved))
-    mended = ask(proxy)
+    repaired = ask(proxy)
     proxy.stop()
     assert load(saved).body == b"".join(LEAKING)
-    assert load(saved).out == mended.body
+    assert load(saved).out == repaired.body
 
 
 def test_observing_changes_nothing_but_reports(
@@ -809,7 +811,7 @@ def test_observing_changes_nothing_but_reports(
         path = until(lambda n=number: next(tmp_path.glob(f"*-seen-{n}-repaired-*.flow"), None))
         assert load(path).ledger["calls"] == 1
         assert b"tool_calls" in load(path).out
-    proxy.wait_for("get_weather · would mend: call without <tool_call>")
+    proxy.wait_for("get_weather · would repair: call without <tool_call>")
 
 
 # Fail open
@@ -945,12 +947,12 @@ def test_nothing_is_kept_of_a_chat_that_is_over(status: int, content_type: str, 
     addon, flow = QwenFix(), _flow(status, content_type)
     for hook in (addon.requestheaders, addon.request, addon.responseheaders):
         hook(flow)
-    assert list(addon._open) == [flow.id]
+    assert list(addon.open) == [flow.id]
     if end == "done":
         addon.done()
     else:
         getattr(addon, end)(flow)
-    assert addon._open == {}
+    assert addon.open == {}
     assert flow.metadata["qwen_fix"]["aborted"] == {"response": "", "error": "error", "done": "shutdown"}[end]
     assert flow.response
     assert callable(flow.response.stream) == (end == "done" and content_type == "text/event-stream")
@@ -961,7 +963,7 @@ def test_an_upstream_that_never_answered_leaves_nothing() -> None:
     addon.request(flow)
     flow.response = None
     addon.error(flow)
-    assert addon._open == {}
+    assert addon.open == {}
     assert "qwen_fix" not in flow.metadata
 
 
@@ -1024,7 +1026,7 @@ def test_an_error_names_what_may_be_down(modes: list[str], named: str) -> None:
     assert upstream_named(modes) == named
 
 
-# Requests and errors that are mended
+# Requests and errors that are repaired
 
 UNREADABLE = {"role": "assistant", "content": None, "tool_calls": [
     {"id": "1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Par'}},

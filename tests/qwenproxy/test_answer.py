@@ -7,8 +7,9 @@ import pytest
 from proxy import LEAK, chat, completion, cut, events
 
 from qwenproxy import answer
-from qwenproxy.answer import StreamedAnswer, pass_whole, rewrite_streamed, rewrite_whole
+from qwenproxy.answer import StreamedAnswer, rewrite_streamed, rewrite_whole
 from qwenproxy.encoding import BrokenError, TooLargeError
+from qwenproxy.outcome import pass_whole
 from toolstream.repairs import Ledger
 
 

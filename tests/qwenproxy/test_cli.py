@@ -292,7 +292,7 @@ def test_service_refuses_nonsense(capsys: pytest.CaptureFixture[str]) -> None:
     assert service.command(["--backend", "localhost:1"]) == 2
     assert "write http://localhost:1" in capsys.readouterr().err
     assert service.command(["--listen", "0"]) == 2
-    assert "0: a service needs a port of its own" in capsys.readouterr().err
+    assert "0: a service needs a fixed port" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         service.command(["launchd"])
     assert "launchd: write systemd, environment, compose, or nothing for all" in capsys.readouterr().err

@@ -232,5 +232,5 @@ def test_what_is_missing_is_said_with_its_cost(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(importlib, "import_module", import_module)
     (line,) = optional.missing()
-    assert line.startswith("backports.zstd is not installed: an answer that the server codes with zstd")
+    assert line.startswith("backports.zstd is not installed: answers compressed with zstd")
     assert line.endswith("(pip install backports.zstd)")

@@ -1,6 +1,7 @@
 """Who may import what: the library knows nothing of the proxy, and few files know mitmproxy."""
 
 import ast
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -8,12 +9,16 @@ from pathlib import Path
 import pytest
 from proxy import ROOT
 
+import toolstream
+
 ADDON = ROOT / "addon"
 KNOW_MITMPROXY = {
     f"qwenproxy/{name}.py"
     for name in (
-        *("addon", "cli", "options", "mitm/internals", "mitm/listeners", "recording/format"),
-        *("ui/commands", "ui/contentview", "ui/endpoints", "ui/mitmweb"),
+        *("addon", "chat", "cli", "configuration", "finish", "options", "response", "recording/format"),
+        *("mitm/internals", "mitm/listeners", "setup"),
+        *("ui/commands", "ui/contentview", "ui/endpoints", "ui/mitmweb", "ui/observer", "ui/own_flows"),
+        "ui/unread",
     )
 }
 LIBRARY = sorted((ADDON / "toolstream").rglob("*.py"))
@@ -86,3 +91,42 @@ def _optional(path: Path) -> set[str]:
 
 def _names_of(node: ast.Import | ast.ImportFrom) -> list[str]:
     return [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+
+
+PUBLIC = set(toolstream.__all__)
+
+
+def inside(path: Path) -> set[str]:
+    """The modules inside of the library that a file imports, and names that the library does not offer."""
+    found = set()
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("toolstream."):
+            found.add(str(node.module))
+        elif isinstance(node, ast.ImportFrom) and node.module == "toolstream" and not node.level:
+            found |= {alias.name for alias in node.names} - PUBLIC
+    return {name for name in found if not name.startswith("toolstream.wire")}
+
+
+@pytest.mark.parametrize("path", sorted((ADDON / "qwenproxy").rglob("*.py")), ids=_name)
+def test_the_proxy_uses_what_the_library_offers(path: Path) -> None:
+    assert inside(path) == set()
+
+
+def test_what_the_library_offers_is_explained() -> None:
+    manual = (ADDON / "toolstream" / "README.md").read_text()
+    assert [name for name in PUBLIC if not re.search(rf"\b{name}\b", manual)] == []
+
+
+def test_the_example_of_the_library_works(capsys: pytest.CaptureFixture[str]) -> None:
+    manual = (ADDON / "toolstream" / "README.md").read_text()
+    example = re.search(r"```python\n(.*?)```", manual, re.S)
+    assert example
+    exec(example[1], {})
+    assert capsys.readouterr().out.splitlines() == [
+        "text 'I look.'",
+        "repaired: call without <tool_call>",
+        "call 0 ls",
+        'arguments 0 {"n": 3',
+        "arguments 0 }",
+        "end 0",
+    ]

@@ -98,7 +98,7 @@ def test_a_bad_value_while_running_changes_nothing() -> None:
         with pytest.raises(OptionsError):
             context.configure(addon, qwen_mode="fixed")
         assert context.options.qwen_mode == "observe"
-        assert addon._settings.observe
+        assert addon.configuration.settings.observe
 
 
 def test_the_first_answer_does_not_wait_for_the_grammar() -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 
-from support.cases import Case
+from qwenproxy.replay.casefile import Case
 from support.cuts import Cuts, all_cuts, few_cuts
 from support.outcome import Outcome, run
 
@@ -12,14 +12,14 @@ def parse(case: Case, pieces: Iterable[str], live: bool) -> Outcome:
     """The outcome of one cut of a case."""
     return run(
         pieces,
-        case.tools,
+        case.request["tools"],
         case.finish,
-        tool_choice=case.choice,
+        tool_choice=case.request["tool_choice"],
         recovery=case.recovery,
         parallel=case.parallel,
         reasoning=case.reasoning,
         live=live,
-        rules=case.rules,
+        rules=case.user_rules,
     )
 
 
@@ -56,5 +56,5 @@ def compare(case: Case, outcome: Outcome, live: bool) -> None:
     assert outcome.text == (case.buffered if cut_off else case.text)
     assert normal(outcome.calls) == normal(case.calls)
     assert outcome.open_call == (None if cut_off else case.open)
-    assert outcome.repairs == (case.buffered_repairs if cut_off else case.repairs)
-    assert outcome.refused == case.refused
+    assert outcome.repairs == list(case.buffered_repairs if cut_off else case.repairs)
+    assert outcome.refused == list(case.refused)

@@ -2,7 +2,8 @@ r"""Streams of chat completions as the engines write them, and a strict client t
 
 An `Engine` is the shape of one server's chunks: the keys around the choices and their order,
 what stands in every delta, where usage is, how a call the server parsed itself is split.
-`ENGINES` has those that real captures, source code or published samples show.
+`ENGINES` has those that real captures, source code or published samples show. They write the
+same envelope all the time; those of `VARYING` do not, or repeat what need not be. `EVERY_ENGINE` has both.
 
 `read_answer` is the most demanding client there could be: it accepts a stream only if it is
 right for every client known to insist on something, delta by delta (the checks of `_Reader`),
@@ -12,8 +13,9 @@ and knows nothing of `toolstream`. `send` plays the server and the proxy's side 
 import json
 import random
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from support.cases import read_tool
@@ -64,6 +66,7 @@ class Engine:
     before: bytes = b""
     whole_calls: bool = False  # a call it parsed comes in one delta
     clean_calls: bool = True  # ... and its further deltas hold nothing but index and arguments
+    repeats: bool = False  # ... but its id and its type as well
     compact: bool = True
     ascii_only: bool = False
 
@@ -96,9 +99,10 @@ class Engine:
 
     def _call(self, at: int, name: str, fragments: list[str]) -> Iterator[Json]:
         function = {"name": name, "arguments": "".join(fragments) if self.whole_calls else ""}
-        yield {"index": at, "id": f"{self.name}-{at}", "type": "function", "function": function}
+        head = {"index": at, "id": f"{self.name}-{at}", "type": "function"}
+        yield head | {"function": function}
         for fragment in [] if self.whole_calls else fragments:
-            yield {"index": at, "function": {"arguments": fragment}}
+            yield (head if self.repeats else {"index": at}) | {"function": {"arguments": fragment}}
 
     def answer(
         self, pieces: Iterable[str], finish: str | None = "stop", calls: Iterable[Native] = ()
@@ -199,6 +203,34 @@ DASHSCOPE = Engine(
 )
 ENGINES = [LLAMA_CPP, VLLM, MLX_LM, LITELLM, OLLAMA, SGLANG, DASHSCOPE]
 
+# The same with envelopes that change, by the choices alone: so an answer can be written twice.
+
+
+def _varied(engine: Engine, name: str, change: Callable[[int], Json]) -> Engine:
+    """The engine, with members of the envelope that are made of a number, another one for each chunk."""
+
+    def envelope(choices: list[Json]) -> Json:
+        return engine.envelope(choices) | change(zlib.crc32(json.dumps(choices).encode()) % 1000)
+
+    return replace(engine, name=f"{engine} with {name}", envelope=envelope)
+
+
+SGLANG_CLOCK = _varied(SGLANG, "a clock", lambda n: {"created": 1795171282 + n % 3})
+OLLAMA_CLOCK = _varied(OLLAMA, "a clock", lambda n: {"created": 1795171282 + n})
+LLAMA_CPP_TIMED = _varied(
+    LLAMA_CPP,
+    "timings_per_token",
+    lambda n: {"timings": {"cache_n": 0, "prompt_n": 17, "predicted_n": n, "predicted_ms": n * 9.0617}},
+)
+VLLM_COUNTING = _varied(
+    VLLM,
+    "continuous_usage_stats",
+    lambda n: {"usage": {"prompt_tokens": 17, "total_tokens": 17 + n, "completion_tokens": n}},
+)
+REPEATING = replace(VLLM, name="a gateway that repeats ids", clean_calls=False, repeats=True)
+VARYING = [SGLANG_CLOCK, OLLAMA_CLOCK, LLAMA_CPP_TIMED, VLLM_COUNTING, REPEATING]
+EVERY_ENGINE = [*ENGINES, *VARYING]
+
 
 # Through the proxy
 
@@ -213,6 +245,17 @@ def byte_cuts(body: bytes, every: int = 1, random_cuts: int = 20) -> Iterator[li
     for _ in range(random_cuts):
         places = sorted(choose.randint(0, len(body)) for _ in range(choose.randint(2, 30)))
         yield [body[a:b] for a, b in zip([0, *places], [*places, len(body)], strict=True)]
+
+
+def gathered(events: list[bytes], seed: int = 0) -> list[bytes]:
+    """The events in pieces as a network brings them: one alone, or up to five of them at once."""
+    choose = random.Random(f"{seed} {len(events)}")
+    pieces, at = [], 0
+    while at < len(events):
+        size = choose.choice([1, 1, 2, 3, 5])
+        pieces.append(b"".join(events[at : at + size]))
+        at += size
+    return pieces
 
 
 def send(pieces: Iterable[bytes], asked: Json, **options: Any) -> tuple[bytes, StreamRewriter]:

@@ -5,41 +5,47 @@ the merged events are the same for every cut and, unless the answer was cut off 
 call (P9), for a caller that does not stream.
 """
 
-import inspect
-import re
+import ast
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from types import ModuleType
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import toolstream
+from qwenproxy.replay.casefile import Case, read
 from support import checks
-from support.cases import Case, CaseError, read, read_all, read_tool
+from support.cases import read_all
 from support.checks import check
 from support.cuts import SHORT, Cuts, all_cuts, few_cuts
+from support.observed import Observed, observe
 from support.outcome import Outcome
-from toolstream.grammar.dialects import DIALECTS
-from toolstream.grammar.grammar import CALL_KINDS
-from toolstream.parser import parser
-from toolstream.parser import value as values
 from toolstream.repairs import Refused, Repair
-from toolstream.schema import arguments, rules
-from toolstream.schema import json_call as hermes
 
 ALL = read_all()
-KINDS = (*CALL_KINDS, "think_open", "think_close", "stray")
-SPELLINGS = [spelling for dialect in DIALECTS for kind in KINDS for spelling in getattr(dialect, kind)]
+ROOMS = ("grammar", "schema", "parser")  # what reads text; the others read what the server parsed
+NAMED = {"Repair": Repair, "Refused": Refused}
 
 
-def named_in(modules: Iterable[ModuleType]) -> set[str]:
-    """The repairs and refusals that the modules name; those of parsed calls are no matter of text."""
-    sources = "".join(inspect.getsource(module) for module in modules)
-    found = re.findall(r"\b(Repair|Refused)\.([A-Z_]+)", sources)
-    return {str({"Repair": Repair, "Refused": Refused}[kind][name]) for kind, name in found}
+def named_in(room: str) -> set[str]:
+    """The repairs and refusals that the modules of a room name."""
+    files = Path(toolstream.__path__[0], room).rglob("*.py")
+    nodes = [node for path in files for node in ast.walk(ast.parse(path.read_text("utf-8")))]
+    return {
+        str(NAMED[node.value.id][node.attr])
+        for node in nodes
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in NAMED
+        if node.attr in NAMED[node.value.id].__members__
+    }
 
 
-OF_TEXT = named_in([arguments, hermes, parser, rules, values])
+OF_TEXT = {name for room in ROOMS for name in named_in(room)}
+
+
+@pytest.fixture(scope="module")
+def observed() -> Observed:
+    return observe(ALL)
 
 
 def parameters() -> Iterator[Any]:
@@ -79,23 +85,36 @@ def test_names_of_repairs_and_refusals_exist() -> None:
     assert {name for case in ALL for name in case.refused} <= set(Refused)
 
 
-@pytest.mark.parametrize("repair", [r for r in Repair if r in OF_TEXT])
-def test_every_repair_has_a_file_of_its_own_name(repair: Repair) -> None:
-    cases = [case for case in ALL if case.file == repair]
-    assert any(repair in case.repairs for case in cases), f"write {repair}.txt"
-    assert any(repair not in case.repairs for case in cases), "and a case that looks alike and is not one"
+def test_every_repair_of_text_has_a_file_of_its_own_name(observed: Observed) -> None:
+    for repair in OF_TEXT & set(Repair):
+        shows = {str(case) for case in observed.repairs.get(repair, []) if case.file == repair}
+        alike = {str(case) for case in ALL if case.file == repair} - shows
+        assert shows, f"write {repair}.txt"
+        assert alike, f"write a case into {repair}.txt that looks alike and is not one"
 
 
-@pytest.mark.parametrize("reason", [r for r in Refused if r in OF_TEXT and r != Refused.LIMIT])
-def test_every_refusal_has_a_case(reason: Refused) -> None:
+def test_every_refusal_of_text_is_seen(observed: Observed) -> None:
     """But for the limit: a megabyte is no case for a file, see test_parser."""
-    assert any(reason in case.refused for case in ALL)
+    assert OF_TEXT & set(Refused) - {Refused.LIMIT} - observed.refused.keys() == set()
 
 
-def test_every_spelling_of_every_dialect_has_a_case() -> None:
-    inputs = [case.input for case in ALL if not case.bug]
-    literals = {spelling: re.sub(r"~.*|\{\w+\}.*", "", spelling) or spelling for spelling in SPELLINGS}
-    assert [s for s, literal in literals.items() if not any(literal in text for text in inputs)] == []
+def test_every_spelling_of_every_dialect_is_read(observed: Observed) -> None:
+    assert observed.unread == []
+
+
+def test_every_spelling_of_every_dialect_is_needed(observed: Observed) -> None:
+    assert observed.unused == []
+
+
+def test_a_tag_that_is_only_looked_at_is_read_and_not_needed() -> None:
+    text = "#case one\n#tools f(a: string)\n#input <tool_call><function=f><parameter=a></parameter2> x"
+    (case,) = read(text + '</parameter></function></tool_call>\n#calls f {"a": "</parameter2> x"}\n', "file")
+    check(case, few_cuts)
+    seen, key = observe([case]), ("damaged_tag", "</parameter{number}>")
+    assert key in seen.spellings
+    assert key in seen.unused
+    assert ("qwen3_coder", "</function>") not in seen.unused
+    assert ("arg_key", "</arg_value>") in seen.unread
 
 
 def test_many_cases_change_nothing() -> None:
@@ -108,58 +127,3 @@ def test_clean_cases_need_no_repairs() -> None:
     clean = [case for case in ALL if case.file.startswith("well-formed")]
     assert clean
     assert [case.title for case in clean if case.repairs] == []
-
-
-# The reader
-
-CASE = "#tools f(a: string)\n#case one\n#input\nx\n#unchanged\n"
-
-
-def test_reads_escapes_and_drops_blank_lines_at_the_end() -> None:
-    text = "#case one\n#tools f()\n#input\n\na\\tb\\r\n\\#case\\s\\u00e9\\\\n\n\n\n#text\n\\n\n"
-    (case,) = read(text, "file")
-    assert case.input == "\na\tb\r\n#case é\\n"
-    assert case.text == "\n"
-
-
-def test_reads_tools() -> None:
-    function = read_tool('a.b(x: string, y?: integer|null, z: {"type": "array", "items": {}})')["function"]
-    assert function["name"] == "a.b"
-    assert function["parameters"] == {
-        "type": "object",
-        "properties": {
-            "x": {"type": "string"},
-            "y": {"type": ["integer", "null"]},
-            "z": {"type": "array", "items": {}},
-        },
-        "required": ["x", "z"],
-    }
-
-
-def test_sections_above_the_first_case_hold_for_all() -> None:
-    one, two = read("#choice none\n" + CASE + "#case two\n#tools g()\n#input y\n#unchanged\n", "file")
-    assert (one.choice, two.choice) == ("none", "none")
-    assert [case.tools[0]["function"]["name"] for case in (one, two)] == ["f", "g"]
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        (CASE + "#colour red\n", "unknown section"),
-        (CASE + "#input y\n", "twice"),
-        (CASE + "#text y\n", "either #unchanged"),
-        (CASE + "#case two\n#input x\n", "either #unchanged"),
-        (CASE + "#case two\n#unchanged\n", "are needed"),
-        (CASE + "#case two\n#input x\\y\n#unchanged\n", "no such escape"),
-        (CASE + "#case two\n#input x \n", "blanks at the end"),
-        (CASE + "#case two\n#input x\n#calls\nf {\n", "file"),
-        (CASE + "#case two\n#input x\n#open f {\n", "go together"),
-        (CASE + "#case two\n#input x\n#unchanged\n#rules bash\n", "#rules, line 1: write a mapping"),
-        ("#input x\n" + CASE, "before the first #case"),
-        ("hello\n" + CASE, "before the first section"),
-        ("#tools f()\n", "no #case"),
-    ],
-)
-def test_complains_about(text: str, complaint: str) -> None:
-    with pytest.raises(CaseError, match=complaint):
-        list(read(text, "file"))

@@ -28,7 +28,7 @@ import pytest
 from support.cases import read_tool
 from support.cuts import at_random, joined, per_character
 from support.outcome import run
-from support.streams import ENGINES, Engine, send
+from support.streams import EVERY_ENGINE, Engine, send
 from toolstream import rewrite_completion
 from toolstream.parser.markdown import Fences
 from toolstream.parser.parser import LEVELS
@@ -173,7 +173,7 @@ def cut(whole: Any, choose: random.Random, count: int) -> list[Any]:
 @pytest.mark.parametrize("name", SAMPLE)
 def test_not_one_byte_of_an_answer_changes(name: str) -> None:
     choose = random.Random(name)
-    engine: Engine = choose.choice(ENGINES)
+    engine: Engine = choose.choice(EVERY_ENGINE)
     for level in LEVELS:
         body = b"".join(engine.answer(cut(TEXTS[name], choose, 40)))
         out, rewriter = send(cut(body, choose, 30), {"tools": TOOLS}, recovery=level)

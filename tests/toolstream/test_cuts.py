@@ -1,4 +1,4 @@
-"""The helpers that cut: what they leave out, no test would notice."""
+"""The helpers that cut and vary: what they leave out, no test would notice."""
 
 import pytest
 
@@ -15,6 +15,7 @@ from support.cuts import (
     two_way,
     units,
 )
+from support.streams import ENGINES, REPEATING, SGLANG_CLOCK, VARYING, VLLM, Engine, gathered
 
 TEXTS = ["", "a", "ab\n", "a😀b", "👍🏽", "lone \ud83d half", "\ude00", "é\r\n日本"]
 
@@ -81,3 +82,21 @@ def test_a_thorough_run_makes_every_two_way_cut(cuts: Cuts, thorough: bool) -> N
     """This test is in both runs, `make test` and `make fuzz`."""
     made = list(cuts("ab<" * SHORT))
     assert all(pieces in made for pieces in two_way("ab<" * SHORT)) == thorough
+
+
+def test_gathered_pieces_are_the_events() -> None:
+    events = VLLM.answer("abcdefghijklmnopqrstuvwxyz")
+    pieces = gathered(events)
+    assert b"".join(pieces) == b"".join(events)
+    assert {piece.count(b"data:") for piece in pieces} == {1, 2, 3, 5}
+    assert pieces == gathered(events) != gathered(events, 1)
+
+
+def envelopes(engine: Engine) -> set[bytes]:
+    return {engine.text(character).replace(character.encode(), b"") for character in "XYZ"}
+
+
+def test_engines_write_one_envelope_or_change_it() -> None:
+    assert [engine for engine in ENGINES if len(envelopes(engine)) > 1] == []
+    assert [engine for engine in VARYING if len(envelopes(engine)) == 1] == [REPEATING]
+    assert SGLANG_CLOCK.text("X") == SGLANG_CLOCK.text("X")

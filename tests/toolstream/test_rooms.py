@@ -37,9 +37,13 @@ def _name(path: Path) -> str:
 
 
 def _imported(name: str, path: Path, known: Iterable[str]) -> Iterable[str]:
-    """The modules of the package that one imports; all imports within it are relative."""
+    """The modules of the package that one imports; all imports within it are relative, or are of all modules
+    of a folder."""
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    source = path.read_text(encoding="utf-8")
+    if "iter_modules(__path__)" in source:
+        yield from (module for module in known if module.startswith(f"{name}."))
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             assert not any(alias.name.split(".")[0] == "toolstream" for alias in node.names), path
         elif isinstance(node, ast.ImportFrom):
@@ -174,6 +178,8 @@ def test_imports_are_read_however_they_are_written(tmp_path: Path) -> None:
         "b/__init__.py": "from . import one",
         "b/one.py": "from .. import a",
         "b/two.py": "def f():\n    from ..b import one\nfrom ..a import y\nfrom . import z\n",
+        "c/__init__.py": "for module in iter_modules(__path__): ...",
+        "c/one.py": "",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -184,4 +190,6 @@ def test_imports_are_read_however_they_are_written(tmp_path: Path) -> None:
         "b": {"b.one"},
         "b.one": {"a"},
         "b.two": {"a", "b", "b.one"},
+        "c": {"c.one"},
+        "c.one": set(),
     }

@@ -1,1 +1,1 @@
-"""The model server: its address, and whether it is there."""
+"""The model server: its address, and whether it answers."""

@@ -1,8 +1,8 @@
 """Addresses as people write them, and what is wrong with them.
 
-A reverse proxy forwards the client's path as it is, so a backend is a scheme, a host and a port. What
-cannot work is refused before anything starts, with a line that says what to write instead; mitmproxy
-would take `18200` for the host 0.0.71.24, and `localhost:8080` for a server that speaks https.
+A reverse proxy forwards the client's path as it is, so a backend is a scheme, a host and a port. An
+address that cannot work is refused before anything starts, with a line that says what to write instead.
+mitmproxy would read `18200` as the host 0.0.71.24, and `localhost:8080` as a server that speaks https.
 """
 
 import errno
@@ -22,12 +22,12 @@ _BASE = re.compile(r"(/v1)?(/chat/completions|/models)?/?\Z")  # what a base URL
 
 
 class BadAddressError(ValueError):
-    """An address cannot be used; the message is one line that says what to write."""
+    """An address cannot be used. The message is one line that says what to write."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A host and a port; port 0 is any free one."""
+    """A host and a port. Port 0 means any free port."""
 
     host: str
     port: int
@@ -49,14 +49,14 @@ def read_listener(text: str) -> Address:
 
 
 def on_this_machine(text: str) -> str:
-    """An address, of which a port alone means this machine."""
+    """Return the address; a port alone means this machine."""
     return f"http://localhost:{text}" if _is_number(text) else text
 
 
 def read_backend(text: str, listener: Address) -> str:
-    """Read the address of a model server; its URL, without a path. Raises BadAddressError.
+    """Read the address of a model server; return its URL, without a path. Raises BadAddressError.
 
-    A port alone means this machine. A lone /v1, which every base URL has, is dropped; the client sends it.
+    A port alone means this machine. The path /v1 is dropped: the client sends it.
     """
     text = _port_or_url(text)
     parts = _parts(on_this_machine(text))
@@ -76,8 +76,8 @@ def read_backend(text: str, listener: Address) -> str:
 
 
 def read_server(text: str) -> str:
-    """Read the address of a server that is asked, and not forwarded to: it may have a path, of which the end
-    that every base URL has is dropped. Raises BadAddressError."""
+    """Read the address of a server that we ask ourselves, and return its URL. It may have a path; /v1 at its
+    end is dropped. Raises BadAddressError."""
     parts = _parts(on_this_machine(_port_or_url(text)))
     if parts.query or parts.fragment:
         raise BadAddressError(f"{text}: leave out what stands after the path")
@@ -111,7 +111,7 @@ def _is_number(text: str) -> bool:
 
 
 def is_same(server: Address, listener: Address) -> bool:
-    """Whether a request to `server` would arrive at `listener`, as far as the names tell."""
+    """Whether a request to `server` would arrive at `listener`, judging by their names."""
     if not listener.port or server.port != listener.port:
         return False
     here = is_local(server.host) and (is_local(listener.host) or is_wildcard(listener.host))
@@ -119,17 +119,17 @@ def is_same(server: Address, listener: Address) -> bool:
 
 
 def is_local(host: str) -> bool:
-    """Whether a host is the machine itself by its name or number."""
+    """Whether a host is this machine, by name or by address."""
     return is_wildcard(host) or is_loopback_name(host)
 
 
 def is_loopback_name(host: str) -> bool:
-    """Whether this is a loopback address, or the name of one."""
+    """Whether this is a loopback address, or a name for one."""
     return host.lower().rstrip(".") == "localhost" or is_loopback(host)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether this is a loopback address; names are none."""
+    """Whether this is a loopback address. Names do not count."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -143,7 +143,7 @@ def is_wildcard(host: str) -> bool:
 
 
 def free(listener: Address) -> Address:
-    """The address, if it is possible to listen there; for port 0 a free one. Else raises BadAddressError."""
+    """Return the address, with a free port instead of 0. Raises BadAddressError if it cannot be used."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             listener.host, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -1,11 +1,11 @@
-"""Asks a model server whether it is there, in the background, so that the log can tell.
+"""Asks a model server in the background whether it answers, and reports it in the log.
 
-A proxy in front of nothing looks like one that works until the first chat. `GET /v1/models` is what every
-server of this kind answers; an error is an answer, too. What is heard may also show that the address is
-wrong: the server speaks http where https was meant, or the other way round, or it is this very proxy.
+Without this, a proxy in front of nothing looks fine until the first chat. Every server of this kind answers
+`GET /v1/models`; an error is an answer, too. The answer may also show that the address is wrong: the
+server speaks http and not https, or the other way round, or it is this very proxy.
 
-The connection is one of our own, past mitmproxy. It carries no key and is no chat. To know itself the
-proxy sends a number that nobody else knows along with the question (`SIGNATURE`).
+The connection is our own and bypasses mitmproxy. It carries no key and is not a chat. The request carries a
+random number (`SIGNATURE`), by which the proxy recognises its own question.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import errno
 import http.client
 import io
 import json
+import logging
 import re
 import secrets
 import socket
@@ -22,14 +23,17 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..terminal import printable
 from .addresses import DEFAULT_PORTS, Address, url
+
+log = logging.getLogger("qwen_fix")
 
 PATH = "/v1/models"
 PATIENCE = 2.0  # seconds for an answer
-PAUSES = (1.0, 2.0, 5.0, 10.0)  # seconds between questions to a server that is down; the last one stays
+PAUSES = (1.0, 2.0, 5.0, 10.0)  # seconds between questions to a server that is down; the last one repeats
 LARGEST_ANSWER = 1 << 20  # bytes
 MOST_MODELS, LONGEST_NAME = 3, 60  # named in a line; characters
-STARTING = (502, 503, 504)  # of a gateway whose server is not there yet, or of one that loads its model
+STARTING = (502, 503, 504)  # from a gateway whose server is not up yet, or from a server that loads its model
 REFUSED = "nobody listens there"
 TRUST = "--ssl-insecure, or --set ssl_verify_upstream_trusted_ca=FILE"
 SIGNATURE_HEADER = "x-qwen-fix-probe"
@@ -41,7 +45,7 @@ _CHUNKED = re.compile(rb"(?i)\ntransfer-encoding:\s*chunked\s*(?:\r|$)")
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What came of one question. `down` says why nothing came; `wrong`, what to write instead."""
+    """The result of one question. `down` says why nothing came; `wrong` says what to write instead."""
 
     said: str = ""
     down: str = ""
@@ -49,7 +53,7 @@ class Heard:
 
 
 async def question(backend: str, verify: bool = True) -> Heard:
-    """Ask once. `backend` is a URL without a path; `verify` its certificate."""
+    """Ask once. `backend` is a URL without a path; `verify`: check its certificate."""
     parts = urlsplit(backend)
     host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
     other = "http" if parts.scheme == "https" else "https"
@@ -75,7 +79,7 @@ Ask = Callable[[str], Awaitable[Heard]]
 
 
 async def watch(backend: str, tell: Callable[[bool, str], None], ask: Ask = question) -> None:
-    """Ask until the server answers, and tell what there is to say, once: (is it bad?, line)."""
+    """Ask until the server answers. Call `tell` once with each piece of news: (is it bad?, line)."""
     pauses = iter(PAUSES)
     heard = await ask(backend)
     if heard.down:
@@ -86,6 +90,10 @@ async def watch(backend: str, tell: Callable[[bool, str], None], ask: Ask = ques
     tell(bool(heard.wrong), heard.wrong or heard.said)
 
 
+def tell(is_bad: bool, line: str) -> None:
+    log.log(logging.WARNING if is_bad else logging.INFO, "%s", printable(line))
+
+
 async def _speaks(scheme: str, host: str, port: int) -> bool:
     try:
         return (await _ask(scheme, host, port)).startswith(b"HTTP/")
@@ -94,7 +102,7 @@ async def _speaks(scheme: str, host: str, port: int) -> bool:
 
 
 async def _ask(scheme: str, host: str, port: int, verify: bool = False) -> bytes:
-    """The bytes that come before the end, or in time. Raises OSError, or TimeoutError if nothing comes."""
+    """Return the bytes that arrive in time. Raises OSError, or TimeoutError if none arrive."""
     answer = bytearray()
     try:
         async with asyncio.timeout(PATIENCE):
@@ -113,7 +121,7 @@ async def _ask(scheme: str, host: str, port: int, verify: bool = False) -> bytes
 
 
 def _is_enough(answer: bytearray) -> bool:
-    """Whether the whole body is there, or more than anybody would say. Not every server hangs up."""
+    """Whether the whole body has arrived, or more than is plausible. Not every server hangs up."""
     head, _, body = answer.partition(b"\r\n\r\n")
     length = _LENGTH.search(head)
     is_whole = (
@@ -134,7 +142,7 @@ def _request(server: Address) -> bytes:
 
 
 def _tls(verify: bool) -> ssl.SSLContext:
-    """To hear whether somebody speaks https at all, it does not matter who."""
+    """Return a TLS context. To find out whether a server speaks https at all, its name does not matter."""
     context = ssl.create_default_context()
     if not verify:
         context.check_hostname = False
@@ -143,12 +151,12 @@ def _tls(verify: bool) -> ssl.SSLContext:
 
 
 def _wants_tls(answer: bytes) -> bool:
-    """Whether this is how a server of https refuses one who speaks http."""
+    """Whether this is how an https server refuses a client that speaks http."""
     return answer.split(b" ", 2)[1:2] == [b"400"] and b"https" in answer.lower()
 
 
 def _reason(error: Exception) -> str:
-    """Why nothing came. Where a name has several addresses, asyncio says only what each of them said."""
+    """Say why nothing came. If a name has several addresses, asyncio only lists one error for each."""
     if isinstance(error, TimeoutError):
         return f"nothing for {PATIENCE:g} seconds"
     refusals = str(error).count(f"Errno {errno.ECONNREFUSED}]")
@@ -176,7 +184,7 @@ def _understood(backend: str, answer: bytes) -> Heard:
 
 
 class _Received:
-    """What `http.client` takes for a socket: everything has been read from it already."""
+    """A stand-in for a socket, for `http.client`: everything has already been read from it."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
@@ -186,7 +194,7 @@ class _Received:
 
 
 def _models(response: http.client.HTTPResponse) -> list[str]:
-    """The names in a list of models, fit for a terminal."""
+    """Return the names in a list of models, safe to print."""
     try:
         listed: Any = json.loads(response.read())["data"]
         return ["".join(filter(str.isprintable, str(model["id"])))[:LONGEST_NAME] for model in listed]

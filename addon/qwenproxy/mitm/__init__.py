@@ -1,1 +1,1 @@
-"""mitmproxy where its hooks end: its listeners, its internals, its terminal, its signals."""
+"""The parts of mitmproxy that have no hook: listeners, internals, terminal output, signals."""

@@ -1,7 +1,7 @@
-"""A hangup ends the proxy as SIGTERM does, so that `done` still sees the chats that are open.
+"""SIGHUP ends the proxy as SIGTERM does, so that `done` still sees the open chats.
 
-A terminal that closes sends it, and so does a service manager. mitmproxy does not know of it and
-would die at once. Where it is ignored, as under nohup, it stays ignored.
+A closing terminal sends it, and so do service managers. mitmproxy does not handle it and
+would die at once. If it is ignored, as under nohup, it stays ignored.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 
 def end_on_hangup(shutdown: Callable[[], None]) -> None:
-    """Call `shutdown` from the running loop when the signal comes. Does nothing where there is none."""
+    """Call `shutdown` from the running loop on SIGHUP. Do nothing on systems without it."""
     hangup = getattr(signal, "SIGHUP", None)
     if hangup is None or signal.getsignal(hangup) is not signal.SIG_DFL:
         return

@@ -1,12 +1,12 @@
 """What mitmproxy has no hook for: parts of it that are replaced or wrapped when the addon is loaded.
 
-All of it is here, each thing in a function of its own. Names are those of 11.0.2 to 12.3.1.
+All such changes are in this file, one function each. Names are those of mitmproxy 11.0.2 to 12.3.1.
 
 `answer_errors_in_json` replaces mitmproxy's HTML error pages: clients of this API can only read JSON.
-`note_hosts` keeps what the client wrote into `Host` or `:authority`: a reverse proxy has put the name of
-its upstream there before the first hook runs.
-`keep_whole` has chats read whatever their size: `stream_large_bodies` would let them by unread.
-`send_held` lets what a rewriter holds leave when the server breaks off: nothing can be sent from `error`.
+`note_hosts` keeps what the client wrote into `Host` or `:authority`: a reverse proxy overwrites it with
+its upstream's name before the first hook runs.
+`keep_whole` makes mitmproxy collect chats of any size: `stream_large_bodies` would pass them through unread.
+`send_held` sends what a rewriter holds back when the server breaks off: in `error` it is too late for that.
 """
 
 import functools
@@ -29,19 +29,19 @@ from mitmproxy.proxy.layers.http import (
 )
 
 from ..answer import StreamedAnswer
+from ..errors import api_error
 from .listeners import upstream_named
 
 log = logging.getLogger("qwen_fix")
 
-Step = Callable[[HttpStream, Any], CommandGenerator[None]]  # what a stream does about an event
+Step = Callable[[HttpStream, Any], CommandGenerator[None]]  # how a stream handles an event
 Wrapper = Callable[[Step, HttpStream, Any], CommandGenerator[None]]
 
 _JSON = "application/json"
 
 
 def wrap(name: str, wrapper: Wrapper) -> None:
-    """Let `wrapper` do what a method of mitmproxy's streams does, around that; once, however often the
-    addon is loaded."""
+    """Wrap a method of mitmproxy's streams in `wrapper`; only once, however often the addon is loaded."""
     step = getattr(HttpStream, name, None)
     if step is None:
         log.debug("this mitmproxy has no HttpStream.%s", name)
@@ -72,20 +72,18 @@ def error_response(status_code: int, message: str = "") -> bytes:
 
 
 def error_body(status_code: int, message: str) -> bytes:
-    """The error as OpenAI's API writes one; it names the upstream, which mitmproxy's message does not."""
+    """Return the error in OpenAI's format. Unlike mitmproxy's message it names the upstream."""
     reason = status_codes.RESPONSES.get(status_code, "Unknown")
-    ours = status_code < 500  # the request was at fault
-    error = {
-        "message": message if ours else f"upstream {upstream_named(ctx.options.mode)}: {message}",
-        "type": "invalid_request_error" if ours else "upstream_error",
-        "param": None,
-        "code": reason.lower().replace(" ", "_").replace("-", "_"),
-    }
-    return json.dumps({"error": error}).encode()
+    ours = status_code < 500  # the request is at fault
+    code = reason.lower().replace(" ", "_").replace("-", "_")
+    if ours:
+        return json.dumps(api_error(code, message)).encode()
+    error = api_error(code, f"upstream {upstream_named(ctx.options.mode)}: {message}", "upstream_error")
+    return json.dumps(error).encode()
 
 
 class JsonErrorConnection(_http2.BufferedH2Connection):
-    """mitmproxy writes the head of an error page where it sends it; so it is known by what it says."""
+    """mitmproxy builds the head of an error page where it sends it, so it is recognised by its content."""
 
     def send_headers(self, stream_id: int, headers: Iterable[Any], *more: Any, **named: Any) -> None:
         fields = list(headers)
@@ -109,7 +107,7 @@ def _note_host(begin: Step, stream: HttpStream, event: Any) -> CommandGenerator[
 
 
 def client_host(request: http.Request) -> str:
-    """What the client wrote as its Host; what is there now if that is not known."""
+    """Return the Host that the client wrote, or the current one if that is not known."""
     return _hosts.get(request, request.host_header or "")
 
 
@@ -119,7 +117,7 @@ _is_whole: Callable[[http.Request], bool] = lambda _request: False  # noqa: E731
 
 
 class NothingStreamed:
-    """mitmproxy's options, of which `stream_large_bodies` is not set."""
+    """mitmproxy's options, with `stream_large_bodies` unset."""
 
     stream_large_bodies = None
 
@@ -131,7 +129,7 @@ class NothingStreamed:
 
 
 def keep_whole(is_chat: Callable[[http.Request], bool]) -> None:
-    """Never stream the body of such a request, or of its answer, for its size."""
+    """Never stream the body of such a request, or of its answer, because of its size."""
     global _is_whole
     _is_whole = is_chat
     wrap("check_body_size", _check_whole)
@@ -158,7 +156,7 @@ def _send_held(handle: Step, stream: HttpStream, event: Any) -> CommandGenerator
 
 
 def _held(stream: HttpStream, event: Any) -> list[bytes]:
-    """What one of our answers still holds, if it is on its way to a client. A half call stays one."""
+    """Return what one of our answers still holds back, if a client waits for it. Half a call stays text."""
     try:
         broke_off = isinstance(event, ResponseProtocolError)
         if not broke_off or stream.server_state != stream.state_stream_response_body:
@@ -167,5 +165,5 @@ def _held(stream: HttpStream, event: Any) -> list[bytes]:
         listens = stream.client_state != stream.state_errored
         return answer(b"") if listens and isinstance(answer, StreamedAnswer) else []
     except AttributeError as e:
-        log.debug("this mitmproxy is another one: %s; what was held is lost", e)
+        log.debug("unknown version of mitmproxy: %s; held text is lost", e)
         return []

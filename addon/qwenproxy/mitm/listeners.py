@@ -1,45 +1,40 @@
-"""Where mitmproxy listens and where it sends: modes that are refused, the ready lines, what is down."""
+"""Where mitmproxy listens and where it forwards to: refused modes, ready lines, failed upstreams."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
+from mitmproxy import ctx
 from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.mode_servers import ServerInstance
 
-from ..backend.addresses import (
-    LOCAL,
-    Address,
-    BadAddressError,
-    is_same,
-    is_wildcard,
-    url,
-)
+from ..backend import probe
+from ..backend.addresses import DEFAULT_PORTS, LOCAL, Address, BadAddressError, is_same, is_wildcard, url
 
-# Of the flow whose error is being answered. mitmproxy writes the answer in the task that ran the hook.
+# The upstream of the flow that failed. mitmproxy writes the error page in the task that ran the hook.
 failed_upstream: ContextVar[str] = ContextVar("failed_upstream", default="")
 
 
 def destination(mode: mode_specs.ProxyMode) -> str:
-    """Where a listener sends its requests: the URL of a reverse proxy, or the name of the mode."""
+    """Return where a listener forwards to: the URL of a reverse proxy, or the name of the mode."""
     return url(mode.scheme, *mode.address) if isinstance(mode, mode_specs.ReverseMode) else mode.type_name
 
 
 def backends(modes: Iterable[str]) -> list[str]:
-    """The URLs of the servers that reverse proxies forward to."""
+    """Return the URLs that reverse proxies forward to."""
     parsed = [mode_specs.ProxyMode.parse(mode) for mode in modes]
     return [destination(mode) for mode in parsed if isinstance(mode, mode_specs.ReverseMode)]
 
 
 def upstream_named(modes: Sequence[str]) -> str:
-    """The upstream that failed, or all that may have."""
+    """Return the upstream that failed, or all that may have failed."""
     return failed_upstream.get() or " or ".join(backends(modes)) or "server"
 
 
 def refuse_modes(modes: Iterable[str], host: str, port: int | None) -> None:
-    """Raise BadAddressError for a --mode that mitmproxy takes for something else than was meant.
+    """Raise BadAddressError for a --mode that mitmproxy would misread.
 
-    `host` and `port` are where it listens if the mode does not say.
+    `host` and `port` apply if the mode does not say where to listen.
     """
     for spec in modes:
         mode = mode_specs.ProxyMode.parse(spec)
@@ -58,17 +53,33 @@ def refuse_modes(modes: Iterable[str], host: str, port: int | None) -> None:
 
 
 def ready_lines(servers: Iterable[ServerInstance[Any]], settings: str, control: str = "") -> Iterator[str]:
-    """One line for each listener: `qwen_fix ready: http://127.0.0.1:9090 -> http://localhost:8080 (…)`, and
-    one for the first status page, which is at the path `control`."""
+    """Yield a line for each listener: `qwen_fix ready: http://127.0.0.1:9090 -> http://localhost:8080 (…)`,
+    and one for the first status page, which is at the path `control`."""
     found = [server for server in servers if server.listen_addrs]
     for server in found:
         host, port, *_ = server.listen_addrs[0]
-        here = url("http", LOCAL if is_wildcard(host) else host, port)
+        here = here_of(host, port)
         others = ", and on all other addresses of this machine" if is_wildcard(host) else ""
         yield f"qwen_fix ready: {here} -> {destination(server.mode)} ({settings}{others})"
     pages = [server for server in found if isinstance(server.mode, mode_specs.ReverseMode)]
     if control and pages:
         host, port, *_ = pages[0].listen_addrs[0]
-        yield f"status page: {url('http', LOCAL if is_wildcard(host) else host, port)}{control}/"
+        yield f"status page: {here_of(host, port)}{control}/"
     if not found:
         yield f"qwen_fix ready: no listener ({settings})"
+
+
+def here_of(host: str, port: int) -> str:
+    """Return the URL of a listener, as seen from this machine."""
+    local = "::1" if ":" in host else LOCAL
+    return url("http", local if is_wildcard(host) else host, port)
+
+
+def model_servers() -> list[str]:
+    """The URLs of the servers behind this proxy."""
+    found = dict.fromkeys(backends(ctx.options.mode))
+    return [url for url in found if url.partition("://")[0] in DEFAULT_PORTS]
+
+
+async def ask_backend(url: str) -> probe.Heard:
+    return await probe.question(url, verify=not ctx.options.ssl_insecure)

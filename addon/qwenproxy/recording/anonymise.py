@@ -1,16 +1,16 @@
-"""Takes what user and model wrote out of a recording, and leaves what the rules look at.
+"""Removes from a recording what user and model wrote, and keeps what the rules look at.
 
-It works by exception. The JSON of requests, events and completions is walked in place: what
-stands under one of the keys in KEPT is the protocol's, the client's or the server's own and
-stays; every other text is filled (`filler`), wherever a server may have put it, and so are
-digits, for token ids and bytes spell text too. What is no JSON is dropped, and the flow's
-comment says so; in a stream, which cannot lose a line, it is filled.
+It works by exception. The JSON of requests, events and completions is walked in place. A value
+under one of the keys in KEPT belongs to the protocol, the client or the server, and stays. Every
+other text is filled (`placeholder_text`), wherever a server may have put it. Digits are filled, too:
+token ids and bytes can spell text. A body that is not JSON is dropped, and the flow's comment says
+so. In a stream, which cannot lose a line, such text is filled.
 
-The tools are the client's own, but agents write the folder they run in into a tool's description: paths
+Tool definitions stay. But agents write the folder they run in into a tool's description, so paths
 there are filled.
 
-Deltas are filled as the one text they are: the tags that lie across them are found, and a
-secret that does is gone.
+All deltas of a text are filled as one text: a tag that is cut by deltas is found, and so is a
+secret.
 """
 
 import json
@@ -23,11 +23,11 @@ from .format import Headers, Recording, cut, header, parse_object
 from .jsonspans import Span, place, spans
 from .placeholder_text import Filler, decode, encode
 
-# Under these keys stand messages; whatever else is in them is filled.
+# Keys of messages; everything in them that is not kept is filled.
 OPENED = frozenset(
     ("choices", "content", "delta", "error", "function", "function_call", "message", "messages", "tool_calls")
 )
-# Names of tools are no key here: `Filler` leaves those that are declared.
+# Names of tools are not listed here: `Filler` leaves declared names.
 IN_ANSWERS = {"code", "created", "finish_reason", "id", "index", "object", "role", "service_tier"} | {
     *("system_fingerprint", "timings", "type", "usage")
 }
@@ -35,17 +35,17 @@ IN_REQUESTS = {"chat_template_kwargs", "functions", "model", "reasoning_effort",
     *("stream_options", "tool_call_id", "tool_choice", "tools")
 }
 KEPT = frozenset(IN_ANSWERS | IN_REQUESTS)
-# Under these keys tools say what they are; nothing in there decides how a call is read.
+# Keys under which tools describe themselves; they do not affect how a call is read.
 DESCRIPTIONS = frozenset(("$comment", "default", "description", "examples", "title"))
-# Keys inside of filled values; others are filled as well, unless declared.
+# Keys inside filled values that stay; other keys are filled, unless declared.
 KNOWN_KEYS = frozenset(
     {"bytes", "data", "detail", "image_url", "input_audio", "logprob", "logprobs", "text", "token"}
     | {"top_logprobs", "url"}
 )
-DROPPED = "{what} of {length} bytes was dropped, for it is no JSON and qwen_redact=messages"
+DROPPED = "{what} of {length} bytes was dropped: it is not JSON, and qwen_redact=messages"
 
-# An absolute path, or one of somebody's home; not the slash of `and/or`, `</tag>` or `https://`. A folder may
-# have any name, spaces in it too if a separator follows.
+# An absolute path or one in a home folder, but not the slash of `and/or`, `</tag>` or `https://`. The name
+# of a folder may contain spaces if a separator follows.
 _NAME = r"""[^\s"'`<>|*?;\\/]+"""
 _PATH = re.compile(
     r"(?:(?<=file://)|(?<![\w/\\.<~-])(?<!:/))(?:~\w*|[A-Za-z]:|\\(?=\\))?"
@@ -60,7 +60,7 @@ Edit = tuple[int, int, str]
 
 
 def without_wording(recording: Recording) -> Recording:
-    """The recording without what was written; sizes, calls and repairs stay what they are."""
+    """Return the recording without the words; sizes, calls and repairs stay the same."""
     return _Redactor(recording).redacted()
 
 
@@ -133,7 +133,7 @@ class _Redactor:
                 return value
 
     def _comment(self, comment: str) -> str:
-        """The comment without what an exception said."""
+        """Return the comment without the messages of exceptions."""
         lines = str(self._recording.ledger.get("failure", "")).strip().splitlines()
         said = _exception(lines[-1]) if lines else ""
         return comment.replace(lines[-1], said) if lines else comment
@@ -147,19 +147,19 @@ def _is_json(text: str) -> bool:
 
 
 def without_body(headers: Headers) -> Headers:
-    """Headers that are true of a body that is gone."""
+    """Return headers that fit an empty body."""
     gone = ("content-encoding", "content-length")
     return tuple((key, value) for key, value in headers if key.lower() not in gone)
 
 
 def without_messages(traceback: str) -> str:
-    """Where an exception came from and what kind it was, but not what it said."""
+    """Return where an exception came from and its kind, but not its message."""
     lines = traceback.splitlines()
     return "\n".join(filter(None, (line if _FRAME.fullmatch(line) else _exception(line) for line in lines)))
 
 
 def _exception(line: str) -> str:
-    """The name of an exception that a line begins with; empty if it is not one."""
+    """Return the name of the exception that a line begins with; empty if there is none."""
     name = line.partition(":")[0]
     return name if _EXCEPTION.fullmatch(name) else ""
 
@@ -168,7 +168,7 @@ def _exception(line: str) -> str:
 
 
 def _events(text: str) -> Iterator[list[re.Match[str]]]:
-    """The lines of each event; blank ones are left out."""
+    """Yield the lines of each event, without blank ones."""
     event: list[re.Match[str]] = []
     for line in _LINE.finditer(text):
         if line["rest"] or line["data"]:
@@ -181,7 +181,7 @@ def _events(text: str) -> Iterator[list[re.Match[str]]]:
 
 
 def _spans_of(text: str, lines: list[tuple[int, int]]) -> Iterator[Span]:
-    """The spans of a JSON document that stands on several lines."""
+    """Yield the spans of a JSON document that is spread over several lines."""
     if len(lines) == 1:
         return spans(text, *lines[0])
     first = lines[0][0]
@@ -196,7 +196,7 @@ def _spans_of(text: str, lines: list[tuple[int, int]]) -> Iterator[Span]:
 
 
 class _Texts:
-    """The texts of one body, deltas joined, and what is to be written in their places."""
+    """The texts of one body, deltas joined, and what replaces them."""
 
     def __init__(self, text: str, filler: Filler) -> None:
         self._text = text
@@ -205,11 +205,11 @@ class _Texts:
         self._joined: dict[tuple[Any, ...], list[Span]] = {}
 
     def fill(self, places: Iterable[tuple[int, int]]) -> None:
-        """Fill what is no JSON."""
+        """Fill text that is not JSON."""
         self._edits += [(a, b, self._filler.text(self._text[a:b])) for a, b in places]
 
     def add(self, found: Iterable[Span], chunk: Any) -> None:
-        """Take in the spans of a document; `chunk` is its value if it is one of many."""
+        """Add the spans of a document; `chunk` is its value if it is one of many."""
         for span in found:
             if _is_description(span):
                 old = self._text[span.start : span.end]
@@ -252,14 +252,14 @@ class _Texts:
 
 
 def _is_description(span: Span) -> bool:
-    """Whether a span is what the client's tools say of themselves."""
+    """Whether a span is part of the description of a tool."""
     if span.kind != "string" or span.path[:1] not in (("tools",), ("functions",)):
         return False
     return next(part for part in reversed(span.path) if isinstance(part, str)) in DESCRIPTIONS
 
 
 def _is_kept(span: Span) -> bool:
-    """Whether a span is the protocol's and not the user's or the model's."""
+    """Whether a span belongs to the protocol and not to the user or the model."""
     names = [part for part in span.path if isinstance(part, str)]
     if span.kind == "number" and len(span.path) == 1:
         return True  # temperature and the like

@@ -1,7 +1,7 @@
 """Recordings: one chat per file, in mitmproxy's own flow format.
 
-So mitmweb opens them and `--server-replay` serves them. The request is as it was forwarded,
-the response as the upstream sent it, and `flow.metadata["qwen_fix"]` holds the rest:
+So mitmweb can open them and `--server-replay` can serve them. The flow holds the request as it was
+forwarded and the response as the upstream sent it. `flow.metadata["qwen_fix"]` holds the rest:
 
     v        version of this format, 1
     sizes    of the pieces the body came in (after content decoding, as the body is)
@@ -9,12 +9,12 @@ the response as the upstream sent it, and `flow.metadata["qwen_fix"]` holds the 
     out      the rewritten body
     ledger   what was repaired and refused (`Ledger.as_dict`)
     aborted  why the answer broke off; empty if it did not
-    rules    the user's rules that were in force, as a file has them; only if there were any
+    rules    the user's rules that were in force, as the text of a rules file; absent if there were none
     observed true if the client got what the server sent, and `out` is what it would have got
-    raw      only in flows saved by mitmproxy itself, whose body is the rewritten one
+    raw      the original body, only in flows saved by mitmproxy itself: their body is the rewritten one
 
-A `Recording` is plain data. Only what it holds is written, so nothing that mitmproxy knows of
-the connection reaches the disk, and `redaction` has seen all of it.
+A `Recording` is plain data. Nothing else is written, so nothing that mitmproxy knows about the
+connection reaches the disk, and `redaction` has seen everything that does.
 """
 
 import functools
@@ -32,19 +32,19 @@ from mitmproxy import connection, exceptions, http, io
 from . import soundness
 
 VERSION = 1
-LONGEST_REASON = 300  # characters of why a file is none
+LONGEST_REASON = 300  # characters of the reason why a file is not a recording
 KEY = "qwen_fix"  # in flow.metadata
 
 Headers = tuple[tuple[str, str], ...]
 
 
 class RecordingError(Exception):
-    """A file is no recording; the message names the file and the reason."""
+    """A file is not a recording. The message names the file and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One request and its answer. `started` is seconds since the epoch, `times` since the headers."""
+    """One request and its answer. `started` is in seconds since the epoch, `times` since the headers."""
 
     name: str
     request: dict[str, Any]  # the JSON body; empty if there is none
@@ -76,7 +76,7 @@ class Recording:
 
 
 def header(headers: Headers, name: str) -> str:
-    """The first value of a header, or an empty string."""
+    """Return the first value of a header, or an empty string."""
     return next((value for key, value in headers if key.lower() == name), "")
 
 
@@ -95,7 +95,7 @@ def load(path: Path) -> Recording:
 
 
 def load_chats(path: Path) -> tuple[list[Recording], list[str]]:
-    """The chats in any flow file, and why its other flows are none. Raises RecordingError."""
+    """Return the chats in a flow file, and why its other flows are not chats. Raises RecordingError."""
     chats, others = [], []
     for flow in _read_flows(path):
         try:
@@ -123,7 +123,7 @@ def _read_flows(path: Path) -> list[http.HTTPFlow]:
             return [f for f in io.FlowReader(file).stream() if isinstance(f, http.HTTPFlow)]
     except (OSError, exceptions.FlowReadException) as e:
         raise RecordingError(f"{path}: {getattr(e, 'strerror', None) or _in_one_line(e)}") from None
-    except Exception as e:  # mitmproxy trusts its files
+    except Exception as e:  # mitmproxy trusts its files and may raise anything
         raise RecordingError(f"{path}: no flow can be read from it ({type(e).__name__})") from None
 
 
@@ -131,17 +131,17 @@ Reader = Callable[[http.HTTPFlow, str], Recording]
 
 
 def _refusing(read: Reader) -> Reader:
-    """A reader that raises ValueError with a reason, whatever is wrong with a flow."""
+    """Return a reader that raises ValueError with a reason, whatever is wrong with a flow."""
 
     @functools.wraps(read)
     def refusing(flow: http.HTTPFlow, name: str) -> Recording:
         try:
             recording = read(flow, name)
-            to_flow(recording)  # what can be read can be written
+            to_flow(recording)  # whatever can be read can be written
         except ValueError:
             raise
-        except Exception as e:  # mitmproxy's objects hold what was in the file
-            raise ValueError(f"not what a flow holds ({type(e).__name__}: {e})") from None
+        except Exception as e:  # mitmproxy's objects hold whatever was in the file
+            raise ValueError(f"not a valid flow ({type(e).__name__}: {e})") from None
         return recording
 
     return refusing
@@ -149,11 +149,11 @@ def _refusing(read: Reader) -> Reader:
 
 @_refusing
 def _from_plain_flow(flow: http.HTTPFlow, name: str) -> Recording:
-    """Read a flow that was saved without the addon. Raises ValueError with the reason if it is no chat."""
+    """Read a flow that was saved without the addon. Raises ValueError with the reason if it is not a chat."""
     flow.request.decode(strict=False)
     request, response = _checked(_request_of(flow)), flow.response
     if not isinstance(request["request"].get("messages"), list):
-        raise ValueError("its request is no chat")
+        raise ValueError("its request is not a chat")
     if response is None or response.raw_content is None:
         raise ValueError("its answer was not kept")
     response.decode(strict=False)
@@ -165,7 +165,7 @@ def _from_plain_flow(flow: http.HTTPFlow, name: str) -> Recording:
 
 @_refusing
 def from_flow(flow: http.HTTPFlow, name: str) -> Recording:
-    """Read a flow that has our metadata. Raises ValueError with the reason if it is none."""
+    """Read a flow that has our metadata. Raises ValueError with the reason if it is not a recording."""
     data = flow.metadata.get(KEY)
     if not isinstance(data, dict):
         raise ValueError(f"not a recording, its flow has no {KEY} metadata")
@@ -212,13 +212,13 @@ def _any(value: Any) -> Any:
 
 
 def checked(recording: Recording) -> Recording:
-    """A recording that was made of a foreign file. Raises ValueError."""
+    """Check a recording that was made from a foreign file, and return it. Raises ValueError."""
     try:
         for name, check in CHECKS.items():
             check(getattr(recording, name))
         to_flow(recording)
     except (TypeError, AttributeError) as e:
-        raise ValueError(f"not what a chat holds ({e})") from None
+        raise ValueError(f"not a valid chat ({e})") from None
     return recording
 
 
@@ -228,7 +228,7 @@ def _request_of(flow: http.HTTPFlow) -> dict[str, Any]:
 
 
 def request_of(flow: http.HTTPFlow) -> dict[str, Any]:
-    """The fields of a Recording that a flow's request, comment and marker fill."""
+    """Return the fields of a Recording that come from a flow's request, comment and marker."""
     request = flow.request
     body = request.raw_content or b""
     return {
@@ -244,13 +244,13 @@ def request_of(flow: http.HTTPFlow) -> dict[str, Any]:
 
 
 def _url(request: http.Request) -> str:
-    """With the brackets around an IPv6 address that mitmproxy leaves out."""
+    """Return the URL, with the brackets around an IPv6 address that mitmproxy leaves out."""
     host = request.host
     return request.url.replace(f"//{host}", f"//[{host}]", 1) if ":" in host else request.url
 
 
 def head_of(response: http.Response) -> dict[str, Any]:
-    """The fields of a Recording that a response's status line and headers fill."""
+    """Return the fields of a Recording that come from a response's status line and headers."""
     return {
         "status": response.status_code,
         "headers": tuple(response.headers.items(multi=True)),
@@ -259,7 +259,7 @@ def head_of(response: http.Response) -> dict[str, Any]:
 
 
 def parse_object(data: bytes) -> dict[str, Any]:
-    """The JSON object in `data`; empty if it holds none."""
+    """Return the JSON object in `data`; empty if there is none."""
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):
@@ -268,7 +268,7 @@ def parse_object(data: bytes) -> dict[str, Any]:
 
 
 def cut(body: bytes, sizes: list[int]) -> list[bytes]:
-    """The pieces of a body. Raises ValueError if they do not add up."""
+    """Cut a body into pieces of these sizes. Raises ValueError if they do not add up."""
     if sum(sizes) != len(body):
         raise ValueError(f"its pieces add up to {sum(sizes)} bytes, its body has {len(body)}")
     return [body[end - size : end] for end, size in zip(accumulate(sizes), sizes, strict=True)]
@@ -282,7 +282,7 @@ _STATUS_LINE = re.compile(r"(HTTP/\d(?:\.\d)?) (\d{3})")
 def from_http(path: Path, request: dict[str, Any] | None = None) -> Recording:
     """Read a raw capture: status line, headers, body without chunked framing. Raises RecordingError.
 
-    It does not tell in which pieces the body came: each event is taken for one.
+    It does not say in which pieces the body came, so each event counts as one.
     """
     try:
         head, body = _split_head(path.read_bytes())
@@ -311,7 +311,7 @@ def from_http(path: Path, request: dict[str, Any] | None = None) -> Recording:
 
 
 def pieces(headers: Headers, body: bytes) -> list[bytes]:
-    """The pieces a body is taken to have come in, where nobody knows: its events, or one."""
+    """Return the pieces of a body when they are not known: its events, or the whole body."""
     streamed = "event-stream" in header(headers, "content-type")
     return [c for c in (_EVENT.findall(body) if streamed else [body]) if c]
 
@@ -325,16 +325,15 @@ def _split_head(data: bytes) -> tuple[bytes, bytes]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder for recordings, which only their owner may read; one that is there stays as it is."""
+    """Create a folder for recordings that only its owner may read. An existing one stays as it is."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=0o700, exist_ok=True)
 
 
 def save(recording: Recording, path: Path) -> None:
-    """Write a recording; the file is there as a whole or not at all, and only its owner may read it. Raises
-    OSError."""
+    """Write a recording, as a whole or not at all. Only the owner may read the file. Raises OSError."""
     partial = path.with_name(f".{path.name}.partial")
-    partial.unlink(missing_ok=True)  # one that was left keeps its mode
+    partial.unlink(missing_ok=True)  # a leftover file would keep its mode
     try:
         with open(partial, "wb", opener=_private) as file:
             io.FlowWriter(file).add(to_flow(recording))
@@ -348,7 +347,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def to_flow(recording: Recording) -> http.HTTPFlow:
-    """The recording as a flow of mitmproxy's."""
+    """Return the recording as a mitmproxy flow."""
     request, response = _request(recording), _response(recording)
     here = ("127.0.0.1", 0)
     client = connection.Client(peername=here, sockname=here, timestamp_start=recording.started)
@@ -386,7 +385,7 @@ def _bytes(text: str) -> bytes:
 
 
 def metadata(recording: Recording) -> dict[str, Any]:
-    """What is kept beside request and response, in types that a flow file can hold."""
+    """Return what is kept beside request and response, in types that a flow file can hold."""
     rules = {"rules": _storable(recording.rules)} if recording.rules else {}
     observed = {"observed": True} if recording.observed else {}
     return (

@@ -1,12 +1,12 @@
-"""The texts that the deltas of a stream come to, each with the places of its pieces in the body.
+"""The texts that the deltas of a stream add up to, each with the places of its pieces in the body.
 
-What the model wrote lies in many events. Here the strings that stand in the same place of their
-events (the content of a choice, the arguments of a call) are joined as they are written, with
-their escapes, so that what is found in a joined text can be overwritten in the body.
+The model's words are spread over many events. Here the strings that have the same place in their
+events (the content of a choice, the arguments of a call) are joined, with their escapes, so that
+whatever is found in a joined text can be overwritten in the body.
 
-The place of a string is its key and the `index` numbers of its event. That tells texts apart as
-long as an event has one string of a key; if one has several, all events are read as JSON, which
-takes ten times as long.
+The place of a string is its key and the `index` numbers of its event. That is enough to tell texts
+apart as long as a key occurs only once in an event. If one occurs more often, all events are read as
+JSON, which takes ten times as long.
 """
 
 import json
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from .jsonspans import place, spans
 
 _STREAM = re.compile(rb"\s*(?:\xef\xbb\xbf)?(?:data|event|id|retry)?:")
-# Not these, which say the same in each event, and no `token`: its text is the content's.
+# Not these, which are the same in each event, and not `token`: its text is that of the content.
 _OTHERS = (
     *("finish_reason", "id", "model", "name", "object", "role", "service_tier", "system_fingerprint"),
     *("token", "type"),
@@ -34,7 +34,7 @@ _DATA = re.compile(rb"^data:[ ]?(\{.*)", re.M)
 
 @dataclass(slots=True)
 class Joined:
-    """A text, and where in the body its pieces begin."""
+    """A text, and where its pieces begin in the body."""
 
     pieces: list[bytes] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)  # of the pieces, in the text
@@ -43,7 +43,7 @@ class Joined:
 
     @classmethod
     def of(cls, body: bytes) -> "Joined":
-        """A body as the only piece of a text."""
+        """Return a whole body as a text of one piece."""
         return cls([body], [0], [0], len(body))
 
     def add(self, piece: bytes, at: int) -> None:
@@ -57,7 +57,7 @@ class Joined:
         return b"".join(self.pieces)
 
     def in_body(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """Where in the body a part of the text stands."""
+        """Yield where a part of the text is in the body."""
         number = bisect_right(self.starts, start) - 1
         while start < end:
             left = self.starts[number]
@@ -73,7 +73,7 @@ def is_stream(body: bytes) -> bool:
 
 
 def joined(body: bytes) -> list[Joined]:
-    """The texts of a stream that have more than one piece."""
+    """Return the texts of a stream that have more than one piece."""
     found = _by_key(body)
     texts = _by_path(body) if found is None else found
     return [text for text in texts if len(text.pieces) > 1]

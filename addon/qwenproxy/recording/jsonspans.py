@@ -1,7 +1,7 @@
-"""Where every key, string and number of a JSON text stands, so that it can be replaced in place.
+"""Finds every key, string and number of a JSON text, so that it can be replaced in place.
 
-Nothing is built and nothing is written anew: who replaces a span by one of the same length
-leaves every other byte, and every length, as it was. The text has to be valid JSON.
+No objects are built and nothing is rewritten. Replacing a span by text of the same length
+leaves every other byte, and every length, as it was. The text must be valid JSON.
 """
 
 import re
@@ -16,7 +16,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A `key`, `string` (both without their quotes) or `number`; the path of a key is its value's."""
+    """A `key`, `string` (both without quotes) or `number`. A key has the path of its value."""
 
     kind: str
     path: Path
@@ -25,8 +25,8 @@ class Span:
 
 
 def spans(text: str, start: int = 0, end: int | None = None) -> Iterator[Span]:
-    """The spans of the JSON document at text[start:end], in order."""
-    frames: list[str | int] = []  # of every open object the last key, of every array the index
+    """Yield the spans of the JSON document at text[start:end], in order."""
+    frames: list[str | int] = []  # the last key of every open object, the index of every open array
     is_key = False
     for match in _TOKEN.finditer(text, start, len(text) if end is None else end):
         match match[0]:
@@ -53,7 +53,7 @@ def spans(text: str, start: int = 0, end: int | None = None) -> Iterator[Span]:
 
 
 def place(chunk: Any, path: Path) -> tuple[Any, ...]:
-    """Where in an answer the text at `path` of a chunk belongs."""
+    """Return to which text of the answer the string at `path` of a chunk belongs."""
     found: list[Any] = []
     value = chunk
     for part in path:

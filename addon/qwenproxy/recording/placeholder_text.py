@@ -1,20 +1,20 @@
-"""Text without its words: what is left is of the same length, and means the same to the rules.
+"""Replaces the words of a text by text of the same length that means the same to the rules.
 
-Letters and digits become others, `const secret = "hunter2";` becomes `ggggg cccccc = "hhhhhh5";`.
+Letters and digits are replaced: `const secret = "hunter2";` becomes `ggggg cccccc = "hhhhhh5";`.
 What decides how an answer is read stays:
 
-    white space, punctuation        so JSON, fences, line starts and indentation do
-    tags                            of every dialect, also cut off ones: `<tool_call>`, `</functi`
-    names that the request declares in tags, and where they are all there is between quotes or
-                                    on a line: tools, parameters, enum values
+    whitespace, punctuation         and with them JSON, fences, line starts and indentation
+    tags                            of every dialect, even if cut off: `<tool_call>`, `</functi`
+    names that the request declares in tags, and where nothing else is between the quotes or
+                                    on the line: tools, parameters, enum values
     true, false, null, zeros, exponents, and the letters of escapes such as \\n
 
-Every character gives way to one that takes as many bytes, in UTF-8 and as a JSON escape. One
+Every character is replaced by one that takes as many bytes, in UTF-8 and as a JSON escape. A
 `Filler` fills equal lines (more exactly: stretches between line ends, quotes, brackets and
 backslashes) with the same letters, and different ones with different letters as far as the
-alphabet goes: two calls stay two, a copy stays a copy.
+alphabet allows. So two calls stay two calls, and a copy stays a copy.
 
-The alphabet lacks letters that would mean something after a backslash or a digit.
+The alphabet has no letters that would mean something after a backslash or a digit.
 """
 
 import json
@@ -23,18 +23,15 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from toolstream.grammar.dialects import DIALECTS
-from toolstream.grammar.grammar import MADE_UP_CLOSER
-from toolstream.grammar.names import fold
-from toolstream.schema.json_call import ARGUMENT_KEYS, NAME_KEYS, WRAP_KEYS
+from toolstream import CALL_KEYS, DIALECTS, MADE_UP_CLOSER, fold
 
 LETTERS = "gchdkjpqmwsyzoli"
-TRIES = 32  # to find other letters for a text; punctuation has none
-HIGH, LOW = "\ud83d", "\udcff"  # halves of a pair; the latter also stands for a byte that is no UTF-8
+TRIES = 32  # to find other letters for a text; punctuation has no others
+HIGH, LOW = "\ud83d", "\udcff"  # surrogates; the second also stands for a byte that is not UTF-8
 OWN_WORDS = frozenset(
     {"assistant", "default_api", "functions", "id", "json", "object", "properties", "tool_calls", "tools"}
     | {"type", "xml"}
-    | {*NAME_KEYS, *ARGUMENT_KEYS, *WRAP_KEYS}
+    | CALL_KEYS
 )
 
 _NAMES = re.compile(r"[\w-]+")
@@ -50,7 +47,7 @@ _WORD = re.compile(
 
 
 def _spellings() -> Iterator[str]:
-    """The fixed parts of every tag: `<function=`, `</tool_call>` …"""
+    """Yield the fixed parts of every tag: `<function=`, `</tool_call>` …"""
     for dialect in DIALECTS:
         for spelling in dialect.spellings():
             yield from re.split(r"\{\w+\}|~", spelling)
@@ -73,7 +70,7 @@ _TOKEN = re.compile(
 
 
 def vocabulary(tools: Any) -> set[str]:
-    """The names that a request's tools declare: tools, parameters, enum values."""
+    """Return the names that a request's tools declare: tools, parameters, enum values."""
     found: set[str] = set()
     if isinstance(tools, list):
         for item in tools:
@@ -103,15 +100,15 @@ class Filler:
         self._numbers: dict[str, int] = {}
 
     def knows(self, name: str) -> bool:
-        """Whether this is a declared name, or one of the protocol's."""
+        """Whether this is a declared name, or one of the protocol."""
         return fold(_PREFIX.sub("", name.strip(), count=1)) in self._known
 
     def text(self, text: str) -> str:
-        """Fill anything that is no JSON document."""
+        """Fill a text that is not a JSON document."""
         return _TOKEN.sub(self._token, text)
 
     def document(self, text: str) -> str:
-        """Fill a JSON document, such as the arguments of a call, be it damaged or cut off."""
+        """Fill a JSON document, such as the arguments of a call, even if it is damaged or cut off."""
         start = text.lstrip()[:1]
         if start not in ("{", "[", '"'):
             return self.text(text)
@@ -152,7 +149,7 @@ class Filler:
         if self.knows(run.strip(" ,:")):  # a quote may be missing
             return run
         name, mark, rest = next((parts for m in "=(" if (parts := run.partition(m))[1]), ("", "", ""))
-        if mark and self.knows(name):  # a damaged key has its value in it
+        if mark and self.knows(name):  # a damaged key contains its value
             return name + mark + self._run(rest)
         filled, done = [], 0
         number = self._number_of(run.strip())
@@ -167,7 +164,7 @@ class Filler:
         return _fill(match["number"], self._number_of(match["number"])) + (match["exponent"] or "")
 
     def _number_of(self, text: str) -> int:
-        """A number for each text, of which `_fill` makes no declared name."""
+        """Return a number for each text, one with which `_fill` does not produce a declared name."""
         number = self._numbers.get(text)
         if number is None:
             start = len(self._numbers)
@@ -185,7 +182,7 @@ def _fill(text: str, number: int) -> str:
 
 
 class _Table(dict[int, str]):
-    """What `str.translate` asks: the other characters, made when they are needed."""
+    """A table for `str.translate` that is filled when characters are needed."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -201,7 +198,7 @@ def _table(number: int) -> _Table:
 
 
 def _other(char: str, number: int) -> str:
-    """A character of the same kind that takes as many bytes."""
+    """Return a character of the same kind that takes as many bytes."""
     code = ord(char)
     if char == "0" or char.isspace() or (code < 0x80 and not char.isalnum()):
         return char
@@ -214,11 +211,11 @@ def _other(char: str, number: int) -> str:
     return chr(0x3041 + number if code < 0x10000 else 0x1F600 + number)
 
 
-# JSON strings: what stands between the quotes
+# JSON strings: the text between the quotes
 
 
 def decode(inside: str) -> tuple[str, list[str]]:
-    """The text of a JSON string, and its pieces: plain ones and escapes by turns."""
+    """Return the text of a JSON string, and its pieces: plain text and escapes in turn."""
     pieces = _ESCAPE.split(inside) if "\\" in inside else [inside]
     decoded = [_decoded(piece) if odd % 2 else piece for odd, piece in enumerate(pieces)]
     return "".join(decoded), pieces
@@ -228,11 +225,11 @@ def _decoded(escape: str) -> str:
     try:
         return str(json.loads(f'"{escape}"', strict=False))
     except ValueError:
-        return escape[1:]  # no JSON: it stands for itself
+        return escape[1:]  # not JSON: it stands for itself
 
 
 def encode(pieces: list[str], text: str) -> str:
-    """Write `text`, as long as the one that was decoded, in the same places and in the same way."""
+    """Encode `text`, which is as long as the decoded one, with escapes in the same places."""
     written, at = [], 0
     for odd, piece in enumerate(pieces):
         length = 1 if odd % 2 else len(piece)

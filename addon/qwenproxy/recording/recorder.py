@@ -1,15 +1,15 @@
-"""Writes one recording for each chat into a directory, without secrets.
+"""Writes a recording of each chat into a directory, without secrets.
 
     20261120-113045.123-qwen3-coder-repaired-1a2b3c.flow
-    time of the request  model      outcome  tells apart what began in the same millisecond
+    time of the request  model      outcome  tells apart chats of the same millisecond
 
-The outcome is `passed`, `repaired`, `refused`, `failed` (the rewriter did), `error` (the server
-said so) or `aborted`. A chat is recorded as soon as the server has begun to answer, however
-that ends. One that got no answer at all (nobody listens there, or the client left before) holds
-nothing to be played again and is not; the log and the client's 502 tell of it.
+The outcome is `passed`, `repaired`, `refused`, `failed` (the rewriter failed), `error` (the server
+answered with an error) or `aborted`. A chat is recorded once the server has begun to answer, however
+the answer ends. A chat without any answer (nobody listens, or the client left first) has nothing to
+replay and is not recorded; the log and the client's 502 report it.
 
-Recording is a courtesy: a full disk or a directory that went away is said once, until a file
-can be written again, and costs the user nothing else.
+A recording must never cost an answer. A full disk or a missing directory is logged once, until a
+file can be written again.
 """
 
 import logging
@@ -26,7 +26,7 @@ KINDS = ("all", "repaired", "refused", "failed")
 
 
 class Recorder:
-    """`names` are further things to redact, `what` is one of KINDS: which chats are kept."""
+    """`names` are further names to redact; `what`, one of KINDS, says which chats are kept."""
 
     def __init__(self, directory: Path, names: frozenset[str] = frozenset(), what: str = "all") -> None:
         self._directory = directory
@@ -35,7 +35,7 @@ class Recorder:
         self._failing = False
 
     def write(self, recording: Recording) -> Path | None:
-        """Write it; None if it is not wanted or that was not possible. Never raises."""
+        """Write a recording and return its path; None if unwanted or not possible. Never raises."""
         try:
             if not is_kind(recording, self._what):
                 return None
@@ -58,12 +58,12 @@ class Recorder:
 
     def _complain(self, reason: str) -> None:
         if not self._failing:
-            log.error("qwen_record: nothing is recorded until this is mended: %s", reason)
+            log.error("qwen_record: nothing is recorded until this is fixed: %s", reason)
         self._failing = True
 
 
 def is_kind(recording: Recording, what: str) -> bool:
-    """Whether a recording is one of these KINDS; it may be of several."""
+    """Whether a recording is of this kind. It may be of several."""
     ledger = recording.ledger
     match what:
         case "repaired":
@@ -77,11 +77,11 @@ def is_kind(recording: Recording, what: str) -> bool:
 
 
 def file_stem(started: float, model: str, outcome: str, flow_id: str) -> str:
-    """The name of a recording, readable and good for any file system."""
+    """Return a name for a recording, readable and valid on any file system."""
     moment = time.strftime("%Y%m%d-%H%M%S", time.localtime(started)) + f".{int(started * 1000) % 1000:03}"
     return f"{moment}-{readable(model)}-{outcome}-{flow_id[:6]}"
 
 
 def readable(text: str) -> str:
-    """As much of a text as is good for the name of a file."""
+    """Return the part of a text that is safe in a file name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:40] or "unknown"

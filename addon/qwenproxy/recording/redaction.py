@@ -1,14 +1,14 @@
-"""Takes out of a recording what is nobody's business, before it is written.
+"""Removes secrets from a recording before it is written.
 
-Secrets, always: what stands under a name that names one (`secret_names`), in headers, cookies, the
-URL, JSON, calls in XML (`secret_spans`); and what `names` adds to them. A secret is overwritten
-wherever it occurs (`repeats`), also where the deltas of a stream have cut it (`joined`).
+Always: the values of names that name a secret (`secret_names`), in headers, cookies, the URL, JSON
+and XML calls (`secret_spans`), and the values of further `names`. A secret is overwritten
+wherever it occurs (`repeats`), even where the deltas of a stream cut it (`joined`).
 
-With the name `messages` also all that user and model wrote: the contents of messages, arguments
-of calls and reasoning, in request and answer and where the ledger quotes them; `wording` does it.
+With the name `messages` also everything that user and model wrote: the contents of messages, arguments
+of calls and reasoning, in request and answer and where the ledger quotes them (`anonymise`).
 
-In bodies each secret gives way to asterisks, and a number to another, of the same length: the
-sizes of the pieces stay true, JSON stays JSON, and the rules come to the same.
+In bodies each secret is replaced by asterisks, and a number by another one, of the same length. The
+sizes of the pieces stay true, JSON stays JSON, and the rules give the same result.
 """
 
 import base64
@@ -28,7 +28,7 @@ from .secret_names import is_secret, is_secret_parameter
 from .secret_spans import Found, secret_spans
 
 PROTOCOL = OPENED | KEPT | KNOWN_KEYS | OWN_WORDS | {"chat.completion", "chat.completion.chunk"}
-MESSAGES = "messages"  # among the names: redact what was written, too
+MESSAGES = "messages"  # a special name: redact everything that was written, too
 REDACTED = "REDACTED"
 
 _ERROR = re.compile(rb'^(?:data:|error:)?[ \t]*\{\s*"error"\s*:\s*[{"]', re.M)
@@ -37,7 +37,7 @@ _PART = re.compile(r"([\w-]+)=(?:\"([^\"]*)\"|([^\s,;]+))")
 _IN_DIGEST = frozenset(("response", "nonce", "cnonce", "opaque"))
 _PARAMETER = re.compile(r"(?<=[?&;#])([^?&;#=\s]+)=([^&;#\s\"'<>]+)")
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
-# A token is one word of letters and digits mixed; the name of a model is several, a UUID has shorter ones.
+# A token is one word that mixes letters and digits; a model's name is several words, a UUID has shorter ones.
 _TOKEN = re.compile(
     r"(?:bot\d{6,}:[\w-]+|(?:sk|pk|rk|hf|gh[a-z]|gsk|glpat|xox[a-z])[-_][\w-]{8,}|AIza[\w-]{20,}|eyJ[\w.-]{20,})"
     r"|(?=(?:\D*\d){2})(?=(?:[^A-Za-z]*[A-Za-z]){2}).*?[A-Za-z0-9]{16}.*"
@@ -48,7 +48,7 @@ _DIGITS = bytes.maketrans(b"0123456789", b"1" * 10)
 
 
 def redact(recording: Recording, names: Iterable[str] = ()) -> Recording:
-    """The recording without secrets: known ones, and headers, parameters and JSON keys called `names`."""
+    """Return the recording without secrets: known ones, and the values of `names`."""
     extra = frozenset(n.lower() for n in names)
     clean = _without_secrets(recording, extra - {MESSAGES})
     return without_wording(clean) if MESSAGES in extra else clean
@@ -84,7 +84,7 @@ def _without_secrets(recording: Recording, names: frozenset[str]) -> Recording:
 
 
 def _protocol(request: dict[str, Any], names: frozenset[str]) -> set[str]:
-    """Words that mean something to the rules; elsewhere they stay, even if they are the value of a key."""
+    """Return the words that mean something to the rules. They stay, even if a secret has such a value."""
     return vocabulary(request.get("tools")) | PROTOCOL | {str(request.get(n)) for n in {"model"} - names}
 
 
@@ -92,7 +92,7 @@ def _protocol(request: dict[str, Any], names: frozenset[str]) -> set[str]:
 
 
 def _credentials(recording: Recording, names: frozenset[str]) -> Iterator[str]:
-    """The secrets in headers and URL."""
+    """Yield the secrets in headers and URL."""
     for key, value in recording.request_headers + recording.headers:
         if is_secret(key) or key.lower() in names:
             yield from _secrets_in(key.lower(), value)
@@ -112,7 +112,7 @@ def _secrets_in(name: str, value: str) -> Iterator[str]:
         case "set-cookie":
             yield value.partition(";")[0].partition("=")[2]
         case "www-authenticate" | "proxy-authenticate":
-            return  # asks for a secret
+            return  # it asks for a secret
         case _:
             last = value.split()[-1:]  # "Bearer KEY" or "KEY"
             yield from (value, *last)
@@ -124,7 +124,7 @@ def _secrets_in(name: str, value: str) -> Iterator[str]:
 
 
 def _of_basic(value: str) -> Iterator[str]:
-    """The password in the value of Basic auth, and it with the user's name."""
+    """Yield the password of Basic auth, and `user:password`."""
     try:
         pair = base64.b64decode(value + "==").decode("utf-8", "surrogateescape")
     except ValueError:
@@ -141,14 +141,14 @@ def _parameters(url: str) -> Iterator[tuple[str, str]]:
 
 
 class Body:
-    """A body, and the secrets that stand in it under their names."""
+    """A body, and the secrets that are named in it."""
 
     def __init__(self, data: bytes, names: frozenset[str]) -> None:
         self._data = data
         self._is_stream = is_stream(data)
         is_json = self._is_stream or data.lstrip()[:1] in (b"{", b"[")
         texts = joined(data) if self._is_stream else []
-        alone = outside(texts, secret_spans(data, names, int(is_json)))  # a piece says too little
+        alone = outside(texts, secret_spans(data, names, int(is_json)))  # one piece alone says too little
         self._texts = [(Joined.of(data), data, alone)]
         self._texts += [(text, text.text, secret_spans(text.text, names, 1)) for text in texts]
 
@@ -157,7 +157,7 @@ class Body:
             yield from (span.value(text) for span in found)
 
     def clean(self, repeats: Repeats, is_error: bool = False) -> bytes:
-        """The body without what was found in it, and without what is known to be secret."""
+        """Return the body without the secrets found in it and without known secrets."""
         data = bytearray(self._data)
         touched: set[int] = set()
         for joint, text, found in self._texts:
@@ -173,7 +173,7 @@ class Body:
 
 
 def outside(texts: list[Joined], found: list[Found]) -> list[Found]:
-    """Those that are in no piece of a text."""
+    """Return the findings that are not in a piece of a text."""
     places = sorted(
         (at, at + len(p)) for text in texts for at, p in zip(text.places, text.pieces, strict=True)
     )
@@ -187,7 +187,7 @@ def _is_within(span: Found, starts: list[int], places: list[Span]) -> bool:
 
 
 def _logprobs(data: bytes, in_events: bool, touched: set[int]) -> Iterator[Span]:
-    """The tokens beside a text that loses a secret, for they spell it as well."""
+    """Yield the tokens of a text that contains a secret: they spell it, too."""
     events = {_event_around(data, at) if in_events else (0, len(data)) for at in touched}
     for start, end in events:
         for match in _LOGPROBS.finditer(data, start, end):
@@ -203,7 +203,7 @@ def _event_around(data: bytes, at: int) -> Span:
 
 
 def blank(raw: bytes | bytearray) -> bytes:
-    """What a secret gives way to: as long, and a number if it was one."""
+    """Return what replaces a secret: of the same length, and a number if it was one."""
     if not _NUMBER.fullmatch(raw):
         return b"*" * len(raw)
     return bytes(raw.translate(_DIGITS)) if len(raw) > 1 else b"0"
@@ -213,14 +213,14 @@ def blank(raw: bytes | bytearray) -> bytes:
 
 
 class _Scrubber:
-    """Takes known secrets, and what stands under secret names, out of all that a recording holds."""
+    """Removes known secrets, and the values of secret names, from the rest of a recording."""
 
     def __init__(self, repeats: Repeats, names: frozenset[str]) -> None:
         self.repeats = repeats
         self._names = names
 
     def text(self, text: str) -> str:
-        """Without what is known, and without what its name says to be secret."""
+        """Return the text without known secrets and without the values of secret names."""
         return self._without(text, is_known=False)
 
     def known(self, text: str) -> str:

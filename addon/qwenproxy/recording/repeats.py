@@ -1,15 +1,15 @@
-"""Where known secrets are repeated in a text, however they are written there.
+"""Finds known secrets wherever a text repeats them, however they are written there.
 
-A secret is looked for as it is, as JSON writes it (also twice, in a string inside of a string) and as
-a URL does. Not every value can be: `none` is the key of many a server, and a word of many a text.
+A secret is searched for as it is, as JSON writes it (also twice, in a string inside a string) and as
+a URL writes it. Not every value can be searched for: `none` is the key of many servers and a common word.
 
-    from 12 characters on       it is a secret wherever it stands, but for a word that is a key of JSON
-    6 to 11                     only if it has letters and digits, and as a word of its own
-    shorter, or only letters    in answers that are errors, as a word of its own and no key of JSON, and
-                                only if it came in a header or URL; from 4 characters on
+    12 characters or more       everywhere, except as a JSON key that is a word
+    6 to 11                     only if it has letters and digits, and as a whole word
+    shorter, or only letters    only in answers that are errors, as a whole word that is not a JSON key, and
+                                only if it came in a header or URL; 4 characters or more
 
-Searching costs a pass for each spelling; if there are many, they are one regular expression, a
-tree that reads a character once for all of them.
+Searching takes one pass for each spelling. Many spellings become one regular expression, a
+tree that reads each character once for all of them.
 """
 
 import json
@@ -18,8 +18,8 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 LONG, SHORT, WORD = 12, 6, 4  # characters, see above
-FEW = 12  # spellings that are looked for one by one
-LONGEST = 1 << 16  # characters; nobody repeats more
+FEW = 12  # spellings that are searched for one by one
+LONGEST = 1 << 16  # characters; longer secrets are not repeated
 
 _LETTER_AND_DIGIT = re.compile(r"(?=.*[A-Za-z])(?=.*\d)", re.S)
 _NAME = re.compile(r"[A-Za-z_]+")
@@ -29,7 +29,7 @@ Span = tuple[int, int]
 
 
 def is_telling(value: str) -> bool:
-    """Whether a value may be overwritten wherever it stands."""
+    """Whether a value may be overwritten wherever it occurs."""
     return LONG <= len(value) <= LONGEST or is_short(value)
 
 
@@ -38,7 +38,7 @@ def is_short(value: str) -> bool:
 
 
 def spellings(value: str) -> set[bytes]:
-    """How a value may be written."""
+    """Return the ways in which a value may be written."""
     inside = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
     nested = {json.dumps(text)[1:-1] for text in inside}
     in_url = {f(value, safe=safe, errors="replace") for f in (quote, quote_plus) for safe in ("", "/")}
@@ -47,7 +47,7 @@ def spellings(value: str) -> set[bytes]:
 
 
 def coded(text: str) -> bytes:
-    """As bytes; a lone surrogate stays what it is."""
+    """Encode a text; a lone surrogate is kept."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -91,12 +91,12 @@ def _any_of(texts: set[bytes], form: bytes) -> Patterns:
         return []
     try:
         return [re.compile(form % tree(sorted(texts)))]
-    except RecursionError:  # hundreds of them, each the beginning of the next
+    except RecursionError:  # hundreds of values, each a prefix of the next
         return [re.compile(form % re.escape(text)) for text in sorted(texts, reverse=True)]
 
 
 def tree(texts: list[bytes], at: int = 0) -> bytes:
-    """A regular expression for any of some sorted texts, the longest first, that share `at` bytes."""
+    """Return a regular expression for sorted texts that share `at` bytes; the longest match wins."""
     if len(texts) == 1:
         return re.escape(texts[0][at:])
     shared = at

@@ -1,25 +1,25 @@
-"""Which names name a secret: of headers, JSON keys, query parameters and parameters of calls.
+"""Decides which names name a secret: headers, JSON keys, query parameters and parameters of calls.
 
-A name is taken for what it means. It is split into words, at `-`, `_`, `.`, digits and capitals;
+A name is judged by its meaning. It is split into words, at `-`, `_`, `.`, digits and capitals.
 `x-functions-key`, `accessToken` and `client_secret` name a secret because of one word in them. A
-name in which the words are not set apart (`apikey`) is known by its end.
+name whose words are written together (`apikey`) is known by its end.
 
-The same words are used for other things, and those stay readable:
+The same words have other meanings, and those names stay readable:
 
-    what says something of a secret    token_type, key_name, session_timeout, password_length
+    properties of a secret             token_type, key_name, session_timeout, password_length
     tokens that are text               max_tokens, prompt_tokens, stop_token_ids, first_token
     keys that find something           sort_key, primary_key, prompt_cache_key, key_points
     other passes and signatures        first_pass, function_signature
 
-In doubt it is a secret: a value too many costs a word in a recording. So `session_id` is one (who
-has it may act in that session), and so are `key` and `pwd` alone. `prompt_cache_key` is none: it
-names a place in a cache, and opens nothing.
+If in doubt it is a secret: one value too many only costs a word in a recording. So `session_id` is a
+secret (whoever has it may act in that session), and so are `key` and `pwd` alone. `prompt_cache_key` is
+not: it names a place in a cache, and opens nothing.
 """
 
 import re
 from functools import lru_cache
 
-# A name of a secret has one of these in it, so a text without them has none.
+# The name of a secret contains one of these, so a text without them has no secret.
 ROOTS = (
     *(b"auth", b"bearer", b"cookie", b"cred", b"jwt", b"key", b"pass", b"pwd", b"secret", b"sess", b"sig"),
     b"token",
@@ -33,7 +33,7 @@ _SECRET = re.compile(
     r"(?:o?auth|authn|authori[sz]ation|authentication|authenticate|bearer|cookies?|creds?|credentials?|jwts?"
     r"|passcode|passkey|passphrases?|passw\w*|pwd|secrets?|sessid|session|sigs?|signatures?|token)"
 )
-# What is written in one word: `apikey`, `phpsessid`, `dbpassword`.
+# Names whose words are written together: `apikey`, `phpsessid`, `dbpassword`.
 _JOINED = re.compile(
     r"\w*(?:access|account|admin|api|app|auth|client|deploy|encryption|functions?|host|license|master|private"
     r"|secret|server|service|session|shared|signing|ssh|subscription|user)keys?"
@@ -48,7 +48,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# These say what the words before them are like, and are not themselves secret.
+# These describe the words before them and are not secret themselves.
 _ABOUT = _words(
     """
     algorithm budget bias bytes consent cost count description details dir domain duration enabled
@@ -58,7 +58,7 @@ _ABOUT = _words(
     timeout timestamp title ttl type types uri url usage used version
     """
 )
-# A key of these is found by, not opened with.
+# A key of these finds something and opens nothing.
 _FINDING = _words(
     """
     arrow cache column composite config dedup dict event field foreign group hash hot i idempotency
@@ -77,7 +77,7 @@ _TEXT = _words(
 )
 _HOLDERS = _words("access api auth bearer device refresh secret security session user")
 _PASSES = _words("band boarding by first forward high low multi over render second single third through two")
-_CODE = _words("class function method time type")  # have signatures
+_CODE = _words("class function method time type")  # these have signatures that are not secret
 
 _IN_QUERY = frozenset(("code", "sas"))
 
@@ -86,8 +86,8 @@ _NO_DIGITS = str.maketrans("0123456789", "-" * 10)
 
 
 def is_secret(name: str) -> bool:
-    """Whether what is called so is to be kept secret."""
-    return _is_secret(name.translate(_NO_DIGITS))  # so that `key_1`, `key_2` … are looked at once
+    """Whether the value of this name is secret."""
+    return _is_secret(name.translate(_NO_DIGITS))  # so that `key_1`, `key_2` … are judged once
 
 
 @lru_cache(maxsize=4096)
@@ -104,7 +104,7 @@ def _is_secret(name: str) -> bool:
 
 
 def is_secret_parameter(name: str) -> bool:
-    """The same for a parameter in a URL."""
+    """Whether the value of this URL parameter is secret."""
     return name.lower() in _IN_QUERY or is_secret(name)
 
 

@@ -1,15 +1,15 @@
-"""Where secrets stand in a body: the values of keys, parameters and tags whose names name one.
+"""Finds secrets in a body: the values of keys, parameters and tags whose names name a secret.
 
-    "api_key": "…"   "auth": {"user": "…"}     JSON, also inside of JSON strings, as deep as it goes
+    "api_key": "…"   "auth": {"user": "…"}     JSON, also inside JSON strings at any depth
     <parameter=api_key>…   <api_key>…</api_key>   calls in XML, and markup
     https://host/?key=…   <tool token="…">        parameters of URLs, attributes of tags
 
-It is a search, not a parser: the few ROOTS that a name of a secret contains are looked for, and only
-around those is read on. So it costs little, works at every depth of escaping, and in what is cut off
-or no JSON at all. What stands inside of a value is not looked at again, so no byte is read twice.
+This is a search, not a parser. It looks for the few ROOTS that names of secrets contain, and only
+reads on around those. So it costs little, and it works at every depth of escaping, in text that is cut off
+and in text that is not JSON. The inside of a value is not searched again, so no byte is read twice.
 
-A span holds what is to be overwritten, without quotes and whitespace. In lists and objects each
-value is a span of its own, so that JSON stays JSON and types stay types.
+A span is the text to overwrite, without quotes and whitespace. In lists and objects each
+value is a separate span, so that JSON stays JSON and types stay types.
 """
 
 import json
@@ -25,7 +25,7 @@ _NO_NAME = b"\"'\\<>=:/&?;{}[], \t\r\n"
 _SPACE = rb"(?:\s|\\+[nrt])*"
 _LESS, _MORE = rb"(?:<|\\+u003c)", rb"(?:>|\\+u003e)"
 
-# What may follow a name for it to be one
+# What may follow a name
 _AFTER = (
     rb'(?P<key>(?P<slashes>\\*)"%(space)s:%(space)s)'
     rb"|(?P<single>'\s*:\s*'(?=[^'\"\\\n]*'))"
@@ -42,7 +42,7 @@ _PLAIN = re.compile(rb"[^&;#\s\"'<>\\(){}\[\]]+")
 _NUMBER = re.compile(rb"-?\d[\d.eE+-]*")
 _LEADING = re.compile(_SPACE)
 _TRAILING = re.compile(rb"(?:\s|\\+[nrt])+\Z")
-_WORD = re.compile(rb"(?i:true|false|null|none|yes|no|on|off)")  # a type, and nothing to hide
+_WORD = re.compile(rb"(?i:true|false|null|none|yes|no|on|off)")  # a type, not a secret
 _TOKEN = re.compile(rb'[{}\[\]]|"|-?\d[\d.eE+-]*')
 _COLON = re.compile(_SPACE + rb":")
 _END_OF_STRING = re.compile(rb'"\s*(?:[,:}\]]|\Z)')
@@ -53,11 +53,11 @@ _LOGPROB_BEFORE = re.compile(
 
 _CALL_OPENS = (b"<function", b"<tool_call", b"u003cfunction", b"u003ctool_call")
 _CALL_ENDS = (b"/function", b"/tool_call")
-MOST_SLASHES = 1_100  # before a quote in ten strings in each other
-NEAR = 2_000  # bytes in which a call has begun
+MOST_SLASHES = 1_100  # before a quote in ten nested strings
+NEAR = 2_000  # bytes within which a call must have begun
 _NAMING = (b"arg_key", b"key")  # as tags they hold names: `<key>api_key</key><string>…</string>`
 
-# A definition in a schema has only such keys; of their values those under VALUES may be secrets.
+# A definition in a schema has only such keys. Only the values under VALUES may be secrets.
 _VALUES = frozenset((b"const", b"default", b"example", b"examples"))
 _KEYWORDS = b"""
     $anchor $comment $defs $id $ref additionalProperties allOf anyOf contentEncoding contentMediaType
@@ -70,14 +70,14 @@ _SCHEMA = _VALUES | frozenset(_KEYWORDS.split())
 
 
 class Found(NamedTuple):
-    """What is to be overwritten, and how often it was written as a JSON string inside of one."""
+    """The text to overwrite, and how many JSON strings it is nested in."""
 
     start: int
     end: int
     escaped: int
 
     def value(self, text: bytes) -> str:
-        """What the secret is."""
+        """Return the secret itself."""
         raw = text[self.start : self.end]
         for _ in range(self.escaped):
             raw = _unescaped(raw)
@@ -85,8 +85,8 @@ class Found(NamedTuple):
 
 
 def secret_spans(text: bytes, names: frozenset[str] = frozenset(), escaped: int = 0) -> list[Found]:
-    """The secrets of a text, in order; also what is called one of `names`, in small letters. `escaped` is 1
-    for a JSON document, and for what stands inside of a JSON string."""
+    """Return the secrets of a text in order, and the values of `names` (lower case). `escaped` is 1 for a
+    JSON document, and for text inside a JSON string."""
     return list(_Search(text, names, escaped).found())
 
 
@@ -100,8 +100,8 @@ class _Search:
         self._letters = _NAME + bytes(b for name in own for b in name if b not in _NO_NAME)
         self._after = _after(bytes(sorted(set(self._letters))))
         self._longest = max([LONGEST_NAME, *map(len, own)])
-        self._limit = (0, 0)  # from here to there no string ends
-        self._next = (0, 0)  # from here to there no value ends
+        self._limit = (0, 0)  # no string ends in this range
+        self._next = (0, 0)  # no value ends in this range
 
     def found(self) -> Iterator[Found]:
         done = 0
@@ -113,7 +113,6 @@ class _Search:
                         yield span
 
     def _places(self) -> set[int]:
-        """Where roots are."""
         low = self._text.lower()
         places: set[int] = set()
         for root in self._roots:
@@ -151,7 +150,7 @@ class _Search:
                 return self._of_equals(start, after.end())
 
     def _with_words_before(self, start: int, name: str) -> tuple[int, str]:
-        """The whole of a key that has spaces in it: `"API key":`."""
+        """Return the whole of a key that contains spaces: `"API key":`."""
         near = self._text[max(0, start - LONGEST_NAME) : start]
         words = near[near.rfind(b'"') + 1 :]
         return start - len(words), words.decode("latin-1") + name
@@ -169,12 +168,12 @@ class _Search:
         return [] if is_token and self._is_logprob(start - len(quote), at, spans) else spans
 
     def _of_single(self, before: bytes, at: int) -> list[Found]:
-        """A string of Python's, on one line."""
+        """Find the value of a Python string on one line."""
         end = self._text.find(b"'", at)
         return [Found(at, end, 0)] if before.endswith(b"'") else []
 
     def _is_logprob(self, start: int, at: int, spans: list[Found]) -> bool:
-        """Whether a `token` is a piece of text that the model wrote."""
+        """Whether a `token` is a piece of the model's text."""
         text = self._text
         end = text.find(b'"', spans[-1].end) + 1 if spans and text[at : at + 1] not in b"0123456789" else at
         before = text[max(0, start - 200) : start]
@@ -194,8 +193,8 @@ class _Search:
         return Found(start, self._end_of_string(start, slashes)[0], _depth(slashes) + 1)
 
     def _end_of_string(self, start: int, slashes: int) -> tuple[int, int]:
-        """Where the inside of a string ends, and with how many backslashes; fewer than `slashes` if the
-        string around it ended first."""
+        """Return where the inside of a string ends, and after how many backslashes. They are fewer than
+        `slashes` if the enclosing string ended first."""
         text = self._text
         quote = text.find(b'"', start)
         while quote >= 0:
@@ -206,10 +205,10 @@ class _Search:
         return len(text), -1
 
     def _values(self, at: int, slashes: int) -> list[Found]:
-        """Every string and number in a list or an object; of a definition in a schema only its examples."""
+        """Return every string and number in a list or object; of a schema definition only its examples."""
         text, end = self._text, at
         found: list[tuple[bytes, Found]] = []
-        keys: list[bytes] = []  # the last one of every open list or object
+        keys: list[bytes] = []  # the last key of every open list or object
         direct: set[bytes] = set()
         while token := _TOKEN.search(text, end):
             end = token.end()
@@ -222,7 +221,7 @@ class _Search:
                         break
                 case b'"':
                     if len(_run_before(text, end - 1)) < slashes:
-                        end -= 1  # the string around it has ended
+                        end -= 1  # the enclosing string has ended
                         break
                     inside = self._string(end, slashes)
                     end = inside.end + slashes + 1
@@ -241,7 +240,7 @@ class _Search:
         return [*spans, Found(min(end, len(text)), min(end, len(text)), 0)]
 
     def _document(self, start: int, end: int) -> list[Found]:
-        """The values of a list or an object that is all there is in a text; else nothing."""
+        """Return the values of a list or object if it is all of the text; else nothing."""
         text = self._text
         if text[start : start + 1] not in (b"{", b"["):
             return []
@@ -265,7 +264,7 @@ class _Search:
         return self._of_direct(at, name) if _DIRECT.search(before) else []
 
     def _of_direct(self, at: int, name: bytes) -> list[Found]:
-        """`<api_key>…</api_key>`; without an end it may be a word for what is to be put there."""
+        """Find the value of `<api_key>…</api_key>`. Without an end it may be a placeholder."""
         if name.lower() in _NAMING:
             return []
         end = self._end_of_value(at)
@@ -282,7 +281,7 @@ class _Search:
         return self._trimmed(at, self._end_of_value(at))
 
     def _end_of_value(self, at: int) -> int:
-        """Where a tag follows that ends a value, or the string ends."""
+        """Return where a tag ends the value, or where the string ends."""
         limit = self._end_around(at)
         if not self._next[0] <= at <= self._next[1]:
             end = _VALUE_ENDS.search(self._text, at)
@@ -290,7 +289,7 @@ class _Search:
         return min(self._next[1], limit)
 
     def _end_around(self, at: int) -> int:
-        """Where the JSON string ends in which `at` stands."""
+        """Return where the JSON string around `at` ends."""
         if not self._escaped:
             return len(self._text)
         if not self._limit[0] <= at < self._limit[1]:
@@ -333,19 +332,19 @@ def _after(letters: bytes) -> re.Pattern[bytes]:
 
 
 def _run_before(text: bytes, at: int, start: int = 0) -> bytes:
-    """The backslashes before a place, from `start` on."""
+    """Return the backslashes before a place, from `start` on."""
     before = text[max(start, at - MOST_SLASHES) : at]
     return before[len(before.rstrip(b"\\")) :]
 
 
 def _depth(slashes: int) -> int:
-    """In how many JSON strings a quote stands that is written with so many backslashes: 0, 1, 3, 7 …"""
+    """Return how many JSON strings a quote is nested in, by its backslashes: 0, 1, 3, 7 …"""
     return (slashes + 1).bit_length() - 1
 
 
 def _closing(run: int, slashes: int) -> int:
-    """With how many of the backslashes before it a quote ends a string that began with `slashes`, or one
-    around it; -1 if it does not, but stands inside."""
+    """Return how many of the backslashes before a quote belong to it, if it ends a string that began with
+    `slashes` or an enclosing one; -1 if it is inside the string."""
     left = run
     for depth in range(_depth(slashes)):
         if left % 2 == 0:
@@ -355,7 +354,7 @@ def _closing(run: int, slashes: int) -> int:
 
 
 def _levels(space: bytes) -> int:
-    """How often a text is escaped that begins with this: `\\n` once, `\\\\n` twice."""
+    """Return how often a text that begins with this is escaped: `\\n` once, `\\\\n` twice."""
     run = space.find(b"n") if space.startswith(b"\\") else 1
     return max(1, run).bit_length()
 

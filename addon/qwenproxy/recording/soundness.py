@@ -1,7 +1,7 @@
-"""What a file has to hold to be a recording. All that reads one may rely on it.
+"""Checks that a file is a valid recording. All other code that reads recordings relies on it.
 
-Files come from elsewhere: cut off, edited, crafted. What is wrong with one is a ValueError that
-says so in a few words.
+Files may be cut off, edited or crafted. What is wrong with one becomes a ValueError with a short
+reason.
 """
 
 import json
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-DEEPEST = 100  # lists and objects in each other; what reads them recursively can do more
+DEEPEST = 100  # nested lists and objects; recursive readers can handle more
 LONGEST_TIME = 1e9  # seconds; 30 years
 
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~\w-]{1,32}", re.A)
@@ -21,18 +21,17 @@ _CONTROL = re.compile(r"[\0\r\n]")
 
 
 def sizes(value: Any) -> list[int]:
-    """The sizes of pieces."""
     found = _list(value, "sizes")
     if not all(type(size) is int and size >= 0 for size in found):
-        raise ValueError("its sizes are not all numbers from 0 on")
+        raise ValueError("its sizes are not all numbers of 0 or more")
     return found
 
 
 def times(value: Any, count: int) -> list[float]:
-    """The times of `count` pieces; there may be more."""
+    """Check the times of `count` pieces. There may be more."""
     found = _list(value, "times")
     if not all(_is_time(time) for time in found):
-        raise ValueError("its times are not all seconds from 0 on")
+        raise ValueError("its times are not all seconds of 0 or more")
     if len(found) < count:
         raise ValueError(f"it has {count} pieces and {len(found)} times")
     return [float(time) for time in found]
@@ -44,7 +43,7 @@ def _is_time(value: Any) -> bool:
 
 def _list(value: Any, what: str) -> list[Any]:
     if not isinstance(value, list | tuple):
-        raise ValueError(f"its {what} are no list")
+        raise ValueError(f"its {what} are not a list")
     return list(value)
 
 
@@ -61,16 +60,16 @@ def text(value: Any, what: str) -> str:
 
 
 def ledger(value: Any) -> dict[str, Any]:
-    """What was repaired and refused; of what else is in it only that it is not too deep."""
+    """Check what was repaired and refused. The rest only must not be nested too deep."""
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise ValueError("its ledger is no object")
+        raise ValueError("its ledger is not an object")
     refuse_deep(value, "ledger")
     for name in ("repairs", "refused"):
         counts = value.get(name, {})
         if not isinstance(counts, dict) or not all(type(n) is int for n in counts.values()):
-            raise ValueError(f"the {name} in its ledger are no counts")
+            raise ValueError(f"the {name} in its ledger are not counts")
     if type(value.get("calls", 0)) is not int:
-        raise ValueError("the calls in its ledger are no number")
+        raise ValueError("the calls in its ledger are not a number")
     return value
 
 
@@ -91,7 +90,7 @@ def _inside(value: Any) -> Iterable[Any]:
 
 
 def body(value: bytes) -> bytes:
-    """The body of a request: anything, but JSON that is too deep."""
+    """Check the body of a request: anything but JSON that is nested too deep."""
     try:
         refuse_deep(json.loads(value), "request")
     except RecursionError:
@@ -104,49 +103,49 @@ def body(value: bytes) -> bytes:
 
 def started(value: Any) -> float:
     if type(value) not in (int, float) or not math.isfinite(value) or abs(value) > 100 * LONGEST_TIME:
-        raise ValueError("its time is no number of seconds")
+        raise ValueError("its time is not a number of seconds")
     return float(value)
 
 
 def method(value: Any) -> str:
     if not isinstance(value, str) or not _METHOD.fullmatch(value):
-        raise ValueError("its method is none of HTTP's")
+        raise ValueError("its method is not valid in HTTP")
     return value
 
 
 def url(value: Any) -> str:
-    """An absolute URL. Raises ValueError, as `urlsplit` does."""
+    """Check an absolute URL. Raises ValueError, as `urlsplit` does."""
     parts = urlsplit(text(value, "URL"))
     if parts.scheme not in ("http", "https") or not parts.hostname or _CONTROL.search(value):
-        raise ValueError("its URL is none of http or https with a host")
+        raise ValueError("its URL is not http or https with a host")
     if not (parts.hostname.isascii() and value.isascii()) or re.search(r"[\s<>\"'\\]", parts.netloc):
-        raise ValueError("the host in its URL is none")
+        raise ValueError("the host in its URL is not valid")
     return value if parts.port is None or parts.port else _no_port()
 
 
 def _no_port() -> str:
-    raise ValueError("the port in its URL is none")
+    raise ValueError("the port in its URL is not valid")
 
 
 def host(value: Any) -> None:
     if not isinstance(value, str) or not _HOST.fullmatch(value):
-        raise ValueError("its host is none")
+        raise ValueError("its host is not valid")
 
 
 def status(value: Any) -> int:
     if type(value) is not int or not 100 <= value <= 999:
-        raise ValueError("its status is no number of three digits")
+        raise ValueError("its status is not a number of three digits")
     return value
 
 
 def version(value: Any) -> str:
     if not isinstance(value, str) or not _VERSION.fullmatch(value):
-        raise ValueError("its version of HTTP is none")
+        raise ValueError("its version of HTTP is not valid")
     return value
 
 
 def headers(pairs: Iterable[Any]) -> tuple[tuple[str, str], ...]:
-    """Names and values, each on one line."""
+    """Check names and values, each on one line."""
     found = []
     for pair in pairs:
         match pair:

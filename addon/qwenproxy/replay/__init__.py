@@ -1,1 +1,1 @@
-"""Recordings as tests: run again, compared, imported, made smaller."""
+"""Recordings as tests: rerun, compare, import, shrink."""

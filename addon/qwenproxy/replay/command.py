@@ -1,19 +1,19 @@
-"""Recordings as regression tests, and what else is done with recordings.
+"""Recordings as regression tests, and the other commands for recordings.
 
     qwen-fix replay [PATH …]                     compare with the goldens (recordings/)
     qwen-fix replay --golden [PATH …]            write the goldens that are missing or differ
     qwen-fix replay summary [PATH …]             list the chats by client, model and repair
-    qwen-fix replay import FILE … --into DIR     make recordings of other files
+    qwen-fix replay import FILE … --into DIR     make recordings from other files
     qwen-fix replay shrink FILE --keep WHAT      reduce one to a case for tests/cases
     qwen-fix replay record NAME --backend URL    record one answer of a live server
-    qwen-fix replay compare DIR --backend URL    ask a live server the same again
+    qwen-fix replay compare DIR --backend URL    send the same requests to a live server
 
-Each recording goes through today's rules at many cuts (`rerun`); what it comes to must be the
-same at each, and be what its golden says. Goldens are only written when told to, and never if
-the cuts disagree, so the diff of a golden is a change of behaviour and its review. A recording
-without a golden is new: nothing says yet what it should come to.
+Each recording runs through today's rules at many cuts (`rerun`). The result must be the same at
+each cut, and must equal the golden. Goldens are only written on request, and never if the cuts
+disagree. So the diff of a golden shows a change of behaviour. A recording without a golden is new:
+its expected result is not known yet.
 
-Exit code 0: all is the same. 1: something is new or changed. 2: a file is broken; the others still ran.
+Exit code 0: everything is the same. 1: something is new or changed. 2: a file is broken; the others are run.
 """
 
 import argparse
@@ -36,13 +36,13 @@ from .golden_diff import difference
 from .rerun import SMALL_PIECES_LIMIT, Run, run
 
 RECORDINGS = Path("recordings")
-SHOWN_CUTS = 3  # of those that disagree
-WORTH_A_PROCESS = 2_000_000  # bytes of recordings; starting a process costs as much as these
+SHOWN_CUTS = 3  # how many disagreeing cuts are shown
+WORTH_A_PROCESS = 2_000_000  # bytes of recordings; starting a process takes as long as these
 BAR = 30  # characters
 
 
 class Status(Enum):
-    """Of a recording, the worst last."""
+    """The status of a recording, the worst last."""
 
     SAME = "same"
     NEW = "new"
@@ -56,12 +56,12 @@ class Status(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of one recording."""
+    """The result of one recording."""
 
     path: Path
     status: Status
     lines: list[str] = field(default_factory=list)  # why it is not the same
-    wrote: bool = False  # its golden
+    wrote: bool = False  # whether its golden was written
 
     def __str__(self) -> str:
         if self.wrote:
@@ -70,7 +70,7 @@ class Report:
 
 
 def replay(path: Path, recovery: str = "tolerant", write: bool = False) -> Report:
-    """Run one recording; compare it with its golden, or write that."""
+    """Run one recording. Compare the result with its golden, or write the golden."""
     try:
         result = run(load_recording(path), recovery)
         if write:
@@ -93,14 +93,14 @@ def _against_golden(path: Path, result: Run) -> list[str]:
 
 def _disagreements(result: Run) -> Iterator[str]:
     for name, differs in result.disagreements[:SHOWN_CUTS]:
-        yield f"{name}, it comes to something else than in its own pieces:"
+        yield f"{name}, the result differs from that of its own pieces:"
         yield from (f"  {line}" for line in differs)
     if more := len(result.disagreements) - SHOWN_CUTS:
-        yield from ([f"and so at {more} more of {result.cuts} cuts"] if more > 0 else [])
+        yield from ([f"and at {more} more of {result.cuts} cuts"] if more > 0 else [])
 
 
 def write_golden(path: Path, result: Run) -> Report:
-    """Write a golden, unless it is there already or depends on the cut."""
+    """Write a golden, unless it is the same already or depends on the cut."""
     if result.disagreements or result.golden.crash:
         lines = ["its golden was not written:", *_disagreements(result), result.golden.crash]
         return Report(path, Status.CHANGED, [line for line in lines if line])
@@ -116,7 +116,7 @@ def write_golden(path: Path, result: Run) -> Report:
 
 
 def find(paths: Iterable[Path]) -> tuple[list[Path], list[Report]]:
-    """The recordings at these paths, and what is wrong with the rest of the directories."""
+    """Return the recordings at these paths, and reports on what is wrong there."""
     found: list[Path] = []
     wrong = []
     for path in paths:
@@ -135,7 +135,7 @@ def _orphan(path: Path) -> Report:
 
 
 def replay_all(paths: Sequence[Path], recovery: str, write: bool, progress: "Progress") -> list[Report]:
-    """Run many recordings, in several processes if that pays."""
+    """Run many recordings, in several processes if that is faster."""
     processes = os.cpu_count() or 1
     if processes == 1 or sum(path.stat().st_size for path in paths if path.exists()) < WORTH_A_PROCESS:
         return [progress.after(replay(path, recovery, write)) for path in paths]
@@ -147,7 +147,7 @@ def replay_all(paths: Sequence[Path], recovery: str, write: bool, progress: "Pro
 
 
 class Progress:
-    """A bar on a terminal; nothing elsewhere."""
+    """A progress bar on a terminal; nothing elsewhere."""
 
     def __init__(self, total: int) -> None:
         self._total = total
@@ -173,17 +173,17 @@ def summary(reports: Sequence[Report]) -> str:
 
 
 def advice(reports: Sequence[Report], asked: Sequence[str]) -> str:
-    """What to do about those that are new or changed. `asked` are the options and paths that were given."""
+    """Say what to do about new or changed recordings. `asked`: the given options and paths."""
     changed = [r.path for r in reports if r.status is Status.CHANGED]
     new = [r.path for r in reports if r.status is Status.NEW]
     write = f"`qwen-fix replay --golden {shlex.join(asked)}`"
     lines = []
     if new:
-        lines.append(f"To keep what the new ones come to, {write} writes it beside them, for you to review.")
+        lines.append(f"To keep the results of the new ones, {write} writes them, for you to review.")
     if changed:
         lines += [
-            f"If the change is meant, {write} approves it and `git diff` is the review.",
-            "If not, this reduces it to a case:",
+            f"If the change is intended, {write} approves it and `git diff` shows it for review.",
+            "If not, this reduces it to a test case:",
             f"  qwen-fix replay shrink {shlex.quote(str(changed[0]))} --keep changed",
         ]
     return "\n".join(lines)

@@ -1,15 +1,15 @@
-"""Asks a live server what recorded ones were asked, and says what has become different.
+"""Sends recorded requests to a live server again, and says what changed.
 
     qwen-fix replay compare DIR --backend http://localhost:8080
 
-For a new version of a server, another quantisation or template. Each request is sent as it was
-recorded, streamed or not; both answers go through today's rules, so what differs is the
-server's doing. Compared are calls, finish_reason, repairs, refusals and leaks; the wording of
-texts only with `--exact`, since few models say the same twice.
+Use it for a new version of a server, another quantisation or template. Each request is sent as it was
+recorded, streamed or not. Both answers go through today's rules, so a difference comes from the
+server. Calls, finish_reason, repairs, refusals and leaks are compared. The wording of texts is compared
+only with `--exact`: few models say the same twice.
 
 An answer *leaks* if it had to be rewritten.
 
-Exit code 0: all is the same. 1: something changed. 2: a file or the server is at fault.
+Exit code 0: everything is the same. 1: something changed. 2: a file or the server is at fault.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from .rerun import outcome
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One recording and what the server says now; `error` if it was not to be had."""
+    """One recording and the server's answer of today, or the `error` that prevented it."""
 
     path: Path
     recorded: Golden = field(default_factory=Golden)
@@ -50,7 +50,7 @@ Ask = Callable[[Recording], Recording]
 
 
 def compare(path: Path, asked: Ask, exact: bool = False) -> Comparison:
-    """Ask again what was recorded. Raises ServerError."""
+    """Send the recorded request again and compare the answers. Raises ServerError."""
     try:
         recording = load(path)
     except RecordingError as e:
@@ -70,12 +70,14 @@ def compare(path: Path, asked: Ask, exact: bool = False) -> Comparison:
 def _differences(before: Golden, now: Golden, exact: bool) -> list[str]:
     lines = difference(*(_compared(golden, exact) for golden in (before, now)))
     if leaks(before) != leaks(now):
-        lines.append("it leaked and does not any more" if leaks(before) else "it leaks and did not before")
+        lines.append(
+            "it leaked before and does not now" if leaks(before) else "it leaks now and did not before"
+        )
     return lines
 
 
 def _compared(golden: Golden, exact: bool) -> Golden:
-    """What of an answer is compared; leaks are spoken of apart."""
+    """Return the part of an answer that is compared. Leaks are reported separately."""
     golden = dataclasses.replace(golden, unchanged=True)
     if exact:
         return golden
@@ -92,7 +94,7 @@ def leaks(golden: Golden) -> bool:
 
 
 def rates(goldens: Iterable[Golden]) -> Counter[str]:
-    """What there is how often: answers by kind, calls, and each repair and refusal."""
+    """Count the answers by kind, the calls, and each repair and refusal."""
     counts: Counter[str] = Counter()
     for golden in goldens:
         counts["answers"] += 1
@@ -105,7 +107,7 @@ def rates(goldens: Iterable[Golden]) -> Counter[str]:
 
 
 def table(compared: Sequence[Comparison]) -> Iterator[str]:
-    """The rates side by side."""
+    """Yield the rates side by side."""
     before, now = rates(c.recorded for c in compared), rates(c.now for c in compared)
     names = sorted(name for name in before.keys() | now.keys() if before[name] or now[name])
     width = max(map(len, names), default=0)
@@ -133,7 +135,7 @@ def command(arguments: Sequence[str]) -> int:
         "paths", nargs="+", type=Path, metavar="DIR", help="recordings, or directories of them"
     )
     add_options(parser)
-    parser.add_argument("--exact", action="store_true", help="compare the wording, too")
+    parser.add_argument("--exact", action="store_true", help="also compare the wording")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     options = parser.parse_args(arguments)
     try:

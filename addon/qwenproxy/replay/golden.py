@@ -1,8 +1,8 @@
-"""Goldens: what an answer came to, in a form that a person can review and a program compare.
+"""Goldens: the result of an answer, in a form that a person can review and a program can compare.
 
-A golden stands beside its recording as `<name>.golden.json`. It holds what a client gets and
+A golden is beside its recording as `<name>.golden.json`. It holds what a client gets and
 what the ledger says, and nothing that may differ from run to run: calls have no ids, their
-arguments are parsed and sorted, texts are joined over their deltas and written line by line.
+arguments are parsed and sorted, and the deltas of a text are joined and written line by line.
 
     v          version of this format, 1
     unchanged  whether the client got the bytes that the server sent
@@ -12,7 +12,7 @@ arguments are parsed and sorted, texts are joined over their deltas and written 
     error      the message, if the server answered with an error
     crash      the exception, if one ended the rewriting
 
-Arguments that are no JSON object stand as they came in `arguments_text`.
+Arguments that are not a JSON object are kept as they came in `arguments_text`.
 """
 
 import json
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from toolstream.repairs import Ledger
+from toolstream import Ledger
 from toolstream.wire.chat_completions import (
     choices_of,
     content_of,
@@ -39,19 +39,19 @@ Json = dict[str, Any]
 
 
 class GoldenError(Exception):
-    """A file is no golden; the message names the file and the reason."""
+    """A file is not a golden. The message names the file and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call as a client has it; `arguments` is JSON with sorted keys, or what came instead."""
+    """A call as a client gets it. `arguments` is JSON with sorted keys, or whatever came instead."""
 
     name: str
     arguments: str
 
     @property
     def values(self) -> Json | None:
-        """The arguments, unless they are no JSON object."""
+        """Return the arguments; None if they are not a JSON object."""
         return _object(self.arguments)
 
 
@@ -67,7 +67,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """What an answer came to."""
+    """The result of one answer."""
 
     unchanged: bool = True
     choices: tuple[Message, ...] = ()
@@ -78,7 +78,7 @@ class Golden:
 
 
 def golden(body: bytes, sent: bytes, is_stream: bool, ledger: Ledger) -> Golden:
-    """What became of `body`, of which the client was sent `sent`."""
+    """Return the golden of `body`, for which the client was sent `sent`."""
     reader = _read(sent, is_stream)
     counts = ledger.as_dict()
     return Golden(
@@ -92,26 +92,27 @@ def golden(body: bytes, sent: bytes, is_stream: bool, ledger: Ledger) -> Golden:
 
 
 def messages_of(body: bytes, is_stream: bool) -> tuple[Message, ...]:
-    """The choices a client reads out of a body."""
+    """Return the choices that a client reads from a body."""
     return _read(body, is_stream).messages()
 
 
-_TAIL = 1 << 13  # bytes in which the last words of a stream are: its finish_reasons, usage, [DONE]
-_NAME = b'"name"'  # in a string it would have backslashes
+_TAIL = 1 << 16  # bytes that hold the end of a stream: its finish_reasons, usage, [DONE]
+_NAME = b'"name"'  # inside a string it would have backslashes
 
 
-def outline_of(body: bytes, is_stream: bool) -> tuple[Message, ...]:
-    """The choices of a body with the names of their calls and with their finish_reasons; what else they say
-    may be missing. Of a long stream little has to be read for that."""
-    return messages_of(b"".join(_telling_lines(body)), True) if is_stream else messages_of(body, False)
+def outline_of(body: bytes, is_stream: bool) -> tuple[tuple[Message, ...], str]:
+    """Return the choices of a body with the names of their calls and their finish_reasons, and its error.
+    Everything else may be missing, so only a small part of a long stream is read."""
+    reader = _read(b"".join(telling_lines(body)) if is_stream else body, is_stream)
+    return reader.messages(), reader.error
 
 
-def _telling_lines(body: bytes) -> Iterator[bytes]:
+def telling_lines(body: bytes) -> Iterator[bytes]:
     tail = max(0, len(body) - _TAIL)
     at = 0
     while (found := body.find(_NAME, at, tail)) >= 0:
         end = body.find(b"\n", found) + 1 or len(body)
-        yield body[body.rfind(b"\n", at, found) + 1 : end] + b"\n"
+        yield body[max(at, body.rfind(b"\n", at, found) + 1) : end] + b"\n"
         at = end
     yield body[max(at, body.rfind(b"\n", at, tail) + 1) :]
 
@@ -135,18 +136,20 @@ def _data_of(body: bytes) -> Iterator[str]:
 
 @dataclass(slots=True)
 class _Choice:
-    content: str = ""
-    reasoning: str = ""
+    content: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
     finish_reason: str | None = None
-    calls: dict[int, list[str]] = field(default_factory=dict)  # index: name, arguments
+    calls: dict[int, tuple[list[str], list[str]]] = field(default_factory=dict)  # index: name, arguments
 
     def message(self) -> Message:
-        calls = tuple(Call(name, _sorted(text)) for _, (name, text) in sorted(self.calls.items()))
-        return Message(self.content, self.reasoning, calls, self.finish_reason)
+        calls = tuple(
+            Call("".join(name), _sorted("".join(text))) for _, (name, text) in sorted(self.calls.items())
+        )
+        return Message("".join(self.content), "".join(self.reasoning), calls, self.finish_reason)
 
 
 class _Reader:
-    """Puts the deltas, or the messages, of an answer together."""
+    """Assembles the deltas, or the messages, of an answer."""
 
     def __init__(self) -> None:
         self.error = ""
@@ -168,8 +171,8 @@ class _Reader:
         choice = self._choices.setdefault(json_choice.get("index", 0), _Choice())
         said = json_choice.get("message")
         delta = said if isinstance(said, dict) else delta_of(json_choice)
-        choice.content += content_of(delta)
-        choice.reasoning += reasoning_in(delta)[0]
+        choice.content.append(content_of(delta))
+        choice.reasoning.append(reasoning_in(delta)[0])
         choice.finish_reason = json_choice.get("finish_reason") or choice.finish_reason
         for at, call in enumerate(native_calls(delta)):
             if isinstance(call, dict):
@@ -178,10 +181,10 @@ class _Reader:
     def _read_call(self, choice: _Choice, call: Json, at: int) -> None:
         index, function = call.get("index"), call.get("function")
         function = function if isinstance(function, dict) else {}
-        parts = choice.calls.setdefault(index if isinstance(index, int) else at, ["", ""])
+        names, texts = choice.calls.setdefault(index if isinstance(index, int) else at, ([], []))
         arguments = function.get("arguments")
-        parts[0] += _text(function, "name")
-        parts[1] += arguments if isinstance(arguments, str) else json.dumps(arguments) if arguments else ""
+        names.append(_text(function, "name"))
+        texts.append(arguments if isinstance(arguments, str) else json.dumps(arguments) if arguments else "")
 
 
 def _text(values: Json, key: str) -> str:
@@ -216,18 +219,18 @@ def _no_number(name: str) -> Any:
 
 
 def golden_path(recording: Path) -> Path:
-    """Where the golden of a recording stands."""
+    """Return the path of a recording's golden."""
     return recording.with_name(recording.stem + SUFFIX)
 
 
 def dumps(golden: Golden) -> str:
-    """The golden as the text of its file."""
+    """Return the golden as the text of its file."""
     plain: Json = {"v": VERSION, "unchanged": golden.unchanged}
     plain["choices"] = [_plain_message(message) for message in golden.choices]
     plain |= {"repairs": golden.repairs, "refused": golden.refused}
     plain |= {key: text for key in ("error", "crash") if (text := getattr(golden, key))}
     text = json.dumps(plain, ensure_ascii=False, indent=2)
-    return text.encode("utf-8", "backslashreplace").decode() + "\n"  # as JSON escapes half a pair
+    return text.encode("utf-8", "backslashreplace").decode() + "\n"  # as JSON escapes a lone surrogate
 
 
 def _plain_message(message: Message) -> Json:

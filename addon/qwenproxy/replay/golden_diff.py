@@ -1,7 +1,7 @@
-"""What differs between two goldens, field by field, for someone who has seen neither.
+"""The differences between two goldens, field by field, for a reader who has seen neither.
 
-Texts as a unified diff, calls argument by argument, repairs and refusals by name. A line that
-begins with `-` is what was expected, one with `+` is what came.
+Texts are shown as a unified diff, calls argument by argument, repairs and refusals by name. A line
+that begins with `-` was expected, one with `+` came instead.
 """
 
 import difflib
@@ -17,7 +17,7 @@ NOTHING = Message()
 
 
 def difference(expected: Golden, actual: Golden) -> list[str]:
-    """The lines that say what differs; none if nothing does."""
+    """Return lines that say what differs; none if nothing does."""
     return list(_difference(expected, actual)) if expected != actual else []
 
 
@@ -35,7 +35,7 @@ def _difference(expected: Golden, actual: Golden) -> Iterator[str]:
         yield "bytes: " + (
             "the client no longer gets the bytes the server sent"
             if expected.unchanged
-            else "the client gets just the bytes the server sent"
+            else "the client now gets the bytes the server sent"
         )
 
 
@@ -57,7 +57,7 @@ def _text(what: str, before: str, after: str) -> Iterator[str]:
 
 
 def _shown_lines(text: str) -> list[str]:
-    """The lines, blanks at their ends made visible."""
+    """Return the lines, with spaces at their ends made visible."""
     lines = text.split("\n") if text else []
     return [
         line[: len(line.rstrip())] + repr(line[len(line.rstrip()) :])[1:-1].replace(" ", "·")

@@ -1,15 +1,15 @@
-"""Makes recordings of what people have: other programs' captures, and plain text.
+"""Makes recordings from captures of other programs, and from plain text.
 
-    .flow .mitm .dump   mitmproxy's; every chat in it, also such as were saved without the addon
+    .flow .mitm .dump   mitmproxy's; every chat in it, even if it was saved without the addon
     .har                mitmproxy's or a browser's; every chat in it
-    .http               an answer with its status line and headers, as `curl -i` (or `-i --raw`) prints it
+    .http               an answer with its status line and headers, as `curl -i` or `curl -i --raw` prints it
     .sse                the body of a streamed answer, as `curl -N` prints it
-    .json               the body of one that was not streamed
-    .txt                only what the model wrote; it becomes a stream of small deltas
+    .json               the body of an answer that was not streamed
+    .txt                only the model's text; it becomes a stream of small deltas
 
-What a format does not tell is taken as plain as can be: where the pieces of a body are not
-known, each event is one; the last four know no request, which `--request` supplies: without
-tools nothing is looked for in an answer. Secrets are redacted as the recorder does.
+Unknown facts get the simplest value. If the pieces of a body are not known, each event is a piece.
+The last four formats have no request; `--request` supplies one. Without tools in the request nothing
+is repaired. Secrets are redacted as in the recorder.
 """
 
 import argparse
@@ -39,21 +39,21 @@ from ..recording.format import (
 )
 from ..recording.redaction import redact
 
-DELTA = 4  # characters of text in each delta that is made up
+DELTA = 4  # characters in each invented delta
 SSE_HEADERS: Headers = (("Content-Type", "text/event-stream"),)
 JSON_HEADERS: Headers = (("Content-Type", "application/json"),)
 CODED = ("content-encoding", "content-length", "transfer-encoding")
 
 Json = dict[str, Any]
-Found = tuple[list[Recording], list[str]]  # and why the rest is left out
+Found = tuple[list[Recording], list[str]]  # the chats, and why the rest is left out
 Reader = Callable[[Path, Json], Found]
 
 
 def read(path: Path, request: Json) -> Found:
-    """The chats in a file of any known kind. Raises RecordingError."""
+    """Return the chats in a file of any known kind. Raises RecordingError."""
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise RecordingError(f"{path}: what kind of file is it? Known are {', '.join(READERS)}")
+        raise RecordingError(f"{path}: unknown kind of file; known are {', '.join(READERS)}")
     try:
         return reader(path, request)
     except OSError as e:
@@ -61,7 +61,7 @@ def read(path: Path, request: Json) -> Found:
 
 
 def why_none(path: Path, others: Sequence[str]) -> str:
-    """One line for a file without a chat."""
+    """Return a line about a file without a chat."""
     more = f", and {len(others) - 1} more" if len(others) > 1 else ""
     return f"{path}: no chat in it" + (f": {others[0]}{more}" if others else "")
 
@@ -77,7 +77,7 @@ def _with_request(recording: Recording, request: Json) -> Recording:
     return dataclasses.replace(recording, request=request, request_body=json.dumps(request).encode())
 
 
-# What knows no request
+# Formats without a request
 
 
 def _read_http(path: Path, request: Json) -> Found:
@@ -88,7 +88,7 @@ def _read_http(path: Path, request: Json) -> Found:
 
 
 def dechunked(body: bytes) -> list[bytes] | None:
-    """The chunks of a body that still has its chunked framing; None if it has none."""
+    """Return the chunks of a body that still has its chunked framing; None if it has no such framing."""
     chunks: list[bytes] = []
     at = 0
     while match := re.compile(rb"([0-9a-fA-F]+)[^\r\n]*\r\n").match(body, at):
@@ -125,7 +125,7 @@ def _read_text(path: Path, request: Json) -> Found:
 
 
 def answer(name: str, request: Json, chunks: list[bytes], headers: Headers) -> Recording:
-    """A recording of an answer of which little is known."""
+    """Return a recording of an answer about which little is known."""
     return Recording(
         name=name,
         request=request,
@@ -138,7 +138,7 @@ def answer(name: str, request: Json, chunks: list[bytes], headers: Headers) -> R
 
 
 def stream_of(text: str, finish_reason: str = "stop") -> list[bytes]:
-    """The events of an answer that says `text`."""
+    """Return the events of an answer with this text."""
     deltas: list[Json] = [{"role": "assistant", "content": ""}]
     deltas += [{"content": text[i : i + DELTA]} for i in range(0, len(text), DELTA)]
     return [*(_chunk(delta) for delta in deltas), _chunk({}, finish_reason), b"data: [DONE]\n\n"]
@@ -166,17 +166,17 @@ def _read_har(path: Path, request: Json) -> Found:
             chats.append(_with_request(_from_entry(entry, path.stem, creator == "mitmproxy"), request))
         except ValueError as e:
             others.append(f"entry {at}: {e}")
-        except Exception as e:  # whatever else an odd value leads to
-            others.append(f"entry {at}: not as HAR 1.2 has it: {type(e).__name__} {str(e)[:80]}")
+        except Exception as e:  # an odd value can raise anything
+            others.append(f"entry {at}: not valid in HAR 1.2: {type(e).__name__} {str(e)[:80]}")
     return chats, others
 
 
 def _from_entry(entry: Json, name: str, is_mitmproxy: bool) -> Recording:
-    """One entry. Raises ValueError if it is no chat, and what reading bad JSON raises."""
+    """Read one entry. Raises ValueError if it is not a chat, and anything that bad JSON can lead to."""
     request, response = entry["request"], entry["response"]
     asked = str(request.get("postData", {}).get("text", "")).encode("utf-8", "surrogateescape")
     if not isinstance(parse_object(asked).get("messages"), list):
-        raise ValueError(f"{request['method']} {request['url'][:80]} is no chat")
+        raise ValueError(f"{request['method']} {request['url'][:80]} is not a chat")
     if not response.get("status"):
         raise ValueError("it has no answer")
     headers = tuple(pair for pair in _headers(response) if pair[0].lower() not in CODED)
@@ -201,7 +201,7 @@ def _from_entry(entry: Json, name: str, is_mitmproxy: bool) -> Recording:
 
 
 def _headers(message: Json) -> Headers:
-    """Without HTTP/2's pseudo-headers, which browsers list."""
+    """Return the headers without HTTP/2's pseudo-headers, which browsers list."""
     pairs = ((str(h["name"]), str(h["value"])) for h in message.get("headers", []))
     return tuple((key, value) for key, value in pairs if not key.startswith(":"))
 
@@ -210,7 +210,7 @@ def _har_body(content: Json, is_mitmproxy: bool) -> bytes:
     text = content.get("text") or ""
     if content.get("encoding") == "base64":
         return base64.b64decode(text)
-    if is_mitmproxy:  # takes text/event-stream for Latin-1
+    if is_mitmproxy:  # it decodes text/event-stream as Latin-1
         try:
             body = text.encode("latin-1")
             body.decode()
@@ -244,19 +244,19 @@ READERS: dict[str, Reader] = {
 
 
 def write(recordings: Sequence[Recording], directory: Path, names: Iterable[str]) -> Iterator[Path]:
-    """Write recordings without secrets, numbered if a file held several. Raises RecordingError."""
+    """Write recordings without secrets, numbered if there are several. Raises RecordingError."""
     make_folder(directory)
     for number, recording in enumerate(recordings, 1):
         name = recording.name if len(recordings) == 1 else f"{recording.name}-{number:02}"
         path = directory / f"{name}.flow"
         if path.exists():
-            raise RecordingError(f"{path}: exists already")
+            raise RecordingError(f"{path}: already exists")
         save(redact(dataclasses.replace(recording, name=name), names), path)
         yield path
 
 
 def read_request(path: Path | None) -> Json:
-    """The request in a JSON file; empty if there is none. Raises RecordingError."""
+    """Return the request in a JSON file; empty if there is no file. Raises RecordingError."""
     if path is None:
         return {}
     try:
@@ -314,5 +314,5 @@ def _import(path: Path, request: Json, directory: Path, names: Sequence[str]) ->
 def _described(recording: Recording) -> str:
     tools = recording.request.get("tools") or []
     return f"{len(recording.body)} bytes in {len(recording.chunks)} pieces, {len(tools)} tools" + (
-        "" if tools else "; without tools nothing is repaired, --request FILE.json gives some"
+        "" if tools else "; without tools nothing is repaired; give some with --request FILE.json"
     )

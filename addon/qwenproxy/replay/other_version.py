@@ -1,7 +1,7 @@
-"""The rules of today, and those of another version, side by side in one process.
+"""Loads today's rules and those of another version side by side in one process.
 
-`toolstream` imports nothing but itself and the standard library, and itself only relatively;
-so a copy of it from another directory, or out of git, can be loaded under another name.
+`toolstream` imports only itself and the standard library, and itself only relatively. So a copy
+from another directory, or from git, can be loaded under another name.
 """
 
 import importlib.util
@@ -19,17 +19,17 @@ from typing import Any
 import toolstream
 
 HERE = Path(toolstream.__file__).parent
-OTHER = "toolstream_reference"  # what the other version is called in sys.modules
-FAR_ENOUGH = 30  # commits that changed the rules
+OTHER = "toolstream_reference"  # name of the other version in sys.modules
+FAR_ENOUGH = 30  # how many commits that changed the rules are tried
 
 
 class NoSuchRulesError(Exception):
-    """There is no such version of the rules; the message says why."""
+    """There is no such version of the rules. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """One version of the rules: what the library of that version calls by these names."""
+    """One version of the rules: the functions and classes that it has under these names."""
 
     name: str
     parser: Any
@@ -41,7 +41,7 @@ TODAY = Rules("today's", toolstream.ToolCallParser, toolstream.StreamRewriter, t
 
 
 def from_directory(directory: Path, name: str = "") -> Rules:
-    """The rules in a directory that holds, or is, a `toolstream` or a checkout. Raises NoSuchRulesError."""
+    """Load the rules in a checkout, or in or beside a `toolstream` folder. Raises NoSuchRulesError."""
     places = (directory / "addon" / "toolstream", directory / "toolstream", directory)
     package = next((p for p in places if (p / "__init__.py").is_file() and list(p.glob("parser*"))), None)
     if package is None:
@@ -66,12 +66,12 @@ def _loaded(package: Path, name: str) -> Rules:
 
 
 def from_git(revision: str) -> Rules:
-    """The rules at a revision of the repository this code is in. Raises NoSuchRulesError."""
+    """Load the rules at a revision of this repository. Raises NoSuchRulesError."""
     directory = Path(tempfile.mkdtemp())
     try:
         archive = _git("archive", revision, ".")
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            # git wrote it, and Python before 3.11.4 knows no filter
+            # git wrote the archive, and Python before 3.11.4 has no filter
             careful: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
             tar.extractall(directory, **careful)
         return _loaded(
@@ -82,7 +82,7 @@ def from_git(revision: str) -> Rules:
 
 
 def history() -> Iterator[str]:
-    """The commits that changed the rules, the latest first. Raises NoSuchRulesError."""
+    """Yield the commits that changed the rules, newest first. Raises NoSuchRulesError."""
     yield from _git("log", "-n", str(FAR_ENOUGH), "--format=%H", "--", ".").decode().split()
 
 

@@ -1,8 +1,8 @@
-"""What a folder of recordings holds: its chats by client, by model and by repair.
+"""Lists the chats in recordings by client, model and repair.
 
     qwen-fix replay summary [PATH …]
 
-Nothing is run again: it is what the ledgers say that were written with the answers.
+Nothing is rerun: the numbers come from the recorded ledgers.
 """
 
 import argparse
@@ -26,11 +26,11 @@ _PRODUCT = re.compile(r"[\w.@+-]+(?:/[\w.+-]+){0,2}(?: \d[\w.]*)?")
 
 @dataclass(slots=True)
 class Chats:
-    """What there is of one client and model."""
+    """The chats of one client and model."""
 
     chats: int = 0
     streamed: int = 0
-    calls: int = 0  # that were found in texts
+    calls: int = 0  # found in texts
     repaired: int = 0  # chats
     refused: int = 0
     failed: int = 0  # an error status, broken off, or a failure of the rewriter
@@ -53,13 +53,13 @@ Key = tuple[str, str]  # client, model
 
 
 def client_of(user_agent: str) -> str:
-    """The program that a User-Agent begins with: `opencode/1.18.33`, `OpenAI/Python 2.8.0`."""
+    """Return the program at the start of a User-Agent: `opencode/1.18.33`, `OpenAI/Python 2.8.0`."""
     product = _PRODUCT.match(user_agent.strip())
     return product[0] if product else "unknown"
 
 
 def overview(recordings: Iterable[Recording]) -> dict[Key, Chats]:
-    """{(client, model): what there is}."""
+    """Return {(client, model): chats}."""
     found: dict[Key, Chats] = defaultdict(Chats)
     for recording in recordings:
         client = client_of(header(recording.request_headers, "user-agent"))
@@ -69,7 +69,7 @@ def overview(recordings: Iterable[Recording]) -> dict[Key, Chats]:
 
 
 def table(found: dict[Key, Chats]) -> Iterator[str]:
-    """The chats by client and model, then the repairs and refusals by model."""
+    """Yield the chats by client and model, then the repairs and refusals by model."""
     columns = ("chats", "streamed", "calls", "repaired", "refused", "failed")
     rows = [(*key, *(str(getattr(chats, c)) for c in columns)) for key, chats in found.items()]
     yield from _aligned([("client", "model", *columns), *rows], numbers=len(columns))
@@ -84,7 +84,7 @@ def table(found: dict[Key, Chats]) -> Iterator[str]:
 
 
 def _aligned(rows: Sequence[tuple[str, ...]], numbers: int) -> Iterator[str]:
-    """Rows as columns; the last ones are numbers."""
+    """Yield the rows in aligned columns; the last `numbers` columns are numbers."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     words = len(widths) - numbers
     for row in rows:
@@ -127,7 +127,7 @@ def command(arguments: Sequence[str]) -> int:
 
 
 def chats_in(file: Path) -> list[Recording]:
-    """The chats in a file, at least one. Raises RecordingError."""
+    """Return the chats in a file, at least one. Raises RecordingError."""
     if not file.exists():
         raise RecordingError(f"{file}: there is no such file or folder")
     chats, others = importing.read(file, {})

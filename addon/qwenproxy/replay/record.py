@@ -1,20 +1,22 @@
-"""Asks a live server and records what it answers.
+"""Asks a live server and records its answer.
 
     qwen-fix record NAME --backend http://localhost:8080 [--request FILE.json]
 
-It goes to the server directly, so the recording is of the server and of nothing else. Without
-a request of yours the server is asked for the weather, with a tool that tells it.
+The request goes to the server directly, so the recording shows the server and nothing else. Without
+`--request` the server is asked about the weather and gets a weather tool.
 
-Only the standard library is used: what `http.client` reads at once is one piece.
+Only the standard library is used. What `http.client` reads at once is one piece.
 """
 
 import argparse
 import http.client
 import json
+import math
 import re
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -60,7 +62,24 @@ DEFAULT_REQUEST: Json = {
 
 
 class ServerError(Exception):
-    """The server could not be asked; the message names it and the reason."""
+    """The server could not be asked. The message names it and the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many seconds an answer may take, and how many bytes it may have."""
+
+    seconds: float = math.inf
+    size: float = math.inf
+
+    def exceeded(self, seconds: float, size: int) -> str:
+        """Say which limit is exceeded; empty if none is."""
+        if seconds > self.seconds:
+            return f"not over after {self.seconds:g} seconds"
+        return f"more than {self.size:g} bytes" if size > self.size else ""
+
+
+NO_LIMITS = Limits()
 
 
 def ask(
@@ -70,8 +89,10 @@ def ask(
     path: str = PATH,
     headers: Headers = (),
     patience: float = PATIENCE,
+    limits: Limits = NO_LIMITS,
 ) -> Recording:
-    """Send a request and record the answer, be it an error. Raises ServerError."""
+    """Send a request and record the answer, even an error. An answer that exceeds the limits is cut off.
+    Raises ServerError."""
     url = address(backend, path)
     started, start = time.time(), time.monotonic()
     connection = None
@@ -80,7 +101,7 @@ def ask(
         body = json.dumps(request).encode()
         connection.request("POST", _target(url), body, dict((*HEADERS, *headers)))
         response = connection.getresponse()
-        chunks, times, aborted = _read(response, start)
+        chunks, times, aborted = _read(response, start, limits)
         return Recording(
             name=name,
             request=request,
@@ -103,7 +124,7 @@ def ask(
 
 
 def look(backend: str, path: str, headers: Headers, patience: float) -> tuple[Headers, bytes]:
-    """Headers and body of a page, if there is one; `patience` is for all of it. Raises ServerError."""
+    """Return headers and body of a page. `patience`: seconds for all of it. Raises ServerError."""
     url = address(backend, path)
     deadline = time.monotonic() + patience
     connection = None
@@ -127,7 +148,7 @@ def look(backend: str, path: str, headers: Headers, patience: float) -> tuple[He
 
 
 def address(backend: str, path: str) -> str:
-    """The URL of `path` on a server given with or without scheme, and with or without its /v1."""
+    """Return the URL of `path` on a server that is given with or without scheme and /v1."""
     base = on_this_machine(backend)
     base = base if "://" in base else f"http://{base}"
     return base.rstrip("/").removesuffix("/v1") + path
@@ -147,25 +168,31 @@ def _target(url: str) -> str:
     return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
-def _read(response: http.client.HTTPResponse, start: float) -> tuple[list[bytes], list[float], str]:
-    """The pieces of a body, their times, and why it broke off."""
-    chunks, times = [], []
+def _read(
+    response: http.client.HTTPResponse, start: float, limits: Limits
+) -> tuple[list[bytes], list[float], str]:
+    """Return the pieces of a body, their times, and why it broke off."""
+    chunks, times, size = [], [], 0
     try:
         while piece := response.read1(MOST_AT_ONCE):
             chunks.append(piece)
             times.append(round(time.monotonic() - start, 6))
+            size += len(piece)
+            if reason := limits.exceeded(times[-1], size):
+                return chunks, times, reason
     except http.client.IncompleteRead:
         return chunks, times, HUNG_UP
     except (OSError, http.client.HTTPException) as e:
         return chunks, times, str(e) or type(e).__name__
-    return chunks, times, HUNG_UP if response.length else ""  # read1 says nothing of what is missing
+    return chunks, times, HUNG_UP if response.length else ""  # read1 does not report missing bytes
 
 
 def read_headers(given: Sequence[str]) -> Headers:
-    """Headers as `--header 'Name: value'` has them. Raises ServerError."""
+    """Read headers given as `--header 'Name: value'`. Raises ServerError."""
     pairs = [re.fullmatch(r"([^:\s]+):\s*(.*)", text) for text in given]
     if None in pairs:
-        raise ServerError(f"--header {given[pairs.index(None)]}: say 'Name: value'")
+        name = re.split(r"[\s:]", given[pairs.index(None)], maxsplit=1)[0]  # what follows may be a key
+        raise ServerError(f"--header {name} …: write 'Name: value'")
     return tuple((match[1], match[2]) for match in pairs if match)
 
 
@@ -173,10 +200,10 @@ def read_headers(given: Sequence[str]) -> Headers:
 
 
 def add_options(parser: argparse.ArgumentParser, model: str = "instead of the model of the request") -> None:
-    """The options of every command that asks a server."""
+    """Add the options of every command that asks a server."""
     parser.add_argument("--backend", required=True, metavar="URL", help="such as http://localhost:8080")
     parser.add_argument(
-        "--header", action="append", default=[], metavar="NAME: VALUE", help="to send along, such as a key"
+        "--header", action="append", default=[], metavar="NAME: VALUE", help="a header to send, such as a key"
     )
     parser.add_argument("--model", default="", help=model)
 
@@ -202,7 +229,7 @@ def command(arguments: Sequence[str]) -> int:
 def _record(options: argparse.Namespace) -> int:
     path = options.into / f"{options.name}.flow"
     if path.exists():
-        raise RecordingError(f"{path}: exists already")
+        raise RecordingError(f"{path}: already exists")
     request = read_request(options.request) or DEFAULT_REQUEST
     request = request | ({"model": options.model} if options.model else {})
     recording = ask(options.backend, options.name, request, headers=read_headers(options.header))

@@ -1,26 +1,26 @@
-"""A recording through today's rules, however its bytes are cut.
+"""Runs a recording through today's rules, at many cuts.
 
 The network cuts bytes, the engine cuts text. So an answer is run in its own pieces, as a whole,
-byte by byte and at random cuts; and, written anew, with one character in each delta and with
-all text in one. What it comes to must be the same each time.
+byte by byte and at random cuts. It is also rewritten with one character in each delta, and with
+all text in one delta. The result must be the same each time.
 
-Cut into bytes or characters an answer costs about 3 µs per byte, all other cuts together 3 µs;
-answers above SMALL_PIECES_LIMIT are spared the former.
+Cutting an answer into bytes or characters costs about 3 µs per byte, and all other cuts together another
+3 µs. Answers above SMALL_PIECES_LIMIT are not cut into bytes or characters.
 
-The user's rules that were in force when it was recorded are in force again.
+The user's rules that were in force during the recording apply again.
 
-Whatever came of the texts, events that hold none (usage, errors, comments, `[DONE]` …) have to
-leave as they came and in order; `lost_events` says whether they did.
+Events without text (usage, errors, comments, `[DONE]` …) must leave unchanged and in order, whatever
+happens to the texts. `lost_events` checks that.
 """
 
+import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from toolstream.repairs import Ledger
-from toolstream.schema.json_write import quoted
+from toolstream import Ledger
 from toolstream.wire.chat_completions import choices_of, delta_of, read_chunk
 from toolstream.wire.json_edit import splice
 from toolstream.wire.sse import EventSplitter, read_data, replace_data
@@ -33,18 +33,18 @@ from .other_version import TODAY, Rules
 
 SMALL_PIECES_LIMIT = 1 << 18  # bytes
 RANDOM_CUTS = 10
-MOST_PIECES = 40  # of a random cut
+MOST_PIECES = 40  # most pieces of a random cut
 CONTENT = ("choices", 0, "delta", "content")
 
-Cut = Callable[[], list[bytes]]  # made when it is run, for it may be large
+Cut = Callable[[], list[bytes]]  # built when it is run, because it may be large
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a recording comes to, and every way of cutting it for which that is not true."""
+    """The result of a recording, and every cut that gives another result."""
 
     golden: Golden
-    disagreements: list[tuple[str, list[str]]]  # (how it was cut, what differs)
+    disagreements: list[tuple[str, list[str]]]  # (cut, what differs)
     cuts: int
 
 
@@ -65,7 +65,7 @@ def run(recording: Recording, recovery: str = "tolerant") -> Run:
 def outcome(
     recording: Recording, pieces: list[bytes], recovery: str = "tolerant", rules: Rules = TODAY
 ) -> Golden:
-    """What an answer comes to that arrives in these pieces."""
+    """Return the result of an answer that arrives in these pieces."""
     sent, ledger = rewrite(recording, pieces, recovery, rules)
     return golden(b"".join(pieces), sent, recording.is_stream, ledger)
 
@@ -73,7 +73,7 @@ def outcome(
 def rewrite(
     recording: Recording, pieces: list[bytes], recovery: str, rules: Rules = TODAY
 ) -> tuple[bytes, Ledger]:
-    """What the client is sent; of an answer that broke off, what was certain before it did."""
+    """Return what the client is sent. If the answer broke off: what was certain until then."""
     if not is_read(recording):
         return b"".join(pieces), Ledger()
     own = user_rules(recording.rules)
@@ -89,13 +89,13 @@ def rewrite(
 
 @lru_cache(maxsize=8)
 def user_rules(text: str) -> dict[str, Any]:
-    """The user's rules, from the text in a recording, for the library; {} if there are none, as for its
-    versions that know of none."""
+    """Return the user's rules in a recording as keyword arguments for the library; {} if there are none, so
+    that older versions of the library work, too."""
     return {"rules": read_text(text, "its rules").for_model("")} if text else {}
 
 
 def is_read(recording: Recording) -> bool:
-    """Whether the addon looks into such an answer at all."""
+    """Whether the addon reads such an answer at all."""
     is_json = header(recording.headers, "content-type").startswith("application/json")
     return recording.status < 400 and (recording.is_stream or is_json)
 
@@ -104,7 +104,7 @@ def is_read(recording: Recording) -> bool:
 
 
 def cuts(recording: Recording) -> Iterator[tuple[str, Cut]]:
-    """Every way to cut an answer, its own pieces apart, by name."""
+    """Yield every cut of an answer by name, except its own pieces."""
     if not recording.is_stream:
         return
     body = recording.body
@@ -115,14 +115,14 @@ def cuts(recording: Recording) -> Iterator[tuple[str, Cut]]:
     for seed in range(RANDOM_CUTS):
         yield f"at random cut {seed}", lambda seed=seed: at_random(body, seed)  # type: ignore[misc]
     if recording.aborted:
-        return  # it may have ended inside an event, or held what it cannot send
+        return  # it may have ended inside an event, or while text was held back
     if small:
         yield "with one character per delta", lambda: one_character_per_delta(body)
     yield "with all text in one delta", lambda: all_text_in_one_delta(body)
 
 
 def at_random(body: bytes, seed: int) -> list[bytes]:
-    """The body in some pieces; the same for the same seed."""
+    """Cut the body at random; the same seed gives the same pieces."""
     choose = random.Random(f"{seed} {len(body)}")
     count = choose.randint(1, MOST_PIECES)
     places = sorted(choose.randint(0, len(body)) for _ in range(count))
@@ -131,14 +131,14 @@ def at_random(body: bytes, seed: int) -> list[bytes]:
 
 
 def events_of(body: bytes) -> list[bytes]:
-    """The events of a stream; the last one may be incomplete."""
+    """Return the events of a stream. The last one may be incomplete."""
     splitter = EventSplitter()
     events = splitter.feed(body)
     return [*events, bytes(splitter.pending)] if splitter.pending else events
 
 
 def one_character_per_delta(body: bytes) -> list[bytes]:
-    """The events of a stream whose deltas of text are cut as small as can be."""
+    """Return the events of a stream, with one character of text in each delta."""
     events = []
     for event in events_of(body):
         text = plain_text(event)
@@ -147,7 +147,7 @@ def one_character_per_delta(body: bytes) -> list[bytes]:
 
 
 def all_text_in_one_delta(body: bytes) -> list[bytes]:
-    """The events of a stream whose adjacent deltas of text are joined."""
+    """Return the events of a stream, with adjacent deltas of text joined."""
     events: list[bytes] = []
     texts: list[str] = []
     first = b""
@@ -165,7 +165,7 @@ def all_text_in_one_delta(body: bytes) -> list[bytes]:
 
 
 def plain_text(event: bytes) -> str:
-    """The text of an event that says nothing else; "" for any other event."""
+    """Return the text of an event that holds nothing else; "" for any other event."""
     choice = _only_choice(event)
     delta = delta_of(choice)
     other = any(v for k, v in delta.items() if k not in ("role", "content"))
@@ -186,17 +186,17 @@ def _index(event: bytes) -> Any:
 
 
 def with_text(event: bytes, text: str) -> bytes:
-    """The event with another text."""
+    """Return the event with another text."""
     data = read_data(event)
     assert data is not None
-    return replace_data(event, splice(data, [(CONTENT, quoted(text))]))
+    return replace_data(event, splice(data, [(CONTENT, json.dumps(text))]))
 
 
-# Events that are not ours to change
+# Events that must not change
 
 
 def lost_events(recording: Recording, recovery: str = "tolerant") -> list[str]:
-    """What became of events without choices that should have left as they came."""
+    """Say which events without choices did not leave unchanged."""
     if not recording.is_stream or recording.aborted:
         return []
     sent, _ = rewrite(recording, recording.chunks, recovery)

@@ -1,20 +1,20 @@
-"""Reduces a recording to the least that still shows something, as a case for `tests/cases`.
+"""Reduces a recording to the smallest one that still shows something, as a case for `tests/cases`.
 
     qwen-fix replay shrink FILE --keep repair=stray-closer   a repair is made
                                            --keep refused=fenced        a candidate is refused
                                            --keep crash                 an exception is raised
-                                           --keep changed               it comes to something else than before
+                                           --keep changed               the result is not the same as before
 
-FILE is a recording, or anything that `import` reads. Its text is taken out of the deltas and
+FILE is a recording, or any file that `import` reads. Its text is taken out of the deltas and
 reduced by delta debugging (Zeller and Hildebrandt, "Simplifying and isolating failure-inducing
-input", 2002): by lines, by tags and words, by characters; then the tools are. A step counts only if
-it brings no repair or refusal that was not there before, so that a case shows one thing.
+input", 2002): by lines, by tags and words, by characters. Then the tools are reduced. A step counts only
+if it adds no repair or refusal, so that a case shows one thing.
 
-"Before" are the last rules in git that give the golden, or those of `--against`. They say what
-the case expects; it fails until the change is undone, or is approved by editing it.
+"Before" means the last rules in git that give the golden, or those of `--against`. They determine what
+the case expects. It fails until the change is undone, or approved by editing the case.
 
-What only shows in the chunks, as calls do that the server parsed itself, cannot be said by a
-case: then the events are reduced instead, and written as a recording.
+A case cannot show what is only in the chunks, such as calls that the server parsed itself. Then
+the events are reduced instead, and written as a recording.
 """
 
 import argparse
@@ -28,13 +28,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from toolstream.schema.toolset import parallel_calls
+from toolstream import parallel_calls
 from toolstream.wire.chat_completions import choices_of, content_of, delta_of, read_chunk
 from toolstream.wire.sse import read_data
 
 from ..recording.format import Recording, RecordingError, save
 from . import casefile, importing, other_version
-from .casefile import Case, CaseError, Parsed, Tool
+from .casefile import Case, CaseError, Tool
 from .golden import Call, Golden, GoldenError, Message, golden_path
 from .golden import load as load_golden
 from .golden_diff import difference
@@ -44,7 +44,7 @@ from .rerun import events_of, outcome, user_rules
 T = TypeVar("T")
 Json = dict[str, Any]
 
-# What a schema may lose first
+# What is removed from a schema first
 REMARKS = ("description", "title", "default", "examples", "$schema", "$comment")
 UNITS = (
     re.compile(r".*\n|.+"),  # lines
@@ -54,14 +54,14 @@ UNITS = (
 
 
 class ShrinkError(Exception):
-    """There is nothing to reduce; the message says why."""
+    """There is nothing to reduce. The message says why."""
 
 
 # Delta debugging
 
 
 def ddmin(units: list[T], shows: Callable[[list[T]], bool]) -> list[T]:
-    """A part of `units` that still shows it, and does not without any one of its units."""
+    """Return a part of `units` that still shows it, but not if any one unit is removed."""
     parts = 2
     while len(units) >= 2:
         size = -(-len(units) // parts)
@@ -80,12 +80,24 @@ def ddmin(units: list[T], shows: Callable[[list[T]], bool]) -> list[T]:
 # Parsing
 
 
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a parser made of a text, named as in a case."""
+
+    text: str = ""
+    calls: tuple[tuple[str, str], ...] = ()
+    open: tuple[str, str] | None = None
+    repairs: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    crash: str = ""
+
+
 def parse(case: Case, rules: Rules = TODAY, live: bool = True, per_character: bool = False) -> Parsed:
-    """What a version of the parser makes of a case. An exception is an outcome, too."""
+    """Return what a version of the parser makes of a case. An exception is a result, too."""
     try:
         parser = rules.parser(
-            [tool.declared() for tool in case.tools],
-            case.tool_choice,
+            case.request["tools"],
+            case.request["tool_choice"],
             case.recovery,
             parallel=case.parallel,
             live=live,
@@ -101,7 +113,7 @@ def parse(case: Case, rules: Rules = TODAY, live: bool = True, per_character: bo
 
 
 def gathered(events: list[Any], refused: list[str]) -> Parsed:
-    """The events of any version of the parser, by the names of their classes."""
+    """Collect the events of any version of the parser, by the names of their classes."""
     text, repairs = "", []
     calls: list[list[str]] = []
     ended = 0
@@ -127,7 +139,7 @@ def gathered(events: list[Any], refused: list[str]) -> Parsed:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What has to stay visible. `before` are the rules that "changed" compares with."""
+    """What must stay visible. `before` are the rules that "changed" compares with."""
 
     kind: str  # repair, refused, crash, changed
     name: str = ""
@@ -137,7 +149,7 @@ class Wish:
         return f"{self.kind}={self.name}" if self.name else self.kind
 
     def in_text(self, now: Parsed, before: Parsed) -> bool:
-        """Whether what a parser made of a text shows it."""
+        """Whether the result of a text shows it."""
         match self.kind:
             case "repair":
                 return self.name in now.repairs
@@ -148,7 +160,7 @@ class Wish:
         return now != before
 
     def in_stream(self, now: Golden, before: Golden) -> bool:
-        """Whether what an answer came to shows it."""
+        """Whether the result of an answer shows it."""
         match self.kind:
             case "repair":
                 return self.name in now.repairs
@@ -160,10 +172,10 @@ class Wish:
 
 
 def read_wish(text: str) -> Wish:
-    """A wish as `--keep` has it. Raises ShrinkError."""
+    """Read the value of `--keep`. Raises ShrinkError."""
     kind, _, name = text.partition("=")
     if (kind in ("repair", "refused")) != bool(name) or kind not in ("repair", "refused", "crash", "changed"):
-        raise ShrinkError(f"--keep {text}: say repair=NAME, refused=NAME, crash or changed")
+        raise ShrinkError(f"--keep {text}: write repair=NAME, refused=NAME, crash or changed")
     return Wish(kind, name)
 
 
@@ -171,7 +183,7 @@ def read_wish(text: str) -> Wish:
 
 
 class _Watch:
-    """Says whether a case still shows what was wished for, and nothing new beside it."""
+    """Checks that a case still shows what must be kept, and nothing new."""
 
     def __init__(self, wish: Wish, case: Case) -> None:
         self._wish = wish
@@ -204,7 +216,7 @@ def _adds_nothing(parsed: Parsed, limit: Parsed) -> bool:
 
 
 def shrink_case(case: Case, shows: Callable[[Case], bool]) -> Case:
-    """The least case that still shows it; the same one if it does not."""
+    """Return the smallest case that still shows it; the same case if it does not."""
     while shows(case):
         before = case
         for unit in UNITS:
@@ -223,7 +235,7 @@ def _shrink_text(case: Case, unit: re.Pattern[str], shows: Callable[[Case], bool
 
 
 def _shrink_request(case: Case, shows: Callable[[Case], bool]) -> Case:
-    """Take every step that is possible towards an ordinary request with little tools."""
+    """Take every possible step towards an ordinary request with small tools."""
     while smaller := next(filter(shows, _smaller_requests(case)), None):
         case = smaller
     return case
@@ -243,7 +255,7 @@ def _smaller_requests(case: Case) -> Iterator[Case]:
 
 
 def _smaller_tools(tool: Tool, text: str) -> Iterator[Tool]:
-    """What the text names stays, or a case would seem to be about what is not declared."""
+    """Yield smaller versions of a tool. Names in the text stay, or they would become undeclared."""
     for at, (name, schema, required) in enumerate(tool.parameters):
         rest = tool.parameters[:at], tool.parameters[at + 1 :]
         if name not in text:
@@ -262,7 +274,7 @@ def _smaller_schemas(schema: str) -> Iterator[str]:
 
 
 def _without_remarks(value: Any, is_schema: bool = True) -> Any:
-    """A schema without what is said to people; names of properties are no keywords."""
+    """Return a schema without its descriptions. Names of properties are not keywords."""
     if isinstance(value, list):
         return [_without_remarks(item) for item in value]
     if not isinstance(value, dict):
@@ -278,10 +290,10 @@ def _without_remarks(value: Any, is_schema: bool = True) -> Any:
 
 
 def cases_of(recording: Recording, recovery: str) -> list[Case]:
-    """The text of each choice of an answer, as a case. Raises CaseError."""
+    """Return the text of each choice of an answer as a case. Raises CaseError."""
     request = recording.request
     declared = [_plain(tool) for tool in request.get("tools") or []]
-    tools = tuple(casefile.read_tool(tool) for tool in declared)
+    tools = tuple(casefile.tool_of(tool) for tool in declared)
     choice = request.get("tool_choice") or "auto"
     choice = choice if isinstance(choice, str) else json.dumps(choice)
     return [
@@ -296,7 +308,7 @@ def _plain(tool: Json) -> Json:
 
 
 def _texts(recording: Recording) -> list[tuple[str, str | None]]:
-    """(text, finish_reason) of each choice."""
+    """Return (text, finish_reason) of each choice."""
     texts: dict[int, str] = {}
     finishes: dict[int, str | None] = {}
     events = events_of(recording.body) if recording.is_stream else [b""]
@@ -311,7 +323,7 @@ def _texts(recording: Recording) -> list[tuple[str, str | None]]:
 
 
 def shrink_events(recording: Recording, wish: Wish, recovery: str) -> Recording:
-    """The fewest events, and tools, of an answer that still show it."""
+    """Return an answer with the fewest events and tools that still show it."""
 
     def shows(smaller: Recording) -> bool:
         now = outcome(smaller, smaller.chunks, recovery)
@@ -335,7 +347,7 @@ def _with_tools(recording: Recording, tools: list[Any]) -> Recording:
 
 
 def rules_before(path: Path, recording: Recording, recovery: str, against: str) -> Rules:
-    """The rules that "changed" compares with. Raises NoSuchRulesError, GoldenError."""
+    """Return the rules that "changed" compares with. Raises NoSuchRulesError, GoldenError."""
     if against:
         return (
             other_version.from_directory(Path(against))
@@ -343,13 +355,13 @@ def rules_before(path: Path, recording: Recording, recovery: str, against: str) 
             else other_version.from_git(against)
         )
     if not golden_path(path).exists():
-        raise NoSuchRulesError(f"{path}: without a golden nothing says what it was before; use --against")
+        raise NoSuchRulesError(f"{path}: there is no golden to say what it was before; use --against")
     expected = load_golden(golden_path(path))
     for revision in other_version.history():
         rules = other_version.from_git(revision)
         if outcome(recording, recording.chunks, recovery, rules) == expected:
             return rules
-    raise NoSuchRulesError(f"{path}: no rules in git give its golden; say which do with --against")
+    raise NoSuchRulesError(f"{path}: no rules in git give its golden; name the rules with --against")
 
 
 # Command line
@@ -409,11 +421,11 @@ def _only_chat(path: Path, request: Json) -> Recording:
 
 
 def _as_case(recording: Recording, wish: Wish, recovery: str) -> str:
-    """The reduced case; empty if the text alone does not show it."""
+    """Return the reduced case; empty if the text alone does not show it."""
     try:
         cases = cases_of(recording, recovery)
     except CaseError as e:
-        print(f"not as a case: {e}", file=sys.stderr)
+        print(f"cannot be a case: {e}", file=sys.stderr)
         return ""
     for case in cases:
         shows = _Watch(wish, case)
@@ -425,14 +437,14 @@ def _as_case(recording: Recording, wish: Wish, recovery: str) -> str:
 
 
 def _tell_difference(case: Case, wish: Wish) -> None:
-    """What the reduced case comes to today, instead of what it says."""
+    """Print how today's result of the reduced case differs from what it expects."""
     if wish.before:
         differs = difference(as_golden(parse(case, wish.before)), as_golden(parse(case)))
-        print("today it comes to something else:", *differs, sep="\n  ", file=sys.stderr)
+        print("today the result is different:", *differs, sep="\n  ", file=sys.stderr)
 
 
 def as_golden(parsed: Parsed) -> Golden:
-    """What a parser made of a text, as what an answer came to."""
+    """Return the result of a text as a golden."""
     calls = tuple(Call(name, arguments) for name, arguments in (*parsed.calls, *filter(None, [parsed.open])))
     repairs, refused = Counter(parsed.repairs), Counter(parsed.refused)
     return Golden(True, (Message(parsed.text, calls=calls),), repairs, refused, crash=parsed.crash)
@@ -440,16 +452,16 @@ def as_golden(parsed: Parsed) -> Golden:
 
 def _written(case: Case, wish: Wish, name: str) -> str:
     rules = wish.before or TODAY
-    expected, buffered = parse(case, rules), parse(case, rules, live=False)
-    if expected.crash:
-        return casefile.write(
-            f"{wish} in {name}",
-            case,
-            Parsed(case.input),
-            Parsed(case.input),
-            f"crashes with {expected.crash}",
+    found, buffered = parse(case, rules), parse(case, rules, live=False)
+    case = dataclasses.replace(case, title=f"{wish} in {name}")
+    if found.crash:
+        case = dataclasses.replace(case, text=case.input, bug=f"crashes with {found.crash}")
+    else:
+        expected = {word: getattr(found, word) for word in ("text", "calls", "open", "repairs", "refused")}
+        case = dataclasses.replace(
+            case, **expected, buffered=buffered.text, buffered_repairs=buffered.repairs
         )
-    return casefile.write(f"{wish} in {name}", case, expected, buffered)
+    return casefile.write(case)
 
 
 def _save_events(recording: Recording, smaller: Recording, directory: Path) -> int:
@@ -467,6 +479,6 @@ def _save_events(recording: Recording, smaller: Recording, directory: Path) -> i
 def _nothing_of(wish: Wish, recording: Recording, recovery: str) -> str:
     now = outcome(recording, recording.chunks, recovery)
     if wish.kind == "changed":
-        return f"{recording.name}: comes to the same as before"
+        return f"{recording.name}: the result is the same as before"
     shown = [f"repair={name}" for name in now.repairs] + [f"refused={name}" for name in now.refused]
-    return f"{recording.name}: nothing of {wish} in it; there is {', '.join(shown) or 'nothing to keep'}"
+    return f"{recording.name}: does not show {wish}; it shows {', '.join(shown) or 'nothing to keep'}"

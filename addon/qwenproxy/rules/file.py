@@ -1,6 +1,6 @@
-"""The rules file: YAML in, `toolstream.rules` out, and read again when it changes.
+"""Reads the rules file: YAML in, `toolstream.rules` out; reads it again when it changes.
 
-    extends: default              # build on the rules that are shipped
+    extends: default              # build on the shipped rules
     tools:
       bash:                       # a tool, by its declared name
         fixes:
@@ -15,19 +15,19 @@
     settings:
       case_sensitive_tools: true  # else Bash and bash are the same tool
 
-A file is a row of sections: those of the file it extends, its own `tools`, then each of its
-`models`. The rules for a model are all sections that are about it, one laid upon the other: a rule
-takes the place of the one that has its name, a rule with a new name comes behind the others, and
-`enabled: false` takes the one of that name away.
+A file is a list of sections: those of the file it extends, its own `tools`, then each of its
+`models`. The rules for a model are all sections that apply to it, merged in order. A rule replaces
+an earlier one of the same name, a rule with a new name is added after the others, and
+`enabled: false` removes the rule of that name.
 
-Rules in force can be written as such a file, in one line (`as_text`): so a recording keeps those that
+The rules in force can be written as such a file in one line (`as_text`). So a recording keeps the rules
 it was made under.
 
-Nothing is guessed: what is not understood is a `RulesError`, one line that says where and what to
-write instead. A file that was good once and is broken now changes nothing but `LiveRules.error`.
+Nothing is guessed. Anything unknown is a `RulesError`: one line that says where it is and what to
+write instead. If a good file becomes broken, only `LiveRules.error` changes.
 
-A large file takes seconds to read, which would halt all answers. So while the proxy runs it is read in a
-thread, and chats go by the rules that are in force until the new ones are there.
+A large file takes seconds to read, which would stop all answers. So while the proxy runs it is read in a
+thread, and chats use the old rules until the new ones are ready.
 """
 
 import json
@@ -39,8 +39,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolstream.schema.coercion import OMITTED
-from toolstream.schema.rules import FITTING, Action, Condition, Rule, Rules
+from toolstream import FITTING, OMITTED, Action, Condition, Rule, Rules
 
 from .yaml_blocks import LARGEST, Block, WrongError, nearest, parse
 
@@ -52,23 +51,23 @@ SHIPPED = Path(__file__).with_name("default_rules.yaml")
 _FILE_KEYS = ("extends", "tools", "models", "settings")
 _RULE_KEYS = ("name", "parameter", "condition", "action", "description", "enabled")
 _SETTINGS = ("case_sensitive_tools",)
-# Of qwen3-call-patch-proxy, whose files are read here too: they say nothing about rules.
+# Keys of qwen3-call-patch-proxy, whose files can be read, too. They do not affect the rules.
 _FOREIGN_SETTINGS = (
     *("auto_detect_legacy", "auto_retry_legacy", "buffer_timeout", "detailed_logging", "legacy_api_mode"),
     *("legacy_models", "legacy_read_chunk_size", "legacy_read_timeout", "max_buffer_size"),
 )
-_TO_WRITE = "convert_tool_to_write"  # likewise; now convert_tool with `to: write`
+_TO_WRITE = "convert_tool_to_write"  # from there, too; the same as convert_tool with `to: write`
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _ACTIONS: tuple[str, ...] = (*Action, _TO_WRITE)
 
 
 class RulesError(ValueError):
-    """A file that cannot be used; the message is one line that says where, and what to write."""
+    """A file cannot be used. The message is one line that says where, and what to write."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Rules for all models, or for those in whose name `models` is found: {tool: {name: rule}}, None
+    """Rules for all models, or for those whose name matches `models`: {tool: {name: rule}}. None stands
     for a rule that is switched off."""
 
     models: re.Pattern[str] | None
@@ -80,20 +79,20 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class RuleFile:
-    """The content of a file, and of the one it extends."""
+    """The content of a file and of the file it extends."""
 
     sections: tuple[Section, ...] = ()
     case_sensitive: bool = False
 
     def for_model(self, model: str) -> Rules:
-        """The rules for the requests that name this model."""
+        """Return the rules for requests that name this model."""
         tools = _laid_upon([s for s in self.sections if s.is_about(model)], self.case_sensitive)
         on = {name: tuple(filter(None, rules.values())) for name, rules in tools.items()}
         return Rules(on, self.case_sensitive)
 
     @property
     def count(self) -> int:
-        """How many rules there are, for whichever model."""
+        """Return how many rules there are, for all models."""
         general = _laid_upon([s for s in self.sections if s.models is None], self.case_sensitive)
         special = [rules for s in self.sections if s.models for rules in s.tools.values()]
         return sum(rule is not None for rules in (*general.values(), *special) for rule in rules.values())
@@ -109,26 +108,26 @@ def _laid_upon(sections: list[Section], case_sensitive: bool) -> dict[str, dict[
 def _lay(section: Section, tools: dict[str, dict[str, Rule | None]], case_sensitive: bool) -> None:
     for name, rules in section.tools.items():
         key = name if case_sensitive else name.casefold()
-        tools.setdefault(key, {}).update(rules)  # a rule that is replaced keeps its place
+        tools.setdefault(key, {}).update(rules)  # a replaced rule keeps its place
 
 
 class LiveRules:
-    """The rules in force, and the file they are read from. Raises RulesError if it is bad at first."""
+    """The rules in force and their file. Raises RulesError if the file is broken at the start."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.error = ""  # what is wrong with the file as it is now
+        self.error = ""  # what is wrong with the file now
         self._seen = _stamp(path)
         self._reading = threading.Lock()
         self.file = read(path)
 
     @property
     def changed(self) -> bool:
-        """Whether the file is another one than was read last."""
+        """Whether the file has changed since it was last read."""
         return _stamp(self.path) != self._seen
 
     def refresh_soon(self) -> None:
-        """Have the file read again in a thread, if it has changed."""
+        """Read the file again in a thread, if it has changed."""
         if self.changed and not self._reading.locked():
             threading.Thread(target=self.refresh, name="qwen_rules", daemon=True).start()
 
@@ -149,7 +148,7 @@ class LiveRules:
             self.file = read(self.path)
         except RulesError as e:
             if str(e) != self.error:
-                log.error("qwen_rules: %s; the rules that were read before stay in force", e)
+                log.error("qwen_rules: %s; the old rules stay in force", e)
             self.error = str(e)
         else:
             self.error = ""
@@ -158,12 +157,11 @@ class LiveRules:
 
     @property
     def summary(self) -> str:
-        """`1 rule`, `12 rules`."""
         return f"{self.file.count} rule{'' if self.file.count == 1 else 's'}"
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """What tells apart two states of a file; None if it cannot be looked at."""
+    """Return what tells two states of a file apart; None if it cannot be read."""
     try:
         found = path.stat()
     except OSError:
@@ -175,7 +173,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 def read(path: Path) -> RuleFile:
-    """Read a file of rules. RulesError if it cannot be used."""
+    """Read a rules file. Raises RulesError."""
     try:
         with path.open(encoding="utf-8") as file:
             text = file.read(LARGEST + 1)
@@ -187,7 +185,7 @@ def read(path: Path) -> RuleFile:
 
 
 def read_text(text: str, name: str) -> RuleFile:
-    """Read what such a file says; `name` is for the complaints. RulesError if it cannot be used."""
+    """Read the text of a rules file; `name` is used in error messages. Raises RulesError."""
     try:
         return _read_file(parse(text))
     except WrongError as e:
@@ -198,7 +196,7 @@ def read_text(text: str, name: str) -> RuleFile:
 
 
 def as_text(rules: Rules) -> str:
-    """A file, in one line of JSON, that says for any model what these rules say."""
+    """Return the rules as the text of a file, in one line of JSON, for any model."""
     tools = {name: {"fixes": [_entry(rule) for rule in listed]} for name, listed in rules.tools.items()}
     text = json.dumps(
         {"settings": {"case_sensitive_tools": rules.case_sensitive}, "tools": tools}, ensure_ascii=False
@@ -216,7 +214,7 @@ def _entry(rule: Rule) -> dict[str, Any]:
     return entry | {key: value for key, value in listed.items() if value}
 
 
-# What a file says
+# The content of a file
 
 
 def _read_file(top: Block) -> RuleFile:
@@ -246,7 +244,7 @@ def _regex(models: Block, model: str) -> re.Pattern[str]:
 def _tools(
     above: Block, known: Mapping[str, Collection[str]], case_sensitive: bool
 ) -> dict[str, dict[str, Rule | None]]:
-    """The tools of a section; `known` are the rules that it is laid upon."""
+    """Read the tools of a section; `known` are the rules before it."""
     tools = above.block("tools", "the name of a tool, and fixes: below that")
     found: dict[str, dict[str, Rule | None]] = {}
     for name in tools:
@@ -274,7 +272,7 @@ def _rule_or_off(entry: Block, name: str, earlier: Collection[str]) -> Rule | No
         return rule if enabled else None
     entry.only(_RULE_KEYS)
     if name not in earlier:
-        instead = f"write {nearest(name, earlier)}" if earlier else "take it out"
+        instead = f"write {nearest(name, earlier)}" if earlier else "remove it"
         raise entry.wrong("name", f"there is no rule {name} to switch off; {instead}")
     return None
 
@@ -299,7 +297,7 @@ def _rule(entry: Block, name: str) -> Rule:
 
 
 def _condition(entry: Block, action: Action, optional: bool) -> Condition | None:
-    """When the rule applies; None only for a convert_tool that says so by `when`."""
+    """Return when the rule applies; None only for a convert_tool that has `when` instead."""
     if optional and action is Action.CONVERT_TOOL and "condition" not in entry and "parameter" not in entry:
         return None
     condition = entry.choice("condition", tuple(Condition))
@@ -310,7 +308,7 @@ def _condition(entry: Block, action: Action, optional: bool) -> Condition | None
 
 
 def _check_uses(entry: Block, action: Action, condition: Condition | None) -> None:
-    """Complain about what this rule needs and has not, or has and cannot use."""
+    """Raise for keys that this rule needs but lacks, or has but cannot use."""
     is_conversion = action is Action.CONVERT_TOOL
     uses = {
         "default_value": action is Action.SET_DEFAULT,
@@ -321,7 +319,7 @@ def _check_uses(entry: Block, action: Action, condition: Condition | None) -> No
     }
     for key, used in uses.items():
         if key in entry and not used:
-            raise entry.wrong(key, "this rule does not use it; take it out")
+            raise entry.wrong(key, "this rule does not use it; remove it")
     for key, user, what in (
         ("default_value", action, "VALUE"),
         ("valid_values", condition, "[VALUE, VALUE]"),
@@ -343,3 +341,10 @@ def _target(entry: Block, written: str) -> str:
     if written == _TO_WRITE and "to" not in entry:
         return "write"
     return entry.text("to", "the name of the tool to convert to")
+
+
+def rules_for(path: Path | None, current: LiveRules | None) -> LiveRules | None:
+    """Return the current rules if they come from this file, else read it. Raises RulesError."""
+    if path is None or (current and current.path == path):
+        return current if path else None
+    return LiveRules(path)

@@ -1,7 +1,7 @@
-"""YAML that knows its lines: what a file should say, asked for key by key.
+"""YAML with line numbers, read key by key.
 
-Every question has its complaint: a `WrongError` with the line, the key and what to write instead.
-Values come out as plain JSON data. It is YAML 1.2, in which yes and no are words.
+Each method raises a `WrongError` with the line, the key and what to write instead.
+Values are plain JSON data. The language is YAML 1.2, in which yes and no are strings.
 """
 
 import difflib
@@ -22,7 +22,7 @@ except ImportError:  # then `parse` refuses every file
 
 Name = TypeVar("Name", bound=str)
 
-# Some texts take hours to build, so these bounds are held before anything is.
+# Some texts take hours to build, so these bounds are checked first.
 LARGEST = 1_000_000  # characters in a file
 MOST = 100_000  # keys, values, lists and mappings: 10,000 rules
 DEEPEST = 20
@@ -56,20 +56,20 @@ class Block:
     def line(self, key: Any = None) -> int:
         try:
             return int(self._data.lc.key(key)[0])
-        except (KeyError, TypeError):  # merged from elsewhere
+        except (KeyError, TypeError):  # merged from another place
             return int(self._data.lc.line or 0)
 
     def wrong(self, key: Any, message: str) -> WrongError:
         return WrongError(self.line(key), f"{key}: {message}")
 
     def only(self, known: Collection[str]) -> None:
-        """Complain about a key that is none of these."""
+        """Raise for a key that is not one of these."""
         for key in self:
             if key not in known:
                 raise self.wrong(key, f"there is no such key; write {nearest(key, known)}")
 
     def block(self, key: str, what: str) -> "Block":
-        """A mapping inside of this one; an empty one if nothing is there."""
+        """Return a mapping inside this one; an empty one if the key is missing."""
         found = self._data.get(key)
         if found is None:
             return Block(CommentedMap())
@@ -78,7 +78,6 @@ class Block:
         return Block(found)
 
     def blocks(self, key: str, what: str) -> list["Block"]:
-        """A list of mappings."""
         found = self._data.get(key)
         listed = [] if found is None else found
         if not isinstance(listed, list) or not all(isinstance(entry, CommentedMap) for entry in listed):
@@ -105,7 +104,6 @@ class Block:
         raise self.wrong(key, f"there is no {found}; write {nearest(found, choices)}")
 
     def names(self, key: str) -> tuple[str, ...]:
-        """A list of names of parameters."""
         found = self._data.get(key)
         if not isinstance(found, list) or not found or not all(isinstance(n, str) and n for n in found):
             raise self.wrong(key, "write a list of parameters, such as [path, content]")
@@ -126,7 +124,7 @@ class Block:
 
 
 def parse(text: str) -> Block:
-    """The mapping that a file holds."""
+    """Return the mapping that a file holds."""
     data = _load(text)
     if not isinstance(data, CommentedMap):
         raise WrongError(0, "write a mapping, such as tools:")
@@ -144,12 +142,12 @@ def _load(text: str) -> Any:
     except MarkedYAMLError as e:
         mark = e.problem_mark or e.context_mark
         raise WrongError(mark.line if mark else 0, _complaint(str(e.problem or e.context))) from None
-    except Exception as e:  # of a scalar that is no date, a control character …
+    except Exception as e:  # for a scalar that is not a date, a control character …
         raise WrongError(0, _complaint(str(e))) from None
 
 
 def _refuse_huge(text: str) -> None:
-    """Complain about what is too large, too much or too deep to be built."""
+    """Raise for a text that is too large or too deep to be built."""
     if len(text) > LARGEST:
         line = text.count("\n", 0, LARGEST)
         raise WrongError(line, f"the file has more than {LARGEST} characters; write fewer rules")
@@ -166,7 +164,7 @@ def _refuse_huge(text: str) -> None:
 
 
 def _bound(value: Any) -> None:
-    """ValueError for a value that becomes huge where its aliases (`*name`) are put in."""
+    """Raise ValueError for a value that becomes huge once its aliases (`*name`) are expanded."""
     inside, found = [(value, 0)], 0
     while inside:
         value, depth = inside.pop()
@@ -188,7 +186,7 @@ def _complaint(problem: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it. ValueError for what JSON has not."""
+    """Return a value as plain JSON data. Raises ValueError for a value that JSON does not have."""
     match value:
         case None | bool():
             return value
@@ -210,5 +208,5 @@ def _plain(value: Any) -> Any:
 
 
 def nearest(word: str, known: Collection[str]) -> str:
-    """The known word that is most like it."""
+    """Return the known word that is most similar."""
     return difflib.get_close_matches(word, [str(k) for k in known], n=1, cutoff=0.0)[0]

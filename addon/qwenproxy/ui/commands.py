@@ -1,4 +1,4 @@
-"""Commands for mitmweb and mitmproxy, typed after a colon; what they say is shown where they were typed."""
+"""Commands for mitmweb and mitmproxy, typed after a colon. Their result is shown in the same place."""
 
 import dataclasses
 import json
@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from mitmproxy import command, exceptions, http, types
 from mitmproxy.flow import Flow
 
+from ..configuration import Configuration
 from ..recording.format import KEY, from_flow, make_folder, parse_object, save
 from ..recording.recorder import file_stem
 from ..recording.redaction import redact
@@ -24,24 +25,26 @@ _command: Callable[[str], Callable[[Command], Command]] = command.command
 class Commands:
     """`qwen.stats`, `qwen.test`, `qwen.explain` and `qwen.record.save`."""
 
-    def __init__(
-        self, observer: Observer, recovery: Callable[[], str], secret_names: Callable[[], frozenset[str]]
-    ) -> None:
+    name = "qwen_fix_commands"  # the name of the class may not be unique
+
+    def __init__(self, configuration: Configuration, observer: Observer) -> None:
+        self._configuration = configuration
         self._observer = observer
-        self._recovery = recovery
-        self._secret_names = secret_names
 
     @_command("qwen.stats")
     def stats(self) -> str:
-        """What was repaired so far, for each model."""
+        """Show what was repaired so far, by model."""
         verdicts = [verdict.text for verdict in self._observer.verdicts()]
         return "\n".join([*verdicts, *self._observer.summary()]) or "no chat yet"
 
     @_command("qwen.test")
     def test(self, text: str, tools: str = "") -> str:
-        """What would come of a text that a model wrote. `tools` is JSON, as in a request."""
+        """Show what would become of a model's text. `tools` is JSON, as in a request."""
         try:
-            result = tried({"text": text, "tools": json.loads(tools) if tools else None}, self._recovery())
+            result = tried(
+                {"text": text, "tools": json.loads(tools) if tools else None},
+                self._configuration.settings.recovery,
+            )
         except BadTrialError as e:
             raise exceptions.CommandError(str(e)) from None
         except (ValueError, RecursionError) as e:
@@ -50,7 +53,7 @@ class Commands:
 
     @_command("qwen.explain")
     def explain(self, flow: Flow) -> str:
-        """Why this answer is as it is, such as a call that was left as text."""
+        """Explain an answer, such as why a call was left as text."""
         data = flow.metadata.get(KEY)
         content = flow.request.get_content(strict=False) if isinstance(flow, http.HTTPFlow) else None
         return "\n".join(explained(data if isinstance(data, dict) else None, parse_object(content or b"")))
@@ -66,9 +69,11 @@ class Commands:
                     recording = from_flow(chat, "")
                     model = str(recording.request.get("model", ""))
                     name = file_stem(recording.started, model, "saved", chat.id)
-                    clean = redact(dataclasses.replace(recording, name=name), self._secret_names())
+                    clean = redact(
+                        dataclasses.replace(recording, name=name), self._configuration.settings.redact
+                    )
                     save(clean, directory / f"{clean.name}.flow")
                     saved += 1
         except (ValueError, OSError) as e:
             raise exceptions.CommandError(str(e)) from None
-        return f"{saved} of {len(flows)} flows are chats, and were written to {directory}"
+        return f"{saved} of {len(flows)} flows are chats and were written to {directory}"

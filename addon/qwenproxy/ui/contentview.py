@@ -1,9 +1,9 @@
-"""What mitmweb and mitmproxy show of a chat: what the client received, what was done, what the model sent.
+"""The view of a chat in mitmweb and mitmproxy: what the client received, what was done, what the model sent.
 
-The view reads `flow.metadata["qwen_fix"]`, so it works on a live flow, whose body is the
-rewritten one, and on a recording, whose body is the upstream's. It is the view that is chosen
-by itself for such a response; the raw body is one click away. mitmproxy 12 has another
-interface for views than 11; one class serves both.
+The view reads `flow.metadata["qwen_fix"]`. So it works on a live flow, whose body is the
+rewritten one, and on a recording, whose body is the upstream's. It is the default view of
+such a response; the raw body is one click away. mitmproxy 11 and 12 have different
+interfaces for views; one class serves both.
 """
 
 import json
@@ -18,16 +18,16 @@ from ..replay.golden import Message, messages_of
 from . import explain
 
 NAME = "Qwen tool calls"
-PRIORITY = 10  # mitmproxy's own views have 1 at most, or 2 for what they are sure of
+PRIORITY = 10  # mitmproxy's own views have at most 2
 
 
 def render(body: bytes, data: dict[str, Any], is_stream: bool) -> str:
-    """The view of one answer; `data` is its metadata, `body` what the flow holds."""
+    """Return the view of an answer; `data` is its metadata, `body` the body of the flow."""
     received = messages_of(data.get("out", body), is_stream)
     sent = messages_of(data.get("raw", body), is_stream)
     would = data.get("observed") is True
     lines = ["CLIENT WOULD RECEIVE" if would else "CLIENT RECEIVED", *_messages(received)]
-    lines += ["", "WOULD BE MENDED" if would else "MENDED", *_ledger(data.get("ledger", {}))]
+    lines += ["", "WOULD BE REPAIRED" if would else "REPAIRED", *_ledger(data.get("ledger", {}))]
     if aborted := data.get("aborted"):
         lines += ["", f"BROKEN OFF: {aborted}"]
     if sent != received:
@@ -44,7 +44,7 @@ def _messages(messages: tuple[Message, ...]) -> Iterator[str]:
         for call in message.calls:
             yield f"  tool call: {call.name}"
             if call.values is None:
-                yield from _block("  arguments (no JSON object)", call.arguments)
+                yield from _block("  arguments (not a JSON object)", call.arguments)
             for key, value in (call.values or {}).items():
                 yield from _argument(key, value)
         yield f"  finish_reason: {message.finish_reason}"
@@ -67,13 +67,13 @@ def _ledger(ledger: dict[str, Any]) -> Iterator[str]:
     if lines := list(explain.ledger_lines(ledger)):
         yield from (f"  {line}" for line in lines)
     else:
-        yield "  nothing: the answer passed as it came"
+        yield "  nothing: the answer was passed through unchanged"
     if failure := ledger.get("failure"):
         yield textwrap.indent(str(failure), "  ")
 
 
 def shown(of: flow.Flow | None, message: Any) -> dict[str, Any] | None:
-    """The metadata this view needs, if `message` is the answer to a chat."""
+    """Return the metadata for this view; None if `message` is not the answer to a chat."""
     data = of.metadata.get(KEY) if isinstance(of, http.HTTPFlow) and message is of.response else None
     return data if isinstance(data, dict) else None
 
@@ -81,7 +81,7 @@ def shown(of: flow.Flow | None, message: Any) -> dict[str, Any] | None:
 def _text(body: bytes, of: flow.Flow | None, message: Any) -> str:
     data = shown(of, message)
     if data is None:
-        raise ValueError("no chat that qwen_fix has seen")
+        raise ValueError("not a chat that qwen_fix has seen")
     return render(body, data, "event-stream" in message.headers.get("content-type", ""))
 
 
@@ -89,7 +89,7 @@ _View: Any = getattr(contentviews, "Contentview", None) or vars(contentviews)["V
 
 
 class ToolCalls(_View):  # type: ignore[misc]
-    """The view, with the methods that mitmproxy 12 calls and those that 11 does."""
+    """The view, with the methods that mitmproxy 11 and 12 call."""
 
     name = NAME
 
@@ -107,7 +107,7 @@ class ToolCalls(_View):  # type: ignore[misc]
 
 
 def register() -> None:
-    """Offer the view; after a reload of the script, in place of the one that was there."""
+    """Register the view; after a reload of the script, replace the old one."""
     for old in [view for view in getattr(contentviews, "views", []) if view.name == NAME]:
         vars(contentviews)["remove"](old)
     contentviews.add(ToolCalls())

@@ -1,14 +1,14 @@
-"""What the proxy itself answers, below a path that no model server has (`qwen_control`).
+"""The endpoints that the proxy itself answers, below a path that no model server has (`qwen_control`).
 
-An endpoint is an entry of `ENDPOINTS`: a function from the `State` and what was `Asked` to a response, which
-may take its time: other requests go on meanwhile. The response is set before anything is forwarded, so the
-server need not be there. Only in reverse mode: elsewhere the path would be one of the host that is asked.
+An endpoint is an entry of `ENDPOINTS`: a function from the `State` and what was `Asked` to a response. It
+may take long; other requests continue meanwhile. The response is set before anything is forwarded, so the
+server need not be up. Endpoints exist only in reverse mode: elsewhere the path would belong to another host.
 
-Whoever can reach the listener may read the counts and try a text, but not by a public name: a web page whose
-own name was made to lead here (DNS rebinding) is sent away. What was said, and what changes something, is for
-programs on this machine only, which call it by a loopback name or address. The client has to be on loopback,
-and neither a page of somebody else's in a browser there (which says `Origin` or `Sec-Fetch-Site`) nor another
-proxy there that asks for somebody else.
+Anyone who can reach the listener may read the counts and try a text, but not by a public name: a web page
+whose own name was made to point here (DNS rebinding) is refused. The texts of chats, and requests that change
+something, are only for programs on this machine that use a loopback name or address. The client must be on
+loopback. It must not be a foreign web page in a browser there (which sends `Origin` or `Sec-Fetch-Site`), and
+not a proxy there that asks on behalf of another client.
 """
 
 import asyncio
@@ -28,6 +28,7 @@ from mitmproxy.proxy import mode_specs
 from .. import __version__
 from ..backend.addresses import LOCAL, is_loopback, is_loopback_name, url
 from ..backend.probe import SIGNATURE, SIGNATURE_HEADER
+from ..errors import api_error
 from ..mitm.internals import client_host
 from ..options import OPTIONS, Settings
 from ..recording.format import parse_object
@@ -40,22 +41,27 @@ from .trial import BadTrialError, tried
 Json = dict[str, Any]
 
 _NO_HEADERS: Mapping[str, str] = {}
-_HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::\d*)?")  # and a port
+_HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::\d*)?")  # and an optional port
 _LOCAL_NAME = re.compile(
     r"(?i)[\w-]+|[\w.-]+\.(?:local|lan|internal|home\.arpa)"
-)  # none that DNS gives to anybody
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+)  # names that cannot be registered in the DNS
+_FORWARDED = (
+    *("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"),
+    *("x-client-ip", "true-client-ip", "cf-connecting-ip"),
+)
 _PAGE = Path(__file__).with_name("page.html")
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-LONGEST_TRIAL = 1 << 20  # bytes
+LONGEST_TRIAL = 1 << 16  # bytes
+
+_one_trial = asyncio.Semaphore()
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What endpoints tell of, and change."""
+    """What the endpoints report and change."""
 
     settings: Settings
     rules: LiveRules | None
@@ -70,10 +76,11 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request says beside its path."""
+    """The parts of a request other than its path."""
 
     query: Mapping[str, str]
     body: bytes
+    is_foreign: bool = False  # a foreign web page asks
 
 
 Answer = Callable[[State, Asked], Awaitable[http.Response]]
@@ -81,7 +88,7 @@ Answer = Callable[[State, Asked], Awaitable[http.Response]]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One endpoint: `name` is its path below the prefix, `alias` another one, without the prefix."""
+    """One endpoint: `name` is its path below the prefix, `alias` another path without the prefix."""
 
     method: str
     name: str
@@ -116,7 +123,7 @@ async def health(state: State, _asked: Asked) -> http.Response:
         if h.down or h.wrong
     ]
     if state.rules and state.rules.error:
-        troubles.append(f"{state.rules.error}; the rules stay as they were")
+        troubles.append(f"{state.rules.error}; the old rules stay in force")
     said = {
         "status": "degraded" if troubles else "ok",
         "reason": "; ".join(troubles),
@@ -151,7 +158,7 @@ async def chats(state: State, asked: Asked) -> http.Response:
         return response(200, {"chats": [kept.as_json() for kept in state.observer.recent]})
     kept = state.observer.recent.get(number)
     if kept is None:
-        return response(404, error("not_found", f"there is no chat {number} among the last ones"))
+        return response(404, api_error("not_found", f"there is no chat {number} among the last chats"))
     return response(200, await asyncio.to_thread(kept.in_full))
 
 
@@ -170,17 +177,20 @@ async def config(state: State, _asked: Asked) -> http.Response:
 
 
 async def test(state: State, asked: Asked) -> http.Response:
+    if asked.is_foreign:
+        return response(403, api_error("forbidden", "no other web page may do this"))
     if len(asked.body) > LONGEST_TRIAL:
-        return response(413, error("too_large", f"send at most {LONGEST_TRIAL} bytes"))
+        return response(413, api_error("too_large", f"send at most {LONGEST_TRIAL} bytes"))
     try:
         request = _trial(asked)
-        return response(200, await asyncio.to_thread(tried, request, state.settings.recovery))
+        async with _one_trial:  # a trial delays the chats
+            return response(200, await asyncio.to_thread(tried, request, state.settings.recovery))
     except BadTrialError as e:
-        return response(422, error("invalid_request", str(e)))
+        return response(422, api_error("invalid_request", str(e)))
 
 
 def _trial(asked: Asked) -> Json:
-    """What is to be tried: from a JSON body, or from the query. Raises BadTrialError."""
+    """Return what to try, from a JSON body or from the query. Raises BadTrialError."""
     if asked.body:
         if request := parse_object(asked.body):
             return request
@@ -199,14 +209,14 @@ def _trial(asked: Asked) -> Json:
 async def metrics(state: State, _asked: Asked) -> http.Response:
     gauges = {
         "open_chats": ("Chats that are open", state.open_chats),
-        "held_bytes": ("Bytes of open answers that wait for what is still to come", state.bytes_held),
+        "held_bytes": ("Bytes of open answers that are held back", state.bytes_held),
         "uptime_seconds": ("Since the start", state.uptime),
     }
     build = {"version": __version__, "mitmproxy": version.VERSION}
     try:
         body, content_type = exposition(state.observer.stats, gauges, build)
     except NoMetricsError as e:
-        return response(501, error("not_implemented", str(e)))
+        return response(501, api_error("not_implemented", str(e)))
     return http.Response.make(200, body, {"content-type": content_type, "cache-control": "no-store"})
 
 
@@ -216,12 +226,12 @@ async def reload(state: State, _asked: Asked) -> http.Response:
         await asyncio.to_thread(rules.reload)
     said = {"rules": rules_in_force(rules)}
     if rules and rules.error:
-        return response(422, error("invalid_rules", f"{rules.error}; the rules stay as they were") | said)
+        return response(422, api_error("invalid_rules", f"{rules.error}; the old rules stay in force") | said)
     return response(200, {"status": "ok"} | said)
 
 
 def rules_in_force(rules: LiveRules | None) -> Json | None:
-    """Where they come from, how many there are, and what is wrong with the file as it is now."""
+    """Return the file of the rules, their number, and what is wrong with the file now."""
     if rules is None:
         return None
     return {"file": str(rules.path), "count": rules.file.count, "error": rules.error or None}
@@ -253,10 +263,13 @@ ENDPOINTS = (
     ),
     Endpoint("GET", "config", config, "The options with their values, defaults and choices, and the rules"),
     Endpoint(
-        "GET", "test", test, "What would come of `?content=`; without `tools` those it names are declared"
+        "GET",
+        "test",
+        test,
+        "What would become of `?content=`; without `tools` the names in the text are declared",
     ),
     Endpoint(
-        "POST", "test", test, "The same for JSON: `text`, and if you like `tools`, `tool_choice`, `recovery`"
+        "POST", "test", test, "The same for JSON: `text`, and optionally `tools`, `tool_choice`, `recovery`"
     ),
     Endpoint(
         "GET", "metrics", metrics, "The counts for Prometheus; 501 without the package prometheus-client"
@@ -272,45 +285,52 @@ ENDPOINTS = (
 )
 
 
-def recognise(flow: http.HTTPFlow) -> http.Response | None:
-    """The answer to our own question whether the server is there: then it is not, we have asked ourselves."""
-    if flow.request.headers.get(SIGNATURE_HEADER) != SIGNATURE:
-        return None
-    body = error("loop_detected", "this proxy forwards to itself")
-    return response(508, body, {SIGNATURE_HEADER: SIGNATURE})
+def is_own_question(flow: http.HTTPFlow) -> bool:
+    """Whether we ask ourselves whether the server is there: then it is not."""
+    return flow.request.headers.get(SIGNATURE_HEADER) == SIGNATURE
 
 
 def is_ours(flow: http.HTTPFlow, prefix: str) -> bool:
     """Whether a request is for the proxy itself."""
-    if not prefix or flow.response or not isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode):
-        return False
-    path = flow.request.path.partition("?")[0]
-    return path == prefix or path.startswith(f"{prefix}/") or path in {e.alias for e in ENDPOINTS if e.alias}
+    is_reverse = isinstance(flow.client_conn.proxy_mode, mode_specs.ReverseMode)
+    return is_reverse and not flow.response and is_our_path(flow.request, prefix)
+
+
+def is_our_path(request: http.Request, prefix: str) -> bool:
+    """Whether the path is ours, if this is a reverse proxy."""
+    path = request.path.partition("?")[0]
+    ours = path == prefix or path.startswith(f"{prefix}/") or path in {e.alias for e in ENDPOINTS if e.alias}
+    return bool(prefix) and ours
 
 
 async def answer(flow: http.HTTPFlow, state: State) -> http.Response:
     """The answer to a request that is ours."""
+    if is_own_question(flow):
+        loop = api_error("loop_detected", "this proxy forwards to itself")
+        return response(508, loop, {SIGNATURE_HEADER: SIGNATURE})
     prefix, path = state.settings.control, flow.request.path.partition("?")[0]
     here = [e for e in ENDPOINTS if path in (f"{prefix}/{e.name}", e.alias)]
     if reason := misnamed(flow, private=any(e.private for e in here)):
-        return response(403, error("forbidden", reason))
+        return response(403, api_error("forbidden", reason))
     if path == prefix:
         return http.Response.make(308, b"", {"location": f"{prefix}/"})
     if not here:
         names = ", ".join(f"{e.method} {prefix}/{e.name}" for e in ENDPOINTS)
-        return response(404, error("not_found", f"there is no such endpoint; ask for {names}"))
+        return response(404, api_error("not_found", f"there is no such endpoint; ask for {names}"))
+    method = "GET" if flow.request.method == "HEAD" else flow.request.method
     for endpoint in here:
-        if endpoint.method == flow.request.method:
+        if endpoint.method == method:
             if endpoint.private and (reason := objection(flow)):
-                return response(403, error("forbidden", reason))
+                return response(403, api_error("forbidden", reason))
             query = dict(flow.request.query.items(multi=True))
-            return await endpoint.answer(state, Asked(query, flow.request.get_content(strict=False) or b""))
+            body = flow.request.get_content(strict=False) or b""
+            return await endpoint.answer(state, Asked(query, body, is_foreign(flow)))
     methods = ", ".join(e.method for e in here)
-    return response(405, error("method_not_allowed", f"ask with {methods}"), {"allow": methods})
+    return response(405, api_error("method_not_allowed", f"ask with {methods}"), {"allow": methods})
 
 
 def misnamed(flow: http.HTTPFlow, private: bool) -> str:
-    """What to ask for instead of the Host that the client asked; empty if that will do."""
+    """Say which Host to use instead of the client's; empty if that one is allowed."""
     host = client_host(flow.request)
     named = _HOST.fullmatch(host)
     name = named[1].strip("[]") if named else ""
@@ -323,7 +343,7 @@ def misnamed(flow: http.HTTPFlow, private: bool) -> str:
 
 
 def is_local_name(name: str) -> bool:
-    """Whether a name of a host cannot be one that a stranger has in the DNS."""
+    """Whether a host name cannot belong to a stranger in the DNS."""
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -332,7 +352,7 @@ def is_local_name(name: str) -> bool:
 
 
 def objection(flow: http.HTTPFlow) -> str:
-    """Why this client may neither change anything nor see what was said; empty if it may."""
+    """Say why this client may not change anything or read chats; empty if it may."""
     headers = flow.request.headers
     if not is_loopback(flow.client_conn.peername[0]) or any(name in headers for name in _FORWARDED):
         return "only programs on the proxy's own machine may do this"
@@ -341,9 +361,12 @@ def objection(flow: http.HTTPFlow) -> str:
     return ""
 
 
-def error(code: str, message: str) -> Json:
-    """An error as OpenAI's API writes one."""
-    return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
+def is_foreign(flow: http.HTTPFlow) -> bool:
+    """Whether a foreign web page asks."""
+    headers = flow.request.headers
+    origin = headers.get("origin", "").partition("://")[2]
+    own = headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+    return not own or ("origin" in headers and origin != client_host(flow.request))
 
 
 def response(status_code: int, body: Json, headers: Mapping[str, str] = _NO_HEADERS) -> http.Response:

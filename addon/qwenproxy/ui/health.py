@@ -1,4 +1,4 @@
-"""Is the model server there? Asked when somebody asks us, but not more than once a second."""
+"""Whether the model server answers. It is asked on demand, but at most once a second."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..backend.probe import Ask, Heard
 
-FRESH = 1.0  # seconds for which an answer is good
+FRESH = 1.0  # seconds for which an answer is reused
 
 
 class Backends:
@@ -18,7 +18,7 @@ class Backends:
         self._asked: dict[str, tuple[float, asyncio.Task[Heard]]] = {}
 
     async def heard(self, url: str) -> Heard:
-        """What a server answered; all who ask at once share one question."""
+        """Return what a server answered. Concurrent callers share one question."""
         since, task = self._asked.get(url, (0.0, None))
         if task is None or (task.done() and self._clock() - since >= FRESH):
             task = asyncio.create_task(self._question(url))

@@ -1,21 +1,23 @@
-"""The log of a terminal: a line for each chat, a summary at the end, and less of what mitmproxy says."""
+"""The log: a line for each chat, a summary at the end, and fewer of mitmproxy's own lines."""
 
 import logging
 import re
 from collections.abc import Iterator
 
-from ..mitm.terminal import printable
+from ..terminal import printable
 from .report import Kind, Report
 from .stats import Counts, Stats
 from .words import duration, line, words_of
 
 log = logging.getLogger("qwen_fix")
 
-_CONNECTION = re.compile(r"(?:client|server) (?:dis)?connect\b|Streaming (?:request to|response from) ")
+_CONNECTION = re.compile(
+    r"(?:\[replay\] )?(?:client|server) (?:dis)?connect\b|Streaming (?:request to|response from) "
+)
 
 
 def tell(report: Report) -> None:
-    """Say how a chat went."""
+    """Log how a chat went."""
     ledger = report.ledger
     if ledger.failure:
         log.error("%s\n%s", line(report), ledger.failure)
@@ -26,7 +28,7 @@ def tell(report: Report) -> None:
 
 
 def summary(stats: Stats) -> Iterator[str]:
-    """What there was, in a line for all and one for each model; nothing if there was no chat."""
+    """Yield a line for all chats and one for each model; nothing if there was no chat."""
     if not stats.total.chats:
         return
     yield f"in {duration(stats.seconds)}: {_counted(stats.total)}"
@@ -38,8 +40,8 @@ def summary(stats: Stats) -> Iterator[str]:
 def _counted(counts: Counts) -> str:
     kinds = counts.kinds
     said = (
-        ("mended in", kinds[Kind.MENDED]),
-        ("would be mended in", kinds[Kind.WOULD_MEND]),
+        ("repaired in", kinds[Kind.REPAIRED]),
+        ("would be repaired in", kinds[Kind.WOULD_REPAIR]),
         ("left as text in", kinds[Kind.LEFT]),
         ("failed open in", kinds[Kind.FAILED_OPEN]),
         ("broke off in", kinds[Kind.BROKEN_OFF]),
@@ -58,7 +60,7 @@ def _plural(word: str, number: int) -> str:
 
 
 class Quiet(logging.Filter):
-    """Makes mitmproxy's lines about connections debug lines: there are five of them for each chat."""
+    """Turns mitmproxy's lines about connections, five for each chat, into debug lines."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno == logging.INFO and _CONNECTION.match(str(record.msg)):
@@ -67,7 +69,7 @@ class Quiet(logging.Filter):
 
 
 def quieten() -> None:
-    """Once, however often the addon is loaded."""
+    """Install the filter, only once however often the addon is loaded."""
     server = logging.getLogger("mitmproxy.proxy.server")
     if not any(isinstance(found, Quiet) for found in server.filters):
         server.addFilter(Quiet())

@@ -1,4 +1,4 @@
-"""The counts for Prometheus, by its own client library; without that there are none."""
+"""The counts for Prometheus, by its client library; without that there are no metrics."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,13 +12,13 @@ MISSING = (
 
 
 class NoMetricsError(Exception):
-    """The client library is not there."""
+    """The client library is not installed."""
 
 
 def exposition(
     stats: Stats, gauges: Mapping[str, tuple[str, float]], build: Mapping[str, str]
 ) -> tuple[bytes, str]:
-    """The metrics as text, and its content type. `gauges` are {name: (help, value)}. Raises
+    """Return the metrics as text, and their content type. `gauges` are {name: (help, value)}. Raises
     NoMetricsError."""
     library = PROMETHEUS.load()
     if library is None:
@@ -29,7 +29,7 @@ def exposition(
 
 
 class _Collector:
-    """What the library asks for the numbers of the moment."""
+    """Gives the library the current numbers."""
 
     def __init__(
         self, core: Any, stats: Stats, gauges: Mapping[str, tuple[str, float]], build: Mapping[str, str]
@@ -84,7 +84,7 @@ class _Collector:
 _FLAGS = {
     "streamed": "Chats that were streamed",
     "with_tools": "Chats whose request has tools",
-    "leaked": "Chats with a call in the text, be it mended or left",
-    "damaged": "Chats in which only calls that the server parsed were damaged",
-    "truncated": "Chats that were cut at the token limit",
+    "leaked": "Chats with a call in the text, whether repaired or left",
+    "damaged": "Chats without a leak in which calls that the server parsed were damaged",
+    "truncated": "Chats that were cut off at the token limit",
 }

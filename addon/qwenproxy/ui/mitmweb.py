@@ -1,28 +1,23 @@
-"""mitmweb and mitmproxy: a column for our comments, and no more flows than memory is there for."""
+"""mitmweb and mitmproxy: a column for our comments, and a limit on the number of flows."""
 
-from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from mitmproxy import ctx, http, optmanager
+from mitmproxy import ctx, http
 
-# Without `path`, which is nearly always the same here: beside it a comment has room for two words.
+from ..configuration import Configuration
+
+# Without `path`, which is nearly always the same: it would leave a comment room for two words.
 COLUMNS = ["icon", "status", "comment", "time"]
 
 
-def prefer(name: str, value: Any) -> None:
-    """Change the default of one of mitmproxy's options; what the user gave stays, be it the old default."""
-    option = ctx.options._options.get(name)
-    if option and option.value is optmanager.unset:
-        ctx.options.update(**{name: value})
-
-
 class FlowList:
-    """Names flows that are no chats, and removes the oldest that are over when there are more than `limit()`;
-    0 keeps all."""
+    """Comments flows that are not chats, and removes the oldest finished flows when there are too many."""
 
-    def __init__(self, limit: Callable[[], int]) -> None:
-        self._limit = limit
+    name = "qwen_fix_flow_list"  # the name of the class may not be unique
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
 
     def response(self, flow: http.HTTPFlow) -> None:
         self._tidy(flow)
@@ -36,7 +31,7 @@ class FlowList:
             return
         if flow.live and not flow.comment:
             flow.comment = f"{flow.request.method} {flow.request.path.partition('?')[0]}"
-        if limit := self._limit():
+        if limit := self._configuration.settings.web_keep:
             self._trim(view, limit)
 
     def _trim(self, view: Any, limit: int) -> None:
@@ -44,4 +39,4 @@ class FlowList:
         if surplus > 0:
             over = (flow for flow in view._store.values() if not flow.live and not flow.intercepted)
             for flow in list(islice(over, surplus)):
-                view.remove([flow])  # one by one: of several it would tell in the log
+                view.remove([flow])  # one by one: mitmproxy logs the removal of several

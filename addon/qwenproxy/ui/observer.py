@@ -1,7 +1,9 @@
-"""Sees each chat that is over, and tells everybody who shows something of it."""
+"""Receives each finished chat, and passes it on to the log, the counts and the last chats."""
 
 from collections.abc import Iterable
 from typing import Any
+
+from mitmproxy import http
 
 from . import log
 from .recent import Recent
@@ -12,7 +14,7 @@ from .verdict import Verdict, verdicts
 
 
 class Observer:
-    """The counts, the last chats, and who is not read."""
+    """The counts, the last chats, and the clients that are not read."""
 
     def __init__(self) -> None:
         self.stats = Stats()
@@ -20,17 +22,26 @@ class Observer:
         self.unread = Unread()
 
     def finished(
-        self, report: Report, sent: bytes = b"", received: bytes = b"", is_stream: bool = False
+        self,
+        report: Report,
+        sent: bytes | None = b"",
+        received: bytes | None = b"",
+        is_stream: bool = False,
     ) -> None:
-        """A chat is over: `sent` is what the server sent, `received` what was made of it."""
+        """Handle a finished chat: `sent` is the server's answer, `received` the client's; None: not kept."""
         log.tell(report)
         self.stats.add(report)
         self.recent.add(report, sent, received, is_stream)
 
+    def unread_request(self, request: http.Request) -> None:
+        """Handle a request that is passed through unread. Its client is logged once."""
+        for level, line in self.unread.note(request):
+            log.log.log(level, "%s", line)
+
     def reset(self) -> None:
         self.stats.reset()
         self.recent.clear()
-        self.unread.seen.clear()
+        self.unread.clear()
 
     def summary(self) -> Iterable[str]:
         return log.summary(self.stats)
@@ -39,6 +50,6 @@ class Observer:
         return [*self.unread.verdicts(), *verdicts(self.stats.models)]
 
     def as_json(self) -> dict[str, Any]:
-        """What `GET /_qwen/stats` answers, but for the mode."""
+        """Return the answer of `GET /_qwen/stats`, without the mode."""
         said = {"verdicts": [verdict.as_json() for verdict in self.verdicts()]}
         return said | self.stats.as_json() | {"unread": self.unread.as_json()}

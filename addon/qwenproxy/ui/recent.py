@@ -1,7 +1,7 @@
-"""The last chats with what the model sent and what the client got, for the status page; in memory only.
+"""The last chats, with what the model sent and what the client got, for the status page. In memory only.
 
-Bodies are kept as they are and read when somebody looks. A body that is too long is not kept, so that
-a proxy that runs for months holds no more than MOST_CHATS times two of LONGEST.
+Bodies are kept as they are and only parsed on request. A body that is too long is not kept, so a
+proxy that runs for months holds at most MOST_CHATS times two bodies of LONGEST.
 """
 
 from collections import deque
@@ -24,8 +24,8 @@ TOO_LONG = "too long to be kept"
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One chat. `sent` is what the model did, `received` what the client got, or would have; None if it is
-    too long."""
+    """One chat. `sent` is what the model sent, `received` what the client got or would have got; None if it
+    is too long."""
 
     id: str
     report: Report
@@ -34,7 +34,7 @@ class Kept:
     is_stream: bool
 
     def as_json(self) -> Json:
-        """The chat without what was said."""
+        """Return the chat without its texts."""
         report = self.report
         return {
             "id": self.id,
@@ -51,7 +51,7 @@ class Kept:
         }
 
     def in_full(self) -> Json:
-        """The chat with what was said."""
+        """Return the chat with its texts."""
         ledger = self.report.ledger
         more: Json = {
             "sent": self._messages(self.sent),
@@ -76,10 +76,10 @@ class Recent:
     def __iter__(self) -> Iterator[Kept]:
         return iter(self._chats)
 
-    def add(self, report: Report, sent: bytes, received: bytes, is_stream: bool) -> None:
+    def add(self, report: Report, sent: bytes | None, received: bytes | None, is_stream: bool) -> None:
         number = f"c{next(self._numbers)}"
-        received = sent if received == sent else received  # once, if it is the same
-        before, after = (body if len(body) <= LONGEST else None for body in (sent, received))
+        received = sent if received == sent else received  # kept once if both are the same
+        before, after = (body if len(body or b"") <= LONGEST else None for body in (sent, received))
         self._chats.appendleft(Kept(number, report, before, after, is_stream))
 
     def clear(self) -> None:
@@ -102,7 +102,7 @@ def message_json(message: Message) -> Json:
 
 
 def repairs_of(repairs: Any) -> list[Json]:
-    """[{name, count, words}] of a counter of repairs."""
+    """Return [{name, count, words}] for a counter of repairs."""
     return [{"name": str(name), "count": n, "words": name.words} for name, n in sorted(repairs.items())]
 
 

@@ -1,52 +1,63 @@
-"""One chat that is over, as its user sees it: what the log, the counts, mitmweb and the status page go by."""
+"""One finished chat, as shown in the log, the counts, mitmweb and the status page."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from toolstream.repairs import Ledger, Refused
+from toolstream import Ledger, Refused, Repair
 
 from ..replay.golden import outline_of
+from ..replay.overview import client_of
 
 MOST_TOOLS = 20  # names kept of one answer
-LONGEST_NAME = 60  # characters of a name that a client, or a model, has chosen
+LONGEST_NAME = 60  # characters of a name that a client or a model chose
+LONGEST_ERROR = 200  # characters
 
-# Reasons to leave a candidate that was a call all the same. The others are for quotations, drafts and prose,
-# and for the server's own calls.
+# Refusals of candidates that were real calls. The other refusals are quotations, drafts and prose.
 LEAKS = frozenset(
     (
         *(Refused.UNDECLARED, Refused.NAMELESS, Refused.TRUNCATED),
         *(Refused.UNCLEAR_END, Refused.INVALID_JSON, Refused.LIMIT),
     )
 )
+# Faults of calls that the server parsed, which could not be repaired.
+FAULTS = frozenset((Refused.MISFIT, Refused.SECOND_OBJECT))
+# Repairs that say nothing about the model and its server: the client asked for them or caused them.
+WISHES = frozenset(
+    (
+        *(Repair.BROKEN_HISTORY, Repair.PARALLEL_DROPPED),
+        *(Repair.RULE_DEFAULT, Repair.RULE_CONVERTED, Repair.RULE_REMOVED, Repair.RULE_TOOL),
+    )
+)
 
 
 class Kind(StrEnum):
-    """How a chat went; each has one. Of several the first holds that is true."""
+    """How a chat went. If several apply, the first one counts."""
 
     BACKEND_ERROR = "backend-error"  # no answer came, or one with an error status
-    FAILED_OPEN = "failed-open"  # the rewriter failed, and the rest passed as it came
+    FAILED_OPEN = "failed-open"  # the rewriter failed, and the rest was passed through unchanged
     BROKEN_OFF = "broken-off"
     LEFT = "left"  # a call stayed text
-    MENDED = "mended"
-    WOULD_MEND = "would-mend"  # observed only
+    REPAIRED = "repaired"
+    WOULD_REPAIR = "would-repair"  # observed only
     PASSED = "passed"
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One chat. Names are fit to print; `tools` are those the client was told to call, or would have been."""
+    """One chat. Names are safe to print. `tools`: what the client was told to call, or would have been."""
 
     started: float  # Unix time
     seconds: float
     client: str
     api: str
     model: str
-    status: int  # that the client got; 0 if none
+    status: int  # the status that the client got; 0 if none
     streamed: bool
     with_tools: bool
     observed: bool
     tools: tuple[str, ...]
+    calls: int  # calls that the client got
     truncated: bool  # finish_reason: length
     ledger: Ledger
     aborted: str = ""  # why the answer broke off
@@ -56,7 +67,7 @@ class Report:
     def kind(self) -> Kind:
         ledger = self.ledger
         changed = bool(ledger.repairs or ledger.calls)
-        if self.down or (self.status >= 400 and not changed):
+        if self.down or (self.status >= 400 and not ledger.calls):
             return Kind.BACKEND_ERROR
         if ledger.failure:
             return Kind.FAILED_OPEN
@@ -65,33 +76,59 @@ class Report:
         if self.left:
             return Kind.LEFT
         if changed:
-            return Kind.WOULD_MEND if self.observed else Kind.MENDED
+            return Kind.WOULD_REPAIR if self.observed else Kind.REPAIRED
         return Kind.PASSED
 
     @property
     def left(self) -> bool:
-        """Whether a call stayed text that was hardly meant to."""
-        return not LEAKS.isdisjoint(self.ledger.refused)
+        """Whether a call stayed text, or stayed damaged."""
+        return not (LEAKS | FAULTS).isdisjoint(self.ledger.refused)
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether there was an answer in which a call could have leaked."""
+        return self.with_tools and self.status > 0 and self.kind != Kind.BACKEND_ERROR
 
     @property
     def leaked(self) -> bool:
-        """Whether the answer had a call in its text, be it mended or left."""
-        return bool(self.ledger.calls) or self.left
+        """Whether the answer had a call in its text, whether repaired or left."""
+        return self.is_answer and (bool(self.ledger.calls) or not LEAKS.isdisjoint(self.ledger.refused))
 
     @property
     def damaged(self) -> bool:
-        """Whether nothing leaked, but something the server or the client had made had to be repaired."""
-        return bool(self.ledger.repairs) and not self.leaked
+        """Whether nothing leaked, but calls that the server parsed were wrong, whether repaired or left."""
+        found = self.ledger.repairs.keys() - WISHES or FAULTS & self.ledger.refused.keys()
+        return self.is_answer and bool(found) and not self.leaked
 
 
-def called(body: bytes, is_stream: bool) -> tuple[tuple[str, ...], bool]:
-    """The tools that a body calls, and whether it says that it was cut for its length."""
-    messages = outline_of(body, is_stream)
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a client got in an answer: the names of the tools to call, the number of calls, whether it was cut
+    off at the token limit, and an error."""
+
+    tools: tuple[str, ...] = ()
+    calls: int = 0
+    truncated: bool = False
+    error: str = ""
+
+
+UNHEARD = Heard()
+
+
+def heard_in(body: bytes, is_stream: bool) -> Heard:
+    """Read the body of an answer."""
+    messages, error = outline_of(body, is_stream)
     names = [call.name for message in messages for call in message.calls]
     cut = any(message.finish_reason == "length" for message in messages)
-    return tuple(shown(name) for name in names[:MOST_TOOLS]), cut
+    return Heard(tuple(shown(name) for name in names[:MOST_TOOLS]), len(names), cut, error[:LONGEST_ERROR])
+
+
+def client_name(user_agent: str) -> str:
+    """Return the name of a client from its User-Agent."""
+    return shown(client_of(user_agent))
 
 
 def shown(name: Any) -> str:
-    """A name that somebody else has chosen, fit to be shown."""
-    return "".join(filter(str.isprintable, str(name)))[:LONGEST_NAME] or "unknown"
+    """Return a foreign name, safe to print."""
+    text = "".join(filter(str.isprintable, name)) if isinstance(name, str) else ""
+    return text[:LONGEST_NAME] or "unknown"

@@ -1,7 +1,7 @@
-"""How often what happened, for each model and each client, since the start or the last reset.
+"""Counts of what happened, by model and by client, since the start or the last reset.
 
-Everything counts chats unless it says otherwise; `Counts.as_json` gives each number its share. What is
-unbounded in principle is bounded here: models and clients choose their names.
+Everything counts chats unless stated otherwise. `Counts.as_json` adds the share of each number. The number
+of models and clients is limited, because clients choose both names.
 """
 
 import time
@@ -11,44 +11,47 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from toolstream.repairs import Named, Refused, Repair
+from toolstream import Named, Refused, Repair
 
 from .report import Kind, Report
 
 Json = dict[str, Any]
 
-MOST_NAMES = 50  # models, and clients; the others count as OTHERS
+MOST_NAMES = 50  # models, and clients; further ones count as OTHERS
 OTHERS = "others"
-MOST_MINUTES = 2000  # entries of the history: a model's minutes with chats
+MOST_MINUTES = 2000  # entries of the history: one for each model and minute with chats
 
 
 @dataclass(slots=True)
 class Counts:
-    """What there was of some chats."""
+    """The counts of some chats."""
 
     chats: int = 0
-    calls: int = 0  # calls the clients got
-    answers: int = 0  # to requests with tools, whatever they say
-    seconds: float = 0.0  # all of them together
+    calls: int = 0  # calls that clients got
+    answers: int = 0  # answers to requests with tools
+    seconds: float = 0.0  # in total
     flags: Counter[str] = field(default_factory=Counter)
     kinds: Counter[Kind] = field(default_factory=Counter)
-    repairs: Counter[Repair] = field(default_factory=Counter)  # times, not chats
+    fates: Counter[Kind] = field(default_factory=Counter)  # of those that leaked or were damaged
+    repairs: Counter[Repair] = field(default_factory=Counter)  # repairs, not chats
     refusals: Counter[Refused] = field(default_factory=Counter)
 
     def add(self, report: Report) -> None:
         self.chats += 1
-        self.calls += len(report.tools)
-        self.answers += is_answer(report)
+        self.calls += report.calls
+        self.answers += report.is_answer
         self.seconds += report.seconds
         self.kinds[report.kind] += 1
+        if report.leaked or report.damaged:
+            self.fates[report.kind] += 1
         for name in ("streamed", "with_tools", "leaked", "damaged", "truncated"):
             self.flags[name] += bool(getattr(report, name))
         self.repairs.update(report.ledger.repairs)
         self.refusals.update(report.ledger.refused)
 
     def as_json(self) -> Json:
-        """The numbers, each with its share of the chats; `leaked` and `damaged` of the answers to requests
-        with tools."""
+        """Return the numbers, each with its share of the chats; for `leaked` and `damaged` of the answers to
+        requests with tools."""
         flags = {name: self._share(self.flags[name]) for name in ("streamed", "with_tools", "truncated")}
         faults = {name: share(self.flags[name], self.answers) for name in ("leaked", "damaged")}
         kinds = {FIELDS[kind]: self._share(self.kinds[kind]) for kind in Kind}
@@ -69,8 +72,8 @@ class Counts:
 
 FIELDS = {
     Kind.PASSED: "passed",
-    Kind.MENDED: "mended",
-    Kind.WOULD_MEND: "would_mend",
+    Kind.REPAIRED: "repaired",
+    Kind.WOULD_REPAIR: "would_repair",
     Kind.LEFT: "left",
     Kind.FAILED_OPEN: "failed_open",
     Kind.BROKEN_OFF: "broken_off",
@@ -80,11 +83,6 @@ FIELDS = {
 
 def share(count: int, of: int) -> Json:
     return {"count": count, "share": round(count / of, 4) if of else 0.0}
-
-
-def is_answer(report: Report) -> bool:
-    """Whether there was an answer in which a call could have leaked."""
-    return report.with_tools and report.kind != Kind.BACKEND_ERROR
 
 
 class Stats:
@@ -105,7 +103,7 @@ class Stats:
         self.total.add(report)
         model = add_to(self.models, report.model, report)
         add_to(self.clients, report.client, report)
-        if is_answer(report):
+        if report.is_answer:
             entry = self._history[int(self._clock()) // 60, model]
             entry[0] += 1
             entry[1] += report.leaked
@@ -131,7 +129,7 @@ class Stats:
 
 
 def add_to(counts: dict[str, Counts], name: str, report: Report) -> str:
-    """Count a chat under its name; the name it was counted under."""
+    """Count a chat under its name; return the name it was counted under."""
     if name not in counts and len(counts) >= MOST_NAMES:
         name = OTHERS
     counts.setdefault(name, Counts()).add(report)
@@ -139,5 +137,5 @@ def add_to(counts: dict[str, Counts], name: str, report: Report) -> str:
 
 
 def moment(seconds: float) -> str:
-    """A Unix time as 2026-11-28T08:15:12Z."""
+    """Format a Unix time as 2026-11-28T08:15:12Z."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,7 +1,7 @@
-"""`/_qwen/test`: what would come of a text that a model wrote.
+"""`/_qwen/test`: what would become of a model's text.
 
-Without tools the text's own names are declared, with any parameters: then it shows what the parser finds,
-though no schema can give a value its type.
+Without tools the names in the text are declared, with any parameters. Then the trial shows what the parser
+finds, but values have no types, because there is no schema.
 """
 
 import json
@@ -17,23 +17,23 @@ from .recent import message_json, refusal, repairs_of
 Json = dict[str, Any]
 
 GUESSED = "guessed from the text"
-# What stands where a call has its name, in any of the formats.
+# The name of a call, in any of the formats.
 _NAMES = re.compile(
     r"""(?:[<\[]/?\w+=|"name"\s*:\s*"|\bname=")\s*([A-Za-z_][\w.:-]*)|(?<=<tool_call>)\s*([\w.-]+)"""
 )
 
 
 class BadTrialError(ValueError):
-    """What was asked cannot be tried; the message says what to send instead."""
+    """The request cannot be tried. The message says what to send instead."""
 
 
 def tried(asked: Json, recovery: str) -> Json:
-    """{message, repairs, refusals, tools, recovery} for {text, tools, tool_choice, recovery}. Raises
+    """Return {message, repairs, refusals, tools, recovery} for {text, tools, tool_choice, recovery}. Raises
     BadTrialError."""
     text, tools = asked.get("text", asked.get("content")), asked.get("tools")
     recovery = asked.get("recovery") or recovery
     if not isinstance(text, str):
-        raise BadTrialError('send JSON with the model\'s words in "text"')
+        raise BadTrialError('send JSON with the model\'s text in "text"')
     if recovery not in RECOVERIES:
         raise BadTrialError(f'"recovery" is {", ".join(RECOVERIES[:-1])} or {RECOVERIES[-1]}')
     if tools is not None and not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
@@ -55,7 +55,7 @@ def tried(asked: Json, recovery: str) -> Json:
 
 
 def declared_in(text: str) -> list[Json]:
-    """A tool for each name in a text that may be a tool's."""
+    """Return a tool for each name in the text that may name a tool."""
     names = dict.fromkeys(name for found in _NAMES.finditer(text) if (name := found[1] or found[2]))
     schema = {"type": "object", "properties": {}}
     return [{"type": "function", "function": {"name": name, "parameters": schema}} for name in names]

@@ -1,4 +1,4 @@
-"""What the counts come to, in a sentence for each model: is it the server, the model, or nothing at all?"""
+"""The verdict: a sentence for each model that says whether calls leak or are damaged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class Level(StrEnum):
     """How bad it is."""
 
     GOOD = "good"
-    WARN = "warn"  # mended
+    WARN = "warn"  # repaired
     BAD = "bad"
     NONE = "none"  # nothing can be said yet
 
@@ -39,7 +39,7 @@ def _verdict(model: str, counts: Counts) -> Verdict:
     errors = counts.kinds[Kind.BACKEND_ERROR]
     failed = f" {_of(errors, counts.chats)} chats failed at the server." if errors else ""
     if errors == counts.chats:
-        return Verdict(model, f"{model}: the server answered none of {_counted(errors, 'chat')}.", Level.BAD)
+        return Verdict(model, f"{model}: the server gave no answer to {_counted(errors, 'chat')}.", Level.BAD)
     if not answers:
         return Verdict(
             model, f"{model}: no request had tools, so there was nothing to repair.{failed}", Level.NONE
@@ -49,7 +49,8 @@ def _verdict(model: str, counts: Counts) -> Verdict:
     faulty, how = (leaked, "leaked calls as text") if leaked else (damaged, "had damaged calls")
     what = f"{percent(faulty, answers)} of the answers of {model} {how} ({_of(faulty, answers)})"
     more = f"; {damaged} more had damaged calls" if leaked and damaged else ""
-    level = Level.BAD if counts.kinds[Kind.LEFT] or counts.kinds[Kind.FAILED_OPEN] or errors else Level.WARN
+    is_bad = counts.fates[Kind.LEFT] or counts.kinds[Kind.FAILED_OPEN] or errors
+    level = Level.BAD if is_bad else Level.WARN
     return Verdict(model, f"{what}{more}: {_fates(counts)}.{failed}", level)
 
 
@@ -63,10 +64,10 @@ def _healthy(model: str, counts: Counts, failed: str) -> Verdict:
 
 
 def _fates(counts: Counts) -> str:
-    kinds = counts.kinds
+    kinds = counts.fates
     fates = (
-        ("mended", kinds[Kind.MENDED]),
-        ("would be mended", kinds[Kind.WOULD_MEND]),
+        ("repaired", kinds[Kind.REPAIRED]),
+        ("would be repaired", kinds[Kind.WOULD_REPAIR]),
         ("left", kinds[Kind.LEFT]),
         ("broke off", kinds[Kind.BROKEN_OFF]),
         ("failed open", kinds[Kind.FAILED_OPEN]),
@@ -75,7 +76,7 @@ def _fates(counts: Counts) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """A share that is rounded, but never to 0 or 100 if it is neither."""
+    """Round a share, but only to 0 or 100 if it is exactly that."""
     if 0 < part < whole:
         return f"{min(99, max(1, round(100 * part / whole)))} %"
     return f"{round(100 * part / whole)} %"

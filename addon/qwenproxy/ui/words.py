@@ -1,7 +1,7 @@
-"""What was done to an answer, in words and as a marker: for the log, the flow list and the status page.
+"""Says what was done to an answer, in words and as a marker, for the log, the flow list and the status page.
 
-write, bash · call without <tool_call>                        mended
-write · would mend: call without <tool_call>                  only observed
+write, bash · call without <tool_call>                        repaired
+write · would repair: call without <tool_call>                only observed
 read · as the server sent it                                  nothing to do
 no call · left as text: in code, a quotation, a table or a comment
 """
@@ -9,34 +9,34 @@ no call · left as text: in code, a quotation, a table or a comment
 from collections.abc import Mapping
 from typing import Any
 
-from toolstream.repairs import Ledger
+from toolstream import Ledger
 
-from ..answer import Outcome
-from ..mitm.terminal import printable
-from .report import Report
+from ..outcome import Outcome
+from ..terminal import printable
+from .report import FAULTS, Report
 
 FAILED = ":red_circle:"
-MENDED = ":wrench:"
+REPAIRED = ":wrench:"
 REFUSED = ":eyes:"
 
-LEAKED = "call as text"  # that was right in every other way
+LEAKED = "call as text"  # a leaked call without other damage
 SHOWN_TOOLS = 5
 
 
 def line(report: Report) -> str:
-    """The chat in one line of the log."""
+    """Return the line of the log for a chat."""
     status = str(report.status) if report.status else "no answer"
     parts = (report.client, report.api, report.model, status, said(report), duration(report.seconds))
     return printable(" · ".join(filter(None, parts)))
 
 
 def comment(report: Report) -> str:
-    """The chat in the flow list, whose column is narrow: the model last."""
+    """Return the comment for the flow list. Its column is narrow, so the model comes last."""
     return printable(" · ".join(filter(None, (said(report), report.model))))
 
 
 def said(report: Report) -> str:
-    """Which tools are called, and what was done."""
+    """Say which tools are called, and what was done."""
     return printable(" · ".join(filter(None, (_tools(report), done(report)))))
 
 
@@ -50,22 +50,28 @@ def _tools(report: Report) -> str:
 
 
 def done(report: Report) -> str:
-    """What was done, or would have been; what was left; and what went wrong."""
+    """Say what was or would have been done, what was left, and what went wrong."""
     ledger = report.ledger
-    mended = words_of(ledger.repairs) or (LEAKED if ledger.calls else "")
+    faults = {reason: n for reason, n in ledger.refused.items() if reason in FAULTS}
+    left = {reason: n for reason, n in ledger.refused.items() if reason not in FAULTS}
+    repaired = words_of(ledger.repairs) or (LEAKED if ledger.calls else "")
     parts = (
-        f"would mend: {mended}" if mended and report.observed else mended,
-        f"left as text: {words_of(ledger.refused)}" if ledger.refused else "",
-        "cut at the token limit" if report.truncated else "",
-        f"the rewriter failed, the rest passed as it came: {_last_line(ledger)}" if ledger.failure else "",
+        f"would repair: {repaired}" if repaired and report.observed else repaired,
+        f"left as text: {words_of(left)}" if left else "",
+        words_of(faults),
+        "cut off at the token limit" if report.truncated else "",
+        f"the rewriter failed, the rest was passed through unchanged: {_last_line(ledger)}"
+        if ledger.failure
+        else "",
         f"broke off: {report.aborted}" if report.aborted else "",
-        f"the server gave no answer: {report.down}" if report.down else "",
+        f"the server gave no answer: {report.down}" if report.down and not report.status else "",
+        f"the server's error: {report.down}" if report.down and report.status else "",
     )
     return "; ".join(filter(None, parts))
 
 
 def words_of(names: Mapping[Any, int]) -> str:
-    """`call without <tool_call>, damaged tag x2` of counts of `Named`, in the order of their names."""
+    """Return counts in words, ordered by name: `call without <tool_call>, damaged tag x2`."""
     return ", ".join(name.words if n == 1 else f"{name.words} x{n}" for name, n in sorted(names.items()))
 
 
@@ -82,19 +88,19 @@ def _last_line(ledger: Ledger) -> str:
 
 
 def marker(ledger: Ledger) -> str:
-    """What stands for it in the flow list, the gravest first; empty if there is nothing to see."""
+    """Return the marker for the flow list, the worst first; empty if there is nothing to mark."""
     if ledger.failure:
         return FAILED
     if ledger.repairs or ledger.calls:
-        return MENDED
+        return REPAIRED
     return REFUSED if ledger.refused else ""
 
 
 def word(outcome: Outcome, status: int = 200) -> str:
-    """One word for the name of a recording."""
+    """Return the outcome in one word, for the name of a recording."""
     if outcome.aborted:
         return "aborted"
     if status >= 400:
         return "error"
     found = marker(outcome.ledger)
-    return {FAILED: "failed", MENDED: "repaired", REFUSED: "refused"}.get(found, "passed")
+    return {FAILED: "failed", REPAIRED: "repaired", REFUSED: "refused"}.get(found, "passed")

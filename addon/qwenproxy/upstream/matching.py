@@ -1,14 +1,14 @@
-"""Which recording answers a request, and if none does, which came nearest and why it does not.
+"""Finds the recording that answers a request; if there is none, the nearest one and what differs.
 
-No two sessions of an agent ask exactly the same: dates, folders and their listings, ids of calls
-and cache keys differ from run to run. So requests are compared by what they are about, their
-`Features`. Of those some have to be the same (DECISIVE): the model, whether it streams, the names
-of the tools, the roles of the messages (that is, how far the session is) and the last thing the
-user said. Among the recordings for which that is true the one wins that has most of the others in
-common, and of equals the one that was served least, in the order they were recorded.
+No two sessions of an agent send the same requests: dates, folders and their listings, ids of calls
+and cache keys differ from run to run. So requests are compared by their `Features`. Some of them must
+be equal (DECISIVE): the model, whether it streams, the names of the tools, the roles of the messages
+(that is, how far the session is) and the last thing the user said. Of the recordings for which they
+are equal, the one with the most other features in common wins. Ties go to the one served least often,
+then to the one recorded first.
 
 Texts are compared `settled`: without the blocks in which agents describe their environment, and
-with dates, times, ids and folders left out.
+without dates, times, ids and folders.
 """
 
 import json
@@ -27,7 +27,7 @@ Json = dict[str, Any]
 MODES = ("replay", "strict", "cycle")
 VOLATILE = frozenset(("metadata", "prompt_cache_key", "safety_identifier", "seed", "user"))
 SHOWN = 60  # characters of a text that differs
-COMPARED = 2_000  # characters of texts whose likeness is measured
+COMPARED = 2_000  # characters of texts whose similarity is measured
 
 _BLOCK = re.compile(
     r"<(env|system-reminder|environment_details|environment_context)\b[^<>]*>.*?</\1>", re.S | re.I
@@ -48,7 +48,7 @@ _VOLATILE_TEXT = re.compile(
 
 
 class Features(NamedTuple):
-    """What a request is about, the decisive first."""
+    """What a request is about, decisive features first."""
 
     model: str
     stream: bool
@@ -67,7 +67,7 @@ DECISIVE = Features._fields.index("question") + 1
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """No recording answers; the nearest one, if there is any, and why it does not."""
+    """No recording answers. Holds the nearest one, if there is any, and what differs."""
 
     reason: str
     nearest: str = ""
@@ -79,12 +79,12 @@ class Miss:
 
 
 class Library:
-    """Recordings, and which of them were served. `mode` is one of MODES:
+    """Recordings, and how often each was served. `mode` is one of MODES:
 
-    replay  the same request, else the recording called as the request's model, else the best match
-    strict  only the same request (but for VOLATILE); each recording once, in the order of recording
-    cycle   the recordings of the request's model (if it has none: all) by turns, whatever is asked; a
-            request that streams gets one that streams, another one gets one that does not
+    replay  the same request, else the recording that the model names, else the best match
+    strict  only the same request (except VOLATILE); each recording once, in the order of recording
+    cycle   the recordings of the request's model (or all, if it has none) in turn, whatever is asked; a
+            streamed request gets a streamed recording, any other request one that is not streamed
     """
 
     def __init__(self, recordings: Iterable[Recording], mode: str = "replay") -> None:
@@ -99,11 +99,11 @@ class Library:
 
     @cached_property
     def _features(self) -> dict[str, Features]:
-        """Of every recording that knows its request; it takes some milliseconds each."""
+        """Return the features of every recording that has a request; this takes some milliseconds each."""
         return {r.name: features(r.request) for same in self._same.values() for r in same}
 
     def find(self, request: Json) -> Recording | Miss:
-        """The recording that answers; what is found counts as served."""
+        """Return the recording that answers, and count it as served."""
         found = self._find(request)
         if isinstance(found, Recording):
             self._served[found.name] += 1
@@ -143,18 +143,18 @@ class Library:
     def _miss(self, request: Json, used_up: list[Recording]) -> Miss:
         if used_up:
             names = ", ".join(r.name for r in used_up)
-            return Miss(f"{names} has this request and was served already (--mode strict)")
+            return Miss(f"{names} has this request and was already served (--mode strict)")
         return self._nearest(features(request), "no recording has exactly this request (--mode strict)")
 
     def _nearest(self, asked: Features, reason: str = "no recording answers this") -> Miss:
         if not self._features:
-            return Miss(f"{reason}: none knows its request")
+            return Miss(f"{reason}: none has a request")
         name = max(self._features, key=lambda name: _nearness(asked, self._features[name]))
         return Miss(reason, name, tuple(differences(asked, self._features[name])) or (ODDS,))
 
 
 def _streams(recording: Recording) -> bool:
-    """Whether it answers a request that streams; the request tells, for errors never look streamed."""
+    """Whether it answers a streamed request. The request decides, because errors never look streamed."""
     return bool(recording.request.get("stream")) if recording.request else recording.is_stream
 
 
@@ -182,12 +182,11 @@ def _ratio(a: str, b: str) -> float:
 
 
 def essence(request: Json) -> str:
-    """What makes two requests the same, to the letter."""
+    """Return the part in which equal requests must be identical."""
     return json.dumps({k: v for k, v in request.items() if k not in VOLATILE}, sort_keys=True)
 
 
 def features(request: Json) -> Features:
-    """What a request is about."""
     messages = [m for m in _list(request.get("messages")) if isinstance(m, dict)]
     tools = [t for t in _list(request.get("tools")) if isinstance(t, dict)]
     asked = max((n for n, m in enumerate(messages) if m.get("role") == "user"), default=-1)
@@ -227,7 +226,7 @@ def _text(message: Json) -> str:
 
 
 def _said(message: Json) -> str:
-    """The last part that says something: agents put what they have to remind of before it."""
+    """Return the last part with text: agents put their reminders before it."""
     return next((text for text in reversed(_texts(message)) if text), "")
 
 
@@ -246,16 +245,16 @@ def _canonical(arguments: Any) -> str:
 
 
 def settled(text: str) -> str:
-    """A text without what differs from run to run."""
+    """Return a text without what differs from run to run."""
     text = _VOLATILE_TEXT.sub(lambda m: "" if m["folder"] else f"<{m.lastgroup}>", _BLOCK.sub("", text))
     return " ".join(text.split())
 
 
-# Saying what differs
+# Describing differences
 
 
 def differences(asked: Features, recorded: Features) -> Iterator[str]:
-    """One short line for each feature that differs."""
+    """Yield a short line for each feature that differs."""
     for name, a, b in zip(Features._fields, asked, recorded, strict=True):
         if a != b:
             yield f"{name}: {_SAY[name](a, b) if name in _SAY else _whole(a, b)}"

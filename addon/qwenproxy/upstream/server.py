@@ -2,12 +2,12 @@
 
     qwen-fix serve recordings/ [--port 8081] [--mode cycle] [--speed 4]
 
-Which recording answers is told in `matching`. When none does, a 404 and a line on stderr say
-which is the nearest, and what differs.
+`matching` decides which recording answers. If none does, a 404 and a line on stderr name the nearest
+one and what differs.
 
-A recording that broke off breaks off again; one of an HTTP/1.0 server ends with its connection.
-`--ttft` and `--rate` replace the recorded pace: the time to the first piece, and events per second,
-which are tokens with most servers; then each event is a piece.
+A recording that broke off breaks off again. One of an HTTP/1.0 server ends with its connection.
+`--ttft` and `--rate` replace the recorded pace: the time to the first piece, and events per second
+(with most servers: tokens per second). Each event is then a piece.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from typing import Any
 
 from toolstream.wire.sse import EventSplitter
 
-from ..mitm.terminal import printable
 from ..recording.format import Recording, RecordingError, from_http, load, parse_object
+from ..terminal import printable
 from .matching import MODES, Library, Miss
 
 HOST = "127.0.0.1"
@@ -35,7 +35,7 @@ NAMED = 20  # recordings listed in a 404
 
 
 def read_library(paths: Iterable[Path], mode: str = "replay") -> Library:
-    """Read files, and the recordings in directories. Raises RecordingError."""
+    """Read recordings from files and directories. Raises RecordingError."""
     return Library((from_http(p) if p.suffix == ".http" else load(p) for p in _files(paths)), mode)
 
 
@@ -65,7 +65,7 @@ class Pace:
     rate: float | None = None  # events per second, whatever was recorded
 
     def schedule(self, recording: Recording) -> list[tuple[bytes, float]]:
-        """The pieces, and the seconds after the headers when they are due."""
+        """Return the pieces, and when each is due, in seconds after the headers."""
         times = [at / self.speed if self.speed else 0.0 for at in recording.times]
         first = times[0] if times else 0.0
         shift = (first if self.ttft is None else self.ttft) - first
@@ -93,14 +93,14 @@ class Upstream:
             while (request := await read_request(reader)) and await self._answer(request, writer):
                 pass
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
-            pass  # the client has gone, or does not speak HTTP/1
+            pass  # the client has disconnected, or does not speak HTTP/1
         except asyncio.CancelledError:
-            pass  # nobody is served any more; asyncio would print that the task was cancelled
+            pass  # the server is closing; asyncio would print that the task was cancelled
         finally:
             writer.close()
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
-        """Write one answer; False if the connection has to be closed after it."""
+        """Write one answer. Return False if the connection must be closed after it."""
         if request.method == "GET" and request.path.endswith("/models"):
             return await _write_json(writer, 200, models(self._library))
         found = self._library.find(parse_object(request.body))
@@ -132,7 +132,7 @@ class Upstream:
 
 
 async def read_request(reader: asyncio.StreamReader) -> Request | None:
-    """Read one request; None at the end of the connection. Raises ValueError if it is no HTTP/1."""
+    """Read one request; None at the end of the connection. Raises ValueError if it is not HTTP/1."""
     try:
         lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     except asyncio.IncompleteReadError:
@@ -156,7 +156,6 @@ async def _read_chunked(reader: asyncio.StreamReader) -> bytes:
 
 
 def head(recording: Recording, chunked: bool) -> bytes:
-    """The status line and headers of an answer."""
     headers = [(k, v) for k, v in recording.headers if k.lower() not in HOP_BY_HOP]
     headers.append(("Transfer-Encoding", "chunked") if chunked else ("Connection", "close"))
     return _head(recording.http_version if not chunked else "HTTP/1.1", recording.status, headers)
@@ -180,7 +179,7 @@ async def _write_json(writer: asyncio.StreamWriter, status: int, value: dict[str
 
 
 def models(library: Library) -> dict[str, Any]:
-    """The recordings, as a list of models."""
+    """Return the recordings as a list of models."""
     data = [
         {"id": name, "object": "model", "created": 0, "owned_by": "recording"} for name in library.by_name
     ]
@@ -188,11 +187,10 @@ def models(library: Library) -> dict[str, Any]:
 
 
 def not_found(request: Request, miss: Miss, library: Library) -> dict[str, Any]:
-    """The error for a request that no recording answers."""
     names = list(library.by_name)
     listed = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
     message = (
-        f"{request.method} {request.path}: {miss}. Each can be asked for by its name as the model; "
+        f"{request.method} {request.path}: {miss}. To get a recording, use its name as the model; "
         f"there are: {listed or 'none'}"
     )
     return {
@@ -211,7 +209,6 @@ def not_found(request: Request, miss: Miss, library: Library) -> dict[str, Any]:
 
 
 async def run(library: Library, port: int, pace: Pace) -> None:
-    """Serve for ever."""
     async with await _listen(library, port, pace) as server:
         print(f"serving {counted(library)} on {_url(server)}", flush=True)
         await server.serve_forever()
@@ -219,7 +216,7 @@ async def run(library: Library, port: int, pace: Pace) -> None:
 
 @contextmanager
 def in_background(library: Library, pace: Pace | None = None) -> Iterator[str]:
-    """Serve on a free port from a thread of its own; the URL."""
+    """Serve on a free port from a new thread; yield the URL."""
     loop = asyncio.new_event_loop()
     server = loop.run_until_complete(_listen(library, 0, pace))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -234,7 +231,7 @@ def in_background(library: Library, pace: Pace | None = None) -> Iterator[str]:
 
 
 async def _close(server: asyncio.Server) -> None:
-    """Stop serving, also those who are still connected."""
+    """Stop serving, and close the open connections."""
     server.close()
     serving = asyncio.all_tasks() - {asyncio.current_task()}
     for task in serving:
@@ -284,7 +281,7 @@ def main(arguments: Sequence[str]) -> int:
         choices=MODES,
         default="replay",
         help="replay (default): the best match; strict: exactly this request, each recording once; "
-        "cycle: the recordings of a model by turns",
+        "cycle: the recordings of a model in turn",
     )
     parser.add_argument(
         "--speed", type=_at_least_0, default=1.0, help="2 is twice as fast as recorded, 0 does not wait"

@@ -1,36 +1,58 @@
-"""A dialect is a table of tag spellings, one tuple per kind of tag.
+"""A dialect is a table: how one family of models or templates spells the tags of a call.
 
-In a spelling everything is literal but the words in braces, which `grammar` explains, and `~`:
-what stands behind it is no part of the tag, but has to follow it, blanks between them or not.
+There is one tuple of spellings per kind of tag; `spelling` explains the words in braces and the `~`.
+What else sets a dialect apart is a flag here, so that no state of the parser asks for its name.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from enum import Enum
 
 from ..repairs import Repair
 
 
+class Body(Enum):
+    """How a dialect writes the arguments of a call."""
+
+    XML = "xml"  # each in a tag of its own
+    JSON = "json"  # one object
+
+
 @dataclass(frozen=True)
 class Dialect:
-    """How one family of models or templates spells the tags of a call.
+    """One table, and its flags:
 
-    `level` is the lowest recovery level that reads it, `repair` what reading one of its opening tags
-    is called. `closed`: a call needs no closing tag of its own. `in_values`: its tags are looked for in
-    the values of other dialects. `common`: documents in XML may have its opening tags as well.
+    `rank`: of two spellings that fit, the one of the lower rank counts. Tables without one come last.
+    `level`: the lowest recovery level that reads it.
+    `repair`: what reading one of its opening tags is called.
+    `taught`: models are taught exactly these spellings, so a call that keeps to them needs no repair.
+    `body`: how it writes arguments.
+    `closed`: a call needs no closing tag of its own.
+    `in_values`: its tags are looked for in the values of other dialects.
+    `common`: any XML document may have its opening tags as well.
+    `by_name`: its tags are named after the tool and the parameters. They are text unless one of the
+    tool's own parameters follows.
+    `damaged`: its tags are those of another dialect with something lost or added. Closing tags are
+    repairs, too, and in the middle of a line of a value they are payload.
     """
 
     name: str
+    rank: int = 100
     level: str = "tolerant"
     repair: Repair = Repair.FOREIGN_SPELLING
+    taught: bool = False
+    body: Body = Body.XML
     closed: bool = False
     in_values: bool = True
     common: bool = False
+    by_name: bool = False
+    damaged: bool = False
     wrap_open: tuple[str, ...] = ()
     wrap_close: tuple[str, ...] = ()
     call_open: tuple[str, ...] = ()
-    call_in_envelope: tuple[str, ...] = ()  # opens a call only right behind the opening tag of an envelope
-    line_open: tuple[str, ...] = ()  # opens a call only at the start of a line
-    nameless_open: tuple[str, ...] = ()  # opens a call and does not say of which tool
+    call_in_envelope: tuple[str, ...] = ()
+    line_open: tuple[str, ...] = ()
+    nameless_open: tuple[str, ...] = ()
     call_close: tuple[str, ...] = ()
     parameter_open: tuple[str, ...] = ()
     parameter_close: tuple[str, ...] = ()
@@ -39,7 +61,7 @@ class Dialect:
     result_open: tuple[str, ...] = ()
     result_close: tuple[str, ...] = ()
     comment_open: tuple[str, ...] = ()
-    stray: tuple[str, ...] = ()  # closes nothing we know; swallowed right after a call
+    stray: tuple[str, ...] = ()
 
     def spellings(self) -> Iterator[str]:
         """Every spelling of every kind of tag."""

@@ -14,7 +14,7 @@ class Names:
         return (fold(name) if what == "tool" else name) in self._names[what]
 
     def may_begin(self, what: str, text: str) -> bool:
-        """Whether one of them begins so."""
+        """Whether one of them begins like this."""
         start = fold(text) if what == "tool" else text
         return any(name.startswith(start) for name in self._names[what])
 

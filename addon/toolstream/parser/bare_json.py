@@ -34,8 +34,8 @@ _FENCE_PART = re.compile(
 )
 
 
-class Verdict(Enum):
-    """What a text is so far."""
+class Progress(Enum):
+    """How far a text has come."""
 
     MORE = 0  # it may be a call
     ENDED = 1  # it may be one, and is complete
@@ -58,17 +58,17 @@ class CallScanner:
         self._expected = "[{"  # marks that may come next, where the call itself is written
         self._key = ""
 
-    def feed(self, text: str) -> Verdict:
+    def feed(self, text: str) -> Progress:
         """Go on by `text`."""
         self.end = 0
         while self.end < len(text):
             at = self._in_string(text, self.end) if self._quoted else self._outside(text, self.end)
             if at < 0:
-                return Verdict.HOPELESS
+                return Progress.HOPELESS
             self.end = at
             if not (self._open or self._expected):
-                return Verdict.ENDED
-        return Verdict.MORE
+                return Progress.ENDED
+        return Progress.MORE
 
     def _fail(self, at: int) -> int:
         """At the character at this offset it is hopeless."""
@@ -192,13 +192,13 @@ class UntaggedCall:
         return True
 
     def _in_json(self, over: bool) -> bool:
-        verdict = self._scanner.feed(self._text)
-        if verdict is Verdict.HOPELESS:
+        progress = self._scanner.feed(self._text)
+        if progress is Progress.HOPELESS:
             return self._end(self._scanner.end)
-        end = self._scanner.end if verdict is Verdict.ENDED else len(self._text)
+        end = self._scanner.end if progress is Progress.ENDED else len(self._text)
         self._read.append(self._text[:end])
         self._text = self._text[end:]
-        if verdict is Verdict.MORE:
+        if progress is Progress.MORE:
             return over and self._end(0)
         self._state = self._behind_json
         return True

@@ -12,7 +12,7 @@ either: `deferred` says that it is being read in this way.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..events import (
@@ -23,8 +23,10 @@ from ..events import (
     Repaired,
     Text,
 )
-from ..grammar.dialects import damaged_tag, direct_tag
-from ..grammar.grammar import Grammar, Tag
+from ..grammar.dialect import Body, Dialect
+from ..grammar.grammar import BASE, Grammar, is_canonical
+from ..grammar.kinds import CLOSERS, Following, TagKind
+from ..grammar.matcher import Tag
 from ..grammar.names import Names
 from ..grammar.text import BLANK, WHITESPACE
 from ..grammar.text import end_of as _end
@@ -41,6 +43,7 @@ CONTAINERS = ("arguments", "parameters")  # what models call a parameter that ho
 
 # Where an opening tag belongs: one that lost or changed some letters, by its key
 _TAG_LIKE = rf"""(?=[^\n]*[<=])[<\w \t=/"']{{{{1,{DAMAGED_OPENER}}}}}?(?<!\w){{key}}["']?[ \t]?>"""
+_GO_ON = (TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.CALL_CLOSE, Following.MORE)
 _NAMES_ANOTHER = re.compile(r"<\w+=")
 _SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
 
@@ -48,8 +51,9 @@ _SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
 class CallReader:
     """Reads the call number `index`, which `opening` begins; None if its tag names no tool.
 
-    `closed`: it needs no closing tag of its own. `certain`: it is a call whatever it holds. Without
-    `nesting` the rest of a value's text is never in doubt.
+    `closed`: it needs no closing tag of its own. `kept`: the dialects whose tags are no repair.
+    `certain`: it is a call whatever it holds. Without `nesting` the rest of a value's text is never in
+    doubt.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class CallReader:
         grammar: Grammar,
         *,
         closed: bool = False,
+        kept: Sequence[Dialect] = BASE,
         certain: bool = True,
         nesting: bool = True,
     ) -> None:
@@ -74,11 +79,11 @@ class CallReader:
         self._tool = opening.tool if opening else toolset.any_tool
         self._toolset = toolset
         self._grammar = grammar
-        self._closed, self._certain = closed, certain
+        self._closed, self._certain, self._kept = closed, certain, kept
         names = Names([self._tool.name], self._tool.arguments.declared) if opening else Names()
         self._names = names
-        self._tags = grammar.body.knowing(names)
-        self._behind = grammar.after.knowing(names)
+        self._tags = grammar.body.with_names(names)
+        self._behind = grammar.after.with_names(names)
         self._half_said = False  # its opening tag was a value
         self._state = self._in_body
         self._text = ""  # received, not yet looked at by a state
@@ -160,21 +165,21 @@ class CallReader:
             return self._in_body_no_tag()
         self._gap = ""
         match tag.kind:
-            case "parameter_open" if self._lacks_slash(tag):
+            case TagKind.PARAMETER_OPEN if self._lacks_slash(tag):
                 return self._has_text("")
-            case "parameter_open":
+            case TagKind.PARAMETER_OPEN:
                 return self._at_parameter(tag)
-            case "parameter_close" | "stray":
+            case TagKind.PARAMETER_CLOSE | TagKind.STRAY:
                 return self._drop_closer(tag)
-            case "call_close" if kind := self._kind_behind_early(tag):
-                return kind != "more" and self._drop_closer(tag)
-            case "call_close":
+            case TagKind.CALL_CLOSE if kind := self._kind_after_early(tag):
+                return kind is not Following.MORE and self._drop_closer(tag)
+            case TagKind.CALL_CLOSE:
                 self._note_damage(tag)
                 self._take(tag.end)
-            case "wrap_close" | "wrap_open" if not self._named:
+            case TagKind.WRAP_CLOSE | TagKind.WRAP_OPEN if not self._named:
                 pass
-            case "wrap_open" | "call_open" if kind := self._opened_again(tag):
-                return kind != "more" and self._drop_opener(tag)
+            case TagKind.WRAP_OPEN | TagKind.CALL_OPEN if kind := self._opened_again(tag):
+                return kind is not Following.MORE and self._drop_opener(tag)
             case _ if self._named:
                 self._use_spare()
                 self._miss_close(self._text[: tag.end])
@@ -184,42 +189,42 @@ class CallReader:
 
     def _lacks_slash(self, tag: Tag) -> bool:
         """Whether a tag would close the call but for its slash, for that parameter has been given."""
-        if tag.dialect is not direct_tag.DIALECT or tag.name not in self._arguments.given:
+        if not tag.dialect.by_name or tag.name not in self._arguments.given:
             return False
         closer = self._tags.match(f"</{tag.name}>", 0)
-        return closer is not None and closer.kind in ("call_close", "wrap_close")
+        return closer is not None and closer.kind in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE)
 
-    def _opened_again(self, tag: Tag) -> str:
-        """The kind of an opening tag that was said twice, or said too late: the call has nothing of what
-        it requires, or no other one can begin there. "more" if it takes more text to tell."""
+    def _opened_again(self, tag: Tag) -> TagKind | Following | None:
+        """The kind of an opening tag that was written twice, or too late: the call has nothing of what it
+        requires, or no other call can begin there. None if it is neither."""
         if not self._named or self._has_begun:
-            return ""
-        kind, inner = self._look(tag.end) if tag.kind == "wrap_open" else (tag.kind, tag)
+            return None
+        kind, inner = self._look(tag.end) if tag.kind is TagKind.WRAP_OPEN else (tag.kind, tag)
         lacks, name = bool(self._tool.required), inner.name if inner else ""
         match kind:
-            case "call_open" if not (lacks and self._is_ours(name)):
-                return ""
-            case "parameter_open" if not (lacks or self._tool.declares(name)):
-                return ""
-        return kind if kind in ("parameter_open", "call_open", "call_close", "more") else ""
+            case TagKind.CALL_OPEN if not (lacks and self._is_ours(name)):
+                return None
+            case TagKind.PARAMETER_OPEN if not (lacks or self._tool.declares(name)):
+                return None
+        return kind if kind in _GO_ON else None
 
     def _is_ours(self, name: str) -> bool:
         return self._toolset.find(name, self._grammar.level != "strict") is self._tool
 
-    def _look(self, at: int) -> tuple[str, Tag | None]:
-        """The kind of the tag behind the blanks at `at`, and the tag; "more" if it has not come yet."""
+    def _look(self, at: int) -> tuple[TagKind | Following, Tag | None]:
+        """What follows the whitespace at `at`, and the tag, if it is one."""
         at = _end(WHITESPACE, self._text, at)
         if tag := self._tags.match(self._text, at):
             return tag.kind, tag
         partial = at == len(self._text) or self._tags.may_begin(self._text, at)
-        return "more" if partial and not self._over else "", None
+        return Following.MORE if partial and not self._over else Following.OTHER, None
 
-    def _kind_behind_early(self, closer: Tag) -> str:
-        """Whether a call whose tag was a value is closed too early: it lacks something, and parameters
-        follow. "more" if it takes more text to tell."""
+    def _kind_after_early(self, closer: Tag) -> TagKind | Following | None:
+        """What follows if a call whose tag was a value is closed too early: it lacks something, and
+        parameters follow. None if it is not."""
         lacks = self._half_said and not self._tool.required <= self._arguments.given
-        kind = self._look(closer.end)[0] if lacks else ""
-        return kind if kind in ("parameter_open", "more") else ""
+        kind = self._look(closer.end)[0] if lacks else None
+        return kind if kind in (TagKind.PARAMETER_OPEN, Following.MORE) else None
 
     def _drop_closer(self, tag: Tag) -> bool:
         self._repair(Repair.STRAY_CLOSER, self._take(tag.end))
@@ -262,13 +267,13 @@ class CallReader:
         if equals and declared(key.strip()) and not declared(tag.name):
             at = _end(WHITESPACE, self._text, tag.end)
             closer = self._tags.match(self._text, at)
-            if closer and closer.kind == "parameter_close":
+            if closer and closer.kind is TagKind.PARAMETER_CLOSE:
                 self._repair(Repair.DAMAGED_KEY, self._take(closer.end))
                 self._give(key.strip(), text)
                 return True
             if not self._over and (at == len(self._text) or self._tags.may_begin(self._text, at)):
                 return False
-        if tag.dialect is damaged_tag.DIALECT and not {*tag.name}.isdisjoint(" \"'"):
+        if tag.dialect.damaged and not {*tag.name}.isdisjoint(" \"'"):
             return self._has_text("")
         return self._open_value(tag)
 
@@ -282,14 +287,14 @@ class CallReader:
                 self._take(at)
                 self._in_container = True
                 return self._expect_json()
-        if not tag.canonical:
+        if not any(is_canonical(tag, dialect) for dialect in self._kept):
             self._repair(tag.dialect.repair, self._text[: tag.end])
         self._take(tag.end)
         self._closed = self._closed or tag.dialect.closed
         given = self._arguments.given | {key}
         self._emit_fragment(self._arguments.begin(key))
         own = tag.dialect if tag.dialect.parameter_close and not tag.dialect.in_values else None
-        within = self._grammar.within(tag.dialect).knowing(self._names)
+        within = self._grammar.within(tag.dialect).with_names(self._names)
         tags = Tags(within, self._behind, own)
         self._value = Value(tags, self._tool, key, given, self._is_tool, not self.ambiguous)
         return self._go(self._in_value)
@@ -341,7 +346,7 @@ class CallReader:
     def _in_loose_text(self) -> bool:
         """Text where a parameter should open: its value, if a closing tag follows, or just text."""
         tag = self._tags.search(self._text, self._over)
-        end = tag.start if tag else len(self._text) if self._over else self._tags.held_from(self._text)
+        end = tag.start if tag else len(self._text) if self._over else self._tags.hold_from(self._text)
         self._loose_size += end
         self._loose.append(self._take(end))
         if tag is None and not self._over:
@@ -349,7 +354,7 @@ class CallReader:
         if tag is None and not self._complete:
             return self._end_of_message()
         text = self._take_loose()
-        if tag and tag.kind.endswith("_close"):
+        if tag and tag.kind in CLOSERS:
             return self._take_for_value(text, tag)
         return self._has_text(text)
 
@@ -359,7 +364,7 @@ class CallReader:
         value = without_newline(text[len(opener) :]) if opener else without_newline(self._gap) + text
         self._certain = True
         self._spare = text, _before_newline(value)
-        if closer and closer.kind == "parameter_close":
+        if closer and closer.kind is TagKind.PARAMETER_CLOSE:
             self._take(closer.end - closer.start)
         return self._go(self._in_body)
 
@@ -431,20 +436,22 @@ class CallReader:
         body = self._json
         assert body
         kind, tag = self._look(0)
-        closed = kind == "parameter_close"
+        closed = kind is TagKind.PARAMETER_CLOSE
         if tag and closed:
             kind, _ = self._look(tag.end)
-        if kind == "more":
+        if kind is Following.MORE:
             return False
         self._json = None
         found = self._read_json(body.text)
-        if closed and (kind == "parameter_open" or not (self._in_container or self._knows(found))):
+        if closed and (kind is TagKind.PARAMETER_OPEN or not (self._in_container or self._knows(found))):
             found = None
         if found is None:
             return self._end_of_message() if not body.ended else self._has_text(body.text)
         arguments, repairs = found
+        taught = any(dialect.body is Body.JSON for dialect in self._kept)
         for repair in repairs:
-            self._repair(repair, body.text)
+            if not (taught and repair is Repair.JSON_BODY):
+                self._repair(repair, body.text)
         self._say_arguments(arguments, {})
         return self._go(self._behind_json)
 
@@ -469,10 +476,10 @@ class CallReader:
             return False
         if tag or (self._over and at == len(self._text)):
             self._take(at)
-        if tag and tag.kind == "parameter_close":
+        if tag and tag.kind is TagKind.PARAMETER_CLOSE:
             self._take(tag.end - tag.start)
             return True
-        if tag and tag.kind == "call_close":
+        if tag and tag.kind is TagKind.CALL_CLOSE:
             self._take(tag.end - tag.start)
         else:
             self._miss_close(self._text)
@@ -535,7 +542,7 @@ class CallReader:
         return taken
 
     def _note_damage(self, closer: Tag) -> None:
-        if closer.dialect is damaged_tag.DIALECT:
+        if closer.dialect.damaged:
             self._repair(Repair.DAMAGED_TAG, self._text[: closer.end - closer.start])
 
     def _say(self, text: str) -> None:

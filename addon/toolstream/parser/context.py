@@ -8,7 +8,8 @@ any document may have is part of one, if other tags are right before it.
 
 import re
 
-from ..grammar.grammar import Tag
+from ..grammar.kinds import TagKind
+from ..grammar.matcher import Tag
 from ..grammar.text import BLANK
 from .markdown import Fences
 
@@ -77,9 +78,9 @@ class Surroundings(Fences):
         super().new_line()
         self.last = "."
 
-    def think(self, kind: str) -> bool:
+    def think(self, kind: TagKind) -> bool:
         """<think> or </think>. Whether it closes nothing."""
-        opens = kind == "think_open"
+        opens = kind is TagKind.THINK_OPEN
         orphan = not (opens or self.thinking)
         self.thinking = self._reasoning or (opens and (self.thinking or self.at_line_start))
         return orphan
@@ -91,7 +92,7 @@ class Surroundings(Fences):
     def enter_or_leave_result(self, tag: Tag, raw: str) -> None:
         """The opening or closing tag of a result, `raw`."""
         name = raw.strip("</> ")
-        if tag.kind == "result_open" and self.at_line_start:
+        if tag.kind is TagKind.RESULT_OPEN and self.at_line_start:
             self._results.append(name)
-        elif tag.kind == "result_close" and name in self._results:
+        elif tag.kind is TagKind.RESULT_CLOSE and name in self._results:
             del self._results[self._results.index(name) :]

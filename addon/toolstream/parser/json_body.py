@@ -3,7 +3,8 @@ cannot be in it."""
 
 from collections.abc import Callable
 
-from ..grammar.grammar import Lookout, Tag
+from ..grammar.kinds import TagKind
+from ..grammar.matcher import Tag, TagMatcher
 from ..limits import JSON_LINE, QUOTE_TRIES
 from ..schema.json_scanner import JsonScanner
 
@@ -16,7 +17,7 @@ class JsonBody:
     the text before it is `readable`: then a quote was lost. Else a model wrote a line break as it is.
     """
 
-    def __init__(self, tags: Lookout, readable: Callable[[str], bool]) -> None:
+    def __init__(self, tags: TagMatcher, readable: Callable[[str], bool]) -> None:
         self.ended = False
         self.rest = ""
         self._suspect = 0  # where an envelope opens at the start of a line in what looks like a string
@@ -53,7 +54,7 @@ class JsonBody:
     def _step(self, over: bool) -> bool:
         """Go on to the next tag; False if none has come."""
         tag = self._tags.search(self._text, over) if "<" in self._text else None
-        before = tag.start if tag else len(self._text) if over else self._tags.held_from(self._text)
+        before = tag.start if tag else len(self._text) if over else self._tags.hold_from(self._text)
         end = self._scanner.feed(self._text[:before])
         self._take(before if end is None else end)
         if end is not None or (tag and self._ends_it()):
@@ -65,7 +66,7 @@ class JsonBody:
         return tag is not None
 
     def _note(self, tag: Tag) -> None:
-        if tag.kind == "wrap_open" and not (self._suspect or self._line.strip(" \t")):
+        if tag.kind is TagKind.WRAP_OPEN and not (self._suspect or self._line.strip(" \t")):
             self._suspect = self._size
 
     def _ends_it(self) -> bool:

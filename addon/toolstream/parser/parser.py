@@ -18,15 +18,14 @@ must see the whole of, and one that is dropped if it is one (P16).
 
 import re
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import Any
 
 from ..events import COMPLETE, ArgumentsDelta, CallEnd, CallStart, Event, Text
-from ..grammar.dialects import damaged_tag, direct_tag
-from ..grammar.grammar import (
-    LEVELS,
-    Tag,
-    grammar,
-)
+from ..grammar.dialects import Dialect
+from ..grammar.grammar import BASE, LEVELS, TAUGHT, grammar, is_canonical, kept_to
+from ..grammar.kinds import THINK, Following, TagKind
+from ..grammar.matcher import Tag
 from ..grammar.names import Names
 from ..grammar.text import BLANK, LINE_REST, WHITESPACE
 from ..grammar.text import GAP as _GAP
@@ -46,9 +45,14 @@ from .context import Surroundings
 from .event_log import Outbox, Trial
 from .json_call import JsonEnvelope
 
-THINK = ("think_open", "think_close")
-
 _LINE_START = re.compile(r"(?:\A|\n)[ \t]{0,3}(?=[{\[`~C])")  # where an untagged call may begin
+
+
+class AtRest(StrEnum):
+    """A state in which some input changes nothing in the parser."""
+
+    TEXT = "text"  # input without `<` is text and can be fed later; only whitespace at its end may wait
+    VALUE = "value"  # letters are payload of an open string
 
 
 class ToolCallParser:
@@ -83,10 +87,10 @@ class ToolCallParser:
         self._aggressive = recovery == "aggressive"
         self._grammar = grammar(recovery)
         names = self._toolset.names
-        self._openers = self._grammar.openers.knowing(names)
-        self._lines = self._grammar.lines.knowing(names)
-        self._envelope = self._grammar.envelope.knowing(names)
-        self._after = self._grammar.after.knowing(names)
+        self._openers = self._grammar.openers.with_names(names)
+        self._lines = self._grammar.lines.with_names(names)
+        self._envelope = self._grammar.envelope.with_names(names)
+        self._after = self._grammar.after.with_names(names)
         self._live = live and self._tolerant
         self._parallel = parallel
         self._reasoning = reasoning
@@ -108,6 +112,7 @@ class ToolCallParser:
         self._plain: CallReader | None = None  # the call, where text without "<" is payload at once
         self._json: JsonEnvelope | UntaggedCall | None = None
         self._wrapped = False  # inside <tool_call>
+        self._kept: Sequence[Dialect] = BASE  # the dialects whose tags are no repair
         self._orphan = False  # a </tool_call> may come although there was no <tool_call>
         self._ambiguous = False  # the rest may be a value's payload: no more calls
 
@@ -125,14 +130,12 @@ class ToolCallParser:
         return self._calls
 
     @property
-    def at_rest(self) -> str:
-        """ "text" while what has no `<` is nothing but text, of which only blanks at its end have to wait, so
-        that it can be fed later and in one piece; "value" while letters are nothing but payload of a
-        string of the call being read, and change nothing here. Otherwise empty."""
+    def at_rest(self) -> AtRest | None:
+        """Which input could skip the parser for now."""
         if self._plain:
-            return "value" if self._plain.settled else ""
+            return AtRest.VALUE if self._plain.settled else None
         idle = self._state == self._in_text and not (self._inbox.text or self._blanks or self._inbox.high)
-        return "text" if idle and not (self._after_call or self._aggressive) else ""
+        return AtRest.TEXT if idle and not (self._after_call or self._aggressive) else None
 
     def feed(self, text: str) -> list[Event]:
         """Take the next piece of the message; return what is certain by now."""
@@ -220,7 +223,7 @@ class ToolCallParser:
         """Text, up to the next tag that may open a call."""
         text, over = self._inbox.text, self._inbox.over
         tag = self._openers.search(text, over) if "<" in text else None
-        end = tag.start if tag else len(text) if over else self._openers.held_from(text)
+        end = tag.start if tag else len(text) if over else self._openers.hold_from(text)
         if self._aggressive and (line := self._line_start(end)) is not None:
             self._pass(self._inbox.take(line))
             return self._go(self._at_line_start)
@@ -237,20 +240,20 @@ class ToolCallParser:
         match tag.kind:
             case kind if kind in THINK:
                 return self._think(tag)
-            case "comment_open":
+            case TagKind.COMMENT_OPEN:
                 return self._comment(tag)
-            case "result_open" | "result_close":
+            case TagKind.RESULT_OPEN | TagKind.RESULT_CLOSE:
                 return self._result(tag)
-            case "parameter_close" | "call_close" | "wrap_close":
+            case TagKind.PARAMETER_CLOSE | TagKind.CALL_CLOSE | TagKind.WRAP_CLOSE:
                 return self._orphan_closer(tag)
         if self._around.in_result:
-            return self._refuse(Refused.IN_RESULT, tag.end, wrap=tag.kind == "wrap_open")
+            return self._refuse(Refused.IN_RESULT, tag.end, wrap=tag.kind is TagKind.WRAP_OPEN)
         match tag.kind:
-            case "wrap_open":
+            case TagKind.WRAP_OPEN:
                 return self._go(self._in_envelope)
-            case "call_open" if tag.dialect is direct_tag.DIALECT:
+            case TagKind.CALL_OPEN if tag.dialect.by_name:
                 return self._at_direct_tag(tag)
-            case "call_open":
+            case TagKind.CALL_OPEN:
                 return self._open_bare(tag)
         return self._open_nameless(tag, [])
 
@@ -259,10 +262,10 @@ class ToolCallParser:
         opening = read_opening(tag, self._inbox.text, self._toolset, self._level)
         assert opening
         if self._around.at_line_start and not (self._around.thinking or self._around.in_markup):
-            kind = self._kind_behind(tag, opening.tool)
-            if kind == "more":
+            kind = self._kind_after(tag, opening.tool)
+            if kind is Following.MORE:
                 return False
-            if kind == "parameter_open":
+            if kind is TagKind.PARAMETER_OPEN:
                 return self._open_bare(tag)
         self._pass(self._inbox.take(tag.end))
         return True
@@ -285,7 +288,7 @@ class ToolCallParser:
         else:
             self._pass(text)
         self._around.new_line()
-        if tag.kind == "think_close" and self._tolerant:
+        if tag.kind is TagKind.THINK_CLOSE and self._tolerant:
             return self._go(self._at_line_start)
         return True
 
@@ -306,9 +309,9 @@ class ToolCallParser:
     def _orphan_closer(self, tag: Tag) -> bool:
         """A closing tag at the start of a line: dropped if nothing else follows in the message, and the
         text has no opening tag it may belong to."""
-        self._around.function_said = self._around.function_said and tag.kind == "parameter_close"
-        foreign = tag.dialect is direct_tag.DIALECT
-        if foreign or self._around.tags_said or self._around.thinking or not self._around.at_line_start:
+        self._around.function_said = self._around.function_said and tag.kind is TagKind.PARAMETER_CLOSE
+        closes_nothing = self._around.at_line_start and not (self._around.tags_said or self._around.thinking)
+        if tag.dialect.by_name or not closes_nothing:
             self._pass(self._inbox.take(tag.end))
             return True
         self._try(None, at_end=True)
@@ -317,7 +320,7 @@ class ToolCallParser:
     def _quote(self, tag: Tag, end: int = 0) -> bool:
         """A tag that is being quoted, with the text up to `end`."""
         if _is_candidate(tag):
-            return self._refuse(Refused.FENCED, end or tag.end, wrap=tag.kind == "wrap_open")
+            return self._refuse(Refused.FENCED, end or tag.end, wrap=tag.kind is TagKind.WRAP_OPEN)
         self._pass(self._inbox.take(end or tag.end))
         return True
 
@@ -365,24 +368,24 @@ class ToolCallParser:
         """The opening tags the text begins with, and where that which they wrap begins."""
         text, at = self._inbox.text, 0
         wraps: list[Tag] = []
-        while len(wraps) < WRAPS and (tag := self._openers.match(text, at)) and tag.kind == "wrap_open":
+        while len(wraps) < WRAPS and (tag := self._openers.match(text, at)) and tag.kind is TagKind.WRAP_OPEN:
             wraps.append(tag)
             at = _end(_GAP, text, tag.end)
         return wraps, at
 
     def _says_no_tool(self, tag: Tag) -> bool:
         """Whether a longer spelling may tell better what this is."""
-        if tag.kind == "call_open":
+        if tag.kind is TagKind.CALL_OPEN:
             return self._toolset.find(tag.name, self._tolerant) is None
-        return tag.kind in ("parameter_open", "nameless_open")
+        return tag.kind in (TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN)
 
     def _open_in_envelope(self, tag: Tag, wraps: list[Tag]) -> bool:
         match tag.kind:
-            case "wrap_close":
+            case TagKind.WRAP_CLOSE:
                 return self._empty_envelope(tag.end)
-            case "call_open":
+            case TagKind.CALL_OPEN:
                 return self._open_wrapped(tag, wraps)
-            case "wrap_open":
+            case TagKind.WRAP_OPEN:
                 return self._refuse(Refused.NO_CALL, wraps[0].end)
         return self._open_nameless(tag, wraps)
 
@@ -433,16 +436,16 @@ class ToolCallParser:
             return self._open(tag, opening, [], certain=False)
         return self._refuse(Refused.NO_CALL, tag.end)
 
-    def _kind_behind(self, tag: Tag, tool: Tool) -> str:
-        """The kind of the tag behind one that is named as a tool; "more" if it has not come."""
-        inside = self._grammar.body.knowing(Names([tool.name], tool.arguments.declared))
+    def _kind_after(self, tag: Tag, tool: Tool) -> TagKind | Following:
+        """What follows a tag that is named as a tool."""
+        inside = self._grammar.body.with_names(Names([tool.name], tool.arguments.declared))
         text = self._inbox.text
         at = _end(_GAP, text, tag.end)
         if found := inside.match(text, at):
             return found.kind
         if not self._inbox.over and (at == len(text) or inside.may_begin(text, at)):
-            return "more"
-        return "JSON" if text[at : at + 1] == "{" else ""
+            return Following.MORE
+        return Following.JSON if text[at : at + 1] == "{" else Following.OTHER
 
     def _open_wrapped(self, tag: Tag, wraps: list[Tag]) -> bool:
         """<function=…> in an envelope; an undeclared tool is on trial."""
@@ -453,10 +456,12 @@ class ToolCallParser:
             return self._refuse(Refused.UNDECLARED, tag.end)
         if self._outbox.trial and self._outbox.trial.at_end and opening and not self._around.thinking:
             return self._reject()
-        if opening and tag.dialect is direct_tag.DIALECT:
-            kind = self._kind_behind(tag, opening.tool)
-            if kind not in ("parameter_open", "call_close", "JSON"):
-                return kind != "more" and self._refuse(Refused.NO_CALL, wraps[0].end if wraps else tag.end)
+        if opening and tag.dialect.by_name:
+            kind = self._kind_after(tag, opening.tool)
+            if kind not in (TagKind.PARAMETER_OPEN, TagKind.CALL_CLOSE, Following.JSON):
+                if kind is Following.MORE:
+                    return False
+                return self._refuse(Refused.NO_CALL, wraps[0].end if wraps else tag.end)
         if self._around.thinking and self._calls and not self._outbox.trial:
             return self._refuse(Refused.REASONING, tag.end)
         if opening is None:
@@ -493,10 +498,11 @@ class ToolCallParser:
             self._toolset,
             self._grammar,
             closed=tag.dialect.closed or opening is None,
+            kept=self._kept,
             certain=certain,
             nesting=not self._ambiguous,
         )
-        self._inbox.take(tag.start if tag.kind == "parameter_open" else tag.end)
+        self._inbox.take(tag.start if tag.kind is TagKind.PARAMETER_OPEN else tag.end)
         self._count_call()
         return self._go(self._in_call)
 
@@ -510,15 +516,27 @@ class ToolCallParser:
         self._orphan = not self._wrapped
         if self._orphan:
             self._outbox.repair(Repair.MISSING_TOOL_CALL_OPEN, self._inbox.text[: tag.end])
-        self._note_tags(wraps, [tag] if opening else [])
+        self._note_tags(wraps, tag if opening else None)
         for repair, excerpt in opening.repairs if opening else []:
             self._outbox.repair(repair, excerpt)
 
-    def _note_tags(self, wraps: list[Tag], tags: list[Tag]) -> None:
+    def _note_tags(self, wraps: list[Tag], tag: Tag | None) -> None:
         for wrap in wraps[1:]:
-            self._outbox.repair(Repair.STRAY_OPENER, self._inbox.text[wrap.start : wrap.end])
-        for repair in dict.fromkeys(t.dialect.repair for t in (*wraps[:1], *tags) if not t.canonical):
+            self._outbox.repair(Repair.STRAY_OPENER, wrap.raw)
+        tags = [*wraps[:1], tag] if tag else wraps[:1]
+        self._kept = kept_to(tags, self._may_keep_to(wraps, tag))
+        foreign = (t for t in tags if not any(is_canonical(t, dialect) for dialect in self._kept))
+        for repair in dict.fromkeys(t.dialect.repair for t in foreign):
             self._outbox.repair(repair, self._inbox.text)
+
+    def _may_keep_to(self, wraps: list[Tag], tag: Tag | None) -> Sequence[Dialect]:
+        """The dialects that a call may keep to: any in an envelope of its own, the same as the call before
+        it in one that goes on; and without one, that of its tag."""
+        if wraps:
+            return TAUGHT
+        if self._wrapped:
+            return self._kept
+        return [tag.dialect] if tag and tag.dialect.taught else BASE
 
     @property
     def _is_dropped(self) -> bool:
@@ -573,7 +591,7 @@ class ToolCallParser:
         if trial := self._outbox.trial:
             trial.json_at = trial.size - self._inbox.seen
         self._try(Refused.INVALID_JSON, at_end=self._around.thinking)
-        self._note_tags(wraps, [])
+        self._note_tags(wraps, None)
         self._inbox.take(at)
         self._json = JsonEnvelope(self._grammar, self._toolset)
         return self._go(self._in_json)
@@ -671,16 +689,16 @@ class ToolCallParser:
         if tag is None:
             return self._in_after_no_tag()
         match tag.kind:
-            case "wrap_close" if self._wrapped or self._orphan:
-                if tag.dialect is damaged_tag.DIALECT:
+            case TagKind.WRAP_CLOSE if self._wrapped or self._orphan:
+                if tag.dialect.damaged:
                     self._outbox.repair(Repair.DAMAGED_TAG, self._inbox.text[: tag.end])
                 self._wrapped = self._orphan = False
-            case "wrap_close" | "call_close" | "parameter_close" | "stray":
+            case TagKind.WRAP_CLOSE | TagKind.CALL_CLOSE | TagKind.PARAMETER_CLOSE | TagKind.STRAY:
                 self._outbox.repair(Repair.STRAY_CLOSER, self._inbox.text[: tag.end])
-            case "wrap_open" if self._may_go_on:
+            case TagKind.WRAP_OPEN if self._may_go_on:
                 self._miss_wrap_close()
                 return self._go(self._in_envelope)
-            case "call_open" if self._may_go_on:
+            case TagKind.CALL_OPEN if self._may_go_on:
                 return self._open_wrapped(tag, []) if self._wrapped else self._open_bare(tag)
             case _:
                 return self._leave_call()
@@ -786,4 +804,6 @@ class ToolCallParser:
 
 def _is_candidate(tag: Tag) -> bool:
     """Whether a user may wonder why a tag opens no call; one named as a tool is anybody's."""
-    return tag.kind in ("wrap_open", "call_open", "nameless_open") and tag.dialect is not direct_tag.DIALECT
+    return (
+        tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.NAMELESS_OPEN) and not tag.dialect.by_name
+    )

@@ -16,10 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from ..grammar.dialects import Dialect, damaged_tag
-from ..grammar.grammar import Lookout, Tag
+from ..grammar.dialects import Dialect
+from ..grammar.kinds import CLOSERS, Following, TagKind
+from ..grammar.matcher import Tag, TagMatcher
 from ..grammar.text import BLANK, GAP, LINE_REST
-from ..limits import CLOSERS, HELD, VALUE_LINE
+from ..limits import CLOSING_RUN, HELD, VALUE_LINE
 from ..schema.json_scanner import WholeJson
 from ..schema.schema import Tool
 
@@ -28,7 +29,7 @@ _NEWLINE_BEFORE = re.compile(r"\r?\n\Z")
 _NEWLINE_HELD = re.compile(r"\r?\n\Z|\r\Z")  # a lone \r may become \r\n
 
 
-class Verdict(Enum):
+class Judgement(Enum):
     """What a tag inside a value is."""
 
     PAYLOAD = 0
@@ -45,8 +46,8 @@ class Tags:
     """What a value looks out for: `within` it, and `behind` a tag that may end it. `own`: the dialect
     that alone can close it; None if it is one of those that do not mind each other."""
 
-    within: Lookout
-    behind: Lookout
+    within: TagMatcher
+    behind: TagMatcher
     own: Dialect | None = None
 
 
@@ -92,7 +93,7 @@ class Value:
         self._wraps = self._calls = 0  # tags of examples that are open inside the value
         self._parameter = False  # an example's parameter is open
         self._mentioned = False  # within a line, where it is closed, too
-        self._doubt: Verdict | None = None
+        self._doubt: Judgement | None = None
         self._held: list[str] = []  # the text since the doubt began
         self._held_size = 0
         self._run_at = 0  # offset in the held text of the last closing tag that could be ours
@@ -140,7 +141,7 @@ class Value:
         self._eof = self._started = True
         self._run()
         self.unclear = self.unclear or bool(self._calls and not self._doubt)
-        if not self.ended and (self._doubt is Verdict.TRAILING or (complete and not self.unclear)):
+        if not self.ended and (self._doubt is Judgement.TRAILING or (complete and not self.unclear)):
             self._end_by_message()
         return self._take()
 
@@ -182,21 +183,21 @@ class Value:
         """Judge the next tag; False if there is none, or none that can be judged yet."""
         tag = self._tags.search(self._text, self._eof) if "<" in self._text else None
         if tag is None:
-            self._pass(self._before_newline(self._tags.held_from(self._text), _NEWLINE_HELD))
+            self._pass(self._before_newline(self._tags.hold_from(self._text), _NEWLINE_HELD))
             return False
         if self._json:
             tag = self._pass_before(tag)
         match self._judge(tag):
-            case Verdict.MORE:
+            case Judgement.MORE:
                 self._pass(self._before_newline(tag.start))
                 return False
-            case Verdict.PAYLOAD:
+            case Judgement.PAYLOAD:
                 self._pass(tag.end)
-            case Verdict.END:
+            case Judgement.END:
                 self._end(tag)
-            case Verdict.WAS_END:
+            case Judgement.WAS_END:
                 self._end_held(0)
-            case Verdict.WAS_PAYLOAD:
+            case Judgement.WAS_PAYLOAD:
                 self._pass(self._before_newline(tag.start))
                 self._release()
             case doubt:
@@ -205,57 +206,57 @@ class Value:
 
     # What a tag is
 
-    def _judge(self, tag: Tag) -> Verdict:
+    def _judge(self, tag: Tag) -> Judgement:
         match tag.kind:
-            case "parameter_close":
+            case TagKind.PARAMETER_CLOSE:
                 return self._judge_parameter_close(tag)
-            case "call_close" | "wrap_close":
+            case TagKind.CALL_CLOSE | TagKind.WRAP_CLOSE:
                 return self._judge_outer_close(tag)
-            case "parameter_open":
+            case TagKind.PARAMETER_OPEN:
                 return self._judge_parameter_open(tag)
         return self._judge_call(tag)
 
-    def _judge_parameter_close(self, tag: Tag) -> Verdict:
+    def _judge_parameter_close(self, tag: Tag) -> Judgement:
         if self._is_foreign(tag) or self._is_misspelt(tag) or not self._reads(tag):
-            return Verdict.PAYLOAD
-        kind = self._following(tag.end, across="parameter_close")
-        if kind == "more":
-            return Verdict.MORE
-        if kind == "other":
+            return Judgement.PAYLOAD
+        kind = self._following(tag.end, across=TagKind.PARAMETER_CLOSE)
+        if kind is Following.MORE:
+            return Judgement.MORE
+        if kind is Following.OTHER:
             return self._passes(tag)
         parameter, self._parameter = self._parameter, False
         if parameter and not (self._mentioned and self._starts_line(tag)):
-            return Verdict.NESTED
-        if self._doubt is Verdict.TRAILING and kind == "end":
-            return Verdict.PAYLOAD
+            return Judgement.NESTED
+        if self._doubt is Judgement.TRAILING and kind is Following.END:
+            return Judgement.PAYLOAD
         if self._doubt:
-            return Verdict.WAS_PAYLOAD
-        return Verdict.END if kind == "parameter_open" else self._judge_run(tag)
+            return Judgement.WAS_PAYLOAD
+        return Judgement.END if kind is TagKind.PARAMETER_OPEN else self._judge_run(tag)
 
-    def _judge_outer_close(self, tag: Tag) -> Verdict:
+    def _judge_outer_close(self, tag: Tag) -> Judgement:
         """</function> or </tool_call> in a value: an example's, quoted, or ours without </parameter>."""
         if self._closes_example(tag):
-            return Verdict.PAYLOAD
+            return Judgement.PAYLOAD
         if self._doubt or self._is_misspelt(tag) or not self._reads(tag):
-            return Verdict.PAYLOAD
+            return Judgement.PAYLOAD
         match self._following(tag.end):
-            case "more":
-                return Verdict.MORE
-            case "end" | "wrap_open" | "call_open":
-                return Verdict.END
-            case "wrap_close" if tag.kind == "call_close":
+            case Following.MORE:
+                return Judgement.MORE
+            case Following.END | TagKind.WRAP_OPEN | TagKind.CALL_OPEN:
+                return Judgement.END
+            case TagKind.WRAP_CLOSE if tag.kind is TagKind.CALL_CLOSE:
                 return self._judge_run(tag)
         return self._passes(tag)
 
-    def _passes(self, closer: Tag) -> Verdict:
+    def _passes(self, closer: Tag) -> Judgement:
         """A closing tag with something else behind it: payload, or the end of a call that lacks more."""
-        if self._doubt is Verdict.TRAILING:
+        if self._doubt is Judgement.TRAILING:
             self._parameter = False
         elif not self._calls and (self._scalar or (self._json and self._json.complete)):
-            return Verdict.END  # for there is no tag in it, or none behind its last bracket
+            return Judgement.END  # for there is no tag in it, or none behind its last bracket
         elif not self._calls and self._starts_line(closer):
             self.unclear = True
-        return Verdict.PAYLOAD
+        return Judgement.PAYLOAD
 
     def _reads(self, tag: Tag) -> bool:
         """Whether a tag may be one of this call's own: the strict level knows others in examples only."""
@@ -270,87 +271,86 @@ class Value:
 
     def _is_misspelt(self, tag: Tag) -> bool:
         """Whether a tag that is not quite one stands within a line: then it is none."""
-        return tag.dialect is damaged_tag.DIALECT and not self._starts_line(tag)
+        return tag.dialect.damaged and not self._starts_line(tag)
 
     def _closes_example(self, tag: Tag) -> bool:
-        if tag.kind == "call_close" and self._calls:
+        if tag.kind is TagKind.CALL_CLOSE and self._calls:
             self._calls, self._parameter = self._calls - 1, False
-        elif tag.kind == "wrap_close" and self._wraps:
+        elif tag.kind is TagKind.WRAP_CLOSE and self._wraps:
             self._wraps -= 1
         else:
             return self._calls > 0
         return True
 
-    def _judge_parameter_open(self, tag: Tag) -> Verdict:
+    def _judge_parameter_open(self, tag: Tag) -> Judgement:
         """A sibling ends a value that was not closed; an example's parameter does not, nor does one that
         is mentioned behind the call."""
-        if self._calls or self._doubt is Verdict.TRAILING:
+        if self._calls or self._doubt is Judgement.TRAILING:
             self._parameter = True
             self._mentioned = not (self._calls or self._starts_line(tag))
-            return Verdict.PAYLOAD
+            return Judgement.PAYLOAD
         sibling = self._tool.declares(tag.name) and tag.name not in self._given and self._reads(tag)
-        return Verdict.END if sibling and not self._doubt and self._starts_line(tag) else Verdict.PAYLOAD
+        return Judgement.END if sibling and not self._doubt and self._starts_line(tag) else Judgement.PAYLOAD
 
-    def _judge_call(self, tag: Tag) -> Verdict:
+    def _judge_call(self, tag: Tag) -> Judgement:
         """<tool_call> or <function=…>: the next call if ours has ended, an example if alone on its line."""
         if not self._nesting:
-            return Verdict.PAYLOAD
-        if self._doubt is Verdict.TRAILING and not self._calls:
-            following = self._following(tag.end) if tag.kind == "wrap_open" else ""
-            if following == "more":
-                return Verdict.MORE
-            if following == "call_open" or self._is_next_call(tag):
-                return Verdict.WAS_END
+            return Judgement.PAYLOAD
+        if self._doubt is Judgement.TRAILING and not self._calls:
+            following = self._following(tag.end) if tag.kind is TagKind.WRAP_OPEN else None
+            if following is Following.MORE:
+                return Judgement.MORE
+            if following == TagKind.CALL_OPEN or self._is_next_call(tag):
+                return Judgement.WAS_END
         alone = self._alone(tag)
         if alone is None:
-            return Verdict.MORE
-        if alone and tag.kind == "call_open":
+            return Judgement.MORE
+        if alone and tag.kind is TagKind.CALL_OPEN:
             self._calls, self._parameter = self._calls + 1, False
         elif alone:
             self._wraps += 1
-        return Verdict.PAYLOAD
+        return Judgement.PAYLOAD
 
     def _is_next_call(self, tag: Tag) -> bool:
-        return tag.kind == "call_open" and self._is_tool(tag.name) and self._starts_line(tag)
+        return tag.kind is TagKind.CALL_OPEN and self._is_tool(tag.name) and self._starts_line(tag)
 
-    def _judge_run(self, tag: Tag) -> Verdict:
+    def _judge_run(self, tag: Tag) -> Judgement:
         """Closing tags that end the call, if nothing but another call or the end stands behind them."""
         if not (self._verbatim and self._nesting):
-            return Verdict.END
-        match self._behind_closers(self._text, tag.start):
-            case "more":
-                return Verdict.MORE
-            case "other":
-                return Verdict.TRAILING
-        return Verdict.END
+            return Judgement.END
+        match self._after_closers(self._text, tag.start):
+            case Following.MORE:
+                return Judgement.MORE
+            case Following.OTHER:
+                return Judgement.TRAILING
+        return Judgement.END
 
     # What stands where
 
-    def _following(self, at: int, across: str = "") -> str:
-        """The kind of the tag behind the blanks at `at`, or "other", or "end" of the text, or "more"
-        if it takes more text to tell. Tags of the kind `across` are looked across."""
-        for _ in range(CLOSERS):
+    def _following(self, at: int, across: TagKind | None = None) -> TagKind | Following:
+        """What follows the whitespace at `at`. Tags of the kind `across` are looked across."""
+        for _ in range(CLOSING_RUN):
             kind, at = self._look(self._text, at)
-            if kind != across:
+            if kind is not across:
                 return kind
-        return "other"
+        return Following.OTHER
 
-    def _behind_closers(self, text: str, at: int) -> str:
-        """What stands behind all closing tags from `at` on, named as in `_following`."""
-        for _ in range(CLOSERS):
+    def _after_closers(self, text: str, at: int) -> TagKind | Following:
+        """What follows all closing tags from `at` on."""
+        for _ in range(CLOSING_RUN):
             kind, at = self._look(text, at)
-            if not (kind.endswith("_close") or kind == "stray"):
+            if kind not in CLOSERS and kind is not TagKind.STRAY:
                 return kind
-        return "other"
+        return Following.OTHER
 
-    def _look(self, text: str, at: int) -> tuple[str, int]:
+    def _look(self, text: str, at: int) -> tuple[TagKind | Following, int]:
         if blanks := GAP.match(text, at):
             at = blanks.end()
         if tag := self._after.match(text, at):
             return tag.kind, tag.end
         if at == len(text) or self._after.may_begin(text, at):
-            return ("end" if self._eof else "more"), at
-        return "other", at
+            return (Following.END if self._eof else Following.MORE), at
+        return Following.OTHER, at
 
     def _starts_line(self, tag: Tag) -> bool:
         return _is_blank_line(self._text[: tag.start], self._blank)
@@ -390,10 +390,10 @@ class Value:
         self._pass(size)
         return replace(tag, start=tag.start - size, end=tag.end - size)
 
-    def _hold(self, tag: Tag, doubt: Verdict) -> None:
+    def _hold(self, tag: Tag, doubt: Judgement) -> None:
         """From the line break before `tag` on, everything waits."""
         start = self._before_newline(tag.start)
-        end = self._doubled_end(tag.end) if doubt is Verdict.TRAILING else tag.end
+        end = self._doubled_end(tag.end) if doubt is Judgement.TRAILING else tag.end
         self._pass(start)
         self._doubt = self._doubt or doubt
         self._run_at = self._held_size
@@ -402,7 +402,7 @@ class Value:
     def _doubled_end(self, at: int) -> int:
         """Where the run of </parameter> ends that the one before `at` belongs to."""
         kind, end = self._look(self._text, at)
-        while kind == "parameter_close":
+        while kind is TagKind.PARAMETER_CLOSE:
             at = end
             kind, end = self._look(self._text, at)
         return at
@@ -428,15 +428,15 @@ class Value:
         """The value is over; the tag that ended it comes next, behind at most one line break."""
         text = without_newline(self._text)
         tag = self._tags.match(text, 0)
-        self.closer = tag if tag and tag.kind == "parameter_close" else None
+        self.closer = tag if tag and tag.kind is TagKind.PARAMETER_CLOSE else None
         self.rest = text[self.closer.end :] if self.closer else text
         self.ended, self._text = True, ""
 
     def _end_by_message(self) -> None:
         if self._doubt:
-            self.ambiguous = self._doubt is Verdict.NESTED
+            self.ambiguous = self._doubt is Judgement.NESTED
             text = self.pending
-            last = self.ambiguous and self._behind_closers(text, self._run_at) == "end"
+            last = self.ambiguous and self._after_closers(text, self._run_at) is Following.END
             self._end_held(self._run_at if last else 0)
             return
         tail = without_newline(self._text)
@@ -445,7 +445,7 @@ class Value:
         self.ended, self._text = True, ""
 
     def _give_up(self) -> None:
-        if self._doubt is Verdict.TRAILING:
+        if self._doubt is Judgement.TRAILING:
             self._end_held(0)
         else:
             self._release()

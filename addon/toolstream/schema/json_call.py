@@ -19,6 +19,7 @@ KEYS = frozenset({"name", "arguments", "parameters", "id", "type"})  # what a ca
 NAME_KEYS = ("name", "function", "tool_name", "tool")
 ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "tool_input")
 WRAP_KEYS = ("tool_call", "function_call", "function")
+CALL_KEYS = frozenset((*NAME_KEYS, *ARGUMENT_KEYS, *WRAP_KEYS))
 
 Call = tuple[str, Json]  # name, arguments; a call without a name has ""
 

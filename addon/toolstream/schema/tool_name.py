@@ -8,7 +8,7 @@ aggressive level takes the declared name that is most alike.
 import re
 from dataclasses import dataclass, field
 
-from ..grammar.grammar import Tag
+from ..grammar.matcher import Tag
 from ..limits import NAME
 from ..repairs import Repair
 from .schema import Tool

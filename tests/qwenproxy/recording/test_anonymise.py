@@ -12,9 +12,10 @@ from proxy import LEAK, ROOT, WEATHER, chat, chunk, events
 
 from qwenproxy.recording.format import Recording, load, save
 from qwenproxy.recording.redaction import redact
+from qwenproxy.replay.casefile import Case
 from qwenproxy.replay.golden import Golden, messages_of
 from qwenproxy.replay.rerun import outcome
-from support.cases import Case, read_all
+from support.cases import read_all
 
 PATHS = sorted((ROOT / "recordings").glob("*.flow"))
 SECRET = "Rosebud"
@@ -118,9 +119,8 @@ def test_what_is_no_path_stays_in_a_description(described: str) -> None:
 
 
 def _recorded(case: Case) -> Recording:
-    asked = chat(tools=case.tools, tool_choice=case.choice, parallel_tool_calls=case.parallel)
     deltas = [chunk({"content": case.input[i : i + 3]}) for i in range(0, len(case.input), 3)]
-    return answer("case", [*deltas, chunk({}, case.finish)], request=asked)
+    return answer("case", [*deltas, chunk({}, case.finish)], request=chat(**case.request))
 
 
 def test_every_case_comes_to_the_same(thorough: bool) -> None:
@@ -202,7 +202,10 @@ IN_ANSWER: dict[str, list[bytes]] = {
     "an unknown field": [
         b'data: {"x": {"%b": ["%b"]}, "choices": []}\n\n' % (SECRET.encode(), SPOKEN.encode())
     ],
-    "an event that is no JSON": [b"data: %b\n\n" % SPOKEN.encode(), b'data: {"a": "%b\n\n' % SECRET.encode()],
+    "an event that is not JSON": [
+        b"data: %b\n\n" % SPOKEN.encode(),
+        b'data: {"a": "%b\n\n' % SECRET.encode(),
+    ],
     "a comment": [b": %b\n\n" % SPOKEN.encode()],
     "an unknown line": [b'error: {"message": "%b"}\n\n' % SPOKEN.encode()],
     "several lines": [b'data: {"choices": [{"delta":\ndata: {"content": "%b"}}]}\n\n' % SPOKEN.encode()],
@@ -254,7 +257,7 @@ def test_what_is_no_json_is_dropped_and_that_is_said(body: bytes, headers: Any) 
     clean = redacted(answer("x", [body], headers=headers, out=body, comment="before"))
     assert (clean.chunks, clean.times, clean.out) == ([], [], b"")
     assert clean.comment == (
-        f"before; an answer of {len(body)} bytes was dropped, for it is no JSON and qwen_redact=messages"
+        f"before; an answer of {len(body)} bytes was dropped: it is not JSON, and qwen_redact=messages"
     )
     assert [key for key, _ in clean.headers] == ["Content-Type"]
 
@@ -281,7 +284,9 @@ def test_what_the_ledger_quotes_goes_too() -> None:
         "failure": failure,
         "new": {"list": [SPOKEN]},
     }
-    comment = f"failed, the rest passed as it came: toolstream.OddError: {SPOKEN!r}; broke off: reset"
+    comment = (
+        f"failed, the rest was passed through unchanged: toolstream.OddError: {SPOKEN!r}; broke off: reset"
+    )
     clean = redacted(replace(LEAKING, ledger=ledger, comment=comment))
     assert SECRET not in repr(clean.ledger)
     assert clean.ledger["refusals"][0][0] == "fenced"
@@ -293,7 +298,10 @@ def test_what_the_ledger_quotes_goes_too() -> None:
         "KeyError",
         "toolstream.OddError",
     ]
-    assert clean.comment == "failed, the rest passed as it came: toolstream.OddError; broke off: reset"
+    assert (
+        clean.comment
+        == "failed, the rest was passed through unchanged: toolstream.OddError; broke off: reset"
+    )
 
 
 def test_secrets_and_names_are_redacted_as_well() -> None:

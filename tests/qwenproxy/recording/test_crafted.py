@@ -70,7 +70,7 @@ DAMAGES: dict[str, Damage] = {
         for v in ("abc", None, ["0"], [-1.0] * 3, [True] * 3, [1e300] * 3)
     },
     "times, one of three": ours("times", [0.0]),
-    "times, no number": ours("times", [float("nan")] * 3),
+    "times, not numbers": ours("times", [float("nan")] * 3),
     **{f"raw {v!r}": ours("raw", v) for v in (5, "text", [b"x"], True)},
     **{f"out {v!r}": ours("out", v) for v in (5, "text", None)},
     **{f"ledger {v!r}": ours("ledger", v) for v in (5, [], {"repairs": 5}, {"repairs": {"x": "y"}})},

@@ -34,7 +34,7 @@ def test_a_full_disk_is_said_once_and_leaves_nothing(
     assert writer.write(ANSWER) is writer.write(ANSWER) is None
     assert list(tmp_path.iterdir()) == []
     assert [r.getMessage() for r in caplog.records] == [
-        f"qwen_record: nothing is recorded until this is mended: {tmp_path}: No space left on device"
+        f"qwen_record: nothing is recorded until this is fixed: {tmp_path}: No space left on device"
     ]
     monkeypatch.undo()
     assert writer.write(ANSWER)
@@ -103,7 +103,7 @@ def test_a_disk_that_fills_up_while_writing(
     monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
     assert Recorder(tmp_path).write(ANSWER) is None
     assert [r.getMessage() for r in caplog.records] == [
-        f"qwen_record: nothing is recorded until this is mended: {tmp_path}: No space left on device"
+        f"qwen_record: nothing is recorded until this is fixed: {tmp_path}: No space left on device"
     ]
     monkeypatch.setattr(Path, "with_name", whole)
     assert list(tmp_path.iterdir()) == []

@@ -62,9 +62,9 @@ def test_a_change_is_said_by_field_and_what_to_do(directory: Path, said: Callabl
         '        - "Oslo"\n'
         '        + "Zürich"\n'
         "3 recordings: 2 same, 1 changed\n"
-        f"If the change is meant, `qwen-fix replay --golden {directory}` approves it and `git diff` is the "
-        "review.\n"
-        "If not, this reduces it to a case:\n"
+        f"If the change is intended, `qwen-fix replay --golden {directory}` approves it and `git diff` "
+        "shows it for review.\n"
+        "If not, this reduces it to a test case:\n"
         f"  qwen-fix replay shrink {directory}/leaking.flow --keep changed\n"
     )
 
@@ -196,10 +196,9 @@ def test_cuts_that_disagree_are_a_change(
     assert main([str(directory / "prose.flow")]) == 1
     text = said()
     assert (
-        "at random cut 0, it comes to something else than in its own pieces:\n    content:\n        +x"
-        in text
+        "at random cut 0, the result differs from that of its own pieces:\n    content:\n        +x" in text
     )
-    assert "and so at 2 more of 15 cuts" in text
+    assert "and at 2 more of 15 cuts" in text
 
 
 # Formats

@@ -78,7 +78,7 @@ def test_a_server_that_is_not_there(backend: str) -> None:
 
 def test_headers() -> None:
     assert read_headers(["Authorization: Bearer x y", "A:b"]) == (("Authorization", "Bearer x y"), ("A", "b"))
-    with pytest.raises(ServerError, match="say 'Name: value'"):
+    with pytest.raises(ServerError, match="write 'Name: value'"):
         read_headers(["nothing"])
 
 
@@ -128,7 +128,7 @@ def test_what_has_become_different(
     assert main(["compare", str(directory), "--backend", upstream.url, "--model", "new"]) == 1
     said = capsys.readouterr().out
     assert "leaking.flow: changed\n  repairs: missing-tool-call-open, 1 expected, none came\n" in said
-    assert "\n  it leaked and does not any more\n" in said
+    assert "\n  it leaked before and does not now\n" in said
     assert 'prose.flow: changed\n  call 1:\n      + get_weather {"city": "Zürich", "days": 3}\n' in said
     assert "2 asked again: 0 same, 2 changed" in said
     lines = {tuple(line.split()) for line in said.splitlines()}
@@ -154,7 +154,7 @@ def test_comparing_as_json(upstream: Upstream, directory: Path, capsys: pytest.C
     assert result["now"]["calls"] == 2
     assert result["recordings"][0]["lines"] == [
         "repairs: missing-tool-call-open, 1 expected, none came",
-        "it leaked and does not any more",
+        "it leaked before and does not now",
     ]
 
 

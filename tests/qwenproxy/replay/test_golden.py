@@ -178,7 +178,7 @@ def test_each_field_says_what_changed() -> None:
         "crash:",
         '    - ""',
         '    + "ValueError"',
-        "bytes: the client gets just the bytes the server sent",
+        "bytes: the client now gets the bytes the server sent",
     ]
 
 

@@ -101,7 +101,7 @@ def test_text_becomes_a_stream_of_small_deltas() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("a.pdf", b"", "what kind of file is it"),
+        ("a.pdf", b"", "unknown kind of file"),
         ("a.sse", b"hello", "no server-sent events"),
         ("a.json", b"{}", "neither a chat.completion nor a HAR"),
         ("a.txt", b"\xff\xfe", "not text"),
@@ -168,7 +168,7 @@ def test_several_chats_become_several_recordings(tmp_path: Path, capsys: pytest.
     assert (first.name, second.name) == ("session-01", "session-02")
     assert (first.chunks, first.times, second.chunks) == (LEAKING.chunks, LEAKING.times, PROSE.chunks)
     said = capsys.readouterr().out
-    assert "left out: GET /v1/models: its request is no chat" in said
+    assert "left out: GET /v1/models: its request is not a chat" in said
     assert "left out: POST /v1/chat/completions: its answer was not kept" in said
 
 
@@ -251,8 +251,8 @@ def test_what_is_no_chat_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert len(imported(tmp_path, har(tmp_path / "a.har", *odd))) == 1
     said = capsys.readouterr().out
     for reason in (
-        "entry 1: GET http://localhost/ is no chat",
-        "entry 2: not as HAR 1.2 has it: KeyError 'request'",
+        "entry 1: GET http://localhost/ is not a chat",
+        "entry 2: not valid in HAR 1.2: KeyError 'request'",
         "entry 3: it has no answer",
         "entry 4: the body of its answer was not kept",
     ):

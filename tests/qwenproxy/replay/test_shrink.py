@@ -14,7 +14,7 @@ from proxy import LEAK, chat, chunk, events
 
 from qwenproxy.recording.format import Recording, load, save
 from qwenproxy.replay import other_version
-from qwenproxy.replay.casefile import Case, Tool
+from qwenproxy.replay.casefile import Case, Tool, read
 from qwenproxy.replay.golden import Golden, dumps, golden_path
 from qwenproxy.replay.other_version import NoSuchRulesError, from_directory, from_git, history
 from qwenproxy.replay.rerun import outcome
@@ -26,7 +26,6 @@ from qwenproxy.replay.shrink import (
     parse,
     read_wish,
 )
-from support import cases
 
 TOOLSTREAM = other_version.HERE
 LONG = f"Let me see.\n\nFirst this:\n<tool_call>\n{LEAK}\n\nand then\n{LEAK}\n"
@@ -70,8 +69,8 @@ def test_a_repair_is_kept_and_no_other_comes(
     path = saved(answer("long", events(LONG)))
     assert command([str(path), "--keep", "repair=missing-tool-call-open"]) == 0
     text = capsys.readouterr().out
-    (case,) = cases.read(text, "file")
-    assert case.repairs == ["missing-tool-call-open"]
+    (case,) = read(text, "file")
+    assert case.repairs == ("missing-tool-call-open",)
     assert len(text.splitlines()) < 10
     assert [name for name, _ in case.calls] == ["get_weather"]
     assert "Let me" not in case.input
@@ -85,7 +84,7 @@ def test_what_a_rule_did_is_kept_with_the_rule(
     leak = LEAK.replace("parameter=days", "parameter=at")
     path = saved(answer("ruled", events(f"Let me see.\n{leak}"), rules=rules))
     assert command([str(path), "--keep", "repair=rule-removed"]) == 0
-    (case,) = cases.read(capsys.readouterr().out, "file")
+    (case,) = read(capsys.readouterr().out, "file")
     assert case.rules
     assert "rule-removed" in case.repairs
 
@@ -93,8 +92,8 @@ def test_what_a_rule_did_is_kept_with_the_rule(
 def test_a_refusal_is_kept(saved: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
     path = saved(answer("fence", events(f"So:\n```xml\n<tool_call>\n{LEAK}\n```\nDone.")))
     assert command([str(path), "--keep", "refused=fenced"]) == 0
-    (case,) = cases.read(capsys.readouterr().out, "file")
-    assert (case.refused, case.repairs, case.text) == (["fenced"], [], case.input)
+    (case,) = read(capsys.readouterr().out, "file")
+    assert (case.refused, case.repairs, case.text) == (("fenced",), (), case.input)
     assert len(case.input) < 40
 
 
@@ -114,7 +113,7 @@ def test_what_is_not_there_cannot_be_kept(
     path = saved(LEAKING)
     assert command([str(path), "--keep", "repair=json-body"]) == 1
     said = capsys.readouterr().err
-    assert "leaking: nothing of repair=json-body in it; there is repair=missing-tool-call-open" in said
+    assert "leaking: does not show repair=json-body; it shows repair=missing-tool-call-open" in said
 
 
 @pytest.mark.parametrize("wish", ["", "repair", "repair=", "crash=x", "other"])
@@ -135,7 +134,7 @@ def test_a_crash_becomes_a_case_that_says_so(
 
     monkeypatch.setattr(ToolCallParser, "_behind_call", fail)
     assert command([str(saved(LEAKING)), "--keep", "crash"]) == 0
-    (case,) = cases.read(capsys.readouterr().out, "file")
+    (case,) = read(capsys.readouterr().out, "file")
     assert case.bug == "crashes with ZeroDivisionError: planted"
     assert case.input.count("<") == 2  # the call, and what makes it end
 
@@ -164,17 +163,17 @@ def test_a_change_is_reduced_to_what_it_was_before(
     path = saved(answer("unclosed", events(f"Let me see.\n{UNCLOSED}")))
     assert command([str(path), "--keep", "changed", "--against", str(old_rules)]) == 0
     said = capsys.readouterr()
-    (case,) = cases.read(said.out, "file")
+    (case,) = read(said.out, "file")
     assert len(said.out.splitlines()) < 10
     assert len(case.calls) == 1
     assert "<parameter=days>" in case.calls[0][1]
-    assert "today it comes to something else" in said.err
+    assert "today the result is different" in said.err
     assert "call 1, get_weather:" in said.err
 
 
 def test_nothing_has_changed(saved: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert command([str(saved(LEAKING)), "--keep", "changed", "--against", str(TOOLSTREAM)]) == 1
-    assert "leaking: comes to the same as before" in capsys.readouterr().err
+    assert "leaking: the result is the same as before" in capsys.readouterr().err
 
 
 def test_what_only_shows_in_the_chunks_is_reduced_there(

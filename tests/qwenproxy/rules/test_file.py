@@ -249,7 +249,7 @@ def test_a_file_builds_on_the_shipped_rules(tmp_path: Path) -> None:
 def test_a_tool_is_the_same_one_whatever_its_case(tmp_path: Path) -> None:
     off = "extends: default\ntools: {Bash: {fixes: [{name: describe_command, enabled: false}]}}\n"
     assert "bash" not in named(rules_in(tmp_path, off))
-    with pytest.raises(RulesError, match="no rule describe_command to switch off; take it out"):
+    with pytest.raises(RulesError, match="no rule describe_command to switch off; remove it"):
         rules_in(tmp_path, off + "settings: {case_sensitive_tools: true}")
 
 
@@ -282,7 +282,7 @@ def default(*lines: str, value: str = "1", condition: str = "missing") -> str:
     )
 
 
-USELESS = "this rule does not use it; take it out"
+USELESS = "this rule does not use it; remove it"
 NO_JSON = "default_value: write a value that JSON has, or put it in quotes"
 BAD = [
     ("", 1, "write a mapping, such as tools:"),
@@ -350,7 +350,7 @@ BAD = [
         10,
         "name: bash has two rules called describe; write another name",
     ),
-    (rule("enabled: false"), 4, "name: there is no rule r to switch off; take it out"),
+    (rule("enabled: false"), 4, "name: there is no rule r to switch off; remove it"),
     (
         "extends: default\n" + rule("enabled: false"),
         5,
@@ -591,11 +591,11 @@ def test_a_broken_file_changes_nothing_and_is_said_once(
     line = f"{live.path}, line 7: condition: there is no mising; write missing"
     assert live.error == line
     assert [record.getMessage() for record in caplog.records] == [
-        f"qwen_rules: {line}; the rules that were read before stay in force"
+        f"qwen_rules: {line}; the old rules stay in force"
     ]
 
 
-def test_a_file_that_is_mended_counts_again(live: LiveRules) -> None:
+def test_a_file_that_is_corrected_counts_again(live: LiveRules) -> None:
     change(live, "Run it", "[")
     live.refresh()
     assert live.error

@@ -150,7 +150,7 @@ def test_a_broken_file_changes_nothing_and_is_said_once(
     assert rules(proxy)["count"] == 2
     proxy.stop()
     assert proxy.log.count(COMPLAINT) == 1
-    assert "the rules that were read before stay in force" in proxy.log
+    assert "the old rules stay in force" in proxy.log
     assert "Traceback" not in proxy.log
 
 
@@ -234,7 +234,7 @@ def test_observing_says_what_rules_would_do(upstream: Upstream, start_proxy: Cal
     proxy = start_proxy(upstream.url, qwen_rules="default", qwen_mode="observe")
     upstream.answer = streamed(events(LEAK))
     assert ask(proxy, chat(tools=BASH)).body == b"".join(events(LEAK))
-    proxy.wait_for(f"bash · would mend: {Repair.RULE_DEFAULT.words}")
+    proxy.wait_for(f"bash · would repair: {Repair.RULE_DEFAULT.words}")
 
 
 # Endpoints
@@ -286,7 +286,7 @@ def begin_chat(addon: QwenFix, model: str = "qwen") -> http.HTTPFlow:
 
 def rules_of(addon: QwenFix, flow: http.HTTPFlow) -> dict[str, list[Any]]:
     """{tool: the values its rules set}."""
-    chosen = addon._open[flow.id].rules
+    chosen = addon.open[flow.id].rules
     assert chosen
     return {tool: [rule.value for rule in listed] for tool, listed in chosen.tools.items()}
 
@@ -360,22 +360,22 @@ def test_a_flow_from_a_file_is_not_answered() -> None:
 
 def test_without_rules_a_chat_has_none() -> None:
     addon = QwenFix()
-    assert addon._open[begin_chat(addon).id].rules is None
+    assert addon.open[begin_chat(addon).id].rules is None
 
 
 def test_other_rules_while_running(path: Path, tmp_path: Path) -> None:
     addon = QwenFix()
     with taddons.context(addon) as context:
         context.configure(addon, qwen_rules=str(path))
-        first = addon._rules
+        first = addon.configuration.rules
         context.configure(addon, qwen_mode="observe")
-        assert addon._rules is first
+        assert addon.configuration.rules is first
         path.write_text(BROKEN)
         with pytest.raises(OptionsError, match=r"qwen_rules: .*other\.yaml: write default"):
             context.configure(addon, qwen_rules=str(tmp_path / "other.yaml"))
-        assert addon._rules is first  # although its file is broken by now
+        assert addon.configuration.rules is first  # although its file is broken by now
         context.configure(addon, qwen_rules="default")
-        assert addon._rules
-        assert addon._rules.path == SHIPPED
+        assert addon.configuration.rules
+        assert addon.configuration.rules.path == SHIPPED
         context.configure(addon, qwen_rules="")
-        assert addon._rules is None
+        assert addon.configuration.rules is None

@@ -25,11 +25,14 @@ from proxy import (
     streamed,
 )
 
+from qwenproxy.configuration import Configuration
+from qwenproxy.options import read
 from qwenproxy.recording.format import load, to_flow
 from qwenproxy.ui.commands import Commands
 from qwenproxy.ui.explain import REASONS, explained
 from qwenproxy.ui.mitmweb import FlowList
 from qwenproxy.ui.observer import Observer
+from qwenproxy.ui.report import FAULTS
 from toolstream.repairs import Refused
 
 Run = Callable[..., Any]
@@ -38,7 +41,9 @@ Run = Callable[..., Any]
 @pytest.fixture
 def run() -> Iterator[Run]:
     """`run("qwen.stats")` gives what the user sees."""
-    addon = Commands(Observer(), lambda: "tolerant", lambda: frozenset({"messages"}))
+    configuration = Configuration()
+    configuration.settings = read({"qwen_redact": "messages"})
+    addon = Commands(configuration, Observer())
     with taddons.context(addon) as context:
         yield context.master.commands.call
 
@@ -58,22 +63,23 @@ def test_a_text_can_be_tried(run: Run) -> None:
 
 
 def test_an_answer_is_explained(run: Run) -> None:
-    mended = replace(LEAKING, ledger={"calls": 1, "repairs": {"missing-tool-call-open": 1}})
-    assert run("qwen.explain", to_flow(mended)) == "call without <tool_call>"
-    assert run("qwen.explain", tflow.tflow()).startswith("This is no chat")
+    repaired = replace(LEAKING, ledger={"calls": 1, "repairs": {"missing-tool-call-open": 1}})
+    assert run("qwen.explain", to_flow(repaired)) == "call without <tool_call>"
+    assert run("qwen.explain", tflow.tflow()).startswith("This is not a chat")
 
 
 @pytest.mark.parametrize("reason", Refused)
 def test_every_reason_is_explained(reason: Refused) -> None:
     data = {"ledger": {"refusals": [[str(reason), "<tool_call>"]]}}
     lines = list(explained(data, {"tools": [WEATHER]}))
-    assert lines == [f"left as text: {reason.words}: <tool_call>", f"  {REASONS[reason]}"]
+    left = "" if reason in FAULTS else "left as text: "
+    assert lines == [f"{left}{reason.words}: <tool_call>", f"  {REASONS[reason]}"]
 
 
 @pytest.mark.parametrize(
     ("data", "request_body", "said"),
     [
-        ({"ledger": {}}, {"tools": [WEATHER]}, "passed as it came"),
+        ({"ledger": {}}, {"tools": [WEATHER]}, "passed through unchanged"),
         ({"ledger": {}}, {}, "declares no tools"),
         ({"ledger": {}}, {"tools": [WEATHER], "tool_choice": "none"}, 'tool_choice: "none"'),
         ({"ledger": {"calls": 1}, "observed": True}, {"tools": [WEATHER]}, "only observed"),
@@ -101,8 +107,14 @@ def test_flows_can_be_saved_as_recordings(run: Run, tmp_path: Path) -> None:
 # What is kept
 
 
+def keeping(flows: str) -> Configuration:
+    configuration = Configuration()
+    configuration.settings = read({"qwen_web_keep": flows})
+    return configuration
+
+
 def test_the_oldest_flows_go() -> None:
-    view, keep = View(), FlowList(lambda: 100)
+    view, keep = View(), FlowList(keeping("100"))
     with taddons.context(view, keep):
         for number in range(5000):
             flow = tflow.tflow(resp=True)
@@ -117,7 +129,7 @@ def test_the_oldest_flows_go() -> None:
 
 
 def test_all_flows_can_be_kept() -> None:
-    view, keep = View(), FlowList(lambda: 0)
+    view, keep = View(), FlowList(keeping("0"))
     with taddons.context(view, keep):
         for _ in range(10):
             flow: http.HTTPFlow = tflow.tflow(resp=True)

@@ -27,7 +27,7 @@ CLIENT RECEIVED
       2
   finish_reason: tool_calls
 
-MENDED
+REPAIRED
   </function> missing
   left as text: in code, a quotation, a table or a comment: <function=ls>
     Code and quotations are examples, so they never run. The call has to stand outside.
@@ -74,17 +74,17 @@ def test_an_answer_that_broke_off_says_so() -> None:
     assert "BROKEN OFF: Client disconnected.\n" in shown(flow, flow.response)
 
 
-def test_an_untouched_answer_is_shown_once() -> None:
+def test_an_unchanged_answer_is_shown_once() -> None:
     flow = flow_with(MODEL, out=MODEL, ledger={})
     text = shown(flow, flow.response)
     assert "MODEL SENT" not in text
-    assert "MENDED\n  nothing: the answer passed as it came\n" in text
+    assert "REPAIRED\n  nothing: the answer was passed through unchanged\n" in text
 
 
 def test_what_is_only_observed_would_be_done() -> None:
     text = shown(flow := flow_with(MODEL, raw=MODEL, observed=True), flow.response)
     assert text == SHOWN.replace("CLIENT RECEIVED", "CLIENT WOULD RECEIVE").replace(
-        "MENDED", "WOULD BE MENDED"
+        "REPAIRED", "WOULD BE REPAIRED"
     )
 
 
@@ -92,7 +92,7 @@ def test_names_that_are_not_known_stay_names() -> None:
     """A recording may be older than the words, or newer."""
     ledger = {"repairs": {"old-repair": 2}, "refusals": [["old-reason", "<x>"]]}
     text = shown(flow := flow_with(MODEL, ledger=ledger), flow.response)
-    assert "MENDED\n  old-repair x2\n  left as text: old-reason: <x>\n" in text
+    assert "REPAIRED\n  old-repair x2\n  left as text: old-reason: <x>\n" in text
 
 
 @pytest.mark.parametrize("part", ["request", "response"])

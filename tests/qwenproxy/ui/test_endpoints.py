@@ -221,7 +221,7 @@ def test_health_tells_of_a_file_that_is_broken_by_now(rules: LiveRules) -> None:
     status, body = answered(asked("GET", "/_health"), state(rules))
     assert (status, body["status"], body["rules"]["count"]) == (200, "degraded", 1)
     assert body["rules"]["error"].startswith(f"{rules.path}, line 1: not YAML")
-    assert body["reason"] == f"{body['rules']['error']}; the rules stay as they were"
+    assert body["reason"] == f"{body['rules']['error']}; the old rules stay in force"
 
 
 def test_config_has_every_option() -> None:
@@ -261,7 +261,7 @@ def test_reload_says_what_is_wrong(rules: LiveRules) -> None:
     status, body = answered(asked("POST", "/_qwen/reload"), state(rules))
     line = f"{rules.path}, line 1: tool: there is no such key; write tools"
     assert status == 422
-    assert body["error"]["message"] == f"{line}; the rules stay as they were"
+    assert body["error"]["message"] == f"{line}; the old rules stay in force"
     assert body["rules"] == {"file": str(rules.path), "count": 1, "error": line}
 
 

@@ -2,15 +2,18 @@
 
 import json
 import re
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mitmproxy.test import taddons, tflow, tutils
 from proxy import (
     LEAK,
     WEATHER,
+    Pause,
     Proxy,
     Reply,
     Request,
@@ -23,7 +26,10 @@ from proxy import (
     events,
     sized,
     streamed,
+    until,
 )
+
+from qwenproxy.addon import QwenFix
 
 prometheus = pytest.importorskip("prometheus_client.parser")
 
@@ -46,11 +52,11 @@ SCRIPTS = {
     "breaks": aborted(events(LEAK)[:20]),
 }
 TALK = {
-    "leaks": ("get_weather · call without <tool_call>", "mended"),
-    "whole": ("get_weather · call without <tool_call>", "mended"),
+    "leaks": ("get_weather · call without <tool_call>", "repaired"),
+    "whole": ("get_weather · call without <tool_call>", "repaired"),
     "parses": ("get_weather", "passed"),
     "quotes": ("no call · left as text: in code, a quotation, a table or a comment", "passed"),
-    "fails": ("", "backend-error"),
+    "fails": ("the server's error: no", "backend-error"),
 }
 AGENT = {"User-Agent": "opencode/1.18.33 ai-sdk/1"}
 
@@ -108,7 +114,7 @@ def test_the_log_has_nothing_else(session: Session) -> None:
 
 def test_what_is_not_whole_is_said(session: Session) -> None:
     assert "broke off: " in session.line("breaks")
-    assert "cut at the token limit" in session.line("cut")
+    assert "cut off at the token limit" in session.line("cut")
     assert "left as text: cut off inside" in session.line("cut")
 
 
@@ -119,11 +125,11 @@ def test_the_counts_add_up(session: Session) -> None:
     said = session.get("stats").json
     total, models = said["total"], said["models"]
     assert total["chats"] == len(SCRIPTS) + 1
-    kinds = ("passed", "mended", "would_mend", "left", "failed_open", "broken_off", "backend_errors")
+    kinds = ("passed", "repaired", "would_repair", "left", "failed_open", "broken_off", "backend_errors")
     assert {kind: total[kind]["count"] for kind in kinds} == {
         "passed": 3,
-        "mended": 3,
-        "would_mend": 0,
+        "repaired": 3,
+        "would_repair": 0,
         "left": 1,
         "failed_open": 0,
         "broken_off": 1,
@@ -149,12 +155,16 @@ def test_the_counts_add_up(session: Session) -> None:
 @pytest.mark.parametrize(
     ("model", "text", "level"),
     [
-        ("leaks", "100 % of the answers of leaks leaked calls as text (1 of 1): mended 1, left 0.", "warn"),
+        ("leaks", "100 % of the answers of leaks leaked calls as text (1 of 1): repaired 1, left 0.", "warn"),
         ("parses", "Your server parses the tool calls of parses itself: 0 of 1 needed repair.", "good"),
-        ("damages", "100 % of the answers of damages had damaged calls (1 of 1): mended 1, left 0.", "warn"),
+        (
+            "damages",
+            "100 % of the answers of damages had damaged calls (1 of 1): repaired 1, left 0.",
+            "warn",
+        ),
         ("cut", "100 % of the answers of cut leaked calls as text (1 of 1): left 1.", "bad"),
         ("quotes", "No tool call of quotes yet, in 1 answer.", "none"),
-        ("fails", "fails: the server answered none of 1 chat.", "bad"),
+        ("fails", "fails: the server gave no answer to 1 chat.", "bad"),
         ("plain", "plain: no request had tools, so there was nothing to repair.", "none"),
     ],
 )
@@ -192,7 +202,7 @@ def test_metrics(session: Session) -> None:
     assert reply.headers["content-type"].startswith("text/plain")
     families = prometheus.text_string_to_metric_families(reply.body.decode())
     samples = {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
-    assert samples["qwen_fix_chats_total", "leaks", "mended"] == 1
+    assert samples["qwen_fix_chats_total", "leaks", "repaired"] == 1
     assert samples["qwen_fix_repairs_total", "leaks", "missing-tool-call-open"] == 1
     assert samples["qwen_fix_refusals_total", "cut", "truncated"] == 1
     assert samples["qwen_fix_chat_seconds_count", "leaks"] == 1
@@ -246,9 +256,9 @@ def test_a_summary_at_the_end(upstream: Upstream, start_proxy: Callable[..., Pro
         ask(proxy, chat(model=model))
     proxy.stop()
     lines = [re.sub(r"^\[[\d:.]+\] ", "", line) for line in proxy.lines[-4:]]
-    assert re.fullmatch(r"in [\d.]+ m?s: 4 chats, 3 calls, mended in 2, server errors in 1", lines[0])
+    assert re.fullmatch(r"in [\d.]+ m?s: 4 chats, 3 calls, repaired in 2, server errors in 1", lines[0])
     assert lines[1:] == [
-        "  leaks: 2 chats, 2 calls, mended in 2 (call without <tool_call> x2)",
+        "  leaks: 2 chats, 2 calls, repaired in 2 (call without <tool_call> x2)",
         "  parses: 1 chat, 1 call, nothing to repair",
         "  fails: 1 chat, 0 calls, server errors in 1",
     ]
@@ -258,20 +268,20 @@ def test_observing_says_would_everywhere(upstream: Upstream, start_proxy: Callab
     upstream.answer = SCRIPTS["leaks"]
     proxy = start_proxy(upstream.url, qwen_mode="observe")
     ask(proxy)
-    assert " · get_weather · would mend: call without <tool_call> · " in proxy.wait_for(" · chat · qwen · ")
+    assert " · get_weather · would repair: call without <tool_call> · " in proxy.wait_for(" · chat · qwen · ")
     said = ask(proxy, b"", "/_qwen/stats", method="GET").json
     assert said["mode"] == "observe"
-    assert said["verdicts"][0]["text"].endswith("(1 of 1): would be mended 1, left 0.")
-    assert (said["total"]["would_mend"]["count"], said["total"]["mended"]["count"]) == (1, 0)
+    assert said["verdicts"][0]["text"].endswith("(1 of 1): would be repaired 1, left 0.")
+    assert (said["total"]["would_repair"]["count"], said["total"]["repaired"]["count"]) == (1, 0)
     (kept,) = ask(proxy, b"", "/_qwen/chats", method="GET").json["chats"]
     assert (kept["outcome"], kept["said"]) == (
-        "would-mend",
-        "get_weather · would mend: call without <tool_call>",
+        "would-repair",
+        "get_weather · would repair: call without <tool_call>",
     )
     metrics = ask(proxy, b"", "/_qwen/metrics", method="GET").body.decode()
-    assert 'qwen_fix_chats_total{model="qwen",outcome="would-mend"} 1.0' in metrics
+    assert 'qwen_fix_chats_total{model="qwen",outcome="would-repair"} 1.0' in metrics
     proxy.stop()
-    assert "1 chat, 1 call, would be mended in 1" in proxy.log
+    assert "1 chat, 0 calls, would be repaired in 1" in proxy.log  # nobody got it
 
 
 def test_counting_can_begin_again(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
@@ -310,16 +320,139 @@ def test_an_api_that_is_not_read_is_said_once_for_each_client(
     assert "LiteLLM" in said["verdicts"][0]["text"]
 
 
-def test_large_requests_are_mended_all_the_same(session: Session) -> None:
+def test_large_requests_are_repaired_too(session: Session) -> None:
     """`stream_large_bodies` is 5 kB here: a request that was streamed for its size would not be read."""
     large = [{"role": "user", "content": "x" * 20_000}]
     pieces = json.dumps(chat(model="leaks", messages=large)).encode()
     assert b'"tool_calls"' in ask(session.proxy, pieces).body
 
 
-def test_large_answers_are_mended_all_the_same(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+def test_large_answers_are_repaired_too(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
     upstream.answer = sized(completion(LEAK.replace("Zürich", "Z" * 20_000)))
     proxy = start_proxy(upstream.url, stream_large_bodies="5k")
     assert ask(proxy, chat(stream=False)).json["choices"][0]["finish_reason"] == "tool_calls"
     upstream.answer = sized(b"x" * 20_000, "text/plain")
     assert ask(proxy, b"", "/other", method="GET").body == b"x" * 20_000
+
+
+# What a reviewer found
+
+
+def test_a_large_request_for_us_is_not_sent_on(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    """With `stream_large_bodies` it would be on its way before it is known to be ours."""
+    proxy = start_proxy(upstream.url, stream_large_bodies="5k")
+    assert ask(proxy, {"text": "x" * 20_000}, "/_qwen/test").json["message"]["content"] == "x" * 20_000
+    large = {"tools": [{"name": "a"}], "system": "x" * 20_000}
+    ask(proxy, large, "/v1/messages", {"User-Agent": "claude-cli/2"})
+    assert ask(proxy, b"", "/_qwen/stats", method="GET").json["unread"][0]["client"] == "claude-cli/2"
+    assert [request.line for request in upstream.requests] == ["POST /v1/messages HTTP/1.1"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "http://{host}", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "http://{host}"}, 200),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+    ],
+)
+def test_no_other_page_may_have_a_text_tried(session: Session, headers: dict[str, str], status: int) -> None:
+    """It takes its time from the chats."""
+    host = f"127.0.0.1:{session.proxy.port}"
+    given = {name: value.format(host=host) for name, value in headers.items()}
+    assert ask(session.proxy, {"text": "x"}, "/_qwen/test", given).status == status
+
+
+def test_a_text_to_be_tried_has_an_end(session: Session) -> None:
+    assert ask(session.proxy, {"text": "x" * (1 << 16)}, "/_qwen/test").status == 413
+
+
+def test_heads_are_answered(session: Session) -> None:
+    reply = ask(session.proxy, b"", "/_qwen/health", method="HEAD")
+    assert (reply.status, reply.body) == (200, b"")
+
+
+def test_an_answer_whose_report_fails_is_recorded(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    plant = tmp_path / "plant.py"
+    plant.write_text("from qwenproxy import finish\nfinish.report_of = None\n")
+    upstream.answer = SCRIPTS["leaks"]
+    folder = tmp_path / "flows"
+    proxy = start_proxy(upstream.url, "-s", str(plant), qwen_record=folder)
+    assert b'"tool_calls"' in ask(proxy).body
+    proxy.wait_for("error in its report")
+    assert [path.suffix for path in folder.iterdir()] == [".flow"]
+
+
+def test_without_endpoints_nothing_that_was_said_is_kept() -> None:
+    addon = QwenFix()
+    flow = tflow.tflow(req=tutils.treq(path=b"/v1/chat/completions", content=json.dumps(chat()).encode()))
+    flow.live = True
+    with taddons.context(addon) as context:
+        for control, kept in (("", None), ("/_qwen", completion(LEAK))):
+            context.configure(addon, qwen_control=control)
+            flow.request.method, flow.response = "POST", tutils.tresp(content=completion(LEAK))
+            flow.response.headers["content-type"] = "application/json"
+            addon.request(flow)
+            addon.response(flow)
+            (last, *_) = addon.observer.recent
+            assert last.sent == kept
+
+
+def test_who_left_is_not_the_servers_fault(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    pause = Pause([], [])
+    upstream.answer = pause
+    proxy = start_proxy(upstream.url)
+    client = socket.create_connection(("127.0.0.1", proxy.port))
+    body = json.dumps(chat()).encode()
+    client.sendall(
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    )
+    until(lambda: upstream.requests)
+    client.close()
+    assert "broke off: " in proxy.wait_for(" · chat · qwen · ").lower()
+    pause.go()
+    said = ask(proxy, b"", "/_qwen/stats", method="GET").json["total"]
+    assert (said["backend_errors"]["count"], said["broken_off"]["count"]) == (0, 1)
+
+
+def test_an_error_event_is_the_servers_error(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    upstream.answer = streamed([b'data: {"error": {"message": "out of memory"}}\n\n', b"data: [DONE]\n\n"])
+    proxy = start_proxy(upstream.url)
+    ask(proxy)
+    assert "the server's error: out of memory" in proxy.wait_for(" · chat · qwen · 200 · ")
+    assert ask(proxy, b"", "/_qwen/stats", method="GET").json["total"]["backend_errors"]["count"] == 1
+
+
+def test_what_is_passed_on_unread_is_said_once(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(upstream.url, qwen_models="^other$")
+    for path in ("/v1/completions", "/v1/completions", "/v1/chat/completions"):
+        ask(proxy, chat(), path, {"User-Agent": "curl/8"})
+    ask(proxy, b"", "/v1/models", method="GET")
+    proxy.wait_for("curl/8 · POST /v1/chat/completions · passed through unread")
+    assert proxy.log.count("passed through unread") == 2
+
+
+def test_another_addon_may_be_called_as_a_part_of_ours(
+    upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
+) -> None:
+    script = tmp_path / "script.py"
+    names = ("Commands", "FlowList", "Observer", "Chat")
+    script.write_text(
+        "".join(f"class {n}:\n    pass\n" for n in names)
+        + f"addons = [{', '.join(n + '()' for n in names)}]\n"
+    )
+    assert start_proxy(upstream.url, "-s", str(script)).port
+
+
+def test_a_client_that_may_not_is_no_chat(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(upstream.url, proxyauth="a:b")
+    assert ask(proxy).status == 401
+    authorised = {"Authorization": "Basic YTpi"}
+    said = ask(proxy, b"", "/_qwen/stats", authorised, method="GET").json["total"]
+    assert said["chats"] == 0

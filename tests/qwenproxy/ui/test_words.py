@@ -1,13 +1,16 @@
 """What the log, the flow list and the page say of a chat."""
 
+import re
 from dataclasses import replace
 
 import pytest
 from mitmproxy.utils import emoji
 
-from qwenproxy.answer import Outcome
+from qwenproxy.outcome import Outcome
 from qwenproxy.ui import words
 from qwenproxy.ui.report import Kind, Report
+from qwenproxy.ui.stats import Stats
+from qwenproxy.ui.verdict import verdicts
 from toolstream.repairs import Ledger, Refused, Repair
 
 OPEN, CLOSER = Repair.MISSING_TOOL_CALL_OPEN, Repair.STRAY_CLOSER
@@ -33,6 +36,7 @@ CHAT = Report(
     with_tools=True,
     observed=False,
     tools=(),
+    calls=0,
     truncated=False,
     ledger=Ledger(),
 )
@@ -43,14 +47,20 @@ CHAT = Report(
     [
         (ledger(), (), "no call", "", Kind.PASSED),
         (ledger(), ("read",), "read", "", Kind.PASSED),
-        (ledger(calls=1), ("write",), "write · call as text", words.MENDED, Kind.MENDED),
-        (ledger(OPEN, calls=1), ("write",), "write · call without <tool_call>", words.MENDED, Kind.MENDED),
+        (ledger(calls=1), ("write",), "write · call as text", words.REPAIRED, Kind.REPAIRED),
+        (
+            ledger(OPEN, calls=1),
+            ("write",),
+            "write · call without <tool_call>",
+            words.REPAIRED,
+            Kind.REPAIRED,
+        ),
         (
             ledger(CLOSER, OPEN, CLOSER, calls=2),
             ("write", "bash"),
             "write, bash · call without <tool_call>, closing tag or stop token that closes nothing x2",
-            words.MENDED,
-            Kind.MENDED,
+            words.REPAIRED,
+            Kind.REPAIRED,
         ),
         (
             ledger(refused=(Refused.FENCED,) * 2),
@@ -63,13 +73,13 @@ CHAT = Report(
             ledger(OPEN, calls=1, refused=(Refused.UNCLEAR_END,)),
             ("write",),
             "write · call without <tool_call>; left as text: no clear end",
-            words.MENDED,
+            words.REPAIRED,
             Kind.LEFT,
         ),
         (
             ledger(failure="Traceback:\n  …\nValueError: no\n"),
             (),
-            "no call · the rewriter failed, the rest passed as it came: ValueError: no",
+            "no call · the rewriter failed, the rest was passed through unchanged: ValueError: no",
             words.FAILED,
             Kind.FAILED_OPEN,
         ),
@@ -85,8 +95,8 @@ def test_what_is_said(what: Ledger, tools: tuple[str, ...], said: str, marker: s
 
 def test_what_is_only_observed_would_be_done() -> None:
     report = replace(CHAT, ledger=ledger(OPEN, calls=1), tools=("write",), observed=True)
-    assert words.said(report) == "write · would mend: call without <tool_call>"
-    assert report.kind == Kind.WOULD_MEND
+    assert words.said(report) == "write · would repair: call without <tool_call>"
+    assert report.kind == Kind.WOULD_REPAIR
     assert words.said(replace(CHAT, observed=True)) == "no call"
 
 
@@ -94,7 +104,7 @@ def test_what_is_only_observed_would_be_done() -> None:
     ("fields", "said", "kind"),
     [
         ({"with_tools": False}, "no tools", Kind.PASSED),
-        ({"truncated": True}, "no call · cut at the token limit", Kind.PASSED),
+        ({"truncated": True}, "no call · cut off at the token limit", Kind.PASSED),
         ({"status": 500}, "", Kind.BACKEND_ERROR),
         ({"status": 0, "down": "refused"}, "the server gave no answer: refused", Kind.BACKEND_ERROR),
         ({"aborted": "shutdown", "tools": ("ls",)}, "ls · broke off: shutdown", Kind.BROKEN_OFF),
@@ -110,8 +120,8 @@ def test_what_else_may_happen(fields: dict[str, object], said: str, kind: Kind) 
 
 def test_an_error_of_the_server_that_held_the_call_is_none_any_more() -> None:
     report = replace(CHAT, ledger=ledger(Repair.ENGINE_ERROR, calls=1), tools=("ls",))
-    assert report.kind == Kind.MENDED
-    assert replace(report, status=500, observed=True).kind == Kind.WOULD_MEND
+    assert report.kind == Kind.REPAIRED
+    assert replace(report, status=500, observed=True).kind == Kind.WOULD_REPAIR
 
 
 @pytest.mark.parametrize(
@@ -132,4 +142,47 @@ def test_the_word_in_the_name_of_a_recording() -> None:
 
 
 def test_mitmproxy_knows_the_markers() -> None:
-    assert {words.FAILED, words.MENDED, words.REFUSED} <= set(emoji.emoji)
+    assert {words.FAILED, words.REPAIRED, words.REFUSED} <= set(emoji.emoji)
+
+
+# Who is to blame
+
+
+BLAME = [  # what was repaired or refused, other fields: leaked, damaged, kind
+    (ledger(OPEN, calls=1), {}, (True, False, Kind.REPAIRED)),
+    (ledger(Repair.WRONG_TYPE), {}, (False, True, Kind.REPAIRED)),
+    (ledger(Repair.BROKEN_HISTORY), {}, (False, False, Kind.REPAIRED)),
+    (ledger(Repair.BROKEN_HISTORY), {"status": 500}, (False, False, Kind.BACKEND_ERROR)),
+    (ledger(Repair.BROKEN_HISTORY), {"with_tools": False}, (False, False, Kind.REPAIRED)),
+    (ledger(Repair.RULE_DEFAULT), {}, (False, False, Kind.REPAIRED)),
+    (ledger(Repair.PARALLEL_DROPPED), {}, (False, False, Kind.REPAIRED)),
+    (ledger(refused=(Refused.MISFIT,)), {}, (False, True, Kind.LEFT)),
+    (ledger(refused=(Refused.TRUNCATED,)), {}, (True, False, Kind.LEFT)),
+    (ledger(refused=(Refused.FENCED,)), {}, (False, False, Kind.PASSED)),
+    (ledger(), {"status": 0, "aborted": "client left"}, (False, False, Kind.BROKEN_OFF)),
+    (ledger(), {"down": "out of memory"}, (False, False, Kind.BACKEND_ERROR)),
+]
+
+
+@pytest.mark.parametrize(("what", "fields", "expected"), BLAME)
+def test_who_is_to_blame(what: Ledger, fields: dict[str, object], expected: tuple[bool, bool, Kind]) -> None:
+    report = replace(CHAT, ledger=what, **fields)  # type: ignore[arg-type]
+    assert (report.leaked, report.damaged, report.kind) == expected
+
+
+@pytest.mark.parametrize(("what", "fields", "expected"), BLAME)
+def test_no_share_is_more_than_all(
+    what: Ledger, fields: dict[str, object], expected: tuple[bool, bool, Kind]
+) -> None:
+    stats = Stats()
+    for report in (replace(CHAT, ledger=what, **fields), replace(CHAT, calls=1)):  # type: ignore[arg-type]
+        stats.add(report)
+    said = stats.total.as_json()
+    assert all(0 <= said[name]["share"] <= 1 for name in ("leaked", "damaged", "passed", "repaired"))
+    assert not re.search(r"[2-9]\d\d %", verdicts(stats.models)[0].text)
+
+
+def test_what_the_server_parsed_is_not_left_as_text() -> None:
+    report = replace(CHAT, ledger=ledger(refused=(Refused.MISFIT, Refused.FENCED)), tools=("ls",))
+    words_of_it = f"ls · left as text: {Refused.FENCED.words}; {Refused.MISFIT.words}"
+    assert words.said(report) == words_of_it

@@ -109,7 +109,7 @@ def test_strict_serves_each_once_and_in_order() -> None:
         library, user("hi", top_p=0.5)
     )
     assert asked(library, user("hi")) == "b"
-    assert asked(library, user("hi")) == "a, b has this request and was served already (--mode strict)"
+    assert asked(library, user("hi")) == "a, b has this request and was already served (--mode strict)"
 
 
 def test_strict_names_what_is_left_out_of_texts() -> None:
@@ -186,7 +186,7 @@ def test_long_texts_are_shown_where_they_differ() -> None:
 
 def test_a_library_that_knows_no_request() -> None:
     assert asked(Library([replace(recorded("b", {}), request={})]), user("hi")) == (
-        "no recording answers this: none knows its request"
+        "no recording answers this: none has a request"
     )
 
 

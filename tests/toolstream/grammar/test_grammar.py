@@ -1,4 +1,4 @@
-"""The lookouts: every spelling is found, and every beginning of it is held back.
+"""The tag matchers: every spelling is found, and every beginning of it is held back.
 
 Both follow from one table. So for each spelling of each dialect, written out with a name:
 it is found whole, each proper beginning of it may still become a tag, and a wrong character
@@ -10,27 +10,23 @@ import re
 import pytest
 
 from toolstream.grammar.dialects import DIALECTS, qwen3_coder
-from toolstream.grammar.grammar import (
-    BLANK,
-    CALL_KINDS,
-    Grammar,
-    Lookout,
-    Names,
-    Spelling,
-    grammar,
-    spellings,
-)
+from toolstream.grammar.grammar import Grammar, grammar, is_canonical, kept_to, spellings
+from toolstream.grammar.kinds import CALL_KINDS, TagKind
+from toolstream.grammar.matcher import TagMatcher
+from toolstream.grammar.names import Names
+from toolstream.grammar.spelling import Spelling
+from toolstream.grammar.text import BLANK
 
 KINDS = (
     *CALL_KINDS,
     *(
-        "call_in_envelope",
-        "nameless_open",
-        "think_open",
-        "think_close",
-        "result_open",
-        "result_close",
-        "stray",
+        TagKind.CALL_IN_ENVELOPE,
+        TagKind.NAMELESS_OPEN,
+        TagKind.THINK_OPEN,
+        TagKind.THINK_CLOSE,
+        TagKind.RESULT_OPEN,
+        TagKind.RESULT_CLOSE,
+        TagKind.STRAY,
     ),
 )
 NAMES = Names(["re_ad"], ["re_ad"])
@@ -46,8 +42,8 @@ SAMPLES = {
     "closer": "function_invocation",
 }
 ALL = list(spellings(*KINDS, level="aggressive"))
-LOOSE = Lookout(spellings(*KINDS, level="tolerant"))
-EXACT = Lookout(spellings(*KINDS, level="strict"))
+LOOSE = TagMatcher(spellings(*KINDS, level="tolerant"))
+EXACT = TagMatcher(spellings(*KINDS, level="strict"))
 
 
 def sample(spelling: Spelling) -> tuple[str, str]:
@@ -57,12 +53,12 @@ def sample(spelling: Spelling) -> tuple[str, str]:
     return tag, "\n" + follows
 
 
-def alone(spelling: Spelling) -> Lookout:
-    """A lookout for this spelling and no other."""
-    return Lookout([spelling]).knowing(NAMES)
+def alone(spelling: Spelling) -> TagMatcher:
+    """A matcher for this spelling and no other."""
+    return TagMatcher([spelling]).with_names(NAMES)
 
 
-spelt = pytest.mark.parametrize("spelling", ALL, ids=lambda s: f"{s.kind} {s.text}")
+spelt = pytest.mark.parametrize("spelling", ALL, ids=lambda s: f"{s.kind.value} {s.text}")
 
 
 @spelt
@@ -71,18 +67,18 @@ def test_every_spelling_is_found(spelling: Spelling) -> None:
     found = alone(spelling).match(f"text < {tag}{follows} text", 7)
     assert found is not None
     assert (found.kind, found.start, found.end) == (spelling.kind, 7, 7 + len(tag))
-    assert found.canonical is (spelling.dialect is qwen3_coder.DIALECT)
+    assert is_canonical(found, spelling.dialect) is spelling.dialect.taught
     assert found.name.partition("=")[0] == ("re_ad" if "re_ad" in tag else "")
     assert found.dialect is spelling.dialect
 
 
 @spelt
 def test_every_beginning_is_held(spelling: Spelling) -> None:
-    whole, lookout = "".join(sample(spelling)), alone(spelling)
+    whole, matcher = "".join(sample(spelling)), alone(spelling)
     for end in range(1, len(whole)):
-        if lookout.match(whole[:end], 0) is None:
-            assert lookout.may_begin(whole[:end], 0), whole[:end]
-            assert lookout.held_from(f"text {whole[:end]}") == (5 if whole[0] == "<" else 5 + end)
+        if matcher.match(whole[:end], 0) is None:
+            assert matcher.may_begin(whole[:end], 0), whole[:end]
+            assert matcher.hold_from(f"text {whole[:end]}") == (5 if whole[0] == "<" else 5 + end)
 
 
 @spelt
@@ -90,17 +86,34 @@ def test_a_wrong_character_frees_it(spelling: Spelling) -> None:
     tag, _ = sample(spelling)
     for end in range(1, len(tag)):
         text = tag[:end] + "\x00\n"
-        assert alone(spelling).held_from(text) == len(text)
+        assert alone(spelling).hold_from(text) == len(text)
 
 
 @pytest.mark.parametrize("spelling", [s for s in ALL if s.declared], ids=lambda s: s.text)
 def test_a_name_that_is_not_declared_frees_it(spelling: Spelling) -> None:
     whole = "".join(sample(spelling)).replace("re_ad", "re_act")
-    lookout = alone(spelling)
-    assert lookout.match(whole, 0) is None
+    matcher = alone(spelling)
+    assert matcher.match(whole, 0) is None
     name = whole.index("re_act")
     for end in range(1, len(whole)):
-        assert lookout.may_begin(whole[:end], 0) is (end < name + len("re_ac"))
+        assert matcher.may_begin(whole[:end], 0) is (end < name + len("re_ac"))
+
+
+def keeps(*texts: str) -> list[str]:
+    tags = [tag for text in texts if (tag := LOOSE.match(text, 0))]
+    assert len(tags) == len(texts)
+    return [dialect.name for dialect in kept_to(tags)]
+
+
+def test_a_call_keeps_to_the_dialect_that_has_all_its_tags() -> None:
+    assert "qwen3_coder" in keeps("<tool_call>")
+    assert keeps("<tool_call>", "<function=read>") == ["qwen3_coder"]
+    assert keeps("<function=read>") == ["qwen3_coder"]
+
+
+def test_a_call_that_keeps_to_no_dialect_is_held_against_the_first() -> None:
+    assert keeps('<invoke name="read" x=1>') == ["qwen3_coder"]
+    assert keeps("<tool_call>", "< function=read>") == ["qwen3_coder"]
 
 
 def test_strict_reads_the_canonical_dialect_alone() -> None:
@@ -125,14 +138,14 @@ def test_strict_reads_the_canonical_dialect_alone() -> None:
 def test_tolerant_names(text: str, name: str) -> None:
     found = LOOSE.match(text, 0)
     assert found is not None
-    assert (found.kind, found.name) == ("call_open", name)
+    assert (found.kind, found.name) == (TagKind.CALL_OPEN, name)
 
 
 @pytest.mark.parametrize("text", ["<function=read>", "<function=a b>", "<parameter=x-y>", "<tool_call>"])
 def test_canonical(text: str) -> None:
     found = LOOSE.match(text, 0)
     assert found is not None
-    assert found.canonical
+    assert is_canonical(found, qwen3_coder.DIALECT)
 
 
 @pytest.mark.parametrize(
@@ -159,26 +172,26 @@ def test_nothing_is_held_for_ever() -> None:
         '<invoke name="a"' + " x" * 1000,
         "<function " + " " * 50,
     ):
-        assert LOOSE.held_from(text) == len(text)
+        assert LOOSE.hold_from(text) == len(text)
 
 
 def test_the_first_tag_is_found_and_the_last_tail_is_held() -> None:
     found = LOOSE.search("a </function> <tool_call>")
     assert found is not None
-    assert found.kind == "call_close"
-    assert LOOSE.held_from("<tool_ <tool_call") == 7
-    assert LOOSE.held_from("<tool_call") == 0
-    assert LOOSE.held_from("") == 0
+    assert found.kind == TagKind.CALL_CLOSE
+    assert LOOSE.hold_from("<tool_ <tool_call") == 7
+    assert LOOSE.hold_from("<tool_call") == 0
+    assert LOOSE.hold_from("") == 0
 
 
 @pytest.mark.parametrize("name", ["read", "_read", "-x", "2fa", "ßtool", "İx", "Édit", "名前"])
 def test_a_declared_name_may_begin_with_anything(name: str) -> None:
     """What stands behind a bracket decides at once whether a tag with a declared name may stand there."""
     for names in (Names([name]), Names((), [name])):
-        lookout = grammar("tolerant").body.knowing(names)
+        matcher = grammar("tolerant").body.with_names(names)
         tag = f"<{name}>"
-        assert all(lookout.may_begin(tag[:end], 0) for end in range(1, len(tag)))
-        assert (found := lookout.match(tag, 0)) is not None
+        assert all(matcher.may_begin(tag[:end], 0) for end in range(1, len(tag)))
+        assert (found := matcher.match(tag, 0)) is not None
         assert (found.name, found.end) == (name, len(tag))
 
 

@@ -11,7 +11,7 @@ from support.cases import read_tool
 from support.cuts import cut_at, few_cuts, joined, per_character
 from support.streams import (
     DONE,
-    ENGINES,
+    EVERY_ENGINE,
     LLAMA_CPP,
     Engine,
     Message,
@@ -241,18 +241,30 @@ def test_right_ones_pass_as_they_are(name: str, arguments: str) -> None:
     assert whole([entry])[3]
 
 
-@pytest.mark.parametrize("engine", [e for e in ENGINES if e.clean_calls], ids=str)
+RIGHT = [
+    ("ls", ['{"pa', 'th":"', "a", '"', ',"li', 'mit":5}']),
+    ("refresh", ["{}"]),
+    ("ls", ['{"path":"b"}']),
+]
+
+
+@pytest.mark.parametrize("engine", [e for e in EVERY_ENGINE if e.clean_calls], ids=str)
 def test_right_ones_of_every_engine_at_every_byte(engine: Engine) -> None:
-    calls = [
-        ("ls", ['{"pa', 'th":"', "a", '"', ',"li', 'mit":5}']),
-        ("refresh", ["{}"]),
-        ("ls", ['{"path":"b"}']),
-    ]
-    body = b"".join(engine.answer(["Let me ", "see."], "tool_calls", calls))
+    body = b"".join(engine.answer(["Let me ", "see."], "tool_calls", RIGHT))
     for cut in byte_cuts(body, every=17, random_cuts=5):
         out, rewriter = send(cut, ASKED)
         assert out == body
         assert not rewriter.ledger.repairs
+
+
+@pytest.mark.parametrize("engine", [e for e in EVERY_ENGINE if not e.clean_calls], ids=str)
+def test_those_that_say_more_than_need_be_are_the_same_at_every_byte(engine: Engine) -> None:
+    body = b"".join(engine.answer(["Let me ", "see."], "tool_calls", RIGHT))
+    named = [(name, json.loads("".join(fragments))) for name, fragments in RIGHT]
+    for cut in byte_cuts(body, every=43, random_cuts=5):
+        out, rewriter = send(cut, ASKED)
+        assert read_answer(out).message.said == ("Let me see.", "", named, "tool_calls", "")
+        assert rewriter.ledger.repairs.keys() <= {"call-shape"}
 
 
 BROKEN = [

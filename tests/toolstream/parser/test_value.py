@@ -11,7 +11,7 @@ import pytest
 from support.cases import read_tool
 from support.cuts import all_cuts, joined
 from toolstream.grammar.grammar import grammar
-from toolstream.limits import CLOSERS, HELD, LOOK_AHEAD
+from toolstream.limits import CLOSING_RUN, HELD, LOOK_AHEAD
 from toolstream.parser.value import Tags, Value
 from toolstream.schema.schema import read_tools
 
@@ -174,7 +174,7 @@ def test_doubt_ends_at_the_limit() -> None:
 
 
 def test_many_closers_in_a_row_are_looked_across_so_far() -> None:
-    ended = read("\na" + "\n</parameter>" * (CLOSERS // 2) + "\n</function>")
+    ended = read("\na" + "\n</parameter>" * (CLOSING_RUN // 2) + "\n</function>")
     assert ended.text == "a"
 
 

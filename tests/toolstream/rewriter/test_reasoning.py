@@ -14,13 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.cases import Case, read_all
+from qwenproxy.replay.casefile import Case
+from support.cases import read_all
 from support.cuts import Cuts, cut_at, few_cuts, joined, per_character
 from support.streams import (
     ASSISTANT,
     DASHSCOPE,
     DONE,
     ENGINES,
+    EVERY_ENGINE,
     LLAMA_CPP,
     OLLAMA,
     SGLANG,
@@ -155,10 +157,6 @@ def calls_of(choice: Json) -> list[tuple[str, Any]]:
 CASES = [case for case in read_all() if case.reasoning and not case.bug]
 
 
-def asked_by(case: Case) -> Json:
-    return {"tools": case.tools, "tool_choice": case.choice, "parallel_tool_calls": case.parallel}
-
-
 def finish_of(case: Case) -> str | None:
     if case.finish in ("stop", "tool_calls"):
         return "tool_calls" if case.calls else "stop"
@@ -167,11 +165,11 @@ def finish_of(case: Case) -> str | None:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_case_in_the_stream_of_an_engine(case: Case) -> None:
-    engine = ENGINES[CASES.index(case) % len(ENGINES)]
+    engine = EVERY_ENGINE[CASES.index(case) % len(EVERY_ENGINE)]
     shape = ALL_SHAPES[CASES.index(case) // 2 % len(SHAPES)]
     for pieces in few_cuts(case.input):
         events = answer(pieces, shape=shape, engine=engine, finish=case.finish)
-        out, answered = send(events, asked_by(case), recovery=case.recovery, rules=case.rules)
+        out, answered = send(events, case.request, recovery=case.recovery, rules=case.user_rules)
         calls = [(name, json.loads(arguments)) for name, arguments in case.calls]
         assert read_answer(out).message.said == ("", case.text, calls, finish_of(case), "")
         assert set(texts_of(out).values()) <= {case.text}
@@ -184,7 +182,7 @@ def test_a_case_in_the_stream_of_an_engine(case: Case) -> None:
 def test_a_case_that_is_not_streamed(case: Case) -> None:
     sent = ALL_SHAPES[CASES.index(case) % len(SHAPES)](case.input)
     body = completion(case.finish, **sent)
-    out, ledger = rewrite_completion(asked_by(case), body, recovery=case.recovery, rules=case.rules)
+    out, ledger = rewrite_completion(case.request, body, recovery=case.recovery, rules=case.user_rules)
     choice = json.loads(out)["choices"][0]
     assert calls_of(choice) == [(name, json.loads(arguments)) for name, arguments in case.calls]
     assert {text for _, text in fields_of(choice["message"])} == {case.text}

@@ -14,13 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.cases import Case, by_file, named, read_all
+from qwenproxy.replay.casefile import Case
+from support.cases import by_file, named, read_all
 from support.cuts import Cuts, cut_at, few_cuts, per_character
 from support.streams import (
     ASSISTANT,
     DASHSCOPE,
     DONE,
     ENGINES,
+    EVERY_ENGINE,
     LITELLM,
     LLAMA_CPP,
     MLX_LM,
@@ -32,12 +34,13 @@ from support.streams import (
     ObjectionError,
     byte_cuts,
     event,
+    gathered,
     read_answer,
     request,
     send,
 )
 from toolstream import StreamRewriter
-from toolstream.grammar.grammar import Lookout
+from toolstream.grammar.matcher import TagMatcher
 from toolstream.limits import HELD
 from toolstream.native.calls import NativeCalls
 from toolstream.native.mender import Mender
@@ -287,9 +290,9 @@ def test_what_is_held_at_the_end_comes_before_the_finish(text: str, finish: str 
 # Calls, in every cut
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=str)
+@pytest.mark.parametrize("engine", EVERY_ENGINE, ids=str)
 def test_a_call_at_every_cut_of_the_text(engine: Engine, cuts: Cuts) -> None:
-    before = "Let me see.\n\n" if ENGINES.index(engine) % 2 else ""
+    before = "Let me see.\n\n" if EVERY_ENGINE.index(engine) % 2 else ""
     for pieces in cuts(before + WEATHER):
         events = engine.answer(pieces)
         message = answered(events).message
@@ -310,10 +313,6 @@ CASES = [case for case in read_all() if not (case.bug or case.reasoning)]
 FILES = by_file(CASES)
 
 
-def asked_by(case: Case) -> dict[str, Any]:
-    return {"tools": case.tools, "tool_choice": case.choice, "parallel_tool_calls": case.parallel}
-
-
 def finish_of(case: Case) -> str | None:
     return "tool_calls" if case.calls and case.finish == "stop" else case.finish
 
@@ -327,13 +326,13 @@ def test_cases_in_the_stream_of_an_engine(file: str, thorough: bool) -> None:
 
 
 def check_in_the_stream_of_an_engine(case: Case, random_cuts: int) -> None:
-    engine = ENGINES[CASES.index(case) % len(ENGINES)]
+    engine = EVERY_ENGINE[CASES.index(case) % len(EVERY_ENGINE)]
     streams = case.recovery != "strict"
     open_calls = [case.open] if case.open and streams else []
-    for pieces in few_cuts(case.input, random_cuts):
-        out, rewriter = send(
-            engine.answer(pieces, case.finish), asked_by(case), recovery=case.recovery, rules=case.rules
-        )
+    for number, pieces in enumerate(few_cuts(case.input, random_cuts)):
+        events = engine.answer(pieces, case.finish)
+        sent = gathered(events, number) if number % 2 else events
+        out, rewriter = send(sent, case.request, recovery=case.recovery, rules=case.user_rules)
         message = read_answer(out, role=False).message
         assert message.text == (case.text if streams or not case.open else case.buffered)
         assert [(call.name, call.arguments) for call in message.calls[len(case.calls) :]] == open_calls
@@ -342,7 +341,7 @@ def check_in_the_stream_of_an_engine(case: Case, random_cuts: int) -> None:
         assert rewriter.ledger.calls == len(case.calls)
         untouched = not case.calls and not open_calls and case.text == case.input
         if untouched and not any("\ud800" <= c <= "\udfff" for c in "".join(pieces)):
-            assert out == b"".join(engine.answer(pieces, case.finish))
+            assert out == b"".join(events)
 
 
 # Left text may be a call once what stood around it is gone
@@ -354,11 +353,11 @@ def test_what_leaves_is_left_alone_the_next_time() -> None:
     """A second proxy behind the first one has nothing to do."""
     assert len(CLEANED) > 400
     for case in CLEANED:
-        options = {"recovery": case.recovery, "rules": case.rules}
+        options = {"recovery": case.recovery, "rules": case.user_rules}
         with named(case):
             answer = VLLM.answer(per_character(case.input), case.finish)
-            once, _ = send(answer, asked_by(case), **options)
-            assert send([once], asked_by(case), **options)[0] == once
+            once, _ = send(answer, case.request, **options)
+            assert send([once], case.request, **options)[0] == once
 
 
 TWO = WEATHER + "\n" + OSLO
@@ -944,8 +943,8 @@ POINTS = [
     (ToolCallParser, "close"),
     (NativeCalls, "note"),
     (Fences, "feed"),
-    (Lookout, "search"),
-    (Lookout, "match"),
+    (TagMatcher, "search"),
+    (TagMatcher, "match"),
     (Inbox, "take"),
     (CallReader, "_in_body"),
     (CallReader, "_close_value"),

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from support.cases import Case, by_file, named, read_all
+from qwenproxy.replay.casefile import Case
+from support.cases import by_file, named, read_all
 from support.streams import LLAMA_CPP, request
 from toolstream import rewrite_completion
 from toolstream.rewriter import whole as completion_module
@@ -75,11 +76,10 @@ def test_cases(file: str) -> None:
 
 
 def check(case: Case) -> None:
-    asked = {"tools": case.tools, "tool_choice": case.choice, "parallel_tool_calls": case.parallel}
     body = body_of(case.input, finish=case.finish)
     if any("\ud800" <= c <= "\udfff" for c in case.input):
         body = json.dumps(json.loads(body.decode("utf-8", "surrogatepass"))).encode()
-    out, ledger = rewrite_completion(asked, body, recovery=case.recovery, rules=case.rules)
+    out, ledger = rewrite_completion(case.request, body, recovery=case.recovery, rules=case.user_rules)
     assert ledger.failure == ""
     content, calls, finish = said(json.loads(out)["choices"][0])
     text = case.buffered if case.open else case.text

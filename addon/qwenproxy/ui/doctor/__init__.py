@@ -1,1 +1,1 @@
-"""`qwen-fix doctor`: asks a model server, and says what is wrong with its answers."""
+"""`qwen-fix doctor`: asks a model server and says what is wrong with its answers."""

@@ -2,16 +2,16 @@
 
     qwen-fix doctor --backend http://localhost:8080 [--model M] [--header 'Name: value'] [--json]
 
-It asks the server itself a handful of questions, streamed and not: a plain one, one call, a call with types,
-two calls, and a file with tags in it. What comes back is judged as it came, and again as the proxy would
-pass it on. So the proxy need not run, and nothing that the model calls is executed.
+It asks the server a handful of questions, streamed and not: a plain one, one call, a call with types,
+two calls, and a file with tags in it. Each answer is judged as it came, and as the proxy would
+pass it on. The proxy need not run. Nothing that the model calls is executed.
 
 exit codes:
   0  nothing needs repair
-  1  calls leak as text or are damaged, and qwen-fix mends all of them
+  1  calls leak as text or are damaged, and qwen-fix repairs all of them
   2  the server could not be asked, or the command was wrong
-  3  something is lost even with qwen-fix, or the model made no call where one was asked for; also: the server
-     refuses tools, or answers some questions with errors
+  3  something is lost even with qwen-fix, or the model made no call where one was asked for; also if the
+     server refuses tools, or answers some questions with errors
 """
 
 import argparse
@@ -27,14 +27,14 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from toolstream.repairs import Ledger
+from toolstream import Ledger
 
 from ...backend import probe
 from ...backend.addresses import BadAddressError, read_server
-from ...mitm.terminal import printable
-from ...recording.format import Headers, Recording
+from ...recording.format import Headers, Recording, header
 from ...replay import record, rerun
 from ...replay.golden import golden
+from ...terminal import printable
 from .diagnosis import (
     Answer,
     Finding,
@@ -51,18 +51,21 @@ from .questions import QUESTIONS, Question
 
 Json = dict[str, Any]
 
-PATIENCE = 300.0  # seconds without a byte: a large model on a small machine reads its prompt for a while
+PATIENCE = 300.0  # seconds without a byte: a large model on a small machine takes long to read its prompt
 GLANCE = 2.0  # seconds for a page that may be missing
-TICK = 10.0  # seconds of silence until the time is told
+LIMITS = record.Limits(seconds=900.0, size=16 << 20)  # of an answer
+LITTLE_ROOM = 512  # tokens, for a server whose context is small
+TICK = 10.0  # seconds of silence until the elapsed time is shown
 WIDTH = 110
 LISTEN = "127.0.0.1:9090"  # where `qwen-fix run` listens
 LONGEST_REASON = 300  # characters of a server's error
 HEALTH = "/_qwen/health"
+_NO_ROOM = re.compile(rb"(?i)max_tokens|max_completion_tokens|context (?:length|size|window)|maximum context")
 _FINGERPRINT = re.compile(rb'"system_fingerprint"\s*:\s*"([^"]*)"')
 
 
 class Doctor:
-    """Asks one server. Progress goes to standard error."""
+    """Asks one server. Progress is printed on standard error."""
 
     def __init__(self, backend: str, headers: Headers, model: str = "") -> None:
         self.backend = backend
@@ -70,9 +73,10 @@ class Doctor:
         self.engine: Engine | None = None
         self._headers = headers
         self._signs = Signs()
+        self._room = 0  # tokens for an answer, if the server demands a number
 
     def examine(self) -> Verdict:
-        """Ask everything there is to ask."""
+        """Ask all questions and return the verdict."""
         if found := self._not_askable():
             return found
         self._look_around()
@@ -87,7 +91,7 @@ class Doctor:
         return refused(answers[-1], last, self.engine, self.backend)
 
     def _not_askable(self) -> Verdict | None:
-        """The verdict, if there is nobody, or nobody to ask."""
+        """Return a verdict if the server cannot be asked; None if it can."""
         parts = urlsplit(self.backend)
         with _telling(f"looking for {self.backend}") as tell:
             if self._is_proxy():
@@ -97,7 +101,7 @@ class Doctor:
             tell(heard.wrong or heard.down or "it is there")
         if heard.wrong:
             return unasked(Kind.UNREACHABLE, heard.wrong.replace(probe.TRUST, "SSL_CERT_FILE=FILE before it"))
-        if heard.down and not heard.down.startswith("nothing for"):  # a busy server may take its time
+        if heard.down and not heard.down.startswith("nothing for"):  # a busy server may answer late
             return unasked(Kind.UNREACHABLE, f"{self.backend} does not answer: {heard.down}.")
         return None
 
@@ -106,7 +110,7 @@ class Doctor:
         return "version" in health and not {"recovery", "mitmproxy"}.isdisjoint(health)
 
     def _look_around(self) -> None:
-        """Which model there is, and which engine, as far as a few pages tell."""
+        """Find out the model and the engine from a few pages."""
         listed = self._page("/v1/models").get("data")
         models = [model for model in listed if isinstance(model, dict)] if isinstance(listed, list) else []
         self._signs.owners = {str(model.get("owned_by")) for model in models}
@@ -118,7 +122,7 @@ class Doctor:
                 self.engine = recognise(self._signs)
 
     def _page(self, path: str) -> Json:
-        """The JSON object at a path; empty if there is none."""
+        """Return the JSON object at a path; empty if there is none."""
         with suppress(record.ServerError, ValueError, RecursionError):
             headers, body = record.look(self.backend, path, self._headers, GLANCE)
             self._note(headers)
@@ -130,14 +134,14 @@ class Doctor:
         self._signs.headers |= {name.lower(): value for name, value in headers}
 
     def _ask_all(self) -> Iterator[Answer]:
-        """Each question, streamed and not; not all if one stays unanswered or the first two are refused."""
+        """Ask each question, streamed and not. Stop if one has no answer or the first two are refused."""
         asked = [(question, is_stream) for question in QUESTIONS for is_stream in (True, False)]
         refusals = 0
         for number, (question, is_stream) in enumerate(asked, 1):
             how = "streamed" if is_stream else "not streamed"
             answer = self._ask(question, is_stream, f"{number}/{len(asked)} {question.name}, {how}")
             yield answer
-            refusals += answer.status >= 400
+            refusals += answer.status >= 300
             if not answer.status or refusals == number == 2:
                 return
 
@@ -146,9 +150,7 @@ class Doctor:
         start = time.monotonic()
         with _telling(title) as tell:
             try:
-                recording = record.ask(
-                    self.backend, "doctor", request, headers=self._headers, patience=PATIENCE
-                )
+                recording = self._recorded(request)
             except record.ServerError as e:
                 reason = str(e).removeprefix(f"{record.address(self.backend, record.PATH)}: ")
                 tell(reason)
@@ -157,16 +159,34 @@ class Doctor:
             tell(f"{find(answer).as_sent} ({answer.seconds:.1f} s)")
             return answer
 
+    def _recorded(self, request: Json) -> Recording:
+        """Return the answer to a request. If max_tokens is too large, retry. Raises ServerError."""
+        request = request | ({"max_tokens": self._room} if self._room else {})
+        asked = record.ask(
+            self.backend, "doctor", request, headers=self._headers, patience=PATIENCE, limits=LIMITS
+        )
+        if asked.status == 400 and not self._room and _NO_ROOM.search(asked.body):
+            self._room = LITTLE_ROOM
+            return self._recorded(request)
+        return asked
+
     def _read(self, question: Question, is_stream: bool, recording: Recording, seconds: float) -> Answer:
-        """An answer as it came, and as the proxy passes it on."""
+        """Read an answer as it came, and as the proxy would pass it on."""
         body = recording.body
         new = rerun.outcome(recording, recording.chunks)
         raw = golden(body, body, recording.is_stream, Ledger())
         self._note(recording.headers)
         self._signs.fingerprints |= {said.decode("utf-8", "replace") for said in _FINGERPRINT.findall(body)}
         self.engine = self.engine or recognise(self._signs)
-        error = _failure(recording, raw.error, bool(raw.choices))
+        error = self._without_keys(_failure(recording, raw.error, bool(raw.choices)))
         return Answer(question, is_stream, recording.status, error, seconds, raw, new)
+
+    def _without_keys(self, text: str) -> str:
+        """Return the server's text without our headers, which it may repeat."""
+        for _, value in self._headers:
+            for part in {value, value.rpartition(" ")[2]} - {""}:
+                text = text.replace(part, "…")
+        return text
 
 
 def _since(start: float) -> float:
@@ -174,16 +194,21 @@ def _since(start: float) -> float:
 
 
 def _failure(recording: Recording, error: str, has_choices: bool) -> str:
-    """Why an answer is none; empty if it is one."""
+    """Say why a response is not an answer; empty if it is one."""
     text = recording.body.decode("utf-8", "replace")
+    if 300 <= recording.status < 400:
+        return printable(f"it redirects to {header(recording.headers, 'location')}: ask there")
+    broken = f"the answer broke off ({printable(recording.aborted)})" if recording.aborted else ""
+    if broken and not error and recording.status < 400:
+        return broken
     if recording.status >= 400 or not has_choices:
         said = error or _message(text) or " ".join(text.split())
         return printable(said)[:LONGEST_REASON] or "an empty body"
-    return f"the answer broke off ({printable(recording.aborted)})" if recording.aborted else ""
+    return broken
 
 
 def _message(text: str) -> str:
-    """The error in a body that has it elsewhere than OpenAI's API."""
+    """Return the error in a body that does not follow OpenAI's API."""
     with suppress(ValueError, RecursionError):
         body = json.loads(text)
         if isinstance(body, dict):
@@ -196,7 +221,7 @@ def _message(text: str) -> str:
 
 @contextmanager
 def _telling(title: str) -> Iterator[Callable[[str], None]]:
-    """A line of progress, which goes on while it takes long and ends with what is told."""
+    """Print a line of progress that shows the elapsed time and ends with the result."""
     told: list[str] = []
     _progress(f"{title} …")
     done = threading.Event()
@@ -221,7 +246,7 @@ def _progress(text: str) -> None:
 
 
 def report(doctor: Doctor, verdict: Verdict) -> str:
-    """The verdict in words."""
+    """Return the verdict in words."""
     blocks = ["\n".join(_wrapped(line) for line in (*verdict.said, *verdict.details))]
     if verdict.findings:
         blocks.append("\n".join(_table(verdict.findings)))
@@ -273,7 +298,7 @@ def command(arguments: Sequence[str]) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    record.add_options(parser, model="whom to ask (the first model that the server lists)")
+    record.add_options(parser, model="the model to ask (default: the first that the server lists)")
     parser.add_argument("--json", action="store_true", help="for programs")
     options = parser.parse_args(arguments)
     try:
@@ -281,7 +306,11 @@ def command(arguments: Sequence[str]) -> int:
     except (BadAddressError, record.ServerError) as e:
         print(f"qwen-fix doctor: {printable(str(e))}", file=sys.stderr)
         return 2
-    found = doctor.examine()
+    try:
+        found = doctor.examine()
+    except Exception as e:  # exit code 1 would mean that the proxy repairs all
+        print(f"qwen-fix doctor: {printable(f'{type(e).__name__}: {e}')}", file=sys.stderr)
+        return 2
     print(_as_json(doctor, found) if options.json else report(doctor, found))
     return found.exit_code
 

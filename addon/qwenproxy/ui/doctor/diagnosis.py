@@ -1,22 +1,22 @@
-"""What the doctor makes of the answers: each gets a finding, all together a verdict. No IO.
+"""Judges the doctor's answers: a finding for each, a verdict on all. No IO.
 
-An answer is read twice, as the server sent it and as the proxy would pass it on, and each time its flaws
-are noted (`questions`). From the two follows what became of it:
+An answer is read twice, as the server sent it and as the proxy would pass it on. Each time its flaws
+are noted (`questions`). Together they give its state:
 
-    right      nothing was wrong, and the proxy changes nothing
-    leaked     a call stood in the text
-    damaged    the server made a call of it, and something of it is wrong
-    no call    the model made none where one was asked for
-    cut        the token limit ended it
+    right      nothing is wrong, and the proxy changes nothing
+    leaked     a call is in the text
+    damaged    the server parsed the call, and something about it is wrong
+    no call    the model made no call where one was asked for
+    cut        the token limit ended the answer
     error      the server answered with an error, broke off, or did not answer
-    spoilt     it was right, and the proxy would change it: a bug of ours
+    spoilt     the answer is right, and the proxy would change it: a bug of ours
 
-Leaked and damaged answers are mended if nothing is wrong with them behind the proxy. A damaged one that is
-not was lost before any proxy could help. How a model did something else than it was asked is noted and
-held against nobody.
+A leaked or damaged answer counts as repaired if nothing is wrong with it after the proxy. A damaged answer
+that is not repaired was lost before any proxy could help. If a model did something else than it was asked,
+that is noted and does not count.
 
-With a temperature of 0 the same is asked twice, streamed and not. A call that came one time and not the
-other was most likely made both times, and lost by the server.
+Each question is asked twice with temperature 0, streamed and not. A call that came only once was most
+likely made both times, and the server lost it.
 """
 
 import re
@@ -25,20 +25,20 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from toolstream.repairs import Named, Refused, Repair
+from toolstream import Named, Refused, Repair
 
 from ...replay.golden import Golden, Message
 from .engines import Engine, cures, refusing
 from .questions import DAMAGE, MOST_TOKENS, Flaw, Question
 
-HEALTHY, MENDED, UNASKED, LOST = range(4)  # exit codes
+HEALTHY, REPAIRED, UNASKED, LOST = range(4)  # exit codes
 
 _LEAK = re.compile(r"</?tool_call|</?function\b|</?parameter\b|</?invoke\b|\"arguments\"\s*:")
 _JSON_LEAK = re.compile(r"\{\s*\"name\"\s*:")
 
 
 class State(Named):
-    """What became of an answer; the words stand in the table."""
+    """The state of an answer, with the words for the table."""
 
     RIGHT = "right", "right"
     LEAKED = "leaked", "call as text"
@@ -50,7 +50,7 @@ class State(Named):
 
 
 class Kind(StrEnum):
-    """The verdict in a word, for programs."""
+    """The verdict in one word, for programs."""
 
     HEALTHY = "healthy"
     LEAKS = "leaks"
@@ -61,7 +61,7 @@ class Kind(StrEnum):
     REFUSES_TOOLS = "refuses-tools"
     ERRORS = "errors"
     UNREACHABLE = "unreachable"
-    PROXY = "qwen-fix"  # it is a proxy already
+    PROXY = "qwen-fix"  # the server is a proxy already
     SPOILT = "spoilt"
 
 
@@ -70,7 +70,7 @@ NOTHING = Golden()
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back for a question. Status 0 is no answer; `error` says what went wrong."""
+    """The response to a question. Status 0 means no answer; `error` says what went wrong."""
 
     question: Question
     is_stream: bool
@@ -78,23 +78,23 @@ class Answer:
     error: str = ""
     seconds: float = 0.0
     raw: Golden = NOTHING  # as the server sent it
-    new: Golden = NOTHING  # as the proxy passes it on
+    new: Golden = NOTHING  # as the proxy would pass it on
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What became of an answer, and why."""
+    """The state of an answer, and why."""
 
     answer: Answer
     state: State
-    mended: bool = False
-    flaws: tuple[Flaw, ...] = ()  # the damage: what the proxy leaves of it, or what it mends
-    odd: tuple[Flaw, ...] = ()  # how the model did something else
-    reason: str = ""  # in words, where flaws do not say it
+    repaired: bool = False
+    flaws: tuple[Flaw, ...] = ()  # the damage: what the proxy repairs, or else what it leaves
+    odd: tuple[Flaw, ...] = ()  # how the model did something else than it was asked
+    reason: str = ""  # in words, if the flaws do not say it
 
     @property
     def as_sent(self) -> str:
-        """What the server sent, for the table."""
+        """Return what the server sent, for the table."""
         match self.state:
             case State.DAMAGED:
                 return f"{self.state.words}: {self.why}"
@@ -107,11 +107,11 @@ class Finding:
 
     @property
     def through(self) -> str:
-        """What the proxy makes of it, for the table."""
+        """Return what the proxy makes of it, for the table."""
         match self.state:
             case State.RIGHT:
                 return "unchanged"
-            case State.LEAKED | State.DAMAGED if self.mended:
+            case State.LEAKED | State.DAMAGED if self.repaired:
                 return f"well-formed: {_words(self.others)}" if self.others else "right"
             case State.LEAKED:
                 refused = [reason for reason in Refused if reason in self.answer.new.refused]
@@ -125,13 +125,13 @@ class Finding:
 
     @property
     def why(self) -> str:
-        """What is wrong: the repairs by their names if they mend it, else the flaws."""
-        repairs = ", ".join(self.answer.new.repairs) if self.mended else ""
+        """Say what is wrong: the names of the repairs if they suffice, else the flaws."""
+        repairs = ", ".join(self.answer.new.repairs) if self.repaired else ""
         return self.reason or repairs or _words(self.flaws)
 
     @property
     def others(self) -> list[Flaw]:
-        """How the model did something else than it was asked."""
+        """Return how the model did something else than it was asked."""
         return [flaw for flaw in self.odd if flaw is not Flaw.LAST_BREAK]
 
 
@@ -161,8 +161,8 @@ def find(answer: Answer) -> Finding:
         return _without_call(answer, before, raw)
     if error or damage or not answer.new.unchanged:
         remaining = tuple(flaw for flaw in left if flaw in damage) or left
-        mended = not left and bool(new.calls or not answer.question.calls)
-        return Finding(answer, State.DAMAGED, mended, remaining or damage, odd, error)
+        repaired = not left and bool(new.calls or not answer.question.calls)
+        return Finding(answer, State.DAMAGED, repaired, remaining or damage, odd, error)
     return Finding(answer, State.RIGHT, odd=odd)
 
 
@@ -175,7 +175,7 @@ def _damage(flaws: Iterable[Flaw]) -> tuple[Flaw, ...]:
 
 
 def _is_leak(answer: Answer, raw: Message, new: Message) -> bool:
-    """Whether a call stands in the text. One that the proxy cannot read is told by its tags."""
+    """Whether a call is in the text. One that the proxy cannot read is recognised by its tags."""
     if "swallowed-call" in answer.new.repairs or answer.raw.error:
         return False
     is_short = len(raw.calls) < len(answer.question.calls)
@@ -187,7 +187,7 @@ def _texts(message: Message) -> str:
 
 
 def _without_call(answer: Answer, before: list[Flaw], raw: Message) -> Finding:
-    """No call where one was asked for: the model made none, or the server has lost it."""
+    """Judge an answer without the call that was asked for: the model made none, or the server lost it."""
     if Flaw.FINISH in before:
         reason = f"finish_reason {raw.finish_reason}, but no call"
         return Finding(answer, State.DAMAGED, False, (Flaw.NO_CALL,), reason=reason)
@@ -203,13 +203,13 @@ def findings(answers: Iterable[Answer]) -> list[Finding]:
 
 
 def _compared(finding: Finding, found: list[Finding]) -> Finding:
-    """The finding, seen beside that of the same question asked the other way."""
+    """Compare a finding with that of the same question asked the other way, streamed or not."""
     is_short = finding.state is State.NO_CALL or Flaw.NO_CALL in finding.odd
     other = next((f for f in found if _is_other_way(f, finding)), None)
     if not is_short or other is None or Flaw.NO_CALL in other.odd or not _came_right(other):
         return finding
     reason = f"a call missing, which came when {'not ' if finding.answer.is_stream else ''}streamed"
-    return replace(finding, state=State.DAMAGED, mended=False, flaws=(Flaw.NO_CALL,), reason=reason, odd=())
+    return replace(finding, state=State.DAMAGED, repaired=False, flaws=(Flaw.NO_CALL,), reason=reason, odd=())
 
 
 def _is_other_way(one: Finding, other: Finding) -> bool:
@@ -217,7 +217,7 @@ def _is_other_way(one: Finding, other: Finding) -> bool:
 
 
 def _came_right(finding: Finding) -> bool:
-    return finding.state is State.RIGHT or finding.mended
+    return finding.state is State.RIGHT or finding.repaired
 
 
 # The verdict
@@ -229,14 +229,14 @@ class Verdict:
 
     kind: Kind
     exit_code: int
-    said: list[str]  # the first line says it all
+    said: list[str]  # the first line is the summary
     details: list[str] = field(default_factory=list)
     cures: list[str] = field(default_factory=list)
     needs_proxy: bool = False
     findings: list[Finding] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON data."""
+        """Return plain JSON data."""
         return {
             "verdict": str(self.kind),
             "exit_code": self.exit_code,
@@ -254,7 +254,7 @@ def _plain(finding: Finding) -> dict[str, Any]:
         "question": answer.question.name,
         "streamed": answer.is_stream,
         "state": str(finding.state),
-        "mended": finding.mended,
+        "repaired": finding.repaired,
         "as_sent": finding.as_sent,
         "through": finding.through,
         "flaws": [str(flaw) for flaw in finding.flaws],
@@ -267,33 +267,35 @@ def _plain(finding: Finding) -> dict[str, Any]:
 
 
 def unasked(kind: Kind, line: str) -> Verdict:
-    """The verdict on a server that could not be asked."""
+    """Return the verdict on a server that could not be asked."""
     return Verdict(kind, UNASKED, [line])
 
 
 def refused(answer: Answer, without_tools: Answer, engine: Engine | None, backend: str) -> Verdict:
-    """The verdict on a server that answers with errors, from one with tools and one without them."""
+    """Return the verdict on a server that answers with errors. One answer is to a request without tools."""
     said = f"status {answer.status}: {answer.error}"
     known = refusing(answer.error)
     if known is None and (without_tools.error or without_tools.raw.error):
         return unasked(Kind.ERRORS, f"{backend} answers with an error: {said}")
-    details = ["It answers without them." if not without_tools.error else "It answers nothing else, either."]
+    details = [
+        "It answers without them." if not without_tools.error else "It does not answer without them, either."
+    ]
     line = f"Your server refuses tools: {said}"
     return Verdict(Kind.REFUSES_TOOLS, LOST, [line], details, cures(known or engine, "tools"))
 
 
 def verdict(found: list[Finding], engine: Engine | None) -> Verdict:
-    """The verdict on a server that was asked everything."""
+    """Return the verdict on a server that was asked everything."""
     leaked, damaged = _of(found, State.LEAKED), _of(found, State.DAMAGED)
     needing = [*leaked, *damaged]
     lost = [f for f in found if not _came_right(f)]
     return Verdict(
         _kind(found),
-        LOST if lost else MENDED if needing else HEALTHY,
+        LOST if lost else REPAIRED if needing else HEALTHY,
         _said(found),
         list(_details(found)),
         _cures(found, engine),
-        any(finding.mended for finding in found),
+        any(finding.repaired for finding in found),
         found,
     )
 
@@ -319,7 +321,7 @@ def _kind(found: list[Finding]) -> Kind:
 
 
 def _said(found: list[Finding]) -> list[str]:
-    """What is wrong, the gravest first; what is right if nothing else leads to another verdict."""
+    """Say what is wrong, worst first; or what is right, if nothing is wrong."""
     lines = [line for state, say in _SENTENCES.items() if (line := _sentence(found, state, say))]
     return [_parses(found), *lines] if _kind(found) is Kind.HEALTHY else lines
 
@@ -338,18 +340,18 @@ def _sentence(found: list[Finding], state: State, say: Callable[[list[Finding], 
 
 
 def _leaks(of: list[Finding], count: str) -> str:
-    return f"Calls leak as text: {count}. {_mends(of)}"
+    return f"Calls leak as text: {count}. {_remedy(of)}"
 
 
 def _damages(of: list[Finding], count: str) -> str:
-    return f"Your server's parser damages calls: {count}. {_mends(of)}"
+    return f"Your server's parser damages calls: {count}. {_remedy(of)}"
 
 
-def _mends(of: list[Finding]) -> str:
-    mended = sum(finding.mended for finding in of)
-    if mended == len(of):
-        return "The proxy mends all of them." if mended > 1 else "The proxy mends it."
-    return f"The proxy mends {mended} of them." if mended else "The proxy cannot help there."
+def _remedy(of: list[Finding]) -> str:
+    repaired = sum(finding.repaired for finding in of)
+    if repaired == len(of):
+        return "The proxy repairs all of them." if repaired > 1 else "The proxy repairs it."
+    return f"The proxy repairs {repaired} of them." if repaired else "The proxy cannot help there."
 
 
 def _makes_none(of: list[Finding], count: str) -> str:
@@ -383,9 +385,9 @@ def _details(found: list[Finding]) -> Iterator[str]:
     leaked, damaged = _of(found, State.LEAKED), _of(found, State.DAMAGED)
     if leaked and all(finding.answer.is_stream for finding in leaked):
         yield "Only streamed answers leak."
-    if mended := [finding for finding in damaged if finding.mended]:
-        yield f"The proxy mends: {_listed(mended)}."
-    if lost := [finding for finding in damaged if not finding.mended]:
+    if repaired := [finding for finding in damaged if finding.repaired]:
+        yield f"The proxy repairs: {_listed(repaired)}."
+    if lost := [finding for finding in damaged if not finding.repaired]:
         yield f"Lost before any proxy can help: {_listed(lost)}."
     if odd := [finding for finding in found if finding.others]:
         what = dict.fromkeys(flaw for finding in odd for flaw in finding.others)
@@ -396,7 +398,7 @@ def _details(found: list[Finding]) -> Iterator[str]:
 
 
 def _listed(found: list[Finding]) -> str:
-    """What is wrong, each with the questions where it is."""
+    """Say what is wrong, each with its questions."""
     where: dict[str, list[Answer]] = {}
     for finding in found:
         where.setdefault(_explained(finding), []).append(finding.answer)
@@ -404,8 +406,8 @@ def _listed(found: list[Finding]) -> str:
 
 
 def _explained(finding: Finding) -> str:
-    """What is wrong; a repair in its words, too, and not only by its name."""
-    repairs = [f"{r}: {r.words}" for r in Repair if r in finding.answer.new.repairs and finding.mended]
+    """Say what is wrong; a repair by its name and in words."""
+    repairs = [f"{r}: {r.words}" for r in Repair if r in finding.answer.new.repairs and finding.repaired]
     return finding.reason or ", ".join(repairs) or _words(finding.flaws)
 
 

@@ -1,8 +1,7 @@
-"""The engines that the doctor knows: how each shows itself, what it says if it refuses tools, and what cures
-it at the source.
+"""The engines that the doctor knows: how to recognise each, how it refuses tools, and the cure at the source.
 
-A new engine is a row in `ENGINES`. A cure is for somebody who starts the server. In it `{parser}` stands for
-the parser of the format that leaked, `{parsers}` for both, where the format is not known.
+A new engine is a row in `ENGINES`. A cure is for the person who starts the server. In it `{parser}` stands
+for the parser of the format that leaked, and `{parsers}` for both if the format is not known.
 """
 
 import re
@@ -13,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Parsers:
-    """The server's names for what reads Qwen's two formats."""
+    """The server's names for the parsers of Qwen's two formats."""
 
     xml: str = ""
     json: str = ""
@@ -25,7 +24,7 @@ class Parsers:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A model server. Any of the signs is enough."""
+    """A model server. Any one of the signs is enough."""
 
     name: str
     leak: str  # what to do if calls leak as text
@@ -40,7 +39,7 @@ class Engine:
 
 
 ENGINES = (
-    # A gateway passes on what the server behind it sends, so it goes first.
+    # A gateway passes on the signs of the server behind it, so it comes first.
     Engine(
         "LiteLLM",
         leak="it is a gateway: ask the server behind it, and put qwen-fix between the two",
@@ -84,10 +83,10 @@ ENGINES = (
     ),
     Engine(
         "Ollama",
-        leak="update Ollama and pull the model again; in a Modelfile of your own write RENDERER and PARSER "
+        leak="update Ollama and pull the model again; in your own Modelfile write RENDERER and PARSER "
         "(for Qwen3-Coder both are qwen3-coder)",
         damage="update Ollama and pull the model again",
-        tools="update Ollama and pull a model that has tools; in a Modelfile of your own write RENDERER and "
+        tools="update Ollama and pull a model that has tools; in your own Modelfile write RENDERER and "
         "PARSER (for Qwen3-Coder both are qwen3-coder)",
         owner="library",
         fingerprint="ollama",
@@ -104,7 +103,7 @@ ENGINES = (
     ),
     Engine(
         "mlx-lm",
-        leak="update mlx-lm, and take a model with its own chat template: by that it chooses the parser",
+        leak="update mlx-lm, and take a model with its own chat template: the template selects the parser",
         damage="update mlx-lm",
         tools="take a model with its own chat template",
         fingerprint=r"^\d+\.\d+\S*-\d+\.\d+\S*-(Linux|macOS|Darwin)",
@@ -122,7 +121,7 @@ ENGINES = (
 
 @dataclass(slots=True)
 class Signs:
-    """What a server has shown of itself."""
+    """What the server has revealed about itself."""
 
     owners: set[str] = field(default_factory=set)
     fingerprints: set[str] = field(default_factory=set)
@@ -131,7 +130,7 @@ class Signs:
 
 
 def recognise(signs: Signs) -> Engine | None:
-    """The engine that shows these signs."""
+    """Return the engine with these signs."""
     return next((engine for engine in ENGINES if _shows(engine, signs)), None)
 
 
@@ -152,12 +151,12 @@ def _any(pattern: str, texts: Iterable[str]) -> bool:
 
 
 def refusing(message: str) -> Engine | None:
-    """The engine that says this when it refuses tools."""
+    """Return the engine that gives this error when it refuses tools."""
     return next((engine for engine in ENGINES if _any("|".join(engine.refusals), [message])), None)
 
 
 def cures(of: Engine | None, kind: str, is_json: bool = False) -> list[str]:
-    """What to do at the source, for `leak`, `damage` or `tools`; what any would need if it is unknown."""
+    """Say what to do at the source for `leak`, `damage` or `tools`; for every engine if it is unknown."""
     return [f"{engine.name}: {_cure(engine, kind, is_json)}" for engine in ([of] if of else ENGINES)]
 
 

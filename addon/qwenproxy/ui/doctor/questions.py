@@ -1,12 +1,12 @@
-"""What the doctor asks a server, and what is wrong with an answer.
+"""The doctor's questions, and what can be wrong with an answer.
 
 Real models differ, so an answer is judged by its properties: the tools that were asked for, their required
-arguments, the types of the schema, and the values as far as the question fixes them. What is wrong is a
-`Flaw`. Some flaws hardly come from a model: a server's parser makes them. The others are how a model did
-something else than it was asked; they say nothing about the server.
+arguments, the types of the schema, and the values if the question fixes them. Whatever is wrong is a
+`Flaw`. Some flaws hardly ever come from a model: a server's parser makes them. The others mean that the model
+did something else than it was asked; they say nothing about the server.
 
-Each question ends with a ticket, `TASK:key`. To a real model it means nothing. The tiny model of
-`make e2e` knows no language: it answers by that key alone, so that the doctor can be tested with it.
+Each question ends with a ticket, `TASK:key`. A real model ignores it. The tiny model of `make e2e`
+understands no language and answers by that key alone, so that the doctor can be tested with it.
 
 Nothing that a model calls is executed.
 """
@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from toolstream.repairs import Named
+from toolstream import Named
 
 from ...replay.golden import Call, Message
 from ...replay.record import WEATHER
@@ -28,7 +28,7 @@ Json = dict[str, Any]
 MOST_TOKENS = 4096  # of an answer: enough for a model that thinks first
 TYPES = {"string": str, "integer": int, "boolean": bool}
 
-# What parsers are known to spoil: markup, an ampersand, quotes, "<" between spaces, a tab, indentation,
+# Text that parsers are known to damage: markup, an ampersand, quotes, "<" between spaces, a tab, indentation,
 # characters of 2, 3 and 4 bytes, a line break at the end.
 FILE = """\
 line one
@@ -59,15 +59,15 @@ CITY_ALONE["function"]["parameters"]["required"] = ["city"]
 class Flaw(Named):
     """What is wrong with an answer."""
 
-    # hardly the model's doing
-    NO_JSON = "no-json", "arguments that are no JSON object"
+    # most likely made by the server
+    NO_JSON = "no-json", "arguments that are not a JSON object"
     MISSING = "missing", "a required argument missing"
     TYPE = "type", "a value of the wrong type"
     SPACE = "space", "indentation or line breaks lost"
     CUT = "cut", "a value cut off"
     CHARACTERS = "characters", "characters changed"
     FINISH = "finish", "finish_reason missing or wrong"
-    # how a model did something else
+    # the model did something else than it was asked
     NO_CALL = "no-call", "a call missing"
     MORE_CALLS = "more-calls", "a call too many"
     TOOL = "tool", "another tool called"
@@ -107,7 +107,7 @@ class Exactly:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """The text of a file. Whether its last line ends with a break is not held against anybody."""
+    """The text of a file. A missing line break at its end is only noted."""
 
     text: str
 
@@ -133,7 +133,7 @@ class Wanted:
     arguments: Mapping[str, Like | Exactly | File]
 
     def flaws(self, call: Call) -> list[Flaw]:
-        """What is wrong with a call that was made for it."""
+        """Return what is wrong with a call that was made for it."""
         if call.name != self.tool["function"]["name"]:
             return [Flaw.TOOL, *([Flaw.NO_JSON] if call.values is None else [])]
         return [Flaw.NO_JSON] if call.values is None else list(self._flaws(call.values))
@@ -155,7 +155,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One thing to ask, and the calls that answer it: none if it is to be answered in words."""
+    """A question, and the calls that answer it; without calls it is answered in words."""
 
     name: str
     text: str
@@ -164,7 +164,7 @@ class Question:
     calls: tuple[Wanted, ...] = field(default=())
 
     def request(self, model: str, is_stream: bool, with_tools: bool = True) -> Json:
-        """The body of a chat completion that asks it."""
+        """Return the body of a chat completion request that asks it."""
         asked = f"{self.text}\n\nTicket TASK:{self.ticket}"
         request: Json = {
             "model": model,
@@ -176,7 +176,7 @@ class Question:
         return request | ({"tools": [self.tool]} if with_tools else {})
 
     def flaws(self, message: Message) -> list[Flaw]:
-        """What is wrong with an answer, as a client has it."""
+        """Return what is wrong with an answer, as a client gets it."""
         calls, flaws = list(message.calls), []
         for wanted in self.calls:
             if not calls:
@@ -226,7 +226,7 @@ QUESTIONS = (
     ),
     Question(
         "a file",
-        "Write the file hello.txt in /tmp. Its content is what stands between the fences, exactly: keep the "
+        "Write the file hello.txt in /tmp. Its content is exactly the text between the fences: keep the "
         f"indentation, and the line break at the end.\n\n```\n{FILE}```",
         "oc-good",
         WRITE,

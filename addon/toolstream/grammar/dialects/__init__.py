@@ -1,29 +1,18 @@
-"""The dialects the parser reads. The first one is canonical: what the model was taught.
+"""The dialects the parser reads: every module of this folder has one as `DIALECT`.
 
-Of two spellings that fit, the one of the earlier dialect counts.
+They are in the order of their rank. Of two spellings that fit, the one of the earlier dialect counts.
+The first dialect is what the model was taught, unless a call keeps to another one.
 """
 
-from ..dialect import Dialect
-from . import (
-    announced,
-    arg_key,
-    attribute_name,
-    damaged_tag,
-    direct_tag,
-    json_envelope,
-    misplaced_name,
-    qwen3_coder,
-)
+from importlib import import_module
+from pkgutil import iter_modules
 
-DIALECTS = (
-    qwen3_coder.DIALECT,
-    attribute_name.DIALECT,
-    damaged_tag.DIALECT,
-    misplaced_name.DIALECT,
-    json_envelope.DIALECT,
-    arg_key.DIALECT,
-    announced.DIALECT,
-    direct_tag.DIALECT,
-)
+from ..dialect import Dialect
+
+_TABLES: list[Dialect] = [
+    import_module(f"{__name__}.{module.name}").DIALECT for module in iter_modules(__path__)
+]
+
+DIALECTS = tuple(sorted(_TABLES, key=lambda dialect: (dialect.rank, dialect.name)))
 
 __all__ = ["DIALECTS", "Dialect"]

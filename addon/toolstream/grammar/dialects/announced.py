@@ -4,6 +4,7 @@ from ..dialect import Dialect
 
 DIALECT = Dialect(
     "announced",
+    rank=60,
     level="aggressive",
     closed=True,
     in_values=False,

@@ -4,6 +4,7 @@ from ..dialect import Dialect
 
 DIALECT = Dialect(
     "attribute_name",
+    rank=10,
     common=True,
     wrap_open=("<function_calls>",),
     wrap_close=("</function_calls>",),

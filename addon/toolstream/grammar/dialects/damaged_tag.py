@@ -9,6 +9,8 @@ from ..dialect import Dialect
 
 DIALECT = Dialect(
     "damaged_tag",
+    rank=20,
+    damaged=True,
     repair=Repair.DAMAGED_TAG,
     wrap_open=("<tool_call{cut}",),
     wrap_close=("</tool_call{cut}",),

@@ -4,6 +4,8 @@ from ..dialect import Dialect
 
 DIALECT = Dialect(
     "direct_tag",
+    rank=70,
+    by_name=True,
     in_values=False,
     common=True,
     call_open=("<{tool}>",),

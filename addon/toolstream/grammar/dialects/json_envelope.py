@@ -4,6 +4,7 @@ from ..dialect import Dialect
 
 DIALECT = Dialect(
     "json_envelope",
+    rank=40,
     wrap_open=(
         *("<tools>~{", "<tools>~["),
         *("<function>~{", "<function_call>~{", "<function_call>~[", "<function_call>~<function="),

@@ -9,6 +9,7 @@ from ..dialect import Dialect
 
 DIALECT = Dialect(
     "misplaced_name",
+    rank=30,
     repair=Repair.NAME_MISPLACED,
     closed=True,
     in_values=False,

@@ -4,6 +4,8 @@ from ..dialect import Dialect
 
 DIALECT = Dialect(
     "qwen3_coder",
+    rank=0,
+    taught=True,
     level="strict",
     wrap_open=("<tool_call>",),
     wrap_close=("</tool_call>",),

@@ -12,6 +12,7 @@ from model_servers import CALLS, Call, failing, key_of, leaked, native, of, page
 from proxy import Proxy, Request, Script, Upstream, chunk, closed_port, head, sized, streamed
 
 from qwenproxy import cli
+from qwenproxy.replay.record import Limits
 from qwenproxy.ui.doctor import command as doctor
 from qwenproxy.ui.doctor.engines import ENGINES, Signs, cures, recognise, refusing
 from qwenproxy.ui.doctor.questions import FILE, QUESTIONS
@@ -70,9 +71,9 @@ def test_healthy(ask: Callable[..., Said]) -> None:
 def test_leaks(ask: Callable[..., Said], upstream: Upstream) -> None:
     said = ask(server(of(leaked)))
     assert (said.code, said.json["verdict"]) == (1, "leaks")
-    assert said.text.startswith("Calls leak as text: 8 of 10 answers. The proxy mends all of them.")
+    assert said.text.startswith("Calls leak as text: 8 of 10 answers. The proxy repairs all of them.")
     assert states(said, question="plain") == ["right", "right"]
-    assert states(said, state="leaked", mended=True, through="right") == ["leaked"] * WITH_CALLS
+    assert states(said, state="leaked", repaired=True, through="right") == ["leaked"] * WITH_CALLS
     assert f"qwen-fix run --backend {upstream.url}" in said.text
     for engine in ENGINES:  # it did not say which it is
         assert f"- {engine.name}: " in said.text
@@ -85,7 +86,7 @@ def test_only_streams_leak(ask: Callable[..., Said]) -> None:
     assert "Only streamed answers leak." in said.text
 
 
-def test_a_leak_that_is_not_mended(ask: Callable[..., Said]) -> None:
+def test_a_leak_that_is_not_repaired(ask: Callable[..., Said]) -> None:
     def fenced(calls: list[Call]) -> Json:
         text = leaked(calls)["content"]
         return {"content": f"```xml\n{text}\n```" if calls else text}
@@ -115,16 +116,16 @@ def test_a_leak_that_is_not_mended(ask: Callable[..., Said]) -> None:
     ],
     ids=["encoded twice", "all strings", "no id", "XML", "stop"],
 )
-def test_damaged_and_mended(
+def test_damaged_and_repaired(
     ask: Callable[..., Said], make: Callable[[list[Call]], Json], repair: str
 ) -> None:
     said = ask(server(of(make), pages(v1_models={"data": [{"id": "q", "owned_by": "vllm"}]})))
     assert (said.code, said.json["verdict"]) == (1, "damages")
     assert said.text.startswith("Your server's parser damages calls: ")
-    assert "The proxy mends all of them." in said.text
+    assert "The proxy repairs all of them." in said.text
     assert "vLLM: update vLLM" in said.text
     damaged = [answer for answer in said.json["answers"] if answer["state"] == "damaged"]
-    assert all(answer["mended"] and repair in answer["repairs"] for answer in damaged)
+    assert all(answer["repaired"] and repair in answer["repairs"] for answer in damaged)
     assert damaged
 
 
@@ -137,7 +138,7 @@ def test_arguments_as_an_object(ask: Callable[..., Said]) -> None:
 
     said = ask(server(of(objects)))
     assert (said.code, said.json["verdict"]) == (1, "damages")
-    assert len(states(said, state="damaged", mended=True)) == WITH_CALLS
+    assert len(states(said, state="damaged", repaired=True)) == WITH_CALLS
 
 
 def with_file(text: str, make: Callable[[list[Call]], Json] = native) -> Script:
@@ -211,7 +212,7 @@ def test_a_call_that_comes_only_one_time_was_lost(ask: Callable[..., Said]) -> N
 def test_an_empty_answer_has_lost_its_call(ask: Callable[..., Said], message: Json) -> None:
     said = ask(server(lambda body: dict(message) if CALLS[key_of(body)] else {"content": "Hello!"}))
     assert (said.code, said.json["verdict"]) == (3, "damages")
-    assert states(said, state="damaged", mended=False) == ["damaged"] * WITH_CALLS
+    assert states(said, state="damaged", repaired=False) == ["damaged"] * WITH_CALLS
 
 
 def test_what_a_model_does_otherwise_is_not_held_against_the_server(ask: Callable[..., Said]) -> None:
@@ -417,7 +418,7 @@ def test_strange_pages_do_no_harm(ask: Callable[..., Said]) -> None:
         (["--backend", "localhost:8080"], "write http://localhost:8080"),
         (["--backend", "99999"], "write a port from 1 to 65535"),
         (["--backend", "http://x/?a=b"], "leave out what stands after the path"),
-        (["--backend", "http://x", "--header", "no colon"], "say 'Name: value'"),
+        (["--backend", "http://x", "--header", "no colon"], "write 'Name: value'"),
     ],
 )
 def test_wrong_usage_is_one_line(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -499,3 +500,60 @@ def test_the_file_is_quoted_and_the_ticket_stands_last() -> None:
         text = question.request("m", True)["messages"][0]["content"]
         assert text.endswith(f"\nTicket TASK:{question.ticket}")
     assert f"```\n{FILE}```" in QUESTIONS[-1].text
+
+
+# Servers that would keep it for ever, or have it say too much
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [(Limits(seconds=0.2), "not over after 0.2 seconds"), (Limits(size=50_000), "more than 50000 bytes")],
+)
+def test_an_answer_without_an_end_is_broken_off(
+    ask: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, limits: Limits, reason: str
+) -> None:
+    async def endless(_request: Request, writer: asyncio.StreamWriter) -> bool:
+        writer.write(head("Content-Type: text/event-stream"))
+        while not writer.is_closing():
+            writer.write(b": ping\n\n" * 100)
+            await writer.drain()
+            await asyncio.sleep(0.01)
+        return False
+
+    monkeypatch.setattr(doctor, "LIMITS", limits)
+    said = ask(server(lambda _: endless))
+    assert said.code in (2, 3)
+    assert reason in said.progress
+
+
+def test_a_failure_of_its_own_is_not_taken_for_a_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], upstream: Upstream
+) -> None:
+    monkeypatch.setattr(doctor.Doctor, "_look_around", lambda _: 1 / 0)
+    assert doctor.command(["--backend", upstream.url]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "qwen-fix doctor: ZeroDivisionError: division by zero"
+
+
+def test_a_key_is_not_said_again(ask: Callable[..., Said], capsys: pytest.CaptureFixture[str]) -> None:
+    script = server(lambda _: failing("wrong key sk-very-secret", "401 Unauthorized"))
+    said = ask(script, "--header", "Authorization: Bearer sk-very-secret")
+    assert "sk-very-secret" not in said.text + said.progress + json.dumps(said.json)
+    assert doctor.command(["--backend", "http://x", "--header", "Authorization Bearer sk-very-secret"]) == 2
+    assert "sk-very-secret" not in capsys.readouterr().err
+
+
+def test_a_redirect_says_where(ask: Callable[..., Said], upstream: Upstream) -> None:
+    moved = sized(b"", "text/html", "Location: http://elsewhere:8080/v1", status="307 Temporary Redirect")
+    said = ask(server(lambda _: moved))
+    assert "it redirects to http://elsewhere:8080/v1: ask there" in " ".join(said.text.split())
+    assert len([r for r in upstream.requests if r.line.startswith("POST")]) <= 6  # the doctor ran twice
+
+
+def test_a_small_context_is_the_doctors_own_fault(ask: Callable[..., Said]) -> None:
+    message = "This model's maximum context length is 4096 tokens"
+
+    def answer(body: Json) -> Json | Script:
+        return failing(message) if body["max_tokens"] > 1000 else of(native)(body)
+
+    said = ask(server(answer))
+    assert (said.code, said.json["verdict"]) == (0, "healthy")

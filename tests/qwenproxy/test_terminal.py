@@ -13,7 +13,7 @@ import pytest
 from http2 import ask_h2
 from proxy import Proxy, Request, Upstream, head
 
-from qwenproxy.mitm.terminal import PrintableFile, PrintableRecords, printable, printable_lines
+from qwenproxy.terminal import PrintableFile, PrintableRecords, printable, printable_lines
 
 EVIL = b"\x1b]0;owned\x07\x1b[2J\x9b31m\xc2\x9b31m\xe2\x80\xae\xe2\x81\xa6\x7f\x08"
 SHOWN = r"\x1b[2J\x9b31m\x9b31m\u202e\u2066\x7f\x08"

@@ -1,17 +1,17 @@
-"""What a terminal would obey, written so that it is only read.
+"""Escapes control characters, so that a terminal shows them and does not obey them.
 
-A path, a header, a reason or an error of a server may hold escape sequences: they set the title, clear the
-screen, or hide what was said before. Whatever is printed while the addon runs has them as `\\x1b`:
-our own lines where they are made, and all others, mitmproxy's included, where they leave. A line break
-in somebody else's words would begin a line of the log: `printable` escapes it, too, and where it cannot
-be told from others, what follows is indented.
+A path, a header, a reason or an error from a server may hold escape sequences: they can set the title, clear
+the screen, or hide earlier lines. While the addon runs they are printed as `\\x1b`: in our own lines
+when those are made, and in all others, mitmproxy's included, when they are printed. A line break in
+foreign text would start a new line of the log, so `printable` escapes it, too. Where foreign line breaks
+cannot be told from our own, the lines that follow are indented.
 """
 
 import logging
 import re
 from typing import IO, Any
 
-# C0, DEL, C1, what turns the direction of writing, and bytes that were no UTF-8
+# C0, DEL, C1, characters that change the writing direction, and bytes that are not UTF-8
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _CONTROL_BUT_LINES = re.compile(
     "(?!\r\n)[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -21,30 +21,30 @@ _COLOUR = re.compile("(\x1b\\[[0-9;]*m)")
 
 
 def printable(text: str) -> str:
-    """The text in one line that any terminal only shows."""
+    """Return the text as one line that is safe on any terminal."""
     return _CONTROL.sub(_escaped, text)
 
 
 def printable_lines(text: str) -> str:
-    """The same, of a text that may have several lines; all but the first are indented."""
+    """Do the same for a text of several lines; all but the first are indented."""
     return _LINE.sub("\n    ", _CONTROL_BUT_LINES.sub(_escaped, text))
 
 
 def _escaped(found: re.Match[str]) -> str:
     code = ord(found[0])
-    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte that is no UTF-8
+    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte that is not UTF-8
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
 class PrintableRecords(logging.Filter):
-    """Lets all records through, in words that are fit to print."""
+    """Passes all records, made safe to print."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         try:
             said = record.getMessage()
             trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
-        except Exception:  # the one who prints it will complain
+        except Exception:  # whoever prints it will report the error
             return True
         text = f"{said}\n{trace}" if trace else said
         if (fit := printable_lines(text)) != text:
@@ -53,7 +53,7 @@ class PrintableRecords(logging.Filter):
 
 
 class PrintableFile:
-    """A text file that prints what is fit to print; and colours, if it has them."""
+    """A text file that only prints safe text; colours are kept if it has them."""
 
     def __init__(self, file: IO[str], colours: bool) -> None:
         self._file = file
@@ -71,14 +71,14 @@ class PrintableFile:
 
 
 def guard_handlers(handlers: list[logging.Handler]) -> None:
-    """Let these print only what is fit to print."""
+    """Make these handlers print only safe text."""
     for handler in handlers:
         if not any(isinstance(found, PrintableRecords) for found in handler.filters):
             handler.addFilter(PrintableRecords())
 
 
 def guard_dumper(dumper: Any) -> None:
-    """The same for mitmdump's list of flows: it escapes C0 and leaves the rest."""
+    """Do the same for mitmdump's list of flows, which only escapes C0."""
     file = getattr(dumper, "outfp", None)
     if file is not None and not isinstance(file, PrintableFile):
         dumper.outfp = PrintableFile(file, bool(getattr(dumper, "out_has_vt_codes", False)))

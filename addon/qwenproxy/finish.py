@@ -1,0 +1,115 @@
+"""The end of a chat: what is recorded, what mitmproxy shows, and what the user is told."""
+
+import logging
+import time
+from typing import Any
+
+from mitmproxy import http
+
+from .chat import SHUTDOWN, Chat, flow_name
+from .outcome import Outcome
+from .recording import format as recording
+from .recording.format import Recording
+from .recording.recorder import Recorder, file_stem
+from .response import answer_at_once
+from .rules.file import as_text
+from .ui import words
+from .ui.observer import Observer
+from .ui.report import UNHEARD, Report, client_name, heard_in, shown
+
+log = logging.getLogger("qwen_fix")
+
+# mitmproxy's messages when the client has disconnected, over HTTP/1 and HTTP/2.
+_CLIENT_LEFT = ("client disconnect", "by client")
+
+
+def finish(chat: Chat, aborted: str, observer: Observer, recorder: Recorder | None) -> None:
+    """Close a chat; `aborted` says why its answer broke off. A failure here never costs an answer, and a
+    failure in the report never costs the recording."""
+    response = chat.flow.response
+    if response is None:
+        observer.finished(report_of(chat, Outcome(), aborted))
+        return
+    outcome = chat.answer.outcome if chat.answer else answer_at_once(chat, response)
+    outcome.aborted = outcome.aborted or aborted
+    for repair in chat.repairs:
+        outcome.ledger.repaired(repair)
+    record = as_recording(chat, outcome)
+    chat.flow.metadata[recording.KEY] = metadata(record)
+    if chat.answer:
+        show_streamed(chat, outcome, response)
+    if recorder:
+        recorder.write(record)
+    try:
+        report = report_of(chat, outcome)
+        chat.flow.comment, chat.flow.marked = words.comment(report), words.marker(report.ledger)
+        sent, received = (record.body, record.out) if chat.settings.control else (None, None)
+        observer.finished(report, sent, received, record.is_stream)
+    except Exception:
+        log.exception("%s: error in its report", flow_name(chat.flow))
+
+
+def report_of(chat: Chat, outcome: Outcome, down: str = "") -> Report:
+    """Return the chat as its user sees it. `down`: why there is no answer."""
+    flow, response = chat.flow, chat.flow.response
+    sent, out = b"".join(outcome.chunks), b"".join(outcome.out)
+    heard = heard_in(out, chat.is_stream) if out else UNHEARD
+    got = heard_in(sent, chat.is_stream) if chat.settings.observe and sent != out else heard
+    left = down and client_left(flow, down)
+    return Report(
+        started=flow.request.timestamp_start,
+        seconds=time.time() - flow.request.timestamp_start,
+        client=client_name(flow.request.headers.get("user-agent", "")),
+        api="chat",
+        model=shown(chat.body.get("model")),
+        status=response.status_code if response else 0,
+        streamed=chat.body.get("stream") is True,
+        with_tools=bool(chat.body.get("tools")) and chat.body.get("tool_choice") != "none",
+        observed=chat.settings.observe,
+        tools=heard.tools,
+        calls=got.calls,
+        truncated=heard.truncated,
+        ledger=outcome.ledger,
+        aborted=down if left else outcome.aborted,
+        down="" if left else down or got.error,
+    )
+
+
+def client_left(flow: http.HTTPFlow, reason: str) -> bool:
+    """Whether there is no answer because the client has disconnected."""
+    said = reason.lower()
+    return any(words in said for words in _CLIENT_LEFT) or not flow.client_conn.connected
+
+
+def show_streamed(chat: Chat, outcome: Outcome, response: http.Response) -> None:
+    """Set the body of a streamed flow to what the client got: mitmproxy keeps none."""
+    if outcome.aborted != SHUTDOWN:  # else the callable may still be needed
+        response.stream = False
+    response.raw_content = b"".join(outcome.chunks if chat.settings.observe else outcome.out)
+    if chat.settings.observe and "content-encoding" not in dict(chat.head["headers"]):
+        response.headers.pop("content-encoding", None)  # the client already has the head
+
+
+def as_recording(chat: Chat, outcome: Outcome) -> Recording:
+    request = recording.request_of(chat.flow)
+    model = str(chat.body.get("model", ""))
+    return Recording(
+        name=file_stem(request["started"], model, words.word(outcome, chat.head["status"]), chat.flow.id),
+        chunks=outcome.chunks,
+        times=outcome.times,
+        out=b"".join(outcome.out),
+        ledger=outcome.ledger.as_dict(),
+        aborted=outcome.aborted,
+        observed=chat.settings.observe,
+        rules=as_text(chat.rules) if chat.rules and chat.rules.tools else "",
+        **chat.head,
+        **request,
+    )
+
+
+def metadata(record: Recording) -> dict[str, Any]:
+    """Return the metadata of a live flow. Its body is the rewritten one, so the raw one is added."""
+    data = recording.metadata(record)
+    if record.body != record.out:
+        data["raw"] = record.body
+    return data

@@ -1,0 +1,46 @@
+"""The kinds of tags, and what else may follow a tag."""
+
+from enum import Enum
+
+
+class TagKind(Enum):
+    """What a tag does. The values name the fields of a dialect table."""
+
+    WRAP_OPEN = "wrap_open"  # an envelope, such as <tool_call>
+    WRAP_CLOSE = "wrap_close"
+    CALL_OPEN = "call_open"
+    CALL_CLOSE = "call_close"
+    PARAMETER_OPEN = "parameter_open"
+    PARAMETER_CLOSE = "parameter_close"
+    CALL_IN_ENVELOPE = "call_in_envelope"  # opens a call only directly after the opening tag of an envelope
+    LINE_OPEN = "line_open"  # opens a call only at the start of a line
+    NAMELESS_OPEN = "nameless_open"  # opens a call and does not say of which tool
+    THINK_OPEN = "think_open"
+    THINK_CLOSE = "think_close"
+    RESULT_OPEN = "result_open"  # the result of a tool, which only the model can have made up
+    RESULT_CLOSE = "result_close"
+    COMMENT_OPEN = "comment_open"
+    STRAY = "stray"  # closes nothing we know; dropped directly after a call
+
+
+CALL_KINDS = (
+    TagKind.WRAP_OPEN,
+    TagKind.WRAP_CLOSE,
+    TagKind.CALL_OPEN,
+    TagKind.CALL_CLOSE,
+    TagKind.PARAMETER_OPEN,
+    TagKind.PARAMETER_CLOSE,
+)
+CLOSERS = (TagKind.PARAMETER_CLOSE, TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE)
+THINK = (TagKind.THINK_OPEN, TagKind.THINK_CLOSE)
+# Where these may stand is a matter of the state that looks for them; a tag found there is a CALL_OPEN
+OPENS_A_CALL = {TagKind.CALL_IN_ENVELOPE, TagKind.LINE_OPEN}
+
+
+class Following(Enum):
+    """What comes after a place where a tag may stand, if it is no tag."""
+
+    MORE = "more"  # it takes more text to tell
+    END = "end"  # the message is over
+    JSON = "JSON"  # an object begins
+    OTHER = "other"

@@ -1,0 +1,155 @@
+"""Finds tags in the text that a state holds.
+
+A matcher answers two questions: which tag stands here, and may what stands here still become a tag
+once more text arrives? Both patterns come from the same spelling.
+"""
+
+import re
+from collections.abc import Iterable
+from copy import copy
+from dataclasses import dataclass
+
+from ..limits import SPELLING
+from .dialect import Dialect
+from .kinds import TagKind
+from .names import Names, fold
+from .spelling import Spelling
+from .text import BLANK
+
+_THINK = ("<think>", "</think>")  # never a declared name, whatever the tools are called
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A complete tag at text[start:end]; `name`, without whitespace around it, is empty for closing tags."""
+
+    kind: TagKind
+    name: str
+    start: int
+    end: int
+    raw: str
+    dialect: Dialect
+
+
+class TagMatcher:
+    """The tags one state reacts to, and the tails that may yet become one."""
+
+    def __init__(self, spellings: Iterable[Spelling]) -> None:
+        listed = list(spellings)
+        self._names = Names()
+        self._plain = [s for s in listed if not s.declared and s.text[0] == "<"]
+        self._other = [(s, re.compile(s.tag), re.compile(s.tail)) for s in listed if s not in self._plain]
+        self._tags: dict[str, re.Pattern[str]] = {}  # by the character after the bracket
+        self._tails = {"": _either(s.tail for s in self._plain)}  # the same; "" if none has come
+        for first in {s.text[1] for s in self._plain}:
+            same = {i: s for i, s in enumerate(self._plain) if s.text[1] == first}
+            self._tags[first] = _either(_numbered(s.tag, i) for i, s in same.items())
+            self._tails[first] = _either(s.tail for s in same.values())
+        self._bare = any(s.text[0] != "<" for s in listed)
+        self._declared_first: set[str] = set()
+        self._several = any("<" in s.text[1:] for s in listed)
+
+    def with_names(self, names: Names) -> "TagMatcher":
+        """The same matcher, with the names that are declared."""
+        known = copy(self)
+        known._names = names
+        literal = {fold(s.text[1]) for s, _, _ in self._other if s.text[0] == "<" and s.text[1] != "{"}
+        known._declared_first = literal | names.first_letters if self._other else set()
+        return known
+
+    def search(self, text: str, over: bool = True) -> Tag | None:
+        """The first complete tag that begins with a bracket. Unless the text is `over`, a tag within
+        what may still become one is none."""
+        at = text.find("<")
+        while at >= 0:
+            if tag := self.match(text, at):
+                return tag
+            if self._several and not over and self.may_begin(text, at):
+                return None
+            at = text.find("<", at + 1)
+        return None
+
+    def match(self, text: str, start: int) -> Tag | None:
+        """The complete tag that begins exactly at `start`."""
+        tags = self._tags.get(_first_after(text, start))
+        if tags and (match := tags.match(text, start)):
+            number = (match.lastgroup or "t0")[1:]
+            name = match["n" + number] if "n" + number in match.re.groupindex else ""
+            return _read(self._plain[int(number)], match, name)
+        return self.match_declared(text, start) if self._other else None
+
+    def match_declared(self, text: str, start: int) -> Tag | None:
+        """The same, of the spellings that need a declared name, or no bracket."""
+        if not self._may_be_declared(text, start):
+            return None
+        for spelling, tag, _ in self._other:
+            match = tag.match(text, start)
+            name = match.groupdict().get("n", "") if match else ""
+            if (
+                match
+                and match[0] not in _THINK
+                and (not spelling.declared or self._names.has(spelling.declared, name.strip()))
+            ):
+                return _read(spelling, match, name)
+        return None
+
+    def may_begin(self, text: str, start: int) -> bool:
+        """Whether text[start:], not empty, is the beginning of a tag and no more than that."""
+        tails = self._tails.get(_first_after(text, start))
+        if tails and tails.fullmatch(text, start):
+            return True
+        return bool(self._other) and self.may_begin_declared(text, start)
+
+    def may_begin_declared(self, text: str, start: int) -> bool:
+        """The same, of the spellings that need a declared name, or no bracket."""
+        return self._may_be_declared(text, start) and any(
+            self._is_tail(spelling, match)
+            for spelling, _, tail in self._other
+            if (match := tail.fullmatch(text, start))
+        )
+
+    def hold_from(self, text: str, start: int = 0) -> int:
+        """Where the tail begins that may still become a tag: len(text) if none may."""
+        at = text.rfind("<", start)
+        if self._several and at >= 0:
+            at = text.find("<", max(start, len(text) - SPELLING))
+        while at >= 0:
+            if self.may_begin(text, at):
+                return at
+            at = text.find("<", at + 1)
+        return len(text)
+
+    def _may_be_declared(self, text: str, start: int) -> bool:
+        """Whether the character after the bracket allows one of those spellings here."""
+        if self._bare and text[start : start + 1] != "<":
+            return True
+        first = text[start + 1 : start + 2]
+        return first in "_-" or fold(first)[:1] in self._declared_first
+
+    def _is_tail(self, spelling: Spelling, match: re.Match[str]) -> bool:
+        name = match.groupdict().get("n")
+        if not spelling.declared or name is None:
+            return True
+        if match.end("n") == match.end():
+            return self._names.may_begin(spelling.declared, name)
+        return self._names.has(spelling.declared, name.strip())
+
+
+def _read(spelling: Spelling, match: re.Match[str], name: str) -> Tag:
+    return Tag(spelling.kind, name.strip(), match.start(), match.end(), match[0], spelling.dialect)
+
+
+def _first_after(text: str, start: int) -> str:
+    """The first character after a bracket and its whitespace; empty if none has come."""
+    first = text[start + 1 : start + 2]
+    return first if first not in BLANK else text[start + 1 : start + 10].lstrip(BLANK)[:1]
+
+
+def _numbered(pattern: str, number: int) -> str:
+    """The pattern of a spelling with groups that say which one it is."""
+    return f"(?P<t{number}>{pattern.replace('?P<n>', f'?P<n{number}>')})"
+
+
+def _either(patterns: Iterable[str]) -> re.Pattern[str]:
+    """A pattern that matches nothing if there are none."""
+    return re.compile("|".join(patterns).replace("(?P<n>", "(?:") or r"(?!)")

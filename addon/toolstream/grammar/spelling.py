@@ -1,0 +1,125 @@
+"""The small language in which dialect tables spell tags, and its translation into patterns.
+
+Everything in a spelling is literal except the words in braces, which stand for what changes from
+tag to tag, and `~`: the tag ends there, and what comes after it must follow the tag, with or without
+whitespace between the two.
+
+    {name}          any name of a function or parameter
+    {tool} {key}    a declared one: the tag counts only if the request, or the tool, has it
+    {word}          a name without whitespace
+    {attributes}    whatever else an opening tag may carry before its `>`
+    {members}       the same, with anything in quotes
+    {pair}          a name and, in quotes, what it is set to
+    {cut}           a `>` that is missing: the line ends, or the next tag begins
+    {gap}           whitespace
+    {slot}          a word that says what belongs in its place
+    {number}        digits
+    {closer}        what models call a closing tag that they made up
+
+The canonical spelling is matched to the letter. The tolerant one also takes whitespace around the `=`
+and inside the brackets, and names in quotes. From each spelling two patterns are made: one for the tag
+and one for its beginnings, so a new spelling brings its own hold-back. Every repetition is bounded,
+because a tail that could be held for ever would silence the stream.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..limits import ATTRIBUTES, DECLARED_NAME, MADE_UP_NAME, MEMBERS, NAME, NUMBER, QUOTED, SLOT, TAG_GAP
+from .dialect import Dialect
+from .kinds import OPENS_A_CALL, TagKind
+from .text import GAP
+
+BLANKS = rf"[ \t]{{0,{TAG_GAP}}}"
+FOLLOWING = GAP.pattern
+
+_DECLARED = rf"[^\s<>\"'={{}}()\[\],/]{{1,{DECLARED_NAME}}}"
+_MEMBER = rf"[^<>\"'\n]|\"[^\"\n]{{0,{QUOTED}}}\"|'[^'\n]{{0,{QUOTED}}}'"
+_CLOSER = r"functions?|tools?|calls?|tool_?calls?|function_?calls?|invoke|invocation|parameters?|param"
+MADE_UP_CLOSER = re.compile(rf"_?(?:[a-z]+_)?(?:{_CLOSER})(?:_[a-z]+)?")
+_PLACEHOLDERS = {  # -> its pattern, and that of its beginnings
+    "name": (rf"[^<>\"'\n]{{1,{NAME}}}",) * 2,
+    "tool": (_DECLARED,) * 2,
+    "key": (_DECLARED,) * 2,
+    "word": (rf"[^\s<>\"'=]{{1,{NAME}}}",) * 2,
+    "pair": (
+        rf"[^\s<>\"'=]{{1,{DECLARED_NAME}}}=(?:\"[^\"<>\n]{{0,{QUOTED}}}\"|'[^'<>\n]{{0,{QUOTED}}}')",
+        rf"[^\s<>\"'=]{{1,{DECLARED_NAME}}}(?:=(?:\"[^\"<>\n]{{0,{QUOTED}}}\"?|'[^'<>\n]{{0,{QUOTED}}}'?)?)?",
+    ),
+    "attributes": (rf"[^<>\n]{{0,{ATTRIBUTES}}}",) * 2,
+    "members": (
+        rf"(?:{_MEMBER}){{1,{MEMBERS}}}",
+        rf"(?:{_MEMBER}){{0,{MEMBERS}}}(?:\"[^\"\n]{{0,{QUOTED}}}|'[^'\n]{{0,{QUOTED}}})?",
+    ),
+    "cut": (rf"{BLANKS}(?=[\r\n]|<)", BLANKS),
+    "gap": (FOLLOWING,) * 2,
+    "slot": (r"(?:name|tool|function|tool_name|function_name|NAME)", rf"[A-Za-z_]{{1,{SLOT}}}"),
+    "number": (rf"\d{{1,{NUMBER}}}",) * 2,
+    "closer": (MADE_UP_CLOSER.pattern, rf"[a-z_]{{1,{MADE_UP_NAME}}}"),
+}
+_NAMED = ("name", "tool", "key", "word", "pair")
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """One spelling of one kind of tag, and its patterns."""
+
+    kind: TagKind
+    text: str
+    dialect: Dialect
+    tag: str
+    tail: str
+    declared: str = ""  # the placeholder whose name has to be a declared one
+
+
+def read_spelling(kind: TagKind, text: str, dialect: Dialect, tolerant: bool) -> Spelling:
+    """Translate one entry of a table."""
+    declared = next((name for name in ("tool", "key") if f"{{{name}}}" in text), "")
+    kind = TagKind.CALL_OPEN if kind in OPENS_A_CALL else kind
+    tag, tail = patterns(text, tolerant and not declared)
+    return Spelling(kind, text, dialect, tag, tail, declared)
+
+
+def patterns(spelling: str, tolerant: bool) -> tuple[str, str]:
+    """The pattern of a spelling, and of its beginnings: the whole, cut after any of its pieces. The group
+    n is the name."""
+    tag, _, follows = spelling.partition("~")
+    units, ahead = list(_units(tag, tolerant)), list(_units(follows, tolerant))
+    whole = "".join(unit for unit, _ in units)
+    if ahead:
+        whole += f"(?={FOLLOWING}{''.join(unit for unit, _ in ahead)})"
+        units += [(FOLLOWING, FOLLOWING), *ahead]
+    tail = units.pop()[1]
+    for unit, beginning in reversed(units):
+        same = unit == beginning
+        tail = f"{unit}(?:{tail})?" if same else f"(?:{unit}(?:{tail})|{beginning})"
+    return whole, tail
+
+
+def _units(spelling: str, tolerant: bool) -> Iterator[tuple[str, str]]:
+    """A spelling in pieces, each with its pattern and that of its beginnings."""
+    for unit in re.findall(r'"\{\w+\}"|\{\w+\}|.', spelling, re.DOTALL):
+        word = unit.strip('"').strip("{}")
+        if len(unit) > 1 and word in _PLACEHOLDERS:
+            yield from _placeholder(word, unit[0] == '"', tolerant)
+        elif unit == "<" and tolerant:
+            yield from ((p, p) for p in ("<", BLANKS))
+        elif unit == "/" and tolerant:
+            yield from ((p, p) for p in ("/", BLANKS))
+        elif unit == "=" and tolerant:
+            yield from ((p, p) for p in (BLANKS, "=", BLANKS))
+        elif unit == ">" and tolerant:
+            yield from ((p, p) for p in (BLANKS, ">"))
+        else:
+            yield (re.escape(unit),) * 2
+
+
+def _placeholder(word: str, in_quotes: bool, tolerant: bool) -> Iterator[tuple[str, str]]:
+    pattern, beginning = _PLACEHOLDERS[word]
+    if word in _NAMED:
+        pattern, beginning = f"(?P<n>{pattern})", f"(?P<n>{beginning})"
+    quote = "[\"']?" if tolerant and (in_quotes or word == "name") else '"' if in_quotes else ""
+    yield from ((p, p) for p in [quote] if p)
+    yield pattern, beginning
+    yield from ((p, p) for p in [quote] if p)

@@ -1,0 +1,78 @@
+"""What is heard in an answer: the tools it calls, whether it was cut, and an error in it."""
+
+import json
+
+import pytest
+from proxy import chunk, completion, events
+
+from qwenproxy.replay.golden import telling_lines
+from qwenproxy.ui.report import LONGEST_NAME, MOST_TOOLS, client_name, heard_in, shown
+
+
+def call(name: str, index: int = 0) -> bytes:
+    function = {"name": name, "arguments": "{}"}
+    return chunk({"tool_calls": [{"index": index, "id": "c", "type": "function", "function": function}]})
+
+
+def test_tools_are_heard() -> None:
+    body = b"".join(
+        [*events('A text with a "name" in it.')[:-2], call("read"), call("write", 1), chunk({}, "stop")]
+    )
+    heard = heard_in(body, True)
+    assert (heard.tools, heard.calls, heard.truncated, heard.error) == (("read", "write"), 2, False, "")
+    assert heard_in(completion("no call"), False).tools == ()
+
+
+def test_calls_early_in_a_long_answer_are_heard() -> None:
+    body = call("early") + b"".join(events("x" * 200_000, 10)[:-2]) + call("late", 1) + chunk({}, "length")
+    heard = heard_in(body, True)
+    assert (heard.tools, heard.truncated) == (("early", "late"), True)
+
+
+def test_all_are_counted_and_some_are_named() -> None:
+    heard = heard_in(b"".join(call(f"t{n}", n) for n in range(30)), True)
+    assert (len(heard.tools), heard.calls) == (MOST_TOOLS, 30)
+
+
+def test_an_error_in_a_stream_is_heard() -> None:
+    assert heard_in(b'data: {"error": {"message": "out of memory"}}\n\n', True).error == "out of memory"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'data: "name"\n' * 20_000,
+        b'"name"' * 100_000,
+        b'data: {"name"\r' * 50_000,
+        b"".join([chunk({"content": "a", "name": "b"})] * 5_000),
+        b'data: {"choices": [{"delta": {"tool_calls": [{"function": {"name": "a"}}]}}]}\n' * 20_000,
+        b"\xff\xfe\x00" * 10_000,
+        b"",
+    ],
+)
+def test_no_line_is_read_twice(body: bytes) -> None:
+    """What is read of a body is no more than the body, and a line break for each line."""
+    lines = list(telling_lines(body))
+    assert sum(map(len, lines)) <= len(body) + len(lines)
+    heard_in(body, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (None, "unknown"),
+        ("", "unknown"),
+        (["a"], "unknown"),
+        ("qwen\n3\x1b[2J", "qwen3[2J"),
+        ("x" * 500, "x" * LONGEST_NAME),
+        ("half \ud83d", "half "),
+    ],
+)
+def test_names_are_fit_to_be_shown(name: object, expected: str) -> None:
+    assert shown(name) == expected
+    json.dumps(shown(name)).encode()
+
+
+def test_clients_are_known_by_their_user_agent() -> None:
+    assert client_name("opencode/1.18.33 ai-sdk/1") == "opencode/1.18.33"
+    assert client_name("") == "unknown"
