@@ -187,19 +187,19 @@ class UntaggedCall:
             self._text = self._text[fence.end() :]
         elif self._text[:1] not in ("{", "["):
             partial = _FENCE_PART.fullmatch(self._text) and not over
-            return not partial and self._end(1)
+            return not partial and self._decide(1)
         self._state = self._in_json
         return True
 
     def _in_json(self, over: bool) -> bool:
         progress = self._scanner.feed(self._text)
         if progress is Progress.HOPELESS:
-            return self._end(self._scanner.end)
+            return self._decide(self._scanner.end)
         end = self._scanner.end if progress is Progress.ENDED else len(self._text)
         self._read.append(self._text[:end])
         self._text = self._text[end:]
         if progress is Progress.MORE:
-            return over and self._end(0)
+            return over and self._decide(0)
         self._state = self._behind_json
         return True
 
@@ -207,11 +207,11 @@ class UntaggedCall:
         """Nothing else may stand on the line; in a fence, its end has to come."""
         found = self._closing.match(self._text)
         if found and (over or found.end() < len(self._text.removesuffix("\r"))):
-            return self._end(found.end(), is_call=True)
+            return self._decide(found.end(), is_call=True)
         blank = not self._text.strip(BLANK + self._fence[:1])
         if found or (self.fenced and blank and len(self._text) <= AFTER_JSON + len(self._fence)):
-            return over and self._end(0, is_call=not self._text.strip())
-        return self._end(0)
+            return over and self._decide(0, is_call=not self._text.strip())
+        return self._decide(0)
 
     @property
     def _closing(self) -> re.Pattern[str]:
@@ -220,7 +220,7 @@ class UntaggedCall:
         fence = rf"[{BLANK}]{{0,{AFTER_JSON}}}{mark}{{{run},{FENCE_RUN}}}" if self.fenced else ""
         return re.compile(rf"{fence}[ \t]{{0,{AFTER_JSON}}}(?=\r?\n|\r?\Z)")
 
-    def _end(self, end: int, is_call: bool = False) -> bool:
+    def _decide(self, end: int, is_call: bool = False) -> bool:
         """It is decided; `end` is where what belongs to it ends in the text."""
         self.ended, self.rest, self._text = True, self._text[end:], ""
         found = (read_calls(self.text, self._drift) or []) if is_call else []

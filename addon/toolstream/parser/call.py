@@ -185,7 +185,7 @@ class CallReader:
                 self._miss_close(self._text[: tag.end])
             case _:
                 return self._fail()
-        return self._end(self._close_arguments())
+        return self._end_call(self._close_arguments())
 
     def _lacks_slash(self, tag: Tag) -> bool:
         """Whether a tag would close the call but for its slash, for that parameter has been given."""
@@ -483,7 +483,7 @@ class CallReader:
             self._take(tag.end - tag.start)
         else:
             self._miss_close(self._text)
-        return self._end("")
+        return self._end_call("")
 
     # The end
 
@@ -497,13 +497,13 @@ class CallReader:
             return self._fail()
         self._use_spare()
         self._miss_close(self._tool.name)
-        return self._end(self._close_arguments())
+        return self._end_call(self._close_arguments())
 
     def _miss_close(self, excerpt: str) -> None:
         if not self._closed:
             self._repair(Repair.MISSING_FUNCTION_CLOSE, excerpt)
 
-    def _end(self, fragment: str) -> bool:
+    def _end_call(self, fragment: str) -> bool:
         if not self._named:
             tool = self._toolset.infer(self._deferred.given)
             if tool is None or not self._toolset.allows(tool.name):

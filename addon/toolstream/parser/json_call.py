@@ -71,7 +71,7 @@ class JsonEnvelope:
             self._state = self._behind_body
             return True
         self.cut = over
-        return over and self._end([])
+        return over and self._end_envelope([])
 
     def _behind_body(self, over: bool) -> bool:
         """Another one follows, or brackets too many, or the end of the envelope."""
@@ -90,7 +90,7 @@ class JsonEnvelope:
                 return self._is_broken()
             case mark if mark.isalnum() and at == 0:
                 return self._is_broken()
-        return self._end([])
+        return self._end_envelope([])
 
     def _is_broken(self) -> bool:
         """A bracket closed it before its end."""
@@ -105,11 +105,11 @@ class JsonEnvelope:
         if partial and not (closes or over):
             return False
         if not (closes or partial):
-            return self._end([])
+            return self._end_envelope([])
         self._text = self._text[at:]
-        return self._end([Repair.STRAY_CLOSER])
+        return self._end_envelope([Repair.STRAY_CLOSER])
 
-    def _end(self, more: list[Repair]) -> bool:
+    def _end_envelope(self, more: list[Repair]) -> bool:
         self.ended, self.rest, self._text = True, self._text, ""
         if found := read_body(self.text, self._toolset):
             self.calls, self.repairs = found[0], found[1] + more

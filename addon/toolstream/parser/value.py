@@ -194,7 +194,7 @@ class Value:
             case Judgement.PAYLOAD:
                 self._pass(tag.end)
             case Judgement.END:
-                self._end(tag)
+                self._end_before(tag)
             case Judgement.WAS_END:
                 self._end_held(0)
             case Judgement.WAS_PAYLOAD:
@@ -412,7 +412,7 @@ class Value:
         self._out += self._held
         self._doubt, self._held, self._held_size = None, [], 0
 
-    def _end(self, tag: Tag) -> None:
+    def _end_before(self, tag: Tag) -> None:
         self._pass(self._before_newline(tag.start))
         self._end_here()
 

@@ -20,7 +20,7 @@ from ..events import ArgumentsDelta, CallStart, Event, Text
 from ..limits import TEMPLATE_RETRY, TEMPLATE_TRIES, TEMPLATES, UNFINISHED_EVENT, UNSEEN
 from ..native.calls import Entry, NativeCall, edits_of, merged, rewritten
 from ..native.parsers import new_parser
-from ..parser.parser import ToolCallParser
+from ..parser.parser import AtRest, ToolCallParser
 from ..repairs import Ledger, Repair
 from ..schema.json_read import Json
 from ..schema.json_write import quoted
@@ -64,6 +64,7 @@ from .lanes import (
     leading_text,
 )
 
+AT_VALUE = AtRest.VALUE
 NOTHING = frozenset((b"\n\n", b"\r\n\r\n", b"\r\r"))  # blank lines beside those that end an event
 _TO_RUN = re.compile(rb'("finish_reason":\s*)"(?:tool_calls|stop|function_call)"')
 
@@ -230,7 +231,7 @@ class StreamRewriter:
             return
         parser = choice.texts[template.kind].parser
         if at_rest := parser.at_rest:
-            in_value = at_rest == "value"
+            in_value = at_rest is AT_VALUE
             number = choice.number(OURS, parser.calls - 1) if in_value else 0
             self._shortcut = shortcut_of(template, IN_VALUE if in_value else IN_TEXT, number)
 
