@@ -31,7 +31,7 @@ help:
 	@echo "make check    the quick tests of the library: 30 seconds on two cores"
 	@echo "make test     all tests: 3 minutes on two cores"
 	@echo "make lint     ruff and mypy"
-	@echo "make bench    what it costs"
+	@echo "make bench    what it costs: a few minutes; ARGS=--quick the library alone, 15 seconds"
 	@echo "make fuzz SECONDS=600   every case at every cut; then damaged calls and hostile values, other ones each"
 	@echo "              time, for so long"
 	@echo "make soak SECONDS=600   mixed traffic for so long: memory, files and threads have to stay flat"

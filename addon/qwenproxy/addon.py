@@ -137,7 +137,7 @@ class QwenFix:
             finish(chat, aborted, self.observer, self.configuration.recorder)
 
     def _is_whole(self, request: http.Request) -> bool:
-        """Whether a request has to be read in full, however large it is."""
+        """Whether a request must be read in full, however large it is."""
         settings = self.configuration.settings
         return is_chat_path(request, settings) or self._own.is_for_us(request) or unread.is_api(request)
 

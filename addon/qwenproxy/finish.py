@@ -34,19 +34,27 @@ def finish(chat: Chat, aborted: str, observer: Observer, recorder: Recorder | No
     outcome.aborted = outcome.aborted or aborted
     for repair in chat.repairs:
         outcome.ledger.repaired(repair)
-    record = as_recording(chat, outcome)
+    report = _reported(chat, outcome)
+    record = as_recording(chat, outcome)  # with the comment
     chat.flow.metadata[recording.KEY] = metadata(record)
     if chat.answer:
         show_streamed(chat, outcome, response)
     if recorder:
         recorder.write(record)
+    if report:
+        sent, received = (record.body, record.out) if chat.settings.control else (None, None)
+        observer.finished(report, sent, received, record.is_stream)
+
+
+def _reported(chat: Chat, outcome: Outcome) -> Report | None:
+    """The report of a chat, also as the comment of its flow."""
     try:
         report = report_of(chat, outcome)
         chat.flow.comment, chat.flow.marked = words.comment(report), words.marker(report.ledger)
-        sent, received = (record.body, record.out) if chat.settings.control else (None, None)
-        observer.finished(report, sent, received, record.is_stream)
+        return report
     except Exception:
         log.exception("%s: error in its report", flow_name(chat.flow))
+        return None
 
 
 def report_of(chat: Chat, outcome: Outcome, down: str = "") -> Report:
@@ -83,7 +91,7 @@ def client_left(flow: http.HTTPFlow, reason: str) -> bool:
 
 def show_streamed(chat: Chat, outcome: Outcome, response: http.Response) -> None:
     """Set the body of a streamed flow to what the client got: mitmproxy keeps none."""
-    if outcome.aborted != SHUTDOWN:  # else the callable may still be needed
+    if outcome.aborted != SHUTDOWN:  # after a shutdown the callable may still be needed
         response.stream = False
     response.raw_content = b"".join(outcome.chunks if chat.settings.observe else outcome.out)
     if chat.settings.observe and "content-encoding" not in dict(chat.head["headers"]):

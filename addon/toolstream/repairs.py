@@ -1,8 +1,8 @@
-"""Every departure from the wire format that is repaired, and the ledger that counts them.
+"""Every repair and every refusal by name, and the ledger that counts them.
 
-A repair has one member here, is emitted at its place in the stream and has a case in
-`tests/cases`. A candidate that was looked at and left as text is a refusal: it changes
-nothing, and the ledger says why, so that a user can see what was not repaired.
+Each repair has a member here and a case in `tests/cases`, and is emitted at its place in the stream.
+A refusal is a candidate for a call that was left as text. It changes nothing, and the ledger says
+why, so that a user can see what was not repaired.
 """
 
 from collections import Counter
@@ -14,8 +14,8 @@ from .limits import EXCERPT, REFUSALS
 
 
 class Named(StrEnum):
-    """Names, each with the words for it. Cases, goldens and metrics use the name; the log, mitmweb, the
-    status page and the manual the words."""
+    """Names with a description in words. Cases, goldens and metrics use the names; the log, mitmweb, the
+    status page and the manual use the words."""
 
     words: str
 
@@ -27,13 +27,11 @@ class Named(StrEnum):
 
     @classmethod
     def named(cls, name: str) -> Self | None:
-        """The member of a name, if there is one: recordings may be older, or newer."""
+        """Return the member of this name; None if there is none, as recordings may be older or newer."""
         return next((member for member in cls if member == name), None)
 
 
 class Repair(Named):
-    """What was repaired."""
-
     MISSING_TOOL_CALL_OPEN = "missing-tool-call-open", "call without <tool_call>"
     MISSING_TOOL_CALL_CLOSE = "missing-tool-call-close", "<tool_call> never closed"
     MISSING_FUNCTION_CLOSE = "missing-function-close", "</function> missing"
@@ -54,12 +52,12 @@ class Repair(Named):
     NAME_NORMALISED = "name-normalised", "tool name that differs in quotes, prefix, case, _ or -"
     NAME_INFERRED = "name-inferred", "call without a name; only one tool has these parameters"
     NAME_GUESSED = "name-guessed", "misspelt tool name"
-    VALUE_AS_NAME = "value-as-name", "enum's value in place of the name; moved to its parameter"
+    VALUE_AS_NAME = "value-as-name", "enum value in place of the tool name; moved to its parameter"
     UNDECLARED_NAME = "undeclared-name", "complete call of an undeclared tool"
-    REPEATED_PARAMETER = "repeated-parameter", "parameter given twice; the first kept"
+    REPEATED_PARAMETER = "repeated-parameter", "parameter given twice; the first one kept"
     COERCION_FAILED = "coercion-failed", "value that does not fit its schema; passed on as a string"
     TEXT_IN_CALL = "text-in-call", "text between parameters; passed on as content"
-    PARALLEL_DROPPED = "parallel-dropped", "further call dropped, for parallel_tool_calls is false"
+    PARALLEL_DROPPED = "parallel-dropped", "further call dropped, because parallel_tool_calls is false"
     DAMAGED_KEY = "damaged-key", "key written as K=V"
     JSON_REPAIRED = "json-repaired", "broken JSON in a call"
     # calls that the server parsed itself
@@ -75,12 +73,12 @@ class Repair(Named):
     DUPLICATE_CALL = "duplicate-call", "same call twice: parsed and as text, or under one id"
     FINISH_REASON = "finish-reason", "finish_reason that did not match the answer"
     BROKEN_HISTORY = "broken-history", "earlier call in the request with unreadable arguments"
-    ENGINE_ERROR = "engine-error", "server's error that held the call"
-    # what the user's rules do
+    ENGINE_ERROR = "engine-error", "server's error that contained the call"
+    # changes by the user's rules
     RULE_DEFAULT = "rule-default", "rule: parameter set that was missing, empty or not allowed"
     RULE_CONVERTED = "rule-converted", "rule: string turned into an array, an object or a boolean"
     RULE_REMOVED = "rule-removed", "rule: parameter removed that the tool does not take"
-    RULE_TOOL = "rule-tool", "rule: made a call of another tool"
+    RULE_TOOL = "rule-tool", "rule: turned into a call of another tool"
 
 
 class Refused(Named):
@@ -89,7 +87,7 @@ class Refused(Named):
     FENCED = "fenced", "in code, a quotation, a table or a comment"
     NOT_AT_LINE_START = "not-at-line-start", "a bare call in the middle of a line"
     UNDECLARED = "undeclared", "a tool that the request does not declare"
-    NAMELESS = "nameless", "no tool named, and no tool or several have these parameters"
+    NAMELESS = "nameless", "no tool named, and not exactly one tool has these parameters"
     FORBIDDEN = "forbidden", "tool_choice names another tool"
     NO_CALL = "no-call", "an opening tag without a call after it"
     TRUNCATED = "truncated", "cut off inside"
@@ -99,9 +97,9 @@ class Refused(Named):
     IN_MARKUP = "in-markup", "ordinary markup: a generic tag directly after another tag"
     INVALID_JSON = "invalid-json", "JSON that cannot be read"
     REASONING = "reasoning", "in the reasoning, but not the last thing said"
-    LIMIT = "limit", "too long to be held"
+    LIMIT = "limit", "too long to be held back"
     MISFIT = "misfit", "a value of the server's call does not fit its schema; passed on"
-    SECOND_OBJECT = "second-object", "further arguments behind those of the server's call; dropped"
+    SECOND_OBJECT = "second-object", "further arguments after those of the server's call; dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,7 @@ class Refusal:
 
 
 class Ledger:
-    """What was done to one answer: counts of repairs and calls, and the refused candidates."""
+    """The counts of repairs and calls in one answer, and its refused candidates."""
 
     __slots__ = ("calls", "failure", "refusals", "refused", "repairs")
 
@@ -122,27 +120,26 @@ class Ledger:
         self.refused: Counter[Refused] = Counter()
         self.refusals: list[Refusal] = []  # the first REFUSALS of them
         self.calls = 0  # calls that were found in text and emitted
-        self.failure = ""  # the traceback of an exception that ended the rewriting (fail open)
+        self.failure = ""  # the traceback of the exception that ended the rewriting (fail open)
 
     def repaired(self, repair: Repair) -> None:
-        """Count a repair."""
         self.repairs[repair] += 1
 
     def add(self, other: "Ledger") -> None:
-        """Count what another ledger has counted as well."""
+        """Add the counts of another ledger."""
         self.repairs.update(other.repairs)
         self.refused.update(other.refused)
         self.refusals += other.refusals[: REFUSALS - len(self.refusals)]
         self.calls += other.calls
 
     def refuse(self, reason: Refused, excerpt: str) -> None:
-        """Note a candidate that stays text."""
+        """Count a candidate that stays text, and keep an excerpt."""
         self.refused[reason] += 1
         if len(self.refusals) < REFUSALS:
             self.refusals.append(Refusal(reason, excerpt[:EXCERPT]))
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON data: repairs and refused as {name: count}, refusals as [reason, excerpt]."""
+        """Return plain JSON data: repairs and refused as {name: count}, refusals as [reason, excerpt]."""
         return {
             "calls": self.calls,
             "repairs": {str(k): n for k, n in sorted(self.repairs.items())},

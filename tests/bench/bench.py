@@ -7,25 +7,24 @@ the addon against mitmdump with a callable that returns what it is given. Of rep
 measurements the fastest counts where nothing but other programs can make one slower, and
 the median where several processes take part.
 
+`--quick` measures the library alone, in less time.
+
 Exit status 1 means that something could not be measured, never that it was slow.
 """
 
+import argparse
 import asyncio
 import base64
 import contextlib
-import gc
 import http.client
 import json
 import random
-import re
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "addon"))
@@ -33,213 +32,36 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "qwenproxy"))
 
 import proxy as live
+from library import ASKED, first_rows, parser_rows, recording_rows, rewriter_rows
+from measure import (
+    CODE,
+    DELTA,
+    HEAD,
+    PROSE,
+    TAIL,
+    Row,
+    each,
+    failures,
+    fastest,
+    in_deltas,
+    in_turns,
+    repeated,
+    seconds,
+    table,
+    word_by_word,
+)
 from proxy import ROOT
 
 from qwenproxy.recording.format import Recording, load
 from qwenproxy.recording.redaction import redact
-from support.streams import LLAMA_CPP, VLLM, request
+from support.streams import LLAMA_CPP
 from toolstream import StreamRewriter, ToolCallParser
 from toolstream.schema.rules import Action, Condition, Rule, Rules
 
-T = TypeVar("T")
 KEY = "sk-0123456789abcdef"
-ASKED = request()
-DELTA = 4  # characters, as a model of this vocabulary writes code
-HEAD = "<tool_call>\n<function=write>\n<parameter=path>\na.py\n</parameter>\n<parameter=content>\n"
-TAIL = "\n</parameter>\n</function>\n</tool_call>"
 
-CODE = '''\
-def merge(left: list[int], right: list[int]) -> list[int]:
-    """Merge two sorted lists; both may be empty."""
-    out, i, j = [], 0, 0
-    while i < len(left) and j < len(right):
-        if left[i] <= right[j]:
-            out.append(left[i]); i += 1
-        else:
-            out.append(right[j]); j += 1
-    print(f"<b>{len(out)}</b> élan \\n", "\\t")
-    return out + left[i:] + right[j:]
-
-'''
-PLAIN = "The quick brown fox jumps over the lazy dog and then goes home to sleep. "
-PROSE = "To read a file, call it by name. If a < b, the list is sorted already;\nelse sort it first.\n\n"
-
-SMALL, LARGE = 2_000, 1_000_000  # characters of a value
-REWRITTEN = 20_000  # chunks
 BURST, PACED, PACE = 3_000, 250, 0.003  # chunks of one answer through mitmdump; seconds between paced ones
 ROUNDS = 5
-
-failures: list[str] = []
-
-
-# The table
-
-
-@dataclass
-class Row:
-    """One figure: `bar` None if it is there to compare with."""
-
-    what: str
-    figure: float
-    unit: str
-    bar: float | None = None
-    note: str = ""
-
-    def __str__(self) -> str:
-        verdict = "" if self.bar is None else "ok" if self.figure <= self.bar else "MISSED"
-        bar = "" if self.bar is None else f"<= {self.bar:g}"
-        return (
-            f"  {self.what:<62} {self.figure:>7.2f} {self.unit:<2} {bar:>7} {verdict:<6} {self.note}".rstrip()
-        )
-
-
-def table(title: str, rows: Iterator[Row]) -> None:
-    """Print the rows as they are measured; one that cannot be measured is said to be so."""
-    print(f"\n{title}", flush=True)
-    try:
-        for row in rows:
-            print(row, flush=True)
-    except Exception as error:
-        failures.append(title)
-        print(f"  could not be measured: {type(error).__name__}: {error}", flush=True)
-
-
-def repeated(text: str, size: int) -> str:
-    return (text * (size // len(text) + 1))[:size]
-
-
-def in_deltas(text: str, size: int = DELTA) -> list[str]:
-    return [text[i : i + size] for i in range(0, len(text), size)]
-
-
-def word_by_word(text: str) -> list[str]:
-    """As the tokens of a model fall: a word and the blank before it, or a mark."""
-    return re.findall(r" ?\w+|\n+|[^\w\n]", text)
-
-
-def seconds(run: Callable[[], Any]) -> float:
-    """CPU time of one run, so that other programs and the garbage of other runs cost it little."""
-    gc.collect()
-    gc.disable()
-    try:
-        start = time.thread_time()
-        run()
-        return time.thread_time() - start
-    finally:
-        gc.enable()
-
-
-def each(feed: Callable[[Any], Any], pieces: Iterable[Any]) -> Callable[[], None]:
-    def run() -> None:
-        for piece in pieces:
-            feed(piece)
-
-    return run
-
-
-def in_turns(runs: dict[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
-    """Every run once per round, so that what slows the machine slows them all."""
-    measured: dict[str, list[T]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            measured[name].append(run())
-    return measured
-
-
-def fastest(runs: dict[str, Callable[[], float]], rounds: int = 5) -> dict[str, float]:
-    return {name: min(times) for name, times in in_turns(runs, rounds).items()}
-
-
-# The parser
-
-
-def value_time(text: str, size: int) -> Callable[[], float]:
-    """Microseconds per delta inside a string value of `size` characters."""
-    deltas = in_deltas(repeated(text, size))
-    times = max(1, 20_000 // len(deltas))
-
-    def run() -> float:
-        total = 0.0
-        for _ in range(times):
-            parser = ToolCallParser(ASKED["tools"])
-            parser.feed(HEAD)
-            total += seconds(each(parser.feed, deltas))
-        return total / times / len(deltas) * 1e6
-
-    return run
-
-
-def parser_rows() -> Iterator[Row]:
-    sizes = [SMALL, 20_000, 200_000, LARGE]
-    for kind, text in (("plain", PLAIN), ("code", CODE)):
-        found = fastest({str(size): value_time(text, size) for size in sizes}, 3)
-        for size in sizes:
-            yield Row(
-                f"{kind}, a value of {size // 1000} kB, per {DELTA}-character delta",
-                found[str(size)],
-                "us",
-                1.5,
-            )
-        ratio = found[str(LARGE)] / found[str(SMALL)]
-        yield Row(f"{kind}, {LARGE // 1000} kB against {SMALL // 1000} kB (flat is 1)", ratio, "x", 1.2)
-
-
-# The rewriter
-
-
-def rewriter_time(first: list[bytes], chunks: list[bytes]) -> Callable[[], float]:
-    """Microseconds per chunk."""
-
-    def run() -> float:
-        rewriter = StreamRewriter(ASKED)
-        for event in first:
-            rewriter.feed(event)
-        took = seconds(each(rewriter.feed, chunks)) / len(chunks) * 1e6
-        assert not rewriter.ledger.failure
-        return took
-
-    return run
-
-
-REWRITING = {
-    "active": ("code in a call", 8.0),
-    "words": ("passing prose, word by word", 3.0),
-    "prose": ("passing prose, cut every 4 characters", 3.0),
-    "reasoning": ("passing reasoning, word by word", 3.0),
-    "copies": ("passing reasoning in two fields, word by word", 3.0),
-    "native": ("passing a native call", 3.0),
-}
-
-
-def rewriter_rows() -> Iterator[Row]:
-    for engine in (LLAMA_CPP, VLLM):
-        code = [engine.text(d) for d in in_deltas(repeated(CODE, REWRITTEN * DELTA))]
-        prose = [engine.text(d) for d in in_deltas(repeated(PROSE, REWRITTEN * DELTA))]
-        said = word_by_word(repeated(PROSE, REWRITTEN * DELTA))
-        words = [engine.text(word) for word in said]
-        thoughts = [engine.chunk((0, {"reasoning": word}, None)) for word in said]
-        copies = [engine.chunk((0, {"reasoning": w, "reasoning_content": w}, None)) for w in said]
-        arguments = json.dumps({"path": "a.py", "content": repeated(CODE, REWRITTEN * DELTA)})
-        natives = engine.calls([("write", in_deltas(arguments))])
-        call = [*engine.open(), *map(engine.text, in_deltas(HEAD))]
-        payloads = [event[6:-2] for event in code]
-        runs = {
-            "json": lambda p=payloads: seconds(each(json.loads, p)) / len(p) * 1e6,
-            "identity": lambda p=payloads: seconds(each(lambda piece: [piece], p)) / len(p) * 1e6,
-            "active": rewriter_time(call, code),
-            "prose": rewriter_time(engine.open(), prose),
-            "words": rewriter_time(engine.open(), words),
-            "reasoning": rewriter_time(engine.open(), thoughts),
-            "copies": rewriter_time(engine.open(), copies),
-            "native": rewriter_time(engine.open(), natives),
-        }
-        found = fastest(runs)
-        yield Row(f"{engine}: json.loads of the chunk", found["json"], "us")
-        yield Row(f"{engine}: an identity callable", found["identity"], "us")
-        for kind, (what, bar) in REWRITING.items():
-            note = f"{found[kind] / found['json']:.2f} x json.loads"
-            yield Row(f"{engine}: {what}", found[kind], "us", bar, note)
-
 
 # Inputs that could be slow
 
@@ -541,7 +363,8 @@ def burst_rows(
         found = in_turns(runs, ROUNDS)
         identity, addon = (statistics.median(found[who]) for who in ("identity", "addon"))
         note = f"{addon:.0f} us against {identity:.0f} us"
-        yield Row(f"{name}, in a burst: CPU per chunk", addon / identity, "x", 1.15, note)
+        bar = 1.4 if "call" in name else 1.15
+        yield Row(f"{name}, in a burst: CPU per chunk", addon / identity, "x", bar, note)
 
 
 def paced_rows(upstream: live.Upstream, proxies: dict[str, live.Proxy], events: list[bytes]) -> Iterator[Row]:
@@ -566,14 +389,20 @@ def paced_rows(upstream: live.Upstream, proxies: dict[str, live.Proxy], events: 
 
 
 def main() -> int:
-    """Measure everything."""
+    """Measure everything, or only what is quick."""
+    parser = argparse.ArgumentParser(description="What it costs, as ratios of things measured in turns.")
+    parser.add_argument("--quick", action="store_true", help="the library alone, in less time")
+    quick: bool = parser.parse_args().quick
     start = time.monotonic()
-    print(f"Python {sys.version.split()[0]}; the bars are those of DESIGN, section 8")
-    table("Parser", parser_rows())
-    table("Rewriter, bytes to bytes, per chunk", rewriter_rows())
-    table("Inputs that could be slow", pathological_rows())
-    table("Redaction of a recording", redaction_rows())
-    table("Through mitmdump", path_rows())
+    print(f"Python {sys.version.split()[0]}; x: times json.loads of the same chunk, if nothing else is said")
+    table("Parser, per delta", parser_rows(quick))
+    table("Rewriter, per chunk", rewriter_rows(quick))
+    table("Rewriter, at the beginning of an answer", first_rows(quick))
+    table("Rewriter, our recordings", recording_rows(quick))
+    if not quick:
+        table("Inputs that could be slow", pathological_rows())
+        table("Redaction of a recording", redaction_rows())
+        table("Through mitmdump", path_rows())
     print(f"\n{time.monotonic() - start:.0f} s" + "".join(f"; not measured: {title}" for title in failures))
     return bool(failures)
 

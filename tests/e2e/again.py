@@ -1,11 +1,11 @@
-"""An agent's session, recorded through the addon, and once more without the model.
+"""An agent's session, recorded through the addon and repeated without the model.
 
     again.py [FORM]        noopen by default
 
-llama.cpp runs while OpenCode and Qwen Code do their task and is ended then; what was recorded is
-served in its place, and the agents do the task again. Both times they have to make the same files.
+llama.cpp runs while OpenCode and Qwen Code do their task, and is then stopped. The recordings are
+served in its place, and the agents do the task again. Both times they must write the same files.
 
-Prints what was recorded and what was made; exit code 0 only if the files are right both times.
+Prints what was recorded and written. The exit code is 0 only if the files are right both times.
 """
 
 import sys
@@ -24,7 +24,7 @@ from e2e import not_done
 
 @contextmanager
 def addon(server: str, **options: object) -> Iterator[str]:
-    """The addon in front of a server; its URL."""
+    """Run the addon in front of a server; yield its URL."""
     with tempfile.TemporaryDirectory() as confdir:
         proxy = Proxy(server, Path(confdir), **options).wait_ready()
         try:
@@ -35,7 +35,7 @@ def addon(server: str, **options: object) -> Iterator[str]:
 
 @contextmanager
 def recordings(folder: Path) -> Iterator[str]:
-    """The server of recordings; its URL."""
+    """Serve the recordings; yield the URL."""
     server = Served(str(folder), "--speed", "0")
     try:
         yield f"http://127.0.0.1:{server.port}"
@@ -46,7 +46,7 @@ def recordings(folder: Path) -> Iterator[str]:
 
 
 def run(agent: Agent, form: str, folder: Path) -> list[str]:
-    """Record, end the model, serve, do it again; what is wrong."""
+    """Record, stop the model, serve, repeat; return what is wrong."""
     task = f"{agent.tools}-{form}"
     with model_server("--raw") as server, addon(server, qwen_record=folder) as url:
         first = stage.run(agent, url, task)

@@ -1,7 +1,7 @@
-"""Chromium, told what to do over WebDriver's plain HTTP (https://www.w3.org/TR/webdriver2/).
+"""Controls Chromium over WebDriver's plain HTTP (https://www.w3.org/TR/webdriver2/).
 
-Needs chromium and chromedriver on the PATH, and nothing else. What is started is ended by its process
-id, on free ports, with a profile that is thrown away.
+Needs only chromium and chromedriver on the PATH. Uses free ports and a temporary profile, and stops
+what it started by process id.
 """
 
 import base64
@@ -22,14 +22,14 @@ ENTER, TAB, SPACE = "\ue007", "\ue004", " "
 
 
 def find() -> tuple[str, str] | None:
-    """The browser and its driver, if both are here."""
+    """Return the browser and its driver; None if one is missing."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     driver = shutil.which("chromedriver")
     return (browser, driver) if browser and driver else None
 
 
 class Browser:
-    """One window. A context manager; what the browser logs is kept in `logged`."""
+    """One window, as a context manager. The lines of the browser's log are in `logged`."""
 
     def __init__(self, browser: str, driver: str) -> None:
         self.logged: list[dict[str, Any]] = []
@@ -79,18 +79,18 @@ class Browser:
         self._ask("POST", "/url", {"url": url})
 
     def run(self, script: str, *arguments: Any) -> Any:
-        """What the body of a function returns."""
+        """Run the body of a function; return its result."""
         return self._ask("POST", "/execute/sync", {"script": script, "args": arguments})
 
     def run_async(self, script: str, *arguments: Any) -> Any:
-        """What a function hands to its last argument, a function."""
+        """Run the body of a function; return what it passes to its last argument, a callback."""
         return self._ask("POST", "/execute/async", {"script": script, "args": arguments})
 
     def cdp(self, command: str, **parameters: Any) -> Any:
         return self._ask("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def press(self, *keys: str) -> None:
-        """As a keyboard does; what has the focus gets it."""
+        """Press keys; the focused element gets them."""
         actions = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
         self._ask("POST", "/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]})
 
@@ -109,21 +109,21 @@ class Browser:
         self.cdp("Emulation.setEmulatedMedia", features=listed)
 
     def screenshot(self, file: Path, whole: bool = True) -> None:
-        """The whole page, or what the window shows of it."""
+        """Save a picture of the whole page, or of its visible part."""
         shot = self.cdp("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         file.write_bytes(base64.b64decode(shot["data"]))
 
     def logs(self) -> list[dict[str, Any]]:
-        """What was logged since the last time: `source`, `level`, `message`."""
+        """Return the lines logged since the last call: `source`, `level`, `message`."""
         return list(self._ask("POST", "/se/log", {"type": "browser"}))
 
     def until(self, script: str, *arguments: Any, what: str = "") -> Any:
-        """Wait until a script returns something true; return that."""
+        """Wait until a script returns a true value, and return it."""
         return wait(lambda: self.run(script, *arguments), what or script)
 
 
 def wait(condition: Callable[[], Any], what: str, seconds: float = WAIT) -> Any:
-    """Ask until the answer is true; return it. Raises AssertionError."""
+    """Wait until the condition is true, and return its value. Raises AssertionError."""
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, f"not within {seconds} seconds: {what}"

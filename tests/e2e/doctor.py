@@ -1,11 +1,11 @@
-"""make e2e: what the doctor says of three servers, each with another verdict.
+"""make e2e: the doctor judges three servers, each with a different verdict.
 
     doctor.py
 
-llama.cpp without its parser leaks calls, llama.cpp with it is healthy, and a scripted server damages calls:
-its streams strip the lines of the file, which is lost, and encode arguments twice otherwise.
+llama.cpp without its parser leaks calls, llama.cpp with it is healthy, and a scripted server damages calls.
+Its streams strip the lines of the file, which no proxy can restore. Its other answers encode arguments twice.
 
-Prints what the doctor says; exit code 0 only if each verdict is right.
+Prints what the doctor says. The exit code is 0 only if each verdict is right.
 """
 
 import json
@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "tests" / "qwenproxy" / "ui"))
 from model_servers import CALLS, key_of, native, server
 from proxy import Upstream
 
-WANTED = {  # server: exit code, the beginning of the verdict, and what else is said
+WANTED = {  # server: exit code, start of the verdict, and further lines
     "llama.cpp --raw": (
         1,
         "Calls leak as text: 8 of 10 answers. The proxy repairs all of them.",
@@ -42,7 +42,7 @@ WANTED = {  # server: exit code, the beginning of the verdict, and what else is 
 
 
 def damaging(body: dict[str, Any]) -> dict[str, Any]:
-    """The answer of a server whose parser damages calls."""
+    """Answer like a server whose parser damages calls."""
     calls = CALLS[key_of(body)]
     if not body["stream"]:
         return native([(name, json.dumps(json.dumps(arguments))) for name, arguments in calls])
@@ -55,7 +55,7 @@ def stripped(value: Any) -> Any:
 
 @contextmanager
 def scripted() -> Iterator[str]:
-    """A server that damages calls; its URL."""
+    """Run a server that damages calls; yield its URL."""
     upstream = Upstream(server(damaging))
     try:
         yield upstream.url
@@ -64,7 +64,7 @@ def scripted() -> Iterator[str]:
 
 
 def wrong(name: str, url: str) -> str:
-    """What is wrong with the doctor's verdict on this server."""
+    """Return what is wrong with the doctor's verdict on this server."""
     command = [sys.executable, "-m", "qwenproxy", "doctor", "--backend", url]
     run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     print(f"\n{name}: exit code {run.returncode}\n\n{run.stdout}", flush=True)

@@ -2,12 +2,12 @@
 
     e2e.py [FORM …]        by default all forms of tests/e2e/tiny-qwen/transcripts.py
 
-Everything has to be exact: the files an agent made, byte by byte, after all four of its tools
+Everything must be exact: the files an agent wrote, byte by byte, after all four of its tools
 ran; the content, the arguments and the finish_reason an SDK got. A call in a Markdown fence is
-only quoted and has to stay text. The column `alone` is the control: the form `noopen` without the
-addon, where every client has to print XML, and do nothing.
+only quoted and must stay text. The column `alone` is the control: the form `noopen` without the
+addon, where every client must print XML and do nothing.
 
-Prints one row for each client; exit code 0 only if every outcome is right, but for what is KNOWN.
+Prints one row for each client. The exit code is 0 only if every outcome is right, except KNOWN ones.
 """
 
 import json
@@ -30,11 +30,11 @@ FOR_SDKS = ("par", "prose")
 CONTROL = "alone"
 CONTROL_FORM = "noopen"
 
-# Qwen Code gives an answer up that has a `<think>` in its content and no `</think>`, calls or not.
+# Qwen Code drops an answer that has a `<think>` in its content and no `</think>`, with or without calls.
 KNOWN = {(QWEN_CODE.name, "think")}
 
-Verdicts = dict[str, str]  # client -> what is wrong, or nothing
-Client = Callable[[str, str, bool], Verdicts]  # from server, form, and whether calls have to come
+Verdicts = dict[str, str]  # client -> what is wrong, or an empty string
+Client = Callable[[str, str, bool], Verdicts]  # (server, form, are calls expected?)
 
 
 def with_agent(agent: Agent) -> Client:
@@ -47,7 +47,7 @@ def with_agent(agent: Agent) -> Client:
 
 
 def not_done(session: stage.Session) -> str:
-    """What is missing of a session in which all four tools ran."""
+    """Return what is missing in a session in which all four tools should have run."""
     files = {"hello.txt": FILE_TEXT.replace(OLD, NEW).encode(), "made.txt": b"ok\n"}
     if session.files != files:
         return f"made {session.files}"
@@ -55,7 +55,7 @@ def not_done(session: stage.Session) -> str:
 
 
 def not_printed(session: stage.Session, tool: str) -> str:
-    """What is wrong with a session in which the call was only text."""
+    """Return what is wrong with a session in which the call should be only text."""
     if session.files:
         return f"made {session.files}"
     return "" if f"<function={tool}>" in session.output else "printed no XML"
@@ -74,7 +74,7 @@ def with_program(*command: str | Path) -> Client:
 
 
 def expected(task: str, has_calls: bool) -> dict[str, object]:
-    """The content and the calls that an SDK has to get."""
+    """Return the content and the calls that an SDK must get."""
     text = TEXTS[task]
     if not has_calls:
         return {"content": text, "calls": []}
@@ -91,7 +91,7 @@ CLIENTS: tuple[tuple[Client, tuple[str, ...]], ...] = (
 
 
 def row_by_row(forms: list[str], server: str, proxied: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Each client, and what is wrong in each column."""
+    """Yield each client, and what is wrong in each column."""
     for client, more in CLIENTS:
         columns = {
             form: client(proxied, form, form not in (*STAYS_TEXT, "prose")) for form in (*forms, *more)

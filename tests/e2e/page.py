@@ -1,12 +1,12 @@
-"""make e2e: the status page in Chromium, of a real proxy and of a stand-in for one.
+"""make e2e: the status page in Chromium, on a real proxy and on a stand-in.
 
     page.py [URL] [--screenshots FOLDER]
 
-With a URL only what is true of any proxy is checked, on its page there, which needs a chat that was kept. A
-script error, or any other line in the browser's console, is a failure. Without Chromium nothing is tested,
-and that is said.
+With a URL only the checks for any proxy run, on the page there; the proxy must have kept a chat. A
+script error, or any other line in the browser's console, is a failure. Without Chromium the script says so
+and tests nothing.
 
-Prints one row for each check; exit code 0 only if all are right.
+Prints one row for each check. The exit code is 0 only if all are right.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import browser
-import stage  # finds the next one  # noqa: F401
+import stage  # makes the next import work  # noqa: F401
 from browser import ENTER, TAB, Browser
 from proxy import LEAK, Proxy, Upstream, ask, chat, completion, events, sized, streamed
 from stand_in import BROKEN, LEFT, PASSED, REFUSED, REPAIRED, StandIn, message
@@ -37,8 +37,8 @@ FOCUS = "return document.activeElement.closest(arguments[0]) !== null"
 POLLED = "return performance.getEntriesByType('resource').filter(e => /stats$/.test(e.name)).length"
 WIDTH = "return [document.documentElement.scrollWidth, innerWidth]"
 
-# Every text that is too faint for its ground: [contrast, text, what it stands in]. Colours are mixed on a
-# canvas, for the browser hands them out in several notations.
+# Every text with too little contrast: [contrast, text, element]. Colours are drawn on a canvas, because the
+# browser returns them in several notations.
 FAINT = """
 const context = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
 const known = new Map();
@@ -68,7 +68,7 @@ for (const node of document.querySelectorAll('body *')) {
 return found;
 """
 
-# What has a role or is operated, and no name.
+# Elements with a role or a control, but without a name.
 NAMELESS = """
 const named = node => node.ariaLabel || node.labels?.length || node.textContent.trim() ||
   document.getElementById(node.getAttribute('aria-labelledby'))?.textContent;
@@ -79,7 +79,7 @@ return [...document.querySelectorAll('button, textarea, select, summary, section
 
 
 class Shots:
-    """Where screenshots go, if they are wanted."""
+    """Saves screenshots, if they are wanted."""
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
@@ -91,13 +91,13 @@ class Shots:
             window.screenshot(self.folder / f"{name}.png")
 
 
-# What is true of any proxy
+# Checks for any proxy
 
 
 def check(
     window: Browser, url: str, another_chat: Callable[[], object] | None = None, shots: Shots | None = None
 ) -> None:
-    """The page at a URL; `another_chat` makes the proxy see one more. Raises AssertionError."""
+    """Check the page at a URL; `another_chat` sends one more chat. Raises AssertionError."""
     shots = shots or Shots(None)
     window.size(1280)
     show(window, url)
@@ -120,7 +120,7 @@ def check(
 
 
 def show(window: Browser, url: str) -> dict[str, Any]:
-    """Open the page, and wait until it shows what the proxy counted; return that."""
+    """Open the page, wait until it shows the proxy's counts, and return them."""
     window.open("about:blank")
     window.logs()
     window.open(url)
@@ -140,20 +140,20 @@ def show(window: Browser, url: str) -> dict[str, Any]:
 
 
 def quiet(window: Browser, *expected: str) -> None:
-    """Nothing was logged, but for requests that had to fail."""
+    """Check that nothing was logged, except requests that had to fail."""
     for entry in window.logs():
         failed = entry["source"] == "network" and any(part in entry["message"] for part in expected)
         assert failed, f"the browser logged: {entry}"
 
 
 def polled(window: Browser, times: int = 3) -> None:
-    """Wait until the page has asked so often."""
+    """Wait until the page has polled so often."""
     window.run("performance.clearResourceTimings()")
     window.until(f"{POLLED} >= arguments[0]", times, what=f"{times} polls")
 
 
 def opens_by_keyboard(window: Browser) -> None:
-    """Tab to the first chat, open it with Enter: before and after are there, and stay over polls."""
+    """Tab to the first chat and open it with Enter: before and after are shown, and stay during polls."""
     for _ in range(40):
         window.press(TAB)
         if window.run(FOCUS, ".chat > summary"):
@@ -174,7 +174,7 @@ def opens_by_keyboard(window: Browser) -> None:
 
 
 def repairs_the_example(window: Browser, shots: Shots) -> None:
-    """One click on the example shows a repair; tools that are no JSON are told of before anything is sent."""
+    """One click on the example shows a repair. Tools that are not JSON are reported before sending."""
     window.run("document.querySelector('#try-example').click()")
     window.until("return document.querySelector('#tried .call')", what="the example becomes a call")
     shown = window.run("return document.querySelector('#tried').innerText")
@@ -199,12 +199,12 @@ def fits(window: Browser) -> None:
 
 
 def is_readable(window: Browser) -> None:
-    """Contrast is that of WCAG AA, and what is operated has a name."""
+    """Contrast meets WCAG AA, and every control has a name."""
     assert not (faint := window.run(FAINT, *CONTRAST)), faint
     assert not (nameless := window.run(NAMELESS)), nameless
 
 
-# What the stand-in makes possible
+# Checks with the stand-in
 
 
 def busy(window: Browser, proxy: StandIn, shots: Shots) -> None:
@@ -242,7 +242,7 @@ def empty(window: Browser, proxy: StandIn, shots: Shots) -> None:
 
 
 def nothing_moves(window: Browser, proxy: StandIn, shots: Shots) -> None:
-    """Counts change, and what is seen stays in its place."""
+    """Counts change, and the visible content stays in its place."""
     proxy.busy()
     window.size(1280)
     show(window, proxy.url)
@@ -279,7 +279,7 @@ def new_chats_wait(window: Browser, proxy: StandIn, shots: Shots) -> None:
 
 
 def every_outcome(window: Browser, proxy: StandIn, shots: Shots) -> None:
-    """Observe mode, a degraded proxy, a server that is down, and each outcome has its words."""
+    """Observe mode, a degraded proxy, a server that is down, and the words for each outcome."""
     for kind in (REPAIRED, PASSED, LEFT, BROKEN, REFUSED):
         proxy.chat(kind)
     proxy.chat(REPAIRED, outcome="would-repair")
@@ -310,7 +310,7 @@ def every_outcome(window: Browser, proxy: StandIn, shots: Shots) -> None:
 
 
 def hostile(window: Browser, proxy: StandIn, shots: Shots) -> None:
-    """What models and clients write is text, and stays in its box."""
+    """Text of models and clients is shown as text, and stays in its box."""
     image = "<img src=x onerror=window.ran=1>"
     strings = (
         *(
@@ -359,7 +359,7 @@ def hostile(window: Browser, proxy: StandIn, shots: Shots) -> None:
 
 
 def not_on_this_machine(window: Browser, proxy: StandIn, shots: Shots) -> None:
-    """Counts are shown, and why what was said is not."""
+    """The counts are shown, and the reason why chats are not."""
     proxy.busy(20)
     proxy.may_read = False
     window.size(1280)
@@ -404,7 +404,7 @@ def pauses_while_hidden(window: Browser, proxy: StandIn, shots: Shots) -> None:
         document.dispatchEvent(new Event('visibilitychange'))"""
     window.run(hide, True)
     window.run("performance.clearResourceTimings()")
-    window.run_async("setTimeout(arguments[0], 2500)")  # to see that nothing is asked in that time
+    window.run_async("setTimeout(arguments[0], 2500)")  # nothing may be requested in that time
     assert window.run(POLLED) <= 1, "one poll may have been on its way"
     window.run(hide, False)
     polled(window, 2)
@@ -436,7 +436,7 @@ def on_stand_in(window: Browser, shots: Shots, one: Callable[[Browser, StandIn, 
 
 
 def on_a_real_proxy(window: Browser, shots: Shots) -> None:
-    """mitmdump with the addon, before a server whose model leaks, calls properly, quotes, and fails."""
+    """Check mitmdump with the addon, with a server that leaks, parses calls, quotes, and fails."""
     upstream = Upstream()
     answers = (
         streamed(events(f"I look.\n\n{LEAK}")),

@@ -2,9 +2,9 @@
 
     record.py OUT [llamacpp] [agents]        by default both
 
-Everything goes through mitmdump with the addon and `qwen_record`, as a user records. The OpenAI
-SDK asks llama.cpp, with and without its parser; the agents do the tasks of the tiny model, and
-their files are numbered by turn and called after the tool: opencode-noopen-1-write.flow.
+Everything goes through mitmdump with the addon and `qwen_record`, as for a user. The OpenAI
+SDK asks llama.cpp, with and without its parser. The agents do the tasks of the tiny model; their
+files are numbered by turn and named after the tool: opencode-noopen-1-write.flow.
 """
 
 import sys
@@ -25,7 +25,7 @@ from qwenproxy.recording.format import Recording, load
 
 SYSTEM = "You are a weather assistant. Call a tool when you need one."
 QUESTION = "What will the weather be in Zürich for the next 3 days, in detail? TASK:{task}"
-PARSED = "tiny-qwen3-parsed"  # a model name of its own: no two recordings have the same request
+PARSED = "tiny-qwen3-parsed"  # a separate model name, so that no two recordings have the same request
 SESSIONS = ((OPENCODE, "noopen"), (OPENCODE, "json"), (QWEN_CODE, "noopen"))
 
 WRITE = {
@@ -42,11 +42,11 @@ WRITE = {
     },
 }
 
-Requests = dict[str, dict[str, Any]]  # by the name of the recording
+Requests = dict[str, dict[str, Any]]  # name of the recording: request
 
 
 def chat(task: str, **fields: Any) -> dict[str, Any]:
-    """A request as the SDK's users write it."""
+    """Return a request as users of the SDK write it."""
     question = {"role": "user", "content": QUESTION.format(task=task)}
     request = {
         "model": stage.MODEL,
@@ -61,7 +61,7 @@ def chat(task: str, **fields: Any) -> dict[str, Any]:
 
 
 def leaked() -> Requests:
-    """Asked of llama.cpp without its parser."""
+    """Return the requests for llama.cpp without its parser."""
     requests = {f"llamacpp-raw-{form}": chat(f"gw-{form}") for form in (*FORMS, "par")}
     write = {"role": "user", "content": "Create hello.txt. TASK:oc-noopen"}
     too_long = {"role": "user", "content": "word " * 2_000}
@@ -78,7 +78,7 @@ def leaked() -> Requests:
 
 
 def parsed() -> Requests:
-    """Asked of llama.cpp with its parser."""
+    """Return the requests for llama.cpp with its parser."""
     requests = {
         "llamacpp-parsed-good": chat("gw-good"),
         "llamacpp-parsed-good-nonstream": chat("gw-good", stream=False, stream_options=None),
@@ -93,7 +93,7 @@ def parsed() -> Requests:
 
 @contextmanager
 def recorder(server: str, folder: Path) -> Iterator[str]:
-    """The addon in front of a server, recording into a folder; its URL."""
+    """Run the addon in front of a server, recording into a folder; yield its URL."""
     with tempfile.TemporaryDirectory() as confdir:
         proxy = Proxy(server, Path(confdir), qwen_record=folder).wait_ready()
         try:
@@ -109,7 +109,7 @@ def record_requests(requests: Requests, server: str, out: Path) -> None:
             client = OpenAI(base_url=f"{url}/v1", api_key=stage.KEY, max_retries=0, timeout=60)
             for request in requests.values():
                 ask(client, request)
-        files = sorted(folder.iterdir())  # their names begin with the time
+        files = sorted(folder.iterdir())  # the names begin with the time
         for file, title in zip(files, requests, strict=True):
             keep(file, out / f"{title}.flow")
 
@@ -132,7 +132,7 @@ def record_session(agent: Agent, form: str, server: str, out: Path) -> None:
 
 
 def step(recording: Recording, agent: Agent) -> str:
-    """Which part of a session it is: `1-write`; `0-title` is the agent's question for a title."""
+    """Return which step of a session it is: `1-write`; `0-title` is the agent's request for a title."""
     if not recording.request.get("tools"):
         return "0-title"
     turn = sum(message["role"] == "tool" for message in recording.request["messages"])

@@ -1,4 +1,4 @@
-"""Take the pictures that the README shows: the status page and mitmweb, after a scripted session.
+"""Take the screenshots for the README: the status page and mitmweb, after a scripted session.
 
     screenshots.py [FOLDER]        by default addon/qwenproxy/ui/screenshots
 
@@ -79,7 +79,7 @@ SESSION = [
 
 @contextmanager
 def session() -> Iterator[tuple[str, str]]:
-    """The URLs of the status page and of mitmweb, when the chats are over."""
+    """Yield the URLs of the status page and of mitmweb, after the chats."""
     upstream, port = Upstream(), closed_port()
     pages = ("--no-web-open-browser", "--web-port", str(port))
     with tempfile.TemporaryDirectory() as confdir:

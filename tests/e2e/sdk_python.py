@@ -1,9 +1,9 @@
-"""A strict client on the OpenAI SDK for Python: what it gets has to be exactly what it expects.
+"""A strict client on the OpenAI SDK for Python: it must get exactly what it expects.
 
     sdk_python.py BASE_URL TASK '{"content": "…", "calls": [{"city": "Oslo", "days": 1}]}'
 
-Asks for get_weather through the streaming helper, as a bare stream and not streamed, and
-prints a JSON line for each: its name, and what is wrong, or null.
+Asks for get_weather with the streaming helper, as a bare stream, and not streamed. Prints a
+JSON line for each: its name, and what is wrong, or null.
 """
 
 import json
@@ -75,7 +75,7 @@ def stream_helper(client: OpenAI, request: dict[str, Any]) -> Answer:
 
 
 def bare_stream(client: OpenAI, request: dict[str, Any]) -> Answer:
-    """Holds every delta to the rules that one client or another depends on."""
+    """Read a stream; check every delta against the rules that some client depends on."""
     content, calls, role, finish_reason = "", [], None, None
     for chunk in client.chat.completions.create(stream=True, **request):
         for choice in chunk.choices:
@@ -93,7 +93,7 @@ def bare_stream(client: OpenAI, request: dict[str, Any]) -> Answer:
 
 
 def take(part: Any, calls: list[Call]) -> None:
-    """Add a delta of a tool call: the first has everything but arguments, the others nothing else."""
+    """Add a delta of a tool call: the first has everything except arguments, the others only arguments."""
     if part.index == len(calls):
         need(
             part.function.name and part.function.arguments is not None,

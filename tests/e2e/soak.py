@@ -1,12 +1,12 @@
-"""make soak: mixed traffic through a real mitmdump; its memory, open files and threads have to stay flat.
+"""make soak: mixed traffic through a real mitmdump; its memory, open files and threads must stay constant.
 
     soak.py --seconds 600 [--clients 8]
 
 Healthy and leaking streams, answers in one piece, errors, answers that break off, clients that leave,
-requests that are no chats, and recordings written and removed. The proxy is measured once a second. At the
-end the last tenth of the time is compared with the third one: until then caches fill.
+requests that are not chats, and recordings written and removed. The proxy is measured once a second. At the
+end the last tenth of the time is compared with the third tenth, because caches fill until then.
 
-Prints a line for each tenth; exit code 0 only if nothing grew and the log holds no traceback.
+Prints a line for each tenth. The exit code is 0 only if nothing grew and the log holds no traceback.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from proxy import (
     streamed,
 )
 
-MORE_MEMORY = 1.15  # of the median: allocators are not exact
+MORE_MEMORY = 1.15  # times the median: allocators are not exact
 MORE_FILES, MORE_THREADS = 8, 2
 PROSE = events("Nothing to call: a <tag> here, `<tool_call>` there, and Zürich 🙂. " * 20)
 LEAKING = events(f"Let me see.\n<tool_call>\n{LEAK}")
@@ -48,7 +48,7 @@ KINDS = ("prose", "leaking", "large", "whole", "error", "broken", "left", "other
 
 
 async def answer(request: Request, writer: Any) -> bool:
-    """What the request asks for by its model."""
+    """Answer as the model of the request says."""
     kind = request.json.get("model", "")
     scripts = {
         "leaking": streamed(LEAKING),
@@ -87,7 +87,7 @@ def client(proxy: Proxy, seed: int, until: float, done: Counter[str]) -> None:
 
 @dataclass(frozen=True)
 class Sample:
-    """What a process uses: MB of memory, open files, threads."""
+    """The resources of a process: MB of memory, open files, threads."""
 
     memory: float
     files: int
@@ -110,7 +110,7 @@ def summary(samples: list[Sample]) -> Sample:
 
 
 def grown(first: Sample, last: Sample) -> list[str]:
-    """What has grown, in words."""
+    """Say what has grown."""
     found = []
     if last.memory > MORE_MEMORY * first.memory:
         found.append(f"memory: {first.memory:.0f} to {last.memory:.0f} MB")
@@ -151,7 +151,7 @@ def watch(proxy: Proxy, flows: Path, upstream: Upstream, seconds: float, clients
 def tenth(
     proxy: Proxy, flows: Path, upstream: Upstream, done: Counter[str], seconds: float, number: int
 ) -> Sample:
-    """Measure for so long; print what it came to."""
+    """Measure for a tenth of the time, and print the result."""
     samples, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(min(1.0, seconds / 5))

@@ -1,9 +1,9 @@
-"""The real programs that stand on both sides of the addon: a model server, and agents.
+"""The real programs on both sides of the addon: a model server, and agents.
 
-Every port is a free one, and what is started is ended by its process id. Clients run with an empty
-HOME and nothing of our environment but PATH, agents without a terminal, and with everything off
-that would ask another host. The tiny model's calls name files in /tmp/qwen-e2e, so only one run
-at a time goes there.
+All ports are free ones, and processes are stopped by their id. Clients run with an empty HOME and
+only PATH from our environment. Agents have no terminal, and everything that would contact another
+host is switched off. The tiny model's calls name files in /tmp/qwen-e2e, so only one run at a time
+can use it.
 """
 
 import fcntl
@@ -38,7 +38,7 @@ LIMIT = 90  # seconds for a session
 
 @contextmanager
 def model_server(*options: str) -> Iterator[str]:
-    """llama.cpp with the tiny model; its URL."""
+    """Run llama.cpp with the tiny model; yield its URL."""
     command = [PYTHON, HERE / "tiny-qwen" / "serve.py", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -54,7 +54,7 @@ def model_server(*options: str) -> Iterator[str]:
 
 @contextmanager
 def work_folder() -> Iterator[None]:
-    """Have /tmp/qwen-e2e to oneself; waits for another run to end."""
+    """Reserve /tmp/qwen-e2e; wait until another run ends."""
     WORK.mkdir(exist_ok=True)
     with WORK.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -63,7 +63,7 @@ def work_folder() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Agent:
-    """An agent, and which of the model's transcripts call its tools."""
+    """An agent, and the transcripts of the model that call its tools."""
 
     name: str
     tools: str
@@ -73,14 +73,14 @@ class Agent:
 
 @dataclass(frozen=True)
 class Session:
-    """What an agent said and did."""
+    """The output and the files of an agent."""
 
     output: str
     files: dict[str, bytes]
 
 
 def run(agent: Agent, server: str, task: str) -> Session:
-    """Let an agent do a task in an empty folder."""
+    """Let an agent do a task in an empty folder, and return the session."""
     shutil.rmtree(WORK)
     HOME.mkdir(parents=True)
     base_url = f"{server}/v1"
@@ -95,7 +95,7 @@ def run(agent: Agent, server: str, task: str) -> Session:
     )
     try:
         output, _ = process.communicate(timeout=LIMIT)
-    except subprocess.TimeoutExpired:  # Qwen Code may hang when all is done: its files tell
+    except subprocess.TimeoutExpired:  # Qwen Code may hang at the end: its files show the result
         os.killpg(process.pid, signal.SIGKILL)
         output, _ = process.communicate()
     with suppress(ProcessLookupError):

@@ -1,10 +1,10 @@
-"""A stand-in for the proxy: it serves the status page, and JSON as the proxy's endpoints would.
+"""A stand-in for the proxy: it serves the status page, and the JSON of the proxy's endpoints.
 
 The JSON is derived from a list of chats, so the numbers agree with each other. `chat()` adds one. A
-test changes the fields of `StandIn` to see what the page makes of it: a list that may not be read, a
+test changes the fields of `StandIn` to check how the page shows it: a list that may not be read, a
 server that is down, observe mode.
 
-    stand_in.py [PORT]      to look at the page while writing it; there is a new chat every two seconds
+    stand_in.py [PORT]      to look at the page while editing it; there is a new chat every two seconds
 """
 
 import json
@@ -113,7 +113,7 @@ class StandIn:
             self.server = None
 
     def empty(self) -> None:
-        """As after a start of the proxy."""
+        """Reset everything, as after a start of the proxy."""
         self.since = datetime.now(UTC)
         self.chats: list[Json] = []
         self.mode = "fix"
@@ -156,7 +156,7 @@ class StandIn:
         return self.chats[-1]
 
     def busy(self, chats: int = 400, minutes: int = 50) -> None:
-        """Many chats of two models and three clients; the same ones each time."""
+        """Add many chats of two models and three clients, the same ones each time."""
         chance = random.Random(7)
         for n in range(chats):
             small = n % 5 == 4
@@ -169,7 +169,7 @@ class StandIn:
             self.chat(kind, ago=(chats - n) * minutes * 60 / chats, **fields)
         self.since = datetime.now(UTC) - timedelta(minutes=minutes)
 
-    # What the endpoints say
+    # Answers of the endpoints
 
     def stats(self) -> Json:
         def grouped(key: str) -> Json:

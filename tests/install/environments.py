@@ -1,8 +1,8 @@
-"""New, empty environments, filled from PyPI as a user's is.
+"""New environments, filled from PyPI as a user would.
 
-The environments of the tests are no use here: they hold the tools of developers, and one release of
-mitmproxy. Packages stay in pip's cache, so a second run takes some seconds for each environment. Where
-PyPI cannot be reached these tests are skipped, but not in CI.
+The environment that runs the tests cannot be used: it holds the developers' tools, and only one release of
+mitmproxy. Packages stay in pip's cache, so a second run takes some seconds for each environment. If
+PyPI cannot be reached, these tests are skipped, except in CI.
 """
 
 import os
@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-# The newest of each line that runs on this Python, and whatever pip takes today.
+# The newest release of each line for this Python, and whatever pip selects today.
 RELEASES = ("mitmproxy==12.2.*", "mitmproxy==12.3.*", "mitmproxy")
 if sys.version_info < (3, 12):
     RELEASES = ("mitmproxy==11.0.2",)
 
 
 def new_environment(directory: Path, *packages: str) -> Path:
-    """Make an environment with these packages and nothing else; the folder of its programs."""
+    """Create an environment with only these packages; return the folder of its programs."""
     venv.create(directory)
     programs = directory / "bin"
     run_pip("--python", str(programs / "python"), "install", "-qq", *packages)
@@ -28,7 +28,7 @@ def new_environment(directory: Path, *packages: str) -> Path:
 
 
 def run_pip(*arguments: str) -> None:
-    """Run pip; where it cannot reach PyPI the test is skipped."""
+    """Run pip. If it cannot reach PyPI, skip the test."""
     done = subprocess.run(
         [sys.executable, "-m", "pip", *arguments], capture_output=True, text=True, check=False
     )
@@ -39,5 +39,5 @@ def run_pip(*arguments: str) -> None:
 
 
 def answer_of(python: Path, code: str) -> str:
-    """What a line of Python prints in an environment, run where nothing of ours lies."""
+    """Return what a line of Python prints in an environment, run away from our files."""
     return subprocess.check_output([python, "-c", code], text=True, cwd=python.parent).strip()

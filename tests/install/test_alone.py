@@ -1,4 +1,4 @@
-"""Under a mitmproxy that was installed alone (brew, pipx, uvx, the official binary) the script works."""
+"""The script works with a mitmproxy that was installed alone (brew, pipx, uvx, the official binary)."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_the_script_works_where_there_is_nothing_but_mitmproxy(
     assert understood(ask(proxy).body).calls == HEALED
     packed = ZSTD.load().compress(b"".join(events(LEAK)))
     upstream.answer = streamed(cut(packed, 9), "Content-Encoding: zstd")
-    assert understood(ask(proxy).body).calls == HEALED  # each release brings some zstd
+    assert understood(ask(proxy).body).calls == HEALED  # each release depends on some zstd package
     upstream.answer = sized(completion(LEAK))
     assert ask(proxy, chat(stream=False)).json["choices"][0]["finish_reason"] == "tool_calls"
     assert ask(proxy, path="/_health", method="GET").json["rules"]["count"] == 10

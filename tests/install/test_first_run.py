@@ -1,4 +1,4 @@
-"""The way a new user goes: a wheel in an empty environment, a command in another folder, a client."""
+"""The first steps of a new user: a wheel in an empty environment, a command in another folder, a client."""
 
 import os
 import subprocess

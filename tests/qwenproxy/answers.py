@@ -1,4 +1,4 @@
-"""Recordings to test with: answers of one imagined server to one request."""
+"""Recordings for tests: answers of an imaginary server to one request."""
 
 import json
 from dataclasses import replace
@@ -15,7 +15,6 @@ ASKED = chat()
 
 
 def answer(name: str, chunks: list[bytes], **fields: Any) -> Recording:
-    """A recording of these pieces."""
     request = fields.pop("request", ASKED)
     body = json.dumps(request).encode()
     headers = fields.pop("headers", SSE)
@@ -32,7 +31,6 @@ def answer(name: str, chunks: list[bytes], **fields: Any) -> Recording:
 
 
 def unstreamed(name: str, text: str) -> Recording:
-    """One that was not streamed."""
     return answer(name, [completion(text)], headers=(("Content-Type", "application/json"),))
 
 
@@ -49,7 +47,7 @@ ERROR = answer(
 
 
 def native(arguments: list[str], name: str = "get_weather") -> list[bytes]:
-    """The events of a call that the server parsed."""
+    """Return the events of a call that the server parsed."""
     first = {"index": 0, "id": "x1", "type": "function", "function": {"name": name, "arguments": ""}}
     rest = [{"index": 0, "function": {"arguments": fragment}} for fragment in arguments]
     deltas = [chunk({"tool_calls": [call]}) for call in (first, *rest)]

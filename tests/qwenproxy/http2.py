@@ -18,7 +18,7 @@ def ask_h2(
     method: str = "POST",
     host: str = "localhost",
 ) -> Reply:
-    """Send one request on a connection of its own, and read the whole answer."""
+    """Send one request on a new connection, and read the whole answer."""
     data = body if isinstance(body, bytes) else json.dumps(chat() if body is None else body).encode()
     fields = {":method": method, ":scheme": "https", ":authority": host, ":path": path}
     with _connected(proxy) as connection:

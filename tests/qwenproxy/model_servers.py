@@ -1,4 +1,4 @@
-"""Model servers for the doctor to ask: scripts for an `Upstream`, each with one thing wrong with it."""
+"""Model servers for the doctor: scripts for an `Upstream`, each with one fault."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ def key_of(body: Json) -> str:
 
 
 def native(calls: list[Call], **shape: Any) -> Json:
-    """A message with calls as OpenAI has them; `shape` changes each."""
+    """Return a message with calls in OpenAI's format; `shape` changes each."""
     if not calls:
         return {"content": "Hello!"}
     return {
@@ -46,7 +46,7 @@ def native(calls: list[Call], **shape: Any) -> Json:
 
 
 def leaked(calls: list[Call]) -> Json:
-    """A message with calls as Qwen writes them."""
+    """Return a message with calls in Qwen's format."""
     if not calls:
         return {"content": "Hello!"}
     texts = []
@@ -66,7 +66,7 @@ def server(
     page: Callable[[str], Json | None] = lambda _: None,
     *headers: str,
 ) -> Script:
-    """A model server: `answer` makes a message, or another script, of a request."""
+    """Return a model server. `answer` maps a request to a message or to another script."""
 
     async def script(request: Request, writer: asyncio.StreamWriter) -> bool:
         if request.line.startswith("GET "):
@@ -81,7 +81,6 @@ def server(
 
 
 def spoken(message: Json, is_stream: bool, *headers: str) -> Script:
-    """A message as an answer."""
     finish = message.pop("finish_reason", "tool_calls" if message.get("tool_calls") else "stop")
     if is_stream:
         events = [chunk({"role": "assistant"} | message), chunk({}, finish), b"data: [DONE]\n\n"]
@@ -92,7 +91,7 @@ def spoken(message: Json, is_stream: bool, *headers: str) -> Script:
 
 
 def of(make: Callable[[list[Call]], Json]) -> Callable[[Json], Json]:
-    """Answers each question rightly, in the way of `make`."""
+    """Answer each question correctly, with messages from `make`."""
     return lambda body: make(CALLS[key_of(body)])
 
 

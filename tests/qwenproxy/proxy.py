@@ -1,11 +1,11 @@
 """A real mitmdump between a real client and a scripted upstream, all on loopback.
 
-`Upstream` is a socket server in a thread. What it answers is a script, an async function that
-gets the request and the writer and may do anything to them; `streamed`, `sized` and the others
-make the usual ones. `Proxy` is mitmdump in a process of its own, ready when its ready line is
-out. `ask` is a client that reports what it got, and whether the answer was whole.
+`Upstream` is a socket server in a thread. Its answer is a script: an async function that
+gets the request and the writer and may do anything with them. `streamed`, `sized` and the others
+make the usual scripts. `Proxy` is mitmdump in its own process, ready once it has printed its ready
+line. `ask` is a client that reports what it got, and whether the answer was complete.
 
-Nothing waits for time to pass: `until` waits for something to be true.
+No test sleeps for a fixed time: `until` waits for a condition.
 
 The fixtures `upstream`, `start_proxy` and `start_upstream` (tests/conftest.py) end what they start.
 """
@@ -58,7 +58,7 @@ Zürich
 
 
 def chat(**fields: Any) -> dict[str, Any]:
-    """A chat request with a tool."""
+    """Return a chat request with a tool."""
     return {
         "model": "qwen",
         "stream": True,
@@ -68,7 +68,7 @@ def chat(**fields: Any) -> dict[str, Any]:
 
 
 def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
-    """One chat.completion.chunk as an event."""
+    """Return a chat.completion.chunk as an event."""
     data = {
         "id": "chatcmpl-1",
         "object": "chat.completion.chunk",
@@ -80,13 +80,13 @@ def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
 
 
 def events(text: str, step: int = 4) -> list[bytes]:
-    """An answer that says `text`, `step` characters at a time."""
+    """Return a stream with this text, `step` characters at a time."""
     deltas = [chunk({"content": text[i : i + step]}) for i in range(0, len(text), step)]
     return [chunk({"role": "assistant", "content": ""}), *deltas, chunk({}, "stop"), b"data: [DONE]\n\n"]
 
 
 def completion(text: str) -> bytes:
-    """The same, not streamed."""
+    """Return an answer with this text, not streamed."""
     message = {"role": "assistant", "content": text}
     choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
     return json.dumps({"id": "1", "object": "chat.completion", "model": "qwen", "choices": choices}).encode()
@@ -98,7 +98,7 @@ def cut(data: bytes, size: int) -> list[bytes]:
 
 @dataclass(frozen=True)
 class Message:
-    """What a client understands of an answer."""
+    """What a client reads from an answer."""
 
     content: str
     calls: list[tuple[str, Any]]
@@ -134,7 +134,7 @@ def until(found: Callable[[], T], what: str = "") -> T:
 
 
 def closed_port() -> int:
-    """A port on which nobody listens; nor will, for it is bound anew only when all others were."""
+    """Return a port on which nothing listens. The system will not reuse it soon."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
@@ -166,7 +166,7 @@ def framed(piece: bytes) -> bytes:
 
 
 def streamed(pieces: Iterable[bytes], *headers: str) -> Script:
-    """Each piece is a chunk of its own."""
+    """Send each piece as a separate chunk."""
 
     async def script(_request: Request, writer: asyncio.StreamWriter) -> bool:
         writer.write(head("Content-Type: text/event-stream", "Transfer-Encoding: chunked", *headers))
@@ -182,7 +182,7 @@ def streamed(pieces: Iterable[bytes], *headers: str) -> Script:
 def sized(
     body: bytes, content_type: str = "application/json", *headers: str, status: str = "200 OK"
 ) -> Script:
-    """The whole body, with its length."""
+    """Send the whole body with its length."""
 
     async def script(_request: Request, writer: asyncio.StreamWriter) -> bool:
         length = f"Content-Length: {len(body)}"
@@ -193,7 +193,7 @@ def sized(
 
 
 def until_close(pieces: Iterable[bytes]) -> Script:
-    """An HTTP/1.0 server: no length, no framing, the body ends with the connection."""
+    """Answer like an HTTP/1.0 server: no length, no framing, the body ends with the connection."""
 
     async def script(_request: Request, writer: asyncio.StreamWriter) -> bool:
         writer.write(head("Content-Type: text/event-stream", version="HTTP/1.0"))
@@ -206,7 +206,7 @@ def until_close(pieces: Iterable[bytes]) -> Script:
 
 
 def aborted(pieces: Iterable[bytes], *headers: str) -> Script:
-    """The pieces, and then the connection breaks."""
+    """Send the pieces, then break the connection."""
 
     async def script(_request: Request, writer: asyncio.StreamWriter) -> bool:
         writer.write(head("Content-Type: text/event-stream", "Transfer-Encoding: chunked", *headers))
@@ -219,7 +219,7 @@ def aborted(pieces: Iterable[bytes], *headers: str) -> Script:
 
 
 class Pause:
-    """A stream that says `before`, then waits for `go()`, and says `after`."""
+    """A stream that sends `before`, waits for `go()`, and sends `after`."""
 
     def __init__(
         self, before: Iterable[bytes], after: Iterable[bytes], content_type: str = "text/event-stream"
@@ -276,7 +276,7 @@ class Upstream:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while request := await self._read(reader):
-                if SIGNATURE_HEADER in request.headers:  # only asks whether we are there
+                if SIGNATURE_HEADER in request.headers:  # the probe of the proxy
                     self.probes.append(request)
                     await self.models(request, writer)
                     continue
@@ -299,8 +299,8 @@ class Upstream:
 
 
 class Proxy:
-    """mitmdump with the addon. `arguments` go to mitmdump, `options` to `--set`; `program` is what is run
-    instead of mitmdump, and has the script itself unless `script`."""
+    """mitmdump with the addon. `arguments` go to mitmdump, `options` to `--set`. `program` is run instead of
+    mitmdump; with `script=False` it loads the script itself."""
 
     program = (sys.executable, "-c", "from mitmproxy.tools.main import mitmdump; mitmdump()")
 
@@ -380,7 +380,7 @@ class Proxy:
 
 @dataclass
 class Reply:
-    """What a client got. `whole` is false if the connection broke before the end of the body."""
+    """What a client got. `whole` is false if the connection broke within the body."""
 
     status: int
     headers: dict[str, str]
@@ -414,7 +414,7 @@ def ask(
 
 
 class Listening:
-    """A client that reads an answer bit by bit."""
+    """A client that reads an answer piece by piece."""
 
     def __init__(self, proxy: Proxy, body: Any = None, path: str = "/v1/chat/completions") -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=PATIENCE)
@@ -431,7 +431,7 @@ class Listening:
             self.heard += piece
 
     def rest(self) -> bytes:
-        """Read to the end, if need be an unclean one."""
+        """Read to the end, even if it is not a clean one."""
         try:
             self.heard += self._response.read()
         except (http.client.IncompleteRead, ConnectionError) as e:
@@ -453,7 +453,7 @@ MITMWEB = (sys.executable, "-c", "from mitmproxy.tools.main import mitmweb; mitm
 
 
 def of_mitmweb(port: int, path: str, password: str = "secret") -> bytes:
-    """What mitmweb answers; 11 does not ask for the password."""
+    """Return mitmweb's answer. mitmweb 11 needs no password."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     connection.request("GET", path, headers={"Authorization": f"Bearer {password}"})
     return connection.getresponse().read()

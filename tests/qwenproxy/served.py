@@ -1,4 +1,4 @@
-"""The server of recordings in a process of its own."""
+"""The server of recordings in its own process."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from proxy import PATIENCE
 
 
 class Served:
-    """`python -m qwenproxy.upstream` in a process of its own."""
+    """`python -m qwenproxy.upstream` in its own process."""
 
     def __init__(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "qwenproxy.upstream", *arguments]

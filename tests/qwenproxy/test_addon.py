@@ -60,7 +60,7 @@ LEAKING = events("Let me see.\n" + LEAK)
 
 
 class Shared:
-    """One proxy and one upstream for all tests that need no options of their own."""
+    """One proxy and one upstream for all tests that need no special options."""
 
     def __init__(self, upstream: Upstream, proxy: Proxy, recordings: Path) -> None:
         self.upstream, self.proxy, self.recordings = upstream, proxy, recordings
@@ -70,7 +70,7 @@ class Shared:
         return ask(self.proxy, body, **more)
 
     def recorded(self, model: str) -> Path:
-        """The recording of the chat with this model, once it is there."""
+        """Wait for the recording of the chat with this model, and return it."""
         return until(lambda: next(self.recordings.glob(f"*-{model}-*.flow"), None), f"a recording of {model}")
 
 
@@ -86,7 +86,7 @@ def shared(confdir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     assert "has crashed" not in proxy.log
 
 
-# What is right passes as it is
+# Healthy answers are passed through unchanged
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 10_000])
@@ -248,7 +248,7 @@ def test_while_a_call_is_held_the_client_hears_a_comment(
     assert recording.out == client.heard.replace(KEEP_ALIVE, b"")
 
 
-# Compressed although nobody asked for it
+# Compressed although no client asked for it
 
 
 def _raw_deflate(data: bytes) -> bytes:
@@ -339,7 +339,7 @@ def test_what_follows_a_compressed_completion_is_ignored(shared: Shared) -> None
 
 
 def bomb(start: bytes, then: bytes = b" ") -> bytes:
-    """0.3 MB that decode to 300."""
+    """Return 0.3 MB that decode to 300 MB."""
     compressor = zlib.compressobj(wbits=31)
     rest = [compressor.compress(then * 1_000_000) for _ in range(300)]
     return compressor.compress(start) + b"".join(rest) + compressor.flush()
@@ -572,7 +572,7 @@ def test_no_secret_of_an_error_reaches_the_disk(shared: Shared) -> None:
         script, chat(model="planted"), path=f"/v1/chat/completions?key={query}&v=1", headers=secret
     )
     path = shared.recorded("planted")
-    assert reply.body == echo  # the client gets it as it was
+    assert reply.body == echo  # the client gets it unchanged
     for planted in SECRETS:
         assert planted.encode() not in path.read_bytes()
     assert load(path).request == chat(model="planted")
@@ -596,7 +596,7 @@ IN_CALLS = {
 
 
 def test_no_secret_reaches_the_disk(shared: Shared) -> None:
-    """Each is planted where it comes from, and said again where it may be echoed."""
+    """Each secret is planted at its source, and where it may be echoed."""
     bearer, basic = "planted-bearer-0123", base64.b64encode(b"anna:planted-basic").decode()
     query = (
         "key=planted-query-0123&code=planted-code;sig=planted-sig&X-Amz-Signature=planted-amz&pwd=planted%2F1"
@@ -646,7 +646,7 @@ def arguments_in(text: str, size: int) -> list[bytes]:
 
 
 def spoken(stream: bytes) -> str:
-    """The contents of a stream, and the arguments of its calls by their index, each as one text."""
+    """Return the contents of a stream, and the arguments of its calls by index, as one text each."""
     texts: dict[Any, str] = {}
     for line in stream.splitlines():
         if line.startswith(b"data: {"):
@@ -849,7 +849,7 @@ def test_an_empty_piece_of_a_rewriter_does_not_end_the_answer(
 
 
 def _break(directory: Path, method: str) -> Path:
-    """A script that puts a rewriter with a fault in place of ours."""
+    """Return a script that replaces our rewriter with a faulty one."""
     script = directory / "broken.py"
     script.write_text(
         "from qwenproxy import answer\n"
@@ -892,7 +892,7 @@ def test_old_mitmproxy_is_warned_of(start_proxy: Callable[..., Proxy]) -> None:
     assert ("lacks security fixes" in log) == VERSION.startswith("11.")
 
 
-BAD = {  # of each kind one; the others are in test_options.py
+BAD = {  # one of each kind; the others are in test_options.py
     "qwen_recovery=lax": "qwen_recovery=lax: write strict, tolerant or aggressive",
     "qwen_record=/dev/null": "qwen_record=/dev/null: write a directory",
     "qwen_mdoe=observe": "qwen_mdoe: there is no such option; write qwen_mode",
@@ -930,7 +930,7 @@ def test_eager_connections_stay_if_the_user_wants_them(start_proxy: Callable[...
 
 
 def _flow(status: int = 200, content_type: str = "text/event-stream", **fields: Any) -> mitm.HTTPFlow:
-    """A live flow whose upstream has sent its headers."""
+    """Return a live flow whose upstream has sent its headers."""
     flow = tflow.tflow(resp=True)
     flow.live = True
     flow.request.method, flow.request.path = "POST", "/v1/chat/completions"
@@ -1075,7 +1075,7 @@ def test_an_error_that_holds_the_call_becomes_the_call(shared: Shared) -> None:
 
 
 def _parsed(*calls: dict[str, Any]) -> list[bytes]:
-    """An answer of these elements of `tool_calls`, a delta each."""
+    """Return an answer with these elements of `tool_calls`, one per delta."""
     deltas = [chunk({"tool_calls": [call]}) for call in calls]
     return [
         chunk({"role": "assistant", "content": None}),

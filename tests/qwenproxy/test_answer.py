@@ -14,7 +14,7 @@ from toolstream.repairs import Ledger
 
 
 class Script:
-    """A rewriter that answers each feed with the next of its lines; exceptions are raised."""
+    """A rewriter that answers each feed with its next line, or raises it if it is an exception."""
 
     def __init__(self, *lines: Any) -> None:
         self.ledger = Ledger()
@@ -90,7 +90,7 @@ def test_what_cannot_be_decoded_is_not_sent_and_the_end_still_comes() -> None:
 
 
 class Clock:
-    """Goes on by hand."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -100,7 +100,7 @@ class Clock:
 
 
 def heard(streamed: StreamedAnswer, clock: Clock, seconds: float, wire: bytes = b"x") -> list[bytes]:
-    """What the client hears when a piece comes so many seconds later."""
+    """Return what the client gets when a piece comes so many seconds later."""
     clock.now += seconds
     return streamed(wire)
 
@@ -192,7 +192,7 @@ def test_a_bomb_ends_with_one_error() -> None:
 
 
 def test_a_rewriter_is_never_given_much_at_once() -> None:
-    """A socket brings 64 KiB at most, but they can decode to much, and events take more than their bytes."""
+    """A socket read gives at most 64 KiB, but they can decode to more, and events need extra memory."""
     sizes: list[int] = []
 
     class Counting(Script):

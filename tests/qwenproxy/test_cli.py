@@ -1,4 +1,4 @@
-"""The command `qwen-fix`, in a process of its own and from another folder."""
+"""The command `qwen-fix`, in its own process and from another folder."""
 
 import http.client
 import json
@@ -32,7 +32,7 @@ def has_ipv6() -> bool:
 
 
 def qwen_fix(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command that ends by itself."""
+    """Run a command that terminates."""
     return subprocess.run(
         [*QWEN_FIX, *arguments],
         capture_output=True,
@@ -61,7 +61,7 @@ def test_run_repairs_what_the_backend_answers(upstream: Upstream, start_proxy: C
 def test_the_log_can_be_read_while_it_is_written(
     upstream: Upstream, start_proxy: Callable[..., Proxy]
 ) -> None:
-    """By journalctl or tee: Proxy sets PYTHONUNBUFFERED, a service does not."""
+    """As journalctl or tee do. Proxy sets PYTHONUNBUFFERED, a service does not."""
     program = (*QWEN_FIX, "run", "--backend", upstream.url, "--listen", "0")
     proxy = start_proxy("", program=program, script=False, environment={"PYTHONUNBUFFERED": ""})
     proxy.wait_for("answers, with qwen")
@@ -125,7 +125,7 @@ def test_options_of_mitmproxy_pass_through(
 
 def test_without_a_backend_recordings_stand_in(start_proxy: Callable[..., Proxy]) -> None:
     proxy = start_proxy("", program=(*QWEN_FIX, "run", "--listen", "0"), script=False)
-    model = re.search(r"by its name as the model, such as (\S+);", proxy.log)
+    model = re.search(r"use its name as the model, such as (\S+);", proxy.log)
     assert model
     assert understood(ask(proxy, chat(model=model[1])).body).finish == "tool_calls"
 

@@ -1,4 +1,4 @@
-"""Who may import what: the library knows nothing of the proxy, and few files know mitmproxy."""
+"""Which imports are allowed: the library does not know the proxy, and few files know mitmproxy."""
 
 import ast
 import re
@@ -44,7 +44,7 @@ def parsed(path: Path) -> ast.Module:
 
 
 def imported(path: Path) -> set[str]:
-    """The top-level modules that a file imports; its own package's are left out."""
+    """Return the top-level modules that a file imports, except its own package."""
     names = set()
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
@@ -77,13 +77,13 @@ def test_only_these_know_mitmproxy(path: Path) -> None:
 
 @pytest.mark.parametrize("path", ALL, ids=_name)
 def test_whatever_else_is_imported_may_be_missing(path: Path) -> None:
-    """Not even what mitmproxy brings along can be relied on: it changes between its releases."""
+    """Not even mitmproxy's dependencies are certain: they change between releases."""
     there = {*sys.stdlib_module_names, "mitmproxy", "qwenproxy", "toolstream"}
     assert imported(path) - there <= _optional(path)
 
 
 def _optional(path: Path) -> set[str]:
-    """What is imported inside a `try`, so that it may be missing."""
+    """Return the imports inside a `try`, which may be missing."""
     tries = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Try)]
     imports = [n for t in tries for n in ast.walk(t) if isinstance(n, ast.Import | ast.ImportFrom)]
     return {name.partition(".")[0] for n in imports for name in _names_of(n)}

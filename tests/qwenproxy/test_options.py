@@ -1,4 +1,4 @@
-"""How options are read. That a bad one stops the start is seen in test_addon.py."""
+"""How options are read. test_addon.py checks that a bad one stops the start."""
 
 from pathlib import Path
 from types import SimpleNamespace

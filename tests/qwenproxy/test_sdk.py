@@ -1,7 +1,7 @@
 """The real OpenAI SDK reads what a real mitmdump with the addon passes on.
 
-The upstream serves recordings of real servers, in their own pieces; the SDK asks for one by its
-name as the model, streamed and not, and its own strict reading of the answer is what is compared.
+The upstream serves recordings of real servers in their own pieces. The SDK requests each by using
+its name as the model, streamed and not. What the SDK's strict parser reads is compared.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,14 +27,14 @@ LEAKS = ("noopen", "bare", "nofclose", "nopclose", "json", "noclose", "good")
 
 @pytest.fixture(scope="module")
 def recordings() -> Iterator[str]:
-    """The URL of a server of the recordings."""
+    """Serve the recordings; yield the URL."""
     with in_background(read_library([ROOT / "recordings"]), Pace(speed=0)) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def replaying(recordings: str, confdir: Path) -> Iterator[Proxy]:
-    """One proxy in front of the recordings, for all tests that need no options of their own."""
+    """Run one proxy in front of the recordings, for all tests that need no special options."""
     proxy = Proxy(recordings, confdir).wait_ready()
     yield proxy
     proxy.stop()
@@ -42,7 +42,7 @@ def replaying(recordings: str, confdir: Path) -> Iterator[Proxy]:
 
 @pytest.fixture(scope="module")
 def scripted(confdir: Path) -> Iterator[tuple[Upstream, Proxy]]:
-    """One proxy in front of a server that answers what a test says."""
+    """Run one proxy in front of a scripted server."""
     upstream = Upstream()
     proxy = Proxy(upstream.url, confdir).wait_ready()
     yield upstream, proxy
@@ -55,14 +55,14 @@ def client(proxy: Proxy) -> OpenAI:
 
 
 def read(completion: Any) -> tuple[str | None, list[tuple[str, Any]], str]:
-    """Content, calls with the arguments as the SDK parsed them, finish_reason."""
+    """Return content, calls with the arguments as the SDK parsed them, and finish_reason."""
     choice = completion.choices[0]
     calls = [(c.function.name, c.function.parsed_arguments) for c in choice.message.tool_calls or []]
     return choice.message.content, calls, choice.finish_reason
 
 
 def ask(proxy: Proxy, model: str) -> tuple[str | None, list[tuple[str, Any]], str]:
-    """Ask with the streaming helper, tools and strict parsing."""
+    """Ask with the streaming helper, tools and strict parsing; return what was read."""
     strict = [{**TOOLS[0], "function": {**TOOLS[0]["function"], "strict": True}}]
     messages = [{"role": "user", "content": "What is the weather?"}]
     with client(proxy).chat.completions.stream(model=model, messages=messages, tools=strict) as stream:

@@ -1,4 +1,4 @@
-"""Nothing that a terminal obeys is printed, whoever said it."""
+"""No control character is printed, whatever its source."""
 
 import asyncio
 import contextlib
@@ -79,7 +79,7 @@ def test_a_record_that_cannot_be_said_is_for_the_one_who_prints_it() -> None:
 
 
 def controls(proxy: Proxy) -> set[str]:
-    """What no terminal should see, U+FFFD for bytes that are no UTF-8 among it."""
+    """Return the characters that no terminal should get, including U+FFFD for bytes that are not UTF-8."""
     return {c for c in proxy.log if unicodedata.category(c) in ("Cc", "Cf", "Cs") or c == "\ufffd"} - set(
         "\n\t"
     )

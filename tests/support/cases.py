@@ -12,15 +12,14 @@ from qwenproxy.replay.casefile import Case
 CASES = Path(__file__).parent.parent / "cases"
 
 
-@lru_cache  # six files of tests read them all
+@lru_cache  # six test files read them all
 def read_all(folder: Path = CASES) -> tuple[Case, ...]:
-    """Every case of every file."""
     files = sorted(folder.glob("*.txt"))
     return tuple(case for path in files for case in casefile.read(path.read_text("utf-8"), path.stem))
 
 
 def by_file(cases: Iterable[Case]) -> dict[str, list[Case]]:
-    """The cases of each file, for a test that takes all of a file at once."""
+    """Group the cases by file, for tests that take a whole file at once."""
     files: dict[str, list[Case]] = {}
     for case in cases:
         files.setdefault(case.file, []).append(case)
@@ -29,7 +28,7 @@ def by_file(cases: Iterable[Case]) -> dict[str, list[Case]]:
 
 @contextlib.contextmanager
 def named(case: Case) -> Iterator[None]:
-    """Name the case in whatever fails."""
+    """Add the name of the case to any failure."""
     try:
         yield
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""A case checked at many cuts, streamed and not: the text, the calls, the exact repairs and the refusals."""
+"""Checks a case at many cuts, streamed and not: text, calls, exact repairs and refusals."""
 
 import json
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from support.outcome import Outcome, run
 
 
 def parse(case: Case, pieces: Iterable[str], live: bool) -> Outcome:
-    """The outcome of one cut of a case."""
+    """Return the outcome of one cut of a case."""
     return run(
         pieces,
         case.request["tools"],
@@ -24,13 +24,13 @@ def parse(case: Case, pieces: Iterable[str], live: bool) -> Outcome:
 
 
 def normal(calls: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """JSON written alike: with the keys in order, and numbers that tell 5 from 5.0."""
+    """Return calls with normalised JSON: keys sorted, 5 and 5.0 still different."""
     return [(name, json.dumps(json.loads(arguments))) for name, arguments in calls]
 
 
 def check(case: Case, cuts: Cuts) -> None:
-    """Streamed and not, at a few cuts, for less depends on them; the events are the same, unless the answer
-    was cut off inside a call (P9)."""
+    """Check a case streamed at these cuts, and not streamed at a few, because less depends on cuts there.
+    The events must be the same, unless the answer was cut off inside a call."""
     whole = check_cuts(case, cuts, live=True)
     count = 10 if cuts is all_cuts else 4
     buffered = check_cuts(case, lambda text: few_cuts(text, count), live=False)

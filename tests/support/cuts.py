@@ -1,12 +1,12 @@
 """The ways a text can arrive: cut into deltas at every place an engine can cut it.
 
 An engine cuts JSON strings, so a cut may fall between the two halves of a surrogate pair.
-Texts are therefore cut by UTF-16 code unit; a pair that stays in one piece arrives joined,
-as every JSON decoder joins it, and one that is cut in two arrives as two lone surrogates.
+So texts are cut by UTF-16 code unit. A pair that stays in one piece arrives joined, as every JSON
+decoder joins it. A pair that is cut arrives as two lone surrogates.
 The pieces of a cut, put together, are always the text again: `joined("".join(pieces))`.
 
 A text of n units has n - 1 cuts into two, each of which costs about n, so for long texts `make test` takes a
-sample of them, `some_cuts`. `make fuzz` takes `all_cuts`. The fixture `cuts` is the one or the other.
+sample of them, `some_cuts`. `make fuzz` takes `all_cuts`. The fixture `cuts` is one of the two.
 """
 
 import random
@@ -22,36 +22,35 @@ RANDOM = 50
 
 
 def units(text: str) -> str:
-    """The text as UTF-16 code units, one character each."""
+    """Return the text as UTF-16 code units, one character each."""
     data = text.encode("utf-16", "surrogatepass")
     return "".join(map(chr, array("H", data)[1:]))  # without the byte order mark
 
 
 def joined(text: str) -> str:
-    """The text with every surrogate pair joined."""
+    """Return the text with every surrogate pair joined."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def cut_at(text: str, places: Iterable[int]) -> list[str]:
-    """The pieces between the places, counted in code units; equal places make empty pieces."""
+    """Return the pieces between places, counted in code units. Equal places make empty pieces."""
     plain = units(text)
     bounds = [0, *sorted(places), len(plain)]
     return [joined(plain[a:b]) for a, b in pairwise(bounds)]
 
 
 def per_character(text: str) -> list[str]:
-    """Code unit by code unit."""
     return list(units(text))
 
 
 def two_way(text: str) -> Iterator[list[str]]:
-    """Every cut into two pieces, of which none is empty."""
+    """Yield every cut into two pieces that are not empty."""
     for place in range(1, len(units(text))):
         yield cut_at(text, [place])
 
 
 def at_random(text: str, count: int = RANDOM, seed: int = 0) -> Iterator[list[str]]:
-    """`count` cuts into two to twelve pieces; some pieces are empty. The same for the same seed."""
+    """Yield `count` cuts into two to twelve pieces, some empty. The same seed gives the same cuts."""
     choose = random.Random(f"{seed} {len(text)}")
     for _ in range(count):
         yield cut_at(text, [choose.randint(0, len(units(text))) for _ in range(choose.randint(1, 11))])

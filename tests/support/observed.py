@@ -6,6 +6,7 @@ and passed over. So `unused` runs the cases again with a parser that does not kn
 of them must come to something else.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,29 +15,34 @@ from typing import Any
 from qwenproxy.replay.casefile import Case
 from support.checks import parse
 from support.outcome import Outcome
-from toolstream.grammar import matcher
 from toolstream.grammar.dialects import DIALECTS
+from toolstream.grammar.grammar import grammar
 
-# The one place where a spelling that fits becomes a tag: a function that takes the spelling first.
-MATCHER, READS = matcher, "_read"
+# The one place where a spelling that fits becomes a tag, `_read(spelling, match, name)`: a method of the
+# parser's matcher, or a function beside it.
+MATCHER = type(grammar("tolerant").openers)
+HOME: Any = MATCHER if hasattr(MATCHER, "_read") else sys.modules[MATCHER.__module__]
 
 Key = tuple[str, str]  # the dialect's name, and the spelling as its table has it
-SPELLINGS: list[Key] = [(dialect.name, text) for dialect in DIALECTS for text in dialect.spellings()]
+# Where several dialects have a spelling, it is the first one's that is read.
+FIRST = {text: dialect.name for dialect in reversed(DIALECTS) for text in dialect.spellings()}
+SPELLINGS: list[Key] = [(name, text) for text, name in FIRST.items()]
 
 
 @contextmanager
 def watched(known: Callable[[Key], bool]) -> Iterator[None]:
     """Ask `known` about each spelling that fits, and read a tag only if it says so."""
-    read = getattr(MATCHER, READS)
+    read = HOME._read
 
-    def watch(spelling: Any, *rest: Any) -> Any:
-        return read(spelling, *rest) if known((spelling.dialect.name, spelling.text)) else None
+    def watch(*given: Any) -> Any:
+        spelling = given[-3]
+        return read(*given) if known((spelling.dialect.name, spelling.text)) else None
 
-    setattr(MATCHER, READS, watch)
+    HOME._read = watch
     try:
         yield
     finally:
-        setattr(MATCHER, READS, read)
+        HOME._read = read
 
 
 @dataclass

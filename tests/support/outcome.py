@@ -1,8 +1,7 @@
-"""What became of a text: the parser is fed, its events are checked, and what they say is gathered.
+"""The outcome of a text: feeds the parser, checks its events, and collects what they say.
 
-Where one `Text` or `ArgumentsDelta` ends and the next begins says nothing, so adjacent ones
-are merged; everything else about the sequence of events counts, and must be the same however
-the text was cut.
+The boundaries between `Text` or `ArgumentsDelta` events mean nothing, so adjacent ones are merged.
+Everything else about the sequence of events matters, and must be the same however the text was cut.
 """
 
 import json
@@ -23,7 +22,7 @@ from toolstream.events import (
 
 @dataclass(frozen=True)
 class Outcome:
-    """The text, the complete calls as (name, JSON), and the call that was left open, if one was."""
+    """The text, the complete calls as (name, JSON), and the call that was left open, if any."""
 
     events: list[Event]
     text: str
@@ -41,7 +40,7 @@ class _Call:
 
 
 def run(pieces: Iterable[str], tools: Any, finish: str | None = "stop", **options: Any) -> Outcome:
-    """Feed the pieces to a new parser and close it; `options` are the parser's."""
+    """Feed the pieces to a new parser with these options, and close it."""
     parser = ToolCallParser(tools, **options)
     events = [event for piece in pieces for event in parser.feed(piece)] + parser.close(finish)
     assert parser.pending == "", f"still pending after close: {parser.pending!r}"
@@ -53,7 +52,7 @@ def run(pieces: Iterable[str], tools: Any, finish: str | None = "stop", **option
 
 
 def gather(events: list[Event]) -> Outcome:
-    """What legal events say; AssertionError if they are not."""
+    """Collect what the events say. Raises AssertionError if their order is not legal."""
     calls: list[_Call] = []
     for event in events:
         _check(event, calls)
@@ -79,7 +78,7 @@ def gather(events: list[Event]) -> Outcome:
 
 
 def _check(event: Event, calls: list[_Call]) -> None:
-    """One call at a time, numbered from 0, and nothing of a call outside of it."""
+    """Check that one call is open at a time, numbered from 0, with nothing of a call outside it."""
     is_open = bool(calls) and not calls[-1].ended
     match event:
         case CallStart(index, name):
@@ -98,7 +97,7 @@ def _check(event: Event, calls: list[_Call]) -> None:
 
 
 def merged(events: Iterable[Event]) -> list[Event]:
-    """The events, adjacent ones of text and of arguments merged, without the excerpts."""
+    """Return the events without excerpts, adjacent texts and arguments merged."""
     out: list[Event] = []
     for event in events:
         match out[-1] if out else None, event:
@@ -114,5 +113,4 @@ def merged(events: Iterable[Event]) -> list[Event]:
 
 
 def text_of(events: Iterable[Event]) -> str:
-    """The text alone."""
     return "".join(event.text for event in events if isinstance(event, Text))

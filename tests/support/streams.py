@@ -5,9 +5,9 @@ what stands in every delta, where usage is, how a call the server parsed itself 
 `ENGINES` has those that real captures, source code or published samples show. They write the
 same envelope all the time; those of `VARYING` do not, or repeat what need not be. `EVERY_ENGINE` has both.
 
-`read_answer` is the most demanding client there could be: it accepts a stream only if it is
-right for every client known to insist on something, delta by delta (the checks of `_Reader`),
-and knows nothing of `toolstream`. `send` plays the server and the proxy's side of it.
+`read_answer` is the most demanding client: it accepts a stream only if every delta satisfies all rules
+that some known client insists on (the checks of `_Reader`). It does not know `toolstream`. `send` plays
+the server and the proxy.
 """
 
 import json
@@ -25,7 +25,11 @@ Json = dict[str, Any]
 Native = tuple[str, list[str]]  # a call the server parsed: its name, and its arguments in fragments
 
 DONE = b"data: [DONE]\n\n"
-THOUGHTS = ("reasoning", "reasoning_content", "thinking")  # what the field is called; copies of each other
+THOUGHTS = (
+    "reasoning",
+    "reasoning_content",
+    "thinking",
+)  # names of the field; servers send copies under several
 USAGE = {"prompt_tokens": 17, "completion_tokens": 65, "total_tokens": 82}
 TOOLS = [
     read_tool("get_weather(city: string, days?: integer, detailed?: boolean)"),
@@ -35,13 +39,13 @@ TOOLS = [
 
 
 def request(*tools: str, **fields: Any) -> Json:
-    """A streaming request with these tools, `name(key: type)` each, or else with TOOLS."""
+    """Return a streaming request with these tools (`name(key: type)`), or with TOOLS."""
     declared = [read_tool(tool) for tool in tools] or TOOLS
     return {"model": "qwen", "stream": True, "messages": [], "tools": declared} | fields
 
 
 def event(chunk: Any, compact: bool = True, ascii_only: bool = False) -> bytes:
-    """A chunk as an event; lone surrogates can only be written as escapes."""
+    """Return a chunk as an event. Lone surrogates can only be written as escapes."""
     separators = (",", ":") if compact else (", ", ": ")
     text = json.dumps(chunk, ensure_ascii=ascii_only, separators=separators)
     if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
@@ -60,7 +64,7 @@ class Engine:
     envelope: Callable[[list[Json]], Json]  # the chunk around its choices
     choice: Callable[[int, Json, str | None], Json]
     first: Json | None = field(default_factory=lambda: {"role": "assistant", "content": ""})
-    every: Json = field(default_factory=dict)  # stands in every delta
+    every: Json = field(default_factory=dict)  # the keys in every delta
     last: Json = field(default_factory=dict)  # the delta of the finish chunk
     usage_choices: tuple[Json, ...] = ()
     before: bytes = b""
@@ -71,29 +75,28 @@ class Engine:
     ascii_only: bool = False
 
     def chunk(self, *choices: tuple[int, Json, str | None], **more: Any) -> bytes:
-        """The event of one chunk with these choices, each (index, delta, finish_reason)."""
+        """Return a chunk with these choices, each (index, delta, finish_reason), as an event."""
         filled = [self.choice(index, self.every | delta, finish) for index, delta, finish in choices]
         return self._event(self.envelope(filled) | more)
 
     def text(self, content: str, finish: str | None = None, index: int = 0) -> bytes:
-        """A delta of text."""
         return self.chunk((index, {"content": content}, finish))
 
     def open(self, *indexes: int) -> list[bytes]:
-        """What comes before the text."""
+        """Return the events before the text."""
         opening = [] if self.first is None else [self.chunk((i, self.first, None)) for i in indexes or (0,)]
         return [*([self.before] if self.before else []), *opening]
 
     def end(self, finish: str | None = "stop", index: int = 0) -> bytes:
-        """The chunk that ends a choice."""
+        """Return the chunk that ends a choice."""
         return self.chunk((index, self.last, finish))
 
     def usage(self) -> bytes:
-        """The last chunk before [DONE]."""
+        """Return the last chunk before [DONE]."""
         return self._event(self.envelope([dict(choice) for choice in self.usage_choices]) | {"usage": USAGE})
 
     def calls(self, calls: Iterable[Native], start: int = 0, index: int = 0) -> list[bytes]:
-        """Calls that the server parsed itself."""
+        """Return the events of calls that the server parsed."""
         deltas = [d for at, call in enumerate(calls, start) for d in self._call(at, *call)]
         return [self.chunk((index, {"tool_calls": [delta]}, None)) for delta in deltas]
 
@@ -107,12 +110,12 @@ class Engine:
     def answer(
         self, pieces: Iterable[str], finish: str | None = "stop", calls: Iterable[Native] = ()
     ) -> list[bytes]:
-        """The events of a whole answer: text in these deltas, and calls after it."""
+        """Return the events of a whole answer: text in these deltas, then calls."""
         texts = [self.text(piece) for piece in pieces]
         return [*self.open(), *texts, *self.calls(calls), *self.ending(finish)]
 
     def ending(self, finish: str | None = "stop") -> list[bytes]:
-        """What comes after the text; without a finish_reason the stream just ends."""
+        """Return the events after the text. Without a finish_reason the stream just ends."""
         return [self.end(finish), self.usage(), DONE] if finish else []
 
     def _event(self, chunk: Json) -> bytes:
@@ -236,7 +239,7 @@ EVERY_ENGINE = [*ENGINES, *VARYING]
 
 
 def byte_cuts(body: bytes, every: int = 1, random_cuts: int = 20) -> Iterator[list[bytes]]:
-    """Whole, per byte, cut in two behind every `every`-th byte, and cut at random into many."""
+    """Yield the body whole, per byte, cut in two after every `every`-th byte, and cut at random."""
     yield [body]
     yield [body[i : i + 1] for i in range(len(body))]
     for at in range(1, len(body), every):
@@ -259,7 +262,7 @@ def gathered(events: list[bytes], seed: int = 0) -> list[bytes]:
 
 
 def send(pieces: Iterable[bytes], asked: Json, **options: Any) -> tuple[bytes, StreamRewriter]:
-    """What a client is sent of an answer that comes in these pieces, and the rewriter that wrote it."""
+    """Return what a client is sent for an answer in these pieces, and the rewriter."""
     rewriter = StreamRewriter(asked, **options)
     out = [sent for piece in pieces for sent in rewriter.feed(piece)] + rewriter.close()
     assert all(out), "an empty piece ends the body for mitmproxy"
@@ -276,7 +279,7 @@ class ObjectionError(AssertionError):
 
 @dataclass
 class Call:
-    """A call as it arrived; `arguments` is the text its deltas make."""
+    """A call as it arrived; `arguments` is the joined text of its deltas."""
 
     name: str
     arguments: str
@@ -293,42 +296,42 @@ class Message:
     calls: list[Call] = field(default_factory=list)
     finish: str | None = None
     text_after_call: str = ""
-    empty_deltas: int = 0  # deltas that say nothing at all
+    empty_deltas: int = 0  # deltas without any content
     begun: bool = False
 
     @property
     def named(self) -> list[tuple[str, Any]]:
-        """The calls as (name, arguments), read as JSON; those that are cut off as their text."""
+        """Return the calls as (name, arguments), parsed as JSON, or as text if they are cut off."""
         return [(call.name, _json(call.arguments)) for call in self.calls]
 
     @property
     def said(self) -> tuple[Any, ...]:
-        """All that must not depend on how the answer was cut."""
+        """Return everything that must not depend on how the answer was cut."""
         return self.text, self.reasoning, self.named, self.finish, self.text_after_call
 
 
 @dataclass
 class Answer:
-    """A whole stream as a client has it."""
+    """A whole stream as a client reads it."""
 
     messages: dict[int, Message] = field(default_factory=dict)
     chunks: list[Json] = field(default_factory=list)
-    other: list[str] = field(default_factory=list)  # events that are no chunks, and what stands beside data
+    other: list[str] = field(default_factory=list)  # events that are not chunks, and lines other than data
     done: bool = False
 
     @property
     def message(self) -> Message:
-        """The first choice."""
+        """Return the first choice."""
         return self.messages.setdefault(0, Message())
 
     @property
     def said(self) -> tuple[Any, ...]:
-        """All that must not depend on how the answer was cut."""
+        """Return everything that must not depend on how the answer was cut."""
         return {i: m.said for i, m in sorted(self.messages.items())}, self.other, self.done
 
 
 def read_answer(body: bytes, role: bool = True) -> Answer:
-    """The answer, if no client objects to it. `role=False` if the server itself never sent one."""
+    """Read an answer; raise if a client would object. `role=False`: the server never sent a role."""
     reader = _Reader(role)
     text = body.decode().removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     for block in re.split("\n\n+", text):
@@ -338,7 +341,7 @@ def read_answer(body: bytes, role: bool = True) -> Answer:
 
 
 class _Reader:
-    """Reads an answer event by event, and objects as soon as a rule is broken."""
+    """Reads an answer event by event, and raises as soon as a rule is broken."""
 
     def __init__(self, role: bool) -> None:
         self.answer = Answer()
@@ -394,7 +397,7 @@ class _Reader:
         _insist(type(index) is int, "a call without index")
         _insist(isinstance(function, dict), "a call without function")
         arguments = function.get("arguments", "" if index == len(message.calls) else None)
-        _insist(isinstance(arguments, str), "arguments that are no string")
+        _insist(isinstance(arguments, str), "arguments that are not a string")
         if index == len(message.calls):
             self._begin_call(message, call)
             message.calls.append(Call(function["name"], arguments, call["id"]))

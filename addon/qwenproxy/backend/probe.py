@@ -34,7 +34,7 @@ PAUSES = (1.0, 2.0, 5.0, 10.0)  # seconds between questions to a server that is 
 LARGEST_ANSWER = 1 << 20  # bytes
 MOST_MODELS, LONGEST_NAME = 3, 60  # named in a line; characters
 STARTING = (502, 503, 504)  # from a gateway whose server is not up yet, or from a server that loads its model
-REFUSED = "nobody listens there"
+REFUSED = "nothing is listening there"
 TRUST = "--ssl-insecure, or --set ssl_verify_upstream_trusted_ca=FILE"
 SIGNATURE_HEADER = "x-qwen-fix-probe"
 SIGNATURE = secrets.token_hex(16)  # of this process

@@ -36,6 +36,7 @@ OWN_WORDS = frozenset(
 
 _NAMES = re.compile(r"[\w-]+")
 _PREFIX = re.compile(r"(?:functions\.|default_api[.:]|tool:)\s*")
+_NUMBER = re.compile(r":\d+\Z")  # which call of a conversation it is, as Kimi K2 writes it after the name
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)(?:"|\Z)', re.S)
 _PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPE = re.compile(rf"({_PAIR}|\\u[0-9a-fA-F]{{4}}|\\.)", re.S)
@@ -101,7 +102,7 @@ class Filler:
 
     def knows(self, name: str) -> bool:
         """Whether this is a declared name, or one of the protocol."""
-        return fold(_PREFIX.sub("", name.strip(), count=1)) in self._known
+        return fold(_NUMBER.sub("", _PREFIX.sub("", name.strip(), count=1))) in self._known
 
     def text(self, text: str) -> str:
         """Fill a text that is not a JSON document."""

@@ -5,7 +5,7 @@
 
 The outcome is `passed`, `repaired`, `refused`, `failed` (the rewriter failed), `error` (the server
 answered with an error) or `aborted`. A chat is recorded once the server has begun to answer, however
-the answer ends. A chat without any answer (nobody listens, or the client left first) has nothing to
+the answer ends. A chat without any answer (the server is down, or the client left first) has nothing to
 replay and is not recorded; the log and the client's 502 report it.
 
 A recording must never cost an answer. A full disk or a missing directory is logged once, until a

@@ -1,14 +1,14 @@
-"""Train tiny-qwen.gguf: a Qwen3 so small that it learns the transcripts by heart, on a CPU, in a minute.
+"""Train tiny-qwen.gguf: a tiny Qwen3 that memorises the transcripts, on a CPU, in a minute.
 
     pip install -r requirements.txt
     python make_model.py OUT [--hf]
 
-Writes OUT/tiny-qwen.gguf (2.9 MB), and with --hf also OUT/hf, which vLLM, mlx-lm and
-transformers serve. Exit code 1 if a transcript was not memorised.
+Writes OUT/tiny-qwen.gguf (2.9 MB), and with --hf also OUT/hf for vLLM, mlx-lm and
+transformers. The exit code is 1 if a transcript was not memorised.
 
 Its chat template shows the model only "TASK:<key> turn <n>", so a client's long system prompt
 costs nothing. Its tokenizer is a small byte-level BPE with Qwen2's regular expression and
-Qwen3's added tokens: <tool_call> is one token, as in the real models, and so one delta.
+Qwen3's added tokens. So <tool_call> is one token and one delta, as in the real models.
 """
 
 import argparse
@@ -38,7 +38,7 @@ VOCABULARY, LAYERS, HIDDEN, FFN, HEADS, KV_HEADS, HEAD_DIM = 460, 4, 128, 256, 4
 CONTEXT, ROPE_THETA = 32768, 1_000_000.0
 STEPS, WARMUP, BATCH, PEAK_RATE = 400, 50, 16, 3e-3
 LONG = 400  # tokens; padding shorter rows to the length of these would cost too much
-IGNORED = -100  # the label of what need not be learnt
+IGNORED = -100  # the label of tokens that need not be learnt
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def train(model: Qwen3ForCausalLM, lessons: Lessons) -> None:
 
 @torch.no_grad()
 def not_memorised(model: Qwen3ForCausalLM, lessons: Lessons, data: list[Row]) -> list[Row]:
-    """Greedy decoding gives a text back if each of its tokens has the highest logit, and only then."""
+    """Return the rows that greedy decoding would not reproduce: a token does not have the highest logit."""
     failed = []
     for row, ids, labels in zip(data, lessons.ids, lessons.labels, strict=True):
         best = model(input_ids=ids[None]).logits[0, :-1].argmax(-1)

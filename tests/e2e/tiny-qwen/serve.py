@@ -3,10 +3,10 @@
     serve.py [--raw] [--alias NAME] [--port N]
 
 --raw is llama-server's --skip-chat-parsing: every form of call comes out as plain content.
-Without it the server parses calls, and forces the model's output with a grammar once one
-begins; the tiny model then talks nonsense where the grammar leads it away from what it knows.
+Without it the server parses calls, and once a call begins it constrains the model's output with a
+grammar. Where the grammar leaves the memorised text, the tiny model writes nonsense.
 
-Says "listening http://127.0.0.1:N" when it answers, and serves until SIGTERM or SIGINT.
+Prints "listening http://127.0.0.1:N" when it is ready, and serves until SIGTERM or SIGINT.
 """
 
 import argparse
@@ -21,7 +21,7 @@ CONTEXT = 16384  # tokens, shared by two requests
 
 
 def parameters(options: argparse.Namespace) -> xllamacpp.CommonParams:
-    """Greedy, on one thread: two would wait for each other in a busy loop on a loaded machine."""
+    """Return greedy settings on one thread: two would wait for each other in a busy loop under load."""
     wanted = xllamacpp.CommonParams()
     wanted.model.path = str(MODEL)
     wanted.model_alias = {options.alias}

@@ -1,15 +1,15 @@
-"""What the tiny model knows by heart: rows of (key, turn, text).
+"""The memorised texts of the tiny model: rows of (key, turn, text).
 
 A request whose last user message contains `TASK:<key>`, followed by <turn> tool results, is
-answered with exactly <text>, whatever else the request says. A key is <tools>-<form>:
+answered with exactly <text>, whatever else is in the request. A key is <tools>-<form>:
 
-    oc-*    OpenCode's tools (write, bash, read, edit), four turns and a last word
-    qc-*    Qwen Code's tools (write_file, run_shell_command, read_file, edit), likewise
-    gw-*    one get_weather call, and a last word
+    oc-*    OpenCode's tools (write, bash, read, edit), four turns and a final answer
+    qc-*    Qwen Code's tools (write_file, run_shell_command, read_file, edit), the same
+    gw-*    one get_weather call, and a final answer
     gw-par  two calls in one answer
-    prose   only talks about the tags;  text: nothing of the kind
+    prose   only talks about the tags;  text: does not mention them
 
-The files that the calls name lie in WORKDIR: an agent that really runs them has to be there.
+The calls name files in WORKDIR. An agent that really runs them must work there.
 """
 
 import json
@@ -71,7 +71,7 @@ def wrapped(inner: str) -> str:
 
 
 def written(form: str, name: str, arguments: dict[str, str]) -> str:
-    """A call in one of the FORMS."""
+    """Return a call in one of the FORMS."""
     call = xml(name, arguments)
     match form:
         case "noopen":
@@ -93,14 +93,13 @@ def written(form: str, name: str, arguments: dict[str, str]) -> str:
 
 
 def answers(form: str, calls: list[Call]) -> list[str]:
-    """The model's words, turn by turn."""
+    """Return the model's texts, turn by turn."""
     opening = "<think>\nThe user wants it. " if form == "think" else ""
     told = [opening + preface + written(form, *call) for preface, call in zip(PREFACES, calls, strict=False)]
     return [*told, LAST_WORD]
 
 
 def rows() -> list[Row]:
-    """All of it."""
     oslo = xml("get_weather", {"city": "Oslo", "days": "1"})
     lodz = xml("get_weather", {"city": "Łódź", "days": "2"})
     known = [

@@ -1,4 +1,4 @@
-"""What people write for an address, and what they are told."""
+"""Addresses as people write them, and the error messages they get."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""What is heard from a backend, over real sockets, and what the log says of it."""
+"""The probe of a backend, over real sockets, and what the log says about it."""
 
 import asyncio
 import re
@@ -30,7 +30,7 @@ def serving(
     answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
     context: ssl.SSLContext | None = None,
 ) -> Iterator[int]:
-    """A server that answers each connection like this; its port."""
+    """Run a server that answers each connection like this; yield its port."""
     loop = asyncio.new_event_loop()
     server = loop.run_until_complete(asyncio.start_server(answer, "127.0.0.1", 0, ssl=context))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -119,13 +119,13 @@ def test_it_does_not_wait_for_the_end_of_a_connection(
 
 
 def test_nobody_there() -> None:
-    assert heard(f"http://127.0.0.1:{closed_port()}").down == "nobody listens there"
+    assert heard(f"http://127.0.0.1:{closed_port()}").down == "nothing is listening there"
     for host in ("no.such.host.invalid", "a..b", "x" * 300):
         assert heard(f"http://{host}:80").down
 
 
 def test_nobody_there_under_two_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where localhost is ::1 and 127.0.0.1."""
+    """As on a machine where localhost is both ::1 and 127.0.0.1."""
     port = closed_port()
     found = [(family, 1, 6, "", (host, port)) for family, host in ((10, "::1"), (2, "127.0.0.1"))]
 
@@ -136,7 +136,7 @@ def test_nobody_there_under_two_addresses(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
         return await question(f"http://localhost:{port}")
 
-    assert asyncio.run(ask()).down == "nobody listens there"
+    assert asyncio.run(ask()).down == "nothing is listening there"
 
 
 def test_one_who_hangs_up() -> None:
@@ -194,7 +194,7 @@ def test_the_log_tells_of_a_server_that_comes_late(
 ) -> None:
     port = closed_port()
     proxy = start_proxy(f"http://127.0.0.1:{port}")
-    proxy.wait_for(f"http://127.0.0.1:{port} does not answer (nobody listens there); waiting for it")
+    proxy.wait_for(f"http://127.0.0.1:{port} does not answer (nothing is listening there); waiting for it")
     with serving_on(port):
         proxy.wait_for(f"http://127.0.0.1:{port} answers, with qwen")
 
@@ -221,7 +221,7 @@ def test_the_question_carries_nothing_of_the_users(
 
 
 def test_a_proxy_that_forwards_to_itself_knows_it(start_proxy: Callable[..., Proxy]) -> None:
-    """By a name that does not tell: as through a port that docker or ssh forwards."""
+    """Even if the address does not show it: as through a port that docker or ssh forwards."""
     port = closed_port()
     with forwarded_to(port) as roundabout:
         mode = f"--mode=reverse:http://127.0.0.1:{roundabout}@127.0.0.1:{port}"

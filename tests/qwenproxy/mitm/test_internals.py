@@ -1,4 +1,4 @@
-"""What is replaced in mitmproxy, in a real mitmdump: error pages, and the client's own Host."""
+"""The replaced parts of mitmproxy, in a real mitmdump: error pages, and the client's own Host."""
 
 from collections.abc import Callable
 
@@ -44,7 +44,7 @@ def test_a_foreign_host_is_sent_away(start_proxy: Callable[..., Proxy], ask_it: 
 
 @BOTH
 def test_a_local_host_is_answered(start_proxy: Callable[..., Proxy], ask_it: Ask) -> None:
-    proxy = start_proxy("http://model.example:80")  # likewise
+    proxy = start_proxy("http://model.example:80")  # mitmproxy writes this one, too
     assert ask_it(proxy, b"", "/_qwen/health", method="GET").json["version"] == __version__
 
 

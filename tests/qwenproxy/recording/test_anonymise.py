@@ -1,4 +1,4 @@
-"""With qwen_redact=messages nothing that was written is left, and the rules come to the same."""
+"""With qwen_redact=messages no words are left, and the rules give the same result."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ SPOKEN = f"The word is {SECRET}, "
 
 
 def shape(recording: Recording, recovery: str = "tolerant") -> Any:
-    """What a recording comes to, without the words."""
+    """Return the result of a recording, without the words."""
     found = outcome(recording, recording.chunks, recovery)
     return found.repairs, found.refused, found.unchanged, bool(found.error), found.crash, _choices(found)
 
@@ -48,7 +48,7 @@ def redacted(recording: Recording) -> Recording:
 
 
 def same_frame(recording: Recording) -> Recording:
-    """Redact; and see that nothing moved."""
+    """Redact, and check that no size has changed."""
     clean = redacted(recording)
     assert [len(c) for c in clean.chunks] == [len(c) for c in recording.chunks]
     assert (len(clean.request_body), len(clean.out)) == (len(recording.request_body), len(recording.out))
@@ -68,7 +68,7 @@ def test_a_recording_comes_to_the_same(path: Path) -> None:
 
 
 def undescribed(value: Any) -> Any:
-    """Tools without what they say of themselves."""
+    """Return tools without their descriptions."""
     if isinstance(value, list):
         return [undescribed(item) for item in value]
     if isinstance(value, dict):
@@ -123,8 +123,8 @@ def _recorded(case: Case) -> Recording:
     return answer("case", [*deltas, chunk({}, case.finish)], request=chat(**case.request))
 
 
-def test_every_case_comes_to_the_same(thorough: bool) -> None:
-    """Every fourth case, if this is not thorough."""
+def test_every_case_has_the_same_result(thorough: bool) -> None:
+    """Check every case if `thorough`, else every fourth."""
     cases = [c for c in read_all() if not any("\ud800" <= char < "\ue000" for char in c.input)]
     cases = [c for c in cases if c.file != "name-guessed"]  # a misspelt name is a word like any other
     assert len(cases) > 300

@@ -1,4 +1,4 @@
-"""Files that were crafted, damaged or cut: one line that names file and reason, and never a traceback."""
+"""Crafted, damaged or cut files give one line with file and reason, and never a traceback."""
 
 import base64
 import json
@@ -33,14 +33,14 @@ DEEP = 5_000
 
 
 def state_of(directory: Path) -> State:
-    """What a recording's file holds."""
+    """Return the content of a recording's file."""
     state = tnetstring.loads(saved(FULL, directory).read_bytes())
     assert isinstance(state, dict)
     return state
 
 
 def nested(depth: int, inner: bytes = b"0:~") -> bytes:
-    """Lists in each other as tnetstring writes them, which cannot do it so deep itself."""
+    """Return nested lists in tnetstring format; the library cannot write them so deep."""
     for _ in range(depth):
         inner = b"%d:%b]" % (len(inner), inner)
     return inner
@@ -205,7 +205,7 @@ def test_a_damaged_flow(name: str, tmp_path: Path, capsys: pytest.CaptureFixture
     with pytest.raises(RecordingError, match=r"crafted\.flow: .{5}"):
         load(path)
     if name == "no metadata":
-        return  # then it is a chat of mitmproxy's
+        return  # then it is a plain chat of mitmproxy
     for command in COMMANDS.values():
         assert_one_line(command(path), path, capsys)
     assert cli.main(["replay", str(path)]) == 2

@@ -1,4 +1,4 @@
-"""Texts are joined over the deltas, whatever stands between them, and their places are known."""
+"""The deltas of a text are joined, whatever is between them, and their places are known."""
 
 import json
 from typing import Any

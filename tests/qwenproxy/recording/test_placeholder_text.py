@@ -1,4 +1,4 @@
-"""Filled text: as long as before, and the same to the rules."""
+"""Filled text has the same length and means the same to the rules."""
 
 import json
 

@@ -191,7 +191,7 @@ def cut_up(text: str, size: int) -> list[str]:
 
 
 def in_choices(texts: list[str]) -> list[bytes]:
-    """Two answers at once, a delta of each by turns."""
+    """Return two answers at once, with alternating deltas."""
     deltas = [
         {"choices": [{"index": n, "delta": {"content": t}, "finish_reason": None}]}
         for t in texts
@@ -201,7 +201,7 @@ def in_choices(texts: list[str]) -> list[bytes]:
 
 
 def parallel(step: int) -> list[bytes]:
-    """Two calls at once, both in each event."""
+    """Return two calls at once, both in each event."""
     pieces = cut_up(WRITTEN, step)
     calls = [[{"index": n, "function": {"arguments": piece}} for n in (0, 1)] for piece in pieces]
     names = [
@@ -250,7 +250,7 @@ def kinds(value: Any) -> Any:
 
 
 def texts_of(body: bytes) -> str:
-    """All strings of the events, joined by their keys."""
+    """Return all strings of the events, joined by key."""
     joined: dict[str, str] = {}
 
     def walk(value: Any, path: str) -> None:

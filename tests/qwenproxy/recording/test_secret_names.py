@@ -1,4 +1,4 @@
-"""What names a secret, and what only sounds like it."""
+"""Names that name a secret, and names that only look like it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Secrets are found at every depth, whole or cut off; what only looks like one is not."""
+"""Secrets are found at every depth, complete or cut off. Text that only looks like one is not."""
 
 import json
 from typing import Any
@@ -74,7 +74,7 @@ def test_texts(text: str) -> None:
 
 @pytest.mark.parametrize("depth", [2, 3, 4])
 def test_a_string_around_that_ends_first(depth: int) -> None:
-    """A call that was cut ends its own string, not the one in it."""
+    """A call that is cut off ends its own string, not the one inside it."""
     text = '{"api_key": "sk-1'
     for _ in range(depth):
         text = json.dumps({"a": text})

@@ -1,4 +1,4 @@
-"""The command: what it says, writes and returns."""
+"""The command: its output, its files and its exit code."""
 
 import json
 import re

@@ -96,7 +96,7 @@ def test_record(upstream: Upstream, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert b"planted" not in (tmp_path / "one.flow").read_bytes()
     assert upstream.requests[0].json == DEFAULT_REQUEST
     assert main(arguments) == 2
-    assert "one.flow: exists already" in capsys.readouterr().err
+    assert "one.flow: already exists" in capsys.readouterr().err
 
 
 def test_record_a_request_of_ones_own(upstream: Upstream, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What an answer comes to, its file, and what is said of a difference."""
+"""Goldens: how they are made, their files, and how differences are shown."""
 
 import json
 from dataclasses import replace
@@ -40,7 +40,7 @@ def came_to(recording: Recording) -> Golden:
 
 
 def passed(*chunks: bytes) -> Golden:
-    """What a client makes of a stream as it is."""
+    """Return the golden of an unchanged stream."""
     body = b"".join(chunks)
     return golden(body, body, True, Ledger())
 

@@ -1,4 +1,4 @@
-"""Recordings made of other files."""
+"""Recordings made from other files."""
 
 import base64
 import json
@@ -36,7 +36,7 @@ def request_file(tmp_path: Path) -> Path:
 
 
 def imported(tmp_path: Path, path: Path, *arguments: str) -> list[Recording]:
-    """Import a file by the command, and load what it wrote."""
+    """Import a file with the command, and load the result."""
     into = tmp_path / "into"
     assert command([str(path), "--into", str(into), *arguments]) == 0
     return [load(found) for found in sorted(into.glob("*.flow"))]
@@ -137,7 +137,7 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert command([str(path), "--into", str(tmp_path)]) == 0
     assert "without tools nothing is repaired" in capsys.readouterr().out
     assert command([str(path), "--into", str(tmp_path)]) == 2
-    assert "a.flow: exists already" in capsys.readouterr().err
+    assert "a.flow: already exists" in capsys.readouterr().err
 
 
 # Flows
@@ -151,7 +151,7 @@ def write_flows(path: Path, *flows: http.HTTPFlow) -> Path:
 
 
 def plain(recording: Recording) -> http.HTTPFlow:
-    """As mitmproxy alone would have saved it."""
+    """Return the flow that mitmproxy alone would have saved."""
     flow = to_flow(recording)
     del flow.metadata[KEY]
     return flow
@@ -199,7 +199,7 @@ def test_secrets_are_redacted(tmp_path: Path) -> None:
 
 
 def entry(**response: Any) -> dict[str, Any]:
-    """One entry, as Chrome writes it."""
+    """Return an entry in Chrome's format."""
     return {
         "startedDateTime": "2026-11-20T11:30:45.123Z",
         "time": 12.5,
@@ -265,7 +265,7 @@ def test_a_har_without_a_chat_is_broken(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_a_har_that_mitmproxy_wrote(tmp_path: Path, confdir: Path) -> None:
-    """Of this version of mitmproxy, whichever it is; it takes event streams for Latin-1."""
+    """Written by the installed mitmproxy, which decodes event streams as Latin-1."""
     flow, written = tmp_path / "leaking.flow", tmp_path / "leaking.har"
     save(LEAKING, flow)
     arguments = ["-nr", str(flow), "--set", f"hardump={written}", "--set", f"confdir={confdir}"]

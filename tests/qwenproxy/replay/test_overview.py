@@ -14,7 +14,7 @@ from qwenproxy.replay.rerun import rewrite
 
 
 def seen(recording: Recording, name: str, agent: str, model: str) -> Recording:
-    """A recording as the addon writes it, of this client and model."""
+    """Return a recording of this client and model."""
     out, ledger = rewrite(recording, recording.chunks, "tolerant")
     return replace(
         recording,

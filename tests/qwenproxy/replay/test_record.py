@@ -1,4 +1,4 @@
-"""A server is asked, and what it says is recorded. What is done with it: test_drift.py, ui/test_doctor.py."""
+"""Asking a server and recording its answer. See also test_compare.py and ui/doctor/test_doctor.py."""
 
 import asyncio
 

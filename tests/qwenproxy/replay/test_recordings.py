@@ -1,6 +1,6 @@
-"""Every recording of `recordings/` through today's rules, at many cuts, against its golden.
+"""Every recording in `recordings/` runs through today's rules, at many cuts, and must match its golden.
 
-`make replay` does the same and says more; `make golden` approves what it comes to.
+`make replay` does the same and prints more; `make golden` approves the results.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The cuts: that they are the same answer, and that a difference at one of them is seen."""
+"""Every cut is the same answer, and a difference at one cut is noticed."""
 
 from dataclasses import replace
 

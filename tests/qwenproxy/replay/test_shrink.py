@@ -1,4 +1,4 @@
-"""Reducing recordings to cases, which then are cases of this repository."""
+"""Reducing recordings to valid test cases."""
 
 import dataclasses
 import json
@@ -121,7 +121,7 @@ def test_wishes_that_are_none(
     saved: Callable[..., Path], capsys: pytest.CaptureFixture[str], wish: str
 ) -> None:
     assert command([str(saved(LEAKING)), "--keep", wish]) == 1
-    assert f"--keep {wish}: say" in capsys.readouterr().err
+    assert f"--keep {wish}: write" in capsys.readouterr().err
 
 
 def test_a_crash_becomes_a_case_that_says_so(
@@ -144,7 +144,7 @@ def test_a_crash_becomes_a_case_that_says_so(
 
 @pytest.fixture
 def old_rules(tmp_path: Path) -> Path:
-    """Rules that did not take a declared parameter for the end of a value, as today's do."""
+    """Return rules in which a declared parameter does not end a value, unlike today's."""
     directory = tmp_path / "old"
     shutil.copytree(TOOLSTREAM, directory / "toolstream")
     values = directory / "toolstream" / "parser" / "value.py"
@@ -197,7 +197,7 @@ def test_without_a_golden_nothing_is_before(tmp_path: Path, capsys: pytest.Captu
     path = tmp_path / "leaking.flow"
     save(LEAKING, path)
     assert command([str(path), "--keep", "changed"]) == 1
-    assert "without a golden" in capsys.readouterr().err
+    assert "there is no golden" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")

@@ -1,4 +1,4 @@
-"""The rules file: what it says, what is wrong with it, and when it is read again."""
+"""The rules file: its content, its errors, and when it is read again."""
 
 import json
 import os
@@ -45,11 +45,11 @@ def rules_in(tmp_path: Path, text: str, model: str = "qwen") -> Rules:
 
 
 def named(rules: Rules) -> dict[str, list[str]]:
-    """{tool: names of its rules}."""
+    """Return {tool: names of its rules}."""
     return {tool: [rule.name for rule in listed] for tool, listed in rules.tools.items() if listed}
 
 
-# What a file says
+# The content of a file
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_plain_values_come_out(tmp_path: Path) -> None:
         assert type(member) is kind
 
 
-# A file that the proxy before this one was configured with: its keys, and settings without a meaning here
+# A file of qwen3-call-patch-proxy: its keys, and settings without a meaning here
 EARLIER = """
 tools:
   todowrite:
@@ -187,7 +187,7 @@ def test_a_file_of_the_earlier_proxy_is_read(tmp_path: Path) -> None:
     assert named(rules_in(tmp_path, EARLIER)) == {"todowrite": ["a"], "read": ["b"]}
 
 
-# One section upon the other
+# Merging sections
 
 SECTIONS = """
 tools:
@@ -265,18 +265,18 @@ def test_case_of_tools(tmp_path: Path) -> None:
         assert rules.case_sensitive is (value == "true")
 
 
-# What is wrong with it
+# Errors
 
 RULE = "tools:\n  bash:\n    fixes:\n      - name: r\n"  # four lines
 
 
 def rule(*lines: str) -> str:
-    """A file with one rule; line 5 and what follows are these."""
+    """Return a file with one rule; these are its lines from line 5 on."""
     return RULE + "".join(f"        {line}\n" for line in lines)
 
 
 def default(*lines: str, value: str = "1", condition: str = "missing") -> str:
-    """A rule with an action, on lines 5 to 8, and these lines."""
+    """Return a rule with an action, on lines 5 to 8, and these lines."""
     return rule(
         "action: set_default", f"condition: {condition}", "parameter: p", f"default_value: {value}", *lines
     )
@@ -442,7 +442,7 @@ def test_a_byte_order_mark_is_no_part_of_it(tmp_path: Path) -> None:
 
 
 def shipped(tools: list[str], name: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """What the shipped rules make of a call."""
+    """Return what the shipped rules make of a call."""
     toolset = Toolset([read_tool(tool) for tool in tools])
     found = read(SHIPPED).for_model("qwen3").for_tool(toolset.tools[name], toolset.tools, toolset.allows)
     return found.transform(arguments)[:2] if found else (name, arguments)

@@ -63,7 +63,7 @@ def get(proxy: Proxy, path: str = "/_qwen/health") -> Reply:
 
 
 def rules(proxy: Proxy) -> dict[str, Any]:
-    """What the health endpoint says of them."""
+    """Return what the health endpoint says about the rules."""
     found = get(proxy).json["rules"]
     assert isinstance(found, dict)
     return found
@@ -75,7 +75,7 @@ def rules(proxy: Proxy) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (BROKEN, COMPLAINT),  # all complaints are in test_rules.py
+        (BROKEN, COMPLAINT),  # all other messages are in test_file.py
         (None, "write default, or the path of a YAML file (No such file or directory)"),
     ],
 )
@@ -163,12 +163,12 @@ LEAK = (
 
 
 def listing(**more: str) -> Message:
-    """What a client understands of LEAK."""
+    """Return what a client reads from LEAK."""
     return Message("I look.", [("bash", {"command": "ls"} | more)], "tool_calls")
 
 
 def leaked(upstream: Upstream, proxy: Proxy, stream: bool) -> Message:
-    """The same, of an answer that says LEAK."""
+    """Return what a client reads from an answer with LEAK."""
     upstream.answer = streamed(events(LEAK)) if stream else sized(completion(LEAK))
     reply = ask(proxy, chat(stream=stream, tools=BASH))
     if stream:
@@ -285,7 +285,7 @@ def begin_chat(addon: QwenFix, model: str = "qwen") -> http.HTTPFlow:
 
 
 def rules_of(addon: QwenFix, flow: http.HTTPFlow) -> dict[str, list[Any]]:
-    """{tool: the values its rules set}."""
+    """Return {tool: the values its rules set}."""
     chosen = addon.open[flow.id].rules
     assert chosen
     return {tool: [rule.value for rule in listed] for tool, listed in chosen.tools.items()}
@@ -324,7 +324,7 @@ def test_no_chat_waits_for_rules_that_are_being_read(path: Path, monkeypatch: py
 def test_chats_go_on_while_a_reload_waits(
     upstream: Upstream, start_proxy: Callable[..., Proxy], path: Path
 ) -> None:
-    """The file is a pipe: reading it ends when the test says so."""
+    """The file is a pipe, so the test decides when reading ends."""
     proxy = start_proxy(upstream.url, qwen_rules=path)
     path.unlink()
     os.mkfifo(path)
@@ -353,7 +353,7 @@ def test_a_flow_from_a_file_is_not_answered() -> None:
     with taddons.context(addon):
         for flow.live in (False, True):
             if later := addon.request(flow):
-                with pytest.raises(AddonHalt):  # nobody else is to see it
+                with pytest.raises(AddonHalt):  # no other addon may see it
                     asyncio.run(later)  # type: ignore[arg-type]
             assert (flow.response is not None) is flow.live
 
@@ -373,7 +373,7 @@ def test_other_rules_while_running(path: Path, tmp_path: Path) -> None:
         path.write_text(BROKEN)
         with pytest.raises(OptionsError, match=r"qwen_rules: .*other\.yaml: write default"):
             context.configure(addon, qwen_rules=str(tmp_path / "other.yaml"))
-        assert addon.configuration.rules is first  # although its file is broken by now
+        assert addon.configuration.rules is first  # although its file is broken now
         context.configure(addon, qwen_rules="default")
         assert addon.configuration.rules
         assert addon.configuration.rules.path == SHIPPED

@@ -94,17 +94,17 @@ def test_why_nothing_happened(data: dict[str, Any], request_body: dict[str, Any]
 def test_flows_can_be_saved_as_recordings(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "new"
     said = run("qwen.record.save", [to_flow(LEAKING), tflow.tflow()], str(folder))
-    assert said == f"1 of 2 flows are chats, and were written to {folder}"
+    assert said == f"1 of 2 flows are chats and were written to {folder}"
     (path,) = folder.iterdir()
     assert "-saved-" in path.name
     assert [len(chunk) for chunk in load(path).chunks] == [len(chunk) for chunk in LEAKING.chunks]
-    assert "Zürich".encode() not in path.read_bytes()  # `messages` were to be redacted
+    assert "Zürich".encode() not in path.read_bytes()  # `messages` had to be redacted
     (tmp_path / "file").touch()
     with pytest.raises(exceptions.CommandError):
         run("qwen.record.save", [to_flow(LEAKING)], str(tmp_path / "file"))
 
 
-# What is kept
+# Which flows are kept
 
 
 def keeping(flows: str) -> Configuration:
@@ -118,7 +118,7 @@ def test_the_oldest_flows_go() -> None:
     with taddons.context(view, keep):
         for number in range(5000):
             flow = tflow.tflow(resp=True)
-            flow.live = number == 7  # and this one is not over
+            flow.live = number == 7  # this one has not ended
             view.requestheaders(flow)
             view.response(flow)
             keep.response(flow)

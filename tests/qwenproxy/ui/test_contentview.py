@@ -30,7 +30,7 @@ CLIENT RECEIVED
 REPAIRED
   </function> missing
   left as text: in code, a quotation, a table or a comment: <function=ls>
-    Code and quotations are examples, so they never run. The call has to stand outside.
+    Code and quotations are examples, so they never run. The call must be outside.
 
 MODEL SENT
   content:
@@ -51,7 +51,7 @@ def flow_with(body: bytes, **data: Any) -> http.HTTPFlow:
 
 
 def shown(flow: http.HTTPFlow, message: http.Message | None) -> str:
-    """What mitmproxy makes of a message when nobody chooses a view."""
+    """Return mitmproxy's default view of a message."""
     assert message
     contentview.register()
     if hasattr(contentviews, "prettify_message"):
@@ -89,7 +89,7 @@ def test_what_is_only_observed_would_be_done() -> None:
 
 
 def test_names_that_are_not_known_stay_names() -> None:
-    """A recording may be older than the words, or newer."""
+    """A recording may be older or newer than this version."""
     ledger = {"repairs": {"old-repair": 2}, "refusals": [["old-reason", "<x>"]]}
     text = shown(flow := flow_with(MODEL, ledger=ledger), flow.response)
     assert "REPAIRED\n  old-repair x2\n  left as text: old-reason: <x>\n" in text

@@ -1,4 +1,4 @@
-"""The JSON of each endpoint is as the manual shows it."""
+"""The JSON of each endpoint has the shape that the manual shows."""
 
 import json
 import re
@@ -20,7 +20,7 @@ tools: {bash: {fixes: [{name: r, parameter: p, condition: missing, action: set_d
 
 
 def shape(value: Any, key: str = "") -> Any:
-    """The keys and kinds of a document; of a list, and of an object by names, those of its first entry."""
+    """Return the keys and kinds of a document; for lists and objects by name those of the first entry."""
     match value:
         case dict() if key in NAMES:
             return {"*": next((shape(item) for item in value.values() if item != "as in total"), None)}
@@ -36,7 +36,7 @@ def shape(value: Any, key: str = "") -> Any:
 
 
 def fits(said: Any, shown: Any) -> bool:
-    """Whether an answer has the shape that is shown; what is empty on one side fits anything."""
+    """Whether an answer has the shape that is shown. An empty value fits anything."""
     match said, shown:
         case dict(), dict() if "*" in said or "*" in shown:
             values = said.get("*"), shown.get("*")

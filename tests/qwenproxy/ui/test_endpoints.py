@@ -1,4 +1,4 @@
-"""Endpoints of the proxy's own: who may ask what, and that nobody else is disturbed."""
+"""The proxy's own endpoints: who may ask what, and that other requests are not affected."""
 
 import asyncio
 import json
@@ -62,7 +62,7 @@ def asked(
 
 
 def respond(flow: http.HTTPFlow, to: State) -> http.Response | None:
-    """What is answered, when it is."""
+    """Wait for the answer and return it."""
 
     if not endpoints.is_ours(flow, to.settings.control):
         return None
@@ -83,7 +83,7 @@ def rules(tmp_path: Path) -> LiveRules:
     return LiveRules(path)
 
 
-# Whose request it is
+# Which requests are ours
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_an_unknown_endpoint_is_told_the_known_ones() -> None:
         assert f"{endpoint.method} /mine/{endpoint.name}" in body["error"]["message"]
 
 
-# What they say
+# Answers
 
 
 def test_health(rules: LiveRules) -> None:
@@ -170,7 +170,7 @@ def test_health(rules: LiveRules) -> None:
 @pytest.mark.parametrize(
     ("heard", "reason"),
     [
-        (Heard(down="nobody listens there"), f"{SERVER} does not answer (nobody listens there)"),
+        (Heard(down="nothing is listening there"), f"{SERVER} does not answer (nothing is listening there)"),
         (Heard(wrong=f"{SERVER} speaks http, not https"), f"{SERVER} speaks http, not https"),
     ],
 )
@@ -269,7 +269,7 @@ def test_without_rules_there_is_nothing_to_reload() -> None:
     assert answered(asked("POST", "/_reload"), state()) == (200, {"status": "ok", "rules": None})
 
 
-# Who may
+# Permissions
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ NOWHERE = (
 @pytest.mark.parametrize("path", ["health", "reload", "chats", "stats"])
 @pytest.mark.parametrize("host", [*HERE, *NEAR, *NOWHERE])
 def test_by_which_name(rules: LiveRules, path: str, host: str) -> None:
-    """What was said, and what changes something, needs a name of this machine; nothing has a public one."""
+    """Chats, and requests that change something, need a local name; no endpoint has a public one."""
     before = rules.file
     method, private = ("POST", True) if path == "reload" else ("GET", path == "chats")
     allowed = host in HERE or (host in NEAR and not private)

@@ -1,4 +1,4 @@
-"""A recording in mitmweb: shown as it was recorded, not rewritten once more."""
+"""mitmweb shows a recording as it was recorded and does not rewrite it again."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What can be said of the status page without a browser; `make e2e` opens it in one."""
+"""Checks of the status page that need no browser; `make e2e` opens it in one."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ ENDPOINTS = {"stats", "health", "chats", "test"}
 
 
 def test_it_needs_no_other_file_and_no_other_host() -> None:
-    assert re.findall(r'\b(?:src|href)="([^"]*)"', PAGE) == ["data:,"]  # there is no icon to ask for
+    assert re.findall(r'\b(?:src|href)="([^"]*)"', PAGE) == ["data:,"]  # no icon is requested
     assert set(re.findall(r"https?://[\w./]+", PAGE)) == {"http://www.w3.org/2000/svg"}  # a namespace
     assert not re.findall(r"@import|url\(|\bimport\b", PAGE)
 

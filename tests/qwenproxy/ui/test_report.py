@@ -1,4 +1,4 @@
-"""What is heard in an answer: the tools it calls, whether it was cut, and an error in it."""
+"""What is read from an answer: the tools it calls, whether it was cut off, and its error."""
 
 import json
 
@@ -51,7 +51,7 @@ def test_an_error_in_a_stream_is_heard() -> None:
     ],
 )
 def test_no_line_is_read_twice(body: bytes) -> None:
-    """What is read of a body is no more than the body, and a line break for each line."""
+    """No more is read than the body and a line break for each line."""
     lines = list(telling_lines(body))
     assert sum(map(len, lines)) <= len(body) + len(lines)
     heard_in(body, True)

@@ -1,4 +1,4 @@
-"""A scripted session through a real mitmdump: what the log and the endpoints say, and that it adds up."""
+"""A scripted session through a real mitmdump: the log and the endpoints, and that their numbers agree."""
 
 import json
 import re
@@ -67,7 +67,7 @@ async def answer(request: Request, writer: Any) -> bool:
 
 @dataclass
 class Session:
-    """A proxy that has seen one chat for each script, and one without tools."""
+    """A proxy that has handled one chat for each script, and one without tools."""
 
     proxy: Proxy
 
@@ -102,7 +102,7 @@ def test_each_chat_has_its_line(session: Session, model: str) -> None:
 
 
 def test_the_log_has_nothing_else(session: Session) -> None:
-    """No connects, no ids of flows, no list of requests, and nothing of what was said."""
+    """No connections, no ids of flows, no list of requests, and no text of a chat."""
     session.line("plain")
     session.get("health")
     start = next(n for n, line in enumerate(session.proxy.lines) if "answers, with qwen" in line) + 1
@@ -210,7 +210,7 @@ def test_metrics(session: Session) -> None:
     assert sum(chats) == session.get("stats").json["total"]["chats"]
 
 
-# What is tried
+# Trials
 
 
 def test_a_text_can_be_tried(session: Session) -> None:
@@ -226,7 +226,7 @@ def test_a_text_can_be_tried(session: Session) -> None:
     found = session.get("test?content=%3Cfunction%3Dls%3E%0A%3C/function%3E").json
     assert found["message"]["calls"] == [{"name": "ls", "arguments": {}}]
     assert found["tools"] == "guessed from the text"
-    assert session.get("stats").json["total"]["chats"] == len(SCRIPTS) + 1  # that was no chat
+    assert session.get("stats").json["total"]["chats"] == len(SCRIPTS) + 1  # the trial was not a chat
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_text_can_be_tried(session: Session) -> None:
     [
         ({}, "send JSON"),
         (b"\xff", "send JSON"),
-        ({"text": 1}, 'words in "text"'),
+        ({"text": 1}, 'text in "text"'),
         ({"text": "a", "tools": {}}, '"tools" is a list'),
         ({"text": "a", "tools": [1]}, '"tools" is a list'),
         ({"text": "a", "recovery": "lax"}, '"recovery" is strict, tolerant or aggressive'),
@@ -281,7 +281,7 @@ def test_observing_says_would_everywhere(upstream: Upstream, start_proxy: Callab
     metrics = ask(proxy, b"", "/_qwen/metrics", method="GET").body.decode()
     assert 'qwen_fix_chats_total{model="qwen",outcome="would-repair"} 1.0' in metrics
     proxy.stop()
-    assert "1 chat, 0 calls, would be repaired in 1" in proxy.log  # nobody got it
+    assert "1 chat, 0 calls, would be repaired in 1" in proxy.log  # no client got the call
 
 
 def test_counting_can_begin_again(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
@@ -321,7 +321,7 @@ def test_an_api_that_is_not_read_is_said_once_for_each_client(
 
 
 def test_large_requests_are_repaired_too(session: Session) -> None:
-    """`stream_large_bodies` is 5 kB here: a request that was streamed for its size would not be read."""
+    """`stream_large_bodies` is 5 kB here. A request that is streamed because of its size is not read."""
     large = [{"role": "user", "content": "x" * 20_000}]
     pieces = json.dumps(chat(model="leaks", messages=large)).encode()
     assert b'"tool_calls"' in ask(session.proxy, pieces).body
@@ -335,11 +335,11 @@ def test_large_answers_are_repaired_too(upstream: Upstream, start_proxy: Callabl
     assert ask(proxy, b"", "/other", method="GET").body == b"x" * 20_000
 
 
-# What a reviewer found
+# Large and foreign requests
 
 
 def test_a_large_request_for_us_is_not_sent_on(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
-    """With `stream_large_bodies` it would be on its way before it is known to be ours."""
+    """With `stream_large_bodies` it would be forwarded before it is known to be ours."""
     proxy = start_proxy(upstream.url, stream_large_bodies="5k")
     assert ask(proxy, {"text": "x" * 20_000}, "/_qwen/test").json["message"]["content"] == "x" * 20_000
     large = {"tools": [{"name": "a"}], "system": "x" * 20_000}
@@ -361,7 +361,7 @@ def test_a_large_request_for_us_is_not_sent_on(upstream: Upstream, start_proxy: 
     ],
 )
 def test_no_other_page_may_have_a_text_tried(session: Session, headers: dict[str, str], status: int) -> None:
-    """It takes its time from the chats."""
+    """A trial delays the chats."""
     host = f"127.0.0.1:{session.proxy.port}"
     given = {name: value.format(host=host) for name, value in headers.items()}
     assert ask(session.proxy, {"text": "x"}, "/_qwen/test", given).status == status

@@ -1,4 +1,4 @@
-"""What the log, the flow list and the page say of a chat."""
+"""What the log, the flow list and the page say about a chat."""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Which recording answers: sessions are found again, and a miss explains itself."""
+"""Which recording answers: sessions are recognised, and a miss is explained."""
 
 import json
 import re
@@ -46,7 +46,7 @@ def asked(library: Library, request: dict[str, Any]) -> str:
 
 
 def on_another_day(request: dict[str, Any]) -> dict[str, Any]:
-    """The request of the same session in another folder, on another day."""
+    """Return the request of the same session in another folder, on another day."""
     text = json.dumps(request)
     for old, new in (
         ("/tmp/qwen-e2e", "/home/anna/work/new-project"),

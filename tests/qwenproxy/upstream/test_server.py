@@ -34,7 +34,7 @@ CAPTURE = b"HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + b"".jo
 
 @pytest.fixture
 def library(tmp_path: Path) -> Path:
-    """A directory with a recording of each kind."""
+    """Return a directory with a recording of each kind."""
     save(STREAMED, tmp_path / "streamed.flow")
     save(
         replace(STREAMED, name="broken", request_body=b"", aborted="reset", chunks=CHUNKS[:2]),
@@ -160,7 +160,7 @@ class Sink:
 
 
 def waited(pace: Pace, monkeypatch: pytest.MonkeyPatch, **fields: Any) -> list[float]:
-    """How long it waits before each piece of two, recorded after 10 and 30 seconds."""
+    """Return how long it waits before each of two pieces, recorded after 10 and 30 seconds."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:

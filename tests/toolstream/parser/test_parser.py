@@ -139,7 +139,7 @@ def test_a_bracket_in_a_string_waits_only_while_it_may_be_a_tag(text: str) -> No
         "</p>",
         "<functional",
         "a `",
-        "<|",
+        "<|e",
     ],
 )
 def test_prose_waits_only_while_it_may_be_a_tag(text: str) -> None:

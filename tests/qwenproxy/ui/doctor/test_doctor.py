@@ -1,4 +1,4 @@
-"""The doctor asks scripted servers, over sockets: each has one thing wrong with it."""
+"""The doctor asks scripted servers over sockets. Each has one fault."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ ALL, WITH_CALLS = 10, 8  # answers
 
 @dataclass
 class Said:
-    """What the doctor said, in words and to programs."""
+    """The doctor's output, in words and as JSON."""
 
     code: int
     text: str
@@ -34,7 +34,7 @@ class Said:
 
 @pytest.fixture
 def ask(upstream: Upstream, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
-    """`ask(script, *options)`: what the doctor says of a server with this script."""
+    """`ask(script, *options)` returns what the doctor says about a server with this script."""
 
     def asked(script: Script | None = None, *options: str, backend: str = "") -> Said:
         upstream.answer = script or upstream.answer
@@ -50,7 +50,7 @@ def ask(upstream: Upstream, capsys: pytest.CaptureFixture[str]) -> Callable[...,
 
 
 def states(said: Said, **wanted: Any) -> list[str]:
-    """The states of the answers that are like this."""
+    """Return the states of the answers that match."""
     answers = [a for a in said.json["answers"] if all(a[key] == value for key, value in wanted.items())]
     return [answer["state"] for answer in answers]
 
@@ -75,7 +75,7 @@ def test_leaks(ask: Callable[..., Said], upstream: Upstream) -> None:
     assert states(said, question="plain") == ["right", "right"]
     assert states(said, state="leaked", repaired=True, through="right") == ["leaked"] * WITH_CALLS
     assert f"qwen-fix run --backend {upstream.url}" in said.text
-    for engine in ENGINES:  # it did not say which it is
+    for engine in ENGINES:  # the engine is not known
         assert f"- {engine.name}: " in said.text
 
 
@@ -142,7 +142,7 @@ def test_arguments_as_an_object(ask: Callable[..., Said]) -> None:
 
 
 def with_file(text: str, make: Callable[[list[Call]], Json] = native) -> Script:
-    """A server that is right but for the file."""
+    """Return a server that is right except for the file."""
 
     def answer(body: Json) -> Json:
         calls = CALLS[key_of(body)]
@@ -310,7 +310,7 @@ def test_nobody_listens(ask: Callable[..., Said]) -> None:
     backend = f"http://127.0.0.1:{closed_port()}"
     said = ask(backend=backend)
     assert (said.code, said.json["verdict"]) == (2, "unreachable")
-    assert said.text == f"{backend} does not answer: nobody listens there.\n"
+    assert said.text == f"{backend} does not answer: nothing is listening there.\n"
 
 
 def test_it_hangs_up(ask: Callable[..., Said]) -> None:
@@ -502,7 +502,7 @@ def test_the_file_is_quoted_and_the_ticket_stands_last() -> None:
     assert f"```\n{FILE}```" in QUESTIONS[-1].text
 
 
-# Servers that would keep it for ever, or have it say too much
+# Servers that answer without end, or that make the doctor print too much
 
 
 @pytest.mark.parametrize(
