@@ -7,16 +7,15 @@ API; README.md explains it. `toolstream.wire` is for tools that read recorded st
 from .events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
 from .grammar.dialects import DIALECTS, Dialect
 from .grammar.grammar import grammar as prepare
-from .grammar.matcher import fold
+from .grammar.names import fold
 from .grammar.spelling import MADE_UP_CLOSER
-from .parser.json_call import CALL_KEYS
 from .parser.parser import ToolCallParser
 from .repairs import Ledger, Named, Refusal, Refused, Repair
 from .requests.history import repair_request
-from .rewriter.engine_errors import recover_error
 from .rewriter.stream import StreamRewriter
-from .rewriter.whole import rewrite_completion
+from .rewriter.whole import recover_error, rewrite_completion
 from .schema.coercion import OMITTED
+from .schema.json_call import CALL_KEYS
 from .schema.rules import FITTING, Action, Condition, Rule, Rules
 from .schema.toolset import parallel_calls
 

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from .repairs import Repair
 
+# The finish_reasons of a model that stopped by itself
+COMPLETE = frozenset({"stop", "tool_calls", "function_call", "eos"})
+
 
 @dataclass(frozen=True, slots=True)
 class Text:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
-EXCERPT = 120  # characters of the stream that a repair or a refusal quotes
-REFUSALS = 100  # refusals kept with their excerpt; a runaway model must not fill the memory
+from .limits import EXCERPT, REFUSALS
 
 
 class Named(StrEnum):

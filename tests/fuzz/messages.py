@@ -21,7 +21,7 @@ from fuzz.mutations import TEXT, Reading, damaged
 from fuzz.soup import is_subsequence
 from support.cuts import cut_at, per_character, units
 from support.outcome import Outcome, run
-from toolstream.grammar.spelling import BLANK
+from toolstream.grammar.text import BLANK
 
 Named = tuple[str, Any]
 

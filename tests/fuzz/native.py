@@ -7,8 +7,10 @@ from typing import Any
 
 from support.cuts import joined
 from toolstream.native.mender import Mender
+from toolstream.native.parsers import new_parser
 from toolstream.repairs import Ledger
 from toolstream.schema.schema import read_tools
+from toolstream.schema.toolset import Toolset
 
 _PAIR = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})")
 
@@ -18,7 +20,7 @@ class Mended:
 
     def __init__(self, tool: dict[str, Any], pieces: Iterable[str], stopped: bool) -> None:
         ledger, (declared,) = Ledger(), read_tools([tool]).values()
-        mender = Mender(declared, [tool], ledger)
+        mender = Mender(declared, new_parser(Toolset([tool])), ledger)
         for piece in pieces:
             mender.feed(piece)
         mender.close(stopped)

@@ -15,7 +15,7 @@ from fuzz.soup import FINISH, OPTIONS, SOUP, TOOLS, is_subsequence
 from support.cuts import at_random, cut_at, joined, per_character, units
 from support.outcome import run, text_of
 from toolstream import ToolCallParser
-from toolstream.grammar.spelling import BLANK
+from toolstream.grammar.text import BLANK
 from toolstream.repairs import Repair
 
 LOSSY = {Repair.EMPTY_ENVELOPE, Repair.STRAY_CLOSER}

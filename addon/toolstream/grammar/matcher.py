@@ -9,37 +9,14 @@ from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass
 
+from ..limits import SPELLING
 from .dialect import Dialect
 from .kinds import TagKind
-from .spelling import BLANK, SPAN, Spelling
+from .names import Names, fold
+from .spelling import Spelling
+from .text import BLANK
 
 _THINK = ("<think>", "</think>")  # never a declared name, whatever the tools are called
-
-
-class Names:
-    """The names that {tool} and {key} stand for. Of tools, case, `_` and `-` do not count."""
-
-    def __init__(self, tools: Iterable[str] = (), keys: Iterable[str] = ()) -> None:
-        self._names = {"tool": {fold(name) for name in tools}, "key": set(keys)}
-
-    def has(self, what: str, name: str) -> bool:
-        """Whether this is one of them."""
-        return (fold(name) if what == "tool" else name) in self._names[what]
-
-    def may_begin(self, what: str, text: str) -> bool:
-        """Whether one of them begins like this."""
-        start = fold(text) if what == "tool" else text
-        return any(name.startswith(start) for name in self._names[what])
-
-    @property
-    def first_letters(self) -> set[str]:
-        """What they begin with."""
-        return {fold(name)[:1] for names in self._names.values() for name in names}
-
-
-def fold(name: str) -> str:
-    """A name without what models get wrong about it: case, `_` and `-`."""
-    return name.replace("_", "").replace("-", "").casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +112,7 @@ class TagMatcher:
         """Where the tail begins that may still become a tag: len(text) if none may."""
         at = text.rfind("<", start)
         if self._several and at >= 0:
-            at = text.find("<", max(start, len(text) - SPAN))
+            at = text.find("<", max(start, len(text) - SPELLING))
         while at >= 0:
             if self.may_begin(text, at):
                 return at

@@ -26,38 +26,37 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..limits import ATTRIBUTES, DECLARED_NAME, MADE_UP_NAME, MEMBERS, NAME, NUMBER, QUOTED, SLOT, TAG_GAP
 from .dialect import Dialect
 from .kinds import OPENS_A_CALL, TagKind
+from .text import GAP
 
-BLANK = " \t\n\r\f\v"  # what counts as whitespace around tags
-LOOK_AHEAD = 64  # characters of whitespace between a tag and what has to follow it
-BLANKS = r"[ \t]{0,8}"
-FOLLOWING = f"[{BLANK}]{{0,{LOOK_AHEAD}}}"
-SPAN = 1024  # characters a spelling with several brackets can have
+BLANKS = rf"[ \t]{{0,{TAG_GAP}}}"
+FOLLOWING = GAP.pattern
 
-_DECLARED = r"[^\s<>\"'={}()\[\],/]{1,128}"
-_MEMBER = r"[^<>\"'\n]|\"[^\"\n]{0,1024}\"|'[^'\n]{0,1024}'"
+_DECLARED = rf"[^\s<>\"'={{}}()\[\],/]{{1,{DECLARED_NAME}}}"
+_MEMBER = rf"[^<>\"'\n]|\"[^\"\n]{{0,{QUOTED}}}\"|'[^'\n]{{0,{QUOTED}}}'"
 _CLOSER = r"functions?|tools?|calls?|tool_?calls?|function_?calls?|invoke|invocation|parameters?|param"
 MADE_UP_CLOSER = re.compile(rf"_?(?:[a-z]+_)?(?:{_CLOSER})(?:_[a-z]+)?")
 _PLACEHOLDERS = {  # -> its pattern, and that of its beginnings
-    "name": (r"[^<>\"'\n]{1,256}",) * 2,
+    "name": (rf"[^<>\"'\n]{{1,{NAME}}}",) * 2,
     "tool": (_DECLARED,) * 2,
     "key": (_DECLARED,) * 2,
-    "word": (r"[^\s<>\"'=]{1,256}",) * 2,
+    "word": (rf"[^\s<>\"'=]{{1,{NAME}}}",) * 2,
     "pair": (
-        r"[^\s<>\"'=]{1,128}=(?:\"[^\"<>\n]{0,1024}\"|'[^'<>\n]{0,1024}')",
-        r"[^\s<>\"'=]{1,128}(?:=(?:\"[^\"<>\n]{0,1024}\"?|'[^'<>\n]{0,1024}'?)?)?",
+        rf"[^\s<>\"'=]{{1,{DECLARED_NAME}}}=(?:\"[^\"<>\n]{{0,{QUOTED}}}\"|'[^'<>\n]{{0,{QUOTED}}}')",
+        rf"[^\s<>\"'=]{{1,{DECLARED_NAME}}}(?:=(?:\"[^\"<>\n]{{0,{QUOTED}}}\"?|'[^'<>\n]{{0,{QUOTED}}}'?)?)?",
     ),
-    "attributes": (r"[^<>\n]{0,256}",) * 2,
+    "attributes": (rf"[^<>\n]{{0,{ATTRIBUTES}}}",) * 2,
     "members": (
-        rf"(?:{_MEMBER}){{1,512}}",
-        rf"(?:{_MEMBER}){{0,512}}(?:\"[^\"\n]{{0,1024}}|'[^'\n]{{0,1024}})?",
+        rf"(?:{_MEMBER}){{1,{MEMBERS}}}",
+        rf"(?:{_MEMBER}){{0,{MEMBERS}}}(?:\"[^\"\n]{{0,{QUOTED}}}|'[^'\n]{{0,{QUOTED}}})?",
     ),
-    "cut": (r"[ \t]{0,8}(?=[\r\n]|<)", r"[ \t]{0,8}"),
+    "cut": (rf"{BLANKS}(?=[\r\n]|<)", BLANKS),
     "gap": (FOLLOWING,) * 2,
-    "slot": (r"(?:name|tool|function|tool_name|function_name|NAME)", r"[A-Za-z_]{1,16}"),
-    "number": (r"\d{1,4}",) * 2,
-    "closer": (MADE_UP_CLOSER.pattern, r"[a-z_]{1,32}"),
+    "slot": (r"(?:name|tool|function|tool_name|function_name|NAME)", rf"[A-Za-z_]{{1,{SLOT}}}"),
+    "number": (rf"\d{{1,{NUMBER}}}",) * 2,
+    "closer": (MADE_UP_CLOSER.pattern, rf"[a-z_]{{1,{MADE_UP_NAME}}}"),
 }
 _NAMED = ("name", "tool", "key", "word", "pair")
 

@@ -1,11 +1,11 @@
-"""The tool calls of an answer that the server parsed itself (P15).
+"""The tool calls of an answer that the server parsed itself.
 
-A delta that is right (the shape of P13, arguments that fit the schema) leaves as the bytes it
-came in. `mending` follows the arguments, this module the calls: which delta belongs to which
-call, though the index is missing or always the same and the ids repeat; what a delta may say;
-and which call is only a copy of another. An `Entry` is one element of a delta's `tool_calls`;
-as soon as its call is `diverged` its entries are written anew. Calls of another `type` than function
-(`custom`, say) are none of ours: their entries say what they said, all but perhaps the index.
+A delta that is right leaves as the bytes it came in. Right is: index, id, type, name and arguments where
+every known client expects them, and arguments that fit the schema. A `Mender` follows the arguments, this
+module the calls: to which call a delta belongs, though the index is missing or always the same and the ids
+repeat; what a delta may hold; and which call is only a copy of another. An `Entry` is one element of a
+delta's `tool_calls`. As soon as its call is `diverged` its entries are rewritten. Calls of another `type`
+than function, such as `custom`, are not ours: their entries keep all but perhaps the index.
 
 A call waits, and is not announced, while its name has not come, while it may be a copy (of a call
 under the same id, or of one that was found in the text), and while the user's rules may make it a
@@ -18,16 +18,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..events import ArgumentsDelta, CallEnd, CallStart, Event
-from ..parser.parser import COMPLETE
+from ..events import COMPLETE, ArgumentsDelta, CallEnd, CallStart, Event
 from ..repairs import Ledger, Refused, Repair
+from ..schema.json_read import Json, loads
 from ..schema.json_write import dump
-from ..schema.lenient_json import loads
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset, parallel_calls
-from ..wire.chat_completions import Json, Path, finish_reason, new_call_id
+from ..wire.chat_completions import finish_reason, new_call_id
+from ..wire.json_edit import Path
 from .mender import Mender
 from .ruled import RuledMender, ruled
+from .swallowed import NewParser
 
 _NO_NAME = ("", "null", "None")
 _POLLUTED = re.compile(r"\s*<?\s*(?:(?:function|tool_call|invoke)\b(?:\s*name)?\s*=?\s*)?[\"']?([\w.:/-]+)")
@@ -43,21 +44,21 @@ class NativeCall:
         *("foreign", "more_sent", "name", "number", "server_id", "tool", "turn", "unread"),
     )
 
-    def __init__(self, server_id: str, turn: int, ledger: Ledger) -> None:
+    def __init__(self, server_id: str, turn: int, mender: Mender) -> None:
         self.server_id = server_id  # "" if it sent none
         self.turn = turn  # the delta it came with
         self.id = ""
         self.number = -1
         self.name = ""  # as the server wrote it
         self.tool = Tool("")
-        self.mender: Mender | RuledMender = Mender(self.tool, (), ledger)
+        self.mender: Mender | RuledMender = mender
         self.mender.change()
         self.unread: str | None = ""  # arguments that came before the name
         self.copied: list[NativeCall] | None = None  # what it may be a copy of; None if it does not wait
         self.head: Json = {}  # the entry that names it
         self.announced = False  # it has a number, and the client is or will be told of it
         self.headed = False  # the delta that names it has been written, or passed
-        self.diverged = False  # its entries are written anew
+        self.diverged = False  # its entries are rewritten
         self.dropped = False  # it was a copy, or one too many
         self.broken = False  # over, and its arguments are no JSON object
         self.more_sent = 0
@@ -77,7 +78,7 @@ class NativeCall:
 
 @dataclass(slots=True)
 class Entry:
-    """What one delta says of one call."""
+    """What one delta holds of one call."""
 
     call: NativeCall
     json: Json
@@ -100,7 +101,7 @@ class Entry:
         return self.text[: max(0, self.call.mender.passed - self.start)]
 
     def write(self, text: str) -> Json:
-        """The entry with these arguments; {} if that leaves it nothing to say."""
+        """The entry with these arguments; {} if that leaves nothing in it."""
         if not self.call.announced:
             return {}
         if self.call.foreign:
@@ -123,13 +124,19 @@ class NativeCalls:
     """The calls of one choice. `whole`: the answer is not streamed, so that entries have no index."""
 
     def __init__(
-        self, request: Json, toolset: Toolset, ledger: Ledger, number: Number, whole: bool = False
+        self,
+        request: Json,
+        toolset: Toolset,
+        new_parser: NewParser,
+        ledger: Ledger,
+        number: Number,
+        whole: bool = False,
     ) -> None:
         self.calls: list[NativeCall] = []
         self.by_index: dict[int, NativeCall] = {}  # the server's index
         self.entries: list[Entry] = []  # of a whole message
         self.copied = False  # a call in the text was dropped
-        self._request, self._toolset, self._ledger = request, toolset, ledger
+        self._request, self._toolset, self._new_parser, self._ledger = request, toolset, new_parser, ledger
         self._number = number
         self._whole = whole
         self._parallel = parallel_calls(request)
@@ -161,8 +168,8 @@ class NativeCalls:
         return any(call.broken for call in self.calls)
 
     def finish_reason(self, sent: Any, found: bool) -> Any:
-        """The finish_reason for the one the server sent; `found`: the text holds calls (P12). Nobody
-        is told to run a call that is cut (P9)."""
+        """The finish_reason for the one the server sent; `found`: the text holds calls. Nobody
+        is told to run a call that is cut off."""
         if sent == "function_call" and self.sent:
             sent = "tool_calls"
         if (self.broken or self.open_in_text) and sent in ("stop", "tool_calls"):
@@ -172,7 +179,7 @@ class NativeCalls:
     # Reading
 
     def read(self, message: Json) -> list[Entry]:
-        """What a delta, or a message, says of calls. Their arguments are fed."""
+        """What a delta, or a message, holds of calls. Their arguments are fed."""
         found, legacy = message.get("tool_calls"), message.get("function_call")
         listed = found if isinstance(found, list) else [found]
         if not found and isinstance(legacy, dict) and (legacy.get("name") or legacy.get("arguments")):
@@ -197,7 +204,7 @@ class NativeCalls:
             return None
         call = None if self._whole else self._foreign.get(index)
         if call is None or index is None:
-            call = NativeCall("", self._turn, self._ledger)
+            call = NativeCall("", self._turn, self._mender(Tool("")))
             call.foreign = call.announced = True
             call.number = self._next_number()
             self._foreign[len(self._foreign) if index is None or self._whole else index] = call
@@ -235,14 +242,14 @@ class NativeCalls:
         return Entry(call, json, text, start, call.mender.fed, heads, call.copied is not None)
 
     def _is_right(self, call: NativeCall, json: Json, function: Json) -> bool:
-        """Whether a further delta is as P13 has it."""
+        """Whether a further delta is as every known client expects it."""
         surplus = "id" in json or "type" in json or "name" in function
         index, arguments = json.get("index"), function.get("arguments")
         numbered = index == call.number if call.announced else type(index) is int
         return not surplus and numbered and isinstance(arguments, str)
 
     def _reshape(self, call: NativeCall) -> None:
-        """The call is written anew, for the server does not write it as P13 has it."""
+        """The call is rewritten, for clients would not understand it as it is."""
         call.mender.repair(Repair.CALL_SHAPE)
 
     # Which call it is
@@ -267,7 +274,7 @@ class NativeCalls:
         return call
 
     def _new(self, index: int | None, server_id: str, original: NativeCall | None) -> NativeCall:
-        call = NativeCall(server_id, self._turn, self._ledger)
+        call = NativeCall(server_id, self._turn, self._mender(Tool("")))
         call.copied = None if original is None else [original]
         if self.calls and self.calls[-1].turn < self._turn:
             self.pause()
@@ -313,10 +320,13 @@ class NativeCalls:
         self._read_name(call)
         return True
 
+    def _mender(self, tool: Tool) -> Mender:
+        return Mender(tool, self._new_parser, self._ledger)
+
     def _read_name(self, call: NativeCall) -> None:
         tool, member = self._tool_of(call.name)
         call.tool = tool or Tool(call.name)
-        mender = Mender(call.tool, self._request.get("tools"), self._ledger)
+        mender = self._mender(call.tool)
         mender.preset = member
         rules = self._toolset.rules_for(call.tool)
         call.mender = RuledMender(mender, call.tool, rules, self._ledger) if rules else mender
@@ -336,11 +346,8 @@ class NativeCalls:
         if tool := self._toolset.find(name) or (self._toolset.find(bare[1]) if bare else None):
             return tool, ""
         value = bare[1] if bare else ""
-        tools = self._toolset.tools.values()
-        found = [(t, key) for t in tools for key in t.required if value in t.parameter(key).members]
-        if len(found) != 1:
-            return None, ""
-        return found[0][0], f"{dump(found[0][1])}: {dump(value)}"
+        found = self._toolset.with_value(value)
+        return (found[0], f"{dump(found[1])}: {dump(value)}") if found else (None, "")
 
     def _begin(self, call: NativeCall, json: Json) -> None:
         """The delta that names a call; it goes out unless the call may be a copy."""
@@ -351,7 +358,7 @@ class NativeCalls:
                 self._check_head(call)
 
     def _check_head(self, call: NativeCall) -> None:
-        """Whether the delta that names a call is as P13 has it."""
+        """Whether the delta that names a call is as every known client expects it."""
         json, index, function = call.head, call.head.get("index"), call.head.get("function")
         function = function if isinstance(function, dict) else {}
         right = (
@@ -365,7 +372,7 @@ class NativeCalls:
             self._reshape(call)
 
     def _announce(self, call: NativeCall) -> None:
-        """Take it into the answer; one too many is dropped (P16)."""
+        """Take it into the answer; one too many is dropped."""
         if not self._parallel and (self.sent or self._in_text):
             self._drop(call, Repair.PARALLEL_DROPPED)
             return
@@ -406,7 +413,7 @@ class NativeCalls:
         self._drop(call, Repair.DUPLICATE_CALL)
 
     def _rest_of(self, name: str, fragments: list[str], call: NativeCall) -> str | None:
-        """What this call says behind the beginning of a call in the text; None if that is not its own."""
+        """What this call has after the beginning of a call in the text; None if that is not its own."""
         if call.tool.name != name or call.mender.value is None:
             return None
         begun = "".join(fragments)
@@ -512,19 +519,19 @@ class NativeCalls:
         return False
 
     def rest(self, entries: list[Entry]) -> list[Json]:
-        """What is to be said of calls that none of these entries speaks of."""
-        spoken = [entry.call for entry in entries]
-        said = []
+        """What is to be sent of calls that none of these entries is about."""
+        covered = [entry.call for entry in entries]
+        found = []
         for call in self.calls:
-            if call.announced and call not in spoken and call.mender.changed:
+            if call.announced and call not in covered and call.mender.changed:
                 entry = Entry(call, {}, "", 0, 0, not call.headed)
                 call.headed = True
-                said.append(entry.write(call.mender.take()))
-        return [json for json in said if json]
+                found.append(entry.write(call.mender.take()))
+        return [json for json in found if json]
 
     def resume(self, calls: list[tuple[str, str]]) -> tuple[list[Json], list[tuple[str, str]]] | None:
-        """What is left to say if these are the calls of the message, or its last ones: of a call that
-        has begun, and the calls that have not. None if what was said fits none of them."""
+        """What is left to send if these are the calls of the message, or its last ones: the rest of a call
+        that has begun, and the calls that have not. None if what was sent fits none of them."""
         calls = [c for c in calls if (c[0], loads(c[1])) not in [call.meaning for call in self.calls]]
         begun = [call for call in self.calls if call.announced and not call.mender.complete]
         if not begun:
@@ -541,13 +548,13 @@ class NativeCalls:
         return [rest], calls[1:]
 
     def unsent(self) -> list[Json]:
-        """What the calls that are written anew have not said yet, as it came."""
-        said = []
+        """What has not been sent yet of the calls that are rewritten, as it came."""
+        found = []
         for call in self.calls:
             if call.announced and call.mender.changed and (text := call.mender.take() + call.mender.pending):
-                said.append(Entry(call, {}, text, 0, 0, not call.headed).write(text))
+                found.append(Entry(call, {}, text, 0, 0, not call.headed).write(text))
                 call.headed = True
-        return said
+        return found
 
     def more(self) -> list[tuple[str, str]]:
         """Calls that were swallowed into arguments, once each."""
@@ -565,7 +572,7 @@ class NativeCalls:
 
 
 def _can_end(pending: str) -> bool:
-    """Whether what is held of a call is no more than what `{}` is held for: another `{` behind it."""
+    """Whether only a complete `{}` is held: some engines send one before the real object."""
     return pending in ("}", "{}")
 
 
@@ -584,12 +591,12 @@ def used_ids(request: Json) -> set[str]:
 def rewritten(entries: list[Entry]) -> list[Json]:
     """Entries of one delta as they are to be sent."""
     last = {entry.call: entry for entry in entries if entry.call.announced}
-    said = []
+    found = []
     for entry in entries:
-        said.append(
+        found.append(
             entry.write(entry.kept + (entry.call.mender.take() if last.get(entry.call) is entry else ""))
         )
-    return merged(said)
+    return merged(found)
 
 
 def spellings(arguments: str) -> Iterator[str]:

@@ -1,16 +1,13 @@
-r"""The arguments of a call that the server parsed itself, followed and mended while they stream (P15).
+r"""The arguments of a call that the server parsed itself, mended while they stream.
 
-An incremental JSON reader, one method per state. Whatever fits the schema passes as it came; what
-the schema proves wrong is proved by its first character, so that all that was sent before stays
-valid: a string where none is allowed is held and written as what it says, anything else where only
-a string will do is written as one. What is not JSON at all is mended if there is one way to mend
-it: XML is read by the parser for text, escapes and trailing commas are put right in place, the
-rest is held to the end and given to json-repair, where that is installed.
+`JsonStream` reads the object and types its values. Here is what comes before the object, after it, and
+where there is none. What is no JSON is mended if there is one way to mend it. XML is read by the parser for
+text, and so are further parameters and calls that a value has swallowed. JSON in a string is read once
+more. The rest is held to the end and given to json-repair, where that is installed.
 """
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 from ..events import (
@@ -21,42 +18,19 @@ from ..events import (
     Repaired,
     calls_of,
 )
-from ..parser.json_scanner import JsonScanner
-from ..parser.parser import ToolCallParser
+from ..grammar.text import JSON_WHITESPACE, end_of
+from ..limits import LOOK_AHEAD, OBJECTS, PIECE
 from ..repairs import Ledger, Refused, Repair
-from ..schema.arguments import LIMIT
-from ..schema.coercion import FAILED, OMITTED, coerce, conform
-from ..schema.json_write import doubled_escapes, dump, escaped, quoted
-from ..schema.lenient_json import loads, read_damaged, same_letters
-from ..schema.schema import Parameter, Tool
-from .passthrough import Passage
-from .swallowed import split_value
+from ..schema.coercion import conform
+from ..schema.json_read import Json, loads, loads_object
+from ..schema.json_write import dump, quoted
+from ..schema.lenient_json import read_damaged, same_letters
+from ..schema.schema import Tool
+from .json_stream import COMMA, ESCAPE, NOTHING, VALUE, JsonStream, joined, unescaped
+from .swallowed import NewParser, TextParser, split_value
 
-PIECE = 4096  # longer input is read in pieces: a state may copy what it holds
-TOKEN = 1024  # characters of a key, a number or a run of blanks that are waited for
-CALLS = 100  # objects behind the arguments that are compared with them
-
-_KINDS = {'"': "string", "{": "object", "[": "array", "t": "boolean", "f": "boolean", "n": "null"}
-_KINDS |= dict.fromkeys("-0123456789", "number") | {"T": "boolean", "F": "boolean", "N": "null"}
-_PYTHON = {"True": "true", "False": "false", "None": "null"}
-_BLANKS = re.compile(r"[ \t\n\r]*+")
-_STRING = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"')
-_STRING_PART = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+\\?')
-_REST_OF_STRING = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
-_TOKEN = re.compile(r'[^\s,:"{}\[\]]*+')
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
-_EMPTY_VALUE = re.compile(r'[ \t\n\r]*+:[ \t\n\r]*+""')
-_EMPTY_VALUE_PART = re.compile(r'[ \t\n\r]*+(?::[ \t\n\r]*+"?)?')
-# (`|(?!)`: see chunks.py)
-_PLAIN = re.compile(r'(?:[^"\\<\x00-\x1f]++|\\n(?=[^"\\<])|(?!))*+')  # a line break no tag is behind
-_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
-_ESCAPE_PART = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
-# Inside of a string; of the first one, all but what may begin a tag (or a line that a tag follows)
-_CLEAN = re.compile(
-    r'(?:[^"\\<\x00-\x1f]++|\\["\\/bft]|\\r(?=[^<\\]|\\[^un])|\\n(?=[^<\\]|\\[^u])|\\u(?!003[cC])[0-9a-fA-F]{4}'
-    r"|(?!))*+"
-)
-_CLEAN_NESTED = re.compile(r'(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|(?!))*+')
+# (`|(?!)`: see wire/envelope.py)
+_PLAIN = re.compile(r'(?:[^"\\<\x00-\x1f]++|\\n(?=[^"\\<])|(?!))*+')  # a line break that no tag follows
 # Tags as they stand in a JSON string: Go writes < as \u003c, PHP writes / as \/
 _LT, _SLASH, _GT = r"(?:<|\\u003[cC])", r"(?:\\?/)", r"(?:>|\\u003[eE])"
 _NEWLINE = r"(?:\\r)?\\n"
@@ -64,7 +38,7 @@ _TAG = re.compile(rf"(?P<newline>{_NEWLINE})?{_LT}(?P<slash>{_SLASH})?parameter"
 _TAG_PART = re.compile(
     rf"(?:\\r)?(?:\\n)?(?:\\(?:u(?:0(?:03?)?)?)?|{_LT}(?:\\|{_SLASH}?(?:p(?:a(?:r(?:a(?:m(?:e(?:te?)?)?)?)?)?)?)?)?)?"
 )
-_GAP = rf"{_GT}?(?: |\\[nrt]){{0,64}}"
+_GAP = rf"{_GT}?(?: |\\[nrt]){{0,{LOOK_AHEAD}}}"
 _CLOSER = re.compile(rf"(?:{_NEWLINE})?{_LT}{_SLASH}parameter{_GAP}(?:(?P<end>\")|(?P<tag>{_LT}))")
 _CLOSER_PART = re.compile(rf"(?:{_NEWLINE})?{_LT}{_SLASH}parameter(?:{_GAP})?(?:\\(?:u(?:0(?:03?)?)?)?)?")
 _CLOSERS = re.compile(r"\r?\n</parameter>?\s*(?:</function>?\s*)?(?:</tool_call>?\s*)?")
@@ -82,60 +56,29 @@ _WHOLE = re.compile(
 )
 _XML_LEADS = ("<tool_call", "<function", "<invoke", "<parameter")
 
-State = Callable[[], bool]
 
-
-class Frame:
-    """An object or array that is open: what is known of it, and where in it we are."""
-
-    __slots__ = ("count", "is_array", "key", "parameter")
-
-    def __init__(self, parameter: Parameter, is_array: bool) -> None:
-        self.parameter = parameter
-        self.is_array = is_array
-        self.count = 0  # of members or items that have begun
-        self.key = ""  # of the one that has begun last
-
-    @property
-    def closer(self) -> str:
-        return "]" if self.is_array else "}"
-
-    def child(self) -> Parameter:
-        """What is known of the next value."""
-        return self.parameter.item(self.count) if self.is_array else self.parameter.member(self.key)
-
-
-class Mender(Passage):
+class Mender(JsonStream):
     """Mends one call's arguments. `feed` takes them as they come, `close` says that they are over.
 
-    `tools` are the request's, as they stand in it. Repairs and refusals go into `ledger`. Neither
+    `new_parser` makes the parsers for calls that are text. Repairs and refusals go into `ledger`. Neither
     `feed` nor `close` raises for any text.
     """
 
-    def __init__(self, tool: Tool, tools: Any, ledger: Ledger, depth: int = 0) -> None:
-        super().__init__()
-        self.complete = False  # what went out is one JSON object
+    def __init__(self, tool: Tool, new_parser: NewParser, ledger: Ledger, depth: int = 0) -> None:
+        super().__init__(tool, ledger)
         self.broken = False  # closed, and it is not
         self.plain = False  # text without anything special is payload at once
-        self.preset = ""  # a member to write first
         self.more: list[tuple[str, str]] = []  # calls that were swallowed: name, arguments
-        self._tool, self._tools, self._ledger, self._depth = tool, tools, ledger, depth
-        self._repairs: set[Repair] = set()  # each is counted once
-        self._state: State = self._at_start
-        self._expect = ""  # where the reading broke off, of what can be continued
-        self._frames: list[Frame] = []
-        self._given: set[str] = set()
+        self._new_parser, self._depth = new_parser, depth
         self._cumulative = False  # each delta repeats all before it
-        self._example = False  # the value holds an opening tag: closing ones may be its own
-        self._scanner = JsonScanner()
         self._inner: Mender | None = None
-        self._parser: ToolCallParser | None = None
-        self._next: list[Event] = []  # of a call behind this one
+        self._parser: TextParser | None = None
+        self._next: list[Event] = []  # of a call after this one
 
     @property
     def value(self) -> Any:
         """The arguments, if they are complete; else None."""
-        return loads(_joined(self.text)) if self.complete else None
+        return loads(joined(self.text)) if self.complete else None
 
     def follow(self, text: str) -> bool:
         """Take a delta that is plain text of a value: the quick way. False if it is not."""
@@ -167,7 +110,7 @@ class Mender(Passage):
         self._finish(stopped)
         self._release()
         self._pass(len(self._text))
-        self.complete = self.complete or isinstance(loads(self.text), dict)
+        self.complete = self.complete or loads_object(self.text) is not None
         self.broken, self.plain, self._state = not self.complete, False, self._ended
         if self.broken and stopped and self._depth == 0:
             self._ledger.refuse(Refused.INVALID_JSON, self.text)
@@ -182,38 +125,10 @@ class Mender(Passage):
         self.change()
         return text[len(before) :]
 
-    # How it is done
-
-    def _run(self) -> None:
-        while self._state():
-            pass
-        if self._held_size > LIMIT:
-            self._ledger.refuse(Refused.LIMIT, self.pending)
-            self._release()
-            self._go(self._in_literal)
-            self._in_literal()
-
-    def _go(self, state: State) -> bool:
-        self._state = state
-        return True
-
-    def repair(self, repair: Repair) -> None:
-        """Count a repair, once for these arguments, which are written anew from here on."""
-        self.change()
-        if repair not in self._repairs:
-            self._repairs.add(repair)
-            self._ledger.repaired(repair)
-
-    def _skip_blanks(self) -> str:
-        """Blanks pass; returns the character behind them, "" if none has come."""
-        if self._text[:1] in (" ", "\t", "\n", "\r"):
-            self._pass(_end(_BLANKS, self._text))
-        return self._text[:1]
-
-    # States: before the object, and behind it
+    # States: before the object, and after it
 
     def _at_start(self) -> bool:
-        match self._skip_blanks():
+        match self._skip_whitespace():
             case "":
                 return False
             case "{":
@@ -230,7 +145,7 @@ class Mender(Passage):
             return not _WRAPPED_PART.fullmatch(self._text) and self._go(self._in_garbage)
         self.repair(Repair.DOUBLE_ENCODED)
         self._put(1, "")
-        self._inner = Mender(self._tool, self._tools, self._ledger, self._depth + 1)
+        self._inner = Mender(self._tool, self._new_parser, self._ledger, self._depth + 1)
         self._inner.preset = self.preset
         self._inner.change()
         return self._go(self._in_wrapped)
@@ -238,18 +153,18 @@ class Mender(Passage):
     def _in_wrapped(self) -> bool:
         inner = self._inner
         assert inner
-        end = _end(_WHOLE, self._text)
+        end = end_of(_WHOLE, self._text)
         if end:
-            inner.feed(_unescaped(self._text[:end]))
+            inner.feed(unescaped(self._text[:end]))
             self._put(end, inner.take())
             self.complete = inner.complete
         if self._text[:1] != '"':
             return False
         self._put(1, "")
-        return self._go(self._behind_wrapped)
+        return self._go(self._after_wrapped)
 
-    def _behind_wrapped(self) -> bool:
-        """Behind the string there is nothing to be expected."""
+    def _after_wrapped(self) -> bool:
+        """After the string nothing is expected."""
         self._hold(len(self._text))
         return False
 
@@ -259,7 +174,7 @@ class Mender(Passage):
         if not lead:
             partial = any(lead.startswith(self._text) for lead in _XML_LEADS)
             return not partial and self._go(self._in_garbage)
-        self._parser = ToolCallParser(_with(self._tools, self._tool), ledger=Ledger())
+        self._parser = self._new_parser(self._tool)
         opening = "" if lead == "<tool_call" else "<tool_call>\n"
         self._read_xml(opening + (f"<function={self._tool.name}>\n" if lead == "<parameter" else ""))
         return self._go(self._in_xml)
@@ -292,262 +207,23 @@ class Mender(Passage):
         if Repair.XML_ARGUMENTS in self._repairs:
             self._take_held()
 
-    def _behind_object(self) -> bool:
-        return self._skip_blanks() != "" and self._go(self._in_rest)
-
-    def _in_rest(self) -> bool:
-        """Behind the object, or where it cannot be read any more: all is held to the end."""
-        self._hold(len(self._text))
-        return False
-
     def _in_garbage(self) -> bool:
         """No object at all."""
         return self._in_rest()
-
-    def _in_literal(self) -> bool:
-        self._pass(len(self._text))
-        return False
 
     def _ended(self) -> bool:
         """Nothing more is expected, and nothing is made of it."""
         return self._in_literal()
 
-    # States: in the object
-
-    def _open(self, parameter: Parameter) -> bool:
-        self._frames.append(Frame(parameter, self._text[0] == "["))
-        self._pass(1)
-        if len(self._frames) > TOKEN:
-            return self._go(self._in_literal)
-        return self._go(self._at_first)
-
-    def _at_first(self) -> bool:
-        """Behind `{` or `[`."""
-        frame, char = self._frames[-1], self._skip_blanks()
-        if char == "":
-            return False
-        if self.preset and len(self._frames) == 1:
-            self._put(0, self.preset if char == "}" else self.preset + ", ")
-            self.preset = ""
-        elif char == "}" and len(self._frames) == 1:
-            return self._at_empty()
-        if char == frame.closer:
-            return self._go(self._behind_value)
-        self._expect = "first"
-        return self._at_item(char)
-
-    def _at_item(self, char: str) -> bool:
-        if self._frames[-1].is_array:
-            return self._go(self._at_value)
-        return self._go(self._at_key) if char == '"' else self._break_off()
-
-    def _at_empty(self) -> bool:
-        """`{}`: the arguments, or a false start before them."""
-        at = _end(_BLANKS, self._text, 1)
-        if at == len(self._text) < TOKEN:
-            return False
-        if self._text[at : at + 1] == "{":
-            self.repair(Repair.REPEATED_ARGUMENTS)
-            self._put(at + 1, "")
-            return True
-        return self._go(self._behind_value)
-
-    def _at_key(self) -> bool:
-        found = _STRING.match(self._text)
-        if found is None:
-            if len(self._text) < TOKEN and _STRING_PART.fullmatch(self._text):
-                return False
-            return self._break_off()
-        key = loads(_joined(found[0]))
-        if not isinstance(key, str):
-            return self._break_off()
-        frame = self._frames[-1]
-        if len(self._frames) == 1 and "=" in key and not self._tool.declares(key):
-            return self._at_damaged_key(found.end(), key)
-        frame.key = key
-        self._pass(found.end())
-        return self._go(self._at_colon)
-
-    def _at_damaged_key(self, end: int, key: str) -> bool:
-        """`"K=V": ""` was `"K": "V"`."""
-        name, _, text = key.partition("=")
-        name, frame = name.strip(), self._frames[-1]
-        fits = self._tool.declares(name) and name not in self._given
-        empty = _EMPTY_VALUE.match(self._text, end) if fits else None
-        if fits and not empty and len(self._text) < TOKEN and _EMPTY_VALUE_PART.fullmatch(self._text, end):
-            return False
-        if empty is None:
-            frame.key = key
-            self._pass(end)
-            return self._go(self._at_colon)
-        self.repair(Repair.DAMAGED_KEY)
-        value = coerce(text, self._tool.parameter(name))
-        value = text if value in (FAILED, OMITTED) else value
-        self._put(empty.end(), f"{quoted(name)}: {dump(value)}")
-        self._given.add(name)
-        frame.key, frame.count = name, frame.count + 1
-        return self._go(self._behind_value)
-
-    def _at_colon(self) -> bool:
-        char = self._skip_blanks()
-        if char == "":
-            return False
-        if char != ":":
-            self._expect = ""
-            return self._break_off()
-        self._pass(1)
-        return self._go(self._at_value)
-
-    def _at_value(self) -> bool:
-        """The first character of a value decides whether it may be what it is."""
-        char = self._skip_blanks()
-        if char == "":
-            return False
-        kind = _KINDS.get(char, "")
-        self._expect = "value"
-        if not kind:
-            return self._break_off()
-        frame = self._frames[-1]
-        parameter = frame.child()
-        if len(self._frames) == 1:
-            self._given.add(frame.key)
-        if kind in ("object", "array"):
-            frame.count += 1
-            if _fits(kind, parameter) or "string" not in parameter.types:
-                return self._open(parameter)
-            self.repair(Repair.WRONG_TYPE)
-            self._put(0, '"')
-            self._scanner = JsonScanner()
-            return self._go(self._in_quoted)
-        if kind != "string":
-            return self._at_scalar(parameter)
-        frame.count += 1
-        self._example = False
-        if _fits(kind, parameter):
-            self._pass(1)
-            return self._go(self._in_string)
-        self._hold(1)
-        return self._go(self._in_wrong_string)
-
-    def _at_scalar(self, parameter: Parameter) -> bool:
-        """A number or a word; complete only if something follows it."""
-        end = _end(_TOKEN, self._text)
-        if end == len(self._text):
-            return end > TOKEN and self._break_off()
-        token = _PYTHON.get(self._text[:end], self._text[:end])
-        if token not in ("true", "false", "null") and not _NUMBER.fullmatch(token):
-            return self._break_off()
-        written = _typed(token, parameter)
-        frame = self._frames[-1]
-        if written != token:
-            self.repair(Repair.WRONG_TYPE)
-        if written != self._text[:end]:
-            if written == token:
-                self.repair(Repair.JSON_REPAIRED)
-            self._put(end, written)
-        else:
-            self._pass(end)
-        frame.count += 1
-        return self._go(self._behind_value)
-
-    def _behind_value(self) -> bool:
-        """A comma, or the end of the object or array. A comma waits for what follows it."""
-        frame, char = self._frames[-1], self._skip_blanks()
-        if char == "":
-            return False
-        if char == frame.closer:
-            self._pass(1)
-            self._frames.pop()
-            self.complete = not self._frames
-            return self._go(self._behind_value if self._frames else self._behind_object)
-        self._expect = "comma" if char == "," else ""
-        if char != ",":
-            return self._break_off()
-        at = _end(_BLANKS, self._text, 1)
-        if at == len(self._text) < TOKEN:
-            return False
-        char = self._text[at : at + 1]
-        if char == frame.closer:
-            self.repair(Repair.JSON_REPAIRED)
-            self._put(1, "")
-            return True
-        if not frame.is_array and char != '"':
-            return self._break_off()
-        self._pass(at)
-        self._expect = ""
-        return self._at_item(char)
-
-    def _break_off(self) -> bool:
-        return self._go(self._in_rest)
-
     # States: in a value
 
-    def _in_quoted(self) -> bool:
-        """An object or array where only a string will do: its text is the string."""
-        if not self._text:
-            return False
-        end = self._scanner.feed(self._text)
-        size = len(self._text) if end is None else end
-        self._put(size, escaped(self._text[:size]))
-        if end is None:
-            return False
-        self._put(0, '"')
-        return self._go(self._behind_value)
-
-    def _hold_string(self) -> bool:
-        """Hold the rest of a string, without its closing quote; False if that has not come."""
-        self._hold(_end(_REST_OF_STRING, self._text))
-        return self._text[:1] == '"'
-
-    def _in_wrong_string(self) -> bool:
-        """A string where none is allowed: written as what it says."""
-        if not self._hold_string():
-            return False
-        frame = self._frames[-1]
-        frame.count -= 1
-        parameter = frame.child()
-        frame.count += 1
-        text = _unescaped("".join(self._held)[1:])
-        value = coerce(text, parameter) if text is not None else FAILED
-        self._go(self._behind_value)
-        if value is FAILED:
-            self._ledger.refuse(Refused.MISFIT, f"{frame.key}={text}")
-            self._release()
-            self._pass(1)
-            return True
-        self.repair(Repair.WRONG_TYPE)
-        self._take_held()
-        self._put(1, "null" if value is OMITTED else dump(value))
-        return True
-
-    def _in_string(self) -> bool:
-        outer = len(self._frames) == 1
-        self._pass(_end(_CLEAN if outer else _CLEAN_NESTED, self._text))
-        char = self._text[:1]
-        if char == "":
-            return False
-        if char == '"':
-            self._pass(1)
-            return self._go(self._behind_value)
-        if char < " ":
-            self.repair(Repair.JSON_REPAIRED)
-            self._put(1, escaped(char))
-            return True
-        if char == "\\" and not _ESCAPE.match(self._text):
-            if _ESCAPE_PART.fullmatch(self._text):
-                return False
-            self.repair(Repair.JSON_REPAIRED)
-            self._put(1, r"\\")
-            return True
-        return self._at_tag_in_string()
-
     def _at_tag_in_string(self) -> bool:
-        """A tag of a call may begin here, behind a line break or not."""
+        """A tag of a call may begin here, after a line break or not."""
         tag = _TAG.match(self._text)
         if tag is None:
             if _TAG_PART.fullmatch(self._text):
                 return False
-            self._pass(max(1, _end(_ESCAPE, self._text)))
+            self._pass(max(1, end_of(ESCAPE, self._text)))
             return True
         if tag["slash"] and not self._example:
             return self._go(self._at_closer)
@@ -562,21 +238,21 @@ class Mender(Passage):
             return False
         if closer:
             return self._go(self._in_swallowed)
-        self._pass(_end(_TAG, self._text))
+        self._pass(end_of(_TAG, self._text))
         return self._go(self._in_string)
 
     def _in_swallowed(self) -> bool:
         """The rest of the string may be closing tags, further parameters and further calls."""
         if not self._hold_string():
             return False
-        tail = _unescaped("".join(self._held))
-        self._go(self._behind_value)
+        tail = unescaped("".join(self._held))
+        self._go(self._after_value)
         if tail and _CLOSERS.fullmatch(tail):
             self.repair(Repair.STRAY_CLOSER)
             self._take_held()
             self._put(0, "")
         elif tail and (
-            split := split_value(tail, self._frames[-1].key, self._tool, self._given, self._tools)
+            split := split_value(tail, self._frames[-1].key, self._tool, self._given, self._new_parser)
         ):
             self.repair(Repair.SWALLOWED_CALL)
             members, calls = split
@@ -596,12 +272,12 @@ class Mender(Passage):
         state = self._state
         if state == self._in_xml and self._parser:
             self._take_events(self._parser.close("stop" if stopped else "length"))
-        elif self._inner and state in (self._in_wrapped, self._behind_wrapped):
+        elif self._inner and state in (self._in_wrapped, self._after_wrapped):
             self._inner.close(stopped)
             self.complete = self._inner.complete
             self._write(self._inner.take())
             self.more += self._inner.more
-            if state == self._behind_wrapped:
+            if state == self._after_wrapped:
                 self._drop_surplus(self.pending)
             else:
                 self._text = ""
@@ -614,7 +290,7 @@ class Mender(Passage):
             self._put(len(self._text), "{}")
         elif state == self._in_rest:
             self._finish_rest(stopped)
-        elif state == self._behind_value and stopped:
+        elif state == self._after_value and stopped:
             self._finish_object()
 
     def _finish_rest(self, stopped: bool) -> None:
@@ -637,7 +313,7 @@ class Mender(Passage):
         self._text = ""
 
     def _drop_surplus(self, rest: str) -> None:
-        """What stands behind the object is dropped if it closes nothing; else the whole is no object."""
+        """What stands after the object is dropped if it closes nothing; else the whole is no object."""
         if not _SURPLUS.fullmatch(rest):
             self.complete = False
             return
@@ -657,9 +333,9 @@ class Mender(Passage):
             self._put(len(self._text), "}")
 
     def _continued(self, rest: str) -> str | None:
-        """What follows that which went out, if the whole can be read, and only one way."""
-        whole = _joined("".join(self._raw))
-        if not self._expect or not whole.rstrip().endswith("}"):
+        """What has to follow the text that went out, if the whole can be read in one way only."""
+        whole = joined("".join(self._raw))
+        if self._expect is NOTHING or not whole.rstrip().endswith("}"):
             return None
         try:
             value = read_damaged(whole)
@@ -667,11 +343,11 @@ class Mender(Passage):
                 return None
             value, _ = conform(value, self._tool.arguments)
             mended = self._rest_of(value)
-            return mended if loads(_joined(self.text) + mended) == value else None
+            return mended if loads(joined(self.text) + mended) == value else None
         except (ValueError, LookupError, TypeError, RecursionError):
             return None
 
-    def _is_certain(self, value: dict[str, Any], whole: str) -> bool:
+    def _is_certain(self, value: Json, whole: str) -> bool:
         """All keys are declared, the required ones are there, and not a letter is lost or moved."""
         known = all(map(self._tool.declares, value)) and self._tool.required <= value.keys()
         return known and same_letters(value, whole)
@@ -683,8 +359,8 @@ class Mender(Passage):
             nodes.append(nodes[-1][frame.count - 1 if frame.is_array else frame.key])
         out = []
         frame, node = self._frames[-1], nodes[-1]
-        done, opener = frame.count, ", " if self._expect == "comma" else ""
-        if self._expect == "value":
+        done, opener = frame.count, ", " if self._expect is COMMA else ""
+        if self._expect is VALUE:
             out.append(dump(node[done if frame.is_array else frame.key]))
             done, opener = done + 1, ", "
         out.append(_members(node, done, opener) + frame.closer)
@@ -694,7 +370,7 @@ class Mender(Passage):
 
 
 def _members(node: Any, done: int, opener: str) -> str:
-    """The members or items of a JSON value behind the first `done`, each with what separates it."""
+    """The members or items of a JSON value after the first `done`, each with what separates it."""
     if isinstance(node, dict):
         parts = [f"{quoted(key)}: {dump(member)}" for key, member in list(node.items())[done:]]
     else:
@@ -702,60 +378,15 @@ def _members(node: Any, done: int, opener: str) -> str:
     return opener + ", ".join(parts) if parts else ""
 
 
-def _fits(kind: str, parameter: Parameter) -> bool:
-    """Whether a value of this kind may stand here. Nothing is known to be wrong with a null."""
-    types = parameter.types
-    return not types or kind == "null" or kind in types or (kind == "number" and "integer" in types)
-
-
-def _typed(token: str, parameter: Parameter) -> str:
-    """A number or word as its schema wants it."""
-    kind = _KINDS[token[0]]
-    types = parameter.types
-    if not _fits(kind, parameter):
-        return quoted(token) if "string" in types else token
-    if kind != "number" or "number" in types or "integer" not in types or token.lstrip("-").isdigit():
-        return token
-    value = coerce(token, Parameter({"type": "integer"}, {}, True))
-    return token if value is FAILED or value is None else dump(value)
-
-
-def _with(tools: Any, tool: Tool) -> list[Any]:
-    """The tools of the request, and the one that is called if it is not among them."""
-    declared = list(tools) if isinstance(tools, list | tuple) else []
-    return [*declared, {"type": "function", "function": {"name": tool.name}}]
-
-
-def _joined(text: str) -> str:
-    """Text with no pair of surrogates cut in two."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
-
-
-def _unescaped(inside: str) -> str:
-    """The text of the inside of a JSON string; what is no escape stays as it is."""
-    try:
-        text = json.loads(f'"{inside}"', strict=False)
-    except ValueError:
-        text = json.loads(f'"{doubled_escapes(inside)}"', strict=False)
-    return str(text)
-
-
 def _objects(text: str) -> list[Any]:
     """The JSON values a text consists of; [] if it is anything else."""
-    decoder, at = json.JSONDecoder(strict=False), _end(_BLANKS, text)
+    decoder, at = json.JSONDecoder(strict=False), end_of(JSON_WHITESPACE, text)
     values: list[Any] = []
     try:
-        while at < len(text) and len(values) < CALLS:
+        while at < len(text) and len(values) < OBJECTS:
             value, at = decoder.raw_decode(text, at)
             values.append(value)
-            at = _end(_BLANKS, text, at)
+            at = end_of(JSON_WHITESPACE, text, at)
     except (ValueError, RecursionError):
         return []
     return values if at == len(text) else []
-
-
-def _end(pattern: re.Pattern[str], text: str, start: int = 0) -> int:
-    found = pattern.match(text, start)
-    return found.end() if found else start

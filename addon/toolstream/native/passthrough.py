@@ -1,23 +1,39 @@
-"""A text on its way through a state machine that lets it pass where it can.
+"""A text on its way through a state machine that passes it on unchanged where it can.
 
-`passed` counts the characters that went out as they came. As soon as something has to be written
-otherwise the arguments are `changed`, and from there on all of them leave through `take`. So a
-caller knows of each delta whether it may go on as the bytes it came in, may not yet, or never.
+`passed` counts the characters that went out as they came. As soon as anything else has to be written the
+text is `changed`, and from there on all of it leaves through `take`. So a caller knows of each delta
+whether it may go on as the bytes it came in, may not yet, or never.
 """
 
 
-class Passage:
+class Outlet:
+    """Where the text leaves."""
+
+    def __init__(self) -> None:
+        self.passed = 0  # characters that have gone out as they came, until something was changed
+        self.changed = False
+        self._out: list[str] = []  # written, and not taken yet
+
+    def take(self) -> str:
+        """What was written since the last time."""
+        out, self._out = self._out, []
+        return "".join(out)
+
+    def change(self) -> None:
+        """From here on everything leaves through `take`."""
+        self.changed = True
+
+
+class Passthrough(Outlet):
     """What came, and what has gone out for it; `_text` is what a state looks at."""
 
     def __init__(self) -> None:
-        self.fed = 0  # characters received, of which
-        self.passed = 0  # have gone out as they came, until something was changed
-        self.changed = False
+        super().__init__()
+        self.fed = 0  # characters received
         self._text = ""  # received, not yet looked at by a state
         self._held: list[str] = []  # looked at: comes before _text, and waits
         self._held_size = 0
         self._raw: list[str] = []  # all that was received
-        self._out: list[str] = []  # written, and not taken yet
         self._written: list[str] = []  # all that was written since something was changed
 
     @property
@@ -29,15 +45,6 @@ class Passage:
     def pending(self) -> str:
         """Received, and not gone out."""
         return "".join(self._held) + self._text
-
-    def take(self) -> str:
-        """What was written since the last time."""
-        out, self._out = self._out, []
-        return "".join(out)
-
-    def change(self) -> None:
-        """From here on everything leaves through `take`."""
-        self.changed = True
 
     def _write(self, text: str) -> None:
         self._out.append(text)

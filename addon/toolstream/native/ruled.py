@@ -1,12 +1,12 @@
 """The user's rules on a call that the server parsed itself, while its arguments stream.
 
-What a `Mender` gives out is the text of a JSON object, in pieces; here it goes through the rules
-before it goes on. A member goes on as it comes unless a rule wants to see its value, which is then
-held with the key and the comma before it, since it may be left out; what rules add comes before the
-object is closed. Where a rule may make it a call of another tool, all of the object is held.
+A `Mender` writes the text of a JSON object in pieces. Here that text goes through the rules before it
+is sent. A member passes unless a rule wants to see its value. Such a value is held, with the key and the
+comma before it, since the member may be left out. What rules add is written before the object is closed.
+Where a rule may make it a call of another tool, all of the object is held.
 
-To those who follow a call, a `RuledMender` is a `Mender`: as long as no rule does anything, what
-came goes on as it came, and is counted in `passed`.
+To its users a `RuledMender` is a `Mender`: as long as no rule does anything, what came passes
+unchanged, and is counted in `passed`.
 """
 
 import re
@@ -15,25 +15,25 @@ from collections.abc import Callable
 from json import loads as read_json
 from typing import Any
 
-from ..parser.json_call import read_object
-from ..parser.json_scanner import JsonScanner
+from ..grammar.text import JSON_SPACE, JSON_STRING_REST
+from ..limits import HELD, TOKEN
 from ..repairs import Ledger, Repair
-from ..schema.arguments import LIMIT
 from ..schema.coercion import OMITTED
+from ..schema.json_call import read_object
+from ..schema.json_read import loads
+from ..schema.json_scanner import JsonScanner
 from ..schema.json_write import as_written, dump, quoted
-from ..schema.lenient_json import loads
 from ..schema.rules import Applied, ToolRules
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
-from .mender import TOKEN, Mender
+from .mender import Mender
+from .passthrough import Outlet
 
-_BLANKS = r"[ \t\n\r]*+"
-_OPENER = re.compile(rf"{_BLANKS}\{{")
-_CLOSER = re.compile(rf"{_BLANKS}\}}")
+_OPENER = re.compile(rf"{JSON_SPACE}\{{")
+_CLOSER = re.compile(rf"{JSON_SPACE}\}}")
 _LEAD = re.compile(
-    rf'{_BLANKS}(?P<comma>,{_BLANKS})?(?P<key>"[^"\\]*+(?:\\.[^"\\]*+)*+"){_BLANKS}:{_BLANKS}(?P<value>\S)'
+    rf'{JSON_SPACE}(?P<comma>,{JSON_SPACE})?(?P<key>"[^"\\]*+(?:\\.[^"\\]*+)*+"){JSON_SPACE}:{JSON_SPACE}(?P<value>\S)'
 )
-_REST_OF_STRING = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _REST_OF_WORD = re.compile(r"[^\s,}\]]*+")
 _MAY_BE_EMPTY = re.compile(r'"|\[\s*|\{\s*|n|nu|nul|null')
 
@@ -54,7 +54,7 @@ class RuledObject:
         self._text = ""  # received, not yet looked at by a state
         self._out: list[str] = []
         self._given: set[str] = set()
-        self._said = False  # a member has gone on
+        self._begun = False  # a member has gone on
         # Of the member that is open
         self._key = ""
         self._lead = ""  # what stands before the value, as long as it is held
@@ -91,7 +91,7 @@ class RuledObject:
     # States
 
     def _in_literal(self) -> bool:
-        """Behind the object, or where there is none."""
+        """After the object, or where there is none."""
         self._pass(self._cut(len(self._text)))
         return False
 
@@ -115,7 +115,7 @@ class RuledObject:
         self._scanner = JsonScanner()
         self._given.add(self._key)
         self._lead = self._cut(lead.start("value"))
-        if not self._said and lead["comma"]:
+        if not self._begun and lead["comma"]:
             self._lead = self._lead.replace(",", "", 1)
             self.same = False
         if first == '"':
@@ -133,7 +133,7 @@ class RuledObject:
             self._hold(piece)
             if over:
                 self._decide()
-            elif self._size > LIMIT or not self._is_awaited:
+            elif self._size > HELD or not self._is_awaited:
                 self._release()
         return over and self._go(self._at_member)
 
@@ -142,7 +142,7 @@ class RuledObject:
         if not self._quote:
             end = self._scanner.feed(self._text)
             return (len(self._text), False) if end is None else (end, True)
-        found = (_REST_OF_STRING if self._quote == '"' else _REST_OF_WORD).match(self._text)
+        found = (JSON_STRING_REST if self._quote == '"' else _REST_OF_WORD).match(self._text)
         at = found.end() if found else 0
         if self._quote != '"':
             return at, at < len(self._text)
@@ -185,14 +185,14 @@ class RuledObject:
         self.applied += applied
         for key, value in arguments.items():
             self.same = False
-            self._pass(f"{', ' if self._said else ''}{quoted(key)}: {dump(value)}")
-            self._said = True
+            self._pass(f"{', ' if self._begun else ''}{quoted(key)}: {dump(value)}")
+            self._begun = True
 
     # Giving out
 
     def _release(self) -> None:
         """The member goes on."""
-        self._said = self._said or self._lead != ""
+        self._begun = self._begun or self._lead != ""
         self._pass(self._lead + "".join(self._value))
         self._lead, self._value, self._size = "", [], 0
 
@@ -239,7 +239,7 @@ class WholeObject:
         end = self._scanner.feed(text)
         if end is not None:
             self._decide(self._size - len(text) + end)
-        elif self._size > LIMIT:
+        elif self._size > HELD:
             self.gave_up = True
             self.close()
 
@@ -297,19 +297,17 @@ def count(applied: Applied, ledger: Ledger) -> None:
         ledger.repaired(repair)
 
 
-class RuledMender:
+class RuledMender(Outlet):
     """A `Mender` whose arguments go through rules."""
 
     def __init__(self, mender: Mender, tool: Tool, rules: ToolRules, ledger: Ledger) -> None:
-        self.passed = 0
-        self.changed = False
+        super().__init__()
         self._mender = mender
         self._object = RuledObject(rules) if rules.live else WholeObject(tool, rules)
         self._ledger = ledger
         self._came: deque[str] = deque()  # and has not passed the mender
         self._mender_passed = 0
-        self._out: list[str] = []
-        self._said: list[str] = []  # all that has gone out
+        self._sent: list[str] = []  # all that has gone out
 
     @property
     def name(self) -> str:
@@ -339,7 +337,7 @@ class RuledMender:
 
     @property
     def text(self) -> str:
-        return "".join(self._said)
+        return "".join(self._sent)
 
     @property
     def pending(self) -> str:
@@ -349,12 +347,8 @@ class RuledMender:
     def value(self) -> Any:
         return loads(self.text) if self.complete else None
 
-    def take(self) -> str:
-        out, self._out = self._out, []
-        return "".join(out)
-
     def change(self) -> None:
-        self.changed = True
+        super().change()
         self._mender.change()
 
     def repair(self, repair: Repair) -> None:
@@ -403,7 +397,7 @@ class RuledMender:
 
     def _send(self) -> None:
         out = self._object.take()
-        self._said.append(out)
+        self._sent.append(out)
         if not self.changed:
             before, self.passed = self.passed, self._object.through
             out = out[self.passed - before :]

@@ -1,25 +1,40 @@
 """Calls that a server's parser has swallowed into the value before them.
 
-It took a `</parameter>` for payload, and with it all that followed: further parameters of the
-call, and further calls (F04).
+It took a `</parameter>` for payload, and all that followed with it: further parameters of the
+call, and further calls.
 """
 
 from collections.abc import Collection
-from typing import Any
+from typing import Protocol
 
-from ..events import Repaired, Text, calls_of
-from ..parser.parser import ToolCallParser
-from ..repairs import Ledger, Repair
-from ..schema.lenient_json import loads
+from ..events import Event, Repaired, Text, calls_of
+from ..repairs import Repair
+from ..schema.json_read import Json, loads
 from ..schema.schema import Tool
 
-Split = tuple[dict[str, Any], list[tuple[str, str]]]  # parameters; calls as (name, arguments)
+Split = tuple[Json, list[tuple[str, str]]]  # parameters; calls as (name, arguments)
 
 
-def split_value(tail: str, key: str, tool: Tool, given: Collection[str], tools: Any) -> Split | None:
+class TextParser(Protocol):
+    """Finds calls in text."""
+
+    def feed(self, text: str) -> list[Event]: ...
+
+    def close(self, finish_reason: str | None = None) -> list[Event]: ...
+
+
+class NewParser(Protocol):
+    """Makes a parser for the tools of the request, and for this one if it is not among them."""
+
+    def __call__(self, tool: Tool | None = None, live: bool = True) -> TextParser: ...
+
+
+def split_value(
+    tail: str, key: str, tool: Tool, given: Collection[str], new_parser: NewParser
+) -> Split | None:
     """What a value of the parameter `key` ends in, from its `</parameter>` on: the further parameters
-    of this call, beside those that are `given`, and the calls behind it. None if it is anything else."""
-    parser = ToolCallParser(tools, live=False, ledger=Ledger())
+    of this call, beside those that are `given`, and the calls after it. None if it is anything else."""
+    parser = new_parser(live=False)
     head = f"<tool_call>\n<function={tool.name}>\n<parameter={key}>"
     events = parser.feed(head + tail) + parser.close("stop")
     if any(isinstance(e, Text) and e.text.strip() for e in events) or Repair.UNDECLARED_NAME in {

@@ -7,10 +7,11 @@ key, and is `hopeless` as soon as it says anything that such a call does not: th
 import re
 from enum import Enum
 
-from ..grammar.matcher import Names
-from ..grammar.spelling import BLANK
+from ..grammar.names import Names
+from ..grammar.text import BLANK
+from ..limits import AFTER_JSON, DEPTH, FENCE_GAP, FENCE_INDENT, FENCE_INFO, FENCE_RUN, WORD
 from ..repairs import Repair
-from .json_call import (
+from ..schema.json_call import (
     ARGUMENT_KEYS,
     KEYS,
     NAME_KEYS,
@@ -19,18 +20,17 @@ from .json_call import (
     read_calls,
 )
 
-WORD = 256  # characters of a key or name
-DEPTH = 64  # brackets open at once
-FENCED = 64  # blanks between the JSON and the end of its fence
 TYPES = frozenset({"function", "tool_call", "tool_use"})
 DRIFT = frozenset({*KEYS, *NAME_KEYS, *ARGUMENT_KEYS, *WRAP_KEYS})
 
 _MARK = re.compile(rf"[^{BLANK}]")
 _QUOTE = re.compile(r'["\\]')
 _NESTED = re.compile(r'["{}\[\]]')
-_FENCE = re.compile(r"(?P<run>`{3,16}|~{3,16})[ \t]{0,8}[\w+-]{0,16}[ \t]{0,8}\r?\n\s{0,16}(?=[{\[])")
+_RUN = rf"`{{3,{FENCE_RUN}}}|~{{3,{FENCE_RUN}}}"
+_INFO = rf"[ \t]{{0,{FENCE_GAP}}}[\w+-]{{0,{FENCE_INFO}}}[ \t]{{0,{FENCE_GAP}}}"
+_FENCE = re.compile(rf"(?P<run>{_RUN}){_INFO}\r?\n\s{{0,{FENCE_INDENT}}}(?=[{{\[])")
 _FENCE_PART = re.compile(
-    r"`{1,16}|~{1,16}|(?:`{3,16}|~{3,16})[ \t]{0,8}[\w+-]{0,16}[ \t]{0,8}(?:\r|\r?\n\s{0,16})?"
+    rf"`{{1,{FENCE_RUN}}}|~{{1,{FENCE_RUN}}}|(?:{_RUN}){_INFO}(?:\r|\r?\n\s{{0,{FENCE_INDENT}}})?"
 )
 
 
@@ -187,19 +187,19 @@ class UntaggedCall:
             self._text = self._text[fence.end() :]
         elif self._text[:1] not in ("{", "["):
             partial = _FENCE_PART.fullmatch(self._text) and not over
-            return not partial and self._end(1)
+            return not partial and self._decide(1)
         self._state = self._in_json
         return True
 
     def _in_json(self, over: bool) -> bool:
         progress = self._scanner.feed(self._text)
         if progress is Progress.HOPELESS:
-            return self._end(self._scanner.end)
+            return self._decide(self._scanner.end)
         end = self._scanner.end if progress is Progress.ENDED else len(self._text)
         self._read.append(self._text[:end])
         self._text = self._text[end:]
         if progress is Progress.MORE:
-            return over and self._end(0)
+            return over and self._decide(0)
         self._state = self._behind_json
         return True
 
@@ -207,20 +207,20 @@ class UntaggedCall:
         """Nothing else may stand on the line; in a fence, its end has to come."""
         found = self._closing.match(self._text)
         if found and (over or found.end() < len(self._text.removesuffix("\r"))):
-            return self._end(found.end(), is_call=True)
+            return self._decide(found.end(), is_call=True)
         blank = not self._text.strip(BLANK + self._fence[:1])
-        if found or (self.fenced and blank and len(self._text) <= FENCED + len(self._fence)):
-            return over and self._end(0, is_call=not self._text.strip())
-        return self._end(0)
+        if found or (self.fenced and blank and len(self._text) <= AFTER_JSON + len(self._fence)):
+            return over and self._decide(0, is_call=not self._text.strip())
+        return self._decide(0)
 
     @property
     def _closing(self) -> re.Pattern[str]:
         """The rest of the line behind the JSON, or its fence."""
         mark, run = re.escape(self._fence[:1]), len(self._fence)
-        fence = rf"[{BLANK}]{{0,{FENCED}}}{mark}{{{run},16}}" if self.fenced else ""
-        return re.compile(rf"{fence}[ \t]{{0,{FENCED}}}(?=\r?\n|\r?\Z)")
+        fence = rf"[{BLANK}]{{0,{AFTER_JSON}}}{mark}{{{run},{FENCE_RUN}}}" if self.fenced else ""
+        return re.compile(rf"{fence}[ \t]{{0,{AFTER_JSON}}}(?=\r?\n|\r?\Z)")
 
-    def _end(self, end: int, is_call: bool = False) -> bool:
+    def _decide(self, end: int, is_call: bool = False) -> bool:
         """It is decided; `end` is where what belongs to it ends in the text."""
         self.ended, self.rest, self._text = True, self._text[end:], ""
         found = (read_calls(self.text, self._drift) or []) if is_call else []

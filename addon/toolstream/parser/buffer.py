@@ -6,7 +6,7 @@ somebody else's is given back and comes again.
 
 from collections import deque
 
-PIECE = 4096  # longer input comes in pieces: a state may copy what it holds
+from ..limits import PIECE
 
 
 class Inbox:

@@ -26,27 +26,26 @@ from ..events import (
 from ..grammar.dialect import Body, Dialect
 from ..grammar.grammar import BASE, Grammar, is_canonical
 from ..grammar.kinds import CLOSERS, Following, TagKind
-from ..grammar.matcher import Names, Tag
-from ..grammar.spelling import BLANK
-from ..repairs import EXCERPT, Repair
+from ..grammar.matcher import Tag
+from ..grammar.names import Names
+from ..grammar.text import BLANK, WHITESPACE
+from ..grammar.text import end_of as _end
+from ..limits import DAMAGED_OPENER, EXCERPT, HELD, LOOK_AHEAD, OPENER_PREFIX, UNTAGGED_GAP
+from ..repairs import Repair
 from ..schema.arguments import ArgumentsWriter, DeferredArguments, typed, write_call
+from ..schema.json_call import read_arguments
 from ..schema.tool_name import Opening
 from ..schema.toolset import Toolset
-from .json_call import read_arguments
-from .json_scanner import JsonBody
+from .json_body import JsonBody
 from .value import Tags, Value, without_newline
 
-LIMIT = 1 << 20  # characters of text held that may be a value without its tag (P19)
-GAP = 256  # blanks before such a value that are kept
-PREFIX = 5  # characters of an opening tag that tell it, if the rest is missing
 CONTAINERS = ("arguments", "parameters")  # what models call a parameter that holds all of them
 
-_BLANKS = re.compile(f"[{BLANK}]*")
 # Where an opening tag belongs: one that lost or changed some letters, by its key
-_TAG_LIKE = r"""(?=[^\n]*[<=])[<\w \t=/"']{{1,40}}?(?<!\w){key}["']?[ \t]?>"""
+_TAG_LIKE = rf"""(?=[^\n]*[<=])[<\w \t=/"']{{{{1,{DAMAGED_OPENER}}}}}?(?<!\w){{key}}["']?[ \t]?>"""
 _GO_ON = (TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.CALL_CLOSE, Following.MORE)
 _NAMES_ANOTHER = re.compile(r"<\w+=")
-_SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,64}}")
+_SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
 
 
 class CallReader:
@@ -160,7 +159,7 @@ class CallReader:
     # States: between the parameters
 
     def _in_body(self) -> bool:
-        self._gap = (self._gap + self._take(_end(_BLANKS, self._text)))[-GAP:]
+        self._gap = (self._gap + self._take(_end(WHITESPACE, self._text)))[-UNTAGGED_GAP:]
         tag = self._tags.match(self._text, 0)
         if tag is None:
             return self._in_body_no_tag()
@@ -186,7 +185,7 @@ class CallReader:
                 self._miss_close(self._text[: tag.end])
             case _:
                 return self._fail()
-        return self._end(self._close_arguments())
+        return self._end_call(self._close_arguments())
 
     def _lacks_slash(self, tag: Tag) -> bool:
         """Whether a tag would close the call but for its slash, for that parameter has been given."""
@@ -214,7 +213,7 @@ class CallReader:
 
     def _look(self, at: int) -> tuple[TagKind | Following, Tag | None]:
         """What follows the whitespace at `at`, and the tag, if it is one."""
-        at = _end(_BLANKS, self._text, at)
+        at = _end(WHITESPACE, self._text, at)
         if tag := self._tags.match(self._text, at):
             return tag.kind, tag
         partial = at == len(self._text) or self._tags.may_begin(self._text, at)
@@ -266,7 +265,7 @@ class CallReader:
         text = text.strip("\"'")
         declared = self._tool.declares
         if equals and declared(key.strip()) and not declared(tag.name):
-            at = _end(_BLANKS, self._text, tag.end)
+            at = _end(WHITESPACE, self._text, tag.end)
             closer = self._tags.match(self._text, at)
             if closer and closer.kind is TagKind.PARAMETER_CLOSE:
                 self._repair(Repair.DAMAGED_KEY, self._take(closer.end))
@@ -281,7 +280,7 @@ class CallReader:
     def _open_value(self, tag: Tag) -> bool:
         key = tag.name
         if key in CONTAINERS and not (self._has_begun or self._tool.declares(key)):
-            at = _end(_BLANKS, self._text, tag.end)
+            at = _end(WHITESPACE, self._text, tag.end)
             if at == len(self._text) and not self._over:
                 return False
             if self._text[at : at + 1] == "{":
@@ -351,7 +350,7 @@ class CallReader:
         self._loose_size += end
         self._loose.append(self._take(end))
         if tag is None and not self._over:
-            return self._loose_size > LIMIT and self._has_text(self._take_loose())
+            return self._loose_size > HELD and self._has_text(self._take_loose())
         if tag is None and not self._complete:
             return self._end_of_message()
         text = self._take_loose()
@@ -373,7 +372,7 @@ class CallReader:
         """What is left of an opening tag at the beginning of a value without one; None if it names another
         parameter."""
         line = text.partition("\n")[0].rstrip()
-        if len(line) >= PREFIX and f"<parameter={self._only_key}>".startswith(line):
+        if len(line) >= OPENER_PREFIX and f"<parameter={self._only_key}>".startswith(line):
             return line
         if opener := re.match(_TAG_LIKE.format(key=re.escape(self._only_key)), text):
             return opener[0]
@@ -484,7 +483,7 @@ class CallReader:
             self._take(tag.end - tag.start)
         else:
             self._miss_close(self._text)
-        return self._end("")
+        return self._end_call("")
 
     # The end
 
@@ -498,13 +497,13 @@ class CallReader:
             return self._fail()
         self._use_spare()
         self._miss_close(self._tool.name)
-        return self._end(self._close_arguments())
+        return self._end_call(self._close_arguments())
 
     def _miss_close(self, excerpt: str) -> None:
         if not self._closed:
             self._repair(Repair.MISSING_FUNCTION_CLOSE, excerpt)
 
-    def _end(self, fragment: str) -> bool:
+    def _end_call(self, fragment: str) -> bool:
         if not self._named:
             tool = self._toolset.infer(self._deferred.given)
             if tool is None or not self._toolset.allows(tool.name):
@@ -566,8 +565,3 @@ class CallReader:
 def _before_newline(text: str) -> str:
     """Text without the one line break it ends with."""
     return text[: -2 if text.endswith("\r\n") else -1] if text.endswith("\n") else text
-
-
-def _end(pattern: re.Pattern[str], text: str, start: int = 0) -> int:
-    match = pattern.match(text, start)
-    return match.end() if match else start

@@ -10,7 +10,7 @@ import re
 
 from ..grammar.kinds import TagKind
 from ..grammar.matcher import Tag
-from ..grammar.spelling import BLANK
+from ..grammar.text import BLANK
 from .markdown import Fences
 
 _OPENING = re.compile(r"<[A-Za-z]")

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..events import CallEnd, Event, Repaired, Text
-from ..repairs import EXCERPT, Ledger, Refused, Repair
+from ..limits import EXCERPT
+from ..repairs import Ledger, Refused, Repair
 
 # What a call must not need that is certain only because it is complete
 _DAMAGE = frozenset(

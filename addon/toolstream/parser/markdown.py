@@ -14,6 +14,8 @@ long as the line may still turn out to be a fence.
 
 import re
 
+from ..limits import LINE_HEAD
+
 _MARKS = re.compile(r"\n|`+|[^\n`]+")
 _MARKER = r"(?:[-*+]|\d{1,9}[.)])"
 _LIST_ITEM = re.compile(rf"(?:[ \t]*{_MARKER}[ \t]+)+")
@@ -22,7 +24,6 @@ _MAY_BE_FENCE = re.compile(
     rf"(?:[ \t]*{_MARKER}[ \t]+)*[ \t]*(?:[-*+]|\d{{1,9}}[.)]?|`{{1,2}}|~{{1,2}}|(?:`{{3,}}|~{{3,}}).*)?"
 )
 _BLANKS = " \t\r"
-_HEAD = 256  # characters of a line kept to tell whether it is a fence
 
 
 class Fences:
@@ -102,8 +103,8 @@ class Fences:
             self._first = text[len(lead)]
             self._blank, self._indent = False, len(((self._head or "") + lead).expandtabs(4))
         if self._head is not None:
-            self._head += text[:_HEAD]
-            if len(self._head) > _HEAD or not _MAY_BE_FENCE.fullmatch(self._head):
+            self._head += text[:LINE_HEAD]
+            if len(self._head) > LINE_HEAD or not _MAY_BE_FENCE.fullmatch(self._head):
                 if not self._fence:
                     self._item = self._content_indent(self._head)
                 self._head = None

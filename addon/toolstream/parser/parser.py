@@ -21,14 +21,19 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
-from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
+from ..events import COMPLETE, ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..grammar.dialects import Dialect
 from ..grammar.grammar import BASE, LEVELS, TAUGHT, grammar, is_canonical, kept_to
 from ..grammar.kinds import THINK, Following, TagKind
-from ..grammar.matcher import Names, Tag
-from ..grammar.spelling import BLANK, LOOK_AHEAD
+from ..grammar.matcher import Tag
+from ..grammar.names import Names
+from ..grammar.text import BLANK, LINE_REST, WHITESPACE
+from ..grammar.text import GAP as _GAP
+from ..grammar.text import end_of as _end
+from ..limits import CODE_SPAN, HELD, RETURNS, WHITESPACE_RUN, WRAPS
 from ..repairs import Ledger, Refused, Repair
 from ..schema.arguments import write_call
+from ..schema.json_call import Call
 from ..schema.rules import Rules
 from ..schema.schema import Tool
 from ..schema.tool_name import Opening, find_tool, read_opening
@@ -38,18 +43,8 @@ from .buffer import Inbox
 from .call import CallReader
 from .context import Surroundings
 from .event_log import Outbox, Trial
-from .json_call import Call, JsonEnvelope
+from .json_call import JsonEnvelope
 
-COMPLETE = frozenset({"stop", "tool_calls", "function_call", "eos"})  # the model stopped by itself
-LIMIT = 1 << 20  # characters held for one candidate (P19)
-BLANK_RUN = 256  # of a longer run of blanks only the last ones wait for a call that drops them
-SPAN = 4096  # characters after which an open backtick is taken to be a lone one
-WRAPS = 4  # opening tags of envelopes in a row that are taken for one
-RETURNS = 16  # times that JSON without an end is looked through for a call, in one message
-
-_BLANKS = re.compile(f"[{BLANK}]*")
-_GAP = re.compile(f"[{BLANK}]{{0,{LOOK_AHEAD}}}")
-_LINE_REST = re.compile(r"[ \t]*(\r?\n|\r?\Z)?")
 _LINE_START = re.compile(r"(?:\A|\n)[ \t]{0,3}(?=[{\[`~C])")  # where an untagged call may begin
 
 
@@ -86,7 +81,7 @@ class ToolCallParser:
         if recovery not in LEVELS:
             raise ValueError(f"recovery is one of {', '.join(LEVELS)}, not {recovery!r}")
         self.ledger = ledger if ledger is not None else Ledger()
-        self._toolset = Toolset(tools, tool_choice, rules)
+        self._toolset = Toolset.of(tools, tool_choice, rules)
         self._level = recovery
         self._tolerant = recovery != "strict"
         self._aggressive = recovery == "aggressive"
@@ -192,7 +187,7 @@ class ToolCallParser:
     def _is_too_large(self) -> bool:
         """Whether too much was held for a candidate (P19), which is text now."""
         trial = self._outbox.trial
-        return trial is not None and trial.size > LIMIT and self._reject(Refused.LIMIT)
+        return trial is not None and trial.size > HELD and self._reject(Refused.LIMIT)
 
     # States: outside of calls
 
@@ -205,7 +200,7 @@ class ToolCallParser:
     def _at_line_start(self) -> bool:
         """The beginning of the message, or at the aggressive level of a line: an untagged call may stand
         here."""
-        self._pass(self._inbox.take(_end(_BLANKS, self._inbox.text)))
+        self._pass(self._inbox.take(_end(WHITESPACE, self._inbox.text)))
         if self._inbox.text == "" and not self._inbox.over:
             return False
         begins = self._around.at_line_start and _LINE_START.match(self._inbox.text) is not None
@@ -338,7 +333,7 @@ class ToolCallParser:
         if (
             not self._inbox.over
             and (end is None or (closed and end.end() == len(self._inbox.text)))
-            and len(self._inbox.text) < SPAN
+            and len(self._inbox.text) < CODE_SPAN
         ):
             return False
         self._go(self._in_text)
@@ -396,7 +391,7 @@ class ToolCallParser:
 
     def _empty_envelope(self, end: int) -> bool:
         """Drop it right behind a call or alone on its lines; in prose it is being mentioned."""
-        rest = _LINE_REST.match(self._inbox.text, end)
+        rest = LINE_REST.match(self._inbox.text, end)
         if rest and rest[1] in ("", "\r") and not self._inbox.over and not self._after_call:
             return False
         alone = self._around.at_line_start and rest is not None and rest[1] is not None
@@ -683,12 +678,12 @@ class ToolCallParser:
 
     def _in_after(self) -> bool:
         """Behind a call: closing tags, the next call, or text."""
-        blanks = self._inbox.take(_end(_BLANKS, self._inbox.text))
+        blanks = self._inbox.take(_end(WHITESPACE, self._inbox.text))
         self._around.feed(blanks)
         self._blanks += blanks
         if self._inbox.text == "" and self._inbox.over:
             return self._end_behind_call()
-        if len(self._blanks) > BLANK_RUN:
+        if len(self._blanks) > WHITESPACE_RUN:
             return self._leave_call()
         tag = self._after.match(self._inbox.text, 0)
         if tag is None:
@@ -789,7 +784,7 @@ class ToolCallParser:
             self._after_call = self._orphan_think = self._quoted = False
             solid += len(self._blanks)
         waiting = self._blanks + text
-        solid = max(solid, len(waiting) - BLANK_RUN)
+        solid = max(solid, len(waiting) - WHITESPACE_RUN)
         self._outbox.text(waiting[:solid])
         self._blanks = waiting[solid:]
         self._around.feed(text)
@@ -812,8 +807,3 @@ def _is_candidate(tag: Tag) -> bool:
     return (
         tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.NAMELESS_OPEN) and not tag.dialect.by_name
     )
-
-
-def _end(pattern: re.Pattern[str], text: str, start: int = 0) -> int:
-    match = pattern.match(text, start)
-    return match.end() if match else start

@@ -19,16 +19,11 @@ from enum import Enum
 from ..grammar.dialects import Dialect
 from ..grammar.kinds import CLOSERS, Following, TagKind
 from ..grammar.matcher import Tag, TagMatcher
-from ..grammar.spelling import BLANK, LOOK_AHEAD
+from ..grammar.text import BLANK, GAP, LINE_REST
+from ..limits import CLOSING_RUN, HELD, VALUE_LINE
+from ..schema.json_scanner import WholeJson
 from ..schema.schema import Tool
-from .json_scanner import WholeJson
 
-RUN = 16  # closing tags in a row that are looked across
-LIMIT = 1 << 20  # characters held in doubt; past them the likelier reading is taken
-LINE = 256  # characters of a value on the line of its tag that wait for the end of the line
-
-_BLANKS = re.compile(f"[{BLANK}]{{0,{LOOK_AHEAD}}}")
-_LINE_REST = re.compile(r"[ \t]*(\r?\n|\r?\Z)?")
 _NEWLINE = re.compile(r"\r?\n")
 _NEWLINE_BEFORE = re.compile(r"\r?\n\Z")
 _NEWLINE_HELD = re.compile(r"\r?\n\Z|\r\Z")  # a lone \r may become \r\n
@@ -153,7 +148,7 @@ class Value:
     def _run(self) -> None:
         while self._started and not self.ended and self._step():
             pass
-        if self._held_size > LIMIT and not self.ended:
+        if self._held_size > HELD and not self.ended:
             self._give_up()
 
     def _take(self) -> str:
@@ -176,7 +171,7 @@ class Value:
     def _behind_lead(self, text: str) -> str:
         """The line of the opening tag waits: it loses its blank if it is all there is, and not closed."""
         self._line += text
-        short = "\n" not in self._line and len(self._line) <= LINE
+        short = "\n" not in self._line and len(self._line) <= VALUE_LINE
         if short and not (self.ended or self._eof):
             return ""
         markup = short and self.ended and self.closer is None
@@ -199,7 +194,7 @@ class Value:
             case Judgement.PAYLOAD:
                 self._pass(tag.end)
             case Judgement.END:
-                self._end(tag)
+                self._end_before(tag)
             case Judgement.WAS_END:
                 self._end_held(0)
             case Judgement.WAS_PAYLOAD:
@@ -334,7 +329,7 @@ class Value:
 
     def _following(self, at: int, across: TagKind | None = None) -> TagKind | Following:
         """What follows the whitespace at `at`. Tags of the kind `across` are looked across."""
-        for _ in range(RUN):
+        for _ in range(CLOSING_RUN):
             kind, at = self._look(self._text, at)
             if kind is not across:
                 return kind
@@ -342,14 +337,14 @@ class Value:
 
     def _after_closers(self, text: str, at: int) -> TagKind | Following:
         """What follows all closing tags from `at` on."""
-        for _ in range(RUN):
+        for _ in range(CLOSING_RUN):
             kind, at = self._look(text, at)
             if kind not in CLOSERS and kind is not TagKind.STRAY:
                 return kind
         return Following.OTHER
 
     def _look(self, text: str, at: int) -> tuple[TagKind | Following, int]:
-        if blanks := _BLANKS.match(text, at):
+        if blanks := GAP.match(text, at):
             at = blanks.end()
         if tag := self._after.match(text, at):
             return tag.kind, tag.end
@@ -364,7 +359,7 @@ class Value:
         """Whether nothing else stands on the line of the tag; None if it takes more text to tell."""
         if not self._starts_line(tag):
             return False
-        rest = _LINE_REST.match(self._text, tag.end)
+        rest = LINE_REST.match(self._text, tag.end)
         if rest is None or rest[1] is None:
             return False
         return None if rest[1] in ("", "\r") and not self._eof else True
@@ -417,7 +412,7 @@ class Value:
         self._out += self._held
         self._doubt, self._held, self._held_size = None, [], 0
 
-    def _end(self, tag: Tag) -> None:
+    def _end_before(self, tag: Tag) -> None:
         self._pass(self._before_newline(tag.start))
         self._end_here()
 

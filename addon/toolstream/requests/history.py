@@ -1,23 +1,22 @@
-"""Calls in a request's history whose arguments no server can read (P17).
+"""Calls in a request's history whose arguments no server can read.
 
 Servers render earlier calls into the prompt again and parse their `arguments` first, so one call
 that was cut off or damaged makes every later request of the conversation fail (400 "Unterminated
 string", "must be in JSON format"). What can be mended with certainty is; else the arguments
-become `{}`, and the tool's answer, which stands behind the call, still says what happened.
+become `{}`, and the tool's answer, which follows the call, still tells what happened.
 """
 
 import json
 from typing import Any
 
 from ..native.mender import Mender
+from ..native.parsers import new_parser
 from ..repairs import Ledger, Repair
+from ..schema.json_read import Json, loads_object
 from ..schema.json_write import quoted
-from ..schema.lenient_json import loads
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
-from ..wire.chat_completions import Path, splice
-
-Json = dict[str, Any]
+from ..wire.json_edit import Path, splice
 
 
 def repair_history(body: Json) -> tuple[Json | None, list[Repair]]:
@@ -30,9 +29,7 @@ def repair_history(body: Json) -> tuple[Json | None, list[Repair]]:
     mended = []
     for message in messages:
         if not _is_readable(message):
-            calls = [
-                call if _is_right(call) else _mended(call, body, toolset) for call in message["tool_calls"]
-            ]
+            calls = [call if _is_right(call) else _mended(call, toolset) for call in message["tool_calls"]]
             repairs += [Repair.BROKEN_HISTORY] * sum(not _is_right(call) for call in message["tool_calls"])
             message = message | {"tool_calls": calls}
         mended.append(message)
@@ -68,23 +65,23 @@ def _is_right(call: Any) -> bool:
     if not isinstance(function, dict):
         return True
     arguments = function.get("arguments")
-    return isinstance(arguments, str) and isinstance(loads(arguments), dict)
+    return isinstance(arguments, str) and loads_object(arguments) is not None
 
 
-def _mended(call: Json, body: Json, toolset: Toolset) -> Json:
+def _mended(call: Json, toolset: Toolset) -> Json:
     function = call["function"]
     arguments = function.get("arguments")
     if isinstance(arguments, dict):
         text = json.dumps(arguments, ensure_ascii=False)
     elif isinstance(arguments, str):
-        text = _read(arguments, body, toolset.find(str(function.get("name"))) or Tool(""))
+        text = _read(arguments, toolset, toolset.find(str(function.get("name"))) or Tool(""))
     else:
         text = "{}"
     return call | {"function": function | {"arguments": text}}
 
 
-def _read(arguments: str, body: Json, tool: Tool) -> str:
-    mender = Mender(tool, body.get("tools"), Ledger())
+def _read(arguments: str, toolset: Toolset, tool: Tool) -> str:
+    mender = Mender(tool, new_parser(toolset), Ledger())
     mender.feed(arguments)
     mender.close(stopped=True)
     return mender.text if mender.complete else "{}"

@@ -5,30 +5,44 @@ own. A `Part` is what one event brought of one text, and what the parser made of
 is `Held` until all its parts have come back as text; if a text diverges before that, the event is
 cut: it keeps what came back so far.
 
-Only the tail of a message that has no content and no other call can be a call in the reasoning
-(P10), so its parser reads on until something else is said, and is closed by that.
+A call in the reasoning counts only at the end of a message that has no content and no other call. So the
+parser of the reasoning reads on until something else comes, and is closed by that.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from ..events import ArgumentsDelta, CallEnd, Event, Text
 from ..native.calls import Entry, NativeCall, NativeCalls
+from ..native.swallowed import NewParser
 from ..parser.parser import ToolCallParser
+from ..schema.json_read import Json
 from ..schema.toolset import Toolset
 from ..wire.chat_completions import (
-    REASONING,
-    Json,
-    Path,
+    REASONING_FIELDS,
     Synthesis,
     content_in,
     fields_of,
     reasoning_in,
 )
+from ..wire.envelope import CONTENT, REASONING
+from ..wire.json_edit import Path
 
 Find = Callable[[Json], tuple[str, list[Path]]]
-Write = Callable[[list[str]], bytes]  # an event with other texts; b"" if that leaves it nothing to say
+Write = Callable[[list[str]], bytes]  # an event with other texts; b"" if that leaves nothing in it
+
+
+class Whose(Enum):
+    """Who found a call: each counts its own from 0."""
+
+    OURS = auto()  # found in the text
+    SERVERS = auto()  # parsed by the server
+    SWALLOWED = auto()  # found in an argument of one of those
+
+
+OURS, SERVERS, SWALLOWED = Whose
 
 
 class TextStream:
@@ -48,8 +62,8 @@ class TextStream:
         self.read_text: list[str | None] = []  # what the parser was fed, should it fail; None interrupted it
 
     @property
-    def blank(self) -> bool:
-        """Whether something waits, and it is blanks."""
+    def only_whitespace(self) -> bool:
+        """Whether something waits, and it is whitespace."""
         return self.fed != self.passed and not self.diverged and self.parser.pending.isspace()
 
     def read(self, at: int, delta: Json, finish_reason: Any) -> "Part":
@@ -132,17 +146,18 @@ class Choice:
         content: ToolCallParser,
         request: Json,
         toolset: Toolset,
+        new_parser: NewParser,
     ) -> None:
         self.index = index
-        self.reasoning = TextStream(self, reasoning, reasoning_in, REASONING[0])
+        self.reasoning = TextStream(self, reasoning, reasoning_in, REASONING_FIELDS[0])
         self.content = TextStream(self, content, content_in, "content")
-        self.texts = {"reasoning": self.reasoning, "content": self.content}  # by the key of a `Template`
+        self.texts = {REASONING: self.reasoning, CONTENT: self.content}
         self.chunk: Json = {}  # the last one read in full
         self.synthesis: Synthesis | None = None  # writes chunks like it
         self.role = False  # the client has been told the role
         self.calls = 0  # calls of ours that are complete
-        self.numbers: dict[tuple[str, int], int] = {}  # (whose, its index) -> index in the answer
-        self.natives = NativeCalls(request, toolset, content.ledger, self._number_native)
+        self.numbers: dict[tuple[Whose, int], int] = {}  # (whose, its index) -> index in the answer
+        self.natives = NativeCalls(request, toolset, new_parser, content.ledger, self._number_native)
 
     @property
     def finished(self) -> bool:
@@ -161,12 +176,12 @@ class Choice:
         self.natives.note(events)
         self.calls += sum(isinstance(e, CallEnd) for e in events)
 
-    def number(self, whose: str, index: int) -> int:
+    def number(self, whose: Whose, index: int) -> int:
         """The index a call has in the answer: contiguous, whoever found it."""
         return self.numbers.setdefault((whose, index), len(self.numbers))
 
     def _number_native(self, at: int) -> int:
-        return self.number("server's", at)
+        return self.number(SERVERS, at)
 
     def finish_reason(self, sent: Any) -> Any:
         """The finish_reason to send for the one the server sent."""
@@ -216,7 +231,7 @@ class Part:
                 stream.passed += len(event.text)
 
     def settle(self) -> bool:
-        """Whether all text of the stream is back as it came, so that its events can stay; it is counted."""
+        """Count the text. Whether all of the stream so far came back unchanged: then its events can stay."""
         stream = self.stream
         back = sum(len(event.text) for event in self.events if isinstance(event, Text))
         if stream.diverged or not is_text(self) or stream.fed + len(self.text) != stream.passed + back:
@@ -276,7 +291,7 @@ def is_text(part: Part) -> bool:
 
 
 def leading_text(events: list[Event]) -> tuple[str, list[Event]]:
-    """The text the events begin with, and the events behind it."""
+    """The text the events begin with, and the events after it."""
     text = ""
     for at, event in enumerate(events):
         if not isinstance(event, Text):

@@ -3,7 +3,7 @@
 Every event is read and each of its texts goes to a parser; the event itself is held until the
 parser has given all of that text back. If it comes back as text, the event leaves as the bytes
 it came in, so a healthy stream leaves byte-identical. As soon as a parser finds anything but
-text its stream of text is *diverged*: its events are written anew from there on, text into the
+text its stream of text is *diverged*: its events are rewritten from there on, text into the
 envelope it came in, calls into chunks of our own.
 
 Whatever fails costs a repair and never an answer: an exception ends the rewriting, what is
@@ -17,34 +17,43 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..events import ArgumentsDelta, CallStart, Event, Text
+from ..limits import TEMPLATE_RETRY, TEMPLATE_TRIES, TEMPLATES, UNFINISHED_EVENT, UNSEEN
 from ..native.calls import Entry, NativeCall, edits_of, merged, rewritten
-from ..parser.parser import ToolCallParser
+from ..native.parsers import new_parser
+from ..parser.parser import AtRest, ToolCallParser
 from ..repairs import Ledger, Repair
+from ..schema.json_read import Json
 from ..schema.json_write import quoted
 from ..schema.rules import Rules
 from ..schema.toolset import Toolset, parallel_calls
 from ..wire.chat_completions import (
     CALLS,
-    Json,
-    Path,
-    Shortcut,
-    Template,
     choices_of,
     delta_of,
     has_calls,
     is_answer,
     is_bare,
-    learn,
     read_chunk,
     reasoning_in,
-    shortcut_of,
-    splice,
-    unquoted,
     without_fields,
 )
+from ..wire.envelope import (
+    ARGUMENTS,
+    IN_ARGUMENTS,
+    IN_TEXT,
+    IN_VALUE,
+    Shortcut,
+    Template,
+    learn,
+    shortcut_of,
+    unquoted,
+)
+from ..wire.json_edit import Path, splice
 from ..wire.sse import EventSplitter, is_utf8, read_data, replace_data
 from .engine_errors import error_in, read_unparsed
 from .lanes import (
+    OURS,
+    SWALLOWED,
     Choice,
     Held,
     Part,
@@ -55,12 +64,9 @@ from .lanes import (
     leading_text,
 )
 
+AT_VALUE = AtRest.VALUE
 NOTHING = frozenset((b"\n\n", b"\r\n\r\n", b"\r\r"))  # blank lines beside those that end an event
-EVENT_LIMIT = 1 << 24  # bytes of one unfinished event; past them this is no stream of chunks
-UNSEEN = 256  # events that go by before somebody looks at their texts
-TEMPLATES = 4  # envelopes remembered: choices and kinds of deltas may alternate
 _TO_RUN = re.compile(rb'("finish_reason":\s*)"(?:tool_calls|stop|function_call)"')
-TRIES, RETRY = 8, 64  # after so many useless templates only every 64th event is learned from
 
 
 class StreamRewriter:
@@ -68,15 +74,15 @@ class StreamRewriter:
 
     `feed` takes the body of the answer in pieces cut anywhere and returns what can be sent, never
     an empty piece; `close` returns the rest. Neither raises. A request without tools, or with
-    tool_choice "none", gets its answer back unread (P1). `rules` are the user's, for its tools.
+    tool_choice "none", gets its answer back unread. `rules` are the user's, for its tools.
     """
 
     def __init__(self, request_body: Json, recovery: str = "tolerant", *, rules: Rules | None = None) -> None:
         self.ledger = Ledger()
         self._request = request_body
         self._recovery = recovery
-        self._rules = rules
         self._toolset = Toolset(request_body.get("tools"), request_body.get("tool_choice"), rules)
+        self._new_parser = new_parser(self._toolset)  # for what the server parsed
         self._passing = not self._toolset.tools
         self._splitter = EventSplitter()
         self._unread: deque[bytes] = deque()  # complete events that were not looked at yet
@@ -96,7 +102,7 @@ class StreamRewriter:
         # After a failure, if a call was half sent: what has come of a line that is not whole.
         self._guarded: bytes | None = None
         self._unseen: list[bytes] = []  # texts that took the shortcut, as JSON spells them
-        self._waiting = b""  # the last of their events, if blanks at its end have to wait
+        self._waiting = b""  # the last of their events, if whitespace at its end has to wait
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take the next bytes of the body; return those to send."""
@@ -107,7 +113,7 @@ class StreamRewriter:
             if self._shortcut and len(self._unseen) < UNSEEN:
                 found = self._shortcut.pattern.fullmatch(data)
                 if found and (found[1] or not self._waiting) and (data.isascii() or is_utf8(data)):
-                    return self._let_by(self._shortcut, data, found)
+                    return self._pass_unseen(self._shortcut, data, found)
             self._feed(data)
             if self._quick:
                 self._take_shortcut(self._quick)
@@ -137,7 +143,7 @@ class StreamRewriter:
 
     def _passed(self, data: bytes, over: bool = False) -> list[bytes]:
         """What goes out when nothing is read any more: the bytes as they come. But if a call is only half
-        sent, no finish_reason may say that there is something to run (P9)."""
+        sent, no finish_reason may say that there is something to run."""
         if self._guarded is None:
             return [data] if data else []
         self._guarded += data
@@ -152,7 +158,7 @@ class StreamRewriter:
             out = [b"".join(out)]
         return out if out and out[0] else []
 
-    # Fail open (P18)
+    # Fail open
 
     def _fail(self) -> None:
         """An exception is being handled: it must cost no more than the repair."""
@@ -184,7 +190,7 @@ class StreamRewriter:
         self._out += self._passed(rest)
 
     def _has_left(self, event: bytes) -> bool:
-        """Whether an event is on its way as it came, so that it only failed what was to be done behind it."""
+        """Whether an event is on its way as it came, so that only what was to follow it failed."""
         sent = [*self._out, *(held.raw if isinstance(held, Held) else held for held in self._queue)]
         return any(one is event for one in sent)
 
@@ -199,7 +205,7 @@ class StreamRewriter:
                 stream.diverged = False
 
     def _unsent(self, stream: TextStream) -> list[bytes]:
-        """What is in no event that was sent or is held: what the parser said last, and what it holds."""
+        """What is in no event that was sent or is held: what the parser found last, and what it holds."""
         parsed = [part for part in self._in_flight if part.stream is stream]
         events = [event for part in parsed for event in part.events]
         if stream is stream.choice.content:
@@ -215,22 +221,23 @@ class StreamRewriter:
     # Letters: most deltas hold nothing that the parser would look at
 
     def _take_shortcut(self, template: Template) -> None:
-        """Let the next events by unseen, if the last one left a parser at rest, or arguments plain."""
+        """Let the next events pass unseen, if the last one left a parser at rest, or arguments plain."""
         self._quick = None
         if self._queue or self._splitter.pending:
             return
         choice = self._choices[template.index]
-        if template.key == "arguments":
-            self._shortcut = shortcut_of(template, "arguments")
+        if template.kind is ARGUMENTS:
+            self._shortcut = shortcut_of(template, IN_ARGUMENTS)
             return
-        parser = choice.texts[template.key].parser
+        parser = choice.texts[template.kind].parser
         if at_rest := parser.at_rest:
-            number = choice.number("ours", parser.calls - 1) if at_rest == "value" else 0
-            self._shortcut = shortcut_of(template, at_rest, number)
+            in_value = at_rest is AT_VALUE
+            number = choice.number(OURS, parser.calls - 1) if in_value else 0
+            self._shortcut = shortcut_of(template, IN_VALUE if in_value else IN_TEXT, number)
 
-    def _let_by(self, shortcut: Shortcut, event: bytes, found: re.Match[bytes]) -> list[bytes]:
-        """What goes out for an event that is unseen: blanks at its end wait, as the parser has them wait."""
-        if shortcut.of != "text":
+    def _pass_unseen(self, shortcut: Shortcut, event: bytes, found: re.Match[bytes]) -> list[bytes]:
+        """What goes out for an event that is unseen: whitespace at its end waits, as in a parser."""
+        if not shortcut.waits:
             out = shortcut.write(event, found[1])
             self._unseen.append(found[1])
             return [out]
@@ -250,16 +257,15 @@ class StreamRewriter:
             self._unread.appendleft(self._waiting)
             self._waiting = b""
         choice = self._choices[shortcut.template.index]
-        match shortcut.of:
-            case "text":
-                stream, text = choice.texts[shortcut.template.key], unquoted(b"".join(unseen))
-                Part(stream, text, stream.feed(text)).count()
-            case "value":  # a JSON string's inside is also the inside of its like
-                text = b"".join(unseen).decode()
-                choice.content.read_text.append(unquoted(b"".join(unseen)))
-                choice.natives.note([ArgumentsDelta(choice.content.parser.calls - 1, text)])
-            case "arguments":
-                choice.natives.by_index[shortcut.template.call].mender.follow(unquoted(b"".join(unseen)))
+        inside = b"".join(unseen)
+        if shortcut.of is IN_TEXT:
+            stream, text = choice.texts[shortcut.template.kind], unquoted(inside)
+            Part(stream, text, stream.feed(text)).count()
+        elif shortcut.of is IN_VALUE:  # a JSON string's inside is also the inside of its like
+            choice.content.read_text.append(unquoted(inside))
+            choice.natives.note([ArgumentsDelta(choice.content.parser.calls - 1, inside.decode())])
+        else:
+            choice.natives.by_index[shortcut.template.call].mender.follow(unquoted(inside))
 
     # Reading events
 
@@ -270,7 +276,7 @@ class StreamRewriter:
         if self._shortcut:
             self._leave_shortcut(self._shortcut)
         self._read_all()
-        if len(self._splitter.pending) > EVENT_LIMIT:
+        if len(self._splitter.pending) > UNFINISHED_EVENT:
             self._give_up()
 
     def _close(self) -> None:
@@ -311,7 +317,7 @@ class StreamRewriter:
     def _recover(self, error: Any) -> bool:
         """Go on with the calls that an error holds; False if it holds none, or they do not go on."""
         choice = self._choice(next(iter(self._choices), 0))
-        unparsed = read_unparsed(self._request, error, self._recovery, self._rules)
+        unparsed = read_unparsed(error, self._parser(reasoning=False, ledger=Ledger(), live=False))
         if unparsed is None or len(self._choices) > 1 or choice.finished or choice.natives.open_in_text:
             return False
         resumed = choice.natives.resume(unparsed.calls)
@@ -322,10 +328,10 @@ class StreamRewriter:
         self._recovered = True
         self._take_turns(choice, other=False, answer=True)
         self._give_out(choice.content, choice.content.end())
-        said, calls = resumed
+        begun, calls = resumed
         if not choice.content.fed and unparsed.text:
             self._send(choice.writer().content(unparsed.text, choice.first_role()))
-        for json in said:
+        for json in begun:
             self._send(choice.writer().calls([json], choice.first_role()))
         for name, arguments in calls:
             self._send_call(choice, name, arguments)
@@ -346,10 +352,10 @@ class StreamRewriter:
             return False
         self._unused = 0
         choice = self._choices[template.index]
-        stream = choice.texts.get(template.key)
+        stream = choice.texts.get(template.kind)
         if stream and not stream.finished:
             self._read_text(event, template, stream, string)
-        elif template.key == "arguments":
+        elif template.kind is ARGUMENTS:
             return self._read_arguments(event, template, choice, string)
         else:
             self._send(event)
@@ -382,26 +388,26 @@ class StreamRewriter:
         """One text of one choice, in an envelope that is known."""
         choice = stream.choice
         choice.synthesis = template.synthesis
-        said = bool(text.strip())
+        solid = bool(text.strip())  # more than whitespace
         if not choice.reasoning.finished:
-            self._take_turns(choice, said and stream is choice.reasoning, said and stream is choice.content)
+            self._take_turns(choice, solid and stream is choice.reasoning, solid and stream is choice.content)
         events = stream.feed(text)
         part = Part(stream, text, events, fields=stream.fields, role=template.role)
         self._in_flight = [part]
         only = events[0] if len(events) == 1 else None
-        if said and choice.natives.calls:
+        if solid and choice.natives.calls:
             self._pause_calls(choice)
         quick = stream.diverged and template.bare and choice.role and not choice.natives.calls
         if quick and isinstance(only, ArgumentsDelta):
             choice.natives.note([only])
-            number = choice.number("ours", only.index)
+            number = choice.number(OURS, only.index)
             self._send(template.synthesis.call_arguments(number, only.fragment))
-            self._in_flight, self._quick = [], template if said else None
+            self._in_flight, self._quick = [], template if solid else None
             return
         plain = not (stream.diverged or self._queue) and stream.fed == stream.passed
         if plain and isinstance(only, Text) and len(only.text) == len(text):
             self._out.append(event)
-            self._in_flight, self._quick = [], template if said else None
+            self._in_flight, self._quick = [], template if solid else None
             return
         keep = not template.bare or (template.role and not choice.role)
 
@@ -410,13 +416,13 @@ class StreamRewriter:
 
         if (not events or isinstance(only, Text)) and not stream.diverged and text.isascii():
             self._hold(Held(event, [part], write))
-            self._in_flight, self._quick = [], template if said else None
+            self._in_flight, self._quick = [], template if solid else None
         else:
             choice.count(events)
             self._deliver(event, [part], write)
 
     def _remember(self, event: bytes, data: str, chunk: Json) -> None:
-        if self._unused > TRIES and self._unused % RETRY:
+        if self._unused > TEMPLATE_TRIES and self._unused % TEMPLATE_RETRY:
             self._unused += 1
         elif template := learn(event, data, chunk):
             self._templates = [template, *self._templates[: TEMPLATES - 1]]
@@ -434,9 +440,9 @@ class StreamRewriter:
             delta, reason = delta_of(choice_json), choice_json.get("finish_reason") or None
             other = has_calls(delta) or bool(reasoning_in(delta)[0].strip())
             self._take_turns(choice, other, is_answer(delta))
-            self._in_flight, said = parts, []
+            self._in_flight, read = parts, []
             for part in choice.read(at, delta, reason):
-                said.append(part)
+                read.append(part)
                 parts.append(part)
                 choice.count(part.events)
             if has_calls(delta):
@@ -444,17 +450,17 @@ class StreamRewriter:
                 part.events += ended
                 choice.count(ended)
             found = choice.natives.read(delta)
-            anew = self._mend_natives(part, found, reason)
-            if anew is None:
+            mended = self._mend_natives(part, found, reason)
+            if mended is None:
                 entries += [(at, entry) for entry in found]
             else:
-                edits += self._write_natives(choice, at, delta, anew, reason)
+                edits += self._write_natives(choice, at, delta, mended, reason)
             rest = {k: v for k, v in delta.items() if k not in CALLS} if found else delta
             keep = (
                 keep
-                or bool(anew)
+                or bool(mended)
                 or reason is not None
-                or not is_bare(chunk, rest, [field for one in said for field in one.fields])
+                or not is_bare(chunk, rest, [field for one in read for field in one.fields])
                 or ("role" in delta and not choice.role)
             )
             if (other_reason := choice.finish_reason(reason)) != reason:
@@ -462,7 +468,7 @@ class StreamRewriter:
                 if not choice.calls and other_reason != "length":
                     self.ledger.repaired(Repair.FINISH_REASON)
 
-        keep = keep or not (edits or entries or any(part.text for part in parts))  # it never said a thing
+        keep = keep or not (edits or entries or any(part.text for part in parts))  # it was empty before
 
         def write(texts: list[str]) -> bytes:
             edited: list[tuple[Path, str]] = [
@@ -472,8 +478,8 @@ class StreamRewriter:
             if not (keep or any(cut.values()) or any(texts[: len(parts)])):
                 return b""
             for at, calls in cut.items():
-                said = chunk["choices"][at]["delta"]["tool_calls"]
-                edited += edits_of(("choices", at, "delta", "tool_calls"), said, calls)
+                old = chunk["choices"][at]["delta"]["tool_calls"]
+                edited += edits_of(("choices", at, "delta", "tool_calls"), old, calls)
             return replace_data(event, splice(data, [*edits, *edited]))
 
         passing = [entry for _, entry in entries]
@@ -482,11 +488,11 @@ class StreamRewriter:
             self._send_more(part.stream.choice)
 
     def _take_turns(self, choice: Choice, other: bool, answer: bool) -> None:
-        """Reasoning is over when an answer begins (P10). When something other than content comes, blanks
-        at the end of the content do not wait any more for a call of ours right behind them."""
+        """Reasoning is over when an answer begins. When something other than content comes, whitespace
+        at the end of the content waits no longer for a call of ours right after it."""
         if answer and not choice.reasoning.finished:
             self._give_out(choice.reasoning, choice.reasoning.leave())
-        if other and choice.content.blank:
+        if other and choice.content.only_whitespace:
             self._give_out(choice.content, choice.content.interrupt())
 
     def _pause_calls(self, choice: Choice) -> None:
@@ -516,10 +522,10 @@ class StreamRewriter:
         return rewritten(entries)
 
     def _send_rest(self, choice: Choice, entries: list[Entry]) -> None:
-        """What is to be said of calls, and in place of calls, that none of these entries speaks of."""
+        """What is to be sent of calls, and in place of calls, that none of these entries is about."""
         natives = choice.natives
         if natives.continued:
-            number = choice.number("ours", choice.content.parser.calls - 1)
+            number = choice.number(OURS, choice.content.parser.calls - 1)
             self._send(choice.writer().call_arguments(number, natives.continued))
             natives.continued = ""
             choice.calls += 1
@@ -532,7 +538,7 @@ class StreamRewriter:
     def _write_natives(
         self, choice: Choice, at: int, delta: Json, calls: list[Json], reason: Any
     ) -> list[tuple[Path, str]]:
-        """The edits that write calls anew; if the event also ends the choice they go before it."""
+        """The edits that rewrite calls; if the event also ends the choice they go before it."""
         key = "tool_calls" if delta.get("tool_calls") else "function_call"
         path: Path = ("choices", at, "delta", key)
         if calls and reason is None and key == "tool_calls":
@@ -550,7 +556,7 @@ class StreamRewriter:
 
     def _send_call(self, choice: Choice, name: str, arguments: str) -> None:
         """A whole call of our own."""
-        number, writer = choice.number("more", len(choice.numbers)), choice.writer()
+        number, writer = choice.number(SWALLOWED, len(choice.numbers)), choice.writer()
         self._send(
             writer.call_start(number, name, choice.first_role()), writer.call_arguments(number, arguments)
         )
@@ -559,24 +565,25 @@ class StreamRewriter:
         choice = self._choices.get(index)
         if choice is None:
             parsers = self._parser(reasoning=True), self._parser(reasoning=False)
-            choice = self._choices[index] = Choice(index, *parsers, self._request, self._toolset)
+            choice = self._choices[index] = Choice(
+                index, *parsers, self._request, self._toolset, self._new_parser
+            )
         return choice
 
-    def _parser(self, reasoning: bool, ledger: Ledger | None = None) -> ToolCallParser:
+    def _parser(self, reasoning: bool, ledger: Ledger | None = None, live: bool = True) -> ToolCallParser:
         return ToolCallParser(
-            self._request.get("tools"),
-            self._request.get("tool_choice"),
-            self._recovery,
+            self._toolset,
+            recovery=self._recovery,
             parallel=parallel_calls(self._request),
+            live=live,
             reasoning=reasoning,
             ledger=self.ledger if ledger is None else ledger,
-            rules=self._rules,
         )
 
     # Writing events
 
     def _deliver(self, event: bytes, parts: list[Part], write: Write, entries: Sequence[Entry] = ()) -> None:
-        """Send an event, hold it, or write it anew, by what the parsers made of its texts."""
+        """Send an event, hold it, or rewrite it, by what the parsers made of its texts."""
         self._in_flight = parts
         if all(is_text(part) and not part.stream.diverged for part in parts):
             self._hold(Held(event, parts, write, entries))
@@ -607,7 +614,7 @@ class StreamRewriter:
             self._queue.append(held)
 
     def _diverge(self, stream: TextStream) -> None:
-        """From here on the events of this text are written anew, those that are held included."""
+        """From here on the events of this text are rewritten, those that are held included."""
         if stream.diverged:
             return
         stream.diverged = True
@@ -632,7 +639,7 @@ class StreamRewriter:
                 self._diverge_call(call)
 
     def _cut(self, held: Held) -> None:
-        """What else waits in an event that is written anew does not wait for it any more."""
+        """What else waits in an event that is rewritten waits no longer."""
         held.cut()
         for part in held.parts:
             if part.missing:
@@ -678,9 +685,10 @@ class StreamRewriter:
                 case Text(text):
                     chunks.append(writer.content(text, choice.first_role(), stream.fields))
                 case CallStart(index, name):
-                    chunks.append(writer.call_start(choice.number("ours", index), name, choice.first_role()))
+                    number = choice.number(OURS, index)
+                    chunks.append(writer.call_start(number, name, choice.first_role()))
                 case ArgumentsDelta(index, fragment):
-                    chunks.append(writer.call_arguments(choice.number("ours", index), fragment))
+                    chunks.append(writer.call_arguments(choice.number(OURS, index), fragment))
         return chunks
 
     def _finish_all(self) -> None:
@@ -698,8 +706,8 @@ class StreamRewriter:
         (self._queue if self._queue else self._out).extend(filter(None, pieces))
 
     def _send_other(self, event: bytes) -> None:
-        """An event without a choice. Comments and pings do not wait for what may be a call (P20); they
-        do for blanks, so that a healthy stream stays as it is."""
+        """An event without a choice. Comments and pings do not wait for what may be a call. For
+        whitespace they do, so that a healthy stream stays as it is."""
         if not (self._queue and is_aside(event)):
             self._send(event)
         elif any(isinstance(held, Held) and _holds_words(held) for held in self._queue):
@@ -739,12 +747,12 @@ def is_aside(event: bytes) -> bool:
 
 
 def _holds_words(held: Held) -> bool:
-    """Whether text waits in an event that is not blank."""
+    """Whether text waits in an event that is more than whitespace."""
     return held.out is None and any(part.text[len(part.kept) :].strip() for part in held.parts)
 
 
 def _words(event: Event) -> str:
-    """What an event says, as text."""
+    """What an event holds, as text."""
     match event:
         case Text(text) | ArgumentsDelta(_, text):
             return text

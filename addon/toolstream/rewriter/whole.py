@@ -1,13 +1,15 @@
-"""A chat completion that was not streamed: the same parser, over the whole text at once.
+"""A chat completion that was not streamed, or the error that came in its place: the same parser, over the
+whole text at once.
 
 The body is edited in place: what no call was found in keeps every byte, and a body in which
 nothing changed is returned as the same object. A truncated call stays text here, for nothing
-of it has been sent (P9).
+of it has been sent.
 """
 
 import traceback
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import uuid4
 
 from ..events import (
     ArgumentsDelta,
@@ -18,23 +20,23 @@ from ..events import (
     calls_of,
 )
 from ..native.calls import NativeCalls, rewritten
+from ..native.parsers import new_parser
 from ..parser.parser import ToolCallParser
 from ..repairs import Ledger, Repair
+from ..schema.json_read import Json
 from ..schema.json_write import dump, quoted
 from ..schema.rules import Rules
 from ..schema.toolset import Toolset, parallel_calls
 from ..wire.chat_completions import (
-    Json,
-    Path,
     choices_of,
     content_of,
     is_answer,
     new_call_id,
     read_chunk,
     reasoning_in,
-    span,
-    splice,
 )
+from ..wire.json_edit import Path, span, splice
+from .engine_errors import read_unparsed
 
 
 def rewrite_completion(
@@ -46,13 +48,45 @@ def rewrite_completion(
     cannot be read is returned as it came, with `ledger.failure` set if the fault was ours.
     """
     ledger = Ledger()
-    if not Toolset(request_body.get("tools"), request_body.get("tool_choice")).tools:
+    toolset = Toolset(request_body.get("tools"), request_body.get("tool_choice"), rules)
+    if not toolset.tools:
         return response_body, ledger
     try:
-        return _rewrite(Task(request_body, recovery, rules, ledger), response_body), ledger
+        return _rewrite(Task(request_body, toolset, recovery, ledger), response_body), ledger
     except Exception:
         ledger.failure = traceback.format_exc()
         return response_body, ledger
+
+
+def recover_error(
+    request_body: Json, error_body: bytes, recovery: str = "tolerant", *, rules: Rules | None = None
+) -> tuple[bytes, Ledger] | None:
+    """The chat.completion that an error body should have been, and its repairs; None if it is a real
+    error, or the request asked for a stream. Send it with status 200 and as application/json."""
+    toolset = Toolset(request_body.get("tools"), request_body.get("tool_choice"), rules)
+    if request_body.get("stream") or not toolset.tools:
+        return None
+    try:
+        body = read_chunk(error_body.decode())
+    except UnicodeDecodeError:
+        return None
+    task = Task(request_body, toolset, recovery, Ledger())
+    unparsed = read_unparsed((body or {}).get("error"), task.parser())
+    if unparsed is None:
+        return None
+    message: Json = {"role": "assistant", "content": unparsed.text or None}
+    message["tool_calls"] = [
+        {"id": new_call_id(), "type": "function", "function": {"name": name, "arguments": arguments}}
+        for name, arguments in unparsed.calls
+    ]
+    completion = {
+        "id": "chatcmpl-" + uuid4().hex[:24],
+        "object": "chat.completion",
+        "created": 0,
+        "model": request_body.get("model"),
+        "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}],
+    }
+    return dump(completion).encode(), unparsed.ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +94,19 @@ class Task:
     """What was asked, how the answer is to be read, and where that is counted."""
 
     request: Json
+    toolset: Toolset
     recovery: str
-    rules: Rules | None
     ledger: Ledger
 
     def parser(self, reasoning: bool = False, live: bool = False) -> ToolCallParser:
         """Reads a text that is all there."""
         return ToolCallParser(
-            self.request.get("tools"),
-            self.request.get("tool_choice"),
-            self.recovery,
+            self.toolset,
+            recovery=self.recovery,
             parallel=parallel_calls(self.request),
             live=live,
             reasoning=reasoning,
             ledger=self.ledger,
-            rules=self.rules,
         )
 
 
@@ -101,15 +133,15 @@ class _Found:
 
 def _read_message(task: Task, choice: Json) -> _Found:
     natives = _read_natives(task, choice)
-    said, reason = content_of(choice["message"]), choice.get("finish_reason")
-    content = _read_before(task, said, natives) if natives.sent else parse_whole(task, said, reason)
+    text, reason = content_of(choice["message"]), choice.get("finish_reason")
+    content = _read_before(task, text, natives) if natives.sent else parse_whole(task, text, reason)
     natives.note(content)
     content = natives.without_copies(content, over=True)
     return _Found(content, _read_reasoning(task, choice), natives)
 
 
 def _read_before(task: Task, text: str, natives: NativeCalls) -> list[Event]:
-    """The text before calls that the server parsed. A call that it breaks off is none (P9): if it is the
+    """The text before calls that the server parsed. A call that it breaks off is none: if it is the
     beginning of one of them it is dropped, else it is text."""
     trial = replace(task, ledger=Ledger())
     parser = trial.parser(live=True)
@@ -131,7 +163,7 @@ def _read_before(task: Task, text: str, natives: NativeCalls) -> list[Event]:
 
 
 def _read_reasoning(task: Task, choice: Json) -> list[Event]:
-    """The text of the reasoning; its calls, too, if there is no answer behind it (P10)."""
+    """The text of the reasoning; its calls, too, if no answer follows it."""
     text, _ = reasoning_in(choice["message"])
     parser = task.parser(reasoning=True)
     events = parser.feed(text)
@@ -148,8 +180,9 @@ def parse_whole(task: Task, text: str, finish_reason: Any) -> list[Event]:
 
 def _read_natives(task: Task, choice: Json) -> NativeCalls:
     """The calls the server parsed itself, mended."""
-    toolset = Toolset(task.request.get("tools"), task.request.get("tool_choice"), task.rules)
-    natives = NativeCalls(task.request, toolset, task.ledger, lambda at: at, whole=True)
+    natives = NativeCalls(
+        task.request, task.toolset, new_parser(task.toolset), task.ledger, lambda at: at, whole=True
+    )
     natives.entries = natives.read(choice["message"])
     natives.close(choice.get("finish_reason"))
     return natives
@@ -190,8 +223,8 @@ def _edit_message(message: str, events: list[Event], calls: list[str], natives: 
     swallowed = [_call(name, arguments) for name, arguments in natives.more()]
     where = span(message, ("tool_calls",))
     if natives.changed:
-        anew = rewritten(natives.entries)
-        kept = [dump({k: v for k, v in call.items() if k != "index"}) for call in anew]
+        mended = rewritten(natives.entries)
+        kept = [dump({k: v for k, v in call.items() if k != "index"}) for call in mended]
         message = splice(message, [(("function_call",), "null")] if span(message, ("function_call",)) else [])
     else:
         kept = [message[slice(*where)].strip("[] \n")] if where and message[where[0]] == "[" else []

@@ -9,9 +9,9 @@ that the user's rules want to see first; what they add comes before the object i
 
 from collections.abc import Iterable, Mapping
 from json.encoder import encode_basestring
-from typing import Any
 
-from ..repairs import EXCERPT, Repair
+from ..limits import EXCERPT, HELD
+from ..repairs import Repair
 from .coercion import (
     FAILED,
     NULL,
@@ -23,12 +23,12 @@ from .coercion import (
     fits_as_text,
     leads,
 )
+from .json_read import Json
 from .json_write import STRICT, dump, encodable, escaped, quoted
 from .rules import NO_TEXTS, ToolRules
 from .schema import Tool
 from .toolset import Toolset
 
-LIMIT = 1 << 20  # characters of a value held to be typed (P19); a longer one goes on as a string
 _IDLE, _STREAMING, _DECIDING, _HOLDING, _DROPPING = range(5)
 
 
@@ -101,7 +101,7 @@ class ArgumentsWriter:
         if self._state == _HOLDING:
             self._held.append(text)
             self._size += len(text)
-            if self._size > LIMIT:
+            if self._size > HELD:
                 return self._give_up()
         return ""
 
@@ -209,9 +209,7 @@ class DeferredArguments:
         return self.end()
 
 
-def write_object(
-    tool: Tool | None, arguments: dict[str, Any], text: str
-) -> tuple[str, list[tuple[Repair, str]]]:
+def write_object(tool: Tool | None, arguments: Json, text: str) -> tuple[str, list[tuple[Repair, str]]]:
     """A whole arguments object, conformed; `text` is what it was read from, kept if nothing changes."""
     parameters = (tool or Tool("")).arguments
     own = _reading_of(text, arguments)
@@ -225,7 +223,7 @@ def write_object(
 
 
 def write_call(
-    tool: Tool, arguments: dict[str, Any], toolset: Toolset, texts: Mapping[str, str] = NO_TEXTS
+    tool: Tool, arguments: Json, toolset: Toolset, texts: Mapping[str, str] = NO_TEXTS
 ) -> tuple[str, str, list[tuple[Repair, str]]]:
     """Name and JSON object of a call that is all there, and what was done to its arguments. `texts` as
     for `transform`."""
@@ -238,10 +236,10 @@ def write_call(
     return tool.name, text, [*applied, *misfits]
 
 
-def typed(values: Iterable[tuple[str, str]], tool: Tool) -> dict[str, Any]:
+def typed(values: Iterable[tuple[str, str]], tool: Tool) -> Json:
     """Arguments as they are typed by the schema; a text stands for a value that cannot be. Of a key
     that comes twice the first value counts."""
-    arguments: dict[str, Any] = {}
+    arguments: Json = {}
     for key, text in values:
         if key not in arguments:
             value = coerce(text, tool.parameter(key))
@@ -253,7 +251,7 @@ def _excerpt(key: str, text: str) -> str:
     return f"{key}={text[:EXCERPT]}"[:EXCERPT]
 
 
-def _reading_of(text: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
+def _reading_of(text: str, arguments: Json) -> Json | None:
     """The text as an object, numbers as written; None if that is not what `arguments` is."""
     try:
         own = STRICT.decode(text)

@@ -1,4 +1,4 @@
-"""What a value is that its schema wants: types come from there and from nowhere else (P6, P7).
+"""What a value is that its schema wants: types come from there and from nowhere else.
 
     coerce(text, parameter)             -> value, FAILED (pass the text on as a string) or OMITTED
     conform(value, parameter)           -> (value, changed), for what was JSON already, recursively
@@ -13,6 +13,9 @@ from decimal import Decimal
 from enum import Enum, auto
 from typing import Any
 
+from ..grammar.text import JSON_NUMBER
+from ..limits import DEPTH, DIGITS, MAGNITUDE
+from .json_read import Json
 from .json_write import (
     LENIENT,
     STRICT,
@@ -24,26 +27,22 @@ from .json_write import (
 from .python_literals import read_python_literal
 from .schema import Parameter, type_of
 
-DEPTH = 64  # levels of nesting that are read; the stack is finite and no tool comes near it
-DIGITS = 4300  # of an integer; Python clients parse no more (sys.get_int_max_str_digits)
-MAGNITUDE = 308  # decimal exponent past which a double overflows
 NULL = "null"
 _NULLS = ("null", "none", "undefined")
 _BOOLEANS = {"true": True, "false": False}
 _CONTAINERS = frozenset({"array", "object"})
 _LEADS = {"array": "[", "object": "{", "null": "n"}  # how a value starts that may turn out not to be a string
 _INTEGER = re.compile(r"(-?(?:0|[1-9][0-9]*+))(?:\.0++)?")
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
 
 
-class Verdict(Enum):
+class NoValue(Enum):
     """What became of a value that has no JSON value."""
 
     FAILED = auto()  # does not fit its schema: the text goes out as a string, the client's validator answers
     OMITTED = auto()  # null or empty, and optional: the key is left out
 
 
-FAILED, OMITTED = Verdict.FAILED, Verdict.OMITTED
+FAILED, OMITTED = NoValue.FAILED, NoValue.OMITTED
 
 
 def coerce(text: str, parameter: Parameter) -> Any:
@@ -111,7 +110,7 @@ def _integer(bare: str) -> Any:
     """`5`, and what is whole however it is written: `5.0`, `1e3`."""
     if found := _INTEGER.fullmatch(bare):
         return int(found[1]) if len(found[1]) <= DIGITS else FAILED
-    if not _NUMBER.fullmatch(bare):
+    if not JSON_NUMBER.fullmatch(bare):
         return FAILED
     try:
         number = Decimal(bare)
@@ -122,7 +121,7 @@ def _integer(bare: str) -> Any:
 
 
 def _number(bare: str) -> Any:
-    if not _NUMBER.fullmatch(bare):
+    if not JSON_NUMBER.fullmatch(bare):
         return FAILED
     if bare.removeprefix("-").isdigit():
         return _integer(bare)
@@ -225,7 +224,7 @@ def _conform_items(value: list[Any], parameter: Parameter, depth: int) -> tuple[
     return [item for item, _ in pairs] if changed else value, changed
 
 
-def conform_members(value: dict[str, Any], parameter: Parameter, depth: int) -> tuple[dict[str, Any], bool]:
+def conform_members(value: Json, parameter: Parameter, depth: int) -> tuple[Json, bool]:
     pairs = {key: _conform(member, parameter.member(key), depth + 1) for key, member in value.items()}
     changed = any(changed for _, changed in pairs.values())
     if not changed:

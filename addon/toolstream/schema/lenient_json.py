@@ -8,12 +8,13 @@ Tried in turn: brackets that are doubled, or missing at the end; the notation of
 json-repair library, where it is installed, on texts its quadratic time is harmless for.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from typing import Any
 
+from ..limits import SMALL
 from .coercion import FAILED, coerce
+from .json_read import loads
 from .json_write import dump, escaped
 from .schema import Parameter
 
@@ -21,8 +22,6 @@ try:
     from json_repair import repair_json
 except ImportError:  # mitmproxy was installed alone: that one repair is off
     repair_json = None  # type: ignore[assignment]
-
-SMALL = 2048  # characters that json-repair is given: its time grows with their square
 
 _ANY = Parameter({"type": ["object", "array"]}, {}, True)
 _MARKS, _NONE = re.compile(r"""\\+(?=["'/])|[\s"'{}\[\],:]+"""), re.compile(r"\bNone\b")
@@ -49,14 +48,6 @@ def read_damaged(text: str) -> Any:
 def same_letters(value: Any, text: str) -> bool:
     """Whether a value holds all that a text says, the marks of JSON apart, in the same order."""
     return _letters(dump(value)) == _letters(text)
-
-
-def loads(text: str, strict: bool = True) -> Any:
-    """What JSON says; None if it is none. Unless `strict`, strings may hold line breaks as they are."""
-    try:
-        return json.loads(text, strict=strict)
-    except (ValueError, RecursionError):
-        return None
 
 
 def strings_of(value: Any) -> Iterable[str]:

@@ -1,14 +1,14 @@
 """The user's own rules for the parameters of single tools: what no schema says and no typing can know.
 
-A model that calls `bash` without the `description` its client insists on has said nothing wrong
-that could be mended; only somebody who knows the client can say what to put there. Such knowledge
+A model that calls `bash` without the `description` its client insists on has done nothing wrong
+that could be mended; only somebody who knows the client can tell what to put there. Such knowledge
 is a `Rule`: if a condition holds for a parameter, do something about it. Rules see the arguments
-after they were typed by the schema (P6), run in order, and each sees what those before it did.
+after they were typed by the schema, run in order, and each sees what those before it did.
 
 The request's schema has the last word. A rule that would make a call worse by it is skipped, as if
 its condition did not hold: a default goes only where a value is required or the enum refuses the
 one that is there, what a rule puts in has to be admitted, nothing is taken out that the tool asks
-for, and a call that fits the tool it names is never made one of another.
+for, and a call that already satisfies the schema of its own tool is never made a call of another.
 
     Rules        the rules for one model, by tool
     ToolRules    those that can change a call of this tool in this request

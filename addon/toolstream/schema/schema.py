@@ -17,6 +17,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
+from ..limits import INDEX_DIGITS
+
 Schema = dict[str, Any]
 Types = frozenset[str]
 
@@ -41,7 +43,6 @@ _TYPE_NAMES = {name: name for name in _OF_CLASS.values()} | {
     "dict": "object",
     "none": "null",
 }
-_INDEX_DIGITS = 6  # of an array index in a JSON pointer; longer ones lead nowhere
 
 
 class Parameter:
@@ -314,7 +315,7 @@ def _resolve(ref: Any, root: Schema) -> Any:
 def _step(node: Any, part: str) -> Any:
     if isinstance(node, dict):
         return node.get(part)
-    if isinstance(node, list) and part.isascii() and part.isdigit() and len(part) <= _INDEX_DIGITS:
+    if isinstance(node, list) and part.isascii() and part.isdigit() and len(part) <= INDEX_DIGITS:
         return next(iter(node[int(part) :][:1]), None)
     return None
 

@@ -9,11 +9,12 @@ import re
 from dataclasses import dataclass, field
 
 from ..grammar.matcher import Tag
+from ..limits import NAME
 from ..repairs import Repair
 from .schema import Tool
 from .toolset import Toolset
 
-_ATTRIBUTE = re.compile(r"""\s+([^\s<>"'=]{1,256})\s*=\s*(?:"([^"]*+)"|'([^']*+)'|([^\s"'<>]++))""")
+_ATTRIBUTE = re.compile(rf"""\s+([^\s<>"'=]{{1,{NAME}}})\s*=\s*(?:"([^"]*+)"|'([^']*+)'|([^\s"'<>]++))""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ def read_opening(tag: Tag, text: str, toolset: Toolset, level: str) -> Opening |
 def _with_attributes(raw: str, name: str, toolset: Toolset) -> Opening | None:
     """`<function=read path="a.py">`: the attributes are parameters."""
     word = name.split()[0]
-    tool, behind = toolset.find(word), raw.partition("=")[2].partition(word)[2].rstrip(" \t/>")
-    given = [(key, a or b or c) for key, a, b, c in _ATTRIBUTE.findall(behind)]
-    if tool is None or not given or _ATTRIBUTE.sub("", behind).strip():
+    tool, after = toolset.find(word), raw.partition("=")[2].partition(word)[2].rstrip(" \t/>")
+    given = [(key, a or b or c) for key, a, b, c in _ATTRIBUTE.findall(after)]
+    if tool is None or not given or _ATTRIBUTE.sub("", after).strip():
         return None
     return Opening(tool, [(Repair.DAMAGED_KEY, raw)], given)

@@ -9,7 +9,8 @@ from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Any
 
-from ..grammar.matcher import Names, fold
+from ..grammar.names import Names, fold
+from .json_read import Json
 from .rules import Rules, ToolRules
 from .schema import Tool, read_tools
 
@@ -25,9 +26,27 @@ class Toolset:
         self.tools = {} if tool_choice == "none" else read_tools(tools)
         self._rules = rules
         self._allowed = _allowed(tool_choice)
-        self._folded: dict[str, list[Tool]] = {}
+
+    @classmethod
+    def of(cls, tools: Any, tool_choice: Any = "auto", rules: Rules | None = None) -> "Toolset":
+        """A new toolset, or `tools` itself if that is one: then its own choice and rules count."""
+        return tools if isinstance(tools, cls) else cls(tools, tool_choice, rules)
+
+    def unrestricted(self, tool: Tool | None = None) -> "Toolset":
+        """The same tools, and this one, without rules and with any of them allowed."""
+        other = Toolset(())
+        other.tools = dict(self.tools)
+        if tool and tool.name:
+            other.tools.setdefault(tool.name, tool)
+        return other
+
+    @cached_property
+    def _folded(self) -> dict[str, list[Tool]]:
+        """The tools by what their names are compared by."""
+        found: dict[str, list[Tool]] = {}
         for tool in self.tools.values():
-            self._folded.setdefault(fold(tool.name), []).append(tool)
+            found.setdefault(fold(tool.name), []).append(tool)
+        return found
 
     def find(self, name: str, tolerant: bool = True) -> Tool | None:
         """The declared tool that `name` means: exactly, else without quotes and prefix, else the
@@ -91,7 +110,7 @@ class Toolset:
         return self._allowed is None or name in self._allowed
 
 
-def parallel_calls(body: dict[str, Any]) -> bool:
+def parallel_calls(body: Json) -> bool:
     """Whether the answer may hold more than one call."""
     return body.get("parallel_tool_calls") is not False
 

@@ -35,7 +35,7 @@ class EventSplitter:
         return events
 
     def _end_of_event(self, start: int) -> int:
-        """The offset behind the first blank line from `start` on; 0 if none has come."""
+        """The offset after the first blank line from `start` on; 0 if none has come."""
         blank = _BLANK_LINE.search(self.pending, start)
         if blank is None or (blank.end() == len(self.pending) and blank[0].endswith(b"\r")):
             return 0  # a \n may follow the \r

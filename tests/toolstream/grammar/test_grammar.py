@@ -12,8 +12,10 @@ import pytest
 from toolstream.grammar.dialects import DIALECTS, qwen3_coder
 from toolstream.grammar.grammar import Grammar, grammar, is_canonical, kept_to, spellings
 from toolstream.grammar.kinds import CALL_KINDS, TagKind
-from toolstream.grammar.matcher import Names, TagMatcher
-from toolstream.grammar.spelling import BLANK, Spelling
+from toolstream.grammar.matcher import TagMatcher
+from toolstream.grammar.names import Names
+from toolstream.grammar.spelling import Spelling
+from toolstream.grammar.text import BLANK
 
 KINDS = (
     *CALL_KINDS,

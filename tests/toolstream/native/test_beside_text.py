@@ -1,4 +1,4 @@
-"""A call in the text that ends because a call follows that the server parsed: it is none (P9)."""
+"""A call in the text that ends because a call follows that the server parsed: it is none."""
 
 import json
 from typing import Any

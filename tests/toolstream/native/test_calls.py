@@ -693,7 +693,7 @@ def test_garbage_at_every_cut(pieces: list[str], finish: str | None) -> None:
     assert len(outcomes) == 1 or any("repeated-arguments" in outcome for outcome in outcomes)
 
 
-# One call and no more (P16)
+# One call and no more
 
 ONE = {"parallel_tool_calls": False}
 FIRST, SECOND = ('{"path": "a"}', '{"path": "b"}')

@@ -1,4 +1,4 @@
-"""Calls of the server's that are no functions, that alternate, or that have no name (P15)."""
+"""Calls of the server's that are no functions, that alternate, or that have no name."""
 
 import json
 from typing import Any

@@ -27,9 +27,10 @@ from toolstream.events import (
     Repaired,
     Text,
 )
-from toolstream.parser.buffer import PIECE, Inbox
-from toolstream.parser.parser import BLANK_RUN, LEVELS, LIMIT
-from toolstream.repairs import EXCERPT, Ledger, Refused, Repair
+from toolstream.limits import EXCERPT, HELD, PIECE, WHITESPACE_RUN
+from toolstream.parser.buffer import Inbox
+from toolstream.parser.parser import LEVELS
+from toolstream.repairs import Ledger, Refused, Repair
 from toolstream.schema.rules import Action, Condition, Rule, Rules
 
 FUZZ = "FUZZ" in os.environ
@@ -165,7 +166,7 @@ def test_an_envelope_in_prose_is_released_with_the_first_word() -> None:
 
 def test_a_long_run_of_blanks_does_not_wait_as_a_whole() -> None:
     parser = parser_in("a" + " " * 1000)
-    assert len(parser.pending) <= BLANK_RUN
+    assert len(parser.pending) <= WHITESPACE_RUN
 
 
 def test_a_value_that_is_no_string_comes_at_its_end() -> None:
@@ -232,10 +233,10 @@ def test_nothing_is_pending_behind_close_at_any_place(recovery: str, finish: str
         run([text[:at]], TOOLS, finish, recovery=recovery)
 
 
-HELD = [CALL, f"{CALL}\n<tool_", "<tool_call>\n<func", '<tool_call>\n{"name', "a \n"]
+UNFINISHED = [CALL, f"{CALL}\n<tool_", "<tool_call>\n<func", '<tool_call>\n{"name', "a \n"]
 
 
-@pytest.mark.parametrize("held", HELD)
+@pytest.mark.parametrize("held", UNFINISHED)
 def test_what_is_interrupted_is_text_and_more_may_come(held: str) -> None:
     parser = ToolCallParser(TOOLS, reasoning=True)
     said = parser.feed(held) + parser.interrupt()
@@ -298,12 +299,12 @@ def test_a_dropped_parallel_call_stays_silent_while_the_first_one_streams() -> N
 )
 def test_past_a_megabyte_the_held_text_is_text(opener: str, filler: str) -> None:
     parser = ToolCallParser(TOOLS, rules=RULES)
-    text = opener + filler * ((LIMIT + 200_000) // len(filler))
+    text = opener + filler * ((HELD + 200_000) // len(filler))
     sent, most = "", 0
     for at in range(0, len(text), 50_000):
         sent += text_of(parser.feed(text[at : at + 50_000]))
         most = max(most, len(parser.pending))
-    assert LIMIT // 2 < most <= LIMIT + 50_000
+    assert HELD // 2 < most <= HELD + 50_000
     assert len(parser.pending) < 1000
     assert sent + parser.pending == text
     assert parser.ledger.refused[Refused.LIMIT] == 1
@@ -311,7 +312,7 @@ def test_past_a_megabyte_the_held_text_is_text(opener: str, filler: str) -> None
 
 
 def test_after_the_limit_a_call_is_still_found() -> None:
-    text = '<tool_call>{"name": "' + "x" * (LIMIT + 10) + '"\n\n'
+    text = '<tool_call>{"name": "' + "x" * (HELD + 10) + '"\n\n'
     outcome = run([text, CALL], TOOLS)
     assert outcome.calls == [("refresh", "{}")]
     assert outcome.text == text.rstrip()
@@ -320,7 +321,7 @@ def test_after_the_limit_a_call_is_still_found() -> None:
 def test_what_follows_a_candidate_does_not_count_as_held_for_it() -> None:
     """However much of the message there is already when a call begins that takes several looks."""
     call = '<tool_call>\n{"name": "refresh", "arguments": {"x": "%s"}}\n</tool_call>' % ("y" * 2 * PIECE)
-    behind = "and on " * (LIMIT // 6)
+    behind = "and on " * (HELD // 6)
     outcome = run([f"{call}\n{behind}"], TOOLS)
     assert [name for name, _ in outcome.calls] == ["refresh"]
     assert (outcome.text, outcome.refused) == ("\n" + behind, [])
@@ -328,23 +329,23 @@ def test_what_follows_a_candidate_does_not_count_as_held_for_it() -> None:
 
 def test_past_a_megabyte_of_doubt_the_likelier_reading_is_taken() -> None:
     parser = parser_in(IN_VALUE + "x\n</parameter>\n</function>\n</tool_call>\n")
-    prose = "and so on " * (LIMIT // 10 + 1000)
+    prose = "and so on " * (HELD // 10 + 1000)
     events = parser.feed(prose)
     assert parser.pending.strip() == ""
     assert text_of(events).strip() == prose.strip()
 
 
 def test_a_long_value_is_not_limited() -> None:
-    content = "line of a file\n" * (LIMIT // 10)
+    content = "line of a file\n" * (HELD // 10)
     outcome = run([IN_VALUE + content + "</parameter>\n</function>\n</tool_call>"], TOOLS)
-    assert len(outcome.calls[0][1]) > LIMIT
+    assert len(outcome.calls[0][1]) > HELD
 
 
 def test_a_value_too_long_for_a_rule_goes_on() -> None:
     head = "<tool_call>\n<function=write>\n<parameter=tags>\n"
     parser = ToolCallParser([read_tool("write(tags: string|array)")], rules=RULES)
     parser.feed(head)
-    gone = [parser.feed("tag" * 10_000) for _ in range(LIMIT // 30_000 + 2)]
+    gone = [parser.feed("tag" * 10_000) for _ in range(HELD // 30_000 + 2)]
     assert gone[0] == []
     assert gone[-1] != []
     assert parser.ledger.repairs == {}

@@ -11,7 +11,8 @@ import pytest
 from support.cases import read_tool
 from support.cuts import all_cuts, joined
 from toolstream.grammar.grammar import grammar
-from toolstream.parser.value import LIMIT, LOOK_AHEAD, RUN, Tags, Value
+from toolstream.limits import CLOSING_RUN, HELD, LOOK_AHEAD
+from toolstream.parser.value import Tags, Value
 from toolstream.schema.schema import read_tools
 
 TAGS = Tags(grammar("tolerant").values, grammar("tolerant").after)
@@ -167,13 +168,13 @@ def test_doubt_holds_and_says_what_it_holds() -> None:
 
 def test_doubt_ends_at_the_limit() -> None:
     value = new_value()
-    out = value.feed(f"\na{END}\n" + "more " * (LIMIT // 5 + 10))
+    out = value.feed(f"\na{END}\n" + "more " * (HELD // 5 + 10))
     assert (out, value.ended, (value.closer is None and value.ended)) == ("a", True, False)
     assert value.rest.startswith("\n</function>\n</tool_call>\nmore ")
 
 
 def test_many_closers_in_a_row_are_looked_across_so_far() -> None:
-    ended = read("\na" + "\n</parameter>" * (RUN // 2) + "\n</function>")
+    ended = read("\na" + "\n</parameter>" * (CLOSING_RUN // 2) + "\n</function>")
     assert ended.text == "a"
 
 

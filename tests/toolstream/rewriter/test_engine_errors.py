@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from support.streams import ASSISTANT, DONE, LLAMA_CPP, byte_cuts, read_answer, request, send
-from toolstream.rewriter.engine_errors import recover_error
+from toolstream.rewriter.whole import recover_error
 
 Json = dict[str, Any]
 

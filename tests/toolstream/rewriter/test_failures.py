@@ -1,4 +1,4 @@
-"""Whatever raises inside of the library: `feed` does not, no word is lost, and nobody runs half a call (P18).
+"""Whatever raises inside of the library: `feed` does not, no word is lost, and nobody runs half a call.
 
 Each function of each module is made to raise once, at its first uses, while answers of each kind pass. What
 may happen then is that a word is said twice; that is rare, and better than a lost one.

@@ -1,4 +1,4 @@
-"""Calls in the fields of the reasoning (P10): only the tail of a message that says nothing else is one.
+"""Calls in the fields of the reasoning: only the tail of a message that says nothing else is one.
 
 Everything else leaves byte for byte, in its order and as soon as it is certain. Servers call the
 field differently, and some send it twice, so most tests go through all the shapes of a delta.
@@ -37,10 +37,11 @@ from support.streams import (
     send,
 )
 from toolstream import StreamRewriter, rewrite_completion
-from toolstream.parser import parser as parser_module
+from toolstream.limits import HELD
 from toolstream.parser.parser import ToolCallParser
 from toolstream.rewriter import stream as rewriter
-from toolstream.wire.chat_completions import Synthesis, Template
+from toolstream.wire.chat_completions import Synthesis
+from toolstream.wire.envelope import Template
 
 Json = dict[str, Any]
 Shape = Callable[[str], Json]
@@ -468,7 +469,7 @@ def test_what_is_held_for_one_candidate_is_limited() -> None:
         came += len(raw)
         gone += sum(map(len, answered.feed(raw)))
         most = max(most, came - gone)
-    assert most <= parser_module.LIMIT * 1.2
+    assert most <= HELD * 1.2
     assert gone == sum(map(len, events))
     assert answered.ledger.as_dict()["refused"] == {"limit": 1}
 

@@ -41,16 +41,17 @@ from support.streams import (
 )
 from toolstream import StreamRewriter
 from toolstream.grammar.matcher import TagMatcher
+from toolstream.limits import HELD
 from toolstream.native.calls import NativeCalls
 from toolstream.native.mender import Mender
-from toolstream.parser import parser as parser_module
 from toolstream.parser.buffer import Inbox
 from toolstream.parser.call import CallReader
 from toolstream.parser.markdown import Fences
 from toolstream.parser.parser import ToolCallParser
 from toolstream.parser.value import Value
 from toolstream.rewriter import stream as rewriter
-from toolstream.wire.chat_completions import Shortcut, Synthesis, Template
+from toolstream.wire.chat_completions import Synthesis
+from toolstream.wire.envelope import Shortcut, Template
 from toolstream.wire.sse import EventSplitter
 
 ASKED = request()
@@ -964,7 +965,7 @@ POINTS = [
     (EventSplitter, "feed"),
     (EventSplitter, "_end_of_event"),
     (Shortcut, "write"),
-    (StreamRewriter, "_let_by"),
+    (StreamRewriter, "_pass_unseen"),
     (NativeCalls, "without_copies"),
 ]
 
@@ -1011,7 +1012,7 @@ IN_ARGUMENTS = [
     ("owner", "name"), IN_ARGUMENTS, ids=[f"{owner.__name__}.{name}" for owner, name in IN_ARGUMENTS]
 )
 def test_a_failure_in_arguments_makes_nobody_run_them(owner: Any, name: str) -> None:
-    """Half of a call is sent as mended and half as it came: then it is not said to be one (P9)."""
+    """Half of a call is sent as mended and half as it came: then it is not said to be one."""
     at, reached = 0, True
     while reached:
         at += 1
@@ -1067,7 +1068,7 @@ def test_a_failure_in_one_answer_leaves_others_alone(monkeypatch: pytest.MonkeyP
 
 
 def test_an_event_without_end_is_no_stream_of_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rewriter, "EVENT_LIMIT", 1000)
+    monkeypatch.setattr(rewriter, "UNFINISHED_EVENT", 1000)
     answer = StreamRewriter(ASKED)
     body = VLLM.text("a <tool_call>\n") + b"data: " + b"x" * 2000 + b"\n\n" + VLLM.text(WEATHER)
     out = [b"".join(answer.feed(body[i : i + 100])) for i in range(0, len(body), 100)]
@@ -1086,7 +1087,7 @@ def test_what_is_held_for_one_candidate_is_limited() -> None:
         came += len(raw)
         gone += sum(map(len, answer.feed(raw)))
         most = max(most, came - gone)
-    assert most <= parser_module.LIMIT * 1.2
+    assert most <= HELD * 1.2
     assert gone == sum(map(len, events))
     assert answer.ledger.as_dict()["refused"] == {"limit": 1}
 

@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolstream.repairs import EXCERPT, Repair
+from toolstream.limits import DEPTH, DIGITS, EXCERPT
+from toolstream.repairs import Repair
 from toolstream.schema.arguments import ArgumentsWriter, write_object
 from toolstream.schema.coercion import (
-    DEPTH,
-    DIGITS,
     FAILED,
     OMITTED,
     coerce,

@@ -1,6 +1,5 @@
-"""Chunks: reading deltas, changing one value of a JSON text, envelopes that are known, chunks of our own."""
+"""Chunks: reading deltas, and chunks of our own."""
 
-import copy
 import json
 import re
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.streams import DASHSCOPE, ENGINES, LLAMA_CPP, Engine, event
+from support.streams import DASHSCOPE, LLAMA_CPP, event
 from toolstream.wire.chat_completions import (
     COPIED,
     Synthesis,
@@ -19,16 +18,11 @@ from toolstream.wire.chat_completions import (
     fields_of,
     finish_reason,
     is_bare,
-    learn,
     native_calls,
     new_call_id,
     read_chunk,
     reasoning_in,
-    shortcut_of,
-    span,
-    splice,
 )
-from toolstream.wire.sse import read_data
 
 # Reading
 
@@ -92,103 +86,6 @@ def test_finish_reason(sent: Any, called: bool, becomes: Any) -> None:
     assert finish_reason(sent, called) == becomes
 
 
-# Splicing
-
-LEAVES = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(10**30), 10**30)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8)
-)
-KEYS = st.sampled_from(["a", "b", "", "\n", "ü", '"', "\\", "a/b", "🙂"]) | st.text(max_size=3)
-JSON = st.recursive(
-    LEAVES,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
-    max_leaves=20,
-)
-STYLES = st.sampled_from(
-    [
-        {"separators": (",", ":")},
-        {"ensure_ascii": False},
-        {"indent": 2},
-        {"indent": "\t", "separators": (" ,\r\n", " :\t ")},
-    ]
-)
-
-
-def paths(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The path of everything in a value, itself included."""
-    members = (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    )
-    return [at, *(path for key, member in members for path in paths(member, (*at, key)))]
-
-
-def at_path(value: Any, path: tuple[Any, ...]) -> Any:
-    for step in path:
-        value = value[step]
-    return value
-
-
-@settings(max_examples=300, deadline=None)
-@given(JSON, STYLES, st.sampled_from(["", " ", "\n\t "]))
-def test_a_span_is_the_text_of_the_value(value: Any, style: dict[str, Any], around: str) -> None:
-    text = around + json.dumps(value, **style) + around
-    for path in paths(value):
-        where = span(text, path)
-        assert where is not None
-        assert json.loads(text[slice(*where)]) == at_path(value, path)
-        assert span(text, (*path, "no such key")) is None
-        assert span(text, (*path, 99)) is None
-
-
-@settings(max_examples=300, deadline=None)
-@given(JSON, STYLES, LEAVES, st.data())
-def test_a_splice_changes_one_value_and_not_one_byte_more(
-    value: Any, style: dict[str, Any], new: Any, data: st.DataObject
-) -> None:
-    text = json.dumps(value, **style)
-    path = data.draw(st.sampled_from(paths(value)))
-    start, end = span(text, path) or (0, 0)
-    written = json.dumps(new)
-    assert splice(text, [(path, written)]) == text[:start] + written + text[end:]
-    expected = copy.deepcopy(value)
-    if path:
-        at_path(expected, path[:-1])[path[-1]] = new
-    assert json.loads(splice(text, [(path, written)])) == (expected if path else new)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.dictionaries(KEYS, LEAVES, min_size=2, max_size=5), STYLES, st.randoms(use_true_random=False))
-def test_several_edits_do_not_disturb_each_other(
-    value: dict[str, Any], style: dict[str, Any], random: Any
-) -> None:
-    chosen = random.sample(sorted(value), 2)
-    edits = [((key,), json.dumps(key * 3)) for key in chosen]
-    expected = value | {key: key * 3 for key in chosen}
-    assert json.loads(splice(json.dumps(value, **style), edits)) == expected
-
-
-def test_of_a_repeated_key_the_last_one_counts_as_for_every_json_reader() -> None:
-    text = '{"a": 1, "a": 2}'
-    assert splice(text, [(("a",), "3")]) == '{"a": 1, "a": 3}'
-    assert json.loads(splice(text, [(("a",), "3")])) == {"a": 3}
-
-
-def test_what_the_text_does_not_have_is_left_out() -> None:
-    assert (
-        splice('{"a": {"b": 1}}', [(("a", "c"), "3"), (("x",), "4"), (("a", "b"), "2")]) == '{"a": {"b": 2}}'
-    )
-
-
-def test_numbers_and_escapes_around_an_edit_keep_their_spelling() -> None:
-    text = (
-        '{"id": 123456789012345678901234567890, "f": 1.10, "e": 1E+2, "s": "\\u003c\\/", "a": "x", "n": -0}'
-    )
-    assert splice(text, [(("a",), '"y"')]) == text.replace('"x"', '"y"')
-
-
 # Reasoning
 
 DETAILS = [{"type": "reasoning.text", "text": "x", "format": "unknown", "index": 0}]
@@ -237,116 +134,6 @@ def test_fields_that_hold_more_than_the_text(details: Any, fields: set[str]) -> 
     assert fields_of(message, reasoning_in(message)[1]) == fields
 
 
-# Envelopes that are known
-
-
-def template_of(raw: bytes) -> Any:
-    data = read_data(raw)
-    assert data is not None
-    return learn(raw, data, json.loads(data))
-
-
-@pytest.mark.parametrize("engine", ENGINES, ids=str)
-def test_a_template_reads_and_writes_chunks_like_the_one_it_was_learned_from(engine: Engine) -> None:
-    template = template_of(engine.text("Hello"))
-    other = engine.text('a "b" \\ \n ü').decode()
-    assert template.key == "content"
-    assert template.index == 0
-    assert template.read(other) == 'a "b" \\ \n ü'
-    assert json.loads(template.write("Zürich 🙂 </x>")[6:]) == json.loads(engine.text("Zürich 🙂 </x>")[6:])
-
-
-@pytest.mark.parametrize("engine", ENGINES, ids=str)
-def test_a_template_does_not_read_what_differs_in_anything_else(engine: Engine) -> None:
-    template = template_of(engine.text("Hello"))
-    for other in (
-        engine.text("x", "stop"),
-        engine.text("x", index=1),
-        engine.end(),
-        engine.usage(),
-        engine.chunk((0, {"content": "x"}, None), more=1),
-        engine.chunk((0, {"content": "x", "reasoning": "y"}, None)),
-        engine.chunk((0, {"reasoning": "x"}, None)),
-        engine.chunk((0, {"content": None}, None)),
-        engine.text("x").replace(b"\n", b"\r\n"),
-        engine.text("x")[:-1],
-        engine.text("x") + b"\n",
-        b": x\n" + engine.text("x"),
-        *engine.calls([("f", ["{}"])]),
-    ):
-        assert template.read(other.decode()) is None, other
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        LLAMA_CPP.text("x", "stop"),
-        LLAMA_CPP.end(),
-        LLAMA_CPP.chunk((0, {"content": None}, None)),
-        LLAMA_CPP.chunk((0, {"content": "a", "reasoning": "b"}, None)),
-        LLAMA_CPP.chunk((0, {"content": ["a"]}, None)),
-        LLAMA_CPP.chunk((0, {"content": "a"}, None), (1, {"content": "b"}, None)),
-        LLAMA_CPP.calls([("f", [])])[0],
-        b": x\n" + LLAMA_CPP.text("x"),
-        b'data: {"choices": [{"delta": {"tool_calls": [{"index": 0, "function": {}}]}}]}\n\n',
-    ],
-)
-def test_what_no_template_is_learned_from(raw: bytes) -> None:
-    assert template_of(raw) is None
-
-
-@pytest.mark.parametrize("key", ["content", "reasoning", "refusal"])
-def test_any_one_string_is_worth_a_template(key: str) -> None:
-    assert template_of(LLAMA_CPP.chunk((0, {key: "x"}, None))).key == key
-
-
-@pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "thinking"])
-def test_reasoning_is_reasoning_whatever_its_name(key: str) -> None:
-    assert template_of(LLAMA_CPP.chunk((0, {key: "x"}, None))).key == "reasoning"
-
-
-def copies(text: str, other: str | None = None) -> bytes:
-    details = [{"type": "reasoning.text", "text": text, "index": 0}]
-    delta = {"role": "assistant", "content": "", "reasoning": text if other is None else other}
-    return LLAMA_CPP.chunk((0, delta | {"reasoning_content": text, "reasoning_details": details}, None))
-
-
-@pytest.mark.parametrize("text", ["x", 'a "b" \\ \n ü🙂', "1", ""])
-def test_copies_of_a_text_are_one_text(text: str) -> None:
-    template = template_of(copies("Hm"))
-    assert (template.key, len(template.tails), template.bare, template.role) == ("reasoning", 3, True, True)
-    assert template.read(copies(text).decode()) == text
-    assert template.write(text) == copies(text)
-    assert template.read(copies(text, text + "x").decode()) is None
-    assert template.read(copies("A").decode().replace('"A"', '"\\u0041"', 1)) is None
-
-
-def test_copies_of_a_text_take_the_shortcut() -> None:
-    shortcut = shortcut_of(template_of(copies("Hm")), "text")
-    for blanks in (b"", b" "):
-        found = shortcut.pattern.fullmatch(copies(f"as it is{blanks.decode()}"))
-        assert found
-        assert found.groups() == (b"as it is", blanks)
-    for other in (
-        copies("as it is", "as it was"),
-        copies("a", "a b"),
-        copies("a<"),
-    ):
-        assert not shortcut.pattern.fullmatch(other)
-
-
-@pytest.mark.parametrize("delta", [{"content": "a", "reasoning": "a"}, {"reasoning": "a", "thinking": "b"}])
-def test_texts_that_are_no_copies_are_no_template(delta: Any) -> None:
-    assert template_of(LLAMA_CPP.chunk((0, delta, None))) is None
-
-
-def test_arguments_of_a_call_are_worth_a_template() -> None:
-    first, second = (LLAMA_CPP.calls([("f", [fragment])])[1] for fragment in ('{"a', '": 1}'))
-    template = template_of(first)
-    assert template.key == "arguments"
-    assert template.read(second.decode()) == '": 1}'
-
-
 @pytest.mark.parametrize(
     ("raw", "bare"),
     [
@@ -364,23 +151,9 @@ def test_what_says_nothing_without_its_text(raw: bytes, bare: bool) -> None:
     assert is_bare(chunk, chunk["choices"][0]["delta"]) is bare
 
 
-STRINGS = st.text() | st.text(st.sampled_from('ab"\\\n\t<>/ü🙂\ud83d\ude42\x00\x7f'))
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.sampled_from(ENGINES), STRINGS.filter(bool), STRINGS)
-def test_any_text_reads_back(engine: Engine, one: str, other: str) -> None:
-    template = template_of(engine.text(one))
-    raw = engine.text(other)
-    in_raw = json.loads(raw[6:])["choices"][0]["delta"]["content"]
-    read = template.read(raw.decode())
-    assert read is None or read == in_raw
-    if other.isascii() or not engine.ascii_only:
-        assert read == in_raw
-    assert json.loads(template.write(other)[6:])["choices"][0]["delta"]["content"] == in_raw
-
-
 # Chunks of our own
+
+STRINGS = st.text() | st.text(st.sampled_from('ab"\\\n\t<>/ü🙂\ud83d\ude42\x00\x7f'))
 
 ENVELOPE = {
     "id": "chatcmpl-1",

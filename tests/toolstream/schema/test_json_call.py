@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from support.cuts import all_cuts, joined
-from toolstream.parser.json_call import read_calls, read_object
-from toolstream.parser.json_scanner import JsonScanner
+from toolstream.schema.json_call import read_calls, read_object
+from toolstream.schema.json_scanner import JsonScanner
 
 BODIES = [
     "{}",

@@ -1,72 +1,12 @@
-"""Where a JSON text ends while it streams, between tags that may end it, too.
+"""A JSON text that stands between tags, while it streams: it ends at its last bracket, or at a tag that
+cannot be in it."""
 
-`JsonScanner` counts brackets outside of strings and looks at each character once. `WholeJson` is
-a value that may end there, `JsonBody` such a text between tags: it ends at its last bracket, or at
-a tag that cannot be in it.
-"""
-
-import re
 from collections.abc import Callable
 
 from ..grammar.kinds import TagKind
 from ..grammar.matcher import Tag, TagMatcher
-
-TRIES = 8  # tags in what looks like a string at which the JSON is read, for a quote may be missing
-LINE = 64  # characters of a line that are looked at for blanks
-
-_OUTSIDE = re.compile(r'["{}\[\]]')
-_INSIDE = re.compile(r'["\\]')
-
-
-class JsonScanner:
-    """Follows one JSON object or array; `feed` says where it ends."""
-
-    __slots__ = ("_depth", "_escaped", "in_string")
-
-    def __init__(self) -> None:
-        self._depth = 0
-        self._escaped = False
-        self.in_string = False
-
-    def feed(self, text: str) -> int | None:
-        """The offset in `text` just past the end of the JSON, or None if it goes on."""
-        at = 0
-        if self._escaped and text:
-            at, self._escaped = 1, False
-        while match := (_INSIDE if self.in_string else _OUTSIDE).search(text, at):
-            at = match.end()
-            match match[0]:
-                case '"':
-                    self.in_string = not self.in_string
-                case "\\" if at == len(text):
-                    self._escaped = True
-                case "\\":
-                    at += 1
-                case "{" | "[":
-                    self._depth += 1
-                case _:
-                    self._depth -= 1
-                    if self._depth <= 0:
-                        return at
-        return None
-
-
-class WholeJson:
-    """Follows the text of a value that should be one object or array: whether it is `complete`."""
-
-    __slots__ = ("_scanner", "_spoilt", "complete")
-
-    def __init__(self) -> None:
-        self.complete = self._spoilt = False
-        self._scanner = JsonScanner()
-
-    def feed(self, text: str) -> None:
-        """Go on by `text`; behind the end only blanks may come."""
-        if not (self.complete or self._spoilt):
-            end = self._scanner.feed(text)
-            self.complete, text = end is not None, text[end or 0 :]
-        if self.complete and not text.isspace() and text:
-            self.complete, self._spoilt = False, True
+from ..limits import JSON_LINE, QUOTE_TRIES
+from ..schema.json_scanner import JsonScanner
 
 
 class JsonBody:
@@ -133,7 +73,7 @@ class JsonBody:
         """Whether the tag that comes next ends the JSON although brackets are missing."""
         if not self._scanner.in_string:
             return True
-        if self._line.strip(" \t") or self._tries == TRIES:
+        if self._line.strip(" \t") or self._tries == QUOTE_TRIES:
             return False
         self._tries += 1
         return self._readable(self.text)
@@ -143,4 +83,4 @@ class JsonBody:
         self._read.append(taken)
         self._size += len(taken)
         line = taken.rfind("\n") + 1
-        self._line = taken[line:] if line else (self._line + taken)[:LINE]
+        self._line = taken[line:] if line else (self._line + taken)[:JSON_LINE]

@@ -1,0 +1,29 @@
+"""The names that a request declares, and how they are compared."""
+
+from collections.abc import Iterable
+
+
+class Names:
+    """The names that {tool} and {key} stand for. Of tools, case, `_` and `-` do not count."""
+
+    def __init__(self, tools: Iterable[str] = (), keys: Iterable[str] = ()) -> None:
+        self._names = {"tool": {fold(name) for name in tools}, "key": set(keys)}
+
+    def has(self, what: str, name: str) -> bool:
+        """Whether this is one of them."""
+        return (fold(name) if what == "tool" else name) in self._names[what]
+
+    def may_begin(self, what: str, text: str) -> bool:
+        """Whether one of them begins like this."""
+        start = fold(text) if what == "tool" else text
+        return any(name.startswith(start) for name in self._names[what])
+
+    @property
+    def first_letters(self) -> set[str]:
+        """What they begin with."""
+        return {fold(name)[:1] for names in self._names.values() for name in names}
+
+
+def fold(name: str) -> str:
+    """A name without what models get wrong about it: case, `_` and `-`."""
+    return name.replace("_", "").replace("-", "").casefold()

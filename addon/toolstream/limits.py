@@ -1,0 +1,74 @@
+"""Every bound of the library: the number, and why it is there.
+
+Without a bound a model that never stops, or a server that never ends an event, would fill the memory,
+keep the client waiting or use quadratic time. Past a bound nothing is lost: what was held goes out as
+text, or the likelier reading is taken.
+"""
+
+# What may be held
+
+HELD = 1 << 20  # characters held of one choice: a possible call, or a value that waits to be typed or judged
+UNFINISHED_EVENT = 1 << 24  # bytes of one event that has no end; past them this is no stream of chunks
+PIECE = 4096  # longer input is read in pieces of this size: a state may copy all the text it looks at
+
+# What is reported
+
+EXCERPT = 120  # characters of the stream that a repair or a refusal quotes
+REFUSALS = 100  # refusals kept with their excerpt; a model that runs wild must not fill the memory
+
+# Around tags
+
+LOOK_AHEAD = 64  # whitespace characters between a tag and what has to follow it
+TAG_GAP = 8  # whitespace characters inside a tag, around its `=` or before its `>`
+SPELLING = 1024  # characters that a spelling with several brackets can have
+NAME = 256  # characters of a name in a tag; no tool or parameter comes near it
+DECLARED_NAME = 128  # characters of a name that counts only if it is declared
+ATTRIBUTES = 256  # characters of whatever else an opening tag carries before its `>`
+MEMBERS = 512  # characters, or strings in quotes, of the same where anything may stand in quotes
+QUOTED = 1024  # characters of one string in quotes in a tag
+SLOT = 16  # letters of the word that stands where a name should: `name`, `function`
+NUMBER = 4  # digits in a closing tag
+MADE_UP_NAME = 32  # letters of the name of a closing tag that no dialect has
+WRAPS = 4  # opening tags of envelopes in a row that are taken for one
+DAMAGED_OPENER = 40  # characters before the key, in what may be left of an opening tag
+OPENER_PREFIX = 5  # characters of an opening tag that tell it, if the rest is missing: `<para`
+
+# In text
+
+WHITESPACE_RUN = 256  # of longer whitespace only the end waits for a call, which would drop it
+CODE_SPAN = 4096  # characters after which an open backtick is taken to be a lone one
+LINE_HEAD = 256  # characters of a line that are kept to tell whether it opens a fence
+FENCE_RUN = 16  # backticks or tildes of a fence
+FENCE_GAP = 8  # spaces before and after the language that a fence names
+FENCE_INFO = 16  # letters of that language
+FENCE_INDENT = 16  # whitespace characters between a fence's line and the JSON in it
+
+# In values
+
+CLOSING_RUN = 16  # closing tags in a row that are looked across
+VALUE_LINE = 256  # characters after an opening tag that wait for the end of the line
+UNTAGGED_GAP = 256  # whitespace characters kept before a value whose opening tag is missing
+
+# In JSON
+
+DEPTH = 64  # levels of nesting that are read; the stack is finite and no tool comes near it
+OPEN_BRACKETS = 1024  # the same, while a server's arguments only pass through
+DIGITS = 4300  # of an integer; Python clients parse no more (sys.get_int_max_str_digits)
+MAGNITUDE = 308  # decimal exponent past which a double overflows
+INDEX_DIGITS = 6  # of an array index in a JSON pointer; longer ones lead nowhere
+TOKEN = 1024  # characters of a key, a number or whitespace that are waited for
+WORD = 256  # characters of a key or a name in JSON that may be a call
+AFTER_JSON = 64  # whitespace characters between JSON and the end of its fence
+JSON_LINE = 64  # characters of a line that are looked at to tell whether it is blank
+QUOTE_TRIES = 8  # tags in what looks like a string at which the JSON is read, for a quote may be missing
+RETURNS = 16  # times that JSON without an end is looked through for a call, in one message
+SMALL = 2048  # characters that the json-repair library is given: its time grows with their square
+OBJECTS = 100  # JSON values after a server's arguments that are compared with them
+
+# The quick ways of the rewriter
+
+UNSEEN = 256  # events that pass before a parser is told of their texts
+TEMPLATES = 4  # envelopes remembered: choices and kinds of deltas may alternate
+TEMPLATE_TRIES = 8  # templates learned in vain, after which
+TEMPLATE_RETRY = 64  # only every 64th event is learned from
+PATTERNS = 256  # envelopes whose compiled patterns are kept, of all streams together

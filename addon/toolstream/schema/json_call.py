@@ -1,0 +1,135 @@
+"""A call in JSON, read when all of it has come: `{"name": …, "arguments": {…}}`.
+
+"parameters" may stand for "arguments", and the arguments may be a JSON string of an object. Where it
+cannot be anything else, what models make of that is read, too (`drift`).
+"""
+
+import json
+from typing import Any
+
+from ..repairs import Repair
+from .json_read import Json
+from .json_write import as_written, doubled_escapes
+from .lenient_json import read_damaged
+from .schema import Tool
+from .toolset import Toolset
+
+KEYS = frozenset({"name", "arguments", "parameters", "id", "type"})  # what a call may consist of
+# What models write instead: a key of the name, a key of the arguments, a key around both
+NAME_KEYS = ("name", "function", "tool_name", "tool")
+ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "tool_input")
+WRAP_KEYS = ("tool_call", "function_call", "function")
+CALL_KEYS = frozenset((*NAME_KEYS, *ARGUMENT_KEYS, *WRAP_KEYS))
+
+Call = tuple[str, Json]  # name, arguments; a call without a name has ""
+
+# Models put raw newlines and tabs into strings.
+_DECODER = json.JSONDecoder(strict=False, parse_float=as_written)
+
+
+def read_body(text: str, toolset: Toolset) -> tuple[list[Call], list[Repair]] | None:
+    """The calls of the JSON in an envelope, and what was mended; None if it holds none for certain."""
+    if calls := read_calls(text) or read_calls(text, drift=True):
+        return calls, [Repair.JSON_BODY]
+    calls = read_damaged_calls(text)
+    if calls and all(_fits(toolset.find(name), arguments) for name, arguments in calls):
+        return calls, [Repair.JSON_BODY, Repair.JSON_REPAIRED]
+    return None
+
+
+def _fits(tool: Tool | None, arguments: Json) -> bool:
+    """Whether a tool is called as it wants to be."""
+    return tool is not None and tool.required <= arguments.keys() <= tool.arguments.declared
+
+
+def read_calls(text: str, drift: bool = False) -> list[Call] | None:
+    """The calls of a JSON body; None if it is anything else."""
+    for attempt in (text, doubled_escapes(text)):
+        try:
+            return _calls_of(_values(attempt), drift)
+        except (ValueError, RecursionError):
+            continue
+    return None
+
+
+def read_damaged_calls(text: str) -> list[Call] | None:
+    """The same for a body that is not quite JSON; None if it is not certain what it says."""
+    try:
+        return _calls_of([read_damaged(text)], drift=True)
+    except ValueError:
+        return None
+
+
+def _values(text: str) -> list[Any]:
+    """The JSON values one after the other."""
+    values: list[Any] = []
+    text = text.strip()
+    at = 0
+    while at < len(text):
+        value, at = _DECODER.raw_decode(text, at)
+        values.append(value)
+        while text[at : at + 1].isspace():
+            at += 1
+    return values
+
+
+def _calls_of(values: list[Any], drift: bool) -> list[Call]:
+    calls = [_call(v, drift) for value in values for v in (value if isinstance(value, list) else [value])]
+    if not calls:
+        raise ValueError("no call")
+    return calls
+
+
+def read_arguments(text: str, tool: Tool) -> tuple[Json, list[Repair]] | None:
+    """The arguments a JSON object holds, and what was mended; None if it is anything else."""
+    if (found := read_object(text)) is not None:
+        return found, [Repair.JSON_BODY]
+    damaged = read_damaged(text)
+    if isinstance(damaged, dict) and _fits(tool, damaged):
+        return damaged, [Repair.JSON_BODY, Repair.JSON_REPAIRED]
+    return None
+
+
+def read_object(text: str) -> Json | None:
+    """One JSON object, as a model writes it; None if it is anything else."""
+    for attempt in (text, doubled_escapes(text)):
+        try:
+            value = _DECODER.decode(attempt)
+        except (ValueError, RecursionError):
+            continue
+        return value if isinstance(value, dict) else None
+    return None
+
+
+def _call(value: Any, drift: bool) -> Call:
+    if not isinstance(value, dict):
+        raise ValueError("not a call")
+    name, arguments = _drifted(value) if drift else _plain(value)
+    if isinstance(arguments, str):
+        arguments = _DECODER.decode(arguments)
+    if not (isinstance(name, str) and isinstance(arguments, dict)):
+        raise ValueError("a name is no string, or arguments are no object")
+    if arguments.get("type") == "object" and isinstance(arguments.get("properties"), dict):
+        raise ValueError("a tool is being declared")
+    return name, arguments
+
+
+def _plain(value: Json) -> tuple[Any, Any]:
+    if "name" not in value or not KEYS.issuperset(value):
+        raise ValueError("more than a call")  # dropping it would lose what the model said
+    return value["name"], value.get("arguments", value.get("parameters", {}))
+
+
+def _drifted(value: Json) -> tuple[Any, Any]:
+    for key in WRAP_KEYS:
+        inner = value.get(key)
+        if isinstance(inner, dict) and {key, "id", "type"}.issuperset(value):
+            return _drifted(inner)
+    names = [key for key in NAME_KEYS if key in value]
+    arguments = [key for key in ARGUMENT_KEYS if key in value]
+    if len(names) != 1 or len(arguments) > 1 or not {*names, *arguments, "id", "type"}.issuperset(value):
+        raise ValueError("more than a call")
+    name = value[names[0]]
+    if isinstance(name, dict) and not arguments:
+        return "", name  # the name is missing
+    return name, value[arguments[0]] if arguments else {}

@@ -1,0 +1,27 @@
+"""JSON read without an exception, whatever the text is: a caller that may get anything asks for a value."""
+
+from json import JSONDecoder
+from typing import Any
+
+Json = dict[str, Any]
+
+_STRICT = JSONDecoder()
+_LOOSE = JSONDecoder(strict=False)
+
+
+def loads(text: str, strict: bool = True) -> Any:
+    """What a JSON text says; None if it is none, or nested too deeply, or has a number that is too long.
+
+    Unless `strict`, strings may hold line breaks as they are. Of a key that comes twice the last value
+    counts.
+    """
+    try:
+        return (_STRICT if strict else _LOOSE).decode(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def loads_object(text: str, strict: bool = True) -> Json | None:
+    """The same for a text that should be an object; None if it is anything else."""
+    value = loads(text, strict)
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,61 @@
+"""Where a JSON text ends while it streams.
+
+`JsonScanner` counts brackets outside of strings and looks at each character once. `WholeJson` says
+whether a text so far is one object or array.
+"""
+
+import re
+
+_OUTSIDE = re.compile(r'["{}\[\]]')
+_INSIDE = re.compile(r'["\\]')
+
+
+class JsonScanner:
+    """Follows one JSON object or array; `feed` says where it ends."""
+
+    __slots__ = ("_depth", "_escaped", "in_string")
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._escaped = False
+        self.in_string = False
+
+    def feed(self, text: str) -> int | None:
+        """The offset in `text` just past the end of the JSON, or None if it goes on."""
+        at = 0
+        if self._escaped and text:
+            at, self._escaped = 1, False
+        while match := (_INSIDE if self.in_string else _OUTSIDE).search(text, at):
+            at = match.end()
+            match match[0]:
+                case '"':
+                    self.in_string = not self.in_string
+                case "\\" if at == len(text):
+                    self._escaped = True
+                case "\\":
+                    at += 1
+                case "{" | "[":
+                    self._depth += 1
+                case _:
+                    self._depth -= 1
+                    if self._depth <= 0:
+                        return at
+        return None
+
+
+class WholeJson:
+    """Follows the text of a value that should be one object or array: whether it is `complete`."""
+
+    __slots__ = ("_scanner", "_spoilt", "complete")
+
+    def __init__(self) -> None:
+        self.complete = self._spoilt = False
+        self._scanner = JsonScanner()
+
+    def feed(self, text: str) -> None:
+        """Go on by `text`; after the end only whitespace may come."""
+        if not (self.complete or self._spoilt):
+            end = self._scanner.feed(text)
+            self.complete, text = end is not None, text[end or 0 :]
+        if self.complete and not text.isspace() and text:
+            self.complete, self._spoilt = False, True

@@ -1,0 +1,60 @@
+"""Changing one value of a JSON text, and not one byte more."""
+
+import json
+from collections.abc import Iterator
+from json.decoder import scanstring  # type: ignore[attr-defined]
+
+Path = tuple[str | int, ...]  # keys and positions, from the outermost value on
+
+_DECODER = json.JSONDecoder(strict=False)
+
+
+def span(text: str, path: Path) -> tuple[int, int] | None:
+    """Where the value at `path` stands in a JSON text; the last one of a repeated key."""
+    at = _skip(text, 0)
+    for step in path:
+        found = None
+        for key, start in _members(text, at):
+            if key == step:
+                found = start
+        if found is None:
+            return None
+        at = found
+    return at, _end_of_value(text, at)
+
+
+def splice(text: str, edits: list[tuple[Path, str]]) -> str:
+    """The JSON text with the values at some paths replaced; a path it does not have is left out."""
+    spans = [(where, new) for path, new in edits if (where := span(text, path))]
+    for (start, end), new in sorted(spans, reverse=True):
+        text = text[:start] + new + text[end:]
+    return text
+
+
+def _members(text: str, at: int) -> Iterator[tuple[str | int, int]]:
+    """(key or position, start of the value) of an object or array."""
+    opener, number = text[at], 0
+    if opener not in "{[":
+        return
+    at = _skip(text, at + 1)
+    while text[at] not in "}]":
+        key: str | int = number
+        if opener == "{":
+            key, at = scanstring(text, at + 1, False)
+            at = _skip(text, _skip(text, at) + 1)
+        yield key, at
+        number += 1
+        at = _skip(text, _end_of_value(text, at))
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+
+
+def _skip(text: str, at: int) -> int:
+    while text[at : at + 1] in (" ", "\t", "\n", "\r"):
+        at += 1
+    return at
+
+
+def _end_of_value(text: str, at: int) -> int:
+    end: int = _DECODER.raw_decode(text, at)[1]
+    return end
