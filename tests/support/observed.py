@@ -24,9 +24,14 @@ MATCHER = type(grammar("tolerant").openers)
 HOME: Any = MATCHER if hasattr(MATCHER, "_read") else sys.modules[MATCHER.__module__]
 
 Key = tuple[str, str]  # the dialect's name, and the spelling as its table has it
-# Where several dialects have a spelling, it is the first one's that is read.
-FIRST = {text: dialect.name for dialect in reversed(DIALECTS) for text in dialect.spellings()}
-SPELLINGS: list[Key] = [(name, text) for text, name in FIRST.items()]
+
+# Where several dialects have a spelling, with attributes or without, it is the first one's that is read. That
+# of the others says what their models were taught.
+FIRST: dict[str, Key] = {}
+for _dialect in DIALECTS:
+    for _text in _dialect.spellings():
+        FIRST.setdefault(_text.replace("{attributes}", ""), (_dialect.name, _text))
+SPELLINGS = list(FIRST.values())
 
 
 @contextmanager
