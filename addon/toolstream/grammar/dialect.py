@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 
 from ..repairs import Repair
+from .writing import Writing
 
 
 class Body(Enum):
@@ -34,6 +35,7 @@ class Dialect:
     tool's own parameters follows.
     `damaged`: its tags are those of another dialect with something lost or added. Closing tags are
     repairs, too, and in the middle of a line of a value they are payload.
+    `writing`: how it writes, if it can.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Dialect:
     common: bool = False
     by_name: bool = False
     damaged: bool = False
+    writing: Writing | None = None
     wrap_open: tuple[str, ...] = ()
     wrap_close: tuple[str, ...] = ()
     call_open: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ the types of the tool's schema say it, too, and count.
 # ruff: noqa: RUF001
 
 from ..dialect import Dialect
+from ..writing import Declared, Writing
 
 DIALECT = Dialect(
     "deepseek_dsml",
@@ -22,4 +23,21 @@ DIALECT = Dialect(
         '<｜DSML｜parameter name="{name}">',
     ),
     parameter_close=("</｜DSML｜parameter>",),
+    writing=Writing(
+        call=(
+            '<｜DSML｜function_calls>\n<｜DSML｜invoke name="{name}">\n{arguments}</｜DSML｜invoke>\n'
+            "</｜DSML｜function_calls>"
+        ),
+        parameter='<｜DSML｜parameter name="{key}" string="{is_string}">{value}</｜DSML｜parameter>\n',
+        result="<result>{content}</result>",
+        tools=(
+            "# Tools\n\nThese functions can be called:\n<tools>\n{tools}</tools>\n\n"
+            "To call one, write exactly this, with one parameter for each argument:\n"
+            '<｜DSML｜function_calls>\n<｜DSML｜invoke name="FUNCTION">\n'
+            '<｜DSML｜parameter name="NAME" string="true">TEXT</｜DSML｜parameter>\n'
+            '<｜DSML｜parameter name="NAME" string="false">JSON</｜DSML｜parameter>\n'
+            "</｜DSML｜invoke>\n</｜DSML｜function_calls>"
+        ),
+        declared=Declared.FUNCTIONS,
+    ),
 )
