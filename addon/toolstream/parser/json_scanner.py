@@ -1,8 +1,8 @@
-"""Where a JSON text ends while it streams, between tags that may end it, too.
+"""Finds where a JSON text ends while it streams, also if tags may end it.
 
-`JsonScanner` counts brackets outside of strings and looks at each character once. `WholeJson` is
-a value that may end there, `JsonBody` such a text between tags: it ends at its last bracket, or at
-a tag that cannot be in it.
+`JsonScanner` counts brackets outside of strings and looks at each character once. `WholeJson` is a value
+that may end there. `JsonBody` is such a text between tags: it ends at its last bracket, or at a tag that
+cannot be part of it.
 """
 
 import re
@@ -12,7 +12,7 @@ from ..grammar.kinds import TagKind
 from ..grammar.matcher import Tag, TagMatcher
 
 TRIES = 8  # tags in what looks like a string at which the JSON is read, for a quote may be missing
-LINE = 64  # characters of a line that are looked at for blanks
+LINE = 64  # characters of a line that are looked at for whitespace
 
 _OUTSIDE = re.compile(r'["{}\[\]]')
 _INSIDE = re.compile(r'["\\]')
@@ -61,7 +61,7 @@ class WholeJson:
         self._scanner = JsonScanner()
 
     def feed(self, text: str) -> None:
-        """Go on by `text`; behind the end only blanks may come."""
+        """Go on by `text`; after the end only whitespace may come."""
         if not (self.complete or self._spoilt):
             end = self._scanner.feed(text)
             self.complete, text = end is not None, text[end or 0 :]

@@ -27,7 +27,7 @@ from toolstream.events import (
     Repaired,
     Text,
 )
-from toolstream.parser.buffer import PIECE, Inbox
+from toolstream.parser.buffer import PIECE, Buffer
 from toolstream.parser.parser import BLANK_RUN, LEVELS, LIMIT
 from toolstream.repairs import EXCERPT, Ledger, Refused, Repair
 from toolstream.schema.rules import Action, Condition, Rule, Rules
@@ -380,7 +380,7 @@ class Work:
                     self.done += len(value)
                 elif name == "self":
                     self.done += len(getattr(value, "_text", "")) + len(getattr(value, "_blanks", ""))
-                    self.done += len(value.text) if isinstance(value, Inbox) else 0
+                    self.done += len(value.text) if isinstance(value, Buffer) else 0
 
 
 def work_per_character(prefix: str, unit: str, size: int, piece: int, recovery: str = "tolerant") -> float:
