@@ -30,7 +30,7 @@ from support.cuts import at_random, joined, per_character
 from support.outcome import run
 from support.streams import EVERY_ENGINE, Engine, send
 from toolstream import rewrite_completion
-from toolstream.parser.markdown import Fences
+from toolstream.parser.markdown import Markdown
 from toolstream.parser.parser import LEVELS
 from toolstream.schema.toolset import Toolset
 
@@ -190,9 +190,9 @@ def test_not_one_byte_of_an_answer_changes(name: str) -> None:
 @pytest.mark.parametrize(
     ("owner", "name", "broken", "caught_by"),
     [
-        (Fences, "fenced", property(lambda self: False), {"tutorial-qwen-xml.md", "indented-code.md"}),
-        (Fences, "code_span", property(lambda self: 0), {"inline-code.md"}),
-        (Fences, "at_line_start", property(lambda self: True), {"docstring.txt"}),
+        (Markdown, "fenced", property(lambda self: False), {"tutorial-qwen-xml.md", "indented-code.md"}),
+        (Markdown, "code_span", property(lambda self: 0), {"inline-code.md"}),
+        (Markdown, "at_line_start", property(lambda self: True), {"docstring.txt"}),
         (Toolset, "find", lambda self, name, tolerant=True: self.tools["read"], {"undeclared-call.md"}),
     ],
 )

@@ -1,7 +1,7 @@
-"""A JSON call with no tag around it: `{"name": …, "arguments": {…}}` as the message, bare or fenced.
+"""A JSON call without a tag around it: `{"name": …, "arguments": {…}}` as the message, bare or in a fence.
 
-Most JSON in an answer is no call, and has to stream on. So while it comes it is followed key by
-key, and is `hopeless` as soon as it says anything that such a call does not: then it is text.
+Most JSON in an answer is no call and has to stream on. So it is followed key by key while it arrives. As
+soon as it has anything that such a call does not have, it is hopeless, and it is text.
 """
 
 import re
@@ -80,7 +80,7 @@ class CallScanner:
         return self._open.lstrip("[") in ("", "{")
 
     def _outside(self, text: str, at: int) -> int:
-        """The offset behind the next mark; -1 if it may not stand there."""
+        """The offset after the next mark; -1 if it may not stand there."""
         found = (_MARK if self._in_call else _NESTED).search(text, at)
         if found is None:
             return len(text)
@@ -101,7 +101,7 @@ class CallScanner:
         return found.end()
 
     def _in_string(self, text: str, at: int) -> int:
-        """The offset behind the next quote or backslash of a string; -1 if it may not say this."""
+        """The offset after the next quote or backslash of a string; -1 if it may not say this."""
         if self._escaped:
             self._escaped = False
             return at + 1
@@ -143,7 +143,7 @@ class CallScanner:
         return self._key not in NAME_KEYS or self._names.may_begin("tool", word)
 
 
-class UntaggedCall:
+class BareJsonCall:
     """A text that may be a JSON call, or an array of them. Feed it; once it has `ended`, `rest` is what
     follows, and `calls` what was found: None if it is text.
 
@@ -215,7 +215,7 @@ class UntaggedCall:
 
     @property
     def _closing(self) -> re.Pattern[str]:
-        """The rest of the line behind the JSON, or its fence."""
+        """The rest of the line after the JSON, or its fence."""
         mark, run = re.escape(self._fence[:1]), len(self._fence)
         fence = rf"[{BLANK}]{{0,{AFTER_JSON}}}{mark}{{{run},{FENCE_RUN}}}" if self.fenced else ""
         return re.compile(rf"{fence}[ \t]{{0,{AFTER_JSON}}}(?=\r?\n|\r?\Z)")

@@ -1,7 +1,7 @@
-"""Text on its way to the parser's states: whole characters, in pieces short enough to be copied.
+"""The receive buffer of the parser: whole characters, in pieces that are short enough to be copied.
 
-A state looks at `text` and takes what it is sure of from its beginning. What turns out to be
-somebody else's is given back and comes again.
+A state looks at `text` and takes what it is sure of from the beginning. Text that turns out to belong to
+somebody else is given back and comes again.
 """
 
 from collections import deque
@@ -9,7 +9,7 @@ from collections import deque
 from ..limits import PIECE
 
 
-class Inbox:
+class Buffer:
     """Receives the pieces of a message."""
 
     __slots__ = ("_again", "_backlog", "_eof", "_high", "text")

@@ -1,14 +1,14 @@
-"""One call being read, from behind its opening tag to its end.
+"""Reads one call, from the end of its opening tag to its own end.
 
-Like `Value`, which it uses, it is fed text and says by itself where it ends. What it cannot
-judge yet it holds; what turns out to belong to somebody else is handed back in `rest`: text
-behind the call if it has `ended`, else text behind a value, which comes again.
+Like `Value`, which it uses, it is fed text and finds its own end. It holds what it cannot judge yet. Text
+that it took but that belongs to somebody else is returned in `rest`: the text after the call if the call
+has `ended`, otherwise the text after a value, which has to be fed again.
 
-A call whose opening tag names no tool is read without types. Once it is complete its parameters
-tell which tool it is of, if only one fits; else it has `failed`.
+A call whose opening tag names no tool is read without types. Once it is complete, its parameters tell
+which tool is meant, if they fit only one; otherwise it has `failed`.
 
-A call that the user's rules may make one of another tool is not announced before it is complete,
-either: `deferred` says that it is being read in this way.
+A call that the user's rules may turn into a call of another tool is not announced before it is complete
+either. It is `deferred`.
 """
 
 import re
@@ -87,7 +87,7 @@ class CallReader:
         self._half_said = False  # its opening tag was a value
         self._state = self._in_body
         self._text = ""  # received, not yet looked at by a state
-        self._gap = ""  # blanks before it
+        self._gap = ""  # whitespace before it
         self._over = False  # the message is, and
         self._complete = False  # the model stopped by itself
         self._events: list[Event] = []
@@ -432,7 +432,7 @@ class CallReader:
         return self._go(self._at_json_end)
 
     def _at_json_end(self) -> bool:
-        """Behind the JSON: if it is closed as a parameter is, it may be the value of one, without its tag."""
+        """After the JSON: if it is closed as a parameter is, it may be the value of one, without its tag."""
         body = self._json
         assert body
         kind, tag = self._look(0)

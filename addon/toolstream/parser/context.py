@@ -1,9 +1,9 @@
 """Where in a message we are, as far as it decides whether a call may stand here.
 
-Calls are quoted in Markdown (`fences`) and in comments, drafted in `<think>`, and dreamt up in the
-results of tools that nobody called. What was said before counts, too: a closing tag may close an
-opening one that was text, parameters may belong to a function that is none of ours, and a tag that
-any document may have is part of one, if other tags are right before it.
+Calls are quoted in Markdown (`markdown`) and in comments, drafted in `<think>`, and invented in tool
+results that the model made up. Earlier text counts as well: a closing tag may belong to an opening tag
+that was text, parameters may belong to a function that is not declared, and a generic tag directly after
+another tag is ordinary markup.
 """
 
 import re
@@ -11,13 +11,13 @@ import re
 from ..grammar.kinds import TagKind
 from ..grammar.matcher import Tag
 from ..grammar.text import BLANK
-from .markdown import Fences
+from .markdown import Markdown
 
 _OPENING = re.compile(r"<[A-Za-z]")
-_GOES_ON = "[{(,"  # JSON behind one of these is part of something
+_GOES_ON = "[{(,"  # JSON after one of these is part of something
 
 
-class Surroundings(Fences):
+class Context(Markdown):
     """Follows the text of one message. `thinking`: in a <think> that is not closed yet; of a text that
     is all `reasoning`, that is so from its beginning to its end."""
 
@@ -50,7 +50,7 @@ class Surroundings(Fences):
 
     @property
     def in_result(self) -> bool:
-        """Whether we are in a tool's result, which only the model can have made up (A38)."""
+        """Whether we are in a tool's result, which only the model can have made up."""
         return bool(self._results)
 
     @property

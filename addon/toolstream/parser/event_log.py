@@ -1,7 +1,7 @@
-"""What the parser says: at once, or when a trial has shown whether it is a call or text.
+"""The events of the parser: emitted at once, or once a trial has shown whether they are a call or text.
 
-A call on trial is parsed as any other, but its events wait beside the raw text, and one of the
-two goes out. The ledger counts what does.
+A call on trial is parsed like any other. Its events wait beside the raw text until one of the two is
+emitted. The ledger counts only what is emitted.
 """
 
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ _HARMLESS = frozenset(
 class Trial:
     """A call that may still turn out to be text: its events, and all text since it began."""
 
-    at_end: bool  # certain only if the message ends behind it; else once it is complete
+    at_end: bool  # certain only if the message ends after it; else once it is complete
     refused: Refused | None  # why, if it turns out to be text; None if that is no news
     blanks: str  # before the call
     calls: int  # of the message before it
@@ -49,8 +49,8 @@ class Trial:
         return any(isinstance(e, Repaired) and e.repair not in _HARMLESS for e in self.events)
 
 
-class Outbox:
-    """The events of one message. Without `parallel` only the first call is said (P16)."""
+class EventLog:
+    """The events of one message. Without `parallel` only the first call is emitted."""
 
     __slots__ = ("_events", "_parallel", "ledger", "trial")
 
@@ -61,7 +61,7 @@ class Outbox:
         self._events: list[Event] = []
 
     def emit(self, event: Event) -> None:
-        """Say it, now or after the trial."""
+        """Emit an event, now or after the trial."""
         if self.trial:
             self.trial.events.append(event)
         elif isinstance(event, Repaired):
@@ -72,17 +72,17 @@ class Outbox:
             self.ledger.calls += isinstance(event, CallEnd)
 
     def emit_all(self, events: Iterable[Event]) -> None:
-        """Say all of it."""
+        """Emit all of them."""
         for event in events:
             self.emit(event)
 
     def text(self, text: str) -> None:
-        """Say text, if there is any."""
+        """Emit text, if there is any."""
         if text:
             self.emit(Text(text))
 
     def repair(self, repair: Repair, excerpt: str) -> None:
-        """Say that something was mended."""
+        """Emit that something was mended."""
         self.emit(Repaired(repair, excerpt[:EXCERPT]))
 
     def accept(self) -> None:

@@ -25,7 +25,7 @@ class JsonEnvelope:
     follows, and `calls` and `repairs` what was found: None if it is no call for certain. `cut`: the
     message ended in it."""
 
-    named, fenced = True, False  # see `UntaggedCall`
+    named, fenced = True, False  # see `BareJsonCall`
 
     def __init__(self, grammar: Grammar, toolset: Toolset) -> None:
         self.ended = self.cut = False
@@ -98,7 +98,7 @@ class JsonEnvelope:
         return False
 
     def _at_surplus(self, over: bool) -> bool:
-        """Brackets that belong to nothing, if a tag stands behind them; else they are text."""
+        """Brackets that belong to nothing, if a tag stands after them; else they are text."""
         at = _end(_SURPLUS, self._text)
         closes = self._grammar.after.match(self._text, at) is not None
         partial = at == len(self._text) or self._grammar.after.may_begin(self._text, at)

@@ -6,7 +6,7 @@ backticks or tildes indented by up to three spaces, counted from the content of 
 if it stands in one, and closes with at least as many of the same character and nothing
 else on the line; an opening line of backticks has no backtick after them. A code span runs
 from a run of backticks to the next run of the same length, and cannot cross a blank line. Four
-spaces behind a blank line are code, too.
+spaces after a blank line are code, too.
 
 The text is fed as it streams. Only the beginning of the current line is kept, and only as
 long as the line may still turn out to be a fence.
@@ -26,7 +26,7 @@ _MAY_BE_FENCE = re.compile(
 _BLANKS = " \t\r"
 
 
-class Fences:
+class Markdown:
     """Follows the text of one message; `feed` takes it in pieces cut anywhere."""
 
     __slots__ = (
@@ -37,7 +37,7 @@ class Fences:
     def __init__(self) -> None:
         self._fence = ""  # the characters that opened the fence we are in, e.g. "```"
         self._head: str | None = ""  # the line so far; None once it cannot be a fence any more
-        self._blank = True  # nothing but blanks on this line so far
+        self._blank = True  # nothing but whitespace on this line so far
         self._called = False  # a call ended on this line, so it is no blank one
         self._first = ""  # the first character on this line that is no blank
         self._item = 0  # indent of the content of the list item we are in

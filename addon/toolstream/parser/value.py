@@ -1,14 +1,14 @@
-"""Where a parameter value ends (policy P4), decided while it streams.
+"""Decides where a parameter value ends, while the value streams.
 
-A value is raw text: a file can hold the very tags that end it. So a closing tag ends the
-value only if a tag that may follow it does follow it, and whole example calls inside a
-value are counted in and out: structural tags alone on their lines nest.
+A value is raw text: a file can contain the very tags that end it. So a closing tag ends the value only if
+it is followed by a tag that may follow it. Whole example calls inside a value are payload. To recognise
+them, structural tags that have a line for themselves are counted as opened and closed.
 
-Two readings can stay open after such a closing tag. It may close an example inside the
-value (then our own closers are still to come), or it may be our own with prose behind the
-call (then no closers come any more). While that is open the text is held: *in doubt*. Our
-closers make it payload; the next call or the end of the message makes the closing tag the
-end it seemed to be.
+Two readings can remain possible after such a closing tag. It may close an example inside the value, and
+then our own closing tags are still to come. Or it may be our own, with prose after the call, and then no
+more closing tags will come. As long as both are possible, the text is held: it is *in doubt*. If our
+closing tags come, it was payload. If the next call or the end of the message comes, the closing tag was
+the end that it seemed to be.
 """
 
 import re
@@ -43,7 +43,7 @@ class Judgement(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """What a value looks out for: `within` it, and `behind` a tag that may end it. `own`: the dialect
+    """What a value looks out for: `within` it, and `after` a tag that may end it. `own`: the dialect
     that alone can close it; None if it is one of those that do not mind each other."""
 
     within: TagMatcher
@@ -89,7 +89,7 @@ class Value:
         self._line = ""  # and that text
         self._started = False
         self._eof = False
-        self._blank = True  # nothing but blanks since the last line break
+        self._blank = True  # nothing but whitespace since the last line break
         self._wraps = self._calls = 0  # tags of examples that are open inside the value
         self._parameter = False  # an example's parameter is open
         self._mentioned = False  # within a line, where it is closed, too
@@ -249,11 +249,11 @@ class Value:
         return self._passes(tag)
 
     def _passes(self, closer: Tag) -> Judgement:
-        """A closing tag with something else behind it: payload, or the end of a call that lacks more."""
+        """A closing tag with something else after it: payload, or the end of a call that lacks more."""
         if self._doubt is Judgement.TRAILING:
             self._parameter = False
         elif not self._calls and (self._scalar or (self._json and self._json.complete)):
-            return Judgement.END  # for there is no tag in it, or none behind its last bracket
+            return Judgement.END  # for there is no tag in it, or none after its last bracket
         elif not self._calls and self._starts_line(closer):
             self.unclear = True
         return Judgement.PAYLOAD
@@ -284,7 +284,7 @@ class Value:
 
     def _judge_parameter_open(self, tag: Tag) -> Judgement:
         """A sibling ends a value that was not closed; an example's parameter does not, nor does one that
-        is mentioned behind the call."""
+        is mentioned after the call."""
         if self._calls or self._doubt is Judgement.TRAILING:
             self._parameter = True
             self._mentioned = not (self._calls or self._starts_line(tag))
@@ -315,7 +315,7 @@ class Value:
         return tag.kind is TagKind.CALL_OPEN and self._is_tool(tag.name) and self._starts_line(tag)
 
     def _judge_run(self, tag: Tag) -> Judgement:
-        """Closing tags that end the call, if nothing but another call or the end stands behind them."""
+        """Closing tags that end the call, if nothing but another call or the end stands after them."""
         if not (self._verbatim and self._nesting):
             return Judgement.END
         match self._after_closers(self._text, tag.start):
@@ -425,7 +425,7 @@ class Value:
         self._end_here()
 
     def _end_here(self) -> None:
-        """The value is over; the tag that ended it comes next, behind at most one line break."""
+        """The value is over; the tag that ended it comes next, after at most one line break."""
         text = without_newline(self._text)
         tag = self._tags.match(text, 0)
         self.closer = tag if tag and tag.kind is TagKind.PARAMETER_CLOSE else None

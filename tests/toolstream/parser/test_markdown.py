@@ -1,16 +1,16 @@
-"""Fences and code spans against CommonMark, fed whole and character by character."""
+"""Markdown and code spans against CommonMark, fed whole and character by character."""
 
 import pytest
 
 from support.cuts import all_cuts
-from toolstream.parser.markdown import Fences
+from toolstream.parser.markdown import Markdown
 
 
-def after(text: str) -> Fences:
+def after(text: str) -> Markdown:
     """The state behind the text; the same for every cut."""
     states = set()
     for pieces in all_cuts(text):
-        fences = Fences()
+        fences = Markdown()
         for piece in pieces:
             fences.feed(piece)
         states.add((fences.fenced, fences.code_span, fences.at_line_start))
@@ -131,7 +131,7 @@ def test_a_lone_backtick_can_be_taken_back() -> None:
 
 
 def test_a_fence_is_remembered_over_a_long_text() -> None:
-    fences = Fences()
+    fences = Markdown()
     fences.feed("```\n")
     for _ in range(1000):
         fences.feed("some line of code with `ticks` in it\n")

@@ -28,7 +28,7 @@ from toolstream.events import (
     Text,
 )
 from toolstream.limits import EXCERPT, HELD, PIECE, WHITESPACE_RUN
-from toolstream.parser.buffer import Inbox
+from toolstream.parser.buffer import Buffer
 from toolstream.parser.parser import LEVELS
 from toolstream.repairs import Ledger, Refused, Repair
 from toolstream.schema.rules import Action, Condition, Rule, Rules
@@ -381,7 +381,7 @@ class Work:
                     self.done += len(value)
                 elif name == "self":
                     self.done += len(getattr(value, "_text", "")) + len(getattr(value, "_blanks", ""))
-                    self.done += len(value.text) if isinstance(value, Inbox) else 0
+                    self.done += len(value.text) if isinstance(value, Buffer) else 0
 
 
 def work_per_character(prefix: str, unit: str, size: int, piece: int, recovery: str = "tolerant") -> float:

@@ -44,9 +44,9 @@ from toolstream.grammar.matcher import TagMatcher
 from toolstream.limits import HELD
 from toolstream.native.calls import NativeCalls
 from toolstream.native.mender import Mender
-from toolstream.parser.buffer import Inbox
+from toolstream.parser.buffer import Buffer
 from toolstream.parser.call import CallReader
-from toolstream.parser.markdown import Fences
+from toolstream.parser.markdown import Markdown
 from toolstream.parser.parser import ToolCallParser
 from toolstream.parser.value import Value
 from toolstream.rewriter import stream as rewriter
@@ -942,10 +942,10 @@ POINTS = [
     (ToolCallParser, "feed"),
     (ToolCallParser, "close"),
     (NativeCalls, "note"),
-    (Fences, "feed"),
+    (Markdown, "feed"),
     (TagMatcher, "search"),
     (TagMatcher, "match"),
-    (Inbox, "take"),
+    (Buffer, "take"),
     (CallReader, "_in_body"),
     (CallReader, "_close_value"),
     (Value, "feed"),
