@@ -479,11 +479,15 @@ class CallReader:
         if tag and tag.kind is TagKind.PARAMETER_CLOSE:
             self._take(tag.end - tag.start)
             return True
-        if tag and tag.kind is TagKind.CALL_CLOSE:
+        if tag and (tag.kind is TagKind.CALL_CLOSE or self._closes_own(tag)):
             self._take(tag.end - tag.start)
         else:
             self._miss_close(self._text)
         return self._end_call("")
+
+    def _closes_own(self, tag: Tag) -> bool:
+        """Whether a tag closes calls in the dialect of this one, whatever it does in others."""
+        return any(tag.raw in dialect.call_close for dialect in self._kept)
 
     # The end
 
