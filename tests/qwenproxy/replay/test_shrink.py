@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -210,6 +211,16 @@ def test_rules_are_found_in_git() -> None:
     assert rules.name.startswith("commit ")
     assert rules.parser is not other_version.TODAY.parser
     assert outcome(PROSE, PROSE.chunks, rules=rules).unchanged
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_rules_of_the_time_before_the_rooms_can_be_loaded() -> None:
+    moved = ["git", "log", "-1", "--diff-filter=D", "--format=%H", "--", ":/addon/toolstream/parser.py"]
+    found = subprocess.run(moved, cwd=TOOLSTREAM, capture_output=True, text=True, check=False)
+    if not found.stdout.strip():
+        pytest.skip("not in a checkout that goes back so far")
+    rules = from_git(f"{found.stdout.strip()}^")
+    assert outcome(LEAKING, LEAKING.chunks, rules=rules).choices[0].calls[0].name == "get_weather"
 
 
 def test_rules_that_are_not_there(tmp_path: Path) -> None:
