@@ -348,7 +348,7 @@ def bomb(start: bytes, then: bytes = b" ") -> bytes:
 TOO_LARGE = "the answer decodes to more than 64 MiB"
 
 
-@pytest.mark.parametrize("size", [1000, 1_000_000])
+@pytest.mark.parametrize("size", [20_000, 1_000_000])
 def test_a_stream_that_is_a_bomb_ends_with_an_error(shared: Shared, size: int) -> None:
     pieces = cut(bomb(b"data: "), size)
     reply = shared.reply(streamed(pieces, "Content-Encoding: gzip"), chat(model=f"bomb-{size}"))

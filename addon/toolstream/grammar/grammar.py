@@ -32,8 +32,8 @@ class Grammar:
     def __init__(self, level: str) -> None:
         self.level = level
 
-        def matcher(*kinds: TagKind) -> TagMatcher:
-            return TagMatcher(spellings(*kinds, level=level))
+        def matcher(*kinds: TagKind, dialects: Iterable[Dialect] = DIALECTS) -> TagMatcher:
+            return TagMatcher(spellings(*kinds, level=level, dialects=dialects))
 
         def inside(*dialects: Dialect) -> TagMatcher:  # examples may be in any dialect
             known = "tolerant" if level == "strict" else level
@@ -55,11 +55,25 @@ class Grammar:
         self.ends_json = matcher(TagKind.WRAP_OPEN, TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE)
         shared = [dialect for dialect in DIALECTS if dialect.in_values]
         self.values = inside(*shared)
+        # Of the dialects of other models only the call's own may go on after a value: an example of another
+        # one directly after a quoted closing tag is payload.
+        common = [dialect for dialect in DIALECTS if dialect not in TAUGHT[1:]]
+        self._value_ends = {
+            dialect.name: matcher(*CALL_KINDS, TagKind.STRAY, dialects=[*common, dialect])
+            for dialect in TAUGHT[1:]
+        }
+        self._ends_of_others = matcher(*CALL_KINDS, TagKind.STRAY, dialects=common)
         self._within = {
             dialect.name: inside(*shared, dialect)
             for dialect in DIALECTS
             if dialect.parameter_open and not dialect.in_values
         }
+
+    def value_ends(self, kept: Iterable[Dialect]) -> TagMatcher:
+        """What may follow a value in a call that keeps to these dialects."""
+        return next(
+            (self._value_ends[d.name] for d in kept if d.name in self._value_ends), self._ends_of_others
+        )
 
     def within(self, dialect: Dialect) -> TagMatcher:
         """What a value looks for that this dialect opened."""

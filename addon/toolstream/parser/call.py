@@ -83,7 +83,6 @@ class CallReader:
         names = Names([self._tool.name], self._tool.arguments.declared) if opening else Names()
         self._names = names
         self._tags = grammar.body.with_names(names)
-        self._behind = grammar.after.with_names(names)
         self._half_said = False  # its opening tag was a value
         self._state = self._in_body
         self._text = ""  # received, not yet looked at by a state
@@ -295,7 +294,8 @@ class CallReader:
         self._emit_fragment(self._arguments.begin(key))
         own = tag.dialect if tag.dialect.parameter_close and not tag.dialect.in_values else None
         within = self._grammar.within(tag.dialect).with_names(self._names)
-        tags = Tags(within, self._behind, own)
+        ends = self._grammar.value_ends(self._kept).with_names(self._names)
+        tags = Tags(within, ends, own)
         self._value = Value(tags, self._tool, key, given, self._is_tool, not self.ambiguous)
         return self._go(self._in_value)
 

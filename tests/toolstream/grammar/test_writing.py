@@ -42,7 +42,7 @@ def declared(name: str, properties: dict[str, Any], **more: Any) -> dict[str, An
 
 
 def read(tool: dict[str, Any], *pieces: str) -> list[Event]:
-    parser = ToolCallParser([tool])
+    parser = ToolCallParser([tool], recovery="aggressive")
     events = [event for piece in pieces for event in parser.feed(piece)]
     return events + parser.close("stop")
 

@@ -7,7 +7,6 @@ DIALECT = Dialect(
     rank=50,
     closed=True,
     in_values=False,
-    call_in_envelope=("{tool}\n~</tool_call>",),  # a call without arguments
     parameter_open=("<arg_key>{name}</arg_key>{gap}<arg_value>",),
     parameter_close=("</arg_value>",),
 )

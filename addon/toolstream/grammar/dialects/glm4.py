@@ -9,6 +9,7 @@ from ..writing import Writing
 
 DIALECT = Dialect(
     "glm4",
+    level="aggressive",
     taught=True,
     closed=True,
     in_values=False,

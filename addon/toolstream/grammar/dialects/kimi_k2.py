@@ -7,6 +7,7 @@ from ..dialect import Body, Dialect
 
 DIALECT = Dialect(
     "kimi_k2",
+    level="aggressive",
     taught=True,
     body=Body.JSON,
     in_values=False,

@@ -5,7 +5,9 @@ from ..writing import Declared, Writing
 
 DIALECT = Dialect(
     "minimax_m2",
+    level="aggressive",
     taught=True,
+    in_values=False,
     wrap_open=("<minimax:tool_call>",),
     wrap_close=("</minimax:tool_call>",),
     call_open=('<invoke name="{name}">',),
