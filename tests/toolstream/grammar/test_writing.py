@@ -48,7 +48,7 @@ def read(tool: dict[str, Any], *pieces: str) -> list[Event]:
 
 
 @writer
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(call=calls())
 def test_what_is_written_is_read_back(dialect: Dialect, call: tuple[dict[str, Any], dict[str, Any]]) -> None:
     tool, arguments = call
