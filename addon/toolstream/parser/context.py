@@ -13,7 +13,7 @@ from ..grammar.matcher import Tag
 from ..grammar.text import BLANK
 from .markdown import Markdown
 
-_OPENING = re.compile(r"<[A-Za-z|\uff5c]")
+_OPENING = re.compile(r"<[A-Za-z]")
 _GOES_ON = "[{(,"  # JSON after one of these is part of something
 
 
