@@ -5,6 +5,7 @@ from typing import Any
 
 from mitmproxy import ctx, http
 
+from ..chat import flow_name
 from ..configuration import Configuration
 
 # Without `path`, which is nearly always the same: it would leave a comment room for two words.
@@ -30,7 +31,7 @@ class FlowList:
         if view is None:
             return
         if flow.live and not flow.comment:
-            flow.comment = f"{flow.request.method} {flow.request.path.partition('?')[0]}"
+            flow.comment = flow_name(flow)
         if limit := self._configuration.settings.web_keep:
             self._trim(view, limit)
 

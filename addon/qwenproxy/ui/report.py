@@ -1,5 +1,6 @@
 """One finished chat, as shown in the log, the counts, mitmweb and the status page."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -11,7 +12,10 @@ from ..replay.overview import client_of
 
 MOST_TOOLS = 20  # names kept of one answer
 LONGEST_NAME = 60  # characters of a name that a client or a model chose
-LONGEST_ERROR = 200  # characters
+LONGEST_ERROR = 80  # characters
+
+# Where a server's error may begin to quote what was said, as llama.cpp's "Failed to parse input at …" does.
+_QUOTES = re.compile(r"at pos \d+:|[<{\[\"`“«\n]")
 
 # Refusals of candidates that were real calls. The other refusals are quotations, drafts and prose.
 LEAKS = frozenset(
@@ -120,7 +124,9 @@ def heard_in(body: bytes, is_stream: bool) -> Heard:
     messages, error = outline_of(body, is_stream)
     names = [call.name for message in messages for call in message.calls]
     cut = any(message.finish_reason == "length" for message in messages)
-    return Heard(tuple(shown(name) for name in names[:MOST_TOOLS]), len(names), cut, error[:LONGEST_ERROR])
+    brief = _QUOTES.split(error, maxsplit=1)[0].strip(" :,")[:LONGEST_ERROR]
+    tools = tuple(shown(name) for name in names[:MOST_TOOLS])
+    return Heard(tools, len(names), cut, brief or ("an error" if error else ""))
 
 
 def client_name(user_agent: str) -> str:

@@ -60,9 +60,12 @@ class Unread:
         client, path = client_name(request.headers.get("user-agent", "")), _path(request)
         if is_api(request) and _has_tools(request):
             api = next(api for api in APIS if path.endswith(api.path))
-            if is_new((client, api.path), self.seen):
+            key = client, api.path
+            if is_new(key, self.seen):
                 yield logging.WARNING, printable(sentence(client, api))
-            self.seen[client, api.path] += 1
+                self.seen[key] = 0
+            if key in self.seen:
+                self.seen[key] += 1
         elif request.method == "POST" and is_new((client, path), self._others):
             self._others.add((client, path))
             yield logging.INFO, printable(f"{client} · POST {path[:LONGEST_PATH]} · passed through unread")

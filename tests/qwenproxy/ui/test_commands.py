@@ -10,7 +10,7 @@ import pytest
 from answers import LEAKING
 from mitmproxy import exceptions, http
 from mitmproxy.addons.view import View
-from mitmproxy.test import taddons, tflow
+from mitmproxy.test import taddons, tflow, tutils
 from proxy import (
     LEAK,
     MITMWEB,
@@ -33,6 +33,7 @@ from qwenproxy.ui.explain import REASONS, explained
 from qwenproxy.ui.mitmweb import FlowList
 from qwenproxy.ui.observer import Observer
 from qwenproxy.ui.report import FAULTS
+from qwenproxy.ui.unread import MOST, Unread
 from toolstream.repairs import Refused
 
 Run = Callable[..., Any]
@@ -156,3 +157,15 @@ def test_mitmweb_keeps_the_last_chats_and_none_of_our_own_answers(
     options = json.loads(of_mitmweb(port, "/options"))
     assert options["qwen_mode"]["choices"] == ["fix", "observe"]
     assert "comment" in options["web_columns"]["value"]
+
+
+def test_clients_that_are_not_read_are_remembered_up_to_a_limit() -> None:
+    unread = Unread()
+    for number in range(2 * MOST):
+        body = json.dumps({"tools": [1]}).encode()
+        request = tutils.treq(method=b"POST", path=b"/v1/messages", content=body)
+        request.headers["user-agent"] = f"client/{number}"
+        assert len(list(unread.note(request))) == (number < MOST)
+        assert list(unread.note(request)) == []
+    assert len(unread.seen) == MOST
+    assert set(unread.seen.values()) == {2}

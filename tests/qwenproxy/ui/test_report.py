@@ -39,6 +39,21 @@ def test_an_error_in_a_stream_is_heard() -> None:
 
 
 @pytest.mark.parametrize(
+    ("error", "heard"),
+    [
+        ("Failed to parse input at pos 8: my secret text", "Failed to parse input"),
+        ("cannot read <function=ls> my text", "cannot read"),
+        ('unknown value "my text"', "unknown value"),
+        ("{my text}", "an error"),
+        ("x" * 500, "x" * 80),
+        ("This model's maximum context length is 4096", "This model's maximum context length is 4096"),
+    ],
+)
+def test_no_error_quotes_what_was_said(error: str, heard: str) -> None:
+    assert heard_in(json.dumps({"error": {"message": error}}).encode(), False).error == heard
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b'data: "name"\n' * 20_000,
