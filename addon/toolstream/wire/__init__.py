@@ -1,1 +1,1 @@
-"""The APIs: how their streams are framed, and where texts and calls stand in them."""
+"""One file per API, each with its `Wire` (see base.py), and what they share."""
