@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from .repairs import Repair
 
 # The finish_reasons of a model that stopped by itself
-COMPLETE = frozenset({"stop", "tool_calls", "function_call", "eos"})
+COMPLETE = frozenset("stop tool_calls function_call eos".split())
 
 
 @dataclass(frozen=True, slots=True)

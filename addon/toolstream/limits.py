@@ -8,6 +8,7 @@ text, or the likelier reading is taken.
 # What may be held
 
 HELD = 1 << 20  # characters held of one choice: a possible call, or a value that waits to be typed or judged
+HELD_FRAMES = 1 << 14  # frames that wait; past them they are emptied, and their text comes in one of our own
 UNFINISHED_EVENT = 1 << 24  # bytes of one event that has no end; past them this is no stream of chunks
 PIECE = 4096  # longer input is read in pieces of this size: a state may copy all the text it looks at
 
@@ -65,10 +66,7 @@ RETURNS = 16  # times that JSON without an end is looked through for a call, in 
 SMALL = 2048  # characters that the json-repair library is given: its time grows with their square
 OBJECTS = 100  # JSON values after a server's arguments that are compared with them
 
-# The quick ways of the rewriter
+# The cache of envelopes
 
-UNSEEN = 256  # events that pass before a parser is told of their texts
 TEMPLATES = 4  # envelopes remembered: choices and kinds of deltas may alternate
-TEMPLATE_TRIES = 8  # templates learned in vain, after which
-TEMPLATE_RETRY = 64  # only every 64th event is learned from
-PATTERNS = 256  # envelopes whose compiled patterns are kept, of all streams together
+TEMPLATE_TRIES = 8  # templates learned in vain, after which no more are

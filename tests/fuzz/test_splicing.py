@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fuzz.damage import one_character
 from fuzz.settings import fuzzed
-from toolstream.wire.chat_completions import read_chunk
+from toolstream.wire.chat_json import read_chunk
 from toolstream.wire.json_edit import span, splice
 
 WORDS = st.text(st.sampled_from('ab"\\/<é😀\ud83d\x00\n'), max_size=4)

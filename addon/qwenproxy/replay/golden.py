@@ -22,14 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from toolstream import Ledger
-from toolstream.wire.chat_completions import (
-    choices_of,
-    content_of,
-    delta_of,
-    native_calls,
-    read_chunk,
-    reasoning_in,
-)
+from toolstream.wire.chat_json import choices_of, content_of, delta_of, native_calls, read_chunk, reasoning_in
 from toolstream.wire.sse import EventSplitter, read_data
 
 VERSION = 1

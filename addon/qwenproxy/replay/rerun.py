@@ -21,7 +21,7 @@ from functools import lru_cache
 from typing import Any
 
 from toolstream import Ledger
-from toolstream.wire.chat_completions import choices_of, delta_of, read_chunk
+from toolstream.wire.chat_json import choices_of, delta_of, read_chunk
 from toolstream.wire.json_edit import splice
 from toolstream.wire.sse import EventSplitter, read_data, replace_data
 

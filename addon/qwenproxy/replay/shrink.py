@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from toolstream import parallel_calls
-from toolstream.wire.chat_completions import choices_of, content_of, delta_of, read_chunk
+from toolstream.wire.chat_json import choices_of, content_of, delta_of, read_chunk
 from toolstream.wire.sse import read_data
 
 from ..recording.format import Recording, RecordingError, save

@@ -1,31 +1,26 @@
 """The tool calls of an answer that the server parsed itself.
 
-A delta that is right leaves as the bytes it came in. Right is: index, id, type, name and arguments where
-every known client expects them, and arguments that fit the schema. A `Mender` follows the arguments, this
-module the calls: to which call a delta belongs, though the index is missing or always the same and the ids
-repeat; what a delta may hold; and which call is only a copy of another. An `Entry` is one element of a
-delta's `tool_calls`. As soon as its call is `diverged` its entries are rewritten. Calls of another `type`
-than function, such as `custom`, are not ours: their entries keep all but perhaps the index.
+A `Mender` follows the arguments of each, this module the calls: to which call a piece belongs, though the
+index is missing or always the same and the ids repeat; what its name means; and which call is only a copy
+of another. What a call looks like on the wire is the encoder's business.
 
-A call waits, and is not announced, while its name has not come, while it may be a copy (of a call
-under the same id, or of one that was found in the text), and while the user's rules may make it a
+A call waits, and the client is not told of it, while its name has not come, while it may be a copy (of a
+call under the same id, or of one that was found in the text), and while the user's rules may make it a
 call of another tool.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from ..events import COMPLETE, ArgumentsDelta, CallEnd, CallStart, Event
+from ..events import COMPLETE, ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..repairs import Ledger, Refused, Repair
-from ..schema.json_read import Json, loads
+from ..schema.json_read import loads
 from ..schema.json_write import dump
 from ..schema.schema import Tool
-from ..schema.toolset import Toolset, parallel_calls
-from ..wire.chat_completions import finish_reason, new_call_id
-from ..wire.json_edit import Path
+from ..schema.toolset import Toolset
+from ..wire.base import Asked, CallPiece, ServerCall
 from .mender import Mender
 from .ruled import RuledMender, ruled
 from .swallowed import NewParser
@@ -33,36 +28,30 @@ from .swallowed import NewParser
 _NO_NAME = ("", "null", "None")
 _POLLUTED = re.compile(r"\s*<?\s*(?:(?:function|tool_call|invoke)\b(?:\s*name)?\s*=?\s*)?[\"']?([\w.:/-]+)")
 
-Number = Callable[[int], int]  # the index in the answer, of the n-th call the server parsed
 
-
-class NativeCall:
-    """One call that the server parsed."""
+class NativeCall(ServerCall):
+    """One call that the server parsed. It reads its own arguments: what comes out of `feed` and `drain` are
+    the arguments to send, as text."""
 
     __slots__ = (
-        *("announced", "broken", "copied", "diverged", "dropped", "head", "headed", "id", "mender"),
-        *("foreign", "more_sent", "name", "number", "server_id", "tool", "turn", "unread"),
+        *("_out", "_passed", "_waiting", "copied", "foreign", "mender", "more_sent", "said"),
+        *("server_id", "tool", "turn", "unread"),
     )
 
     def __init__(self, server_id: str, turn: int, mender: Mender) -> None:
+        super().__init__()
         self.server_id = server_id  # "" if it sent none
-        self.turn = turn  # the delta it came with
-        self.id = ""
-        self.number = -1
-        self.name = ""  # as the server wrote it
+        self.turn = turn  # the frame it came with
+        self.said = ""  # the name as the server wrote it
         self.tool = Tool("")
         self.mender: Mender | RuledMender = mender
-        self.mender.change()
         self.unread: str | None = ""  # arguments that came before the name
         self.copied: list[NativeCall] | None = None  # what it may be a copy of; None if it does not wait
-        self.head: Json = {}  # the entry that names it
-        self.announced = False  # it has a number, and the client is or will be told of it
-        self.headed = False  # the delta that names it has been written, or passed
-        self.diverged = False  # its entries are rewritten
-        self.dropped = False  # it was a copy, or one too many
-        self.broken = False  # over, and its arguments are no JSON object
-        self.more_sent = 0
         self.foreign = False  # it is no function
+        self.more_sent = 0
+        self._waiting = ""  # came, and did not leave as it is
+        self._passed = 0
+        self._out: list[Event] = []
 
     @property
     def meaning(self) -> tuple[str, Any]:
@@ -75,81 +64,87 @@ class NativeCall:
         gave_up = isinstance(self.mender, RuledMender) and self.mender.gave_up
         return self.mender.complete or gave_up
 
-
-@dataclass(slots=True)
-class Entry:
-    """What one delta holds of one call."""
-
-    call: NativeCall
-    json: Json
-    text: str  # of the arguments, and
-    start: int  # where that begins in all of them, and
-    end: int  # ends
-    first: bool  # it is the one that names the call
-    doubtful: bool = False  # the call may be a copy
+    # What the rewriter asks of a reader of text
 
     @property
-    def missing(self) -> int:
-        """Characters that have not been passed on, and one more if not even the call is certain."""
-        if self.call.copied is not None:
-            return len(self.text) + 1
-        return max(0, self.end - self.call.mender.passed)
+    def pending(self) -> str:
+        """Arguments that have come, and are in no event."""
+        return self.mender.pending if self.unread is None else self.unread
 
     @property
-    def kept(self) -> str:
-        """What has been passed on of the text."""
-        return self.text[: max(0, self.call.mender.passed - self.start)]
+    def held(self) -> int:
+        """How many characters that is."""
+        return len(self.pending)
 
-    def write(self, text: str) -> Json:
-        """The entry with these arguments; {} if that leaves nothing in it."""
-        if not self.call.announced:
-            return {}
-        if self.call.foreign:
-            return self.json | ({"index": self.call.number} if "index" in self.json else {})
-        function = self.json.get("function")
-        inner = dict(function) if isinstance(function, dict) else {}
-        outer = {k: v for k, v in self.json.items() if k not in ("index", "id", "type", "function")}
-        for key in ("name", "arguments"):
-            inner.pop(key, None)
-        call = self.call
-        if self.first:
-            head = {"index": call.number, "id": call.id, "type": "function"}
-            return head | {"function": {"name": call.tool.name, "arguments": text} | inner} | outer
-        if not (text or inner or outer):
-            return {}
-        return {"index": call.number, "function": {"arguments": text} | inner} | outer
+    def feed(self, text: str) -> list[Event]:
+        """Take the next piece of the arguments."""
+        if self.foreign:
+            return [Text(text)] if text else []
+        if self.unread is not None:
+            self.unread += text
+            return self.drain()
+        mender = self.mender
+        idle = type(mender) is Mender and not (mender.changed or self._waiting or self._out)
+        if idle and mender.follow(text):
+            self._passed = mender.passed
+            return [Text(text)]
+        self._waiting += text
+        mender.feed(text)
+        return self.drain()
+
+    def close(self, finish_reason: str | None = None) -> list[Event]:
+        """The answer is over. (The calls of an answer are closed all together, by `NativeCalls.close`.)"""
+        return self.drain()
+
+    def interrupt(self) -> list[Event]:
+        """Something else follows; more may come."""
+        return self.drain()
+
+    def take_unread(self, text: str) -> None:
+        """What had come before it was named."""
+        self._waiting += text
+        self.mender.feed(text)
+
+    def drain(self) -> list[Event]:
+        """What the mender has given out since the last time."""
+        mender = self.mender
+        if passed := mender.passed - self._passed:
+            self._passed = mender.passed
+            self._out.append(Text(self._waiting[:passed]))
+            self._waiting = self._waiting[passed:]
+        if mender.changed:
+            self._waiting = ""
+            if text := mender.take():
+                self._out.append(Text(text))
+        out, self._out = self._out, []
+        return out
 
 
 class NativeCalls:
-    """The calls of one choice. `whole`: the answer is not streamed, so that entries have no index."""
+    """The calls of one message. `new_id` makes an id for a call that has none, or one that is taken."""
 
     def __init__(
         self,
-        request: Json,
+        asked: Asked,
         toolset: Toolset,
-        new_parser: NewParser,
         ledger: Ledger,
-        number: Number,
-        whole: bool = False,
+        new_id: Callable[[], str],
+        new_parser: NewParser,
     ) -> None:
         self.calls: list[NativeCall] = []
-        self.by_index: dict[int, NativeCall] = {}  # the server's index
-        self.entries: list[Entry] = []  # of a whole message
-        self.copied = False  # a call in the text was dropped
-        self._request, self._toolset, self._new_parser, self._ledger = request, toolset, new_parser, ledger
-        self._number = number
-        self._whole = whole
-        self._parallel = parallel_calls(request)
-        self._ids: set[str] = set()  # that are taken
+        self.texts: list[str] = []  # that stood for calls and are none
+        self.continued = ""  # what the server's own call adds to the one in the text that it has cut off
+        self.open_in_text = False  # a call found in the text is not complete
+        self._toolset, self._ledger, self._new_id = toolset, ledger, new_id
+        self._new_parser = new_parser
+        self._parallel = asked.parallel
+        self._ids = {"", *asked.ids}  # that are taken
+        self._by_index: dict[int, NativeCall] = {}  # the server's index
         self._by_id: dict[str, NativeCall] = {}
+        self._foreign: dict[int | None, NativeCall] = {}
         self._turn = 0
         self._resumed = False  # an error had what was missing: no more is read of them
-        self.open_in_text = False  # a call found in the text is not complete
         self._in_text: list[tuple[str, list[str]]] = []  # calls found in the text: name, fragments
-        self.continued = ""  # what the server's own call adds to the one in the text that it has cut off
-        self.texts: list[str] = []  # that stood for calls and are none
-        self._foreign: dict[Any, NativeCall] = {}  # by the server's index
-        self._numbered = 0
         self._suspects: list[Event] = []  # a call found in the text that may be a copy
 
     @property
@@ -157,109 +152,47 @@ class NativeCalls:
         """Whether the client has been told of one."""
         return bool(self._foreign) or any(call.announced for call in self.calls)
 
-    @property
-    def changed(self) -> bool:
-        """Whether anything is not as the server wrote it."""
-        return any(call.mender.changed or call.dropped for call in self.calls)
-
-    @property
-    def broken(self) -> bool:
-        """Whether a call is over whose arguments are no JSON object."""
-        return any(call.broken for call in self.calls)
-
-    def finish_reason(self, sent: Any, found: bool) -> Any:
-        """The finish_reason for the one the server sent; `found`: the text holds calls. Nobody
-        is told to run a call that is cut off."""
-        if sent == "function_call" and self.sent:
-            sent = "tool_calls"
-        if (self.broken or self.open_in_text) and sent in ("stop", "tool_calls"):
-            return "length"
-        return finish_reason(sent, called=found or self.sent)
-
     # Reading
 
-    def read(self, message: Json) -> list[Entry]:
-        """What a delta, or a message, holds of calls. Their arguments are fed."""
-        found, legacy = message.get("tool_calls"), message.get("function_call")
-        listed = found if isinstance(found, list) else [found]
-        if not found and isinstance(legacy, dict) and (legacy.get("name") or legacy.get("arguments")):
-            listed = [{"index": 0, "function": legacy}]
-        self._turn += bool(found or legacy)
-        entries = [self._read(json) for json in listed if isinstance(json, dict)]
-        if not isinstance(found, list):
-            for entry in entries:
-                self._reshape(entry.call)
-        return entries
+    def begin_frame(self) -> None:
+        """Another frame with calls."""
+        self._turn += 1
 
-    def _foreign_call(self, json: Json) -> NativeCall | None:
-        """The call that an element is about, if that is no function; None if it is one."""
-        kind, index = json.get("type"), json.get("index")
-        index = index if type(index) is int else None
-        if not isinstance(kind, str) or not kind.strip():
-            known = self._foreign.get(index) or (
-                next(reversed(self._foreign.values()), None) if index is None else None
-            )
-            return known if "function" not in json else None
-        if kind.strip().lower() == "function":
-            return None
-        call = None if self._whole else self._foreign.get(index)
-        if call is None or index is None:
-            call = NativeCall("", self._turn, self._mender(Tool("")))
-            call.foreign = call.announced = True
-            call.number = self._next_number()
-            self._foreign[len(self._foreign) if index is None or self._whole else index] = call
-        return call
+    def read(self, piece: CallPiece) -> tuple[NativeCall, bool]:
+        """The call that a piece is about, and whether it was named by it after arguments had come. Its text
+        is still to be fed."""
+        if piece.foreign:
+            return self._foreign_call(piece), False
+        name = "" if piece.name.strip() in _NO_NAME else piece.name
+        call = self._call_of(piece, name)
+        late = bool(call.unread)
+        if call.unread is not None and self._take_name(call, name, piece.text) and call.copied is None:
+            self._announce(call)
+        return call, late and call.unread is None
 
-    def _next_number(self) -> int:
-        self._numbered += 1
-        return self._number(self._numbered - 1)
-
-    def _read(self, json: Json) -> Entry:
-        if call := self._foreign_call(json):
-            return Entry(call, json, "", 0, 0, False)
-        function = json.get("function")
-        function = function if isinstance(function, dict) else {}
-        name, server_id, index = function.get("name"), json.get("id"), json.get("index")
-        name = "" if not isinstance(name, str) or name.strip() in _NO_NAME else name
-        arguments = function.get("arguments")
-        text = arguments if isinstance(arguments, str) else "" if arguments is None else dump(arguments)
-        call = self._call_of(
-            index if type(index) is int else None, server_id if isinstance(server_id, str) else "", name, text
-        )
-        first = call.unread is not None and self._take_name(call, name, text)
-        if call.unread is not None:
-            call.unread += text
-            return Entry(call, json, "", 0, 0, False)
-        if first:
-            self._begin(call, json)
-        elif not self._is_right(call, json, function):
-            self._reshape(call)
-        start = call.mender.fed
-        call.mender.feed(text)
-        if call.copied is not None and call.decided:
+    def after(self, call: NativeCall) -> None:
+        """Its text was fed: whether it is a copy may be known by now."""
+        if call.copied is not None and call.unread is None and call.decided:
             self._settle(call)
-        heads, call.headed = not call.headed, True
-        return Entry(call, json, text, start, call.mender.fed, heads, call.copied is not None)
 
-    def _is_right(self, call: NativeCall, json: Json, function: Json) -> bool:
-        """Whether a further delta is as every known client expects it."""
-        surplus = "id" in json or "type" in json or "name" in function
-        index, arguments = json.get("index"), function.get("arguments")
-        numbered = index == call.number if call.announced else type(index) is int
-        return not surplus and numbered and isinstance(arguments, str)
-
-    def _reshape(self, call: NativeCall) -> None:
-        """The call is rewritten, for clients would not understand it as it is."""
-        call.mender.repair(Repair.CALL_SHAPE)
+    def _foreign_call(self, piece: CallPiece) -> NativeCall:
+        known = None if piece.whole else self._foreign.get(piece.index)
+        if known is None:
+            known = NativeCall(piece.id, self._turn, self._mender(Tool("")))
+            known.foreign = known.announced = True
+            known.id, known.name, known.unread = piece.id, piece.name, None
+            self._foreign[len(self._foreign) if piece.whole else piece.index] = known
+        return known
 
     # Which call it is
 
-    def _call_of(self, index: int | None, server_id: str, name: str, text: str) -> NativeCall:
+    def _call_of(self, piece: CallPiece, name: str) -> NativeCall:
+        index, server_id, text = piece.index, piece.id, piece.text
         known = self._by_id.get(server_id) if server_id else None
         last = self.calls[-1] if self.calls else None
-        if self._whole:
+        if piece.whole:
             return self._new(index, server_id, known)
-        call = self.by_index.get(index) if index is not None else known or last
+        call = self._by_index.get(index) if index is not None else known or last
         if call is None:
             if last and not name and (known or not server_id):
                 return known or last
@@ -267,7 +200,7 @@ class NativeCalls:
         if not name or call.unread is not None:
             return call
         mender, other_id = call.mender, server_id not in ("", call.server_id)
-        if other_id and (name != call.name or mender.complete or not mender.fed or _can_end(mender.pending)):
+        if other_id and (name != call.said or mender.complete or not mender.fed or _can_end(mender.pending)):
             return self._new(index, server_id, known)
         if mender.complete and text.strip() and not other_id:
             return self._new(index, server_id, call if server_id else None)
@@ -283,7 +216,7 @@ class NativeCalls:
                 self._finish(before)
         self.calls.append(call)
         if index is not None:
-            self.by_index[index] = call
+            self._by_index[index] = call
         if server_id:
             self._by_id.setdefault(server_id, call)
         return call
@@ -311,11 +244,11 @@ class NativeCalls:
 
     def _take_name(self, call: NativeCall, name: str, text: str) -> bool:
         """Take a name, or a piece of one. Whether it is all of it."""
-        call.name += name
-        if not call.name:
+        call.said += name
+        if not call.said:
             return False
-        unfinished = not text and self._toolset.find(call.name) is None
-        if unfinished and any(tool.startswith(call.name) for tool in self._toolset.tools):
+        unfinished = not text and self._toolset.find(call.said) is None
+        if unfinished and any(tool.startswith(call.said) for tool in self._toolset.tools):
             return False
         self._read_name(call)
         return True
@@ -324,21 +257,20 @@ class NativeCalls:
         return Mender(tool, self._new_parser, self._ledger)
 
     def _read_name(self, call: NativeCall) -> None:
-        tool, member = self._tool_of(call.name)
-        call.tool = tool or Tool(call.name)
+        tool, member = self._tool_of(call.said)
+        call.tool = tool or Tool(call.said)
+        call.name = call.tool.name
         mender = self._mender(call.tool)
         mender.preset = member
         rules = self._toolset.rules_for(call.tool)
         call.mender = RuledMender(mender, call.tool, rules, self._ledger) if rules else mender
-        if tool and tool.name != call.name:
+        if tool and tool.name != call.said:
             call.mender.repair(Repair.NAME_NORMALISED)
         waits = any(name == call.tool.name for name, _ in self._in_text) or (rules and not rules.live)
         if call.copied is None and waits:
             call.copied = []
-        if call.diverged:
-            call.mender.repair(Repair.CALL_SHAPE)
-        call.mender.feed(call.unread or "")
-        call.unread = None
+        unread, call.unread = call.unread or "", None
+        call.take_unread(unread)
 
     def _tool_of(self, name: str) -> tuple[Tool | None, str]:
         """The tool a name means, and the member of the arguments that stood in its place."""
@@ -349,42 +281,24 @@ class NativeCalls:
         found = self._toolset.with_value(value)
         return (found[0], f"{dump(found[1])}: {dump(value)}") if found else (None, "")
 
-    def _begin(self, call: NativeCall, json: Json) -> None:
-        """The delta that names a call; it goes out unless the call may be a copy."""
-        call.head = json
-        if call.copied is None:
-            self._announce(call)
-            if not call.dropped:
-                self._check_head(call)
-
-    def _check_head(self, call: NativeCall) -> None:
-        """Whether the delta that names a call is as every known client expects it."""
-        json, index, function = call.head, call.head.get("index"), call.head.get("function")
-        function = function if isinstance(function, dict) else {}
-        right = (
-            (index == call.number if index is not None else self._whole)
-            and json.get("id") == call.id
-            and json.get("type") == "function"
-            and function.get("name") == call.name
-            and isinstance(function.get("arguments", None if self._whole else ""), str)  # vLLM sends none yet
-        )
-        if not right:
-            self._reshape(call)
-
     def _announce(self, call: NativeCall) -> None:
         """Take it into the answer; one too many is dropped."""
         if not self._parallel and (self.sent or self._in_text):
             self._drop(call, Repair.PARALLEL_DROPPED)
             return
-        if not self._ids:
-            self._ids = used_ids(self._request)
-        taken = not call.server_id or call.server_id in self._ids
-        call.id = new_call_id() if taken else call.server_id
-        if taken:
-            self._reshape(call)
+        taken = call.server_id in self._ids
+        call.id = self._new_id() if taken else call.server_id
         self._ids.add(call.id)
-        call.number = self._next_number()
+        call.name = call.tool.name
         call.announced = True
+
+    def give_up(self) -> None:
+        """Nothing is read any more: they leave as they came. One that was changed so far cannot be run."""
+        for call in self.calls:
+            if not call.settled:
+                call.id, call.name = call.server_id or self._new_id(), call.said
+                call.announced = True
+            call.broken = call.mender.changed and not call.mender.complete
 
     # Copies
 
@@ -393,16 +307,13 @@ class NativeCalls:
         originals, call.copied = call.copied or [], None
         if isinstance(call.mender, RuledMender):
             call.tool = self._toolset.tools.get(call.mender.name, call.tool)
-        if not (originals or self._in_text) and call.head:  # it was only the rules that it waited for
+        if not (originals or self._in_text):  # it was only the rules that it waited for
             self._announce(call)
-            if not call.dropped:
-                self._check_head(call)
             return
         if self.open_in_text and (rest := self._rest_of(*self._in_text[-1], call)) is not None:
             self._continue_text(rest)
             self._drop(call, Repair.DUPLICATE_CALL)
             return
-        call.mender.change()
         meaning = call.meaning
         in_text = [(name, loads("".join(fragments))) for name, fragments in self._in_text]
         if meaning[1] is None or (meaning not in in_text and all(o.meaning != meaning for o in originals)):
@@ -433,7 +344,6 @@ class NativeCalls:
 
     def _drop(self, call: NativeCall, repair: Repair) -> None:
         call.dropped = True
-        call.mender.change()
         self._ledger.repaired(repair)
 
     def note(self, events: list[Event]) -> None:
@@ -448,9 +358,10 @@ class NativeCalls:
                 case ArgumentsDelta(_, fragment) if self._in_text:
                     self._in_text[-1][1].append(fragment)
 
-    def without_copies(self, events: list[Event], over: bool) -> list[Event]:
-        """What was found in the text, but for calls that the server has parsed as well."""
-        if not self.calls:
+    def without_copies(self, events: list[Event], over: bool, more: bool = False) -> list[Event]:
+        """What was found in a text, but for calls that the server has parsed as well, and calls too many.
+        `more`: another text of the message has a call."""
+        if not self.calls and (self._parallel or not more):
             return events
         kept: list[Event] = []
         for event in events:
@@ -459,25 +370,25 @@ class NativeCalls:
                 continue
             self._suspects.append(event)
             if isinstance(event, CallEnd):
-                kept += self._unless_copy()
+                kept += self._unless_copy(more)
         if over:
             kept += self._suspects
             self._suspects = []
         return kept
 
-    def held_back(self, events: list[Event]) -> list[Event]:
-        """What was found in the text and is held because it may be a copy; without these events."""
-        return [event for event in self._suspects if not any(event is other for other in events)]
+    @property
+    def suspects(self) -> list[Event]:
+        """What was found in the text and is held because it may be a copy."""
+        return self._suspects
 
-    def _unless_copy(self) -> list[Event]:
+    def _unless_copy(self, more: bool) -> list[Event]:
         events = self._suspects
         names = [e.name for e in events if isinstance(e, CallStart)]
         arguments = loads("".join(e.fragment for e in events if isinstance(e, ArgumentsDelta)))
         copy = any(c.announced and [c.tool.name] == names and c.mender.value == arguments for c in self.calls)
         self._suspects = []
-        if not copy and (self._parallel or not self.sent):
+        if not copy and (self._parallel or not (self.sent or more)):
             return events
-        self.copied = True
         self._in_text.pop()
         self._ledger.repaired(Repair.DUPLICATE_CALL if copy else Repair.PARALLEL_DROPPED)
         self._ledger.calls -= 1
@@ -489,18 +400,16 @@ class NativeCalls:
         """No more comes. What can be completed is, if the model stopped by itself."""
         for call in [] if self._resumed else self.calls:
             if call.unread is not None:
-                inferred = not call.name
+                inferred = not call.said
                 if inferred and not self._name_by_arguments(call):
                     continue
                 self._read_name(call)
                 if inferred:
                     call.mender.repair(Repair.NAME_INFERRED)
-                for entry in self.entries:  # of a whole message: there the call is named
-                    entry.first = entry.first or entry.call is call
             call.mender.close(reason in COMPLETE)
             if call.copied is not None:
                 self._settle(call)
-            elif not call.announced and not call.dropped:
+            elif not call.settled:
                 self._announce(call)
             call.broken = call.announced and call.mender.broken
 
@@ -510,7 +419,7 @@ class NativeCalls:
         given = loads(text)
         tool = self._toolset.infer(given) if isinstance(given, dict) and given else None
         if tool is not None and self._toolset.allows(tool.name):
-            call.name = tool.name
+            call.said = tool.name
             return True
         if not call.dropped:
             call.dropped = True
@@ -518,25 +427,18 @@ class NativeCalls:
             self._ledger.refuse(Refused.NAMELESS, text)
         return False
 
-    def rest(self, entries: list[Entry]) -> list[Json]:
-        """What is to be sent of calls that none of these entries is about."""
-        covered = [entry.call for entry in entries]
-        found = []
-        for call in self.calls:
-            if call.announced and call not in covered and call.mender.changed:
-                entry = Entry(call, {}, "", 0, 0, not call.headed)
-                call.headed = True
-                found.append(entry.write(call.mender.take()))
-        return [json for json in found if json]
-
-    def resume(self, calls: list[tuple[str, str]]) -> tuple[list[Json], list[tuple[str, str]]] | None:
-        """What is left to send if these are the calls of the message, or its last ones: the rest of a call
-        that has begun, and the calls that have not. None if what was sent fits none of them."""
+    def resume(
+        self, calls: list[tuple[str, str]]
+    ) -> tuple[NativeCall | None, str, list[tuple[str, str]]] | None:
+        """What is left to send if these are the calls of the message, or its last ones: a call that has begun
+        and the rest of it, and the calls that have not. None if what was sent fits none of them."""
         calls = [c for c in calls if (c[0], loads(c[1])) not in [call.meaning for call in self.calls]]
+        for call in self.calls:
+            call.dropped = call.dropped or not call.announced
         begun = [call for call in self.calls if call.announced and not call.mender.complete]
         if not begun:
             self._resumed = True
-            return [], calls
+            return None, "", calls
         call, sent = begun[0], begun[0].mender.text
         if len(begun) > 1 or not calls or call.tool.name != calls[0][0]:
             return None
@@ -544,17 +446,7 @@ class NativeCalls:
         if not fitting:
             return None
         self._resumed = True
-        rest = Entry(call, {}, "", 0, 0, not call.headed).write(fitting[0][len(sent) :])
-        return [rest], calls[1:]
-
-    def unsent(self) -> list[Json]:
-        """What has not been sent yet of the calls that are rewritten, as it came."""
-        found = []
-        for call in self.calls:
-            if call.announced and call.mender.changed and (text := call.mender.take() + call.mender.pending):
-                found.append(Entry(call, {}, text, 0, 0, not call.headed).write(text))
-                call.headed = True
-        return found
+        return call, fitting[0][len(sent) :], calls[1:]
 
     def more(self) -> list[tuple[str, str]]:
         """Calls that were swallowed into arguments, once each."""
@@ -576,29 +468,6 @@ def _can_end(pending: str) -> bool:
     return pending in ("}", "{}")
 
 
-def used_ids(request: Json) -> set[str]:
-    """The ids of the calls that a request's messages hold; "" too."""
-    messages = request.get("messages")
-    found = {""}
-    for message in messages if isinstance(messages, list) else []:
-        calls = message.get("tool_calls") if isinstance(message, dict) else None
-        for call in calls if isinstance(calls, list) else []:
-            if isinstance(call, dict) and isinstance(call.get("id"), str):
-                found.add(call["id"])
-    return found
-
-
-def rewritten(entries: list[Entry]) -> list[Json]:
-    """Entries of one delta as they are to be sent."""
-    last = {entry.call: entry for entry in entries if entry.call.announced}
-    found = []
-    for entry in entries:
-        found.append(
-            entry.write(entry.kept + (entry.call.mender.take() if last.get(entry.call) is entry else ""))
-        )
-    return merged(found)
-
-
 def spellings(arguments: str) -> Iterator[str]:
     """The ways an engine may have begun to write these arguments."""
     value = loads(arguments)
@@ -606,31 +475,3 @@ def spellings(arguments: str) -> Iterator[str]:
     for separators in ((",", ":"), (", ", ": ")):
         for ascii_only in (False, True):
             yield json.dumps(value, separators=separators, ensure_ascii=ascii_only)
-
-
-def merged(calls: list[Json]) -> list[Json]:
-    """The elements of one delta, those of one call made one: some clients mix up two."""
-    found: dict[int, Json] = {}
-    for call in filter(None, calls):
-        index = call.get("index", -1 - len(found))
-        if index in found and "function" in call:
-            found[index]["function"]["arguments"] += call["function"]["arguments"]
-        else:
-            found[index] = call
-    return list(found.values())
-
-
-def edits_of(path: Path, before: Any, after: list[Json]) -> list[tuple[Path, str]]:
-    """The edits that make one delta's `tool_calls` another, with as many bytes kept as can be."""
-    if not isinstance(before, list) or len(before) != len(after):
-        return [(path, dump(after))]
-    edits = []
-    for at, (old, new) in enumerate(zip(before, after, strict=True)):
-        edits += _edits((*path, at), old, new)
-    return edits
-
-
-def _edits(path: Path, old: Any, new: Any) -> list[tuple[Path, str]]:
-    if isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
-        return [edit for key in old for edit in _edits((*path, key), old[key], new[key])]
-    return [] if old == new and type(old) is type(new) else [(path, dump(new))]

@@ -32,6 +32,11 @@ class Buffer:
         return "".join(self._backlog)[self._again :]
 
     @property
+    def size(self) -> int:
+        """How many characters were received and not taken."""
+        return len(self.text) + (sum(map(len, self._backlog)) if self._backlog else 0)
+
+    @property
     def seen(self) -> int:
         """How many characters of it were."""
         return len(self.text) + self._again

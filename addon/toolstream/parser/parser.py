@@ -18,7 +18,6 @@ call that will be dropped because only one was asked for.
 
 import re
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from typing import Any
 
 from ..events import COMPLETE, ArgumentsDelta, CallEnd, CallStart, Event, Text
@@ -46,13 +45,6 @@ from .event_log import EventLog, Trial
 from .json_call import JsonEnvelope
 
 _LINE_START = re.compile(r"(?:\A|\n)[ \t]{0,3}(?=[{\[`~C])")  # where an untagged call may begin
-
-
-class AtRest(StrEnum):
-    """A state in which some input changes nothing in the parser."""
-
-    TEXT = "text"  # input without `<` is text and can be fed later; only whitespace at its end may wait
-    VALUE = "value"  # letters are payload of an open string
 
 
 class ToolCallParser:
@@ -124,17 +116,13 @@ class ToolCallParser:
         return self._blanks + call + self._buffer.pending + self._buffer.high
 
     @property
-    def calls(self) -> int:
-        """How many calls have begun."""
-        return self._calls
-
-    @property
-    def at_rest(self) -> AtRest | None:
-        """Which input could skip the parser for now."""
-        if self._plain:
-            return AtRest.VALUE if self._plain.settled else None
-        idle = self._state == self._in_text and not (self._buffer.text or self._blanks or self._buffer.high)
-        return AtRest.TEXT if idle and not (self._after_call or self._aggressive) else None
+    def held(self) -> int:
+        """How many characters that is."""
+        buffer = self._buffer
+        if trial := self._log.trial:
+            return len(trial.blanks) + trial.size + buffer.size - buffer.seen + len(buffer.high)
+        call = len(self._call.pending) if self._call else 0
+        return len(self._blanks) + call + buffer.size + len(buffer.high)
 
     def feed(self, text: str) -> list[Event]:
         """Take the next piece of the message; return what is certain by now."""

@@ -15,10 +15,8 @@ from typing import Any
 from ..events import Text, calls_of
 from ..parser.parser import ToolCallParser
 from ..repairs import Ledger, Repair
-from ..schema.json_read import Json, loads
 
 _MESSAGE = re.compile(r"Failed to parse input at pos \d+: (.*)", re.DOTALL)
-_BARE = b"error:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +26,6 @@ class Unparsed:
     text: str
     calls: list[tuple[str, str]]
     ledger: Ledger
-
-
-def error_in(event: bytes, chunk: Json | None) -> Any:
-    """The error an event of a stream reports; None if it reports none."""
-    if chunk is not None:
-        return chunk.get("error")
-    return loads(event[len(_BARE) :].decode(errors="replace")) if event.startswith(_BARE) else None
 
 
 def read_unparsed(error: Any, parser: ToolCallParser) -> Unparsed | None:

@@ -1,247 +1,233 @@
-"""A chat completion that was not streamed, or the error that came in its place: the same parser, over the
-whole text at once.
+"""An answer that is not streamed, or the error that came in its place: the same parsers, over whole texts.
 
-The body is edited in place: what no call was found in keeps every byte, and a body in which
-nothing changed is returned as the same object. A truncated call stays text here, for nothing
-of it has been sent.
+The wire reads the body into slices and writes it: what no call was found in keeps every byte, and a body in
+which nothing changed is returned as the same object. A truncated call stays text here, for nothing of it has
+been sent.
 """
 
 import traceback
-from dataclasses import dataclass, replace
-from typing import Any
-from uuid import uuid4
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from ..events import (
-    ArgumentsDelta,
-    CallEnd,
-    CallStart,
-    Event,
-    Text,
-    calls_of,
-)
-from ..native.calls import NativeCalls, rewritten
+from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text, calls_of
+from ..native.calls import NativeCall, NativeCalls
 from ..native.parsers import new_parser
 from ..parser.parser import ToolCallParser
 from ..repairs import Ledger, Repair
-from ..schema.json_read import Json
-from ..schema.json_write import dump, quoted
+from ..schema.json_read import Json, loads_object
 from ..schema.rules import Rules
-from ..schema.toolset import Toolset, parallel_calls
-from ..wire.chat_completions import (
-    choices_of,
-    content_of,
-    is_answer,
-    new_call_id,
-    read_chunk,
-    reasoning_in,
-)
-from ..wire.json_edit import Path, span, splice
+from ..schema.toolset import Toolset
+from ..wire import WIRES
+from ..wire.base import Found, Kind, LaneId, Reading, Slice, Wire
 from .engine_errors import read_unparsed
 
 
 def rewrite_completion(
-    request_body: Json, response_body: bytes, recovery: str = "tolerant", *, rules: Rules | None = None
+    request_body: Json,
+    response_body: bytes,
+    recovery: str = "tolerant",
+    *,
+    rules: Rules | None = None,
+    api: str = "chat",
 ) -> tuple[bytes, Ledger]:
-    """The body to send for a chat.completion, and what was done to it.
+    """The body to send for an answer that is not streamed, and what was done to it.
 
-    Takes the decoded request, the raw body of the answer, and the user's rules. Never raises: what
-    cannot be read is returned as it came, with `ledger.failure` set if the fault was ours.
+    Takes the decoded request, the raw body of the answer, the user's rules, and the API's name. Never raises:
+    what cannot be read is returned as it came, with `ledger.failure` set if the fault was ours.
     """
-    ledger = Ledger()
-    toolset = Toolset(request_body.get("tools"), request_body.get("tool_choice"), rules)
-    if not toolset.tools:
-        return response_body, ledger
+    task = Task.of(request_body, recovery, rules, api)
+    if not task.reads:
+        return response_body, task.ledger
     try:
-        return _rewrite(Task(request_body, toolset, recovery, ledger), response_body), ledger
+        reading = task.wire.read_whole(response_body.decode())
+    except UnicodeDecodeError:
+        return response_body, task.ledger
     except Exception:
-        ledger.failure = traceback.format_exc()
-        return response_body, ledger
+        task.ledger.failure = traceback.format_exc()
+        return response_body, task.ledger
+    try:
+        written = task.wire.write_whole(reading, Finder(task, reading).find(), task.ledger)
+    except Exception:
+        task.ledger.failure = traceback.format_exc()
+        return response_body, task.ledger
+    return (response_body if written == reading.data else written.encode()), task.ledger
 
 
 def recover_error(
-    request_body: Json, error_body: bytes, recovery: str = "tolerant", *, rules: Rules | None = None
+    request_body: Json,
+    error_body: bytes,
+    recovery: str = "tolerant",
+    *,
+    rules: Rules | None = None,
+    api: str = "chat",
 ) -> tuple[bytes, Ledger] | None:
-    """The chat.completion that an error body should have been, and its repairs; None if it is a real
-    error, or the request asked for a stream. Send it with status 200 and as application/json."""
-    toolset = Toolset(request_body.get("tools"), request_body.get("tool_choice"), rules)
-    if request_body.get("stream") or not toolset.tools:
+    """The answer that an error body should have been, and its repairs; None if it is a real error, or the
+    request asked for a stream. Send it with status 200 and as application/json."""
+    task = Task.of(request_body, recovery, rules, api)
+    if task.wire.asked.stream or not task.reads:
         return None
     try:
-        body = read_chunk(error_body.decode())
+        body = loads_object(error_body.decode(), strict=False) or {}
     except UnicodeDecodeError:
         return None
-    task = Task(request_body, toolset, recovery, Ledger())
-    unparsed = read_unparsed((body or {}).get("error"), task.parser())
+    unparsed = read_unparsed(body.get("error"), task.parser())
     if unparsed is None:
         return None
-    message: Json = {"role": "assistant", "content": unparsed.text or None}
-    message["tool_calls"] = [
-        {"id": new_call_id(), "type": "function", "function": {"name": name, "arguments": arguments}}
-        for name, arguments in unparsed.calls
-    ]
-    completion = {
-        "id": "chatcmpl-" + uuid4().hex[:24],
-        "object": "chat.completion",
-        "created": 0,
-        "model": request_body.get("model"),
-        "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}],
-    }
-    return dump(completion).encode(), unparsed.ledger
+    return task.wire.written_whole(unparsed.text, unparsed.calls).encode(), unparsed.ledger
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """What was asked, how the answer is to be read, and where that is counted."""
 
-    request: Json
+    wire: Wire
     toolset: Toolset
     recovery: str
     ledger: Ledger
 
-    def parser(self, reasoning: bool = False, live: bool = False) -> ToolCallParser:
+    @classmethod
+    def of(cls, request: Json, recovery: str, rules: Rules | None, api: str) -> "Task":
+        wire = WIRES[api](request)
+        return cls(wire, Toolset(wire.asked.tools, wire.asked.tool_choice, rules), recovery, Ledger())
+
+    @property
+    def reads(self) -> bool:
+        """Whether the answer is read at all."""
+        return bool(self.toolset.tools) and not self.wire.asked.unread
+
+    def parser(
+        self, reasoning: bool = False, live: bool = False, ledger: Ledger | None = None
+    ) -> ToolCallParser:
         """Reads a text that is all there."""
         return ToolCallParser(
             self.toolset,
             recovery=self.recovery,
-            parallel=parallel_calls(self.request),
+            parallel=self.wire.asked.parallel,
             live=live,
             reasoning=reasoning,
-            ledger=self.ledger,
+            ledger=self.ledger if ledger is None else ledger,
         )
 
 
-def _rewrite(task: Task, body: bytes) -> bytes:
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        return body
-    edits: list[tuple[Path, str]] = []
-    for at, choice in choices_of(read_chunk(text) or {}):
-        if isinstance(choice.get("message"), dict):
-            edits += _edit_choice(task, text, at, choice, _read_message(task, choice))
-    return splice(text, edits).encode() if edits else body
+class Finder:
+    """Finds the calls in the slices of one answer."""
+
+    def __init__(self, task: Task, reading: Reading) -> None:
+        self._task, self._slices, self._reasons = task, reading.slices, dict(reading.ends)
+        self._found = Found([None] * len(reading.slices), [[] for _ in reading.slices])
+
+    def find(self) -> Found:
+        """What becomes of each slice."""
+        groups = {_group(piece) for piece in self._slices}
+        for group in sorted(groups):
+            self._read_message(group)
+        return self._found
+
+    def _read_message(self, group: int) -> None:
+        reason = self._reasons.get(group, self._reasons.get(None))
+        places = [at for at, piece in enumerate(self._slices) if _group(piece) == group]
+        natives = self._read_natives(group, places, reason)
+        more = False
+        for n, at in enumerate(places):
+            piece = self._slices[at]
+            if piece.lane is None or piece.lane.kind not in (Kind.CONTENT, Kind.REASONING):
+                continue
+            others = places[n + 1 :] if self._task.wire.blocks else [p for p in places if p != at]
+            events = self._read_text(piece, [self._slices[other] for other in others], natives, reason)
+            if piece.lane.kind is Kind.CONTENT:
+                natives.note(events)
+                events = natives.without_copies(events, over=True, more=more)
+            left = "".join(event.text for event in events if isinstance(event, Text))
+            self._found.calls[at] = calls_of(events)
+            more = more or bool(self._found.calls[at])
+            if left != piece.text or self._found.calls[at]:
+                self._found.texts[at] = left
+
+    # Calls that the server parsed
+
+    def _read_natives(self, group: int, places: list[int], reason: str | None) -> NativeCalls:
+        """Read and mend them."""
+        wire = self._task.wire
+        natives = NativeCalls(
+            wire.asked, self._task.toolset, self._task.ledger, wire.new_id, new_parser(self._task.toolset)
+        )
+        natives.begin_frame()
+        calls: list[tuple[int, NativeCall, str]] = []
+        for at in places:
+            piece = self._slices[at]
+            if piece.piece:
+                call, _ = natives.read(piece.piece)
+                piece.lane = LaneId(group, Kind.ARGUMENTS, at, call)
+                out = _text(call.feed(piece.text))
+                natives.after(call)
+                calls.append((at, call, out))
+        natives.close(reason)
+        for at, call, out in calls:
+            self._take_call(at, call, out + _text(call.drain()), natives)
+        if calls:
+            self._found.calls[calls[-1][0]] = natives.more()
+        return natives
+
+    def _take_call(self, at: int, call: NativeCall, arguments: str, natives: NativeCalls) -> None:
+        if call.dropped:
+            self._found.texts[at] = natives.texts.pop(0) if call.unread and natives.texts else ""
+        elif not call.foreign and arguments != self._slices[at].text:
+            self._found.texts[at] = arguments
+
+    # Texts
+
+    def _read_text(
+        self, piece: Slice, others: Sequence[Slice], natives: NativeCalls, reason: str | None
+    ) -> list[Event]:
+        assert piece.lane
+        if piece.lane.kind is Kind.REASONING:
+            parser = self._task.parser(reasoning=True)
+            answered = any(_is_answer(other) for other in others)
+            return parser.feed(piece.text) + (parser.interrupt() if answered else parser.close(reason))
+        if any(other.piece for other in others) and natives.sent:
+            return self._read_before(piece.text, natives)
+        follows = self._task.wire.blocks and any(_is_answer(other) or other.text.strip() for other in others)
+        return self._parse(piece.text, None if follows else reason)
+
+    def _read_before(self, text: str, natives: NativeCalls) -> list[Event]:
+        """The text before calls that the server parsed. A call that it breaks off is none: if it is the
+        beginning of one of them it is dropped, else it is text."""
+        ledger = Ledger()
+        parser = self._task.parser(live=True, ledger=ledger)
+        events = parser.feed(text) + parser.close(None)
+        start = next(
+            (n for n in reversed(range(len(events))) if isinstance(events[n], CallStart | CallEnd)), None
+        )
+        begun = events[start] if start is not None else None
+        if start is None or not isinstance(begun, CallStart):
+            return self._parse(text, None)
+        arguments = "".join(e.fragment for e in events[start:] if isinstance(e, ArgumentsDelta))
+        if not natives.is_begun_by(begun.name, arguments):
+            return self._parse(text, None)
+        self._task.ledger.add(ledger)
+        self._task.ledger.repaired(Repair.DUPLICATE_CALL)
+        return [e for n, e in enumerate(events) if n < start or isinstance(e, Text)]
+
+    def _parse(self, text: str, reason: str | None) -> list[Event]:
+        """What the parser finds in a text that is all there; a call that is not complete is text."""
+        parser = self._task.parser()
+        return parser.feed(text) + parser.close(reason)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What was found in one message."""
-
-    content: list[Event]
-    reasoning: list[Event]
-    natives: NativeCalls
+def _group(piece: Slice) -> int:
+    if piece.piece:
+        return piece.piece.group
+    assert piece.lane
+    return piece.lane.group
 
 
-def _read_message(task: Task, choice: Json) -> _Found:
-    natives = _read_natives(task, choice)
-    text, reason = content_of(choice["message"]), choice.get("finish_reason")
-    content = _read_before(task, text, natives) if natives.sent else parse_whole(task, text, reason)
-    natives.note(content)
-    content = natives.without_copies(content, over=True)
-    return _Found(content, _read_reasoning(task, choice), natives)
+def _is_answer(piece: Slice) -> bool:
+    """Whether reasoning is over when this comes."""
+    if piece.piece:
+        return True
+    assert piece.lane
+    return piece.lane.kind is not Kind.REASONING and bool(piece.text.strip())
 
 
-def _read_before(task: Task, text: str, natives: NativeCalls) -> list[Event]:
-    """The text before calls that the server parsed. A call that it breaks off is none: if it is the
-    beginning of one of them it is dropped, else it is text."""
-    trial = replace(task, ledger=Ledger())
-    parser = trial.parser(live=True)
-    events = parser.feed(text) + parser.close(None)
-    start = next(
-        (n for n in reversed(range(len(events))) if isinstance(events[n], CallStart | CallEnd)), None
-    )
-    if start is None or isinstance(events[start], CallEnd):
-        return parse_whole(task, text, None)
-    begun = events[start]
-    assert isinstance(begun, CallStart)
-    arguments = "".join(e.fragment for e in events[start:] if isinstance(e, ArgumentsDelta))
-    if not natives.is_begun_by(begun.name, arguments):
-        return parse_whole(task, text, None)
-    task.ledger.add(trial.ledger)
-    task.ledger.repaired(Repair.DUPLICATE_CALL)
-    natives.copied = True
-    return [e for n, e in enumerate(events) if n < start or isinstance(e, Text)]
-
-
-def _read_reasoning(task: Task, choice: Json) -> list[Event]:
-    """The text of the reasoning; its calls, too, if no answer follows it."""
-    text, _ = reasoning_in(choice["message"])
-    parser = task.parser(reasoning=True)
-    events = parser.feed(text)
-    return events + (
-        parser.interrupt() if is_answer(choice["message"]) else parser.close(choice.get("finish_reason"))
-    )
-
-
-def parse_whole(task: Task, text: str, finish_reason: Any) -> list[Event]:
-    """What the parser finds in a text that is all there; a call that is not complete is text."""
-    parser = task.parser()
-    return parser.feed(text) + parser.close(finish_reason)
-
-
-def _read_natives(task: Task, choice: Json) -> NativeCalls:
-    """The calls the server parsed itself, mended."""
-    natives = NativeCalls(
-        task.request, task.toolset, new_parser(task.toolset), task.ledger, lambda at: at, whole=True
-    )
-    natives.entries = natives.read(choice["message"])
-    natives.close(choice.get("finish_reason"))
-    return natives
-
-
-def _edit_choice(task: Task, text: str, at: int, choice: Json, found: _Found) -> list[tuple[Path, str]]:
-    """The edits that move the calls in one choice's texts to its tool_calls, and mend those there."""
-    edits: list[tuple[Path, str]] = []
-    path: Path = ("choices", at, "message")
-    where = span(text, path)
-    calls = _calls(found.content) or _calls(found.reasoning)
-    if where:
-        message = text[slice(*where)]
-        edited = _edit_reasoning(message, choice["message"], found.reasoning)
-        edited = _edit_message(edited, found.content, calls, found.natives)
-        if edited != message:
-            edits.append((path, edited))
-    reason = found.natives.finish_reason(choice.get("finish_reason"), bool(calls))
-    if reason != choice.get("finish_reason"):
-        if not calls and reason != "length":
-            task.ledger.repaired(Repair.FINISH_REASON)
-        edits.append((("choices", at, "finish_reason"), quoted(reason)))
-    return edits
-
-
-def _edit_reasoning(message: str, read: Json, events: list[Event]) -> str:
-    """The reasoning without its calls, in each of its fields. What was a string stays one, if empty."""
-    if all(isinstance(e, Text) for e in events):
-        return message
-    left = quoted("".join(e.text for e in events if isinstance(e, Text)))
-    return splice(message, [(place, left) for place in reasoning_in(read)[1]])
-
-
-def _edit_message(message: str, events: list[Event], calls: list[str], natives: NativeCalls) -> str:
-    if not all(isinstance(e, Text) for e in events) or natives.copied or natives.texts:
-        content = "".join([*(e.text for e in events if isinstance(e, Text)), *natives.texts])
-        message = splice(message, [(("content",), quoted(content) if content else "null")])
-    swallowed = [_call(name, arguments) for name, arguments in natives.more()]
-    where = span(message, ("tool_calls",))
-    if natives.changed:
-        mended = rewritten(natives.entries)
-        kept = [dump({k: v for k, v in call.items() if k != "index"}) for call in mended]
-        message = splice(message, [(("function_call",), "null")] if span(message, ("function_call",)) else [])
-    else:
-        kept = [message[slice(*where)].strip("[] \n")] if where and message[where[0]] == "[" else []
-        if not (calls or swallowed):
-            return message
-    if where is None:
-        message = f'{message[:-1].rstrip()},"tool_calls":[]}}'
-    return splice(message, [(("tool_calls",), f"[{','.join(filter(None, [*kept, *swallowed, *calls]))}]")])
-
-
-def _calls(events: list[Event]) -> list[str]:
-    """The calls as JSON, in order."""
-    return [_call(name, arguments) for name, arguments in calls_of(events)]
-
-
-def _call(name: str, arguments: str) -> str:
-    return (
-        f'{{"id":"{new_call_id()}","type":"function","function":'
-        f'{{"name":{quoted(name)},"arguments":{quoted(arguments)}}}}}'
-    )
+def _text(events: list[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Text))

@@ -1,1 +1,6 @@
 """One file per API, each with its `Wire` (see base.py), and what they share."""
+
+from .base import Wire
+from .chat_completions import ChatCompletions
+
+WIRES: dict[str, type[Wire]] = {wire.name: wire for wire in (ChatCompletions,)}

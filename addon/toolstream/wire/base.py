@@ -12,9 +12,9 @@ knows (numbers, open blocks, what was said, whether a call is complete) is what 
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
-from ..events import Event
+from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..repairs import Ledger
 from ..schema.json_read import Json
 from .json_edit import Path
@@ -41,13 +41,19 @@ class ServerCall:
     """A call that the server parsed, as an encoder needs it. `id` and `name` are those to send; they are
     final when the frame that opens the call leaves."""
 
-    __slots__ = ("broken", "dropped", "id", "name")
+    __slots__ = ("announced", "broken", "dropped", "id", "name")
 
     def __init__(self) -> None:
         self.id = ""
         self.name = ""
+        self.announced = False  # the client is or will be told of it
         self.dropped = False  # it leaves the answer: a copy, or one too many
         self.broken = False  # over, and its arguments are no JSON object: nobody may be told to run it
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known what becomes of it."""
+        return self.announced or self.dropped
 
 
 class LaneId:
@@ -103,7 +109,7 @@ class Reading:
     """What one frame holds."""
 
     frame: bytes
-    data: str = ""  # its JSON text; "" if it was not needed
+    data: str = ""  # its JSON text; "" if it was not needed, and then `json` is that of a frame like it
     json: Json = field(default_factory=dict)
     slices: list[Slice] = field(default_factory=list)
     # (group, finish_reason in the words of chat completions); group None: every lane that is open
@@ -132,10 +138,15 @@ class Asked:
 class Found:
     """What the rewriter made of a whole answer: for each slice of its reading, in order."""
 
-    texts: list[str | None]  # what is left of a text, or the arguments of a call; None: as it came
+    # What is left of a text, or the arguments of a call; None: as it came. Of a call that is dropped: the
+    # text that takes its place
+    texts: list[str | None]
     calls: list[list[tuple[str, str]]]  # (name, arguments) of the calls that were found there
-    dropped: list[bool]  # a call of the server's that leaves the answer
-    broken: bool = False  # a call is cut off, and nobody may be told to run it
+
+    @property
+    def nothing(self) -> bool:
+        """Whether all is as it came; a call's id, name and shape apart."""
+        return not any(self.calls) and all(text is None for text in self.texts)
 
 
 class Framer(Protocol):
@@ -153,7 +164,7 @@ class Encoder(Protocol):
 
     def frame(self, reading: Reading, texts: list[str] | None) -> bytes:
         """The server's frame with these texts in its slices; None: all as they came. The text of a slice
-        that opens or closes a lane is "" if the lane has nothing to open, else `SAID`. b"" drops the frame."""
+        that opens or closes a lane is `SAID`, or "" if the lane has nothing to open. b"" drops the frame."""
         ...
 
     def events(self, lane: LaneId, events: Iterable[Event], near: Reading) -> bytes:
@@ -177,12 +188,12 @@ SAID = "\x00said"  # the text of a slice that opens or closes a lane, and leaves
 class Wire(Protocol):
     """One answer of one API."""
 
-    name: ClassVar[str]
-    path: ClassVar[str]  # regular expression for the path of its requests
-    media_type: ClassVar[str]  # of a streamed answer
-    keep_alive: ClassVar[bytes]  # a frame that means nothing; b"" if there is none
-    pieces: ClassVar[bool]  # arguments may be sent in pieces; else a call is held until it is complete
-    blocks: ClassVar[bool]  # a lane never goes on once another one of its group has begun
+    name: str
+    path: str  # regular expression for the path of its requests
+    media_type: str  # of a streamed answer
+    keep_alive: bytes  # a frame that means nothing; b"" if there is none
+    pieces: bool  # arguments may be sent in pieces; else a call is held until it is complete
+    blocks: bool  # a lane never goes on once another one of its group has begun
     asked: Asked
 
     def __init__(self, request: Json) -> None: ...
@@ -199,6 +210,10 @@ class Wire(Protocol):
         """The body to send; `reading.data` itself if nothing has changed."""
         ...
 
+    def written_whole(self, text: str, calls: list[tuple[str, str]]) -> str:
+        """An answer of our own that is not streamed: text, and calls as (name, arguments)."""
+        ...
+
     def new_id(self) -> str:
         """A new id for a call."""
         ...
@@ -208,14 +223,6 @@ class Wire(Protocol):
         ...
 
 
-class NewWire(Protocol):
-    """The class of a wire, as whoever makes one sees it."""
-
-    name: str
-
-    def __call__(self, request: Json) -> Wire: ...
-
-
 def finish_reason(sent: str | None, called: bool, cut: bool, words: tuple[str, str, str]) -> str | None:
     """The reason to send for the one that the server sent (P12, P9); `words`: stop, tool_calls, length in
     the API's words. `called`: the answer has calls; `cut`: one of them is not complete."""
@@ -223,3 +230,17 @@ def finish_reason(sent: str | None, called: bool, cut: bool, words: tuple[str, s
     if sent not in (stop, calls):
         return sent
     return length if cut else calls if called else stop
+
+
+def joined(events: Iterable[Event]) -> list[Event]:
+    """Adjacent texts, and adjacent arguments of one call, made one; repairs left out."""
+    out: list[Event] = []
+    for event in events:
+        match out[-1] if out else None, event:
+            case Text(before), Text(text):
+                out[-1] = Text(before + text)
+            case ArgumentsDelta(i, before), ArgumentsDelta(j, fragment) if i == j:
+                out[-1] = ArgumentsDelta(i, before + fragment)
+            case _, Text() | CallStart() | ArgumentsDelta() | CallEnd():
+                out.append(event)
+    return out

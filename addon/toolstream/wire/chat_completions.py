@@ -1,172 +1,184 @@
-"""chat.completion.chunk: where texts and calls stand in one, and how chunks of our own are written.
+"""OpenAI chat completions, streamed and whole: what is asked, and what an answer holds.
 
-Chunks of our own (`Synthesis`) copy what identifies the answer and nothing else.
+Each choice is a message. Its delta, or its `message` if the answer is not streamed, has up to three kinds of
+text: the reasoning, under one of several names or under two as copies; the content; the arguments of calls.
 """
 
-import json
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
-from ..schema.json_read import Json, loads_object
-from ..schema.json_write import dump, quoted
+from ..repairs import Ledger
+from ..schema.json_read import Json, loads
+from ..schema.json_write import dump
+from ..schema.toolset import parallel_calls
+from .base import Asked, CallPiece, Encoder, Found, Kind, Names, Reading, Slice
+from .chat_encoder import ChatEncoder
+from .chat_json import choices_of, content_of, delta_of, new_call_id, read_chunk, reasoning_in
+from .chat_whole import write_whole
 from .json_edit import Path
-from .sse import read_data, replace_data
+from .sse import EventSplitter, is_aside, read_data
 
-COPIED = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
-CALLS = ("tool_calls", "function_call")  # of a delta: what it says of calls that the server parsed
-# Most servers; newer vLLM and OpenRouter; Ollama
-REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
-DETAIL = ("type", "text", "format", "index", "id")  # what an element of OpenRouter's reasoning_details has
-NATIVE = ("tool_calls", 0, "function", "arguments")
+_BARE_ERROR = b"error:"  # older builds of llama.cpp: a line `error: {…}`
+_TO_RUN = re.compile(rb'("finish_reason":\s*)"(?:tool_calls|stop|function_call)"')
 
 
-def read_chunk(data: str) -> Json | None:
-    """The chunk an event's data holds; None if it is no JSON object."""
-    return loads_object(data, strict=False)
+class ChatCompletions:
+    """One answer of `POST …/chat/completions`."""
+
+    name = "chat"
+    path = r"/chat/completions$"
+    media_type = "text/event-stream"
+    keep_alive = b": keep-alive\n\n"
+    pieces, blocks = True, False
+
+    def __init__(self, request: Json) -> None:
+        self.asked = _asked(request)
+        self._names = Names()
+        self._foreign: set[tuple[int, Any]] = set()  # calls that are no functions: choice, the server's index
+
+    def framer(self) -> EventSplitter:
+        return EventSplitter()
+
+    def encoder(self, ledger: Ledger) -> Encoder:
+        return ChatEncoder(ledger)
+
+    def new_id(self) -> str:
+        return new_call_id()
+
+    def disarmed(self, data: bytes) -> bytes:
+        return _TO_RUN.sub(rb'\1"length"', data)
+
+    # A stream
+
+    def read(self, frame: bytes) -> Reading:
+        """The slices of an event."""
+        data = read_data(frame)
+        chunk = None if data is None else read_chunk(data)
+        reading = Reading(frame, data or "", chunk or {})
+        reading.error = _error_in(frame, chunk)
+        choices = choices_of(reading.json)
+        if not choices:
+            reading.aside = is_aside(frame)
+        ends: list[tuple[int | None, str | None]] = []
+        if reading.error or reading.data.strip() == "[DONE]":
+            ends.append((None, None))
+        for at, choice in choices:
+            index = choice.get("index", 0)
+            reading.slices += self._slices(delta_of(choice), index, ("choices", at, "delta"), False)
+            if reason := choice.get("finish_reason"):
+                ends.append((index, reason))
+        reading.ends = ends
+        return reading
+
+    def _slices(self, message: Json, group: int, path: Path, whole: bool) -> Iterator[Slice]:
+        thought, places = reasoning_in(message)
+        if thought:
+            paths = [(*path, *place) for place in places]
+            yield Slice(self._names.of(group, Kind.REASONING, ""), thought, paths)
+        if content := content_of(message):
+            yield Slice(self._names.of(group, Kind.CONTENT, ""), content, [(*path, "content")])
+        elif message.get("content"):  # an answer, though no text
+            yield Slice(self._names.of(group, Kind.OTHER, ""), "…", [])
+        for piece, place in self._pieces(message, group, whole):
+            yield Slice(None, piece.text, [(*path, *place)], piece=piece)
+
+    def _pieces(self, message: Json, group: int, whole: bool) -> Iterator[tuple[CallPiece, Path]]:
+        """What a delta or message says of calls, and where the arguments stand."""
+        found, legacy = message.get("tool_calls"), message.get("function_call")
+        if not found and isinstance(legacy, dict) and (legacy.get("name") or legacy.get("arguments")):
+            yield self._piece({"index": 0, "function": legacy}, group, whole), ("function_call", "arguments")
+            return
+        for at, json in enumerate(found if isinstance(found, list) else [found]):
+            if isinstance(json, dict):
+                place: Path = (at,) if isinstance(found, list) else ()
+                yield self._piece(json, group, whole), ("tool_calls", *place, "function", "arguments")
+
+    def _piece(self, json: Json, group: int, whole: bool) -> CallPiece:
+        function = json.get("function")
+        function = function if isinstance(function, dict) else {}
+        name, server_id, index = function.get("name"), json.get("id"), json.get("index")
+        arguments = function.get("arguments")
+        piece = CallPiece(group, index if type(index) is int else None, whole=whole)
+        piece.name = name if isinstance(name, str) else ""
+        piece.id = server_id if isinstance(server_id, str) else ""
+        piece.foreign = self._is_foreign(json, group, piece.index)
+        if not piece.foreign:
+            text = "" if arguments is None else dump(arguments)
+            piece.text = arguments if isinstance(arguments, str) else text
+        return piece
+
+    def _is_foreign(self, json: Json, group: int, index: int | None) -> bool:
+        """Whether an element of `tool_calls` is of a call that is no function."""
+        kind = json.get("type")
+        if isinstance(kind, str) and kind.strip():
+            foreign = kind.strip().lower() != "function"
+            if foreign:
+                self._foreign.add((group, index))
+            return foreign
+        known = (group, index) in self._foreign or (
+            index is None and any(choice == group for choice, _ in self._foreign)
+        )
+        return known and "function" not in json
+
+    # An answer that is not streamed
+
+    def read_whole(self, body: str) -> Reading:
+        """The slices of a chat.completion."""
+        reading = Reading(body.encode(), body, read_chunk(body) or {})
+        ends: list[tuple[int | None, str | None]] = []
+        for at, choice in choices_of(reading.json):
+            message = choice.get("message")
+            if isinstance(message, dict):
+                reading.slices += self._slices(message, at, ("choices", at, "message"), True)
+                ends.append((at, choice.get("finish_reason")))
+        reading.ends = ends
+        return reading
+
+    def write_whole(self, reading: Reading, found: Found, ledger: Ledger) -> str:
+        return write_whole(reading, found, ledger)
+
+    def written_whole(self, text: str, calls: list[tuple[str, str]]) -> str:
+        message: Json = {"role": "assistant", "content": text or None}
+        message["tool_calls"] = [
+            {"id": new_call_id(), "type": "function", "function": {"name": name, "arguments": arguments}}
+            for name, arguments in calls
+        ]
+        head = {"id": "chatcmpl-" + uuid4().hex[:24], "object": "chat.completion", "created": 0}
+        choices = [{"index": 0, "message": message, "finish_reason": "tool_calls"}]
+        return dump(head | {"model": self.asked.model, "choices": choices})
 
 
-def choices_of(chunk: Json) -> list[tuple[int, Json]]:
-    """(position, choice) of the choices of a chunk or completion that can be told apart."""
-    choices = chunk.get("choices")
-    if not isinstance(choices, list):
-        return []
-    return [(i, c) for i, c in enumerate(choices) if isinstance(c, dict) and type(c.get("index", 0)) is int]
-
-
-def delta_of(choice: Json) -> Json:
-    """The delta of a choice, {} if it has none."""
-    delta = choice.get("delta")
-    return delta if isinstance(delta, dict) else {}
-
-
-def content_of(message: Json) -> str:
-    """The text of a delta or message; "" if it has none."""
-    content = message.get("content")
-    return content if isinstance(content, str) else ""
-
-
-def content_in(message: Json) -> tuple[str, list[Path]]:
-    """The content of a delta or message, "" if it has none, and where in it this text stands."""
-    return content_of(message), [("content",)]
-
-
-def reasoning_in(message: Json) -> tuple[str, list[Path]]:
-    """The same of its reasoning: a field that was given a new name is often sent under both, as copies."""
-    found: list[tuple[Path, Any]] = [((key,), message.get(key)) for key in REASONING_FIELDS]
-    details = message.get("reasoning_details")
-    for at, detail in enumerate(details if isinstance(details, list) else []):
-        if isinstance(detail, dict) and detail.get("type") == "reasoning.text":
-            found.append((("reasoning_details", at, "text"), detail.get("text")))
-    texts = [text for _, text in found if isinstance(text, str) and text]
-    return (texts[0], [place for place, text in found if text == texts[0]]) if texts else ("", [])
-
-
-def fields_of(delta: Json, places: list[Path]) -> set[str | int]:
-    """The fields of a delta that hold the text at these places and nothing else."""
-    details = delta.get("reasoning_details")
-    more = isinstance(details, list) and any(
-        not isinstance(detail, dict) or any(v for k, v in detail.items() if k not in DETAIL)
-        for detail in details
+def _asked(request: Json) -> Asked:
+    limit = request.get("max_completion_tokens") or request.get("max_tokens")
+    return Asked(
+        request.get("tools"),
+        request.get("tool_choice"),
+        parallel_calls(request),
+        request.get("model", ""),
+        bool(request.get("stream")),
+        limit if type(limit) is int else None,
+        used_ids(request),
     )
-    return {place[0] for place in places} - ({"reasoning_details"} if more else set())
 
 
-def has_calls(message: Json) -> bool:
-    """Whether a delta or message says anything of calls that the server parsed itself."""
-    return any(message.get(key) for key in CALLS)
+def used_ids(request: Json) -> set[str]:
+    """The ids of the calls that a request's messages hold."""
+    messages = request.get("messages")
+    found = set()
+    for message in messages if isinstance(messages, list) else []:
+        calls = message.get("tool_calls") if isinstance(message, dict) else None
+        for call in calls if isinstance(calls, list) else []:
+            if isinstance(call, dict) and isinstance(call.get("id"), str):
+                found.add(call["id"])
+    return found
 
 
-def is_answer(message: Json) -> bool:
-    """Whether a delta or message has calls, or content that is not only whitespace: reasoning ends there."""
-    content = message.get("content")
-    return has_calls(message) or bool(content.strip() if isinstance(content, str) else content)
-
-
-def native_calls(message: Json) -> list[Any]:
-    """The tool calls the server parsed itself."""
-    calls = message.get("tool_calls")
-    return calls if isinstance(calls, list) else []
-
-
-def finish_reason(sent: Any, called: bool) -> Any:
-    """The finish_reason for the one the server sent, by whether the answer holds calls."""
-    if sent in ("stop", "tool_calls"):
-        return "tool_calls" if called else "stop"
-    return sent
-
-
-def without_fields(event: bytes, fields: Collection[str | int]) -> bytes:
-    """The event without these fields of its deltas, for a caller that has lost track of their text."""
-    chunk = read_chunk(read_data(event) or "")
-    if chunk is None:
-        return event
-    for _, choice in choices_of(chunk):
-        for field in fields:
-            delta_of(choice).pop(str(field), None)
-    return replace_data(event, json.dumps(chunk))
-
-
-def is_bare(chunk: Json, delta: Json, fields: Collection[str | int] = ("content",)) -> bool:
-    """Whether a chunk without these fields of its delta says nothing any more, the role apart."""
-    if any(v is not None for k, v in chunk.items() if k not in (*COPIED, "choices")):
-        return False
-    return all(v in (None, "", []) for k, v in delta.items() if k not in fields and k != "role")
-
-
-# Chunks of our own
-
-
-def new_call_id() -> str:
-    """`call_` and 24 hex digits: unique, so that no client takes a call for one it has run."""
-    return "call_" + uuid4().hex[:24]
-
-
-class Synthesis:
-    """Writes chunks of one choice in the envelope of a given chunk."""
-
-    __slots__ = ("_head",)
-
-    def __init__(self, chunk: Json, index: int) -> None:
-        envelope = {"object": "chat.completion.chunk"} | {k: chunk[k] for k in COPIED if k in chunk}
-        head = json.dumps(envelope, separators=(",", ":"))
-        self._head = f'data: {head[:-1]},"choices":[{{"index":{index},"delta":'
-
-    def content(self, text: str, role: bool = False, fields: Sequence[str] = ("content",)) -> bytes:
-        """A delta of text, the same in each of these fields."""
-        members = ",".join(f'"{field}":{quoted(text)}' for field in fields)
-        return self._chunk(f"{{{_role(role)}{members}}}")
-
-    def call_start(self, index: int, name: str, role: bool = False) -> bytes:
-        """The first delta of a call: all but its arguments."""
-        call = {"index": index, "id": new_call_id(), "type": "function"}
-        call["function"] = {"name": name, "arguments": ""}
-        return self._chunk(f'{{{_role(role)}"tool_calls":[{json.dumps(call, separators=(",", ":"))}]}}')
-
-    def call_arguments(self, index: int, fragment: str) -> bytes:
-        """A further delta of a call."""
-        return self._chunk(
-            f'{{"tool_calls":[{{"index":{index},"function":{{"arguments":{quoted(fragment)}}}}}]}}'
-        )
-
-    def calls(self, calls: list[Json], role: bool = False) -> bytes:
-        """A delta of the elements of `tool_calls`."""
-        return self._chunk(f'{{{_role(role)}"tool_calls":{dump(calls)}}}')
-
-    def around_arguments(self, index: int) -> tuple[bytes, bytes]:
-        """What stands before and after the text in a further delta of a call."""
-        head, _, tail = self.call_arguments(index, "*").rpartition(b"*")
-        return head, tail
-
-    def finish(self, reason: str) -> bytes:
-        """The chunk that ends the choice."""
-        return self._chunk("{}").replace(
-            b'"finish_reason":null', f'"finish_reason":{quoted(reason)}'.encode()
-        )
-
-    def _chunk(self, delta: str) -> bytes:
-        return f'{self._head}{delta},"finish_reason":null}}]}}\n\n'.encode()
-
-
-def _role(role: bool) -> str:
-    return '"role":"assistant",' if role else ""
+def _error_in(frame: bytes, chunk: Json | None) -> Any:
+    """The error an event of a stream reports; None if it reports none."""
+    if chunk is not None:
+        return chunk.get("error")
+    if not frame.startswith(_BARE_ERROR):
+        return None
+    return loads(frame[len(_BARE_ERROR) :].decode(errors="replace"))

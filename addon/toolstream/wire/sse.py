@@ -68,10 +68,9 @@ def replace_data(event: bytes, data: str) -> bytes:
     return b"".join(out)
 
 
-def is_utf8(data: bytes) -> bool:
-    """Whether these bytes are text."""
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def is_aside(event: bytes) -> bool:
+    """Whether an event is nothing but comments, or a ping: it means nothing to anybody."""
+    *lines, last = event.splitlines() or [event]
+    said = [line for line in lines if line and not line.startswith(b":")]
+    is_ping = not {b"event: ping", b"event:ping"}.isdisjoint(said)
+    return not last and (is_ping or (not said and any(lines)))

@@ -39,9 +39,9 @@ from support.streams import (
 from toolstream import StreamRewriter, rewrite_completion
 from toolstream.limits import HELD
 from toolstream.parser.parser import ToolCallParser
-from toolstream.rewriter import stream as rewriter
-from toolstream.wire.chat_completions import Synthesis
-from toolstream.wire.envelope import Template
+from toolstream.rewriter import message
+from toolstream.wire import chat_completions, chat_encoder
+from toolstream.wire.chat_encoder import ChatEncoder, Synthesis
 
 Json = dict[str, Any]
 Shape = Callable[[str], Json]
@@ -645,11 +645,12 @@ WORDY = (
 )
 POINTS = [
     *((ToolCallParser, name) for name in ("feed", "close", "interrupt")),
-    *((StreamRewriter, name) for name in ("_deliver", "_read_event", "_read_text", "_read_chunk")),
-    (StreamRewriter, "_take_turns"),
-    *((rewriter, name) for name in ("read_data", "read_chunk", "learn", "splice")),
-    *((Synthesis, name) for name in ("call_start", "call_arguments")),
-    *((Template, name) for name in ("read", "write")),
+    *((StreamRewriter, name) for name in ("_deliver", "_settle", "_let_by", "_read_slices")),
+    (message.Message, "take_turn"),
+    *((chat_completions, name) for name in ("read_data", "read_chunk")),
+    (chat_encoder, "splice"),
+    *((Synthesis, name) for name in ("calls", "call_arguments")),
+    *((ChatEncoder, name) for name in ("frame", "events")),
 ]
 
 

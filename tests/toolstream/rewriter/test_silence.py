@@ -6,7 +6,7 @@ import pytest
 
 from support.streams import LLAMA_CPP, byte_cuts, send
 from toolstream import StreamRewriter
-from toolstream.rewriter.stream import is_aside
+from toolstream.wire.sse import is_aside
 
 TOOL = {"type": "function", "function": {"name": "write", "parameters": {"type": "object"}}}
 REQUEST = {"messages": [], "stream": True, "tools": [TOOL]}

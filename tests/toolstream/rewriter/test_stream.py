@@ -49,9 +49,13 @@ from toolstream.parser.call import CallReader
 from toolstream.parser.markdown import Markdown
 from toolstream.parser.parser import ToolCallParser
 from toolstream.parser.value import Value
-from toolstream.rewriter import stream as rewriter
-from toolstream.wire.chat_completions import Synthesis
-from toolstream.wire.envelope import Shortcut, Template
+from toolstream.rewriter import stream
+from toolstream.rewriter.lanes import Lane
+from toolstream.rewriter.message import Message
+from toolstream.rewriter.queue import OutputQueue
+from toolstream.wire import chat_completions, chat_encoder
+from toolstream.wire.chat_completions import ChatCompletions
+from toolstream.wire.chat_encoder import ChatEncoder, Synthesis
 from toolstream.wire.sse import EventSplitter
 
 ASKED = request()
@@ -950,22 +954,23 @@ POINTS = [
     (CallReader, "_close_value"),
     (Value, "feed"),
     (StreamRewriter, "_deliver"),
-    (StreamRewriter, "_read_event"),
-    (StreamRewriter, "_read_text"),
-    (StreamRewriter, "_read_chunk"),
-    (rewriter, "read_data"),
-    (rewriter, "read_chunk"),
-    (rewriter, "learn"),
-    (rewriter, "splice"),
-    (Synthesis, "call_start"),
+    (StreamRewriter, "_settle"),
+    (StreamRewriter, "_let_by"),
+    (StreamRewriter, "_read_slices"),
+    (Lane, "account"),
+    (Message, "take_turn"),
+    (Message, "close"),
+    (OutputQueue, "release"),
+    (ChatCompletions, "read"),
+    (ChatEncoder, "frame"),
+    (ChatEncoder, "events"),
+    (chat_completions, "read_data"),
+    (chat_completions, "read_chunk"),
+    (chat_encoder, "splice"),
+    (Synthesis, "calls"),
     (Synthesis, "call_arguments"),
     (Synthesis, "content"),
-    (Template, "read"),
-    (Template, "write"),
     (EventSplitter, "feed"),
-    (EventSplitter, "_end_of_event"),
-    (Shortcut, "write"),
-    (StreamRewriter, "_pass_unseen"),
     (NativeCalls, "without_copies"),
 ]
 
@@ -1001,10 +1006,9 @@ IN_ARGUMENTS = [
     (Mender, "close"),
     (NativeCalls, "read"),
     (NativeCalls, "close"),
-    (NativeCalls, "rest"),
-    (StreamRewriter, "_send_rest"),
-    (StreamRewriter, "_read_arguments"),
-    (StreamRewriter, "_mend_natives"),
+    (NativeCalls, "after"),
+    (ChatEncoder, "_element"),
+    (Lane, "account"),
 ]
 
 
@@ -1047,9 +1051,10 @@ def test_after_a_failure_the_rest_passes_as_it_comes(monkeypatch: pytest.MonkeyP
     for raw in WORDY_EVENTS[:half]:
         rewriter.feed(raw)
     assert rewriter.ledger.failure
-    for raw in [*WORDY_EVENTS[half:], b"\xff", b"data: half"]:
+    for raw in WORDY_EVENTS[half:]:
         assert rewriter.feed(raw) == [raw]
-    assert rewriter.feed(b"") == rewriter.close() == []
+    rest = [*rewriter.feed(b"\xff"), *rewriter.feed(b"data: half"), *rewriter.feed(b""), *rewriter.close()]
+    assert b"".join(rest) == b"\xffdata: half"
 
 
 def test_a_failure_in_one_answer_leaves_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1068,7 +1073,7 @@ def test_a_failure_in_one_answer_leaves_others_alone(monkeypatch: pytest.MonkeyP
 
 
 def test_an_event_without_end_is_no_stream_of_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rewriter, "UNFINISHED_EVENT", 1000)
+    monkeypatch.setattr(stream, "UNFINISHED_EVENT", 1000)
     answer = StreamRewriter(ASKED)
     body = VLLM.text("a <tool_call>\n") + b"data: " + b"x" * 2000 + b"\n\n" + VLLM.text(WEATHER)
     out = [b"".join(answer.feed(body[i : i + 100])) for i in range(0, len(body), 100)]
@@ -1360,7 +1365,7 @@ def test_what_is_said_after_blank_deltas_ends_a_call_of_the_server() -> None:
     said = [VLLM.text(text) for text in ("", "", "Now", " on")]
     events = [*VLLM.open(), *map(VLLM.text, ("Hi.", " Wait")), *call, *said]
     sent = each_alone(events)
-    assert b'"arguments": "}"' in b"".join(sent[:-2])
+    assert b'"arguments":"{}"' in b"".join(sent[:-2])
 
 
 def test_content_ends_the_reasoning_however_it_begins() -> None:

@@ -10,7 +10,8 @@ from qwenproxy.replay.casefile import Case
 from support.cases import by_file, named, read_all
 from support.streams import LLAMA_CPP, request
 from toolstream import rewrite_completion
-from toolstream.rewriter import whole as completion_module
+from toolstream.rewriter import whole
+from toolstream.wire import chat_completions, chat_whole
 
 ASKED = request(stream=False)
 CALL_TEXT = """\
@@ -245,12 +246,23 @@ def test_the_ledger_counts_all_choices() -> None:
     assert ledger.as_dict()["repairs"] == {"missing-tool-call-open": 2}
 
 
-@pytest.mark.parametrize("name", ["splice", "span", "read_chunk", "new_call_id", "ToolCallParser"])
-def test_whatever_fails_the_body_comes_as_it_was(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        (chat_whole, "splice"),
+        (chat_whole, "span"),
+        (chat_whole, "new_call_id"),
+        (chat_completions, "read_chunk"),
+        (whole, "ToolCallParser"),
+    ],
+)
+def test_whatever_fails_the_body_comes_as_it_was(
+    module: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(completion_module, name, broken)
+    monkeypatch.setattr(module, name, broken)
     body = body_of(CALL_TEXT)
     out, ledger = rewrite_completion(ASKED, body)
     assert out is body

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.streams import DASHSCOPE, LLAMA_CPP, event
-from toolstream.wire.chat_completions import (
+from toolstream.wire.base import finish_reason
+from toolstream.wire.chat_encoder import WORDS, Synthesis, call_head
+from toolstream.wire.chat_json import (
     COPIED,
-    Synthesis,
     choices_of,
     content_of,
     delta_of,
     fields_of,
-    finish_reason,
     is_bare,
     native_calls,
     new_call_id,
@@ -83,7 +83,10 @@ def test_fields_of_another_type_are_as_good_as_missing(garbage: Any) -> None:
     ],
 )
 def test_finish_reason(sent: Any, called: bool, becomes: Any) -> None:
-    assert finish_reason(sent, called) == becomes
+    assert finish_reason(sent, called, False, WORDS) == becomes
+    assert finish_reason(sent, called, True, WORDS) == (
+        "length" if sent in ("stop", "tool_calls") else becomes
+    )
 
 
 # Reasoning
@@ -176,7 +179,11 @@ def written(raw: bytes) -> dict[str, Any]:
 @pytest.mark.parametrize("index", [0, 3])
 def test_a_chunk_of_our_own_copies_what_identifies_the_answer_and_nothing_else(index: int) -> None:
     synthesis = Synthesis(ENVELOPE | {"usage": {}, "timings": {}, "choices": [1], "x": 1}, index)
-    for raw in (synthesis.content("a"), synthesis.call_start(0, "f"), synthesis.call_arguments(0, "{}")):
+    for raw in (
+        synthesis.content("a"),
+        synthesis.calls([call_head(0, "x", "f", "", {})]),
+        synthesis.call_arguments(0, "{}"),
+    ):
         chunk = written(raw)
         (choice,) = chunk.pop("choices")
         assert chunk == ENVELOPE
@@ -203,14 +210,12 @@ def test_the_deltas_are_those_that_every_client_accepts() -> None:
         written(raw)["choices"][0]["delta"]
         for raw in (
             synthesis.content('ü "\n', role=True),
-            synthesis.call_start(0, "f", role=True),
-            synthesis.call_start(1, 'g"'),
+            synthesis.calls([call_head(0, "a", "f", "", {})], role=True),
+            synthesis.calls([call_head(1, "b", 'g"', "", {})]),
             synthesis.call_arguments(1, '{"a": "ü"}'),
         )
     ]
     calls = [delta["tool_calls"][0] for delta in deltas[1:3]]
-    ids = [call.pop("id") for call in calls]
-    assert len(set(ids)) == 2
     assert deltas == [
         {"role": "assistant", "content": 'ü "\n'},
         {"role": "assistant", "tool_calls": [calls[0]]},
@@ -218,8 +223,8 @@ def test_the_deltas_are_those_that_every_client_accepts() -> None:
         {"tool_calls": [{"index": 1, "function": {"arguments": '{"a": "ü"}'}}]},
     ]
     assert calls == [
-        {"index": 0, "type": "function", "function": {"name": "f", "arguments": ""}},
-        {"index": 1, "type": "function", "function": {"name": 'g"', "arguments": ""}},
+        {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}},
+        {"index": 1, "id": "b", "type": "function", "function": {"name": 'g"', "arguments": ""}},
     ]
 
 

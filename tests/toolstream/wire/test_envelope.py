@@ -1,36 +1,75 @@
-"""Envelopes that are known: reading and writing chunks like one that was read before."""
+"""Envelopes that are known: a frame like those before it is read without its JSON, and to the same end."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.streams import ENGINES, LLAMA_CPP, Engine
-from toolstream.wire.envelope import Kind, Unseen, learn, shortcut_of
-from toolstream.wire.sse import read_data
+from support.streams import ENGINES, LLAMA_CPP, VLLM, Engine, read_answer, request, send
+from toolstream.limits import TEMPLATE_TRIES
+from toolstream.rewriter import stream
+from toolstream.wire.base import Reading
+from toolstream.wire.chat_completions import ChatCompletions
+from toolstream.wire.envelope import Envelopes
 
 
-def template_of(raw: bytes) -> Any:
-    data = read_data(raw)
-    assert data is not None
-    return learn(raw, data, json.loads(data))
+class Counted:
+    """A wire's `read`, and how often it was used."""
+
+    def __init__(self) -> None:
+        self.used = 0
+        self._read = ChatCompletions({}).read
+
+    def __call__(self, frame: bytes) -> Reading:
+        self.used += 1
+        return self._read(frame)
+
+
+def texts(frames: Iterable[bytes]) -> tuple[list[list[str]], int]:
+    """The texts that were read in each frame, and how many frames were read in full."""
+    counted = Counted()
+    read = Envelopes(counted).read
+    return [[piece.text for piece in read(frame).slices] for frame in frames], counted.used
+
+
+def copies(text: str, other: str | None = None) -> bytes:
+    details = [{"type": "reasoning.text", "text": text, "index": 0}]
+    delta = {"role": "assistant", "content": "", "reasoning": text if other is None else other}
+    return LLAMA_CPP.chunk((0, delta | {"reasoning_content": text, "reasoning_details": details}, None))
+
+
+def arguments(engine: Engine, *pieces: str) -> list[bytes]:
+    return engine.calls([("f", list(pieces))])[1:]
+
+
+SAID = ["Hello", " there", 'a "b" \\ \n ü', "🙂", "</x>", "1"]
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
-def test_a_template_reads_and_writes_chunks_like_the_one_it_was_learned_from(engine: Engine) -> None:
-    template = template_of(engine.text("Hello"))
-    other = engine.text('a "b" \\ \n ü').decode()
-    assert template.kind is Kind.CONTENT
-    assert template.index == 0
-    assert template.read(other) == 'a "b" \\ \n ü'
-    assert json.loads(template.write("Zürich 🙂 </x>")[6:]) == json.loads(engine.text("Zürich 🙂 </x>")[6:])
+def test_what_is_like_the_frames_before_it_is_not_read_in_full(engine: Engine) -> None:
+    read, used = texts(map(engine.text, SAID))
+    assert read == [[text] for text in SAID]
+    assert used == 2
+
+
+def test_copies_of_a_text_are_one_text() -> None:
+    assert texts(map(copies, SAID)) == ([[text] for text in SAID], 2)
+    read, used = texts([copies("a"), copies("b"), copies("c", "x"), copies("dd", "d"), copies("e")])
+    assert read == [["a"], ["b"], ["c"], ["dd"], ["e"]]
+    assert used == 4
+
+
+def test_arguments_of_a_call_are_a_text() -> None:
+    pieces = ['{"a', '": "x', "y", '"}']
+    assert texts(arguments(LLAMA_CPP, *pieces)) == ([[piece] for piece in pieces], 2)
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
-def test_a_template_does_not_read_what_differs_in_anything_else(engine: Engine) -> None:
-    template = template_of(engine.text("Hello"))
+def test_what_differs_in_anything_else_is_read_in_full(engine: Engine) -> None:
+    known = [engine.text("a"), engine.text("b")]
     for other in (
         engine.text("x", "stop"),
         engine.text("x", index=1),
@@ -44,93 +83,66 @@ def test_a_template_does_not_read_what_differs_in_anything_else(engine: Engine) 
         engine.text("x")[:-1],
         engine.text("x") + b"\n",
         b": x\n" + engine.text("x"),
+        engine.text("x").replace(b'"x"', b'"x", "content": "y"'),
+        engine.text("x").replace(b'"x"', b'"\\x"'),
+        engine.text("x").replace(b'"x"', b'"\xff"'),
         *engine.calls([("f", ["{}"])]),
     ):
-        assert template.read(other.decode()) is None, other
+        counted = Counted()
+        cached = Envelopes(counted).read
+        for frame in known:
+            cached(frame)
+        assert [p.text for p in cached(other).slices] == [
+            p.text for p in ChatCompletions({}).read(other).slices
+        ]
+        assert counted.used == 3, other
 
 
 @pytest.mark.parametrize(
-    "raw",
+    "frame",
     [
         LLAMA_CPP.text("x", "stop"),
         LLAMA_CPP.end(),
-        LLAMA_CPP.chunk((0, {"content": None}, None)),
         LLAMA_CPP.chunk((0, {"content": "a", "reasoning": "b"}, None)),
         LLAMA_CPP.chunk((0, {"content": ["a"]}, None)),
         LLAMA_CPP.chunk((0, {"content": "a"}, None), (1, {"content": "b"}, None)),
         LLAMA_CPP.calls([("f", [])])[0],
-        b": x\n" + LLAMA_CPP.text("x"),
         b'data: {"choices": [{"delta": {"tool_calls": [{"index": 0, "function": {}}]}}]}\n\n',
+        b"data: [DONE]\n\n",
+        b": ping\n\n",
     ],
 )
-def test_what_no_template_is_learned_from(raw: bytes) -> None:
-    assert template_of(raw) is None
+def test_what_nothing_is_learned_from(frame: bytes) -> None:
+    assert texts([frame] * 5)[1] == 5
 
 
-@pytest.mark.parametrize(("key", "kind"), [("content", Kind.CONTENT), ("refusal", Kind.OTHER)])
-def test_any_one_string_is_worth_a_template(key: str, kind: Kind) -> None:
-    assert template_of(LLAMA_CPP.chunk((0, {key: "x"}, None))).kind is kind
-
-
-@pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "thinking"])
-def test_reasoning_is_reasoning_whatever_its_name(key: str) -> None:
-    assert template_of(LLAMA_CPP.chunk((0, {key: "x"}, None))).kind is Kind.REASONING
-
-
-def copies(text: str, other: str | None = None) -> bytes:
-    details = [{"type": "reasoning.text", "text": text, "index": 0}]
-    delta = {"role": "assistant", "content": "", "reasoning": text if other is None else other}
-    return LLAMA_CPP.chunk((0, delta | {"reasoning_content": text, "reasoning_details": details}, None))
-
-
-@pytest.mark.parametrize("text", ["x", 'a "b" \\ \n ü🙂', "1", ""])
-def test_copies_of_a_text_are_one_text(text: str) -> None:
-    template = template_of(copies("Hm"))
-    assert (template.kind, len(template.tails)) == (Kind.REASONING, 3)
-    assert (template.bare, template.role) == (True, True)
-    assert template.read(copies(text).decode()) == text
-    assert template.write(text) == copies(text)
-    assert template.read(copies(text, text + "x").decode()) is None
-    assert template.read(copies("A").decode().replace('"A"', '"\\u0041"', 1)) is None
-
-
-def test_copies_of_a_text_take_the_shortcut() -> None:
-    shortcut = shortcut_of(template_of(copies("Hm")), Unseen.TEXT)
-    for blanks in (b"", b" "):
-        found = shortcut.pattern.fullmatch(copies(f"as it is{blanks.decode()}"))
-        assert found
-        assert found.groups() == (b"as it is", blanks)
-    for other in (
-        copies("as it is", "as it was"),
-        copies("a", "a b"),
-        copies("a<"),
-    ):
-        assert not shortcut.pattern.fullmatch(other)
-
-
-@pytest.mark.parametrize("delta", [{"content": "a", "reasoning": "a"}, {"reasoning": "a", "thinking": "b"}])
-def test_texts_that_are_no_copies_are_no_template(delta: Any) -> None:
-    assert template_of(LLAMA_CPP.chunk((0, delta, None))) is None
-
-
-def test_arguments_of_a_call_are_worth_a_template() -> None:
-    first, second = (LLAMA_CPP.calls([("f", [fragment])])[1] for fragment in ('{"a', '": 1}'))
-    template = template_of(first)
-    assert template.kind is Kind.ARGUMENTS
-    assert template.read(second.decode()) == '": 1}'
+def test_nothing_more_is_learned_of_an_envelope_that_always_changes() -> None:
+    frames = [LLAMA_CPP.chunk((0, {"content": "a"}, None), created=n) for n in range(TEMPLATE_TRIES + 5)]
+    _, used = texts([*frames, *[LLAMA_CPP.text("a")] * 5])
+    assert used == len(frames) + 5
 
 
 STRINGS = st.text() | st.text(st.sampled_from('ab"\\\n\t<>/ü🙂\ud83d\ude42\x00\x7f'))
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(ENGINES), STRINGS.filter(bool), STRINGS)
-def test_any_text_reads_back(engine: Engine, one: str, other: str) -> None:
-    template = template_of(engine.text(one))
-    raw = engine.text(other)
-    in_raw = json.loads(raw[6:])["choices"][0]["delta"]["content"]
-    read = template.read(raw.decode())
-    assert read is None or read == in_raw
-    if other.isascii() or not engine.ascii_only:
-        assert read == in_raw
-    assert json.loads(template.write(other)[6:])["choices"][0]["delta"]["content"] == in_raw
+@given(st.sampled_from(ENGINES), st.lists(STRINGS.filter(bool), min_size=3, max_size=6))
+def test_any_text_reads_back(engine: Engine, said: list[str]) -> None:
+    frames = [engine.text(text) for text in said]
+    expected = [json.loads(frame[6:])["choices"][0]["delta"]["content"] for frame in frames]
+    assert [text for (text,) in texts(frames)[0]] == expected
+
+
+@pytest.mark.parametrize("engine", [LLAMA_CPP, VLLM], ids=str)
+def test_without_it_the_answer_is_the_same(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = "<tool_call>\n<function=get_weather>\n<parameter=city>\nZürich 🙂\n</parameter>\n</function>\n"
+    text = f"Let me see <b>.\n{call}</tool_call>\n"
+    events = engine.answer([text[at : at + 5] for at in range(0, len(text), 5)])
+    natives = engine.answer(["a", "b", "c"], "tool_calls", [("get_weather", ['{"city', '": "x', "y", '"}'])])
+
+    def answers() -> list[Any]:
+        return [read_answer(send(said, request())[0]).said for said in (events, natives)]
+
+    with_it = answers()
+    monkeypatch.setattr(stream, "Envelopes", lambda read: type("Plain", (), {"read": staticmethod(read)}))
+    assert answers() == with_it

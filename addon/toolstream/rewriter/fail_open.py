@@ -1,0 +1,118 @@
+"""An exception costs the repair, never the answer.
+
+Two steps. First the rewriter goes *blind*: frames still pass through the encoder, so that numbers and ends
+stay right, but nobody reads their texts. What was held leaves, as text. If that fails too, all frames that
+wait leave as they came, and so does the rest of the body. But if a call was only half sent, nothing may say
+that there is something to run.
+"""
+
+from typing import Protocol
+
+from ..events import Text
+from ..repairs import Ledger
+from ..wire.base import Framer, Kind, Reading, Wire
+from .lanes import Lane, Reader
+from .message import Message
+from .queue import Held, OutputQueue, Own
+
+
+class Rewriting(Protocol):
+    """What of a rewriter is needed here."""
+
+    wire: Wire
+    framer: Framer
+    queue: OutputQueue
+    messages: dict[int, Message]
+    last: Reading  # the last frame that was read
+    in_work: list[tuple[Lane, str]]  # what the lanes were fed of the frame in work
+    blind: bool  # nobody reads the texts of frames any more
+    passing: bool  # nobody reads anything any more
+    guarded: bytes | None  # what has come of a line, if a call is half sent; else None
+
+    def read(self, frame: bytes) -> None: ...
+
+    def parser(self, kind: Kind, ledger: Ledger | None = None, live: bool = True) -> Reader: ...
+
+
+def go_blind(rewriter: Rewriting, frame: bytes | None) -> None:
+    """Read no more texts. `frame` is the one in work; None if there is none, or it is in the queue."""
+    queue = rewriter.queue
+    in_work, rewriter.in_work = rewriter.in_work, []
+    if rewriter.blind:
+        rewriter.passing = True
+        queue.out += [frame] if frame else []
+        return
+    rewriter.blind = True
+    try:
+        for message in rewriter.messages.values():
+            message.natives.give_up()
+            if suspects := message.natives.suspects:
+                queue.items.append(Own(message.content().id, list(suspects), rewriter.last))
+            for lane in message.lanes.values():
+                if text := _unsent(rewriter, lane, in_work):
+                    queue.items.append(Own(lane.id, [Text(text)], rewriter.last))
+                lane.over = True
+        if frame:
+            rewriter.read(frame)
+        queue.release()
+    except Exception:
+        rewriter.passing = True
+        queue.out += [frame] if frame else []
+
+
+def _unsent(rewriter: Rewriting, lane: Lane, in_work: list[tuple[Lane, str]]) -> str:
+    """The text of a lane that is in no frame, beside the one in work, and in no event."""
+    if lane.aligned or lane.over:
+        return ""
+    fed = [text for other, text in in_work if other is lane]
+    if lane.id.kind is Kind.ARGUMENTS:
+        pending = lane.reader.pending
+        for text in reversed(fed):
+            pending = pending.removesuffix(text)
+        return pending
+    parser = rewriter.parser(lane.id.kind, Ledger())
+    for came in _without_end(lane.came, sum(map(len, fed))):
+        if came is None:
+            parser.interrupt()
+        else:
+            parser.feed(came)
+    return parser.pending
+
+
+def _without_end(came: list[str | None], size: int) -> list[str | None]:
+    """The pieces without so many characters at the end."""
+    pieces = list(came)
+    while size and pieces:
+        last = pieces.pop() or ""
+        if len(last) > size:
+            pieces.append(last[:-size])
+        size = max(0, size - len(last))
+    return pieces
+
+
+def give_up(rewriter: Rewriting, rest: list[bytes]) -> list[bytes]:
+    """Send all that is held as it is, and the rest, and read nothing more."""
+    if not rewriter.blind:
+        go_blind(rewriter, None)
+    rewriter.passing = True
+    queue = rewriter.queue
+    waiting = [item.reading.frame if isinstance(item, Held) else item for item in queue.items]
+    frames = [item for item in waiting if isinstance(item, bytes)]
+    queue.items.clear()
+    rewriter.framer.pending.clear()
+    in_call = any(lane.in_call for message in rewriter.messages.values() for lane in message.lanes.values())
+    rewriter.guarded = b"" if in_call else None
+    out = queue.take()
+    return out + passed(rewriter, b"".join([*frames, *rest]))
+
+
+def passed(rewriter: Rewriting, data: bytes, over: bool = False) -> list[bytes]:
+    """What goes out when nothing is read any more: the bytes as they come. But if a call is only half
+    sent, no line may say that there is something to run."""
+    if rewriter.guarded is None:
+        return [data] if data else []
+    guarded = rewriter.guarded + data
+    end = len(guarded) if over else guarded.rfind(b"\n") + 1
+    rewriter.guarded = guarded[end:]
+    out = rewriter.wire.disarmed(guarded[:end])
+    return [out] if out else []

@@ -1,0 +1,161 @@
+"""One message of an answer: its lanes, which take turns, and the calls that the server parsed.
+
+What ends a lane's turn: a call in the reasoning counts only at the end of a message that has no content and
+no other call, so reasoning is over when an answer begins. A call that the server parsed breaks off what a
+parser holds. And where an API's lanes are blocks, a lane never goes on once another has begun.
+"""
+
+from collections.abc import Callable
+
+from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
+from ..native.calls import NativeCall, NativeCalls
+from ..wire.base import At, Kind, LaneId, Slice
+from .lanes import Lane, Reader, Unread
+
+NewReader = Callable[[Kind], Reader]
+Said = dict[Lane, list[Event]]  # what came out of lanes, in the order of the output
+
+REASONING, CONTENT, CALL = Kind.REASONING, Kind.CONTENT, Kind.ARGUMENTS
+OPEN, TEXT, CLOSE = At
+SWALLOWED = "swallowed"  # the key of the lane of calls that were found in another call's arguments
+
+
+class Message:
+    """The lanes of one group."""
+
+    def __init__(self, group: int, natives: NativeCalls, new_reader: NewReader, blocks: bool) -> None:
+        self.group = group
+        self.natives = natives
+        self.lanes: dict[LaneId, Lane] = {}
+        self.active: Lane | None = None
+        self._new_reader, self._blocks = new_reader, blocks
+        self._calls: dict[NativeCall, Lane] = {}
+        self._swallowed = 0
+        self._answered = False  # reasoning is over
+        self._calling: tuple[Lane, int] | None = None  # the last call that was found in text: lane, index
+
+    # Lanes
+
+    def lane(self, lane_id: LaneId) -> Lane:
+        """The lane of this name, a new one if it is the first time."""
+        lane = self.lanes.get(lane_id)
+        if lane is None:
+            read = lane_id.kind in (CONTENT, REASONING)
+            lane = self.lanes[lane_id] = Lane(lane_id, self._new_reader(lane_id.kind) if read else Unread())
+            lane.over = lane_id.kind is REASONING and self._answered
+        return lane
+
+    def lane_of_call(self, piece: Slice, said: Said) -> tuple[Lane, bool]:
+        """The lane of a slice of a call that the server parsed, and whether its name came late. What earlier
+        calls bring, as this one begins, goes into `said`."""
+        assert piece.piece
+        call, late = self.natives.read(piece.piece)
+        lane = self._calls.get(call)
+        if lane is None:
+            lane_id = LaneId(self.group, CALL, len(self._calls), call)
+            lane = self._calls[call] = self.lanes[lane_id] = Lane(lane_id, call)
+        piece.lane = lane.id
+        self.drain(said)
+        return lane, late
+
+    def content(self) -> Lane:
+        """The lane of the content that is, or was, active."""
+        found = [lane for lane in self.lanes.values() if lane.id.kind is CONTENT]
+        return found[-1] if found else self.lane(LaneId(self.group, CONTENT, ""))
+
+    def drain(self, said: Said) -> None:
+        """Collect what the server's calls have brought without being fed."""
+        for call, lane in self._calls.items():
+            if events := call.drain():
+                self.hear(lane, events, said)
+
+    # Turns
+
+    def take_turn(self, lane: Lane, piece: Slice, said: Said, over: set[Lane]) -> None:
+        """Another lane goes on with this slice. What the others hold does not wait for it any more."""
+        solid = piece.at is OPEN or lane.id.kind is CALL or bool(piece.text.strip())
+        if not solid:
+            self.active = None
+            return
+        answers = lane.id.kind is not REASONING and not (piece.at is OPEN and lane.id.kind is CONTENT)
+        self._answered = self._answered or (answers and not self._blocks)
+        for other in self.lanes.values():
+            if other is lane or other.over or other in over or other.id.kind is CALL:
+                continue
+            self._interrupt(other, lane, answers, said, over)
+            other.sealed = other.sealed or self._blocks
+        if lane.id.kind is not CALL:
+            self.natives.pause()
+            self.drain(said)
+        self.active = lane
+
+    def _interrupt(self, other: Lane, by: Lane, answers: bool, said: Said, over: set[Lane]) -> None:
+        if other.id.kind is REASONING and answers:
+            self.hear(other, other.interrupt(), said)
+            over.add(other)
+        elif by.id.kind is CALL and self._calling and other is self._calling[0] and self.natives.open_in_text:
+            self.hear(other, other.reader.close(None), said)
+            over.add(other)
+        elif other.reader.held and (self._blocks or by.id.kind is CALL or other.reader.pending.isspace()):
+            self.hear(other, other.interrupt(), said)
+
+    # Calls
+
+    def hear(self, lane: Lane, events: list[Event], said: Said) -> None:
+        """Take what came out of a lane."""
+        self.note(lane, events)
+        before = said.get(lane)
+        said[lane] = [*before, *events] if before else events
+
+    def note(self, lane: Lane, events: list[Event]) -> None:
+        """Take note of the calls that were found in the text of a lane."""
+        for event in events:
+            if isinstance(event, CallStart):
+                self._calling = lane, event.index
+        self.natives.note(events)
+
+    def filtered(self, lane: Lane, events: list[Event], over: bool) -> list[Event]:
+        """What was found in a lane, but for calls that leave the answer."""
+        if lane.id.kind is not CONTENT:
+            return events
+        more = any(other.called for other in self.lanes.values() if other is not lane)
+        return self.natives.without_copies(events, over, more)
+
+    def extra(self) -> list[tuple[LaneId, list[Event]]]:
+        """What the server's calls bring beside their arguments: the end of a call that was begun in the text,
+        text that stood for a call, and calls that they had swallowed."""
+        found: list[tuple[LaneId, list[Event]]] = []
+        natives = self.natives
+        if natives.continued and self._calling:
+            lane, index = self._calling
+            found.append((lane.id, [ArgumentsDelta(index, natives.continued), CallEnd(index)]))
+            natives.continued, lane.in_call = "", False
+        for text in natives.texts:
+            found.append((self.content().id, [Text(text)]))
+        natives.texts = []
+        for name, arguments in natives.more():
+            found.append((self.swallowed_lane, self.whole_call(name, arguments)))
+        return found
+
+    @property
+    def swallowed_lane(self) -> LaneId:
+        """The lane of whole calls of our own."""
+        for lane_id in self.lanes:
+            if lane_id.key == SWALLOWED:
+                return lane_id
+        return self.lane(LaneId(self.group, Kind.OTHER, SWALLOWED)).id
+
+    def whole_call(self, name: str, arguments: str) -> list[Event]:
+        """A call of our own that is all there."""
+        number, self._swallowed = self._swallowed, self._swallowed + 1
+        return [CallStart(number, name), ArgumentsDelta(number, arguments), CallEnd(number)]
+
+    # The end
+
+    def close(self, reason: str | None, said: Said, over: set[Lane]) -> None:
+        """No more text comes."""
+        self.natives.close(reason)
+        for lane in self.lanes.values():
+            if not lane.over and lane not in over:
+                self.hear(lane, lane.reader.close(reason), said)
+                over.add(lane)

@@ -1,0 +1,203 @@
+"""What waits to be written: frames of the server's, and events of our own between them.
+
+A frame is `Held` until each of its slices is decided. What a lane brings beside text is `Own`, and stands in
+the queue at its place. Both are encoded when they leave, in this order. As soon as a lane diverges, the
+frames that hold its text are cut: what came out of it so far is all the text that they keep.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from ..events import ArgumentsDelta, Event, Text
+from ..limits import HELD_FRAMES
+from ..wire.base import SAID, At, Encoder, Kind, LaneId, Reading, Slice
+from .lanes import Lane
+
+# To look up a member of an enum takes Python 3.11 ten times as long as to look up a global name
+OPEN, TEXT, CLOSE = At
+CALL = Kind.ARGUMENTS
+PARSED = (Kind.CONTENT, Kind.REASONING)
+
+
+@dataclass(slots=True)
+class Slot:
+    """A slice in the queue."""
+
+    slice: Slice
+    lane: Lane
+    start: int  # of its text, in all the text of the lane
+    final: str | None = None  # what becomes of its text, once the lane has diverged
+
+    @property
+    def ready(self) -> bool:
+        lane = self.lane
+        if lane.id.call and not lane.id.call.settled:
+            return False
+        if self.final is not None or lane.over:
+            return True
+        if self.slice.at is OPEN:
+            return lane.passed > self.start or lane.sealed or lane.id.kind not in PARSED
+        return lane.decided >= self.start + len(self.slice.text)
+
+    def cut(self) -> None:
+        """Its lane has diverged."""
+        if self.final is not None or self.slice.at is CLOSE:
+            return
+        kept = max(0, self.lane.passed - self.start)
+        if self.slice.at is TEXT:
+            self.final = self.slice.text[:kept]
+        else:
+            self.final = SAID if kept or self.ready else ""
+
+    @property
+    def original(self) -> str:
+        return self.slice.text if self.slice.at is TEXT else SAID
+
+    @property
+    def left(self) -> str:
+        """The text to write."""
+        return self.original if self.final is None else self.final
+
+    @property
+    def is_dropped(self) -> bool:
+        call = self.lane.id.call
+        return call is not None and call.dropped
+
+    @property
+    def holds_words(self) -> bool:
+        """Whether text waits in it that is more than whitespace."""
+        if self.final is not None or self.lane.over or self.slice.at is not TEXT:
+            return False
+        return bool(self.slice.text[max(0, self.lane.decided - self.start) :].strip())
+
+
+@dataclass(slots=True)
+class Held:
+    """A frame of the server's."""
+
+    reading: Reading
+    slots: list[Slot]
+
+    @property
+    def ready(self) -> bool:
+        return all(slot.ready for slot in self.slots)
+
+    @property
+    def texts(self) -> list[str] | None:
+        """The texts for its slices; None if all are as they came."""
+        slots = self.slots
+        if all(slot.final in (None, slot.original) and not slot.is_dropped for slot in slots):
+            return None
+        return ["" if slot.is_dropped else slot.left for slot in slots]
+
+
+@dataclass(slots=True)
+class Own:
+    """Events of our own. `near`: a frame whose envelope they copy."""
+
+    lane: LaneId
+    events: list[Event]
+    near: Reading
+
+
+@dataclass(slots=True)
+class Ending:
+    """The end of a message, where the server sent an error in its place."""
+
+    near: Reading
+    group: int
+
+
+Item = Held | Own | Ending | bytes  # bytes: a frame that is aside, and waits for whitespace only
+
+
+class OutputQueue:
+    """`out` are the bytes that can be sent."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self.items: deque[Item] = deque()
+        self.out: list[bytes] = []
+        self._has_asides = False
+
+    def put_aside(self, frame: bytes) -> None:
+        """Comments and pings do not wait for what may be a call. For whitespace they do, so that a healthy
+        stream stays as it is."""
+        if not self.items:
+            self.out.append(frame)
+        elif not any(isinstance(item, Held) and _holds_words(item) for item in self.items):
+            self._has_asides = True
+            self.items.append(frame)
+        else:
+            if self._has_asides:
+                self.out += [item for item in self.items if isinstance(item, bytes)]
+                self.items = deque(item for item in self.items if not isinstance(item, bytes))
+            self._has_asides = False
+            self.out.append(frame)
+
+    def cut(self, lane: Lane) -> None:
+        """Cut the frames that hold text of a lane that has diverged."""
+        for item in self.items:
+            if isinstance(item, Held):
+                for slot in item.slots:
+                    if slot.lane is lane:
+                        slot.cut()
+
+    def release(self) -> None:
+        """Encode what can leave."""
+        items, encoder = self.items, self.encoder
+        while items:
+            head = items[0]
+            if isinstance(head, Held):
+                if not head.ready:
+                    return
+                sent = encoder.frame(head.reading, head.texts)
+            elif isinstance(head, Own):
+                sent = encoder.events(head.lane, head.events, head.near)
+            elif isinstance(head, Ending):
+                sent = encoder.end(head.near, head.group)
+            else:
+                sent = head
+            items.popleft()
+            self.out.append(sent)
+
+    def take(self) -> list[bytes]:
+        """The bytes to send, in one piece; none if there are none."""
+        out, self.out = self.out, []
+        if len(out) == 1:
+            return out if out[0] else []
+        joined = b"".join(out)
+        return [joined] if joined else []
+
+    @property
+    def is_long(self) -> bool:
+        """Whether more frames wait than may."""
+        return len(self.items) > HELD_FRAMES
+
+    @property
+    def size(self) -> int:
+        """Bytes that wait, about so many."""
+        return sum(map(_size, self.items)) + sum(map(len, self.out))
+
+
+def _holds_words(held: Held) -> bool:
+    return any(slot.holds_words for slot in held.slots)
+
+
+def _size(item: Item) -> int:
+    match item:
+        case Held():
+            return len(item.reading.frame)
+        case Own():
+            return sum(len(words(event)) for event in item.events)
+        case Ending():
+            return 0
+    return len(item)
+
+
+def words(event: Event) -> str:
+    """What an event holds, as text."""
+    match event:
+        case Text(text) | ArgumentsDelta(_, text):
+            return text
+    return ""

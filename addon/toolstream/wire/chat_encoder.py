@@ -1,0 +1,379 @@
+"""Writes a streamed chat completion: the server's chunks, edited in place, and chunks of our own.
+
+A chunk of our own copies what identifies the answer and nothing else. Calls are numbered in the order in
+which they leave, whoever found them. A call that the server parsed is put into the shape that every known
+client expects: index, id, type and name in its first delta, and only there; arguments as a string.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
+from ..repairs import Ledger, Repair
+from ..schema.json_read import Json
+from ..schema.json_write import dump, encodable, quoted
+from .base import Kind, LaneId, Reading, ServerCall, Slice, finish_reason, joined
+from .chat_json import (
+    CALLS,
+    COPIED,
+    REASONING_FIELDS,
+    choices_of,
+    delta_of,
+    fields_of,
+    is_bare,
+    new_call_id,
+    read_chunk,
+)
+from .json_edit import Path, splice
+from .sse import read_data, replace_data
+
+WORDS = ("stop", "tool_calls", "length")
+Edits = list[tuple[Path, str]]
+
+
+class Choice:
+    """What was sent of one choice."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.role = False  # the client has been told the role
+        self.numbers: dict[Any, int] = {}  # a call: its index in the answer
+        self.calls = 0  # of ours, complete
+        self.open = False  # a call of ours is not complete
+        self.natives: list[ServerCall] = []
+        self.reshaped: set[ServerCall] = set()
+        self.fields: Sequence[str] = REASONING_FIELDS[:1]  # of a delta: where reasoning of our own goes
+
+    def number(self, call: Any) -> int:
+        return self.numbers.setdefault(call, len(self.numbers))
+
+    def finish_reason(self, sent: Any) -> Any:
+        """The finish_reason for the one that the server sent."""
+        natives = bool(self.natives)
+        meant = "tool_calls" if sent == "function_call" and natives else sent
+        cut = self.open or any(call.broken for call in self.natives)
+        return finish_reason(meant, natives or bool(self.calls), cut, WORDS)
+
+
+class ChatEncoder:
+    """See `base.Encoder`."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._choices: dict[int, Choice] = {}
+        self._near = Reading(b"")  # the last frame with a choice
+
+    def close(self) -> bytes:
+        return b""
+
+    # The server's chunks
+
+    def frame(self, reading: Reading, texts: list[str] | None) -> bytes:
+        facts = reading.facts
+        if "plain" not in facts:
+            self._learn(reading)
+        if facts["plain"] and (texts is None or (facts["bare"] and not any(texts))):
+            return reading.frame if texts is None else b""
+        if texts is None and "call" in facts:
+            (piece,) = reading.slices
+            if piece.lane and self._choice(piece.lane.group).numbers.get(piece.lane.call) == facts["call"]:
+                return reading.frame
+        if not choices_of(reading.json):
+            return reading.frame
+        return self._edited(full(reading), texts)
+
+    def _learn(self, reading: Reading) -> None:
+        """What frames like this one have in common."""
+        choices = choices_of(reading.json)
+        if choices:
+            self._near = reading
+        facts = reading.facts
+        facts["plain"] = all(
+            not (c.get("finish_reason") or any(delta_of(c).get(key) for key in ("role", *CALLS)))
+            for _, c in choices
+        )
+        facts["bare"] = bool(reading.slices) and all(
+            is_bare(reading.json, delta_of(c), _fields(reading, at)) for at, c in choices
+        )
+        if not any(c.get("finish_reason") for _, c in choices) and len(choices) == len(reading.slices) == 1:
+            (listed,) = [delta_of(c).get("tool_calls") for _, c in choices]
+            if isinstance(listed, list) and len(listed) == 1 and isinstance(listed[0], dict):
+                number = listed[0].get("index")
+                if type(number) is int and _is_further(listed[0], number):
+                    facts["call"] = number  # arguments of this call, and nothing else
+        for piece in reading.slices:
+            if piece.lane and piece.lane.kind is Kind.REASONING:
+                names = [str(path[3]) for path in piece.paths if not path[4:]]
+                choice = self._choice(piece.lane.group)
+                choice.fields = names or choice.fields
+
+    def _edited(self, reading: Reading, texts: list[str] | None) -> bytes:
+        said = [piece.text for piece in reading.slices] if texts is None else texts
+        edits: Edits = []
+        before = b""
+        keep = not reading.slices
+        for at, json_choice in choices_of(reading.json):
+            choice, delta = self._choice(json_choice.get("index", 0)), delta_of(json_choice)
+            calls = [(p, t) for p, t in zip(reading.slices, said, strict=True) if p.piece and _at(p) == at]
+            for piece, text in zip(reading.slices, said, strict=True):
+                if not piece.piece and _at(piece) == at and text != piece.text:
+                    edits += [(path, quoted(text)) for path in piece.paths]
+            left = self._write_calls(choice, at, delta, calls, edits)
+            if left and not delta.get("tool_calls"):  # a legacy function_call
+                before += self._writer(reading, choice).calls(left, self._first_role(choice))
+            reason = json_choice.get("finish_reason") or None
+            rest = {key: value for key, value in delta.items() if key not in CALLS} if calls else delta
+            keep = keep or reason is not None or bool(left)
+            keep = keep or not is_bare(reading.json, rest, _fields(reading, at))
+            if delta.get("role"):
+                keep, choice.role = keep or not choice.role, True
+            edits += self._finish(choice, at, reason)
+        if not keep and not any(text for p, text in zip(reading.slices, said, strict=True) if not p.piece):
+            return before
+        if not edits:
+            return before + reading.frame
+        return before + replace_data(reading.frame, splice(reading.data, edits))
+
+    def _finish(self, choice: Choice, at: int, reason: Any) -> Edits:
+        other = choice.finish_reason(reason)
+        if other == reason:
+            return []
+        if not choice.calls and other != "length":
+            self._ledger.repaired(Repair.FINISH_REASON)
+        return [(("choices", at, "finish_reason"), quoted(other))]
+
+    # Calls that the server parsed
+
+    def _write_calls(
+        self, choice: Choice, at: int, delta: Json, calls: list[tuple[Slice, str]], edits: Edits
+    ) -> list[Json]:
+        """What a delta holds of calls, as it leaves; edits are added for what changes."""
+        if not calls:
+            return []
+        old = delta.get("tool_calls") or [{"index": 0, "function": delta["function_call"]}]
+        listed = isinstance(old, list)
+        elements = [json for json in (old if listed else [old]) if isinstance(json, dict)]
+        left, same = [], listed and bool(delta.get("tool_calls"))
+        for json_call, (piece, text) in zip(elements, calls, strict=True):
+            new = self._element(choice, json_call, piece, text, same)
+            same = same and new is json_call
+            left.append(new)
+        left = [json for json in left if json]
+        if same and len(left) == len(elements) == len(old):
+            return left
+        left = merged(left)
+        path: Path = ("choices", at, "delta", "tool_calls" if delta.get("tool_calls") else "function_call")
+        edits += edits_of(path, old, left) if delta.get("tool_calls") else [(path, "null")]
+        return left
+
+    def _element(self, choice: Choice, old: Json, piece: Slice, text: str, listed: bool) -> Json:
+        """One element of `tool_calls` as it leaves; `old` itself if nothing has to change, {} if nothing is
+        left of it."""
+        call = piece.lane.call if piece.lane else None
+        assert piece.piece
+        if call is None:  # nobody reads it any more
+            return old
+        if call.dropped:
+            return {}
+        first = call not in choice.numbers
+        number = choice.number(call)
+        if first:
+            choice.natives.append(call)
+        if piece.piece.foreign:
+            return old if old.get("index", number) == number else old | {"index": number}
+        right = listed and (_is_head(old, call, number) if first else _is_further(old, number))
+        if not right:
+            self._reshaped(choice, call)
+        function = old.get("function")
+        inner = dict(function) if isinstance(function, dict) else {}
+        if right and text == piece.text and (not first or inner.get("name") == call.name):
+            return old
+        outer = {k: v for k, v in old.items() if k not in ("index", "id", "type", "function")}
+        for key in ("name", "arguments"):
+            inner.pop(key, None)
+        if first:
+            return call_head(number, call.id, call.name, text, inner) | outer
+        if not (text or inner or outer):
+            return {}
+        return {"index": number, "function": {"arguments": text} | inner} | outer
+
+    def _reshaped(self, choice: Choice, call: ServerCall) -> None:
+        if call not in choice.reshaped:
+            choice.reshaped.add(call)
+            self._ledger.repaired(Repair.CALL_SHAPE)
+
+    # Chunks of our own
+
+    def events(self, lane: LaneId, events: Iterable[Event], near: Reading) -> bytes:
+        choice, out = self._choice(lane.group), []
+        writer = self._writer(near, choice)
+        for event in joined(events):
+            match event:
+                case Text(text) if lane.call:
+                    out.append(self._call_arguments(writer, choice, lane.call, text))
+                case Text(text):
+                    fields = choice.fields if lane.kind is Kind.REASONING else ("content",)
+                    out.append(writer.content(text, self._first_role(choice), fields))
+                case CallStart(index, name):
+                    choice.open, number = True, choice.number((lane, index))
+                    head = call_head(number, new_call_id(), name, "", {})
+                    out.append(writer.calls([head], self._first_role(choice)))
+                case ArgumentsDelta(index, fragment):
+                    out.append(writer.call_arguments(choice.number((lane, index)), fragment))
+                case CallEnd():
+                    choice.open, choice.calls = False, choice.calls + 1
+        return b"".join(out)
+
+    def _call_arguments(self, writer: "Synthesis", choice: Choice, call: ServerCall, text: str) -> bytes:
+        """Arguments of a call that the server parsed, in a chunk of our own."""
+        if call.dropped:
+            return b""
+        if call in choice.numbers:
+            return writer.call_arguments(choice.numbers[call], text)
+        choice.natives.append(call)
+        head = call_head(choice.number(call), call.id, call.name, text, {})
+        return writer.calls([head], self._first_role(choice))
+
+    def end(self, near: Reading, group: int) -> bytes:
+        return self._writer(near, self._choice(group)).finish("tool_calls") + b"data: [DONE]\n\n"
+
+    def _choice(self, index: int) -> Choice:
+        choice = self._choices.get(index)
+        if choice is None:
+            choice = self._choices[index] = Choice(index)
+        return choice
+
+    def _first_role(self, choice: Choice) -> bool:
+        """Whether the next delta has to name the role."""
+        first, choice.role = not choice.role, True
+        return first
+
+    def _writer(self, near: Reading, choice: Choice) -> "Synthesis":
+        """Writes chunks of our own like this frame, or the last one that is a chunk."""
+        if not choices_of(near.json):
+            near = self._near
+        writer = near.facts.get(choice.index)
+        if writer is None:
+            writer = near.facts[choice.index] = Synthesis(near.json, choice.index)
+        found: Synthesis = writer
+        return found
+
+
+def full(reading: Reading) -> Reading:
+    """The same, if only its envelope was read, with all that the frame holds."""
+    if not reading.data:
+        reading.data = read_data(reading.frame) or ""
+        reading.json = read_chunk(reading.data) or {}
+    return reading
+
+
+def _at(piece: Slice) -> Any:
+    """Where the choice of a slice stands in its chunk."""
+    return piece.paths[0][1] if piece.paths else -1
+
+
+def _fields(reading: Reading, at: int) -> set[str | int]:
+    """The fields of a choice's delta that hold nothing but text that is read."""
+    places = [path[3:] for piece in reading.slices if _at(piece) == at for path in piece.paths]
+    delta = delta_of(reading.json["choices"][at])
+    return fields_of(delta, [place for place in places if place[0] not in CALLS])
+
+
+def _is_head(json_call: Json, call: ServerCall, number: int) -> bool:
+    """Whether the delta that names a call is as every known client expects it, the name apart."""
+    function = json_call.get("function")
+    function = function if isinstance(function, dict) else {}
+    return (
+        json_call.get("index") == number
+        and type(json_call.get("index")) is int
+        and json_call.get("id") == call.id
+        and json_call.get("type") == "function"
+        and bool(function.get("name"))
+        and isinstance(function.get("arguments", ""), str)  # vLLM sends none yet
+    )
+
+
+def _is_further(json_call: Json, number: int) -> bool:
+    """Whether a further delta is as every known client expects it."""
+    function = json_call.get("function")
+    function = function if isinstance(function, dict) else {}
+    surplus = "id" in json_call or "type" in json_call or "name" in function
+    index = json_call.get("index")
+    return (
+        not surplus and type(index) is int and index == number and isinstance(function.get("arguments"), str)
+    )
+
+
+def call_head(number: int, call_id: str, name: str, arguments: str, more: Json) -> Json:
+    """The first delta of a call."""
+    function = {"name": name, "arguments": arguments} | more
+    return {"index": number, "id": call_id, "type": "function", "function": function}
+
+
+def merged(calls: list[Json]) -> list[Json]:
+    """The elements of one delta, those of one call made one: some clients mix up two."""
+    found: dict[int, Json] = {}
+    for call in calls:
+        index = call.get("index", -1 - len(found))
+        if index in found and "function" in call:
+            found[index]["function"]["arguments"] += call["function"]["arguments"]
+        else:
+            found[index] = call
+    return list(found.values())
+
+
+def edits_of(path: Path, before: Any, after: list[Json]) -> Edits:
+    """The edits that make one delta's `tool_calls` another, with as many bytes kept as can be."""
+    if not isinstance(before, list) or len(before) != len(after):
+        return [(path, dump(after))]
+    edits = []
+    for at, (old, new) in enumerate(zip(before, after, strict=True)):
+        edits += _edits((*path, at), old, new)
+    return edits
+
+
+def _edits(path: Path, old: Any, new: Any) -> Edits:
+    if isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
+        return [edit for key in old for edit in _edits((*path, key), old[key], new[key])]
+    return [] if old == new and type(old) is type(new) else [(path, dump(new))]
+
+
+class Synthesis:
+    """Writes chunks of one choice in the envelope of a given chunk."""
+
+    __slots__ = ("_head",)
+
+    def __init__(self, chunk: Json, index: int) -> None:
+        envelope = {"object": "chat.completion.chunk"} | {k: chunk[k] for k in COPIED if k in chunk}
+        head = json.dumps(envelope, separators=(",", ":"))
+        self._head = f'data: {head[:-1]},"choices":[{{"index":{index},"delta":'
+
+    def content(self, text: str, role: bool = False, fields: Sequence[str] = ("content",)) -> bytes:
+        """A delta of text, the same in each of these fields."""
+        members = ",".join(f'"{field}":{quoted(text)}' for field in fields)
+        return self._chunk(f"{{{_role(role)}{members}}}")
+
+    def calls(self, calls: list[Json], role: bool = False) -> bytes:
+        """A delta of the elements of `tool_calls`."""
+        listed = json.dumps(calls, separators=(",", ":"), ensure_ascii=False)
+        return self._chunk(f'{{{_role(role)}"tool_calls":{encodable(listed)}}}')
+
+    def call_arguments(self, index: int, fragment: str) -> bytes:
+        """A further delta of a call."""
+        return self._chunk(
+            f'{{"tool_calls":[{{"index":{index},"function":{{"arguments":{quoted(fragment)}}}}}]}}'
+        )
+
+    def finish(self, reason: str) -> bytes:
+        """The chunk that ends the choice."""
+        return self._chunk("{}").replace(
+            b'"finish_reason":null', f'"finish_reason":{quoted(reason)}'.encode()
+        )
+
+    def _chunk(self, delta: str) -> bytes:
+        return f'{self._head}{delta},"finish_reason":null}}]}}\n\n'.encode()
+
+
+def _role(role: bool) -> str:
+    return '"role":"assistant",' if role else ""

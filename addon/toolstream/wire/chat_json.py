@@ -1,0 +1,84 @@
+"""The JSON of a chat completion: where in a delta or message its texts and calls stand."""
+
+from collections.abc import Collection
+from typing import Any
+from uuid import uuid4
+
+from ..schema.json_read import Json, loads_object
+from .json_edit import Path
+
+COPIED = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
+CALLS = ("tool_calls", "function_call")  # of a delta: what it says of calls that the server parsed
+# Most servers; newer vLLM and OpenRouter; Ollama
+REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
+DETAIL = ("type", "text", "format", "index", "id")  # what an element of OpenRouter's reasoning_details has
+
+
+def read_chunk(data: str) -> Json | None:
+    """The chunk an event's data holds; None if it is no JSON object."""
+    return loads_object(data, strict=False)
+
+
+def choices_of(chunk: Json) -> list[tuple[int, Json]]:
+    """(position, choice) of the choices of a chunk or completion that can be told apart."""
+    choices = chunk.get("choices")
+    if not isinstance(choices, list):
+        return []
+    return [(i, c) for i, c in enumerate(choices) if isinstance(c, dict) and type(c.get("index", 0)) is int]
+
+
+def delta_of(choice: Json) -> Json:
+    """The delta of a choice, {} if it has none."""
+    delta = choice.get("delta")
+    return delta if isinstance(delta, dict) else {}
+
+
+def content_of(message: Json) -> str:
+    """The text of a delta or message; "" if it has none."""
+    content = message.get("content")
+    return content if isinstance(content, str) else ""
+
+
+def reasoning_in(message: Json) -> tuple[str, list[Path]]:
+    """The reasoning of a delta or message, and where in it this text stands: a field that was given a new
+    name is often sent under both, as copies."""
+    found: list[tuple[Path, Any]] = [((key,), message.get(key)) for key in REASONING_FIELDS]
+    details = message.get("reasoning_details")
+    for at, detail in enumerate(details if isinstance(details, list) else []):
+        if isinstance(detail, dict) and detail.get("type") == "reasoning.text":
+            found.append((("reasoning_details", at, "text"), detail.get("text")))
+    texts = [text for _, text in found if isinstance(text, str) and text]
+    return (texts[0], [place for place, text in found if text == texts[0]]) if texts else ("", [])
+
+
+def fields_of(delta: Json, places: list[Path]) -> set[str | int]:
+    """The fields of a delta that hold the text at these places and nothing else."""
+    details = delta.get("reasoning_details")
+    more = isinstance(details, list) and any(
+        not isinstance(detail, dict) or any(v for k, v in detail.items() if k not in DETAIL)
+        for detail in details
+    )
+    return {place[0] for place in places} - ({"reasoning_details"} if more else set())
+
+
+def has_calls(message: Json) -> bool:
+    """Whether a delta or message says anything of calls that the server parsed itself."""
+    return any(message.get(key) for key in CALLS)
+
+
+def native_calls(message: Json) -> list[Any]:
+    """The tool calls the server parsed itself."""
+    calls = message.get("tool_calls")
+    return calls if isinstance(calls, list) else []
+
+
+def is_bare(chunk: Json, delta: Json, fields: Collection[str | int] = ("content",)) -> bool:
+    """Whether a chunk without these fields of its delta says nothing any more, the role apart."""
+    if any(v is not None for k, v in chunk.items() if k not in (*COPIED, "choices")):
+        return False
+    return all(v in (None, "", []) for k, v in delta.items() if k not in fields and k != "role")
+
+
+def new_call_id() -> str:
+    """`call_` and 24 hex digits: unique, so that no client takes a call for one it has run."""
+    return "call_" + uuid4().hex[:24]
