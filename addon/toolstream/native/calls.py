@@ -49,7 +49,7 @@ class NativeCall(ServerCall):
         self.copied: list[NativeCall] | None = None  # what it may be a copy of; None if it does not wait
         self.foreign = False  # it is no function
         self.more_sent = 0
-        self._waiting = ""  # came, and did not leave as it is
+        self._waiting: list[str] = []  # came, and did not leave as it is
         self._passed = 0
         self._out: list[Event] = []
 
@@ -74,7 +74,7 @@ class NativeCall(ServerCall):
     @property
     def held(self) -> int:
         """How many characters that is."""
-        return len(self.pending)
+        return self.mender.held if self.unread is None else len(self.unread)
 
     def feed(self, text: str) -> list[Event]:
         """Take the next piece of the arguments."""
@@ -88,7 +88,7 @@ class NativeCall(ServerCall):
         if idle and mender.follow(text):
             self._passed = mender.passed
             return [Text(text)]
-        self._waiting += text
+        self._waiting.append(text)
         mender.feed(text)
         return self.drain()
 
@@ -102,7 +102,7 @@ class NativeCall(ServerCall):
 
     def take_unread(self, text: str) -> None:
         """What had come before it was named."""
-        self._waiting += text
+        self._waiting.append(text)
         self.mender.feed(text)
 
     def drain(self) -> list[Event]:
@@ -110,10 +110,11 @@ class NativeCall(ServerCall):
         mender = self.mender
         if passed := mender.passed - self._passed:
             self._passed = mender.passed
-            self._out.append(Text(self._waiting[:passed]))
-            self._waiting = self._waiting[passed:]
+            waiting = "".join(self._waiting)
+            self._out.append(Text(waiting[:passed]))
+            self._waiting = [waiting[passed:]]
         if mender.changed:
-            self._waiting = ""
+            self._waiting = []
             if text := mender.take():
                 self._out.append(Text(text))
         out, self._out = self._out, []

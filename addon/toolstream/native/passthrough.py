@@ -46,6 +46,11 @@ class Passthrough(Outlet):
         """Received, and not gone out."""
         return "".join(self._held) + self._text
 
+    @property
+    def held(self) -> int:
+        """How many characters that is."""
+        return self._held_size + len(self._text)
+
     def _write(self, text: str) -> None:
         self._out.append(text)
         self._written.append(text)

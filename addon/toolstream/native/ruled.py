@@ -68,6 +68,11 @@ class RuledObject:
         return self._lead + "".join(self._value) + self._text
 
     @property
+    def size(self) -> int:
+        """How many characters that is."""
+        return len(self._lead) + sum(map(len, self._value)) + len(self._text)
+
+    @property
     def passing(self) -> bool:
         """Whether letters of a string go on as they come."""
         return self._state == self._in_value and self._quote == '"' and not (self._lead or self._text)
@@ -230,6 +235,11 @@ class WholeObject:
     def held(self) -> str:
         return "".join(self._held)
 
+    @property
+    def size(self) -> int:
+        """How many characters that is."""
+        return self._size
+
     def feed(self, text: str) -> None:
         if self._scanner is None:
             self._pass(text)
@@ -342,6 +352,10 @@ class RuledMender(Outlet):
     @property
     def pending(self) -> str:
         return self._object.held + self._mender.pending
+
+    @property
+    def held(self) -> int:
+        return self._object.size + self._mender.held
 
     @property
     def value(self) -> Any:

@@ -90,8 +90,8 @@ class Lane:
 
     def account(self, events: list[Event]) -> bool:
         """Count events. False, and nothing is counted, if they are anything but text as it came."""
-        if not events and not (self.called or self.id.call):  # else text can be dropped without an event
-            return True
+        if not events:  # after a call, and of a call's arguments, text can be dropped without an event
+            return self.fed - self.passed == self.reader.held or not (self.called or self.id.call)
         if self.came_back(events):
             return True
         text = "".join(event.text for event in events if type(event) is Text)

@@ -298,7 +298,8 @@ class StreamRewriter:
         """Too many frames wait: what is held of their text comes in a frame of our own."""
         for message in self.messages.values():
             for lane in message.lanes.values():
-                self._diverge(lane, "")
+                if lane.came:
+                    self._diverge(lane, "")
 
     # An error that holds the calls that the engine could not parse
 

@@ -5,6 +5,8 @@ answered with exactly <text>, whatever else is in the request. A key is <tools>-
 
     oc-*    OpenCode's tools (write, bash, read, edit), four turns and a final answer
     qc-*    Qwen Code's tools (write_file, run_shell_command, read_file, edit), the same
+    cc-*    Claude Code's tools (Write, Bash, Read, Edit), the same
+    cx-*    Codex's tool (exec_command), the same
     gw-*    one get_weather call, and a final answer
     gw-par  two calls in one answer
     prose   only talks about the tags;  text: does not mention them
@@ -42,6 +44,18 @@ CALLS: dict[str, list[Call]] = {
         ("run_shell_command", {"command": COMMAND, "is_background": "false", "timeout": "20000"}),
         ("read_file", {"file_path": f"{WORKDIR}/hello.txt"}),
         ("edit", {"file_path": f"{WORKDIR}/hello.txt", "old_string": OLD, "new_string": NEW}),
+    ],
+    "cc": [
+        ("Write", {"file_path": f"{WORKDIR}/hello.txt", "content": FILE_TEXT}),
+        ("Bash", {"command": COMMAND, "description": "Count lines"}),
+        ("Read", {"file_path": f"{WORKDIR}/hello.txt"}),
+        ("Edit", {"file_path": f"{WORKDIR}/hello.txt", "old_string": OLD, "new_string": NEW}),
+    ],
+    "cx": [
+        ("exec_command", {"cmd": f"cat > hello.txt <<'EOF'\n{FILE_TEXT}EOF"}),
+        ("exec_command", {"cmd": COMMAND}),
+        ("exec_command", {"cmd": "cat hello.txt"}),
+        ("exec_command", {"cmd": f"sed -i 's/{OLD}/{NEW}/' hello.txt"}),
     ],
     "gw": [("get_weather", {"city": "Zürich", "days": "3", "detailed": "true"})],
 }
