@@ -88,7 +88,7 @@ soak: tools
 
 e2e: tools
 	@PYTHON=$(BIN)/python tests/e2e/install.sh server clients && $(BIN)/python tests/e2e/e2e.py $(ARGS)
-	@for part in again doctor page; do $(BIN)/python tests/e2e/$$part.py || exit 1; done
+	@for part in apis again doctor page; do $(BIN)/python tests/e2e/$$part.py || exit 1; done
 
 replay: setup
 	@$(BIN)/qwen-fix replay $(ARGS)

@@ -19,7 +19,18 @@ from pathlib import Path
 
 import stage
 from proxy import Proxy
-from stage import HERE, NODE, OPENCODE, PYTHON, QWEN_CODE, Agent, model_server, work_folder
+from stage import (
+    CLAUDE_CODE,
+    CODEX,
+    HERE,
+    NODE,
+    OPENCODE,
+    PYTHON,
+    QWEN_CODE,
+    Agent,
+    model_server,
+    work_folder,
+)
 from transcripts import CALLS, FILE_TEXT, FORMS, LAST_WORD, NEW, OLD, rows
 
 TEXTS = {key: text for key, turn, text in rows() if turn == 0}
@@ -85,6 +96,8 @@ def expected(task: str, has_calls: bool) -> dict[str, object]:
 CLIENTS: tuple[tuple[Client, tuple[str, ...]], ...] = (
     (with_agent(OPENCODE), ()),
     (with_agent(QWEN_CODE), ()),
+    (with_agent(CLAUDE_CODE), ()),
+    (with_agent(CODEX), ()),
     (with_program(PYTHON, HERE / "sdk_python.py"), FOR_SDKS),
     (with_program(NODE, HERE / "sdk_node.mjs"), FOR_SDKS),
 )

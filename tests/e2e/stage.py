@@ -147,5 +147,53 @@ def _qwen_code_environment(base_url: str) -> dict[str, str]:
     return {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": base_url, "OPENAI_MODEL": MODEL}
 
 
+def _claude_code(_base_url: str, prompt: str) -> list[str]:
+    program = CLIENTS / "node_modules" / ".bin" / "claude"
+    return [str(program), "-p", prompt, "--dangerously-skip-permissions"]
+
+
+def _claude_code_environment(base_url: str) -> dict[str, str]:
+    switches = ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_TELEMETRY", "DISABLE_AUTOUPDATER")
+    return {
+        "ANTHROPIC_BASE_URL": base_url.removesuffix("/v1"),
+        "ANTHROPIC_AUTH_TOKEN": KEY,
+        "ANTHROPIC_MODEL": MODEL,
+        "ANTHROPIC_SMALL_FAST_MODEL": MODEL,
+        "CLAUDE_CODE_MAX_RETRIES": "1",
+        "IS_SANDBOX": "1",  # else it refuses to run as root
+        **dict.fromkeys(switches, "1"),
+    }
+
+
+def _codex(_base_url: str, prompt: str) -> list[str]:
+    program = CLIENTS / "node_modules" / ".bin" / "codex"
+    switches = ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
+    return [str(program), "exec", *switches, prompt]
+
+
+def _codex_environment(base_url: str) -> dict[str, str]:
+    folder = HOME / ".codex"
+    folder.mkdir()
+    (folder / "config.toml").write_text(
+        f"""\
+model = "{MODEL}"
+model_provider = "local"
+check_for_update_on_startup = false
+[analytics]
+enabled = false
+[model_providers.local]
+name = "local"
+base_url = "{base_url}"
+wire_api = "responses"
+request_max_retries = 0
+stream_max_retries = 0
+stream_idle_timeout_ms = 20000
+"""
+    )
+    return {"CODEX_HOME": str(folder)}
+
+
 OPENCODE = Agent("opencode", "oc", _opencode, _opencode_environment)
 QWEN_CODE = Agent("qwen-code", "qc", _qwen_code, _qwen_code_environment)
+CLAUDE_CODE = Agent("claude-code", "cc", _claude_code, _claude_code_environment)
+CODEX = Agent("codex", "cx", _codex, _codex_environment)
