@@ -74,6 +74,7 @@ class Repair(Named):
     FINISH_REASON = "finish-reason", "finish_reason that did not match the answer"
     BROKEN_HISTORY = "broken-history", "earlier call in the request with unreadable arguments"
     ENGINE_ERROR = "engine-error", "server's error that contained the call"
+    ENVELOPE = "envelope", "answer without the indexes and numbers that SDKs need"
     # changes by the user's rules
     RULE_DEFAULT = "rule-default", "rule: parameter set that was missing, empty or not allowed"
     RULE_CONVERTED = "rule-converted", "rule: string turned into an array, an object or a boolean"

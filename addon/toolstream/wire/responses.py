@@ -1,0 +1,391 @@
+"""OpenAI Responses, `POST /v1/responses`: an answer is a list of items, and each text is said several times.
+
+A message and a reasoning have parts, and each part is a lane. A call is an item of its own. A streamed text
+comes piece by piece, and again as a whole when its part is done, when its item is done, and in the event
+that ends the answer. Only the first time is it read. But what a later event says beyond that is read there:
+some servers send arguments or texts only when they are done.
+
+Events name their item by `item_id` and `output_index`. llama.cpp sends no indexes, and other servers have
+sent ids that no item has. So an item is looked for by its id first and then by its index.
+
+Tools in a namespace have their bare name in a call, and the namespace stands in a member of its own. Servers
+that know no namespaces join the two.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ..repairs import Ledger
+from ..schema.json_read import Json, loads_object
+from ..schema.toolset import parallel_calls
+from .base import Asked, At, CallPiece, Found, Kind, LaneId, Names, Reading, Slice
+from .responses_encoder import ResponsesEncoder
+from .responses_items import ARGUMENTS, TEXT_PARTS, Source, new_id, object_in, objects_in, text_in
+from .responses_whole import disarmed, write_whole, written_whole
+from .sse import EventSplitter, read_data
+
+OPEN, TEXT, CLOSE = At
+
+# finish_reason by `status` and the name of the end event
+ENDS = {"completed": "stop", "incomplete": "length", "failed": None, "cancelled": None}
+INCOMPLETE = {"max_output_tokens": "length", "content_filter": "content_filter"}
+JOINTS = (".", "__", "/")  # between a namespace and a tool, where a server has joined them
+FOREIGN = ("custom_tool_call",)  # calls of tools that are no functions
+# The type of a text's parts by the name of its events
+TEXT_EVENTS = {
+    "output_text": "output_text",
+    "reasoning_text": "reasoning_text",
+    "reasoning_summary_text": "summary_text",
+}
+KINDS = {"output_text": Kind.CONTENT, "reasoning_text": Kind.REASONING, "summary_text": Kind.REASONING}
+
+
+class Responses:
+    name = "responses"
+    path = r"/v1/responses$"
+    media_type = "text/event-stream"
+    keep_alive = b": keep-alive\n\n"
+    pieces = True
+    blocks = True
+
+    def __init__(self, request: Json) -> None:
+        self.asked = read_request(request)
+        self._joined = {
+            f"{namespace}{joint}{tool}": tool
+            for tool, namespace in self.asked.namespaces.items()
+            for joint in JOINTS
+        }
+        self._names = Names()
+        self._sources: list[Source] = []
+        self._by_id: dict[str, Source] = {}
+        self._by_index: dict[int, Source] = {}
+
+    def framer(self) -> EventSplitter:
+        return EventSplitter()
+
+    def encoder(self, ledger: Ledger) -> ResponsesEncoder:
+        return ResponsesEncoder(self.asked, ledger)
+
+    def new_id(self) -> str:
+        return new_id("call_")
+
+    def disarmed(self, data: bytes) -> bytes:
+        return disarmed(data)
+
+    # Streamed
+
+    def read(self, frame: bytes) -> Reading:
+        data = read_data(frame)
+        if data is None:
+            return Reading(frame, aside=b"data" not in frame)
+        json = loads_object(data, strict=False)
+        reading = Reading(frame, data, json or {})
+        if json:
+            READERS.get(text_in(json, "type"), Responses._other)(self, reading)
+        return reading
+
+    def _item_added(self, reading: Reading) -> None:
+        item = object_in(reading.json, "item")
+        source = self._new_source(reading, text_in(item, "id"), text_in(item, "type"))
+        match source.type:
+            case "function_call":
+                self._call_added(reading, source, item)
+            case "message":
+                texts = self._texts(source, item, ("item",))
+                said = any(piece.text for piece in texts)
+                lane = self._lane(source, "output_text", 0)
+                reading.slices = texts if said else [Slice(lane, at=OPEN)]
+            case kind if kind in FOREIGN:
+                piece = CallPiece(
+                    index=source.number, id=text_in(item, "call_id"), name=text_in(item, "name"), foreign=True
+                )
+                reading.slices = [Slice(None, at=OPEN, piece=piece)]
+
+    def _call_added(self, reading: Reading, source: Source, item: Json) -> None:
+        name = self._tool_name(source, item)
+        head = CallPiece(index=source.number, id=text_in(item, "call_id"), name=name)
+        reading.slices = [Slice(None, at=OPEN, piece=head)]
+        if text := source.rest(ARGUMENTS, text_in(item, "arguments")):
+            reading.slices.append(_arguments(source, text, TEXT, ("item", "arguments")))
+
+    def _part_added(self, reading: Reading) -> None:
+        part = object_in(reading.json, "part")
+        if (kind := text_in(part, "type")) not in KINDS:
+            self._other(reading)
+            return
+        source, index = self._source(reading, kind), _part_index(reading.json)
+        lane = self._lane(source, kind, index)
+        text = source.rest((TEXT_PARTS[kind], index), text_in(part, "text"))
+        reading.slices = [Slice(lane, text, [("part", "text")]) if text else Slice(lane, at=OPEN)]
+
+    def _text_delta(self, reading: Reading) -> None:
+        json = reading.json
+        kind = _kind_of_text(json)
+        source, index, text = self._source(reading, kind), _part_index(json), text_in(json, "delta")
+        source.take((TEXT_PARTS[kind], index), text)
+        reading.slices = [Slice(self._lane(source, kind, index), text, [("delta",)])]
+
+    def _text_done(self, reading: Reading) -> None:
+        kind = _kind_of_text(reading.json)
+        source, index = self._source(reading, kind), _part_index(reading.json)
+        reading.slices = [self._repeated(source, kind, index, text_in(reading.json, "text"), ("text",))]
+
+    def _part_done(self, reading: Reading) -> None:
+        part = object_in(reading.json, "part")
+        if (kind := text_in(part, "type")) not in KINDS:
+            self._other(reading)
+            return
+        source, index = self._source(reading, kind), _part_index(reading.json)
+        reading.slices = [self._repeated(source, kind, index, text_in(part, "text"), ("part", "text"))]
+
+    def _refusal_delta(self, reading: Reading) -> None:
+        source = self._source(reading, "output_text")
+        lane = self._names.of(0, Kind.OTHER, (source, "refusal", _part_index(reading.json)))
+        reading.slices = [Slice(lane, text_in(reading.json, "delta"), [("delta",)])]
+
+    def _arguments_delta(self, reading: Reading) -> None:
+        source, text = self._source(reading, "function_call"), text_in(reading.json, "delta")
+        source.take(ARGUMENTS, text)
+        reading.slices = [_arguments(source, text, TEXT, ("delta",))]
+
+    def _arguments_done(self, reading: Reading) -> None:
+        json = reading.json
+        source = self._source(reading, "function_call")
+        rest = source.rest(ARGUMENTS, text_in(json, "arguments"))
+        reading.slices = [_arguments(source, rest, TEXT if rest else CLOSE, ("arguments",))]
+        self._name_late(reading, source, json)
+
+    def _item_done(self, reading: Reading) -> None:
+        item = object_in(reading.json, "item")
+        source = self._known(reading.json)
+        is_new = source is None
+        if source is None:
+            source = self._new_source(reading, text_in(item, "id"), text_in(item, "type"))
+        reading.facts["source"] = source
+        if source.type == "function_call":
+            rest = source.rest(ARGUMENTS, text_in(item, "arguments"))
+            piece = _arguments(source, rest, TEXT if rest or is_new else CLOSE, ("item", "arguments"))
+            reading.slices = [piece]
+            if is_new and piece.piece:
+                piece.piece.id, piece.piece.whole = text_in(item, "call_id"), True
+            self._name_late(reading, source, item)
+        elif source.type in ("message", "reasoning"):
+            reading.slices = self._texts(source, item, ("item",))
+            if source.type == "message" and not reading.slices:
+                reading.slices = [Slice(self._lane(source, "output_text", 0), at=CLOSE)]
+
+    def _name_late(self, reading: Reading, source: Source, json: Json) -> None:
+        """The name of a call that was announced without one, or not at all."""
+        piece = reading.slices[0].piece
+        if piece and not source.named:
+            piece.name = self._tool_name(source, json)
+
+    def _end(self, reading: Reading) -> None:
+        response = object_in(reading.json, "response")
+        word = text_in(reading.json, "type").removeprefix("response.")
+        reading.ends = [(None, self._reason(word, response))]
+        reading.error = response.get("error")
+
+    def _error(self, reading: Reading) -> None:
+        reading.ends = [(None, None)]
+        reading.error = reading.json.get("error") or reading.json
+
+    def _other(self, reading: Reading) -> None:
+        """An event that has no text, perhaps of an item."""
+        of_item = {"item_id", "item", "output_index"} & reading.json.keys()
+        if of_item and (source := self._known(reading.json)):
+            reading.facts["source"] = source
+
+    # Items, parts and calls
+
+    def _new_source(self, reading: Reading, item_id: str, kind: str) -> Source:
+        source = Source(len(self._sources), item_id, kind)
+        self._sources.append(source)
+        if item_id:
+            self._by_id[item_id] = source
+        if isinstance(index := reading.json.get("output_index"), int):
+            self._by_index[index] = source
+        reading.facts["source"] = source
+        return source
+
+    def _known(self, json: Json) -> Source | None:
+        item_id = text_in(json, "item_id") or text_in(object_in(json, "item"), "id")
+        found = self._by_id.get(item_id)
+        index = json.get("output_index")
+        if found is None and isinstance(index, int):
+            found = self._by_index.get(index)
+        if found is None and not item_id and self._sources and "output_index" not in json:
+            found = self._sources[-1]
+        return found
+
+    def _source(self, reading: Reading, kind: str) -> Source:
+        """The item of an event; a new one if none was announced."""
+        source = self._known(reading.json)
+        if source is None:
+            owner = {"output_text": "message", "function_call": "function_call"}.get(kind, "reasoning")
+            source = self._new_source(reading, text_in(reading.json, "item_id"), owner)
+        reading.facts["source"] = source
+        return source
+
+    def _lane(self, source: Source, kind: str, index: int) -> LaneId:
+        return self._names.of(0, KINDS[kind], (source, kind, index))
+
+    def _texts(self, source: Source, item: Json, where: tuple[str | int, ...]) -> list[Slice]:
+        """The texts of all parts of an item."""
+        found: list[Slice] = []
+        for member in ("content", "summary"):
+            for index, part in enumerate(objects_in(item, member)):
+                if (kind := text_in(part, "type")) in KINDS:
+                    path = (*where, member, index, "text")
+                    found.append(self._repeated(source, kind, index, text_in(part, "text"), path))
+        return found
+
+    def _repeated(
+        self, source: Source, kind: str, index: int, text: str, path: tuple[str | int, ...]
+    ) -> Slice:
+        """A text that the pieces before should have said; what they did not say is read here."""
+        lane = self._lane(source, kind, index)
+        rest = source.rest((TEXT_PARTS[kind], index), text)
+        return Slice(lane, rest, [path], TEXT) if rest else Slice(lane, at=CLOSE)
+
+    def _tool_name(self, source: Source, item: Json) -> str:
+        """The tool that a call names, without the namespace that a server may have joined to it."""
+        name = text_in(item, "name")
+        source.named = bool(name)
+        return name if item.get("namespace") else self._joined.get(name, name)
+
+    def _reason(self, word: str, response: Json) -> str | None:
+        """The finish_reason of an end. llama.cpp says `completed` of an answer that its limit has cut."""
+        spent, limit = object_in(response, "usage").get("output_tokens"), self.asked.limit
+        if word == "completed" and limit and isinstance(spent, int) and spent >= limit:
+            return "length"
+        if word == "incomplete":
+            return INCOMPLETE.get(text_in(object_in(response, "incomplete_details"), "reason"), "length")
+        return ENDS.get(word)
+
+    # Not streamed
+
+    def read_whole(self, body: str) -> Reading:
+        json = loads_object(body, strict=False)
+        reading = Reading(body.encode(errors="surrogatepass"), body, json or {})
+        for number, item in enumerate(objects_in(reading.json, "output")):
+            source = Source(number, text_in(item, "id"), text_in(item, "type"))
+            if source.type == "function_call":
+                reading.slices.append(self._whole_call(source, item))
+            elif source.type in FOREIGN:
+                piece = CallPiece(index=number, id=text_in(item, "call_id"), foreign=True, whole=True)
+                reading.slices.append(Slice(None, piece=piece))
+            elif source.type in ("message", "reasoning"):
+                texts = self._texts(source, item, ("output", number))
+                reading.slices += [piece for piece in texts if piece.at is TEXT]
+        if json:
+            reading.ends = [(None, self._reason(text_in(json, "status"), json))]
+            reading.error = json.get("error")
+        return reading
+
+    def _whole_call(self, source: Source, item: Json) -> Slice:
+        text = text_in(item, "arguments")
+        piece = _arguments(source, text, TEXT, ("output", source.number, "arguments"))
+        if piece.piece:
+            piece.piece.id, piece.piece.whole = text_in(item, "call_id"), True
+            piece.piece.name = self._tool_name(source, item)
+        return piece
+
+    def write_whole(self, reading: Reading, found: Found, ledger: Ledger) -> str:
+        return write_whole(self.asked, reading, found, ledger)
+
+    def written_whole(self, text: str, calls: list[tuple[str, str]]) -> str:
+        return written_whole(self.asked, text, calls)
+
+
+READERS: dict[str, Callable[[Responses, Reading], None]] = {
+    "response.output_item.added": Responses._item_added,
+    "response.content_part.added": Responses._part_added,
+    "response.reasoning_summary_part.added": Responses._part_added,
+    "response.output_text.delta": Responses._text_delta,
+    "response.reasoning_text.delta": Responses._text_delta,
+    "response.reasoning_summary_text.delta": Responses._text_delta,
+    "response.output_text.done": Responses._text_done,
+    "response.reasoning_text.done": Responses._text_done,
+    "response.reasoning_summary_text.done": Responses._text_done,
+    "response.content_part.done": Responses._part_done,
+    "response.reasoning_summary_part.done": Responses._part_done,
+    "response.refusal.delta": Responses._refusal_delta,
+    "response.function_call_arguments.delta": Responses._arguments_delta,
+    "response.function_call_arguments.done": Responses._arguments_done,
+    "response.output_item.done": Responses._item_done,
+    "response.completed": Responses._end,
+    "response.incomplete": Responses._end,
+    "response.failed": Responses._end,
+    "response.cancelled": Responses._end,
+    "error": Responses._error,
+}
+
+
+def _arguments(source: Source, text: str, at: At, path: tuple[str | int, ...]) -> Slice:
+    return Slice(None, text, [path] if text else (), at, CallPiece(index=source.number, text=text))
+
+
+def _part_index(json: Json) -> int:
+    index = json.get("content_index", json.get("summary_index", 0))
+    return index if isinstance(index, int) else 0
+
+
+def _kind_of_text(json: Json) -> str:
+    """The type of the part that an event of a text is about."""
+    return TEXT_EVENTS[text_in(json, "type").split(".")[1]]
+
+
+# The request
+
+
+def read_request(request: Json) -> Asked:
+    """What a request asks for, in the words of chat completions."""
+    asked = Asked([], _tool_choice(request.get("tool_choice")), parallel_calls(request))
+    asked.model, asked.stream = request.get("model", ""), request.get("stream") is True
+    limit = request.get("max_output_tokens")
+    asked.limit = limit if isinstance(limit, int) else None
+    asked.ids = {text_in(item, "call_id") for item in objects_in(request, "input")} - {""}
+    asked.tools, asked.namespaces = _tools(request)
+    asked.unread = _unread(request)
+    return asked
+
+
+def _tools(request: Json) -> tuple[list[Json], dict[str, str]]:
+    """The functions, and the namespaces that they are in. Of a name that is declared twice the first one
+    counts, outside of namespaces before inside."""
+    found: dict[str, Json] = {}
+    namespaces: dict[str, str] = {}
+    declared = objects_in(request, "tools")
+    flat = [(tool, "") for tool in declared]
+    inner = [(t, text_in(tool, "name")) for tool in declared if tool.get("type") == "namespace"
+             for t in objects_in(tool, "tools")]  # fmt: skip
+    for tool, namespace in flat + inner:
+        name = text_in(tool, "name")
+        if tool.get("type") != "function" or not name or name in found:
+            continue
+        found[name] = {"type": "function", "function": {k: v for k, v in tool.items() if k != "type"}}
+        if namespace:
+            namespaces[name] = namespace
+    return list(found.values()), namespaces
+
+
+def _tool_choice(choice: Any) -> Any:
+    match choice:
+        case None:
+            return "auto"
+        case {"type": "function", "name": name}:
+            return {"type": "function", "function": {"name": name}}
+        case {"type": "allowed_tools"}:
+            return {"type": "allowed_tools", "allowed_tools": choice}
+    return choice
+
+
+def _unread(request: Json) -> str:
+    """A server that stores answers will be told of calls that it knows nothing of."""
+    for key in ("previous_response_id", "conversation"):
+        if request.get(key):
+            return f"the server has stored the answer: the request has {key}"
+    return (
+        "the server has stored the answer: the request has store true" if request.get("store") is True else ""
+    )

@@ -1,0 +1,198 @@
+"""What reading and writing a Responses answer share: the server's items, the items that the client was told
+of, and JSON text of both.
+
+An item of the server's is a `Source`, an item of the client's an `Item`. Mostly they are one and the same.
+But text after a call is a new item, though the server goes on with the old one. An item that was only a call
+is never sent. And calls that were found in text have no source.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from ..schema.json_read import Json
+from ..schema.json_write import encodable, quoted
+from .base import Asked, ServerCall
+from .json_edit import Path, span
+
+PartKey = tuple[str, int]  # the member of the item that the part stands in, and its place there
+Edits = list[tuple[Path, str]]  # where in a JSON text, and the JSON text to stand there
+
+ARGUMENTS: PartKey = ("arguments", 0)
+# By the type of a part: the member of its item that it stands in
+TEXT_PARTS = {"output_text": "content", "reasoning_text": "content", "summary_text": "summary"}
+
+
+@dataclass(slots=True, eq=False)
+class Source:
+    """An item as the server announces it. `number` counts them, for some servers send no output_index."""
+
+    number: int
+    id: str
+    type: str
+    named: bool = False  # of a call: its name has come
+    read: dict[PartKey, list[str]] = field(default_factory=dict)  # the text of each part, as far as it came
+
+    def take(self, key: PartKey, text: str) -> None:
+        """Take note of a further piece of a part, or of a call's arguments (`ARGUMENTS`)."""
+        self.read.setdefault(key, []).append(text)
+
+    def rest(self, key: PartKey, text: str) -> str:
+        """What a text that should only repeat a part has beyond it; that counts as read then."""
+        known = "".join(self.read.get(key, ()))
+        rest = text[len(known) :] if text.startswith(known) else ""
+        self.read[key] = [known + rest]
+        return rest
+
+
+@dataclass(slots=True)
+class Part:
+    """A part of an item, as far as the client was told of it."""
+
+    number: int  # its content_index or summary_index
+    type: str  # output_text, reasoning_text, summary_text
+    pieces: list[str] = field(default_factory=list)
+    ours: bool = False  # the server has not announced it
+    text_is_done: bool = False
+    is_done: bool = False
+
+    @property
+    def text(self) -> str:
+        self.pieces = ["".join(self.pieces)]
+        return self.pieces[0]
+
+    @property
+    def json(self) -> Json:
+        if self.type == "output_text":
+            return {"type": self.type, "text": self.text, "annotations": [], "logprobs": []}
+        return {"type": self.type, "text": self.text}
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """An item that the client was told of."""
+
+    number: int  # its output_index
+    type: str
+    head: Json  # as it was announced
+    parts: dict[PartKey, Part] = field(default_factory=dict)  # by the server's number of the part
+    pieces: list[str] = field(default_factory=list)  # of a call's arguments
+    arguments_are_done: bool = False
+    open: bool = True
+    done: str = ""  # the data of the event that said it is done
+
+    @property
+    def id(self) -> str:
+        return text_in(self.head, "id")
+
+    @property
+    def arguments(self) -> str:
+        self.pieces = ["".join(self.pieces)]
+        return self.pieces[0]
+
+    @property
+    def json(self) -> Json:
+        """The item as it is now; `status` is still the one it was announced with."""
+        if self.type == "function_call":
+            return self.head | {"arguments": self.arguments}
+        members: Json = {member: [] for member in ("content", "summary") if member in self.head}
+        for part in self.parts_in_order:
+            members.setdefault(TEXT_PARTS[part.type], []).append(part.json)
+        return self.head | members
+
+    @property
+    def parts_in_order(self) -> list[Part]:
+        """The parts by their numbers."""
+        return sorted(self.parts.values(), key=lambda part: part.number)
+
+    def next_part(self, member: str) -> int:
+        """The first number that no part has."""
+        taken = [part.number for (other, _), part in self.parts.items() if other == member]
+        return max(taken, default=-1) + 1
+
+
+def new_id(prefix: str) -> str:
+    """An id that no other item has."""
+    return prefix + uuid4().hex[:24]
+
+
+def new_message() -> Json:
+    """The head of a message of our own."""
+    return {
+        "type": "message",
+        "id": new_id("msg_"),
+        "role": "assistant",
+        "status": "in_progress",
+        "content": [],
+    }
+
+
+def new_call(asked: Asked, call_id: str, name: str) -> Json:
+    """The head of a call of our own."""
+    head = {"type": "function_call", "id": new_id("fc_"), "call_id": call_id, "name": name}
+    head |= {"arguments": "", "status": "in_progress"}
+    if name in asked.namespaces:
+        head["namespace"] = asked.namespaces[name]
+    return head
+
+
+def head_changes(asked: Asked, item: Json, call: ServerCall, taken: Collection[str]) -> Json:
+    """The members that the item of a server's call must have, and has not. The id must not be one of those
+    that are taken."""
+    wanted = {"call_id": call.id, "name": call.name}
+    if not item.get("id") or item["id"] in taken:
+        wanted["id"] = new_id("fc_")
+    if call.name in asked.namespaces and not item.get("namespace"):
+        wanted["namespace"] = asked.namespaces[call.name]
+    return {key: value for key, value in wanted.items() if item.get(key) != value}
+
+
+# JSON text
+
+
+def object_in(json: Mapping[str, Any], key: str) -> Json:
+    """The object that is a member; {} if there is none."""
+    value = json.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def objects_in(json: Json, key: str) -> list[Json]:
+    """The objects of the array that is a member, {} in place of anything else."""
+    value = json.get(key)
+    return [v if isinstance(v, dict) else {} for v in value] if isinstance(value, list) else []
+
+
+def text_in(json: Json, key: str) -> str:
+    """The string that is a member; "" if there is none."""
+    value = json.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def compact(value: Any) -> str:
+    """JSON text without spaces."""
+    return encodable(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def array(texts: Iterable[str]) -> str:
+    """A JSON array of values that are JSON text."""
+    return f"[{','.join(texts)}]"
+
+
+def edited(text: str, edits: Edits) -> str:
+    """The JSON text with other values at these places. A member that is missing is added to its object."""
+    for path, new in edits:
+        if where := span(text, path):
+            text = text[: where[0]] + new + text[where[1] :]
+        elif outer := span(text, path[:-1]):
+            end = outer[1] - 1
+            comma = "," if text[outer[0] + 1 : end].strip() else ""
+            text = f"{text[:end]}{comma}{quoted(str(path[-1]))}:{new}{text[end:]}"
+    return text
+
+
+def piece_of(text: str, path: Path) -> str:
+    """The JSON text of one value in another; "" if it is not there."""
+    start, end = span(text, path) or (0, 0)
+    return text[start:end]

@@ -1,0 +1,161 @@
+"""What the client of a Responses answer was told, and the events of our own that tell it more.
+
+Every event that leaves is accounted for here: the items in the order they were announced, what was said of
+them, and the last number. So an event of our own fits what came before it, whoever has written that.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..schema.json_read import Json, loads_object
+from .responses_items import (
+    TEXT_PARTS,
+    Item,
+    Part,
+    Source,
+    array,
+    compact,
+    new_id,
+    new_message,
+    objects_in,
+    piece_of,
+    text_in,
+)
+
+# By the type of a part: what its events are called. By the member it stands in: the same, and its number
+TEXT_EVENT = {
+    "output_text": "output_text",
+    "reasoning_text": "reasoning_text",
+    "summary_text": "reasoning_summary_text",
+}
+PART_EVENT = {"content": "content_part", "summary": "reasoning_summary_part"}
+NUMBER = {"content": "content_index", "summary": "summary_index"}
+READ = ("message", "reasoning", "function_call")  # the types of items that we know how to write
+LOGPROBS: dict[str, Json] = {"output_text": {"logprobs": []}}
+
+
+class Output:
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.sequence: int | None = None  # the last number that was sent; None if there are none
+
+    @property
+    def next_number(self) -> int:
+        """The first output_index that no item has."""
+        return max((item.number for item in self.items), default=-1) + 1
+
+    @property
+    def ids(self) -> set[str]:
+        """The ids of items."""
+        return {item.id for item in self.items}
+
+    def event(self, kind: str, **members: Any) -> bytes:
+        """An event of our own."""
+        head: Json = {"type": kind}
+        if self.sequence is not None:
+            self.sequence += 1
+            head["sequence_number"] = self.sequence
+        return f"event: {kind}\ndata: {compact(head | members)}\n\n".encode()
+
+    # Texts
+
+    def begin_text(self, source: Source | None, kind: str, is_first: bool) -> tuple[Item, bytes]:
+        """A new item for text of this type. The first one for an item of the server's has its id."""
+        head = new_message()
+        if kind != "output_text":
+            head = {"type": "reasoning", "id": new_id("rs_"), "summary": []}
+        if source and source.id and is_first and source.id not in self.ids:
+            head["id"] = source.id
+        return self.announce(head)
+
+    def announce(self, head: Json) -> tuple[Item, bytes]:
+        """A new item of our own."""
+        item = Item(self.next_number, text_in(head, "type"), head)
+        self.items.append(item)
+        return item, self.event("response.output_item.added", output_index=item.number, item=head)
+
+    def begin_part(self, item: Item, part: Part) -> bytes:
+        part.ours = True
+        return self._part_event(f"{PART_EVENT[TEXT_PARTS[part.type]]}.added", item, part, part=part.json)
+
+    def say(self, item: Item, part: Part, text: str) -> bytes:
+        """A further piece of a text."""
+        part.pieces.append(text)
+        more = LOGPROBS.get(part.type, {})
+        return self._part_event(f"{TEXT_EVENT[part.type]}.delta", item, part, delta=text, **more)
+
+    def end_parts(self, item: Item, ours_only: bool = False) -> bytes:
+        """End the parts that are open."""
+        out = b""
+        for part in item.parts_in_order:
+            if ours_only and not part.ours:
+                continue
+            if not part.text_is_done:
+                more = LOGPROBS.get(part.type, {})
+                out += self._part_event(f"{TEXT_EVENT[part.type]}.done", item, part, text=part.text, **more)
+            if not part.is_done:
+                event = f"{PART_EVENT[TEXT_PARTS[part.type]]}.done"
+                out += self._part_event(event, item, part, part=part.json)
+            part.text_is_done = part.is_done = True
+        return out
+
+    def _part_event(self, kind: str, item: Item, place: Part, /, **members: Any) -> bytes:
+        number = {NUMBER[TEXT_PARTS[place.type]]: place.number}
+        return self.event(f"response.{kind}", item_id=item.id, output_index=item.number, **number, **members)
+
+    # Calls
+
+    def say_arguments(self, item: Item, text: str) -> bytes:
+        """A further piece of a call's arguments."""
+        item.pieces.append(text)
+        kind = "response.function_call_arguments.delta"
+        return self.event(kind, item_id=item.id, output_index=item.number, delta=text)
+
+    def end_arguments(self, item: Item) -> bytes:
+        item.arguments_are_done = True
+        where = {"item_id": item.id, "output_index": item.number}
+        name, arguments = text_in(item.head, "name"), item.arguments
+        return self.event("response.function_call_arguments.done", **where, name=name, arguments=arguments)
+
+    # Ends
+
+    def end_messages(self) -> bytes:
+        """End the messages that are open."""
+        return b"".join(self.end(item) for item in self.items if item.type == "message" and item.open)
+
+    def end_all(self) -> bytes:
+        """End everything that is open, as far as we know how to."""
+        return b"".join(self.end(item) for item in self.items if item.type in READ and item.open)
+
+    def end(self, item: Item) -> bytes:
+        """End an item. A call that is not complete is `incomplete`: nobody may be told to run it."""
+        status, out = "completed", self.end_parts(item)
+        if item.type == "function_call":
+            out += b"" if item.arguments_are_done else self.end_arguments(item)
+            status = "completed" if is_object(item.arguments) else "incomplete"
+        item.open = False
+        said = item.json | {"status": status}
+        item.done = compact({"item": said})
+        return out + self.event("response.output_item.done", output_index=item.number, item=said)
+
+    def as_json(self, data: str, response: Json) -> str:
+        """All items as the events that ended them said them. Items that nobody reads are as the server's
+        own `response` has them, which stands in `data`."""
+        theirs = {
+            text_in(item, "id"): number
+            for number, item in enumerate(objects_in(response, "output"))
+            if item.get("type") not in READ
+        }
+        return array(self._items(data, theirs))
+
+    def _items(self, data: str, theirs: dict[str, int]) -> Iterable[str]:
+        for item in self.items:
+            if item.done:
+                yield piece_of(item.done, ("item",))
+            elif item.id in theirs:
+                yield piece_of(data, ("response", "output", theirs[item.id]))
+
+
+def is_object(arguments: str) -> bool:
+    """Whether these arguments are complete."""
+    return loads_object(arguments) is not None

@@ -1,0 +1,206 @@
+"""A Responses answer that is not streamed, written; and events that pass unread.
+
+The items of a body that do not change keep every byte. The calls that were found in a text become items
+after it. A message goes on as a new one after them.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from ..repairs import Ledger, Repair
+from ..schema.json_read import Json, loads_object
+from ..schema.json_write import quoted
+from .base import Asked, Found, Reading
+from .json_edit import span
+from .responses_items import (
+    TEXT_PARTS,
+    Edits,
+    array,
+    compact,
+    edited,
+    head_changes,
+    new_call,
+    new_id,
+    new_message,
+    object_in,
+    objects_in,
+    piece_of,
+    text_in,
+)
+from .sse import EventSplitter, read_data, replace_data
+
+Calls = list[tuple[str, str]]
+
+
+def write_whole(asked: Asked, reading: Reading, found: Found, ledger: Ledger) -> str:
+    """The body with what was found in its texts; the body itself if nothing has changed."""
+    writer = _Writer(asked, reading, found, ledger)
+    items = [text for number in range(len(writer.items)) for text in writer.item(number)]
+    if not writer.changed:
+        return reading.data
+    return edited(reading.data, [(("output",), array(items))])
+
+
+def written_whole(asked: Asked, text: str, calls: Calls) -> str:
+    """An answer of our own."""
+    done = {"status": "completed"}
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    output = [new_message() | done | {"content": content}] if text else []
+    for name, arguments in calls:
+        output.append(new_call(asked, new_id("call_"), name) | done | {"arguments": arguments})
+    head = {"id": new_id("resp_"), "object": "response", "created_at": int(time.time())}
+    return compact(head | done | {"model": asked.model, "output": output, "error": None, "usage": None})
+
+
+class _Writer:
+    def __init__(self, asked: Asked, reading: Reading, found: Found, ledger: Ledger) -> None:
+        self.items = objects_in(reading.json, "output")
+        self.changed = False
+        self._asked, self._reading, self._found, self._ledger = asked, reading, found, ledger
+        self._slices: dict[int, list[int]] = {}  # by the number of their item
+        for at, piece in enumerate(reading.slices):
+            number = piece.piece.index if piece.piece else piece.paths[0][1]
+            if isinstance(number, int):
+                self._slices.setdefault(number, []).append(at)
+        self._ids: set[str] = set()  # of the items that are written
+
+    def item(self, number: int) -> Iterator[str]:
+        """The items that stand for one of the server's, as JSON text."""
+        slices = self._slices.get(number, [])
+        is_call = any(self._reading.slices[at].piece for at in slices)
+        found = self._call(number, slices[0]) if is_call else self._texts(number, slices)
+        yield from found
+
+    def _as_it_came(self, number: int) -> str:
+        return piece_of(self._reading.data, ("output", number))
+
+    # Calls
+
+    def _call(self, number: int, at: int) -> Iterator[str]:
+        item, piece = self.items[number], self._reading.slices[at]
+        if piece.lane and piece.lane.call and piece.lane.call.dropped:
+            self.changed = True
+            if text := self._found.texts[at]:  # it stood for a call, and is none
+                content = [{"type": "output_text", "text": text, "annotations": []}]
+                yield compact(new_message() | {"status": "completed", "content": content})
+            return
+        changes = self._call_changes(item, at)
+        self._ids.add(text_in(item, "id"))
+        self.changed = self.changed or bool(changes)
+        edits: Edits = [((key,), compact(value)) for key, value in changes.items()]
+        yield edited(self._as_it_came(number), edits)
+        yield from self._found_calls(at)
+
+    def _call_changes(self, item: Json, at: int) -> Json:
+        """What must be different in an item of the server's."""
+        piece, text = self._reading.slices[at], self._found.texts[at]
+        call = piece.lane.call if piece.lane else None
+        if call is None or item.get("type") != "function_call":
+            return {}
+        changes = head_changes(self._asked, item, call, self._ids) if call.id else {}
+        if "status" not in item:
+            changes["status"] = "completed"
+        if changes.keys() - {"name"}:
+            self._ledger.repaired(Repair.CALL_SHAPE)
+        if text is not None and text != piece.text:
+            changes["arguments"] = text
+        cut = call.broken or loads_object(piece.text if text is None else text) is None
+        if cut and item.get("status", "completed") == "completed":
+            self._ledger.repaired(Repair.FINISH_REASON)
+            changes["status"] = "incomplete"
+        return changes
+
+    def _found_calls(self, at: int) -> Iterator[str]:
+        for name, arguments in self._found.calls[at]:
+            self.changed = True
+            head = new_call(self._asked, new_id("call_"), name)
+            yield compact(head | {"arguments": arguments, "status": "completed"})
+
+    # Texts
+
+    def _texts(self, number: int, slices: Sequence[int]) -> Iterator[str]:
+        texts, calls = self._found.texts, self._found.calls
+        pieces = self._reading.slices
+        if all(texts[at] in (None, pieces[at].text) and not calls[at] for at in slices):
+            yield self._as_it_came(number)
+            return
+        self.changed = True
+        parts = self._parts(number, slices)
+        if self.items[number].get("type") != "message":
+            yield self._with_parts(number, parts)
+            yield from (call for at in slices for call in self._found_calls(at))
+            return
+        yield from self._message(number, parts)
+
+    def _parts(self, number: int, slices: Sequence[int]) -> list[tuple[str, str, int | None]]:
+        """The parts of an item that are left: (member, JSON text, slice that it was)."""
+        by_place = {self._reading.slices[at].paths[0][2:4]: at for at in slices}
+        parts: list[tuple[str, str, int | None]] = []
+        for member in dict.fromkeys(TEXT_PARTS.values()):
+            for place, said in enumerate(objects_in(self.items[number], member)):
+                at = by_place.get((member, place))
+                text = piece_of(self._reading.data, ("output", number, member, place))
+                parts.append((member, text if at is None else self._part(text, said, at), at))
+        return parts
+
+    def _part(self, text: str, said: Json, at: int) -> str:
+        """A part as it is now; "" if nothing is left of it."""
+        left = self._found.texts[at]
+        if left is None or left == said.get("text"):
+            return text
+        logprobs: Edits = [(("logprobs",), "[]")] if said.get("logprobs") else []
+        return edited(text, [(("text",), quoted(left)), *logprobs]) if left else ""
+
+    def _with_parts(self, number: int, parts: Sequence[tuple[str, str, int | None]]) -> str:
+        item = self.items[number]
+        edits: Edits = []
+        for member in dict.fromkeys(TEXT_PARTS.values()):
+            if objects_in(item, member):
+                edits.append(((member,), array(text for m, text, _ in parts if m == member and text)))
+        said = "".join(text_in(part, "text") for part in objects_in(item, "summary"))
+        if said and item.get("encrypted_content") == said:  # Ollama repeats the text there
+            left = "".join(text_in(loads_object(text) or {}, "text") for _, text, _ in parts if text)
+            edits.append((("encrypted_content",), quoted(left)))
+        return edited(self._as_it_came(number), edits)
+
+    def _message(self, number: int, parts: Sequence[tuple[str, str, int | None]]) -> Iterator[str]:
+        """A message, divided after each part that calls were found in."""
+        said: list[tuple[str, str, int | None]] = []
+        is_first = True
+        for place, part in enumerate(parts):
+            said += [part] if part[1] else []
+            at, is_last = part[2], place == len(parts) - 1
+            calls = list(self._found_calls(at)) if at is not None else []
+            if said and (calls or is_last):
+                text = self._with_parts(number, said)
+                yield text if is_first else edited(text, [(("id",), quoted(new_id("msg_")))])
+                said, is_first = [], False
+            yield from calls
+
+
+# Unread
+
+
+def disarmed(data: bytes) -> bytes:
+    """These events, none of which says that a call can be run whose arguments are cut."""
+    if b"function_call" not in data:
+        return data
+    splitter = EventSplitter()
+    events = splitter.feed(data)
+    return b"".join(map(_disarmed, events)) + bytes(splitter.pending)
+
+
+def _disarmed(event: bytes) -> bytes:
+    data = read_data(event) or ""
+    json = loads_object(data, strict=False) or {}
+    items = [(("item",), object_in(json, "item"))]
+    output = objects_in(object_in(json, "response"), "output")
+    items += [(("response", "output", number), item) for number, item in enumerate(output)]  # type: ignore[misc]
+    edits: Edits = [((*path, "status"), '"incomplete"') for path, item in items if _is_cut(item)]
+    edits = [(path, new) for path, new in edits if span(data, path)]
+    return replace_data(event, edited(data, edits)) if edits else event
+
+
+def _is_cut(item: Json) -> bool:
+    done = item.get("type") == "function_call" and item.get("status") == "completed"
+    return done and loads_object(text_in(item, "arguments")) is None
