@@ -2,5 +2,6 @@
 
 from .base import Wire
 from .chat_completions import ChatCompletions
+from .responses import Responses
 
-WIRES: dict[str, type[Wire]] = {wire.name: wire for wire in (ChatCompletions,)}
+WIRES: dict[str, type[Wire]] = {wire.name: wire for wire in (ChatCompletions, Responses)}

@@ -27,7 +27,7 @@ from .responses_items import (
     piece_of,
     text_in,
 )
-from .sse import EventSplitter, read_data, replace_data
+from .sse import read_data, replace_data
 
 Calls = list[tuple[str, str]]
 
@@ -182,23 +182,21 @@ class _Writer:
 
 
 def disarmed(data: bytes) -> bytes:
-    """These events, none of which says that a call can be run whose arguments are cut."""
+    """Lines of events, none of which says that a call can be run whose arguments are cut."""
     if b"function_call" not in data:
         return data
-    splitter = EventSplitter()
-    events = splitter.feed(data)
-    return b"".join(map(_disarmed, events)) + bytes(splitter.pending)
+    return b"".join(map(_disarmed, data.splitlines(keepends=True)))
 
 
-def _disarmed(event: bytes) -> bytes:
-    data = read_data(event) or ""
+def _disarmed(line: bytes) -> bytes:
+    data = read_data(line) or ""
     json = loads_object(data, strict=False) or {}
     items = [(("item",), object_in(json, "item"))]
     output = objects_in(object_in(json, "response"), "output")
     items += [(("response", "output", number), item) for number, item in enumerate(output)]  # type: ignore[misc]
     edits: Edits = [((*path, "status"), '"incomplete"') for path, item in items if _is_cut(item)]
     edits = [(path, new) for path, new in edits if span(data, path)]
-    return replace_data(event, edited(data, edits)) if edits else event
+    return replace_data(line, edited(data, edits)) if edits else line
 
 
 def _is_cut(item: Json) -> bool:
