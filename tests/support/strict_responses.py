@@ -274,45 +274,44 @@ def canonical(
     parts: Iterable[Part], end: str = "completed", *, step: int = 3, tokens: int = 9, summary: bool = False
 ) -> bytes:
     """A stream as the API has it. `end` "" is a lost connection, `step` the length of a delta."""
-    server = _Server(step, summary)
+    server = _Server(step, end, summary)
     for part in parts:
         server.begin(part)
         server.finish_all()
-    return server.written(end, tokens)
+    return server.written(tokens)
 
 
 def late(
     parts: Iterable[Part], end: str = "completed", *, step: int = 3, tokens: int = 9, summary: bool = False
 ) -> bytes:
     """The same, but all ends come at the end."""
-    server = _Server(step, summary)
+    server = _Server(step, end, summary)
     for part in parts:
         server.begin(part)
     server.finish_all()
-    return server.written(end, tokens)
+    return server.written(tokens)
 
 
 def llamacpp(parts: Iterable[Part], *, step: int = 3, tokens: int = 9) -> bytes:
     """A stream of llama.cpp, which always says `completed`."""
-    server = _Server(step, bare=True)
+    server = _Server(step, "completed", bare=True)
     for part in parts:
         server.begin(part)
     server.finish_all()
-    return server.written("completed", tokens)
+    return server.written(tokens)
 
 
-def whole(parts: Iterable[Part], status: str = "completed", *, tokens: int = 9, summary: bool = False) -> bytes:
+def whole(
+    parts: Iterable[Part], status: str = "completed", *, tokens: int = 9, summary: bool = False
+) -> bytes:
     """The same answer, not streamed."""
-    items = [_item(number, part, summary) for number, part in enumerate(parts)]
-    for item in items:
-        if item["type"] == "function_call" and not _is_whole(item) and status == "incomplete":
-            item["status"] = "incomplete"
+    items = [_item(number, part, summary, status) for number, part in enumerate(parts)]
     return json.dumps(_response(status, items, tokens), ensure_ascii=False).encode()
 
 
 class _Server:
-    def __init__(self, step: int, summary: bool = False, bare: bool = False) -> None:
-        self._step, self._summary, self._bare = step, summary, bare
+    def __init__(self, step: int, end: str, summary: bool = False, bare: bool = False) -> None:
+        self._step, self._end, self._summary, self._bare = step, end, summary, bare
         self._out: list[bytes] = []
         self._items: list[Json] = []
         self._open: list[int] = []
@@ -334,7 +333,7 @@ class _Server:
     def begin(self, part: Part) -> None:
         """An item, and all its deltas."""
         number = len(self._items)
-        item = _item(number, part, self._summary)
+        item = _item(number, part, self._summary, self._end)
         self._items.append(item)
         self._open.append(number)
         empty = item | {"status": "in_progress"} | {k: [] for k in ("content", "summary") if k in item}
@@ -379,10 +378,9 @@ class _Server:
             self._event(f"{part_event}.done", **where, **index, part=said)
         self._event("response.output_item.done", output_index=number, item=item)
 
-    def written(self, end: str, tokens: int) -> bytes:
-        if end:
-            response = _response(end, self._items, tokens)
-            self._event(f"response.{end}", response=response)
+    def written(self, tokens: int) -> bytes:
+        if self._end:
+            self._event(f"response.{self._end}", response=_response(self._end, self._items, tokens))
         return b"".join(self._out)
 
 
@@ -392,8 +390,8 @@ def sse(kind: str, **members: Any) -> bytes:
     return f"event: {kind}\ndata: {data}\n\n".encode()
 
 
-def _item(number: int, part: Part, summary: bool) -> Json:
-    """A part of an answer as an item that is done."""
+def _item(number: int, part: Part, summary: bool, end: str) -> Json:
+    """A part of an answer as an item that is done. A call is cut if it is so and the answer as well."""
     match part:
         case ("text", text):
             content = [{"type": "output_text", "text": text, "annotations": []}]
@@ -406,14 +404,16 @@ def _item(number: int, part: Part, summary: bool) -> Json:
             parts = [{"type": "reasoning_text", "text": text}]
             return {"type": "reasoning", "id": f"rs_{number}", "summary": [], "content": parts}
         case ("call", name, arguments):
-            ids = {"id": f"fc_{number}", "call_id": f"call_{number}"}
-            return {"type": "function_call", "status": "completed", **ids, "name": name, "arguments": arguments}
+            head = {"type": "function_call", "id": f"fc_{number}", "call_id": f"call_{number}"}
+            cut = end == "incomplete" and not _is_object(arguments)
+            head["status"] = "incomplete" if cut else "completed"
+            return head | {"name": name, "arguments": arguments}
     raise ValueError(part)
 
 
-def _is_whole(item: Json) -> bool:
+def _is_object(text: str) -> bool:
     try:
-        return isinstance(json.loads(item["arguments"]), dict)
+        return isinstance(json.loads(text), dict)
     except ValueError:
         return False
 

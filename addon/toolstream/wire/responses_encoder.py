@@ -154,7 +154,8 @@ class ResponsesEncoder:
         if self._changed and (item is None or part is None):
             return before
         edits: Edits = []
-        if part:
+        if item and part:
+            before += self._output.end_text(item, part) if part.ours else b""
             part.is_done = True
             edits = self._repeat(part, object_in(reading.json, "part"), ("part",))
         return before + self._send(reading, edits, item, part)

@@ -90,14 +90,20 @@ class Output:
         for part in item.parts_in_order:
             if ours_only and not part.ours:
                 continue
-            if not part.text_is_done:
-                more = LOGPROBS.get(part.type, {})
-                out += self._part_event(f"{TEXT_EVENT[part.type]}.done", item, part, text=part.text, **more)
+            out += self.end_text(item, part)
             if not part.is_done:
                 event = f"{PART_EVENT[TEXT_PARTS[part.type]]}.done"
                 out += self._part_event(event, item, part, part=part.json)
-            part.text_is_done = part.is_done = True
+            part.is_done = True
         return out
+
+    def end_text(self, item: Item, part: Part) -> bytes:
+        """End the text of a part, if it is open."""
+        if part.text_is_done:
+            return b""
+        part.text_is_done = True
+        more = LOGPROBS.get(part.type, {})
+        return self._part_event(f"{TEXT_EVENT[part.type]}.done", item, part, text=part.text, **more)
 
     def _part_event(self, kind: str, item: Item, place: Part, /, **members: Any) -> bytes:
         number = {NUMBER[TEXT_PARTS[place.type]]: place.number}
