@@ -20,7 +20,7 @@ from ..schema.json_read import Json, loads_object
 from ..schema.toolset import parallel_calls
 from .base import Asked, At, CallPiece, Found, Kind, LaneId, Names, Reading, Slice
 from .responses_encoder import ResponsesEncoder
-from .responses_items import ARGUMENTS, TEXT_PARTS, Source, new_id, object_in, objects_in, text_in
+from .responses_items import ARGUMENTS, TEXT_PARTS, Source, event_type, new_id, object_in, objects_in, text_in
 from .responses_whole import disarmed, write_whole, written_whole
 from .sse import EventSplitter, read_data
 
@@ -77,11 +77,11 @@ class Responses:
     def read(self, frame: bytes) -> Reading:
         data = read_data(frame)
         if data is None:
-            return Reading(frame, aside=b"data" not in frame)
+            return _without_data(frame)
         json = loads_object(data, strict=False)
         reading = Reading(frame, data, json or {})
         if json:
-            READERS.get(text_in(json, "type"), Responses._other)(self, reading)
+            READERS.get(event_type(json), Responses._other)(self, reading)
         return reading
 
     def _item_added(self, reading: Reading) -> None:
@@ -324,6 +324,14 @@ READERS: dict[str, Callable[[Responses, Reading], None]] = {
 
 def _arguments(source: Source, text: str, at: At, path: tuple[str | int, ...]) -> Slice:
     return Slice(None, text, [path] if text else (), at, CallPiece(index=source.number, text=text))
+
+
+def _without_data(frame: bytes) -> Reading:
+    """A comment; or an error as older builds of llama.cpp send it, a line `error: {…}`."""
+    if not frame.startswith(b"error:"):
+        return Reading(frame, aside=b"data" not in frame)
+    error = loads_object(frame[6:].decode(errors="replace").strip(), strict=False)
+    return Reading(frame, ends=[(None, None)], error=error)
 
 
 def _part_index(json: Json) -> int:

@@ -36,6 +36,7 @@ from .responses_items import (
     array,
     compact,
     edited,
+    event_type,
     head_changes,
     new_call,
     new_id,
@@ -76,7 +77,7 @@ class ResponsesEncoder:
         sequence = reading.json.get("sequence_number")
         if self._output.sequence is None and isinstance(sequence, int):
             self._output.sequence = sequence - 1
-        kind = text_in(reading.json, "type")
+        kind = event_type(reading.json)
         if self._waiting and kind not in ENDS:
             source = _source_of(reading)
             self._changed |= any(item is not self._current.get(source) for item in self._waiting)
@@ -139,7 +140,7 @@ class ResponsesEncoder:
 
     def _text_done(self, reading: Reading, texts: Texts) -> bytes:
         before, item, part = self._repeated(reading, texts)
-        if self._changed and (item is None or part is None):
+        if self._changed and (part is None or part.text_is_done):
             return before
         edits: Edits = []
         if part:
@@ -151,11 +152,11 @@ class ResponsesEncoder:
         if not reading.slices:
             return self._other(reading, texts)
         before, item, part = self._repeated(reading, texts)
-        if self._changed and (item is None or part is None):
+        if self._changed and (part is None or part.is_done):
             return before
         edits: Edits = []
         if item and part:
-            before += self._output.end_text(item, part) if part.ours else b""
+            before += self._output.end_text(item, part) if self._altered else b""
             part.is_done = True
             edits = self._repeat(part, object_in(reading.json, "part"), ("part",))
         return before + self._send(reading, edits, item, part)
@@ -371,7 +372,7 @@ class ResponsesEncoder:
         edits += self._repeat_arguments(said, item, ("item",))
         self._changed = self._changed or bool(edits)
         before = b""
-        if self._repairing and not item.arguments_are_done:
+        if self._altered and not item.arguments_are_done:
             before = self._output.end_arguments(item)
         item.open = False
         return before + self._send(reading, edits, item, done=True)
@@ -379,7 +380,6 @@ class ResponsesEncoder:
     def _status(self, said: Json, item: Item) -> Any:
         status = said.get("status")
         if status in ("completed", None) and not is_object(item.arguments):
-            self._ledger.repaired(Repair.FINISH_REASON)
             return "incomplete"
         if status is None:
             self._ledger.repaired(Repair.CALL_SHAPE)
@@ -471,16 +471,29 @@ class ResponsesEncoder:
         """Begin a call of the server's that was not announced; `head` is what it has said of it."""
         call = lane.call
         assert call
-        head = head | self._put_right(head, call) if head else new_call(self._asked, call.id, call.name)
-        return self._announce(lane, head | {"arguments": "", "status": "in_progress"})
+        source = next((source for source, known in self._call_lanes.items() if known is lane), None)
+        if head:
+            head = head | self._put_right(head, call)
+        else:
+            self._ledger.repaired(Repair.CALL_SHAPE)
+            head = new_call(self._asked, call.id, call.name)
+            if source and source.id and source.id not in self._output.ids:
+                head["id"] = source.id
+        out = self._announce(lane, head | {"arguments": "", "status": "in_progress"})
+        if source:
+            self._current[source] = self._calls[lane]
+        return out
 
     def _announce(self, lane: LaneId, head: Json) -> bytes:
         self._calls[lane], out = self._output.announce(head)
         return out
 
     def _say_arguments(self, lane: LaneId, text: str) -> bytes:
+        out = b""
+        if lane.call and lane not in self._calls and not lane.call.dropped:
+            out = self._begin(lane, self._unsent.pop(lane, {}))
         item = self._calls.get(lane)
-        return self._output.say_arguments(item, text) if item and item.open and text else b""
+        return out + (self._output.say_arguments(item, text) if item and item.open and text else b"")
 
     def _end_waiting(self, only: Item | None = None) -> bytes:
         """Send the events that wait, or those of one call: nothing more comes of it."""

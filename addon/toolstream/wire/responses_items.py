@@ -149,7 +149,12 @@ def head_changes(asked: Asked, item: Json, call: ServerCall, taken: Collection[s
     return {key: value for key, value in wanted.items() if item.get(key) != value}
 
 
-# JSON text
+# JSON
+
+
+def event_type(json: Json) -> str:
+    """The type of an event. llama.cpp's errors have none."""
+    return text_in(json, "type") or ("error" if json.get("error") else "")
 
 
 def object_in(json: Mapping[str, Any], key: str) -> Json:

@@ -106,7 +106,6 @@ class _Writer:
             changes["arguments"] = text
         cut = call.broken or loads_object(piece.text if text is None else text) is None
         if cut and item.get("status", "completed") == "completed":
-            self._ledger.repaired(Repair.FINISH_REASON)
             changes["status"] = "incomplete"
         return changes
 

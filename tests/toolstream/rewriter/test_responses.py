@@ -190,7 +190,7 @@ def test_a_servers_call_that_says_that_it_is_cut_keeps_every_byte(server: Server
 def test_a_servers_call_that_is_cut_is_never_completed() -> None:
     out, ledger = rewrite_at_every_cut(llamacpp([("text", "x"), ("call", "get_weather", NICE[:-6])]), LIMITED)
     assert read(out) == Outcome([("text", "x"), ("call", "get_weather", NICE[:-6], False)], "length")
-    assert repairs(ledger) == sorted([Repair.ENVELOPE, Repair.FINISH_REASON])
+    assert repairs(ledger) == [Repair.ENVELOPE]
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -309,8 +309,34 @@ def test_arguments_that_only_their_end_tells() -> None:
     ]
     data = numbered(*[(kind.removeprefix("response."), members) for kind, members in events])
     assert rewrite_at_every_cut(data)[0] == data
-    for wrong in (data.replace(rb"\"days\":1", rb"\"days\":\"1\""), data.replace(rb"\"city\":\"Nice\"", rb"\"city\":\"Nice\",\"city\":\"Nice\"")):
-        assert read(rewrite_at_every_cut(wrong)[0]) == Outcome([("text", "x"), (*NATIVE, True)], "tool_calls")
+    out = rewrite_at_every_cut(data.replace(rb"\"days\":1", rb"\"days\":\"1\""))[0]
+    assert read(out) == Outcome([("text", "x"), (*NATIVE, True)], "tool_calls")
+
+
+def test_a_call_that_is_not_announced() -> None:
+    events = [
+        (kind, members)
+        for kind, members in events_of(canonical([("text", "x"), NATIVE]))
+        if "fc_1" in str(members) or "msg_0" in str(members)
+    ]
+    left = [
+        (kind, members)
+        for kind, members in events
+        if not (kind.endswith("item.added") and "fc_1" in str(members))
+    ]
+    data = numbered(created(), *[(kind.removeprefix("response."), members) for kind, members in left])
+    out, ledger = rewrite_at_every_cut(data)
+    assert read(out) == Outcome([("text", "x"), (*NATIVE, True)], "tool_calls")
+    assert repairs(ledger) == [Repair.CALL_SHAPE]
+
+
+def test_a_call_that_is_announced_without_its_name() -> None:
+    data = canonical([("text", "x"), NATIVE])
+    added = data.index(b"event: response.output_item.added", data.index(b"msg_0") + 900)
+    head, tail = data[:added], data[added:]
+    assert tail.count(b'"name":"get_weather"') == 4
+    out, ledger = rewrite_at_every_cut(head + tail.replace(b'"name":"get_weather",', b"", 1))
+    assert read(out) == Outcome([("text", "x"), (*NATIVE, True)], "tool_calls")
 
 
 def test_a_text_that_only_its_end_tells() -> None:
@@ -374,23 +400,26 @@ def test_a_lost_connection_leaves_a_call_open() -> None:
     assert ("text", "Hi.") in outcome.said
 
 
-def test_an_error_that_holds_the_call_becomes_it() -> None:
-    text = "Hi.\n\n" + LEAK
-    message = f"Failed to parse input at pos 5: {LEAK}"
-    start = numbered(created())
-    for error in (
-        {
-            "error": {
-                "code": 500,
-                "message": f"The model produced output that does not match the expected peg-native format\n{message}",
-                "type": "server_error",
-            }
-        },
+@pytest.mark.parametrize("server", [canonical, llamacpp])
+@pytest.mark.parametrize("text", ["", "Hi.\n"])
+def test_an_error_that_holds_the_call_becomes_it(text: str, server: Server) -> None:
+    parts = [("text", text)] if text else []
+    data = server(parts)
+    start = data[
+        : data.index(b"event: response.output_text.done")
+        if text
+        else data.index(b"event: response.completed")
+    ]
+    message = f"Failed to parse input at pos {len(text)}: {LEAK}"
+    error = json.dumps({"code": 500, "message": message, "type": "server_error"})
+    for sent in (
+        f'data: {{"error":{error}}}',
+        f"error: {error}",
+        f'event: error\ndata: {{"type":"error","error":{error}}}',
     ):
-        out, ledger = rewrite(start + sse("error", **error))
-        if Repair.ENGINE_ERROR not in ledger.repairs:
-            pytest.skip(f"not known as an error with a call: {text}")
-        assert OSLO in read(out).said
+        out, ledger = rewrite_at_every_cut(start + sent.encode() + b"\n\ndata: [DONE]\n\n")
+        assert read(out) == Outcome([*parts, OSLO], "tool_calls")
+        assert Repair.ENGINE_ERROR in ledger.repairs
 
 
 def test_an_answer_that_the_server_has_stored_is_not_read() -> None:
@@ -513,7 +542,7 @@ def test_a_cut_call_of_a_body_is_never_completed() -> None:
     data = whole([("call", "get_weather", NICE[:-6])])
     out, ledger = rewrite_whole(data, LIMITED)
     assert read_whole(out) == Outcome([("call", "get_weather", NICE[:-6], False)], "length")
-    assert repairs(ledger) == [Repair.FINISH_REASON]
+    assert not ledger.repairs
     data = whole([("text", f"Hi.\n{OPENED}")])
     assert rewrite_whole(data, LIMITED)[0] == data
 
