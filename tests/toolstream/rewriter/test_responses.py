@@ -335,7 +335,7 @@ def test_a_call_that_is_announced_without_its_name() -> None:
     added = data.index(b"event: response.output_item.added", data.index(b"msg_0") + 900)
     head, tail = data[:added], data[added:]
     assert tail.count(b'"name":"get_weather"') == 4
-    out, ledger = rewrite_at_every_cut(head + tail.replace(b'"name":"get_weather",', b"", 1))
+    out, _ = rewrite_at_every_cut(head + tail.replace(b'"name":"get_weather",', b"", 1))
     assert read(out) == Outcome([("text", "x"), (*NATIVE, True)], "tool_calls")
 
 
@@ -468,7 +468,7 @@ def test_no_word_is_lost_if_the_parser_fails(server: Server, monkeypatch: pytest
             out += b"".join(rewriter.close())
         outcome = read(out)
         assert outcome.said[-1] == ("text", "The end.")
-        assert ("text", "Hi.") == outcome.said[0] or outcome.said[0][1].startswith("Hi.\n")
+        assert outcome.said[0][1].startswith("Hi.")
 
 
 def test_frames_leave_as_they_came_if_the_encoder_fails(monkeypatch: pytest.MonkeyPatch) -> None:
