@@ -7,17 +7,18 @@ is never sent. And calls that were found in text have no source.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
 from ..schema.json_read import Json
 from ..schema.json_write import encodable, quoted
-from .base import Asked, ServerCall
+from .base import Asked, Reading, ServerCall, Slice
 from .json_edit import Path, span
 
 PartKey = tuple[str, int]  # the member of the item that the part stands in, and its place there
+Texts = list[str] | None  # for the slices of a frame; None: all as they came
 Edits = list[tuple[Path, str]]  # where in a JSON text, and the JSON text to stand there
 
 ARGUMENTS: PartKey = ("arguments", 0)
@@ -147,6 +148,20 @@ def head_changes(asked: Asked, item: Json, call: ServerCall, taken: Collection[s
     if call.name in asked.namespaces and not item.get("namespace"):
         wanted["namespace"] = asked.namespaces[call.name]
     return {key: value for key, value in wanted.items() if item.get(key) != value}
+
+
+# Frames
+
+
+def source_of(reading: Reading) -> Source | None:
+    source = reading.facts.get("source")
+    return source if isinstance(source, Source) else None
+
+
+def texts_of(reading: Reading, texts: Texts) -> Iterator[tuple[Slice, str]]:
+    """The slices of a frame and their texts."""
+    left = [piece.text for piece in reading.slices] if texts is None else texts
+    return zip(reading.slices, left, strict=True)
 
 
 # JSON

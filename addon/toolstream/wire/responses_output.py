@@ -1,26 +1,31 @@
-"""What the client of a Responses answer was told, and the events of our own that tell it more.
+"""What the client of a Responses answer was told, and how everything that tells it more leaves.
 
-Every event that leaves is accounted for here: the items in the order they were announced, what was said of
-them, and the last number. So an event of our own fits what came before it, whoever has written that.
+Every event is accounted for here, the server's and our own: the items in the order they were announced, what
+was said of them, and the last number. So each event fits what came before it, whoever has written that.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
 from ..schema.json_read import Json, loads_object
+from .base import Reading
 from .responses_items import (
     TEXT_PARTS,
+    Edits,
     Item,
     Part,
     Source,
     array,
     compact,
+    edited,
     new_id,
     new_message,
+    object_in,
     objects_in,
     piece_of,
     text_in,
 )
+from .sse import replace_data
 
 # By the type of a part: what its events are called. By the member it stands in: the same, and its number
 TEXT_EVENT = {
@@ -37,7 +42,14 @@ LOGPROBS: dict[str, Json] = {"output_text": {"logprobs": []}}
 class Output:
     def __init__(self) -> None:
         self.items: list[Item] = []
+        self.current: dict[Source | None, Item] = {}  # the item that the server's events speak of now
         self.sequence: int | None = None  # the last number that was sent; None if there are none
+        self.changed = False  # the client gets another answer than the server's
+        self.repairing = False  # the server leaves members out
+
+    @property
+    def altered(self) -> bool:
+        return self.changed or self.repairing
 
     @property
     def next_number(self) -> int:
@@ -49,6 +61,53 @@ class Output:
         """The ids of items."""
         return {item.id for item in self.items}
 
+    # Frames of the server's
+
+    def add(self, reading: Reading, source: Source | None, changes: Json | None = None) -> Item:
+        """An item that the server announces, or should have announced."""
+        number = reading.json.get("output_index")
+        if self.changed or not isinstance(number, int):
+            number = self.next_number
+        head = {"id": source.id} if source and source.id else {}
+        head |= object_in(reading.json, "item") | (changes or {})
+        item = self.current[source] = Item(number, source.type if source else "", head)
+        self.items.append(item)
+        return item
+
+    def send(
+        self,
+        reading: Reading,
+        edits: Edits,
+        item: Item | None = None,
+        part: Part | None = None,
+        done: bool = False,  # it says that the item is done
+    ) -> bytes:
+        """A frame, with its numbers put right."""
+        json = reading.json
+        if not self.altered:
+            self.sequence = json.get("sequence_number", self.sequence)
+        elif json:
+            edits = edits + self._numbers(json, item, part)
+        data = edited(reading.data, edits) if edits else reading.data
+        if done and item:
+            item.open, item.done = False, data
+        return replace_data(reading.frame, data) if edits else reading.frame
+
+    def _numbers(self, json: Json, item: Item | None, part: Part | None) -> Edits:
+        wanted: Json = {}
+        if self.sequence is not None:
+            self.sequence += 1
+            wanted["sequence_number"] = self.sequence
+        if item:
+            wanted["output_index"] = item.number
+        if item and "item_id" in json:
+            wanted["item_id"] = item.id
+        if part:
+            wanted[NUMBER[TEXT_PARTS[part.type]]] = part.number
+        return [((key,), compact(value)) for key, value in wanted.items() if json.get(key) != value]
+
+    # Events of our own
+
     def event(self, kind: str, **members: Any) -> bytes:
         """An event of our own."""
         head: Json = {"type": kind}
@@ -57,7 +116,7 @@ class Output:
             head["sequence_number"] = self.sequence
         return f"event: {kind}\ndata: {compact(head | members)}\n\n".encode()
 
-    # Texts
+    # Of texts
 
     def begin_text(self, source: Source | None, kind: str, is_first: bool) -> tuple[Item, bytes]:
         """A new item for text of this type. The first one for an item of the server's has its id."""
@@ -109,7 +168,7 @@ class Output:
         number = {NUMBER[TEXT_PARTS[place.type]]: place.number}
         return self.event(f"response.{kind}", item_id=item.id, output_index=item.number, **number, **members)
 
-    # Calls
+    # Of calls
 
     def say_arguments(self, item: Item, text: str) -> bytes:
         """A further piece of a call's arguments."""
@@ -123,7 +182,7 @@ class Output:
         name, arguments = text_in(item.head, "name"), item.arguments
         return self.event("response.function_call_arguments.done", **where, name=name, arguments=arguments)
 
-    # Ends
+    # Of ends
 
     def end_messages(self) -> bytes:
         """End the messages that are open."""

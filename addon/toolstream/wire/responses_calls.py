@@ -1,0 +1,248 @@
+"""Writes the calls of a Responses answer that the server parsed, and those that were found in its text.
+
+A client runs a call as soon as its item is done. So events that say so wait if the arguments are no JSON
+object yet: the rest may still come, at the latest with the end. Without it the item is `incomplete`. Servers
+say `completed` even of a call that the limit has cut.
+
+A call that the server does not announce, or only when it is done, is announced if anything of the answer is
+altered.
+"""
+
+from typing import Any
+
+from ..repairs import Ledger, Repair
+from ..schema.json_read import Json, loads
+from ..schema.json_write import quoted
+from .base import Asked, At, LaneId, Reading, ServerCall
+from .json_edit import Path
+from .responses_items import (
+    Edits,
+    Item,
+    Source,
+    Texts,
+    compact,
+    head_changes,
+    new_call,
+    new_id,
+    object_in,
+    source_of,
+    text_in,
+    texts_of,
+)
+from .responses_output import Output, is_object
+
+
+class CallWriter:
+    def __init__(self, asked: Asked, ledger: Ledger, out: Output) -> None:
+        self._asked, self._ledger, self._out = asked, ledger, out
+        self._calls: dict[LaneId, Item] = {}  # whose arguments a lane is, or the last call found in its text
+        self._unsent: dict[LaneId, Json] = {}  # the items of calls that were not announced
+        self._lanes: dict[Source, LaneId] = {}
+        self._waiting: dict[Item, list[Reading]] = {}  # events that come before their call is complete
+
+    def is_overtaken_by(self, reading: Reading) -> bool:
+        """Whether this event leaves before one that waits and came earlier."""
+        current = self._out.current.get(source_of(reading))
+        return any(item is not current for item in self._waiting)
+
+    # The server's frames
+
+    def item_added(self, reading: Reading, source: Source, texts: Texts) -> bytes:
+        head, lane = object_in(reading.json, "item"), reading.slices[0].lane
+        if lane:
+            self._lanes[source] = lane
+        if lane and texts is not None and not texts[0]:
+            self._unsent[lane] = head
+            return b""
+        changes = self._put_right(head, lane.call if lane else None)
+        item = self._out.add(reading, source, changes)
+        edits: Edits = [(("item", key), compact(value)) for key, value in changes.items()]
+        for piece, text in list(texts_of(reading, texts))[1:]:  # it is more than announced
+            item.pieces.append(text)
+            edits += [(path, quoted(text)) for path in piece.paths if text != piece.text]
+        if lane:
+            self._calls[lane] = item
+        return self._out.send(reading, edits, item)
+
+    def _put_right(self, head: Json, call: ServerCall | None) -> Json:
+        """The members that the item of a server's call must get."""
+        if call is None or not call.id:
+            return {}
+        changes = head_changes(self._asked, head, call, self._out.ids)
+        if changes:
+            self._out.changed = True
+        if changes.keys() - {"name"}:
+            self._ledger.repaired(Repair.CALL_SHAPE)
+        return changes
+
+    def arguments_delta(self, reading: Reading, texts: Texts) -> bytes:
+        piece = reading.slices[0]
+        text = texts[0] if texts else piece.text
+        if piece.text and not text:
+            return b""
+        before, item = self._call_of(reading, text)
+        if self._out.changed and (item is None or not item.open):
+            return before
+        if item:
+            item.pieces.append(text)
+        edits: Edits = [] if text == piece.text else [(("delta",), quoted(text))]
+        return before + self._out.send(reading, edits, item)
+
+    def arguments_done(self, reading: Reading, texts: Texts) -> bytes:
+        before, item = self._late_arguments(reading, texts)
+        if item is None or not item.open:
+            return before if self._out.changed else before + self._out.send(reading, [], item)
+        if not is_object(item.arguments):
+            self._waiting.setdefault(item, []).append(reading)
+            return before
+        return before + self._send_arguments_done(reading, item)
+
+    def _send_arguments_done(self, reading: Reading, item: Item) -> bytes:
+        item.arguments_are_done = True
+        said, name = reading.json, item.head.get("name")
+        edits = self._repeat_arguments(said, item, ())
+        if name and said.get("name", name) != name:
+            edits.append((("name",), compact(name)))
+        self._out.changed = self._out.changed or bool(edits)
+        return self._out.send(reading, edits, item)
+
+    def _repeat_arguments(self, said: Json, item: Item, where: Path) -> Edits:
+        """The edits to an object that repeats arguments. Some servers spell them in another way there."""
+        text, arguments = text_in(said, "arguments"), item.arguments
+        if text == arguments or (text and loads(text) == loads(arguments) is not None):
+            return []
+        return [((*where, "arguments"), quoted(arguments))]
+
+    def item_done(self, reading: Reading, texts: Texts) -> bytes:
+        piece, said = reading.slices[0], object_in(reading.json, "item")
+        if piece.piece and piece.piece.whole and piece.lane and piece.lane.call:
+            return self._whole_call(reading, piece.lane, piece.lane.call, texts)
+        before, item = self._late_arguments(reading, texts)
+        if item is None or not item.open:
+            return before if self._out.changed else before + self._out.send(reading, [], item)
+        if said.get("status") in ("completed", None) and not is_object(item.arguments):
+            self._waiting.setdefault(item, []).append(reading)
+            return before
+        return before + self.end_waiting(item) + self._send_item_done(reading, item)
+
+    def _send_item_done(self, reading: Reading, item: Item) -> bytes:
+        said = object_in(reading.json, "item")
+        head = {k: item.head[k] for k in ("id", "call_id", "name", "namespace") if item.head.get(k)}
+        wanted = head | {"status": self._status(said, item)}
+        edits: Edits = [(("item", k), compact(v)) for k, v in wanted.items() if said.get(k) != v]
+        edits += self._repeat_arguments(said, item, ("item",))
+        self._out.changed = self._out.changed or bool(edits)
+        before = b""
+        if self._out.altered and not item.arguments_are_done:
+            before = self._out.end_arguments(item)
+        return before + self._out.send(reading, edits, item, done=True)
+
+    def _status(self, said: Json, item: Item) -> Any:
+        status = said.get("status")
+        if status in ("completed", None) and not is_object(item.arguments):
+            return "incomplete"
+        if status is None:
+            self._ledger.repaired(Repair.CALL_SHAPE)
+        return status or "completed"
+
+    def _whole_call(self, reading: Reading, lane: LaneId, call: ServerCall, texts: Texts) -> bytes:
+        """A call that no event but this one tells of. If anything is altered it gets the others as well."""
+        head, piece = object_in(reading.json, "item"), reading.slices[0]
+        if call.dropped or (piece.text and texts == [""]):
+            self._unsent[lane] = head
+            return b""
+        changes = self._put_right(head, call)
+        if not self._out.altered and is_object(piece.text):
+            item = self._calls[lane] = self._out.add(reading, source_of(reading))
+            item.pieces.append(piece.text)
+            return self._send_item_done(reading, item)
+        self._out.changed = True
+        out = self.begin(lane, head | changes) + self.say(lane, texts[0] if texts else piece.text)
+        return out + (self.end(lane) if is_object(self._calls[lane].arguments) else b"")
+
+    def _late_arguments(self, reading: Reading, texts: Texts) -> tuple[bytes, Item | None]:
+        """The item of an event that repeats arguments. Those that only this event has are said before it."""
+        piece = reading.slices[0]
+        text = (texts[0] if texts else piece.text) if piece.at is At.TEXT else ""
+        before, item = self._call_of(reading, text)
+        if item is None or not item.open or not text:
+            return before, item
+        if self._out.altered:
+            return before + self._out.say_arguments(item, text), item
+        item.pieces.append(text)
+        return before, item
+
+    def _call_of(self, reading: Reading, text: str) -> tuple[bytes, Item | None]:
+        """The item of a call, and what tells the client of it, if nothing has yet and there is `text`."""
+        source, lane = source_of(reading), reading.slices[0].lane
+        if source and lane:
+            self._lanes[source] = lane
+        elif source:
+            lane = self._lanes.get(source)
+        item = self._calls.get(lane) if lane else self._out.current.get(source)
+        if item or source is None:
+            return b"", item
+        if self._out.altered and lane and lane.call:
+            begun = self.begin(lane) if text and not lane.call.dropped else b""
+            return begun, self._calls.get(lane)
+        if self._out.changed:
+            return b"", None
+        item = self._out.add(reading, source)
+        if lane:
+            self._calls[lane] = item
+        return b"", item
+
+    # Calls that no frame of the server's begins
+
+    def begin(self, lane: LaneId, head: Json | None = None) -> bytes:
+        """Begin a call of the server's that was not announced; `head` is what it has said of it."""
+        call = lane.call
+        assert call
+        source = next((source for source, known in self._lanes.items() if known is lane), None)
+        head = head or self._unsent.pop(lane, None)
+        if head:
+            head = head | self._put_right(head, call)
+        else:
+            self._ledger.repaired(Repair.CALL_SHAPE)
+            head = new_call(self._asked, call.id, call.name)
+            if source and source.id and source.id not in self._out.ids:
+                head["id"] = source.id
+        out = self._announce(lane, head | {"arguments": "", "status": "in_progress"})
+        if source:
+            self._out.current[source] = self._calls[lane]
+        return out
+
+    def begin_own(self, lane: LaneId, name: str) -> bytes:
+        """Begin a call that was found in a text."""
+        head = new_call(self._asked, new_id("call_"), name)
+        return self._out.end_messages() + self._announce(lane, head)
+
+    def _announce(self, lane: LaneId, head: Json) -> bytes:
+        self._calls[lane], out = self._out.announce(head)
+        return out
+
+    def say(self, lane: LaneId, text: str) -> bytes:
+        """A further piece of the arguments."""
+        out = b""
+        if lane.call and lane not in self._calls and not lane.call.dropped:
+            out = self.begin(lane)
+        item = self._calls.get(lane)
+        return out + (self._out.say_arguments(item, text) if item and item.open and text else b"")
+
+    def end(self, lane: LaneId) -> bytes:
+        """The call is complete."""
+        item = self._calls.get(lane)
+        if item is None:
+            return b""
+        waited = self.end_waiting(item)
+        return waited + (self._out.end(item) if item.open else b"")
+
+    def end_waiting(self, only: Item | None = None) -> bytes:
+        """Send the events that wait, or those of one call: nothing more comes of it."""
+        out = b""
+        for item in [only] if only else list(self._waiting):
+            for reading in self._waiting.pop(item, ()):
+                is_end = text_in(reading.json, "type") == "response.output_item.done"
+                send = self._send_item_done if is_end else self._send_arguments_done
+                out += send(reading, item)
+        return out
