@@ -193,6 +193,7 @@ class _Reader:
 
     def _text_done(self, event: Json) -> None:
         part = self._part(event)
+        assert not part.text_is_done, "a text is done once"
         assert event["text"] == part.text, "a text is the sum of its deltas"
         part.text_is_done = True
 
@@ -209,6 +210,7 @@ class _Reader:
 
     def _arguments_done(self, event: Json) -> None:
         item = self._item(event)
+        assert not item.arguments_are_done, "arguments are done once"
         assert event["arguments"] == item.arguments, "arguments are the sum of their deltas"
         assert event.get("name", item.head["name"]) == item.head["name"]
         item.arguments_are_done = True

@@ -212,6 +212,12 @@ def edited(text: str, edits: Edits) -> str:
     return text
 
 
+def with_members(text: str, members: str) -> str:
+    """The JSON object with further members, of which each begins with a comma; it is not empty."""
+    end = text.rfind("}")
+    return text[:end] + members + text[end:] if members else text
+
+
 def piece_of(text: str, path: Path) -> str:
     """The JSON text of one value in another; "" if it is not there."""
     start, end = span(text, path) or (0, 0)

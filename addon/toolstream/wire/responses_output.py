@@ -24,6 +24,7 @@ from .responses_items import (
     objects_in,
     piece_of,
     text_in,
+    with_members,
 )
 from .sse import replace_data
 
@@ -83,28 +84,33 @@ class Output:
         done: bool = False,  # it says that the item is done
     ) -> bytes:
         """A frame, with its numbers put right."""
-        json = reading.json
+        json, missing = reading.json, ""
         if not self.altered:
             self.sequence = json.get("sequence_number", self.sequence)
-        elif json:
-            edits = edits + self._numbers(json, item, part)
-        data = edited(reading.data, edits) if edits else reading.data
+        else:
+            for key, value in self._numbers(json, item, part).items():
+                if key not in json:
+                    missing += f',"{key}":{compact(value)}'
+                elif json[key] != value:
+                    edits = [*edits, ((key,), compact(value))]
+        data = with_members(edited(reading.data, edits), missing)
         if done and item:
             item.open, item.done = False, data
-        return replace_data(reading.frame, data) if edits else reading.frame
+        return framed(reading, data) if edits or missing else reading.frame
 
-    def _numbers(self, json: Json, item: Item | None, part: Part | None) -> Edits:
-        wanted: Json = {}
-        if self.sequence is not None:
+    def _numbers(self, json: Json, item: Item | None, part: Part | None) -> Json:
+        """The members that place an event."""
+        found: Json = {}
+        if self.sequence is not None and json:
             self.sequence += 1
-            wanted["sequence_number"] = self.sequence
+            found["sequence_number"] = self.sequence
         if item:
-            wanted["output_index"] = item.number
+            found["output_index"] = item.number
         if item and "item_id" in json:
-            wanted["item_id"] = item.id
+            found["item_id"] = item.id
         if part:
-            wanted[NUMBER[TEXT_PARTS[part.type]]] = part.number
-        return [((key,), compact(value)) for key, value in wanted.items() if json.get(key) != value]
+            found[NUMBER[TEXT_PARTS[part.type]]] = part.number
+        return found
 
     # Events of our own
 
@@ -219,6 +225,14 @@ class Output:
                 yield piece_of(item.done, ("item",))
             elif item.id in theirs:
                 yield piece_of(data, ("response", "output", theirs[item.id]))
+
+
+def framed(reading: Reading, data: str) -> bytes:
+    """The frame with other data. (Most frames end with it, and that is quicker.)"""
+    frame, old = reading.frame, reading.data.encode()
+    if frame.endswith(b"data: " + old + b"\n\n"):
+        return frame[: -len(old) - 2] + data.encode() + b"\n\n"
+    return replace_data(frame, data)
 
 
 def is_object(arguments: str) -> bool:
