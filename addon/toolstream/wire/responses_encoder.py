@@ -12,7 +12,6 @@ of the response that is announced, the end of arguments, the beginning of a reas
 shows it (`Repair.ENVELOPE`), and what is missing is added to all. What is there stays.
 """
 
-import time
 from collections.abc import Callable, Iterable
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
@@ -48,7 +47,6 @@ class ResponsesEncoder:
         self._asked, self._ledger = asked, ledger
         self._out = Output()
         self._calls = CallWriter(asked, ledger, self._out)
-        self._created_at = int(time.time())
         self._response: Json = {}  # as it was announced
 
     # The server's frames
@@ -71,7 +69,7 @@ class ResponsesEncoder:
             self._repair_envelope()
         missing: Json = {}
         if self._out.repairing:
-            wanted = {"created_at": self._created_at, "model": self._asked.model, "output": []}
+            wanted = {"created_at": 0, "model": self._asked.model, "output": []}
             missing = {key: value for key, value in wanted.items() if key not in response}
         self._response = response | missing
         edits: Edits = [(("response", key), compact(value)) for key, value in missing.items()]
@@ -292,7 +290,7 @@ class ResponsesEncoder:
     def end(self, near: Reading, group: int) -> bytes:
         self._out.changed = True
         out = self._calls.end_waiting() + self._out.end_all()
-        response = {"id": new_id("resp_"), "object": "response", "created_at": self._created_at}
+        response = {"id": new_id("resp_"), "object": "response", "created_at": 0}
         response |= {"model": self._asked.model} | self._response | {"status": "completed"}
         items = loads(self._out.as_json("", {}))
         return out + self._out.event("response.completed", response=response | {"output": items})

@@ -4,7 +4,6 @@ The items of a body that do not change keep every byte. The calls that were foun
 after it. A message goes on as a new one after them.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 
 from ..repairs import Ledger, Repair
@@ -48,7 +47,7 @@ def written_whole(asked: Asked, text: str, calls: Calls) -> str:
     output = [new_message() | done | {"content": content}] if text else []
     for name, arguments in calls:
         output.append(new_call(asked, new_id("call_"), name) | done | {"arguments": arguments})
-    head = {"id": new_id("resp_"), "object": "response", "created_at": int(time.time())}
+    head = {"id": new_id("resp_"), "object": "response", "created_at": 0}
     return compact(head | done | {"model": asked.model, "output": output, "error": None, "usage": None})
 
 
