@@ -205,7 +205,7 @@ def edited(text: str, edits: Edits) -> str:
     for path, new in edits:
         if where := span(text, path):
             text = text[: where[0]] + new + text[where[1] :]
-        elif outer := span(text, path[:-1]):
+        elif (outer := span(text, path[:-1])) and text[outer[0]] == "{":
             end = outer[1] - 1
             comma = "," if text[outer[0] + 1 : end].strip() else ""
             text = f"{text[:end]}{comma}{quoted(str(path[-1]))}:{new}{text[end:]}"

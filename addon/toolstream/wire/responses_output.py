@@ -86,7 +86,8 @@ class Output:
         """A frame, with its numbers put right."""
         json, missing = reading.json, ""
         if not self.altered:
-            self.sequence = json.get("sequence_number", self.sequence)
+            sequence = json.get("sequence_number")
+            self.sequence = sequence if isinstance(sequence, int) else self.sequence
         else:
             for key, value in self._numbers(json, item, part).items():
                 if key not in json:

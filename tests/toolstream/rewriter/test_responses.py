@@ -23,6 +23,7 @@ from support.strict_responses import (
     whole,
 )
 from toolstream import StreamRewriter, rewrite_completion
+from toolstream.native.calls import NativeCall
 from toolstream.parser.parser import ToolCallParser
 from toolstream.repairs import Ledger, Repair
 from toolstream.wire.responses_encoder import ResponsesEncoder
@@ -467,6 +468,33 @@ def test_no_word_is_lost_if_the_parser_fails(server: Server, monkeypatch: pytest
         outcome = read(out)
         assert outcome.said[-1] == ("text", "The end.")
         assert outcome.said[0][1].startswith("Hi.")
+
+
+@pytest.mark.parametrize("server", [canonical, late, llamacpp])
+@pytest.mark.parametrize("name", ["feed", "drain"])
+def test_no_call_is_lost_if_a_reader_of_calls_fails(
+    name: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = server([("text", f"Hi.\n{LEAK}"), NATIVE, ("call", "get_weather", '{"city":"Rome"}')], step=3)
+    real = getattr(NativeCall, name)
+    for broken in range(10):
+        calls = 0
+
+        def fail(self: NativeCall, *given: Any, at: int = broken) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == at + 1:
+                raise ValueError("on purpose")
+            return real(self, *given)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(NativeCall, name, fail)
+            rewriter = StreamRewriter(ASKED, api="responses")
+            out = b"".join(b"".join(rewriter.feed(line)) for line in data.splitlines(keepends=True))
+            out += b"".join(rewriter.close())
+        assert "on purpose" in rewriter.ledger.failure
+        rome = ("call", "get_weather", '{"city":"Rome"}', True)
+        assert read(out) == Outcome([("text", "Hi."), OSLO, (*NATIVE, True), rome], "tool_calls")
 
 
 def test_frames_leave_as_they_came_if_the_encoder_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -402,6 +402,6 @@ def test_members_are_edited_or_added() -> None:
     assert edited(text, [(("f",), "2"), (("c", 0, "g"), "[]")]) == (
         '{"a": 1.50, "b": {}, "c": [{"d": "x","g":[]}],"f":2}'
     )
-    assert edited(text, [(("x", "y"), "2")]) == text
+    assert edited(text, [(("x", "y"), "2"), (("a", "y"), "2"), (("c", "y"), "2")]) == text
     assert with_members(text + " ", ',"f":2') == '{"a": 1.50, "b": {}, "c": [{"d": "x"}],"f":2} '
     assert with_members(text, "") == text
