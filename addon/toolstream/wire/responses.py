@@ -2,8 +2,8 @@
 
 A message and a reasoning have parts, and each part is a lane. A call is an item of its own. A streamed text
 comes piece by piece, and again as a whole when its part is done, when its item is done, and in the event
-that ends the answer. Only the first time is it read. But what a later event says beyond that is read there:
-some servers send arguments or texts only when they are done.
+that ends the answer. Only the pieces are read. But a text of which no piece has come is read when it is done:
+some servers send arguments or texts only then.
 
 Events name their item by `item_id` and `output_index`. llama.cpp sends no indexes, and other servers have
 sent ids that no item has. So an item is looked for by its id first and then by its index.
@@ -105,7 +105,7 @@ class Responses:
         name = self._tool_name(source, item)
         head = CallPiece(index=source.number, id=text_in(item, "call_id"), name=name)
         reading.slices = [Slice(None, at=OPEN, piece=head)]
-        if text := source.rest(ARGUMENTS, text_in(item, "arguments")):
+        if text := source.unread(ARGUMENTS, text_in(item, "arguments")):
             reading.slices.append(_arguments(source, text, TEXT, ("item", "arguments")))
 
     def _part_added(self, reading: Reading) -> None:
@@ -115,14 +115,15 @@ class Responses:
             return
         source, index = self._source(reading, kind), _part_index(reading.json)
         lane = self._lane(source, kind, index)
-        text = source.rest((TEXT_PARTS[kind], index), text_in(part, "text"))
+        text = source.unread((TEXT_PARTS[kind], index), text_in(part, "text"))
         reading.slices = [Slice(lane, text, [("part", "text")]) if text else Slice(lane, at=OPEN)]
 
     def _text_delta(self, reading: Reading) -> None:
         json = reading.json
         kind = _kind_of_text(json)
         source, index, text = self._source(reading, kind), _part_index(json), text_in(json, "delta")
-        source.take((TEXT_PARTS[kind], index), text)
+        if text:
+            source.read.add((TEXT_PARTS[kind], index))
         reading.slices = [Slice(self._lane(source, kind, index), text, [("delta",)])]
 
     def _text_done(self, reading: Reading) -> None:
@@ -145,14 +146,15 @@ class Responses:
 
     def _arguments_delta(self, reading: Reading) -> None:
         source, text = self._source(reading, "function_call"), text_in(reading.json, "delta")
-        source.take(ARGUMENTS, text)
+        if text:
+            source.read.add(ARGUMENTS)
         reading.slices = [_arguments(source, text, TEXT, ("delta",))]
 
     def _arguments_done(self, reading: Reading) -> None:
         json = reading.json
         source = self._source(reading, "function_call")
-        rest = source.rest(ARGUMENTS, text_in(json, "arguments"))
-        reading.slices = [_arguments(source, rest, TEXT if rest else CLOSE, ("arguments",))]
+        text = source.unread(ARGUMENTS, text_in(json, "arguments"))
+        reading.slices = [_arguments(source, text, TEXT if text else CLOSE, ("arguments",))]
         self._name_late(reading, source, json)
 
     def _item_done(self, reading: Reading) -> None:
@@ -163,8 +165,8 @@ class Responses:
             source = self._new_source(reading, text_in(item, "id"), text_in(item, "type"))
         reading.facts["source"] = source
         if source.type == "function_call":
-            rest = source.rest(ARGUMENTS, text_in(item, "arguments"))
-            piece = _arguments(source, rest, TEXT if rest or is_new else CLOSE, ("item", "arguments"))
+            text = source.unread(ARGUMENTS, text_in(item, "arguments"))
+            piece = _arguments(source, text, TEXT if text or is_new else CLOSE, ("item", "arguments"))
             reading.slices = [piece]
             if is_new and piece.piece:
                 piece.piece.id, piece.piece.whole = text_in(item, "call_id"), True
@@ -243,10 +245,10 @@ class Responses:
     def _repeated(
         self, source: Source, kind: str, index: int, text: str, path: tuple[str | int, ...]
     ) -> Slice:
-        """A text that the pieces before should have said; what they did not say is read here."""
+        """A text that the pieces before have said; if there were none it is read here."""
         lane = self._lane(source, kind, index)
-        rest = source.rest((TEXT_PARTS[kind], index), text)
-        return Slice(lane, rest, [path], TEXT) if rest else Slice(lane, at=CLOSE)
+        text = source.unread((TEXT_PARTS[kind], index), text)
+        return Slice(lane, text, [path], TEXT) if text else Slice(lane, at=CLOSE)
 
     def _tool_name(self, source: Source, item: Json) -> str:
         """The tool that a call names, without the namespace that a server may have joined to it."""

@@ -21,7 +21,7 @@ PartKey = tuple[str, int]  # the member of the item that the part stands in, and
 Texts = list[str] | None  # for the slices of a frame; None: all as they came
 Edits = list[tuple[Path, str]]  # where in a JSON text, and the JSON text to stand there
 
-ARGUMENTS: PartKey = ("arguments", 0)
+ARGUMENTS: PartKey = ("arguments", 0)  # the key of a call's arguments
 # By the type of a part: the member of its item that it stands in
 TEXT_PARTS = {"output_text": "content", "reasoning_text": "content", "summary_text": "summary"}
 
@@ -34,18 +34,15 @@ class Source:
     id: str
     type: str
     named: bool = False  # of a call: its name has come
-    read: dict[PartKey, list[str]] = field(default_factory=dict)  # the text of each part, as far as it came
+    read: set[PartKey] = field(default_factory=set)  # the parts of which text was read
 
-    def take(self, key: PartKey, text: str) -> None:
-        """Take note of a further piece of a part, or of a call's arguments (`ARGUMENTS`)."""
-        self.read.setdefault(key, []).append(text)
-
-    def rest(self, key: PartKey, text: str) -> str:
-        """What a text that should only repeat a part has beyond it; that counts as read then."""
-        known = "".join(self.read.get(key, ()))
-        rest = text[len(known) :] if text.startswith(known) else ""
-        self.read[key] = [known + rest]
-        return rest
+    def unread(self, key: PartKey, text: str) -> str:
+        """What is still to be read of a text that should only repeat a part: all, if no piece has come."""
+        if key in self.read:
+            return ""
+        if text:
+            self.read.add(key)
+        return text
 
 
 @dataclass(slots=True)

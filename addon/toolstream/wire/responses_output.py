@@ -26,7 +26,7 @@ from .responses_items import (
     text_in,
     with_members,
 )
-from .sse import replace_data
+from .sse import read_data, replace_data
 
 # By the type of a part: what its events are called. By the member it stands in: the same, and its number
 TEXT_EVENT = {
@@ -37,6 +37,7 @@ TEXT_EVENT = {
 PART_EVENT = {"content": "content_part", "summary": "reasoning_summary_part"}
 NUMBER = {"content": "content_index", "summary": "summary_index"}
 READ = ("message", "reasoning", "function_call")  # the types of items that we know how to write
+END = b"}\n\n"  # of most frames
 LOGPROBS: dict[str, Json] = {"output_text": {"logprobs": []}}
 
 
@@ -94,10 +95,12 @@ class Output:
                     missing += f',"{key}":{compact(value)}'
                 elif json[key] != value:
                     edits = [*edits, ((key,), compact(value))]
-        data = with_members(edited(reading.data, edits), missing)
+        if not (edits or done) and (not missing or reading.frame.endswith(END)):  # the quick way
+            return reading.frame[: -len(END)] + missing.encode() + END if missing else reading.frame
+        data = with_members(edited(reading.data or read_data(reading.frame) or "", edits), missing)
         if done and item:
             item.open, item.done = False, data
-        return framed(reading, data) if edits or missing else reading.frame
+        return replace_data(reading.frame, data) if edits or missing else reading.frame
 
     def _numbers(self, json: Json, item: Item | None, part: Part | None) -> Json:
         """The members that place an event."""
@@ -226,14 +229,6 @@ class Output:
                 yield piece_of(item.done, ("item",))
             elif item.id in theirs:
                 yield piece_of(data, ("response", "output", theirs[item.id]))
-
-
-def framed(reading: Reading, data: str) -> bytes:
-    """The frame with other data. (Most frames end with it, and that is quicker.)"""
-    frame, old = reading.frame, reading.data.encode()
-    if frame.endswith(b"data: " + old + b"\n\n"):
-        return frame[: -len(old) - 2] + data.encode() + b"\n\n"
-    return replace_data(frame, data)
 
 
 def is_object(arguments: str) -> bool:
