@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from .repairs import Repair
 
 # The finish_reasons of a model that stopped by itself
-COMPLETE = frozenset("stop tool_calls function_call eos".split())
+COMPLETE = frozenset("stop tool_calls function_call eos".split())  # noqa: SIM905
 
 
 @dataclass(frozen=True, slots=True)
