@@ -49,7 +49,7 @@ from toolstream.parser.call import CallReader
 from toolstream.parser.markdown import Markdown
 from toolstream.parser.parser import ToolCallParser
 from toolstream.parser.value import Value
-from toolstream.rewriter import stream
+from toolstream.rewriter import queue, stream
 from toolstream.rewriter.lanes import Lane
 from toolstream.rewriter.message import Message
 from toolstream.rewriter.queue import OutputQueue
@@ -1095,6 +1095,19 @@ def test_what_is_held_for_one_candidate_is_limited() -> None:
     assert most <= HELD * 1.2
     assert gone == sum(map(len, events))
     assert answer.ledger.as_dict()["refused"] == {"limit": 1}
+
+
+@pytest.mark.parametrize("then", ["", "</parameter>\n</function>\n</tool_call>\n"])
+def test_so_many_frames_wait_and_not_more(then: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the limit they are emptied: their text comes in a frame of our own, and nothing of it is lost."""
+    monkeypatch.setattr(queue, "HELD_FRAMES", 50)
+    text = "So.\n<tool_call>\n<function=reboot>\n<parameter=x>\n" + "0123456789abcdef\n" * 100 + then
+    answer, out = StreamRewriter(ASKED), []
+    for raw in LLAMA_CPP.answer(re.findall("(?s).{1,7}", text + "and on")):
+        out += answer.feed(raw)
+        assert len(answer.queue.items) <= 51
+    message = read_answer(b"".join([*out, *answer.close()])).message
+    assert message.said == (text + "and on", "", [], "stop", "")
 
 
 def test_a_long_value_is_not_held_at_all() -> None:
