@@ -11,7 +11,7 @@ call of another tool.
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 from ..events import COMPLETE, ArgumentsDelta, CallEnd, CallStart, Event, Text
@@ -146,7 +146,8 @@ class NativeCalls:
         self._turn = 0
         self._resumed = False  # an error had what was missing: no more is read of them
         self._in_text: list[tuple[str, list[str]]] = []  # calls found in the text: name, fragments
-        self._suspects: list[Event] = []  # a call found in the text that may be a copy
+        # By the text: of a call that was found there and may be a copy
+        self._suspects: dict[Hashable, list[Event]] = {}
 
     @property
     def sent(self) -> bool:
@@ -234,6 +235,12 @@ class NativeCalls:
         waits = call and isinstance(call.mender, RuledMender)
         if call and (call.announced or waits) and _can_end(call.mender.pending):
             self._finish(call)
+
+    def finish_all_but(self, call: ServerCall | None) -> None:
+        """Nothing more comes of the others."""
+        for other in self.calls:
+            if other is not call and other.unread is None:
+                self._finish(other)
 
     def _finish(self, call: NativeCall) -> None:
         """Nothing more comes of this call."""
@@ -359,7 +366,9 @@ class NativeCalls:
                 case ArgumentsDelta(_, fragment) if self._in_text:
                     self._in_text[-1][1].append(fragment)
 
-    def without_copies(self, events: list[Event], over: bool, more: bool = False) -> list[Event]:
+    def without_copies(
+        self, text: Hashable, events: list[Event], over: bool, more: bool = False
+    ) -> list[Event]:
         """What was found in a text, but for calls that the server has parsed as well, and calls too many.
         `more`: another text of the message has a call."""
         if not self.calls and (self._parallel or not more):
@@ -369,25 +378,24 @@ class NativeCalls:
             if not isinstance(event, CallStart | ArgumentsDelta | CallEnd):
                 kept.append(event)
                 continue
-            self._suspects.append(event)
+            self._suspects.setdefault(text, []).append(event)
             if isinstance(event, CallEnd):
-                kept += self._unless_copy(more)
+                kept += self._unless_copy(text, more)
         if over:
-            kept += self._suspects
-            self._suspects = []
+            kept += self._suspects.pop(text, [])
         return kept
 
     @property
-    def suspects(self) -> list[Event]:
-        """What was found in the text and is held because it may be a copy."""
+    def suspects(self) -> Mapping[Hashable, list[Event]]:
+        """What was found in a text and is held because it may be a copy."""
         return self._suspects
 
-    def _unless_copy(self, more: bool) -> list[Event]:
-        events = self._suspects
+    def _unless_copy(self, text: Hashable, more: bool) -> list[Event]:
+        events = self._suspects[text]
         names = [e.name for e in events if isinstance(e, CallStart)]
         arguments = loads("".join(e.fragment for e in events if isinstance(e, ArgumentsDelta)))
         copy = any(c.announced and [c.tool.name] == names and c.mender.value == arguments for c in self.calls)
-        self._suspects = []
+        del self._suspects[text]
         if not copy and (self._parallel or not (self.sent or more)):
             return events
         self._in_text.pop()

@@ -46,8 +46,9 @@ def go_blind(rewriter: Rewriting, frame: bytes | None) -> None:
     try:
         for message in rewriter.messages.values():
             message.natives.give_up()
-            if suspects := message.natives.suspects:
-                queue.items.append(Own(message.content().id, list(suspects), rewriter.last))
+            for lane in message.lanes.values():
+                if suspects := message.natives.suspects.get(lane):
+                    queue.items.append(Own(lane.id, list(suspects), rewriter.last))
             for lane in message.lanes.values():
                 if text := _unsent(rewriter, lane, in_work):
                     queue.items.append(Own(lane.id, [Text(text)], rewriter.last))

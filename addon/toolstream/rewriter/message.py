@@ -84,9 +84,11 @@ class Message:
                 continue
             self._interrupt(other, lane, answers, said, over)
             other.sealed = other.sealed or self._blocks
-        if lane.id.kind is not CALL:
+        if self._blocks:
+            self.natives.finish_all_but(lane.id.call)
+        elif lane.id.kind is not CALL:
             self.natives.pause()
-            self.drain(said)
+        self.drain(said)
         self.active = lane
 
     def _interrupt(self, other: Lane, by: Lane, answers: bool, said: Said, over: set[Lane]) -> None:
@@ -119,7 +121,7 @@ class Message:
         if lane.id.kind is not CONTENT:
             return events
         more = any(other.called for other in self.lanes.values() if other is not lane)
-        return self.natives.without_copies(events, over, more)
+        return self.natives.without_copies(lane, events, over or (self._blocks and lane.sealed), more)
 
     def extra(self) -> list[tuple[LaneId, list[Event]]]:
         """What the server's calls bring beside their arguments: the end of a call that was begun in the text,

@@ -37,6 +37,8 @@ class Slot:
             return True
         if self.slice.at is OPEN:
             return lane.passed > self.start or lane.sealed or lane.id.kind not in PARSED
+        if self.slice.at is CLOSE and lane.id.call and not lane.id.call.decided:
+            return False
         return lane.decided >= self.start + len(self.slice.text)
 
     def cut(self) -> None:
@@ -119,6 +121,13 @@ class OutputQueue:
         self.items: deque[Item] = deque()
         self.out: list[bytes] = []
         self._has_asides = False
+
+    def place_of_end(self, lane: Lane) -> int | None:
+        """Where a frame waits that ends this lane."""
+        for at, item in enumerate(self.items):
+            if isinstance(item, Held) and any(s.lane is lane and s.slice.at is CLOSE for s in item.slots):
+                return at
+        return None
 
     def put_aside(self, frame: bytes) -> None:
         """Comments and pings do not wait for what may be a call. For whitespace they do, so that a healthy

@@ -153,7 +153,9 @@ class StreamRewriter:
             return False
         message = self.messages.get(piece.lane.group)
         lane = message.active if message else None
-        if not (message and lane) or lane.id is not piece.lane or lane.over or message.natives.calls:
+        if not (message and lane) or lane.id is not piece.lane or lane.over:
+            return False
+        if message.natives.calls or message.natives.suspects:
             return False
         self.in_work.append((lane, piece.text))
         start, events = lane.fed, lane.feed(piece.text)
@@ -249,6 +251,9 @@ class StreamRewriter:
     ) -> None:
         """Count what came out of one lane. If it is not the text that went in, the frames that hold this text
         are cut, and what else came goes into the queue."""
+        slots = [slot for slot in held.slots if slot.lane is lane] if held else []
+        early = over or not slots  # what is beside text goes before the frame in work
+        end = self.queue.place_of_end(lane) if early else None  # or before the one that ends the lane
         kept = self.messages[lane.id.group].filtered(lane, events, over)
         lane.called = lane.called or len(kept) < len(events)
         events, came = kept, events
@@ -256,8 +261,6 @@ class StreamRewriter:
             lane.over = lane.over or over
             return
         lead, rest = leading_text(events)
-        slots = [slot for slot in held.slots if slot.lane is lane] if held else []
-        early = over or not slots  # what is beside text goes before the frame in work
         before = bool(over and rest)  # with what this frame has of it
         if lane.aligned:
             text = lead if lane.raw.startswith(lead) else ""
@@ -277,7 +280,10 @@ class StreamRewriter:
         lane.settle(came, over)
         if any(isinstance(event, Text | ArgumentsDelta) or hasattr(event, "index") for event in rest):
             own = Own(lane.id, rest, held.reading if held else self.last)
-            (self.queue.items if early else after).append(own)
+            if end is not None:
+                self.queue.items.insert(end, own)
+            else:
+                (self.queue.items if early else after).append(own)
 
     def _diverge(self, lane: Lane, text: str) -> None:
         """A lane diverges, after this text that came out as it was."""

@@ -136,7 +136,7 @@ class Finder:
             events = self._read_text(piece, [self._slices[other] for other in others], natives, reason)
             if piece.lane.kind is Kind.CONTENT:
                 natives.note(events)
-                events = natives.without_copies(events, over=True, more=more)
+                events = natives.without_copies(at, events, over=True, more=more)
             left = "".join(event.text for event in events if isinstance(event, Text))
             self._found.calls[at] = calls_of(events)
             more = more or bool(self._found.calls[at])

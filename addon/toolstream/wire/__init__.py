@@ -1,7 +1,8 @@
 """One file per API, each with its `Wire` (see base.py), and what they share."""
 
+from .anthropic_messages import AnthropicMessages
 from .base import Wire
 from .chat_completions import ChatCompletions
 from .responses import Responses
 
-WIRES: dict[str, type[Wire]] = {wire.name: wire for wire in (ChatCompletions, Responses)}
+WIRES: dict[str, type[Wire]] = {wire.name: wire for wire in (ChatCompletions, AnthropicMessages, Responses)}

@@ -55,6 +55,11 @@ class ServerCall:
         """Whether it is known what becomes of it."""
         return self.announced or self.dropped
 
+    @property
+    def decided(self) -> bool:
+        """Whether nothing more can come of it, so that its end may be sent."""
+        return True
+
 
 class LaneId:
     """The name of a lane. Compared by identity: a wire makes each once (`Names`)."""

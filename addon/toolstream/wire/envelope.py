@@ -14,6 +14,7 @@ from ..limits import TEMPLATE_TRIES, TEMPLATES
 from .base import At, Reading, Slice
 from .json_edit import span
 
+OPEN = At.OPEN
 Read = Callable[[bytes], Reading]
 
 
@@ -65,6 +66,8 @@ class Envelopes:
                 pieces = [Slice(None if call else piece.lane, text, piece.paths, At.TEXT, call)]
                 return Reading(frame, "", known.json, pieces, (), known.facts)
         reading = self._read(frame)
+        if any(piece.at is OPEN for piece in reading.slices):  # what comes next may have the same envelope
+            self._templates = []
         if self._tries < TEMPLATE_TRIES:
             self._learn(reading)
         return reading

@@ -1,8 +1,10 @@
 """Changing one value of a JSON text, and not one byte more."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from json.decoder import scanstring  # type: ignore[attr-defined]
+
+from ..schema.json_write import quoted
 
 Path = tuple[str | int, ...]  # keys and positions, from the outermost value on
 
@@ -29,6 +31,15 @@ def splice(text: str, edits: list[tuple[Path, str]]) -> str:
     for (start, end), new in sorted(spans, reverse=True):
         text = text[:start] + new + text[end:]
     return text
+
+
+def with_members(text: str, members: Mapping[str, str]) -> str:
+    """The JSON text of an object with these members, which are JSON texts themselves, replaced or added."""
+    missing = [key for key in members if span(text, (key,)) is None]
+    text = splice(text, [((key,), new) for key, new in members.items()])
+    added = ",".join(f"{quoted(key)}:{members[key]}" for key in missing)
+    inside = text.rstrip()[:-1].rstrip()
+    return f"{inside}{'' if inside.endswith('{') else ','}{added}}}" if added else text
 
 
 def _members(text: str, at: int) -> Iterator[tuple[str | int, int]]:

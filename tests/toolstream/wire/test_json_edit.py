@@ -4,10 +4,11 @@ import copy
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolstream.wire.json_edit import span, splice
+from toolstream.wire.json_edit import span, splice, with_members
 
 LEAVES = (
     st.none()
@@ -102,3 +103,18 @@ def test_numbers_and_escapes_around_an_edit_keep_their_spelling() -> None:
         '{"id": 123456789012345678901234567890, "f": 1.10, "e": 1E+2, "s": "\\u003c\\/", "a": "x", "n": -0}'
     )
     assert splice(text, [(("a",), '"y"')]) == text.replace('"x"', '"y"')
+
+
+@pytest.mark.parametrize(
+    ("text", "members", "expected"),
+    [
+        ("{}", {"a": "1"}, '{"a":1}'),
+        ('{ "a" : 1.10 }', {"b": "[]"}, '{ "a" : 1.10,"b":[]}'),
+        ('{"a": 1.10, "b": 2}', {"b": "3", "c": "4"}, '{"a": 1.10, "b": 3,"c":4}'),
+        ('{"a": 1}', {"a": "2"}, '{"a": 2}'),
+        ('{"a": 1}', {}, '{"a": 1}'),
+        ('{"a": "}"}', {'"': "null"}, '{"a": "}","\\"":null}'),
+    ],
+)
+def test_members_are_replaced_or_added(text: str, members: dict[str, str], expected: str) -> None:
+    assert with_members(text, members) == expected

@@ -1,0 +1,373 @@
+"""Anthropic Messages: how the events of an answer are written.
+
+Clients rely on much: indexes without a gap, deltas that fit their block, a stop for every block and before
+the end, and at least one delta for each call, since not all of them read an `input` that comes with the
+start. As long as nothing was changed the server's events pass as they are. llama.cpp starts a block before
+the last one stops and stops all at the end, and that is fine with all of them.
+
+From the first change on the encoder numbers by itself and has one block open at a time. What the server says
+later of a block that is stopped already is left out; text opens another one. A block of text starts with its
+first text, and whitespace alone is none: histories with empty blocks are refused.
+
+The end, `message_delta`, comes after the blocks. Its reason may not say that there is something to run if a
+call is not complete: SDKs turn cut JSON into an object without a word.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import uuid4
+
+from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
+from ..repairs import Ledger, Repair
+from ..schema.json_write import quoted
+from .base import At, Kind, LaneId, Reading, ServerCall, Slice, finish_reason, joined
+from .json_edit import Path, span, splice, with_members
+from .sse import read_data, replace_data
+
+Edit = tuple[Path, str]
+
+CONTENT, REASONING, ARGUMENTS, OTHER = Kind
+WORDS = ("end_turn", "tool_use", "max_tokens")
+EMPTY = {CONTENT: '{"type":"text","text":""}', REASONING: '{"type":"thinking","thinking":"","signature":""}'}
+DELTAS = {
+    CONTENT: ("text_delta", "text"),
+    REASONING: ("thinking_delta", "thinking"),
+    ARGUMENTS: ("input_json_delta", "partial_json"),
+}
+ENDS = (b"\n\n", b"\r\r", b"\r\n\r\n", b"\n\r\n")  # of an event that is whole
+ASTRAY, PLAIN = "astray", "plain"  # facts: text in a call; a delta of text and nothing else
+
+
+class MessagesEncoder:
+    """Writes one answer. A number is the index of a block as the client counts them."""
+
+    def __init__(self, new_id: Callable[[], str], model: str, ledger: Ledger) -> None:
+        self._new_id, self._model, self._ledger = new_id, model, ledger
+        self._changed = False
+        self._begun = False  # message_start was sent
+        self._over = False  # message_stop was sent, or an error
+        self._half = b""  # an event that the dropped connection has cut off
+        self._gap = b""  # what the last event lacks at its end
+        self._next = 0
+        self._open: dict[int, LaneId | None] = {}  # whose block it is; None: of a call found in the text
+        self._numbers: dict[LaneId, int] = {}  # of a lane's last block
+        self._signed: set[int] = set()
+        self._left_out: set[LaneId] = set()  # their blocks were not started, for all in them was a call
+        self._waiting: dict[
+            LaneId, str
+        ] = {}  # text: whitespace waits for more of it, all for the end of a call
+        self._ours: dict[LaneId, int] = {}  # the call that was found in a lane and goes on
+        self._found = 0  # calls that were found and are complete
+        self._cut = False  # one is not, and its block is stopped
+        self._calls: list[ServerCall] = []
+
+    # The server's events
+
+    def frame(self, reading: Reading, texts: list[str] | None) -> bytes:
+        self._changed = self._changed or texts is not None
+        if not reading.frame.endswith(ENDS):
+            if not reading.json:
+                self._half = reading.frame
+                return b""
+            self._gap = b"\n\n"
+        return self._frame(reading, texts)
+
+    def _frame(self, reading: Reading, texts: list[str] | None) -> bytes:
+        said = [piece.text for piece in reading.slices] if texts is None else texts
+        match reading.json.get("type"):
+            case "content_block_delta":
+                return self._delta(reading, said)
+            case "content_block_start":
+                return self._start(reading, said, left_out=texts is not None and not texts[0])
+            case "content_block_stop":
+                return self._stop(reading)
+            case "message_delta":
+                return self._end(reading)
+        return self._other(reading)
+
+    def _other(self, reading: Reading) -> bytes:
+        kind, failed = reading.json.get("type"), reading.error is not None
+        self._begun = self._begun or kind == "message_start"
+        self._over = self._over or failed or kind == "message_stop"
+        return (self._stop_all() if failed else b"") + reading.frame
+
+    def _start(self, reading: Reading, said: list[str], left_out: bool) -> bytes:
+        lane = _lane(reading.slices[0])
+        if lane.call:
+            if left_out or lane.call.dropped:
+                return self._server_call(lane, lane.call, Text("".join(said[1:])))
+            return self._start_call(reading, lane, lane.call, said)
+        if self._changed and lane.kind in EMPTY:
+            if left_out:
+                self._left_out.add(lane)
+            return self._text(lane, said[1]) if said[1:] else b""
+        before = self._stop_all()
+        return before + self._renumbered(reading, self._begin(lane, reading.json.get("index")))
+
+    def _start_call(self, reading: Reading, lane: LaneId, call: ServerCall, said: list[str]) -> bytes:
+        self._calls.append(call)
+        members, whole = head_edits(reading.slices[0]), len(said) > 1
+        misplaced = not self._changed and reading.json.get("index") != self._next
+        if whole or misplaced or "id" in members:
+            self._ledger.repaired(Repair.CALL_SHAPE)
+        if whole:
+            members["input"] = "{}"
+        self._changed = self._changed or misplaced or bool(members)
+        before = self._stop_all()
+        number = self._begin(lane, reading.json.get("index"))
+        edits: list[Edit] = []
+        if members and (where := span(reading.data, ("content_block",))):
+            edits.append((("content_block",), with_members(reading.data[slice(*where)], members)))
+        out = before + self._renumbered(reading, number, edits)
+        return out + (_delta(number, ARGUMENTS, said[1]) if whole and said[1] else b"")
+
+    def _delta(self, reading: Reading, said: list[str]) -> bytes:
+        if not reading.slices:
+            return reading.frame
+        piece = reading.slices[0]
+        lane = _lane(piece)
+        number = self._numbers.get(lane, -1)
+        if reading.facts.get(ASTRAY) and not self._changed:
+            self._changed = True
+            self._ledger.repaired(Repair.CALL_SHAPE)
+        if piece.at is At.CLOSE:
+            return self._extra(reading, lane, number)
+        if not self._changed:
+            return reading.frame
+        if lane.kind in EMPTY and (number not in self._open or lane in self._ours):
+            return self._text(lane, said[0])
+        if lane.call and number < 0:
+            return self._server_call(lane, lane.call, Text(said[0]))
+        if number < 0 or (piece.text and not said[0]):
+            return b""
+        if said[0] == piece.text and reading.json.get("index") == number:
+            return reading.frame
+        if lane.kind in DELTAS and _is_plain(reading):
+            return _delta(number, lane.kind, said[0])
+        return self._renumbered(reading, number, [(path, quoted(said[0])) for path in piece.paths])
+
+    def _extra(self, reading: Reading, lane: LaneId, number: int) -> bytes:
+        """What a block has beside its text, such as a signature."""
+        if self._changed and number not in self._open:
+            if number >= 0 or lane in self._left_out or lane.kind not in EMPTY:
+                return b""
+            before = self._open_text(lane)
+            number = self._numbers[lane]
+            return before + self._extra(reading, lane, number)
+        self._signed.add(number)
+        return self._renumbered(reading, number)
+
+    def _stop(self, reading: Reading) -> bytes:
+        number = self._numbers.get(_lane(reading.slices[0]), -1) if reading.slices else -1
+        is_open = number in self._open
+        self._open.pop(number, None)
+        return self._renumbered(reading, number) if is_open or not self._changed else b""
+
+    def _end(self, reading: Reading) -> bytes:
+        """The blocks are over; what was the reason?"""
+        unstopped = [lane for lane in self._open.values() if lane and lane.call]
+        if unstopped and not self._changed:
+            self._changed = True
+            for _ in unstopped:
+                self._ledger.repaired(Repair.CALL_SHAPE)
+        before = self._stop_all()
+        cut = self._cut or any(call.broken for call in self._calls)
+        called = bool(self._found or self._calls)
+        delta = reading.json.get("delta")
+        sent = delta.get("stop_reason") if isinstance(delta, dict) else None
+        reason = stop_reason(sent, called, self._found > 0, cut, self._ledger)
+        edits = [(("delta", "stop_reason"), quoted(reason))] if reason and reason != sent else []
+        return before + _edited(reading, edits)
+
+    # Our own
+
+    def events(self, lane: LaneId, events: Iterable[Event], near: Reading) -> bytes:
+        self._changed = True
+        out = b"" if self._begun or self._next else self._message_start()
+        for event in joined(events):
+            out += self._server_call(lane, lane.call, event) if lane.call else self._event(lane, event)
+        return self._apart(out)
+
+    def _apart(self, out: bytes) -> bytes:
+        """Events of our own, apart from the one before."""
+        gap, self._gap = (self._gap, b"") if out else (b"", self._gap)
+        return gap + out
+
+    def _event(self, lane: LaneId, event: Event) -> bytes:
+        """Text, and calls that were found in it."""
+        match event:
+            case Text(text):
+                return self._text(lane, text)
+            case CallStart(_, name):
+                self._ours[lane], opening = self._open_call(None, self._new_id(), name)
+                return opening
+            case ArgumentsDelta(_, text):
+                return self._arguments(self._ours.get(lane, -1), text)
+            case CallEnd() if lane in self._ours:
+                self._found += 1
+                return self._close(self._ours.pop(lane)) + self._text(lane, "")
+        return b""
+
+    def _server_call(self, lane: LaneId, call: ServerCall, event: Event) -> bytes:
+        """Arguments of a call that the server parsed, if they come in no event of the server's."""
+        if not isinstance(event, Text) or not event.text or call.dropped:
+            return b""
+        opening = b""
+        if lane not in self._numbers:
+            self._calls.append(call)
+            self._numbers[lane], opening = self._open_call(lane, call.id, call.name)
+        return opening + self._arguments(self._numbers[lane], event.text)
+
+    def _arguments(self, number: int, text: str) -> bytes:
+        return _delta(number, ARGUMENTS, text) if number in self._open and text else b""
+
+    def end(self, near: Reading, group: int) -> bytes:
+        self._changed = self._over = True
+        delta = '"delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"output_tokens":0}'
+        return self._apart(self._stop_all() + _event("message_delta", delta) + _event("message_stop"))
+
+    def close(self) -> bytes:
+        """A call is not stopped here: nobody may take it for a whole one."""
+        if self._over:
+            return self._half
+        for number in [number for number, lane in self._open.items() if lane is None or lane.call]:
+            del self._open[number]
+        return self._apart(self._stop_all() + self._half)
+
+    def _message_start(self) -> bytes:
+        self._begun = True
+        return _event("message_start", f'"message":{{{message_head(self._model, [], None)}}}')
+
+    # Blocks
+
+    def _begin(self, lane: LaneId | None, index: Any = None) -> int:
+        """A block starts; `index`: the server's for it."""
+        number = index if isinstance(index, int) and not self._changed else self._next
+        self._next = max(self._next, number + 1)
+        self._open[number] = lane
+        if lane:
+            self._numbers[lane] = number
+        return number
+
+    def _text(self, lane: LaneId, text: str) -> bytes:
+        """Text in a block of its lane. It waits if that cannot start now."""
+        number = self._numbers.get(lane, -1)
+        if number in self._open and lane not in self._ours:
+            return _delta(number, lane.kind, text) if text else b""
+        text = self._waiting.pop(lane, "") + text
+        if lane in self._ours or not text.strip():
+            self._waiting[lane] = text
+            return b""
+        return self._open_text(lane) + _delta(self._numbers[lane], lane.kind, text)
+
+    def _open_text(self, lane: LaneId) -> bytes:
+        return self._stop_all() + _start(self._begin(lane), EMPTY[lane.kind])
+
+    def _open_call(self, lane: LaneId | None, call_id: str, name: str) -> tuple[int, bytes]:
+        before = self._stop_all()
+        number = self._begin(lane)
+        return number, before + _start(number, tool_use(call_id, name, "{}"))
+
+    def _stop_all(self) -> bytes:
+        """Stop what is open, once anything was changed. Of the text that waits whitespace is left out."""
+        if not self._changed:
+            return b""
+        self._cut = self._cut or bool(self._ours)
+        self._ours.clear()
+        out = b"".join(self._close(number) for number in sorted(self._open))
+        waiting, self._waiting = self._waiting, {}
+        for lane, text in waiting.items():
+            if text.strip():
+                number = self._begin(lane)
+                out += (
+                    _start(number, EMPTY[lane.kind]) + _delta(number, lane.kind, text) + self._close(number)
+                )
+        return out
+
+    def _close(self, number: int) -> bytes:
+        if number not in self._open:
+            return b""
+        lane = self._open.pop(number)
+        unsigned = lane and lane.kind is REASONING and number not in self._signed
+        signature = '"delta":{"type":"signature_delta","signature":""}'
+        before = _event("content_block_delta", f'"index":{number},{signature}') if unsigned else b""
+        return before + _event("content_block_stop", f'"index":{number}')
+
+    def _renumbered(self, reading: Reading, number: int, edits: Iterable[Edit] = ()) -> bytes:
+        """An event of the server's under our index."""
+        if self._changed and number >= 0 and reading.json.get("index") != number:
+            edits = [*edits, (("index",), str(number))]
+        return _edited(reading, edits)
+
+
+# For whole answers as well
+
+
+def stop_reason(sent: Any, called: bool, found: bool, cut: bool, ledger: Ledger) -> Any:
+    """The reason to send. `found`: the text had calls."""
+    stopped = sent in (None, "stop_sequence") and (found or cut)
+    reason = finish_reason("end_turn" if stopped else sent, called, cut, WORDS)
+    if reason != sent and not found and reason != "max_tokens":
+        ledger.repaired(Repair.FINISH_REASON)
+    return reason
+
+
+def head_edits(piece: Slice) -> dict[str, str]:
+    """The members that the head of a server's call has to get."""
+    call, said = piece.lane and piece.lane.call, piece.piece
+    if not call or not said:
+        return {}
+    wanted = {"id": (call.id, said.id), "name": (call.name, said.name)}
+    return {key: quoted(right) for key, (right, sent) in wanted.items() if right and right != sent}
+
+
+def message_head(model: str, blocks: list[str], reason: str | None) -> str:
+    """The members of a message of our own."""
+    head = f'"id":"msg_{uuid4().hex[:24]}","type":"message","role":"assistant","model":{quoted(model)}'
+    stop = f'"stop_reason":{quoted(reason) if reason else "null"},"stop_sequence":null'
+    return f'{head},"content":[{",".join(blocks)}],{stop},"usage":{{"input_tokens":0,"output_tokens":0}}'
+
+
+def tool_use(call_id: str, name: str, arguments: str) -> str:
+    """A block that is a call."""
+    head = f'"type":"tool_use","id":{quoted(call_id)},"name":{quoted(name)}'
+    return f'{{{head},"input":{arguments}}}'
+
+
+def _lane(piece: Slice) -> LaneId:
+    assert piece.lane, "the rewriter names the lanes of calls"
+    return piece.lane
+
+
+def _start(number: int, block: str) -> bytes:
+    return _event("content_block_start", f'"index":{number},"content_block":{block}')
+
+
+def _delta(number: int, kind: Kind, text: str) -> bytes:
+    name, member = DELTAS[kind]
+    return _event(
+        "content_block_delta", f'"index":{number},"delta":{{"type":"{name}","{member}":{quoted(text)}}}'
+    )
+
+
+def _event(kind: str, members: str = "") -> bytes:
+    comma = "," if members else ""
+    return f'event: {kind}\ndata: {{"type":"{kind}"{comma}{members}}}\n\n'.encode()
+
+
+def _edited(reading: Reading, edits: Iterable[Edit]) -> bytes:
+    edits = list(edits)
+    if not edits:
+        return reading.frame
+    data = reading.data or read_data(reading.frame) or ""
+    return replace_data(reading.frame, splice(data, edits))
+
+
+def _is_plain(reading: Reading) -> bool:
+    """Whether an event of a delta says nothing beside its text."""
+    if PLAIN not in reading.facts:
+        delta = reading.json.get("delta")
+        members = set(reading.json) | set(delta if isinstance(delta, dict) else ("?",))
+        reading.facts[PLAIN] = members <= {"type", "index", "delta", *(m for _, m in DELTAS.values())}
+    plain: bool = reading.facts[PLAIN]
+    return plain

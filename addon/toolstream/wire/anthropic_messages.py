@@ -1,0 +1,320 @@
+"""Anthropic Messages: an answer is a row of content blocks, and each block of text is a lane.
+
+A block has three kinds of events: `content_block_start`, deltas, `content_block_stop`. They carry its index,
+and text, thinking and calls (`tool_use`) are numbered together. A block is known by the number of its start,
+for some servers use an index twice. Text that a server sends into a block of another type is a lane of its
+own: it has no block yet.
+
+How events are written is in anthropic_encoder.py. A whole answer has the same blocks in one list; those that
+do not change keep every byte.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from ..repairs import Ledger, Repair
+from ..schema.json_read import Json, loads_object
+from ..schema.json_write import quoted
+from .anthropic_encoder import (
+    ASTRAY,
+    Edit,
+    MessagesEncoder,
+    head_edits,
+    message_head,
+    stop_reason,
+    tool_use,
+)
+from .base import Asked, At, CallPiece, Found, Kind, LaneId, Reading, ServerCall, Slice
+from .json_edit import Path, span, splice, with_members
+from .sse import EventSplitter, is_aside, read_data
+
+TEXTS = {"text": Kind.CONTENT, "thinking": Kind.REASONING}  # blocks of text, each with a member of its name
+DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
+REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "tool_use": "tool_calls",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "content_filter",
+}
+_TO_RUN = re.compile(rb'("stop_reason":\s*)"(?:tool_use|end_turn|stop_sequence)"')
+
+
+@dataclass(slots=True)
+class _Block:
+    """A block of the server's, as far as it was read."""
+
+    number: int
+    lane: LaneId | None  # None: a call; which one, the rewriter finds out
+    stray: LaneId | None = None  # of text that was sent into it and does not belong there
+
+    @property
+    def kind(self) -> Kind:
+        return self.lane.kind if self.lane else Kind.ARGUMENTS
+
+    def slice(
+        self, at: At, text: str = "", path: Path = (), said: Json | None = None, whole: bool = False
+    ) -> Slice:
+        """A slice of it; `said`: the block, where a call starts."""
+        piece = None
+        if self.lane is None:
+            call_id, name = (_text((said or {}).get(key)) for key in ("id", "name"))
+            piece = CallPiece(index=self.number, id=call_id, name=name, text=text, whole=whole)
+        return Slice(self.lane, text, [path] if path else (), at, piece)
+
+
+class AnthropicMessages:
+    """One answer of `POST /v1/messages`."""
+
+    name = "messages"
+    path = r"/v1/messages$"
+    media_type = "text/event-stream"
+    keep_alive = b'event: ping\ndata: {"type": "ping"}\n\n'
+    pieces = True
+    blocks = True
+
+    def __init__(self, request: Json) -> None:
+        self.asked = read_request(request)
+        self._blocks: dict[int, _Block] = {}  # the last one of each index
+        self._started = 0
+
+    def framer(self) -> EventSplitter:
+        return EventSplitter()
+
+    def encoder(self, ledger: Ledger) -> MessagesEncoder:
+        return MessagesEncoder(self.new_id, str(self.asked.model), ledger)
+
+    def new_id(self) -> str:
+        return "toolu_" + uuid4().hex[:24]
+
+    def disarmed(self, data: bytes) -> bytes:
+        return _TO_RUN.sub(rb'\1"max_tokens"', data)
+
+    # Streamed
+
+    def read(self, frame: bytes) -> Reading:
+        """What an event holds."""
+        data = read_data(frame)
+        if data is None:
+            return Reading(frame, aside=is_aside(frame))
+        reading = Reading(frame, data, loads_object(data, strict=False) or {})
+        match reading.json.get("type"):
+            case "content_block_delta":
+                self._read_delta(reading)
+            case "content_block_start":
+                self._read_start(reading)
+            case "content_block_stop":
+                self._read_stop(reading)
+            case "message_delta":
+                reading.ends = [(0, _reason(_object(reading.json, "delta")))]
+            case "message_stop":
+                reading.ends = [(0, None)]
+            case "ping":
+                reading.aside = True
+            case kind if kind == "error" or "error" in reading.json or frame.startswith(b"event: error"):
+                reading.error = reading.json.get("error", reading.json)  # llama.cpp: the object itself
+                reading.ends = [(None, None)]
+        return reading
+
+    def _read_start(self, reading: Reading) -> None:
+        said = _object(reading.json, "content_block")
+        kind = _text(said.get("type"))
+        lane = None if kind == "tool_use" else LaneId(0, TEXTS.get(kind, Kind.OTHER), self._started)
+        block = _Block(self._started, lane)
+        self._started += 1
+        if isinstance(index := reading.json.get("index"), int):
+            self._blocks[index] = block
+        if lane is None:
+            reading.slices.append(block.slice(At.OPEN, said=said))
+            path: Path = ("content_block", "input")
+            text = _json_at(reading.data, path) if said.get("input") else ""
+        else:
+            reading.slices.append(block.slice(At.OPEN))
+            text, path = _text_of(said) if kind in TEXTS else "", ("content_block", kind)
+        if text:
+            reading.slices.append(block.slice(At.TEXT, text, path))
+
+    def _read_delta(self, reading: Reading) -> None:
+        block = self._block(reading)
+        if block is None:
+            return
+        delta = _object(reading.json, "delta")
+        member = DELTAS.get(_text(delta.get("type")), "")
+        kind = TEXTS.get(member, Kind.ARGUMENTS)
+        fits = block.kind in (kind, Kind.OTHER)
+        if not member or (kind is Kind.ARGUMENTS and not fits):
+            reading.slices.append(block.slice(At.CLOSE))  # a signature comes after all of the thinking
+            return
+        if not fits:
+            reading.facts[ASTRAY] = block.lane is None
+            block = self._stray(block, kind)
+        reading.slices.append(block.slice(At.TEXT, _text(delta.get(member)), ("delta", member)))
+
+    def _stray(self, block: _Block, kind: Kind) -> _Block:
+        """Text where it does not belong: a block that the server has not started."""
+        if block.stray is None or block.stray.kind is not kind:
+            block.stray = LaneId(0, kind, ("stray", self._started))
+            self._started += 1
+        return _Block(block.number, block.stray)
+
+    def _read_stop(self, reading: Reading) -> None:
+        if block := self._block(reading):
+            reading.slices.append(block.slice(At.CLOSE))
+
+    def _block(self, reading: Reading) -> _Block | None:
+        index = reading.json.get("index")
+        return self._blocks.get(index) if isinstance(index, int) else None
+
+    # Not streamed
+
+    def read_whole(self, body: str) -> Reading:
+        json = loads_object(body, strict=False) or {}
+        reading = Reading(b"", body, json, ends=[(0, _reason(json))], error=json.get("error"))
+        for at, said in enumerate(_content_of(json)):
+            kind = _text(said.get("type")) if isinstance(said, dict) else ""
+            lane = None if kind == "tool_use" else LaneId(0, TEXTS.get(kind, Kind.OTHER), at)
+            block = _Block(at, lane)
+            if lane is None:
+                text = _json_at(body, ("content", at, "input")) if said.get("input") is not None else ""
+                path: Path = ("content", at, "input")
+                reading.slices.append(block.slice(At.TEXT, text, path, said, whole=True))
+            else:
+                text = _text_of(said) if lane.kind is not Kind.OTHER else ""
+                reading.slices.append(block.slice(At.TEXT, text, ("content", at, kind)))
+        return reading
+
+    def write_whole(self, reading: Reading, found: Found, ledger: Ledger) -> str:
+        old = [_json_at(reading.data, ("content", at)) for at in range(len(reading.slices))]
+        new: list[str] = []
+        calls: list[ServerCall | None] = []  # None: one of ours
+        for block, piece, text, ours in zip(old, reading.slices, found.texts, found.calls, strict=True):
+            call = piece.lane.call if piece.lane else None
+            if call and not call.dropped:
+                calls.append(call)
+                new.append(_written_call(block, piece, text, ledger))
+            else:
+                new += _written_text(block, piece, text)
+            new += [tool_use(self.new_id(), name, arguments) for name, arguments in ours]
+            calls += [None] * len(ours)
+        sent = reading.json.get("stop_reason")
+        cut = any(call.broken for call in calls if call)
+        reason = stop_reason(sent, bool(calls), None in calls, cut, ledger)
+        edits: list[Edit] = [(("content",), f"[{','.join(new)}]")] if new != old else []
+        edits += [(("stop_reason",), quoted(reason))] if reason and reason != sent else []
+        return splice(reading.data, edits) if edits else reading.data
+
+    def written_whole(self, text: str, calls: list[tuple[str, str]]) -> str:
+        blocks = [f'{{"type":"text","text":{quoted(text)}}}'] if text.strip() else []
+        blocks += [tool_use(self.new_id(), name, arguments) for name, arguments in calls]
+        head = message_head(str(self.asked.model), blocks, "tool_use" if calls else "end_turn")
+        return f"{{{head}}}"
+
+
+def _written_text(block: str, piece: Slice, text: str | None) -> list[str]:
+    """A block of text, with what is left of that; none if nothing is. In place of a call, it is a new one."""
+    if text is None:
+        return [block]
+    if not text.strip():
+        return []
+    member = str(piece.paths[0][-1])
+    return [
+        f'{{"type":"text","text":{quoted(text)}}}'
+        if piece.piece
+        else with_members(block, {member: quoted(text)})
+    ]
+
+
+def _written_call(block: str, piece: Slice, text: str | None, ledger: Ledger) -> str:
+    """The server's call, put right."""
+    members = head_edits(piece)
+    if "id" in members:
+        ledger.repaired(Repair.CALL_SHAPE)
+    if text is not None and loads_object(text) is not None:
+        members["input"] = text
+    return with_members(block, members) if members else block
+
+
+# The request
+
+
+def read_request(request: Json) -> Asked:
+    """A request in the words of chat completions."""
+    choice = _object(request, "tool_choice")
+    limit = request.get("max_tokens")
+    return Asked(
+        tools=[_tool(tool) for tool in _objects(request.get("tools")) if _is_ours(tool)],
+        tool_choice=_choice(choice),
+        parallel=choice.get("disable_parallel_tool_use") is not True,
+        model=request.get("model", ""),
+        stream=request.get("stream") is True,
+        limit=limit if isinstance(limit, int) else None,
+        ids={call["id"] for call in _earlier_calls(request) if isinstance(call.get("id"), str)},
+    )
+
+
+def _is_ours(tool: Json) -> bool:
+    """Whether the client runs a tool: those of any other type are the server's."""
+    return tool.get("type") in (None, "custom")
+
+
+def _tool(tool: Json) -> Json:
+    parameters = tool.get("input_schema")
+    return {"type": "function", "function": {"name": tool.get("name"), "parameters": parameters}}
+
+
+def _choice(choice: Json) -> Any:
+    match choice.get("type"):
+        case "any":
+            return "required"
+        case "none":
+            return "none"
+        case "tool":
+            return {"type": "function", "function": {"name": choice.get("name")}}
+    return "auto"
+
+
+def _earlier_calls(request: Json) -> Iterator[Json]:
+    for message in _objects(request.get("messages")):
+        for block in _objects(message.get("content")):
+            if block.get("type") == "tool_use":
+                yield block
+
+
+# JSON
+
+
+def _object(json: Json, key: str) -> Json:
+    value = json.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: Any) -> Iterable[Json]:
+    return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _text_of(block: Json) -> str:
+    """The text of a block of text."""
+    return _text(block.get(_text(block.get("type"))))
+
+
+def _content_of(message: Json) -> list[Any]:
+    content = message.get("content")
+    return content if isinstance(content, list) else []
+
+
+def _json_at(text: str, path: Path) -> str:
+    where = span(text, path)
+    return text[slice(*where)] if where else ""
+
+
+def _reason(json: Json) -> str | None:
+    reason = json.get("stop_reason")
+    return REASONS.get(reason, reason) if isinstance(reason, str) else None
