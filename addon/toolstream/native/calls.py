@@ -172,9 +172,11 @@ class NativeCalls:
             self._announce(call)
         return call, late and call.unread is None
 
-    def after(self, call: NativeCall) -> None:
-        """Its text was fed: whether it is a copy may be known by now."""
-        if call.copied is not None and call.unread is None and call.decided:
+    def after(self, call: NativeCall, whole: bool = False) -> None:
+        """Its text was fed: whether it is a copy may be known by now. `whole`: nothing more comes of it."""
+        if whole and not call.foreign:
+            self._end(call, stopped=True)
+        elif call.copied is not None and call.unread is None and call.decided:
             self._settle(call)
 
     def _foreign_call(self, piece: CallPiece) -> NativeCall:
@@ -408,19 +410,23 @@ class NativeCalls:
     def close(self, reason: Any) -> None:
         """No more comes. What can be completed is, if the model stopped by itself."""
         for call in [] if self._resumed else self.calls:
-            if call.unread is not None:
-                inferred = not call.said
-                if inferred and not self._name_by_arguments(call):
-                    continue
-                self._read_name(call)
-                if inferred:
-                    call.mender.repair(Repair.NAME_INFERRED)
-            call.mender.close(reason in COMPLETE)
-            if call.copied is not None:
-                self._settle(call)
-            elif not call.settled:
-                self._announce(call)
-            call.broken = call.announced and call.mender.broken
+            self._end(call, stopped=reason in COMPLETE)
+
+    def _end(self, call: NativeCall, stopped: bool) -> None:
+        """Nothing more comes of this call; `stopped`: because the model says so."""
+        if call.unread is not None:
+            inferred = not call.said
+            if inferred and not self._name_by_arguments(call):
+                return
+            self._read_name(call)
+            if inferred:
+                call.mender.repair(Repair.NAME_INFERRED)
+        call.mender.close(stopped)
+        if call.copied is not None:
+            self._settle(call)
+        elif not call.settled:
+            self._announce(call)
+        call.broken = call.announced and call.mender.broken
 
     def _name_by_arguments(self, call: NativeCall) -> bool:
         """Name a call that has no name, if only one tool has these arguments; else it is text."""

@@ -195,7 +195,7 @@ class StreamRewriter:
                 self.in_work.append((lane, piece.text))
                 message.hear(lane, lane.feed(piece.text), said)
             if piece.piece:
-                message.natives.after(lane.reader)  # type: ignore[arg-type]
+                message.natives.after(lane.reader, piece.piece.whole)  # type: ignore[arg-type]
                 message.drain(said)
         for group, reason in reading.ends:
             for message in self.messages.values():

@@ -68,7 +68,7 @@ class ChatCompletions:
             index = choice.get("index", 0)
             reading.slices += self._slices(delta_of(choice), index, ("choices", at, "delta"), False)
             if reason := choice.get("finish_reason"):
-                ends.append((index, reason))
+                ends.append((index, _text(reason)))
         reading.ends = ends
         return reading
 
@@ -91,7 +91,7 @@ class ChatCompletions:
             yield self._piece({"index": 0, "function": legacy}, group, whole), ("function_call", "arguments")
             return
         for at, json in enumerate(found if isinstance(found, list) else [found]):
-            if isinstance(json, dict):
+            if isinstance(json, dict) and found:
                 place: Path = (at,) if isinstance(found, list) else ()
                 yield self._piece(json, group, whole), ("tool_calls", *place, "function", "arguments")
 
@@ -132,7 +132,7 @@ class ChatCompletions:
             message = choice.get("message")
             if isinstance(message, dict):
                 reading.slices += self._slices(message, at, ("choices", at, "message"), True)
-                ends.append((at, choice.get("finish_reason")))
+                ends.append((at, _text(choice.get("finish_reason"))))
         reading.ends = ends
         return reading
 
@@ -173,6 +173,10 @@ def used_ids(request: Json) -> set[str]:
             if isinstance(call, dict) and isinstance(call.get("id"), str):
                 found.add(call["id"])
     return found
+
+
+def _text(reason: Any) -> str | None:
+    return reason if isinstance(reason, str) else None
 
 
 def _error_in(frame: bytes, chunk: Json | None) -> Any:

@@ -69,3 +69,9 @@ def _skip(text: str, at: int) -> int:
 def _end_of_value(text: str, at: int) -> int:
     end: int = _DECODER.raw_decode(text, at)[1]
     return end
+
+
+def members(text: str) -> dict[str | int, str]:
+    """The values of an object or array as they are written, by key or position; the last one of a
+    repeated key."""
+    return {key: text[start : _end_of_value(text, start)] for key, start in _members(text, _skip(text, 0))}

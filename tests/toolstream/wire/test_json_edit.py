@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolstream.wire.json_edit import span, splice, with_members
+from toolstream.wire.json_edit import members, span, splice, with_members
 
 LEAVES = (
     st.none()
@@ -106,7 +106,7 @@ def test_numbers_and_escapes_around_an_edit_keep_their_spelling() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "members", "expected"),
+    ("text", "new", "expected"),
     [
         ("{}", {"a": "1"}, '{"a":1}'),
         ('{ "a" : 1.10 }', {"b": "[]"}, '{ "a" : 1.10,"b":[]}'),
@@ -116,5 +116,16 @@ def test_numbers_and_escapes_around_an_edit_keep_their_spelling() -> None:
         ('{"a": "}"}', {'"': "null"}, '{"a": "}","\\"":null}'),
     ],
 )
-def test_members_are_replaced_or_added(text: str, members: dict[str, str], expected: str) -> None:
-    assert with_members(text, members) == expected
+def test_members_are_replaced_or_added(text: str, new: dict[str, str], expected: str) -> None:
+    assert with_members(text, new) == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(JSON, STYLES)
+def test_members_are_the_texts_of_the_values(value: Any, style: dict[str, Any]) -> None:
+    found = {key: json.loads(text) for key, text in members(json.dumps(value, **style)).items()}
+    assert found == {path[0]: at_path(value, path) for path in paths(value) if len(path) == 1}
+
+
+def test_the_last_member_of_a_repeated_key_counts() -> None:
+    assert members(' {"a": 1.10, "b": [ ], "a": 2} ') == {"a": "2", "b": "[ ]"}

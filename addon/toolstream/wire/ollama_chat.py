@@ -1,0 +1,363 @@
+"""Ollama's native API, `POST /api/chat`: a line of JSON for each piece of the answer.
+
+The `message` of a line may hold a piece of `thinking`, a piece of `content`, and `tool_calls`. The last line
+has `"done": true` and measurements, and sometimes text or calls as well. A call comes whole, its arguments as
+an object and not as JSON text. So a call found in text is held until it is complete, and leaves in a line of
+its own. A call that is cut off has not begun for the client, and its text is given back.
+
+`function.index` counts the calls of an answer. Numbers of the server's stay until a call of ours comes before
+them. `id` is optional: one that is missing is added only to a call that is rewritten for another reason.
+
+`done_reason` says nothing of calls, and stays. A done line may hold calls, where some gateways do not look
+for them. So if they have to be rewritten, or follow a call of ours, its message leaves in a line before it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
+from ..repairs import Ledger, Repair
+from ..schema.json_read import Json, loads, loads_object
+from ..schema.json_write import dump, encodable, quoted
+from .base import Asked, CallPiece, Found, Kind, LaneId, Names, Reading, ServerCall, Slice, joined
+from .chat_completions import used_ids
+from .chat_json import new_call_id
+from .json_edit import Path, members, span, splice
+from .ndjson import LineSplitter
+
+TEXTS = {"thinking": Kind.REASONING, "content": Kind.CONTENT}  # of a message, in the order of what it says
+COPIED = ("model", "created_at")  # into lines of our own
+_MORE, _DONE = ',"done":false', ',"done":true,"done_reason":"stop"'
+# What some clients take for the end of a line, though in JSON it is a character like any other
+_BREAKS = str.maketrans({ord(c): f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"})
+_IN_LINE = str.maketrans("\r\n", "  ")
+MESSAGE: Path = ("message",)
+CALLS: Path = ("message", "tool_calls")
+
+Key = str | int
+Elements = dict[Key, str]  # of `tool_calls`, as they are written, by position
+Texts = Sequence[str | None] | None  # for the slices of a reading; None: as they came
+
+
+class OllamaChat:
+    """One answer of `/api/chat`."""
+
+    name = "ollama"
+    path = r"/api/chat$"
+    media_type = "application/x-ndjson"
+    keep_alive = b""  # clients read every line as JSON, an empty one too
+    pieces, blocks = False, False
+
+    def __init__(self, request: Json) -> None:
+        self.asked = _asked(request)
+        self._names = Names()
+        self._calls = 0  # that the server has sent
+
+    def framer(self) -> LineSplitter:
+        return LineSplitter()
+
+    def encoder(self, ledger: Ledger) -> "OllamaEncoder":
+        return OllamaEncoder(ledger)
+
+    def read(self, frame: bytes) -> Reading:
+        try:
+            return self._read(frame, frame.decode())
+        except UnicodeDecodeError:
+            return Reading(frame)
+
+    def read_whole(self, body: str) -> Reading:
+        return self._read(body.encode(errors="surrogatepass"), body)
+
+    def write_whole(self, reading: Reading, found: Found, ledger: Ledger) -> str:
+        encoder = OllamaEncoder(ledger)
+        before = _elements(reading)
+        calls = encoder.mended(reading, found.texts, before)
+        for name, arguments in (call for listed in found.calls for call in listed):
+            calls[f"ours {len(calls)}"] = encoder.call(name, arguments)
+        data = _edited(reading, found.texts, before, calls)
+        dropped = [text for part, text in zip(reading.slices, found.texts, strict=True) if _is_dropped(part)]
+        return _with_text(data, "".join(filter(None, dropped)))
+
+    def written_whole(self, text: str, calls: list[tuple[str, str]]) -> str:
+        encoder = OllamaEncoder(Ledger())
+        listed = ",".join(encoder.call(name, arguments) for name, arguments in calls)
+        message = _message({"content": quoted(text)} | ({"tool_calls": f"[{listed}]"} if listed else {}))
+        head = f'"model":{dump(self.asked.model)},"created_at":"1970-01-01T00:00:00Z"'
+        return f'{{{head},"message":{message}{_DONE}}}'
+
+    def new_id(self) -> str:
+        return new_call_id()
+
+    def disarmed(self, data: bytes) -> bytes:
+        return data  # no call is ever half sent
+
+    def _read(self, frame: bytes, data: str) -> Reading:
+        reading = Reading(frame, data, aside=not data.strip())
+        reading.json = json = loads_object(data, strict=False) or {}
+        message = json.get("message")
+        if isinstance(message, dict):
+            reading.slices = [*self._text_slices(message), *self._call_slices(data, message)]
+        if json.get("error") is not None:
+            reading.error, reading.ends = json["error"], [(None, None)]
+        elif json.get("done") is True:
+            reading.ends = [(0, self._reason(json))]
+        return reading
+
+    def _text_slices(self, message: Json) -> Iterator[Slice]:
+        for member, kind in TEXTS.items():
+            text = message.get(member)
+            if isinstance(text, str) and text:
+                yield Slice(self._names.of(0, kind, member), text, [(*MESSAGE, member)])
+
+    def _call_slices(self, data: str, message: Json) -> Iterator[Slice]:
+        calls = message.get("tool_calls")
+        if not calls or not isinstance(calls, list):
+            return
+        for (at, source), call in zip(members(_source(data, CALLS)).items(), calls, strict=True):
+            function = call.get("function") if isinstance(call, dict) else None
+            if isinstance(function, dict):
+                piece = _piece(self._calls, call, function, source)
+                self._calls += 1
+                yield Slice(None, piece.text, [(*CALLS, at, "function", "arguments")], piece=piece)
+
+    def _reason(self, json: Json) -> str:
+        """Why the model stopped. Older servers do not say it."""
+        reason, limit, written = json.get("done_reason"), self.asked.limit, json.get("eval_count")
+        if isinstance(reason, str) and reason:
+            return reason
+        return "length" if limit and type(written) is int and written >= limit else "stop"
+
+
+# The request
+
+
+def _asked(body: Json) -> Asked:
+    options = body.get("options")
+    limit = options.get("num_predict") if isinstance(options, dict) else None
+    return Asked(
+        tools=body.get("tools"),
+        model=body.get("model", ""),
+        stream=body.get("stream") is not False,
+        limit=limit if type(limit) is int and limit > 0 else None,
+        ids=used_ids(body),
+    )
+
+
+# Reading
+
+
+def _piece(number: int, call: Json, function: Json, source: str) -> CallPiece:
+    name, id_, arguments = function.get("name"), call.get("id"), function.get("arguments")
+    if arguments is None:
+        text = ""
+    elif isinstance(arguments, str):
+        text = arguments
+    else:
+        text = members(members(source)["function"])["arguments"]
+    return CallPiece(
+        index=number,
+        id=id_ if isinstance(id_, str) else "",
+        name=name if isinstance(name, str) else "",
+        text=text,
+        foreign=call.get("type") not in (None, "", "function"),
+        whole=True,
+    )
+
+
+def _source(data: str, path: Path) -> str:
+    """The value at a path as it is written; "" if there is none."""
+    where = span(data, path)
+    return data[slice(*where)] if where else ""
+
+
+def _elements(reading: Reading) -> Elements:
+    """Those of a line or body; {} if none of them is a call."""
+    called = any(part.piece for part in reading.slices)
+    return members(_source(reading.data, CALLS)) if called else {}
+
+
+# Writing
+
+
+class OllamaEncoder:
+    """Writes the lines of one answer."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._number = 0  # of the next call
+        self._ours = False  # a call of ours has a lower one
+        self._begun: dict[LaneId, list[str]] = {}  # calls that are not complete: id, name, fragments
+        self._near: Json = {}  # the last line that had an envelope
+        self._in_line = False  # what was sent last had no line end
+
+    def frame(self, reading: Reading, texts: list[str] | None) -> bytes:
+        if "model" in reading.json:
+            self._near = reading.json
+        if texts is None and not any(part.piece for part in reading.slices):
+            return self._sent(reading.frame)
+        reading.data = reading.data or reading.frame.decode()
+        before = _elements(reading)
+        calls = self.mended(reading, texts, before)
+        if _is_bare(reading, texts, calls):
+            return b""
+        data = _edited(reading, texts, before, calls)
+        if calls and (self._ours or calls != before) and reading.json.get("done") is True:
+            return self._sent(self._in_two(reading, data))
+        return self._sent(reading.frame if data is reading.data else _encoded(data))
+
+    def events(self, lane: LaneId, events: Iterable[Event], near: Reading) -> bytes:
+        return self._sent(b"".join(self._own(lane, event, near) for event in joined(events)))
+
+    def end(self, near: Reading, group: int) -> bytes:
+        return self._sent(self._line(near, _message({}), _DONE))
+
+    def close(self) -> bytes:
+        return b""
+
+    # Lines
+
+    def _own(self, lane: LaneId, event: Event, near: Reading) -> bytes:
+        match event:
+            case CallStart(_, name):
+                self._begun[lane] = [lane.call.id, lane.call.name] if lane.call else ["", name]
+            case Text(text) if lane.kind is not Kind.ARGUMENTS:
+                return self._line(near, _message({str(lane.key): quoted(text)}))
+            case ArgumentsDelta(_, text) | Text(text) if lane in self._begun:
+                self._begun[lane].append(text)
+            case CallEnd() if lane in self._begun:
+                id_, name, *fragments = self._begun.pop(lane)
+                call = self.call(name, "".join(fragments), id_)
+                return self._line(near, _message({"tool_calls": f"[{call}]"}))
+        return b""
+
+    def _line(self, near: Reading, message: str, end: str = _MORE) -> bytes:
+        json = near.json if "model" in near.json else self._near
+        envelope = "".join(f"{quoted(key)}:{dump(json[key])}," for key in COPIED if key in json)
+        return _encoded(f'{{{envelope}"message":{message}{end}}}\n')
+
+    def _in_two(self, reading: Reading, data: str) -> bytes:
+        """A done line whose message leaves in a line before it."""
+        message = _source(data, MESSAGE)
+        rest = {key: text for key, text in members(message).items() if key not in ("thinking", "tool_calls")}
+        last = splice(data, [(MESSAGE, _object(rest | {"content": '""'}))])
+        return self._line(reading, message) + _encoded(last)
+
+    def _sent(self, lines: bytes) -> bytes:
+        """They begin a line, even if the server did not end its last one."""
+        if not lines:
+            return b""
+        before, self._in_line = self._in_line, not lines.endswith(b"\n")
+        return b"\n" + lines if before else lines
+
+    # Calls
+
+    def call(self, name: str, arguments: str, id_: str = "") -> str:
+        """A call of ours, the next one, as an element of `tool_calls`."""
+        number, self._number, self._ours = self._number, self._number + 1, True
+        function = {"index": str(number), "name": quoted(name), "arguments": _in_line(arguments)}
+        return _object({"id": quoted(id_ or new_call_id()), "function": _object(function)})
+
+    def mended(self, reading: Reading, texts: Texts, before: Elements) -> Elements:
+        """The elements of `tool_calls` to send, by their old positions."""
+        after = dict(before)
+        for part, text in zip_longest(reading.slices, texts or ()):
+            if (piece := part.piece) is None:
+                continue
+            place, call = part.paths[0][len(CALLS)], part.lane.call if part.lane else None
+            if _is_dropped(part):
+                del after[place]
+                continue
+            if not (piece.foreign or (call and call.broken)):
+                after[place] = self._element(before[place], piece, call, piece.text if text is None else text)
+            self._number += 1
+        return after
+
+    def _element(self, element: str, piece: CallPiece, call: ServerCall | None, text: str) -> str:
+        outer = members(element)
+        before = members(outer["function"])
+        after = before | ({"index": str(self._number)} if self._ours and "index" in before else {})
+        if call and call.name != piece.name:
+            after["name"] = quoted(call.name)
+        if call and (arguments := self._arguments(before.get("arguments", "null"), piece.text, text)):
+            after["arguments"] = arguments
+        id_ = {}
+        if call and call.id != piece.id and (piece.id or after != before):
+            id_["id"] = quoted(call.id)
+        if after == before and not id_:
+            return element
+        # where the element has an id, it stays in its place
+        return _object(id_ | outer | id_ | {"function": _object(after)})
+
+    def _arguments(self, written: str, said: str, text: str) -> str:
+        """The object to write in place of the server's arguments; "" if they stay. `said`: their text, of
+        which `text` was made."""
+        is_object = written.startswith("{")
+        if is_object and text == said:
+            return ""
+        text = text or ("" if said else "{}")
+        if loads_object(text) is None:  # no client could read it, whatever is done
+            return ""
+        if said and not is_object:  # of missing ones somebody else takes note
+            self._ledger.repaired(Repair.CALL_SHAPE)
+        return _in_line(text)
+
+
+def _in_line(arguments: str) -> str:
+    """Arguments as they can be written: a line break in JSON is whitespace, as strings have none."""
+    return encodable(arguments).translate(_IN_LINE)
+
+
+def _encoded(lines: str) -> bytes:
+    return (lines if lines.isascii() else lines.translate(_BREAKS)).encode()
+
+
+def _is_dropped(part: Slice) -> bool:
+    return bool(part.lane and part.lane.call and part.lane.call.dropped)
+
+
+def _edited(reading: Reading, texts: Texts, before: Elements, after: Elements) -> str:
+    """The line or body with these texts and calls; `reading.data` itself if nothing changes."""
+    data, edits = reading.data, []
+    for part, text in zip_longest(reading.slices, texts or ()):
+        if not part.piece and text is not None and text != part.text:
+            edits += [(path, quoted(text)) for path in part.paths]
+    if edits:
+        data = splice(data, edits)
+    return data if before == after else _with_calls(data, after.values())
+
+
+def _with_calls(data: str, calls: Iterable[str]) -> str:
+    message = members(_source(data, MESSAGE))
+    listed = ",".join(calls)
+    message.pop("tool_calls", None)
+    return splice(data, [(MESSAGE, _object(message | ({"tool_calls": f"[{listed}]"} if listed else {})))])
+
+
+def _with_text(data: str, more: str) -> str:
+    """With more text at the end of the content."""
+    if not more:
+        return data
+    message = members(_source(data, MESSAGE))
+    content = loads(message.get("content", ""), strict=False) or ""
+    return splice(data, [(MESSAGE, _object(message | {"content": quoted(f"{content}{more}")}))])
+
+
+def _is_bare(reading: Reading, texts: Texts, calls: Elements) -> bool:
+    """Whether a line says nothing any more."""
+    json, message = reading.json, reading.json.get("message")
+    if not texts or any(texts) or calls or reading.ends or not isinstance(message, dict):
+        return False
+    said = {path[1] for part in reading.slices for path in part.paths} | {"role"}
+    others = [value for key, value in message.items() if key not in said]
+    others += [value for key, value in json.items() if key not in (*COPIED, "message", "done")]
+    return all(value in (None, "", []) for value in others)
+
+
+def _message(said: dict[str, str]) -> str:
+    return _object({"role": '"assistant"', "content": '""'} | said)
+
+
+def _object(parts: Mapping[Any, str]) -> str:
+    """An object whose values are written already."""
+    return f"{{{','.join(f'{quoted(key)}:{text}' for key, text in parts.items())}}}"
