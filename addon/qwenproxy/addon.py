@@ -3,12 +3,12 @@
 A chat is open from `request` until `response` or `error`, whichever comes first. Nothing else closes
 it, except that `done` finishes the chats that a shutdown cuts off. In between, `responseheaders` decides:
 
-    an event stream         its pieces go through a `StreamedAnswer`, live
+    a stream                its pieces go through a `StreamedAnswer`, live
     anything else           mitmproxy collects the body, `response` rewrites it as a whole
     set by an addon         as in server replay: the body is already there, `response` rewrites it
     loaded from a file      `flow.live` is false; left alone, or recordings would be rewritten twice
 
-Event streams that do not belong to a chat are passed through as they arrive. mitmproxy would
+Streams that do not belong to a chat are passed through as they arrive. mitmproxy would
 hold them until they end.
 
 Fail open: an exception in a hook is logged with its flow, and the flow continues unchanged.
@@ -25,12 +25,11 @@ from mitmproxy.exceptions import AddonHalt
 
 from . import response, setup
 from .backend import probe
-from .backend.addresses import url
-from .chat import SHUTDOWN, Chat, chat_body, flow_name, is_chat_path, is_refused
+from .chat import SHUTDOWN, Chat, api_of, chat_request, flow_name, is_refused
 from .configuration import Configuration
 from .finish import finish
 from .mitm.hangup import end_on_hangup
-from .mitm.listeners import ask_backend, failed_upstream, model_servers
+from .mitm.listeners import ask_backend, model_servers, note_failure
 from .ui import unread
 from .ui.commands import Commands
 from .ui.mitmweb import FlowList
@@ -87,7 +86,7 @@ class QwenFix:
         self._own.claim(flow)
         hide(flow)
         settings = self.configuration.settings
-        if flow.live and not settings.observe and is_chat_path(flow.request, settings):
+        if flow.live and not settings.observe and api_of(flow.request, settings):
             flow.request.headers.pop("accept-encoding", None)
 
     @fail_open
@@ -96,11 +95,13 @@ class QwenFix:
             return None
         if self._own.claim(flow):
             return self._own.answer(flow)
-        if body := chat_body(flow.request, self.configuration.settings):
-            rules = self.configuration.rules_for(body)
-            self.open[flow.id] = Chat.begin(flow, body, self.configuration.settings, rules)
+        settings = self.configuration.settings
+        asked = chat_request(flow.request, settings)
+        if asked and not asked.asked.unread:
+            rules = self.configuration.rules_for(asked.body)
+            self.open[flow.id] = Chat.begin(flow, asked, settings, rules)
         else:
-            self.observer.unread_request(flow.request)
+            self.observer.unread_request(flow.request, settings, asked.asked.unread if asked else "")
         return None
 
     @fail_open
@@ -117,7 +118,7 @@ class QwenFix:
     @fail_open
     def error(self, flow: http.HTTPFlow) -> None:
         hide(flow)
-        failed_upstream.set(url(flow.request.scheme, flow.request.host, flow.request.port))
+        note_failure(flow.request)
         self._finish(flow, aborted=flow.error.msg if flow.error else "error")
 
     def done(self) -> None:
@@ -138,8 +139,8 @@ class QwenFix:
 
     def _is_whole(self, request: http.Request) -> bool:
         """Whether a request must be read in full, however large it is."""
-        settings = self.configuration.settings
-        return is_chat_path(request, settings) or self._own.is_for_us(request) or unread.is_api(request)
+        is_chat = api_of(request, self.configuration.settings) is not None
+        return is_chat or self._own.is_for_us(request) or unread.is_api(request)
 
     def _load(self) -> tuple[int, int]:
         """Return how many chats are open, and how many bytes they hold back."""

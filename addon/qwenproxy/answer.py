@@ -8,14 +8,14 @@ returned. `rewrite_whole` does the same for a body that is complete.
 Fail open: an error costs the rewriting, not the answer. The traceback is kept in
 `ledger.failure`, and from there on the bytes are passed through unchanged.
 
-While the rewriter holds text back and the server keeps sending, the client gets a comment from time to
-time. Many clients give up after a minute without a byte. These comments are not recorded.
+While the rewriter holds text back and the server keeps sending, the client gets a sign of life from time to
+time, if its API has one: a comment, a ping. Many clients give up after a minute without a byte. These signs
+are not recorded.
 
 The `Outcome` holds what came, when it came and what it became, for recordings, the user
 interface and the log.
 """
 
-import json
 import time
 import traceback
 from collections.abc import Callable
@@ -23,13 +23,12 @@ from typing import Any
 
 from toolstream import Ledger, Rules, StreamRewriter, rewrite_completion
 
+from .apis import CHAT, Api
 from .encoding import Decoder, TooLargeError
-from .errors import too_large
+from .errors import too_large_frame
 from .outcome import Outcome, pass_whole
 
-KEEP_ALIVE = b": keep-alive\n\n"
 _SLICE = 1 << 16  # about as much as one read from a socket
-_ENDS_OF_EVENTS = (b"\n\n", b"\r\r", b"\r\n\r\n")
 
 
 class StreamedAnswer:
@@ -42,6 +41,7 @@ class StreamedAnswer:
         observe: bool = False,
         clock: Callable[[], float] = time.monotonic,
         keepalive: float = 0.0,  # longest silence in seconds; 0: no limit
+        api: Api = CHAT,
     ) -> None:
         self.outcome = Outcome(ledger=rewriter.ledger if rewriter else Ledger())
         self._rewriter = rewriter
@@ -49,8 +49,10 @@ class StreamedAnswer:
         self._observe = observe
         self._clock = clock
         self._start = self._last_sent = clock()
-        self._keepalive = keepalive
-        self._tail = _ENDS_OF_EVENTS[0]  # of what the client has received
+        self._api = api
+        self._sign_of_life = api.wire.keep_alive
+        self._keepalive = keepalive if self._sign_of_life else 0.0
+        self._tail = api.frame_ends[0]  # of what the client has received
 
     def __call__(self, wire: bytes) -> list[bytes]:
         """Take a piece of the wire, b"" at the end; return what goes to the client."""
@@ -65,16 +67,17 @@ class StreamedAnswer:
         return self._rewriter.held if self._rewriter else 0
 
     def _kept_alive(self, out: list[bytes]) -> list[bytes]:
-        """Return the pieces. After too long a silence return a comment, if one may stand here."""
+        """Return the pieces. After too long a silence return a sign of life, if one may stand here."""
         now = self._clock()
         if out:
             self._last_sent, self._tail = now, (self._tail + b"".join(out))[-4:]
             return out
         is_over = self._rewriter is None or self._decode is _nothing
-        if is_over or now - self._last_sent < self._keepalive or not self._tail.endswith(_ENDS_OF_EVENTS):
+        in_frame = not self._tail.endswith(self._api.frame_ends)
+        if is_over or in_frame or now - self._last_sent < self._keepalive:
             return []
         self._last_sent = now
-        return [KEEP_ALIVE]
+        return [self._sign_of_life]
 
     def _feed(self, wire: bytes) -> list[bytes]:
         try:
@@ -128,14 +131,15 @@ class StreamedAnswer:
             return getattr(e, "decoded", b"")
 
     def _refuse(self, error: TooLargeError) -> list[bytes]:
-        """Return what is held back, then the error as an event. Nothing follows."""
-        held, event = self._close(), b"data: " + json.dumps(too_large(error)).encode() + b"\n\n"
-        if self.outcome.out and not self.outcome.out[-1].endswith(_ENDS_OF_EVENTS):
-            event = b"\n\n" + event
+        """Return what is held back, then the error as an event or a line. Nothing follows."""
+        held, frame = self._close(), too_large_frame(error, self._api)
+        ends = self._api.frame_ends
+        if self.outcome.out and not self.outcome.out[-1].endswith(ends):
+            frame = ends[0] + frame
         self._decode, self._rewriter = _nothing, None
         self.outcome.aborted = str(error)
-        self.outcome.out.append(event)
-        return [*held, event]
+        self.outcome.out.append(frame)
+        return [*held, frame]
 
     def _give_up_rewriting(self) -> None:
         self._rewriter = None
@@ -157,24 +161,32 @@ def rewrite_streamed(
     observe: bool,
     rules: Rules | None = None,
     keepalive: float = 0.0,
+    api: Api = CHAT,
 ) -> StreamedAnswer:
     """Return the stream callable for the answer to this request."""
-    rewriter = StreamRewriter(request_body, recovery=recovery, rules=rules)
-    return StreamedAnswer(rewriter, decoder, observe, keepalive=keepalive)
+    rewriter = StreamRewriter(request_body, recovery=recovery, rules=rules, api=api.name)
+    return StreamedAnswer(rewriter, decoder, observe, keepalive=keepalive, api=api)
 
 
 def rewrite_whole(
-    request_body: dict[str, Any], recovery: str, body: bytes, is_stream: bool, rules: Rules | None = None
+    request_body: dict[str, Any],
+    recovery: str,
+    body: bytes,
+    is_stream: bool,
+    rules: Rules | None = None,
+    api: Api = CHAT,
 ) -> Outcome:
-    """Rewrite a complete body: a completion, or the events of one."""
+    """Rewrite a complete body: an answer that was not streamed, or all of a stream."""
     if is_stream:
-        answer = rewrite_streamed(request_body, recovery, None, False, rules)
+        answer = rewrite_streamed(request_body, recovery, None, False, rules, api=api)
         answer(body)
         answer(b"")
         return answer.outcome
     outcome = pass_whole(body)
     try:
-        rewritten, outcome.ledger = rewrite_completion(request_body, body, recovery=recovery, rules=rules)
+        rewritten, outcome.ledger = rewrite_completion(
+            request_body, body, recovery=recovery, rules=rules, api=api.name
+        )
         outcome.out = [rewritten]
     except Exception:
         outcome.ledger.failure = traceback.format_exc()

@@ -1,4 +1,8 @@
-"""One open chat: which requests are chats, and what is known until the answer ends."""
+"""One open chat: which requests are chats, of which API, and what is known until the answer ends.
+
+The path says of which API a request is: each API has its own. `qwen_paths` narrows that down, and adds
+paths of chat completions that are unusual. A request is a chat if its body is one of that API.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -6,13 +10,25 @@ from typing import Any, Self
 from mitmproxy import http
 
 from toolstream import Repair, Rules, repair_request
+from toolstream.wire.base import Asked
 
+from . import apis
 from .answer import StreamedAnswer
+from .apis import CHAT, Api
 from .options import Settings
 from .recording.format import parse_object
 from .terminal import printable
 
 SHUTDOWN = "shutdown"  # the reason when only we know why a flow was aborted
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """The request of a chat: its API, its body, and what that asks for."""
+
+    api: Api
+    body: dict[str, Any]
+    asked: Asked
 
 
 @dataclass(slots=True)
@@ -21,7 +37,7 @@ class Chat:
 
     flow: http.HTTPFlow
     settings: Settings
-    body: dict[str, Any]  # of the request
+    request: ChatRequest
     rules: Rules | None = None  # for its model
     repairs: list[Repair] = field(default_factory=list)  # to the request
     answer: StreamedAnswer | None = None
@@ -29,37 +45,46 @@ class Chat:
 
     @classmethod
     def begin(
-        cls, flow: http.HTTPFlow, body: dict[str, Any], settings: Settings, rules: Rules | None
+        cls, flow: http.HTTPFlow, request: ChatRequest, settings: Settings, rules: Rules | None
     ) -> Self:
         """Open a chat. Repair earlier calls in its request: a server that cannot read one refuses this
         request and every later one."""
-        chat = cls(flow, settings, body, rules)
+        chat = cls(flow, settings, request, rules)
         if settings.repair_history:
             plain = flow.request.get_content(strict=False) or b""
-            repaired, chat.repairs = repair_request(plain, body)
+            repaired, chat.repairs = repair_request(plain, request.body, api=request.api.name)
             if repaired is not plain and not settings.observe:
                 flow.request.content = repaired
         return chat
 
     @property
+    def api(self) -> Api:
+        return self.request.api
+
+    @property
     def is_stream(self) -> bool:
-        """Whether the answer is an event stream."""
+        """Whether the answer is a stream."""
         headers = dict(self.head.get("headers", ()))
-        return any(k.lower() == "content-type" and "event-stream" in v for k, v in headers.items())
+        return any(k.lower() == "content-type" and self.api.is_stream(v) for k, v in headers.items())
 
 
-def is_chat_path(request: http.Request, settings: Settings) -> bool:
+def api_of(request: http.Request, settings: Settings) -> Api | None:
+    """Return the API of a request, by its path; None if it is none that is read."""
     path = request.path.partition("?")[0]
-    return request.method == "POST" and settings.paths.search(path) is not None
+    if request.method != "POST" or not settings.paths.search(path):
+        return None
+    api = apis.at(path) or (CHAT if settings.paths.pattern else None)
+    return api if api and api.name in settings.apis else None
 
 
-def chat_body(request: http.Request, settings: Settings) -> dict[str, Any] | None:
-    """Return the JSON body of a chat request for one of our models; None for anything else."""
-    if not is_chat_path(request, settings):
+def chat_request(request: http.Request, settings: Settings) -> ChatRequest | None:
+    """Read a chat request for one of our models; None for anything else."""
+    api = api_of(request, settings)
+    if api is None:
         return None
     body = parse_object(request.get_content(strict=False) or b"")
-    ours = isinstance(body.get("messages"), list) and settings.models.search(str(body.get("model", "")))
-    return body if ours else None
+    ours = api.is_request(body) and settings.models.search(str(body.get("model", "")))
+    return ChatRequest(api, body, api.asked(body)) if ours else None
 
 
 def is_refused(flow: http.HTTPFlow) -> bool:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .replay.golden import Message, messages_of
+from .replay.outline import Message, messages_of
 from .replay.record import WEATHER
 from .upstream.server import Pace, in_background, read_library
 

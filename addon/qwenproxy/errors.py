@@ -1,12 +1,24 @@
-"""Errors in the format of OpenAI's API, which every client can read."""
+"""Errors that the proxy makes itself, in the shape that a client of the API in use can read.
+
+Our own endpoints answer as chat completions do.
+"""
 
 from typing import Any
 
+from .apis import CHAT, CLIENTS_FAULT, SERVERS_FAULT, Api
 
-def api_error(code: str, message: str, kind: str = "invalid_request_error") -> dict[str, Any]:
-    """`kind` is `invalid_request_error` if the client is at fault, `upstream_error` if the server is."""
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+TOO_LARGE = "answer_too_large"
 
 
-def too_large(error: Exception) -> dict[str, Any]:
-    return api_error("answer_too_large", str(error), "upstream_error")
+def api_error(code: str, message: str, kind: str = CLIENTS_FAULT, api: Api = CHAT) -> dict[str, Any]:
+    """`kind` says whether the client or the server is at fault."""
+    return api.error(code, message, kind)
+
+
+def too_large(error: Exception, api: Api) -> dict[str, Any]:
+    return api.error(TOO_LARGE, str(error), SERVERS_FAULT)
+
+
+def too_large_frame(error: Exception, api: Api) -> bytes:
+    """The same as a part of a stream."""
+    return api.error_frame(TOO_LARGE, str(error), SERVERS_FAULT)

@@ -60,19 +60,21 @@ def _reported(chat: Chat, outcome: Outcome) -> Report | None:
 def report_of(chat: Chat, outcome: Outcome, down: str = "") -> Report:
     """Return the chat as its user sees it. `down`: why there is no answer."""
     flow, response = chat.flow, chat.flow.response
+    asked = chat.request.asked
     sent, out = b"".join(outcome.chunks), b"".join(outcome.out)
-    heard = heard_in(out, chat.is_stream) if out else UNHEARD
-    got = heard_in(sent, chat.is_stream) if chat.settings.observe and sent != out else heard
+    heard = heard_in(out, chat.is_stream, chat.api) if out else UNHEARD
+    differs = chat.settings.observe and sent != out
+    got = heard_in(sent, chat.is_stream, chat.api) if differs else heard
     left = down and client_left(flow, down)
     return Report(
         started=flow.request.timestamp_start,
         seconds=time.time() - flow.request.timestamp_start,
         client=client_name(flow.request.headers.get("user-agent", "")),
-        api="chat",
-        model=shown(chat.body.get("model")),
+        api=chat.api.name,
+        model=shown(chat.request.body.get("model")),
         status=response.status_code if response else 0,
-        streamed=chat.body.get("stream") is True,
-        with_tools=bool(chat.body.get("tools")) and chat.body.get("tool_choice") != "none",
+        streamed=asked.stream,
+        with_tools=bool(asked.tools) and asked.tool_choice != "none",
         observed=chat.settings.observe,
         tools=heard.tools,
         calls=got.calls,
@@ -100,9 +102,10 @@ def show_streamed(chat: Chat, outcome: Outcome, response: http.Response) -> None
 
 def as_recording(chat: Chat, outcome: Outcome) -> Recording:
     request = recording.request_of(chat.flow)
-    model = str(chat.body.get("model", ""))
+    model = str(chat.request.body.get("model", ""))
     return Recording(
         name=file_stem(request["started"], model, words.word(outcome, chat.head["status"]), chat.flow.id),
+        api=chat.api.name,
         chunks=outcome.chunks,
         times=outcome.times,
         out=b"".join(outcome.out),

@@ -18,6 +18,7 @@ from typing import Any
 from mitmproxy import exceptions
 from mitmproxy.addonmanager import Loader
 
+from .apis import APIS
 from .recording.recorder import KINDS
 from .rules.file import DEFAULT, SHIPPED
 
@@ -32,6 +33,7 @@ class Settings:
 
     recovery: str
     mode: str
+    apis: frozenset[str]
     paths: re.Pattern[str]
     models: re.Pattern[str]
     record: Path | None
@@ -64,6 +66,21 @@ def _one_of(name: str, choices: tuple[str, ...]) -> Callable[[str], str]:
         raise BadValueError(f"{name}={value}: write {', '.join(choices[:-1])} or {choices[-1]}")
 
     return read_choice
+
+
+def _apis(name: str) -> Callable[[str], frozenset[str]]:
+    """Read the names of APIs. There is no use in none."""
+    *names, last = APIS
+
+    def read_apis(value: str) -> frozenset[str]:
+        given = frozenset(part.strip() for part in value.split(",") if part.strip())
+        if not given or given - {*names, last}:
+            raise BadValueError(
+                f"{name}={value}: write one or more of {', '.join(names)} and {last}, separated by commas"
+            )
+        return given
+
+    return read_apis
 
 
 def _number(name: str) -> Callable[[str], int]:
@@ -183,9 +200,17 @@ OPTIONS = (
         choices=MODES,
     ),
     Option(
+        "apis",
+        ",".join(APIS),
+        "Which APIs are read, separated by commas: chat (/chat/completions), messages (Anthropic's "
+        "/messages), responses (OpenAI's /responses), ollama (/api/chat). Others are passed through unread.",
+        _apis,
+    ),
+    Option(
         "paths",
-        "/chat/completions$",
-        "Regular expression, searched in the path without the query: which requests are chats.",
+        "",
+        "Regular expression, searched in the path without the query: only these requests are chats. A path "
+        "that is none of an API's own is then one of chat completions. Empty means the APIs' own paths.",
         _regex,
     ),
     Option(
@@ -237,8 +262,8 @@ OPTIONS = (
     Option(
         "keepalive",
         "5",
-        "Seconds after which a client gets a comment (: keep-alive) while a possible call is held back and "
-        "the server keeps sending. 0 means never.",
+        "Seconds after which a client gets a sign of life (a comment or a ping; Ollama's API has none) "
+        "while a possible call is held back and the server keeps sending. 0 means never.",
         _seconds,
     ),
     Option(

@@ -1,6 +1,6 @@
 """The server's response: whether it can be read, and how it gets to the rewriter.
 
-An event stream gets a `StreamedAnswer`; a complete body is rewritten as a whole. A response that cannot be
+A stream gets a `StreamedAnswer`; a complete body is rewritten as a whole. A response that cannot be
 read is passed through unchanged.
 """
 
@@ -13,6 +13,7 @@ from mitmproxy import http
 
 from toolstream import recover_error
 
+from . import apis
 from .answer import StreamedAnswer, rewrite_streamed, rewrite_whole
 from .chat import Chat, flow_name
 from .encoding import Decoder, TooLargeError, decoder
@@ -28,23 +29,22 @@ def content_type(response: http.Response) -> str:
     return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
 
-def is_event_stream(response: http.Response) -> bool:
-    return content_type(response) == "text/event-stream"
+def is_stream(response: http.Response, chat: Chat) -> bool:
+    """Whether a response is a stream of the API of this chat."""
+    return content_type(response) == chat.api.wire.media_type
 
 
 def is_live_format(response: http.Response) -> bool:
     """Whether a body must be passed on as it arrives, even if it is not a chat's."""
-    return is_event_stream(response) or content_type(response) in (
-        "application/x-ndjson",
-        "application/jsonl",
-    )
+    kind = content_type(response)
+    return apis.streamed_as(kind) is not None or kind == "application/jsonl"
 
 
 def begin(response: http.Response, chat: Chat | None) -> None:
     """Handle the headers of a response. A live format is passed on live, even without a chat."""
     if is_live_format(response):
         response.stream = response.stream or True
-    if chat and is_event_stream(response):
+    if chat and is_stream(response, chat):
         stream(chat, response)
 
 
@@ -53,11 +53,17 @@ def stream(chat: Chat, response: http.Response) -> None:
     coding, readable = decoder_of(response)
     chat.head = upstream_head(response, decoded=coding is not None)
     if not readable or response.status_code >= 400:
-        chat.answer = StreamedAnswer(None, observe=True)
+        chat.answer = StreamedAnswer(None, observe=True, api=chat.api)
     else:
         settings = chat.settings
         chat.answer = rewrite_streamed(
-            chat.body, settings.recovery, coding, settings.observe, chat.rules, settings.keepalive
+            chat.request.body,
+            settings.recovery,
+            coding,
+            settings.observe,
+            chat.rules,
+            settings.keepalive,
+            chat.api,
         )
         if not chat.settings.observe:
             free_length(chat.flow.request, response)
@@ -69,7 +75,7 @@ def answer_at_once(chat: Chat, response: http.Response) -> Outcome:
     body = response.raw_content or b""
     coding, readable = decoder_of(response)
     chat.head = upstream_head(response, decoded=coding is not None)
-    if not readable or not is_completion(response):
+    if not readable or not is_answer(response, chat):
         return pass_whole(body)
     try:
         plain = coding.feed(body) if coding else body
@@ -78,7 +84,8 @@ def answer_at_once(chat: Chat, response: http.Response) -> Outcome:
         return refuse(chat, response, e) if isinstance(e, TooLargeError) else pass_broken(chat, body, e)
     if response.status_code >= 400:
         return answer_error(chat, response, plain)
-    outcome = rewrite_whole(chat.body, chat.settings.recovery, plain, is_event_stream(response), chat.rules)
+    recovery, streamed = chat.settings.recovery, is_stream(response, chat)
+    outcome = rewrite_whole(chat.request.body, recovery, plain, streamed, chat.rules, chat.api)
     if not chat.settings.observe and (rewritten := b"".join(outcome.out)) != plain:
         response.headers.pop("content-encoding", None)
         response.content = rewritten
@@ -98,7 +105,7 @@ def refuse(chat: Chat, response: http.Response, error: TooLargeError) -> Outcome
         response.headers.pop("content-encoding", None)
         response.headers["content-type"] = "application/json"
         response.status_code, response.reason = 502, "Bad Gateway"
-        response.content = json.dumps(too_large(error)).encode()
+        response.content = json.dumps(too_large(error, chat.api)).encode()
         outcome.out = [response.content]
     return outcome
 
@@ -106,7 +113,8 @@ def refuse(chat: Chat, response: http.Response, error: TooLargeError) -> Outcome
 def answer_error(chat: Chat, response: http.Response, body: bytes) -> Outcome:
     """Return the answer that an engine error contains, if there is one; else the error."""
     outcome = pass_whole(body)
-    if recovered := recover_error(chat.body, body, chat.settings.recovery, rules=chat.rules):
+    recovery, api = chat.settings.recovery, chat.api.name
+    if recovered := recover_error(chat.request.body, body, recovery, rules=chat.rules, api=api):
         completion, outcome.ledger = recovered
         outcome.out = [completion]
         if not chat.settings.observe:
@@ -115,8 +123,8 @@ def answer_error(chat: Chat, response: http.Response, body: bytes) -> Outcome:
     return outcome
 
 
-def is_completion(response: http.Response) -> bool:
-    return is_event_stream(response) or content_type(response) == "application/json"
+def is_answer(response: http.Response, chat: Chat) -> bool:
+    return is_stream(response, chat) or content_type(response) == "application/json"
 
 
 def decoder_of(response: http.Response) -> tuple[Decoder | None, bool]:

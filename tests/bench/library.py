@@ -31,10 +31,9 @@ from measure import (
 from proxy import ROOT
 
 from qwenproxy.recording.format import Recording, load
-from qwenproxy.replay.rerun import events_of, user_rules
+from qwenproxy.replay.rerun import user_rules
 from support.streams import LLAMA_CPP, REPEATING, VLLM, Engine, request
 from toolstream import StreamRewriter, ToolCallParser
-from toolstream.wire.sse import read_data
 
 ASKED = request()
 SMALL, LARGE = 2_000, 1_000_000  # characters of a value
@@ -227,10 +226,10 @@ def event_times(recording: Recording, number: int) -> list[tuple[int, int]]:
     chunk = next((json.loads(p) for p in payloads([recording.body])), {})
     name = str(chunk.get("id") or "").encode()
     body = recording.body.replace(name, name + b"%d" % number) if name else recording.body
-    rewriter = StreamRewriter(recording.request, **user_rules(recording.rules))
+    rewriter = StreamRewriter(recording.request, **user_rules(recording.rules), api=recording.api)
     times = []
-    for event in events_of(body):
-        data = read_data(event) or ""
+    for event in recording.of.frames(body):
+        data = recording.of.data(event)
         start = time.perf_counter_ns()
         rewriter.feed(event)
         fed = time.perf_counter_ns()

@@ -73,6 +73,8 @@ def server(
             found = page(request.line.split()[1])
             body, status = (found, "200 OK") if found else ({"error": "none"}, "404 Not Found")
             return await sized(json.dumps(body).encode(), status=status)(request, writer)
+        if "/chat/completions" not in request.line:
+            return await sized(b'{"error": "none"}', status="404 Not Found")(request, writer)
         said = answer(request.json)
         scripted = said if callable(said) else spoken(said, request.json["stream"], *headers)
         return await scripted(request, writer)

@@ -154,6 +154,7 @@ class Request:
         return json.loads(self.body)
 
 
+EVENTS = "text/event-stream"
 Script = Callable[[Request, asyncio.StreamWriter], Awaitable[bool]]  # False closes the connection
 
 
@@ -165,11 +166,11 @@ def framed(piece: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(piece), piece)
 
 
-def streamed(pieces: Iterable[bytes], *headers: str) -> Script:
+def streamed(pieces: Iterable[bytes], *headers: str, kind: str = EVENTS) -> Script:
     """Send each piece as a separate chunk."""
 
     async def script(_request: Request, writer: asyncio.StreamWriter) -> bool:
-        writer.write(head("Content-Type: text/event-stream", "Transfer-Encoding: chunked", *headers))
+        writer.write(head(f"Content-Type: {kind}", "Transfer-Encoding: chunked", *headers))
         for piece in pieces:
             writer.write(framed(piece))
             await writer.drain()
@@ -205,11 +206,11 @@ def until_close(pieces: Iterable[bytes]) -> Script:
     return script
 
 
-def aborted(pieces: Iterable[bytes], *headers: str) -> Script:
+def aborted(pieces: Iterable[bytes], *headers: str, kind: str = EVENTS) -> Script:
     """Send the pieces, then break the connection."""
 
     async def script(_request: Request, writer: asyncio.StreamWriter) -> bool:
-        writer.write(head("Content-Type: text/event-stream", "Transfer-Encoding: chunked", *headers))
+        writer.write(head(f"Content-Type: {kind}", "Transfer-Encoding: chunked", *headers))
         for piece in pieces:
             writer.write(framed(piece))
         await writer.drain()

@@ -46,10 +46,10 @@ from proxy import (
 
 from qwenproxy import options
 from qwenproxy.addon import QwenFix
-from qwenproxy.answer import KEEP_ALIVE
-from qwenproxy.chat import chat_body
+from qwenproxy.apis import CHAT
+from qwenproxy.chat import chat_request
 from qwenproxy.mitm.internals import error_body
-from qwenproxy.mitm.listeners import failed_upstream, upstream_named
+from qwenproxy.mitm.listeners import failed, upstream_named
 from qwenproxy.optional import ZSTD
 from qwenproxy.recording.format import load
 from qwenproxy.response import free_length
@@ -131,7 +131,7 @@ def test_an_unreadable_request_passes(shared: Shared, body: bytes) -> None:
 
 def test_another_path_is_left_alone(shared: Shared) -> None:
     accept = {"Accept-Encoding": "gzip"}
-    reply = shared.reply(streamed(LEAKING), path="/v1/responses", headers=accept)
+    reply = shared.reply(streamed(LEAKING), path="/v1/completions", headers=accept)
     assert reply.body == b"".join(LEAKING)
     assert shared.upstream.requests[-1].headers["accept-encoding"] == "gzip"
 
@@ -241,11 +241,11 @@ def test_while_a_call_is_held_the_client_hears_a_comment(
     upstream.answer = pause = Pause(answer[:14], answer[14:])
     proxy = start_proxy(upstream.url, qwen_keepalive="0.000001", qwen_record=tmp_path)
     client = Listening(proxy)
-    client.hear(KEEP_ALIVE)
+    client.hear(CHAT.wire.keep_alive)
     pause.go()
     assert understood(client.rest()) == HEALED
     recording = load(until(lambda: next(tmp_path.glob("*.flow"), None)))
-    assert recording.out == client.heard.replace(KEEP_ALIVE, b"")
+    assert recording.out == client.heard.replace(CHAT.wire.keep_alive, b"")
 
 
 # Compressed although no client asked for it
@@ -990,8 +990,9 @@ def test_only_http_1_1_is_chunked(client: str, upstream: str, framing: str | Non
 
 def test_only_our_models_are_chats() -> None:
     settings = options.read({"qwen_models": "^qwen|coder"})
-    asked = {model: chat_body(_flow(model=model).request, settings) for model in ("qwen3", "x-coder", "gpt")}
-    assert [model for model, body in asked.items() if body] == ["qwen3", "x-coder"]
+    models = ("qwen3", "x-coder", "gpt")
+    asked = {model: chat_request(_flow(model=model).request, settings) for model in models}
+    assert [model for model, request in asked.items() if request] == ["qwen3", "x-coder"]
 
 
 @pytest.mark.parametrize(
@@ -1005,7 +1006,7 @@ def test_only_our_models_are_chats() -> None:
     ],
 )
 def test_errors_look_as_a_client_expects(status: int, kind: str, code: str) -> None:
-    failed_upstream.set("")
+    failed.set(("", CHAT))
     with taddons.context() as context:
         context.options.mode = ["reverse:http://[::1]:8080@127.0.0.1:9090", "regular"]
         error = json.loads(error_body(status, "it is so"))["error"]
@@ -1022,7 +1023,7 @@ def test_errors_look_as_a_client_expects(status: int, kind: str, code: str) -> N
     ],
 )
 def test_an_error_names_what_may_be_down(modes: list[str], named: str) -> None:
-    failed_upstream.set("")
+    failed.set(("", CHAT))
     assert upstream_named(modes) == named
 
 

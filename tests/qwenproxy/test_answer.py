@@ -8,6 +8,7 @@ from proxy import LEAK, chat, completion, cut, events
 
 from qwenproxy import answer
 from qwenproxy.answer import StreamedAnswer, rewrite_streamed, rewrite_whole
+from qwenproxy.apis import CHAT
 from qwenproxy.encoding import BrokenError, TooLargeError
 from qwenproxy.outcome import pass_whole
 from toolstream.repairs import Ledger
@@ -112,7 +113,7 @@ def test_while_something_is_held_the_client_hears_a_comment() -> None:
     )
     seconds = [4, 4, 1, 4.5, 0.5, 0, 6, 9, 4]
     pieces = [heard(streamed, clock, s) for s in seconds]
-    comment = [answer.KEEP_ALIVE]
+    comment = [CHAT.wire.keep_alive]
     assert pieces == [[b"data: 1\n\n"], [], comment, [], comment, [], comment, [b"data: 2\n\n"], []]
     assert streamed(b"") == [b"end"]
     assert streamed.outcome.out == [b"data: 1\n\n", b"data: 2\n\n", b"end"]
@@ -121,7 +122,7 @@ def test_while_something_is_held_the_client_hears_a_comment() -> None:
 def test_before_the_first_event_too() -> None:
     clock = Clock()
     streamed = scripted([], [], clock=clock, keepalive=5.0)
-    assert [heard(streamed, clock, 3), heard(streamed, clock, 3)] == [[], [answer.KEEP_ALIVE]]
+    assert [heard(streamed, clock, 3), heard(streamed, clock, 3)] == [[], [CHAT.wire.keep_alive]]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_no_comment_within_an_event(sent: list[bytes], comes: bool) -> None:
     clock = Clock()
     streamed = scripted(sent, [], clock=clock, keepalive=5.0)
     streamed(b"x")
-    assert heard(streamed, clock, 9) == ([answer.KEEP_ALIVE] if comes else [])
+    assert heard(streamed, clock, 9) == ([CHAT.wire.keep_alive] if comes else [])
 
 
 def test_no_comment_when_it_is_off_observed_or_over() -> None:
@@ -153,7 +154,7 @@ def test_no_comment_when_it_is_off_observed_or_over() -> None:
         scripted([], clock=clock, keepalive=5.0, decoder=Breaking()),
     ):
         streamed(b"!")
-        assert answer.KEEP_ALIVE not in heard(streamed, clock, 9)
+        assert CHAT.wire.keep_alive not in heard(streamed, clock, 9)
 
 
 def test_no_comment_at_the_end() -> None:

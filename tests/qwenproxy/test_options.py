@@ -17,8 +17,8 @@ from toolstream.grammar.grammar import grammar
 def test_the_defaults_can_be_read() -> None:
     settings = options.read({})
     assert (settings.recovery, settings.mode, settings.record) == ("tolerant", "fix", None)
-    assert settings.paths.search("/v1/chat/completions")
-    assert not settings.paths.search("/v1/chat/completions/1")
+    assert settings.apis == {"chat", "messages", "responses", "ollama"}
+    assert settings.paths.search("/anything")
     assert settings.models.search("anything")
     assert settings.redact == frozenset()
 
@@ -32,6 +32,10 @@ def test_every_option_has_a_help_that_names_its_choices() -> None:
 def test_a_directory_is_not_made_before_it_is_needed(tmp_path: Path) -> None:
     assert options.read({"qwen_record": str(tmp_path / "a" / "b")}).record == tmp_path / "a" / "b"
     assert not (tmp_path / "a").exists()
+
+
+def test_apis_are_split() -> None:
+    assert options.read({"qwen_apis": " messages,chat ,"}).apis == {"messages", "chat"}
 
 
 def test_names_are_split() -> None:
@@ -63,6 +67,10 @@ def test_seconds() -> None:
         ("qwen_recovery", "lax", "strict, tolerant or aggressive"),
         ("qwen_mode", "Fix", "fix or observe"),
         ("qwen_mode", "off", "fix or observe"),
+        *(
+            ("qwen_apis", value, "one or more of chat, messages, responses and ollama, separated by commas")
+            for value in ("", ",", "openai", "chat,anthropic", "chat;ollama", "Chat")
+        ),
         ("qwen_paths", "*", "a regular expression"),
         ("qwen_paths", "(", "a regular expression"),
         ("qwen_models", "a{2,1}", "a regular expression"),

@@ -18,7 +18,8 @@ LOCAL = "127.0.0.1"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _HOST = re.compile(r"[\w.:-]+")
-_BASE = re.compile(r"(/v1)?(/chat/completions|/models)?/?\Z")  # what a base URL ends with
+_END = r"(/chat/completions|/messages|/responses|/models)?/?\Z"  # of a URL that is more than a base URL
+_BASE = re.compile(r"(/v1)?" + _END)
 
 
 class BadAddressError(ValueError):
@@ -61,7 +62,7 @@ def read_backend(text: str, listener: Address) -> str:
     text = _port_or_url(text)
     parts = _parts(on_this_machine(text))
     if parts.path.strip("/") not in ("", "v1") or parts.query or parts.fragment:
-        base = parts.path.rstrip("/").removesuffix("/chat/completions").removesuffix("/models") or "/v1"
+        base = re.sub(_END, "", parts.path, count=1) or "/v1"
         raise BadAddressError(
             f"{text}: write {parts.scheme}://{parts.netloc}, and in your client the base URL "
             f"http://{listener}{base}: a proxy forwards the client's path as it is"

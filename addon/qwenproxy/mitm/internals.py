@@ -29,8 +29,9 @@ from mitmproxy.proxy.layers.http import (
 )
 
 from ..answer import StreamedAnswer
+from ..apis import SERVERS_FAULT
 from ..errors import api_error
-from .listeners import upstream_named
+from .listeners import failed_api, upstream_named
 
 log = logging.getLogger("qwen_fix")
 
@@ -72,14 +73,14 @@ def error_response(status_code: int, message: str = "") -> bytes:
 
 
 def error_body(status_code: int, message: str) -> bytes:
-    """Return the error in OpenAI's format. Unlike mitmproxy's message it names the upstream."""
+    """Return the error in the format of the API. Unlike mitmproxy's message it names the upstream."""
     reason = status_codes.RESPONSES.get(status_code, "Unknown")
     ours = status_code < 500  # the request is at fault
     code = reason.lower().replace(" ", "_").replace("-", "_")
     if ours:
-        return json.dumps(api_error(code, message)).encode()
-    error = api_error(code, f"upstream {upstream_named(ctx.options.mode)}: {message}", "upstream_error")
-    return json.dumps(error).encode()
+        return json.dumps(api_error(code, message, api=failed_api())).encode()
+    said = f"upstream {upstream_named(ctx.options.mode)}: {message}"
+    return json.dumps(api_error(code, said, SERVERS_FAULT, failed_api())).encode()
 
 
 class JsonErrorConnection(_http2.BufferedH2Connection):

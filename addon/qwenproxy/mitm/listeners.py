@@ -4,15 +4,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
-from mitmproxy import ctx
+from mitmproxy import ctx, http
 from mitmproxy.proxy import mode_specs
 from mitmproxy.proxy.mode_servers import ServerInstance
 
+from .. import apis
+from ..apis import CHAT, Api
 from ..backend import probe
 from ..backend.addresses import DEFAULT_PORTS, LOCAL, Address, BadAddressError, is_same, is_wildcard, url
 
-# The upstream of the flow that failed. mitmproxy writes the error page in the task that ran the hook.
-failed_upstream: ContextVar[str] = ContextVar("failed_upstream", default="")
+# The upstream of the flow that failed, and the API of its request. mitmproxy writes the error page in the
+# task that ran the hook.
+failed: ContextVar[tuple[str, Api]] = ContextVar("failed", default=("", CHAT))
 
 
 def destination(mode: mode_specs.ProxyMode) -> str:
@@ -26,9 +29,19 @@ def backends(modes: Iterable[str]) -> list[str]:
     return [destination(mode) for mode in parsed if isinstance(mode, mode_specs.ReverseMode)]
 
 
+def note_failure(request: http.Request) -> None:
+    """Remember whose error page is written next."""
+    failed.set((url(request.scheme, request.host, request.port), apis.at(request.path) or CHAT))
+
+
+def failed_api() -> Api:
+    """Return the API of the request that failed."""
+    return failed.get()[1]
+
+
 def upstream_named(modes: Sequence[str]) -> str:
     """Return the upstream that failed, or all that may have failed."""
-    return failed_upstream.get() or " or ".join(backends(modes)) or "server"
+    return failed.get()[0] or " or ".join(backends(modes)) or "server"
 
 
 def refuse_modes(modes: Iterable[str], host: str, port: int | None) -> None:

@@ -1,6 +1,6 @@
 """Removes from a recording what user and model wrote, and keeps what the rules look at.
 
-It works by exception. The JSON of requests, events and completions is walked in place. A value
+It works by exception. The JSON of requests, events and whole answers, of any API, is walked in place. A value
 under one of the keys in KEPT belongs to the protocol, the client or the server, and stays. Every
 other text is filled (`placeholder_text`), wherever a server may have put it. Digits are filled, too:
 token ids and bytes can spell text. A body that is not JSON is dropped, and the flow's comment says
@@ -25,16 +25,42 @@ from .placeholder_text import Filler, decode, encode
 
 # Keys of messages; everything in them that is not kept is filled.
 OPENED = frozenset(
-    ("choices", "content", "delta", "error", "function", "function_call", "message", "messages", "tool_calls")
+    {"choices", "content", "delta", "error", "function", "function_call", "message", "messages", "tool_calls"}
+    | {"content_block", "system"}  # Messages
+    | {"item", "output", "part", "response", "summary"}  # Responses
 )
+CONVERSATION = "input"  # of Responses, at the top; in a call of Messages it holds the arguments
 # Names of tools are not listed here: `Filler` leaves declared names.
 IN_ANSWERS = {"code", "created", "finish_reason", "id", "index", "object", "role", "service_tier"} | {
-    *("system_fingerprint", "timings", "type", "usage")
+    *("system_fingerprint", "timings", "type", "usage"),
+    "stop_reason",
+    *(
+        "call_id",
+        "completed_at",
+        "content_index",
+        "created_at",
+        "incomplete_details",
+        "item_id",
+        "output_index",
+    ),
+    *(
+        "previous_response_id",
+        "sequence_number",
+        "status",
+        "summary_index",
+        "temperature",
+        "top_p",
+        "truncation",
+    ),
+    *("max_output_tokens", "done_reason"),
 }
 IN_REQUESTS = {"chat_template_kwargs", "functions", "model", "reasoning_effort", "response_format"} | {
-    *("stream_options", "tool_call_id", "tool_choice", "tools")
+    *("stream_options", "tool_call_id", "tool_choice", "tools"),
+    *("cache_control", "include", "options", "think", "tool_use_id"),
 }
 KEPT = frozenset(IN_ANSWERS | IN_REQUESTS)
+DOCUMENTS = ("arguments", "partial_json")  # keys whose text is JSON
+OF_ARGUMENTS = "function_call_arguments"  # in the type of an event whose `delta` is JSON
 # Keys under which tools describe themselves; they do not affect how a call is read.
 DESCRIPTIONS = frozenset(("$comment", "default", "description", "examples", "title"))
 # Keys inside filled values that stay; other keys are filled, unless declared.
@@ -68,6 +94,7 @@ class _Redactor:
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
         self._filler = Filler(recording.request.get("tools"))
+        self._in_lines = recording.of.frame_ends == (b"\n",)
         self._notes: list[str] = []
 
     def redacted(self) -> Recording:
@@ -106,14 +133,16 @@ class _Redactor:
 
     def _stream(self, text: str) -> list[Edit]:
         texts = _Texts(text, self._filler)
-        for event in _events(text):
-            data = [m.span("rest") for m in event if m["data"]]
+        for event in _lines(text) if self._in_lines else _events(text):
+            data = [m.span("rest") for m in event if m["data"] or self._in_lines]
             joined = "\n".join(text[start:end] for start, end in data)
             if _is_json(joined):
                 texts.add(_spans_of(text, data), json.loads(joined))
             elif joined.strip() != "[DONE]":
                 texts.fill(data)
-            texts.fill(m.span("rest") for m in event if not m["data"] and not _OWN_FIELD.match(m["rest"]))
+            if not self._in_lines:
+                others = [m for m in event if not m["data"] and not _OWN_FIELD.match(m["rest"])]
+                texts.fill(m.span("rest") for m in others)
         return texts.edits()
 
     def _ledger(self, ledger: dict[str, Any]) -> dict[str, Any]:
@@ -180,6 +209,11 @@ def _events(text: str) -> Iterator[list[re.Match[str]]]:
         yield event
 
 
+def _lines(text: str) -> Iterator[list[re.Match[str]]]:
+    """Yield each line as an event of its own."""
+    return ([line] for line in _LINE.finditer(text) if line["rest"] or line["data"])
+
+
 def _spans_of(text: str, lines: list[tuple[int, int]]) -> Iterator[Span]:
     """Yield the spans of a JSON document that is spread over several lines."""
     if len(lines) == 1:
@@ -236,14 +270,14 @@ class _Texts:
         return encode(pieces, _PATH.sub(lambda path: self._filler.text(path[0]), decoded))
 
     def edits(self) -> list[Edit]:
-        for found in self._joined.values():
-            self._edits += self._filled(found)
+        for where, found in self._joined.items():
+            self._edits += self._filled(where, found)
         return sorted(self._edits)
 
-    def _filled(self, found: list[Span]) -> Iterator[Edit]:
+    def _filled(self, where: tuple[Any, ...], found: list[Span]) -> Iterator[Edit]:
         read = [decode(self._text[span.start : span.end]) for span in found]
         joined = "".join(decoded for decoded, _ in read)
-        is_document = found[0].path[-1] == "arguments"
+        is_document = found[0].path[-1] in DOCUMENTS or OF_ARGUMENTS in str(where[0])
         filled = self._filler.document(joined) if is_document else self._filler.text(joined)
         at = 0
         for span, (decoded, pieces) in zip(found, read, strict=True):
@@ -253,7 +287,7 @@ class _Texts:
 
 def _is_description(span: Span) -> bool:
     """Whether a span is part of the description of a tool."""
-    if span.kind != "string" or span.path[:1] not in (("tools",), ("functions",)):
+    if span.kind != "string" or not {"tools", "functions"}.intersection(span.path[:2]):
         return False
     return next(part for part in reversed(span.path) if isinstance(part, str)) in DESCRIPTIONS
 
@@ -261,6 +295,8 @@ def _is_description(span: Span) -> bool:
 def _is_kept(span: Span) -> bool:
     """Whether a span belongs to the protocol and not to the user or the model."""
     names = [part for part in span.path if isinstance(part, str)]
+    if names[:1] == [CONVERSATION] and len(names) > 1:
+        names = names[1:]
     if span.kind == "number" and len(span.path) == 1:
         return True  # temperature and the like
     for name in names[: -1 if span.kind == "key" else None]:

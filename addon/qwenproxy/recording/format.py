@@ -11,6 +11,7 @@ forwarded and the response as the upstream sent it. `flow.metadata["qwen_fix"]` 
     aborted  why the answer broke off; empty if it did not
     rules    the user's rules that were in force, as the text of a rules file; absent if there were none
     observed true if the client got what the server sent, and `out` is what it would have got
+    api      of which API the chat is (`chat`, `messages` …); absent in older recordings, which are chat
     raw      the original body, only in flows saved by mitmproxy itself: their body is the rewritten one
 
 A `Recording` is plain data. Nothing else is written, so nothing that mitmproxy knows about the
@@ -29,6 +30,8 @@ from typing import Any
 
 from mitmproxy import connection, exceptions, http, io
 
+from .. import apis
+from ..apis import APIS, CHAT, Api
 from . import soundness
 
 VERSION = 1
@@ -63,6 +66,7 @@ class Recording:
     aborted: str = ""
     rules: str = ""
     observed: bool = False  # the client got what the server sent, not `out`
+    api: str = CHAT.name
     comment: str = ""
     marker: str = ""
 
@@ -72,7 +76,12 @@ class Recording:
 
     @property
     def is_stream(self) -> bool:
-        return "event-stream" in header(self.headers, "content-type")
+        return self.of.is_stream(header(self.headers, "content-type"))
+
+    @property
+    def of(self) -> Api:
+        """Return the API."""
+        return APIS[self.api]
 
 
 def header(headers: Headers, name: str) -> str:
@@ -152,15 +161,32 @@ def _from_plain_flow(flow: http.HTTPFlow, name: str) -> Recording:
     """Read a flow that was saved without the addon. Raises ValueError with the reason if it is not a chat."""
     flow.request.decode(strict=False)
     request, response = _checked(_request_of(flow)), flow.response
-    if not isinstance(request["request"].get("messages"), list):
-        raise ValueError("its request is not a chat")
+    api = api_of(flow.request.path, request["request"])
     if response is None or response.raw_content is None:
         raise ValueError("its answer was not kept")
     response.decode(strict=False)
     head = _checked(head_of(response))
     chunks = pieces(head["headers"], response.raw_content)
     aborted = soundness.text(flow.error.msg if flow.error else "", "error")
-    return Recording(name=name, chunks=chunks, times=[0.0] * len(chunks), aborted=aborted, **head, **request)
+    return Recording(
+        name=name, chunks=chunks, times=[0.0] * len(chunks), aborted=aborted, api=api.name, **head, **request
+    )
+
+
+def api_of(path: str, request: dict[str, Any]) -> Api:
+    """Return the API of a request. Raises ValueError if it is not a chat."""
+    api = apis.at(path) or CHAT
+    if not api.is_request(request):
+        raise ValueError("its request is not a chat")
+    return api
+
+
+def api_named(data: dict[str, Any]) -> str:
+    """Return the API in the metadata of a flow. Raises ValueError."""
+    name = data.get("api", CHAT.name)
+    if not isinstance(name, str) or name not in APIS:
+        raise ValueError(f"its API is {name!r}; known are {', '.join(APIS)}")
+    return name
 
 
 @_refusing
@@ -184,6 +210,7 @@ def from_flow(flow: http.HTTPFlow, name: str) -> Recording:
         aborted=soundness.text(data.get("aborted") or "", "reason to break off"),
         rules=soundness.text(data.get("rules", ""), "rules"),
         observed=data.get("observed") is True,
+        api=api_named(data),
         **_checked(head_of(flow.response)),
         **_checked(_request_of(flow)),
     )
@@ -275,14 +302,13 @@ def cut(body: bytes, sizes: list[int]) -> list[bytes]:
 
 
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
-_EVENT = re.compile(rb".*?(?:\r\n\r\n|\n\n|\Z)", re.S)
 _STATUS_LINE = re.compile(r"(HTTP/\d(?:\.\d)?) (\d{3})")
 
 
 def from_http(path: Path, request: dict[str, Any] | None = None) -> Recording:
     """Read a raw capture: status line, headers, body without chunked framing. Raises RecordingError.
 
-    It does not say in which pieces the body came, so each event counts as one.
+    It does not say in which pieces the body came, so each event counts as one. The body says which API it is.
     """
     try:
         head, body = _split_head(path.read_bytes())
@@ -294,8 +320,11 @@ def from_http(path: Path, request: dict[str, Any] | None = None) -> Recording:
         raise RecordingError(f"{path}: not an HTTP response, it starts with {status_line[:40]!r}")
     headers = tuple((k.strip(), v.strip()) for k, _, v in (line.partition(":") for line in lines))
     chunks = pieces(headers, body)
+    api = api_in(body)
     recording = Recording(
         name=path.stem,
+        api=api.name,
+        url=f"http://127.0.0.1{api.address}",
         request=request or {},
         request_body=json.dumps(request).encode() if request else b"",
         chunks=chunks,
@@ -311,9 +340,25 @@ def from_http(path: Path, request: dict[str, Any] | None = None) -> Recording:
 
 
 def pieces(headers: Headers, body: bytes) -> list[bytes]:
-    """Return the pieces of a body when they are not known: its events, or the whole body."""
-    streamed = "event-stream" in header(headers, "content-type")
-    return [c for c in (_EVENT.findall(body) if streamed else [body]) if c]
+    """Return the pieces of a body when they are not known: its events or lines, or the whole body."""
+    api = apis.streamed_as(header(headers, "content-type"))
+    return api.frames(body) if api else [body] if body else []
+
+
+_FIRST_OBJECT = re.compile(rb"^(?:data:)?[ ]?(?=\{)", re.M)
+_DECODER = json.JSONDecoder()
+
+
+def api_in(body: bytes) -> Api:
+    """Return the API of an answer, by its first object; that of chat completions if it could be any."""
+    first = _FIRST_OBJECT.search(body)
+    if first is None:
+        return CHAT
+    try:
+        value, _ = _DECODER.raw_decode(body[first.end() :].decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return CHAT
+    return apis.of_answer(value) or CHAT
 
 
 def _split_head(data: bytes) -> tuple[bytes, bytes]:
@@ -393,6 +438,7 @@ def metadata(recording: Recording) -> dict[str, Any]:
         | observed
         | {
             "v": VERSION,
+            "api": recording.api,
             "sizes": [len(chunk) for chunk in recording.chunks],
             "times": [round(t, 6) for t in recording.times],
             "out": recording.out,

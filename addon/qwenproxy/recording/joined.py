@@ -1,10 +1,10 @@
 """The texts that the deltas of a stream add up to, each with the places of its pieces in the body.
 
-The model's words are spread over many events. Here the strings that have the same place in their
-events (the content of a choice, the arguments of a call) are joined, with their escapes, so that
+The model's words are spread over many events (or lines of JSON). Here the strings that have the same place in
+their events (the content of a choice, the arguments of a call) are joined, with their escapes, so that
 whatever is found in a joined text can be overwritten in the body.
 
-The place of a string is its key and the `index` numbers of its event. That is enough to tell texts
+The place of a string is its key and the indexes and the item's id in its event. That is enough to tell texts
 apart as long as a key occurs only once in an event. If one occurs more often, all events are read as
 JSON, which takes ten times as long.
 """
@@ -19,17 +19,27 @@ from dataclasses import dataclass, field
 from .jsonspans import place, spans
 
 _STREAM = re.compile(rb"\s*(?:\xef\xbb\xbf)?(?:data|event|id|retry)?:")
+_JSON_LINES = re.compile(rb"\{[^\n]*\}\r?\n\{")
+_INDEXES = frozenset((b"index", b"output_index", b"content_index", b"summary_index"))
 # Not these, which are the same in each event, and not `token`: its text is that of the content.
 _OTHERS = (
     *("finish_reason", "id", "model", "name", "object", "role", "service_tier", "system_fingerprint"),
-    *("token", "type"),
+    *("status", "token", "type"),
 )
-_PAIR = re.compile(
-    rb'"(?!(?:%b)")(?P<key>[\w-]+)"\s*:\s*(?:"(?P<text>[^"\\]*(?:\\.[^"\\]*)*)"|(?P<number>\d+))'
-    rb"|(?P<end>\n\r?\n|\r\r)" % "|".join(_OTHERS).encode(),
-    re.S,
-)
-_DATA = re.compile(rb"^data:[ ]?(\{.*)", re.M)
+
+
+def _pair(end: bytes) -> re.Pattern[bytes]:
+    """Return a pattern for a key with its text or number, and for what ends an event."""
+    others = "|".join(_OTHERS).encode()
+    return re.compile(
+        rb'"(?!(?:%b)")(?P<key>[\w-]+)"\s*:\s*(?:"(?P<text>[^"\\]*(?:\\.[^"\\]*)*)"|(?P<number>\d+))'
+        rb"|(?P<end>%b)" % (others, end),
+        re.S,
+    )
+
+
+_IN_EVENTS, _IN_LINES = _pair(rb"\n\r?\n|\r\r"), _pair(rb"\n")
+_DATA = re.compile(rb"^(?:data:[ ]?)?(\{.*)", re.M)
 
 
 @dataclass(slots=True)
@@ -69,7 +79,8 @@ class Joined:
 
 
 def is_stream(body: bytes) -> bool:
-    return _STREAM.match(body) is not None
+    """Whether these are server-sent events, or lines of JSON."""
+    return _STREAM.match(body) is not None or _JSON_LINES.match(body) is not None
 
 
 def joined(body: bytes) -> list[Joined]:
@@ -83,12 +94,15 @@ def _by_key(body: bytes) -> list[Joined] | None:
     texts: dict[tuple[bytes, ...], Joined] = defaultdict(Joined)
     event: dict[bytes, re.Match[bytes]] = {}
     indexes: list[bytes] = []
-    for match in _PAIR.finditer(body + b"\n\n"):
-        if match["text"] is not None:
+    pair = _IN_LINES if _JSON_LINES.match(body) else _IN_EVENTS
+    for match in pair.finditer(body + b"\n\n"):
+        if match["key"] == b"item_id":
+            indexes.append(match["text"] or b"")
+        elif match["text"] is not None:
             if match["key"] in event:
                 return None
             event[match["key"]] = match
-        elif match["key"] == b"index":
+        elif match["key"] in _INDEXES:
             indexes.append(match["number"])
         else:
             for key, found in event.items():

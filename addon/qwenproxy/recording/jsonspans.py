@@ -52,9 +52,14 @@ def spans(text: str, start: int = 0, end: int | None = None) -> Iterator[Span]:
                 yield Span(kind, tuple(frames), *match.span(1 if match[2] is None else 2))
 
 
+# Keys of an event that say to which block or item its text belongs, where the API has such
+ADDRESS = ("type", "item_id", "output_index", "content_index", "summary_index", "index")
+
+
 def place(chunk: Any, path: Path) -> tuple[Any, ...]:
     """Return to which text of the answer the string at `path` of a chunk belongs."""
-    found: list[Any] = []
+    address = chunk if isinstance(chunk, dict) else {}
+    found: list[Any] = [address[key] for key in ADDRESS if isinstance(address.get(key), str | int)]
     value = chunk
     for part in path:
         try:

@@ -31,7 +31,7 @@ PROTOCOL = OPENED | KEPT | KNOWN_KEYS | OWN_WORDS | {"chat.completion", "chat.co
 MESSAGES = "messages"  # a special name: redact everything that was written, too
 REDACTED = "REDACTED"
 
-_ERROR = re.compile(rb'^(?:data:|error:)?[ \t]*\{\s*"error"\s*:\s*[{"]', re.M)
+_ERROR = re.compile(rb'^(?:data:|error:)?[ \t]*\{\s*(?:"error"\s*:\s*[{"]|"type"\s*:\s*"error"\s*,)', re.M)
 # Headers with a list of named values, such as `Digest username="…", response="…"`
 _PART = re.compile(r"([\w-]+)=(?:\"([^\"]*)\"|([^\s,;]+))")
 _IN_DIGEST = frozenset(("response", "nonce", "cnonce", "opaque"))
@@ -198,8 +198,9 @@ def _logprobs(data: bytes, in_events: bool, touched: set[int]) -> Iterator[Span]
 
 
 def _event_around(data: bytes, at: int) -> Span:
-    end = data.find(b"\n\n", at)
-    return data.rfind(b"\n\n", 0, at) + 1, len(data) if end < 0 else end
+    gap = b"\n" if data[:1] == b"{" else b"\n\n"  # lines, or events
+    end = data.find(gap, at)
+    return data.rfind(gap, 0, at) + 1, len(data) if end < 0 else end
 
 
 def blank(raw: bytes | bytearray) -> bytes:

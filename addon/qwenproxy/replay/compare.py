@@ -159,7 +159,7 @@ def _asker(options: argparse.Namespace, headers: Headers) -> Ask:
     def asked(recording: Recording) -> Recording:
         request = recording.request | ({"model": options.model} if options.model else {})
         path = urlsplit(recording.url).path
-        return ask(options.backend, recording.name, request, path, headers)
+        return ask(options.backend, recording.name, request, recording.of, path, headers)
 
     return asked
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
 
-from .golden import Call, Golden, Message
+from .golden import Golden
+from .outline import Call, Message
 
 WIDTH = 100  # characters of a value that are shown
 NOTHING = Message()

@@ -3,12 +3,13 @@
     .flow .mitm .dump   mitmproxy's; every chat in it, even if it was saved without the addon
     .har                mitmproxy's or a browser's; every chat in it
     .http               an answer with its status line and headers, as `curl -i` or `curl -i --raw` prints it
-    .sse                the body of a streamed answer, as `curl -N` prints it
+    .sse .ndjson        the body of a streamed answer, as `curl -N` prints it
     .json               the body of an answer that was not streamed
-    .txt                only the model's text; it becomes a stream of small deltas
+    .txt                only the model's text; it becomes a chat completion, a stream of small deltas
 
-Unknown facts get the simplest value. If the pieces of a body are not known, each event is a piece.
-The last four formats have no request; `--request` supplies one. Without tools in the request nothing
+The answers may be of any API that qwen-fix reads. Unknown facts get the simplest value. If the pieces of a
+body are not known, each event or line is a piece. The last four formats have no request; `--request` supplies
+one, which must be of the same API. Without tools in the request nothing
 is repaired. Secrets are redacted as in the recorder.
 """
 
@@ -22,12 +23,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from ..apis import of_answer
 from ..recording import soundness
 from ..recording.format import (
     Headers,
     Recording,
     RecordingError,
+    api_in,
+    api_of,
     checked,
     from_http,
     header,
@@ -41,6 +46,7 @@ from ..recording.redaction import redact
 
 DELTA = 4  # characters in each invented delta
 SSE_HEADERS: Headers = (("Content-Type", "text/event-stream"),)
+NDJSON_HEADERS: Headers = (("Content-Type", "application/x-ndjson"),)
 JSON_HEADERS: Headers = (("Content-Type", "application/json"),)
 CODED = ("content-encoding", "content-length", "transfer-encoding")
 
@@ -82,6 +88,7 @@ def _with_request(recording: Recording, request: Json) -> Recording:
 
 def _read_http(path: Path, request: Json) -> Found:
     recording = from_http(path, request)
+    _refuse_other(recording)
     if "chunked" in header(recording.headers, "transfer-encoding") and (cut := dechunked(recording.body)):
         recording = dataclasses.replace(recording, chunks=cut, times=[0.0] * len(cut))
     return [recording], []
@@ -107,12 +114,19 @@ def _read_sse(path: Path, request: Json) -> Found:
     return [answer(path.stem, request, pieces(SSE_HEADERS, body), SSE_HEADERS)], []
 
 
+def _read_ndjson(path: Path, request: Json) -> Found:
+    body = path.read_bytes()
+    if not parse_object(body.partition(b"\n")[0]):
+        raise RecordingError(f"{path}: its first line is no JSON object")
+    return [answer(path.stem, request, pieces(NDJSON_HEADERS, body), NDJSON_HEADERS)], []
+
+
 def _read_json(path: Path, request: Json) -> Found:
     body = path.read_bytes()
     if "log" in (value := parse_object(body)):
         return _read_har(path, request)
-    if "choices" not in value and "error" not in value:
-        raise RecordingError(f"{path}: neither a chat.completion nor a HAR")
+    if of_answer(value) is None and "error" not in value:
+        raise RecordingError(f"{path}: neither an answer of a model nor a HAR")
     return [answer(path.stem, request, [body], JSON_HEADERS)], []
 
 
@@ -125,9 +139,12 @@ def _read_text(path: Path, request: Json) -> Found:
 
 
 def answer(name: str, request: Json, chunks: list[bytes], headers: Headers) -> Recording:
-    """Return a recording of an answer about which little is known."""
-    return Recording(
+    """Return a recording of an answer about which little is known. Raises RecordingError."""
+    api = api_in(b"".join(chunks))
+    recording = Recording(
         name=name,
+        api=api.name,
+        url=f"http://127.0.0.1{api.address}",
         request=request,
         request_body=json.dumps(request).encode() if request else b"",
         request_headers=JSON_HEADERS if request else (),
@@ -135,6 +152,16 @@ def answer(name: str, request: Json, chunks: list[bytes], headers: Headers) -> R
         times=[0.0] * len(chunks),
         headers=headers,
     )
+    _refuse_other(recording)
+    return recording
+
+
+def _refuse_other(recording: Recording) -> None:
+    """Raise RecordingError if the request is of another API than the answer."""
+    if recording.request and not recording.of.is_request(recording.request):
+        raise RecordingError(
+            f"{recording.name}: an answer of the API {recording.api}, but the request is not"
+        )
 
 
 def stream_of(text: str, finish_reason: str = "stop") -> list[bytes]:
@@ -175,8 +202,10 @@ def _from_entry(entry: Json, name: str, is_mitmproxy: bool) -> Recording:
     """Read one entry. Raises ValueError if it is not a chat, and anything that bad JSON can lead to."""
     request, response = entry["request"], entry["response"]
     asked = str(request.get("postData", {}).get("text", "")).encode("utf-8", "surrogateescape")
-    if not isinstance(parse_object(asked).get("messages"), list):
-        raise ValueError(f"{request['method']} {request['url'][:80]} is not a chat")
+    try:
+        api = api_of(urlsplit(request["url"]).path, parse_object(asked))
+    except ValueError:
+        raise ValueError(f"{request['method']} {request['url'][:80]} is not a chat") from None
     if not response.get("status"):
         raise ValueError("it has no answer")
     headers = tuple(pair for pair in _headers(response) if pair[0].lower() not in CODED)
@@ -186,6 +215,7 @@ def _from_entry(entry: Json, name: str, is_mitmproxy: bool) -> Recording:
     chunks = pieces(headers, body)
     recording = Recording(
         name=name,
+        api=api.name,
         request=parse_object(asked),
         request_body=asked,
         request_headers=_headers(request),
@@ -235,6 +265,7 @@ READERS: dict[str, Reader] = {
     ".har": _read_har,
     ".http": _read_http,
     ".sse": _read_sse,
+    ".ndjson": _read_ndjson,
     ".json": _read_json,
     ".txt": _read_text,
 }

@@ -5,6 +5,7 @@ from another directory, or from git, can be loaded under another name.
 """
 
 import importlib.util
+import inspect
 import io
 import shutil
 import subprocess
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import toolstream
+
+from ..apis import CHAT, Api
 
 HERE = Path(toolstream.__file__).parent
 OTHER = "toolstream_reference"  # name of the other version in sys.modules
@@ -35,6 +38,10 @@ class Rules:
     parser: Any
     rewriter: Any
     completion: Any
+
+    def read(self, api: Api) -> bool:
+        """Whether this version reads the API. Older ones know chat completions only, without being told."""
+        return api is CHAT or "api" in inspect.signature(self.rewriter).parameters
 
 
 TODAY = Rules("today's", toolstream.ToolCallParser, toolstream.StreamRewriter, toolstream.rewrite_completion)

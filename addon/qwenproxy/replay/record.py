@@ -1,6 +1,6 @@
 """Asks a live server and records its answer.
 
-    qwen-fix record NAME --backend http://localhost:8080 [--request FILE.json]
+    qwen-fix record NAME --backend http://localhost:8080 [--api messages] [--request FILE.json]
 
 The request goes to the server directly, so the recording shows the server and nothing else. Without
 `--request` the server is asked about the weather and gets a weather tool.
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..apis import APIS, CHAT, Api
 from ..backend.addresses import on_this_machine
 from ..recording.format import Headers, Recording, RecordingError, make_folder, save
 from ..recording.redaction import redact
@@ -32,8 +33,10 @@ PATIENCE = 600.0  # seconds without a byte
 MOST_AT_ONCE = 65536  # bytes
 LARGEST_PAGE = 1 << 20  # bytes
 HUNG_UP = "the server hung up"
-PATH = "/v1/chat/completions"
-HEADERS: Headers = (("Content-Type", "application/json"), ("Accept", "text/event-stream, application/json"))
+HEADERS: Headers = (
+    ("Content-Type", "application/json"),
+    ("Accept", "text/event-stream, application/x-ndjson, application/json"),
+)
 WEATHER = {
     "type": "function",
     "function": {
@@ -50,15 +53,13 @@ WEATHER = {
         },
     },
 }
-DEFAULT_REQUEST: Json = {
-    "model": "default",
-    "stream": True,
-    "stream_options": {"include_usage": True},
-    "messages": [
-        {"role": "user", "content": "What will the weather be in Zürich, the next 3 days, in detail?"}
-    ],
-    "tools": [WEATHER],
-}
+QUESTION = "What will the weather be in Zürich, the next 3 days, in detail?"
+
+
+def default_request(api: Api) -> Json:
+    """Return the question about the weather, streamed."""
+    usage = {"stream_options": {"include_usage": True}} if api is CHAT else {}
+    return api.request(QUESTION, "default", True, [WEATHER]) | usage
 
 
 class ServerError(Exception):
@@ -86,27 +87,30 @@ def ask(
     backend: str,
     name: str,
     request: Json,
-    path: str = PATH,
+    api: Api = CHAT,
+    path: str = "",
     headers: Headers = (),
     patience: float = PATIENCE,
     limits: Limits = NO_LIMITS,
 ) -> Recording:
     """Send a request and record the answer, even an error. An answer that exceeds the limits is cut off.
-    Raises ServerError."""
-    url = address(backend, path)
+    `path` is another than the usual one. Raises ServerError."""
+    url = address(backend, path or api.address)
+    headers = (*HEADERS, *api.headers, *headers)
     started, start = time.time(), time.monotonic()
     connection = None
     try:
         connection = _connect(url, patience)
         body = json.dumps(request).encode()
-        connection.request("POST", _target(url), body, dict((*HEADERS, *headers)))
+        connection.request("POST", _target(url), body, dict(headers))
         response = connection.getresponse()
         chunks, times, aborted = _read(response, start, limits)
         return Recording(
             name=name,
             request=request,
             request_body=body,
-            request_headers=(*HEADERS, *headers),
+            request_headers=headers,
+            api=api.name,
             url=url,
             started=started,
             chunks=chunks,
@@ -217,6 +221,7 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument("name", help="of the recording, such as vllm-two-calls")
     add_options(parser)
     parser.add_argument("--request", type=Path, metavar="FILE.json", help="what to ask")
+    parser.add_argument("--api", choices=APIS, default=CHAT.name, help="which API to use (chat)")
     parser.add_argument("--into", type=Path, default=Path("recordings"), metavar="DIR", help="(recordings/)")
     options = parser.parse_args(arguments)
     try:
@@ -230,9 +235,10 @@ def _record(options: argparse.Namespace) -> int:
     path = options.into / f"{options.name}.flow"
     if path.exists():
         raise RecordingError(f"{path}: already exists")
-    request = read_request(options.request) or DEFAULT_REQUEST
+    api = APIS[options.api]
+    request = read_request(options.request) or default_request(api)
     request = request | ({"model": options.model} if options.model else {})
-    recording = ask(options.backend, options.name, request, headers=read_headers(options.header))
+    recording = ask(options.backend, options.name, request, api, headers=read_headers(options.header))
     make_folder(options.into)
     save(redact(recording), path)
     print(f"{path}: status {recording.status}, {len(recording.body)} bytes in {len(recording.chunks)} pieces")

@@ -9,8 +9,8 @@ Cutting an answer into bytes or characters costs about 3 µs per byte, and all o
 
 The user's rules that were in force during the recording apply again.
 
-Events without text (usage, errors, comments, `[DONE]` …) must leave unchanged and in order, whatever
-happens to the texts. `lost_events` checks that.
+Events that are no part of a message (usage, errors, comments, `[DONE]` …) must leave unchanged and in
+order, whatever happens to the texts. `lost_events` checks that.
 """
 
 import json
@@ -21,11 +21,11 @@ from functools import lru_cache
 from typing import Any
 
 from toolstream import Ledger
-from toolstream.wire.chat_json import choices_of, delta_of, read_chunk
-from toolstream.wire.json_edit import splice
-from toolstream.wire.sse import EventSplitter, read_data, replace_data
+from toolstream.wire.base import At, Kind, LaneId, Reading
+from toolstream.wire.json_edit import Path, splice
 
-from ..recording.format import Recording, header
+from ..apis import CHAT, Api
+from ..recording.format import Recording, header, parse_object
 from ..rules.file import read_text
 from .golden import Golden, golden
 from .golden_diff import difference
@@ -34,7 +34,6 @@ from .other_version import TODAY, Rules
 SMALL_PIECES_LIMIT = 1 << 18  # bytes
 RANDOM_CUTS = 10
 MOST_PIECES = 40  # most pieces of a random cut
-CONTENT = ("choices", 0, "delta", "content")
 
 Cut = Callable[[], list[bytes]]  # built when it is run, because it may be large
 
@@ -67,16 +66,16 @@ def outcome(
 ) -> Golden:
     """Return the result of an answer that arrives in these pieces."""
     sent, ledger = rewrite(recording, pieces, recovery, rules)
-    return golden(b"".join(pieces), sent, recording.is_stream, ledger)
+    return golden(b"".join(pieces), sent, recording.is_stream, ledger, recording.of)
 
 
 def rewrite(
     recording: Recording, pieces: list[bytes], recovery: str, rules: Rules = TODAY
 ) -> tuple[bytes, Ledger]:
     """Return what the client is sent. If the answer broke off: what was certain until then."""
-    if not is_read(recording):
+    if not is_read(recording) or not rules.read(recording.of):
         return b"".join(pieces), Ledger()
-    own = user_rules(recording.rules)
+    own = user_rules(recording.rules) | api_words(recording.of)
     if not recording.is_stream:
         sent, ledger = rules.completion(recording.request, b"".join(pieces), recovery=recovery, **own)
         return sent, ledger
@@ -94,6 +93,12 @@ def user_rules(text: str) -> dict[str, Any]:
     return {"rules": read_text(text, "its rules").for_model("")} if text else {}
 
 
+def api_words(api: Api) -> dict[str, Any]:
+    """Return the API as a keyword argument for the library; {} for chat completions, which older versions
+    know without being told."""
+    return {} if api is CHAT else {"api": api.name}
+
+
 def is_read(recording: Recording) -> bool:
     """Whether the addon reads such an answer at all."""
     is_json = header(recording.headers, "content-type").startswith("application/json")
@@ -107,7 +112,7 @@ def cuts(recording: Recording) -> Iterator[tuple[str, Cut]]:
     """Yield every cut of an answer by name, except its own pieces."""
     if not recording.is_stream:
         return
-    body = recording.body
+    body, api = recording.body, recording.of
     yield "whole", lambda: [body] if body else []
     small = len(body) <= SMALL_PIECES_LIMIT
     if small:
@@ -117,8 +122,8 @@ def cuts(recording: Recording) -> Iterator[tuple[str, Cut]]:
     if recording.aborted:
         return  # it may have ended inside an event, or while text was held back
     if small:
-        yield "with one character per delta", lambda: one_character_per_delta(body)
-    yield "with all text in one delta", lambda: all_text_in_one_delta(body)
+        yield "with one character per delta", lambda: one_character_per_delta(body, api)
+    yield "with all text in one delta", lambda: all_text_in_one_delta(body, api)
 
 
 def at_random(body: bytes, seed: int) -> list[bytes]:
@@ -130,85 +135,84 @@ def at_random(body: bytes, seed: int) -> list[bytes]:
     return [piece for piece in pieces if piece]
 
 
-def events_of(body: bytes) -> list[bytes]:
-    """Return the events of a stream. The last one may be incomplete."""
-    splitter = EventSplitter()
-    events = splitter.feed(body)
-    return [*events, bytes(splitter.pending)] if splitter.pending else events
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A frame of a stream that holds nothing but a piece of content."""
+
+    lane: LaneId
+    text: str
+    path: Path  # where the text stands in its JSON
 
 
-def one_character_per_delta(body: bytes) -> list[bytes]:
-    """Return the events of a stream, with one character of text in each delta."""
-    events = []
-    for event in events_of(body):
-        text = plain_text(event)
-        events += [with_text(event, character) for character in text] if text else [event]
-    return events
+def one_character_per_delta(body: bytes, api: Api = CHAT) -> list[bytes]:
+    """Return the frames of a stream, with one character of text in each delta."""
+    frames: list[bytes] = []
+    for frame, delta in _deltas(body, api):
+        frames += [with_text(frame, delta, c, api) for c in delta.text] if delta else [frame]
+    return frames
 
 
-def all_text_in_one_delta(body: bytes) -> list[bytes]:
-    """Return the events of a stream, with adjacent deltas of text joined."""
-    events: list[bytes] = []
+def all_text_in_one_delta(body: bytes, api: Api = CHAT) -> list[bytes]:
+    """Return the frames of a stream, with adjacent deltas of one text joined."""
+    frames: list[bytes] = []
     texts: list[str] = []
-    first = b""
-    for event in [*events_of(body), b""]:
-        text = plain_text(event)
-        if text and (not texts or _index(event) == _index(first)):
-            first = first if texts else event
-            texts.append(text)
+    first: tuple[bytes, Delta] | None = None
+    for frame, delta in [*_deltas(body, api), (b"", None)]:
+        if first and delta and delta.lane is first[1].lane:
+            texts.append(delta.text)
             continue
-        if texts:
-            events.append(with_text(first, "".join(texts)))
-        first, texts = (event, [text]) if text else (b"", [])
-        events += [event] if event and not text else []
-    return events
+        if first:
+            frames.append(with_text(*first, "".join(texts), api))
+        first, texts = ((frame, delta), [delta.text]) if delta else (None, [])
+        frames += [frame] if frame and not delta else []
+    return frames
 
 
-def plain_text(event: bytes) -> str:
-    """Return the text of an event that holds nothing else; "" for any other event."""
-    choice = _only_choice(event)
-    delta = delta_of(choice)
-    other = any(v for k, v in delta.items() if k not in ("role", "content"))
-    content = delta.get("content")
-    if other or choice.get("finish_reason") or not isinstance(content, str):
-        return ""
-    return content
+def _deltas(body: bytes, api: Api) -> list[tuple[bytes, Delta | None]]:
+    """Return the frames of a stream, and which of them are deltas of content."""
+    wire = api.wire({})
+    return [(frame, _delta(wire.read(frame), api)) for frame in api.frames(body)]
 
 
-def _only_choice(event: bytes) -> dict[str, Any]:
-    chunk = read_chunk(read_data(event) or "") or {}
-    choices = choices_of(chunk)
-    return choices[0][1] if len(choices) == 1 and not chunk.get("usage") else {}
+def _delta(reading: Reading, api: Api) -> Delta | None:
+    if len(reading.slices) != 1 or any(reason for _, reason in reading.ends):
+        return None
+    part = reading.slices[0]
+    lane = part.lane
+    is_content = lane is not None and lane.kind is Kind.CONTENT and part.at is At.TEXT
+    if not is_content or not part.text or len(part.paths) != 1:
+        return None
+    value = parse_object(api.data(reading.frame).encode("utf-8", "surrogatepass"))
+    return None if lane is None or value.get("usage") else Delta(lane, part.text, tuple(part.paths[0]))
 
 
-def _index(event: bytes) -> Any:
-    return _only_choice(event).get("index", 0)
+def with_text(frame: bytes, delta: Delta, text: str, api: Api = CHAT) -> bytes:
+    """Return the frame with another text."""
+    return api.with_data(frame, splice(api.data(frame), [(delta.path, json.dumps(text))]))
 
 
-def with_text(event: bytes, text: str) -> bytes:
-    """Return the event with another text."""
-    data = read_data(event)
-    assert data is not None
-    return replace_data(event, splice(data, [(CONTENT, json.dumps(text))]))
-
-
-# Events that must not change
+# Frames that must not change
 
 
 def lost_events(recording: Recording, recovery: str = "tolerant") -> list[str]:
-    """Say which events without choices did not leave unchanged."""
+    """Say which frames that are no part of a message did not leave unchanged."""
     if not recording.is_stream or recording.aborted:
         return []
     sent, _ = rewrite(recording, recording.chunks, recovery)
-    before, after = (_without_choices(body) for body in (recording.body, sent))
+    before, after = (_staying(body, recording.of) for body in (recording.body, sent))
     if before == after:
         return []
-    missing = [event.decode("utf-8", "replace").strip() for event in before if event not in after]
+    missing = [frame.decode("utf-8", "replace").strip() for frame in before if frame not in after]
     return [
-        f"events without choices: {len(before)} came, {len(after)} left",
-        *(f"    - {e}" for e in missing),
+        f"events beside the message: {len(before)} came, {len(after)} left",
+        *(f"    - {frame}" for frame in missing),
     ]
 
 
-def _without_choices(body: bytes) -> list[bytes]:
-    return [e for e in events_of(body) if not choices_of(read_chunk(read_data(e) or "") or {})]
+def _staying(body: bytes, api: Api) -> list[bytes]:
+    return [frame for frame in api.frames(body) if _stays(frame, api)]
+
+
+def _stays(frame: bytes, api: Api) -> bool:
+    value = parse_object(api.data(frame).encode("utf-8", "surrogatepass"))
+    return not value or api.stays(value)

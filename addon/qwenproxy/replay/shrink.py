@@ -28,18 +28,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from toolstream import parallel_calls
-from toolstream.wire.chat_json import choices_of, content_of, delta_of, read_chunk
-from toolstream.wire.sse import read_data
-
 from ..recording.format import Recording, RecordingError, save
 from . import casefile, importing, other_version
 from .casefile import Case, CaseError, Tool
-from .golden import Call, Golden, GoldenError, Message, golden_path
+from .golden import Golden, GoldenError, golden_path
 from .golden import load as load_golden
 from .golden_diff import difference
 from .other_version import TODAY, NoSuchRulesError, Rules
-from .rerun import events_of, outcome, user_rules
+from .outline import Call, Message, messages_of
+from .rerun import outcome, user_rules
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -291,35 +288,19 @@ def _without_remarks(value: Any, is_schema: bool = True) -> Any:
 
 def cases_of(recording: Recording, recovery: str) -> list[Case]:
     """Return the text of each choice of an answer as a case. Raises CaseError."""
-    request = recording.request
-    declared = [_plain(tool) for tool in request.get("tools") or []]
-    tools = tuple(casefile.tool_of(tool) for tool in declared)
-    choice = request.get("tool_choice") or "auto"
+    asked = recording.of.asked(recording.request)
+    tools = tuple(casefile.tool_of(_plain(tool)) for tool in asked.tools or [])
+    choice = asked.tool_choice or "auto"
     choice = choice if isinstance(choice, str) else json.dumps(choice)
     return [
-        Case(tools, text, finish, choice, parallel_calls(request), recovery, recording.rules)
-        for text, finish in _texts(recording)
+        Case(tools, m.content, m.finish_reason, choice, asked.parallel, recovery, recording.rules)
+        for m in messages_of(recording.body, recording.is_stream, recording.of)
     ]
 
 
 def _plain(tool: Json) -> Json:
     function = tool.get("function", {})
     return {"function": function | {"parameters": _without_remarks(function.get("parameters") or {})}}
-
-
-def _texts(recording: Recording) -> list[tuple[str, str | None]]:
-    """Return (text, finish_reason) of each choice."""
-    texts: dict[int, str] = {}
-    finishes: dict[int, str | None] = {}
-    events = events_of(recording.body) if recording.is_stream else [b""]
-    for event in events:
-        data = read_data(event) if recording.is_stream else recording.body.decode("utf-8", "replace")
-        for _, choice in choices_of(read_chunk(data or "") or {}):
-            index = choice.get("index", 0)
-            said = choice.get("message") if isinstance(choice.get("message"), dict) else delta_of(choice)
-            texts[index] = texts.get(index, "") + content_of(said or {})
-            finishes[index] = choice.get("finish_reason") or finishes.get(index)
-    return [(text, finishes[index]) for index, text in texts.items()]
 
 
 def shrink_events(recording: Recording, wish: Wish, recovery: str) -> Recording:
@@ -334,9 +315,10 @@ def shrink_events(recording: Recording, wish: Wish, recovery: str) -> Recording:
     def with_events(events: list[bytes]) -> Recording:
         return dataclasses.replace(recording, chunks=events, times=[0.0] * len(events), out=b"", ledger={})
 
-    if not shows(with_events(events_of(recording.body))):
+    events = recording.of.frames(recording.body)
+    if not shows(with_events(events)):
         return recording
-    recording = with_events(ddmin(events_of(recording.body), lambda events: shows(with_events(events))))
+    recording = with_events(ddmin(events, lambda some: shows(with_events(some))))
     tools = recording.request.get("tools") or []
     return _with_tools(recording, ddmin(tools, lambda some: shows(_with_tools(recording, some))))
 
@@ -469,7 +451,7 @@ def _save_events(recording: Recording, smaller: Recording, directory: Path) -> i
     save(dataclasses.replace(smaller, name=path.stem), path)
     print(
         f"the text alone does not show it; {path}: "
-        f"{len(smaller.chunks)} of {len(events_of(recording.body))} events"
+        f"{len(smaller.chunks)} of {len(recording.of.frames(recording.body))} events"
     )
     for chunk in smaller.chunks:
         print(chunk.decode("utf-8", "replace").rstrip())

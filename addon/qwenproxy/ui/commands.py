@@ -38,11 +38,11 @@ class Commands:
         return "\n".join([*verdicts, *self._observer.summary()]) or "no chat yet"
 
     @_command("qwen.test")
-    def test(self, text: str, tools: str = "") -> str:
+    def test(self, text: str, tools: str = "", api: str = "") -> str:
         """Show what would become of a model's text. `tools` is JSON, as in a request."""
         try:
             result = tried(
-                {"text": text, "tools": json.loads(tools) if tools else None},
+                {"text": text, "tools": json.loads(tools) if tools else None, "api": api},
                 self._configuration.settings.recovery,
             )
         except BadTrialError as e:

@@ -13,18 +13,21 @@ from typing import Any
 
 from mitmproxy import contentviews, flow, http
 
-from ..recording.format import KEY
-from ..replay.golden import Message, messages_of
+from ..apis import APIS
+from ..recording.format import KEY, api_named
+from ..replay.outline import Message, messages_of
 from . import explain
 
 NAME = "Qwen tool calls"
 PRIORITY = 10  # mitmproxy's own views have at most 2
 
 
-def render(body: bytes, data: dict[str, Any], is_stream: bool) -> str:
+def render(body: bytes, data: dict[str, Any], content_type: str) -> str:
     """Return the view of an answer; `data` is its metadata, `body` the body of the flow."""
-    received = messages_of(data.get("out", body), is_stream)
-    sent = messages_of(data.get("raw", body), is_stream)
+    api = APIS[api_named(data)]
+    is_stream = api.is_stream(content_type)
+    received = messages_of(data.get("out", body), is_stream, api)
+    sent = messages_of(data.get("raw", body), is_stream, api)
     would = data.get("observed") is True
     lines = ["CLIENT WOULD RECEIVE" if would else "CLIENT RECEIVED", *_messages(received)]
     lines += ["", "WOULD BE REPAIRED" if would else "REPAIRED", *_ledger(data.get("ledger", {}))]
@@ -82,7 +85,7 @@ def _text(body: bytes, of: flow.Flow | None, message: Any) -> str:
     data = shown(of, message)
     if data is None:
         raise ValueError("not a chat that qwen_fix has seen")
-    return render(body, data, "event-stream" in message.headers.get("content-type", ""))
+    return render(body, data, message.headers.get("content-type", ""))
 
 
 _View: Any = getattr(contentviews, "Contentview", None) or vars(contentviews)["View"]

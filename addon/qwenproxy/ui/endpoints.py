@@ -251,7 +251,7 @@ ENDPOINTS = (
         "GET",
         "stats",
         stats,
-        "The verdict in words, and the counts: in total, by model, by client and by minute",
+        "The verdict in words, and the counts: in total, by model, by client, by API and by minute",
     ),
     Endpoint("POST", "stats/reset", reset, "Count from 0 again, and forget the last chats", private=True),
     Endpoint(
@@ -269,7 +269,10 @@ ENDPOINTS = (
         "What would become of `?content=`; without `tools` the names in the text are declared",
     ),
     Endpoint(
-        "POST", "test", test, "The same for JSON: `text`, and optionally `tools`, `tool_choice`, `recovery`"
+        "POST",
+        "test",
+        test,
+        "The same for JSON: `text`, and optionally `tools`, `tool_choice`, `recovery`, `api`",
     ),
     Endpoint(
         "GET", "metrics", metrics, "The counts for Prometheus; 501 without the package prometheus-client"

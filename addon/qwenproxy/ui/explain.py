@@ -5,6 +5,8 @@ from typing import Any
 
 from toolstream import Refused, Repair
 
+from ..apis import APIS
+from ..recording.format import api_named
 from ..terminal import printable
 from .report import FAULTS
 from .words import LEAKED
@@ -35,12 +37,14 @@ REASONS: Mapping[Refused, str] = {
 def explained(data: Json | None, request: Json) -> Iterator[str]:
     """Explain an answer; `data` is the metadata of the flow, None if it is not a chat."""
     if data is None:
-        yield "This is not a chat that qwen_fix has read: see the options qwen_paths and qwen_models."
+        options = "qwen_apis, qwen_paths and qwen_models"
+        yield f"This is not a chat that qwen_fix has read: see the options {options}."
         return
     ledger = data.get("ledger", {})
-    if not request.get("tools"):
+    asked = APIS[api_named(data)].asked(request)
+    if not asked.tools:
         yield "The request declares no tools, so the answer was passed through unread."
-    elif request.get("tool_choice") == "none":
+    elif asked.tool_choice == "none":
         yield 'The request says tool_choice: "none", so the answer was passed through unread.'
     if data.get("observed"):
         yield "This was only observed: the client got what the server sent."

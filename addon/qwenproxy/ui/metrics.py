@@ -45,6 +45,7 @@ class _Collector:
             yield self._core.GaugeMetricFamily(f"qwen_fix_{name}", text, value=value)
         yield self._outcomes("chats", "Chats by model and outcome", "model", self._stats.models)
         yield self._outcomes("client_chats", "Chats by client and outcome", "client", self._stats.clients)
+        yield self._outcomes("api_chats", "Chats by API and outcome", "api", self._stats.apis)
         for name, text in _FLAGS.items():
             values = {model: counts.flags[name] for model, counts in self._stats.models.items()}
             yield self._by_model(f"{name}_chats", text, values)

@@ -5,6 +5,7 @@ from typing import Any
 
 from mitmproxy import http
 
+from ..options import Settings
 from . import log
 from .recent import Recent
 from .report import Report
@@ -33,9 +34,9 @@ class Observer:
         self.stats.add(report)
         self.recent.add(report, sent, received, is_stream)
 
-    def unread_request(self, request: http.Request) -> None:
+    def unread_request(self, request: http.Request, settings: Settings, reason: str = "") -> None:
         """Handle a request that is passed through unread. Its client is logged once."""
-        for level, line in self.unread.note(request):
+        for level, line in self.unread.note(request, settings, reason):
             log.log.log(level, "%s", line)
 
     def reset(self) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from ..replay.golden import Message, messages_of
+from ..apis import APIS
+from ..replay.outline import Message, messages_of
 from . import words
 from .report import Report
 from .stats import moment
@@ -63,7 +64,9 @@ class Kept:
         return self.as_json() | more | ({} if None not in (self.sent, self.received) else {"note": TOO_LONG})
 
     def _messages(self, body: bytes | None) -> list[Json] | None:
-        return None if body is None else [message_json(m) for m in messages_of(body, self.is_stream)]
+        if body is None:
+            return None
+        return [message_json(m) for m in messages_of(body, self.is_stream, APIS[self.report.api])]
 
 
 class Recent:

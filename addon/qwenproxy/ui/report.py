@@ -7,7 +7,8 @@ from typing import Any
 
 from toolstream import Ledger, Refused, Repair
 
-from ..replay.golden import outline_of
+from ..apis import CHAT, Api
+from ..replay.outline import outline_of
 from ..replay.overview import client_of
 
 MOST_TOOLS = 20  # names kept of one answer
@@ -26,11 +27,13 @@ LEAKS = frozenset(
 )
 # Faults of calls that the server parsed, which could not be repaired.
 FAULTS = frozenset((Refused.MISFIT, Refused.SECOND_OBJECT))
-# Repairs that say nothing about the model and its server: the client asked for them or caused them.
+# Repairs that say nothing about the calls of the model and its server: the client asked for them or caused
+# them, or they concern what is around a call.
 WISHES = frozenset(
     (
         *(Repair.BROKEN_HISTORY, Repair.PARALLEL_DROPPED),
         *(Repair.RULE_DEFAULT, Repair.RULE_CONVERTED, Repair.RULE_REMOVED, Repair.RULE_TOOL),
+        *(repair for repair in Repair if repair == "envelope"),
     )
 )
 
@@ -119,9 +122,9 @@ class Heard:
 UNHEARD = Heard()
 
 
-def heard_in(body: bytes, is_stream: bool) -> Heard:
+def heard_in(body: bytes, is_stream: bool, api: Api = CHAT) -> Heard:
     """Read the body of an answer."""
-    messages, error = outline_of(body, is_stream)
+    messages, error = outline_of(body, is_stream, api)
     names = [call.name for message in messages for call in message.calls]
     cut = any(message.finish_reason == "length" for message in messages)
     brief = _QUOTES.split(error, maxsplit=1)[0].strip(" :,")[:LONGEST_ERROR]

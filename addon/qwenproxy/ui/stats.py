@@ -1,4 +1,4 @@
-"""Counts of what happened, by model and by client, since the start or the last reset.
+"""Counts of what happened, by model, by client and by API, since the start or the last reset.
 
 Everything counts chats unless stated otherwise. `Counts.as_json` adds the share of each number. The number
 of models and clients is limited, because clients choose both names.
@@ -97,12 +97,14 @@ class Stats:
         self.total = Counts()
         self.models: dict[str, Counts] = {}
         self.clients: dict[str, Counts] = {}
+        self.apis: dict[str, Counts] = {}
         self._history: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0])
 
     def add(self, report: Report) -> None:
         self.total.add(report)
         model = add_to(self.models, report.model, report)
         add_to(self.clients, report.client, report)
+        add_to(self.apis, report.api, report)
         if report.is_answer:
             entry = self._history[int(self._clock()) // 60, model]
             entry[0] += 1
@@ -121,6 +123,7 @@ class Stats:
             "total": self.total.as_json(),
             "models": {name: counts.as_json() for name, counts in self.models.items()},
             "clients": {name: counts.as_json() for name, counts in self.clients.items()},
+            "apis": {name: counts.as_json() for name, counts in self.apis.items()},
             "history": [
                 {"minute": moment(minute * 60), "model": model, "answers": answers, "leaked": leaked}
                 for (minute, model), (answers, leaked) in self._history.items()

@@ -10,8 +10,9 @@ from typing import Any
 
 from toolstream import rewrite_completion
 
+from ..apis import APIS, CHAT
 from ..options import RECOVERIES
-from ..replay.golden import messages_of
+from ..replay.outline import messages_of
 from .recent import message_json, refusal, repairs_of
 
 Json = dict[str, Any]
@@ -28,29 +29,31 @@ class BadTrialError(ValueError):
 
 
 def tried(asked: Json, recovery: str) -> Json:
-    """Return {message, repairs, refusals, tools, recovery} for {text, tools, tool_choice, recovery}. Raises
-    BadTrialError."""
+    """Return what became of {text, tools, tool_choice, recovery, api}. Raises BadTrialError."""
     text, tools = asked.get("text", asked.get("content")), asked.get("tools")
-    recovery = asked.get("recovery") or recovery
+    recovery, name = asked.get("recovery") or recovery, asked.get("api") or CHAT.name
     if not isinstance(text, str):
         raise BadTrialError('send JSON with the model\'s text in "text"')
     if recovery not in RECOVERIES:
         raise BadTrialError(f'"recovery" is {", ".join(RECOVERIES[:-1])} or {RECOVERIES[-1]}')
+    if name not in APIS:
+        *names, last = APIS
+        raise BadTrialError(f'"api" is {", ".join(names)} or {last}')
     if tools is not None and not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
         raise BadTrialError('"tools" is a list, as in a chat request')
-    given = [tool if "function" in tool else {"type": "function", "function": tool} for tool in tools or []]
-    request = {"tools": given or declared_in(text), "tool_choice": asked.get("tool_choice", "auto")}
-    message = {"role": "assistant", "content": text}
-    answer = {
-        "choices": [{"index": 0, "message": message, "finish_reason": asked.get("finish_reason", "stop")}]
-    }
-    body, ledger = rewrite_completion(request, json.dumps(answer).encode(), recovery)
+    api = APIS[name]
+    request = api.request(text, "", False, tools or declared_in(text))
+    if "tool_choice" in asked:
+        request["tool_choice"] = asked["tool_choice"]
+    answer = json.dumps(api.answer(text, asked.get("finish_reason", "stop"))).encode()
+    body, ledger = rewrite_completion(request, answer, recovery, api=name)
     return {
-        "message": message_json(messages_of(body, False)[0]),
+        "message": message_json(messages_of(body, False, api)[0]),
         "repairs": repairs_of(ledger.repairs),
         "refusals": [refusal(r.reason, r.excerpt) for r in ledger.refusals],
-        "tools": "given" if given else GUESSED,
+        "tools": "given" if tools else GUESSED,
         "recovery": recovery,
+        "api": name,
     }
 
 

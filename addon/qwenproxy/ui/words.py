@@ -11,6 +11,7 @@ from typing import Any
 
 from toolstream import Ledger
 
+from ..apis import CHAT
 from ..outcome import Outcome
 from ..terminal import printable
 from .report import FAULTS, Report
@@ -31,8 +32,10 @@ def line(report: Report) -> str:
 
 
 def comment(report: Report) -> str:
-    """Return the comment for the flow list. Its column is narrow, so the model comes last."""
-    return printable(" · ".join(filter(None, (said(report), report.model))))
+    """Return the comment for the flow list. Its column is narrow, so the model comes last, and the API only
+    if it is not the usual one."""
+    api = "" if report.api == CHAT.name else report.api
+    return printable(" · ".join(filter(None, (said(report), report.model, api))))
 
 
 def said(report: Report) -> str:

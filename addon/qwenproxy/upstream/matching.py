@@ -2,7 +2,7 @@
 
 No two sessions of an agent send the same requests: dates, folders and their listings, ids of calls
 and cache keys differ from run to run. So requests are compared by their `Features`. Some of them must
-be equal (DECISIVE): the model, whether it streams, the names of the tools, the roles of the messages
+be equal (DECISIVE): the API, the model, whether it streams, the names of the tools, the roles of the messages
 (that is, how far the session is) and the last thing the user said. Of the recordings for which they
 are equal, the one with the most other features in common wins. Ties go to the one served least often,
 then to the one recorded first.
@@ -20,6 +20,7 @@ from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from ..apis import CHAT, Api, Turn
 from ..recording.format import Recording
 
 Json = dict[str, Any]
@@ -50,6 +51,7 @@ _VOLATILE_TEXT = re.compile(
 class Features(NamedTuple):
     """What a request is about, decisive features first."""
 
+    api: str
     model: str
     stream: bool
     tools: tuple[str, ...]
@@ -85,50 +87,59 @@ class Library:
     strict  only the same request (except VOLATILE); each recording once, in the order of recording
     cycle   the recordings of the request's model (or all, if it has none) in turn, whatever is asked; a
             streamed request gets a streamed recording, any other request one that is not streamed
+
+    In all of them a request only gets a recording of its own API.
     """
 
     def __init__(self, recordings: Iterable[Recording], mode: str = "replay") -> None:
         self.by_name = {recording.name: recording for recording in recordings}
         self._mode = mode
         self._served: Counter[str] = Counter()
-        self._turns: Counter[tuple[str, bool]] = Counter()
+        self._turns: Counter[tuple[str, bool, str]] = Counter()
         self._same: dict[str, list[Recording]] = defaultdict(list)
         for recording in sorted(self.by_name.values(), key=lambda r: r.started):
             if recording.request:
-                self._same[essence(recording.request)].append(recording)
+                self._same[essence(recording.request, recording.of)].append(recording)
 
     @cached_property
     def _features(self) -> dict[str, Features]:
         """Return the features of every recording that has a request; this takes some milliseconds each."""
-        return {r.name: features(r.request) for same in self._same.values() for r in same}
+        return {r.name: features(r.request, r.of) for same in self._same.values() for r in same}
 
-    def find(self, request: Json) -> Recording | Miss:
+    def find(self, request: Json, api: Api = CHAT) -> Recording | Miss:
         """Return the recording that answers, and count it as served."""
-        found = self._find(request)
+        found = self._find(request, api)
         if isinstance(found, Recording):
             self._served[found.name] += 1
         return found
 
-    def _find(self, request: Json) -> Recording | Miss:
+    def _find(self, request: Json, api: Api) -> Recording | Miss:
+        model = str(request.get("model", ""))
         if self._mode == "cycle":
-            return self._next_of(str(request.get("model", "")), bool(request.get("stream")))
-        same = self._same.get(essence(request), [])
+            return self._next_of(model, api.asked(request).stream, api)
+        same = self._same.get(essence(request, api), [])
         if self._mode == "strict":
             unserved = (r for r in same if not self._served[r.name])
-            return next(unserved, None) or self._miss(request, used_up=same)
+            return next(unserved, None) or self._miss(features(request, api), used_up=same)
         if same:
             return min(same, key=lambda r: self._served[r.name])
-        return self.by_name.get(str(request.get("model", ""))) or self._best(features(request))
+        named = self.by_name.get(model)
+        if named and named.api != api.name:
+            return Miss(f"{model} is a recording of the API {named.api}, not of {api.name}")
+        return named or self._best(features(request, api))
 
-    def _next_of(self, model: str, stream: bool) -> Recording | Miss:
-        ordered = sorted(self.by_name.values(), key=lambda r: r.started)
+    def _next_of(self, model: str, stream: bool, api: Api) -> Recording | Miss:
+        of_api = [r for r in self.by_name.values() if r.api == api.name]
+        if not of_api:
+            return Miss(f"no recording answers this: none is of the API {api.name}")
+        ordered = sorted(of_api, key=lambda r: r.started)
         fitting = [r for r in ordered if _streams(r) == stream]
         own = [r for r in fitting if model in (r.name, r.request.get("model"))]
         pool = own or fitting
         if not pool:
             kind = "none is streamed, as this request is" if stream else "all are streamed"
             return Miss(f"no recording answers this: {kind}")
-        turns = (model if own else "", stream)
+        turns = (model if own else "", stream, api.name)
         turn = self._turns[turns]
         self._turns[turns] += 1
         return pool[turn % len(pool)]
@@ -140,11 +151,11 @@ class Library:
         likeness = {name: _likeness(asked, self._features[name]) for name in matching}
         return self.by_name[max(matching, key=lambda name: (likeness[name], -self._served[name]))]
 
-    def _miss(self, request: Json, used_up: list[Recording]) -> Miss:
+    def _miss(self, asked: Features, used_up: list[Recording]) -> Miss:
         if used_up:
             names = ", ".join(r.name for r in used_up)
             return Miss(f"{names} has this request and was already served (--mode strict)")
-        return self._nearest(features(request), "no recording has exactly this request (--mode strict)")
+        return self._nearest(asked, "no recording has exactly this request (--mode strict)")
 
     def _nearest(self, asked: Features, reason: str = "no recording answers this") -> Miss:
         if not self._features:
@@ -155,7 +166,7 @@ class Library:
 
 def _streams(recording: Recording) -> bool:
     """Whether it answers a streamed request. The request decides, because errors never look streamed."""
-    return bool(recording.request.get("stream")) if recording.request else recording.is_stream
+    return recording.of.asked(recording.request).stream if recording.request else recording.is_stream
 
 
 ODDS = "a date, an id, a folder or the description of an environment differs"
@@ -181,59 +192,53 @@ def _ratio(a: str, b: str) -> float:
 # Requests
 
 
-def essence(request: Json) -> str:
+def essence(request: Json, api: Api = CHAT) -> str:
     """Return the part in which equal requests must be identical."""
-    return json.dumps({k: v for k, v in request.items() if k not in VOLATILE}, sort_keys=True)
+    parts = {k: v for k, v in request.items() if k not in VOLATILE}
+    return f"{api.name} {json.dumps(parts, sort_keys=True)}"
 
 
-def features(request: Json) -> Features:
-    messages = [m for m in _list(request.get("messages")) if isinstance(m, dict)]
-    tools = [t for t in _list(request.get("tools")) if isinstance(t, dict)]
-    asked = max((n for n, m in enumerate(messages) if m.get("role") == "user"), default=-1)
-    others = {
-        k: v for k, v in request.items() if k not in VOLATILE | {"model", "messages", "tools", "stream"}
-    }
+def features(request: Json, api: Api = CHAT) -> Features:
+    turns = list(api.turns(request))
+    asked = api.asked(request)
+    tools = asked.tools if isinstance(asked.tools, list) else []
+    last = max((n for n, turn in enumerate(turns) if turn.role == "user"), default=-1)
+    known = VOLATILE | {"model", "tools", "stream", *api.said}
     return Features(
+        api=api.name,
         model=str(request.get("model", "")),
-        stream=bool(request.get("stream")),
-        tools=tuple(sorted(str(_dict(t.get("function")).get("name", "")) for t in tools)),
-        roles=tuple(str(m.get("role", "")) for m in messages),
-        question=_said(messages[asked]) if asked >= 0 else "",
-        calls=tuple(call for m in messages for call in _calls(m)),
-        results=tuple(_text(m) for m in messages if m.get("role") == "tool"),
-        history=tuple(_text(m) for n, m in enumerate(messages) if m.get("role") != "tool" and n != asked),
+        stream=asked.stream,
+        tools=tuple(sorted(map(_name, tools))),
+        roles=tuple(turn.role for turn in turns),
+        question=_said(turns[last]) if last >= 0 else "",
+        calls=tuple(_call(*call) for turn in turns for call in turn.calls),
+        results=tuple(_text(turn) for turn in turns if turn.role == "tool"),
+        history=tuple(_text(turn) for n, turn in enumerate(turns) if turn.role != "tool" and n != last),
         schemas=settled(json.dumps(tools, sort_keys=True)),
-        settings=json.dumps(others, sort_keys=True),
+        settings=json.dumps({k: v for k, v in request.items() if k not in known}, sort_keys=True),
     )
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _name(tool: Any) -> str:
+    function = tool.get("function") if isinstance(tool, dict) else None
+    return str(function.get("name", "")) if isinstance(function, dict) else ""
 
 
-def _dict(value: Any) -> Json:
-    return value if isinstance(value, dict) else {}
+def _texts(turn: Turn) -> list[str]:
+    return [settled(text) for text in turn.texts]
 
 
-def _texts(message: Json) -> list[str]:
-    content = message.get("content")
-    parts = [content] if isinstance(content, str) else [p.get("text") for p in map(_dict, _list(content))]
-    return [settled(part) for part in parts if isinstance(part, str)]
+def _text(turn: Turn) -> str:
+    return "\n".join(_texts(turn))
 
 
-def _text(message: Json) -> str:
-    return "\n".join(_texts(message))
-
-
-def _said(message: Json) -> str:
+def _said(turn: Turn) -> str:
     """Return the last part with text: agents put their reminders before it."""
-    return next((text for text in reversed(_texts(message)) if text), "")
+    return next((text for text in reversed(_texts(turn)) if text), "")
 
 
-def _calls(message: Json) -> Iterator[str]:
-    for call in map(_dict, _list(message.get("tool_calls"))):
-        function = _dict(call.get("function"))
-        yield f"{function.get('name')} {settled(_canonical(function.get('arguments')))}"
+def _call(name: Any, arguments: Any) -> str:
+    return f"{name} {settled(_canonical(arguments))}"
 
 
 def _canonical(arguments: Any) -> str:

@@ -22,8 +22,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from toolstream.wire.sse import EventSplitter
-
+from .. import apis
+from ..apis import CHAT, Api
 from ..recording.format import Recording, RecordingError, from_http, load, parse_object
 from ..terminal import printable
 from .matching import MODES, Library, Miss
@@ -71,13 +71,7 @@ class Pace:
         shift = (first if self.ttft is None else self.ttft) - first
         if self.rate is None or not recording.is_stream:
             return [(c, at + shift) for c, at in zip(recording.chunks, times, strict=False)]
-        return [(e, first + shift + n / self.rate) for n, e in enumerate(_events(recording.body))]
-
-
-def _events(body: bytes) -> list[bytes]:
-    splitter = EventSplitter()
-    events = splitter.feed(body)
-    return [*events, bytes(splitter.pending)] if splitter.pending else events
+        return [(e, first + shift + n / self.rate) for n, e in enumerate(recording.of.frames(recording.body))]
 
 
 class Upstream:
@@ -103,11 +97,14 @@ class Upstream:
         """Write one answer. Return False if the connection must be closed after it."""
         if request.method == "GET" and request.path.endswith("/models"):
             return await _write_json(writer, 200, models(self._library))
-        found = self._library.find(parse_object(request.body))
+        if request.method == "GET" and request.path.endswith("/api/tags"):
+            return await _write_json(writer, 200, tags(self._library))
+        api = apis.at(request.path) or CHAT
+        found = self._library.find(parse_object(request.body), api)
         if isinstance(found, Miss):
             line = f"{request.method} {request.path}: 404: {found}"
             print(printable(line), file=sys.stderr, flush=True)
-            return await _write_json(writer, 404, not_found(request, found, self._library))
+            return await _write_json(writer, 404, not_found(request, found, self._library, api))
         return await self._play(found, writer)
 
     async def _play(self, recording: Recording, writer: asyncio.StreamWriter) -> bool:
@@ -186,23 +183,22 @@ def models(library: Library) -> dict[str, Any]:
     return {"object": "list", "data": data}
 
 
-def not_found(request: Request, miss: Miss, library: Library) -> dict[str, Any]:
-    names = list(library.by_name)
+def tags(library: Library) -> dict[str, Any]:
+    """Return them as Ollama lists its models."""
+    return {"models": [{"name": name, "model": name} for name in library.by_name]}
+
+
+def not_found(request: Request, miss: Miss, library: Library, api: Api = CHAT) -> dict[str, Any]:
+    names = [name for name, recording in library.by_name.items() if recording.api == api.name]
     listed = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
     message = (
-        f"{request.method} {request.path}: {miss}. To get a recording, use its name as the model; "
-        f"there are: {listed or 'none'}"
+        f"{request.method} {request.path}: {miss}. To get a recording of this API, use its name as the "
+        f"model; there are: {listed or 'none'}"
     )
-    return {
-        "error": {
-            "message": message,
-            "type": "invalid_request_error",
-            "param": "messages",
-            "code": "no_recording",
-            "nearest": miss.nearest or None,
-            "differs": list(miss.differs),
-        }
-    }
+    said = api.error("no_recording", message)
+    if isinstance(said["error"], dict):
+        said["error"] |= {"nearest": miss.nearest or None, "differs": list(miss.differs)}
+    return said
 
 
 # Command line

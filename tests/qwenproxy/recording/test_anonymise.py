@@ -13,7 +13,8 @@ from proxy import LEAK, ROOT, WEATHER, chat, chunk, events
 from qwenproxy.recording.format import Recording, load, save
 from qwenproxy.recording.redaction import redact
 from qwenproxy.replay.casefile import Case
-from qwenproxy.replay.golden import Golden, messages_of
+from qwenproxy.replay.golden import Golden
+from qwenproxy.replay.outline import messages_of
 from qwenproxy.replay.rerun import outcome
 from support.cases import read_all
 

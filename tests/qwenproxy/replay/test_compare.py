@@ -8,11 +8,12 @@ import pytest
 from answers import ASKED, LEAKING, PROSE, answer, native
 from proxy import Upstream, aborted, completion, events, sized, streamed, until_close
 
+from qwenproxy.apis import CHAT
 from qwenproxy.recording.format import load, save
 from qwenproxy.replay.command import main
 from qwenproxy.replay.compare import rates
 from qwenproxy.replay.golden import Golden
-from qwenproxy.replay.record import DEFAULT_REQUEST, ServerError, address, ask, read_headers
+from qwenproxy.replay.record import ServerError, address, ask, default_request, read_headers
 from qwenproxy.replay.rerun import outcome
 
 NATIVE = native(['{"city": "Zürich", "days": 3}'])
@@ -94,7 +95,7 @@ def test_record(upstream: Upstream, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert load(tmp_path / "one.flow").body == LEAKING.body
     assert upstream.requests[0].headers["authorization"] == "Bearer sk-planted-0123456789"
     assert b"planted" not in (tmp_path / "one.flow").read_bytes()
-    assert upstream.requests[0].json == DEFAULT_REQUEST
+    assert upstream.requests[0].json == default_request(CHAT)
     assert main(arguments) == 2
     assert "one.flow: already exists" in capsys.readouterr().err
 

@@ -12,10 +12,8 @@ from proxy import chunk, events
 
 from qwenproxy.recording.format import Recording
 from qwenproxy.replay.golden import (
-    Call,
     Golden,
     GoldenError,
-    Message,
     dumps,
     golden,
     golden_path,
@@ -23,6 +21,7 @@ from qwenproxy.replay.golden import (
     loads,
 )
 from qwenproxy.replay.golden_diff import difference
+from qwenproxy.replay.outline import Call, Message
 from qwenproxy.replay.rerun import outcome
 from toolstream.repairs import Ledger
 

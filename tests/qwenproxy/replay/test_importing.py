@@ -103,7 +103,7 @@ def test_text_becomes_a_stream_of_small_deltas() -> None:
     [
         ("a.pdf", b"", "unknown kind of file"),
         ("a.sse", b"hello", "no server-sent events"),
-        ("a.json", b"{}", "neither a chat.completion nor a HAR"),
+        ("a.json", b"{}", "neither an answer of a model nor a HAR"),
         ("a.txt", b"\xff\xfe", "not text"),
         ("a.har", b"{}", "not a HAR"),
         ("a.har", b"\xff", "not a HAR"),

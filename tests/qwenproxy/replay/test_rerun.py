@@ -124,7 +124,7 @@ def test_events_without_choices_have_to_stay(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(rerun.rewrite, "__defaults__", (replace(rerun.TODAY, rewriter=Silent),))
     assert rerun.lost_events(answer("a", events(LEAK))) == [
-        "events without choices: 1 came, 0 left",
+        "events beside the message: 1 came, 0 left",
         "    - data: [DONE]",
     ]
 

@@ -57,6 +57,7 @@ def test_a_text_can_be_tried(run: Run) -> None:
     assert json.loads(run("qwen.test", LEAK, json.dumps([WEATHER])))["message"]["calls"] == [
         {"name": "get_weather", "arguments": {"city": "Zürich", "days": 3}}
     ]
+    assert json.loads(run("qwen.test", LEAK, "", "chat"))["api"] == "chat"
     assert json.loads(run("qwen.test", LEAK))["tools"] == "guessed from the text"
     for tools in ("[", "{}", "[1]", "[" * 100_000):
         with pytest.raises(exceptions.CommandError, match="list"):
@@ -160,12 +161,12 @@ def test_mitmweb_keeps_the_last_chats_and_none_of_our_own_answers(
 
 
 def test_clients_that_are_not_read_are_remembered_up_to_a_limit() -> None:
-    unread = Unread()
+    unread, settings = Unread(), read({})
     for number in range(2 * MOST):
         body = json.dumps({"tools": [1]}).encode()
         request = tutils.treq(method=b"POST", path=b"/v1/messages", content=body)
         request.headers["user-agent"] = f"client/{number}"
-        assert len(list(unread.note(request))) == (number < MOST)
-        assert list(unread.note(request)) == []
+        assert len(list(unread.note(request, settings, "because"))) == (number < MOST)
+        assert list(unread.note(request, settings, "because")) == []
     assert len(unread.seen) == MOST
     assert set(unread.seen.values()) == {2}

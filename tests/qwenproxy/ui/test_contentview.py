@@ -1,12 +1,16 @@
 """What mitmweb shows of a chat, on a live flow and on a recording."""
 
+from dataclasses import replace
 from typing import Any
 
+import api_answers
 import pytest
 from mitmproxy import contentviews, http
 from mitmproxy.test import taddons, tflow
+from proxy import LEAK
 
-from qwenproxy.recording.format import KEY
+from qwenproxy.recording.format import KEY, to_flow
+from qwenproxy.replay.rerun import rewrite
 from qwenproxy.ui import contentview
 
 MODEL = (
@@ -107,3 +111,16 @@ def test_registering_twice_leaves_one() -> None:
     views = getattr(contentviews, "views", None)
     names = [v.name for v in views] if views else contentviews.registry.available_views()
     assert [n.lower() for n in names].count(contentview.NAME.lower()) == 1
+
+
+@pytest.mark.parametrize("name", api_answers.NAMES)
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_a_chat_of_each_api(name: str, is_stream: bool) -> None:
+    recording = api_answers.recorded(name, f"Let me see.\n{LEAK}", is_stream)
+    sent, ledger = rewrite(recording, recording.chunks, "tolerant")
+    flow = to_flow(replace(recording, out=sent, ledger=ledger.as_dict()))
+    said = shown(flow, flow.response)
+    received, _, model = said.partition("MODEL SENT")
+    assert 'tool call: get_weather\n    city: "Zürich"\n    days: 3' in received
+    assert "call without <tool_call>" in received
+    assert "<function=get_weather>" in model

@@ -13,7 +13,7 @@ from qwenproxy.ui.endpoints import ENDPOINTS
 
 MANUAL = (ROOT / "addon/qwenproxy/README.md").read_text(encoding="utf-8")
 SHOWN = re.findall(r"^\*\*`(GET|POST) /_qwen/([^`]*)`\*\*[^\n]*\n```json\n(.*?)^```$", MANUAL, re.M | re.S)
-NAMES = ("models", "clients", "repairs", "refusals", "options", "arguments")  # objects whose keys are names
+NAMES = ("models", "clients", "apis", "repairs", "refusals", "options", "arguments")  # objects whose keys are names
 RULES = """
 tools: {bash: {fixes: [{name: r, parameter: p, condition: missing, action: set_default, default_value: 1}]}}
 """
@@ -54,7 +54,8 @@ def proxy(confdir: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     rules.write_text(RULES)
     upstream = Upstream(streamed(events(f"{LEAK}\n```\n{LEAK}\n```\n")))
     found = Proxy(upstream.url, confdir, qwen_rules=rules).wait_ready()
-    ask(found, {"tools": [WEATHER]}, "/v1/messages")
+    stored = {"model": "qwen", "input": "hi", "tools": [WEATHER], "previous_response_id": "resp_1"}
+    ask(found, stored, "/v1/responses")
     yield found
     found.stop()
     upstream.stop()

@@ -5,7 +5,7 @@ import json
 import pytest
 from proxy import chunk, completion, events
 
-from qwenproxy.replay.golden import telling_lines
+from qwenproxy.replay.outline import telling_lines
 from qwenproxy.ui.report import LONGEST_NAME, MOST_TOOLS, client_name, heard_in, shown
 
 

@@ -302,7 +302,7 @@ def test_a_server_that_is_down_is_a_server_error(start_proxy: Callable[..., Prox
 def test_an_api_that_is_not_read_is_said_once_for_each_client(
     upstream: Upstream, start_proxy: Callable[..., Proxy]
 ) -> None:
-    proxy = start_proxy(upstream.url)
+    proxy = start_proxy(upstream.url, qwen_apis="chat")
     paths = ("/v1/messages", "/v1/messages", "/v1/responses", "/api/chat", "/v1/embeddings")
     for path in paths:
         ask(
@@ -310,14 +310,45 @@ def test_an_api_that_is_not_read_is_said_once_for_each_client(
         )
         ask(proxy, {"model": "qwen", "tools": []}, path, {"User-Agent": "other/1"})
     ask(proxy, {"model": "qwen", "tools": [{"name": "x"}]}, "/v1/messages", {"User-Agent": "other/1"})
-    proxy.wait_for("other/1 sends tools to /messages")
-    warnings = [line for line in proxy.lines if "which is not read" in line]
-    assert ["/messages" in line or "/responses" in line or "/api/chat" in line for line in warnings] == [
-        True
-    ] * 4
+    proxy.wait_for("other/1 sends tools to /v1/messages")
+    warnings = [line.partition(": ")[2] for line in proxy.lines if "its calls are not repaired" in line]
+    assert warnings == [
+        f"qwen_apis does not name {api}" for api in ("messages", "responses", "ollama", "messages")
+    ]
+    reason = "qwen_apis does not name messages"
     said = ask(proxy, b"", "/_qwen/stats", method="GET").json
-    assert said["unread"][0] == {"client": "claude-cli/2.1.332", "api": "/messages", "requests": 2}
-    assert "LiteLLM" in said["verdicts"][0]["text"]
+    assert said["unread"][0] == {
+        "client": "claude-cli/2.1.332",
+        "api": "messages",
+        "reason": reason,
+        "requests": 2,
+    }
+    assert said["verdicts"][0]["text"].endswith(reason)
+
+
+def test_a_conversation_that_the_server_keeps_is_passed_on_unread(
+    upstream: Upstream, start_proxy: Callable[..., Proxy]
+) -> None:
+    proxy = start_proxy(upstream.url)
+    tool = {"type": "function", "name": "get_weather", "parameters": WEATHER["function"]["parameters"]}
+    body = {"model": "qwen", "input": "hi", "tools": [tool], "previous_response_id": "resp_1"}
+    for _ in range(2):
+        assert ask(proxy, body, "/v1/responses", {"User-Agent": "codex/1"}).body == completion("ok")
+    assert "previous_response_id" in proxy.wait_for("codex/1 sends tools to /v1/responses")
+    assert proxy.log.count("codex/1 sends tools") == 1
+    assert ask(proxy, b"", "/_qwen/stats", method="GET").json["total"]["chats"] == 0
+
+
+def test_a_path_that_is_left_out_is_said(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
+    proxy = start_proxy(upstream.url, qwen_paths="/generate$")
+    upstream.answer = sized(completion(LEAK))
+    left = ask(proxy, chat(stream=False), headers={"User-Agent": "a/1"})
+    assert left.body == completion(LEAK)
+    proxy.wait_for(
+        "a/1 sends tools to /v1/chat/completions, and its calls are not repaired: qwen_paths leaves"
+    )
+    read = ask(proxy, chat(stream=False), "/v2/generate")
+    assert read.json["choices"][0]["finish_reason"] == "tool_calls"
 
 
 def test_large_requests_are_repaired_too(session: Session) -> None:
@@ -342,10 +373,10 @@ def test_a_large_request_for_us_is_not_sent_on(upstream: Upstream, start_proxy: 
     """With `stream_large_bodies` it would be forwarded before it is known to be ours."""
     proxy = start_proxy(upstream.url, stream_large_bodies="5k")
     assert ask(proxy, {"text": "x" * 20_000}, "/_qwen/test").json["message"]["content"] == "x" * 20_000
-    large = {"tools": [{"name": "a"}], "system": "x" * 20_000}
-    ask(proxy, large, "/v1/messages", {"User-Agent": "claude-cli/2"})
-    assert ask(proxy, b"", "/_qwen/stats", method="GET").json["unread"][0]["client"] == "claude-cli/2"
-    assert [request.line for request in upstream.requests] == ["POST /v1/messages HTTP/1.1"]
+    large = {"tools": [{"name": "a"}], "input": "x" * 20_000, "previous_response_id": "resp_1"}
+    ask(proxy, large, "/v1/responses", {"User-Agent": "codex/2"})
+    assert ask(proxy, b"", "/_qwen/stats", method="GET").json["unread"][0]["client"] == "codex/2"
+    assert [request.line for request in upstream.requests] == ["POST /v1/responses HTTP/1.1"]
 
 
 @pytest.mark.parametrize(

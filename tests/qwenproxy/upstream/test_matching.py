@@ -10,6 +10,7 @@ import pytest
 from answers import answer
 from proxy import ROOT, WEATHER, chat, events
 
+from qwenproxy.apis import CHAT, Api
 from qwenproxy.recording.format import Recording, load
 from qwenproxy.upstream.matching import (
     Library,
@@ -37,8 +38,8 @@ def recorded(name: str, request: dict[str, Any], started: float = 0.0) -> Record
     return answer(name, events(name), request=request, started=started)
 
 
-def asked(library: Library, request: dict[str, Any]) -> str:
-    found = library.find(request)
+def asked(library: Library, request: dict[str, Any], api: Api = CHAT) -> str:
+    found = library.find(request, api)
     return found.name if isinstance(found, Recording) else str(found)
 
 
@@ -73,7 +74,7 @@ def test_a_session_is_found_again_on_another_day(name: str) -> None:
 def test_every_recording_is_found_by_its_own_request() -> None:
     library = Library(ALL)
     for recording in ALL:
-        assert asked(library, recording.request) == recording.name
+        assert asked(library, recording.request, recording.of) == recording.name
 
 
 def test_the_step_of_a_session_is_decisive() -> None:

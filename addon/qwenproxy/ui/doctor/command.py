@@ -3,7 +3,8 @@
     qwen-fix doctor --backend http://localhost:8080 [--model M] [--header 'Name: value'] [--json]
 
 It asks the server a handful of questions, streamed and not: a plain one, one call, a call with types,
-two calls, and a file with tags in it. Each answer is judged as it came, and as the proxy would
+two calls, and a file with tags in it. Then it looks for the server's other APIs (Messages, Responses,
+Ollama's chat), and asks each for one call. Each answer is judged as it came, and as the proxy would
 pass it on. The proxy need not run. Nothing that the model calls is executed.
 
 exit codes:
@@ -29,6 +30,7 @@ from urllib.parse import urlsplit
 
 from toolstream import Ledger
 
+from ...apis import APIS, CHAT, Api
 from ...backend import probe
 from ...backend.addresses import BadAddressError, read_server
 from ...recording.format import Headers, Recording, header
@@ -39,15 +41,17 @@ from .diagnosis import (
     Answer,
     Finding,
     Kind,
+    Other,
     Verdict,
     find,
     findings,
     refused,
     unasked,
     verdict,
+    with_others,
 )
 from .engines import ENGINES, Engine, Signs, recognise
-from .questions import QUESTIONS, Question
+from .questions import ONE_CALL, QUESTIONS, Question
 
 Json = dict[str, Any]
 
@@ -60,6 +64,8 @@ WIDTH = 110
 LISTEN = "127.0.0.1:9090"  # where `qwen-fix run` listens
 LONGEST_REASON = 300  # characters of a server's error
 HEALTH = "/_qwen/health"
+NOT_THERE = (0, 404, 405, 501)  # how a server answers that does not have an API; 0 is no answer
+WITHOUT_V1 = ("messages", "ollama")  # APIs whose clients want a base URL without /v1
 _NO_ROOM = re.compile(rb"(?i)max_tokens|max_completion_tokens|context (?:length|size|window)|maximum context")
 _FINGERPRINT = re.compile(rb'"system_fingerprint"\s*:\s*"([^"]*)"')
 
@@ -84,7 +90,8 @@ class Doctor:
         _progress(f"{printable(f'asking {engine}, model {self.model}')}\n")
         answers = list(self._ask_all())
         if any(answer.raw.choices for answer in answers):
-            return verdict(findings(answers), self.engine)
+            others = [self._look_at(api) for api in APIS.values() if api is not CHAT]
+            return with_others(verdict(findings(answers), self.engine), others, self.engine)
         if not answers[-1].status:
             return unasked(Kind.UNREACHABLE, f"{self.backend} does not answer: {answers[-1].error}.")
         last = self._ask(QUESTIONS[0], False, "once more, without tools", with_tools=False)
@@ -145,41 +152,63 @@ class Doctor:
             if not answer.status or refusals == number == 2:
                 return
 
-    def _ask(self, question: Question, is_stream: bool, title: str, with_tools: bool = True) -> Answer:
-        request = question.request(self.model, is_stream, with_tools)
+    def _look_at(self, api: Api) -> Other:
+        """Ask another API for one call, streamed and not, if the server has this API."""
+        answers: list[Answer] = []
+        for is_stream in (True, False):
+            how = "streamed" if is_stream else "not streamed"
+            answer = self._ask(ONE_CALL, is_stream, f"{api.address}, {how}", api=api)
+            if answer.status in NOT_THERE or (answer.status == 200 and not answer.raw.choices):
+                break
+            if answer.status != 200:
+                return Other(
+                    api, error=f"status {answer.status}: {answer.error}" if answer.status else answer.error
+                )
+            answers.append(answer)
+        return Other(api, tuple(findings(answers)))
+
+    def _ask(
+        self,
+        question: Question,
+        is_stream: bool,
+        title: str,
+        with_tools: bool = True,
+        api: Api = CHAT,
+    ) -> Answer:
+        request = question.request(self.model, is_stream, with_tools, api)
         start = time.monotonic()
         with _telling(title) as tell:
             try:
-                recording = self._recorded(request)
+                recording = self._recorded(request, api)
             except record.ServerError as e:
-                reason = str(e).removeprefix(f"{record.address(self.backend, record.PATH)}: ")
+                reason = str(e).removeprefix(f"{record.address(self.backend, api.address)}: ")
                 tell(reason)
-                return Answer(question, is_stream, 0, printable(reason), _since(start))
+                return Answer(question, is_stream, 0, printable(reason), _since(start), api=api)
             answer = self._read(question, is_stream, recording, _since(start))
             tell(f"{find(answer).as_sent} ({answer.seconds:.1f} s)")
             return answer
 
-    def _recorded(self, request: Json) -> Recording:
+    def _recorded(self, request: Json, api: Api) -> Recording:
         """Return the answer to a request. If max_tokens is too large, retry. Raises ServerError."""
-        request = request | ({"max_tokens": self._room} if self._room else {})
+        request = request | (api.greedy(self._room) if self._room else {})
         asked = record.ask(
-            self.backend, "doctor", request, headers=self._headers, patience=PATIENCE, limits=LIMITS
+            self.backend, "doctor", request, api, headers=self._headers, patience=PATIENCE, limits=LIMITS
         )
         if asked.status == 400 and not self._room and _NO_ROOM.search(asked.body):
             self._room = LITTLE_ROOM
-            return self._recorded(request)
+            return self._recorded(request, api)
         return asked
 
     def _read(self, question: Question, is_stream: bool, recording: Recording, seconds: float) -> Answer:
         """Read an answer as it came, and as the proxy would pass it on."""
         body = recording.body
         new = rerun.outcome(recording, recording.chunks)
-        raw = golden(body, body, recording.is_stream, Ledger())
+        raw = golden(body, body, recording.is_stream, Ledger(), recording.of)
         self._note(recording.headers)
         self._signs.fingerprints |= {said.decode("utf-8", "replace") for said in _FINGERPRINT.findall(body)}
         self.engine = self.engine or recognise(self._signs)
         error = self._without_keys(_failure(recording, raw.error, bool(raw.choices)))
-        return Answer(question, is_stream, recording.status, error, seconds, raw, new)
+        return Answer(question, is_stream, recording.status, error, seconds, raw, new, recording.of)
 
     def _without_keys(self, text: str) -> str:
         """Return the server's text without our headers, which it may repeat."""
@@ -276,6 +305,8 @@ def _advice(doctor: Doctor, verdict: Verdict) -> Iterator[str]:
         parts = urlsplit(doctor.backend)
         yield f"  - in between: qwen-fix run --backend {parts.scheme}://{parts.netloc}"
         yield f"    and in your client the base URL http://{LISTEN}{parts.path}/v1"
+        if bare := [o.api.address for o in verdict.others if o.bad and o.api.name in WITHOUT_V1]:
+            yield f"    (for {' and '.join(bare)}: http://{LISTEN}{parts.path})"
 
 
 def _wrapped(text: str, first: str = "") -> str:

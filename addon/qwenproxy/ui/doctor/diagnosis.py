@@ -15,6 +15,8 @@ A leaked or damaged answer counts as repaired if nothing is wrong with it after 
 that is not repaired was lost before any proxy could help. If a model did something else than it was asked,
 that is noted and does not count.
 
+Other APIs of the same server are asked for one call only: they share the model, but not always the parser.
+
 Each question is asked twice with temperature 0, streamed and not. A call that came only once was most
 likely made both times, and the server lost it.
 """
@@ -27,11 +29,15 @@ from typing import Any
 
 from toolstream import Named, Refused, Repair
 
-from ...replay.golden import Golden, Message
+from ...apis import CHAT, MOST_TOKENS, Api
+from ...replay.golden import Golden
+from ...replay.outline import Message
 from .engines import Engine, cures, refusing
-from .questions import DAMAGE, MOST_TOKENS, Flaw, Question
+from .questions import DAMAGE, Flaw, Question
 
 HEALTHY, REPAIRED, UNASKED, LOST = range(4)  # exit codes
+
+FILLED = {"envelope"}  # the repair of events that lack what strict clients need; it concerns no call
 
 _LEAK = re.compile(r"</?tool_call|</?function\b|</?parameter\b|</?invoke\b|\"arguments\"\s*:")
 _JSON_LEAK = re.compile(r"\{\s*\"name\"\s*:")
@@ -79,6 +85,7 @@ class Answer:
     seconds: float = 0.0
     raw: Golden = NOTHING  # as the server sent it
     new: Golden = NOTHING  # as the proxy would pass it on
+    api: Api = CHAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +149,7 @@ def _words(named: Iterable[Named]) -> str:
 def find(answer: Answer) -> Finding:
     """Judge one answer."""
     raw, new = _message(answer.raw), _message(answer.new)
-    before, after = answer.question.flaws(raw), answer.question.flaws(new)
+    before, after = (answer.question.flaws(message, answer.api) for message in (raw, new))
     damage, left = _damage(before), _damage(after)
     odd = tuple(dict.fromkeys(flaw for flaw in after if flaw not in DAMAGE))
     error = answer.error or answer.raw.error
@@ -159,7 +166,8 @@ def find(answer: Answer) -> Finding:
         return Finding(answer, State.SPOILT, flaws=left or (Flaw.NO_CALL,))
     if answer.question.calls and not raw.calls and not new.calls:
         return _without_call(answer, before, raw)
-    if error or damage or not answer.new.unchanged:
+    is_changed = not answer.new.unchanged and set(answer.new.repairs) != FILLED
+    if error or damage or is_changed:
         remaining = tuple(flaw for flaw in left if flaw in damage) or left
         repaired = not left and bool(new.calls or not answer.question.calls)
         return Finding(answer, State.DAMAGED, repaired, remaining or damage, odd, error)
@@ -234,6 +242,7 @@ class Verdict:
     cures: list[str] = field(default_factory=list)
     needs_proxy: bool = False
     findings: list[Finding] = field(default_factory=list)
+    others: list["Other"] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -245,6 +254,7 @@ class Verdict:
             "cures": self.cures,
             "needs_proxy": self.needs_proxy,
             "answers": [_plain(finding) for finding in self.findings],
+            "apis": [other.as_dict() for other in self.others],
         }
 
 
@@ -264,6 +274,68 @@ def _plain(finding: Finding) -> dict[str, Any]:
         "status": answer.status,
         "seconds": answer.seconds,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Another API of the server: what was found there; without findings it has none, or `error` says what it
+    said."""
+
+    api: Api
+    findings: tuple[Finding, ...] = ()
+    error: str = ""
+
+    @property
+    def bad(self) -> list[Finding]:
+        """Return the answers in which a call leaked or was damaged."""
+        return [f for f in self.findings if f.state in (State.LEAKED, State.DAMAGED, State.SPOILT)]
+
+    @property
+    def said(self) -> str:
+        """Return a sentence about the API."""
+        where = self.api.address
+        if self.error:
+            return f"{where} answers with an error: {self.error}."
+        if not self.findings:
+            return f"It does not serve {where}."
+        if not self.bad:
+            right = any(finding.state is State.RIGHT for finding in self.findings)
+            filled = any(finding.answer.new.repairs.keys() >= FILLED for finding in self.findings)
+            more = ", and the call came right there" if right else ""
+            more += "; the proxy adds what strict clients miss in its events (envelope)" if filled else ""
+            return f"It also serves {where}{more}."
+        leaks = any(finding.state is State.LEAKED for finding in self.bad)
+        count = f"{len(self.bad)} of {len(self.findings)} answers"
+        return f"Calls {'leak' if leaks else 'are damaged'} on {where}, too: {count}. {_remedy(self.bad)}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return {
+            "api": self.api.name,
+            "served": bool(self.findings),
+            "error": self.error,
+            "answers": [_plain(finding) for finding in self.findings],
+        }
+
+
+def with_others(verdict: Verdict, others: list[Other], engine: Engine | None) -> Verdict:
+    """Add what was found on the other APIs of the server."""
+    bad = [finding for other in others for finding in other.bad]
+    lost = any(not finding.repaired for finding in bad)
+    leaks = any(finding.state is State.LEAKED for finding in bad)
+    kind = verdict.kind
+    if bad and kind is Kind.HEALTHY:
+        kind = Kind.LEAKS if leaks else Kind.DAMAGES
+    return replace(
+        verdict,
+        kind=kind,
+        exit_code=max(verdict.exit_code, LOST if lost else REPAIRED if bad else HEALTHY),
+        said=[*verdict.said, *(other.said for other in others if other.bad)],
+        details=[*verdict.details, *(other.said for other in others if not other.bad)],
+        cures=verdict.cures or (cures(engine, "leak" if leaks else "damage") if bad else []),
+        needs_proxy=verdict.needs_proxy or any(finding.repaired for finding in bad),
+        others=others,
+    )
 
 
 def unasked(kind: Kind, line: str) -> Verdict:

@@ -20,12 +20,12 @@ from typing import Any
 
 from toolstream import Named
 
-from ...replay.golden import Call, Message
+from ...apis import CHAT, MOST_TOKENS, Api
+from ...replay.outline import Call, Message
 from ...replay.record import WEATHER
 
 Json = dict[str, Any]
 
-MOST_TOKENS = 4096  # of an answer: enough for a model that thinks first
 TYPES = {"string": str, "integer": int, "boolean": bool}
 
 # Text that parsers are known to damage: markup, an ampersand, quotes, "<" between spaces, a tab, indentation,
@@ -163,19 +163,13 @@ class Question:
     tool: Json
     calls: tuple[Wanted, ...] = field(default=())
 
-    def request(self, model: str, is_stream: bool, with_tools: bool = True) -> Json:
-        """Return the body of a chat completion request that asks it."""
+    def request(self, model: str, is_stream: bool, with_tools: bool = True, api: Api = CHAT) -> Json:
+        """Return the body of a request that asks it."""
         asked = f"{self.text}\n\nTicket TASK:{self.ticket}"
-        request: Json = {
-            "model": model,
-            "stream": is_stream,
-            "temperature": 0,
-            "max_tokens": MOST_TOKENS,
-            "messages": [{"role": "user", "content": asked}],
-        }
-        return request | ({"tools": [self.tool]} if with_tools else {})
+        tools = [self.tool] if with_tools else []
+        return api.request(asked, model, is_stream, tools) | api.greedy(MOST_TOKENS)
 
-    def flaws(self, message: Message) -> list[Flaw]:
+    def flaws(self, message: Message, api: Api = CHAT) -> list[Flaw]:
         """Return what is wrong with an answer, as a client gets it."""
         calls, flaws = list(message.calls), []
         for wanted in self.calls:
@@ -189,7 +183,10 @@ class Question:
             flaws.append(Flaw.MORE_CALLS)
         if any(call.values is None for call in calls):
             flaws.append(Flaw.NO_JSON)
-        if message.finish_reason != ("tool_calls" if message.calls else "stop"):
+        said_calls = message.finish_reason == "tool_calls"
+        if message.finish_reason not in ("stop", "tool_calls") or (
+            said_calls != bool(message.calls) and api.says_calls
+        ):
             flaws.append(Flaw.FINISH)
         if not self.calls and not message.content.strip():
             flaws.append(Flaw.NO_TEXT)
@@ -233,3 +230,4 @@ QUESTIONS = (
         (Wanted(WRITE, {"filePath": Like(r"hello\.txt$"), "content": File(FILE)}),),
     ),
 )
+ONE_CALL = QUESTIONS[1]

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import api_answers
 import pytest
 from model_servers import CALLS, Call, failing, key_of, leaked, native, of, pages, server, spoken
 from proxy import Proxy, Request, Script, Upstream, chunk, closed_port, head, sized, streamed
 
 from qwenproxy import cli
+from qwenproxy.apis import APIS
 from qwenproxy.replay.record import Limits
 from qwenproxy.ui.doctor import command as doctor
 from qwenproxy.ui.doctor.engines import ENGINES, Signs, cures, recognise, refusing
@@ -367,7 +369,8 @@ def test_the_model_is_the_first_that_is_listed(ask: Callable[..., Said], upstrea
 def test_headers_and_the_path_of_a_gateway(ask: Callable[..., Said], upstream: Upstream) -> None:
     said = ask(server(of(leaked)), "--header", "Authorization: Bearer k", backend=f"{upstream.url}/api/v1")
     assert {r.headers["authorization"] for r in upstream.requests} == {"Bearer k"}
-    assert {r.line.split()[1] for r in upstream.requests if r.body} == {"/api/v1/chat/completions"}
+    asked = {r.line.split()[1] for r in upstream.requests if r.body}
+    assert asked == {f"/api{api.address}" for api in APIS.values()}
     assert f"qwen-fix run --backend {upstream.url}\n" in said.text
     assert "http://127.0.0.1:9090/api/v1" in said.text
 
@@ -557,3 +560,77 @@ def test_a_small_context_is_the_doctors_own_fault(ask: Callable[..., Said]) -> N
 
     said = ask(server(answer))
     assert (said.code, said.json["verdict"]) == (0, "healthy")
+
+
+# The other APIs of a server
+
+
+def serving(texts: dict[str, str]) -> Script:
+    """Return a healthy server of chat completions that has other APIs, too: {API: its text}."""
+    chats = server(of(native))
+
+    async def script(request: Request, writer: asyncio.StreamWriter) -> bool:
+        path = request.line.split()[1]
+        name = next((name for name in texts if path.endswith(APIS[name].address)), None)
+        if name is None:
+            return await chats(request, writer)
+        is_stream = APIS[name].asked(request.json).stream
+        if is_stream:
+            answer = streamed(api_answers.stream(name, texts[name]), kind=api_answers.content_type(name))
+        else:
+            answer = sized(api_answers.whole(name, texts[name]))
+        return await answer(request, writer)
+
+    return script
+
+
+LEAKED = leaked(CALLS["gw-good"])["content"]
+OTHERS = ("messages", "responses", "ollama")
+
+
+def test_a_server_without_other_apis(ask: Callable[..., Said]) -> None:
+    said = ask(server(of(native)))
+    assert [(a["api"], a["served"]) for a in said.json["apis"]] == [(name, False) for name in OTHERS]
+    assert "It does not serve /v1/messages." in said.text
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_calls_that_leak_in_another_api_only(ask: Callable[..., Said], name: str) -> None:
+    said = ask(serving({name: LEAKED}))
+    assert (said.code, said.json["verdict"]) == (1, "leaks")
+    where = APIS[name].address
+    assert f"Calls leak on {where}, too: 2 of 2 answers. The proxy repairs all of them." in said.text
+    assert "qwen-fix run --backend" in said.text
+    (found,) = [a for a in said.json["apis"] if a["served"]]
+    assert (found["api"], [a["state"] for a in found["answers"]]) == (name, ["leaked", "leaked"])
+    assert (f"(for {where}: http://127.0.0.1:9090)" in said.text) is (name != "responses")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_an_api_in_which_the_model_makes_no_call(ask: Callable[..., Said], name: str) -> None:
+    said = ask(serving({name: "Hello!"}))
+    assert (said.code, said.json["verdict"]) == (0, "healthy")
+    assert f"It also serves {APIS[name].address}." in said.text
+
+
+def test_an_api_that_answers_with_an_error(ask: Callable[..., Said]) -> None:
+    async def script(request: Request, writer: asyncio.StreamWriter) -> bool:
+        refusing = failing("no such model") if "/v1/messages" in request.line else server(of(native))
+        return await refusing(request, writer)
+
+    said = ask(script)
+    assert said.code == 0
+    assert "/v1/messages answers with an error: status 400: no such model." in said.text
+
+
+def test_a_server_that_answers_every_path_with_chat_completions(ask: Callable[..., Said]) -> None:
+    async def script(request: Request, writer: asyncio.StreamWriter) -> bool:
+        if request.line.startswith("GET"):
+            return await sized(b"{}", status="404 Not Found")(request, writer)
+        asked = request.json
+        if "messages" not in asked:
+            asked = {"messages": asked["input"], "stream": asked["stream"]}
+        return await spoken(native(CALLS[key_of(asked)]), asked["stream"])(request, writer)
+
+    said = ask(script)
+    assert (said.code, [a["served"] for a in said.json["apis"]]) == (0, [False] * 3)
