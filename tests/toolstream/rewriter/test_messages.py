@@ -433,6 +433,27 @@ def test_a_tool_that_is_forced() -> None:
     assert read_stream(rewrite(canonical([text(LEAK)]), asked)[0]).calls == [("get_weather", OSLO)]
 
 
+def test_a_call_that_the_next_block_cuts_off_is_over() -> None:
+    for make in ORDERS.values():
+        events = make([text(f"Hi.\n{CUT}"), call(), text("After.")], "tool_calls")
+        outcome = read_stream(rewrite_at_cuts(events)[0], late_stops=True)
+        cut = ("call", "get_weather", '{"city": "Osl', False)
+        assert outcome.said == ([text("Hi."), cut, call(), text("After.")], "length")
+
+
+def test_each_text_keeps_its_own_calls() -> None:
+    parts = [call(), text(""), text(f"Hi.\n{BARE.partition('</function>')[0]}")]
+    for make in ORDERS.values():
+        outcome = read_stream(rewrite_at_cuts(make(parts, "tool_calls"))[0], late_stops=True, empty=True)
+        assert outcome.parts == [call(), *([text("")] * 1), text("Hi."), found({"city": "Rome"})]
+
+
+def test_an_index_of_a_text_that_comes_twice() -> None:
+    first, second = block(0, text("Hi, you. All of you.")), block(0, text(f"{LEAK}\nAnd more words."))
+    body, _ = rewrite_at_cuts([BEGIN, *first, stop(0), *second, stop(0), *end("stop")])
+    assert read_stream(body).parts == [text("Hi, you. All of you."), found(), text("\nAnd more words.")]
+
+
 # Pings, errors, and connections that drop
 
 
