@@ -5,6 +5,7 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -110,20 +111,35 @@ def test_the_versions_of_clients_are_those_of_make_e2e() -> None:
     npm = json.loads((ROOT / "tests/e2e/package.json").read_text())["dependencies"]
     pypi = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "tests/e2e/requirements.txt").read_text(), re.M))
     rows = table_in(READMES["README.md"], "| client | version |")[1:]
-    assert rows[:5] == [
+    assert rows[:8] == [
+        f"| Claude Code | {npm['@anthropic-ai/claude-code']} |",
+        f"| Codex | {npm['@openai/codex']} |",
         f"| OpenCode | {npm['opencode-ai']} |",
         f"| Qwen Code | {npm['@qwen-code/qwen-code']} |",
-        f"| OpenAI SDK for Python | {pypi['openai']} |",
-        f"| OpenAI SDK for Node | {npm['openai']} |",
-        f"| AI SDK, with `@ai-sdk/openai-compatible` | {npm['ai']} |",
+        "| OpenAI SDKs for Python and Node, chat completions and Responses "
+        f"| {pypi['openai']}, {npm['openai']} |",
+        f"| Anthropic SDKs for Python and Node | {pypi['anthropic']}, {npm['@anthropic-ai/sdk']} |",
+        f"| Ollama libraries for Python and JavaScript | {pypi['ollama']}, {npm['ollama']} |",
+        "| AI SDK, with `@ai-sdk/openai-compatible`, `@ai-sdk/openai`, `@ai-sdk/anthropic` "
+        f"| {npm['ai']} |",
     ]
 
 
 def test_snippets_in_json_are_json() -> None:
     snippets = re.findall(r"```json\n(.*?)```", READMES["README.md"], re.S)
-    assert len(snippets) >= 3
+    assert len(snippets) >= 2
     for snippet in snippets:
         assert "http://127.0.0.1:9090/v1" in json.dumps(json.loads(snippet))
+
+
+def test_the_snippet_for_codex_is_its_configuration() -> None:
+    (snippet,) = re.findall(r"```toml\n(.*?)```", READMES["README.md"], re.S)
+    read = tomllib.loads(snippet)
+    assert read["model_providers"][read["model_provider"]] == {
+        "name": "local",
+        "base_url": "http://127.0.0.1:9090/v1",
+        "wire_api": "responses",
+    }
 
 
 def test_the_example_of_a_rules_file_is_true(tmp_path: Path) -> None:

@@ -179,15 +179,8 @@ def _codex_environment(base_url: str) -> dict[str, str]:
 model = "{MODEL}"
 model_provider = "local"
 check_for_update_on_startup = false
-[analytics]
-enabled = false
-[model_providers.local]
-name = "local"
-base_url = "{base_url}"
-wire_api = "responses"
-request_max_retries = 0
-stream_max_retries = 0
-stream_idle_timeout_ms = 20000
+analytics.enabled = false
+model_providers.local = {{name = "local", base_url = "{base_url}", wire_api = "responses"}}
 """
     )
     return {"CODEX_HOME": str(folder)}
