@@ -96,12 +96,12 @@ class QwenFix:
         if self._own.claim(flow):
             return self._own.answer(flow)
         settings = self.configuration.settings
-        asked = chat_request(flow.request, settings)
-        if asked and not asked.asked.unread:
-            rules = self.configuration.rules_for(asked.body)
-            self.open[flow.id] = Chat.begin(flow, asked, settings, rules)
+        chat = chat_request(flow.request, settings)
+        if chat and not chat.asked.unread:
+            rules = self.configuration.rules_for(chat.body)
+            self.open[flow.id] = Chat.begin(flow, chat, settings, rules)
         else:
-            self.observer.unread_request(flow.request, settings, asked.asked.unread if asked else "")
+            self.observer.unread_request(flow.request, settings, chat.asked.unread if chat else "")
         return None
 
     @fail_open

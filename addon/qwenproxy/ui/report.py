@@ -33,7 +33,7 @@ WISHES = frozenset(
     (
         *(Repair.BROKEN_HISTORY, Repair.PARALLEL_DROPPED),
         *(Repair.RULE_DEFAULT, Repair.RULE_CONVERTED, Repair.RULE_REMOVED, Repair.RULE_TOOL),
-        *(repair for repair in Repair if repair == "envelope"),
+        Repair.ENVELOPE,
     )
 )
 

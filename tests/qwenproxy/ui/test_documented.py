@@ -13,15 +13,8 @@ from qwenproxy.ui.endpoints import ENDPOINTS
 
 MANUAL = (ROOT / "addon/qwenproxy/README.md").read_text(encoding="utf-8")
 SHOWN = re.findall(r"^\*\*`(GET|POST) /_qwen/([^`]*)`\*\*[^\n]*\n```json\n(.*?)^```$", MANUAL, re.M | re.S)
-NAMES = (
-    "models",
-    "clients",
-    "apis",
-    "repairs",
-    "refusals",
-    "options",
-    "arguments",
-)  # objects whose keys are names
+# Objects whose keys are names
+NAMES = ("models", "clients", "apis", "repairs", "refusals", "options", "arguments")
 RULES = """
 tools: {bash: {fixes: [{name: r, parameter: p, condition: missing, action: set_default, default_value: 1}]}}
 """

@@ -37,7 +37,7 @@ from .questions import DAMAGE, Flaw, Question
 
 HEALTHY, REPAIRED, UNASKED, LOST = range(4)  # exit codes
 
-FILLED = {"envelope"}  # the repair of events that lack what strict clients need; it concerns no call
+FILLED = {str(Repair.ENVELOPE)}  # the repair of events that lack what strict clients need; no call needs it
 
 _LEAK = re.compile(r"</?tool_call|</?function\b|</?parameter\b|</?invoke\b|\"arguments\"\s*:")
 _JSON_LEAK = re.compile(r"\{\s*\"name\"\s*:")
