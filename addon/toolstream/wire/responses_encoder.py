@@ -261,7 +261,7 @@ class ResponsesEncoder:
             if part:
                 edits += self._repeat(part, said, ("item", member, number))
                 left.append(compact(said | {"text": part.text}))
-            elif said.get("type") not in TEXT_PARTS:
+            elif text_in(said, "type") not in TEXT_PARTS:
                 left.append(compact(said))
         if len(left) < len(parts):
             return [(("item", member), array(left))]

@@ -219,9 +219,9 @@ class Output:
         theirs = {
             text_in(item, "id"): number
             for number, item in enumerate(objects_in(response, "output"))
-            if item.get("type") not in READ
+            if text_in(item, "type") not in READ
         }
-        return array(self._items(data, theirs))
+        return array(filter(None, self._items(data, theirs)))
 
     def _items(self, data: str, theirs: dict[str, int]) -> Iterable[str]:
         for item in self.items:
