@@ -321,7 +321,7 @@ def test_a_ruled_parameter_in_every_api(
     proxy = start_proxy(upstream.url, qwen_rules=rules)
     text = "<function=get_weather>\n<parameter=city>\nOslo\n</parameter>\n</function>"
     for name in NAMES:
-        body = asked(name, model="ruled")
+        body = json.loads(json.dumps(asked(name, model="ruled")))
         tool = body["tools"][0]
         schema = tool.get("input_schema") or tool.get("parameters") or tool["function"]["parameters"]
         schema["required"] = ["city", "days"]
