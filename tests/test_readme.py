@@ -120,8 +120,7 @@ def test_the_versions_of_clients_are_those_of_make_e2e() -> None:
         f"| {pypi['openai']}, {npm['openai']} |",
         f"| Anthropic SDKs for Python and Node | {pypi['anthropic']}, {npm['@anthropic-ai/sdk']} |",
         f"| Ollama libraries for Python and JavaScript | {pypi['ollama']}, {npm['ollama']} |",
-        "| AI SDK, with `@ai-sdk/openai-compatible`, `@ai-sdk/openai`, `@ai-sdk/anthropic` "
-        f"| {npm['ai']} |",
+        f"| AI SDK, with `@ai-sdk/openai-compatible`, `@ai-sdk/openai`, `@ai-sdk/anthropic` | {npm['ai']} |",
     ]
 
 

@@ -10,8 +10,9 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 from measure import (
     CODE,
@@ -33,7 +34,9 @@ from proxy import ROOT
 from qwenproxy.recording.format import Recording, load
 from qwenproxy.replay.rerun import user_rules
 from support.streams import LLAMA_CPP, REPEATING, VLLM, Engine, request
+from support.wires import APIS
 from toolstream import StreamRewriter, ToolCallParser
+from toolstream.wire import WIRES
 
 ASKED = request()
 SMALL, LARGE = 2_000, 1_000_000  # characters of a value
@@ -44,8 +47,8 @@ ENVELOPE_BAR = 3  # a stream that is not the sunny side
 
 def payloads(events: list[bytes]) -> list[bytes]:
     """The JSON in these events, or pieces of several."""
-    lines = (line for piece in events for line in piece.split(b"\n"))
-    return [line[6:] for line in lines if line.startswith(b"data: {")]
+    lines = (line.removeprefix(b"data: ") for piece in events for line in piece.split(b"\n"))
+    return [line for line in lines if line.startswith(b"{")]
 
 
 # The parser
@@ -101,6 +104,8 @@ class Stream:
     bar: float
     before: list[bytes]
     pieces: list[bytes]
+    asked: dict[str, Any] = field(default_factory=lambda: ASKED)
+    api: str = "chat"
 
     def row(self, rounds: int) -> Row:
         chunks = payloads(self.pieces)
@@ -110,7 +115,7 @@ class Stream:
         return Row(self.what, found["it"] / found["json"], "x", self.bar, note)
 
     def run(self) -> float:
-        rewriter = StreamRewriter(ASKED)
+        rewriter = StreamRewriter(self.asked, api=self.api)
         for event in self.before:
             rewriter.feed(event)
         took = seconds(each(rewriter.feed, self.pieces))
@@ -176,12 +181,27 @@ def cloudy(count: int) -> Iterator[Stream]:
     yield Stream("a call that the server parsed, its id in each delta", ENVELOPE_BAR, VLLM.open(), natives)
 
 
+def every_api(count: int) -> Iterator[Stream]:
+    """The same two answers in each API."""
+    prose = repeated(PROSE, count * DELTA)
+    call = HEAD + repeated(CODE, count * DELTA)
+    for api in APIS:
+        asked = api.request(ASKED["tools"])
+        assert asked
+        for of, text in (("prose", prose), ("code in a call", call)):
+            framer = WIRES[api.name](asked).framer()
+            frames = framer.feed(api.streamed([("text", text)], "stop", DELTA))
+            yield Stream(f"{api.title}: {of}", ENVELOPE_BAR, frames[:20], frames[20:-10], asked, api.name)
+
+
 def rewriter_rows(quick: bool) -> Iterator[Row]:
     rounds = 2 if quick else 4
     for engine in (LLAMA_CPP, VLLM):
         for stream in sunny(engine, SOME if quick else MANY):
             yield stream.row(rounds)
     for stream in cloudy(SOME // 5 if quick else SOME):
+        yield stream.row(rounds)
+    for stream in every_api(SOME // 5 if quick else SOME):
         yield stream.row(rounds)
 
 

@@ -40,7 +40,7 @@ def go_blind(rewriter: Rewriting, frame: bytes | None) -> None:
     in_work, rewriter.in_work = rewriter.in_work, []
     if rewriter.blind:
         rewriter.passing = True
-        queue.out += [frame] if frame else []
+        queue.items += [frame] if frame else []
         return
     rewriter.blind = True
     try:
@@ -55,10 +55,11 @@ def go_blind(rewriter: Rewriting, frame: bytes | None) -> None:
                 lane.over = True
         if frame:
             rewriter.read(frame)
+            frame = None  # it is in the queue
         queue.release()
     except Exception:
         rewriter.passing = True
-        queue.out += [frame] if frame else []
+        queue.items += [frame] if frame else []
 
 
 def _unsent(rewriter: Rewriting, lane: Lane, in_work: list[tuple[Lane, str]]) -> str:

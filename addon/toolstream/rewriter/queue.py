@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..events import ArgumentsDelta, Event, Text
 from ..limits import HELD_FRAMES
-from ..wire.base import SAID, At, Encoder, Kind, LaneId, Reading, Slice
+from ..wire.base import SAID, At, Encoder, Kind, LaneId, Reading, Slice, joined
 from .lanes import Lane
 
 # To look up a member of an enum takes Python 3.11 ten times as long as to look up a global name
@@ -162,13 +162,21 @@ class OutputQueue:
                     return
                 sent = encoder.frame(head.reading, head.texts)
             elif isinstance(head, Own):
-                sent = encoder.events(head.lane, head.events, head.near)
+                self._send(head)
+                sent = b""
             elif isinstance(head, Ending):
                 sent = encoder.end(head.near, head.group)
             else:
                 sent = head
             items.popleft()
             self.out.append(sent)
+
+    def _send(self, own: Own) -> None:
+        """Encode events one by one: what has left does not leave again, should one of them fail."""
+        own.events = joined(own.events)
+        while own.events:
+            self.out.append(self.encoder.events(own.lane, own.events[:1], own.near))
+            del own.events[0]
 
     def take(self) -> list[bytes]:
         """The bytes to send, in one piece; none if there are none."""

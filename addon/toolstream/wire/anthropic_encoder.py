@@ -60,6 +60,7 @@ class MessagesEncoder:
         self._found = 0  # calls that were found and are complete
         self._cut = False  # one is not, and its block is stopped
         self._calls: list[ServerCall] = []
+        self._lanes: dict[int | None, LaneId] = {}  # of the server's calls, by the number of their start
 
     # The server's events
 
@@ -92,7 +93,7 @@ class MessagesEncoder:
         return (self._stop_all() if failed else b"") + reading.frame
 
     def _start(self, reading: Reading, said: list[str], left_out: bool) -> bytes:
-        lane = _lane(reading.slices[0])
+        lane = self._lane(reading.slices[0])
         if lane.call:
             if left_out or lane.call.dropped:
                 return self._server_call(lane, lane.call, Text("".join(said[1:])))
@@ -125,7 +126,7 @@ class MessagesEncoder:
         if not reading.slices:
             return reading.frame
         piece = reading.slices[0]
-        lane = _lane(piece)
+        lane = self._lane(piece)
         number = self._numbers.get(lane, -1)
         if reading.facts.get(ASTRAY) and not self._changed:
             self._changed = True
@@ -158,7 +159,7 @@ class MessagesEncoder:
         return self._renumbered(reading, number)
 
     def _stop(self, reading: Reading) -> bytes:
-        number = self._numbers.get(_lane(reading.slices[0]), -1) if reading.slices else -1
+        number = self._numbers.get(self._lane(reading.slices[0]), -1) if reading.slices else -1
         is_open = number in self._open
         self._open.pop(number, None)
         return self._renumbered(reading, number) if is_open or not self._changed else b""
@@ -204,8 +205,10 @@ class MessagesEncoder:
             case ArgumentsDelta(_, text):
                 return self._arguments(self._ours.get(lane, -1), text)
             case CallEnd() if lane in self._ours:
+                end = self._close(self._ours[lane])
+                del self._ours[lane]
                 self._found += 1
-                return self._close(self._ours.pop(lane)) + self._text(lane, "")
+                return end + self._text(lane, "")
         return b""
 
     def _server_call(self, lane: LaneId, call: ServerCall, event: Event) -> bytes:
@@ -240,6 +243,16 @@ class MessagesEncoder:
 
     # Blocks
 
+    def _lane(self, piece: Slice) -> LaneId:
+        """The lane of a slice. After a failure nobody finds out any more of which call it is."""
+        if piece.piece is None:
+            assert piece.lane
+            return piece.lane
+        number = piece.piece.index
+        lane = piece.lane or self._lanes.get(number) or LaneId(piece.piece.group, Kind.OTHER, number)
+        self._lanes[number] = lane
+        return lane
+
     def _begin(self, lane: LaneId | None, index: Any = None) -> int:
         """A block starts; `index`: the server's for it."""
         number = index if isinstance(index, int) and not self._changed else self._next
@@ -254,14 +267,18 @@ class MessagesEncoder:
         number = self._numbers.get(lane, -1)
         if number in self._open and lane not in self._ours:
             return _delta(number, lane.kind, text) if text else b""
-        text = self._waiting.pop(lane, "") + text
+        text = self._waiting.get(lane, "") + text
         if lane in self._ours or not text.strip():
             self._waiting[lane] = text
             return b""
+        self._waiting.pop(lane, None)
         return self._open_text(lane) + _delta(self._numbers[lane], lane.kind, text)
 
     def _open_text(self, lane: LaneId) -> bytes:
-        return self._stop_all() + _start(self._begin(lane), EMPTY[lane.kind])
+        before = self._stop_all()
+        opening = _start(self._next, EMPTY[lane.kind])
+        self._begin(lane)
+        return before + opening
 
     def _open_call(self, lane: LaneId | None, call_id: str, name: str) -> tuple[int, bytes]:
         before = self._stop_all()
@@ -332,11 +349,6 @@ def tool_use(call_id: str, name: str, arguments: str) -> str:
     """A block that is a call."""
     head = f'"type":"tool_use","id":{quoted(call_id)},"name":{quoted(name)}'
     return f'{{{head},"input":{arguments}}}'
-
-
-def _lane(piece: Slice) -> LaneId:
-    assert piece.lane, "the rewriter names the lanes of calls"
-    return piece.lane
 
 
 def _start(number: int, block: str) -> bytes:

@@ -226,9 +226,11 @@ class OllamaEncoder:
             case ArgumentsDelta(_, text) | Text(text) if lane in self._begun:
                 self._begun[lane].append(text)
             case CallEnd() if lane in self._begun:
-                id_, name, *fragments = self._begun.pop(lane)
+                id_, name, *fragments = self._begun[lane]
                 call = self.call(name, "".join(fragments), id_)
-                return self._line(near, _message({"tool_calls": f"[{call}]"}))
+                line = self._line(near, _message({"tool_calls": f"[{call}]"}))
+                del self._begun[lane]
+                return line
         return b""
 
     def _line(self, near: Reading, message: str, end: str = _MORE) -> bytes:
