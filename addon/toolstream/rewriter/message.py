@@ -8,7 +8,8 @@ parser holds. And where an API's lanes are blocks, a lane never goes on once ano
 from collections.abc import Callable
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
-from ..native.calls import NativeCall, NativeCalls
+from ..native.call import NativeCall
+from ..native.calls import NativeCalls
 from ..wire.base import At, Kind, LaneId, Slice
 from .lanes import Lane, Reader, Unread
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text, calls_of
-from ..native.calls import NativeCall, NativeCalls
+from ..native.call import NativeCall
+from ..native.calls import NativeCalls
 from ..native.parsers import new_parser
 from ..parser.parser import ToolCallParser
 from ..repairs import Ledger, Repair

@@ -71,7 +71,7 @@ class AnthropicMessages:
     """One answer of `POST /v1/messages`."""
 
     name = "messages"
-    path = r"/v1/messages$"
+    path = r"/messages$"
     media_type = "text/event-stream"
     keep_alive = b'event: ping\ndata: {"type": "ping"}\n\n'
     pieces = True

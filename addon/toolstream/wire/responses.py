@@ -42,7 +42,7 @@ KINDS = {"output_text": Kind.CONTENT, "reasoning_text": Kind.REASONING, "summary
 
 class Responses:
     name = "responses"
-    path = r"/v1/responses$"
+    path = r"/responses$"
     media_type = "text/event-stream"
     keep_alive = b": keep-alive\n\n"
     pieces = True

@@ -17,7 +17,8 @@ import toolstream
 from support.cases import read_tool
 from support.wires import APIS, Api
 from toolstream import StreamRewriter, ToolCallParser
-from toolstream.native.calls import NativeCall, NativeCalls
+from toolstream.native.call import NativeCall
+from toolstream.native.calls import NativeCalls
 from toolstream.rewriter import fail_open
 from toolstream.rewriter.queue import OutputQueue
 
