@@ -50,7 +50,7 @@ def test_the_error_of_an_answer(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_calls_and_why_it_ended_are_found_in_the_middle_of_a_long_answer(name: str) -> None:
     api = APIS[name]
-    long = f"{LEAK}\n" + "and so on. " * 20_000
+    long = f"{LEAK}\n" + "and so on. " * 2_000
     body = _rewritten(name, long)
     messages, error = outline_of(body, True, api)
     assert error == ""
