@@ -102,6 +102,11 @@ class Lane:
         self.let_pass(text)
         return True
 
+    @property
+    def lost(self) -> bool:
+        """Whether the reader has dropped something without a word."""
+        return self.aligned and self.fed > self.passed and self.fed - self.passed != self.reader.held
+
     def let_pass(self, text: str) -> None:
         """Count text that came out as it was."""
         self.passed += len(text)

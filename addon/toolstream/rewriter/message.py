@@ -33,6 +33,7 @@ class Message:
         self._calls: dict[NativeCall, Lane] = {}
         self._swallowed = 0
         self._answered = False  # reasoning is over
+        self._over = False  # nothing that comes is read any more
         self._calling: tuple[Lane, int] | None = None  # the last call that was found in text: lane, index
 
     # Lanes
@@ -43,7 +44,7 @@ class Message:
         if lane is None:
             read = lane_id.kind in (CONTENT, REASONING)
             lane = self.lanes[lane_id] = Lane(lane_id, self._new_reader(lane_id.kind) if read else Unread())
-            lane.over = lane_id.kind is REASONING and self._answered
+            lane.over = read and (self._over or (lane_id.kind is REASONING and self._answered))
         return lane
 
     def lane_of_call(self, piece: Slice, said: Said) -> tuple[Lane, bool]:
@@ -67,7 +68,8 @@ class Message:
     def drain(self, said: Said) -> None:
         """Collect what the server's calls have brought without being fed."""
         for call, lane in self._calls.items():
-            if events := call.drain():
+            events = call.drain()
+            if events or (call.announced and lane.lost):
                 self.hear(lane, events, said)
 
     # Turns
@@ -157,6 +159,7 @@ class Message:
 
     def close(self, reason: str | None, said: Said, over: set[Lane]) -> None:
         """No more text comes."""
+        self._over = True
         self.natives.close(reason)
         for lane in self.lanes.values():
             if not lane.over and lane not in over:

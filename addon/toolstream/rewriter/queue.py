@@ -70,6 +70,8 @@ class Slot:
         """Whether text waits in it that is more than whitespace."""
         if self.final is not None or self.lane.over or self.slice.at is not TEXT:
             return False
+        if self.lane.aligned and self.lane.id.call and self.lane.id.call.announced:
+            return False  # a word of JSON at most: no call can come of it
         return bool(self.slice.text[max(0, self.lane.decided - self.start) :].strip())
 
 

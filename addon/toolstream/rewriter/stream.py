@@ -104,7 +104,8 @@ class StreamRewriter:
     def held(self) -> int:
         """Bytes that have come and not left, be it as they were or as something else; about so many."""
         lanes = [lane for message in self.messages.values() for lane in message.lanes.values()]
-        waiting = sum(lane.reader.held for lane in lanes if not lane.aligned)
+        dropped = [lane for lane in lanes if lane.id.call and lane.id.call.dropped]
+        waiting = sum(lane.reader.held for lane in lanes if not lane.aligned and lane not in dropped)
         return self.queue.size + waiting + len(self.framer.pending) + len(self.guarded or b"")
 
     def _note_failure(self) -> None:
@@ -198,6 +199,8 @@ class StreamRewriter:
                 message.natives.after(lane.reader, piece.piece.whole)  # type: ignore[arg-type]
                 message.drain(said)
         for group, reason in reading.ends:
+            if group is not None:
+                self._message(group)  # though it has said nothing
             for message in self.messages.values():
                 if group in (None, message.group):
                     message.close(reason, said, over)
@@ -234,7 +237,7 @@ class StreamRewriter:
     def _deliver(self, held: Held | None, said: Said, over: set[Lane]) -> None:
         """Let the queue know what came out of the lanes; `held` is the frame in work."""
         after: list[Item] = []
-        for lane, events in said.items():
+        for lane, events in sorted(said.items(), key=_is_found):  # what the server has begun ends first
             self._settle(lane, events, held, lane in over, after)
         lanes = {*said, *over}
         for message in self.messages.values():
@@ -343,3 +346,8 @@ class StreamRewriter:
 
     def _own(self, lane: LaneId, events: list[Event]) -> None:
         self.queue.items.append(Own(lane, events, self.last))
+
+
+def _is_found(said: tuple[Lane, list[Event]]) -> bool:
+    """Whether this is of a text, in which calls are found."""
+    return said[0].id.kind is not Kind.ARGUMENTS

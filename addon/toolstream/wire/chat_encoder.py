@@ -42,6 +42,7 @@ class Choice:
         self.calls = 0  # of ours, complete
         self.open = False  # a call of ours is not complete
         self.natives: list[ServerCall] = []
+        self.unread: dict[Any, int] = {}  # by the server's index: its number, should it go on unread
         self.reshaped: set[ServerCall] = set()
         self.fields: Sequence[str] = REASONING_FIELDS[:1]  # of a delta: where reasoning of our own goes
 
@@ -50,7 +51,7 @@ class Choice:
 
     def finish_reason(self, sent: Any) -> Any:
         """The finish_reason for the one that the server sent."""
-        natives = bool(self.natives)
+        natives = bool(self.natives or self.unread)
         meant = "tool_calls" if sent == "function_call" and natives else sent
         cut = self.open or any(call.broken for call in self.natives)
         return finish_reason(meant, natives or bool(self.calls), cut, WORDS)
@@ -173,13 +174,14 @@ class ChatEncoder:
         call = piece.lane.call if piece.lane else None
         assert piece.piece
         if call is None:  # nobody reads it any more
-            return old
+            return self._unread(choice, old)
         if call.dropped:
             return {}
         first = call not in choice.numbers
         number = choice.number(call)
         if first:
             choice.natives.append(call)
+            choice.unread[piece.piece.index] = number
         if piece.piece.foreign:
             return old if old.get("index", number) == number else old | {"index": number}
         right = listed and (_is_head(old, call, number) if first else _is_further(old, number))
@@ -197,6 +199,16 @@ class ChatEncoder:
         if not (text or inner or outer):
             return {}
         return {"index": number, "function": {"arguments": text} | inner} | outer
+
+    def _unread(self, choice: Choice, old: Json) -> Json:
+        """An element of a call that nobody reads, with the number of its call."""
+        index = old.get("index")
+        if type(index) is not int:
+            return old
+        number = choice.unread.get(index)
+        if number is None:
+            number = choice.unread[index] = choice.number(("unread", index))
+        return old if index == number else old | {"index": number}
 
     def _reshaped(self, choice: Choice, call: ServerCall) -> None:
         if call not in choice.reshaped:
@@ -317,7 +329,8 @@ def merged(calls: list[Json]) -> list[Json]:
     for call in calls:
         index = call.get("index", -1 - len(found))
         if index in found and "function" in call:
-            found[index]["function"]["arguments"] += call["function"]["arguments"]
+            function = found[index]["function"]
+            function["arguments"] = function.get("arguments", "") + call["function"]["arguments"]
         else:
             found[index] = call
     return list(found.values())
