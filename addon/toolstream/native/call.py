@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..events import Event, Text
+from ..repairs import Ledger, Repair
 from ..schema.schema import Tool
 from ..wire.base import ServerCall
 from .mender import Mender
@@ -44,17 +45,22 @@ class NativeCall(ServerCall):
         gave_up = isinstance(self.mender, RuledMender) and self.mender.gave_up
         return self.mender.complete or gave_up
 
+    def reshape(self, ledger: Ledger) -> None:
+        self.mender.count(Repair.CALL_SHAPE)
+
     # What the rewriter asks of a reader of text
 
     @property
     def pending(self) -> str:
         """Arguments that have come, and are in no event."""
-        return self.mender.pending if self.unread is None else self.unread
+        waits = "".join(event.text for event in self._out if isinstance(event, Text))
+        return waits + (self.mender.pending if self.unread is None else self.unread)
 
     @property
     def held(self) -> int:
         """How many characters that is."""
-        return self.mender.held if self.unread is None else len(self.unread)
+        waits = sum(len(event.text) for event in self._out if isinstance(event, Text))
+        return waits + (self.mender.held if self.unread is None else len(self.unread))
 
     def feed(self, text: str) -> list[Event]:
         """Take the next piece of the arguments."""
@@ -65,7 +71,7 @@ class NativeCall(ServerCall):
             return self.drain()
         mender = self.mender
         idle = type(mender) is Mender and not (mender.changed or self._waiting or self._out)
-        if idle and mender.follow(text):
+        if idle and self.settled and mender.follow(text):
             self._passed = mender.passed
             return [Text(text)]
         self._waiting.append(text)
@@ -86,7 +92,8 @@ class NativeCall(ServerCall):
         self.mender.feed(text)
 
     def drain(self) -> list[Event]:
-        """What the mender has given out since the last time."""
+        """What the mender has given out since the last time; nothing as long as nobody knows what becomes of
+        the call."""
         mender = self.mender
         if passed := mender.passed - self._passed:
             self._passed = mender.passed
@@ -97,5 +104,7 @@ class NativeCall(ServerCall):
             self._waiting = []
             if text := mender.take():
                 self._out.append(Text(text))
+        if not self.settled:
+            return []
         out, self._out = self._out, []
         return out

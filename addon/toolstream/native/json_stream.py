@@ -116,6 +116,10 @@ class JsonStream(Passthrough, ABC):
     def repair(self, repair: Repair) -> None:
         """Count a repair, once for these arguments, which are rewritten from here on."""
         self.change()
+        self.count(repair)
+
+    def count(self, repair: Repair) -> None:
+        """Count a repair that is made elsewhere, once for these arguments."""
         if repair not in self._repairs:
             self._repairs.add(repair)
             self._ledger.repaired(repair)

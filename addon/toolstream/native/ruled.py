@@ -369,6 +369,9 @@ class RuledMender(Outlet):
         self.change()
         self._mender.repair(repair)
 
+    def count(self, repair: Repair) -> None:
+        self._mender.count(repair)
+
     def follow(self, text: str) -> bool:
         if not self._object.passing or not self._mender.follow(text):
             return False

@@ -72,6 +72,11 @@ class Message:
             if events or (call.announced and lane.lost):
                 self.hear(lane, events, said)
 
+    @property
+    def undecided(self) -> list[Lane]:
+        """The lanes of calls of which nobody knows yet what becomes of them."""
+        return [lane for call, lane in self._calls.items() if not call.settled]
+
     # Turns
 
     def take_turn(self, lane: Lane, piece: Slice, said: Said, over: set[Lane]) -> None:

@@ -32,7 +32,7 @@ class Slot:
     def ready(self) -> bool:
         lane = self.lane
         if lane.id.call and not lane.id.call.settled:
-            return False
+            return self.final is not None  # its frame does not wait for it any more
         if self.final is not None or lane.over:
             return True
         if self.slice.at is OPEN:
@@ -63,7 +63,7 @@ class Slot:
     @property
     def is_dropped(self) -> bool:
         call = self.lane.id.call
-        return call is not None and call.dropped
+        return call is not None and not call.announced
 
     @property
     def holds_words(self) -> bool:

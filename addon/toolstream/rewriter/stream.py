@@ -179,6 +179,8 @@ class StreamRewriter:
         for piece in reading.slices:
             if piece.piece is None:
                 message, lane = self._message_of(piece)
+                if piece.text.strip() and not self.wire.blocks:
+                    self._pass_by_calls()
             else:
                 message = self._message(piece.piece.group)
                 if turn is not message:
@@ -205,6 +207,14 @@ class StreamRewriter:
                 if group in (None, message.group):
                     message.close(reason, said, over)
         self._deliver(held, said, over)
+
+    def _pass_by_calls(self) -> None:
+        """Text does not wait until it is known what becomes of a call before it: the frames of that call are
+        emptied, and it comes later, if it comes."""
+        for message in self.messages.values():
+            for lane in message.undecided if message.natives.calls else ():
+                self._diverge(lane, "")
+                self.queue.cut(lane)
 
     def _message(self, group: int) -> Message:
         message = self.messages.get(group)
@@ -254,6 +264,8 @@ class StreamRewriter:
     ) -> None:
         """Count what came out of one lane. If it is not the text that went in, the frames that hold this text
         are cut, and what else came goes into the queue."""
+        if lane.id.call and not lane.id.call.settled:
+            return
         slots = [slot for slot in held.slots if slot.lane is lane] if held else []
         early = over or not slots  # what is beside text goes before the frame in work
         end = self.queue.place_of_end(lane) if early else None  # or before the one that ends the lane

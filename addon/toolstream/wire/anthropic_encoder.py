@@ -110,7 +110,7 @@ class MessagesEncoder:
         members, whole = head_edits(reading.slices[0]), len(said) > 1
         misplaced = not self._changed and reading.json.get("index") != self._next
         if whole or misplaced or "id" in members:
-            self._ledger.repaired(Repair.CALL_SHAPE)
+            call.reshape(self._ledger)
         if whole:
             members["input"] = "{}"
         self._changed = self._changed or misplaced or bool(members)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from ..repairs import Ledger, Repair
+from ..repairs import Ledger
 from ..schema.json_read import Json, loads_object
 from ..schema.json_write import quoted
 from .anthropic_encoder import (
@@ -231,8 +231,8 @@ def _written_text(block: str, piece: Slice, text: str | None) -> list[str]:
 def _written_call(block: str, piece: Slice, text: str | None, ledger: Ledger) -> str:
     """The server's call, put right."""
     members = head_edits(piece)
-    if "id" in members:
-        ledger.repaired(Repair.CALL_SHAPE)
+    if "id" in members and piece.lane and piece.lane.call:
+        piece.lane.call.reshape(ledger)
     if text is not None and loads_object(text) is not None:
         members["input"] = text
     return with_members(block, members) if members else block

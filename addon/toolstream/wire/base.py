@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import Any, Protocol
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
-from ..repairs import Ledger
+from ..repairs import Ledger, Repair
 from ..schema.json_read import Json
 from .json_edit import Path
 
@@ -49,6 +49,10 @@ class ServerCall:
         self.announced = False  # the client is or will be told of it
         self.dropped = False  # it leaves the answer: a copy, or one too many
         self.broken = False  # over, and its arguments are no JSON object: nobody may be told to run it
+
+    def reshape(self, ledger: Ledger) -> None:
+        """Count that its shape had to be put right; once, whoever does it."""
+        ledger.repaired(Repair.CALL_SHAPE)
 
     @property
     def settled(self) -> bool:

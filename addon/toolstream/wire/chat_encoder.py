@@ -175,7 +175,7 @@ class ChatEncoder:
         assert piece.piece
         if call is None:  # nobody reads it any more
             return self._unread(choice, old)
-        if call.dropped:
+        if not call.announced:
             return {}
         first = call not in choice.numbers
         number = choice.number(call)
@@ -213,7 +213,7 @@ class ChatEncoder:
     def _reshaped(self, choice: Choice, call: ServerCall) -> None:
         if call not in choice.reshaped:
             choice.reshaped.add(call)
-            self._ledger.repaired(Repair.CALL_SHAPE)
+            call.reshape(self._ledger)
 
     # Chunks of our own
 
@@ -239,7 +239,7 @@ class ChatEncoder:
 
     def _call_arguments(self, writer: "Synthesis", choice: Choice, call: ServerCall, text: str) -> bytes:
         """Arguments of a call that the server parsed, in a chunk of our own."""
-        if call.dropped:
+        if not call.announced:
             return b""
         if call in choice.numbers:
             return writer.call_arguments(choice.numbers[call], text)

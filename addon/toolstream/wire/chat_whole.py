@@ -104,7 +104,7 @@ def _element(message: str, json: Json, part: Part, ledger: Ledger) -> tuple[bool
         return bool(raw), raw or dump(old)
     right = bool(raw) and len(path) > 3 and _is_right(old, call)
     if not right:
-        ledger.repaired(Repair.CALL_SHAPE)
+        call.reshape(ledger)
     function = old.get("function")
     inner = dict(function) if isinstance(function, dict) else {}
     if right and left is None and inner.get("name") == call.name:

@@ -72,7 +72,7 @@ class CallWriter:
         if changes:
             self._out.changed = True
         if changes.keys() - {"name"}:
-            self._ledger.repaired(Repair.CALL_SHAPE)
+            call.reshape(self._ledger)
         return changes
 
     def arguments_delta(self, reading: Reading, texts: Texts) -> bytes:

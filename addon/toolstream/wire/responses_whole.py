@@ -6,7 +6,7 @@ after it. A message goes on as a new one after them.
 
 from collections.abc import Iterator, Sequence
 
-from ..repairs import Ledger, Repair
+from ..repairs import Ledger
 from ..schema.json_read import Json, loads_object
 from ..schema.json_write import quoted
 from .base import Asked, Found, Reading
@@ -100,7 +100,7 @@ class _Writer:
         if "status" not in item:
             changes["status"] = "completed"
         if changes.keys() - {"name"}:
-            self._ledger.repaired(Repair.CALL_SHAPE)
+            call.reshape(self._ledger)
         if text is not None and text != piece.text:
             changes["arguments"] = text
         cut = call.broken or loads_object(piece.text if text is None else text) is None
