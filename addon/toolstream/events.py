@@ -12,6 +12,9 @@ from .repairs import Repair
 # The finish_reasons of a model that stopped by itself
 COMPLETE = frozenset("stop tool_calls function_call eos".split())  # noqa: SIM905
 
+# The end of a message of which nobody knows whether the model stopped by itself: nothing is completed
+OVER = "over"
+
 
 @dataclass(frozen=True, slots=True)
 class Text:

@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..events import COMPLETE, ArgumentsDelta, CallEnd, CallStart, Event, Text
+from ..events import COMPLETE, OVER, ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..grammar.dialects import Dialect
 from ..grammar.grammar import BASE, LEVELS, TAUGHT, grammar, is_canonical, kept_to
 from ..grammar.kinds import THINK, Following, TagKind
@@ -93,6 +93,7 @@ class ToolCallParser:
         self._blanks = ""  # looked at: whitespace that is dropped if a call follows directly
         self._orphan_think = False  # it holds a </think> that closes nothing
         self._complete = False  # at the end: the model stopped by itself
+        self._at_end = False  # the message is over, though it may be cut
         self._calls = 0
         self._quoted = False  # the last text was a <tool_call> that is being quoted
         self._after_call = False  # nothing but whitespace since the last call
@@ -145,6 +146,7 @@ class ToolCallParser:
     def close(self, finish_reason: str | None = None) -> list[Event]:
         """The message is over; return the rest. Afterwards nothing is pending."""
         self._complete = isinstance(finish_reason, str) and finish_reason in COMPLETE
+        self._at_end = self._complete or finish_reason == OVER
         self._plain = None
         self._buffer.end()
         self._run("")
@@ -153,8 +155,9 @@ class ToolCallParser:
         return self._log.take()
 
     def interrupt(self) -> list[Event]:
-        """Something that is no text follows: what is held is text after all. More text may come."""
-        if self._log.trial:
+        """Something that is no text follows: a call that is complete is one, else what is held is text after
+        all. More text may come."""
+        if (trial := self._log.trial) and (trial.at_end or self._context.thinking):
             self._reject(Refused.REASONING if self._context.thinking else None)
         events = self.close(None)
         self._buffer.end(eof=False)
@@ -723,7 +726,7 @@ class ToolCallParser:
         self._blanks = ""
         if self._log.trial is None:
             return False
-        if self._complete and not self._log.trial.damaged:
+        if self._at_end and not self._log.trial.damaged:
             return self._accept()
         return self._reject(Refused.TRUNCATED)
 

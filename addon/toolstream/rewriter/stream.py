@@ -54,7 +54,7 @@ class StreamRewriter:
         self.last = Reading(b"")  # the last frame that was read
         self.in_work: list[tuple[Lane, str]] = []  # what the lanes were fed of the frame in work
         self.blind = False  # after a failure: frames go through the encoder, their texts to nobody
-        self._toolset = Toolset(self.asked.tools, self.asked.tool_choice, rules)
+        self._toolset = Toolset(self.asked.tools, self.asked.tool_choice, rules, self.asked.aliases)
         self._recovery = recovery
         self._recovered = False  # from an error: what follows it is no part of the answer
         self.passing = not self._toolset.tools or bool(self.asked.unread)

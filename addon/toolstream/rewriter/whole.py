@@ -89,7 +89,9 @@ class Task:
     @classmethod
     def of(cls, request: Json, recovery: str, rules: Rules | None, api: str) -> "Task":
         wire = WIRES[api](request)
-        return cls(wire, Toolset(wire.asked.tools, wire.asked.tool_choice, rules), recovery, Ledger())
+        asked = wire.asked
+        toolset = Toolset(asked.tools, asked.tool_choice, rules, asked.aliases)
+        return cls(wire, toolset, recovery, Ledger())
 
     @property
     def reads(self) -> bool:

@@ -4,7 +4,7 @@ A request that offers no tools, or forbids them, gets its answer untouched; ever
 the parser and the rewriter want to know of a request is read here, once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Any
@@ -20,10 +20,17 @@ ALIKE, APART = 0.8, 0.1  # how alike a guessed name has to be, and how much more
 
 class Toolset:
     """The tools of one request, and the user's rules for them. `tools` and `tool_choice` are the
-    request's own values."""
+    request's own values, `aliases` other names of tools, as servers write them."""
 
-    def __init__(self, tools: Any, tool_choice: Any = "auto", rules: Rules | None = None) -> None:
+    def __init__(
+        self,
+        tools: Any,
+        tool_choice: Any = "auto",
+        rules: Rules | None = None,
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
         self.tools = {} if tool_choice == "none" else read_tools(tools)
+        self._aliases = aliases or {}
         self._rules = rules
         self._allowed = _allowed(tool_choice)
 
@@ -35,7 +42,7 @@ class Toolset:
     def unrestricted(self, tool: Tool | None = None) -> "Toolset":
         """The same tools, and this one, without rules and with any of them allowed."""
         other = Toolset(())
-        other.tools = dict(self.tools)
+        other.tools, other._aliases = dict(self.tools), self._aliases
         if tool and tool.name:
             other.tools.setdefault(tool.name, tool)
         return other
@@ -49,10 +56,11 @@ class Toolset:
         return found
 
     def find(self, name: str, tolerant: bool = True) -> Tool | None:
-        """The declared tool that `name` means: exactly, else without quotes and prefix, else the
-        only one that differs in nothing but case, `_` and `-`."""
-        if name in self.tools or not tolerant:
-            return self.tools.get(name)
+        """The declared tool that `name` means: exactly or as an alias, else without quotes and prefix,
+        else the only one that differs in nothing but case, `_` and `-`."""
+        known = name if name in self.tools else self._aliases.get(name, name)
+        if known in self.tools or not tolerant:
+            return self.tools.get(known)
         bare = name.strip().strip("\"'").strip()
         for prefix in PREFIXES:
             bare = bare.removeprefix(prefix)

@@ -28,7 +28,7 @@ from .anthropic_encoder import (
     tool_use,
 )
 from .base import Asked, At, CallPiece, Found, Kind, LaneId, Reading, ServerCall, Slice
-from .json_edit import Path, span, splice, with_members
+from .json_edit import Path, members, span, splice, with_members
 from .sse import EventSplitter, is_aside, read_data
 
 TEXTS = {"text": Kind.CONTENT, "thinking": Kind.REASONING}  # blocks of text, each with a member of its name
@@ -174,12 +174,13 @@ class AnthropicMessages:
     def read_whole(self, body: str) -> Reading:
         json = loads_object(body, strict=False) or {}
         reading = Reading(b"", body, json, ends=[(0, _reason(json))], error=json.get("error"))
+        blocks = _written(body, json)
         for at, said in enumerate(_content_of(json)):
             kind = _text(said.get("type")) if isinstance(said, dict) else ""
             lane = None if kind == "tool_use" else LaneId(0, TEXTS.get(kind, Kind.OTHER), at)
             block = _Block(at, lane)
             if lane is None:
-                text = _json_at(body, ("content", at, "input")) if said.get("input") is not None else ""
+                text = _json_at(blocks[at], ("input",)) if said.get("input") is not None else ""
                 path: Path = ("content", at, "input")
                 reading.slices.append(block.slice(At.TEXT, text, path, said, whole=True))
             else:
@@ -188,7 +189,7 @@ class AnthropicMessages:
         return reading
 
     def write_whole(self, reading: Reading, found: Found, ledger: Ledger) -> str:
-        old = [_json_at(reading.data, ("content", at)) for at in range(len(reading.slices))]
+        old = _written(reading.data, reading.json)
         new: list[str] = []
         calls: list[ServerCall | None] = []  # None: one of ours
         for block, piece, text, ours in zip(old, reading.slices, found.texts, found.calls, strict=True):
@@ -308,6 +309,11 @@ def _text_of(block: Json) -> str:
 def _content_of(message: Json) -> list[Any]:
     content = message.get("content")
     return content if isinstance(content, list) else []
+
+
+def _written(body: str, message: Json) -> list[str]:
+    """The blocks of a message, as they are written."""
+    return list(members(_json_at(body, ("content",))).values()) if _content_of(message) else []
 
 
 def _json_at(text: str, path: Path) -> str:

@@ -140,6 +140,7 @@ class Asked:
     limit: int | None = None  # of output tokens
     ids: Collection[str] = frozenset()  # of the calls in its history
     namespaces: Mapping[str, str] = field(default_factory=dict)  # of tools, where the API has them
+    aliases: Mapping[str, str] = field(default_factory=dict)  # other names of tools, as servers write them
     unread: str = ""  # why its answer has to pass unread; "" if it need not
 
 

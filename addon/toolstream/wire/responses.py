@@ -15,6 +15,7 @@ that know no namespaces join the two.
 from collections.abc import Callable
 from typing import Any
 
+from ..events import OVER
 from ..repairs import Ledger
 from ..schema.json_read import Json, loads_object
 from ..schema.toolset import parallel_calls
@@ -22,7 +23,7 @@ from .base import Asked, At, CallPiece, Found, Kind, LaneId, Names, Reading, Sli
 from .responses_encoder import ResponsesEncoder
 from .responses_items import ARGUMENTS, TEXT_PARTS, Source, event_type, new_id, object_in, objects_in, text_in
 from .responses_whole import disarmed, write_whole, written_whole
-from .sse import EventSplitter, read_data
+from .sse import EventSplitter, is_aside, read_data
 
 OPEN, TEXT, CLOSE = At
 
@@ -50,11 +51,6 @@ class Responses:
 
     def __init__(self, request: Json) -> None:
         self.asked = read_request(request)
-        self._joined = {
-            f"{namespace}{joint}{tool}": tool
-            for tool, namespace in self.asked.namespaces.items()
-            for joint in JOINTS
-        }
         self._names = Names()
         self._sources: list[Source] = []
         self._by_id: dict[str, Source] = {}
@@ -254,13 +250,16 @@ class Responses:
         """The tool that a call names, without the namespace that a server may have joined to it."""
         name = text_in(item, "name")
         source.named = bool(name)
-        return name if item.get("namespace") else self._joined.get(name, name)
+        return name if item.get("namespace") else self.asked.aliases.get(name, name)
 
     def _reason(self, word: str, response: Json) -> str | None:
-        """The finish_reason of an end. llama.cpp says `completed` of an answer that its limit has cut."""
+        """The finish_reason of an end. llama.cpp says `completed` also of an answer that was cut, by the limit
+        or by the end of its context; it leaves out `incomplete_details`."""
         spent, limit = object_in(response, "usage").get("output_tokens"), self.asked.limit
         if word == "completed" and limit and isinstance(spent, int) and spent >= limit:
             return "length"
+        if word == "completed" and "incomplete_details" not in response:
+            return OVER
         if word == "incomplete":
             return INCOMPLETE.get(text_in(object_in(response, "incomplete_details"), "reason"), "length")
         return ENDS.get(word)
@@ -329,9 +328,9 @@ def _arguments(source: Source, text: str, at: At, path: tuple[str | int, ...]) -
 
 
 def _without_data(frame: bytes) -> Reading:
-    """A comment; or an error as older builds of llama.cpp send it, a line `error: {…}`."""
+    """A comment, or half an event; or an error as older builds of llama.cpp send it, a line `error: {…}`."""
     if not frame.startswith(b"error:"):
-        return Reading(frame, aside=b"data" not in frame)
+        return Reading(frame, aside=is_aside(frame))
     error = loads_object(frame[6:].decode(errors="replace").strip(), strict=False)
     return Reading(frame, ends=[(None, None)], error=error)
 
@@ -357,6 +356,9 @@ def read_request(request: Json) -> Asked:
     asked.limit = limit if isinstance(limit, int) else None
     asked.ids = {text_in(item, "call_id") for item in objects_in(request, "input")} - {""}
     asked.tools, asked.namespaces = _tools(request)
+    asked.aliases = {
+        f"{namespace}{joint}{tool}": tool for tool, namespace in asked.namespaces.items() for joint in JOINTS
+    }
     asked.unread = _unread(request)
     return asked
 

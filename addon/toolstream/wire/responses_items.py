@@ -140,7 +140,7 @@ def head_changes(asked: Asked, item: Json, call: ServerCall, taken: Collection[s
     """The members that the item of a server's call must have, and has not. The id must not be one of those
     that are taken."""
     wanted = {"call_id": call.id, "name": call.name}
-    if not text_in(item, "id") or item["id"] in taken:
+    if (own := text_in(item, "id")) in taken or not own:
         wanted["id"] = new_id("fc_")
     if call.name in asked.namespaces and not item.get("namespace"):
         wanted["namespace"] = asked.namespaces[call.name]

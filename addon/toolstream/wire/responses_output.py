@@ -225,8 +225,8 @@ class Output:
 
     def _items(self, data: str, theirs: dict[str, int]) -> Iterable[str]:
         for item in self.items:
-            if item.done:
-                yield piece_of(item.done, ("item",))
+            if item.done:  # whose event may have had no item
+                yield piece_of(item.done, ("item",)) or compact(item.json)
             elif item.id in theirs:
                 yield piece_of(data, ("response", "output", theirs[item.id]))
 

@@ -10,7 +10,7 @@ from ..repairs import Ledger
 from ..schema.json_read import Json, loads_object
 from ..schema.json_write import quoted
 from .base import Asked, Found, Reading
-from .json_edit import span
+from .json_edit import members, span
 from .responses_items import (
     TEXT_PARTS,
     Edits,
@@ -62,6 +62,7 @@ class _Writer:
             if isinstance(number, int):
                 self._slices.setdefault(number, []).append(at)
         self._ids: set[str] = set()  # of the items that are written
+        self._written = members(piece_of(reading.data, ("output",))) if self.items else {}  # as they came
 
     def item(self, number: int) -> Iterator[str]:
         """The items that stand for one of the server's, as JSON text."""
@@ -71,7 +72,7 @@ class _Writer:
         yield from found
 
     def _as_it_came(self, number: int) -> str:
-        return piece_of(self._reading.data, ("output", number))
+        return self._written[number]
 
     # Calls
 
@@ -137,7 +138,7 @@ class _Writer:
         for member in dict.fromkeys(TEXT_PARTS.values()):
             for place, said in enumerate(objects_in(self.items[number], member)):
                 at = by_place.get((member, place))
-                text = piece_of(self._reading.data, ("output", number, member, place))
+                text = piece_of(self._written[number], (member, place))
                 parts.append((member, text if at is None else self._part(text, said, at), at))
         return parts
 

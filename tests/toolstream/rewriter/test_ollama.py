@@ -328,6 +328,19 @@ def test_calls_are_numbered_whoever_found_them() -> None:
     assert [json.loads(part[2])["city"] for part in heard] == ["Oslo", "Nice", "Rom", "Bonn"]
 
 
+@pytest.mark.parametrize(("native", "cities"), [("Nice", ["Rom", "Nice"]), ("Rom", ["Rom"])])
+def test_a_call_that_ends_in_a_string_stands_before_one_of_the_server(native: str, cities: list[str]) -> None:
+    """What follows its end could still belong to the string, until a call comes instead."""
+    said = (
+        "<tool_call>\n<function=get_weather>\n<parameter=city>\nRom\n</parameter>\n</function>\n</tool_call>"
+    )
+    called = line({"tool_calls": [with_arguments({"city": native})]})
+    body, ledger = rewritten(line({"content": said}) + called + done(), every=29)
+    heard, _ = strict_ollama.read(body)
+    assert [json.loads(part[2])["city"] for part in heard] == cities
+    assert not ledger.refused
+
+
 # Failures
 
 

@@ -180,6 +180,13 @@ def test_completed_is_not_believed_if_the_limit_was_reached() -> None:
     assert read(rewrite(llamacpp(parts))[0]).end == "tool_calls"
 
 
+@pytest.mark.parametrize("parts", [[NATIVE], [("text", "Hi <func")]])
+def test_an_answer_that_breaks_off_in_an_event_keeps_its_order(parts: list[Part]) -> None:
+    data = canonical(parts)
+    for end in range(1, len(data)):
+        assert rewrite(data[:end])[0] == data[:end]
+
+
 @pytest.mark.parametrize("server", [canonical, late])
 def test_a_servers_call_that_says_that_it_is_cut_keeps_every_byte(server: Server) -> None:
     data = server([("text", "x"), ("call", "get_weather", NICE[:-6])], "incomplete")
@@ -266,6 +273,15 @@ def test_an_id_of_the_history_is_not_used_again() -> None:
 
 
 SPACE: Json = {"tools": [{"type": "namespace", "name": "mcp", "tools": [TOOL]}]}
+
+
+@pytest.mark.parametrize("name", ["mcp.get_weather", "mcp__get_weather", "mcp/get_weather"])
+def test_a_call_in_text_may_join_its_namespace(name: str) -> None:
+    """Servers that know no namespaces show the model such names."""
+    said = f"{LEAK.replace('get_weather', name)}\n\nDone."
+    out, ledger = rewrite_at_every_cut(canonical([("text", said)]), ASKED | SPACE)
+    assert read(out).said == [("call", "mcp:get_weather", *OSLO[2:]), ("text", "\n\nDone.")]
+    assert repairs(ledger) == [Repair.NAME_NORMALISED]
 
 
 @pytest.mark.parametrize("server", SERVERS)
