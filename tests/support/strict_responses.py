@@ -382,7 +382,10 @@ class _Server:
 
     def written(self, tokens: int) -> bytes:
         if self._end:
-            self._event(f"response.{self._end}", response=_response(self._end, self._items, tokens))
+            response = _response(self._end, self._items, tokens)
+            if self._bare:
+                del response["incomplete_details"]
+            self._event(f"response.{self._end}", response=response)
         return b"".join(self._out)
 
 
@@ -431,6 +434,5 @@ def _response(status: str, items: list[Json], tokens: int = 0) -> Json:
             "input_tokens_details": {"cached_tokens": 0},
             "output_tokens_details": {"reasoning_tokens": 0},
         }
-    if status == "incomplete":
-        response["incomplete_details"] = {"reason": "max_output_tokens"}
+    response["incomplete_details"] = {"reason": "max_output_tokens"} if status == "incomplete" else None
     return response

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
-from ..events import COMPLETE, ArgumentsDelta, CallEnd, CallStart, Event
+from ..events import COMPLETE, OVER, ArgumentsDelta, CallEnd, CallStart, Event
 from ..repairs import Ledger, Refused, Repair
 from ..schema.json_read import loads
 from ..schema.json_write import dump
@@ -336,6 +336,11 @@ class NativeCalls:
         elif not call.settled:
             self._announce(call)
         call.broken = call.announced and call.mender.broken
+
+    def _needs_none(self, call: NativeCall) -> bool:
+        """Whether a call without any arguments is complete."""
+        tool = self._toolset.tools.get(call.tool.name)
+        return not call.mender.fed and tool is not None and not tool.arguments.declared
 
     def _name_by_arguments(self, call: NativeCall) -> bool:
         """Name a call that has no name, if only one tool has these arguments; else it is text."""

@@ -6,14 +6,22 @@ wait leave as they came, and so does the rest of the body. But if a call was onl
 that there is something to run.
 """
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from ..events import Text
+from ..native.calls import NativeCalls
 from ..repairs import Ledger
-from ..wire.base import Framer, Kind, Reading, Wire
+from ..wire.base import Framer, Kind, LaneId, Reading, Wire
 from .lanes import Lane, Reader
-from .message import Message
 from .queue import Held, OutputQueue, Own
+
+
+class Speaking(Protocol):
+    """What of a message is needed here."""
+
+    lanes: dict[LaneId, Lane]
+    natives: NativeCalls
 
 
 class Rewriting(Protocol):
@@ -22,7 +30,10 @@ class Rewriting(Protocol):
     wire: Wire
     framer: Framer
     queue: OutputQueue
-    messages: dict[int, Message]
+
+    @property
+    def messages(self) -> Mapping[int, Speaking]: ...
+
     last: Reading  # the last frame that was read
     in_work: list[tuple[Lane, str]]  # what the lanes were fed of the frame in work
     blind: bool  # nobody reads the texts of frames any more

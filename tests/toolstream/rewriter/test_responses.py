@@ -177,7 +177,13 @@ def test_completed_is_not_believed_if_the_limit_was_reached() -> None:
     parts = [("text", f"Hi.\n{OPENED}")]
     out, _ = rewrite_at_every_cut(llamacpp(parts), LIMITED)
     assert read(out) == Outcome([("text", "Hi."), ("call", "get_weather", '{"city": "Oslo', False)], "length")
-    assert read(rewrite(llamacpp(parts))[0]).end == "tool_calls"
+    assert read(rewrite(canonical(parts))[0]).end == "tool_calls"
+
+
+def test_completed_is_not_believed_of_a_server_that_says_it_of_everything() -> None:
+    """llama.cpp says it of an answer that its context has cut, too: what is open stays open."""
+    out, _ = rewrite_at_every_cut(llamacpp([("text", f"Hi.\n{OPENED}")]))
+    assert read(out) == Outcome([("text", "Hi."), ("call", "get_weather", '{"city": "Oslo', False)], "length")
 
 
 @pytest.mark.parametrize("parts", [[NATIVE], [("text", "Hi <func")]])
