@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from toolstream.wire.base import At, Kind, LaneId, Reading, Slice
+from toolstream.wire.base import OVER, At, Kind, LaneId, Reading, Slice
 
 from ..apis import CHAT, Api, error_text
 
@@ -117,7 +117,7 @@ class _Reader:
         for group, reason in reading.ends:
             if reason:
                 for said in self._ended(group):
-                    said.finish_reason = reason
+                    said.finish_reason = "stop" if reason == OVER else reason
 
     def _ended(self, group: int | None) -> list[_Said]:
         """Return the messages that are over. An answer without a word is one, too."""

@@ -319,7 +319,7 @@ class NativeCalls:
     def close(self, reason: Any) -> None:
         """No more comes. What can be completed is, if the model stopped by itself."""
         for call in [] if self._resumed else self.calls:
-            self._end(call, stopped=reason in COMPLETE)
+            self._end(call, stopped=reason in COMPLETE or (reason == OVER and self._needs_none(call)))
 
     def _end(self, call: NativeCall, stopped: bool) -> None:
         """Nothing more comes of this call; `stopped`: because the model says so."""

@@ -253,8 +253,8 @@ class Responses:
         return name if item.get("namespace") else self.asked.aliases.get(name, name)
 
     def _reason(self, word: str, response: Json) -> str | None:
-        """The finish_reason of an end. llama.cpp says `completed` also of an answer that its limit, or the end
-        of its context, has cut; it leaves out `incomplete_details`."""
+        """The finish_reason of an end. llama.cpp says `completed` also of an answer that its limit, or the
+        end of its context, has cut; it leaves out `incomplete_details`."""
         spent, limit = object_in(response, "usage").get("output_tokens"), self.asked.limit
         if word == "completed" and limit and isinstance(spent, int) and spent >= limit:
             return "length"
