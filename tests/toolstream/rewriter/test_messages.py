@@ -79,7 +79,7 @@ def rewrite_at_cuts(events: list[bytes], asked: Any = REQUEST) -> tuple[bytes, L
     """What becomes of a stream, which must be the same at every cut."""
     expected, ledger = rewrite(events, asked)
     data = b"".join(events)
-    for pieces in byte_cuts(data, every=max(1, len(data) // 30), random_cuts=5):
+    for pieces in byte_cuts(data, every=max(1, len(data) // 15), random_cuts=3):
         assert same_ids(rewrite(pieces, asked)[0]) == same_ids(expected)
     return expected, ledger
 
