@@ -60,6 +60,12 @@ class Message:
         self.drain(said)
         return lane, late
 
+    def after_call(self, lane: Lane, whole: bool, said: Said) -> None:
+        """A piece of a call was fed: perhaps it is known by now what becomes of it."""
+        assert isinstance(lane.reader, NativeCall)
+        self.natives.after(lane.reader, whole)
+        self.drain(said)
+
     def content(self) -> Lane:
         """The lane of the content that is, or was, active."""
         found = [lane for lane in self.lanes.values() if lane.id.kind is CONTENT]

@@ -9,9 +9,8 @@ Whatever fails costs a repair and never an answer: see fail_open.py.
 """
 
 import traceback
-from collections.abc import Iterable
 
-from ..events import ArgumentsDelta, Event, Text
+from ..events import ArgumentsDelta, Event, Repaired, Text
 from ..limits import UNFINISHED_EVENT
 from ..native.calls import NativeCalls
 from ..native.parsers import new_parser
@@ -87,7 +86,7 @@ class StreamRewriter:
             self._read_guarded(rest)
         try:
             if not self.blind:
-                self._end([(None, None)])
+                self._end()
         except Exception:
             self._note_failure()
             fail_open.go_blind(self, None)
@@ -198,8 +197,7 @@ class StreamRewriter:
                 self.in_work.append((lane, piece.text))
                 message.hear(lane, lane.feed(piece.text), said)
             if piece.piece:
-                message.natives.after(lane.reader, piece.piece.whole)  # type: ignore[arg-type]
-                message.drain(said)
+                message.after_call(lane, piece.piece.whole, said)
         for group, reason in reading.ends:
             if group is not None:
                 self._message(group)  # though it has said nothing
@@ -293,7 +291,7 @@ class StreamRewriter:
         elif lead:
             rest = [Text(lead), *rest]
         lane.settle(came, over)
-        if any(isinstance(event, Text | ArgumentsDelta) or hasattr(event, "index") for event in rest):
+        if not all(isinstance(event, Repaired) for event in rest):
             own = Own(lane.id, rest, held.reading if held else self.last)
             if end is not None:
                 self.queue.items.insert(end, own)
@@ -307,12 +305,11 @@ class StreamRewriter:
             self.queue.cut(lane)
             lane.aligned = False
 
-    def _end(self, ends: Iterable[tuple[int | None, str | None]]) -> None:
+    def _end(self) -> None:
         """No more comes, though nothing has said so."""
         said, over = Said(), set[Lane]()
-        for _, reason in ends:
-            for message in self.messages.values():
-                message.close(reason, said, over)
+        for message in self.messages.values():
+            message.close(None, said, over)
         self._deliver(None, said, over)
 
     def _empty_frames(self) -> None:

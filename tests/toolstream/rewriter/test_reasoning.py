@@ -209,7 +209,7 @@ def test_a_call_at_every_cut_of_the_text(shape: Shape, cuts: Cuts) -> None:
 @every_shape
 def test_a_call_at_every_cut_of_the_bytes(shape: Shape) -> None:
     body = b"".join(answer(cut_at(PLAN + CALL_TEXT, range(3, 200, 5)), shape=shape))
-    for pieces in byte_cuts(body, every=len(body) // 40, random_cuts=8):
+    for pieces in byte_cuts(body, every=len(body) // 20, random_cuts=5):
         said = read_answer(send(pieces, ASKED)[0]).message.said
         assert said == ("", PLANNED, [CALL], "tool_calls", "")
 
@@ -494,7 +494,7 @@ def healthy() -> Iterator[Any]:
 @pytest.mark.parametrize("events", list(healthy()))
 def test_a_healthy_stream_is_byte_identical_at_every_cut(events: list[bytes]) -> None:
     body = b"".join(events)
-    for pieces in [events, *byte_cuts(body, every=len(body) // 40 + 1, random_cuts=5)]:
+    for pieces in [events, *byte_cuts(body, every=len(body) // 20 + 1, random_cuts=3)]:
         out, answered = send(pieces, ASKED)
         assert out == body
         assert not answered.ledger.repairs

@@ -237,7 +237,7 @@ HEALTHY = {
 @pytest.mark.slow
 @pytest.mark.parametrize("body", HEALTHY.values(), ids=HEALTHY.keys())
 def test_a_healthy_stream_is_byte_identical_at_every_cut(body: bytes) -> None:
-    for pieces in byte_cuts(body, every=len(body) // 40 + 1, random_cuts=5):
+    for pieces in byte_cuts(body, every=len(body) // 20 + 1, random_cuts=4):
         out, rewriter = send(pieces, ASKED)
         assert out == body
         assert not rewriter.ledger.repairs
@@ -309,7 +309,7 @@ def test_a_call_at_every_cut_of_the_bytes(engine: Engine, thorough: bool) -> Non
     body = b"".join(leak(engine, "Hm.\n" + WEATHER))
     said = read_answer(send([body], ASKED)[0]).said
     assert said[0][0] == ("Hm.", "", [CALL], "tool_calls", "")
-    for pieces in byte_cuts(body, every=len(body) // (100 if thorough else 40)):
+    for pieces in byte_cuts(body, every=len(body) // (100 if thorough else 20)):
         assert read_answer(send(pieces, ASKED)[0]).said == said
 
 
