@@ -106,18 +106,17 @@ def unchanged(case: Case) -> bool:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_a_streamed_answer(api: Api, file: str) -> None:
+def test_a_streamed_answer(api: Api, file: str, thorough: bool) -> None:
     for number, case in enumerate(FILES[file]):
+        steps = [1, 4, WHOLE] if thorough else [1 + number % 5, WHOLE]
         with named(case):
-            check_streamed(api, case, [1 + number % 5, WHOLE], thorough=False)
+            check_streamed(api, case, steps, thorough)
 
 
 @pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("api", [*APIS, *LATE], ids=lambda api: api.title)
-def test_a_streamed_answer_in_more_ways(api: Api, file: str, thorough: bool) -> None:
-    """Without --thorough: a few of them, in the order of llama.cpp."""
-    cases = FILES[file] if thorough else FILES[file][::8] if api in LATE else []
-    for number, case in enumerate(cases):
+@pytest.mark.parametrize("api", LATE, ids=lambda api: api.title)
+def test_a_streamed_answer_in_the_order_of_llama_cpp(api: Api, file: str, thorough: bool) -> None:
+    for number, case in enumerate(FILES[file][:: 1 if thorough else 8]):
         with named(case):
             check_streamed(api, case, [1, 4, WHOLE] if thorough else [1 + number % 5], thorough)
 

@@ -25,7 +25,7 @@ TOOLS = [read_tool("write(path?: string, content: string)"), read_tool("ls(path?
 ASKED = {"model": "qwen", "stream": True, "messages": [], "tools": TOOLS}
 WORDS = [f"w{n}" for n in range(10, 60)]
 OTHERS = ("anthropic_", "responses", "ollama_", "ndjson")  # APIs: see test_failures_of_wires.py
-USES = (1, 2, 5)
+USES = (1, 3)
 MORE_USES = (1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 65)
 # What a failure is handled with, and where it is only the caller who can be told: when a rewriter is made.
 HANDLING = {
