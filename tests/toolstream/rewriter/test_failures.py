@@ -16,6 +16,7 @@ import pytest
 
 import toolstream
 from support.cases import read_tool
+from support.planted import can_run, fails_at
 from support.streams import LLAMA_CPP, send
 from toolstream import StreamRewriter
 from toolstream.rewriter import fail_open
@@ -92,22 +93,6 @@ def functions() -> Iterator[tuple[Any, str]]:
 POINTS = [(owner, name) for owner, name in functions() if name not in HANDLING.get(owner, ())]
 
 
-class PlantedError(RuntimeError): ...
-
-
-def fails_at(patch: pytest.MonkeyPatch, owner: Any, name: str, use: int) -> list[int]:
-    original, uses = getattr(owner, name), [0]
-
-    def broken(*args: Any, **more: Any) -> Any:
-        uses[0] += 1
-        if uses[0] == use:
-            raise PlantedError
-        return original(*args, **more)
-
-    patch.setattr(owner, name, broken)
-    return uses
-
-
 def read(body: bytes) -> tuple[list[str], list[str], str]:
     """The words of an answer, the arguments of its calls, and its finish_reason."""
     text, calls, finish = "", {}, ""
@@ -121,13 +106,6 @@ def read(body: bytes) -> tuple[list[str], list[str], str]:
                 text += arguments  # a word may begin in a value and go on as text
             finish = choice["finish_reason"] or finish
     return re.findall(r"w\d\d", text), list(calls.values()), finish
-
-
-def is_json(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except ValueError:
-        return False
 
 
 @pytest.mark.slow
@@ -147,7 +125,7 @@ def test_no_failure_costs_a_word_or_makes_half_a_call(name: str, thorough: bool)
                 break
             tried += 1
             words, calls, reason = read(b"".join(out))
-            if {*words} != {*WORDS} or (reason == "tool_calls" and not all(map(is_json, calls))):
+            if {*words} != {*WORDS} or (reason == "tool_calls" and not all(map(can_run, calls))):
                 wrong.append(f"{getattr(owner, '__name__', owner)}.{function}, use {use}")
     assert tried > 200
     assert wrong == []

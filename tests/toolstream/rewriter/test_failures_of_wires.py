@@ -15,6 +15,7 @@ import pytest
 
 import toolstream
 from support.cases import read_tool
+from support.planted import PlantedError, can_run, fails_at
 from support.wires import APIS, Api
 from toolstream import StreamRewriter, ToolCallParser
 from toolstream.native.call import NativeCall
@@ -80,22 +81,6 @@ def points(api: str) -> Iterator[tuple[Any, str]]:
     yield from READERS
 
 
-class PlantedError(RuntimeError): ...
-
-
-def fails_at(patch: pytest.MonkeyPatch, owner: Any, name: str, use: int) -> list[int]:
-    original, uses = getattr(owner, name), [0]
-
-    def broken(*args: Any, **more: Any) -> Any:
-        uses[0] += 1
-        if uses[0] == use:
-            raise PlantedError
-        return original(*args, **more)
-
-    patch.setattr(owner, name, broken)
-    return uses
-
-
 def strings(json_value: Any, key: str = "") -> Iterator[tuple[str, str]]:
     """(key, string) of every string in a JSON value."""
     if isinstance(json_value, dict):
@@ -150,14 +135,7 @@ def half_calls(body: bytes) -> list[str]:
                         arguments.get(call["index"], "") + call["function"]["arguments"]
                     )
                 runs = choice.get("finish_reason") == "tool_calls" or runs
-    return [text for text in arguments.values() if not is_json(text)] if runs else []
-
-
-def is_json(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except ValueError:
-        return False
+    return [text for text in arguments.values() if not can_run(text)] if runs else []
 
 
 @pytest.mark.slow
