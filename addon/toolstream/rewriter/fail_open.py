@@ -7,14 +7,15 @@ that there is something to run.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Protocol
 
-from ..events import Text
+from ..events import CallEnd, Text
 from ..native.calls import NativeCalls
 from ..repairs import Ledger
 from ..wire.base import Framer, Kind, LaneId, Reading, Wire
 from .lanes import Lane, Reader
-from .queue import Held, OutputQueue, Own
+from .queue import Held, Item, OutputQueue, Own, words
 
 
 class Speaking(Protocol):
@@ -109,14 +110,33 @@ def give_up(rewriter: Rewriting, rest: list[bytes]) -> list[bytes]:
         go_blind(rewriter, None)
     rewriter.passing = True
     queue = rewriter.queue
-    waiting = [item.reading.frame if isinstance(item, Held) else item for item in queue.items]
-    frames = [item for item in waiting if isinstance(item, bytes)]
+    half_sent = any(isinstance(item, Own) and _ends_call(item) for item in queue.items)
+    frames = [_as_it_came(rewriter, item) for item in queue.items]
     queue.items.clear()
     rewriter.framer.pending.clear()
     in_call = any(lane.in_call for message in rewriter.messages.values() for lane in message.lanes.values())
-    rewriter.guarded = b"" if in_call else None
+    rewriter.guarded = b"" if in_call or half_sent else None
     out = queue.take()
     return out + passed(rewriter, b"".join([*frames, *rest]))
+
+
+def _as_it_came(rewriter: Rewriting, item: Item) -> bytes:
+    """A frame; or our own events as text, if they can still be written."""
+    match item:
+        case Held():
+            return item.reading.frame
+        case Own():
+            with suppress(Exception):
+                text = Text("".join(map(words, item.events)))
+                return rewriter.queue.encoder.events(item.lane, [text], item.near)
+        case bytes():
+            return item
+    return b""
+
+
+def _ends_call(own: Own) -> bool:
+    """Whether it has the end of a call, of which a part may have left."""
+    return any(isinstance(event, CallEnd) for event in own.events)
 
 
 def passed(rewriter: Rewriting, data: bytes, over: bool = False) -> list[bytes]:

@@ -138,6 +138,24 @@ def half_calls(body: bytes) -> list[str]:
     return [text for text in arguments.values() if not can_run(text)] if runs else []
 
 
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("api", APIS, ids=lambda api: api.title)
+def test_an_encoder_that_always_fails_costs_no_word(
+    api: Api, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = api.request(TOOLS)
+    assert request
+    rewriter = StreamRewriter(request, api=api.name)
+
+    def broken(*_: Any) -> bytes:
+        raise PlantedError
+
+    monkeypatch.setattr(type(rewriter.queue.encoder), "frame", broken)
+    body = api.streamed(ANSWERS[name], "stop", 5)
+    assert b"".join([*rewriter.feed(body), *rewriter.close()]) == body
+    assert rewriter.ledger.failure
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("api", [api for api in APIS if api.name != "chat"], ids=lambda api: api.title)
