@@ -16,6 +16,8 @@ from support.streams import send
 from support.wires import APIS, LATE, Api, Heard, Json
 from toolstream import Ledger, rewrite_completion
 
+pytestmark = pytest.mark.slow
+
 CASES = [case for case in read_all() if not case.bug]
 FILES = by_file(CASES)
 APPLIES = 0.95  # of all cases, to each API

@@ -28,6 +28,8 @@ from toolstream import Ledger, ToolCallParser, rewrite_completion
 from toolstream.wire.anthropic_encoder import MessagesEncoder
 from toolstream.wire.anthropic_messages import AnthropicMessages
 
+pytestmark = pytest.mark.slow
+
 CAPTURES = Path(__file__).parents[2] / "captures"
 PROPERTIES = {"city": {"type": "string"}, "days": {"type": "integer"}, "detailed": {"type": "boolean"}}
 SCHEMA = {"type": "object", "properties": PROPERTIES, "required": ["city"]}
