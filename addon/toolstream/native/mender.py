@@ -29,7 +29,8 @@ from ..schema.schema import Tool
 from .json_stream import COMMA, ESCAPE, NOTHING, VALUE, JsonStream, joined, unescaped
 from .swallowed import NewParser, TextParser, split_value
 
-# (`|(?!)`: see wire/envelope.py)
+# `|(?!)`, which never matches, stands last in what is repeated for good (`*+`): before 3.11.5 Python does not
+# go back to where the last repetition began if that fails half-way.
 _PLAIN = re.compile(r'(?:[^"\\<\x00-\x1f]++|\\n(?=[^"\\<])|(?!))*+')  # a line break that no tag follows
 # Tags as they stand in a JSON string: Go writes < as \u003c, PHP writes / as \/
 _LT, _SLASH, _GT = r"(?:<|\\u003[cC])", r"(?:\\?/)", r"(?:>|\\u003[eE])"

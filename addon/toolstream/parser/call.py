@@ -129,11 +129,6 @@ class CallReader:
         """Whether text without `<` is payload: what `take` is for."""
         return self._value is not None and self._value.plain
 
-    @property
-    def settled(self) -> bool:
-        """Whether nothing is held, and letters go out as they come."""
-        return self._value is not None and self._value.settled and self._arguments.streaming
-
     def take(self, text: str) -> str:
         """`feed` for text without `<`, not empty, while the call is plain; returns the fragment."""
         assert self._value

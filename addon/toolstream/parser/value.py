@@ -110,11 +110,6 @@ class Value:
         held = self._doubt or self.ended or self._lead
         return self._started and not (held or self._json) and self._text in ("", "\n", "\r", "\r\n")
 
-    @property
-    def settled(self) -> bool:
-        """Whether nothing is held and the line is no blank one."""
-        return not (self._text or self._blank)
-
     def take(self, text: str) -> str:
         """`feed` for text without `<`, not empty, while the value is plain."""
         if self._text or text[-1] in "\r\n":

@@ -64,11 +64,6 @@ class ArgumentsWriter:
     def pending(self) -> str:
         return "".join(self._held)
 
-    @property
-    def streaming(self) -> bool:
-        """Whether the open value is a string that goes out as it comes."""
-        return self._state == _STREAMING
-
     def begin(self, key: str) -> str:
         """A parameter opens; of a key that was given before, the value is dropped."""
         before = self.end()
@@ -186,8 +181,6 @@ class DeferredArguments:
         self.repairs: list[tuple[Repair, str]] = []  # always empty: nothing is typed yet
         self.values: list[tuple[str, str]] = []
         self._open: tuple[str, list[str]] | None = None
-
-    streaming = False
 
     def begin(self, key: str) -> str:
         self.given.add(key)

@@ -61,17 +61,6 @@ def fields_of(delta: Json, places: list[Path]) -> set[str | int]:
     return {place[0] for place in places} - ({"reasoning_details"} if more else set())
 
 
-def has_calls(message: Json) -> bool:
-    """Whether a delta or message says anything of calls that the server parsed itself."""
-    return any(message.get(key) for key in CALLS)
-
-
-def native_calls(message: Json) -> list[Any]:
-    """The tool calls the server parsed itself."""
-    calls = message.get("tool_calls")
-    return calls if isinstance(calls, list) else []
-
-
 def is_bare(chunk: Json, delta: Json, fields: Collection[str | int] = ("content",)) -> bool:
     """Whether a chunk without these fields of its delta says nothing any more, the role apart."""
     if any(v is not None for k, v in chunk.items() if k not in (*COPIED, "choices")):

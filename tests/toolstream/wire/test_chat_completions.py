@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from support.streams import DASHSCOPE, LLAMA_CPP, event
 from toolstream.wire.base import finish_reason
+from toolstream.wire.chat_completions import ChatCompletions
 from toolstream.wire.chat_encoder import WORDS, Synthesis, call_head
 from toolstream.wire.chat_json import (
     COPIED,
@@ -18,7 +19,6 @@ from toolstream.wire.chat_json import (
     delta_of,
     fields_of,
     is_bare,
-    native_calls,
     new_call_id,
     read_chunk,
     reasoning_in,
@@ -62,7 +62,8 @@ def test_fields_of_another_type_are_as_good_as_missing(garbage: Any) -> None:
     if not isinstance(garbage, str):
         assert content_of({"content": garbage}) == ""
     if not isinstance(garbage, list):
-        assert native_calls({"tool_calls": garbage}) == []
+        frame = event({"choices": [{"index": 0, "delta": {"tool_calls": garbage}}]})
+        assert ChatCompletions({}).read(frame).slices == []
 
 
 @pytest.mark.parametrize(
