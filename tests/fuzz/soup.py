@@ -1,15 +1,32 @@
-"""Tag soup: whole tags, pieces of tags, names, fences, JSON and letters, most of it nearly a call."""
+"""Tag soup: tags whole, damaged and in pieces, names, fences, JSON, markup and letters, most of it nearly a
+call.
+
+`SOUP` is for tests of single policies. `soup` is the third gate: nothing raises, no cut matters, and each
+word is in the text or in a call, once; no two words are the same.
+"""
+
+# ruff: noqa: RUF001
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from random import Random
 
 from hypothesis import strategies as st
 
+from fuzz.samples import Judged, Sample, Verdict, said
+from fuzz.slips import slipped, tag
 from support.cases import read_tool
+from support.cuts import joined
+from support.outcome import Outcome
 from toolstream.parser.parser import LEVELS
 
-TOOLS = [
-    read_tool("read(path: string, limit?: integer)"),
-    read_tool('edit(path: string, edits: {"type": "array"}, note?: string|null)'),
-    read_tool("refresh()"),
-]
+LINES = (
+    "read(path: string, limit?: integer)",
+    'edit(path: string, edits: {"type": "array"}, note?: string|null)',
+    "refresh()",
+)
+TOOLS = [read_tool(line) for line in LINES]
 TAGS = [
     *("<tool_call>", "</tool_call>", "<function=read>", "<function=refresh>", "<function=edit>"),
     *("</function>", "<parameter=path>", "<parameter=limit>", "<parameter=edits>", "<parameter=other>"),
@@ -58,3 +75,91 @@ def is_subsequence(short: str, long: str) -> bool:
     """Whether all of `short` is in `long`, in order."""
     rest = iter(long)
     return all(char in rest for char in short)
+
+
+# The gate
+
+MARKUP = (
+    *(
+        "<b>",
+        "</b>",
+        "<div>",
+        "</div>",
+        "<br/>",
+        "<!-- ",
+        " -->",
+        "<T>",
+        "a < b",
+        "<path>",
+        "</path>",
+        "</foo>",
+    ),
+    *("<tool_name>", "<tools>", "<arg_key>", "</arg_value>", "[TOOL]", "</execution>", "<|tool_call_begin|>"),
+)
+VALUE = "<tool_call>\n<function=edit>\n<parameter=path>\na\n</parameter>\n<parameter=note>\n"
+HEADS = (
+    "",
+    "",
+    VALUE,
+    VALUE,
+    "<tool_call>\n<function=read>\n",
+    "```\n",
+    "<think>\n",
+    '<tool_call>\n{"name": ',
+)
+LOSSY = {  # what says that something was left out
+    *("repeated-parameter", "parallel-dropped", "empty-envelope", "json-repaired", "undeclared-name"),
+}
+WORD = re.compile(r"q\d+q")
+IN_A_TAG = re.compile(r"[<‹＜\[({«⟨/][^<>\n]*\Z")
+
+
+def pieces(choose: Random) -> Iterator[str]:
+    """Some pieces, and words, each of them only once."""
+    yield choose.choice(HEADS)
+    for number in range(choose.randint(3, 24)):
+        match choose.randrange(10):
+            case 0 | 1:
+                yield choose.choice(["{}", "\n{}\n", " {} "]).format(f"q{number}q")
+            case 2:
+                yield choose.choice(CALLS)
+            case 3 | 4:
+                yield choose.choice(PIECES)
+            case 5:
+                yield choose.choice(MARKUP)
+            case 6 | 7:
+                yield choose.choice(["{}", "\n{}\n"]).format(choose.choice(TAGS))
+            case _:
+                damaged, _ = slipped([tag(choose.choice(TAGS))], choose.choice([1, 1, 2]), choose)
+                yield choose.choice(["{}", "\n{}\n"]).format(damaged[0])
+
+
+def soup(choose: Random) -> Sample:
+    options = {
+        "recovery": choose.choice(["tolerant", "tolerant", *LEVELS]),
+        "tool_choice": choose.choice(["auto", "auto", "auto", "required"]),
+        "parallel": choose.random() < 0.9,
+        "reasoning": choose.random() < 0.1,
+    }
+    finish = choose.choice(["stop", "stop", "length", "tool_calls", None])
+    return Sample(
+        "soup", joined("".join(pieces(choose))), LINES, finish=finish, options=options, check=conserved
+    )
+
+
+def conserved(sample: Sample, outcome: Outcome) -> Judged:
+    """Each word is in the text, in the name of a call or in its arguments; unless it stood within a tag."""
+    if not is_subsequence(outcome.text, sample.text):
+        return Judged(Verdict.LOST, f"this is not the text: {said(outcome)}")
+    if LOSSY & set(outcome.repairs):
+        return Judged(Verdict.EXACT)
+    calls = [*outcome.calls, *([outcome.open_call] if outcome.open_call else [])]
+    came = Counter(WORD.findall("\n".join([outcome.text, *(f"{name} {text}" for name, text in calls)])))
+    wrong = [
+        found[0]
+        for found in WORD.finditer(sample.text)
+        if came[found[0]] != 1 and not IN_A_TAG.search(sample.text[: found.start()])
+    ]
+    if outcome.open_call:
+        wrong = []  # the rest of it was never sent; a caller that does not stream has it as text
+    return Judged(Verdict.LOST, f"{wrong} in {said(outcome)}") if wrong else Judged(Verdict.EXACT)

@@ -1,0 +1,236 @@
+"""The second gate: documents as values. Whatever a file may hold must come out to the letter, whether its
+call is closed as it should be, lacks a closer, has a damaged one, or has text after it.
+
+The documents are texts of tests/corpus, our own sources, manuals and cases, all full of calls; files of the
+standard library; and what is put together here: markup, templates, diffs, closers that nothing opened,
+brackets that nothing closes. They are taken whole and in fragments, some with CRLF.
+
+Left out is what can be read in two ways (P4): closers of a whole call that nothing in the document opened,
+if a call or more than 512 characters follow, or nothing at all; openers without closers; and whitespace at
+the edges, of which P5 takes some for markup.
+"""
+
+import hashlib
+import json
+import os
+import re
+import sysconfig
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from random import Random
+
+from fuzz.samples import Sample
+
+ROOT = Path(__file__).parents[2]
+TOOLS = (
+    *("read(path: string)", "write(path: string, content: string)", "search(text: string)"),
+    *("list(name: string)", "time()", "name(value: string)", "title(text: string)"),
+    *("code(content: string)", "summary(text: string, title?: string)", "path(value: string)"),
+    *("function(name: string)", "parameter(name: string, value: string)", "result(name: string)"),
+    *("get_weather(city: string, days?: integer)", "edit(path: string, old: string, new: string)"),
+)
+OWN = ("tests/corpus/*", "tests/cases/*.txt", "tests/fuzz/findings/*.txt", "addon/**/*.py", "**/README.md")
+LIBRARY, LARGEST = 150, 8_000  # files of the standard library; characters of a text
+KINDS = (".py", ".xml", ".html", ".txt", ".json", ".md", ".rst", ".css", ".sh", ".toml", ".cfg", ".csv")
+HELD = 512  # characters that P4 looks ahead
+CLOSER = "{wide}{closer}"
+
+# What is put together
+
+LINES = (
+    *("<div>", "</div>", '<div className="a" onClick={() => f(a < b)}>', "<br/>", "<p>Text <b>bold</b></p>"),
+    *("</p>", "</body>", "</html>", "<!-- a comment", "-->", "<!-- </parameter> -->", "<![CDATA[", "]]>"),
+    *("<svg><path d='M0 0'/></svg>", "</svg>", "<></>", "<Foo.Bar />", "<T extends U>() => {", "a << b >> c"),
+    *("{% for x in xs %}", "{{ x }}", "{% endfor %}", "<%= x %>", "<?php echo 1; ?>", "${a}", "#{b}"),
+    *("if (a<b && c>d) {", "i <= n", "<", "<<<<<<< HEAD", "=======", ">>>>>>> theirs", "x <- y", "->", "=>"),
+    *(
+        "# Title",
+        "- item",
+        "> quoted",
+        "```xml",
+        "```",
+        "~~~",
+        "`<b>`",
+        "| a | b |",
+        "    indented",
+        "\t<tab>",
+    ),
+    *("--- a/f", "+++ b/f", "@@ -1,2 +1,3 @@", "-</parameter>x", "+<parameter=a>b", "- </function> x"),
+    *("<größe>5</größe>", "<名前>あ</名前>", "</größe>", "<имя>", "😀 < 😀", "&lt;tag&gt;", "\\n", '"', "'"),
+    *(
+        "<think>",
+        "</think>",
+        "<|im_end|>",
+        "<|im_start|>user",
+        "{",
+        "}",
+        "[",
+        "]",
+        '{"name": "read"}',
+        "null",
+    ),
+    *("see </parameter> there", "x = '</function>'", "print('</tool_call>')", "// <tool_call> is text"),
+    *(
+        "</execution>",
+        "</param>",
+        "</value>",
+        "</arguments>",
+        "</item>",
+        "</foo>",
+        "</a></b></c>",
+        "<parameter>",
+    ),
+    *("<path>", "</path>", "</content>", "<name>x</name>", "<text>", "function foo() {", "parameter = 1", ""),
+    *("std::function<void(int)> f;", "vector<vector<int>> v;", "</ b >", "< /b>", "<b", "b>", "/b>", "</"),
+    *(
+        "<xsl:template match='/'>",
+        "</xsl:template>",
+        "<ns:tool_call/>",
+        "<tool_call/>",
+        "@Component({",
+        "<",
+        ">",
+    ),
+)
+EXAMPLES = (
+    "<tool_call>\n<function=read>\n<parameter=path>\na\n</parameter>\n</function>\n</tool_call>",
+    "<function=write>\n<parameter=path>\nb\n</parameter>\n<parameter=content>\nx < y\n</parameter>\n"
+    "</function>",
+    '<tool_call>\n{"name": "read", "arguments": {"path": "a"}}\n</tool_call>',
+    '<function_calls>\n<invoke name="read">\n<parameter name="path">a</parameter>\n</invoke>\n'
+    "</function_calls>",
+    "<tool_call>\n<function=search>\n<parameter=text>\n</parameter>\n</function>\n</tool_call>",
+)
+
+
+def generated(choose: Random) -> str:
+    """Lines that have nothing to do with one another, and now and then an example of a call."""
+    lines = [choose.choice(LINES) for _ in range(choose.choice([1, 2, 3, 8, 20]))]
+    if choose.random() < 0.3:
+        lines.insert(choose.randrange(len(lines) + 1), choose.choice(EXAMPLES))
+    indent = choose.choice(["", "", "  ", "\t"])
+    return indent + f"\n{indent}".join(lines) if choose.random() < 0.3 else "\n".join(lines)
+
+
+# What is found
+
+
+@lru_cache
+def found() -> tuple[str, ...]:
+    """Our own texts, and some of the standard library."""
+    own = [path for pattern in OWN for path in sorted(ROOT.glob(pattern)) if not ignored(path)]
+    return tuple(text for path in [*own, *library()] if (text := text_of(path)))
+
+
+def ignored(path: Path) -> bool:
+    return not path.is_file() or any(
+        p.startswith(".") or p == "node_modules" for p in path.parts[len(ROOT.parts) :]
+    )
+
+
+def library() -> Iterator[Path]:
+    """The same files for each version of Python."""
+    root = Path(sysconfig.get_path("stdlib"))
+    names = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = [
+            name for name in folders if name not in ("site-packages", "dist-packages", "__pycache__")
+        ]
+        names += [
+            (Path(folder) / name).relative_to(root).as_posix() for name in files if name.endswith(KINDS)
+        ]
+    names.sort(key=lambda name: hashlib.sha256(name.encode()).digest())
+    yield from (root / name for name in names[:LIBRARY])
+
+
+def text_of(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")[:LARGEST].removeprefix("\ufeff")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def document(choose: Random) -> str:
+    """A document, or a fragment of one, that is not left out."""
+    while True:
+        text = generated(choose) if choose.random() < 0.4 else fragment(choose.choice(found()), choose)
+        if choose.random() < 0.2:
+            text = text.replace("\r\n", "\n").replace("\n", "\r\n")
+        if not unclear(text):
+            return text
+
+
+def fragment(text: str, choose: Random) -> str:
+    if choose.random() < 0.2:
+        return text
+    lines = text.split("\n")
+    start = choose.randrange(len(lines))
+    return "\n".join(lines[start : start + choose.choice([1, 3, 10, 40])])
+
+
+# What has two readings
+
+TAG = re.compile(r"<(/?)(tool_call|function_calls?|function|invoke|parameter)\b[^<>\n]*>?")
+
+
+def unclear(text: str) -> bool:
+    """Whether more than one value can be meant."""
+    if not text.strip() or text.endswith("\r") or text[:1].isspace() or text != text.rstrip():
+        return True
+    depth = 0
+    for found in TAG.finditer(text):
+        depth += -1 if found[1] else 1
+        if depth < 0:
+            behind = text[found.end() :]
+            depth = 0
+            if found[2] != "parameter" and (not behind.strip() or len(behind) > HELD or TAG.search(behind)):
+                return True
+    return depth > 0
+
+
+# As values
+
+CLOSED = "\n</parameter>\n</function>\n</tool_call>"
+ENDS = {
+    "closed": CLOSED,
+    "closed, text behind": CLOSED + "\n\nDone with it.",
+    "a call behind": CLOSED + "\n<tool_call>\n<function=time>\n</function>\n</tool_call>",
+    "without </parameter>": "\n</function>\n</tool_call>",
+    "with </tool_call> alone": "\n</tool_call>",
+    "no closer": "",
+    "</paramter>": "\n</paramter>\n</function>\n</tool_call>",
+    "</parameter=content>": "\n</parameter=content>\n</function>\n</tool_call>",
+    "</function missing its >": "\n</parameter>\n</function\n</tool_call>",
+}
+HEAD = "<tool_call>\n<function=write>\n<parameter=path>\na\n</parameter>\n<parameter=content>\n"
+BEFORE = "<tool_call>\n<function=write>\n<parameter=content>\n"
+PATH = "\n</parameter>\n<parameter=path>\na\n</parameter>\n</function>\n</tool_call>"
+
+
+def in_call(text: str, end: str) -> Sample:
+    """The document as the last value of a call that ends so."""
+    arguments = {"path": "a", "content": text}
+    calls = [("write", arguments), *([("time", {})] if end == "a call behind" else [])]
+    left = "\n\nDone with it." if end == "closed, text behind" else ""
+    return Sample(f"document {end}", HEAD + text + ENDS[end], TOOLS, tuple(calls), left, about=end)
+
+
+def before_another(text: str) -> Sample:
+    """The document before another parameter."""
+    calls = (("write", {"content": text, "path": "a"}),)
+    return Sample("document before a parameter", BEFORE + text + PATH, TOOLS, calls)
+
+
+def in_json(text: str) -> Sample:
+    """The document as a string of JSON."""
+    arguments = {"path": "a", "content": text}
+    body = json.dumps({"name": "write", "arguments": arguments}, ensure_ascii=False)
+    return Sample("document in JSON", f"<tool_call>\n{body}\n</tool_call>", TOOLS, (("write", arguments),))
+
+
+def samples(choose: Random) -> Iterator[Sample]:
+    """One document in every way."""
+    text = document(choose)
+    yield from (in_call(text, end) for end in ENDS)
+    yield from (before_another(text), in_json(text))
