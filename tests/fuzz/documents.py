@@ -29,12 +29,12 @@ TOOLS = (
     *("code(content: string)", "summary(text: string, title?: string)", "path(value: string)"),
     *("function(name: string)", "parameter(name: string, value: string)", "result(name: string)"),
     *("get_weather(city: string, days?: integer)", "edit(path: string, old: string, new: string)"),
+    "store(content: string, target_file: string)",
 )
 OWN = ("tests/corpus/*", "tests/cases/*.txt", "tests/fuzz/findings/*.txt", "addon/**/*.py", "**/README.md")
 LIBRARY, LARGEST = 150, 8_000  # files of the standard library; characters of a text
 KINDS = (".py", ".xml", ".html", ".txt", ".json", ".md", ".rst", ".css", ".sh", ".toml", ".cfg", ".csv")
 HELD = 512  # characters that P4 looks ahead
-CLOSER = "{wide}{closer}"
 
 # What is put together
 
@@ -172,21 +172,32 @@ def fragment(text: str, choose: Random) -> str:
 # What has two readings
 
 TAG = re.compile(r"<(/?)(tool_call|function_calls?|function|invoke|parameter)\b[^<>\n]*>?")
+LAST_CLOSER = re.compile(r"(?:\A|\n)[ \t]*</ *([\w:.-]+)[^<>\n]*>?\Z")
+CLOSING_WORD = re.compile(r"</ *(?:param|func|tool|arg|invoke|value|content|execution)")
+HTML_WORDS = ("p", "div", "body", "html", "svg")
 
 
 def unclear(text: str) -> bool:
-    """Whether more than one value can be meant."""
-    if not text.strip() or text.endswith("\r") or text[:1].isspace() or text != text.rstrip():
+    """Whether more than one value can be meant, however the call goes on."""
+    if text != text.strip() or not text:
         return True
     depth = 0
     for found in TAG.finditer(text):
         depth += -1 if found[1] else 1
         if depth < 0:
-            behind = text[found.end() :]
-            depth = 0
-            if found[2] != "parameter" and (not behind.strip() or len(behind) > HELD or TAG.search(behind)):
+            depth, behind = 0, text[found.end() :]
+            followed = TAG.match(behind.lstrip()) if found[2] == "parameter" else TAG.search(behind)
+            if followed or not behind.strip() or (len(behind) > HELD and found[2] != "parameter"):
                 return True
     return depth > 0
+
+
+def unclear_unclosed(text: str) -> bool:
+    """Whether its last line can be the closer that is missing after it: one that it has not opened itself."""
+    last = LAST_CLOSER.search(text)
+    if last is None or last[1] in HTML_WORDS:
+        return False
+    return bool(TAG.search(last[0])) or not re.search(rf"<{re.escape(last[1])}\b", text)
 
 
 # As values
@@ -194,32 +205,34 @@ def unclear(text: str) -> bool:
 CLOSED = "\n</parameter>\n</function>\n</tool_call>"
 ENDS = {
     "closed": CLOSED,
-    "closed, text behind": CLOSED + "\n\nDone with it.",
-    "a call behind": CLOSED + "\n<tool_call>\n<function=time>\n</function>\n</tool_call>",
+    "closed, text after": CLOSED + "\n\nDone with it.",
+    "closed, a call after": CLOSED + "\n<tool_call>\n<function=time>\n</function>\n</tool_call>",
     "without </parameter>": "\n</function>\n</tool_call>",
     "with </tool_call> alone": "\n</tool_call>",
-    "no closer": "",
-    "</paramter>": "\n</paramter>\n</function>\n</tool_call>",
-    "</parameter=content>": "\n</parameter=content>\n</function>\n</tool_call>",
-    "</function missing its >": "\n</parameter>\n</function\n</tool_call>",
+    "without any closer": "",
+    "with </paramter>": "\n</paramter>\n</function>\n</tool_call>",
+    "with </parameter=content>": "\n</parameter=content>\n</function>\n</tool_call>",
+    "with </function": "\n</parameter>\n</function\n</tool_call>",
 }
+UNCLOSED = ("without </parameter>", "with </tool_call> alone", "without any closer")
 HEAD = "<tool_call>\n<function=write>\n<parameter=path>\na\n</parameter>\n<parameter=content>\n"
-BEFORE = "<tool_call>\n<function=write>\n<parameter=content>\n"
-PATH = "\n</parameter>\n<parameter=path>\na\n</parameter>\n</function>\n</tool_call>"
+BEFORE = "<tool_call>\n<function=store>\n<parameter=content>\n"
+AFTER = "\n</parameter>\n<parameter=target_file>\na\n</parameter>\n</function>\n</tool_call>"
 
 
-def in_call(text: str, end: str) -> Sample:
-    """The document as the last value of a call that ends so."""
-    arguments = {"path": "a", "content": text}
-    calls = [("write", arguments), *([("time", {})] if end == "a call behind" else [])]
-    left = "\n\nDone with it." if end == "closed, text behind" else ""
-    return Sample(f"document {end}", HEAD + text + ENDS[end], TOOLS, tuple(calls), left, about=end)
+def in_call(text: str, end: str) -> Sample | None:
+    """The document as the last value of a call that ends so; None if it is not clear there."""
+    if (end in UNCLOSED and unclear_unclosed(text)) or (not ENDS[end] and CLOSING_WORD.search(text)):
+        return None
+    calls = [("write", {"path": "a", "content": text}), *([("time", {})] if "a call" in end else [])]
+    left = "\n\nDone with it." if "text after" in end else ""
+    return Sample(f"document {end}", HEAD + text + ENDS[end], TOOLS, tuple(calls), left)
 
 
 def before_another(text: str) -> Sample:
     """The document before another parameter."""
-    calls = (("write", {"content": text, "path": "a"}),)
-    return Sample("document before a parameter", BEFORE + text + PATH, TOOLS, calls)
+    calls = (("store", {"content": text, "target_file": "a"}),)
+    return Sample("document before a parameter", BEFORE + text + AFTER, TOOLS, calls)
 
 
 def in_json(text: str) -> Sample:
@@ -232,5 +245,6 @@ def in_json(text: str) -> Sample:
 def samples(choose: Random) -> Iterator[Sample]:
     """One document in every way."""
     text = document(choose)
-    yield from (in_call(text, end) for end in ENDS)
-    yield from (before_another(text), in_json(text))
+    for sample in (*(in_call(text, end) for end in ENDS), before_another(text), in_json(text)):
+        if sample:
+            yield sample
