@@ -1,5 +1,5 @@
-"""Slips in calls of the other dialects: in the tags and in the JSON of Hermes, and in the tags of every
-other table that can open a call, written from its own spellings.
+"""Slips in calls of the other dialects: in the tags and in the JSON of Hermes, and in the tags of every other
+table, written from its own spellings.
 """
 
 import json
@@ -69,10 +69,13 @@ def mark_slip(body: str, at: int, choose: Random) -> tuple[str, str]:
 
 
 def written(dialect: Dialect, name: str, arguments: dict[str, Any]) -> list[Part]:
-    """A call in the spellings of one table; what a table lacks is as Qwen3-Coder is taught it."""
+    """A call in the spellings of one table; what a table lacks is as Qwen is taught it."""
     wrap, unwrap = first(dialect.wrap_open, "<tool_call>"), first(dialect.wrap_close, "</tool_call>")
+    if not (dialect.call_open or dialect.call_in_envelope or dialect.parameter_open):
+        _, body, _ = hermes(name, arguments)
+        return [*tags(wrap, of=name), body, *tags(unwrap, of=name)]
     opener = first((*dialect.call_open, *dialect.call_in_envelope), "<function={name}>")
-    closer = "" if dialect.closed else first(dialect.call_close, "</function>")
+    closer = "" if dialect.closed and dialect.call_open else first(dialect.call_close, "</function>")
     parts = [*tags(wrap, of=name), "\n", *tags(opener, name), "\n"]
     if dialect.body is Body.JSON:
         parts += [json.dumps(arguments, ensure_ascii=False), *tags(closer, of=name)]
@@ -102,8 +105,8 @@ def tags(spelling: str, name: str = "", of: str = "") -> Iterator[Part]:
 
 
 def others() -> list[Dialect]:
-    """The tables from which a whole call can be written, other than the first."""
-    return [d for d in DIALECTS[1:] if not d.damaged and (d.call_open or d.call_in_envelope)]
+    """All tables but Qwen's own two, and that of damaged tags."""
+    return [d for d in DIALECTS if not d.damaged and d.name not in ("qwen3_coder", "hermes")]
 
 
 def in_dialect(dialect: Dialect, choose: Random, count: int) -> Sample:

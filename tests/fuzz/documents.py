@@ -15,8 +15,9 @@ import json
 import os
 import re
 import sysconfig
+from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from random import Random
 
@@ -181,15 +182,16 @@ def unclear(text: str) -> bool:
     """Whether more than one value can be meant, however the call goes on."""
     if text != text.strip() or not text:
         return True
-    depth = 0
-    for found in TAG.finditer(text):
-        depth += -1 if found[1] else 1
-        if depth < 0:
-            depth, behind = 0, text[found.end() :]
-            followed = TAG.match(behind.lstrip()) if found[2] == "parameter" else TAG.search(behind)
-            if followed or not behind.strip() or (len(behind) > HELD and found[2] != "parameter"):
+    opened: Counter[str] = Counter()
+    for tag in TAG.finditer(text):
+        word = tag[2]
+        opened[word] += -1 if tag[1] else 1
+        if opened[word] < 0:
+            opened[word], behind = 0, text[tag.end() :]
+            followed = TAG.match(behind.lstrip()) if word == "parameter" else TAG.search(behind)
+            if followed or not behind.strip() or (len(behind) > HELD and word != "parameter"):
                 return True
-    return depth > 0
+    return opened.total() > 0
 
 
 def unclear_unclosed(text: str) -> bool:
@@ -214,37 +216,49 @@ ENDS = {
     "with </parameter=content>": "\n</parameter=content>\n</function>\n</tool_call>",
     "with </function": "\n</parameter>\n</function\n</tool_call>",
 }
+DAMAGED = ("without </parameter>", "with </tool_call> alone", "with </paramter>", "with </parameter=content>")
 UNCLOSED = ("without </parameter>", "with </tool_call> alone", "without any closer")
 HEAD = "<tool_call>\n<function=write>\n<parameter=path>\na\n</parameter>\n<parameter=content>\n"
 BEFORE = "<tool_call>\n<function=store>\n<parameter=content>\n"
 AFTER = "\n</parameter>\n<parameter=target_file>\na\n</parameter>\n</function>\n</tool_call>"
 
 
-def in_call(text: str, end: str) -> Sample | None:
+def in_call(end: str, text: str) -> Sample | None:
     """The document as the last value of a call that ends so; None if it is not clear there."""
-    if (end in UNCLOSED and unclear_unclosed(text)) or (not ENDS[end] and CLOSING_WORD.search(text)):
+    if (
+        unclear(text)
+        or (end in UNCLOSED and unclear_unclosed(text))
+        or (not ENDS[end] and CLOSING_WORD.search(text))
+    ):
         return None
     calls = [("write", {"path": "a", "content": text}), *([("time", {})] if "a call" in end else [])]
     left = "\n\nDone with it." if "text after" in end else ""
-    return Sample(f"document {end}", HEAD + text + ENDS[end], TOOLS, tuple(calls), left)
+    remake = partial(in_call, end)
+    return Sample(
+        f"document {end}", HEAD + text + ENDS[end], TOOLS, tuple(calls), left, core=text, remake=remake
+    )
 
 
-def before_another(text: str) -> Sample:
+def before_another(text: str) -> Sample | None:
     """The document before another parameter."""
+    if unclear(text):
+        return None
     calls = (("store", {"content": text, "target_file": "a"}),)
-    return Sample("document before a parameter", BEFORE + text + AFTER, TOOLS, calls)
+    whole = BEFORE + text + AFTER
+    return Sample("document before a parameter", whole, TOOLS, calls, core=text, remake=before_another)
 
 
 def in_json(text: str) -> Sample:
     """The document as a string of JSON."""
     arguments = {"path": "a", "content": text}
     body = json.dumps({"name": "write", "arguments": arguments}, ensure_ascii=False)
-    return Sample("document in JSON", f"<tool_call>\n{body}\n</tool_call>", TOOLS, (("write", arguments),))
+    whole = f"<tool_call>\n{body}\n</tool_call>"
+    return Sample("document in JSON", whole, TOOLS, (("write", arguments),), core=text, remake=in_json)
 
 
 def samples(choose: Random) -> Iterator[Sample]:
     """One document in every way."""
     text = document(choose)
-    for sample in (*(in_call(text, end) for end in ENDS), before_another(text), in_json(text)):
+    for sample in (*(in_call(end, text) for end in ENDS), before_another(text), in_json(text)):
         if sample:
             yield sample

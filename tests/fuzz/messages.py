@@ -161,6 +161,7 @@ def check(
             f"not a legal outcome ({', '.join(b.slip for b in message.blocks if b.slip) or 'no slip'})\n"
             f"text   {outcome.text!r}\ncalls  {outcome.calls}\nrepairs {outcome.repairs}\n"
             f"but one of\n{''.join(f'  {e.text!r} {e.calls}' + chr(10) for e in legal)}"
+            + "as a case:\n\n"
             + case_text(tools, message.text, best.text, best.calls, level, finish)
         )
 

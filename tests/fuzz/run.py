@@ -1,11 +1,13 @@
-"""Runs the fuzz tests with other examples again and again until the time is over: `make fuzz SECONDS=600`.
+"""Runs the fuzz tests and the gates with other examples until the time is over: `make fuzz SECONDS=600`.
 
-Before that it runs once, in full, the tests that `make test` shortens (`pytest --thorough`): every case
-at every cut, and more. That takes about a minute on two cores, which does not count. `--only` leaves it out.
+Before that it runs once, in full, the tests that `make test` shortens (`pytest --thorough`): every case at
+every cut, and more. That takes about a minute on two cores, which does not count. `--only` leaves it out.
 
-A round is one test with a seed of its own; the tests take turns, on all cores. The first finding
-ends it: its smallest example is printed, how to see it again and how to keep it, and the exit
-status is 1. Without one, the examples of each test are counted.
+A round is one test or one gate with a seed of its own; they take turns, on all cores. The first finding of
+a test ends it: its smallest example is printed, how to see it again and how to keep it. A finding of a gate
+is made as small as it can be and kept in tests/fuzz/findings, and the gates go on. At the end the examples
+of each test are counted, and each row of the gates is printed beside its bar. The exit status is 1 if
+anything was found or a bar missed.
 """
 
 import argparse
@@ -19,7 +21,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from types import ModuleType
@@ -27,7 +29,9 @@ from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+GATES = HERE / "gates.py"
 TIMES = "4"  # as many examples in a round as the test names
+KEPT = 2  # findings of one round of a gate
 
 KEEP = """
 See it again:  {python} tests/fuzz/run.py --only {name} --seed {seed}
@@ -45,6 +49,8 @@ class Round:
     seed: int
     examples: int
     finding: str = ""
+    rows: dict[str, Any] = field(default_factory=dict)  # of a gate: the tallies by name
+    kept: tuple[str, ...] = ()
 
 
 def main() -> int:
@@ -58,15 +64,29 @@ def main() -> int:
         print(f"no test is named {asked.only!r}", file=sys.stderr)
         return 2
     totals: Counter[str] = Counter()
+    rows: dict[str, Any] = {}
+    kept: list[str] = []
     for done in rounds(tests, asked.seed, asked.seconds, asked.jobs):
         totals[done.name] += done.examples
+        kept += done.kept
+        for name, row in done.rows.items():
+            rows[name] = rows[name] + row if name in rows else row
         print(f"{done.name}  seed {done.seed}  {done.examples} examples", flush=True)
         if done.finding:
             print(f"\n{done.finding}{KEEP.format(python=sys.executable, name=done.name, seed=done.seed)}")
             return 1
     print("\n".join(["", *(f"{examples:9} {name}" for name, examples in sorted(totals.items()))]))
-    print(f"{totals.total():9} examples, no finding")
-    return 0
+    missed = table(rows) if rows else False
+    print(f"{totals.total():9} examples, {'these findings:' if kept else 'no finding'}", *kept, sep="\n  ")
+    return int(bool(kept or missed))
+
+
+def table(rows: dict[str, Any]) -> bool:
+    """Print the rows of the gates; whether a bar is missed."""
+    from fuzz.gates import BARS, line
+
+    print("\n".join(["", *(line(name, row) for name, row in sorted(rows.items())), ""]))
+    return any(row.exact < BARS.get(name, 0) for name, row in rows.items())
 
 
 def thorough(jobs: int) -> int:
@@ -88,9 +108,13 @@ def arguments() -> argparse.Namespace:
 
 
 def find(folder: Path) -> Iterator[tuple[Path, str]]:
-    """The tests of a folder that take examples."""
+    """The tests of a folder that take examples; and the gates."""
     for path in sorted(folder.glob("test_*.py")):
         yield from ((path, name) for name, test in vars(load(path)).items() if hasattr(test, "hypothesis"))
+    if folder == GATES.parent:
+        from fuzz import gates
+
+        yield from ((GATES, gate) for gate in gates.GATES)
 
 
 def rounds(tests: list[tuple[Path, str]], seed: int, seconds: float, jobs: int) -> Iterator[Round]:
@@ -110,7 +134,9 @@ def rounds(tests: list[tuple[Path, str]], seed: int, seconds: float, jobs: int) 
 
 
 def play(path: Path, name: str, seed: int) -> Round:
-    """One test with one seed."""
+    """One test, or one gate, with one seed."""
+    if path == GATES:
+        return play_gate(name, seed)
     from hypothesis import seed as seeded
 
     test = getattr(load(path), name)
@@ -130,6 +156,20 @@ def play(path: Path, name: str, seed: int) -> Round:
     finally:
         test.hypothesis.inner_test = inner
     return Round(f"{path.stem}.{name}", seed, examples, finding)
+
+
+def play_gate(name: str, seed: int) -> Round:
+    """One gate with one seed; what it finds is kept."""
+    from fuzz.gates import is_finding, measure, tally
+    from fuzz.known import keep
+    from fuzz.shrink import as_case, shrunk
+
+    judged = measure(name, seed)
+    found = [pair for pair in judged if is_finding(*pair)]
+    small = [(shrunk(sample, why), why) for sample, why in found[:KEPT]]
+    kept = [keep(sample.row, as_case(sample, why)) for sample, why in small]
+    paths = tuple(str(path.relative_to(ROOT)) for path in kept if path)
+    return Round(f"gates.{name}", seed, len(judged), rows=tally(judged), kept=paths)
 
 
 def load(path: Path) -> ModuleType:

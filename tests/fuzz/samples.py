@@ -56,6 +56,8 @@ class Sample:
     options: dict[str, Any] = field(default_factory=dict)
     about: str = ""
     check: "Callable[[Sample, Outcome], Judged] | None" = None  # in place of calls and left
+    core: str = ""  # the part that may be shortened, and the sample with another one
+    remake: "Callable[[str], Sample | None] | None" = None
 
     def run(self, pieces: Sequence[str], live: bool = True) -> Outcome:
         return run(pieces, declared(self.tools), self.finish, live=live, **self.options)

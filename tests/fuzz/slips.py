@@ -24,6 +24,10 @@ TOOLS = (
     *("run(command: string, timeout?: integer)", "list(path?: string)"),
     "search(query: string, tags?: array)",
 )
+ODD_TOOLS = (  # named as the tags are, or as no word is
+    *("tool_call(name: string, value?: string)", "function(parameter: string)"),
+    *("parameter(function: string, path: string)", "mcp__fs__get-file(path: string, file_name?: string)"),
+)
 VALUES: dict[str, tuple[Any, ...]] = {
     "path": ("src/a.py", "/etc/hosts", "docs/read me.md"),
     "content": (
@@ -41,6 +45,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "timeout": (30,),
     "all": (True,),
     "tags": (["a", "b"], []),
+    **dict.fromkeys(("name", "value", "parameter", "function", "file_name"), ("a", "x < y", "")),
 }
 WORDS = {
     "parameter": ("parámetro", "参数", "argument", "arg", "параметр", "value", "field", "param"),
@@ -216,9 +221,9 @@ def text_of(parts: Sequence[Part]) -> str:
 # Calls
 
 
-def call(choose: Random) -> tuple[str, dict[str, Any]]:
+def call(choose: Random, tools: Sequence[str] = TOOLS) -> tuple[str, dict[str, Any]]:
     """A tool, and arguments for it, with all that are required and some that are not."""
-    name, listed = choose.choice(TOOLS).removesuffix(")").split("(")
+    name, listed = choose.choice(tools).removesuffix(")").split("(")
     keys = [key.split(":")[0] for key in listed.split(", ")]
     given = [key.rstrip("?") for key in keys if not key.endswith("?") or choose.random() < 0.5]
     return name, {key: choose.choice(VALUES[key]) for key in given}
@@ -234,6 +239,7 @@ def canonical(name: str, arguments: dict[str, Any]) -> Iterator[Part]:
 
 
 LEADS = ("", "", "Let me do it.")
+COUNTS = ("1 slip", "2 slips", "3 slips")
 
 
 def in_tags(choose: Random, count: int) -> Sample:
@@ -242,8 +248,17 @@ def in_tags(choose: Random, count: int) -> Sample:
     parts, made = slipped(list(canonical(name, arguments)), count, choose)
     lead = choose.choice(LEADS)
     text = (lead + "\n" if lead else "") + text_of(parts)
-    row = f"{count} slip{'s' * (count > 1)} in tags"
-    return Sample(row, text, TOOLS, ((name, arguments),), lead, about=" · ".join(made))
+    return Sample(
+        f"{COUNTS[count - 1]} in tags", text, TOOLS, ((name, arguments),), lead, about=" · ".join(made)
+    )
+
+
+def with_odd_names(choose: Random) -> Sample:
+    """One slip, and names that are not easily told from tags."""
+    name, arguments = call(choose, ODD_TOOLS)
+    parts, made = slipped(list(canonical(name, arguments)), 1, choose)
+    row = "1 slip, odd names"
+    return Sample(row, text_of(parts), ODD_TOOLS, ((name, arguments),), about=" · ".join(made))
 
 
 # The same slips where they mean nothing
@@ -261,17 +276,17 @@ def quoted(choose: Random) -> str:
     return choose.choice(QUOTED).format(choose.choice(tags))
 
 
-def in_value(choose: Random) -> Sample:
+def in_value(content: str) -> Sample:
     """The value of a canonical call."""
-    arguments = {"path": "a.md", "content": quoted(choose)}
+    arguments = {"path": "a.md", "content": content}
     text = text_of(list(canonical("write", arguments)))
-    return Sample("slips in a value", text, TOOLS, (("write", arguments),))
+    return Sample("slips in a value", text, TOOLS, (("write", arguments),), core=content, remake=in_value)
 
 
-def in_prose(choose: Random) -> Sample:
+def in_prose(line: str) -> Sample:
     """Prose without a call."""
-    text = f"Some prose.\n{quoted(choose)}\nThe end."
-    return Sample("slips in prose", text, TOOLS, (), text)
+    text = f"Some prose.\n{line}\nThe end."
+    return Sample("slips in prose", text, TOOLS, (), text, core=line, remake=in_prose)
 
 
 # Cut short
