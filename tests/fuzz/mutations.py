@@ -16,7 +16,6 @@ has seen it stream, it stays open, with that text in its value.
 slips is no excuse: the call stays text.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,9 +26,6 @@ from fuzz.calls import Arguments, Call, Piece, Style, Tool, prose, text_of, writ
 
 TEXT = None  # for the arguments of a reading: it is no call
 
-_NAMED = r"""(?:\s*=|\s+name\s*=)\s*["']?([^<>"'\n]+)["']?[^<>\n]*>?"""
-PARAMETER, FUNCTION = re.compile(r"<\s*parameter" + _NAMED), re.compile(r"<\s*(?:function|invoke)" + _NAMED)
-
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -38,7 +34,6 @@ class Reading:
     arguments: Arguments | None
     left: str = ""
     slips: int = 1
-    name: str = ""  # if it is another one
     before: tuple[Arguments, ...] = ()  # further calls of the same tool
     swallowed: bool = False  # it is no call, and no text either but for what is left
     unclear: bool = False  # it is no call, and all that follows is text, too
@@ -52,7 +47,7 @@ class Reading:
     def calls(self, name: str) -> list[tuple[str, Arguments]]:
         """The calls of this reading, for a call of that name."""
         given = [*self.before, *([] if self.arguments is None else [self.arguments])]
-        return [(self.name or name, arguments) for arguments in given]
+        return [(name, arguments) for arguments in given]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +150,7 @@ def _dropped(site: Site) -> list[Reading]:
             return _unfinished(site, closed=site.style.wrapped)
         case "call_open":
             return _nameless(site)
-    return [*_without_opener(site, ""), *_as_arguments(site, site.tag.key)]
+    return [*_without_opener(site), *_as_arguments(site, site.tag.key)]
 
 
 def _unfinished(site: Site, closed: bool) -> list[Reading]:
@@ -175,16 +170,15 @@ def _nameless(site: Site) -> list[Reading]:
     return [site.whole(), site.text] if len(fits) == 1 else [site.text]
 
 
-def _without_opener(site: Site, junk: str) -> list[Reading]:
+def _without_opener(site: Site) -> list[Reading]:
     """The value is text between parameters; or, behind another value, payload of that one."""
     key, outer = site.tag.key, site.style.outer
-    as_text = [site.but(left, drop=key) for left in {site.raw(key), junk + site.raw(key)}]
+    as_text = site.but(site.raw(key), drop=key)
     if not site.before:
-        start = text_of(site.pieces[: site.at]) + junk + site.raw(key) + "</parameter>"
-        return [site.whole(), site.last(key), *as_text, site.but(start, drop=key), site.text]
-    run_on = f"{site.raw(site.before)}{site.style.inner}</parameter>{outer}"
-    run_on += (junk + site.style.inner if junk else "") + site.raw(key)
-    return [site.whole(), *as_text, site.but(slips=0, drop=key, **{site.before: run_on})]
+        start = text_of(site.pieces[: site.at]) + site.raw(key) + "</parameter>"
+        return [site.whole(), site.last(key), as_text, site.but(start, drop=key), site.text]
+    run_on = f"{site.raw(site.before)}{site.style.inner}</parameter>{outer}{site.raw(key)}"
+    return [site.whole(), as_text, site.but(slips=0, drop=key, **{site.before: run_on})]
 
 
 def _as_arguments(site: Site, key: str, left: str = "") -> Iterator[Reading]:
@@ -274,102 +268,6 @@ def _swallowing_closer(site: Site, after: Piece) -> list[Reading]:
     return [site.but(**{key: own}), site.but(drop=key, **{site.tag.key: run_on}), *empty, *as_text]
 
 
-# Misspelling
-
-
-def misspell(site: Site, tag: str) -> Damaged | None:
-    """The tag with one character wrong, or cut short; None if it is right as the tag of a parameter, as
-    agents with a prompt of their own write it: `<function>`."""
-    if tag.strip("< >") in site.call.tool.keys:
-        return None
-    pieces = list(site.pieces)
-    pieces[site.at] = replace(site.tag, text=tag)
-    return site.damaged("misspell", pieces, *_misspelt(site, tag))
-
-
-def _misspelt(site: Site, tag: str) -> list[Reading]:
-    key = site.tag.key
-    match site.tag.kind:
-        case "wrap_open":
-            alone = [site.whole(left, slips=0) for left in ("", tag)]
-            return alone if site.style.name == "canonical" else [*alone, site.text]
-        case "wrap_close":
-            return [
-                site.whole(left, slips=0) for left in ("", tag, tag.partition("<")[0], tag.partition(">")[2])
-            ]
-        case "call_close":
-            return [
-                *_unfinished(site, closed=False),
-                replace(site.whole(tag), exact=False),
-                *_quoted(site, tag),
-            ]
-        case "parameter_close":
-            run_on = site.but(**{key: site.raw(key) + site.style.inner + tag})
-            return [site.whole(), run_on, *site.unclear]
-        case "parameter_open":
-            return [
-                *_without_opener(site, tag),
-                *_renamed(site, tag),
-                *_in_value(site, tag),
-                *_as_arguments(site, site.tag.key),
-            ]
-    behind = tag.partition(">")[2]  # a bracket that came too early
-    inferred = [site.whole(left) for left in (tag, "<tool_call>" + tag, behind)]
-    closed = [] if site.keys else [Reading(TEXT, tag, swallowed=True)]
-    return [site.whole(), *inferred, site.text, *closed, *_named_otherwise(site, tag)]
-
-
-def _quoted(site: Site, tag: str) -> Iterator[Reading]:
-    """What is no tag is payload, and so is the closing one before it; `</tool_call>` ends the value."""
-    for key in site.keys[-1:] if site.style.wrapped else []:
-        inner, outer = site.style.inner, site.style.outer
-        yield site.but(**{key: f"{site.raw(key)}{inner}</parameter>{outer}{tag}"})
-
-
-def _in_value(site: Site, tag: str) -> Iterator[Reading]:
-    """What does not even begin as a tag with a name may be the value's first line."""
-    if not re.match(r"<\w+=", tag):
-        key, value = site.tag.key, tag + site.style.inner + site.raw(site.tag.key)
-        yield from (site.but(**{key: value}), Reading(site.but(drop=key).arguments | {key: value}))
-
-
-def _renamed(site: Site, tag: str) -> Iterator[Reading]:
-    """The tag names another parameter, of which nothing is known: a string, unless it is declared."""
-    if match := PARAMETER.match(tag):
-        key, old, rest = match[1].strip(), site.tag.key, tag[match.end() :]
-        renamed = {key if k == old else k: v for k, v in site.call.arguments.items()}
-        values = [rest + site.style.inner + site.raw(old)] if rest else [renamed[key], site.raw(old)]
-        slips = int(match[0] != f"<parameter={key}>")
-        yield from (Reading(renamed | {key: value}, slips=slips) for value in values)
-
-
-def _named_otherwise(site: Site, tag: str) -> Iterator[Reading]:
-    """A tool that is not declared: its values are text, or JSON arrays and objects (P2, P6)."""
-    if match := FUNCTION.match(tag):
-        values = site.call.arguments.items()
-        loose = {k: v if isinstance(v, list | dict) else site.raw(k) for k, v in values}
-        yield Reading(loose, left=tag[match.end() :], name=match[1].strip())
-
-
-@st.composite
-def misspellings(draw: st.DrawFn, tag: str) -> str:
-    """One character dropped, put in, replaced or swapped with the next, or the end cut off."""
-    at = draw(st.integers(1, len(tag) - 1))
-    letter = draw(st.sampled_from("aetx_ /="))
-    wrong = draw(
-        st.sampled_from(
-            [
-                tag[:at] + tag[at + 1 :],
-                tag[:at] + letter + tag[at:],
-                tag[:at] + letter + tag[at + 1 :],
-                tag[: at - 1] + tag[at] + tag[at - 1] + tag[at + 1 :],
-                tag[: max(2, at)],
-            ]
-        )
-    )
-    return wrong if wrong != tag else tag[:-1]
-
-
 # Prose where there should be none
 
 
@@ -399,12 +297,10 @@ def _interrupted(site: Site, words: str) -> list[Reading]:
 def damaged(draw: st.DrawFn, call: Call, style: Style, tools: Sequence[Tool]) -> Damaged:
     """The call with one slip."""
     site = draw(st.sampled_from(sites(call, style, tools)))
-    slip = draw(st.sampled_from(["drop", "double", "swap", "misspell", "interrupt"]))
+    slip = draw(st.sampled_from(["drop", "double", "swap", "interrupt"]))
     match slip:
         case "double":
             return double(site)
-        case "misspell":
-            return misspell(site, draw(misspellings(site.tag.text))) or drop(site)
         case "swap":
             return swap(site) or drop(site)
         case "interrupt":

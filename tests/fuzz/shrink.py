@@ -1,5 +1,6 @@
 """Makes a sample that did not come out as small as it can be, and a case of it."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -52,7 +53,8 @@ def as_case(sample: Sample, judged: Judged) -> str:
     left, calls = sample.left, sample.calls
     if sample.check or judged.verdict in (Verdict.CUT, Verdict.RAISED):
         left, calls = joined(sample.text), ()
-    options = dict(sample.options)
+    options = sample.options
+    choice = options.get("tool_choice", "auto")
     return case_text(
         [read_tool(line) for line in sample.tools],
         joined(sample.text),
@@ -62,7 +64,7 @@ def as_case(sample: Sample, judged: Judged) -> str:
         sample.finish,
         title=f"{sample.row} {sample.about}".replace("\n", " ").strip(),
         bug=f"{judged.verdict}",
-        choice=options.get("tool_choice", "auto"),
+        choice=choice if isinstance(choice, str) else json.dumps(choice),
         parallel=options.get("parallel", True),
         reasoning=options.get("reasoning", False),
     )

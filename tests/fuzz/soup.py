@@ -57,9 +57,8 @@ SOUP = st.lists(
     max_size=24,
 ).map("".join)
 FINISH = st.sampled_from(["stop", "length", "tool_calls", "content_filter", None])
-CHOICE = st.sampled_from(
-    ["auto", "auto", "required", "none", {"type": "function", "function": {"name": "read"}}]
-)
+FORCED = {"type": "function", "function": {"name": "read"}}
+CHOICE = st.sampled_from(["auto", "auto", "required", "none", FORCED])
 OPTIONS = st.fixed_dictionaries(
     {
         "recovery": st.sampled_from(LEVELS),
@@ -137,7 +136,7 @@ def pieces(choose: Random) -> Iterator[str]:
 def soup(choose: Random) -> Sample:
     options = {
         "recovery": choose.choice(["tolerant", "tolerant", *LEVELS]),
-        "tool_choice": choose.choice(["auto", "auto", "auto", "required"]),
+        "tool_choice": choose.choice(["auto", "auto", "auto", "required", FORCED]),
         "parallel": choose.random() < 0.9,
         "reasoning": choose.random() < 0.1,
     }
@@ -153,6 +152,9 @@ def conserved(sample: Sample, outcome: Outcome) -> Judged:
         return Judged(Verdict.LOST, f"this is not the text: {said(outcome)}")
     if LOSSY & set(outcome.repairs):
         return Judged(Verdict.EXACT)
+    if not outcome.calls and not outcome.open_call and "stray-closer" not in outcome.repairs:
+        same = outcome.text == sample.text
+        return Judged(Verdict.EXACT if same else Verdict.LOST, "" if same else said(outcome))
     calls = [*outcome.calls, *([outcome.open_call] if outcome.open_call else [])]
     came = Counter(WORD.findall("\n".join([outcome.text, *(f"{name} {text}" for name, text in calls)])))
     wrong = [

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from fuzz.calls import Call, Style, Tool, text_of, write, write_json
+from fuzz.calls import CANONICAL, Call, Style, Tool, text_of, write, write_json
 from fuzz.damage import SLIPS, letters
 from fuzz.messages import Block, Message, check, check_unclear
-from fuzz.mutations import Damaged, Reading, Site, double, drop, interrupt, misspell, sites, swap
+from fuzz.mutations import Damaged, Reading, Site, double, drop, interrupt, sites, swap
 from fuzz.truncation import Whole, cut
 from support.outcome import Outcome
 
@@ -29,9 +29,9 @@ x
 </tool_call>"""
 
 
-def site(kind: str, key: str = "", call: Call = CALL) -> Site:
+def site(kind: str, key: str = "", call: Call = CALL, style: Style = CANONICAL) -> Site:
     """The place of one tag."""
-    (found,) = (s for s in sites(call, Style(), [TOOL, OTHER]) if (s.tag.kind, s.tag.key) == (kind, key))
+    (found,) = (s for s in sites(call, style, [TOOL, OTHER]) if (s.tag.kind, s.tag.key) == (kind, key))
     return found
 
 
@@ -74,7 +74,6 @@ def test_a_tool_is_declared_as_a_case_has_it() -> None:
         (double(site("call_open")), TEXT.replace("<function=write>", "<function=write>\n<function=write>")),
         (double(site("wrap_close")), TEXT + "\n</tool_call>"),
         (swap(site("call_close")), TEXT.replace("</function>\n</tool_call>", "</tool_call>\n</function>")),
-        (misspell(site("call_close"), "</functon>"), TEXT.replace("</function>", "</functon>")),
         (interrupt(site("call_open"), "Well,"), TEXT.replace("write>\n", "write>\nWell,\n")),
     ],
 )
@@ -168,7 +167,7 @@ def test_the_strict_level_may_not_mend() -> None:
         check(clean, outcome(TEXT), [TOOL], "strict")
 
 
-UNCLEAR = misspell(site("call_close"), "</functon>")
+UNCLEAR = drop(site("call_close", style=Style(wrapped=False)))
 
 
 def test_where_the_end_is_unclear_all_that_follows_is_text() -> None:
