@@ -7,7 +7,8 @@ the addon against mitmdump with a callable that returns what it is given. Of rep
 measurements the fastest counts where nothing but other programs can make one slower, and
 the median where several processes take part.
 
-`--quick` measures the library alone, in less time.
+`--quick` measures the library alone, in less time; `--only Parser` what the title of a table has in it. With
+PYTHONPATH set to the addon folder of another worktree, that one is measured.
 
 Exit status 1 means that something could not be measured, never that it was slow.
 """
@@ -18,6 +19,7 @@ import base64
 import contextlib
 import http.client
 import json
+import os
 import random
 import statistics
 import sys
@@ -27,12 +29,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "addon"))
+if "PYTHONPATH" not in os.environ:  # else another engine is to be measured
+    sys.path.insert(0, str(Path(__file__).parents[2] / "addon"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "qwenproxy"))
 
 import proxy as live
-from library import ASKED, first_rows, parser_rows, recording_rows, rewriter_rows
+from library import ASKED, first_rows, gate_rows, parser_rows, recording_rows, rewriter_rows
 from measure import (
     CODE,
     DELTA,
@@ -51,155 +54,16 @@ from measure import (
     word_by_word,
 )
 from proxy import ROOT
+from slow import slow_rows, stream_rows
 
 from qwenproxy.recording.format import Recording, load
 from qwenproxy.recording.redaction import redact
 from support.streams import LLAMA_CPP
-from toolstream import StreamRewriter, ToolCallParser
-from toolstream.schema.rules import Action, Condition, Rule, Rules
 
 KEY = "sk-0123456789abcdef"
 
 BURST, PACED, PACE = 3_000, 250, 0.003  # chunks of one answer through mitmdump; seconds between paced ones
 ROUNDS = 5
-
-# Inputs that could be slow
-
-VALUE = HEAD
-PATHOLOGICAL: dict[str, Callable[[int], tuple[str, str]]] = {  # n -> (text before, text measured)
-    "<": lambda n: ("", "<" * n),
-    "<tool_call>": lambda n: ("", "<tool_call>" * (n // 11)),
-    "<tool_call> and blanks": lambda n: ("", ("<tool_call>" + " " * 63) * (n // 74)),
-    "blanks": lambda n: ("", " " * n),
-    "line breaks": lambda n: ("", "\n" * n),
-    "backticks": lambda n: ("", "`" * n),
-    "backticks of growing length": lambda n: ("", " ".join("`" * (i % 100) for i in range(n // 51))),
-    "an open code span and tags": lambda n: ("", "`" + "<tool_call> " * (n // 12)),
-    "fences": lambda n: ("", "```\n" * (n // 4)),
-    "list markers": lambda n: ("", "- " * (n // 2)),
-    "one long line in a fence": lambda n: ("```\n", "x <" * (n // 3)),
-    "a name without end": lambda n: ("<tool_call>\n<function=", "a" * n),
-    "a key without end": lambda n: ("<tool_call>\n<function=write>\n<parameter=", "a" * n),
-    "blanks in a name": lambda n: ("<function=", " " * n),
-    "an undeclared tool": lambda n: ("<tool_call>\n<function=nobody>\n<parameter=x>\n", "abc\n" * (n // 4)),
-    "an unclosed <think>": lambda n: (
-        "<think>\n<tool_call>\n<function=write>\n<parameter=content>\n",
-        "abc\n" * (n // 4),
-    ),
-    "JSON without end": lambda n: ("<tool_call>\n", '{"a":' * (n // 5)),
-    "a JSON string without end": lambda n: ('<tool_call>\n{"name": "', "a\\\\" * (n // 3)),
-    "JSON brackets": lambda n: ("<tool_call>\n", "[" * n),
-    "< in a value": lambda n: (VALUE, "<" * n),
-    "</parameter> in a value": lambda n: (VALUE, "</parameter> x\n" * (n // 15)),
-    "closers in a value": lambda n: (VALUE, "</parameter>\n</function>\n" * (n // 25)),
-    "calls in a value": lambda n: (VALUE, (HEAD + "x" + TAIL + "\n") * (n // 130)),
-    "openers in a value": lambda n: (VALUE, "<tool_call>\n<function=write>\n<parameter=path>\n" * (n // 45)),
-    "line breaks in a value": lambda n: (VALUE, "\n" * n),
-    "blanks in a value": lambda n: (VALUE, " " * n),
-    "quotes in a value": lambda n: (VALUE, '"\\' * (n // 2)),
-    "text behind a value in doubt": lambda n: (VALUE + "x" + TAIL + "\n", "text and text\n" * (n // 14)),
-    "parameters": lambda n: (
-        "<tool_call>\n<function=write>\n",
-        "<parameter=content>\nx\n</parameter>\n" * (n // 35),
-    ),
-    "new parameters": lambda n: (
-        "<tool_call>\n<function=write>\n",
-        "".join(f"<parameter=k{i:06}>\nx\n</parameter>\n" for i in range(n // 36)),
-    ),
-    "a long integer": lambda n: ("<tool_call>\n<function=get_weather>\n<parameter=days>\n", "1" * n),
-    "text between parameters": lambda n: ("<tool_call>\n<function=write>\n", "text < text\n" * (n // 12)),
-    "calls": lambda n: ("", ("<tool_call>\n<function=get_goal>\n</function>\n</tool_call>\n") * (n // 55)),
-    "JSON calls, each other one undeclared": lambda n: (
-        "",
-        "".join(
-            f'<tool_call>\n{{"name": "{name}", "arguments": {{}}}}\n</tool_call>\n'
-            for name in ["nobody", "get_goal"] * (n // 120)
-        ),
-    ),
-    "closers behind a call": lambda n: (HEAD + TAIL, "</function>\n" * (n // 12)),
-    "blanks behind a call": lambda n: (HEAD + TAIL, "\n " * (n // 2)),
-}
-
-
-def doubling(text_of: Callable[[int], tuple[str, str]], size: int) -> float:
-    """Time for 2n against time for n, for the worse of: in deltas, and in one piece."""
-
-    def parse(n: int, whole: bool) -> Callable[[], float]:
-        before, text = text_of(n)
-        pieces = [text] if whole else in_deltas(text)
-
-        def run() -> float:
-            parser = ToolCallParser(ASKED["tools"])
-            parser.feed(before)
-            return seconds(lambda: (each(parser.feed, pieces)(), parser.close("stop")))
-
-        return run
-
-    ratios = []
-    for whole in (False, True):
-        n = size
-        while parse(n, whole)() < 0.006 and n < size * 16:
-            n *= 2
-        found = fastest({"n": parse(n, whole), "2n": parse(2 * n, whole)}, 3)
-        ratios.append(found["2n"] / found["n"])
-    return max(ratios)
-
-
-def stream_doubling(pieces_of: Callable[[int], list[bytes]], rules: Rules | None = None) -> float:
-    def run(n: int) -> Callable[[], float]:
-        pieces = pieces_of(n)
-
-        def once() -> float:
-            rewriter = StreamRewriter(ASKED, rules=rules)
-            return seconds(lambda: (each(rewriter.feed, pieces)(), rewriter.close()))
-
-        return once
-
-    n = 1000
-    while run(n)() < 0.006 and n < 64_000:
-        n *= 2
-    found = fastest({"n": run(n), "2n": run(2 * n)}, 3)
-    return found["2n"] / found["n"]
-
-
-STREAMS: dict[str, Callable[[int], list[bytes]]] = {
-    "an event without end": lambda n: [b"data: 0123456789" for _ in range(n)],
-    "an event of many lines": lambda n: [b"data: x\n" for _ in range(n)],
-    "blank lines": lambda n: [b"\n" for _ in range(n)],
-    "carriage returns": lambda n: [b"\r" * 2 * n],
-    "many events in one piece": lambda n: [LLAMA_CPP.text("x") * (n // 10)],
-    "one large chunk": lambda n: [LLAMA_CPP.text("a <b " * n)],
-    "held events": lambda n: [LLAMA_CPP.text("\n") for _ in range(n)],
-    "events held for a candidate": lambda n: [
-        LLAMA_CPP.text(t) for t in ["<tool_call>\n<function=nobody>\n<parameter=x>\n", *["abc\n"] * n]
-    ],
-    "reasoning held for a candidate": lambda n: [
-        LLAMA_CPP.chunk((0, {"reasoning": t}, None))
-        for t in ["<tool_call>\n<function=write>\n<parameter=content>\n", *["abc\n"] * n]
-    ],
-    "an envelope that is new each time": lambda n: [
-        LLAMA_CPP.chunk((0, {"content": "x"}, None), n=i) for i in range(n // 10)
-    ],
-    "calls of many indexes": lambda n: LLAMA_CPP.calls([("f", ["{}"])] * (n // 40)),
-}
-
-
-HELD = Rules({"write": (Rule("no_hint", Action.REMOVE_PARAMETER, "hint", Condition.EXISTS),)})
-
-
-def pathological_rows() -> Iterator[Row]:
-    bar = 2.6
-    found = {f"text: {name}": doubling(make, 4000) for name, make in PATHOLOGICAL.items()}
-    found |= {f"stream: {name}": stream_doubling(make) for name, make in STREAMS.items()}
-    found["stream: a value that a rule holds"] = stream_doubling(
-        lambda n: LLAMA_CPP.calls([("write", ['{"hint":"', *["abcd"] * n])]), HELD
-    )
-    worst = sorted(found.items(), key=lambda item: -item[1])
-    shown = max(5, sum(ratio > bar for ratio in found.values()))
-    for name, ratio in worst[:shown]:
-        yield Row(f"{name}: time for 2n against n", ratio, "x", bar)
-    yield Row(f"the median of {len(found)} inputs (linear is 2)", statistics.median(found.values()), "x", bar)
-
 
 # Redaction
 
@@ -388,21 +252,35 @@ def paced_rows(upstream: live.Upstream, proxies: dict[str, live.Proxy], events: 
     )
 
 
+TABLES: tuple[tuple[str, Callable[[bool], Iterator[Row]]], ...] = (
+    ("Parser, per delta", parser_rows),
+    ("Parser, what comes out right", gate_rows),
+    ("Rewriter, per chunk", rewriter_rows),
+    ("Rewriter, at the beginning of an answer", first_rows),
+    ("Rewriter, our recordings", recording_rows),
+)
+SLOW_TABLES: tuple[tuple[str, Callable[[], Iterator[Row]]], ...] = (  # not with --quick
+    ("Parser, inputs that could be slow: 100 kB in deltas of 4", slow_rows),
+    ("Rewriter, streams that could be slow", stream_rows),
+    ("Redaction of a recording", redaction_rows),
+    ("Through mitmdump", path_rows),
+)
+
+
 def main() -> int:
-    """Measure everything, or only what is quick."""
+    """Measure everything, or only what is quick, or what is asked for."""
     parser = argparse.ArgumentParser(description="What it costs, as ratios of things measured in turns.")
     parser.add_argument("--quick", action="store_true", help="the library alone, in less time")
-    quick: bool = parser.parse_args().quick
+    parser.add_argument("--only", default="", help="tables whose title has this in it")
+    asked = parser.parse_args()
     start = time.monotonic()
     print(f"Python {sys.version.split()[0]}; x: times json.loads of the same chunk, if nothing else is said")
-    table("Parser, per delta", parser_rows(quick))
-    table("Rewriter, per chunk", rewriter_rows(quick))
-    table("Rewriter, at the beginning of an answer", first_rows(quick))
-    table("Rewriter, our recordings", recording_rows(quick))
-    if not quick:
-        table("Inputs that could be slow", pathological_rows())
-        table("Redaction of a recording", redaction_rows())
-        table("Through mitmdump", path_rows())
+    for title, rows in TABLES:
+        if asked.only in title:
+            table(title, rows(asked.quick))
+    for title, slow in () if asked.quick else SLOW_TABLES:
+        if asked.only in title:
+            table(title, slow())
     print(f"\n{time.monotonic() - start:.0f} s" + "".join(f"; not measured: {title}" for title in failures))
     return bool(failures)
 

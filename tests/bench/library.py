@@ -31,6 +31,7 @@ from measure import (
 )
 from proxy import ROOT
 
+from fuzz.gates import BARS, GATES, measure, tally
 from qwenproxy.recording.format import Recording, load
 from qwenproxy.replay.rerun import user_rules
 from support.streams import LLAMA_CPP, REPEATING, VLLM, Engine, request
@@ -43,6 +44,12 @@ SMALL, LARGE = 2_000, 1_000_000  # characters of a value
 MANY, SOME = 20_000, 5_000  # events of a stream
 ANSWERS = 200  # whose first pieces are measured
 ENVELOPE_BAR = 3  # a stream that is not the sunny side
+JSON_HEAD = '<tool_call>\n{"name": "write", "arguments": {"path": "a.py", "content": "'
+IN_JSON = json.dumps(CODE)[1:-1]
+LONG = (
+    *(("plain", HEAD, PLAIN), ("code", HEAD, CODE), ("HTML", HEAD, HTML)),
+    *(("prose with <", "", PROSE), ("code in a JSON body", JSON_HEAD, IN_JSON)),
+)
 
 
 def payloads(events: list[bytes]) -> list[bytes]:
@@ -83,14 +90,23 @@ def parser_rows(quick: bool) -> Iterator[Row]:
         ("code in a value", HEAD, CODE, DELTA, 1),
         *((f"HTML in a value, deltas of {size}", HEAD, HTML, size, 2) for size in (4, 16, 64)),
         ("prose with <", "", PROSE, DELTA, 1),
+        ("code in a JSON body", JSON_HEAD, IN_JSON, DELTA, None),
     ):
         runs = {"it": parser_time(head, text, 20_000, delta), "json": loads_time(text, delta)}
         found = fastest(runs, rounds)
         yield Row(what, found["it"] / found["json"], "x", bar, f"{found['it'] * 1e6:.2f} us")
-    for what, text in () if quick else (("plain", PLAIN), ("code", CODE), ("HTML", HTML)):
-        found = fastest({str(size): parser_time(HEAD, text, size) for size in (SMALL, LARGE)}, 3)
+    for what, head, text in () if quick else LONG:
+        found = fastest({str(size): parser_time(head, text, size) for size in (SMALL, LARGE)}, 3)
         ratio = found[str(LARGE)] / found[str(SMALL)]
-        yield Row(f"{what}, a value of {LARGE // 1000} kB against {SMALL // 1000} kB", ratio, "x", 1.2)
+        yield Row(f"{what}, {LARGE // 1000} kB against {SMALL // 1000} kB", ratio, "x", 1.2)
+
+
+def gate_rows(quick: bool) -> Iterator[Row]:
+    """The gates of the fuzzer, each row beside its bar."""
+    for gate, (_, rounds) in GATES.items():
+        for name, row in tally(measure(gate, 1, 0, rounds // 10 if quick else rounds // 2)).items():
+            note = f"of {row.verdicts.total()}"
+            yield Row(f"exactly right: {name}", row.exact, "%", BARS.get(name), note, least=True)
 
 
 # The rewriter

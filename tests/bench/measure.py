@@ -52,20 +52,27 @@ failures: list[str] = []
 
 @dataclass
 class Row:
-    """One figure: `bar` None if it is there to compare with."""
+    """One figure: `bar` None if it is there to compare with; `least`: the figure must reach it."""
 
     what: str
     figure: float
     unit: str
     bar: float | None = None
     note: str = ""
+    least: bool = False
 
     def __str__(self) -> str:
-        verdict = "" if self.bar is None else "ok" if self.figure <= self.bar else "MISSED"
-        bar = "" if self.bar is None else f"<= {self.bar:g}"
+        bar = "" if self.bar is None else f"{'>=' if self.least else '<='} {self.bar:g}"
+        verdict = "" if self.bar is None else "MISSED" if self.is_missed else "ok"
         return (
             f"  {self.what:<62} {self.figure:>7.2f} {self.unit:<2} {bar:>7} {verdict:<6} {self.note}".rstrip()
         )
+
+    @property
+    def is_missed(self) -> bool:
+        if self.bar is None:
+            return False
+        return self.figure < self.bar if self.least else self.figure > self.bar
 
 
 def table(title: str, rows: Iterator[Row]) -> None:
