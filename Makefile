@@ -31,9 +31,9 @@ help:
 	@echo "make check    the quick tests of the library: 30 seconds on two cores"
 	@echo "make test     all tests: 3 minutes on two cores"
 	@echo "make lint     ruff and mypy"
-	@echo "make bench    what it costs: a few minutes; ARGS=--quick the library alone, 15 seconds"
-	@echo "make fuzz SECONDS=600   every case at every cut; then damaged calls and hostile values, other ones each"
-	@echo "              time, for so long"
+	@echo "make bench    what it costs: a few minutes; ARGS=--quick the library alone, 20 seconds"
+	@echo "make fuzz SECONDS=600   every case at every cut; then damaged calls, hostile values and the gates, other"
+	@echo "              ones each time, for so long"
 	@echo "make soak SECONDS=600   mixed traffic for so long: memory, files and threads have to stay flat"
 	@echo "make e2e      real agents and SDKs against a real server, and the status page in Chromium; needs npm"
 	@echo "make replay   run the recordings through today's rules and compare with their goldens"
@@ -78,7 +78,8 @@ lint: tools
 bench: tools
 	@$(BIN)/python tests/bench/bench.py $(ARGS)
 
-# What `make test` shortens, in full; then other examples each time, until the time is over or something is found.
+# What `make test` shortens, in full; then other examples each time, until the time is over or a test finds something.
+# What the gates find is written to tests/fuzz/findings.
 fuzz: tools
 	@$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(ARGS)
 
