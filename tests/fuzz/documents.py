@@ -172,7 +172,7 @@ def fragment(text: str, choose: Random) -> str:
 
 # What has two readings
 
-TAG = re.compile(r"<(/?)(tool_call|function_calls?|function|invoke|parameter)\b[^<>\n]*>?")
+TAG = re.compile(r"<(/?)(tool_call|function_calls?|function|invoke|parameter)\b[^<>\n]*(>?)")
 LAST_CLOSER = re.compile(r"(?:\A|\n)[ \t]*</ *([\w:.-]+)[^<>\n]*>?\Z")
 CLOSING_WORD = re.compile(r"</ *(?:param|func|tool|arg|invoke|value|content|execution)")
 HTML_WORDS = ("p", "div", "body", "html", "svg")
@@ -185,7 +185,7 @@ def unclear(text: str) -> bool:
     opened: Counter[str] = Counter()
     for tag in TAG.finditer(text):
         word = tag[2]
-        opened[word] += -1 if tag[1] else 1
+        opened[word] += -1 if tag[1] else len(tag[3])  # without its end it opens nothing
         if opened[word] < 0:
             opened[word], behind = 0, text[tag.end() :]
             followed = TAG.match(behind.lstrip()) if word == "parameter" else TAG.search(behind)
