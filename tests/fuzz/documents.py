@@ -6,13 +6,12 @@ standard library; and what is put together here: markup, templates, diffs, close
 brackets that nothing closes. They are taken whole and in fragments, some with CRLF.
 
 Left out is what can be read in two ways (P4): closers of a whole call that nothing in the document opened,
-if a call or more than 512 characters follow, or nothing at all; openers without closers; and whitespace at
-the edges, of which P5 takes some for markup.
+if a call or more than 512 characters follow, or nothing at all; openers without closers; and a carriage
+return at the end, which with the line break of the markup would be CRLF.
 """
 
 import hashlib
 import json
-import os
 import re
 import sysconfig
 from collections import Counter
@@ -24,6 +23,7 @@ from random import Random
 from fuzz.samples import Sample
 
 ROOT = Path(__file__).parents[2]
+LIBRARY = Path(sysconfig.get_path("stdlib"))
 TOOLS = (
     *("read(path: string)", "write(path: string, content: string)", "search(text: string)"),
     *("list(name: string)", "time()", "name(value: string)", "title(text: string)"),
@@ -33,7 +33,7 @@ TOOLS = (
     "store(content: string, target_file: string)",
 )
 OWN = ("tests/corpus/*", "tests/cases/*.txt", "tests/fuzz/findings/*.txt", "addon/**/*.py", "**/README.md")
-LIBRARY, LARGEST = 150, 8_000  # files of the standard library; characters of a text
+FILES, LARGEST = 150, 8_000  # files of the standard library; characters of a text
 KINDS = (".py", ".xml", ".html", ".txt", ".json", ".md", ".rst", ".css", ".sh", ".toml", ".cfg", ".csv")
 HELD = 512  # characters that P4 looks ahead
 
@@ -118,31 +118,24 @@ def generated(choose: Random) -> str:
 
 
 @lru_cache
-def found() -> tuple[str, ...]:
-    """Our own texts, and some of the standard library."""
-    own = [path for pattern in OWN for path in sorted(ROOT.glob(pattern)) if not ignored(path)]
-    return tuple(text for path in [*own, *library()] if (text := text_of(path)))
+def found() -> dict[str, str]:
+    """Our own texts, and some of the standard library, by name."""
+    own = [(ROOT, path) for pattern in OWN for path in ROOT.glob(pattern) if not hidden(path)]
+    library = [(LIBRARY, path) for path in LIBRARY.rglob("*") if path.suffix in KINDS and not hidden(path)]
+    library.sort(key=lambda pair: digest(pair[1].relative_to(LIBRARY).as_posix()))
+    return {
+        path.relative_to(root).as_posix(): text
+        for root, path in [*own, *library[:FILES]]
+        if (text := text_of(path))
+    }
 
 
-def ignored(path: Path) -> bool:
-    return not path.is_file() or any(
-        p.startswith(".") or p == "node_modules" for p in path.parts[len(ROOT.parts) :]
-    )
+def hidden(path: Path) -> bool:
+    return any(part.startswith(".") or part.endswith("-packages") for part in path.parts)
 
 
-def library() -> Iterator[Path]:
-    """The same files for each version of Python."""
-    root = Path(sysconfig.get_path("stdlib"))
-    names = []
-    for folder, folders, files in os.walk(root):
-        folders[:] = [
-            name for name in folders if name not in ("site-packages", "dist-packages", "__pycache__")
-        ]
-        names += [
-            (Path(folder) / name).relative_to(root).as_posix() for name in files if name.endswith(KINDS)
-        ]
-    names.sort(key=lambda name: hashlib.sha256(name.encode()).digest())
-    yield from (root / name for name in names[:LIBRARY])
+def digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
 
 
 def text_of(path: Path) -> str:
@@ -153,9 +146,13 @@ def text_of(path: Path) -> str:
 
 
 def document(choose: Random) -> str:
-    """A document, or a fragment of one, that is not left out."""
+    """A document, or a fragment of one, that is not left out. One more file changes few of the choices."""
     while True:
-        text = generated(choose) if choose.random() < 0.4 else fragment(choose.choice(found()), choose)
+        token = choose.random()
+        if token < 0.4:
+            text = generated(choose)
+        else:
+            text = fragment(found()[min(found(), key=lambda name: digest(f"{token} {name}"))], choose)
         if choose.random() < 0.2:
             text = text.replace("\r\n", "\n").replace("\n", "\r\n")
         if not unclear(text):
@@ -180,7 +177,7 @@ HTML_WORDS = ("p", "div", "body", "html", "svg")
 
 def unclear(text: str) -> bool:
     """Whether more than one value can be meant, however the call goes on."""
-    if text != text.strip() or not text:
+    if not text.strip() or text.endswith("\r"):
         return True
     opened: Counter[str] = Counter()
     for tag in TAG.finditer(text):
@@ -216,7 +213,10 @@ ENDS = {
     "with </parameter=content>": "\n</parameter=content>\n</function>\n</tool_call>",
     "with </function": "\n</parameter>\n</function\n</tool_call>",
 }
-DAMAGED = ("without </parameter>", "with </tool_call> alone", "with </paramter>", "with </parameter=content>")
+DAMAGED = (
+    *("without </parameter>", "with </tool_call> alone"),
+    *("with </paramter>", "with </parameter=content>", "with </function"),
+)
 UNCLOSED = ("without </parameter>", "with </tool_call> alone", "without any closer")
 HEAD = "<tool_call>\n<function=write>\n<parameter=path>\na\n</parameter>\n<parameter=content>\n"
 BEFORE = "<tool_call>\n<function=store>\n<parameter=content>\n"
@@ -228,7 +228,7 @@ def in_call(end: str, text: str) -> Sample | None:
     if (
         unclear(text)
         or (end in UNCLOSED and unclear_unclosed(text))
-        or (not ENDS[end] and CLOSING_WORD.search(text))
+        or (not ENDS[end] and (CLOSING_WORD.search(text) or text != text.strip()))
     ):
         return None
     calls = [("write", {"path": "a", "content": text}), *([("time", {})] if "a call" in end else [])]

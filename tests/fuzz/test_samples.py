@@ -143,7 +143,8 @@ def test_calls_of_other_dialects_are_read_as_they_were() -> None:
         ("</tool_call>\nand text" + 600 * "x", True),
         ("<tool_call>\nand text", True),
         ("<div>\n</div>\n</div>", False),
-        (" text", True),
+        (" text\n\n", False),
+        ("\n", True),
         ("text\r", True),
     ],
 )
@@ -167,7 +168,7 @@ def test_the_same_seed_makes_the_same_samples(gate: str) -> None:
 
 def test_every_bar_is_of_a_row() -> None:
     rows = {
-        sample.row for make, _ in gates.GATES.values() for seed in range(5) for sample in make(Random(seed))
+        sample.row for make, _ in gates.GATES.values() for seed in range(30) for sample in make(Random(seed))
     }
     assert gates.BARS.keys() <= rows
 
