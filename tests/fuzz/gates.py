@@ -129,10 +129,14 @@ def main() -> int:
     return 0
 
 
-def show(sample: Sample, judged: Judged, width: int) -> None:
+def show(sample: Sample, judged: Judged, width: int = 600) -> None:
+    """Print a sample that did not come out."""
     options = {key: value for key, value in sample.options.items() if value not in ("tolerant", "auto")}
     about = " ".join(filter(None, [sample.about, f"finish {sample.finish}", f"{options}" if options else ""]))
-    print(f"    {judged.verdict}: {about}\n      {sample.text!r}\n      {judged.note[:width]}")
+    print(f"    {judged.verdict}: {about}")
+    for text in (repr(sample.text), judged.note):
+        half = width // 2
+        print("      " + (text if len(text) <= width else f"{text[:half]} … {text[-half:]}"))
 
 
 def arguments() -> argparse.Namespace:
@@ -142,7 +146,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("gates", nargs="*", choices=[[], *GATES], help="which; without one, all")
     parser.add_argument("--show", type=int, default=0, help="print so many misses of each row")
     parser.add_argument("--row", default="", help="of rows whose name has this in it")
-    parser.add_argument("--width", type=int, default=500, help="characters of what came out that are printed")
+    parser.add_argument("--width", type=int, default=600, help="characters that are printed of each text")
     parser.add_argument("--times", type=float, default=1, help="times as many samples")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
