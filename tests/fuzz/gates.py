@@ -67,9 +67,10 @@ class Tally:
 
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     missed: list[tuple[Sample, Judged]] = field(default_factory=list)
+    kinds: Counter[tuple[str, bool]] = field(default_factory=Counter)  # of slips, and whether it came out
 
     def __add__(self, other: "Tally") -> "Tally":
-        return Tally(self.verdicts + other.verdicts, self.missed + other.missed)
+        return Tally(self.verdicts + other.verdicts, self.missed + other.missed, self.kinds + other.kinds)
 
     @property
     def exact(self) -> float:
@@ -94,6 +95,7 @@ def tally(judged: Iterable[tuple[Sample, Judged]]) -> dict[str, Tally]:
     for sample, found in judged:
         row = rows.setdefault(sample.row, Tally())
         row.verdicts[found.verdict] += 1
+        row.kinds[sample.about.partition(":")[0], found.verdict is Verdict.EXACT] += 1
         if found.verdict is not Verdict.EXACT:
             row.missed.append((sample, found))
     return rows
@@ -112,6 +114,12 @@ def line(name: str, row: Tally) -> str:
     return f"  {name:<34} {row.exact:6.1f} % of {total:<6} {bar:<8} {missed:<7} {others}".rstrip()
 
 
+def by_kind(row: Tally) -> str:
+    """How many of each kind of slip came out."""
+    kinds = sorted({kind for kind, _ in row.kinds})
+    return ", ".join(f"{k} {row.kinds[k, True]}/{row.kinds[k, True] + row.kinds[k, False]}" for k in kinds)
+
+
 def main() -> int:
     asked = arguments()
     start = time.monotonic()
@@ -123,6 +131,8 @@ def main() -> int:
             print(f"\n{gate}", flush=True)
             for name, row in tally(pair for job in jobs for pair in job.result()).items():
                 print(line(name, row), flush=True)
+                if asked.kinds and "1 slip" in name:
+                    print("     ", by_kind(row))
                 for sample, judged in row.missed[: asked.show] if asked.row in name else ():
                     show(sample, judged, asked.width)
     print(f"\n{time.monotonic() - start:.0f} s, seed {asked.seed}")
@@ -147,6 +157,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--show", type=int, default=0, help="print so many misses of each row")
     parser.add_argument("--row", default="", help="of rows whose name has this in it")
     parser.add_argument("--width", type=int, default=600, help="characters that are printed of each text")
+    parser.add_argument("--kinds", action="store_true", help="say it of each kind of slip, too")
     parser.add_argument("--times", type=float, default=1, help="times as many samples")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
