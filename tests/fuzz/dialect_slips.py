@@ -61,8 +61,8 @@ def mark_slip(body: str, at: int, choose: Random) -> tuple[str, str]:
     """A mark missing, twice, or another one."""
     mark = body[at]
     other = {'"': "'“”`", "{": "[(<", "}": "])>", "[": "{(", "]": "})", ",": ";:.", ":": "=,;"}[mark]
-    new = choose.choice(["", mark * 2, choose.choice(other)])
-    return body[:at] + new + body[at + 1 :], f"{mark} at {at} is {new!r}"
+    what, new = choose.choice([("missing", ""), ("twice", mark * 2), ("another", choose.choice(other))])
+    return body[:at] + new + body[at + 1 :], f"{what}: {mark} at {at}"
 
 
 # Every other table

@@ -106,6 +106,12 @@ def is_finding(sample: Sample, judged: Judged) -> bool:
     return judged.verdict in SERIOUS or (judged.verdict is not Verdict.EXACT and BARS.get(sample.row) == 100)
 
 
+def is_missed(name: str, row: Tally) -> bool:
+    """Whether a bar is missed by more than the chance of so few samples explains."""
+    allowed = row.verdicts.total() * (100 - BARS.get(name, 0)) / 100
+    return row.verdicts.total() - row.verdicts[Verdict.EXACT] > allowed + 3 * allowed**0.5
+
+
 def line(name: str, row: Tally) -> str:
     """A row of the table."""
     others = ", ".join(f"{what} {n}" for what, n in row.verdicts.most_common() if what is not Verdict.EXACT)

@@ -82,11 +82,11 @@ def main() -> int:
 
 
 def table(rows: dict[str, Any]) -> bool:
-    """Print the rows of the gates; whether a bar is missed."""
-    from fuzz.gates import BARS, line
+    """Print the rows of the gates; whether a bar is missed, and not by chance."""
+    from fuzz.gates import is_missed, line
 
     print("\n".join(["", *(line(name, row) for name, row in sorted(rows.items())), ""]))
-    return any(row.exact < BARS.get(name, 0) for name, row in rows.items())
+    return any(is_missed(name, row) for name, row in rows.items())
 
 
 def thorough(jobs: int) -> int:

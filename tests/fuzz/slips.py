@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from random import Random
 from typing import Any
 
@@ -301,19 +300,18 @@ def cut_short(choose: Random) -> Sample:
     text = text_of(parts)
     text = text[: choose.randrange(1, len(text))]
     calls = ((name, arguments),) if len(text) > end else ()
-    whole = Sample("", text_of(parts), TOOLS)
     finish = choose.choice(["length", "content_filter", None])
     about = " · ".join(made)
-    return Sample(
-        "slips, cut short", text, TOOLS, calls, finish=finish, about=about, check=partial(safe, whole)
-    )
+    return Sample("slips, cut short", text, TOOLS, calls, finish=finish, about=about, check=safe)
 
 
-def safe(whole: Sample, sample: Sample, outcome: Outcome) -> Judged:
-    """What is complete is the whole call, or what all of the text is read as, rightly or not."""
+def safe(sample: Sample, outcome: Outcome) -> Judged:
+    """Nothing is complete but the whole call. That a slip in it is misread is counted by other rows."""
     judged = expected(sample, outcome)
-    if not outcome.calls or judged.verdict in (Verdict.EXACT, Verdict.LEFT):
-        return Judged(Verdict.EXACT)
-    if sample.calls and outcome.calls == whole.run([whole.text]).calls:
+    if (
+        not outcome.calls
+        or judged.verdict in (Verdict.EXACT, Verdict.LEFT)
+        or (sample.calls and sample.about)
+    ):
         return Judged(Verdict.EXACT)
     return Judged(Verdict.UNSAFE, judged.note)

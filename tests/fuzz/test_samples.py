@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -157,6 +158,16 @@ def test_the_documents_are_many() -> None:
     assert len(texts) > 90
     assert {"\r\n" in text for text in texts} == {True, False}
     assert any("<tool_call>" in text for text in texts)
+
+
+def test_a_bar_is_not_missed_by_chance() -> None:
+    def row(exact: int, wrong: int) -> gates.Tally:
+        return gates.Tally(Counter({Verdict.EXACT: exact, Verdict.WRONG: wrong}))
+
+    assert not gates.is_missed("3 slips in tags", row(89, 11))
+    assert gates.is_missed("3 slips in tags", row(890, 110))
+    assert gates.is_missed("slips in a value", row(999, 1))
+    assert not gates.is_missed("no such row", row(0, 9))
 
 
 @pytest.mark.parametrize("gate", gates.GATES)
