@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from support.cuts import joined
-from toolstream.native.mender import Mender
-from toolstream.native.parsers import new_parser
+from toolstream.native.new_arguments import new_arguments
 from toolstream.repairs import Ledger
 from toolstream.schema.schema import read_tools
 from toolstream.schema.toolset import Toolset
@@ -20,11 +19,15 @@ class Mended:
 
     def __init__(self, tool: dict[str, Any], pieces: Iterable[str], stopped: bool) -> None:
         ledger, (declared,) = Ledger(), read_tools([tool]).values()
-        mender = Mender(declared, new_parser(Toolset([tool])), ledger)
+        mended = new_arguments(Toolset([tool]))(declared, ledger)
         for piece in pieces:
-            mender.feed(piece)
-        mender.close(stopped)
-        self.text, self.complete, self.more = joined(mender.text), mender.complete, mender.more
+            mended.feed(piece)
+        mended.close(stopped)
+        self.text, self.complete, self.more = (
+            joined(mended.text),
+            mended.findings.complete,
+            mended.findings.swallowed,
+        )
         self.repairs = [str(repair) for repair in sorted(ledger.repairs.elements())]
         self.refused = [str(reason) for reason in sorted(ledger.refused.elements())]
 

@@ -1,81 +1,150 @@
-"""One tool call that the server parsed: what is known of it, and the reader of its arguments."""
+"""One tool call that the server parsed: what is known of it, and the reader of its lane."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..events import Event, Text
 from ..repairs import Ledger, Repair
 from ..schema.schema import Tool
 from ..wire.base import ServerCall
-from .mender import Mender
-from .ruled import RuledMender
+from .arguments import Arguments
+from .reader import Calls
 
 
 class NativeCall(ServerCall):
-    """One call that the server parsed. It reads its own arguments: what comes out of `feed` and `drain` are
-    the arguments to send, as text."""
+    """One call that the server parsed, and a lane's reader of its arguments: what comes out of `feed` and
+    `drain` are the arguments to send, as text. Nothing comes out before it is known what becomes of the call.
+    `foreign`: it is no function, and passes as it is."""
 
     __slots__ = (
-        *("_out", "_passed", "_waiting", "copied", "foreign", "mender", "more_sent", "said"),
-        *("server_id", "tool", "turn", "unread"),
+        *("_out", "_out_size", "_swallowed_sent", "_unread", "_unread_size", "arguments", "foreign"),
+        *("originals", "said", "server_id", "tool", "turn"),
     )
 
-    def __init__(self, server_id: str, turn: int, mender: Mender) -> None:
+    def __init__(self, server_id: str, turn: int, arguments: Arguments, foreign: bool = False) -> None:
         super().__init__()
         self.server_id = server_id  # "" if it sent none
         self.turn = turn  # the frame it came with
+        self.arguments = arguments
+        self.foreign = self.announced = foreign
         self.said = ""  # the name as the server wrote it
         self.tool = Tool("")
-        self.mender: Mender | RuledMender = mender
-        self.unread: str | None = ""  # arguments that came before the name
-        self.copied: list[NativeCall] | None = None  # what it may be a copy of; None if it does not wait
-        self.foreign = False  # it is no function
-        self.more_sent = 0
-        self._waiting: list[str] = []  # came, and did not leave as it is
-        self._passed = 0
-        self._out: list[Event] = []
+        self.originals: Sequence[NativeCall] | None = None  # what it may be a copy of; None: it does not wait
+        self._unread: list[str] | None = None if foreign else []  # arguments that came before the name
+        self._unread_size = 0
+        self._out: list[str] = []
+        self._out_size = 0
+        self._swallowed_sent = 0
+
+    @property
+    def named(self) -> bool:
+        """Whether its name has come, or it needs none."""
+        return self._unread is None
+
+    @property
+    def unread(self) -> str:
+        """The arguments that came before the name."""
+        return "".join(self._unread or ())
 
     @property
     def meaning(self) -> tuple[str, Any]:
         """Name and arguments; None as long as they are not complete."""
-        return self.tool.name, self.mender.value
+        return self.tool.name, self.arguments.value
+
+    @property
+    def waits_as_copy(self) -> bool:
+        """Whether it may be a copy, or the rules may make it a call of another tool."""
+        return self.originals is not None
 
     @property
     def decided(self) -> bool:
         """Whether nothing that comes can change what it is a call of."""
-        gave_up = isinstance(self.mender, RuledMender) and self.mender.gave_up
-        return self.mender.complete or gave_up
+        return self.arguments.findings.decided
+
+    @property
+    def can_be_over(self) -> bool:
+        """Whether it may be that nothing more comes of it."""
+        return (self.announced or self.arguments.findings.has_rules) and self.arguments.can_end
+
+    # What becomes of it
+
+    def add_name(self, piece: str) -> None:
+        """Its name, or a piece of that, has come."""
+        self.said += piece
+
+    def take_name(self, tool: Tool, arguments: Arguments) -> None:
+        """It is a call of this tool. What has come of its arguments is read now."""
+        self.tool, self.name = tool, tool.name
+        self.arguments = arguments
+        self._give_out(arguments.feed(self.unread))
+        self._unread, self._unread_size = None, 0
+
+    def become(self, tool: Tool) -> None:
+        """Rules have made it a call of this tool."""
+        self.tool, self.name = tool, tool.name
+
+    def wait(self, originals: Sequence["NativeCall"]) -> None:
+        """It may be a copy of one of these, or of a call in the text."""
+        self.originals = originals
+
+    def stop_waiting(self) -> Sequence["NativeCall"]:
+        """It is known by now; return what it may be a copy of."""
+        originals, self.originals = self.originals or (), None
+        return originals
+
+    def announce(self, call_id: str, name: str) -> None:
+        """The client is told of it."""
+        self.id, self.name, self.announced = call_id, name, True
+
+    def drop(self) -> None:
+        """It leaves the answer."""
+        self.dropped = True
+
+    def end(self, stopped: bool) -> None:
+        """Nothing more comes of its arguments; `stopped`: because the model says so."""
+        self._give_out(self.arguments.close(stopped))
+
+    def judge(self) -> None:
+        """It is over: whether it may be run."""
+        self.broken = self.announced and self.arguments.broken
+
+    def abandon(self) -> None:
+        """Nothing is read any more. What was changed so far cannot be run."""
+        self.broken = self.arguments.findings.changed and not self.arguments.findings.complete
+
+    def take_swallowed(self) -> Calls:
+        """The calls that were in its arguments, once each."""
+        if not (self.announced and self.arguments.findings.complete):
+            return []
+        new = self.arguments.findings.swallowed[self._swallowed_sent :]
+        self._swallowed_sent += len(new)
+        return new
 
     def reshape(self, ledger: Ledger) -> None:
-        self.mender.count(Repair.CALL_SHAPE)
+        self.arguments.count(Repair.CALL_SHAPE)
 
-    # What the rewriter asks of a reader of text
+    # What the rewriter asks of a reader
 
     @property
     def pending(self) -> str:
         """Arguments that have come, and are in no event."""
-        waits = "".join(event.text for event in self._out if isinstance(event, Text))
-        return waits + (self.mender.pending if self.unread is None else self.unread)
+        waits = "".join(self._out)
+        return waits + (self.unread if self._unread else self.arguments.pending)
 
     @property
     def held(self) -> int:
         """How many characters that is."""
-        waits = sum(len(event.text) for event in self._out if isinstance(event, Text))
-        return waits + (self.mender.held if self.unread is None else len(self.unread))
+        return self._out_size + self._unread_size + self.arguments.held
 
     def feed(self, text: str) -> list[Event]:
         """Take the next piece of the arguments."""
         if self.foreign:
             return [Text(text)] if text else []
-        if self.unread is not None:
-            self.unread += text
-            return self.drain()
-        mender = self.mender
-        idle = type(mender) is Mender and not (mender.changed or self._waiting or self._out)
-        if idle and self.settled and mender.follow(text):
-            self._passed = mender.passed
-            return [Text(text)]
-        self._waiting.append(text)
-        mender.feed(text)
+        if self._unread is None:
+            self._give_out(self.arguments.feed(text))
+        else:
+            self._unread.append(text)
+            self._unread_size += len(text)
         return self.drain()
 
     def close(self, finish_reason: str | None = None) -> list[Event]:
@@ -86,25 +155,15 @@ class NativeCall(ServerCall):
         """Something else follows; more may come."""
         return self.drain()
 
-    def take_unread(self, text: str) -> None:
-        """What had come before it was named."""
-        self._waiting.append(text)
-        self.mender.feed(text)
-
     def drain(self) -> list[Event]:
-        """What the mender has given out since the last time; nothing as long as nobody knows what becomes of
-        the call."""
-        mender = self.mender
-        if passed := mender.passed - self._passed:
-            self._passed = mender.passed
-            waiting = "".join(self._waiting)
-            self._out.append(Text(waiting[:passed]))
-            self._waiting = [waiting[passed:]]
-        if mender.changed:
-            self._waiting = []
-            if text := mender.take():
-                self._out.append(Text(text))
-        if not self.settled:
+        """What has come out since the last time; nothing as long as nobody knows what becomes of the call."""
+        if not (self._out and self.settled):
             return []
-        out, self._out = self._out, []
-        return out
+        text = self._out[0] if len(self._out) == 1 else "".join(self._out)
+        self._out, self._out_size = [], 0
+        return [Text(text)]
+
+    def _give_out(self, text: str) -> None:
+        if text:
+            self._out.append(text)
+            self._out_size += len(text)

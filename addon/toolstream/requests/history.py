@@ -8,8 +8,7 @@ follows the call, still tells what happened.
 
 import json
 
-from ..native.mender import Mender
-from ..native.parsers import new_parser
+from ..native.new_arguments import new_arguments
 from ..repairs import Ledger, Repair
 from ..schema.json_read import Json
 from ..schema.json_write import encodable, quoted
@@ -54,7 +53,7 @@ def _mended(arguments: Arguments, toolset: Toolset) -> str:
 
 
 def _read(arguments: str, toolset: Toolset, tool: Tool) -> str:
-    mender = Mender(tool, new_parser(toolset), Ledger())
-    mender.feed(arguments)
-    mender.close(stopped=True)
-    return mender.text if mender.complete else "{}"
+    mended = new_arguments(toolset)(tool, Ledger())
+    mended.feed(arguments)
+    mended.close(stopped=True)
+    return mended.text if mended.findings.complete else "{}"

@@ -142,13 +142,12 @@ class Message:
         text that stood for a call, and calls that they had swallowed."""
         found: list[tuple[LaneId, list[Event]]] = []
         natives = self.natives
-        if natives.continued and self._calling:
+        if self._calling and (rest := natives.take_continued()):
             lane, index = self._calling
-            found.append((lane.id, [ArgumentsDelta(index, natives.continued), CallEnd(index)]))
-            natives.continued, lane.in_call = "", False
-        for text in natives.texts:
+            found.append((lane.id, [ArgumentsDelta(index, rest), CallEnd(index)]))
+            lane.in_call = False
+        for text in natives.take_texts():
             found.append((self.content().id, [Text(text)]))
-        natives.texts = []
         for name, arguments in natives.more():
             found.append((self.swallowed_lane, self.whole_call(name, arguments)))
         return found

@@ -13,7 +13,7 @@ import traceback
 from ..events import ArgumentsDelta, Event, Repaired, Text
 from ..limits import UNFINISHED_EVENT
 from ..native.calls import NativeCalls
-from ..native.parsers import new_parser
+from ..native.new_arguments import new_arguments
 from ..parser.parser import ToolCallParser
 from ..repairs import Ledger
 from ..schema.json_read import Json
@@ -218,7 +218,7 @@ class StreamRewriter:
         message = self.messages.get(group)
         if message is None:
             natives = NativeCalls(
-                self.asked, self._toolset, self.ledger, self.wire.new_id, new_parser(self._toolset)
+                self.asked, self._toolset, self.ledger, self.wire.new_id, new_arguments(self._toolset)
             )
             message = Message(group, natives, self.parser, self.wire.blocks)
             self.messages[group] = message

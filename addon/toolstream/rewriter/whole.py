@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text, calls_of
 from ..native.call import NativeCall
 from ..native.calls import NativeCalls
-from ..native.parsers import new_parser
+from ..native.new_arguments import new_arguments
 from ..parser.parser import ToolCallParser
 from ..repairs import Ledger, Repair
 from ..schema.json_read import Json, loads_object
@@ -152,7 +152,7 @@ class Finder:
         """Read and mend them."""
         wire = self._task.wire
         natives = NativeCalls(
-            wire.asked, self._task.toolset, self._task.ledger, wire.new_id, new_parser(self._task.toolset)
+            wire.asked, self._task.toolset, self._task.ledger, wire.new_id, new_arguments(self._task.toolset)
         )
         natives.begin_frame()
         calls: list[tuple[int, NativeCall, str]] = []
@@ -166,14 +166,14 @@ class Finder:
                 calls.append((at, call, out))
         natives.close(reason)
         for at, call, out in calls:
-            self._take_call(at, call, out + _text(call.drain()), natives)
+            self._take_call(at, call, out + _text(call.drain()))
         if calls:
             self._found.calls[calls[-1][0]] = natives.more()
         return natives
 
-    def _take_call(self, at: int, call: NativeCall, arguments: str, natives: NativeCalls) -> None:
+    def _take_call(self, at: int, call: NativeCall, arguments: str) -> None:
         if call.dropped:
-            self._found.texts[at] = natives.texts.pop(0) if call.unread and natives.texts else ""
+            self._found.texts[at] = call.unread if call.unread.strip() else ""
         elif not call.foreign and arguments != self._slices[at].text:
             self._found.texts[at] = arguments
 

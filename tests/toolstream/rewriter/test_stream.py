@@ -42,8 +42,13 @@ from support.streams import (
 from toolstream import StreamRewriter
 from toolstream.grammar.matcher import TagMatcher
 from toolstream.limits import HELD
+from toolstream.native.arguments import Arguments
 from toolstream.native.calls import NativeCalls
+from toolstream.native.json_stream import JsonStream
 from toolstream.native.mender import Mender
+from toolstream.native.object_mender import ObjectMender
+from toolstream.native.reader import Passage
+from toolstream.native.swallowed import ValueWatch
 from toolstream.parser.buffer import Buffer
 from toolstream.parser.call import CallReader
 from toolstream.parser.markdown import Markdown
@@ -1001,9 +1006,16 @@ def choices_in(block: str) -> list[Any]:
 
 
 IN_ARGUMENTS = [
+    (Arguments, "feed"),
     (Mender, "feed"),
-    (Mender, "_run"),
     (Mender, "close"),
+    (ObjectMender, "feed"),
+    (ObjectMender, "_on_letters"),
+    (ObjectMender, "_on_quote"),
+    (JsonStream, "peek"),
+    (JsonStream, "advance"),
+    (ValueWatch, "feed"),
+    (Passage, "take"),
     (NativeCalls, "read"),
     (NativeCalls, "close"),
     (NativeCalls, "after"),

@@ -1,0 +1,80 @@
+"""The arguments of one call: the reader that they pass through, and what came out of it."""
+
+from typing import Any, Protocol
+
+from ..repairs import Ledger, Refused, Repair
+from ..schema.json_read import loads
+from ..schema.schema import Tool
+from .json_stream import joined
+from .reader import ArgumentsReader, Findings
+
+
+class Arguments:
+    """Reads the arguments of one call, and keeps what `reader` has given out. What else is known is in
+    `findings`."""
+
+    def __init__(self, reader: ArgumentsReader, findings: Findings) -> None:
+        self._reader, self.findings = reader, findings
+        self._sent: list[str] = []
+        self._closed = False
+        self.fed = 0  # characters that have come
+
+    @property
+    def pending(self) -> str:
+        """Received, and not given out."""
+        return self._reader.pending
+
+    @property
+    def held(self) -> int:
+        """How many characters that is."""
+        return self._reader.held
+
+    @property
+    def text(self) -> str:
+        """All that was given out."""
+        return "".join(self._sent)
+
+    @property
+    def broken(self) -> bool:
+        """Whether it is over, and it is none."""
+        return self._closed and not self.findings.complete
+
+    @property
+    def value(self) -> Any:
+        """The arguments, if they are complete; else None."""
+        return loads(joined(self.text)) if self.findings.complete else None
+
+    @property
+    def can_end(self) -> bool:
+        """Whether only a complete `{}` is held: some engines send one before the real object."""
+        return self.held in (1, 2) and self.pending in ("}", "{}")
+
+    def count(self, repair: Repair) -> None:
+        """Count a repair that is made elsewhere, once for these arguments."""
+        self.findings.count(repair, changes=False)
+
+    def feed(self, text: str) -> str:
+        """Take the next piece."""
+        out = self._reader.feed(text)
+        self.fed += len(text)
+        if out:
+            self._sent.append(out)
+        return out
+
+    def close(self, stopped: bool) -> str:
+        """The arguments are over; `stopped`: because the model says so."""
+        if self._closed:
+            return ""
+        self._closed = True
+        out = self._reader.close(stopped)
+        self._sent.append(out)
+        if stopped and not self.findings.complete:
+            self.findings.refuse(Refused.INVALID_JSON, self.text)
+        return out
+
+
+class NewArguments(Protocol):
+    """Makes what reads the arguments of a call of this tool. `preset` is a member that came in place of the
+    tool's name. Repairs and refusals go into `ledger`."""
+
+    def __call__(self, tool: Tool, ledger: Ledger, preset: str = "") -> Arguments: ...

@@ -1,0 +1,88 @@
+"""What has to follow JSON that was sent up to where it could not be read any more.
+
+The whole text is read leniently. If there is one way to read it, and it begins with what was sent, the rest
+is written anew from there.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..schema.coercion import conform
+from ..schema.json_read import loads
+from ..schema.json_write import dump, quoted
+from ..schema.lenient_json import read_damaged, same_letters
+from ..schema.schema import Parameter, Tool
+from .json_stream import State, joined
+
+
+class Frame:
+    """An object or array that is open: what is known of it, and where in it we are."""
+
+    __slots__ = ("count", "is_array", "key", "parameter")
+
+    def __init__(self, parameter: Parameter, is_array: bool) -> None:
+        self.parameter = parameter
+        self.is_array = is_array
+        self.count = 0  # of members or items that have begun
+        self.key = ""  # of the one that has begun last
+
+    def begin_value(self) -> Parameter:
+        """What is known of the value that begins."""
+        known = self.parameter.item(self.count) if self.is_array else self.parameter.member(self.key)
+        self.count += 1
+        return known
+
+    def rename(self, key: str) -> None:
+        """The key of the next value, or another one of the last."""
+        self.key = key
+
+    @property
+    def closer(self) -> str:
+        return "]" if self.is_array else "}"
+
+
+def continuation(whole: str, sent: str, frames: Sequence[Frame], state: State, tool: Tool) -> str | None:
+    """What has to follow `sent`, if `whole` can be read in one way only; `state` is the one in which nothing
+    could be read, in the innermost of the `frames`."""
+    whole = joined(whole)
+    if state not in (State.FIRST, State.FURTHER, State.VALUE) or not whole.rstrip().endswith("}"):
+        return None
+    try:
+        value = read_damaged(whole)
+        if not isinstance(value, dict) or not _is_certain(value, whole, tool):
+            return None
+        value, _ = conform(value, tool.arguments)
+        rest = _rest_of(value, frames, state)
+        return rest if loads(joined(sent) + rest) == value else None
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+
+
+def _is_certain(value: dict[str, Any], whole: str, tool: Tool) -> bool:
+    """All keys are declared, the required ones are there, and not a letter is lost or moved."""
+    known = all(map(tool.declares, value)) and tool.required <= value.keys()
+    return known and same_letters(value, whole)
+
+
+def _rest_of(value: Any, frames: Sequence[Frame], state: State) -> str:
+    """The JSON of a value from the place on at which the reading broke off."""
+    nodes = [value]
+    for frame in frames[:-1]:
+        nodes.append(nodes[-1][frame.count - 1 if frame.is_array else frame.key])
+    frame, node = frames[-1], nodes[-1]
+    out, done, opener = "", frame.count, ", " if state is State.FURTHER else ""
+    if state is State.VALUE:
+        out, done, opener = dump(node[frame.key]), done + 1, ", "
+    out += _members(node, done, opener) + frame.closer
+    for frame, node in zip(frames[-2::-1], nodes[-2::-1], strict=True):
+        out += _members(node, frame.count, ", ") + frame.closer
+    return out
+
+
+def _members(node: Any, done: int, opener: str) -> str:
+    """The members or items of a JSON value after the first `done`, each with what separates it."""
+    if isinstance(node, dict):
+        parts = [f"{quoted(key)}: {dump(member)}" for key, member in list(node.items())[done:]]
+    else:
+        parts = [dump(item) for item in node[done:]]
+    return opener + ", ".join(parts) if parts else ""

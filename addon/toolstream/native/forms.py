@@ -1,0 +1,184 @@
+"""Arguments of a call that are no JSON object as they stand: XML, JSON in a string, an object without its
+first bracket, and what cannot be read."""
+
+import re
+
+from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, calls_of
+from ..grammar.text import end_of
+from ..limits import HELD
+from ..repairs import Refused, Repair
+from ..schema.schema import Tool
+from .json_stream import unescaped
+from .reader import ArgumentsReader, Findings, NewParser, Passage
+from .swallowed import can_drop
+from .tags import Lead
+
+_HEX = "[0-9a-fA-F]"
+_CUT_ESCAPE = rf"\\(?:\Z|u{_HEX}{{0,3}}\Z)"
+# The inside of a string without an escape that is cut, or half a pair of surrogates, at its end
+_WHOLE = re.compile(
+    rf'(?:[^"\\]++|\\[^u]|\\u(?!{_HEX}{{4}}|{_HEX}{{0,3}}\Z)|\\u(?![dD][89abAB]){_HEX}{{4}}'
+    rf"|\\u[dD][89abAB]{_HEX}{{2}}(?:\\u{_HEX}{{4}}|(?!\Z|{_CUT_ESCAPE}))|(?!))*+",
+    re.DOTALL,
+)
+
+
+class Unreadable:
+    """Reads what is no object at all: it waits, and leaves as it came."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._passage = Passage()
+        self._gave_up = False
+
+    @property
+    def pending(self) -> str:
+        return self._passage.pending
+
+    @property
+    def held(self) -> int:
+        return self._passage.held
+
+    def feed(self, text: str) -> str:
+        self._passage.hold(text)
+        if self._gave_up or self._passage.held > HELD:
+            self._give_up()
+        return self._passage.take()
+
+    def _give_up(self) -> None:
+        if not self._gave_up:
+            self._findings.refuse(Refused.LIMIT, self._passage.waiting)
+        self._gave_up = True
+        self._passage.write("")
+
+    def close(self, stopped: bool) -> str:
+        if stopped and self._passage.waiting.strip() in ("null", "None"):
+            self._findings.count(Repair.CALL_SHAPE)
+            self._findings.set_complete()
+            self._passage.replace("{}")
+        self._passage.write("")
+        return self._passage.take()
+
+
+class Unopened:
+    """Reads an object whose first bracket is missing."""
+
+    def __init__(self, inner: ArgumentsReader) -> None:
+        self._inner = inner
+        self._opener = "{"
+
+    @property
+    def pending(self) -> str:
+        return self._inner.pending
+
+    @property
+    def held(self) -> int:
+        return self._inner.held
+
+    def feed(self, text: str) -> str:
+        opener, self._opener = self._opener, ""
+        return self._inner.feed(opener + text)
+
+    def close(self, stopped: bool) -> str:
+        return self._inner.close(stopped)
+
+
+class XmlMender:
+    """Reads arguments that are XML: parameters, or a whole call."""
+
+    def __init__(self, lead: Lead, tool: Tool, new_parser: NewParser, findings: Findings) -> None:
+        self._parser = new_parser(tool, recovery=lead.recovery)
+        self._findings = findings
+        self._passage = Passage()
+        self._gave_up = False
+        self._next: list[Event] = []  # of a call after this one
+        self._take(self._parser.feed(lead.head))
+
+    @property
+    def pending(self) -> str:
+        return self._passage.pending
+
+    @property
+    def held(self) -> int:
+        return self._passage.held
+
+    def feed(self, text: str) -> str:
+        self._passage.hold(text)
+        if self._gave_up:
+            self._passage.write("")
+        else:
+            self._take(self._parser.feed(text))
+        if self._passage.held > HELD:
+            self._gave_up = True
+            self._findings.refuse(Refused.LIMIT, self._passage.waiting)
+            self._passage.write("")
+        return self._passage.take()
+
+    def close(self, stopped: bool) -> str:
+        if not self._gave_up:
+            self._take(self._parser.close("stop" if stopped else "length"))
+        self._passage.write("")
+        return self._passage.take()
+
+    def _take(self, events: list[Event]) -> None:
+        for event in events:
+            match event:
+                case ArgumentsDelta(0, fragment):
+                    self._findings.count(Repair.XML_ARGUMENTS)
+                    self._passage.replace(fragment)
+                case CallEnd(0):
+                    self._findings.set_complete()
+                case CallStart() | ArgumentsDelta():
+                    self._next.append(event)
+                case CallEnd():
+                    self._findings.add_calls(calls_of([*self._next, event]))
+                    self._next = []
+                case Repaired(Repair.COERCION_FAILED):
+                    self._findings.count(Repair.COERCION_FAILED)
+        if self._findings.has(Repair.XML_ARGUMENTS):
+            self._passage.replace("")
+
+
+class EncodedMender:
+    """Reads a JSON string whose text are the arguments; `inner` reads those."""
+
+    def __init__(self, inner: ArgumentsReader, tool: Tool, new_parser: NewParser, findings: Findings) -> None:
+        self._inner, self._tool, self._new_parser, self._findings = inner, tool, new_parser, findings
+        self._text = ""  # received, and not unescaped yet
+        self._after: Passage | None = None  # what comes after the string
+        self._begun = False
+
+    @property
+    def pending(self) -> str:
+        return self._inner.pending + self._text + (self._after.pending if self._after else "")
+
+    @property
+    def held(self) -> int:
+        return self._inner.held + len(self._text) + (self._after.held if self._after else 0)
+
+    def feed(self, text: str) -> str:
+        if self._after:
+            self._after.hold(text)
+            return ""
+        if not self._begun:
+            self._begun, text = True, text[1:]
+            self._findings.count(Repair.DOUBLE_ENCODED)
+        self._text += text
+        end = end_of(_WHOLE, self._text)
+        out = self._inner.feed(unescaped(self._text[:end])) if end else ""
+        self._text = self._text[end:]
+        if self._text[:1] == '"':
+            self._after = Passage()
+            self._after.hold(self._text[1:])
+            self._text = ""
+        return out
+
+    def close(self, stopped: bool) -> str:
+        out = self._inner.close(stopped)
+        if self._after is None:
+            return out
+        rest = self._after.waiting
+        if can_drop(rest, None, self._tool, self._new_parser, self._findings):
+            return out
+        self._findings.set_complete(False)
+        return out + rest

@@ -1,0 +1,122 @@
+"""The calls that were found in the text of a message, beside those that the server parsed.
+
+One of each may be the same call: the server's parser lets a copy leak, or cuts a call in the text off and
+goes on with it. So a call in the text waits until it is complete, if the server has parsed any.
+"""
+
+import json
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Any
+
+from ..events import ArgumentsDelta, CallEnd, CallStart, Event
+from ..schema.json_read import loads
+from ..schema.json_write import dump
+
+IsCopy = Callable[[str, Any], bool]  # whether a call of this name with these arguments leaves the answer
+
+
+class CallsInText:
+    """What was found in the text of one message."""
+
+    def __init__(self) -> None:
+        self.open = False  # the last call is not complete
+        self._calls: list[tuple[str, list[str]]] = []  # name, fragments
+        self._continued = ""
+        # By the text: of a call that was found there and may be a copy
+        self._suspects: dict[Hashable, list[Event]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    @property
+    def suspects(self) -> Mapping[Hashable, list[Event]]:
+        """What is held because it may be a copy."""
+        return self._suspects
+
+    def note(self, events: list[Event]) -> None:
+        """Take note of the calls in these events."""
+        for event in events:
+            match event:
+                case CallStart(_, name):
+                    self._calls.append((name, []))
+                    self.open = True
+                case CallEnd():
+                    self.open = False
+                case ArgumentsDelta(_, fragment) if self._calls:
+                    self._calls[-1][1].append(fragment)
+
+    def has_name(self, name: str) -> bool:
+        """Whether there is a call of this tool."""
+        return any(other == name for other, _ in self._calls)
+
+    def remove(self, name: str, arguments: Any) -> bool:
+        """Whether there is this call; it is not there any more."""
+        calls = [(other, loads("".join(fragments))) for other, fragments in self._calls]
+        if arguments is None or (name, arguments) not in calls:
+            return False
+        del self._calls[calls.index((name, arguments))]
+        return True
+
+    def go_on_with(self, name: str, arguments: Any) -> bool:
+        """Whether the call that is open is the beginning of this one; then it goes on with the rest of it. It
+        has been sent as far as it came."""
+        if not self.open:
+            return False
+        begun, fragments = self._calls[-1]
+        rest = rest_of(name, arguments, begun, "".join(fragments))
+        if rest is None:
+            return False
+        fragments.append(rest)
+        self._continued, self.open = rest, False
+        return True
+
+    def take_continued(self) -> str:
+        """What a call of the server's adds to the one in the text that it has cut off; "" if nothing."""
+        continued, self._continued = self._continued, ""
+        return continued
+
+    def without_copies(self, text: Hashable, events: list[Event], over: bool, is_copy: IsCopy) -> list[Event]:
+        """What was found in a text, but for copies. A call waits until it is complete; `over`: no longer."""
+        kept: list[Event] = []
+        for event in events:
+            if not isinstance(event, CallStart | ArgumentsDelta | CallEnd):
+                kept.append(event)
+                continue
+            self._suspects.setdefault(text, []).append(event)
+            if isinstance(event, CallEnd):
+                kept += self._unless_copy(text, is_copy)
+        if over:
+            kept += self._suspects.pop(text, [])
+        return kept
+
+    def _unless_copy(self, text: Hashable, is_copy: IsCopy) -> list[Event]:
+        events = self._suspects[text]
+        name = next((e.name for e in events if isinstance(e, CallStart)), "")
+        arguments = loads("".join(e.fragment for e in events if isinstance(e, ArgumentsDelta)))
+        copy = is_copy(name, arguments)
+        del self._suspects[text]
+        if copy:
+            self._calls.pop()
+        return [] if copy else events
+
+
+def rest_of(name: str, arguments: Any, begun: str, sent: str) -> str | None:
+    """What these arguments of a call have after `sent`, the beginning of one named `begun`; None if that is
+    another call, or begins in another way."""
+    return rest_after(dump(arguments), sent) if name == begun and arguments is not None else None
+
+
+def rest_after(arguments: str, sent: str) -> str | None:
+    """What arguments have after what was sent of them; None if they do not begin so, however written."""
+    fitting = (text for text in _spellings(arguments) if text.startswith(sent))
+    found = next(fitting, None)
+    return None if found is None else found[len(sent) :]
+
+
+def _spellings(arguments: str) -> Iterator[str]:
+    """The ways an engine may have begun to write these arguments."""
+    value = loads(arguments)
+    yield arguments
+    for separators in ((",", ":"), (", ", ": ")):
+        for ascii_only in (False, True):
+            yield json.dumps(value, separators=separators, ensure_ascii=ascii_only)

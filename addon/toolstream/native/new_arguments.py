@@ -1,0 +1,37 @@
+"""Puts together what reads the arguments of a call: the parser for text in them, the mender, the rules.
+
+The others do not import the parser; they are given a way to get one, which is made here.
+"""
+
+from ..parser.parser import ToolCallParser
+from ..repairs import Ledger
+from ..schema.schema import Tool
+from ..schema.toolset import Toolset
+from .arguments import Arguments, NewArguments
+from .mender import Mender
+from .reader import ArgumentsReader, Findings, NewParser, TextParser
+from .ruled import RuledArguments
+
+
+def new_parser(toolset: Toolset) -> NewParser:
+    """Makes parsers for the tools of a request. What they find is nobody's choice, so any tool is allowed;
+    the user's rules come later."""
+
+    def new(tool: Tool | None = None, live: bool = True, recovery: str = "tolerant") -> TextParser:
+        return ToolCallParser(toolset.unrestricted(tool), recovery=recovery, live=live, ledger=Ledger())
+
+    return new
+
+
+def new_arguments(toolset: Toolset) -> NewArguments:
+    """Makes what reads the arguments of calls in the answer to a request."""
+    parsers = new_parser(toolset)
+
+    def new(tool: Tool, ledger: Ledger, preset: str = "") -> Arguments:
+        findings = Findings(ledger)
+        reader: ArgumentsReader = Mender(tool, parsers, findings, preset)
+        if rules := toolset.rules_for(tool):
+            reader = RuledArguments(reader, rules, findings)
+        return Arguments(reader, findings)
+
+    return new

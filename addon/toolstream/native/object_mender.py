@@ -1,0 +1,351 @@
+"""The arguments of a call as a JSON object, put right while they stream.
+
+`JsonStream` tells the tokens; here is one method for what is done about each kind. What fits the schema
+passes as it came. What the schema proves wrong is proved by its first character, so that all that was sent
+before stays valid: a string where none is allowed waits, and is written as what it says; anything else where
+only a string will do is written as a string. Escapes, Python's words and commas before a closing bracket are
+put right in place. What a string has swallowed is told by `swallowed`. Where the text is no JSON all of it
+waits for the end.
+"""
+
+import re
+from collections.abc import Callable
+
+from ..limits import HELD, OPEN_BRACKETS, PIECE
+from ..repairs import Refused, Repair
+from ..schema.coercion import FAILED, OMITTED, coerce
+from ..schema.json_read import loads, loads_object
+from ..schema.json_write import doubled_escapes, dump, escaped, quoted
+from ..schema.schema import Parameter, Tool
+from .broken_off import Frame, continuation
+from .json_stream import PYTHON_WORDS, JsonStream, Kind, State, joined, unescaped
+from .reader import Findings, NewParser, Passage
+from .swallowed import ValueWatch, can_drop, split_value
+from .tags import is_closing_run
+
+_KINDS = {'"': "string", "{": "object", "[": "array", "t": "boolean", "f": "boolean", "n": "null"}
+# Letters of a string that are payload whatever follows, and line breaks that no tag follows
+_PLAIN = re.compile(r'(?:[^"\\<\x00-\x1f]++|\\n(?=[^"\\<])|(?!))*+')
+_CONTROL = re.compile(r"[\x00-\x1f]")
+
+
+class ObjectMender:
+    """Mends one object; `preset` is a member to write first."""
+
+    def __init__(self, tool: Tool, new_parser: NewParser, findings: Findings, preset: str = "") -> None:
+        self._tool, self._new_parser, self._findings = tool, new_parser, findings
+        self._preset = preset
+        self._stream, self._passage, self._watch = JsonStream(), Passage(), ValueWatch()
+        self._received: list[str] = []
+        self._plain = False  # letters are payload at once
+        self._literal = False  # nothing is looked at any more
+        self._frames: list[Frame] = []
+        self._given: set[str] = set()
+        self._misfit: Parameter | None = None  # what the string that is open does not fit
+        self._damaged: tuple[str, str] | None = None  # the key that waits is K=V: K, V
+        self._stopped_in: State | None = None  # the state in which it could not be read on
+        self._act: dict[Kind, Callable[[str], None]] = {
+            Kind.SPACE: self._on_space,
+            Kind.OPEN: self._on_open,
+            Kind.CLOSE: self._on_close,
+            Kind.KEY: self._on_key,
+            Kind.COLON: self._on_space,
+            Kind.COMMA: self._passage.hold,
+            Kind.QUOTE: self._on_quote,
+            Kind.LETTERS: self._on_letters,
+            Kind.CONTROL: self._on_wrong_letter,
+            Kind.BACKSLASH: self._on_wrong_letter,
+            Kind.UNQUOTE: self._on_unquote,
+            Kind.SCALAR: self._on_scalar,
+            Kind.RAW: self._on_raw,
+            Kind.RAW_END: self._on_raw_end,
+            Kind.AFTER: self._on_after,
+            Kind.BROKEN: self._on_broken,
+            Kind.REST: self._passage.hold,
+        }
+
+    @property
+    def pending(self) -> str:
+        return self._passage.pending + self._watch.waiting + self._stream.pending
+
+    @property
+    def held(self) -> int:
+        return self._passage.held + self._watch.held + self._stream.held
+
+    @property
+    def awaits_value(self) -> bool:
+        """Whether a value comes next."""
+        return self._stream.state is State.VALUE
+
+    def feed(self, text: str) -> str:
+        self._received.append(text)
+        if self._literal or (self._plain and _PLAIN.fullmatch(text)):
+            self._passage.write(text)
+            return self._passage.take()
+        for at in range(0, len(text), PIECE):
+            self._stream.feed(text[at : at + PIECE])
+            self._run()
+        self._plain = self._stream.state is State.STRING and not self.held
+        return self._passage.take()
+
+    def _run(self) -> None:
+        while token := self._stream.peek():
+            self._act[token.kind](token.text)
+            self._stream.advance(token)
+        if self.held > HELD:
+            self._findings.refuse(Refused.LIMIT, self.pending)
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """All that waits leaves as it came, and so does what follows."""
+        self._literal = True
+        self._passage.write(self._watch.waiting + self._stream.pending)
+        self._watch.drop()
+        self._stream.drop()
+
+    def close(self, stopped: bool) -> str:
+        if self._findings.complete:
+            self._close_rest()
+        elif stopped and self._stopped_in:
+            self._close_broken(self._stopped_in)
+        elif stopped and self._stream.state in (State.NEXT, State.FURTHER):
+            self._close_object()
+        self._give_up()
+        if not self._findings.complete:
+            self._findings.set_complete(loads_object(self._passage.text) is not None)
+        return self._passage.take()
+
+    def _repair(self, repair: Repair, text: str = "") -> None:
+        """Count a repair, and write something in place of what waits."""
+        self._findings.count(repair)
+        self._passage.replace(text)
+
+    # Brackets
+
+    def _on_space(self, text: str) -> None:
+        """Whitespace and colons wait if what is before them does."""
+        if self._passage.held:
+            self._passage.hold(text)
+        else:
+            self._passage.write(text)
+
+    def _begin_value(self) -> Parameter:
+        """What is known of the value that begins. What waited before it leaves, but for a damaged key."""
+        if not self._damaged:
+            self._passage.write("")
+        frame = self._frames[-1]
+        if len(self._frames) == 1:
+            self._given.add(frame.key)
+        return frame.begin_value()
+
+    def _on_open(self, bracket: str) -> None:
+        parameter = self._begin_value() if self._frames else self._tool.arguments
+        wrong = "string" in parameter.types and not _fits(_KINDS[bracket], parameter)
+        if self._frames and wrong:
+            self._findings.count(Repair.WRONG_TYPE)
+            self._release('"')
+            self._stream.read_as_text()
+            return
+        self._release(bracket)
+        self._frames.append(Frame(parameter, bracket == "["))
+        if len(self._frames) > OPEN_BRACKETS:
+            self._give_up()
+
+    def _release(self, text: str) -> None:
+        """Text leaves after what waited."""
+        self._damaged = None
+        self._passage.write(text)
+
+    def _on_close(self, bracket: str) -> None:
+        waiting = self._passage.waiting
+        if waiting[:1] == ",":
+            self._repair(Repair.JSON_REPAIRED, waiting[1:])
+        outermost = len(self._frames) == 1
+        if outermost and not self._given and self._stream.state is State.FIRST:
+            self._on_empty(bracket)
+            return
+        self._release(bracket)
+        self._frames.pop()
+        if outermost:
+            self._findings.set_complete()
+
+    def _on_empty(self, bracket: str) -> None:
+        """`{}`: the arguments, or a false start before them."""
+        if self._preset:
+            self._release(self._preset + bracket)
+            self._preset = ""
+            self._findings.set_complete()
+        else:
+            self._passage.hold(bracket)
+
+    def _on_after(self, _: str) -> None:
+        if self._passage.held and self._stream.pending[0] == "{":
+            self._repair(Repair.REPEATED_ARGUMENTS)
+            self._stream.begin_again()
+        else:
+            self._release("")
+            self._findings.set_complete()
+
+    def _on_broken(self, _: str) -> None:
+        self._stopped_in = self._stream.state
+
+    # Keys and scalars
+
+    def _on_key(self, text: str) -> None:
+        key = loads(joined(text))
+        if not isinstance(key, str):
+            self._stopped_in = self._stream.state
+            self._stream.break_off()
+            return
+        outermost = len(self._frames) == 1
+        if outermost and self._preset:
+            self._release(self._preset + ", ")
+            self._preset = ""
+        self._frames[-1].rename(key)
+        name, equals, value = key.partition("=")
+        name = name.strip()
+        can_be_damaged = outermost and equals and not self._tool.declares(key)
+        if can_be_damaged and self._tool.declares(name) and name not in self._given:
+            self._release("")
+            self._passage.hold(text)
+            self._damaged = name, value
+        else:
+            self._release(text)
+
+    def _mend_key(self, name: str, text: str) -> None:
+        """`"K=V": ""` was `"K": "V"`."""
+        value = coerce(text, self._tool.parameter(name))
+        value = text if value in (FAILED, OMITTED) else value
+        self._repair(Repair.DAMAGED_KEY, f"{quoted(name)}: {dump(value)}")
+        self._frames[-1].rename(name)
+        self._given.add(name)
+        self._damaged = None
+
+    def _on_scalar(self, text: str) -> None:
+        token = PYTHON_WORDS.get(text, text)
+        written = _typed(token, self._begin_value())
+        if written != text:
+            self._findings.count(Repair.WRONG_TYPE if written != token else Repair.JSON_REPAIRED)
+        self._release(written)
+
+    def _on_raw(self, text: str) -> None:
+        self._release(escaped(text))
+
+    def _on_raw_end(self, text: str) -> None:
+        self._release(escaped(text) + '"')
+
+    # Strings
+
+    def _on_quote(self, quote: str) -> None:
+        parameter = self._begin_value()
+        self._misfit = None if _fits("string", parameter) else parameter
+        self._watch.begin()
+        if self._misfit or self._damaged:
+            self._passage.hold(quote)
+        else:
+            self._release(quote)
+
+    def _on_letters(self, text: str) -> None:
+        if self._misfit:
+            self._passage.hold(text)
+        else:
+            self._release(self._watch.feed(text) if len(self._frames) == 1 else text)
+
+    def _on_wrong_letter(self, char: str) -> None:
+        if self._misfit:
+            self._passage.hold(char)
+        elif self._watch.swallows:
+            self._watch.hold(char)
+        else:
+            self._findings.count(Repair.JSON_REPAIRED)
+            self._release(self._watch.waiting + _mended(char))
+            self._watch.drop()
+
+    def _on_unquote(self, quote: str) -> None:
+        if self._misfit:
+            self._on_misfit(self._misfit, quote)
+        elif self._damaged:
+            self._mend_key(*self._damaged)
+        elif not (self._watch.is_closed and self._take_swallowed(unescaped(self._watch.waiting))):
+            text = self._watch.waiting
+            mended = _mended(text)
+            if mended != text:
+                self._findings.count(Repair.JSON_REPAIRED)
+            self._release(mended + quote)
+        self._watch.drop()
+
+    def _on_misfit(self, parameter: Parameter, quote: str) -> None:
+        """A string where none is allowed: written as what it says."""
+        text = unescaped(self._passage.waiting[1:])
+        value = coerce(text, parameter)
+        if value is FAILED:
+            self._findings.refuse(Refused.MISFIT, f"{self._frames[-1].key}={text}")
+            self._release(quote)
+        else:
+            self._repair(Repair.WRONG_TYPE, "null" if value is OMITTED else dump(value))
+
+    def _take_swallowed(self, tail: str) -> bool:
+        """Whether the end of a string is closing tags, further parameters and further calls."""
+        if is_closing_run(tail):
+            self._findings.count(Repair.STRAY_CLOSER)
+            self._release('"')
+            return True
+        split = split_value(tail, self._frames[-1].key, self._tool, self._given, self._new_parser)
+        if split is None:
+            return False
+        members, calls = split
+        self._findings.count(Repair.SWALLOWED_CALL)
+        self._findings.add_calls(calls)
+        self._release('"' + "".join(f", {quoted(key)}: {dump(value)}" for key, value in members.items()))
+        self._given.update(members)
+        return True
+
+    # The end
+
+    def _close_rest(self) -> None:
+        """After the object. What cannot be left out makes all of it no object."""
+        rest = self._passage.waiting + self._stream.pending
+        arguments = loads(joined(self._passage.text))
+        if can_drop(rest, arguments, self._tool, self._new_parser, self._findings):
+            if rest.strip():
+                self._passage.replace("")
+                self._stream.drop()
+        else:
+            self._findings.set_complete(False)
+
+    def _close_broken(self, state: State) -> None:
+        whole = "".join(self._received)
+        rest = continuation(whole, self._passage.text, self._frames, state, self._tool)
+        if rest is not None:
+            self._repair(Repair.JSON_REPAIRED, rest)
+            self._stream.drop()
+            self._findings.set_complete()
+
+    def _close_object(self) -> None:
+        """Only the last `}` is missing, and nothing that the tool requires."""
+        comma = self._passage.waiting + self._stream.pending
+        if len(self._frames) == 1 and comma.strip() in ("", ",") and not self._tool.required - self._given:
+            self._repair(Repair.JSON_REPAIRED, "}")
+            self._findings.set_complete()
+
+
+def _fits(kind: str, parameter: Parameter) -> bool:
+    """Whether a value of this kind may stand here. Nothing is known to be wrong with a null."""
+    types = parameter.types
+    return not types or kind == "null" or kind in types or (kind == "number" and "integer" in types)
+
+
+def _typed(token: str, parameter: Parameter) -> str:
+    """A number or word as its schema wants it."""
+    kind, types = _KINDS.get(token[0], "number"), parameter.types
+    if not _fits(kind, parameter):
+        return quoted(token) if "string" in types else token
+    if kind != "number" or "number" in types or "integer" not in types or token.lstrip("-").isdigit():
+        return token
+    value = coerce(token, Parameter({"type": "integer"}, {}, True))
+    return token if value is FAILED or value is None else dump(value)
+
+
+def _mended(inside: str) -> str:
+    """The inside of a JSON string with everything escaped that has to be."""
+    return _CONTROL.sub(lambda found: escaped(found[0]), doubled_escapes(inside))

@@ -1,0 +1,52 @@
+"""To which call of the server's a piece belongs, though the index is missing or always the same, and ids
+repeat."""
+
+from ..wire.base import CallPiece
+from .call import NativeCall
+
+Found = tuple[NativeCall | None, NativeCall | None]
+
+
+class Routes:
+    """Where the pieces of the calls of one message go."""
+
+    def __init__(self) -> None:
+        self.turn = 0  # the number of the frame
+        self.last: NativeCall | None = None  # the call that began last
+        self._by_index: dict[int, NativeCall] = {}  # the server's index
+        self._by_id: dict[str, NativeCall] = {}
+
+    def begin_frame(self) -> None:
+        """Another frame with calls."""
+        self.turn += 1
+
+    def add(self, call: NativeCall, piece: CallPiece) -> None:
+        """A call begins with this piece."""
+        self.last = call
+        if piece.index is not None:
+            self._by_index[piece.index] = call
+        if piece.id:
+            self._by_id.setdefault(piece.id, call)
+
+    def find(self, piece: CallPiece, name: str) -> Found:
+        """The call that a piece belongs to. None: to a new one, which may be a copy of the other."""
+        known = self._by_id.get(piece.id) if piece.id else None
+        if piece.whole:
+            return None, known
+        call = self._by_index.get(piece.index) if piece.index is not None else known or self.last
+        if call is None:
+            continues = self.last and not name and (known or not piece.id)
+            return (known or self.last, None) if continues else (None, known)
+        if not name or not call.named:
+            return call, None
+        return self._named_again(call, piece, name, known)
+
+    def _named_again(self, call: NativeCall, piece: CallPiece, name: str, known: NativeCall | None) -> Found:
+        """The same for a piece with the name of a call that has one: the name is repeated, or the index."""
+        other_id, arguments = piece.id not in ("", call.server_id), call.arguments
+        is_over = arguments.findings.complete or not arguments.fed or arguments.can_end
+        if other_id:
+            return (None, known) if name != call.said or is_over else (call, None)
+        if arguments.findings.complete and piece.text.strip():
+            return None, call if piece.id else None
+        return call, None

@@ -1,0 +1,275 @@
+r"""The tags of all dialects, as they are found in the arguments of a call that the server parsed.
+
+That it is a call is certain, so every dialect is read, whatever the recovery level. All of it comes from the
+dialect tables: a new table is read here as well.
+
+A tag is looked for in three places. Before the object, where XML stands in its place (`lead_of`). After the
+object, where what closes nothing is left over (`end_of_leftovers`). And in a string of the object, where the
+end of the parameter and all that followed it were swallowed (`IN_STRING`). In a string tags are escaped as
+JSON allows it: Go writes `<` as `\u003c`, PHP writes `/` as `\/`, and whoever sends ASCII alone escapes the
+bars of DSML.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from ..grammar.dialects import DIALECTS, Dialect
+from ..grammar.kinds import CLOSERS, TagKind
+from ..grammar.spelling import patterns
+from ..limits import LOOK_AHEAD, NAME, NUMBER
+from ..schema.schema import Tool
+
+QWEN = DIALECTS[0]
+_OPENERS = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.NAMELESS_OPEN, TagKind.PARAMETER_OPEN)
+_STEM = re.compile(r"</?[^\s<>{}=/~\"']+")  # a tag's bracket and its word
+_WORD = re.compile(r"<([^\s<>{}=/~\"']+)")
+_INSIDE = re.compile(r"(?<=[\w}:])(?:\{gap\})?(<[^{}]+>)\Z")  # the second tag of a spelling, after the name
+
+
+@dataclass(frozen=True)
+class Lead:
+    """How text that stands for arguments begins: `head` has to come before it, so that it is a call for a
+    parser of this recovery level."""
+
+    head: str
+    recovery: str
+
+
+def _recovery(dialect: Dialect) -> str:
+    return "aggressive" if dialect.level == "aggressive" else "tolerant"
+
+
+def _spelled(*kinds: TagKind) -> Iterator[tuple[Dialect, TagKind, str]]:
+    """Every spelling of these kinds of tags."""
+    for dialect in DIALECTS:
+        for kind in kinds:
+            yield from ((dialect, kind, spelling) for spelling in getattr(dialect, kind.value))
+
+
+def _stem(spelling: str) -> str:
+    """The bracket and the word that a tag begins with; "" if a name of the request's stands there."""
+    found = _STEM.match(spelling)
+    return found[0] if found else ""
+
+
+# Before the object
+
+
+def _filled(spelling: str, name: str) -> str:
+    """A tag as a model writes it."""
+    tag = spelling.partition("~")[0].replace("{gap}", "").replace("{number}", "0")
+    return tag.replace("{attributes}", "").replace("{name}", name)
+
+
+def _head(dialect: Dialect, kind: TagKind, tool: str) -> str:
+    """What has to come before a tag of this kind: the envelope, and the tag of the function."""
+    own = dialect if dialect.taught else QWEN
+    if kind is TagKind.WRAP_OPEN:
+        return ""
+    envelope = f"{own.wrap_open[0]}\n" if own.wrap_open else ""
+    if kind is not TagKind.PARAMETER_OPEN:
+        return envelope
+    return envelope + (f"{_filled(own.call_open[0], tool)}\n" if own.call_open else tool)
+
+
+@cache
+def _leads() -> list[tuple[str, Dialect, TagKind, str]]:
+    """(stem, dialect, kind, spelling) of all tags that arguments may begin with, the longest stems first."""
+    found = [(_stem(text), dialect, kind, text) for dialect, kind, text in _spelled(*_OPENERS)]
+    for dialect, kind, text in _spelled(TagKind.CALL_OPEN):
+        if inner := _INSIDE.search(text):
+            found.append((inner[1], dialect, kind, text[: inner.start(1)]))
+    seen: dict[str, tuple[str, Dialect, TagKind, str]] = {}
+    for lead in found:
+        if lead[0]:
+            seen.setdefault(lead[0], lead)  # the dialects are in the order of their rank
+    return sorted(seen.values(), key=lambda lead: -len(lead[0]))
+
+
+def lead_of(text: str, tool: Tool) -> Lead | None:
+    """What begins at the start of a text that stands in place of arguments of this tool; None if nothing."""
+    for stem, dialect, kind, spelling in _leads():
+        if text.startswith(stem):
+            if spelling.startswith(stem):
+                return Lead(_head(dialect, kind, tool.name), _recovery(dialect))
+            before = _head(dialect, TagKind.CALL_OPEN, tool.name) + _filled(spelling, tool.name)
+            return Lead(before, _recovery(dialect))
+    for stem, dialect in _leads_of(tool):
+        if text.startswith(stem):
+            kind = TagKind.PARAMETER_OPEN if stem[:1] == "<" else TagKind.CALL_OPEN
+            return Lead(_head(dialect, kind, tool.name), _recovery(dialect))
+    return None
+
+
+def _leads_of(tool: Tool) -> Iterator[tuple[str, Dialect]]:
+    """The beginnings that have a name of this tool in them: `<key>`, `name<arg_key>`."""
+    for dialect, _, spelling in _spelled(TagKind.PARAMETER_OPEN):
+        if spelling.startswith("<{key}"):
+            yield from ((f"<{key}>", dialect) for key in tool.arguments.declared)
+    for dialect, _, spelling in _spelled(TagKind.CALL_IN_ENVELOPE):
+        name, _, follows = spelling.partition("~")
+        if name == "{tool}" and tool.name:
+            yield tool.name + _stem(follows), dialect
+
+
+def may_lead(text: str, tool: Tool) -> bool:
+    """Whether a text is the beginning of a tag with which arguments may begin, and no more than that."""
+    stems = (stem for stem, *_ in _leads())
+    return any(stem.startswith(text) for stem in (*stems, *(stem for stem, _ in _leads_of(tool))))
+
+
+# After the object
+
+
+def _either(spellings: Iterable[str]) -> str:
+    """A pattern of all these tags. The last bracket may be missing where the text ends."""
+    tags = {patterns(text, tolerant=True)[0] for text in spellings}
+    cut = {patterns(text[:-1], tolerant=True)[0] + r"(?=[\s<]|\Z)" for text in spellings if text[-1] == ">"}
+    return "|".join(sorted(tags | cut, key=len, reverse=True)).replace("(?P<n>", "(?:")
+
+
+@cache
+def _leftover() -> re.Pattern[str]:
+    """Whitespace, a bracket, or a tag that closes nothing; the group is a name that has to be declared."""
+    named = [text for _, _, text in _spelled(*CLOSERS, TagKind.STRAY) if "{tool}" in text or "{key}" in text]
+    others = {
+        text for _, _, text in _spelled(*CLOSERS, TagKind.STRAY) if text not in named and "~" not in text
+    }
+    return re.compile(rf"[\s}}\]]+|{_either(sorted(others))}|</(?P<n>[^\s<>/]{{1,{NAME}}})>")
+
+
+def end_of_leftovers(text: str, tool: Tool) -> int:
+    """Where in the text after an object that ends that says nothing: brackets, closing tags, and tokens that
+    end a turn."""
+    at, pattern = 0, _leftover()
+    while found := pattern.match(text, at):
+        if (name := found["n"]) and name != tool.name and not tool.declares(name):
+            break
+        at = found.end()
+    return at
+
+
+@cache
+def _closers() -> re.Pattern[str]:
+    runs = []
+    for kind in CLOSERS:
+        spelled = [text for _, _, text in _spelled(kind) if "{tool}" not in text and "{key}" not in text]
+        runs.append(rf"(?:{_either(spelled)})")
+    return re.compile(rf"\r?\n{runs[0]}\s*(?:{runs[1]}\s*)?(?:{runs[2]}\s*)?")
+
+
+def is_closing_run(text: str) -> bool:
+    """Whether it is a line break and what closes a parameter, and perhaps its call and the envelope."""
+    return _closers().fullmatch(text) is not None
+
+
+# In a string of the object
+
+_LT = r"(?:<|\\u003[cC])"
+_LT_PART = r"\\(?:u(?:0(?:03?)?)?)?"
+_NEWLINE = r"(?:\\r)?\\n"
+_SPACE = rf"(?: |\\[nrt]){{0,{LOOK_AHEAD}}}"
+
+
+def _in_json(char: str) -> tuple[str, str]:
+    """The pattern of a character in a JSON string, and that of its beginnings."""
+    match char:
+        case "<":
+            return _LT, _LT_PART
+        case ">":
+            return r"(?:>|\\u003[eE])", _LT_PART
+        case "/":
+            return r"\\?/", r"\\"
+    if char.isascii():
+        return re.escape(char), ""
+    digits = "".join(f"[{d}{d.upper()}]" if d.isalpha() else d for d in f"{ord(char):04x}")
+    part = r"\\(?:u" + "".join(f"(?:{d}" for d in re.findall(r"\[..\]|.", digits)[:3]) + ")?" * 3 + ")?"
+    return rf"(?:{char}|\\u{digits})", part
+
+
+def _tag_in_json(tag: str) -> tuple[str, str]:
+    """The same for the literal beginning of a tag."""
+    units = [_in_json(char) for char in tag]
+    tail = ""
+    for unit, part in reversed(units):
+        whole = f"{unit}(?:{tail})?" if tail else unit
+        tail = f"{whole}|{part}" if part else whole
+    return "".join(unit for unit, _ in units), tail
+
+
+def _alternatives(tags: Iterable[str]) -> tuple[str, str]:
+    listed = [_tag_in_json(tag) for tag in sorted(set(tags), key=len, reverse=True)]
+    return f"(?:{'|'.join(tag for tag, _ in listed)})", f"(?:{'|'.join(part for _, part in listed)})"
+
+
+class TagsInStrings:
+    """Patterns for the tags of parameters in a JSON string:
+
+    `tag` is the beginning of one, after a line break or not; the group `opener` tells an opening one.
+    `closer` is a closing tag and the whitespace after it, in `closer_and_tag` with a bracket. `part` is what
+    may still become one of them. `clean` is text in which none begins.
+    """
+
+    def __init__(self) -> None:
+        spelled = [text for _, _, text in _spelled(TagKind.PARAMETER_CLOSE)]
+        closer, closer_part = _alternatives(filter(None, map(_stem, spelled)))
+        opener, opener_part = _alternatives(
+            filter(None, (_stem(text) for _, _, text in _spelled(TagKind.PARAMETER_OPEN)))
+        )
+        end = rf"(?:\d{{1,{NUMBER}}}|\\?/)?{_in_json('>')[0]}?"  # as damaged tags have it
+        self.tag = re.compile(rf"(?:{_NEWLINE})?(?:(?P<opener>{opener})|{closer})")
+        self.closer = re.compile(rf"(?:{_NEWLINE})?{closer}{end}{_SPACE}")
+        self.closer_and_tag = re.compile(self.closer.pattern + _LT)
+        self.part = re.compile(
+            rf"(?:\\r)?(?:\\n)?(?:{opener_part}|{closer_part}|{closer}{end}{_SPACE}(?:{_LT_PART})?|\\)?"
+        )
+        self.clean = re.compile(
+            r"(?:[^\\<]++|\\[^rnu]|\\r(?=[^<\\]|\\[^un])|\\n(?=[^<\\]|\\[^u])"
+            r"|\\u(?!003[cC])[0-9a-fA-F]{4}|(?!))*+"
+        )
+
+
+@cache
+def in_strings() -> TagsInStrings:
+    """The patterns, compiled once."""
+    return TagsInStrings()
+
+
+def leads_to(tail: str, key: str, tool: Tool) -> Iterator[Lead]:
+    """What may have to come before a text that begins with the closing tag of the parameter `key`. Dialects
+    that not every parser reads are asked only if one of their opening tags is in it."""
+    seen = set()
+    for dialect, _, spelling in _spelled(TagKind.PARAMETER_CLOSE):
+        stem = _stem(spelling)
+        if not stem or not tail.lstrip().startswith(stem) or dialect.name in seen:
+            continue
+        seen.add(dialect.name)
+        recovery = _recovery(dialect)
+        if recovery == "tolerant" or any(text in tail for text in _begun(dialect)):
+            opener = (dialect.parameter_open if not dialect.damaged else ()) or QWEN.parameter_open
+            head = _head(dialect, TagKind.PARAMETER_OPEN, tool.name)
+            yield Lead(head + _filled(opener[0], key), recovery)
+
+
+def _begun(dialect: Dialect) -> Iterator[str]:
+    """The opening tags of a dialect as far as they are always the same."""
+    for spelling in (*dialect.wrap_open, *dialect.call_open, *dialect.parameter_open):
+        yield spelling.partition("{")[0]
+
+
+# In place of a name
+
+
+def name_in(text: str) -> str:
+    """What may be a tool's name in text that stands for one, with pieces of its tag around it; else ""."""
+    found = _polluted().match(text)
+    return found[1] if found else ""
+
+
+@cache
+def _polluted() -> re.Pattern[str]:
+    words = {found[1] for _, _, text in _spelled(TagKind.CALL_OPEN) if (found := _WORD.match(text))}
+    listed = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+    return re.compile(rf"\s*<?\s*(?:(?:{listed})(?!\w)(?:\s*name)?\s*=?\s*)?[\"']?([\w.:/-]+)")
