@@ -64,6 +64,7 @@ JSON_LINE = 64  # characters of a line that are looked at to tell whether it is 
 QUOTE_TRIES = 8  # tags in what looks like a string at which the JSON is read, for a quote may be missing
 RETURNS = 16  # times that JSON without an end is looked through for a call, in one message
 SMALL = 2048  # characters that the json-repair library is given: its time grows with their square
+TAILS = 100  # strings in a server's arguments whose ends are read as text: a parser is made for each
 OBJECTS = 100  # JSON values after a server's arguments that are compared with them
 
 # The cache of envelopes

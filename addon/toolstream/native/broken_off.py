@@ -4,7 +4,7 @@ The whole text is read leniently. If there is one way to read it, and it begins 
 is written anew from there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..schema.coercion import conform
@@ -39,6 +39,47 @@ class Frame:
     @property
     def closer(self) -> str:
         return "]" if self.is_array else "}"
+
+
+class Place:
+    """Where in the object we are: the objects and arrays that are open, and the members it has."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self.given: set[str] = set()
+
+    @property
+    def outermost(self) -> bool:
+        """Whether nothing but the object itself is open."""
+        return len(self.frames) == 1
+
+    @property
+    def key(self) -> str:
+        """The key of the member that has begun last."""
+        return self.frames[-1].key
+
+    def open(self, parameter: Parameter, is_array: bool) -> int:
+        """An object or array begins; return how many are open."""
+        self.frames.append(Frame(parameter, is_array))
+        return len(self.frames)
+
+    def close(self) -> None:
+        """The innermost object or array ends."""
+        self.frames.pop()
+
+    def begin_value(self) -> Parameter:
+        """What is known of the value that begins."""
+        if self.outermost:
+            self.given.add(self.key)
+        return self.frames[-1].begin_value()
+
+    def rename(self, key: str) -> None:
+        """The key of the next member, or another one of the last."""
+        self.frames[-1].rename(key)
+
+    def give(self, keys: Iterable[str]) -> None:
+        """The object has these members as well."""
+        self.given.update(keys)
 
 
 def continuation(whole: str, sent: str, frames: Sequence[Frame], state: State, tool: Tool) -> str | None:

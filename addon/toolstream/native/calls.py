@@ -236,15 +236,18 @@ class NativeCalls:
         if not self.calls and (self._parallel or not more):
             return events
 
-        def leaves(name: str, arguments: Any) -> bool:
-            copy = any(call.announced and call.meaning == (name, arguments) for call in self.calls)
-            if not copy and (self._parallel or not (self.sent or more)):
-                return False
-            self._ledger.repaired(Repair.DUPLICATE_CALL if copy else Repair.PARALLEL_DROPPED)
-            self._ledger.calls -= 1
-            return True
+        return self._in_text.without_copies(
+            text, events, over, lambda name, arguments: self._leaves(name, arguments, more)
+        )
 
-        return self._in_text.without_copies(text, events, over, leaves)
+    def _leaves(self, name: str, arguments: Any, more: bool) -> bool:
+        """Whether a call that was found in the text leaves the answer."""
+        copy = any(call.announced and call.meaning == (name, arguments) for call in self.calls)
+        if not copy and (self._parallel or not (self.sent or more)):
+            return False
+        self._ledger.repaired(Repair.DUPLICATE_CALL if copy else Repair.PARALLEL_DROPPED)
+        self._ledger.calls -= 1
+        return True
 
     # The end
 
@@ -296,21 +299,25 @@ class NativeCalls:
     def resume(self, calls: Calls) -> tuple[NativeCall | None, str, Calls] | None:
         """What is left to send if these are the calls of the message, or its last ones: a call that has begun
         and the rest of it, and the calls that have not. None if what was sent fits none of them."""
-        calls = [c for c in calls if (c[0], loads(c[1])) not in [call.meaning for call in self.calls]]
-        for call in self.calls:
-            if not call.announced:
-                call.drop()
-        begun = [call for call in self.calls if call.announced and not call.arguments.findings.complete]
+        known = [call.meaning for call in self.calls]
+        left = [(name, text) for name, text in calls if (name, loads(text)) not in known]
+        begun = self._begun_alone()
         if not begun:
             self._resumed = True
-            return None, "", calls
-        if len(begun) > 1 or not calls or begun[0].tool.name != calls[0][0]:
-            return None
-        rest = rest_after(calls[0][1], begun[0].arguments.text)
+            return None, "", left
+        fits = len(begun) == 1 and left and begun[0].tool.name == left[0][0]
+        rest = rest_after(left[0][1], begun[0].arguments.text) if fits else None
         if rest is None:
             return None
         self._resumed = True
-        return begun[0], rest, calls[1:]
+        return begun[0], rest, left[1:]
+
+    def _begun_alone(self) -> list[NativeCall]:
+        """The calls that the client knows of and that are not complete; the others leave the answer."""
+        for call in self.calls:
+            if not call.announced:
+                call.drop()
+        return [call for call in self.calls if call.announced and not call.arguments.findings.complete]
 
     def more(self) -> Calls:
         """Calls that were swallowed into arguments, once each."""

@@ -10,7 +10,7 @@ from ..repairs import Refused, Repair
 from ..schema.schema import Tool
 from .json_stream import unescaped
 from .reader import ArgumentsReader, Findings, NewParser, Passage
-from .swallowed import can_drop
+from .swallowed import calls_in, can_drop
 from .tags import Lead
 
 _HEX = "[0-9a-fA-F]"
@@ -87,6 +87,7 @@ class XmlMender:
     """Reads arguments that are XML: parameters, or a whole call."""
 
     def __init__(self, lead: Lead, tool: Tool, new_parser: NewParser, findings: Findings) -> None:
+        self._lead, self._tool, self._new_parser = lead, tool, new_parser
         self._parser = new_parser(tool, recovery=lead.recovery)
         self._findings = findings
         self._passage = Passage()
@@ -117,8 +118,20 @@ class XmlMender:
     def close(self, stopped: bool) -> str:
         if not self._gave_up:
             self._take(self._parser.close("stop" if stopped else "length"))
+            if stopped and not self._findings.has(Repair.XML_ARGUMENTS):
+                self._read_again()
         self._passage.write("")
         return self._passage.take()
+
+    def _read_again(self) -> None:
+        """Nothing was found in it: perhaps only the parser that knows all dialects reads it."""
+        text = self._lead.head + self._passage.waiting
+        calls = calls_in(text, self._new_parser, self._tool, "aggressive")
+        if calls and calls[0][0] == self._tool.name:
+            self._findings.count(Repair.XML_ARGUMENTS)
+            self._findings.add_calls(calls[1:])
+            self._findings.set_complete()
+            self._passage.replace(calls[0][1])
 
     def _take(self, events: list[Event]) -> None:
         for event in events:
@@ -126,6 +139,8 @@ class XmlMender:
                 case ArgumentsDelta(0, fragment):
                     self._findings.count(Repair.XML_ARGUMENTS)
                     self._passage.replace(fragment)
+                case CallStart(0):
+                    pass  # of which these are the arguments
                 case CallEnd(0):
                     self._findings.set_complete()
                 case CallStart() | ArgumentsDelta():

@@ -17,8 +17,11 @@ def new_parser(toolset: Toolset) -> NewParser:
     """Makes parsers for the tools of a request. What they find is nobody's choice, so any tool is allowed;
     the user's rules come later."""
 
+    known: dict[Tool | None, Toolset] = {}
+
     def new(tool: Tool | None = None, live: bool = True, recovery: str = "tolerant") -> TextParser:
-        return ToolCallParser(toolset.unrestricted(tool), recovery=recovery, live=live, ledger=Ledger())
+        tools = known.get(tool) or known.setdefault(tool, toolset.unrestricted(tool))
+        return ToolCallParser(tools, recovery=recovery, live=live, ledger=Ledger())
 
     return new
 

@@ -11,13 +11,13 @@ waits for the end.
 import re
 from collections.abc import Callable
 
-from ..limits import HELD, OPEN_BRACKETS, PIECE
+from ..limits import HELD, OPEN_BRACKETS, PIECE, TAILS
 from ..repairs import Refused, Repair
 from ..schema.coercion import FAILED, OMITTED, coerce
 from ..schema.json_read import loads, loads_object
 from ..schema.json_write import doubled_escapes, dump, escaped, quoted
 from ..schema.schema import Parameter, Tool
-from .broken_off import Frame, continuation
+from .broken_off import Place, continuation
 from .json_stream import PYTHON_WORDS, JsonStream, Kind, State, joined, unescaped
 from .reader import Findings, NewParser, Passage
 from .swallowed import ValueWatch, can_drop, split_value
@@ -25,7 +25,7 @@ from .tags import is_closing_run
 
 _KINDS = {'"': "string", "{": "object", "[": "array", "t": "boolean", "f": "boolean", "n": "null"}
 # Letters of a string that are payload whatever follows, and line breaks that no tag follows
-_PLAIN = re.compile(r'(?:[^"\\<\x00-\x1f]++|\\n(?=[^"\\<])|(?!))*+')
+_PLAIN = re.compile(r'(?:[^"\\<\x00-\x1f]++|\\["\\/bft]|\\n(?=[^"\\<]|\\[^ru])|(?!))*+')
 _CONTROL = re.compile(r"[\x00-\x1f]")
 
 
@@ -39,10 +39,10 @@ class ObjectMender:
         self._received: list[str] = []
         self._plain = False  # letters are payload at once
         self._literal = False  # nothing is looked at any more
-        self._frames: list[Frame] = []
-        self._given: set[str] = set()
+        self._place = Place()
         self._misfit: Parameter | None = None  # what the string that is open does not fit
         self._damaged: tuple[str, str] | None = None  # the key that waits is K=V: K, V
+        self._tails = 0  # strings whose ends were read as text
         self._stopped_in: State | None = None  # the state in which it could not be read on
         self._act: dict[Kind, Callable[[str], None]] = {
             Kind.SPACE: self._on_space,
@@ -133,22 +133,18 @@ class ObjectMender:
         """What is known of the value that begins. What waited before it leaves, but for a damaged key."""
         if not self._damaged:
             self._passage.write("")
-        frame = self._frames[-1]
-        if len(self._frames) == 1:
-            self._given.add(frame.key)
-        return frame.begin_value()
+        return self._place.begin_value()
 
     def _on_open(self, bracket: str) -> None:
-        parameter = self._begin_value() if self._frames else self._tool.arguments
-        wrong = "string" in parameter.types and not _fits(_KINDS[bracket], parameter)
-        if self._frames and wrong:
+        inside = bool(self._place.frames)
+        parameter = self._begin_value() if inside else self._tool.arguments
+        if inside and "string" in parameter.types and not _fits(_KINDS[bracket], parameter):
             self._findings.count(Repair.WRONG_TYPE)
             self._release('"')
             self._stream.read_as_text()
             return
         self._release(bracket)
-        self._frames.append(Frame(parameter, bracket == "["))
-        if len(self._frames) > OPEN_BRACKETS:
+        if self._place.open(parameter, bracket == "[") > OPEN_BRACKETS:
             self._give_up()
 
     def _release(self, text: str) -> None:
@@ -160,13 +156,12 @@ class ObjectMender:
         waiting = self._passage.waiting
         if waiting[:1] == ",":
             self._repair(Repair.JSON_REPAIRED, waiting[1:])
-        outermost = len(self._frames) == 1
-        if outermost and not self._given and self._stream.state is State.FIRST:
+        if self._place.outermost and self._stream.state is State.FIRST:
             self._on_empty(bracket)
             return
         self._release(bracket)
-        self._frames.pop()
-        if outermost:
+        self._place.close()
+        if not self._place.frames:
             self._findings.set_complete()
 
     def _on_empty(self, bracket: str) -> None:
@@ -197,28 +192,29 @@ class ObjectMender:
             self._stopped_in = self._stream.state
             self._stream.break_off()
             return
-        outermost = len(self._frames) == 1
-        if outermost and self._preset:
+        if self._place.outermost and self._preset:
             self._release(self._preset + ", ")
             self._preset = ""
-        self._frames[-1].rename(key)
-        name, equals, value = key.partition("=")
-        name = name.strip()
-        can_be_damaged = outermost and equals and not self._tool.declares(key)
-        if can_be_damaged and self._tool.declares(name) and name not in self._given:
+        self._place.rename(key)
+        name, _, value = key.partition("=")
+        if self._can_be_damaged(key, name.strip()):
             self._release("")
             self._passage.hold(text)
-            self._damaged = name, value
+            self._damaged = name.strip(), value
         else:
             self._release(text)
+
+    def _can_be_damaged(self, key: str, name: str) -> bool:
+        is_other = self._place.outermost and name != key and not self._tool.declares(key)
+        return is_other and self._tool.declares(name) and name not in self._place.given
 
     def _mend_key(self, name: str, text: str) -> None:
         """`"K=V": ""` was `"K": "V"`."""
         value = coerce(text, self._tool.parameter(name))
         value = text if value in (FAILED, OMITTED) else value
         self._repair(Repair.DAMAGED_KEY, f"{quoted(name)}: {dump(value)}")
-        self._frames[-1].rename(name)
-        self._given.add(name)
+        self._place.rename(name)
+        self._place.give([name])
         self._damaged = None
 
     def _on_scalar(self, text: str) -> None:
@@ -249,7 +245,7 @@ class ObjectMender:
         if self._misfit:
             self._passage.hold(text)
         else:
-            self._release(self._watch.feed(text) if len(self._frames) == 1 else text)
+            self._release(self._watch.feed(text) if self._place.outermost else text)
 
     def _on_wrong_letter(self, char: str) -> None:
         if self._misfit:
@@ -279,7 +275,7 @@ class ObjectMender:
         text = unescaped(self._passage.waiting[1:])
         value = coerce(text, parameter)
         if value is FAILED:
-            self._findings.refuse(Refused.MISFIT, f"{self._frames[-1].key}={text}")
+            self._findings.refuse(Refused.MISFIT, f"{self._place.key}={text}")
             self._release(quote)
         else:
             self._repair(Repair.WRONG_TYPE, "null" if value is OMITTED else dump(value))
@@ -290,14 +286,17 @@ class ObjectMender:
             self._findings.count(Repair.STRAY_CLOSER)
             self._release('"')
             return True
-        split = split_value(tail, self._frames[-1].key, self._tool, self._given, self._new_parser)
+        self._tails += 1
+        if self._tails > TAILS:
+            return False
+        split = split_value(tail, self._place.key, self._tool, self._place.given, self._new_parser)
         if split is None:
             return False
         members, calls = split
         self._findings.count(Repair.SWALLOWED_CALL)
         self._findings.add_calls(calls)
         self._release('"' + "".join(f", {quoted(key)}: {dump(value)}" for key, value in members.items()))
-        self._given.update(members)
+        self._place.give(members)
         return True
 
     # The end
@@ -315,7 +314,7 @@ class ObjectMender:
 
     def _close_broken(self, state: State) -> None:
         whole = "".join(self._received)
-        rest = continuation(whole, self._passage.text, self._frames, state, self._tool)
+        rest = continuation(whole, self._passage.text, self._place.frames, state, self._tool)
         if rest is not None:
             self._repair(Repair.JSON_REPAIRED, rest)
             self._stream.drop()
@@ -324,7 +323,8 @@ class ObjectMender:
     def _close_object(self) -> None:
         """Only the last `}` is missing, and nothing that the tool requires."""
         comma = self._passage.waiting + self._stream.pending
-        if len(self._frames) == 1 and comma.strip() in ("", ",") and not self._tool.required - self._given:
+        missing = self._tool.required - self._place.given
+        if self._place.outermost and comma.strip() in ("", ",") and not missing:
             self._repair(Repair.JSON_REPAIRED, "}")
             self._findings.set_complete()
 

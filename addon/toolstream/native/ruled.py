@@ -22,6 +22,9 @@ from ..schema.toolset import Toolset
 from .json_stream import JsonStream, Kind, Token
 from .reader import ArgumentsReader, Findings, Passage
 
+# What ends a value of the object itself: how many brackets are open before it
+_ENDS = ((1, Kind.UNQUOTE), (1, Kind.SCALAR), (2, Kind.CLOSE))
+
 
 class ObjectRules(Protocol):
     """Rules that the text of one object goes through."""
@@ -137,11 +140,8 @@ class LiveRules:
         self._passage.hold(token.text)
         if not self._value_at:
             return
-        depth = self._stream.depth
-        ends = depth == 1 and token.kind in (Kind.UNQUOTE, Kind.SCALAR)
-        ends = ends or (depth == 2 and token.kind is Kind.CLOSE)
         may_be_empty = first or token.kind is Kind.SPACE
-        if ends:
+        if (self._stream.depth, token.kind) in _ENDS:
             self._decide()
         elif self._passage.held > HELD or not (self._awaited in self._rules.held or may_be_empty):
             self._release()

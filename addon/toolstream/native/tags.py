@@ -96,28 +96,32 @@ def lead_of(text: str, tool: Tool) -> Lead | None:
                 return Lead(_head(dialect, kind, tool.name), _recovery(dialect))
             before = _head(dialect, TagKind.CALL_OPEN, tool.name) + _filled(spelling, tool.name)
             return Lead(before, _recovery(dialect))
-    for stem, dialect in _leads_of(tool):
+    for stem, dialect, kind in _leads_of(tool):
         if text.startswith(stem):
-            kind = TagKind.PARAMETER_OPEN if stem[:1] == "<" else TagKind.CALL_OPEN
             return Lead(_head(dialect, kind, tool.name), _recovery(dialect))
     return None
 
 
-def _leads_of(tool: Tool) -> Iterator[tuple[str, Dialect]]:
-    """The beginnings that have a name of this tool in them: `<key>`, `name<arg_key>`."""
-    for dialect, _, spelling in _spelled(TagKind.PARAMETER_OPEN):
-        if spelling.startswith("<{key}"):
-            yield from ((f"<{key}>", dialect) for key in tool.arguments.declared)
-    for dialect, _, spelling in _spelled(TagKind.CALL_IN_ENVELOPE):
+def _leads_of(tool: Tool) -> Iterator[tuple[str, Dialect, TagKind]]:
+    """The beginnings that have a name of this tool in them: `<key>`, `<name>`, `name<arg_key>`."""
+    for dialect, kind, spelling in _spelled(TagKind.PARAMETER_OPEN):
+        if spelling == "<{key}>":
+            yield from ((f"<{key}>", dialect, kind) for key in tool.arguments.declared)
+    for dialect, kind, spelling in _spelled(TagKind.CALL_OPEN, TagKind.CALL_IN_ENVELOPE):
         name, _, follows = spelling.partition("~")
-        if name == "{tool}" and tool.name:
-            yield tool.name + _stem(follows), dialect
+        if name in ("{tool}", "<{tool}>") and tool.name:
+            yield name.replace("{tool}", tool.name) + _stem(follows), dialect, kind
+
+
+def _stems_of(tool: Tool) -> Iterator[str]:
+    """How the tags begin with which arguments of this tool may begin."""
+    yield from (stem for stem, *_ in _leads())
+    yield from (stem for stem, *_ in _leads_of(tool))
 
 
 def may_lead(text: str, tool: Tool) -> bool:
     """Whether a text is the beginning of a tag with which arguments may begin, and no more than that."""
-    stems = (stem for stem, *_ in _leads())
-    return any(stem.startswith(text) for stem in (*stems, *(stem for stem, _ in _leads_of(tool))))
+    return any(stem.startswith(text) for stem in _stems_of(tool))
 
 
 # After the object
@@ -238,19 +242,20 @@ def in_strings() -> TagsInStrings:
 
 
 def leads_to(tail: str, key: str, tool: Tool) -> Iterator[Lead]:
-    """What may have to come before a text that begins with the closing tag of the parameter `key`. Dialects
-    that not every parser reads are asked only if one of their opening tags is in it."""
-    seen = set()
+    """What may have to come before a text that begins with the closing tag of the parameter `key`, and has
+    opening tags after it. Dialects that not every parser reads are asked only if one of those is theirs."""
+    if not any(stem in tail for stem in _stems_of(tool)):
+        return
+    bare, leads = tail.lstrip(), []
     for dialect, _, spelling in _spelled(TagKind.PARAMETER_CLOSE):
-        stem = _stem(spelling)
-        if not stem or not tail.lstrip().startswith(stem) or dialect.name in seen:
+        stem, recovery = _stem(spelling), _recovery(dialect)
+        if not stem or not bare.startswith(stem):
             continue
-        seen.add(dialect.name)
-        recovery = _recovery(dialect)
         if recovery == "tolerant" or any(text in tail for text in _begun(dialect)):
             opener = (dialect.parameter_open if not dialect.damaged else ()) or QWEN.parameter_open
-            head = _head(dialect, TagKind.PARAMETER_OPEN, tool.name)
-            yield Lead(head + _filled(opener[0], key), recovery)
+            head = _head(dialect, TagKind.PARAMETER_OPEN, tool.name) + _filled(opener[0], key)
+            leads.append(Lead(head, recovery))
+    yield from sorted(dict.fromkeys(leads), key=lambda lead: lead.recovery != "tolerant")
 
 
 def _begun(dialect: Dialect) -> Iterator[str]:
