@@ -69,6 +69,7 @@ class Repair(Named):
     XML_ARGUMENTS = "xml-arguments", "server's call with XML as arguments"
     DOUBLE_ENCODED = "double-encoded", "server's call with arguments encoded twice"
     REPEATED_ARGUMENTS = "repeated-arguments", "server's call with arguments twice, or after an empty {}"
+    NESTED_ARGUMENTS = "nested-arguments", "server's call with its arguments wrapped in another object"
     SWALLOWED_CALL = "swallowed-call", "server's call with more parameters or calls in an argument"
     DUPLICATE_CALL = "duplicate-call", "same call twice: parsed and as text, or under one id"
     FINISH_REASON = "finish-reason", "finish_reason that did not match the answer"

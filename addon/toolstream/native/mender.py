@@ -15,12 +15,15 @@ from .forms import EncodedMender, Unopened, Unreadable, XmlMender
 from .object_mender import ObjectMender
 from .reader import ArgumentsReader, Findings, NewParser
 from .tags import lead_of, may_lead
+from .wrapped import WrappedMender, may_wrap
 
 _GAP = rf"(?:[ \t]|\\[nrt]){{0,{LOOK_AHEAD}}}"
 _ENCODED = re.compile(rf'"{_GAP}(?:\{{{_GAP}(?:[^"\\ \t]|\\[^nrt])|<|\\u003[cC])')
 _ENCODED_PART = re.compile(rf'"{_GAP}(?:\\(?:u(?:0(?:03?)?)?)?|\{{{_GAP}\\?)?')
 _KEY = re.compile(r'("[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+")[ \t\n\r]*+:')
 _KEY_PART = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+(?:\\|"[ \t\n\r]*+)?')
+_FIRST_KEY = re.compile(r'\{[ \t\n\r]*+("[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+")')
+_FIRST_KEY_PART = re.compile(r'\{[ \t\n\r]*+(?:"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+\\?)?')
 
 
 class Mender:
@@ -77,7 +80,7 @@ class Mender:
     def _form_of(self, text: str) -> ArgumentsReader | None:
         """What reads arguments that begin so; None if more has to come."""
         if text[0] == "{":
-            return self._object()
+            return self._opened(text)
         if text[0] == '"':
             return self._quoted(text)
         if lead := lead_of(text, self._tool):
@@ -86,6 +89,15 @@ class Mender:
 
     def _object(self) -> ObjectMender:
         return ObjectMender(self._tool, self._new_parser, self._findings, self._preset)
+
+    def _opened(self, text: str) -> ArgumentsReader | None:
+        """An object, or one around it, which its first key tells."""
+        if _FIRST_KEY_PART.fullmatch(text) and len(text) < TOKEN:
+            return None
+        key = _FIRST_KEY.match(text)
+        if key and may_wrap(str(loads(key[1])), self._tool):
+            return WrappedMender(self._object(), self._tool, self._findings)
+        return self._object()
 
     def _quoted(self, text: str) -> ArgumentsReader | None:
         """A JSON string of the object, one level too much; or a key whose bracket is missing."""
@@ -101,9 +113,9 @@ class Mender:
 
     def close(self, stopped: bool) -> str:
         if self._form is None and self._lead:
-            self._form, text = Unreadable(self._findings), self._lead
-            self._form.feed(text)
-            self._lead = ""
+            text, self._lead = self._lead, ""
+            self._form = self._object() if text[0] == "{" else Unreadable(self._findings)
+            return self._form.feed(text) + self._form.close(stopped)
         if self._form:
             return self._form.close(stopped)
         if not stopped:

@@ -1,0 +1,69 @@
+"""Arguments that are wrapped in another object, which the tool does not declare."""
+
+import json
+from typing import Any
+
+import pytest
+
+from fuzz.native import Mended
+from support.cases import read_tool
+from support.cuts import all_cuts
+
+LS = read_tool("ls(path: string, limit?: integer)")
+RUN = read_tool("run(arguments: object, name?: string)")
+
+
+def mended(tool: dict[str, Any], text: str, stopped: bool = True) -> Mended:
+    whole = Mended(tool, [text], stopped)
+    for pieces in all_cuts(text):
+        assert Mended(tool, pieces, stopped).outcome == whole.outcome, pieces
+    return whole
+
+
+WRAPPED = [
+    ('{"arguments": {"path": "a", "limit": 5}}', ["nested-arguments"]),
+    ('{"parameters":{"path":"a","limit":"5"}}', ["nested-arguments", "wrong-type"]),
+    ('{"name": "ls", "arguments": {"path": "a", "limit": 5}}', ["nested-arguments"]),
+    ('{"type": "function", "name": "ls", "parameters": {"path": "a", "limit": 5}}', ["nested-arguments"]),
+    ('{"function": {"name": "ls", "arguments": {"path": "a", "limit": 5}}}', ["nested-arguments"]),
+    ('{"tool": "ls", "args": {"path": "a", "limit": 5}}', ["nested-arguments"]),
+    (json.dumps({"arguments": json.dumps({"path": "a", "limit": 5})}), ["nested-arguments"]),
+    ('{"arguments": {"path": "a", "limit": 5}}}', ["nested-arguments", "stray-closer"]),
+    (
+        json.dumps('{"arguments": {"path": "a", "limit": 5}}'),
+        ["double-encoded", "nested-arguments"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "repairs"), WRAPPED)
+def test_what_fits_is_taken_out(text: str, repairs: list[str]) -> None:
+    whole = mended(LS, text)
+    assert (whole.value, whole.repairs) == ({"path": "a", "limit": 5}, repairs)
+
+
+SAME = [
+    (LS, '{"arguments": {"limit": 5}}'),  # what the tool requires is not there
+    (LS, '{"arguments": {"path": "a", "other": 5}}'),
+    (LS, '{"arguments": {"path": "a"}, "limit": 5}'),
+    (LS, '{"name": "rm", "arguments": {"path": "a"}}'),
+    (LS, '{"name": "ls"}'),
+    (LS, '{"arguments": [1]}'),
+    (RUN, '{"arguments": {"arguments": {}}}'),
+    (RUN, '{"name": "run", "arguments": {"arguments": {}}}'),
+    (read_tool("any()"), '{"arguments": {"path": "a"}}'),
+]
+
+
+@pytest.mark.parametrize(("tool", "text"), SAME)
+def test_what_does_not_fit_passes(tool: dict[str, Any], text: str) -> None:
+    whole = mended(tool, text)
+    assert (whole.text, whole.complete, whole.repairs) == (text, True, [])
+
+
+@pytest.mark.parametrize(
+    "text", ['{"arguments": {"path": "a"', '{"name', "{", '{"name": "ls", "arguments": {']
+)
+def test_what_is_cut_off_is_not_completed(text: str) -> None:
+    whole = mended(LS, text, stopped=False)
+    assert (whole.text, whole.complete, whole.repairs) == (text, False, [])
