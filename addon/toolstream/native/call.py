@@ -5,6 +5,7 @@ from typing import Any
 
 from ..events import Event, Text
 from ..repairs import Ledger, Repair
+from ..schema.json_read import loads_object
 from ..schema.schema import Tool
 from ..wire.base import ServerCall
 from .arguments import Arguments
@@ -109,8 +110,10 @@ class NativeCall(ServerCall):
         self.broken = self.announced and self.arguments.broken
 
     def abandon(self) -> None:
-        """Nothing is read any more. What was changed so far cannot be run."""
-        self.broken = self.arguments.findings.changed and not self.arguments.findings.complete
+        """Nothing is read any more. What was changed cannot be run, unless all of it has been sent."""
+        waits = self._out or self.arguments.pending
+        is_whole = not waits and loads_object(self.arguments.text) is not None
+        self.broken = self.arguments.findings.changed and not is_whole
 
     def take_swallowed(self) -> Calls:
         """The calls that were in its arguments, once each."""
