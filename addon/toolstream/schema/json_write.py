@@ -36,13 +36,14 @@ def dump(value: Any) -> str:
 
 
 def quoted(text: str) -> str:
-    """A JSON string."""
-    return f'"{escaped(text)}"'
+    """A JSON string. A lone surrogate becomes an escape, since UTF-8 cannot hold it."""
+    written = encode_basestring(text)
+    return written if written.isascii() else encodable(written)
 
 
 def escaped(text: str) -> str:
-    """The inside of a JSON string. A lone surrogate becomes an escape, since UTF-8 cannot hold it."""
-    return encodable(encode_basestring(text)[1:-1])
+    """The inside of a JSON string."""
+    return quoted(text)[1:-1]
 
 
 def encodable(json: str) -> str:

@@ -8,7 +8,9 @@ from ..schema.json_write import quoted
 
 Path = tuple[str | int, ...]  # keys and positions, from the outermost value on
 
-_DECODER = json.JSONDecoder(strict=False)
+# (value, its end); StopIteration if there is none
+_SCAN = json.JSONDecoder(strict=False).scan_once  # type: ignore[attr-defined]
+_SPACE = " \t\n\r"
 
 
 def span(text: str, path: Path) -> tuple[int, int] | None:
@@ -52,10 +54,14 @@ def _members(text: str, at: int) -> Iterator[tuple[str | int, int]]:
         key: str | int = number
         if opener == "{":
             key, at = scanstring(text, at + 1, False)
-            at = _skip(text, _skip(text, at) + 1)
+            at = at + 1 if text[at] == ":" else _skip(text, at) + 1
+            if text[at] in _SPACE:
+                at = _skip(text, at)
         yield key, at
         number += 1
-        at = _skip(text, _end_of_value(text, at))
+        at = _end_of_value(text, at)
+        if text[at] in _SPACE:
+            at = _skip(text, at)
         if text[at] == ",":
             at = _skip(text, at + 1)
 
@@ -67,7 +73,7 @@ def _skip(text: str, at: int) -> int:
 
 
 def _end_of_value(text: str, at: int) -> int:
-    end: int = _DECODER.raw_decode(text, at)[1]
+    end: int = _SCAN(text, at)[1]
     return end
 
 

@@ -9,7 +9,8 @@ has it ("9.2.6 Interpreting an event stream").
 import re
 
 _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r){2}")
-_LINE = re.compile(rb"(.*?)(\r\n|\n|\r|\Z)", re.S)
+_LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r|\Z)")
+_COMMON = re.compile(rb"(?:(?:event|id): [^\r\n]*\n){0,2}data: ")
 _DATA_LINE = re.compile(rb"(?:\xef\xbb\xbf)?data(?::[ ]?(.*))?", re.S)  # a BOM may begin the stream
 
 
@@ -23,8 +24,10 @@ class EventSplitter:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The events that `data` completes."""
-        if not self.pending and data.find(b"\n\n") == len(data) - 2 >= 0 and b"\r" not in data:
-            return [data]
+        if not self.pending and data.endswith(b"\n\n") and data.find(b"\r") < 0:
+            *events, rest = data.split(b"\n\n")
+            if not rest:
+                return [data] if len(events) == 1 else [event + b"\n\n" for event in events]
         search_from = max(0, len(self.pending) - 3)
         self.pending += data  # whatever fails from here on, no byte is lost
         events, start = [], 0
@@ -42,11 +45,19 @@ class EventSplitter:
         return blank.end()
 
 
+def _common(event: bytes) -> int:
+    """Where the data begins in a common event, whose last line is its only one of data; else 0."""
+    head = _COMMON.match(event)
+    if head and event.find(b"\n", head.end()) == len(event) - 2 and event.find(b"\r") < 0:
+        return head.end()
+    return 0
+
+
 def read_data(event: bytes) -> str | None:
     """The data of an event, its `data:` lines joined; None if it has none or is not UTF-8."""
     try:
-        if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
-            return event[6:-2].decode()
+        if start := _common(event):
+            return event[start:-2].decode()
         if b"data" not in event:
             return None
         lines = [m[1] or b"" for line, _ in _LINE.findall(event) if (m := _DATA_LINE.fullmatch(line))]
@@ -58,6 +69,8 @@ def read_data(event: bytes) -> str | None:
 def replace_data(event: bytes, data: str) -> bytes:
     """The event with other data; its other lines and its line ends stay. A line break in the data, as
     between the `data:` lines that it was read from, makes another `data:` line."""
+    if (start := _common(event)) and "\n" not in data:
+        return event[:start] + data.encode() + b"\n\n"
     out, written = [], False
     for line, end in _LINE.findall(event):
         if not _DATA_LINE.fullmatch(line):
@@ -70,6 +83,8 @@ def replace_data(event: bytes, data: str) -> bytes:
 
 def is_aside(event: bytes) -> bool:
     """Whether an event is nothing but comments, or a ping: it means nothing to anybody."""
+    if event.startswith(b"data: ") and event.find(b"ping") < 0:
+        return False
     *lines, last = event.splitlines() or [event]
     said = [line for line in lines if line and not line.startswith(b":")]
     is_ping = not {b"event: ping", b"event:ping"}.isdisjoint(said)
