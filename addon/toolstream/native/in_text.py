@@ -36,14 +36,14 @@ class CallsInText:
     def note(self, events: list[Event]) -> None:
         """Take note of the calls in these events."""
         for event in events:
-            match event:
-                case CallStart(_, name):
-                    self._calls.append((name, []))
-                    self.open = True
-                case CallEnd():
-                    self.open = False
-                case ArgumentsDelta(_, fragment) if self._calls:
-                    self._calls[-1][1].append(fragment)
+            if type(event) is ArgumentsDelta:  # mostly
+                if self._calls:
+                    self._calls[-1][1].append(event.fragment)
+            elif type(event) is CallStart:
+                self._calls.append((event.name, []))
+                self.open = True
+            elif type(event) is CallEnd:
+                self.open = False
 
     def has_name(self, name: str) -> bool:
         """Whether there is a call of this tool."""
