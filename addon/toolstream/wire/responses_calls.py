@@ -42,6 +42,8 @@ class CallWriter:
 
     def is_overtaken_by(self, reading: Reading) -> bool:
         """Whether this event leaves before one that waits and came earlier."""
+        if not self._waiting:
+            return False
         current = self._out.current.get(source_of(reading))
         return any(item is not current for item in self._waiting)
 

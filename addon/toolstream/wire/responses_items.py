@@ -21,6 +21,7 @@ PartKey = tuple[str, int]  # the member of the item that the part stands in, and
 Texts = list[str] | None  # for the slices of a frame; None: all as they came
 Edits = list[tuple[Path, str]]  # where in a JSON text, and the JSON text to stand there
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 ARGUMENTS: PartKey = ("arguments", 0)  # the key of a call's arguments
 # By the type of a part: the member of its item that it stands in
 TEXT_PARTS = {"output_text": "content", "reasoning_text": "content", "summary_text": "summary"}
@@ -189,7 +190,7 @@ def text_in(json: Json, key: str) -> str:
 
 def compact(value: Any) -> str:
     """JSON text without spaces."""
-    return encodable(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return str(value) if type(value) is int else encodable(_encode(value))
 
 
 def array(texts: Iterable[str]) -> str:
