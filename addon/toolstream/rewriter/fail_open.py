@@ -14,7 +14,8 @@ from ..events import CallEnd, Text
 from ..native.calls import NativeCalls
 from ..repairs import Ledger
 from ..wire.base import Framer, Kind, LaneId, Reading, Wire
-from .lanes import Lane, Reader
+from .lanes import Lane
+from .parsers import Parsers
 from .queue import Held, Item, OutputQueue, Own, words
 
 
@@ -31,6 +32,7 @@ class Rewriting(Protocol):
     wire: Wire
     framer: Framer
     queue: OutputQueue
+    parsers: Parsers
 
     @property
     def messages(self) -> Mapping[int, Speaking]: ...
@@ -42,8 +44,6 @@ class Rewriting(Protocol):
     guarded: bytes | None  # what has come of a line, if a call is half sent; else None
 
     def read(self, frame: bytes) -> None: ...
-
-    def parser(self, kind: Kind, ledger: Ledger | None = None, live: bool = True) -> Reader: ...
 
 
 def go_blind(rewriter: Rewriting, frame: bytes | None) -> None:
@@ -84,7 +84,7 @@ def _unsent(rewriter: Rewriting, lane: Lane, in_work: list[tuple[Lane, str]]) ->
         for text in reversed(fed):
             pending = pending.removesuffix(text)
         return pending
-    parser = rewriter.parser(lane.id.kind, Ledger())
+    parser = rewriter.parsers.new(lane.id.kind, Ledger())
     for came in _without_end(lane.came, sum(map(len, fed))):
         if came is None:
             parser.interrupt()

@@ -67,6 +67,18 @@ class Lane:
         self.came.append(text)
         return self.reader.feed(text)
 
+    def go_on(self, text: str) -> list[Event] | None:
+        """The same. None if it is all that waits, and came back as it came."""
+        if self.came or not self.aligned:
+            return self.feed(text)
+        self.fed += len(text)
+        events = self.reader.feed(text)
+        if len(events) == 1 and type(only := events[0]) is Text and only.text == text:
+            self.passed = self.fed
+            return None
+        self.came = [text]
+        return events
+
     def interrupt(self) -> list[Event]:
         """Tell the reader that something else follows."""
         self.came.append(None)
@@ -79,27 +91,19 @@ class Lane:
             self.came = ["".join(filter(None, self.came))]
         return self.came[0] or ""
 
-    def came_back(self, events: list[Event]) -> bool:
-        """Count events if they are all that came in, as it came."""
-        if len(events) != 1 or type(events[0]) is not Text:
-            return False
-        if events[0].text != (self.came[0] if len(self.came) == 1 else self.raw):
-            return False
-        self.passed, self.came = self.fed, []
-        return True
-
     def account(self, events: list[Event]) -> bool:
         """Count events. False, and nothing is counted, if they are anything but text as it came."""
         if not events:  # after a call, and of a call's arguments, text can be dropped without an event
-            return self.fed - self.passed == self.reader.held or not (self.called or self.id.call)
-        if self.came_back(events):
-            return True
-        text = "".join(event.text for event in events if type(event) is Text)
-        if not all(type(event) is Text for event in events) or not self.raw.startswith(text):
+            return not (self.called or self.id.call) or self.fed - self.passed == self.reader.held
+        first, raw = events[0], self.raw
+        text = first.text if len(events) == 1 and type(first) is Text else _only_text(events)
+        if text is None or not raw.startswith(text):
             return False
-        if len(self.raw) - len(text) != self.reader.held:
+        left = len(raw) - len(text)
+        if left and left != self.reader.held:
             return False
-        self.let_pass(text)
+        self.passed += len(text)
+        self.came = [raw[len(text) :]] if left else []
         return True
 
     @property
@@ -130,6 +134,12 @@ class Lane:
         self.over = self.over or over
         if not (self.in_call or self.over or self.reader.held):
             self.aligned, self.passed, self.came = True, self.fed, []
+
+
+def _only_text(events: list[Event]) -> str | None:
+    """The text of events that are nothing else; None if one is."""
+    texts = [event.text for event in events if type(event) is Text]
+    return "".join(texts) if len(texts) == len(events) else None
 
 
 def leading_text(events: list[Event]) -> tuple[str, list[Event]]:

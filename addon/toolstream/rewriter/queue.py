@@ -30,16 +30,19 @@ class Slot:
 
     @property
     def ready(self) -> bool:
-        lane = self.lane
-        if lane.id.call and not lane.id.call.settled:
-            return self.final is not None  # its frame does not wait for it any more
-        if self.final is not None or lane.over:
+        if self.final is not None:
             return True
-        if self.slice.at is OPEN:
-            return lane.passed > self.start or lane.sealed or lane.id.kind not in PARSED
-        if self.slice.at is CLOSE and lane.id.call and not lane.id.call.decided:
+        lane, at = self.lane, self.slice.at
+        call = lane.id.call
+        if call and not call.settled:
             return False
-        return lane.decided >= self.start + len(self.slice.text)
+        if lane.over:
+            return True
+        if at is TEXT:
+            return lane.decided >= self.start + len(self.slice.text)
+        if at is OPEN:
+            return lane.passed > self.start or lane.sealed or lane.id.kind not in PARSED
+        return (call is None or call.decided) and lane.decided >= self.start + len(self.slice.text)
 
     def cut(self) -> None:
         """Its lane has diverged."""
@@ -84,15 +87,16 @@ class Held:
 
     @property
     def ready(self) -> bool:
-        return all(slot.ready for slot in self.slots)
+        slots = self.slots
+        return slots[0].ready if len(slots) == 1 else all(slot.ready for slot in slots)
 
     @property
     def texts(self) -> list[str] | None:
         """The texts for its slices; None if all are as they came."""
-        slots = self.slots
-        if all(slot.final in (None, slot.original) and not slot.is_dropped for slot in slots):
-            return None
-        return ["" if slot.is_dropped else slot.left for slot in slots]
+        for slot in self.slots:
+            if slot.is_dropped or slot.final not in (None, slot.original):
+                return ["" if slot.is_dropped else slot.left for slot in self.slots]
+        return None
 
 
 @dataclass(slots=True)
@@ -145,6 +149,13 @@ class OutputQueue:
                 self.items = deque(item for item in self.items if not isinstance(item, bytes))
             self._has_asides = False
             self.out.append(frame)
+
+    def diverge(self, lane: Lane, text: str) -> None:
+        """A lane diverges, after this text that came out as it was."""
+        if lane.aligned:
+            lane.let_pass(text)
+            self.cut(lane)
+            lane.aligned = False
 
     def cut(self, lane: Lane) -> None:
         """Cut the frames that hold text of a lane that has diverged."""

@@ -10,11 +10,10 @@ Whatever fails costs a repair and never an answer: see fail_open.py.
 
 import traceback
 
-from ..events import ArgumentsDelta, Event, Repaired, Text
+from ..events import Event, Repaired, Text
 from ..limits import UNFINISHED_EVENT
 from ..native.calls import NativeCalls
 from ..native.new_arguments import new_arguments
-from ..parser.parser import ToolCallParser
 from ..repairs import Ledger
 from ..schema.json_read import Json
 from ..schema.rules import Rules
@@ -26,7 +25,9 @@ from . import fail_open
 from .engine_errors import read_unparsed
 from .lanes import Lane, leading_text
 from .message import Message, Said
+from .parsers import Parsers
 from .queue import Ending, Held, Item, OutputQueue, Own, Slot
+from .steady import Steady
 
 OPEN, TEXT, CLOSE = At
 CONTENT, REASONING = Kind.CONTENT, Kind.REASONING
@@ -48,13 +49,14 @@ class StreamRewriter:
         self.asked = self.wire.asked
         self.queue = OutputQueue(self.wire.encoder(self.ledger))
         self.framer = self.wire.framer()
-        self._envelopes = Envelopes(self.wire.read)  # or the wire itself
         self.messages: dict[int, Message] = {}
+        self._envelopes = Envelopes(self.wire.read)
+        self._steady = Steady(self._envelopes, self.messages, self.queue, self._deliver)
         self.last = Reading(b"")  # the last frame that was read
         self.in_work: list[tuple[Lane, str]] = []  # what the lanes were fed of the frame in work
         self.blind = False  # after a failure: frames go through the encoder, their texts to nobody
         self._toolset = Toolset(self.asked.tools, self.asked.tool_choice, rules, self.asked.aliases)
-        self._recovery = recovery
+        self.parsers = Parsers(self.asked, self._toolset, recovery, self.ledger, self.wire.pieces)
         self._recovered = False  # from an error: what follows it is no part of the answer
         self.passing = not self._toolset.tools or bool(self.asked.unread)
         self.guarded: bytes | None = None  # after a failure that left half a call: what has come of a line
@@ -63,13 +65,16 @@ class StreamRewriter:
         """Take the next bytes of the body; return those to send."""
         if self.passing:
             return fail_open.passed(self, data)
+        if not self.framer.pending and self._goes_on(data):
+            return fail_open.give_up(self, []) if self.passing else self.queue.take()
         try:
             frames = self.framer.feed(data)
         except Exception:
             self._note_failure()
             return fail_open.give_up(self, [bytes(self.framer.pending), data])
         for at, frame in enumerate(frames):
-            self._read_guarded(frame)
+            if frame is data or not self._goes_on(frame):
+                self._read_guarded(frame)
             if self.passing:
                 return fail_open.give_up(self, [*frames[at + 1 :], bytes(self.framer.pending)])
         if len(self.framer.pending) > UNFINISHED_EVENT:
@@ -112,9 +117,26 @@ class StreamRewriter:
 
     # Reading
 
-    def _read_guarded(self, frame: bytes) -> None:
+    def _goes_on(self, frame: bytes) -> bool:
+        """Whether a frame is more of the same: then it is in the queue, or has left."""
+        steady = self._steady
+        steady.fed = ""
         try:
-            self.in_work = []
+            waits = steady.take(frame)
+        except Exception:
+            self._note_failure()
+            if not (steady.lane and steady.fed):
+                return False
+            self.in_work = [(steady.lane, steady.fed)]
+            fail_open.go_blind(self, frame)
+            waits = True
+        if waits:
+            self._release()
+        return waits is not None
+
+    def _read_guarded(self, frame: bytes) -> None:
+        self.in_work = []
+        try:
             self.read(frame)
         except Exception:
             self._note_failure()
@@ -124,8 +146,9 @@ class StreamRewriter:
     def _release(self) -> None:
         self.in_work = []
         try:
-            if self.queue.items:
-                self.queue.release()
+            if self.queue.is_long:
+                self._empty_frames()
+            self.queue.release()
         except Exception:
             self._note_failure()
             fail_open.go_blind(self, None)
@@ -136,41 +159,14 @@ class StreamRewriter:
         if reading.aside:
             self.queue.put_aside(frame)
             return
-        self.last = reading
+        self.last, self._steady.lane, self._steady.last = reading, None, None
         if self._recovered or (reading.error is not None and not self.blind and self._recover(reading)):
             return
         if self.blind or not (reading.slices or reading.ends):
             self.queue.items.append(Held(reading, []))
-        elif len(reading.slices) != 1 or reading.ends or not self._let_by(reading, reading.slices[0]):
-            self._read_slices(reading)
-            if self.queue.is_long:
-                self._empty_frames()
-
-    def _let_by(self, reading: Reading, piece: Slice) -> bool:
-        """The common frame: more text of the lane that is active, while nothing waits. (An optimisation, as
-        `_read_slices` does the same.)"""
-        if piece.at is not TEXT or self.queue.items or not piece.lane:
-            return False
-        message = self.messages.get(piece.lane.group)
-        lane = message.active if message else None
-        if not (message and lane) or lane.id is not piece.lane or lane.over:
-            return False
-        if message.natives.calls or message.natives.suspects:
-            return False
-        self.in_work.append((lane, piece.text))
-        start, events = lane.fed, lane.feed(piece.text)
-        only = events[0] if len(events) == 1 else None
-        queue = self.queue
-        if lane.aligned and lane.came_back(events):
-            queue.out.append(queue.encoder.frame(reading, None))
-        elif lane.in_call and type(only) is ArgumentsDelta:
-            message.note(lane, events)
-            out = queue.encoder.frame(reading, [""])
-            queue.out.append(out + queue.encoder.events(lane.id, events, reading))
         else:
-            message.note(lane, events)
-            self._deliver(Held(reading, [Slot(piece, lane, start)]), {lane: events}, set())
-        return True
+            self._read_slices(reading)
+            self._steady.last = reading.slices[-1].lane if reading.slices else None
 
     def _read_slices(self, reading: Reading) -> None:
         held, said, over = Held(reading, []), Said(), set[Lane]()
@@ -187,7 +183,7 @@ class StreamRewriter:
                     turn = message
                 lane, late = message.lane_of_call(piece, said)
                 if late:
-                    self._diverge(lane, "")
+                    self.queue.diverge(lane, "")
             if piece.at is not CLOSE and message.active is not lane:
                 message.take_turn(lane, piece, said, over)
             held.slots.append(Slot(piece, lane, lane.fed))
@@ -211,7 +207,7 @@ class StreamRewriter:
         emptied, and it comes later, if it comes."""
         for message in self.messages.values():
             for lane in message.undecided if message.natives.calls else ():
-                self._diverge(lane, "")
+                self.queue.diverge(lane, "")
                 self.queue.cut(lane)
 
     def _message(self, group: int) -> Message:
@@ -220,7 +216,7 @@ class StreamRewriter:
             natives = NativeCalls(
                 self.asked, self._toolset, self.ledger, self.wire.new_id, new_arguments(self._toolset)
             )
-            message = Message(group, natives, self.parser, self.wire.blocks)
+            message = Message(group, natives, self.parsers.reader, self.wire.blocks)
             self.messages[group] = message
         return message
 
@@ -228,17 +224,6 @@ class StreamRewriter:
         assert piece.lane
         message = self._message(piece.lane.group)
         return message, message.lane(piece.lane)
-
-    def parser(self, kind: Kind, ledger: Ledger | None = None, live: bool = True) -> ToolCallParser:
-        """A new parser for a text of this kind."""
-        return ToolCallParser(
-            self._toolset,
-            recovery=self._recovery,
-            parallel=self.asked.parallel,
-            live=live and self.wire.pieces,
-            reasoning=kind is REASONING,
-            ledger=self.ledger if ledger is None else ledger,
-        )
 
     # What becomes of what was read
 
@@ -280,7 +265,7 @@ class StreamRewriter:
             if before and slots:
                 text = text[: max(0, slots[0].start - lane.passed)]
             lead = lead[len(text) :]
-            self._diverge(lane, text)
+            self.queue.diverge(lane, text)
             for slot in slots:
                 slot.cut()
         texts = [slot for slot in slots if slot.slice.at is TEXT and slot.slice.text]
@@ -298,13 +283,6 @@ class StreamRewriter:
             else:
                 (self.queue.items if early else after).append(own)
 
-    def _diverge(self, lane: Lane, text: str) -> None:
-        """A lane diverges, after this text that came out as it was."""
-        if lane.aligned:
-            lane.let_pass(text)
-            self.queue.cut(lane)
-            lane.aligned = False
-
     def _end(self) -> None:
         """No more comes, though nothing has said so."""
         said, over = Said(), set[Lane]()
@@ -317,7 +295,7 @@ class StreamRewriter:
         for message in self.messages.values():
             for lane in message.lanes.values():
                 if lane.came:
-                    self._diverge(lane, "")
+                    self.queue.diverge(lane, "")
 
     # An error that holds the calls that the engine could not parse
 
@@ -325,7 +303,7 @@ class StreamRewriter:
         """Go on with the calls that an error holds; False if it holds none, or they do not go on."""
         message = next(iter(self.messages.values()), None) or self._message(0)
         content = message.content()
-        unparsed = read_unparsed(reading.error, self.parser(CONTENT, Ledger(), live=False))
+        unparsed = read_unparsed(reading.error, self.parsers.new(CONTENT, Ledger(), live=False))
         if unparsed is None or len(self.messages) > 1 or content.over or message.natives.open_in_text:
             return False
         resumed = message.natives.resume(unparsed.calls)
@@ -334,7 +312,7 @@ class StreamRewriter:
         self._recovered = True
         for lane in message.lanes.values():
             if lane.id.kind is Kind.ARGUMENTS:
-                self._diverge(lane, "")
+                self.queue.diverge(lane, "")
         said, over = Said(), set[Lane]()
         answer = Slice(content.id, "answer")
         if message.active is not content:

@@ -182,7 +182,7 @@ class MessagesEncoder:
 
     # Our own
 
-    def events(self, lane: LaneId, events: Iterable[Event], near: Reading) -> bytes:
+    def events(self, lane: LaneId, events: list[Event], near: Reading) -> bytes:
         self._changed = True
         out = b"" if self._begun or self._next else self._message_start()
         for event in joined(events):

@@ -9,15 +9,16 @@ Frames are encoded when they leave the rewriter's queue, in the order of the out
 knows (numbers, open blocks, what was said, whether a call is complete) is what the client was sent.
 """
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Protocol
 
 from ..events import OVER as OVER
-from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
+from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
 from ..repairs import Ledger, Repair
 from ..schema.json_read import Json
+from ..schema.json_write import escaped
 from .json_edit import Path
 
 
@@ -28,6 +29,8 @@ class Kind(Enum):
     REASONING = auto()  # a parser that knows it
     ARGUMENTS = auto()  # of a call that the server parsed: a mender
     OTHER = auto()  # nobody: it passes
+
+    __hash__ = object.__hash__  # an enum's own is no C function
 
 
 class At(Enum):
@@ -127,6 +130,13 @@ class Reading:
     facts: dict[Any, Any] = field(default_factory=dict)  # an encoder's, of this frame and its like
     aside: bool = False  # a ping or a comment: it overtakes frames that are held
     error: Any = None  # that the frame reports, as the server wrote it
+    # Where in the frame the only text stands, without its quotes; both 0 if that is not known
+    start: int = 0
+    end: int = 0
+
+    def with_text(self, text: str) -> bytes:
+        """The frame with another text there."""
+        return self.frame[: self.start] + escaped(text).encode() + self.frame[self.end :]
 
 
 @dataclass(slots=True)
@@ -178,7 +188,7 @@ class Encoder(Protocol):
         that opens or closes a lane is `SAID`, or "" if the lane has nothing to open. b"" drops the frame."""
         ...
 
-    def events(self, lane: LaneId, events: Iterable[Event], near: Reading) -> bytes:
+    def events(self, lane: LaneId, events: list[Event], near: Reading) -> bytes:
         """Frames of our own; `near` is a frame of the server's whose envelope they copy. In a lane of
         arguments `Text` is a piece of the arguments, and `CallStart` begins `lane.call`."""
         ...
@@ -243,8 +253,10 @@ def finish_reason(sent: str | None, called: bool, cut: bool, words: tuple[str, s
     return length if cut else calls if called else stop
 
 
-def joined(events: Iterable[Event]) -> list[Event]:
+def joined(events: list[Event]) -> list[Event]:
     """Adjacent texts, and adjacent arguments of one call, made one; repairs left out."""
+    if len(events) == 1 and type(events[0]) is not Repaired:
+        return events
     out: list[Event] = []
     for event in events:
         match out[-1] if out else None, event:

@@ -57,16 +57,17 @@ class ChatCompletions:
         data = read_data(frame)
         chunk = None if data is None else read_chunk(data)
         reading = Reading(frame, data or "", chunk or {})
-        reading.error = _error_in(frame, chunk)
+        ends: list[tuple[int | None, str | None]] = []
         choices = choices_of(reading.json)
+        reading.error = _bare_error(frame) if chunk is None else chunk.get("error")
         if not choices:
             reading.aside = is_aside(frame)
-        ends: list[tuple[int | None, str | None]] = []
-        if reading.error or reading.data.strip() == "[DONE]":
+        if reading.error or (chunk is None and reading.data.strip() == "[DONE]"):
             ends.append((None, None))
         for at, choice in choices:
             index = choice.get("index", 0)
-            reading.slices += self._slices(delta_of(choice), index, ("choices", at, "delta"), False)
+            if delta := delta_of(choice):
+                reading.slices += self._slices(delta, index, ("choices", at, "delta"), False)
             if reason := choice.get("finish_reason"):
                 ends.append((index, _text(reason)))
         reading.ends = ends
@@ -81,6 +82,8 @@ class ChatCompletions:
             yield Slice(self._names.of(group, Kind.CONTENT, ""), content, [(*path, "content")])
         elif message.get("content"):  # an answer, though no text
             yield Slice(self._names.of(group, Kind.OTHER, ""), "…", [])
+        if not (message.get("tool_calls") or message.get("function_call")):
+            return
         for piece, place in self._pieces(message, group, whole):
             yield Slice(None, piece.text, [(*path, *place)], piece=piece)
 
@@ -179,10 +182,8 @@ def _text(reason: Any) -> str | None:
     return reason if isinstance(reason, str) else None
 
 
-def _error_in(frame: bytes, chunk: Json | None) -> Any:
-    """The error an event of a stream reports; None if it reports none."""
-    if chunk is not None:
-        return chunk.get("error")
-    if not frame.startswith(_BARE_ERROR):
-        return None
-    return loads(frame[len(_BARE_ERROR) :].decode(errors="replace"))
+def _bare_error(frame: bytes) -> Any:
+    """The error that an event of a stream is, which is no chunk; None if it is none."""
+    return (
+        loads(frame[len(_BARE_ERROR) :].decode(errors="replace")) if frame.startswith(_BARE_ERROR) else None
+    )

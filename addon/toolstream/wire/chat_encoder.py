@@ -6,14 +6,15 @@ client expects: index, id, type and name in its first delta, and only there; arg
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..repairs import Ledger, Repair
 from ..schema.json_read import Json
-from ..schema.json_write import dump, encodable, quoted
+from ..schema.json_write import encodable, quoted
 from .base import Kind, LaneId, Reading, ServerCall, Slice, finish_reason, joined
+from .chat_calls import Edits, call_head, edits_of, is_further, is_head, merged
 from .chat_json import (
     CALLS,
     COPIED,
@@ -29,7 +30,6 @@ from .json_edit import Path, splice
 from .sse import read_data, replace_data
 
 WORDS = ("stop", "tool_calls", "length")
-Edits = list[tuple[Path, str]]
 
 
 class Choice:
@@ -74,12 +74,16 @@ class ChatEncoder:
         facts = reading.facts
         if "plain" not in facts:
             self._learn(reading)
-        if facts["plain"] and (texts is None or (facts["bare"] and not any(texts))):
-            return reading.frame if texts is None else b""
-        if texts is None and "call" in facts:
-            (piece,) = reading.slices
-            if piece.lane and self._choice(piece.lane.group).numbers.get(piece.lane.call) == facts["call"]:
-                return reading.frame
+        if facts["plain"]:
+            unnamed = facts["roles"] and [choice for choice in facts["roles"] if not choice.role]
+            if facts["bare"] and texts is not None and not (unnamed or any(texts)):
+                return b""
+            if texts is None or reading.end:
+                for choice in unnamed:
+                    choice.role = True
+                return reading.frame if texts is None else reading.with_text(texts[0])
+        elif texts is None and facts["further"] and (further := self._further(reading)):
+            return further
         if not choices_of(reading.json):
             return reading.frame
         return self._edited(full(reading), texts)
@@ -89,25 +93,40 @@ class ChatEncoder:
         choices = choices_of(reading.json)
         if choices:
             self._near = reading
+        plain, bare, ends, roles = True, bool(reading.slices), False, []
+        delta: Json = {}
+        for at, json_choice in choices:
+            delta = delta_of(json_choice)
+            ends = ends or bool(json_choice.get("finish_reason"))
+            plain = plain and not (delta.get("tool_calls") or delta.get("function_call"))
+            bare = bare and plain and is_bare(reading.json, delta, _fields(reading, at, delta))
+            if delta.get("role"):
+                roles.append(self._choice(json_choice.get("index", 0)))
         facts = reading.facts
-        facts["plain"] = all(
-            not (c.get("finish_reason") or any(delta_of(c).get(key) for key in ("role", *CALLS)))
-            for _, c in choices
-        )
-        facts["bare"] = bool(reading.slices) and all(
-            is_bare(reading.json, delta_of(c), _fields(reading, at)) for at, c in choices
-        )
-        if not any(c.get("finish_reason") for _, c in choices) and len(choices) == len(reading.slices) == 1:
-            (listed,) = [delta_of(c).get("tool_calls") for _, c in choices]
-            if isinstance(listed, list) and len(listed) == 1 and isinstance(listed[0], dict):
-                number = listed[0].get("index")
-                if type(number) is int and _is_further(listed[0], number):
-                    facts["call"] = number  # arguments of this call, and nothing else
+        facts["plain"], facts["bare"], facts["roles"] = plain and not ends, bare, roles
+        facts["further"] = () if ends or len(choices) != 1 else _further_number(reading, delta)
         for piece in reading.slices:
             if piece.lane and piece.lane.kind is Kind.REASONING:
                 names = [str(path[3]) for path in piece.paths if not path[4:]]
-                choice = self._choice(piece.lane.group)
-                choice.fields = names or choice.fields
+                self._choice(piece.lane.group).fields = names or self._choice(piece.lane.group).fields
+
+    def _further(self, reading: Reading) -> bytes:
+        """A further delta of a call that was sent: as it came, or put right, each in the same way. b"" if it
+        is none."""
+        facts, (piece,) = reading.facts, reading.slices
+        call = piece.lane and piece.lane.call
+        number = self._choice(piece.lane.group).numbers.get(call) if piece.lane else None
+        if number is None or number == facts["further"][0]:
+            return b"" if number is None else reading.frame
+        text = quoted(piece.text).encode()
+        if facts.get("shaped", (None,))[0] is call:
+            _, head, tail = facts["shaped"]
+            return bytes(head + text + tail)
+        out = self._edited(full(reading), None)
+        head, found, tail = out.partition(b'"arguments": ' + text)
+        if found and reading.end:
+            facts["shaped"] = call, head + found[: -len(text)], tail
+        return out
 
     def _edited(self, reading: Reading, texts: list[str] | None) -> bytes:
         said = [piece.text for piece in reading.slices] if texts is None else texts
@@ -126,7 +145,7 @@ class ChatEncoder:
             reason = json_choice.get("finish_reason") or None
             rest = {key: value for key, value in delta.items() if key not in CALLS} if calls else delta
             keep = keep or reason is not None or bool(left)
-            keep = keep or not is_bare(reading.json, rest, _fields(reading, at))
+            keep = keep or not is_bare(reading.json, rest, _fields(reading, at, delta))
             if delta.get("role"):
                 keep, choice.role = keep or not choice.role, True
             edits += self._finish(choice, at, reason)
@@ -184,7 +203,7 @@ class ChatEncoder:
             choice.unread[piece.piece.index] = number
         if piece.piece.foreign:
             return old if old.get("index", number) == number else old | {"index": number}
-        right = listed and (_is_head(old, call, number) if first else _is_further(old, number))
+        right = listed and (is_head(old, call, number) if first else is_further(old, number))
         if not right:
             self._reshaped(choice, call)
         function = old.get("function")
@@ -217,11 +236,15 @@ class ChatEncoder:
 
     # Chunks of our own
 
-    def events(self, lane: LaneId, events: Iterable[Event], near: Reading) -> bytes:
-        choice, out = self._choice(lane.group), []
-        writer = self._writer(near, choice)
+    def events(self, lane: LaneId, events: list[Event], near: Reading) -> bytes:
+        choice, out, only = self._choice(lane.group), [], events[0]
+        writer: Synthesis = near.facts.get(choice.index) or self._writer(near, choice)
+        if type(only) is ArgumentsDelta and len(events) == 1:
+            return writer.call_arguments(choice.number((lane, only.index)), only.fragment)
         for event in joined(events):
             match event:
+                case ArgumentsDelta(index, fragment):
+                    out.append(writer.call_arguments(choice.number((lane, index)), fragment))
                 case Text(text) if lane.call:
                     out.append(self._call_arguments(writer, choice, lane.call, text))
                 case Text(text):
@@ -231,8 +254,6 @@ class ChatEncoder:
                     choice.open, number = True, choice.number((lane, index))
                     head = call_head(number, new_call_id(), name, "", {})
                     out.append(writer.calls([head], self._first_role(choice)))
-                case ArgumentsDelta(index, fragment):
-                    out.append(writer.call_arguments(choice.number((lane, index)), fragment))
                 case CallEnd():
                     choice.open, choice.calls = False, choice.calls + 1
         return b"".join(out)
@@ -265,11 +286,9 @@ class ChatEncoder:
         """Writes chunks of our own like this frame, or the last one that is a chunk."""
         if not choices_of(near.json):
             near = self._near
-        writer = near.facts.get(choice.index)
-        if writer is None:
-            writer = near.facts[choice.index] = Synthesis(near.json, choice.index)
-        found: Synthesis = writer
-        return found
+        writer: Synthesis = near.facts.get(choice.index) or Synthesis(near.json, choice.index)
+        near.facts[choice.index] = writer
+        return writer
 
 
 def full(reading: Reading) -> Reading:
@@ -285,71 +304,21 @@ def _at(piece: Slice) -> Any:
     return piece.paths[0][1] if piece.paths else -1
 
 
-def _fields(reading: Reading, at: int) -> set[str | int]:
+def _fields(reading: Reading, at: int, delta: Json) -> set[str | int]:
     """The fields of a choice's delta that hold nothing but text that is read."""
-    places = [path[3:] for piece in reading.slices if _at(piece) == at for path in piece.paths]
-    delta = delta_of(reading.json["choices"][at])
+    places = [path[3:] for piece in reading.slices for path in piece.paths if path[1] == at]
     return fields_of(delta, [place for place in places if place[0] not in CALLS])
 
 
-def _is_head(json_call: Json, call: ServerCall, number: int) -> bool:
-    """Whether the delta that names a call is as every known client expects it, the name apart."""
-    function = json_call.get("function")
-    function = function if isinstance(function, dict) else {}
-    return (
-        json_call.get("index") == number
-        and type(json_call.get("index")) is int
-        and json_call.get("id") == call.id
-        and json_call.get("type") == "function"
-        and bool(function.get("name"))
-        and isinstance(function.get("arguments", ""), str)  # vLLM sends none yet
-    )
-
-
-def _is_further(json_call: Json, number: int) -> bool:
-    """Whether a further delta is as every known client expects it."""
-    function = json_call.get("function")
-    function = function if isinstance(function, dict) else {}
-    surplus = "id" in json_call or "type" in json_call or "name" in function
-    index = json_call.get("index")
-    return (
-        not surplus and type(index) is int and index == number and isinstance(function.get("arguments"), str)
-    )
-
-
-def call_head(number: int, call_id: str, name: str, arguments: str, more: Json) -> Json:
-    """The first delta of a call."""
-    function = {"name": name, "arguments": arguments} | more
-    return {"index": number, "id": call_id, "type": "function", "function": function}
-
-
-def merged(calls: list[Json]) -> list[Json]:
-    """The elements of one delta, those of one call made one: some clients mix up two."""
-    found: dict[int, Json] = {}
-    for call in calls:
-        index = call.get("index", -1 - len(found))
-        if index in found and "function" in call:
-            function = found[index]["function"]
-            function["arguments"] = function.get("arguments", "") + call["function"]["arguments"]
-        else:
-            found[index] = call
-    return list(found.values())
-
-
-def edits_of(path: Path, before: Any, after: list[Json]) -> Edits:
-    """The edits that make one delta's `tool_calls` another, with as many bytes kept as can be."""
-    if not isinstance(before, list) or len(before) != len(after):
-        return [(path, dump(after))]
-    edits = []
-    for at, (old, new) in enumerate(zip(before, after, strict=True)):
-        edits += _edits((*path, at), old, new)
-    return edits
-
-
-def _edits(path: Path, old: Any, new: Any) -> Edits:
-    if isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
-        return [edit for key in old for edit in _edits((*path, key), old[key], new[key])]
-    return [] if old == new and type(old) is type(new) else [(path, dump(new))]
+def _further_number(reading: Reading, delta: Json) -> tuple[int | None] | tuple[()]:
+    """Of a delta that has arguments of one call and nothing else: the number that it gives the call, if it is
+    as every known client expects it."""
+    listed = delta.get("tool_calls")
+    if not isinstance(listed, list) or len(reading.slices) != 1:
+        return ()
+    element = listed[0] if len(listed) == 1 and isinstance(listed[0], dict) else {}
+    number = element.get("index")
+    return (number if type(number) is int and is_further(element, number) else None,)
 
 
 class Synthesis:
@@ -374,9 +343,8 @@ class Synthesis:
 
     def call_arguments(self, index: int, fragment: str) -> bytes:
         """A further delta of a call."""
-        return self._chunk(
-            f'{{"tool_calls":[{{"index":{index},"function":{{"arguments":{quoted(fragment)}}}}}]}}'
-        )
+        call = f'{{"index":{index},"function":{{"arguments":{quoted(fragment)}}}}}'
+        return f'{self._head}{{"tool_calls":[{call}]}},"finish_reason":null}}]}}\n\n'.encode()
 
     def finish(self, reason: str) -> bytes:
         """The chunk that ends the choice."""

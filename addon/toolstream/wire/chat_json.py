@@ -8,9 +8,11 @@ from ..schema.json_read import Json, loads_object
 from .json_edit import Path
 
 COPIED = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
+_SILENT = frozenset((*COPIED, "choices"))
 CALLS = ("tool_calls", "function_call")  # of a delta: what it says of calls that the server parsed
 # Most servers; newer vLLM and OpenRouter; Ollama
 REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
+_REASONING = frozenset((*REASONING_FIELDS, "reasoning_details"))
 DETAIL = ("type", "text", "format", "index", "id")  # what an element of OpenRouter's reasoning_details has
 
 
@@ -22,7 +24,7 @@ def read_chunk(data: str) -> Json | None:
 def choices_of(chunk: Json) -> list[tuple[int, Json]]:
     """(position, choice) of the choices of a chunk or completion that can be told apart."""
     choices = chunk.get("choices")
-    if not isinstance(choices, list):
+    if not choices or not isinstance(choices, list):
         return []
     return [(i, c) for i, c in enumerate(choices) if isinstance(c, dict) and type(c.get("index", 0)) is int]
 
@@ -42,6 +44,8 @@ def content_of(message: Json) -> str:
 def reasoning_in(message: Json) -> tuple[str, list[Path]]:
     """The reasoning of a delta or message, and where in it this text stands: a field that was given a new
     name is often sent under both, as copies."""
+    if _REASONING.isdisjoint(message):
+        return "", []
     found: list[tuple[Path, Any]] = [((key,), message.get(key)) for key in REASONING_FIELDS]
     details = message.get("reasoning_details")
     for at, detail in enumerate(details if isinstance(details, list) else []):
@@ -53,19 +57,22 @@ def reasoning_in(message: Json) -> tuple[str, list[Path]]:
 
 def fields_of(delta: Json, places: list[Path]) -> set[str | int]:
     """The fields of a delta that hold the text at these places and nothing else."""
-    details = delta.get("reasoning_details")
-    more = isinstance(details, list) and any(
-        not isinstance(detail, dict) or any(v for k, v in detail.items() if k not in DETAIL)
-        for detail in details
-    )
-    return {place[0] for place in places} - ({"reasoning_details"} if more else set())
+    fields, details = {place[0] for place in places}, delta.get("reasoning_details")
+    for detail in details if isinstance(details, list) else ():
+        if not isinstance(detail, dict) or any(v for k, v in detail.items() if k not in DETAIL):
+            fields.discard("reasoning_details")
+    return fields
 
 
 def is_bare(chunk: Json, delta: Json, fields: Collection[str | int] = ("content",)) -> bool:
     """Whether a chunk without these fields of its delta says nothing any more, the role apart."""
-    if any(v is not None for k, v in chunk.items() if k not in (*COPIED, "choices")):
-        return False
-    return all(v in (None, "", []) for k, v in delta.items() if k not in fields and k != "role")
+    for key, value in chunk.items():
+        if value is not None and key not in _SILENT:
+            return False
+    for key, value in delta.items():
+        if value not in (None, "", []) and key not in fields and key != "role":
+            return False
+    return True
 
 
 def new_call_id() -> str:

@@ -4,45 +4,158 @@ A stream repeats one envelope (id, model, created …) around one changing strin
 and holds nothing but one text leaves a template: the bytes before and after that text, as often as it stands
 in the frame. The next frame that has the same bytes there needs no JSON parser. Its reading shares `json` and
 `facts` with the first one, and has no `data`: an encoder that edits it has to read both.
+
+Some servers change more than the text: a clock, a number of the event, the usage so far. Once an exact
+template has failed, the next one lets the numbers in these members differ (`CHANGING`), and nothing else.
 """
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from json.decoder import scanstring  # type: ignore[attr-defined]
 
 from ..limits import TEMPLATE_TRIES, TEMPLATES
-from .base import At, Reading, Slice
-from .json_edit import span
+from .base import At, CallPiece, Reading, Slice
 
 OPEN = At.OPEN
 Read = Callable[[bytes], Reading]
 
+# Members whose numbers say nothing of where the text stands, or of what it is
+CHANGING = re.compile(
+    rb'"(created|created_at|sequence_number|usage|timings)":\s*'
+    rb'(?P<value>-?\d[-+.\deE]*|"[^"\\]*"|\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})'
+)
+NUMERIC = b"0123456789.+-"
+_NOT_PLAIN = re.compile(rb'["\\\x00-\x1f]')
+_STRING = re.compile(rb' ?"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 
-@dataclass(slots=True)
+
+class Gap:
+    """Bytes of an envelope that do not change, but for the numbers of some members: `parts` are the bytes
+    before, between and after those, and `members` (key, value without its digits, the part after it)."""
+
+    __slots__ = ("members", "parts")
+
+    def __init__(self, written: bytes, exact: bool) -> None:
+        self.parts: list[bytes] = []
+        self.members: list[tuple[str, bytes, bytes]] = []
+        if exact:
+            self.parts.append(written)
+            return
+        found = list(CHANGING.finditer(written))
+        edges = [0, *(edge for member in found for edge in member.span("value")), len(written)]
+        self.parts = [written[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
+        for member, part in zip(found, self.parts[1:], strict=True):
+            self.members.append((member[1].decode(), member["value"].translate(None, NUMERIC), part))
+
+    def end(self, frame: bytes, at: int, reading: Reading) -> int:
+        """Where it ends, if it stands in the frame from `at` on; -1 if it does not. Its numbers are put into
+        the reading."""
+        if not frame.startswith(self.parts[0], at):
+            return -1
+        at += len(self.parts[0])
+        for key, value, part in self.members:
+            end = frame.find(part, at)
+            number = frame[at:end]
+            if end < 0 or number.translate(None, NUMERIC) != value:
+                return -1
+            if not value and number.isdigit():
+                reading.json[key] = int(number)
+            at = end + len(part)
+        return at
+
+
 class Template:
-    """A frame around one text. `gaps` are the bytes before it, between its copies, and after it."""
+    """A frame around one text. `gaps` are what stands before and after it. `reading` is overwritten by the
+    next frame of this envelope."""
 
-    gaps: tuple[bytes, ...]
-    reading: Reading
-    size: int  # of all gaps
+    __slots__ = ("first", "head", "piece", "reading", "tail")
 
-    def read(self, frame: bytes) -> str | None:
-        """The text, if the frame has this envelope."""
-        gaps = self.gaps
-        head = gaps[0]
-        if not (frame.startswith(head) and frame.endswith(gaps[-1])):
+    def __init__(self, gaps: list[Gap], reading: Reading) -> None:
+        self.first = reading.slices[0]  # of the last frame whose reading is its own
+        self.reading = copied(reading)
+        self.piece = self.reading.slices[0]
+        self.head, self.tail = gaps[0].parts[0], gaps[-1].parts[-1]
+        self.reading.start, self.reading.end = len(self.head), -len(self.tail)
+
+    def read(self, frame: bytes) -> Reading | None:
+        """The reading of the frame, if it has this envelope."""
+        if not (frame.startswith(self.head) and frame.endswith(self.tail)):
             return None
-        inside = frame[len(head) : len(head) + (len(frame) - self.size) // (len(gaps) - 1)]
-        if len(gaps) > 2 and frame != inside.join(gaps):
+        reading = self.reading
+        inside = frame[reading.start : reading.end]
+        return self._with(frame, text) if (text := text_of(inside)) else None
+
+    def _with(self, frame: bytes, text: str) -> Reading:
+        reading, piece = self.reading, self.piece
+        reading.frame, reading.data, piece.text = frame, "", text
+        if piece.piece:
+            piece.piece.text, piece.lane = text, self.first.lane
+        return reading
+
+    def is_like(self, piece: Slice) -> bool:
+        """Whether it is of the same text as a slice."""
+        own, other = self.piece.piece, piece.piece
+        if own and other:
+            return self.piece.paths == piece.paths and own.index == other.index
+        return self.piece.paths == piece.paths and self.piece.lane is piece.lane
+
+
+class Changing(Template):
+    """A frame around one text, some of whose numbers differ."""
+
+    __slots__ = ("_after", "_before")
+
+    def __init__(self, gaps: list[Gap], reading: Reading) -> None:
+        super().__init__(gaps, reading)
+        self._before, self._after = gaps
+
+    def read(self, frame: bytes) -> Reading | None:
+        if not (frame.startswith(self.head) and frame.endswith(self.tail)):
             return None
-        try:
-            text = inside.decode()
-            if b"\\" not in inside and b'"' not in inside:
-                return text
-            text, end = scanstring(text + '"', 0)
-        except ValueError:
+        reading, before, after = self.reading, self._before, self._after
+        start = before.end(frame, 0, reading) if before.members else len(self.head)
+        end = len(frame) - len(self.tail)
+        if after.members and start >= 0:
+            end = frame.find(after.parts[0], start)
+            if end < 0 or after.end(frame, end, reading) != len(frame):
+                return None
+        if start < 0:
             return None
-        return text if end == len(inside.decode()) + 1 else None
+        reading.start, reading.end = start, end
+        return self._with(frame, text) if (text := text_of(frame[start:end])) else None
+
+
+class Copies(Template):
+    """A frame in which a text stands more than once: servers give a field two names."""
+
+    __slots__ = ("_gaps", "_size")
+
+    def __init__(self, gaps: list[Gap], reading: Reading) -> None:
+        super().__init__(gaps, reading)
+        self._gaps = [gap.parts[0] for gap in gaps]
+        self._size = sum(map(len, self._gaps))
+        self.reading.start = self.reading.end = 0
+
+    def read(self, frame: bytes) -> Reading | None:
+        if not (frame.startswith(self.head) and frame.endswith(self.tail)):
+            return None
+        size = (len(frame) - self._size) // (len(self._gaps) - 1)
+        inside = frame[len(self.head) : len(self.head) + size]
+        if frame != inside.join(self._gaps):
+            return None
+        return self._with(frame, text) if (text := text_of(inside)) else None
+
+
+def text_of(inside: bytes) -> str:
+    """The text that a JSON string holds; "" if this is not the inside of one."""
+    try:
+        text = inside.decode()
+        if _NOT_PLAIN.search(inside):
+            said, end = scanstring(f'{text}"', 0)
+            return said if end == len(text) + 1 else ""
+    except ValueError:
+        return ""
+    return text
 
 
 class Envelopes:
@@ -51,56 +164,75 @@ class Envelopes:
     def __init__(self, read: Read) -> None:
         self._read = read
         self._templates: list[Template] = []
-        self._seen: Slice | None = None  # the text of the last frame, if it could be learned from
         self._tries = 0  # templates learned since one was of use
+
+    def known(self, frame: bytes) -> Reading | None:
+        """The reading of a frame whose envelope is known. The next frame overwrites it: see `copied`."""
+        for template in self._templates:
+            if reading := template.read(frame):
+                self._tries = 0
+                return reading
+        return None
 
     def read(self, frame: bytes) -> Reading:
         """The slices of a frame."""
         for template in self._templates:
-            text = template.read(frame)
-            if text:
+            if known := template.read(frame):
                 self._tries = 0
-                known = template.reading
-                piece = known.slices[0]
-                call = piece.piece and replace(piece.piece, text=text)
-                pieces = [Slice(None if call else piece.lane, text, piece.paths, At.TEXT, call)]
-                return Reading(frame, "", known.json, pieces, (), known.facts)
+                reading = copied(known)
+                template.first = reading.slices[0]
+                return reading
         reading = self._read(frame)
         if any(piece.at is OPEN for piece in reading.slices):  # what comes next may have the same envelope
             self._templates = []
-        if self._tries < TEMPLATE_TRIES:
+        if self._tries < TEMPLATE_TRIES and len(reading.slices) == 1:
             self._learn(reading)
         return reading
 
     def _learn(self, reading: Reading) -> None:
-        """Remember the envelope of a frame, if the one before it was of the same kind."""
-        before, self._seen = self._seen, None
-        if len(reading.slices) != 1 or reading.ends or reading.error is not None:
-            return
+        """Remember the envelope of a frame that holds one text and nothing else."""
         (piece,) = reading.slices
         call = piece.piece
-        if piece.at is not At.TEXT or not (piece.text and piece.paths) or (call and (call.id or call.name)):
+        if reading.ends or reading.error is not None or piece.at is not At.TEXT:
             return
-        self._seen = piece
-        if before is None or before.paths != piece.paths:
+        if not (piece.text and piece.paths) or (call and call.name):
             return
         self._tries += 1
-        template = _template(reading, piece)
-        if template and template.read(reading.frame) == piece.text:
-            self._templates = [template, *self._templates][:TEMPLATES]
+        if (written := _around(reading.frame, piece)) is None:
+            return
+        others = [template for template in self._templates if not template.is_like(piece)]
+        exact = len(others) == len(self._templates) or len(piece.paths) > 1
+        gaps = [Gap(part, exact) for part in written]
+        kind = Copies if len(gaps) > 2 else Changing if any(gap.members for gap in gaps) else Template
+        template = kind(gaps, reading)
+        known = template.read(reading.frame)
+        if known and known.slices[0].text == piece.text:
+            self._templates = [template, *others][:TEMPLATES]
 
 
-def _template(reading: Reading, piece: Slice) -> Template | None:
-    """The template of a frame whose data stands in it in one piece."""
-    data = reading.data.encode()
-    at = reading.frame.find(data)
-    spans = sorted(where for path in piece.paths if (where := span(reading.data, path)))
-    if at < 0 or not data or len(spans) < len(piece.paths):
-        return None
-    gaps, done = [], 0
-    for start, end in spans:
-        edges = [at + len(reading.data[:edge].encode()) for edge in (start + 1, end - 1)]
-        gaps.append(reading.frame[done : edges[0]])
-        done = edges[1]
-    gaps.append(reading.frame[done:])
-    return Template(tuple(gaps), reading, sum(map(len, gaps)))
+def copied(known: Reading) -> Reading:
+    """A reading of its own, which no other frame overwrites."""
+    (piece,) = known.slices
+    call = piece.piece
+    if call:
+        call = CallPiece(call.group, call.index, call.id, call.name, call.text, call.foreign, call.whole)
+    slices = [Slice(None if call else piece.lane, piece.text, piece.paths, piece.at, call)]
+    reading = Reading(known.frame, known.data, dict(known.json), slices, (), known.facts)
+    reading.start, reading.end = known.start, known.end
+    return reading
+
+
+def _around(frame: bytes, piece: Slice) -> list[bytes] | None:
+    """The bytes around the copies of a text; None if it is not plain where they stand."""
+    edges = [0, len(frame)]
+    for path in piece.paths:
+        key = f'"{path[-1]}":'.encode()
+        at = frame.find(key)
+        if at < 0 or frame.find(key, at + 1) >= 0:
+            return None
+        written = _STRING.match(frame, at + len(key))
+        if written is None:
+            return None
+        edges += written.span(1)
+    edges.sort()
+    return [frame[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]

@@ -206,7 +206,7 @@ class OllamaEncoder:
             return self._sent(self._in_two(reading, data))
         return self._sent(reading.frame if data is reading.data else _encoded(data))
 
-    def events(self, lane: LaneId, events: Iterable[Event], near: Reading) -> bytes:
+    def events(self, lane: LaneId, events: list[Event], near: Reading) -> bytes:
         return self._sent(b"".join(self._own(lane, event, near) for event in joined(events)))
 
     def end(self, near: Reading, group: int) -> bytes:

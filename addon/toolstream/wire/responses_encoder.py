@@ -12,7 +12,7 @@ of the response that is announced, the end of arguments, the beginning of a reas
 shows it (`Repair.ENVELOPE`), and what is missing is added to all. What is there stays.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..repairs import Ledger, Repair
@@ -269,9 +269,9 @@ class ResponsesEncoder:
 
     # Frames of our own
 
-    def events(self, lane: LaneId, events: Iterable[Event], near: Reading) -> bytes:
+    def events(self, lane: LaneId, events: list[Event], near: Reading) -> bytes:
         self._out.changed = True
-        return b"".join(self._own(lane, event) for event in joined(events))
+        return b"".join([self._own(lane, event) for event in joined(events)])
 
     def _own(self, lane: LaneId, event: Event) -> bytes:
         match event:

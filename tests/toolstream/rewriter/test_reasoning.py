@@ -40,6 +40,7 @@ from toolstream import StreamRewriter, rewrite_completion
 from toolstream.limits import HELD
 from toolstream.parser.parser import ToolCallParser
 from toolstream.rewriter import message
+from toolstream.rewriter.steady import Steady
 from toolstream.wire import chat_completions, chat_encoder
 from toolstream.wire.chat_encoder import ChatEncoder, Synthesis
 
@@ -645,7 +646,8 @@ WORDY = (
 )
 POINTS = [
     *((ToolCallParser, name) for name in ("feed", "close", "interrupt")),
-    *((StreamRewriter, name) for name in ("_deliver", "_settle", "_let_by", "_read_slices")),
+    *((StreamRewriter, name) for name in ("_deliver", "_settle", "_read_slices")),
+    (Steady, "take"),
     (message.Message, "take_turn"),
     *((chat_completions, name) for name in ("read_data", "read_chunk")),
     (chat_encoder, "splice"),

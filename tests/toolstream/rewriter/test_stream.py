@@ -58,6 +58,7 @@ from toolstream.rewriter import queue, stream
 from toolstream.rewriter.lanes import Lane
 from toolstream.rewriter.message import Message
 from toolstream.rewriter.queue import OutputQueue
+from toolstream.rewriter.steady import Steady
 from toolstream.wire import chat_completions, chat_encoder
 from toolstream.wire.chat_completions import ChatCompletions
 from toolstream.wire.chat_encoder import ChatEncoder, Synthesis
@@ -960,7 +961,7 @@ POINTS = [
     (Value, "feed"),
     (StreamRewriter, "_deliver"),
     (StreamRewriter, "_settle"),
-    (StreamRewriter, "_let_by"),
+    (Steady, "take"),
     (StreamRewriter, "_read_slices"),
     (Lane, "account"),
     (Message, "take_turn"),

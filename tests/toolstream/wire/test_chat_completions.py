@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from support.streams import DASHSCOPE, LLAMA_CPP, event
 from toolstream.wire.base import finish_reason
+from toolstream.wire.chat_calls import call_head
 from toolstream.wire.chat_completions import ChatCompletions
-from toolstream.wire.chat_encoder import WORDS, Synthesis, call_head
+from toolstream.wire.chat_encoder import WORDS, Synthesis
 from toolstream.wire.chat_json import (
     COPIED,
     choices_of,

@@ -1,0 +1,106 @@
+"""The common frame: more text of the lane that is active, in an envelope that is known.
+
+An optimisation: `StreamRewriter.read` does the same with every frame. A lane is *steady* while what becomes
+of its text depends on nothing but its reader: no call of the server's waits or may be a copy of one in the
+text. Only a frame that is read in full can change that, so it is looked at after each of those.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from ..events import ArgumentsDelta, Event
+from ..native.calls import NativeCalls
+from ..wire.base import LaneId, Reading
+from ..wire.envelope import Envelopes, copied
+from .lanes import Lane
+from .queue import Held, OutputQueue, Slot
+
+Said = dict[Lane, list[Event]]  # what came out of lanes
+Deliver = Callable[[Held, Said, set[Lane]], None]
+
+
+class Speaking(Protocol):
+    """What of a message is needed here."""
+
+    active: Lane | None
+    natives: NativeCalls
+
+    def hear(self, lane: Lane, events: list[Event], said: Said) -> None: ...
+
+    def after_call(self, lane: Lane, whole: bool, said: Said) -> None: ...
+
+
+class Steady:
+    """The lane that goes on. `deliver` is for what comes out of it that is neither its text nor arguments."""
+
+    __slots__ = ("_deliver", "_envelopes", "_messages", "_queue", "fed", "lane", "last")
+
+    def __init__(
+        self, envelopes: Envelopes, messages: Mapping[int, Speaking], queue: OutputQueue, deliver: Deliver
+    ) -> None:
+        self._envelopes, self._messages, self._queue, self._deliver = envelopes, messages, queue, deliver
+        self.lane: Lane | None = None  # None: there is none
+        self.last: LaneId | None = None  # the lane of the last frame, if it is to be looked at
+        self.fed = ""  # what it was fed of the frame in work
+
+    def _look(self, lane_id: LaneId) -> Lane | None:
+        """This lane, to which the last frame belongs, if it is steady."""
+        self.last = None
+        message = self._messages.get(lane_id.group)
+        if not (message and (lane := message.active)) or lane.id is not lane_id or lane.over:
+            return None
+        call = lane_id.call
+        if any(m.natives.suspects or (m.natives.calls and not call) for m in self._messages.values()):
+            return None
+        return lane if call is None or call.announced else None
+
+    def take(self, frame: bytes) -> bool | None:
+        """Take a frame, if it goes on: then it is in the queue, or has left. None if it does not, else
+        whether anything that waits may leave."""
+        if self.last:
+            self.lane = self._look(self.last)
+        lane = self.lane
+        if lane is None or lane.over or (reading := self._envelopes.known(frame)) is None:
+            return None
+        piece, queue = reading.slices[0], self._queue
+        if piece.lane is not lane.id:
+            return None
+        self.fed, start, call = piece.text, lane.fed, lane.id.call
+        events = lane.go_on(piece.text)
+        if events is None and not queue.items and not (call and call.decided):
+            queue.out.append(queue.encoder.frame(reading, None))
+        elif lane.in_call and not queue.items and events is not None and _is_more(events):
+            out = queue.encoder.frame(reading, [""])
+            if events:
+                self._messages[lane.id.group].natives.note(events)
+                out += queue.encoder.events(lane.id, events, reading)
+            queue.out.append(out)
+        else:
+            return self._hold(copied(reading), lane, events, start) or queue.is_long
+        return False
+
+    def _hold(self, reading: Reading, lane: Lane, events: list[Event] | None, start: int) -> bool:
+        """Put a frame in the queue, and what came out of the lane with it. Whether anything did."""
+        piece = reading.slices[0]
+        piece.lane = lane.id
+        held = Held(reading, [Slot(piece, lane, start)])
+        call = lane.id.call
+        if not call and (events is None or (lane.aligned and lane.account(events))):
+            self._queue.items.append(held)
+            return events != []
+        message, said = self._messages[lane.id.group], Said()
+        if events is not None:
+            message.hear(lane, events, said)
+        if call:
+            message.after_call(lane, False, said)
+        self._deliver(held, said, set())
+        self.last = lane.id
+        return True
+
+
+def _is_more(events: list[Event]) -> bool:
+    """Whether they are at most further pieces of a call's arguments."""
+    for event in events:  # noqa: SIM110  (mostly one, for which `all` takes longer)
+        if type(event) is not ArgumentsDelta:
+            return False
+    return True

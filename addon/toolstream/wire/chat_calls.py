@@ -1,0 +1,71 @@
+"""The elements of a delta's `tool_calls`: the shape that every known client expects, and the edits that make
+one list of them another."""
+
+from typing import Any
+
+from ..schema.json_read import Json
+from ..schema.json_write import dump
+from .base import ServerCall
+from .json_edit import Path
+
+Edits = list[tuple[Path, str]]
+
+
+def is_head(json_call: Json, call: ServerCall, number: int) -> bool:
+    """Whether the delta that names a call is as every known client expects it, the name apart."""
+    function = json_call.get("function")
+    function = function if isinstance(function, dict) else {}
+    return (
+        json_call.get("index") == number
+        and type(json_call.get("index")) is int
+        and json_call.get("id") == call.id
+        and json_call.get("type") == "function"
+        and bool(function.get("name"))
+        and isinstance(function.get("arguments", ""), str)  # vLLM sends none yet
+    )
+
+
+def is_further(json_call: Json, number: int) -> bool:
+    """Whether a further delta is as every known client expects it."""
+    function = json_call.get("function")
+    function = function if isinstance(function, dict) else {}
+    surplus = "id" in json_call or "type" in json_call or "name" in function
+    index = json_call.get("index")
+    return (
+        not surplus and type(index) is int and index == number and isinstance(function.get("arguments"), str)
+    )
+
+
+def call_head(number: int, call_id: str, name: str, arguments: str, more: Json) -> Json:
+    """The first delta of a call."""
+    function = {"name": name, "arguments": arguments} | more
+    return {"index": number, "id": call_id, "type": "function", "function": function}
+
+
+def merged(calls: list[Json]) -> list[Json]:
+    """The elements of one delta, those of one call made one: some clients mix up two."""
+    found: dict[int, Json] = {}
+    for call in calls:
+        index = call.get("index", -1 - len(found))
+        if index in found and "function" in call:
+            function = found[index]["function"]
+            function["arguments"] = function.get("arguments", "") + call["function"]["arguments"]
+        else:
+            found[index] = call
+    return list(found.values())
+
+
+def edits_of(path: Path, before: Any, after: list[Json]) -> Edits:
+    """The edits that make one delta's `tool_calls` another, with as many bytes kept as can be."""
+    if not isinstance(before, list) or len(before) != len(after):
+        return [(path, dump(after))]
+    edits = []
+    for at, (old, new) in enumerate(zip(before, after, strict=True)):
+        edits += _edits((*path, at), old, new)
+    return edits
+
+
+def _edits(path: Path, old: Any, new: Any) -> Edits:
+    if isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
+        return [edit for key in old for edit in _edits((*path, key), old[key], new[key])]
+    return [] if old == new and type(old) is type(new) else [(path, dump(new))]
