@@ -10,7 +10,9 @@ text, or the likelier reading is taken.
 HELD = 1 << 20  # characters held of one choice: a possible call, or a value that waits to be typed or judged
 HELD_FRAMES = 1 << 14  # frames that wait; past them they are emptied, and their text comes in one of our own
 UNFINISHED_EVENT = 1 << 24  # bytes of one event that has no end; past them this is no stream of chunks
-PIECE = 4096  # longer input is read in pieces of this size: a state may copy all the text it looks at
+PIECE = 4096  # longer input is read in such pieces, or takes no shortcut: a reader may copy what it looks at
+
+STEPS, STEPS_PER_CHARACTER = 1000, 50  # of the parser: past them its states only call each other
 
 # What is reported
 
@@ -29,6 +31,7 @@ MEMBERS = 512  # characters, or strings in quotes, of the same where anything ma
 QUOTED = 1024  # characters of one string in quotes in a tag
 SLOT = 16  # letters of the word that stands where a name should: `name`, `function`
 NUMBER = 4  # digits in a closing tag
+TAG = 320  # characters of one damaged tag: what is longer is none
 MADE_UP_NAME = 32  # letters of the name of a closing tag that no dialect has
 WRAPS = 4  # opening tags of envelopes in a row that are taken for one
 DAMAGED_OPENER = 40  # characters before the key, in what may be left of an opening tag
@@ -46,7 +49,13 @@ FENCE_INDENT = 16  # whitespace characters between a fence's line and the JSON i
 
 # In values
 
-CLOSING_RUN = 16  # closing tags in a row that are looked across
+CLOSING_RUN = 8  # tags in a row that are looked across
+BEHIND_CALL = 512  # characters behind a complete run of closing tags that may still show it was payload
+WORDLESS = 12  # characters of a bracket and what may stand between it and the word of a tag
+LETTERS = 4  # of a word that a misspelt one may be: shorter words are like too many
+SLIPS = 9  # more edits than any misspelt word needs
+DAMAGED_ENVELOPES = 2  # opening tags of envelopes in a row that no table has
+WORDS = 256  # words that a value has opened, and tags it has, that are remembered
 VALUE_LINE = 256  # characters after an opening tag that wait for the end of the line
 UNTAGGED_GAP = 256  # whitespace characters kept before a value whose opening tag is missing
 
@@ -61,6 +70,11 @@ TOKEN = 1024  # characters of a key, a number or whitespace that are waited for
 WORD = 256  # characters of a key or a name in JSON that may be a call
 AFTER_JSON = 64  # whitespace characters between JSON and the end of its fence
 JSON_LINE = 64  # characters of a line that are looked at to tell whether it is blank
+JSON_HEAD = 512  # characters up to the first argument of a JSON call: one that begins later is read whole
+JSON_KEY = 128  # characters of a key in the arguments
+AFTER_QUOTE = 512  # characters after a quote in a string of JSON that may show that it does not end it
+COMMA_GAP = 16  # whitespace characters between a comma and the quote of a key
+STRING_TAIL = 64  # brackets and whitespace at the end of a string that wait: its quote may be missing
 QUOTE_TRIES = 8  # tags in what looks like a string at which the JSON is read, for a quote may be missing
 RETURNS = 16  # times that JSON without an end is looked through for a call, in one message
 SMALL = 2048  # characters that the json-repair library is given: its time grows with their square

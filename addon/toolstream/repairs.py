@@ -37,6 +37,7 @@ class Repair(Named):
     MISSING_FUNCTION_CLOSE = "missing-function-close", "</function> missing"
     MISSING_PARAMETER_CLOSE = "missing-parameter-close", "</parameter> missing"
     ORPHAN_THINK_CLOSE = "orphan-think-close", "stray </think> before a call"
+    THINK_CLOSED = "think-closed", "call in a <think> that never ends; </think> put before it"
     MISSING_PARAMETER_OPEN = (
         "missing-parameter-open",
         "value without <parameter=…>; the tool requires exactly one",

@@ -21,7 +21,7 @@ from fuzz.mutations import TEXT, Reading, damaged
 from fuzz.soup import is_subsequence
 from support.cuts import cut_at, per_character, units
 from support.outcome import Outcome, run
-from toolstream.grammar.text import BLANK
+from toolstream.grammar.text import BLANK, trailing
 
 Named = tuple[str, Any]
 
@@ -87,24 +87,24 @@ class Message:
             yield self._expected(chosen)
 
     def _expected(self, chosen: Sequence[Reading]) -> Expected:
-        text, calls, behind_call, readings = "", [], False, iter(chosen)
+        text, gap, calls, behind_call, readings = "", "", [], False, iter(chosen)
         exact, unclear = True, False
         for part in self.parts:
             if unclear:
                 text += part if isinstance(part, str) else part.text
                 continue
             if isinstance(part, str):
-                text += part
                 behind_call = behind_call and not part.strip(BLANK)
+                text, gap = (text, gap + part) if behind_call else (text + gap + part, "")
                 continue
             reading = next(readings)
             left = part.text if reading.is_text else reading.left
             exact = exact and reading.exact and (reading.is_text or not left)
             unclear = reading.unclear
-            text = text + left if left else text.rstrip(BLANK)
+            text, gap = (text + gap + left if left else text if behind_call else before_call(text)), ""
             behind_call = not left
             calls += reading.calls(part.name)
-        return Expected(text.rstrip(BLANK) if behind_call else text, calls, exact)
+        return Expected(text, calls, exact)
 
 
 PLACES = st.lists(st.integers(0, 1 << 16), max_size=5)
@@ -132,10 +132,10 @@ def outcome_of(
 
 
 def check_unclear(text: str, streamed: Outcome, buffered: Outcome) -> None:
-    """A call was left open because its end is unclear: all that followed has streamed as its value, or
-    waits: in a value that does not stream, or from a bracket on that may begin its end; without streaming
-    it is text."""
-    assert "unclear-end" in streamed.refused
+    """A call was left open because its end is unclear, or because its JSON is: all that followed has streamed
+    as its value, or waits: in a value that does not stream, or from a bracket on that may begin its end;
+    without streaming it is text."""
+    assert {"unclear-end", "truncated"} & {*streamed.refused}
     assert streamed.refused == buffered.refused
     assert buffered.open_call is None
     assert buffered.calls == streamed.calls
@@ -169,6 +169,11 @@ def check(
 def normal(calls: Sequence[Named]) -> list[tuple[str, str]]:
     """JSON written alike: with the keys in order, and numbers that tell 5 from 5.0."""
     return [(name, json.dumps(arguments)) for name, arguments in calls]
+
+
+def before_call(text: str) -> str:
+    """What is left of the text before a call: without its blanks from their first line break on (P11)."""
+    return text[: trailing(text, 0, len(text))]
 
 
 def squashed(text: str) -> str:

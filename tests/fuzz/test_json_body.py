@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fuzz.calls import calls, prose, tools, write_json
 from fuzz.damage import letters, one_character
-from fuzz.messages import PLACES
+from fuzz.messages import PLACES, before_call
 from fuzz.settings import fuzzed
 from support.cuts import cut_at, per_character
 from support.outcome import run
@@ -42,6 +42,8 @@ def test_one_character_wrong(data: st.DataObject, level: str, places: list[int])
     outcome = run([text], declared, recovery=level)
     for pieces in (cut_at(text, [place % (len(text) + 1) for place in places]), per_character(text)):
         assert run(pieces, declared, recovery=level).events == outcome.events
+    if outcome.open_call:
+        return  # it had streamed before it turned out to be hopeless: nobody can run it (P9)
     if not outcome.calls:
         assert outcome.text == text
         return
@@ -49,7 +51,7 @@ def test_one_character_wrong(data: st.DataObject, level: str, places: list[int])
     if said:
         assert name in (said[0].strip(), call.name)
         assert json.dumps(arguments) == json.dumps(said[1])
-        assert outcome.text == lead.rstrip() + tail
+        assert outcome.text == before_call(lead) + tail
         return
     assert '"arguments"' not in outcome.text, (body, outcome)
     found = letters(outcome.text.replace(CLOSE, "") + json.dumps({"name": name, "arguments": arguments}))

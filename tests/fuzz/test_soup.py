@@ -1,7 +1,5 @@
-"""Whatever a model writes, however it is cut.
-
-What must hold for all of the soup: nothing raises, every cut gives the same events, no text is
-lost, and what is complete is a JSON object.
+"""Whatever a model writes: what policies say of any text. That no cut matters and nothing is lost is the
+matter of the gate, `soup`.
 """
 
 from typing import Any
@@ -9,40 +7,17 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuzz.messages import check_unclear
+from fuzz.messages import before_call
 from fuzz.settings import fuzzed
-from fuzz.soup import FINISH, OPTIONS, SOUP, TOOLS, is_subsequence
+from fuzz.soup import FINISH, OPTIONS, SOUP, TOOLS
 from support.cuts import at_random, cut_at, joined, per_character, units
 from support.outcome import run, text_of
 from toolstream import ToolCallParser
 from toolstream.grammar.text import BLANK
+from toolstream.grammar.tokens import OPEN, held_from
 from toolstream.repairs import Repair
 
 LOSSY = {Repair.EMPTY_ENVELOPE, Repair.STRAY_CLOSER}
-
-
-@fuzzed(300)
-@given(SOUP, FINISH, OPTIONS, st.integers(0, 1 << 16))
-def test_every_cut_gives_the_same_events(
-    soup: str, finish: str | None, options: dict[str, Any], seed: int
-) -> None:
-    text = joined(soup)
-    whole = run([text], TOOLS, finish, **options)
-    for pieces in (per_character(text), *at_random(text, 6, seed)):
-        outcome = run(pieces, TOOLS, finish, **options)
-        assert outcome.events == whole.events, f"cut into {pieces}"
-        assert outcome.refused == whole.refused
-
-
-@fuzzed(200)
-@given(SOUP, FINISH, OPTIONS)
-def test_text_is_conserved(soup: str, finish: str | None, options: dict[str, Any]) -> None:
-    """Without a call, all of it; with calls, nothing that is not in the input, in its order."""
-    text = joined(soup)
-    outcome = run([text], TOOLS, finish, **options)
-    if not (outcome.calls or outcome.open_call or LOSSY & set(outcome.repairs)):
-        assert outcome.text == text
-    assert is_subsequence(outcome.text, text)
 
 
 @fuzzed(200)
@@ -73,19 +48,6 @@ def test_what_is_pending_and_what_was_sent_is_all_there_is(soup: str, seed: int)
 
 
 @fuzzed(200)
-@given(SOUP, OPTIONS)
-def test_a_caller_that_does_not_stream_gets_the_same(soup: str, options: dict[str, Any]) -> None:
-    """On a natural stop, a call that streamed is a call, unless its end is unclear."""
-    text = joined(soup)
-    streamed = run([text], TOOLS, "stop", **options | {"live": True})
-    buffered = run([text], TOOLS, "stop", **options | {"live": False})
-    if streamed.open_call:
-        check_unclear(text, streamed, buffered)
-    else:
-        assert buffered.events == streamed.events
-
-
-@fuzzed(200)
 @given(SOUP, st.sampled_from(["none", "no tools"]), FINISH)
 def test_without_tools_nothing_is_touched(soup: str, gate: str, finish: str | None) -> None:
     text = joined(soup)
@@ -98,12 +60,14 @@ def test_without_tools_nothing_is_touched(soup: str, gate: str, finish: str | No
 @fuzzed(200)
 @given(st.text(st.characters(exclude_characters="<{[`~", exclude_categories=[])), st.integers(0, 1 << 16))
 def test_text_without_brackets_leaves_at_once(text: str, seed: int) -> None:
-    """Only blanks that a call may drop, and half a surrogate pair, wait; a fence may open one, too."""
+    """Only blanks that a call may drop, half a surrogate pair, and what a tag without its bracket may begin
+    with, wait; a fence may open one, too."""
     parser = ToolCallParser(TOOLS)
     for piece in cut_at(text, [len(units(text)) // 2]):
         parser.feed(piece)
         half = parser.pending[-1:] if "\ud800" <= parser.pending[-1:] <= "\udbff" else ""
-        assert parser.pending.removesuffix(half).strip(BLANK) == ""
+        waits = parser.pending.removesuffix(half).lstrip(BLANK)
+        assert not waits or held_from(waits, 0, fresh=True) == 0 or waits[0] in OPEN
 
 
 BLANKS = st.text(" \n", max_size=5)  # no four spaces behind a blank line: what follows them is code
@@ -113,16 +77,17 @@ CALL = "<tool_call>\n<function=refresh>\n</function>\n</tool_call>"
 @fuzzed(200)
 @given(st.lists(st.tuples(st.sampled_from(["one", "two.", CALL]), BLANKS), max_size=8), BLANKS)
 def test_text_is_the_complement_of_the_calls(parts: list[tuple[str, str]], lead: str) -> None:
-    """P11: blanks before a call go, blanks behind one go if a call or the end follows."""
-    text, expected, behind_call = lead, lead, False
+    """P11: blanks before a call go from their first line break on, blanks behind one go if a call or the
+    end follows."""
+    text = "".join([lead, *(part + blanks for part, blanks in parts)])
+    expected, gap = lead, None  # what stands behind a call
     for part, blanks in parts:
-        text += part + blanks
         if part == CALL:
-            expected = expected.rstrip()
-        expected += blanks if part == CALL else part + blanks
-        behind_call = part == CALL
+            expected, gap = before_call(expected) if gap is None else expected, blanks
+        else:
+            expected, gap = expected + (gap or "") + part + blanks, None
     outcome = run([text], TOOLS)
-    assert outcome.text == (expected.rstrip() if behind_call else expected)
+    assert outcome.text == expected
     assert len(outcome.calls) == sum(part == CALL for part, _ in parts)
 
 

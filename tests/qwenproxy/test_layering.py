@@ -126,7 +126,6 @@ def test_the_example_of_the_library_works(capsys: pytest.CaptureFixture[str]) ->
         "text 'I look.'",
         "repaired: call without <tool_call>",
         "call 0 ls",
-        'arguments 0 {"n": 3',
-        "arguments 0 }",
+        'arguments 0 {"n": 3}',
         "end 0",
     ]

@@ -107,10 +107,12 @@ def test_every_spelling_of_every_dialect_is_needed(observed: Observed) -> None:
 
 
 def test_a_tag_that_is_only_looked_at_is_read_and_not_needed() -> None:
-    text = "#case one\n#tools f(a: string)\n#input <tool_call><function=f><parameter=a></parameter2> x"
-    (case,) = read(text + '</parameter></function></tool_call>\n#calls f {"a": "</parameter2> x"}\n', "file")
+    text = "#case one\n#tools f(a: string)\n#input <tool_call><function=f><parameter=a>a <function=f <b> x"
+    (case,) = read(
+        text + '</parameter></function></tool_call>\n#calls f {"a": "a <function=f <b> x"}\n', "file"
+    )
     check(case, few_cuts)
-    seen, key = observe([case]), ("damaged_tag", "</parameter{number}>")
+    seen, key = observe([case]), ("damaged_tag", "<function={name}{cut}")
     assert key in seen.spellings
     assert key in seen.unused
     assert ("qwen3_coder", "</function>") not in seen.unused

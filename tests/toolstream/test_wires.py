@@ -84,6 +84,8 @@ def compare(api: Api, case: Case, heard: Heard, ledger: Ledger, live: bool) -> N
     live = live and api.pieces and case.recovery != "strict"
     cut_off = case.open is not None and not live
     text = case.buffered if cut_off else case.text
+    if api.name == "messages" and case.calls and not text.strip():
+        text = ""  # there whitespace alone is no text
     assert (heard.thinking, heard.text) == ((text, "") if case.reasoning else ("", text))
     assert normal(heard.calls) == normal(case.calls)
     assert heard.open == (None if cut_off else case.open)

@@ -9,7 +9,7 @@ from functools import cache
 from itertools import product
 
 from .dialects import DIALECTS, Dialect
-from .kinds import CALL_KINDS, OPENS_A_CALL, THINK, TagKind
+from .kinds import CALL_KINDS, OPENS_A_CALL, THINK, Cost, TagKind
 from .matcher import Tag, TagMatcher
 from .spelling import Spelling, patterns, read_spelling
 
@@ -94,6 +94,8 @@ def kept_to(tags: Iterable[Tag], among: Iterable[Dialect] = TAUGHT) -> Sequence[
 
 def is_canonical(tag: Tag, dialect: Dialect) -> bool:
     """Whether a tag is spelt exactly as models are taught in this dialect."""
+    if dialect.taught and tag.dialect is dialect and tag.cost is Cost.EXACT:
+        return True
     matches = (pattern.fullmatch(tag.raw) for pattern in _exact(dialect.name, tag.kind))
     return any(match and match.groupdict().get("n", "") == tag.name for match in matches)
 

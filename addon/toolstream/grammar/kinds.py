@@ -1,10 +1,12 @@
 """The kinds of tags, and what else may follow a tag."""
 
-from enum import Enum
+from enum import Enum, IntEnum
 
 
 class TagKind(Enum):
     """What a tag does. The values name the fields of a dialect table."""
+
+    __hash__ = object.__hash__  # members are compared by identity: this one is quick
 
     WRAP_OPEN = "wrap_open"  # an envelope, such as <tool_call>
     WRAP_CLOSE = "wrap_close"
@@ -44,3 +46,22 @@ class Following(Enum):
     END = "end"  # the message is over
     JSON = "JSON"  # an object begins
     OTHER = "other"
+
+
+class Wait(Enum):
+    """What a reader says that needs more text."""
+
+    MORE = 0
+
+
+MORE = Wait.MORE
+
+
+class Cost(IntEnum):
+    """How far a tag is from what it stands for, and so what else has to speak for it (P21)."""
+
+    EXACT = 0  # spelt to the letter
+    TABLE = 1  # as a dialect table has it
+    ALIKE = 2  # a few slips, or named as the open parameter or tool
+    SHAPE = 3  # shaped like the one tag that can stand there
+    MISSING = 4  # not there: more than any tag that is, so a tag in its place is never a missing one

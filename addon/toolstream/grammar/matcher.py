@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from ..limits import SPELLING
 from .dialect import Dialect
-from .kinds import TagKind
+from .kinds import Cost, TagKind
 from .names import Names, fold
 from .spelling import Spelling
 from .text import BLANK
 
+_WORD = re.compile(r"</?([A-Za-z][\w-]*)")
 _THINK = ("<think>", "</think>")  # never a declared name, whatever the tools are called
 
 
@@ -29,6 +30,12 @@ class Tag:
     end: int
     raw: str
     dialect: Dialect
+    cost: Cost = Cost.TABLE
+
+    @property
+    def spelt(self) -> bool:
+        """Whether it is to the letter, or as a table has it."""
+        return self.cost <= Cost.TABLE
 
 
 class TagMatcher:
@@ -46,21 +53,30 @@ class TagMatcher:
             self._tags[first] = _either(_numbered(s.tag, i) for i, s in same.items())
             self._tails[first] = _either(s.tail for s in same.values())
         self._bare = any(s.text[0] != "<" for s in listed)
+        bracketed = {_letters(s.text, 0) for s, _, _ in self._other if s.text[0] == "<"}
+        self._named_after = {letters[:-1] for letters in bracketed if letters[-1:] == "{"}
+        self._literal = bracketed - {before + "{" for before in self._named_after}
         self._declared_first: set[str] = set()
+        self.words = frozenset(m[1] for s in listed if (m := _WORD.match(s.text)))
         self._several = any("<" in s.text[1:] for s in listed)
 
     def with_names(self, names: Names) -> "TagMatcher":
         """The same matcher, with the names that are declared."""
         known = copy(self)
         known._names = names
-        literal = {fold(s.text[1]) for s, _, _ in self._other if s.text[0] == "<" and s.text[1] != "{"}
-        known._declared_first = literal | names.first_letters if self._other else set()
+        known._declared_first = set(self._literal)
+        for before in self._named_after:
+            known._declared_first |= {before, *(before + letter for letter in names.first_letters)}
         return known
 
-    def search(self, text: str, over: bool = True) -> Tag | None:
-        """The first complete tag that begins with a bracket. Unless the text is `over`, a tag within
-        what may still become one is none."""
-        at = text.find("<")
+    def same_names(self, other: "TagMatcher") -> "TagMatcher":
+        """Another matcher, with the names that are declared here."""
+        return other.with_names(self._names)
+
+    def search(self, text: str, over: bool = True, start: int = 0) -> Tag | None:
+        """The first complete tag from `start` on that begins with a bracket. Unless the text is `over`, a
+        tag within what may still become one is none."""
+        at = text.find("<", start)
         while at >= 0:
             if tag := self.match(text, at):
                 return tag
@@ -123,8 +139,8 @@ class TagMatcher:
         """Whether the character after the bracket allows one of those spellings here."""
         if self._bare and text[start : start + 1] != "<":
             return True
-        first = text[start + 1 : start + 2]
-        return first in "_-" or fold(first)[:1] in self._declared_first
+        letters = _letters(text, start)
+        return letters[-1:] in "_-" or letters in self._declared_first
 
     def _is_tail(self, spelling: Spelling, match: re.Match[str]) -> bool:
         name = match.groupdict().get("n")
@@ -136,7 +152,15 @@ class TagMatcher:
 
 
 def _read(spelling: Spelling, match: re.Match[str], name: str) -> Tag:
-    return Tag(spelling.kind, name.strip(), match.start(), match.end(), match[0], spelling.dialect)
+    raw, dialect = match[0], spelling.dialect
+    cost = Cost.EXACT if not dialect.damaged and spelling.is_exact(raw, name) else Cost.TABLE
+    return Tag(spelling.kind, name.strip(), match.start(), match.end(), raw, dialect, cost)
+
+
+def _letters(text: str, start: int) -> str:
+    """The first character after a bracket, folded; with the slash that may stand before it."""
+    first = text[start + 1 : start + 2]
+    return "/" + fold(text[start + 2 : start + 3])[:1] if first == "/" else fold(first)[:1]
 
 
 def _first_after(text: str, start: int) -> str:

@@ -1,6 +1,8 @@
 """The names that a request declares, and how they are compared."""
 
+from bisect import bisect_left
 from collections.abc import Iterable
+from functools import cached_property
 
 
 class Names:
@@ -8,6 +10,7 @@ class Names:
 
     def __init__(self, tools: Iterable[str] = (), keys: Iterable[str] = ()) -> None:
         self._names = {"tool": {fold(name) for name in tools}, "key": set(keys)}
+        self._sorted = {what: sorted(names) for what, names in self._names.items()}
 
     def has(self, what: str, name: str) -> bool:
         """Whether this is one of them."""
@@ -16,9 +19,11 @@ class Names:
     def may_begin(self, what: str, text: str) -> bool:
         """Whether one of them begins like this."""
         start = fold(text) if what == "tool" else text
-        return any(name.startswith(start) for name in self._names[what])
+        names = self._sorted[what]
+        at = bisect_left(names, start)
+        return at < len(names) and names[at].startswith(start)
 
-    @property
+    @cached_property
     def first_letters(self) -> set[str]:
         """What they begin with."""
         return {fold(name)[:1] for names in self._names.values() for name in names}

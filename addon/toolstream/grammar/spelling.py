@@ -58,6 +58,7 @@ _PLACEHOLDERS = {  # -> its pattern, and that of its beginnings
     "number": (rf"\d{{1,{NUMBER}}}",) * 2,
     "closer": (MADE_UP_CLOSER.pattern, rf"[a-z_]{{1,{MADE_UP_NAME}}}"),
 }
+_ANY_NAME = re.compile(r"\{(?:name|tool|key)\}")
 _NAMED = ("name", "tool", "key", "word", "pair")
 
 
@@ -71,6 +72,10 @@ class Spelling:
     tag: str
     tail: str
     declared: str = ""  # the placeholder whose name has to be a declared one
+
+    def is_exact(self, raw: str, name: str) -> bool:
+        """Whether a tag with this name is spelt to the letter."""
+        return raw == self.text or raw == _ANY_NAME.sub(lambda _: name, self.text.partition("~")[0])
 
 
 def read_spelling(kind: TagKind, text: str, dialect: Dialect, tolerant: bool) -> Spelling:

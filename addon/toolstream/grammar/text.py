@@ -2,7 +2,7 @@
 
 import re
 
-from ..limits import LOOK_AHEAD
+from ..limits import LOOK_AHEAD, WHITESPACE_RUN
 
 BLANK = " \t\n\r\f\v"  # what counts as whitespace around tags
 WHITESPACE = re.compile(f"[{BLANK}]*")
@@ -21,3 +21,20 @@ def end_of(pattern: re.Pattern[str], text: str, start: int = 0) -> int:
     """Where a match that begins at `start` ends; `start` if there is none."""
     found = pattern.match(text, start)
     return found.end() if found else start
+
+
+def skip_blanks(text: str, at: int) -> int:
+    """Where the whitespace ends that stands at `at`, of which at most LOOK_AHEAD characters count."""
+    found = GAP.match(text, at)
+    return found.end() if found else at
+
+
+def trailing(text: str, start: int, end: int) -> int:
+    """Where the whitespace at the end of text[start:end] has its first line break; `end` if it has none. Of
+    longer whitespace only the end counts. This is what a call drops that follows (P11)."""
+    start = max(start, end - WHITESPACE_RUN)
+    tail = text[start:end]
+    found = tail.find("\n", len(tail.rstrip(BLANK)))
+    if found < 0:
+        return end
+    return start + found - (found > 0 and tail[found - 1] == "\r")

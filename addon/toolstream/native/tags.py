@@ -22,6 +22,7 @@ from ..limits import LOOK_AHEAD, NAME, NUMBER
 from ..schema.schema import Tool
 
 QWEN = DIALECTS[0]
+_JOINED = rf"_\w{{0,{NAME}}}"  # what is run together with the word of a closing tag
 _OPENERS = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.NAMELESS_OPEN, TagKind.PARAMETER_OPEN)
 _STEM = re.compile(r"</?[^\s<>{}=/~\"']+")  # a tag's bracket and its word
 _WORD = re.compile(r"<([^\s<>{}=/~\"']+)")
@@ -161,6 +162,7 @@ def _closers() -> re.Pattern[str]:
     for kind in CLOSERS:
         spelled = [text for _, _, text in _spelled(kind) if "{tool}" not in text and "{key}" not in text]
         runs.append(rf"(?:{_either(spelled)})")
+    runs[0] = rf"(?:{runs[0]}|</parameter{_JOINED}>)"
     return re.compile(rf"\r?\n{runs[0]}\s*(?:{runs[1]}\s*)?(?:{runs[2]}\s*)?")
 
 
@@ -222,7 +224,7 @@ class TagsInStrings:
         opener, opener_part = _alternatives(
             filter(None, (_stem(text) for _, _, text in _spelled(TagKind.PARAMETER_OPEN)))
         )
-        end = rf"(?:\d{{1,{NUMBER}}}|\\?/)?{_in_json('>')[0]}?"  # as damaged tags have it
+        end = rf"(?:\d{{1,{NUMBER}}}|\\?/|{_JOINED})?{_in_json('>')[0]}?"  # as damaged tags have it
         self.tag = re.compile(rf"(?:{_NEWLINE})?(?:(?P<opener>{opener})|{closer})")
         self.closer = re.compile(rf"(?:{_NEWLINE})?{closer}{end}{_SPACE}")
         self.closer_and_tag = re.compile(self.closer.pattern + _LT)

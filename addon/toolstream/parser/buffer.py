@@ -1,107 +1,98 @@
-"""The receive buffer of the parser: whole characters, in pieces that are short enough to be copied.
+"""The one text of a message, and how far it has been read.
 
-A state looks at `text` and takes what it is sure of from the beginning. Text that turns out to belong to
-somebody else is given back and comes again.
+Readers borrow the buffer: they look at `text` from `at` on, and move `at` over what they have
+understood. Nobody else keeps text that was received. What is before `at` is dropped when the next piece
+comes, unless it is pinned. Then it is kept as the pieces it was read in, never as one growing string: a
+megabyte that grows by four characters would be copied each time.
 """
-
-from collections import deque
-
-from ..limits import PIECE
 
 
 class Buffer:
-    """Receives the pieces of a message."""
+    """`text[at:]` is what was received and not understood. `base` is the position in the message of
+    `text[0]`: an index and `base` make a position, which stays good when more text comes. `over`: no more
+    comes."""
 
-    __slots__ = ("_again", "_backlog", "_eof", "_high", "text")
+    __slots__ = ("_kept", "_kept_from", "at", "base", "high", "over", "text")
 
     def __init__(self) -> None:
-        self.text = ""  # for a state to look at
-        self._backlog: deque[str] = deque()  # for later
-        self._again = 0  # how much of it, at its beginning, was in the text since `watch`
-        self._high = ""  # the first half of a surrogate pair
-        self._eof = False
+        self.text = ""
+        self.at = 0
+        self.base = 0
+        self.over = False
+        self.high = ""  # the first half of a surrogate pair
+        self._kept: list[str] | None = None
+        self._kept_from = 0
 
     @property
-    def pending(self) -> str:
-        """All that was received and not taken."""
-        return self.text + "".join(self._backlog)
+    def position(self) -> int:
+        """Up to where the message is understood."""
+        return self.base + self.at
 
     @property
-    def waiting(self) -> str:
-        """What of it was not in the text since `watch`."""
-        return "".join(self._backlog)[self._again :]
+    def unread(self) -> str:
+        """What is not understood yet."""
+        return self.text[self.at :] + self.high
 
     @property
     def size(self) -> int:
-        """How many characters were received and not taken."""
-        return len(self.text) + (sum(map(len, self._backlog)) if self._backlog else 0)
+        """How many characters that are."""
+        return len(self.text) - self.at + len(self.high)
 
-    @property
-    def seen(self) -> int:
-        """How many characters of it were."""
-        return len(self.text) + self._again
+    def feed(self, text: str) -> None:
+        """Append a piece; what is understood and not pinned goes."""
+        if self.high or "\ud800" <= text[-1:] <= "\udbff":
+            text = self._joined(text)
+        if self._kept is not None and self.at:
+            self._kept.append(self.text[max(0, self._kept_from - self.base) : self.at])
+        self.text = self.text[self.at :] + text if self.at < len(self.text) else text
+        self.base += self.at
+        self.at = 0
 
-    @property
-    def high(self) -> str:
-        """The first half of a surrogate pair, if the text ends in one."""
-        return self._high
+    def skip(self, text: str, end: int) -> None:
+        """What was received and is not understood is this text: all of it, and a piece that came. It is
+        understood up to `end`, and nothing is pinned."""
+        self.base += self.at + end
+        self.text, self.at = text[end:], 0
 
-    @property
-    def over(self) -> bool:
-        """Whether no more text comes."""
-        return self._eof and not self._backlog
-
-    def receive(self, text: str) -> str:
-        """Take a piece of the message; return what of it is in the text, the rest waits."""
-        text = self._joined(text)
-        if len(text) > PIECE or self._backlog:
-            self._queue(text)
-            return ""
-        self.text += text
-        return text
-
-    def end(self, eof: bool = True) -> None:
-        """The message is over; or it goes on after all."""
-        self._eof = eof
-        text, self._high = self._high, ""
-        self._queue(text)
-
-    def refill(self) -> str | None:
-        """Add what waits to the text; return what of that is new since `watch`, None if nothing waits."""
-        if not self._backlog:
-            return None
-        piece = self._backlog.popleft()
-        self.text += piece
-        again = min(self._again, len(piece))
-        self._again -= again
-        return piece[again:]
-
-    def watch(self) -> str:
-        """From here on it is known which text is new; return the text."""
-        self._again = 0
-        return self.text
+    def close(self) -> None:
+        """The message is over."""
+        self.text += self.high
+        self.high, self.over = "", True
 
     def take(self, end: int) -> str:
-        """The text up to `end`, which is done with."""
-        taken, self.text = self.text[:end], self.text[end:]
+        """The text up to `end`, which is understood now."""
+        taken, self.at = self.text[self.at : end], end
         return taken
 
-    def give_back(self, text: str) -> None:
-        """Text that was taken comes next again."""
-        self._again += len(text) + len(self.text)
-        later, self._backlog = self._backlog, deque()
-        self._queue(text + self.text)
-        self._backlog += later
-        self.text = ""
+    def pin(self) -> int:
+        """From here on nothing is dropped; returns the position."""
+        if self._kept is None:
+            self._kept, self._kept_from = [], self.position
+        return self.position
 
-    def _queue(self, text: str) -> None:
-        self._backlog.extend(text[i : i + PIECE] for i in range(0, len(text), PIECE))
+    def unpin(self) -> None:
+        """Nothing is needed again."""
+        self._kept = None
+
+    def since(self, position: int) -> str:
+        """The text that was understood since a pinned position."""
+        if position >= self.base:
+            return self.text[position - self.base : self.at]
+        kept = "".join(self._kept or ())
+        return kept[position - self._kept_from :] + self.text[: self.at]
+
+    def rewind(self, position: int) -> None:
+        """Read again from a pinned position on."""
+        if position < self.base:
+            self.text = self.since(position) + self.text[self.at :]
+            kept = "".join(self._kept or ())
+            self._kept = [kept[: position - self._kept_from]]
+            self.base = position
+        self.at = position - self.base
 
     def _joined(self, text: str) -> str:
         """Text with no pair of surrogates cut in two; a first half at its end waits."""
-        if not self._high and not "\ud800" <= text[-1:] <= "\udbff":
-            return text
-        text = self._high + text
-        self._high = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        text = text.removesuffix(self._high)
+        text = self.high + text
+        self.high = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        text = text.removesuffix(self.high)
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")

@@ -7,6 +7,8 @@ another tag is ordinary markup.
 """
 
 import re
+from copy import copy
+from typing import Self
 
 from ..grammar.kinds import TagKind
 from ..grammar.matcher import Tag
@@ -63,6 +65,12 @@ class Context(Markdown):
     def in_markup(self) -> bool:
         """Whether a tag is right before what follows."""
         return self.last == ">"
+
+    def copy(self) -> Self:
+        """The same place, to go back to."""
+        other = copy(self)
+        other._results = list(self._results)
+        return other
 
     def note(self, text: str) -> None:
         """What the text says of what may follow it; besides `feed`."""

@@ -79,13 +79,19 @@ def _unsent(rewriter: Rewriting, lane: Lane, in_work: list[tuple[Lane, str]]) ->
     if lane.aligned or lane.over:
         return ""
     fed = [text for other, text in in_work if other is lane]
-    if lane.id.kind is Kind.ARGUMENTS:
-        pending = lane.reader.pending
-        for text in reversed(fed):
-            pending = pending.removesuffix(text)
-        return pending
+    if lane.id.kind is not Kind.ARGUMENTS:
+        with suppress(Exception):  # what failed may fail again
+            return _pending(rewriter, lane, sum(map(len, fed)))
+    pending = lane.reader.pending
+    for text in reversed(fed):
+        pending = pending.removesuffix(text)
+    return pending
+
+
+def _pending(rewriter: Rewriting, lane: Lane, in_work: int) -> str:
+    """What a parser of the lane holds without the last characters; the one that failed may not know."""
     parser = rewriter.parsers.new(lane.id.kind, Ledger())
-    for came in _without_end(lane.came, sum(map(len, fed))):
+    for came in _without_end(lane.came, in_work):
         if came is None:
             parser.interrupt()
         else:

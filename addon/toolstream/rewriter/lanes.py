@@ -8,7 +8,7 @@ is aligned again as soon as its reader holds nothing.
 
 from typing import Protocol
 
-from ..events import CallEnd, CallStart, Event, Text
+from ..events import CallEnd, CallStart, Event, Repaired, Text
 from ..wire.base import LaneId
 
 
@@ -42,6 +42,53 @@ class Unread:
 
     def interrupt(self) -> list[Event]:
         return []
+
+
+class Solid:
+    """Reads with another reader where whitespace alone is no text: what a text begins with of it waits for
+    more, and a call drops it."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._blank = ""
+        self._begun = False
+
+    @property
+    def pending(self) -> str:
+        return self._blank + self._reader.pending
+
+    @property
+    def held(self) -> int:
+        return len(self._blank) + self._reader.held
+
+    def feed(self, text: str) -> list[Event]:
+        events = self._reader.feed(text)
+        return events if self._begun or not events else self._begin(events)
+
+    def close(self, finish_reason: str | None = None) -> list[Event]:
+        return self._end(self._reader.close(finish_reason))
+
+    def interrupt(self) -> list[Event]:
+        return self._end(self._reader.interrupt())
+
+    def _begin(self, events: list[Event]) -> list[Event]:
+        kept: list[Event] = []
+        for at, event in enumerate(events):
+            if isinstance(event, Repaired):
+                kept.append(event)
+            elif isinstance(event, Text) and not event.text.strip():
+                self._blank += event.text
+            else:
+                self._begun = True
+                blank = self._blank if isinstance(event, Text) else ""
+                self._blank = ""
+                return [*kept, *([Text(blank)] if blank else []), *events[at:]]
+        return kept
+
+    def _end(self, events: list[Event]) -> list[Event]:
+        events = events if self._begun else self._begin(events)
+        blank, self._blank = self._blank, ""
+        return [*events, Text(blank)] if blank else events
 
 
 class Lane:

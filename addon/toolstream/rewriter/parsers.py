@@ -9,27 +9,28 @@ from contextlib import suppress
 from ..parser.parser import ToolCallParser
 from ..repairs import Ledger
 from ..schema.toolset import Toolset
-from ..wire.base import Asked, Kind
+from ..wire.base import Kind, Wire
+from .lanes import Reader, Solid
 
 
 class Parsers:
-    """Makes them. `live`: calls may leave before they are complete."""
+    """Makes them for an answer of this API."""
 
-    def __init__(self, asked: Asked, toolset: Toolset, recovery: str, ledger: Ledger, live: bool) -> None:
-        self._asked, self._toolset, self._recovery = asked, toolset, recovery
-        self._ledger, self._live = ledger, live
+    def __init__(self, wire: Wire, toolset: Toolset, recovery: str, ledger: Ledger) -> None:
+        self._asked, self._toolset, self._recovery = wire.asked, toolset, recovery
+        self._ledger, self._live, self._solid = ledger, wire.pieces, wire.solid
         self._ready: ToolCallParser | None = None
-        if toolset.tools and not asked.unread:
+        if toolset.tools and not wire.asked.unread:
             with suppress(Exception):  # it is tried again once there is text, and noted then
                 self._ready = self.new(Kind.CONTENT)
 
-    def reader(self, kind: Kind) -> ToolCallParser:
-        """The parser for a lane of this kind."""
-        ready = self._ready
-        if ready is None or kind is not Kind.CONTENT:
-            return self.new(kind)
-        self._ready = None
-        return ready
+    def reader(self, kind: Kind) -> Reader:
+        """What reads a lane of this kind."""
+        ready = self._ready if kind is Kind.CONTENT else None
+        if ready:
+            self._ready = None
+        parser = ready or self.new(kind)
+        return Solid(parser) if self._solid else parser
 
     def new(self, kind: Kind, ledger: Ledger | None = None, live: bool = True) -> ToolCallParser:
         """A new parser for a text of this kind; `ledger` in place of the answer's."""

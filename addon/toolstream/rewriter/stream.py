@@ -56,7 +56,7 @@ class StreamRewriter:
         self.in_work: list[tuple[Lane, str]] = []  # what the lanes were fed of the frame in work
         self.blind = False  # after a failure: frames go through the encoder, their texts to nobody
         self._toolset = Toolset(self.asked.tools, self.asked.tool_choice, rules, self.asked.aliases)
-        self.parsers = Parsers(self.asked, self._toolset, recovery, self.ledger, self.wire.pieces)
+        self.parsers = Parsers(self.wire, self._toolset, recovery, self.ledger)
         self._recovered = False  # from an error: what follows it is no part of the answer
         self.passing = not self._toolset.tools or bool(self.asked.unread)
         self.guarded: bytes | None = None  # after a failure that left half a call: what has come of a line

@@ -9,6 +9,7 @@ that the user's rules want to see first; what they add comes before the object i
 
 from collections.abc import Iterable, Mapping
 from json.encoder import encode_basestring
+from typing import Any
 
 from ..limits import EXCERPT, HELD
 from ..repairs import Repair
@@ -112,6 +113,43 @@ class ArgumentsWriter:
         rest = self.end() + (self._appended(self._rules) if self._rules else "")
         return rest + ("{}" if self._opener == "{" else "}")
 
+    # Members that come as JSON
+
+    def open_string(self, key: str) -> str | None:
+        """A JSON string that is not empty opens: what is before its first character, and the inside of it
+        follows without `feed`. None if it has to be complete first: then it is a `member`."""
+        types = self._tool.parameter(key).types
+        held = self._rules is not None and key in self._rules.held
+        if key in self.given or (types and "string" not in types) or held:
+            return None
+        self.given.add(key)
+        return self._member(key) + '"'
+
+    def member(self, key: str, value: Any) -> str:
+        """A whole member."""
+        if key in self.given:
+            self.repairs.append((Repair.REPEATED_PARAMETER, key[:EXCERPT]))
+            return ""
+        self.given.add(key)
+        parameter, applied = self._tool.parameter(key), False
+        value, _ = conform(value, parameter)
+        if value is OMITTED:
+            self._absent.add(key)
+        elif self._rules:
+            value, done = self._rules.value(key, value)
+            self.repairs += done
+            applied = bool(done)
+        if value is OMITTED:
+            return ""
+        if not (applied or fits_as_text(value, parameter)):
+            self.repairs.append((Repair.COERCION_FAILED, _excerpt(key, value)))
+        try:
+            written = dump(value)
+        except RecursionError:  # nested so deeply that no client reads it either
+            self.repairs.append((Repair.COERCION_FAILED, key[:EXCERPT]))
+            return ""
+        return self._member(key) + written
+
     def _appended(self, rules: ToolRules) -> str:
         """What rules add."""
         arguments, applied = rules.appended(self.given - self._absent)
@@ -181,6 +219,11 @@ class DeferredArguments:
         self.repairs: list[tuple[Repair, str]] = []  # always empty: nothing is typed yet
         self.values: list[tuple[str, str]] = []
         self._open: tuple[str, list[str]] | None = None
+
+    @property
+    def pending(self) -> str:
+        """What was fed of the open value."""
+        return "".join(self._open[1]) if self._open else ""
 
     def begin(self, key: str) -> str:
         self.given.add(key)

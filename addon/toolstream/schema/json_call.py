@@ -5,6 +5,7 @@ cannot be anything else, what models make of that is read, too (`drift`).
 """
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from ..repairs import Repair
@@ -20,6 +21,7 @@ NAME_KEYS = ("name", "function", "tool_name", "tool")
 ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "tool_input")
 WRAP_KEYS = ("tool_call", "function_call", "function")
 CALL_KEYS = frozenset((*NAME_KEYS, *ARGUMENT_KEYS, *WRAP_KEYS))
+DRIFT = KEYS | CALL_KEYS  # what a call may consist of then
 
 Call = tuple[str, Json]  # name, arguments; a call without a name has ""
 
@@ -32,14 +34,14 @@ def read_body(text: str, toolset: Toolset) -> tuple[list[Call], list[Repair]] | 
     if calls := read_calls(text) or read_calls(text, drift=True):
         return calls, [Repair.JSON_BODY]
     calls = read_damaged_calls(text)
-    if calls and all(_fits(toolset.find(name), arguments) for name, arguments in calls):
+    if calls and all(fits(toolset.find(name), arguments) for name, arguments in calls):
         return calls, [Repair.JSON_BODY, Repair.JSON_REPAIRED]
     return None
 
 
-def _fits(tool: Tool | None, arguments: Json) -> bool:
+def fits(tool: Tool | None, keys: Collection[str]) -> bool:
     """Whether a tool is called as it wants to be."""
-    return tool is not None and tool.required <= arguments.keys() <= tool.arguments.declared
+    return tool is not None and tool.required <= set(keys) <= tool.arguments.declared
 
 
 def read_calls(text: str, drift: bool = False) -> list[Call] | None:
@@ -85,7 +87,7 @@ def read_arguments(text: str, tool: Tool) -> tuple[Json, list[Repair]] | None:
     if (found := read_object(text)) is not None:
         return found, [Repair.JSON_BODY]
     damaged = read_damaged(text)
-    if isinstance(damaged, dict) and _fits(tool, damaged):
+    if isinstance(damaged, dict) and fits(tool, damaged):
         return damaged, [Repair.JSON_BODY, Repair.JSON_REPAIRED]
     return None
 
@@ -99,6 +101,18 @@ def read_object(text: str) -> Json | None:
             continue
         return value if isinstance(value, dict) else None
     return None
+
+
+def read_value(text: str) -> tuple[Any, bool] | None:
+    """The value of a JSON text, as a model writes it, and whether it had to be mended; None if it cannot be
+    read."""
+    for attempt in (text, doubled_escapes(text)):
+        try:
+            return _DECODER.decode(attempt), False
+        except (ValueError, RecursionError):
+            continue
+    damaged = read_damaged(text)
+    return None if damaged is None else (damaged, True)
 
 
 def _call(value: Any, drift: bool) -> Call:

@@ -62,6 +62,16 @@ def strings_of(value: Any) -> Iterable[str]:
             yield from strings_of(item)
 
 
+def keys_of(value: Any) -> Iterable[str]:
+    """Every key in a value."""
+    if isinstance(value, dict):
+        for key, member in value.items():
+            yield from (key, *keys_of(member))
+    elif isinstance(value, list):
+        for item in value:
+            yield from keys_of(item)
+
+
 def _undoubled(text: str) -> str:
     """`{{…}}`, as a template writes it."""
     return text[1:-1] if text.startswith("{{") and text.endswith("}}") else ""

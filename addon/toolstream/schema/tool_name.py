@@ -16,6 +16,8 @@ from .toolset import Toolset
 
 _ATTRIBUTE = re.compile(rf"""\s+([^\s<>"'=]{{1,{NAME}}})\s*=\s*(?:"([^"]*+)"|'([^']*+)'|([^\s"'<>]++))""")
 
+_OF_XML = frozenset({"id", "name", "type"})  # attributes that any tag may have
+
 
 @dataclass(frozen=True, slots=True)
 class Opening:
@@ -49,10 +51,11 @@ def read_opening(tag: Tag, text: str, toolset: Toolset, level: str) -> Opening |
 
 
 def _with_attributes(raw: str, name: str, toolset: Toolset) -> Opening | None:
-    """`<function=read path="a.py">`: the attributes are parameters."""
+    """`<function=read path="a.py">`: the attributes are parameters, but for those that any tag may have."""
     word = name.split()[0]
     tool, after = toolset.find(word), raw.partition("=")[2].partition(word)[2].rstrip(" \t/>")
     given = [(key, a or b or c) for key, a, b, c in _ATTRIBUTE.findall(after)]
     if tool is None or not given or _ATTRIBUTE.sub("", after).strip():
         return None
-    return Opening(tool, [(Repair.DAMAGED_KEY, raw)], given)
+    own = [(key, text) for key, text in given if key not in _OF_XML or tool.declares(key)]
+    return Opening(tool, [(Repair.DAMAGED_KEY, raw)] if own else [], own)

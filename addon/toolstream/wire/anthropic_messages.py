@@ -76,6 +76,7 @@ class AnthropicMessages:
     keep_alive = b'event: ping\ndata: {"type": "ping"}\n\n'
     pieces = True
     blocks = True
+    solid = True
 
     def __init__(self, request: Json) -> None:
         self.asked = read_request(request)

@@ -215,6 +215,7 @@ class Wire(Protocol):
     keep_alive: bytes  # a frame that means nothing; b"" if there is none
     pieces: bool  # arguments may be sent in pieces; else a call is held until it is complete
     blocks: bool  # a lane never goes on once another one of its group has begun
+    solid: bool  # whitespace alone is no text
     asked: Asked
 
     def __init__(self, request: Json) -> None: ...

@@ -37,6 +37,8 @@ def _edit_choice(
     if where:
         message = text[slice(*where)]
         edited = _edit_texts(message, parts)
+        if calls and choice["message"].get("content") == "":
+            edited = splice(edited, [(("content",), "null")])
         edited = _edit_calls(edited, choice["message"], parts, [_call(*call) for call in calls], ledger)
         if edited != message:
             yield path, edited

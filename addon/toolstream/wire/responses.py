@@ -48,6 +48,7 @@ class Responses:
     keep_alive = b": keep-alive\n\n"
     pieces = True
     blocks = True
+    solid = False
 
     def __init__(self, request: Json) -> None:
         self.asked = read_request(request)

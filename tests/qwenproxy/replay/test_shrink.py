@@ -128,12 +128,12 @@ def test_wishes_that_are_none(
 def test_a_crash_becomes_a_case_that_says_so(
     saved: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from toolstream.parser.parser import ToolCallParser
+    from toolstream.parser.message import Message, Step
 
-    def fail(self: ToolCallParser) -> bool:
+    def fail(self: Message) -> Step:
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr(ToolCallParser, "_behind_call", fail)
+    monkeypatch.setattr(Message, "end_call", fail)
     assert command([str(saved(LEAKING)), "--keep", "crash"]) == 0
     (case,) = read(capsys.readouterr().out, "file")
     assert case.bug == "crashes with ZeroDivisionError: planted"
@@ -148,10 +148,10 @@ def old_rules(tmp_path: Path) -> Path:
     """Return rules in which a declared parameter does not end a value, unlike today's."""
     directory = tmp_path / "old"
     shutil.copytree(TOOLSTREAM, directory / "toolstream")
-    values = directory / "toolstream" / "parser" / "value.py"
-    today = "self._tool.declares(tag.name) and tag.name not in self._given"
-    assert today in values.read_text()
-    values.write_text(values.read_text().replace(today, "False"))
+    readings = directory / "toolstream" / "parser" / "readings.py"
+    today = "self.tool.declares(tag.name) and tag.name not in self.given"
+    assert today in readings.read_text()
+    readings.write_text(readings.read_text().replace(today, "False"))
     return directory
 
 

@@ -65,6 +65,14 @@ def test_streamed_the_call_that_has_begun_goes_on_as_the_servers(begun: str, cut
             assert "duplicate-call" in repairs
 
 
+def test_json_that_has_begun_goes_on_as_the_servers(cuts: Cuts) -> None:
+    for pieces in cuts('Ok.\n\n<tool_call>\n{"name": "bash", "arguments": {"command": "una'):
+        message, repairs = streamed(pieces, [UNAME])
+        assert message.named == [("bash", {"command": "uname -a"})], pieces
+        assert (message.text, message.finish) == ("Ok.", "tool_calls"), pieces
+        assert repairs == ["duplicate-call", "json-body"]
+
+
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 def test_with_every_engine(engine: Engine) -> None:
     message, repairs = streamed([TEXT, "una"], [UNAME], engine=engine)
@@ -106,7 +114,6 @@ def test_streamed_half_of_another_call_is_never_completed(cuts: Cuts) -> None:
 
 
 HELD = [
-    '<tool_call>\n{"name": "bash", "arguments": {"command": "una',
     "<tool_call>\n<function=ba",
     "<tool_call>",
     "a < b, and <",

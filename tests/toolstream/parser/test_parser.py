@@ -27,9 +27,9 @@ from toolstream.events import (
     Repaired,
     Text,
 )
+from toolstream.grammar.grammar import LEVELS
 from toolstream.limits import EXCERPT, HELD, PIECE, WHITESPACE_RUN
 from toolstream.parser.buffer import Buffer
-from toolstream.parser.parser import LEVELS
 from toolstream.repairs import Ledger, Refused, Repair
 from toolstream.schema.rules import Action, Condition, Rule, Rules
 
@@ -88,8 +88,9 @@ def test_the_name_of_the_next_call_too() -> None:
 def test_a_bare_name_waits_for_the_tag_behind_it() -> None:
     """A deviation from P14: prose may begin with `<function=read>`."""
     parser = parser_in("Text.\n<function=read>\n")
-    assert parser.pending == "\n<function=read>\n"
-    assert parser.feed("<") == [
+    assert parser.feed("<parameter=path") == []
+    assert parser.pending == "\n<function=read>\n<parameter=path"
+    assert parser.feed(">")[:2] == [
         Repaired(Repair.MISSING_TOOL_CALL_OPEN, "<function=read>"),
         CallStart(0, "read"),
     ]
@@ -102,66 +103,110 @@ def test_an_undeclared_name_waits_for_the_end_of_the_message() -> None:
 
 
 def test_a_string_streams_without_lag() -> None:
+    """But for a line break with the indentation behind it, and the first character of a line, which may be
+    what became of a bracket."""
     parser = parser_in(IN_VALUE)
-    value = "def f(a, b):\n    return a > b  # `x` {[\"'\\ é 😀\n\n"
+    value = "def f(a, b):\n    return a > b  # `x` {[\"'\\ é 😀 & $  ;\n\tx = y\n\n"
     for so_far, events in character_by_character(value, parser):
-        if so_far[-1] != "\n":
+        line = so_far[so_far.rfind("\n") + 1 :].lstrip()
+        if len(line) > 1:
             assert parser.pending == ""
             assert len(events) == 1
             assert isinstance(events[0], ArgumentsDelta)
-
-
-def test_a_line_break_in_a_string_waits_for_one_character() -> None:
-    parser = parser_in(IN_VALUE + "a")
-    assert (parser.feed("\n"), parser.pending) == ([], "\n")
-    assert (parser.feed("\n"), parser.pending) == ([ArgumentsDelta(0, "\\n")], "\n")
-    assert (parser.feed("b"), parser.pending) == ([ArgumentsDelta(0, "\\nb")], "")
+        else:
+            assert parser.pending in ("\n" + so_far[so_far.rfind("\n") + 1 :], line)
 
 
 @pytest.mark.parametrize(
-    "text", ["a < b", "a<b>", "</p>", "<para>", "</parax", "<functional>", "<tool_c>", "<|x"]
+    "line",
+    [
+        "for (i = 0; i<n; i++) { sum += a[i] << 1; }",
+        "out << name << endl; return true;",
+        "fit <- lm(y ~ x); print(fit); quit()",
+        "cat <<'EOF' > notes.txt && echo it is done",
+        "function add(a, b) { return a + b; }",
+        "parameters of the function are not read",
+        "if a ≤ b then the loop is over and done",
+        "He said «no» and went away at once",
+        "std::map<std::string, std::vector<int>> known = read(path);",
+        "<ns:item key='a' value='b' more='and more'>text</ns:item>",
+        "<!-- a comment that says what comes next -->",
+        "- `</parameter>` and other tags are not read",
+    ],
 )
-def test_a_bracket_in_a_string_waits_only_while_it_may_be_a_tag(text: str) -> None:
+def test_in_a_line_of_a_string_no_more_waits_than_a_tag_has(line: str) -> None:
+    """That is a bracket, a word, a name and a few attributes."""
     parser = parser_in(IN_VALUE)
+    for so_far, _ in character_by_character(f"a\n{line}", parser):
+        assert len(parser.pending.split()) <= 5, so_far
+
+
+def test_a_line_break_in_a_string_waits_for_what_follows() -> None:
+    parser = parser_in(IN_VALUE + "ab")
+    assert (parser.feed("\n"), parser.pending) == ([], "\n")
+    assert (parser.feed("\n"), parser.pending) == ([ArgumentsDelta(0, "\\n")], "\n")
+    assert (parser.feed("bc"), parser.pending) == ([ArgumentsDelta(0, "\\nbc")], "")
+
+
+@pytest.mark.parametrize("behind", [" and so on", "\nand so on"])
+@pytest.mark.parametrize(
+    "text",
+    ["a < b", "a<b>", "</p>", "<para>", "</parax", "<functional>", "<tool_c>", "<|x", "`</parameter>`"],
+)
+def test_a_bracket_in_a_string_waits_only_while_it_may_be_a_tag(text: str, behind: str) -> None:
+    parser = parser_in(IN_VALUE)
+    parser.feed(text)
+    parser.feed(behind)
+    assert parser.pending == ""
+
+
+@pytest.mark.parametrize("text", ["</p>x", "a<b>x", "a <= b", "</xyz>x", "<div class='x'>x"])
+def test_what_is_no_tag_of_ours_waits_for_one_character(text: str) -> None:
+    parser = parser_in(IN_VALUE + "so ")
     parser.feed(text)
     assert parser.pending == ""
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "behind"),
     [
-        "a < b ",
-        "a<b>",
-        "<tool_calling",
-        "<callback>",
-        "<toolbar",
-        "<invoker",
-        "</p>",
-        "<functional",
-        "a `",
-        "<|e",
+        ("a < b ", ""),
+        ("a<b>", ""),
+        ("</p>", ""),
+        ("a `", ""),
+        ("<toolbar>", "x"),
+        ("<callback>", "x"),
+        ("a <function=reboot>", "x"),
+        ("so <tool_calling", " and"),
+        ("so <toolbar", " and"),
+        ("so <invoker", " and"),
+        ("<functional", " and so on\nxy"),  # it may have attributes
+        ("<tool_calling", " and so on\nxy"),
+        ("<|e", " and so on"),
+        ("so <|e", " and so on"),
+        ("a << b", " and so on"),
     ],
 )
-def test_prose_waits_only_while_it_may_be_a_tag(text: str) -> None:
+def test_prose_waits_only_while_it_may_be_a_tag(text: str, behind: str) -> None:
     parser = ToolCallParser(TOOLS)
-    assert text_of(parser.feed(text)) + parser.pending == text
-    assert parser.pending.strip() == ""
+    assert text_of([*parser.feed(text), *parser.feed(behind)]) + parser.pending == text + behind
+    assert parser.pending == ""
 
 
 def test_prose_streams_without_lag() -> None:
-    prose = 'It\'s 5 > 3, f(x) = `y`, *z* {"a": [1]} \\ é 😀 ```'
+    """Blanks, too; but for the first character of a line."""
+    prose = 'He\'s 5 > 3,  f(x) = `y`, *z* {"a": [1]} \\ é 😀 ```'
     parser = ToolCallParser(TOOLS)
     for so_far, events in character_by_character(prose, parser):
-        assert parser.pending == so_far[len(so_far.rstrip()) :]
-        assert events or so_far[-1] == " "
+        assert parser.pending == ("" if len(so_far) > 1 else so_far)
+        assert bool(events) is (len(so_far) > 1)
 
 
-def test_an_envelope_in_prose_is_released_with_the_first_word() -> None:
+def test_an_envelope_in_prose_is_released_with_the_words_behind_it() -> None:
     parser = parser_in("The tag <tool_call>")
-    assert parser.pending == " <tool_call>"
-    parser.feed(" ")
-    assert parser.pending == " <tool_call> "
-    assert merged(parser.feed("b")) == [Text(" <tool_call> b")]
+    assert parser.pending == "<tool_call>"
+    assert parser.feed(" ") == []
+    assert merged(parser.feed("is one")) == [Text("<tool_call> is one")]
 
 
 def test_a_long_run_of_blanks_does_not_wait_as_a_whole() -> None:
@@ -202,7 +247,7 @@ def test_with_rules_only_what_they_want_to_see_waits() -> None:
     assert merged(parser.feed("\n<parameter=content>\nx y")) == [ArgumentsDelta(0, '{"content": "x y')]
     assert parser.feed(" and") == [ArgumentsDelta(0, " and")]
     assert parser.feed("</parameter>\n<parameter=path>\n") == [ArgumentsDelta(0, '"')]
-    assert parser.feed("b") == [ArgumentsDelta(0, ', "path": "b')]
+    assert parser.feed("bc") == [ArgumentsDelta(0, ', "path": "bc')]
     assert parser.feed("</parameter>\n<parameter=tags>\n[1,") == [ArgumentsDelta(0, '"')]
     assert parser.feed("2]\n</parameter>\n") == []
     assert parser.close("stop")[:1] == [ArgumentsDelta(0, ', "tags": [1,2]')]

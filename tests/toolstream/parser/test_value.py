@@ -1,79 +1,128 @@
-"""Where a value ends (P4), at every cut, without a parser around it.
+"""Where a value ends (P4, P5), at every cut.
 
-`ended` gives the value, what follows it, and how sure that is. The cases say what becomes of
-whole calls; here are the edges of the rule: look-ahead, doubt, limits and the end of the text.
+The cases say what becomes of whole calls; here are the edges of the rule: look-ahead, examples, limits, what
+stands behind a complete run of closing tags, and the end of the text.
 """
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from support.cases import read_tool
-from support.cuts import all_cuts, joined
-from toolstream.grammar.grammar import grammar
-from toolstream.limits import CLOSING_RUN, HELD, LOOK_AHEAD
-from toolstream.parser.value import Tags, Value
-from toolstream.schema.schema import read_tools
+from support.cuts import all_cuts
+from support.outcome import merged, run, text_of
+from toolstream import ToolCallParser
+from toolstream.events import ArgumentsDelta, CallEnd, Event
+from toolstream.limits import BEHIND_CALL, CLOSING_RUN, LOOK_AHEAD
 
-TAGS = Tags(grammar("tolerant").values, grammar("tolerant").after)
-TOOL = read_tools([read_tool("write(path: string, content: string, size?: integer)")])["write"]
+TOOLS = [
+    read_tool("write(path: string, content: string, size?: integer)"),
+    read_tool("read(path: string)"),
+]
 END = "\n</parameter>\n</function>\n</tool_call>"
 EXAMPLE = "<tool_call>\n<function=write>\n<parameter=path>\nx\n</parameter>\n</function>\n</tool_call>"
+
+# Examples that the value leaves open: only the end of the message says that the run behind them is ours
+UNFINISHED = [EXAMPLE.removesuffix("</tool_call>"), "<tool_call>\nand no more of it"]
+
+
+def opening(key: str = "content", given: Iterable[str] = ()) -> str:
+    """A call up to the opening tag of a value, behind parameters that were given."""
+    others = "".join(f"<parameter={other}>\nz\n</parameter>\n" for other in given)
+    return f"<tool_call>\n<function=write>\n{others}<parameter={key}>"
 
 
 @dataclass(frozen=True)
 class Ended:
-    """What came out of a value."""
+    """What came of a value: its call's other arguments and calls behind it included, and the text behind."""
 
-    text: str
-    rest: str
+    value: Any
+    behind: str = ""
+    others: dict[str, Any] = field(default_factory=dict)
+    calls: tuple[str, ...] = ()  # the names of those behind
     missing_close: bool = False
-    ambiguous: bool = False
+    open: bool = False  # the call is left unfinished
 
 
-def new_value(key: str = "content", given: tuple[str, ...] = ()) -> Value:
-    return Value(TAGS, TOOL, key, {key, *given}, {"write", "read"}.__contains__)
-
-
-def read(text: str, complete: bool = True, key: str = "content", given: tuple[str, ...] = ()) -> Ended:
+def read(text: str, finish: str | None = "stop", key: str = "content", given: Iterable[str] = ()) -> Ended:
     """Feed the text behind an opening tag at every cut, and close."""
-    outcomes = set()
+    outcomes: list[Ended] = []
     for pieces in all_cuts(text):
-        value, out, rest = new_value(key, given), "", ""
-        for piece in pieces:
-            if value.ended:
-                rest += piece
-            else:
-                out += value.feed(piece)
-        if not value.ended:
-            out += value.close(complete)
-        outcomes.add(
-            Ended(out, joined(value.rest + rest), (value.closer is None and value.ended), value.ambiguous)
+        outcome = run([opening(key, given), *pieces], TOOLS, finish)
+        name, arguments = outcome.open_call or outcome.calls[0]
+        assert name == "write"
+        object_ = json.loads(arguments + '"}' if outcome.open_call else arguments)
+        ended = Ended(
+            object_.pop(key),
+            outcome.text,
+            {other: value for other, value in object_.items() if other not in given},
+            tuple(name for name, _ in outcome.calls[1:]),
+            "missing-parameter-close" in outcome.repairs,
+            outcome.open_call is not None,
         )
-        if not value.ended:
-            assert not complete, "on a natural stop every value ends"
-    assert len(outcomes) == 1, outcomes
-    return outcomes.pop()
+        assert ended in outcomes or not outcomes, f"cut into {pieces}"
+        outcomes.append(ended)
+    return outcomes[0]
+
+
+def parser_in(text: str, key: str = "content") -> ToolCallParser:
+    """A parser that was fed this text behind an opening tag."""
+    parser = ToolCallParser(TOOLS)
+    parser.feed(opening(key) + text)
+    return parser
+
+
+def said(events: list[Event]) -> str:
+    """What was said of the arguments."""
+    return "".join(event.fragment for event in events if isinstance(event, ArgumentsDelta))
 
 
 @pytest.mark.parametrize(
-    ("text", "value", "rest"),
+    ("text", "ended"),
     [
-        ("\na" + END, "a", "\n</function>\n</tool_call>"),
-        ("a</parameter></function>", "a", "</function>"),
-        ("\n\na\n" + END, "\na\n", "\n</function>\n</tool_call>"),
-        ("\r\na\r\n</parameter>\r\n</function>", "a", "\r\n</function>"),
-        ("\na\n</parameter>\n<parameter=path>\n", "a", "\n<parameter=path>\n"),
-        ("\na\n</parameter>", "a", ""),
-        ("\na\n</parameter>\n</tool_call>", "a", "\n</tool_call>"),
-        ("\na\n</parameter> \t\n </function>", "a", " \t\n </function>"),
-        ("\na\n</parameter>" + " " * LOOK_AHEAD + "</function>", "a", " " * LOOK_AHEAD + "</function>"),
-        ("\na\n</parameter>\n</parameter>\n</function>", "a", "\n</parameter>\n</function>"),
-        ("\na\n</parameter>\n<tool_call>\n<function=read>", "a", "\n<tool_call>\n<function=read>"),
+        ("\na" + END, Ended("a")),
+        ("a</parameter></function>", Ended("a")),
+        ("\n\na\n" + END, Ended("\na\n")),
+        ("\na\n</parameter>", Ended("a")),
+        ("\na\n</parameter>\n</tool_call>", Ended("a")),
+        ("\na\n</parameter> \t\n </function>", Ended("a")),
+        ("\na\n</parameter>" + " " * LOOK_AHEAD + "</function>", Ended("a")),
+        ("\na\n</parameter>\n</parameter>\n</function>", Ended("a")),
+        ("\na\n</parameter>\n<tool_call>\n<function=read>", Ended("a", calls=("read",))),
+        ("\na\n</parameter>\n<parameter=path>\nb" + END, Ended("a", others={"path": "b"})),
+        ("\na\nb </parameter></function></tool_call>", Ended("a\nb ")),
+        ("\na\n</parameter>\n<function>\n</tool_call>", Ended("a")),  # without its slash
+        ("\na\n</parameter>\n<function>", Ended("a")),
     ],
 )
-def test_ends_where_a_tag_follows_that_may(text: str, value: str, rest: str) -> None:
-    assert read(text) == Ended(value, rest)
+def test_ends_where_a_tag_follows_that_may(text: str, ended: Ended) -> None:
+    assert read(text) == ended
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("\r\na\r\n</parameter>\r\n</function>", "a"),
+        ("\r\n\r\na\r\n\r\n</parameter>\r\n</function>", "\r\na\r\n"),
+        ("\r\na\r\n  </parameter>\r\n</function>", "a"),
+        ("\na\n  </parameter>\n</function>", "a"),
+        ("\na\n \t</parameter>\n</function>", "a"),
+        ("\n  a\n    </parameter>\n  </function>\n</tool_call>", "  a"),
+        ("\na\n  \n  </parameter>\n</function>", "a\n  "),
+        ("\na\n" + " " * 40 + "</parameter>\n</function>", "a"),
+        ("\na\n  </parameter></function>", "a\n  "),  # it has not its line for itself
+        ("\na  </parameter>\n</function>", "a  "),
+        ("  </parameter>\n</function>", "  "),
+        ("\n\n\n" + END, "\n\n"),
+        ("\n" + END, ""),
+        (END, ""),
+    ],
+)
+def test_one_line_break_and_the_indentation_of_the_closer_are_markup(text: str, value: str) -> None:
+    assert read(text) == Ended(value)
 
 
 @pytest.mark.parametrize(
@@ -95,97 +144,163 @@ def test_ends_where_a_tag_follows_that_may(text: str, value: str, rest: str) -> 
         f"{EXAMPLE}\n{EXAMPLE}",
         EXAMPLE.replace("\n", "\n  "),
         EXAMPLE.replace("\n", "\r\n"),
-        f"{EXAMPLE.removesuffix('</tool_call>')}",
-        "<tool_call>\nand no more of it",
+        *UNFINISHED,
         f"one{END}\ntwo",
         f"one{END}\ntwo{END}\nthree",
         "<tool_call> <function=read> in a line",
+        "a\nb `</parameter></function></tool_call>` c",
+        "<fraction>\n1\n</fraction>",
+        "<circle>\n<diameter>\n1\n</diameter>\n</circle>",
         "<",
         "\n\n",
         "",
     ],
 )
 def test_payload(payload: str) -> None:
-    assert read(f"\n{payload}{END}") == Ended(payload, "\n</function>\n</tool_call>")
+    assert read(f"\n{payload}{END}") == Ended(payload)
+    if payload not in UNFINISHED:
+        assert read(f"\n{payload}{END}\nDone.") == Ended(payload, "\nDone.")
 
 
 @pytest.mark.parametrize(
-    ("text", "value", "rest"),
+    ("text", "value", "others"),
     [
-        ("\na\n</function>", "a", "</function>"),
-        ("\na\n</function>\n</tool_call>", "a", "</function>\n</tool_call>"),
-        ("\na\n</tool_call>", "a", "</tool_call>"),
-        ("\na\n<parameter=path>\nb", "a", "<parameter=path>\nb"),
-        ("a</function>", "a", "</function>"),
-        ("\na\n</function>\n<tool_call>", "a", "</function>\n<tool_call>"),
-        ("\na", "a", ""),
-        ("\na\n", "a", ""),
-        ("\na\n</param", "a", "</param"),
-        ("", "", ""),
+        ("\na\n</function>", "a", {}),
+        ("\na\n</function>\n</tool_call>", "a", {}),
+        ("\na\n</tool_call>", "a", {}),
+        ("\na\n<parameter=path>\nb", "a", {"path": "b"}),
+        ("a</function>", "a", {}),
+        ("\na\n</function>\n<tool_call>", "a", {}),
+        ("\na", "a", {}),
+        ("\na\n", "a", {}),
+        ("\na\n</param", "a", {}),
+        ("", "", {}),
     ],
 )
-def test_ends_without_its_closer(text: str, value: str, rest: str) -> None:
-    ended = read(text)
-    assert (ended.text, ended.missing_close) == (value, True)
-    assert ended.rest in (rest, "")
+def test_ends_without_its_closer(text: str, value: str, others: dict[str, Any]) -> None:
+    assert read(text) == Ended(value, others=others, missing_close=True)
+
+
+def test_a_blank_behind_the_opening_tag_is_markup_of_one_line_without_a_closer() -> None:
+    assert read(" a\n</function>") == Ended("a", missing_close=True)
+    assert read(" a\nb\n</function>") == Ended(" a\nb", missing_close=True)
+    assert read(" a</parameter>\n</function>") == Ended(" a")
 
 
 def test_a_sibling_given_already_is_payload() -> None:
     text = f"\na\n<parameter=path>\nb{END}"
-    assert read(text, given=("path",)) == Ended("a\n<parameter=path>\nb", "\n</function>\n</tool_call>")
+    assert read(text, given=("path",)) == Ended("a\n<parameter=path>\nb")
+    assert read(text) == Ended("a", others={"path": "b"}, missing_close=True)
 
 
-def test_prose_behind_the_call_is_no_payload_once_the_message_ends() -> None:
-    assert read(f"\na{END}\nDone.") == Ended("a", "\n</function>\n</tool_call>\nDone.")
+@pytest.mark.parametrize("finish", ["stop", "length", None])
+def test_prose_behind_the_call_is_no_payload_once_the_message_ends(finish: str | None) -> None:
+    assert read(f"\na{END}\nDone.", finish) == Ended("a", "\nDone.")
 
 
-def test_prose_behind_the_call_ends_it_even_in_a_message_that_was_cut() -> None:
-    assert read(f"\na{END}\nDone.", complete=False) == Ended("a", "\n</function>\n</tool_call>\nDone.")
+@pytest.mark.parametrize("finish", ["length", None])
+def test_a_message_that_was_cut_ends_no_value(finish: str | None) -> None:
+    assert read("\nabc\n</para", finish) == Ended("abc", open=True)
+    assert read("\nabc\nd", finish) == Ended("abc\nd", open=True)
 
 
-def test_a_message_that_was_cut_ends_no_value() -> None:
-    value = new_value()
-    assert value.feed("\nabc\n</para") == "abc"
-    assert value.close(complete=False) == ""
-    assert not value.ended
+# Examples
+
+
+def test_a_run_that_the_message_ends_with_is_ours_whatever_example_is_open() -> None:
+    assert read(f"\n{EXAMPLE}") == Ended(EXAMPLE.removesuffix(END))
+
+
+@pytest.mark.parametrize("example", [EXAMPLE, EXAMPLE.removeprefix("<tool_call>\n")])
+def test_text_behind_the_end_of_an_example_is_payload_if_a_second_run_follows(example: str) -> None:
+    assert read(f"\n{example}\nmore{END}") == Ended(f"{example}\nmore")
+
+
+def test_a_run_that_closes_an_envelope_which_no_example_opened_may_be_ours() -> None:
+    example = EXAMPLE.removeprefix("<tool_call>\n")
+    assert read(f"\n{example}\nDone.") == Ended(example.removesuffix(END), "\nDone.")
+    assert read(f"\n{EXAMPLE}\nDone.") == Ended(f"{EXAMPLE}\nDone.", missing_close=True)
+
+
+# Behind a complete run
+
+
+def test_what_stands_behind_a_complete_run_is_held_until_it_is_known_whose_it_is() -> None:
+    parser = parser_in("\nab")
+    assert parser.feed(f"{END}\nmore") == []
+    assert parser.pending == f"{END}\nmore"
+    assert said(parser.feed(f"{END}\n!\n")) == json.dumps(f"{END}\nmore")[1:-1]
+    assert parser.pending == f"{END}\n!\n"
+    assert text_of(parser.close("stop")) == "\n!\n"
+
+
+@pytest.mark.parametrize(
+    ("gap", "is_payload"), [(BEHIND_CALL - 1, True), (BEHIND_CALL + 1, False), (4 * BEHIND_CALL, False)]
+)
+def test_a_second_run_counts_for_so_many_characters(gap: int, is_payload: bool) -> None:
+    between = "\n" + ("word " * gap)[: gap - 2] + "\n"
+    ended = read(f"\na{END}{between}{END.lstrip()}")
+    expected = Ended(f"a{END}{between.removesuffix(chr(10))}") if is_payload else Ended("a", between.rstrip())
+    assert ended == expected
+
+
+def test_behind_so_many_characters_the_call_is_over_and_text_flows() -> None:
+    parser = parser_in(f"\na{END}\n")
+    held, events = "\n", list[Event]()
+    while not events and len(held) < 2 * BEHIND_CALL:
+        held += "word"
+        events = parser.feed("word")
+    assert BEHIND_CALL <= len(held) < BEHIND_CALL + 8
+    assert any(isinstance(event, CallEnd) for event in events)
+    assert (text_of(events), parser.pending) == (held, "")
+    assert text_of(parser.feed(" on")) == " on"
+
+
+@pytest.mark.parametrize(
+    ("call", "before"),
+    [
+        ("\n<tool_call>\n<function=read>\n<parameter=path>\nx", ""),
+        (" <tool_call>\n<function=read>\n<parameter=path>\nx", " "),
+        ("\n<function=read>\n<parameter=path>\nx", ""),
+    ],
+)
+def test_a_call_behind_a_complete_run_shows_that_this_one_is_over(call: str, before: str) -> None:
+    assert read(f"\na{END}\nprose{call}{END}") == Ended("a", "\nprose" + before, calls=("read",))
+
+
+def test_a_direct_tag_behind_a_complete_run_shows_nothing() -> None:
+    payload = f"a{END}\nsee <read>\n<path>x</path>\n</read>"
+    assert read(f"\n{payload}{END}") == Ended(payload)
 
 
 def test_what_is_no_string_is_never_in_doubt() -> None:
-    ended = read(f"\n5{END}\nDone.", key="size")
-    assert ended == Ended("5", "\n</function>\n</tool_call>\nDone.")
-    value = new_value("size")
-    value.feed(f"\n5{END}\nD")
-    assert value.ended
+    assert read(f"\n5{END}\nDone.", key="size") == Ended(5, "\nDone.")
+    assert read(f"\n5{END}\nDone.{END}", key="size").value == 5
 
 
-def test_doubt_holds_and_says_what_it_holds() -> None:
-    value = new_value()
-    out = value.feed(f"\na{END}\nmore")
-    assert (out, value.ended) == ("a", False)
-    assert value.pending == f"{END}\nmore"
-    assert value.feed(END + "\n") == f"{END}\nmore"
+def test_what_is_no_string_is_out_with_the_first_word_behind_the_call() -> None:
+    parser = parser_in("\n5", "size")
+    events = parser.feed(f"{END}\nDo")
+    assert merged(events)[:2] == [ArgumentsDelta(0, '{"size": 5}'), CallEnd(0)]
+    assert text_of(events) + parser.pending == "\nDo"
 
 
-def test_doubt_ends_at_the_limit() -> None:
-    value = new_value()
-    out = value.feed(f"\na{END}\n" + "more " * (HELD // 5 + 10))
-    assert (out, value.ended, (value.closer is None and value.ended)) == ("a", True, False)
-    assert value.rest.startswith("\n</function>\n</tool_call>\nmore ")
+# Bounds
 
 
 def test_many_closers_in_a_row_are_looked_across_so_far() -> None:
-    ended = read("\na" + "\n</parameter>" * (CLOSING_RUN // 2) + "\n</function>")
-    assert ended.text == "a"
+    assert read("\na" + "\n</parameter>" * (CLOSING_RUN - 1) + "\n</function>") == Ended("a")
+    assert read("\na" + "\n</parameter>" * (CLOSING_RUN + 1) + "\nb" + END).value.endswith("</parameter>\nb")
 
 
 def test_a_string_is_out_at_once() -> None:
-    value = new_value()
-    assert value.feed("\n") == ""
-    for char in "some text > and `more`":
-        assert value.feed(char) == char
-        assert value.plain
-    assert value.feed("\n") == ""
-    assert value.pending == "\n"
-    assert value.take("more") == "\nmore"
-    assert value.feed("<") == ""
-    assert not value.plain
+    parser = parser_in("\nso")
+    for char in "me text > and `more`":
+        assert said(parser.feed(char)) == char
+        assert parser.pending == ""
+    assert parser.feed("\n") == []
+    assert parser.pending == "\n"
+    assert said(parser.feed("more")) == "\\nmore"
+    assert parser.feed("<") == []
+    assert parser.pending == "<"
+    assert said(parser.feed("b>")) == "<b>"

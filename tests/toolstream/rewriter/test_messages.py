@@ -91,6 +91,9 @@ def rewrite_at_cuts(events: list[bytes], asked: Any = REQUEST) -> tuple[bytes, L
 LEAKS: dict[str, tuple[list[Part], list[Part]] | tuple[list[Part], list[Part], list[Part]]] = {
     "a leak": ([text(f"Hi.\n\n{LEAK}")], [text("Hi."), found()]),
     "nothing but a leak": ([text(LEAK)], [found()]),
+    "blanks before it": ([text(f"  {LEAK}")], [found()]),  # they are no text here, and no block
+    "blanks in the thinking": ([thinking(f" \t{LEAK}")], [found()]),
+    "blanks before text": ([text(f"  Hi.\n{LEAK}")], [text("  Hi."), found()]),
     "without tool_call": ([text(f"Hi.\n\n{BARE}")], [text("Hi."), found({"city": "Rome"})]),
     "nothing is closed": (
         [text(LEAK.partition("</function>")[0])],

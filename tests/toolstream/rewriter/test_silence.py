@@ -49,7 +49,7 @@ def test_where_blanks_wait_the_order_is_kept(aside: bytes) -> None:
     pieces = [
         chunk("a\n\n"),
         aside,
-        chunk("b"),
+        chunk("be"),
         aside,
         chunk("\n"),
         aside,

@@ -49,11 +49,13 @@ from toolstream.native.mender import Mender
 from toolstream.native.object_mender import ObjectMender
 from toolstream.native.reader import Passage
 from toolstream.native.swallowed import ValueWatch
+from toolstream.parser import call as call_state
+from toolstream.parser import value as value_state
 from toolstream.parser.buffer import Buffer
-from toolstream.parser.call import CallReader
+from toolstream.parser.event_log import EventLog
 from toolstream.parser.markdown import Markdown
 from toolstream.parser.parser import ToolCallParser
-from toolstream.parser.value import Value
+from toolstream.parser.place import Place
 from toolstream.rewriter import queue, stream
 from toolstream.rewriter.lanes import Lane
 from toolstream.rewriter.message import Message
@@ -284,7 +286,7 @@ def test_without_tools_anything_passes_as_it_comes(asked: Any) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
 def test_prose_leaves_with_the_event_it_came_in(engine: Engine) -> None:
-    events = engine.answer(["Hello", " wor", "ld, a <", "b> or", "\n\nso.", " <tool_call> is", " a tag."])
+    events = engine.answer(["Hello", " wor", "ld, a <", "b> or", "\n\nso.", " <tool_call> is a", " tag."])
     assert each_alone(events) == [
         b"" if b"a <" in e else events[i - 1] + e if b"b> or" in e else e for i, e in enumerate(events)
     ] + [b""]
@@ -953,12 +955,18 @@ POINTS = [
     (ToolCallParser, "close"),
     (NativeCalls, "note"),
     (Markdown, "feed"),
-    (TagMatcher, "search"),
+    (TagMatcher, "may_begin"),
     (TagMatcher, "match"),
+    (Buffer, "feed"),
     (Buffer, "take"),
-    (CallReader, "_in_body"),
-    (CallReader, "_close_value"),
-    (Value, "feed"),
+    (Buffer, "skip"),
+    (EventLog, "emit"),
+    (EventLog, "take"),
+    (Place, "run"),
+    (call_state, "_open"),
+    (call_state, "end_call"),
+    (value_state, "judge"),
+    (value_state, "write"),
     (StreamRewriter, "_deliver"),
     (StreamRewriter, "_settle"),
     (Steady, "take"),

@@ -13,17 +13,6 @@ DIALECT = Dialect(
     damaged=True,
     repair=Repair.DAMAGED_TAG,
     wrap_open=("<tool_call{cut}",),
-    wrap_close=("</tool_call{cut}",),
     call_open=("<function={name}{cut}", "<function={word} {members}>"),
-    call_in_envelope=("function={name}>",),
-    call_close=("</function{cut}",),
-    parameter_open=("<parameter={name}{cut}", "<parameter={pair}>", "<parameter={word} {members}>"),
-    parameter_close=(
-        "</parameter{cut}",
-        "</parameter/>",
-        "</parameter{number}>",
-        "</parameter_function>",
-        "</parameter_function{cut}",
-        "</parameterfunction>",
-    ),
+    parameter_open=("<parameter={name}{cut}", "<parameter={pair}>"),
 )

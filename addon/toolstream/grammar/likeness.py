@@ -1,0 +1,80 @@
+"""How like one word is to another: what a misspelt tag was meant to be.
+
+Models misspell the words of tags, translate them and run them together with names. So a word is held
+against the three that structure a call, without punctuation and case.
+"""
+
+import re
+from functools import lru_cache
+
+from ..limits import LETTERS, SLIPS
+from .kinds import TagKind
+
+PARAMETER, FUNCTION, ENVELOPE = "parameter", "function", "toolcall"
+STRUCTURAL = frozenset((PARAMETER, FUNCTION, ENVELOPE))
+OPENS = {
+    PARAMETER: TagKind.PARAMETER_OPEN,
+    FUNCTION: TagKind.CALL_OPEN,
+    ENVELOPE: TagKind.WRAP_OPEN,
+}
+CLOSES = {
+    PARAMETER: TagKind.PARAMETER_CLOSE,
+    FUNCTION: TagKind.CALL_CLOSE,
+    ENVELOPE: TagKind.WRAP_CLOSE,
+}
+# What other templates call the same, so that it is no slip
+SYNONYMS = {
+    **dict.fromkeys(("parameter", "param", "argument", "arg", "parameters", "argvalue"), PARAMETER),
+    **dict.fromkeys(("function", "invoke", "func", "call", "functioncall"), FUNCTION),
+    **dict.fromkeys(("toolcall", "toolcalls", "functioncalls", "tools", "toolcode", "tool"), ENVELOPE),
+}
+# Words of documents: a tag with one of them is payload, wherever it stands
+_DOCUMENT = """
+    a abbr article aside b body br button code dd details div dl dt em footer form g h1 h2 h3 h4 h5 h6
+    head header html i iframe img input label li link main meta nav ol option p path pre script section
+    select small span strong style summary sub sup svg t table tbody td template text textarea tfoot th
+    thead title tr tt u ul video xml item entry dependency dependencies project plugin build properties
+    property dict array result output example think
+"""
+DOCUMENT = frozenset(_DOCUMENT.split())
+
+_PUNCTUATION = re.compile(r"[\W_]+")
+
+
+def squeeze(text: str) -> str:
+    """The letters and digits of a text, case aside."""
+    return _PUNCTUATION.sub("", text).casefold()
+
+
+@lru_cache(4096)
+def slips(a: str, b: str) -> int:
+    """How many edits lead from one word to the other; neighbours that changed places are one."""
+    if abs(len(a) - len(b)) > 3:
+        return SLIPS
+    two_up: list[int] = []
+    up: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        two_up, up, row = up, row, [i]
+        for j, y in enumerate(b, 1):
+            best = min(up[j] + 1, row[j - 1] + 1, up[j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                best = min(best, two_up[j - 2] + 1)
+            row.append(best)
+    return row[-1]
+
+
+@lru_cache(4096)
+def alike(word: str) -> str:
+    """The structural word that this squeezed one nearly is; "" if none."""
+    if len(word) < LETTERS:
+        return ""
+    distance, known = min((slips(word, known), known) for known in (PARAMETER, FUNCTION, ENVELOPE))
+    if distance <= len(known) // 3:
+        return known
+    return next((k for k in (PARAMETER, FUNCTION) if k.startswith(word) or word.startswith(k)), "")
+
+
+def is_structural(word: str) -> bool:
+    """Whether a tag with this word may be one of a call."""
+    return squeeze(word) in SYNONYMS or bool(alike(squeeze(word)))

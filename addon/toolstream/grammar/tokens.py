@@ -1,0 +1,156 @@
+"""One bounded token that is shaped like a tag: what it is made of, not what it means.
+
+    < / parameter = name  attributes  >
+
+Each piece may be damaged: a bracket that is another one or gone, slashes, `:` or a blank for the
+`=`, and an end that is missing because the line ends or the next tag begins.
+"""
+
+# ruff: noqa: RUF001
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ..limits import TAG, WORDLESS
+from .kinds import MORE, Wait
+from .text import BLANK
+
+OPEN = "<‹＜〈⟨《«≤"
+CLOSE = ">›＞〉⟩》»→≥"
+_WORDS = "parameter|param|function|func|tool_|tool>|invoke|arg_"
+_LOST = rf"[ \t]{{0,16}}(?=\S?[/\\]?<?(?:{_WORDS}|p<aram|f<unc|t<ool))"
+_LOST_HALF = "|".join(f"(?:{'(?:'.join(map(re.escape, w))}{')?' * len(w)}" for w in _WORDS.split("|"))
+
+_STOP = re.compile(rf"[{OPEN}\n]")
+_LOST_TAG = re.compile(_LOST)
+# The end of a text that may still become one
+_MAY_BE_PLACE = re.compile(rf"[ \t]{{0,16}}(?:\S?[/\\]?<?(?:{_LOST_HALF})?|[pft]<\w{{0,4}})\Z")
+# Letters of a tag that come behind its end, and what may become such letters
+_TAIL = re.compile(r"(\w{1,2})[ \t]*[\r\n]")
+_LAST_TAIL = re.compile(r"(\w{1,2})?[ \t]{0,16}\Z")
+BRACKET = re.compile(rf"[{OPEN}\r\ud800-\udfff]")  # what a tag, or half a character, begins with
+# A bracket that is less-than, or the like; and one that opens a word
+DULL = re.compile(r"<(?:!DOCTYPE|!\[|\?\w|[ \t]{0,8}[=\d&+($%]|[ \t]{1,8}(?!pa|fu|to|in|ar|/)\w[\w \t,;.)])")
+WORD = re.compile(r"</?([A-Za-z][\w-]*)(?:[\s>]|/>)")
+
+_JSON = re.compile(
+    r"""[{\[]\s{0,64}(?:(?P<sure>["'{}\[\]\s]|\w{1,64}"\s{0,8}:|\w{1,64}:\s{0,8}["'\[{\d])|\w{0,64}["':]?\s{0,8}\Z)"""
+)
+PARTIAL = re.compile(r"</?[ \t]?\w{0,16}")  # what may become a tag of a document
+
+
+_NAME = r""""[^"\n<>]{1,128}"?|'[^'\n<>]{1,128}'?|[^\s<>"'=]{1,128}"""
+_TAG = re.compile(
+    rf"""
+    (?P<open>[{OPEN}]{{1,2}}|[(\[{{|]|[pft](?=<)|) [ \t]{{0,8}} (?P<slash>[/\\／]{{0,2}}) [ \t]{{0,8}}
+    (?P<inner>[{OPEN}]?) [:;.,!*-]?
+    (?P<word>(?:[^\s<>=:"'/|(){{}}\[\],;{OPEN}{CLOSE}]|/(?=\w)){{0,64}})
+    (?: (?P<sep>[ \t]{{0,8}}[=:＝]{{1,2}}[ \t]{{0,8}}|[ \t]{{1,8}}) (?P<name>"[^"\n<>{CLOSE}]{{1,128}}"?
+        |'[^'\n<>{CLOSE}]{{1,128}}'? |[^\s<>"'={OPEN}{CLOSE}]{{1,128}}) )?
+    (?P<rest>(?:"[^"\n<]{{0,128}}(?:"|\Z)|'[^'\n<]{{0,128}}(?:'|\Z)|[^\s<>"'{OPEN}{CLOSE}]{{1,128}}?
+        |[ \t]{{1,8}}(?:[\w:.-]{{0,64}}[ \t]{{0,8}}=[ \t]{{0,8}}|[/\\?]|[\w:.-]{{1,64}}(?=[ \t]{{0,8}}\Z))
+        ){{0,8}}?)
+    (?P<end>/?[ \t]{{0,8}}[{CLOSE}]{{1,2}} |[)\]}}](?=[ \t]*(?:[\r\n{OPEN}]|\Z))
+        |[ \t]{{0,8}}(?=[\r\n{OPEN}]|\Z))
+    """,
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """text[start:end], which is `raw`."""
+
+    start: int
+    end: int
+    raw: str
+    slash: bool
+    word: str
+    sep: str
+    name: str
+    attributes: str
+    bracket: bool  # it begins with a bracket
+    closed: bool  # it ends with one
+
+
+def read_tag(text: str, at: int, over: bool) -> Token | Wait | None:
+    """The token at `at`; MORE if it takes more text to tell where it ends."""
+    if text[at] in BLANK:
+        return None
+    match = _TAG.match(text, at, at + TAG)
+    if match is None or match.end() == at + TAG:
+        return None
+    end = match["end"]
+    if match.end() == len(text) and not over:
+        named = match["word"] or match["slash"] or match.end() - at <= WORDLESS
+        return MORE if named else None  # more may belong to it
+    if not match["word"] and not (match["slash"] and match["name"]):
+        return None
+    name = (match["name"] or "").strip("\"'")
+    if not end.strip(" \t/"):
+        name = name.rstrip(")]}:;,")
+    return Token(
+        at,
+        match.end(),
+        match[0],
+        bool(match["slash"]),
+        match["word"],
+        (match["sep"] or "").strip() or ("" if match["sep"] is None else " "),
+        name,
+        match["rest"],
+        bool(match["open"] or match["inner"]),
+        bool(end.strip(" \t/")),
+    )
+
+
+def opens_json(text: str, at: int, over: bool) -> bool | Wait:
+    """Whether the bracket at `at` begins JSON, and not a tag whose own is another one."""
+    found = _JSON.match(text, at)
+    if found is None:
+        return False
+    return True if found["sure"] else over or MORE if found.end() == len(text) else False
+
+
+@lru_cache(64)
+def plain_text(words: frozenset[str]) -> re.Pattern[str]:
+    """What text matches in which no tag begins but those with these words, no lost one begins a line, and
+    no character is half of one."""
+    known = "|".join(sorted(words))
+    dull = DULL.pattern.removeprefix("<")
+    bracket = rf"<(?:{dull}|/?(?:{known})(?=[ \t\n>]|/>))"
+    return re.compile(rf"(?:[^{OPEN}\n\r\ud800-\udfff]+|{bracket}|\n(?!{_LOST}))*")
+
+
+def next_place(text: str, at: int, fresh: bool = False) -> int:
+    """Where the next tag may begin: at a bracket, or at the start of a line at a word that lost its own; -1
+    if nowhere. `fresh`: a line begins at `at`."""
+    if fresh and (lost := _LOST_TAG.match(text, at)):
+        return lost.end()
+    while stop := _STOP.search(text, at):
+        at = stop.end()
+        if stop[0] != "\n":
+            return at - 1
+        if lost := _LOST_TAG.match(text, at):
+            return lost.end()
+    return -1
+
+
+def held_from(text: str, at: int, fresh: bool) -> int:
+    """Where the tail begins that may still become a tag without its bracket; len(text) if none. `fresh`: a
+    line begins at `at`."""
+    line = text.rfind("\n", at) + 1
+    start = line if line else at if fresh else -1
+    return start if start >= 0 and _MAY_BE_PLACE.match(text, start) else len(text)
+
+
+def end_of(end: int, exact: bool, text: str, over: bool) -> int | Wait:
+    """Where a tag ends whose bracket does so at `end`: letters that slipped behind it included, unless it is
+    `exact`."""
+    if exact:
+        return end
+    last = _LAST_TAIL.match(text, end)
+    if last and not over:
+        return MORE
+    tail = last or _TAIL.match(text, end)
+    return tail.end(1) if tail and tail[1] else end

@@ -1,0 +1,202 @@
+"""After a call: its envelope's closing tag, tags and tokens that are too many, the next call, the end of the
+message, or text.
+
+Whitespace waits here, for only text keeps it. At a closing tag that no table has, the run of tags from there
+says what it closes (P21).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..grammar.kinds import MORE, Cost, TagKind, Wait
+from ..grammar.matcher import Tag
+from ..grammar.text import WHITESPACE, end_of
+from ..grammar.tokens import Token, read_tag
+from ..grammar.tokens import end_of as end_of_tag
+from ..limits import WHITESPACE_RUN
+from ..repairs import Refused, Repair
+from .chain import is_by_place, is_word, read_chain
+from .message import At, Before, Envelope, Message, Step
+from .opening import open_bare, open_wrapped
+from .place import Behind, Level, Run
+from .readings import OPENERS, is_cut, moved
+
+_CLOSING = (TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE, TagKind.PARAMETER_CLOSE, TagKind.STRAY)
+_THINK_CLOSE = "</think>"
+
+
+def after(m: Message) -> Step:
+    """Behind a call: closing tags, the next call, or text."""
+    text = m.buffer.text
+    at = end_of(WHITESPACE, text, m.seen)
+    m.know(at)
+    if at == len(text) and m.buffer.over:
+        return _end_message(m)
+    if at - m.buffer.at > WHITESPACE_RUN:
+        return _leave(m)
+    if at == len(text):
+        return Step.MORE
+    tag = m.lookout.after.match(text, at)
+    return _at_tag(m, tag) if tag else _at_no_tag(m, at)
+
+
+def _at_tag(m: Message, tag: Tag) -> Step:
+    match tag.kind:
+        case TagKind.STRAY if m.envelope is Envelope.OPEN and m.tolerant:
+            return _at_stray(m, tag)
+        case kind if kind in _CLOSING:
+            return _close(m, tag)
+        case TagKind.WRAP_OPEN if m.before is Before.CALL:
+            m.miss_envelope_close()
+            return m.go(At.ENVELOPE)
+        case TagKind.CALL_OPEN if m.before is Before.CALL:
+            return _open(m, tag)
+    return _leave(m)
+
+
+def _at_stray(m: Message, tag: Tag) -> Step:
+    """What closes nothing we know may be near enough to the closing tag of the envelope."""
+    token = read_tag(m.buffer.text, tag.start, m.buffer.over)
+    if token is MORE:
+        return Step.MORE
+    readings = m.lookout.place.alike(token) if token else []
+    if not readings or readings[0].kind is not TagKind.WRAP_CLOSE:
+        return _close(m, tag)
+    closer = _to_its_end(m, readings[0])
+    return Step.MORE if closer is MORE else _close(m, closer)
+
+
+def _open(m: Message, tag: Tag) -> Step:
+    return open_wrapped(m, tag, []) if m.envelope is Envelope.OPEN else open_bare(m, tag)
+
+
+def _close(m: Message, tag: Tag) -> Step:
+    """A closing tag: of the envelope, or too many."""
+    if tag.kind is not TagKind.WRAP_CLOSE or m.envelope is Envelope.NONE:
+        m.log.repair(Repair.STRAY_CLOSER, tag.raw)
+    else:
+        m.envelope = Envelope.NONE
+        if tag.dialect.damaged:
+            m.log.repair(Repair.DAMAGED_TAG, tag.raw)
+    return _drop(m, tag.end)
+
+
+def _drop(m: Message, end: int) -> Step:
+    m.drop(end)
+    m.context.new_line()
+    return Step.GO
+
+
+# What no table has
+
+
+def _at_no_tag(m: Message, at: int) -> Step:
+    text, over = m.buffer.text, m.buffer.over
+    if m.lookout.after.may_begin(text, at):
+        return _at_half(m, at) if over else Step.MORE
+    if m.reasoning and (step := _at_think(m, at)):
+        return step
+    if not m.tolerant or is_word(m, at):
+        return _leave(m)
+    if text[at] == ">" and at == m.buffer.at:  # of the tag before
+        m.log.repair(Repair.DAMAGED_TAG, ">")
+        return _drop(m, at + 1)
+    if m.before is Before.CALL and (step := _at_damaged_opener(m, at)):
+        return step
+    return _at_damaged_closer(m, at)
+
+
+def _at_half(m: Message, at: int) -> Step:
+    """The message ends in what may be the beginning of a tag."""
+    text = m.buffer.text
+    if not text.startswith("</", at):
+        return _leave(m)
+    m.log.repair(Repair.STRAY_CLOSER, text[at:])
+    return _drop(m, len(text))
+
+
+def _at_think(m: Message, at: int) -> Step | None:
+    """</think> after a call in the reasoning counts as nothing if the message ends with it."""
+    text = m.buffer.text
+    if not text.startswith(_THINK_CLOSE, at):
+        return Step.MORE if _THINK_CLOSE.startswith(text[at:]) and not m.buffer.over else None
+    end = end_of(WHITESPACE, text, at + len(_THINK_CLOSE))
+    if end < len(text) or end - at > WHITESPACE_RUN:
+        return None
+    if not m.buffer.over:
+        return Step.MORE
+    m.log.repair(Repair.STRAY_CLOSER, _THINK_CLOSE)
+    return _drop(m, end)
+
+
+def _at_damaged_opener(m: Message, at: int) -> Step | None:
+    """The next call, whose first tag is damaged; None if none begins."""
+    chain = read_chain(m, at, inside=m.envelope is Envelope.OPEN)
+    if chain is MORE:
+        return Step.MORE
+    if chain.wraps and (chain.opens or chain.at >= len(m.buffer.text)):
+        m.miss_envelope_close()
+        return m.go(At.ENVELOPE)
+    if chain.tag and chain.tag.kind is TagKind.CALL_OPEN and is_by_place(chain.tag):
+        return _open(m, chain.tag)
+    return None
+
+
+def _at_damaged_closer(m: Message, at: int) -> Step:
+    """A closing tag that no table has."""
+    token = read_tag(m.buffer.text, at, m.buffer.over)
+    if isinstance(token, Token) and is_cut(token, m.buffer.text):
+        readings = m.lookout.place.alike(token)
+        return _close(m, readings[0]) if readings and readings[0].kind in _CLOSING else _leave(m)
+    run = _run(m, at)
+    if run is MORE:
+        return Step.MORE
+    if not run.tags or run.tags[0].kind in OPENERS or not _is_believed(m, run):
+        return _leave(m)
+    tag = _to_its_end(m, moved(run.tags[0], -m.buffer.base))
+    return Step.MORE if tag is MORE else _close(m, tag)
+
+
+def _to_its_end(m: Message, tag: Tag) -> Tag | Wait:
+    """The tag with the letters that slipped behind its bracket."""
+    end = end_of_tag(tag.end, tag.spelt, m.buffer.text, m.buffer.over)
+    return MORE if end is MORE else replace(tag, end=end)
+
+
+def _run(m: Message, at: int) -> Run | Wait:
+    place = m.lookout.place
+    place.wrapped = m.envelope is Envelope.OPEN
+    level = Level.NOTHING if m.envelope is Envelope.NONE else Level.ENVELOPE
+    return place.run(m.buffer.text, at, m.buffer.over, level, m.buffer.base)
+
+
+def _is_believed(m: Message, run: Run) -> bool:
+    """Whether the first tag of a run closes something: it is nearly one, or something else speaks for it."""
+    if run.tags[0].cost <= Cost.ALIKE or (len(run.tags) > 1 and run.tags[1].spelt):
+        return True
+    return m.envelope is Envelope.OPEN and run.behind in (Behind.END, Behind.CALL)
+
+
+# The end
+
+
+def _leave(m: Message) -> Step:
+    """Text follows the call."""
+    if m.trial:
+        return m.reject()
+    m.miss_envelope_close()
+    m.envelope = Envelope.NONE
+    return m.go(At.TEXT)
+
+
+def _end_message(m: Message) -> Step:
+    """The message ends after a call."""
+    m.miss_envelope_close()
+    m.drop(len(m.buffer.text))
+    if m.trial is None:
+        return Step.MORE
+    if m.ended and not m.log.damaged_since(m.trial):
+        m.accept()
+        return Step.GO
+    return m.reject(Refused.TRUNCATED)

@@ -1,0 +1,282 @@
+"""The tags in a row that may open a call: envelopes, and what they are around.
+
+What a dialect table spells is read first, and needs nothing else to speak for it. What no table has is read
+by its place (P21): a damaged opening tag of an envelope is believed if an exact function's tag follows, a
+damaged function's tag if it stands first in an envelope, or if one of the tool's own parameters follows. An
+unknown word in brackets, alone on its line, is an envelope if the exact tag of a function and a parameter
+follow. The name of a tool is never guessed.
+"""
+
+# ruff: noqa: RUF001
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+
+from ..grammar.grammar import BASE
+from ..grammar.kinds import MORE, Cost, TagKind, Wait
+from ..grammar.likeness import DOCUMENT, SYNONYMS, is_structural, squeeze
+from ..grammar.matcher import Tag
+from ..grammar.text import skip_blanks
+from ..grammar.tokens import CLOSE, OPEN, Token, end_of, opens_json, read_tag
+from ..limits import DAMAGED_ENVELOPES, LETTERS, WRAPS
+from ..schema.schema import Tool
+from ..schema.tool_name import read_opening
+from .message import Message
+from .place import Place
+from .readings import BY_NAME, BY_PLACE, by_place, is_cut
+
+_PROSE = re.compile(
+    rf"[:;.,!*-]?([^\W_]{{1,64}})(?![\w:=＝/{OPEN}{CLOSE}-])[ \t]{{0,8}}[^\s:=＝/{OPEN}{CLOSE}]"
+)
+_OF_NO_TOOL = frozenset({TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN})
+
+
+@dataclass(slots=True)
+class Chain:
+    """Opening tags of envelopes, and what stands at the index `at` behind them: a `tag`, `json`, or nothing
+    that could open a call."""
+
+    wraps: list[Tag] = field(default_factory=list)
+    at: int = 0
+    tag: Tag | None = None
+    json: bool = False
+
+    @property
+    def opens(self) -> bool:
+        """Whether there is something in it."""
+        return self.json or self.tag is not None
+
+    @property
+    def worst(self) -> Cost:
+        """How far the most damaged envelope's tag is from what it stands for."""
+        return max((tag.cost for tag in self.wraps if is_by_place(tag)), default=Cost.EXACT)
+
+
+def is_by_place(tag: Tag) -> bool:
+    """Whether no table has it."""
+    return tag.dialect is BY_PLACE or tag.dialect is BY_NAME
+
+
+def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
+    """The chain at `at`; MORE if it takes more text to tell. `inside`: of an envelope that is open."""
+    chain = Chain(at=at)
+    while True:
+        found = _read_next(m, chain, inside)
+        if found is MORE:
+            return MORE
+        if not (isinstance(found, Tag) and found.kind is TagKind.WRAP_OPEN and len(chain.wraps) < WRAPS):
+            return _judged(m, chain, found, inside)
+        if m.tolerant and m.buffer.text.startswith(">", found.end):
+            found = replace(found, end=found.end + 1, raw=found.raw + ">", dialect=BY_PLACE)
+        chain.wraps.append(found)
+        chain.at = _behind(m.buffer.text, found)
+
+
+def _behind(text: str, tag: Tag) -> int:
+    """Where what follows a tag begins, and a bracket that it has too many."""
+    at = skip_blanks(text, tag.end)
+    if text.startswith(">", tag.end if tag.spelt else at):
+        at = skip_blanks(text, text.index(">", tag.end) + 1)
+    return at
+
+
+def _read_next(m: Message, chain: Chain, inside: bool) -> Tag | Wait | bool | None:
+    """The next tag; True if JSON stands there, None if nothing does."""
+    wrapped = inside or bool(chain.wraps)
+    text, at, over = m.buffer.text, chain.at, m.buffer.over
+    if at >= len(text):
+        return None if over else MORE
+    if found := read_spelt(m, at, wrapped):
+        return found if found is MORE else _or_better(m, found, chain, inside)
+    if wrapped and m.tolerant and (json := _is_json(m, at)):
+        return json
+    if wrapped and not over and m.lookout.envelope.may_begin(text, at):
+        return MORE
+    if not m.tolerant or sum(map(is_by_place, chain.wraps)) >= DAMAGED_ENVELOPES:
+        return None
+    return _read_by_place(m, at, chain, inside)
+
+
+# As a table has it
+
+
+def read_spelt(m: Message, at: int, wrapped: bool) -> Tag | Wait | None:
+    """The tag at `at` that a table spells. `wrapped`: it stands in an envelope."""
+    text, tags = m.buffer.text, m.lookout.envelope
+    if not wrapped:
+        tag = m.lookout.openers.match(text, at)
+        return None if tag and is_word_of_ours(tag) else tag
+    tag = tags.match(text, at)
+    if tag is None or _says_no_tool(m, tag):  # a longer spelling may say better what this is
+        better = tags.match_declared(text, at)
+        if not (better or m.buffer.over) and tags.may_begin_declared(text, at):
+            return MORE
+        tag = better or tag
+    return tag
+
+
+def _or_better(m: Message, tag: Tag, chain: Chain, inside: bool) -> Tag | Wait:
+    """The tag. A function's that names no tool is read by its place: a name may have more in it."""
+    if tag.kind is not TagKind.CALL_OPEN or not m.tolerant:
+        return tag
+    if read_opening(tag, m.buffer.text, m.toolset, m.grammar.level):
+        return tag
+    better = _read_by_place(m, tag.start, chain, inside)
+    if better is MORE or better is None:
+        return better or tag
+    return better if better.kind is TagKind.WRAP_OPEN or m.toolset.find(better.name) else tag
+
+
+def is_word_of_ours(tag: Tag) -> bool:
+    """Whether a tag that is named as a tool is, in the first place, one of ours: `<TOOL_CALL>`."""
+    return tag.dialect.by_name and squeeze(tag.name) in SYNONYMS
+
+
+def _says_no_tool(m: Message, tag: Tag) -> bool:
+    if tag.kind is TagKind.CALL_OPEN:
+        return m.toolset.find(tag.name, m.tolerant) is None
+    return tag.kind in _OF_NO_TOOL
+
+
+def _is_json(m: Message, at: int) -> bool | Wait:
+    """Whether JSON begins at `at`, and not a tag whose bracket is another one."""
+    text = m.buffer.text
+    return text[at] in "{[" and opens_json(text, at, m.buffer.over)
+
+
+# By its place
+
+
+def _read_by_place(m: Message, at: int, chain: Chain, inside: bool) -> Tag | Wait | None:
+    """What no table has, for what can stand there."""
+    text, over = m.buffer.text, m.buffer.over
+    token = None if is_word(m, at) else read_tag(text, at, over)
+    if token is MORE or token is None:
+        return token
+    if is_cut(token, text):
+        return None
+    wrapped = inside or bool(chain.wraps)
+    readings = [] if token.slash and not wrapped else m.lookout.place.alike(token)
+    tag = _chosen(m, token, readings, chain) or (None if wrapped else _unknown_envelope(m, token))
+    if tag is MORE or tag is None:
+        return tag
+    end = end_of(tag.end, tag.spelt, text, over)
+    if end is MORE or end == tag.end:
+        return MORE if end is MORE else tag
+    return replace(tag, end=end)
+
+
+def is_word(m: Message, at: int) -> bool:
+    """Whether a word of prose stands at `at`, with no bracket, and behind it no end of a tag and no name."""
+    found = _PROSE.match(m.buffer.text, at)
+    return found is not None and not is_structural(found[1]) and m.toolset.find(found[1]) is None
+
+
+def _chosen(m: Message, token: Token, readings: list[Tag], chain: Chain) -> Tag | None:
+    """The reading that fits: an envelope, a function, or in an envelope a parameter or its end."""
+    for tag in readings:
+        if tag.kind is TagKind.WRAP_OPEN:
+            return tag
+    if function := _function(m, token, readings, bool(chain.wraps)):
+        return function
+    for tag in readings:
+        if tag.kind in _OF_NO_TOOL and tag.spelt:
+            return tag
+        if tag.kind is TagKind.WRAP_CLOSE and token.slash and chain.wraps:
+            return tag
+    return None
+
+
+def _function(m: Message, token: Token, readings: list[Tag], wrapped: bool) -> Tag | None:
+    """A function's tag; in an envelope, whatever carries the name of a tool."""
+    if token.slash and not wrapped:
+        return None  # a closing tag that says what it closes
+    for tag in readings:
+        if tag.kind is TagKind.CALL_OPEN:
+            return tag
+    named = token.sep == "=" and token.name and not m.toolset.any_tool.declares(token.name)
+    if named and m.toolset.find(token.name):
+        return by_place(token, TagKind.CALL_OPEN, Cost.SHAPE, token.name)
+    return None
+
+
+def _unknown_envelope(m: Message, token: Token) -> Tag | Wait | None:
+    """A word in brackets, alone on its line."""
+    plain = token.bracket and token.closed and not (token.slash or token.name or token.attributes.strip())
+    word = squeeze(token.word)
+    if not plain or len(word) < LETTERS or word in DOCUMENT or m.toolset.find(token.word):
+        return None
+    if not m.context.at_line_start or m.context.in_markup:
+        return None
+    text = m.buffer.text
+    if token.end == len(text) and not m.buffer.over:
+        return MORE
+    if text[token.end : token.end + 1] not in ("\r", "\n"):
+        return None
+    return by_place(token, TagKind.WRAP_OPEN, Cost.SHAPE)
+
+
+# The evidence
+
+
+def _judged(m: Message, chain: Chain, found: Tag | bool | None, inside: bool) -> Chain | Wait:
+    """The chain with what was found behind it, if that is believed."""
+    if not isinstance(found, Tag):
+        chain.json = bool(found) and chain.worst <= Cost.TABLE
+        return chain
+    if found.dialect.by_name and any(map(is_by_place, chain.wraps)):
+        return chain  # documents have such elements, too
+    believed: bool | Wait = chain.worst <= Cost.TABLE
+    if found.kind is TagKind.CALL_OPEN and (is_by_place(found) or not believed):
+        believed = _is_believed(m, chain, found, inside)
+    if believed is MORE:
+        return MORE
+    chain.tag = found if believed else None
+    return chain
+
+
+def _is_believed(m: Message, chain: Chain, tag: Tag, inside: bool) -> bool | Wait:
+    """Whether a call opens, where a tag is damaged."""
+    tool, worst = m.toolset.find(tag.name), chain.worst
+    if tool is None or not m.toolset.allows(tool.name) or m.context.in_result:
+        return False
+    if inside or chain.wraps:
+        if not tag.dialect.by_name and (worst <= Cost.TABLE or (worst is Cost.ALIKE and _is_function(tag))):
+            return True
+        exact = tag.cost is Cost.EXACT and tag.dialect in BASE
+        if worst is Cost.SHAPE and not (exact or is_by_place(tag) or tag.dialect.damaged):
+            return False  # other documents have it, too
+    elif not m.context.at_line_start or m.context.thinking or m.context.in_markup:
+        return False
+    return is_proved(m, tag, tool)
+
+
+def _is_function(tag: Tag) -> bool:
+    """Whether the tag of a function is spelt as a table has it, and in nothing but that."""
+    return tag.spelt and not (tag.dialect.by_name or tag.dialect.closed)
+
+
+def is_proved(m: Message, tag: Tag, tool: Tool) -> bool | Wait:
+    """Whether what may stand in a call of this tool follows its tag.
+
+    After a tag that a table has, that is any tag of a call; after another, one of the tool's own parameters,
+    or the call's end if it needs none. A tag that is just named as a parameter proves nothing there.
+    """
+    text, over = m.buffer.text, m.buffer.over
+    at = _behind(text, tag)
+    if at >= len(text):
+        return False if over else MORE
+    readings = Place(m.toolset, m.grammar, tool, wrapped=True).readings(text, at, over)
+    if readings is MORE:
+        return MORE
+    if not is_by_place(tag):
+        return any(text[at] == "<" or found.kind is TagKind.PARAMETER_OPEN for found in readings)
+    return any(_proves(found, tool) for found in readings)
+
+
+def _proves(tag: Tag, tool: Tool) -> bool:
+    if tag.kind is TagKind.PARAMETER_OPEN:
+        return tool.declares(tag.name) and not tag.dialect.by_name
+    return tag.kind is TagKind.CALL_CLOSE and tag.cost is Cost.EXACT and not tool.required

@@ -1,0 +1,73 @@
+"""At the opening tag of an envelope: what it wraps decides whether a call opens.
+
+`<tool_call>` may be around a function, parameters without one, JSON, nothing, or it was only mentioned. After
+a call it may also be one too many.
+"""
+
+from __future__ import annotations
+
+from ..grammar.kinds import MORE, TagKind
+from ..grammar.matcher import Tag
+from ..grammar.text import LINE_REST
+from ..repairs import Refused, Repair
+from .chain import Chain, read_chain
+from .message import At, Before, Message, Step
+from .opening import open_json_call, open_nameless, open_wrapped
+
+
+def envelope(m: Message) -> Step:
+    """<tool_call>, and what it wraps."""
+    chain = read_chain(m, m.seen)
+    if chain is MORE:
+        return Step.MORE
+    if chain.json:
+        return open_json_call(m, chain)
+    if chain.tag:
+        return _open(m, chain.tag, chain.wraps)
+    return _nothing(m, chain)
+
+
+def _open(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
+    match tag.kind:
+        case TagKind.WRAP_CLOSE:
+            return _empty(m, tag.end)
+        case TagKind.CALL_OPEN:
+            return open_wrapped(m, tag, wraps)
+        case TagKind.WRAP_OPEN:
+            return m.refuse(Refused.NO_CALL, wraps[0].end)
+    return open_nameless(m, tag, wraps)
+
+
+def _empty(m: Message, end: int) -> Step:
+    """Drop it directly after a call or alone on its lines; in prose it is being mentioned."""
+    rest = LINE_REST.match(m.buffer.text, end)
+    behind_call = m.before is Before.CALL
+    if rest and rest[1] in ("", "\r") and not (m.buffer.over or behind_call):
+        return Step.MORE
+    alone = m.context.at_line_start and rest is not None and rest[1] is not None
+    if not (m.tolerant and (behind_call or (alone and not m.reasoning))):
+        return m.refuse(Refused.NO_CALL, end)
+    if not behind_call:
+        m.say_all(m.seen)
+    m.log.repair(Repair.EMPTY_ENVELOPE, m.buffer.text[m.seen : end])
+    m.drop(end)
+    return m.go(At.AFTER if behind_call else At.TEXT)
+
+
+def _nothing(m: Message, chain: Chain) -> Step:
+    """No call opens. After a call, tags that the message ends with are too many."""
+    text = m.buffer.text
+    at_end = chain.at >= len(text) and m.complete
+    stray = at_end or _is_stray(m, chain.at)
+    if m.before is not Before.CALL or not (m.tolerant and stray):
+        return m.refuse(Refused.NO_CALL, chain.wraps[0].end)
+    for wrap in chain.wraps:
+        m.log.repair(Repair.STRAY_OPENER, wrap.raw)
+    m.drop(chain.at)
+    return m.go(At.AFTER)
+
+
+def _is_stray(m: Message, at: int) -> bool:
+    """Whether the turn ends at `at`."""
+    tag = m.lookout.after.match(m.buffer.text, at)
+    return tag is not None and tag.kind is TagKind.STRAY

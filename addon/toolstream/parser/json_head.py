@@ -1,0 +1,77 @@
+"""The beginning of a JSON call: which tool it names, and where its arguments begin.
+
+From there on a call can stream. Before that it cannot, for much of what models do to JSON is only told when
+all of it has come. So the beginning is looked at, without reading it, up to the colon of the first argument:
+a few dozen characters. A call that does not begin as it should (arguments before the name, none at all, in a
+string, a quote missing) has no head here and is read as a whole.
+"""
+
+import re
+from dataclasses import dataclass
+
+from ..grammar.kinds import MORE, Wait
+from ..grammar.text import JSON_SPACE as _S
+from ..limits import DECLARED_NAME, JSON_HEAD, JSON_KEY, WORD
+from ..schema.json_call import ARGUMENT_KEYS, NAME_KEYS, WRAP_KEYS
+
+_KEY, _TEXT = rf'[^"\\\n]{{0,{WORD}}}', rf'[^"\\\n]{{0,{DECLARED_NAME}}}'
+_MEMBER = re.compile(rf'{_S}"(?P<key>{_KEY})"{_S}:{_S}(?:"(?P<text>{_TEXT})"{_S},|(?P<object>\{{))')
+_MEMBER_PART = re.compile(rf'{_S}(?:"{_KEY}(?:"{_S}(?::{_S}(?:"{_TEXT}(?:"{_S})?)?)?)?)?')
+_FIRST = re.compile(rf'{_S}"(?P<key>[^"\\\n]{{1,{JSON_KEY}}})"{_S}:{_S}(?=["{{\[\-0-9tfn])')
+_FIRST_PART = re.compile(rf'{_S}(?:"[^"\\\n]{{0,{JSON_KEY}}}(?:"{_S}(?::{_S})?)?)?')
+_OPENING = re.compile(rf"(?:(?P<array>\[){_S})?(?P<object>\{{)?")
+_BESIDE = ("id", "type")
+# Keys whose last letter is forgotten, or too many
+_SLIPS = {"argument": "arguments", "parameter": "parameters", "arg": "args", "inputs": "input"}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The name of the tool and the first key of the arguments, at the index `at`. `brackets`: how many close
+    the call after those of its arguments. `array`: it is the first of an array. `slip`: its keys are not
+    quite the right ones."""
+
+    name: str
+    key: str
+    at: int
+    brackets: int
+    array: bool
+    slip: bool
+
+
+def read_first_key(text: str, at: int, over: bool) -> tuple[str, int] | Wait | None:
+    """The first key of an object whose bracket is at `at`, and the index it begins at; None if it has none as
+    it should be."""
+    if found := _FIRST.match(text, at + 1):
+        return found["key"], found.start("key") - 1
+    return _more(_FIRST_PART, text, at + 1, over, at)
+
+
+def read_head(text: str, at: int, over: bool) -> Head | Wait | None:
+    """The head of the call that begins at `at`, with its bracket or with that of an array."""
+    opening = _OPENING.match(text, at)
+    if opening is None or not opening["object"]:
+        return MORE if opening and opening.end() == len(text) and not over else None
+    name, brackets, slip, here = "", 1, False, opening.end()
+    while found := _MEMBER.match(text, here):
+        if here - at > JSON_HEAD:
+            return None
+        key = _SLIPS.get(found["key"].casefold(), found["key"].casefold())
+        slip, here = slip or key != found["key"], found.end()
+        if found["object"] and key in ARGUMENT_KEYS and name:
+            first = read_first_key(text, here - 1, over)
+            if not isinstance(first, tuple):
+                return first
+            return Head(name, first[0], first[1], brackets, bool(opening["array"]), slip)
+        if found["object"] and key in WRAP_KEYS and not name:
+            brackets += 1
+        elif found["text"] and key in NAME_KEYS and not name:
+            name = found["text"]
+        elif found["object"] or key not in _BESIDE:
+            return None
+    return _more(_MEMBER_PART, text, here, over, at)
+
+
+def _more(part: re.Pattern[str], text: str, at: int, over: bool, start: int) -> Wait | None:
+    """Whether the text may still become what is looked for."""
+    return MORE if not over and len(text) - start <= JSON_HEAD and part.fullmatch(text, at) else None

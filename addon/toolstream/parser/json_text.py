@@ -1,0 +1,94 @@
+"""A JSON text that is read as a whole: it ends at its last bracket, or at a tag that cannot be in it.
+
+No string of JSON holds a line break. So a tag that starts a line ends what looks like a string, if the text
+before it is readable: then a quote was lost. Else a model wrote a line break as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from ..grammar.kinds import MORE, TagKind, Wait
+from ..grammar.matcher import Tag
+from ..limits import JSON_LINE, QUOTE_TRIES
+from ..schema.json_scanner import JsonScanner
+from .message import Message
+
+
+class Ended(Enum):
+    """What a JSON text ended with."""
+
+    BRACKET = 0
+    TAG = 1
+    MESSAGE = 2
+
+
+@dataclass(slots=True)
+class JsonText:
+    """The text from the position `start` on, which is pinned in the buffer. `suspect`: the position of the
+    first envelope that opens at the start of a line in what looks like a string; -1 if there is none."""
+
+    start: int
+    readable: Callable[[str], bool]
+    suspect: int = -1
+    ended: Ended | None = None
+    scanner: JsonScanner = field(default_factory=JsonScanner)
+    line: str = ""  # the end of what was read, as far as it is of one line
+    tries: int = 0
+
+    def so_far(self, m: Message) -> str:
+        """What was read of it."""
+        return m.buffer.since(self.start)
+
+
+def read_text(m: Message, json: JsonText) -> Ended | Wait:
+    """Take the text up to its end, and say what that is."""
+    if json.ended is None:
+        found = _read_on(m, json)
+        if found is MORE:
+            return MORE
+        json.ended = found
+    return json.ended
+
+
+def _read_on(m: Message, json: JsonText) -> Ended | Wait:
+    buffer, tags = m.buffer, m.grammar.ends_json
+    while True:
+        text, at = buffer.text, buffer.at
+        tag = tags.search(text, buffer.over, at)
+        before = tag.start if tag else len(text) if buffer.over else tags.hold_from(text, at)
+        size = json.scanner.feed(text[at:before])
+        _take(m, json, before if size is None else at + size)
+        if size is not None:
+            return Ended.BRACKET
+        if tag is None:
+            return Ended.MESSAGE if buffer.over else MORE
+        if _ends_it(m, json):
+            return Ended.TAG
+        _pass(m, json, tag)
+
+
+def _pass(m: Message, json: JsonText, tag: Tag) -> None:
+    """A tag in a string."""
+    if tag.kind is TagKind.WRAP_OPEN and json.suspect < 0 and not json.line.strip(" \t"):
+        json.suspect = m.buffer.position
+    json.scanner.feed(tag.raw)
+    _take(m, json, tag.end)
+
+
+def _ends_it(m: Message, json: JsonText) -> bool:
+    """Whether the tag that comes next ends the JSON although brackets are missing."""
+    if not json.scanner.in_string:
+        return True
+    if json.line.strip(" \t") or json.tries == QUOTE_TRIES:
+        return False
+    json.tries += 1
+    return json.readable(json.so_far(m))
+
+
+def _take(m: Message, json: JsonText, end: int) -> None:
+    taken = m.buffer.take(end)
+    line = taken.rfind("\n") + 1
+    json.line = taken[line:] if line else (json.line + taken)[:JSON_LINE]

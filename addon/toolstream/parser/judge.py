@@ -1,0 +1,338 @@
+"""Whether a tag in a value ends it.
+
+`Place.run` says what the tags in a row from there would close and what stands behind them, and by that the
+first one is believed or is payload.
+
+A whole example call in a value is payload. So calls that open alone on a line are counted, and a run that
+closes what such an example has opened is not the end, unless the message ends with it. Behind a complete
+run with text after it one look further decides: another run soon says that this one was payload.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from ..grammar.kinds import MORE, Cost, TagKind, Wait
+from ..grammar.likeness import STRUCTURAL, squeeze
+from ..grammar.matcher import Tag
+from ..grammar.text import LINE_REST, skip_blanks
+from ..grammar.tokens import next_place, read_tag
+from ..limits import BEHIND_CALL, LETTERS, LOOK_AHEAD, WORDS
+from .chain import is_proved
+from .message import Message
+from .opened import Value
+from .place import Behind, Level, Place, Run
+from .readings import OPENERS, by_place, is_cut, moved
+
+
+class Payload(Enum):
+    """What a tag in a value is that does not end it."""
+
+    TAG = 0  # a bracket
+    EXAMPLE = 1  # all of it is
+
+
+Judgement = Run | Payload | Wait
+
+
+def judge(m: Message, open_: Value, at: int) -> tuple[Tag | None, Judgement]:
+    """What stands at `at`, and whether it ends the value."""
+    assert m.call
+    text, over, place = m.buffer.text, m.buffer.over, m.call.place
+    alone = open_.starts_line(m.buffer, at)
+    tag = open_.within.match(text, at)
+    if tag is None:
+        if not over and open_.within.may_begin(text, at):
+            return None, MORE
+        found = _unknown(m, at, alone)
+        if not isinstance(found, Tag):
+            return None, found
+        tag = found
+    elif tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN):
+        example = _example(m, open_, tag, alone)
+        if example:
+            return tag, example
+    if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not place.may_be_sibling(tag, alone):
+        if (
+            alone
+            and tag.cost is Cost.EXACT
+            and not (open_.calls or _is_said_twice(m, open_, tag, at))
+            and (example := _example(m, open_, tag, alone))
+        ):
+            return tag, example
+        return tag, Payload.EXAMPLE
+    if _ends_at_once(open_, place, tag):
+        return tag, Run([moved(tag, m.buffer.base)], m.buffer.base + tag.end, Level.CALL)
+    place.alone = alone
+    run = place.run(text, at, over, Level.VALUE, m.buffer.base)
+    if run is MORE:
+        return tag, MORE
+    if open_.calls or open_.wraps:
+        return tag, _in_example(m, open_, tag, run)
+    return tag, _by_run(m, open_, run, alone)
+
+
+def _is_said_twice(m: Message, open_: Value, tag: Tag, at: int) -> bool:
+    """Whether a value begins with its own opening tag: that is no example of a call."""
+    assert m.call
+    return tag.name == m.call.place.key and at == m.buffer.at and not open_.passed
+
+
+def _ends_at_once(open_: Value, place: Place, tag: Tag) -> bool:
+    """Whether a tag ends a value whatever follows, for in such a value there is no tag, or none behind its
+    last bracket."""
+    typed = not open_.verbatim and (open_.json is None or open_.json.complete)
+    closes = tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT and not place.is_foreign(tag)
+    return typed and closes and not (open_.calls or open_.wraps)
+
+
+def _unknown(m: Message, at: int, alone: bool) -> Tag | Judgement:
+    """What a tag may be that no table has."""
+    assert m.call
+    place = m.call.place
+    if not m.tolerant:
+        return Payload.TAG
+    if (not alone or at == m.buffer.at) and _is_before_exact(m, at):
+        return Payload.TAG
+    token = read_tag(m.buffer.text, at, m.buffer.over)
+    if token is MORE:
+        return MORE
+    if token is None or is_cut(token, m.buffer.text):
+        return Payload.TAG
+    readings = place.alike(token)
+    if not token.slash and token.word and squeeze(token.word) not in STRUCTURAL and len(place.opened) < WORDS:
+        place.markup = place.markup or token.closed
+        place.opened[token.word] = place.opened.get(token.word, 0) + 1
+    if (token.bracket or alone) and readings:
+        return readings[0]
+    if token.bracket and alone and place.is_shape(token):
+        return by_place(token, TagKind.PARAMETER_CLOSE, Cost.SHAPE)
+    if token.slash and place.opened.get(token.word):
+        place.opened[token.word] -= 1
+    return Payload.TAG
+
+
+def _is_before_exact(m: Message, at: int) -> bool:
+    """Whether the bracket at `at` is payload, for a tag that is spelt right begins behind it, or behind
+    more."""
+    assert m.call
+    text, behind = m.buffer.text, at + 1
+    while behind - at < LETTERS and text.startswith("<<", behind):
+        behind += 1
+    tag = m.call.place.tags.match(text, behind)
+    return tag is not None and tag.cost is Cost.EXACT
+
+
+def _by_run(m: Message, open_: Value, run: Run, alone: bool) -> Judgement:
+    """Whether a run ends the value by what it closes and what stands behind it."""
+    assert m.call
+    if is_believed(run, alone) and (alone or not _is_misspelt(run)):
+        return run
+    first = run.tags[0] if run.tags else None
+    if first is None or first.kind in OPENERS:
+        return Payload.TAG
+    if first.cost <= Cost.ALIKE and not open_.verbatim and (open_.json is None or open_.json.complete):
+        return run  # for there is no tag in it, or none behind its last bracket
+    lines = open_.lines or "\n" in m.buffer.text[open_.looked - m.buffer.base : first.start - m.buffer.base]
+    if _is_end_before_text(m, run, alone, lines):
+        return _behind(m, open_, run) if open_.verbatim else run
+    if first.spelt and alone:
+        m.call.unclear = True
+    return Payload.TAG
+
+
+def _is_end_before_text(m: Message, run: Run, alone: bool, lines: bool) -> bool:
+    """Whether a run with text behind it may be the end. `lines`: the value has several, so that one within
+    a line is payload."""
+    if run.level < Level.ENVELOPE or run.behind is not Behind.OTHER or not _is_complete(run, alone):
+        return False
+    text, end = m.buffer.text, run.end - m.buffer.base
+    return alone or not lines or "\n" in text[end : skip_blanks(text, end)]
+
+
+def _is_misspelt(run: Run) -> bool:
+    """Within a line a tag that is not quite one is none, unless another one has cut it off."""
+    first, rest = run.tags[0], run.tags[1:]
+    if rest and rest[0].start == first.end and rest[0].spelt and first.raw[0] == "<":
+        return False
+    return first.dialect.damaged or first.cost > Cost.ALIKE or first.raw[0] != "<" or first.raw[-1] != ">"
+
+
+def _is_complete(run: Run, alone: bool) -> bool:
+    first = run.tags[0]
+    if first.kind is not TagKind.PARAMETER_CLOSE:
+        return False
+    if _begins_later(run):
+        return False
+    spelt = sum(tag.spelt for tag in run.tags)
+    return first.spelt or (alone and first.cost is Cost.ALIKE and spelt >= 1)
+
+
+_CLOSES = {TagKind.PARAMETER_CLOSE: 0, TagKind.CALL_CLOSE: 1, TagKind.WRAP_CLOSE: 2}
+
+
+def _cost(tags: list[Tag]) -> int:
+    """What a run costs that begins with these tags in a value."""
+    if tags[0].kind in OPENERS or not tags[0].spelt:
+        return 99
+    level = cost = 0
+    for tag in tags:
+        if tag.kind in _CLOSES:
+            closes = _CLOSES[tag.kind]
+            cost += tag.cost + (Cost.MISSING * (closes - level) if closes >= level else Cost.TABLE)
+            level = max(level, closes + 1)
+    return cost
+
+
+def _begins_later(run: Run) -> bool:
+    """Whether less is wrong with a run if its first tags are payload."""
+    first = run.tags[0]
+    if first.kind is TagKind.PARAMETER_CLOSE and first.cost is Cost.EXACT:
+        return False
+    return any(_cost(run.tags[i:]) < run.cost for i in range(1, len(run.tags)))
+
+
+def is_believed(run: Run, alone: bool) -> bool:
+    """Whether the first tag of a run in a value ends the value. `alone`: it starts its line."""
+    if not run.tags or run.behind is Behind.OTHER or (not run.level and run.behind is not Behind.PARAMETER):
+        return False
+    first, rest = run.tags[0], run.tags[1:]
+    if _begins_later(run):
+        return False
+    if first.spelt:
+        return first.kind in (TagKind.PARAMETER_CLOSE, *OPENERS) or run.level >= Level.ENVELOPE
+    if not alone and first.cost > Cost.ALIKE:
+        return False
+    if first.cost is Cost.ALIKE:
+        return any(tag.spelt for tag in rest) or (alone and (bool(rest) or run.behind is Behind.END))
+    sure = any(tag.spelt or tag.kind is TagKind.PARAMETER_OPEN for tag in rest)
+    closes = run.behind is Behind.PARAMETER or run.level >= Level.ENVELOPE
+    return sure and closes and rest[0].cost <= Cost.ALIKE
+
+
+# Examples
+
+
+def _example(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement | None:
+    """A call that opens in the value: alone on its line it is an example, else only mentioned. None if it
+    is the last tag of the message, which lacks its slash."""
+    text, over = m.buffer.text, m.buffer.over
+    if not alone or tag.raw.endswith("/>"):
+        return Payload.EXAMPLE
+    rest = LINE_REST.match(text, tag.end)
+    if rest is None or rest[1] is None:
+        return Payload.EXAMPLE
+    if rest[1] in ("", "\r") and not over:
+        return MORE
+    if tag.kind is TagKind.WRAP_OPEN:
+        if over and rest.end() == len(text):
+            return None
+        open_.wraps += 1
+    else:
+        open_.calls += 1
+    return Payload.EXAMPLE
+
+
+def _in_example(m: Message, open_: Value, tag: Tag, run: Run) -> Judgement:
+    """In an example its closing tags are payload; but those that the message ends with are ours."""
+    assert m.call
+    calls = sum(t.kind is TagKind.CALL_CLOSE for t in run.tags)
+    wraps = sum(t.kind is TagKind.WRAP_CLOSE for t in run.tags)
+    ends = run.behind is Behind.END and run.level >= Level.ENVELOPE
+    if _goes_on(run.tags):
+        return _close_example(open_, tag)
+    if ends and calls <= max(open_.calls, 1) and wraps <= max(open_.wraps, 1):
+        return run
+    if (
+        run.behind is Behind.OTHER
+        and wraps > open_.wraps
+        and m.call.place.wrapped
+        and _is_complete(run, True)
+    ):
+        return _behind(m, open_, run)  # an envelope closes that the example has not opened
+    return _close_example(open_, tag)
+
+
+def _goes_on(tags: list[Tag]) -> bool:
+    """Whether a value closes in a run behind the end of a call: then that was the end of an example."""
+    kinds = [tag.kind for tag in tags]
+    ends = [i for i, kind in enumerate(kinds) if kind in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE)]
+    return bool(ends) and TagKind.PARAMETER_CLOSE in kinds[ends[0] :]
+
+
+def _close_example(open_: Value, tag: Tag) -> Judgement:
+    """A tag that is payload closes what an example has opened."""
+    if tag.kind is TagKind.CALL_CLOSE and open_.calls:
+        open_.calls -= 1
+    elif tag.kind is TagKind.WRAP_CLOSE and open_.wraps:
+        open_.wraps -= 1
+    return Payload.TAG
+
+
+def _behind(m: Message, open_: Value, run: Run) -> Judgement:
+    """A complete run, and text behind it: payload if a second run follows soon, else the end."""
+    text, over, base = m.buffer.text, m.buffer.over, m.buffer.base
+    end = run.end - base
+    at = max(end, open_.searched - base)
+    while 0 <= (at := next_place(text, at)) < end + BEHIND_CALL:
+        open_.searched = base + at
+        found = _second(m, open_, run, at)
+        if found is not None:
+            return found
+        at += 1
+    if len(text) < end + BEHIND_CALL and not over:
+        open_.searched = base + max(end, len(text) - LOOK_AHEAD)
+        return MORE
+    return run
+
+
+def _second(m: Message, open_: Value, run: Run, at: int) -> Judgement | None:
+    """What a tag behind a complete run says of it; None if nothing."""
+    assert m.call
+    text, over, place = m.buffer.text, m.buffer.over, m.call.place
+    readings = place.readings(text, at, over)
+    if readings is MORE:
+        return MORE
+    if not readings and not m.tolerant:  # another dialect's call is one, too
+        if not over and open_.within.may_begin(text, at):
+            return MORE
+        readings = [tag for tag in [open_.within.match(text, at)] if tag]
+    if not readings:
+        return None
+    tag = readings[0]
+    line = text[text.rfind("\n", run.end - m.buffer.base, at) + 1 : at]
+    alone = not line.strip()
+    if tag.kind is TagKind.WRAP_OPEN or (tag.kind is TagKind.CALL_OPEN and alone):
+        opens = _opens_call(m, tag)
+        return MORE if opens is MORE else run if opens else None
+    if tag.kind is TagKind.PARAMETER_CLOSE and tag.spelt and not _is_open_behind(m, open_, run, at):
+        second = place.run(text, at, over, Level.VALUE, m.buffer.base)
+        if second is MORE:
+            return MORE
+        if is_believed(second, alone) or _is_end_before_text(m, second, alone, lines=True):
+            return Payload.TAG
+    return None
+
+
+def _is_open_behind(m: Message, open_: Value, run: Run, at: int) -> bool:
+    """Whether a parameter that opened behind a complete run, alone on its line, is still open at `at`: what
+    closes there is that one."""
+    text, end, opened = m.buffer.text, run.end - m.buffer.base, 0
+    while (end := text.find("<", end, at)) >= 0:
+        tag = open_.within.match(text, end)
+        line, rest = text[text.rfind("\n", 0, end) + 1 : end], LINE_REST.match(text, tag.end if tag else end)
+        if tag and tag.kind is TagKind.PARAMETER_OPEN and not tag.dialect.by_name:
+            opened += not line.strip() and rest is not None and rest[1] is not None
+        elif tag and tag.kind is TagKind.PARAMETER_CLOSE and opened:
+            opened -= 1
+        end += 1
+    return opened > 0
+
+
+def _opens_call(m: Message, tag: Tag) -> bool | Wait:
+    """Whether an opening tag behind a complete run begins another call; a misspelt one needs proof."""
+    assert m.call
+    if tag.spelt:
+        return m.call.place.opens_call(tag, m.buffer.text, m.buffer.over)
+    tool = m.toolset.find(tag.name) if tag.kind is TagKind.CALL_OPEN else None
+    return tool is not None and is_proved(m, tag, tool)

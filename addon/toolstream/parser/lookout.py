@@ -1,0 +1,51 @@
+"""The tags that are looked for outside of calls, with the names that the request declares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Self
+
+from ..grammar.grammar import Grammar
+from ..grammar.likeness import is_structural
+from ..grammar.matcher import TagMatcher
+from ..grammar.names import Names
+from ..limits import WORDS
+from ..schema.toolset import Toolset
+from .place import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Lookout:
+    """One matcher per state, and the place where no tool is known yet. `lines`: what opens an untagged call
+    at the start of a line."""
+
+    names: Names
+    openers: TagMatcher
+    lines: TagMatcher
+    envelope: TagMatcher
+    after: TagMatcher
+    place: Place
+    _dull: dict[str, bool] = field(default_factory=dict)
+
+    def is_dull(self, word: str) -> bool:
+        """Whether a tag with this word, within a line, is none of ours."""
+        known = self._dull.get(word)
+        if known is None:
+            ours = word in self.openers.words or is_structural(word) or self.names.has("tool", word)
+            known = not ours
+            if len(self._dull) < WORDS:
+                self._dull[word] = known
+        return known
+
+    @classmethod
+    def of(cls, toolset: Toolset, grammar: Grammar) -> Self:
+        """What to look for in an answer to a request with these tools."""
+        names = toolset.names
+        return cls(
+            names,
+            grammar.openers.with_names(names),
+            grammar.lines.with_names(names),
+            grammar.envelope.with_names(names),
+            grammar.after.with_names(names),
+            Place(toolset, grammar),
+        )

@@ -1,0 +1,84 @@
+"""Text where a parameter should open: the value of the only one there is, without its tag, or just text.
+
+Nothing tells which before the next tag. So the text is read behind a mark.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..grammar.kinds import CLOSERS, TagKind
+from ..grammar.matcher import Tag
+from ..limits import DAMAGED_OPENER, OPENER_PREFIX
+from ..repairs import Repair
+from .call import only_key, opened
+from .message import At, Message, Step
+from .opened import Spare
+from .value import break_before
+
+# What is left of an opening tag that lost or changed some letters, by its key
+_TAG_LIKE = rf"""(?=[^\n]*[<=])[<\w \t=/"']{{{{1,{DAMAGED_OPENER}}}}}?(?<!\w){{key}}["']?[ \t]?>"""
+_NAMES_ANOTHER = re.compile(r"<\w+=")
+_NEWLINE = re.compile(r"\r?\n")
+
+
+def loose(m: Message) -> Step:
+    """State: in such text."""
+    call, buffer = opened(m), m.buffer
+    if call.spare is None:
+        call.spare = Spare(m.log.mark())
+    text, tags = buffer.text, call.place.tags
+    tag = tags.search(text, buffer.over, buffer.at)
+    buffer.at = tag.start if tag else len(text) if buffer.over else tags.hold_from(text, buffer.at)
+    if tag is None and not buffer.over:
+        return Step.MORE
+    if tag is None and not m.complete:
+        return m.go(At.CUT)
+    raw = buffer.since(call.spare.mark.position)
+    if tag and tag.kind in CLOSERS:
+        return _take_for_value(m, raw, tag)
+    return is_text(m, raw)
+
+
+def is_text(m: Message, raw: str) -> Step:
+    """It is text."""
+    call = opened(m)
+    assert call.spare
+    if not (call.certain and call.named):
+        return m.reject()
+    m.log.commit(call.spare.mark)
+    call.spare = None
+    m.log.repair(Repair.TEXT_IN_CALL, raw)
+    m.log.text(raw)
+    return m.go(At.STRAY)
+
+
+def _take_for_value(m: Message, raw: str, closer: Tag) -> Step:
+    call = opened(m)
+    assert call.spare
+    if (opener := _opener_in(raw, only_key(call))) is None:
+        return is_text(m, raw)
+    value = _without_newline(raw[len(opener) :]) if opener else _without_newline(call.gap) + raw
+    call.certain = True
+    call.spare.text, call.spare.value = raw, value[: break_before(value, 0, len(value))]
+    if closer.kind is TagKind.PARAMETER_CLOSE:
+        m.buffer.at = closer.end
+    call.gap = ""
+    return m.go(At.CALL)
+
+
+def _opener_in(text: str, key: str) -> str | None:
+    """What is left of an opening tag at the beginning of a value without one; None if it names another
+    parameter."""
+    line = text.partition("\n")[0].rstrip()
+    if len(line) >= OPENER_PREFIX and f"<parameter={key}>".startswith(line):
+        return line
+    if opener := re.match(_TAG_LIKE.format(key=re.escape(key)), text):
+        return opener[0]
+    return None if _NAMES_ANOTHER.match(text) else ""
+
+
+def _without_newline(text: str) -> str:
+    """Text without the one line break it begins with."""
+    newline = _NEWLINE.match(text)
+    return text[newline.end() :] if newline else text

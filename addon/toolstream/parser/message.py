@@ -1,0 +1,255 @@
+"""What the states of one message share: the text, the log, where we are, and the call that is open.
+
+A state is a function of a message: it looks at the text in the buffer from `buffer.at` on, takes what it is
+sure of, and says whether the next state may go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from ..events import ArgumentsDelta
+from ..grammar.dialects import Dialect
+from ..grammar.grammar import BASE, Grammar
+from ..grammar.text import BLANK, trailing
+from ..limits import WHITESPACE_RUN
+from ..repairs import Refused, Repair
+from ..schema.toolset import Toolset
+from .buffer import Buffer
+from .context import Context
+from .event_log import EventLog, Mark
+from .lookout import Lookout
+from .opened import Call
+
+
+class Step(Enum):
+    """What a state says."""
+
+    MORE = 0  # it takes more text
+    GO = 1  # the next state may go on
+
+
+class At(Enum):
+    """The states. `parser` has the table of their functions."""
+
+    LITERAL = 0  # nothing is looked for: no tools, or what follows may belong to a call that was cut
+    LINE_START = 1  # of the message, or at the aggressive level of any line: an untagged call may stand here
+    TEXT = 2  # text, up to the next tag that may open a call
+    SPAN = 3  # at a tag behind an open backtick
+    ENVELOPE = 4  # at the opening tag of an envelope
+    CALL = 5  # between the parameters of a call
+    VALUE = 6  # in the value of a parameter
+    LOOSE = 7  # in text where a parameter should open
+    JSON = 8  # in JSON, in an envelope or as the body of a call
+    BARE_JSON = 9  # in JSON without a tag around it
+    AFTER = 10  # behind a call: closing tags, the next call, or text
+    STRAY = 11  # in text between the parameters of a call
+    CUT = 12  # at the end of the message, with a call that is open
+
+
+class Envelope(Enum):
+    """Whether something is open around calls."""
+
+    NONE = 0
+    OPEN = 1  # in <tool_call>
+    ORPHAN = 2  # a </tool_call> may come although there was no <tool_call>
+
+    @property
+    def is_open(self) -> bool:
+        return self is Envelope.OPEN
+
+
+class Before(Enum):
+    """What stands before the text that is not understood yet, with nothing but whitespace between."""
+
+    TEXT = 0
+    CALL = 1
+    QUOTE = 2  # a <tool_call> that is being quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What was true before a trial began."""
+
+    context: Context
+    known: int
+    calls: int
+
+
+@dataclass(slots=True)
+class Message:
+    """One message. `known`: the position up to which the context has seen the text. What lies between
+    `buffer.at` and there is whitespace, perhaps with a </think> in it, which a call drops that follows."""
+
+    buffer: Buffer
+    log: EventLog
+    context: Context
+    toolset: Toolset
+    grammar: Grammar
+    at: At
+    live: bool = True  # the caller wants a call before it is complete
+    reasoning: bool = False  # the text is what the model thought
+    complete: bool = False  # at the end: the model stopped by itself
+    ended: bool = False  # the message is over, though it may be cut
+    known: int = 0
+    before: Before = Before.TEXT
+    orphan_think: bool = False  # what waits holds a </think> that closes nothing
+    calls: int = 0
+    returns: int = 0  # times that text was read again
+    trial: Mark | None = None  # what follows may be text after all
+    envelope: Envelope = Envelope.NONE
+    kept: Sequence[Dialect] = BASE  # the dialects whose tags are no repair
+    call: Call | None = None
+    json: object = None  # the JSON that is being read
+    json_from: int = 0  # position where its envelope begins
+    looked: int = 0  # position up to which the end of a code span was looked for
+    lookout: Lookout = field(init=False)
+    _before_trial: Earlier | None = None
+
+    def __post_init__(self) -> None:
+        self.lookout = Lookout.of(self.toolset, self.grammar)
+
+    @property
+    def tolerant(self) -> bool:
+        return self.grammar.level != "strict"
+
+    @property
+    def aggressive(self) -> bool:
+        return self.grammar.level == "aggressive"
+
+    @property
+    def seen(self) -> int:
+        """The index in the buffer up to which the context has seen the text."""
+        return max(self.known - self.buffer.base, self.buffer.at)
+
+    def go(self, at: At) -> Step:
+        """Go on with this state."""
+        self.at = at
+        return Step.GO
+
+    # Text
+
+    def know(self, end: int) -> None:
+        """Let the context see the text up to this index, each character once."""
+        start = self.seen
+        if end > start:
+            self._tell(self.buffer.text[start:end])
+            self.known = self.buffer.base + end
+
+    def _tell(self, text: str) -> None:
+        self.context.feed(text)
+        self.context.note(text)
+
+    def say(self, end: int) -> None:
+        """The text up to this index is text: it goes out, all but the whitespace at its end from the first
+        line break on, which a call would drop."""
+        start, waits = self.buffer.at, self.orphan_think and end - self.buffer.at < WHITESPACE_RUN
+        waits = waits and not self.buffer.text[self.seen : end].strip(BLANK)
+        self.know(end)
+        if waits:
+            return
+        solid = trailing(self.buffer.text, start, end)
+        if self.buffer.text[start:solid].strip(BLANK):
+            self.before, self.orphan_think = Before.TEXT, False
+        if solid > start:
+            self.log.text(self.buffer.take(solid))
+
+    def say_all(self, end: int) -> None:
+        """The text up to this index is text, whatever follows."""
+        self.know(end)
+        self.log.text(self.buffer.take(end))
+        self.before, self.orphan_think = Before.TEXT, False
+
+    def drop(self, end: int) -> None:
+        """The text up to this index is no text: a call, or what belongs to one."""
+        self.buffer.at = end
+        self.known = self.buffer.position
+
+    # Being unsure
+
+    def try_(self, why: Refused | None, at_end: bool) -> None:
+        """From here on, the whitespace that waits included, it is decided later whether this is a call."""
+        if self.trial is None:
+            self.trial = self.log.mark(why, at_end)
+            self._before_trial = Earlier(self.context.copy(), self.known, self.calls)
+
+    def accept(self) -> None:
+        """What was on trial is a call."""
+        if self.trial:
+            self.log.commit(self.trial)
+            self.trial = None
+
+    def reject(self, why: Refused | None = None, silent: bool = False, again: int | None = None) -> Step:
+        """What was on trial is text, up to the position `again`, from which it is read once more."""
+        trial, self.trial, earlier = self.trial, None, self._before_trial
+        assert trial
+        assert earlier
+        if silent:
+            trial.why = None
+        end = self.buffer.position if again is None else again
+        raw = self.log.rollback(trial, why, end)
+        self.context, self.calls = earlier.context, earlier.calls
+        self.call = self.json = None
+        self.envelope, self.before = Envelope.NONE, Before.TEXT
+        known = max(earlier.known, trial.position)
+        self._tell(raw[known - trial.position :])
+        self.known = max(known, self.buffer.position)
+        self.orphan_think = self.orphan_think and not raw
+        self.know(end - self.buffer.base)
+        return self.go(At.TEXT)
+
+    # Candidates and calls
+
+    def fragment(self, text: str) -> None:
+        """A piece of the arguments of the open call, and what was mended in them."""
+        call = self.call
+        assert call
+        if text:
+            self.log.emit(ArgumentsDelta(call.index, text))
+        while call.writer.repairs:
+            self.log.repair(*call.writer.repairs.pop(0))
+
+    def refuse(self, why: Refused, end: int, wrap: bool = False) -> Step:
+        """A candidate, which begins behind what is known, is text up to this index. `wrap`: only the opening
+        tag of an envelope is."""
+        if self.trial:
+            return self.reject()
+        self.miss_envelope_close()
+        if self.before is not Before.QUOTE:
+            self.log.ledger.refuse(why, self.buffer.text[self.seen : end])
+        self.say(end)
+        self.before = Before.QUOTE if wrap else Before.TEXT
+        return self.go(At.TEXT)
+
+    def miss_envelope_close(self) -> None:
+        """An envelope that is open is over without its closing tag."""
+        if self.envelope is Envelope.OPEN:
+            self.log.repair(Repair.MISSING_TOOL_CALL_CLOSE, self.buffer.text[self.buffer.at :])
+            self.envelope = Envelope.NONE
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether only one call is asked for, and the next one is another."""
+        return self.calls > 0 and not self.log.parallel
+
+    def count_call(self, name: str) -> None:
+        """A call begins."""
+        if self.is_dropped:
+            self.log.repair(Repair.PARALLEL_DROPPED, name)
+        self.calls += 1
+
+    def end_call(self) -> Step:
+        """A call is complete, and `buffer.at` is behind it."""
+        self.call = self.json = None
+        self.context.function_said = False
+        self.context.new_line()
+        self.known = self.buffer.position
+        self.before = Before.CALL
+        self.go(At.AFTER)
+        if self.trial and not self.trial.at_end:
+            if not self.tolerant and self.log.mended_since(self.trial):
+                return self.reject(Refused.TRUNCATED)
+            self.accept()
+        return Step.GO

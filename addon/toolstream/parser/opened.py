@@ -1,0 +1,92 @@
+"""The call that is open, and the value that is open in it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..grammar.matcher import TagMatcher
+from ..schema.arguments import ArgumentsWriter, DeferredArguments
+from ..schema.json_scanner import WholeJson
+from ..schema.schema import Tool
+from .buffer import Buffer
+from .event_log import Mark
+from .place import Place
+
+
+@dataclass(slots=True)
+class Value:
+    """The value of a parameter. `within`: the tags of examples in it. `plain`: text that needs no look.
+    `verbatim`: it may be a string; else it is, in `json`, one array or object, or something that has no
+    tag in it."""
+
+    within: TagMatcher
+    plain: re.Pattern[str]
+    verbatim: bool
+    json: WholeJson | None = None
+    started: bool = False  # the line break behind the opening tag is read
+    lead: bool = False  # a blank stands between the opening tag and the text on its line
+    passed: bool = False  # something of it was written
+    waits: bool = False  # a tag waits for what follows
+    lines: bool = False  # up to `looked` it has more than one line
+    blank: bool = True  # and its last line is blank
+    looked: int = 0  # position up to which it was judged
+    calls: int = 0  # examples that are open in it
+    wraps: int = 0  # and their envelopes
+    searched: int = 0  # behind a run that may be the end: position up to which another one was looked for
+
+    def look(self, buffer: Buffer, end: int) -> None:
+        """The text up to this index is judged."""
+        start = self.looked - buffer.base
+        if end > start:
+            self.pass_over(buffer.text, start, end)
+            self.looked = buffer.base + end
+
+    def pass_over(self, text: str, start: int, end: int) -> None:
+        """Note what text[start:end] says of the line that the value is in."""
+        line = text.rfind("\n", start, end) + 1
+        self.lines = self.lines or line > 0
+        self.blank = (line > 0 or self.blank) and not text[line or start : end].strip(" \t")
+
+    def starts_line(self, buffer: Buffer, at: int) -> bool:
+        """Whether only an indentation stands before this index on its line."""
+        start = self.looked - buffer.base
+        line = buffer.text.rfind("\n", start, at) + 1
+        return (line > 0 or self.blank) and not buffer.text[line or start : at].strip(" \t")
+
+
+@dataclass(slots=True)
+class Spare:
+    """Text where a parameter should have opened: the value of the only one there is, unless that comes."""
+
+    mark: Mark
+    text: str = ""
+    value: str = ""
+
+
+@dataclass(slots=True)
+class Call:
+    """The open call. `named`: its opening tag says of which tool; else its arguments do, once they are
+    complete. `closed`: it needs no closing tag of its own. `certain`: it is a call whatever it holds.
+    `deferred`: it is announced when it is complete, for the user's rules must see all of it. `half_said`:
+    its tag was a value."""
+
+    index: int
+    tool: Tool
+    place: Place
+    writer: ArgumentsWriter | DeferredArguments
+    named: bool = True
+    closed: bool = False
+    certain: bool = True
+    deferred: bool = False
+    half_said: bool = False
+    body_done: bool = False  # all its arguments came as one JSON object
+    unclear: bool = False  # a closing tag that was taken for payload may have been the end
+    gap: str = ""  # whitespace before what comes next
+    value: Value | None = None
+    spare: Spare | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has something already."""
+        return bool(self.writer.given or self.spare or self.body_done)

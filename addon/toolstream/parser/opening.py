@@ -1,0 +1,249 @@
+"""Opening a call: whether its tag may open one here, what was mended about its tags, and whether it is on
+trial.
+
+All functions are called where `m.seen` is at the first tag of the call. A call that is refused is text, and
+the ledger says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..grammar.dialects import Dialect
+from ..grammar.grammar import BASE, TAUGHT, is_canonical, kept_to
+from ..grammar.kinds import MORE, Following, TagKind
+from ..grammar.matcher import Tag
+from ..grammar.names import Names
+from ..grammar.text import skip_blanks
+from ..repairs import Refused, Repair
+from ..schema.schema import Tool
+from ..schema.tool_name import Opening, read_opening
+from .call import start_call
+from .chain import Chain, is_proved, read_chain
+from .json_call import open_json
+from .message import At, Envelope, Message, Step
+
+_IN_DIRECT = (TagKind.PARAMETER_OPEN, TagKind.CALL_CLOSE, Following.JSON)  # what follows a direct tag
+_IN_ELEMENT = (TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN, Following.JSON)
+
+
+def open_bare(m: Message, tag: Tag) -> Step:
+    """<function=…> without <tool_call>: at the start of a line, declared, and a tag or JSON after it."""
+    m.context.function_said = True
+    opening = _read_opening(m, tag)
+    if opening is None and (better := m.lookout.openers.match_declared(m.buffer.text, tag.start)):
+        tag, opening = better, _read_opening(m, better)
+    if opening is None:
+        return _open_better(m, tag)
+    return _open_bare(m, tag, opening)
+
+
+def _open_better(m: Message, tag: Tag) -> Step:
+    """The tag names no tool. By its place, it may be another one."""
+    if not m.buffer.over and m.lookout.openers.may_begin_declared(m.buffer.text, tag.start):
+        return Step.MORE
+    chain = read_chain(m, tag.start)
+    if chain is MORE:
+        return Step.MORE
+    if chain.wraps and chain.opens:
+        return m.go(At.ENVELOPE)
+    if chain.tag and (opening := _read_opening(m, chain.tag)):
+        return _open_bare(m, chain.tag, opening)
+    return m.refuse(Refused.UNDECLARED, tag.end)
+
+
+def _open_bare(m: Message, tag: Tag, opening: Opening) -> Step:
+    if why := _why_not_bare(m, tag, opening):
+        return m.refuse(why, tag.end)
+    if m.trial and m.trial.at_end:
+        return m.reject()
+    return _open_before(m, tag, opening)
+
+
+def _read_opening(m: Message, tag: Tag) -> Opening | None:
+    return read_opening(tag, m.buffer.text, m.toolset, m.grammar.level)
+
+
+def _why_not_bare(m: Message, tag: Tag, opening: Opening) -> Refused | None:
+    """Why no call without an envelope opens here; None if one may."""
+    if not m.toolset.allows(opening.tool.name):
+        return Refused.FORBIDDEN
+    if m.context.thinking:
+        return Refused.REASONING
+    if not m.context.at_line_start:
+        return Refused.NOT_AT_LINE_START
+    if m.context.in_markup and tag.dialect.common:
+        return Refused.IN_MARKUP
+    return None
+
+
+def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
+    """Open a bare call if what stands after its tag may stand there."""
+    text = m.buffer.text
+    at = skip_blanks(text, tag.end)
+    if at == len(text) and not m.buffer.over:
+        return Step.MORE
+    bracket = text[at : at + 1]
+    cut = bracket == "<" and m.buffer.over and m.lookout.after.may_begin(text, at)
+    if bracket == "{" or cut or (bracket == "<" and not m.tolerant):
+        return _open(m, tag, opening, [])
+    if m.tolerant and (proved := is_proved(m, tag, opening.tool)):
+        return Step.MORE if proved is MORE else _open(m, tag, opening, [])
+    if m.tolerant and "\n" in text[tag.end : at] and len(opening.tool.required) == 1:
+        m.try_(Refused.NO_CALL, at_end=False)
+        return _open(m, tag, opening, [], certain=False)
+    return m.refuse(Refused.NO_CALL, tag.end)
+
+
+def kind_after(m: Message, tag: Tag, tool: Tool) -> TagKind | Following:
+    """What follows a tag that is named as a tool."""
+    inside = m.grammar.body.with_names(Names([tool.name], tool.arguments.declared))
+    text = m.buffer.text
+    at = skip_blanks(text, tag.end)
+    if found := inside.match(text, at):
+        return found.kind
+    if not m.buffer.over and (at == len(text) or inside.may_begin(text, at)):
+        return Following.MORE
+    return Following.JSON if text[at : at + 1] == "{" else Following.OTHER
+
+
+def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
+    """<function=…> in an envelope; an undeclared tool is on trial."""
+    opening = _read_opening(m, tag)
+    if why := _why_not_wrapped(m, opening):
+        return m.refuse(why, tag.end)
+    if m.trial and m.trial.at_end and opening and not m.context.thinking:
+        return m.reject()
+    kind = _kind_after_name(m, tag, opening)
+    if kind is Following.MORE:
+        return Step.MORE
+    if kind is Following.OTHER:
+        return m.refuse(Refused.NO_CALL, wraps[0].end if wraps else tag.end)
+    if m.context.thinking and m.calls and not m.trial:
+        return m.refuse(Refused.REASONING, tag.end)
+    if opening is None:
+        m.try_(Refused.UNDECLARED, at_end=True)
+        m.log.repair(Repair.UNDECLARED_NAME, tag.name)
+    return _open(m, tag, opening or Opening(Tool(tag.name)), wraps)
+
+
+def _why_not_wrapped(m: Message, opening: Opening | None) -> Refused | None:
+    if opening:
+        return None if m.toolset.allows(opening.tool.name) else Refused.FORBIDDEN
+    may_be_any = m.tolerant and m.toolset.any_allowed and not m.context.thinking
+    return None if may_be_any else Refused.UNDECLARED
+
+
+def _kind_after_name(m: Message, tag: Tag, opening: Opening | None) -> TagKind | Following | None:
+    """What follows a tag that other documents may have, too: OTHER if that is nothing of a call. None if it
+    need not be looked at."""
+    if opening and tag.dialect.by_name:
+        kinds, tool = _IN_DIRECT, opening.tool
+    elif opening is None and tag.dialect.repair is Repair.NAME_MISPLACED:
+        kinds, tool = _IN_ELEMENT, Tool(tag.name)
+    else:
+        return None
+    kind = kind_after(m, tag, tool)
+    return kind if kind in kinds or kind is Following.MORE else Following.OTHER
+
+
+def open_nameless(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
+    """Parameters and no function: a call if they fit one tool only, and it is complete."""
+    if m.trial:
+        return m.reject()
+    if m.context.thinking:
+        return m.refuse(Refused.REASONING, tag.end)
+    if not (wraps or m.context.at_line_start):
+        return m.refuse(Refused.NOT_AT_LINE_START, tag.end)
+    if m.context.function_said and not wraps:
+        return m.refuse(Refused.UNDECLARED, tag.end)
+    m.try_(Refused.NAMELESS, at_end=False)
+    return _open(m, tag, None, wraps)
+
+
+def open_json_call(m: Message, chain: Chain) -> Step:
+    """JSON in an envelope."""
+    if m.context.thinking and m.calls and not m.trial:
+        return m.refuse(Refused.REASONING, chain.at)
+    m.json_from = m.buffer.base + m.seen
+    if m.context.thinking:
+        _try_in_thinking(m, Refused.INVALID_JSON)
+    m.try_(Refused.INVALID_JSON, at_end=False)
+    _drop_think(m)
+    if chain.wraps:
+        m.envelope = Envelope.OPEN
+    _note_tags(m, chain.wraps, None)
+    m.drop(chain.at)
+    return open_json(m)
+
+
+def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certain: bool = True) -> Step:
+    """Begin a call, whose tag stands in the text."""
+    if m.context.thinking:
+        _try_in_thinking(m, Refused.REASONING)
+    elif not m.live or m.is_dropped or (opening and _is_deferred(m, opening.tool)):
+        m.try_(Refused.TRUNCATED, at_end=False)
+    _drop_think(m)
+    if wraps:
+        m.envelope = Envelope.OPEN
+    _note_opening(m, tag, opening, wraps)
+    m.drop(tag.start if tag.kind is TagKind.PARAMETER_OPEN else tag.end)
+    return start_call(m, opening, closed=tag.dialect.closed or opening is None, certain=certain)
+
+
+def _is_deferred(m: Message, tool: Tool) -> bool:
+    """Whether only the whole call tells which tool it is of."""
+    rules = m.toolset.rules_for(tool)
+    return rules is not None and not rules.live
+
+
+def _try_in_thinking(m: Message, why: Refused) -> None:
+    """In what the model thinks, a call counts if the message ends with it; its <think> is closed then."""
+    if m.trial:
+        return
+    m.try_(why, at_end=True)
+    if not m.reasoning:
+        m.log.text("\n</think>")
+        m.log.repair(Repair.THINK_CLOSED, m.buffer.text[m.seen :])
+
+
+def _drop_think(m: Message) -> None:
+    """A </think> right before a call is dropped with the whitespace around it."""
+    if m.orphan_think:
+        m.log.repair(Repair.ORPHAN_THINK_CLOSE, m.buffer.text[m.buffer.at : m.seen])
+        m.orphan_think = False
+
+
+# What was mended about the tags
+
+
+def _note_opening(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag]) -> None:
+    if m.envelope is not Envelope.OPEN:
+        m.envelope = Envelope.ORPHAN
+        m.log.repair(Repair.MISSING_TOOL_CALL_OPEN, m.buffer.text[m.seen : tag.end])
+    _note_tags(m, wraps, tag if opening else None)
+    for repair, excerpt in opening.repairs if opening else []:
+        m.log.repair(repair, excerpt)
+
+
+def _note_tags(m: Message, wraps: list[Tag], tag: Tag | None) -> None:
+    for wrap in wraps[1:]:
+        m.log.repair(Repair.STRAY_OPENER, wrap.raw)
+    tags = [*wraps[:1], tag] if tag else wraps[:1]
+    m.kept = kept_to(tags, _may_keep_to(m, wraps, tag))
+    found: dict[Repair, str] = {}
+    for t in tags:
+        if not any(is_canonical(t, dialect) for dialect in m.kept):
+            found.setdefault(t.dialect.repair, t.raw)
+    for repair, raw in found.items():
+        m.log.repair(repair, raw)
+
+
+def _may_keep_to(m: Message, wraps: list[Tag], tag: Tag | None) -> Sequence[Dialect]:
+    """The dialects that a call may keep to: any in an envelope of its own, the same as the call before it in
+    one that goes on; and without one, that of its tag."""
+    if wraps:
+        return TAUGHT
+    if m.envelope is Envelope.OPEN:
+        return m.kept
+    return [tag.dialect] if tag and tag.dialect.taught else BASE

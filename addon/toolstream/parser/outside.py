@@ -1,0 +1,346 @@
+"""Outside of calls: text, up to what may open a call: a tag, or at the start of a line an untagged call.
+
+Text goes out at once, but for a tail that may still become a tag. On the way what is no call is kept apart:
+thinking, comments, results that the model made up, quoted tags, and closing tags that close nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..events import Event, Text
+from ..grammar.kinds import MORE, THINK, Following, TagKind
+from ..grammar.likeness import DOCUMENT
+from ..grammar.matcher import Tag
+from ..grammar.text import BLANK, WHITESPACE, end_of
+from ..grammar.tokens import DULL, OPEN, PARTIAL, WORD, held_from, next_place, read_tag
+from ..limits import CODE_SPAN
+from ..repairs import Refused
+from ..schema.tool_name import read_opening
+from .bare_json import open_bare_json
+from .chain import is_word_of_ours, read_chain
+from .message import At, Before, Message, Step
+from .opening import kind_after, open_bare, open_nameless
+
+_UNTAGGED = r"[ \t]{0,3}(?=[{\[`~C])"  # what an untagged call may begin with, at the start of a line
+_AT_START, _AT_LINE = re.compile(_UNTAGGED), re.compile(r"\n" + _UNTAGGED)
+_BEGINS = re.compile(r"[{\[`~C]")
+_LOOK = re.compile(rf"[{OPEN.replace('<', '')}\n\r`\ud800-\udfff]")
+_DULL_WORDS = DOCUMENT - {"think", "result", "output"}
+_OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Up to the index `at` the text has no tag. Then `tag` comes, or what may be one by its `place`, or it
+    takes more text to tell."""
+
+    at: int
+    tag: Tag | None = None
+    place: bool = False
+
+
+def extend(m: Message, piece: str) -> list[Event] | None:
+    """What comes of a piece within a line in which no tag of ours begins; None if it has to be looked at,
+    with what waits."""
+    buffer, log, context = m.buffer, m.log, m.context
+    if _LOOK.search(piece) or log.marks or log.events or buffer.high or m.aggressive:
+        return None
+    if not context.settled or context.in_comment or m.known > buffer.base + buffer.at:
+        return None
+    text = buffer.text[buffer.at :] + piece if buffer.at < len(buffer.text) else piece
+    end = _plain_end(m, text) if "<" in text else len(text)
+    if end < 0 or text.isspace():
+        return None
+    buffer.skip(text, end)
+    m.known = buffer.base
+    if end == 0:
+        return []
+    passed = text[:end]
+    context.note(passed)
+    m.before, m.orphan_think = Before.TEXT, False
+    return [Text(passed)]
+
+
+def _plain_end(m: Message, text: str) -> int:
+    """Up to where a text within a line holds no tag that may be ours; -1 if it has to be looked at."""
+    at = text.find("<")
+    while at >= 0:
+        word = WORD.match(text, at)
+        if word is None and not DULL.match(text, at):
+            return at if PARTIAL.fullmatch(text, at) else -1
+        if word and not m.lookout.is_dull(word[1]):
+            return -1
+        at = text.find("<", at + 1)
+    return len(text)
+
+
+def line_start(m: Message) -> Step:
+    """The beginning of the message, or at the aggressive level of a line: an untagged call may stand here."""
+    text = m.buffer.text
+    end = end_of(WHITESPACE, text, m.seen)
+    waits = end == len(text) and not m.buffer.over
+    m.say(end - (waits and text.endswith("\r")))  # it may be half of a line break
+    if waits:
+        return Step.MORE
+    begins = m.context.at_line_start and _BEGINS.match(text, m.seen)
+    if begins and m.tolerant and (step := _at_lost_bracket(m)):
+        return step
+    if begins and m.context.may_open_json and (m.aggressive or not m.calls):
+        return _at_untagged(m)
+    if begins and m.aggressive:
+        m.say(m.seen + 1)
+    return m.go(At.TEXT)
+
+
+def _at_lost_bracket(m: Message) -> Step | None:
+    """A bracket may be what became of that of a tag."""
+    text, at = m.buffer.text, m.seen
+    if _is_lost(text, at):
+        return m.go(At.TEXT)
+    may_be = text[at] in "[{" and held_from(text, at, True) <= at
+    return Step.MORE if may_be and not m.buffer.over else None
+
+
+def _is_lost(text: str, at: int) -> bool:
+    """Whether a word of a tag follows the bracket at `at`."""
+    return text[at] in "[{" and next_place(text, at, True) == at
+
+
+def _at_untagged(m: Message) -> Step:
+    """A bracket, a fence or a word that a call without a tag begins with."""
+    text = m.buffer.text
+    if tag := m.lookout.lines.match(text, m.seen):
+        m.go(At.TEXT)
+        return open_bare(m, tag)
+    if not m.buffer.over and m.lookout.lines.may_begin(text, m.seen):
+        return Step.MORE
+    m.go(At.TEXT)
+    return open_bare_json(m)
+
+
+def text(m: Message) -> Step:
+    """Text, up to the next tag that may open a call."""
+    found = _find(m)
+    if m.aggressive and (line := _untagged_before(m, found.at)) is not None:
+        m.say(line)
+        return m.go(At.LINE_START)
+    m.say(found.at)
+    if found.tag:
+        return _at_tag(m, found.tag)
+    if found.place:
+        return _at_place(m)
+    if m.buffer.over:
+        m.say_all(found.at)
+    return Step.MORE
+
+
+def _untagged_before(m: Message, end: int) -> int | None:
+    """Where an untagged call may begin in the text before `end`."""
+    text, at = m.buffer.text, m.seen
+    found = _AT_START.match(text, at, end) if m.context.at_line_start else None
+    while found is None or _is_lost(text, found.end()):
+        found = _AT_LINE.search(text, found.end() if found else at, end)
+        if found is None:
+            return None
+    return found.end()
+
+
+# The next tag
+
+
+def _find(m: Message) -> Found:
+    """The next thing that has to be looked at."""
+    text, start = m.buffer.text, m.seen
+    fresh = m.tolerant and m.context.at_line_start
+    at, found = _next(m, start, fresh), None
+    while at >= 0 and not (found := _look(m, at)):
+        at = _next(m, at + 1, False)
+    found = found or Found(len(text))
+    held = len(text) if m.buffer.over else _held(m, start, fresh)
+    return Found(held) if held < found.at else found
+
+
+def _held(m: Message, start: int, fresh: bool) -> int:
+    """Where the tail begins that may become a tag without its bracket, or a line break; len(text) if none."""
+    text = m.buffer.text
+    end = held_from(text, start, fresh) if m.tolerant else len(text)
+    return max(start, min(end, len(text) - 1)) if text.endswith("\r") else end
+
+
+def _next(m: Message, at: int, fresh: bool) -> int:
+    """Where the next tag may begin that is none of a document's; -1 if nowhere."""
+    text = m.buffer.text
+    while (at := next_place(text, at, fresh) if m.tolerant else text.find("<", at)) >= 0:
+        word = WORD.match(text, at)
+        if word is None or word[1] not in _DULL_WORDS or m.lookout.names.has("tool", word[1]):
+            return at
+        at, fresh = word.end() - 1, False
+    return -1
+
+
+def _look(m: Message, at: int) -> Found | None:
+    """What may be a tag at `at`; None if nothing is."""
+    text, over = m.buffer.text, m.buffer.over
+    tag = m.lookout.openers.match(text, at)
+    if tag and not is_word_of_ours(tag):
+        return Found(at, tag)
+    if not over and m.lookout.openers.may_begin(text, at):
+        return Found(at)
+    if not m.tolerant or DULL.match(text, at):
+        return None
+    token = read_tag(text, at, over)
+    if token is MORE:
+        return Found(at)
+    if token is None or token.slash:
+        return None
+    plain = token.bracket and token.closed and not token.name
+    opens = plain or any(tag.kind in _OPENING for tag in m.lookout.place.alike(token))
+    return Found(at, place=True) if opens or m.toolset.find(token.name) else None
+
+
+def _at_place(m: Message) -> Step:
+    """Something that no table has, which may open a call by what follows it."""
+    context = m.context
+    if context.quoted or context.in_result:
+        return _pass(m)
+    chain = read_chain(m, m.seen)
+    if chain is MORE:
+        return Step.MORE
+    if not chain.opens:
+        return _pass(m)
+    if context.code_span:
+        return m.go(At.SPAN)
+    if chain.wraps:
+        return m.go(At.ENVELOPE)
+    assert chain.tag
+    return open_bare(m, chain.tag)
+
+
+def _pass(m: Message) -> Step:
+    """A bracket is none; with the letter after it, it says that the text has tags."""
+    text, end = m.buffer.text, m.seen + 1
+    m.say(end + text[end : end + 1].isalpha())
+    return Step.GO
+
+
+# What a table has
+
+
+def _at_tag(m: Message, tag: Tag) -> Step:
+    if m.context.quoted:
+        return _quote(m, tag)
+    if m.context.code_span:
+        return m.go(At.SPAN) if _is_candidate(tag) or tag.kind in THINK else _quote(m, tag)
+    match tag.kind:
+        case kind if kind in THINK:
+            return _think(m, tag)
+        case TagKind.COMMENT_OPEN:
+            return _comment(m, tag)
+        case TagKind.RESULT_OPEN | TagKind.RESULT_CLOSE:
+            return _result(m, tag)
+        case TagKind.PARAMETER_CLOSE | TagKind.CALL_CLOSE | TagKind.WRAP_CLOSE:
+            return _orphan_closer(m, tag)
+    return _at_opener(m, tag)
+
+
+def _at_opener(m: Message, tag: Tag) -> Step:
+    if m.context.in_result:
+        return m.refuse(Refused.IN_RESULT, tag.end, wrap=tag.kind is TagKind.WRAP_OPEN)
+    match tag.kind:
+        case TagKind.WRAP_OPEN:
+            return m.go(At.ENVELOPE)
+        case TagKind.CALL_OPEN if tag.dialect.by_name:
+            return _direct(m, tag)
+        case TagKind.CALL_OPEN:
+            return open_bare(m, tag)
+    return open_nameless(m, tag, [])
+
+
+def _is_candidate(tag: Tag) -> bool:
+    """Whether a user may wonder why a tag opens no call; one named as a tool is anybody's."""
+    opens = tag.kind in _OPENING or tag.kind is TagKind.NAMELESS_OPEN
+    return opens and not tag.dialect.by_name
+
+
+def _quote(m: Message, tag: Tag, end: int = 0) -> Step:
+    """A tag that is being quoted, with the text up to `end`."""
+    if _is_candidate(tag):
+        return m.refuse(Refused.FENCED, end or tag.end, wrap=tag.kind is TagKind.WRAP_OPEN)
+    m.say(end or tag.end)
+    return Step.GO
+
+
+def _direct(m: Message, tag: Tag) -> Step:
+    """A tag named as a tool: text, unless a parameter of the tool follows it."""
+    opening = read_opening(tag, m.buffer.text, m.toolset, m.grammar.level)
+    assert opening
+    if m.context.at_line_start and not (m.context.thinking or m.context.in_markup):
+        kind = kind_after(m, tag, opening.tool)
+        if kind is Following.MORE:
+            return Step.MORE
+        if kind is TagKind.PARAMETER_OPEN:
+            return open_bare(m, tag)
+    m.say(tag.end)
+    return Step.GO
+
+
+def _think(m: Message, tag: Tag) -> Step:
+    """<think> or </think>: text, and a call may stand directly after it. A </think> that closes nothing
+    waits, for right before a call it is dropped."""
+    if m.context.think(tag.kind):
+        m.know(tag.end)
+        m.orphan_think = True
+    else:
+        m.say(tag.end)
+    m.context.new_line()
+    return m.go(At.LINE_START if tag.kind is TagKind.THINK_CLOSE and m.tolerant else At.TEXT)
+
+
+def _comment(m: Message, tag: Tag) -> Step:
+    begins = m.context.at_line_start
+    m.say(tag.end)
+    if begins:
+        m.context.enter_comment()
+    return Step.GO
+
+
+def _result(m: Message, tag: Tag) -> Step:
+    m.context.enter_or_leave_result(tag, tag.raw)
+    m.say(tag.end)
+    m.context.last = "."
+    return Step.GO
+
+
+def _orphan_closer(m: Message, tag: Tag) -> Step:
+    """A closing tag at the start of a line: dropped if nothing else follows in the message, and the text has
+    no opening tag it may belong to."""
+    context = m.context
+    context.function_said = context.function_said and tag.kind is TagKind.PARAMETER_CLOSE
+    if tag.dialect.by_name or not context.at_line_start or context.tags_said or context.thinking:
+        m.say(tag.end)
+        return Step.GO
+    m.try_(None, at_end=True)
+    return m.go(At.AFTER)
+
+
+def span(m: Message) -> Step:
+    """A tag after an open backtick: quoted if the code span closes before a blank line."""
+    text, at = m.buffer.text, m.seen
+    run = m.context.code_span
+    end = re.compile(rf"(?<!`)`{{{run}}}(?!`)|\n[ \t]*\r?\n").search(text, max(at, m.looked - m.buffer.base))
+    closes = end is not None and end[0][0] == "`"
+    waits = end is None or (closes and end.end() == len(text))
+    if waits and not m.buffer.over and len(text) - at < CODE_SPAN:
+        m.looked = m.buffer.base + len(text.rstrip("`" + BLANK))
+        return Step.MORE
+    m.go(At.TEXT)
+    if end is None or not closes:
+        m.context.close_span()
+        return Step.GO
+    if tag := m.lookout.openers.match(text, at):
+        _quote(m, tag, end.end())
+    m.say(end.end())
+    m.before = Before.TEXT
+    return Step.GO

@@ -1,0 +1,325 @@
+"""What is open where a tag stands, and what the tags in a row from there come to (P21).
+
+`Place.run` says what they close, what they cost, and what stands behind them: that is the evidence by
+which a state believes the first of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+
+from ..grammar.dialect import Dialect
+from ..grammar.kinds import MORE, Cost, TagKind, Wait
+from ..grammar.likeness import DOCUMENT
+from ..grammar.matcher import Tag, TagMatcher
+from ..grammar.text import BLANK, skip_blanks
+from ..grammar.tokens import OPEN, Token, end_of, held_from, next_place, plain_text, read_tag
+from ..limits import CLOSING_RUN
+from .readings import OPENERS, Readings, by_place, is_cut, moved
+
+
+class Level(IntEnum):
+    """What a run of tags has closed so far."""
+
+    VALUE = 0  # nothing: a value is open
+    CALL = 1  # the value
+    ENVELOPE = 2  # the call
+    NOTHING = 3  # the envelope
+
+
+class Behind(Enum):
+    """What stands behind a run of tags."""
+
+    END = 0  # of the message
+    PARAMETER = 1  # one opens
+    CALL = 2  # a call, or its envelope, opens
+    OTHER = 3
+
+
+@dataclass(slots=True)
+class Run:
+    """Tags in a row, at positions in the message. `level`: how far they close."""
+
+    tags: list[Tag]
+    end: int
+    level: Level
+    cost: int = 0
+    behind: Behind | None = None  # None while it takes more text to tell
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a tag is taken for at a level; how far the run closes with it, and what is missing before it."""
+
+    tag: Tag
+    level: Level
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What stands at a place, counted from the position `base`: what it can be, and the tag it is shaped
+    like."""
+
+    readings: list[Tag]
+    token: Token | None
+    base: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What a value looks for: tags `within` it, those of examples included; what may stand `behind` it;
+    and `plain` text, which needs no look."""
+
+    within: TagMatcher
+    behind: TagMatcher
+    plain: re.Pattern[str]
+
+
+_CLOSED_BY = {
+    TagKind.PARAMETER_CLOSE: Level.CALL,
+    TagKind.CALL_CLOSE: Level.ENVELOPE,
+    TagKind.WRAP_CLOSE: Level.NOTHING,
+}
+_CLOSES = {level: kind for kind, level in _CLOSED_BY.items()}
+# What a tag says is missing before it, or is too much, at each level
+_MISSING = {
+    TagKind.PARAMETER_CLOSE: (0, 1, 1, 1),
+    TagKind.CALL_CLOSE: (Cost.MISSING, 0, 1, 1),
+    TagKind.WRAP_CLOSE: (8, Cost.MISSING, 0, 1),
+    TagKind.PARAMETER_OPEN: (Cost.MISSING, 0, 0, 0),
+    TagKind.NAMELESS_OPEN: (Cost.MISSING, 0, 0, 0),
+    TagKind.CALL_OPEN: (8, Cost.MISSING, 0, 0),
+    TagKind.WRAP_OPEN: (12, 8, Cost.MISSING, 0),
+}
+
+
+@dataclass(slots=True)
+class Place(Readings):
+    """What is open where a tag stands, and the runs of tags that were read there."""
+
+    wrapped: bool = False  # an envelope is open
+    alone: bool = True  # the tag being judged starts its line
+    _begun: dict[tuple[int, Level], Run] = field(default_factory=dict)  # runs that were read, by position
+    _seen: dict[int, Seen] = field(default_factory=dict)  # by position
+    _tables: dict[str, Tables] = field(default_factory=dict)  # by the dialect that opens a value
+    _run: list[Tag] = field(default_factory=list)  # the tags behind the last value
+
+    def open_value(self, key: str, dialect: Dialect, kept: Sequence[Dialect], given: set[str]) -> Tables:
+        """The value of a parameter opens, in a call that keeps to these dialects; `given` are those that
+        have one, this one included. Returns what to look for in it."""
+        if dialect.name not in self._tables:
+            self._tables[dialect.name] = self._tables_for(dialect, kept)
+        tables = self._tables[dialect.name]
+        own = dialect if dialect.parameter_close and not dialect.in_values else None
+        self._begin(key, tables.behind, own)
+        self.given = given
+        return tables
+
+    def _tables_for(self, dialect: Dialect, kept: Sequence[Dialect]) -> Tables:
+        within = self._body.same_names(self.grammar.within(dialect))
+        behind = self._body.same_names(self.grammar.value_ends(kept))
+        return Tables(within, behind, plain_text(DOCUMENT - self.names - within.words))
+
+    def close_value(self, run: list[Tag]) -> None:
+        """It is over, and these tags follow."""
+        self._begin("", self._body, None)
+        self._run = run
+
+    def _begin(self, key: str, tags: TagMatcher, own: Dialect | None) -> None:
+        self.key, self.tags, self.own = key, tags, own
+        self.opened, self.markup = {}, False
+        self._known.clear()
+        self._begun.clear()
+        self._seen.clear()
+
+    def believed(self, position: int) -> Tag | None:
+        """The tag at this position, if a run that ended a value had it."""
+        return next((tag for tag in self._run if tag.start == position), None)
+
+    # Runs
+
+    def run(self, text: str, at: int, over: bool, level: Level, base: int) -> Run | Wait:
+        """The tags in a row from `at` on, read as what closes what is open at a level. A run that takes more
+        text is gone on with, not read again, when that has come."""
+        start = base + at
+        run = self._begun.get((start, level))
+        if run is None:
+            if len(self._begun) > 3:
+                self._begun = {key: old for key, old in self._begun.items() if key[0] > start}
+            run = self._begun[start, level] = Run([], start, level)
+        if run.behind is None:
+            behind = self._read_on(run, text, over, base)
+            if behind is MORE:
+                return MORE
+            run.behind = behind
+        return run
+
+    def _read_on(self, run: Run, text: str, over: bool, base: int) -> Behind | Wait:
+        while len(run.tags) < CLOSING_RUN:
+            here = skip_blanks(text, run.end - base)
+            if run.tags and text.startswith(">", run.end - base):  # of the tag before
+                here = skip_blanks(text, run.end - base + 1)
+            if here >= len(text):
+                run.end = base + here if over else run.end
+                return Behind.END if over else MORE
+            same_line = bool(run.tags) and "\n" not in text[run.end - base : here]
+            may_be = not run.tags or self.may_be_tag(text, here, over, same_line)
+            if may_be is not True:
+                return MORE if may_be is MORE else Behind.OTHER
+            choice = self.choose(text, here, over, run.level, base, same_line)
+            if choice is MORE:
+                return MORE
+            if choice is None:
+                cut = over and bool(run.tags) and self.tags.may_begin(text, here)
+                return Behind.END if cut else Behind.OTHER
+            if run.tags and _says_nothing(run, choice.tag):
+                return Behind.OTHER
+            if choice.tag.kind in OPENERS:
+                return self._open_behind(run, choice, text, over, base)
+            if not self._add(run, choice, text, over, base):
+                return MORE
+        return Behind.OTHER
+
+    def may_be_tag(self, text: str, at: int, over: bool, same_line: bool) -> bool | Wait:
+        """Whether a tag may stand at `at`: one that lost its bracket starts its line."""
+        if text[at] in OPEN or self.tags.match(text, at) or (not over and self.tags.may_begin(text, at)):
+            return True
+        if same_line or next_place(text, at, True) == at:
+            return not same_line
+        return MORE if not over and held_from(text, at, True) <= at else False
+
+    def _open_behind(self, run: Run, choice: Choice, text: str, over: bool, base: int) -> Behind | Wait:
+        tag = choice.tag
+        if tag.kind is TagKind.PARAMETER_OPEN:
+            if (
+                run.tags
+                and run.tags[0].cost > Cost.EXACT
+                and not (self.tool and self.tool.declares(tag.name))
+            ):
+                return Behind.OTHER
+        else:
+            opens = self.opens_call(tag, text, over)
+            if opens is MORE:
+                return MORE
+            if not opens:
+                return Behind.OTHER
+        run.tags.append(moved(tag, base))
+        run.cost += tag.cost + choice.missing
+        run.end = base + tag.start
+        return Behind.PARAMETER if tag.kind is TagKind.PARAMETER_OPEN else Behind.CALL
+
+    def _add(self, run: Run, choice: Choice, text: str, over: bool, base: int) -> bool:
+        """Add a closing tag to the run; False if more text tells where it ends."""
+        tag = choice.tag
+        end = end_of(tag.end, tag.spelt, text, over)
+        if end is MORE:
+            return False
+        if tag.kind is not TagKind.STRAY:
+            run.tags.append(moved(tag, base))
+            run.cost += tag.cost + choice.missing
+        run.end, run.level = base + end, choice.level
+        return True
+
+    def choose(
+        self, text: str, at: int, over: bool, level: Level, base: int, behind: bool = False
+    ) -> Choice | Wait | None:
+        """The cheapest reading of what stands at `at`; None if it is no tag. `behind`: it stands behind
+        another tag on the same line, so a word that lost its bracket is none."""
+        seen = self._look(text, at, over, base)
+        if seen is MORE:
+            return MORE
+        by = seen.base - base
+        readings = seen.readings if by == 0 else [moved(tag, by) for tag in seen.readings]
+        if behind and readings and not _has_bracket(readings[0]):
+            return None
+        if len(readings) > 1 and readings[0].kind is TagKind.WRAP_OPEN:  # or did it lose its slash?
+            opens = self.opens_call(readings[0], text, over)
+            if opens is MORE:
+                return MORE
+            readings = readings[:1] if opens else readings[1:]
+        choices = [choice for tag in readings if (choice := self._weigh(tag, level)) is not None]
+        if choices:
+            return min(choices, key=lambda choice: choice.missing + choice.tag.cost)
+        token = seen.token
+        if token is None or is_cut(token, text) or not self.is_shape(token):
+            return None
+        after = Level(min(level + 1, Level.NOTHING))
+        return Choice(moved(by_place(token, _CLOSES[after], Cost.SHAPE), by), after, 0)
+
+    def _look(self, text: str, at: int, over: bool, base: int) -> Seen | Wait:
+        """What stands at `at`. It is remembered, for the runs that begin in one look at its tags again."""
+        seen = self._seen.get(base + at)
+        if seen is None:
+            readings = self.readings(text, at, over)
+            if readings is MORE:
+                return MORE
+            token = None if readings or self.grammar.level == "strict" else read_tag(text, at, over)
+            if token is MORE:
+                return MORE
+            if len(self._seen) > 2 * CLOSING_RUN:
+                self._seen = {old: known for old, known in self._seen.items() if old > base + at}
+            seen = self._seen[base + at] = Seen(readings, token, base)
+        return seen
+
+    def _weigh(self, tag: Tag, level: Level) -> Choice | None:
+        """What a reading comes to at a level: what it closes, and what it says is missing."""
+        if tag.cost > Cost.EXACT and tag.raw[1:2] == "/" and self.opened.get(tag.raw[2:-1].strip()):
+            return None  # the value's own tag
+        match tag.kind:
+            case TagKind.STRAY:
+                return Choice(tag, level, 0) if self._may_be_surplus(level) else None
+            case TagKind.PARAMETER_OPEN | TagKind.NAMELESS_OPEN if not self._may_open(tag, level):
+                return None
+            case TagKind.WRAP_OPEN if not self.wrapped:
+                return Choice(tag, level, _MISSING[TagKind.CALL_OPEN][Level.VALUE] - 2 * level)
+            case TagKind.WRAP_CLOSE if not self.wrapped:
+                return Choice(tag, Level.NOTHING, _MISSING[tag.kind][level] + 1)
+        return Choice(tag, max(level, _CLOSED_BY.get(tag.kind, level)), _MISSING[tag.kind][level])
+
+    def _may_be_surplus(self, level: Level) -> bool:
+        """Whether a tag may stand in a run that closes nothing; what strict reads has none before its end."""
+        end = Level.NOTHING if self.wrapped else Level.ENVELOPE
+        return level >= (end if self.grammar.level == "strict" else Level.CALL)
+
+    def _may_open(self, tag: Tag, level: Level) -> bool:
+        declared = self.tool is not None and self.tool.declares(tag.name)
+        if level is Level.CALL:
+            return declared or tag.spelt
+        return level is Level.VALUE and declared and tag.name not in self.given and self.alone
+
+    def opens_call(self, tag: Tag, text: str, over: bool) -> bool | Wait:
+        """Whether what opens here is a call: a declared name, or an envelope around something. A tag that
+        is just named as a tool proves nothing, but in a call that is written so itself."""
+        if tag.kind is TagKind.CALL_OPEN and not (tag.spelt and self._is_tool(tag.name)):
+            return False
+        by_name = tag.dialect.by_name
+        if tag.kind is TagKind.CALL_OPEN and not (by_name and self.own and self.own.by_name):
+            return not by_name
+        at = skip_blanks(text, tag.end)
+        if at >= len(text):
+            return over or MORE
+        return text[at] in "{[" or self._opens_inside(text, at, over)
+
+    def _opens_inside(self, text: str, at: int, over: bool) -> bool | Wait:
+        if self.grammar.envelope.match(text, at):
+            return True
+        if not over and self.grammar.envelope.may_begin(text, at):
+            return MORE
+        inner = self.readings(text, at, over)
+        return MORE if inner is MORE else any(tag.kind in OPENERS for tag in inner)
+
+
+def _says_nothing(run: Run, tag: Tag) -> bool:
+    """Whether a tag does not speak for the first of its run: of two unknown words neither does, nor of two
+    misspelt ends of a value."""
+    first = run.tags[0]
+    twice = tag.kind is first.kind is TagKind.PARAMETER_CLOSE and not (tag.spelt or first.spelt)
+    return twice or tag.cost is first.cost is Cost.SHAPE
+
+
+def _has_bracket(tag: Tag) -> bool:
+    return tag.raw.lstrip(BLANK)[:1] in OPEN

@@ -1,0 +1,283 @@
+"""What a tag can be, by how it is spelt and what is open (P21).
+
+What stands at a place is held against the tags that can stand there, each step worth less than the one
+before: spelt to the letter or as a dialect table has it; alike, by a few slips or named as the open
+parameter or tool; or just shaped like the one tag that can stand there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from ..grammar.dialect import Dialect
+from ..grammar.grammar import Grammar
+from ..grammar.kinds import CLOSERS, MORE, Cost, TagKind, Wait
+from ..grammar.likeness import (
+    CLOSES,
+    DOCUMENT,
+    ENVELOPE,
+    FUNCTION,
+    OPENS,
+    PARAMETER,
+    SYNONYMS,
+    alike,
+    squeeze,
+)
+from ..grammar.matcher import Tag, TagMatcher
+from ..grammar.names import Names
+from ..grammar.text import BLANK
+from ..grammar.tokens import Token, read_tag
+from ..limits import WORDS
+from ..repairs import Repair
+from ..schema.schema import Tool
+from ..schema.toolset import Toolset
+
+BY_PLACE = Dialect("by_place", damaged=True, repair=Repair.DAMAGED_TAG)
+BY_NAME = Dialect("by_name", damaged=True, by_name=True, common=True, repair=Repair.DAMAGED_TAG)
+
+OPENERS = frozenset({TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.WRAP_OPEN, TagKind.NAMELESS_OPEN})
+_NAME_KEYS = frozenset({"name", "key", "id", "tool", "function", "parameter"})
+_ATTRIBUTE = re.compile(r"""\s*=\s*["']?([^"'<>\s]{1,128})""")
+_RESULTS = frozenset({"result", "output", "tool_response", "tool_result"})
+_SEPARATORS = frozenset({"=", ":", "＝", "=="})  # noqa: RUF001
+_EXACT_CLOSERS = {"</parameter": PARAMETER, "</function": FUNCTION, "</tool_call": ENVELOPE}
+
+
+@dataclass(slots=True)
+class Readings:
+    """What is open, as far as it says what a tag can be. `tags`: what the tables know there. `own`: the
+    dialect whose tags alone close the open value; None if it is one of those that do not mind each other."""
+
+    toolset: Toolset
+    grammar: Grammar
+    tool: Tool | None = None
+    named: bool = True  # the tool is known
+    names: frozenset[str] = frozenset()  # of the tool and its parameters: direct tags
+    tags: TagMatcher = field(init=False)
+    own: Dialect | None = None
+    key: str = ""  # of the open value
+    given: set[str] = field(default_factory=set)
+    opened: dict[str, int] = field(default_factory=dict)  # words that the value has opened
+    markup: bool = False  # the value has tags of its own
+    _known: dict[str, list[Tag]] = field(default_factory=dict)  # by the raw tag
+    _body: TagMatcher = field(init=False)
+
+    def __post_init__(self) -> None:
+        names = Names()
+        if self.tool and self.named:
+            self.names = frozenset((self.tool.name, *self.tool.arguments.declared))
+            names = Names([self.tool.name], self.tool.arguments.declared)
+        self._body = self.tags = self.grammar.body.with_names(names)
+
+    def readings(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
+        """What stands at `at` can be, likeliest first, mere shape not included; MORE if more text tells."""
+        tag = self.tags.match(text, at)
+        if tag is None and not over and self.tags.may_begin(text, at):
+            return MORE
+        if tag is None or tag.kind is TagKind.STRAY:
+            found = self._damaged(text, at, over)
+            return found if found is MORE or tag is None else [*found, tag]
+        if self.is_foreign(tag):
+            return []
+        if self.key and self._is_of_others(tag):
+            tag = replace(tag, dialect=BY_NAME if tag.dialect.by_name else BY_PLACE, cost=Cost.ALIKE)
+        named = self.with_name(tag, text, over)
+        if named is MORE:
+            return MORE
+        if named.kind is TagKind.WRAP_OPEN and named.raw[-1] == ">" and self.grammar.level != "strict":
+            return [named, replace(named, kind=TagKind.WRAP_CLOSE, dialect=BY_PLACE, cost=Cost.ALIKE)]
+        return [named]
+
+    def _damaged(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
+        """What stands at `at` can be, if no table has it."""
+        token = read_tag(text, at, over) if self.grammar.level != "strict" else None
+        if token is MORE or token is None:
+            return token or []
+        return [] if is_cut(token, text) else self.alike(token)
+
+    def _is_of_others(self, tag: Tag) -> bool:
+        """Whether a document may have this tag, in a value that is not of its dialect."""
+        if tag.dialect.by_name:
+            return not (self.own and self.own.by_name)
+        return tag.kind in CLOSERS and not tag.dialect.in_values and tag.dialect is not self.own
+
+    def with_name(self, tag: Tag, text: str, over: bool) -> Tag | Wait:
+        """The same tag; or, if it names nothing that is declared, what that is which it nearly names."""
+        if self.grammar.level == "strict" or self._is_named(tag):
+            return tag
+        token = read_tag(text, tag.start, over)
+        if token is MORE:
+            return MORE
+        found = self.alike(token) if token else []
+        kinds = (tag.kind, TagKind.WRAP_OPEN)
+        return next((other for other in found if other.kind in kinds and self._is_named(other)), tag)
+
+    def _is_named(self, tag: Tag) -> bool:
+        """Whether a tag that carries a name has one that is declared, as far as it is known what is."""
+        if tag.kind is TagKind.CALL_OPEN:
+            return self._is_tool(tag.name)
+        if tag.kind is TagKind.PARAMETER_OPEN and self.tool and self.tool.arguments.declared:
+            key, equals, _ = tag.name.partition("=")
+            return self.tool.declares(tag.name) or (bool(equals) and self.tool.declares(key.strip()))
+        return True
+
+    def is_foreign(self, tag: Tag) -> bool:
+        """Whether a closing tag closes parameters of another dialect, or another parameter."""
+        if self.own is None or tag.kind is not TagKind.PARAMETER_CLOSE:
+            return False
+        return tag.dialect is not self.own or tag.name not in ("", self.key)
+
+    def alike(self, token: Token) -> list[Tag]:
+        """What a tag can be that no table has; mere shape not included."""
+        if not (token.bracket or token.closed):
+            return []  # without both brackets a word is a word
+        found = self._known.get(token.raw)
+        if found is None:
+            read = self._closing(token) if token.slash else self._opening(token)
+            found = sorted(read, key=lambda tag: tag.cost)
+            if len(self._known) < WORDS:
+                self._known[token.raw] = found
+        return [moved(tag, token.start - tag.start) for tag in found]
+
+    def _closing(self, token: Token) -> Iterator[Tag]:
+        word, letters = squeeze(token.word), squeeze(token.word + token.name + token.attributes)
+        kind = SYNONYMS.get(letters, "")
+        cut = _EXACT_CLOSERS.get(token.raw.strip(), "")
+        whole = token.bracket and token.closed and not token.name
+        if (kind and whole) or cut:
+            plain = cut or (token.raw[0] == "<" and token.raw.count("<") == 1)
+            yield by_place(token, CLOSES[kind or cut], Cost.TABLE if plain else Cost.ALIKE)
+            return
+        kind = kind or SYNONYMS.get(word, "") or alike(letters) or alike(word)
+        if kind:
+            yield by_place(token, CLOSES[kind], Cost.ALIKE, token.name)
+            if kind == PARAMETER and token.name not in self.given and self._means(token.name):
+                yield by_place(token, TagKind.PARAMETER_OPEN, Cost.ALIKE, token.name)  # a slash too many
+        elif self.key and word == squeeze(self.key) and not token.name:
+            yield by_place(token, TagKind.PARAMETER_CLOSE, Cost.ALIKE)
+        elif self.tool and word == squeeze(self.tool.name) and word and not token.name:
+            yield by_place(token, TagKind.CALL_CLOSE, Cost.ALIKE)
+
+    def _opening(self, token: Token) -> Iterator[Tag]:
+        word, name = squeeze(token.word), token.name
+        kind = SYNONYMS.get(word, "")
+        if name in _NAME_KEYS and kind and (attribute := _ATTRIBUTE.match(token.attributes)):
+            named = FUNCTION if kind == ENVELOPE else kind
+            if kind != ENVELOPE or self._is_tool(attribute[1]):
+                yield by_place(token, OPENS[named], Cost.TABLE, attribute[1])
+                return
+        if name and not token.closed and self._means(name[:-1]) and not self._means(name):
+            name = name[:-1]  # what stands for the bracket
+        if name:
+            yield from self._named(token, word, name)
+        elif token.bracket or kind or alike(word):
+            yield from self._nameless(token, word)
+
+    def _named(self, token: Token, word: str, name: str) -> Iterator[Tag]:
+        kind = SYNONYMS.get(word, "")
+        near = kind or alike(word)
+        plain = token.sep == "=" and not token.attributes and token.bracket and token.closed
+        if plain and kind in (PARAMETER, FUNCTION):
+            yield by_place(token, OPENS[kind], Cost.TABLE, name)
+        elif near == ENVELOPE and token.sep == "=" and self._is_tool(name):
+            yield by_place(token, TagKind.CALL_OPEN, Cost.ALIKE, name)
+        elif near == ENVELOPE:  # with attributes, or cut
+            yield by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE)
+            yield by_place(token, TagKind.WRAP_CLOSE, Cost.ALIKE)
+        elif (near == PARAMETER and (self.tool is None or self.tool.declares(name))) or (
+            near == FUNCTION and self._is_tool(name)
+        ):
+            yield by_place(token, OPENS[near], Cost.ALIKE, name)
+        elif kind and not token.attributes and BLANK[0] not in name:
+            yield by_place(token, OPENS[kind], Cost.ALIKE, name)
+        else:
+            yield from self._shaped(token, name)
+
+    def _shaped(self, token: Token, name: str) -> Iterator[Tag]:
+        """A word that is none of ours, with a name that is."""
+        if token.sep in _SEPARATORS and not token.attributes.strip():
+            if self._is_tool(name):
+                yield by_place(token, TagKind.CALL_OPEN, Cost.SHAPE, name)
+                return
+            if self.tool and self.tool.declares(name):
+                yield by_place(token, TagKind.PARAMETER_OPEN, Cost.SHAPE, name)
+                return
+        letters = squeeze(token.word + token.name + token.attributes)
+        if alike(letters) == ENVELOPE and not self._means(name):  # `<to=l_call>`
+            yield by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE)
+            return
+        yield from self._joined(token)
+
+    def _nameless(self, token: Token, word: str) -> Iterator[Tag]:
+        kind, near = SYNONYMS.get(word, ""), alike(word)
+        if kind == ENVELOPE:
+            intact = token.bracket and token.closed and token.raw.count("<") == 1
+            yield by_place(token, TagKind.WRAP_OPEN, Cost.TABLE if intact else Cost.ALIKE)
+        direct = False
+        if kind:
+            yield by_place(token, CLOSES[kind], Cost.ALIKE)  # without its slash
+        else:
+            for tag in self._joined(token):
+                direct = True
+                yield tag
+        if self.tool and self.tool.declares(token.word):
+            yield by_place(token, TagKind.PARAMETER_OPEN, Cost.TABLE, token.word, BY_NAME)
+        elif self._is_tool(token.word) and token.word not in _RESULTS:
+            yield by_place(token, TagKind.CALL_OPEN, Cost.TABLE, token.word, BY_NAME)
+        elif not (kind or direct) and near:
+            if near == ENVELOPE:
+                yield by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE)
+            yield by_place(token, CLOSES[near], Cost.ALIKE)
+
+    def _joined(self, token: Token) -> Iterator[Tag]:
+        """`<parameterpath>`: the separator is gone, or is something else."""
+        letters = squeeze(token.word + token.name + token.attributes)
+        keys = self.tool.arguments.declared if self.tool else ()
+        for names, kind in ((keys, PARAMETER), (self.toolset.tools, FUNCTION)):
+            for name in names:
+                head = letters.removesuffix(squeeze(name))
+                if head != letters and alike(head) == kind:
+                    yield by_place(token, OPENS[kind], Cost.ALIKE, name)
+                    return
+
+    def _means(self, name: str) -> bool:
+        return self._is_tool(name) or (self.tool is not None and self.tool.declares(name))
+
+    def _is_tool(self, name: str) -> bool:
+        return self.toolset.find(name, self.grammar.level != "strict") is not None
+
+    def is_shape(self, token: Token) -> bool:
+        """Whether this is shaped like a closing tag, and nothing a document would have."""
+        word = squeeze(token.word)
+        return (
+            token.slash
+            and token.bracket
+            and len(word) > 1
+            and word not in DOCUMENT
+            and not self.opened.get(token.word)
+            and not token.attributes.strip()
+            and not (self.markup and word.isascii())
+        )
+
+    def may_be_sibling(self, tag: Tag, alone: bool) -> bool:
+        """Whether a parameter may open here that ends the value of the one before."""
+        if tag.dialect is BY_NAME and not (self.own and self.own.by_name):
+            return False
+        return alone and self.tool is not None and self.tool.declares(tag.name) and tag.name not in self.given
+
+
+def is_cut(token: Token, text: str) -> bool:
+    """Whether the message ends in this tag."""
+    return token.end == len(text) and not token.closed
+
+
+def by_place(token: Token, kind: TagKind, cost: Cost, name: str = "", dialect: Dialect = BY_PLACE) -> Tag:
+    """The tag that a token is taken for."""
+    return Tag(kind, name, token.start, token.end, token.raw, dialect, cost)
+
+
+def moved(tag: Tag, by: int) -> Tag:
+    """The same tag, counted from somewhere else."""
+    return Tag(tag.kind, tag.name, tag.start + by, tag.end + by, tag.raw, tag.dialect, tag.cost)

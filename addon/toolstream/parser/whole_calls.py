@@ -1,0 +1,78 @@
+"""Calls in JSON that were read as a whole: what they mean, whether they may be emitted, and their events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..events import ArgumentsDelta, CallEnd, CallStart
+from ..repairs import Refused, Repair
+from ..schema.arguments import write_call
+from ..schema.json_read import Json
+from ..schema.rules import NO_TEXTS
+from ..schema.schema import Tool
+from ..schema.tool_name import Opening, find_tool
+from .message import Message
+from .opened import Call
+
+Meant = tuple[Opening | None, str, Json]
+
+
+def meant(m: Message, name: str, arguments: Json) -> Meant:
+    """The tool of a JSON call, None if it is not declared; its name; its arguments."""
+    return _meant(m, name, arguments), name, arguments
+
+
+def _meant(m: Message, name: str, arguments: Json) -> Opening | None:
+    if name:
+        return find_tool(name, m.toolset, m.grammar.level)
+    tool = m.toolset.infer(arguments)
+    return Opening(tool, [(Repair.NAME_INFERRED, tool.name)]) if tool else None
+
+
+def why_not(m: Message, calls: list[Meant]) -> Refused | None:
+    """Why these calls are not to be emitted; None if they are."""
+    if any(opening and not m.toolset.allows(opening.tool.name) for opening, _, _ in calls):
+        return Refused.FORBIDDEN
+    if any(opening is None and not name.strip() for opening, name, _ in calls):
+        return Refused.NAMELESS
+    undeclared = any(opening is None for opening, _, _ in calls)
+    if undeclared and (m.context.thinking or not m.toolset.any_allowed):
+        return Refused.UNDECLARED
+    return None
+
+
+def emit_calls(m: Message, calls: list[Meant]) -> None:
+    """Say whole calls. Those of undeclared tools, and those in what the model thinks, are certain only at the
+    end."""
+    if m.trial and any(opening is None for opening, _, _ in calls):
+        m.trial.at_end, m.trial.why = True, Refused.UNDECLARED
+    if m.trial and m.context.thinking:
+        m.trial.why = Refused.REASONING
+    for opening, name, arguments in calls:
+        _emit_call(m, opening, name, arguments)
+
+
+def _emit_call(m: Message, opening: Opening | None, name: str, arguments: Json) -> None:
+    for repair, excerpt in opening.repairs if opening else [(Repair.UNDECLARED_NAME, name)]:
+        m.log.repair(repair, excerpt)
+    tool = opening.tool if opening else Tool(name.strip())
+    m.count_call(tool.name)
+    index = m.calls - 1
+    called, text, repairs = write_call(tool, arguments, m.toolset)
+    m.log.emit(CallStart(index, called))
+    m.log.emit(ArgumentsDelta(index, text))
+    for repair, excerpt in repairs:
+        m.log.repair(repair, excerpt)
+    m.log.emit(CallEnd(index))
+
+
+def say_arguments(m: Message, call: Call, arguments: Json, texts: Mapping[str, str] = NO_TEXTS) -> None:
+    """All arguments of the open call at once; and, if that was deferred, what it is of. `texts` as for
+    `write_call`."""
+    name, fragment, repairs = write_call(call.tool, arguments, m.toolset, texts)
+    if call.deferred:
+        m.log.emit(CallStart(call.index, name))
+        call.deferred = False
+    m.log.emit(ArgumentsDelta(call.index, fragment))
+    for repair, excerpt in repairs:
+        m.log.repair(repair, excerpt)

@@ -1,0 +1,128 @@
+"""A JSON call that is followed key by key while it streams: whether it may be one.
+
+It is one for certain only when it is complete. But what is none is found out early: by the first key that
+such a call does not have, or the first letter of a name that no tool has.
+"""
+
+import re
+from enum import Enum
+
+from ..grammar.names import Names
+from ..grammar.text import BLANK
+from ..limits import DEPTH, WORD
+from .json_call import ARGUMENT_KEYS, NAME_KEYS
+
+TYPES = frozenset({"function", "tool_call", "tool_use"})
+
+_MARK = re.compile(rf"[^{BLANK}]")
+_QUOTE = re.compile(r'["\\]')
+_NESTED = re.compile(r'["{}\[\]]')
+
+
+class Progress(Enum):
+    """How far a text has come."""
+
+    MORE = 0  # it may be a call
+    ENDED = 1  # it may be one, and is complete
+    HOPELESS = 2
+
+
+class CallScanner:
+    """Follows a JSON call, or an array of calls, that may have these `keys`. `end` is the offset in the
+    last text just past it, or of the character that makes it hopeless."""
+
+    def __init__(self, names: Names, keys: frozenset[str]) -> None:
+        self.named = False  # it names a declared tool
+        self.arguments = 0  # how often it says which
+        self.end = 0
+        self._names, self._keys = names, keys
+        self._open = ""  # brackets
+        self._word: str | None = None  # the string we are in, if it is a key or a value of the call
+        self._quoted = False  # we are in a string
+        self._escaped = False
+        self._expected = "[{"  # marks that may come next, where the call itself is written
+        self._key = ""
+
+    def feed(self, text: str) -> Progress:
+        """Go on by `text`."""
+        self.end = 0
+        while self.end < len(text):
+            at = self._in_string(text, self.end) if self._quoted else self._outside(text, self.end)
+            if at < 0:
+                return Progress.HOPELESS
+            self.end = at
+            if not (self._open or self._expected):
+                return Progress.ENDED
+        return Progress.MORE
+
+    def _fail(self, at: int) -> int:
+        """At the character at this offset it is hopeless."""
+        self.end = at
+        return -1
+
+    @property
+    def _in_call(self) -> bool:
+        return self._open.lstrip("[") in ("", "{")
+
+    def _outside(self, text: str, at: int) -> int:
+        """The offset after the next mark; -1 if it may not stand there."""
+        found = (_MARK if self._in_call else _NESTED).search(text, at)
+        if found is None:
+            return len(text)
+        mark = found[0]
+        if (self._in_call and mark not in self._expected) or len(self._open) > DEPTH:
+            return self._fail(found.start())
+        if mark == '"':
+            self._quoted, self._word = True, "" if self._in_call else None
+        elif mark in "[{":
+            self._open += mark
+            self._expected = '"}' if mark == "{" else "{"
+        elif mark in "]}":
+            self._open = self._open[:-1]
+            self._expected = ("}," if self._open.endswith("{") else "],") if self._open else ""
+        else:
+            self._expected = '"{[' if mark == ":" else '"' if self._open.endswith("{") else "{"
+            self._key = self._key if mark == ":" else ""
+        return found.end()
+
+    def _in_string(self, text: str, at: int) -> int:
+        """The offset after the next quote or backslash of a string; -1 if it may not say this."""
+        if self._escaped:
+            self._escaped = False
+            return at + 1
+        found = _QUOTE.search(text, at)
+        end = found.start() if found else len(text)
+        if self._word is not None:
+            known = len(self._word)
+            self._word = (self._word + text[at:end])[: WORD + 1]
+            if not self._may_be(self._word):
+                sizes = range(known, len(self._word))
+                return self._fail(
+                    at - known + next(n for n in sizes if not self._may_be(self._word[: n + 1]))
+                )
+        if found is None:
+            return end
+        self._escaped = found[0] == "\\"
+        if self._escaped:
+            return end + 1
+        self._quoted = False
+        return end + 1 if self._word is None or self._close_word(self._word) else self._fail(end)
+
+    def _close_word(self, word: str) -> bool:
+        """Whether this key, or this value of a key, may stand here."""
+        self._word = None
+        if not self._key:
+            self._key, self._expected = word, ":"
+            self.arguments += word in ARGUMENT_KEYS
+            return word in self._keys
+        self._expected = "},"
+        if self._key in NAME_KEYS:
+            self.named = self._names.has("tool", word)
+            return self.named
+        return self._key != "type" or word in TYPES
+
+    def _may_be(self, word: str) -> bool:
+        """Whether a word that begins so may stand where we are."""
+        if not self._key:
+            return any(key.startswith(word) for key in self._keys)
+        return self._key not in NAME_KEYS or self._names.may_begin("tool", word)
