@@ -21,7 +21,7 @@ from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter, DeferredArguments, typed
 from ..schema.tool_name import Opening
 from .json_call import arguments_follow
-from .message import At, Message, Step
+from .message import At, Envelope, Message, Step
 from .opened import Call
 from .place import Behind, Level, Place
 from .readings import BY_PLACE, moved
@@ -38,7 +38,7 @@ def start_call(m: Message, opening: Opening | None, *, closed: bool, certain: bo
     """A call begins at `buffer.at`; without an `opening` its tag names no tool. See `Call` for the rest."""
     tool = opening.tool if opening else m.toolset.any_tool
     m.count_call(opening.tool.name if opening else "")
-    place = Place(m.toolset, m.grammar, tool, opening is not None, wrapped=m.envelope.is_open)
+    place = Place(m.toolset, m.grammar, tool, opening is not None, wrapped=m.envelope is Envelope.OPEN)
     m.call = Call(m.calls - 1, tool, place, DeferredArguments(), opening is not None, closed, certain)
     if opening:
         _announce(m, m.call, opening)

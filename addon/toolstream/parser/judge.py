@@ -21,7 +21,7 @@ from ..limits import BEHIND_CALL, LETTERS, LOOK_AHEAD, WORDS
 from .chain import is_proved
 from .message import Message
 from .opened import Value
-from .place import Behind, Level, Place, Run
+from .place import CLOSED_BY, Behind, Level, Place, Run
 from .readings import OPENERS, by_place, is_cut, moved
 
 
@@ -160,27 +160,22 @@ def _is_misspelt(run: Run) -> bool:
 
 def _is_complete(run: Run, alone: bool) -> bool:
     first = run.tags[0]
-    if first.kind is not TagKind.PARAMETER_CLOSE:
-        return False
-    if _begins_later(run):
+    if first.kind is not TagKind.PARAMETER_CLOSE or _begins_later(run):
         return False
     spelt = sum(tag.spelt for tag in run.tags)
     return first.spelt or (alone and first.cost is Cost.ALIKE and spelt >= 1)
-
-
-_CLOSES = {TagKind.PARAMETER_CLOSE: 0, TagKind.CALL_CLOSE: 1, TagKind.WRAP_CLOSE: 2}
 
 
 def _cost(tags: list[Tag]) -> int:
     """What a run costs that begins with these tags in a value."""
     if tags[0].kind in OPENERS or not tags[0].spelt:
         return 99
-    level = cost = 0
+    level, cost = Level.VALUE, 0
     for tag in tags:
-        if tag.kind in _CLOSES:
-            closes = _CLOSES[tag.kind]
-            cost += tag.cost + (Cost.MISSING * (closes - level) if closes >= level else Cost.TABLE)
-            level = max(level, closes + 1)
+        if tag.kind in CLOSED_BY:
+            after = CLOSED_BY[tag.kind]
+            cost += tag.cost + (Cost.MISSING * (after - 1 - level) if after > level else Cost.TABLE)
+            level = max(level, after)
     return cost
 
 

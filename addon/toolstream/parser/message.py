@@ -56,10 +56,6 @@ class Envelope(Enum):
     OPEN = 1  # in <tool_call>
     ORPHAN = 2  # a </tool_call> may come although there was no <tool_call>
 
-    @property
-    def is_open(self) -> bool:
-        return self is Envelope.OPEN
-
 
 class Before(Enum):
     """What stands before the text that is not understood yet, with nothing but whitespace between."""

@@ -79,12 +79,13 @@ class Tables:
     plain: re.Pattern[str]
 
 
-_CLOSED_BY = {
+# How far a closing tag closes
+CLOSED_BY = {
     TagKind.PARAMETER_CLOSE: Level.CALL,
     TagKind.CALL_CLOSE: Level.ENVELOPE,
     TagKind.WRAP_CLOSE: Level.NOTHING,
 }
-_CLOSES = {level: kind for kind, level in _CLOSED_BY.items()}
+_CLOSES = {level: kind for kind, level in CLOSED_BY.items()}
 # What a tag says is missing before it, or is too much, at each level
 _MISSING = {
     TagKind.PARAMETER_CLOSE: (0, 1, 1, 1),
@@ -278,7 +279,7 @@ class Place(Readings):
                 return Choice(tag, level, _MISSING[TagKind.CALL_OPEN][Level.VALUE] - 2 * level)
             case TagKind.WRAP_CLOSE if not self.wrapped:
                 return Choice(tag, Level.NOTHING, _MISSING[tag.kind][level] + 1)
-        return Choice(tag, max(level, _CLOSED_BY.get(tag.kind, level)), _MISSING[tag.kind][level])
+        return Choice(tag, max(level, CLOSED_BY.get(tag.kind, level)), _MISSING[tag.kind][level])
 
     def _may_be_surplus(self, level: Level) -> bool:
         """Whether a tag may stand in a run that closes nothing; what strict reads has none before its end."""

@@ -154,11 +154,7 @@ def _extend_lines(m: Message, open_: Value, text: str) -> list[Event] | None:
     if end < len(text) and not PARTIAL.fullmatch(text, end):
         return None
     markup = _BEGINS_WORD.search(text, 0, end) is not None
-    end = (
-        min(break_before(text, 0, end), _held_in(text, 0, False))
-        if end < len(text)
-        else _held_in(text, 0, False)
-    )
+    end = min(break_before(text, 0, end) if end < len(text) else end, _held_in(text, 0, False))
     open_.pass_over(text, 0, end)
     call.place.markup = call.place.markup or markup
     fragment = call.writer.feed(text[:end]) if end else ""
