@@ -1,15 +1,9 @@
-"""Inside a call, between its parameters: exactly one kind of thing can stand there, a tag.
-
-A call whose opening tag names no tool is read without types. Once it is complete, its parameters tell
-which tool is meant, if they fit only one; otherwise it was text. A call that the user's rules may turn
-into a call of another tool is not announced before it is complete either.
-"""
+"""Inside a call, between its parameters: exactly one kind of thing can stand there, a tag."""
 
 from __future__ import annotations
 
 import re
 
-from ..events import CallEnd, CallStart
 from ..grammar.grammar import is_canonical
 from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
 from ..grammar.matcher import Tag
@@ -17,16 +11,12 @@ from ..grammar.text import BLANK, WHITESPACE, end_of
 from ..grammar.tokens import end_of as tag_end
 from ..grammar.tokens import opens_json
 from ..limits import LOOK_AHEAD, UNTAGGED_GAP
-from ..repairs import Refused, Repair
-from ..schema.arguments import ArgumentsWriter, DeferredArguments, typed
-from ..schema.tool_name import Opening
-from .json_call import arguments_follow
-from .message import At, Envelope, Message, Step
-from .opened import Call
-from .place import Behind, Level, Place
+from ..repairs import Repair
+from .message import At, Message, Step
+from .open_call import end_call, end_unclosed, give, has_text, only_key, open_call, use_spare
+from .opened import Call, Value
+from .place import Behind, Level
 from .readings import BY_PLACE, moved
-from .value import end_by_message, open_value
-from .whole_calls import say_arguments
 
 CONTAINERS = ("arguments", "parameters")  # what models call a parameter that holds all of them
 
@@ -34,46 +24,9 @@ _GO_ON = (TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.CALL_CLOSE, Followi
 _SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
 
 
-def start_call(m: Message, opening: Opening | None, *, closed: bool, certain: bool = True) -> Step:
-    """A call begins at `buffer.at`; without an `opening` its tag names no tool. See `Call` for the rest."""
-    tool = opening.tool if opening else m.toolset.any_tool
-    m.count_call(opening.tool.name if opening else "")
-    place = Place(m.toolset, m.grammar, tool, opening is not None, wrapped=m.envelope is Envelope.OPEN)
-    m.call = Call(m.calls - 1, tool, place, DeferredArguments(), opening is not None, closed, certain)
-    if opening:
-        _announce(m, m.call, opening)
-    return m.go(At.CALL)
-
-
-def _announce(m: Message, call_: Call, opening: Opening) -> None:
-    """The tool of the call is known, and what its tag said of its arguments."""
-    call_.tool = opening.tool
-    rules = m.toolset.rules_for(opening.tool)
-    if rules is None or rules.live:
-        m.log.emit(CallStart(call_.index, opening.tool.name))
-        call_.writer = ArgumentsWriter(opening.tool, rules)
-    else:
-        call_.deferred, call_.writer = True, DeferredArguments()
-    call_.half_said = bool(opening.given)
-    for key, text in opening.given:
-        give(m, key, text)
-
-
-def opened(m: Message) -> Call:
-    """The call that is open."""
-    assert m.call
-    return m.call
-
-
-def give(m: Message, key: str, text: str) -> None:
-    """A whole value at once."""
-    writer = opened(m).writer
-    m.fragment(writer.begin(key) + writer.feed(text) + writer.end())
-
-
 def call(m: Message) -> Step:
     """State: between the parameters."""
-    call_, buffer = opened(m), m.buffer
+    call_, buffer = open_call(m), m.buffer
     if call_.body_done:
         return _behind_body(m, call_)
     call_.gap = (call_.gap + buffer.take(end_of(WHITESPACE, buffer.text, buffer.at)))[-UNTAGGED_GAP:]
@@ -100,8 +53,7 @@ def call(m: Message) -> Step:
             return Step.MORE if kind is Following.MORE else _drop(m, Repair.STRAY_OPENER, tag)
         case _ if call_.named:
             use_spare(m, call_)
-            _miss_close(m, call_, tag.raw)
-            return end_call(m)
+            return end_unclosed(m, tag.raw)
     return m.reject()
 
 
@@ -144,7 +96,7 @@ def _no_tag(m: Message, call_: Call) -> Step:
     if text[at] == ">" and m.tolerant and not call_.gap:  # of the tag before
         return _take(m, at + 1)
     if text[at] == "{" and m.tolerant and not call_.begun and opens_json(text, at, buffer.over) is True:
-        return arguments_follow(m, at)
+        return _arguments(m, at)
     if only_key(call_) and m.tolerant and not call_.begun:
         return m.go(At.LOOSE)
     return has_text(m)
@@ -168,7 +120,7 @@ def _close(m: Message, tag: Tag) -> Step:
     if end is MORE:
         return Step.MORE
     m.buffer.at = end
-    use_spare(m, opened(m))
+    use_spare(m, open_call(m))
     return end_call(m)
 
 
@@ -197,7 +149,7 @@ def _opened_again(m: Message, call_: Call, tag: Tag) -> TagKind | Following | No
 
 def look(m: Message, at: int) -> tuple[TagKind | Following, Tag | None]:
     """What follows the whitespace at this index, and the tag, if it is one."""
-    text, tags = m.buffer.text, opened(m).place.tags
+    text, tags = m.buffer.text, open_call(m).place.tags
     at = end_of(WHITESPACE, text, at)
     if tag := tags.match(text, at):
         return tag.kind, tag
@@ -213,16 +165,6 @@ def _after_early(m: Message, call_: Call, closer: Tag) -> TagKind | Following | 
     return kind if kind in (TagKind.PARAMETER_OPEN, Following.MORE) else None
 
 
-def has_text(m: Message) -> Step:
-    """Text between parameters: no part of the call, and not ours to drop."""
-    call_ = opened(m)
-    if not (call_.certain and call_.named):
-        return m.reject()
-    m.log.repair(Repair.TEXT_IN_CALL, m.buffer.text[m.buffer.at :])
-    m.log.text(m.buffer.take(m.buffer.at + 1))
-    return m.go(At.STRAY)
-
-
 def stray(m: Message) -> Step:
     """State: in text between parameters."""
     buffer = m.buffer
@@ -231,7 +173,13 @@ def stray(m: Message) -> Step:
     return m.go(At.CALL) if at >= 0 or buffer.over else Step.MORE
 
 
-# Parameters
+# Arguments
+
+
+def _arguments(m: Message, at: int, in_parameter: bool = False) -> Step:
+    """The bracket at this index is that of all arguments."""
+    m.buffer.at, open_call(m).in_parameter = at, in_parameter
+    return m.go(At.JSON)
 
 
 def _at_parameter(m: Message, call_: Call, tag: Tag) -> Step:
@@ -253,7 +201,7 @@ def _at_parameter(m: Message, call_: Call, tag: Tag) -> Step:
         if at == len(m.buffer.text) and not m.buffer.over:
             return Step.MORE
         if m.buffer.text[at : at + 1] == "{":
-            return arguments_follow(m, at, in_parameter=True)
+            return _arguments(m, at, in_parameter=True)
     return _open(m, call_, tag)
 
 
@@ -265,33 +213,8 @@ def _open(m: Message, call_: Call, tag: Tag) -> Step:
     call_.closed = call_.closed or dialect.closed
     m.fragment(call_.writer.begin(key))
     tables = call_.place.open_value(key, dialect, m.kept, call_.writer.given)
-    return open_value(m, call_.tool.parameter(key), tables)
-
-
-# The value of the only parameter, without its opening tag
-
-
-def only_key(call_: Call) -> str:
-    """The parameter that a value without a tag can only belong to; "" if that is open."""
-    required = call_.tool.required
-    key = next(iter(required)) if len(required) == 1 else ""
-    types = call_.tool.parameter(key).types
-    return key if call_.named and (not types or "string" in types) else ""
-
-
-def use_spare(m: Message, call_: Call) -> None:
-    """A value without its tag is one if its parameter has not been given by the end of the call."""
-    spare, call_.spare = call_.spare, None
-    if spare is None:
-        return
-    m.log.commit(spare.mark)
-    key = only_key(call_)
-    if key in call_.writer.given:
-        m.log.repair(Repair.TEXT_IN_CALL, spare.text)
-        m.log.text(spare.text)
-    else:
-        m.log.repair(Repair.MISSING_PARAMETER_OPEN, spare.text)
-        give(m, key, spare.value)
+    call_.value = Value.of(call_.tool.parameter(key), tables)
+    return m.go(At.VALUE)
 
 
 # Behind a body that is one JSON object
@@ -313,69 +236,5 @@ def _behind_body(m: Message, call_: Call) -> Step:
         return _take(m, tag.end)
     if tag and (tag.kind is TagKind.CALL_CLOSE or any(tag.raw in d.call_close for d in m.kept)):
         buffer.at = tag.end
-    else:
-        _miss_close(m, call_, text[buffer.at :])
-    return end_call(m)
-
-
-# The end
-
-
-def cut(m: Message) -> Step:
-    """State: the message is over and the call is not. It is mended if the model stopped, else cut off."""
-    call_, buffer = opened(m), m.buffer
-    if call_.value:
-        call_.unclear = call_.unclear or call_.value.calls > 0
-        complete = m.complete and not call_.unclear
-        end_by_message(m, complete)
-    else:
-        complete, call_.unclear = m.complete, False
-    buffer.at = len(buffer.text)
-    if not complete:
-        why = Refused.UNCLEAR_END if call_.unclear and m.complete else Refused.TRUNCATED
-        if m.trial:
-            return m.reject(why)
-        if call_.spare:
-            m.log.commit(call_.spare.mark)
-        m.log.ledger.refuse(why, call_.tool.name)
-        m.call = None
-        return m.go(At.LITERAL)
-    if not (call_.named and call_.certain):
-        return m.reject()
-    use_spare(m, call_)
-    _miss_close(m, call_, call_.tool.name)
-    return end_call(m)
-
-
-def _miss_close(m: Message, call_: Call, excerpt: str) -> None:
-    if not call_.closed:
-        m.log.repair(Repair.MISSING_FUNCTION_CLOSE, excerpt)
-
-
-def end_call(m: Message) -> Step:
-    """The open call is complete."""
-    call_ = opened(m)
-    if not call_.named:
-        call_.writer.close()
-        tool = m.toolset.infer(call_.writer.given)
-        if tool is None or not m.toolset.allows(tool.name):
-            return m.reject()
-        assert isinstance(call_.writer, DeferredArguments)
-        m.log.repair(Repair.NAME_INFERRED, tool.name)
-        _announce(m, call_, Opening(tool, [], call_.writer.values))
-    if not call_.body_done:
-        m.fragment(call_.writer.close())
-        if call_.deferred:
-            _say_deferred(m, call_)
-    m.log.emit(CallEnd(call_.index))
-    return m.end_call()
-
-
-def _say_deferred(m: Message, call_: Call) -> None:
-    assert isinstance(call_.writer, DeferredArguments)
-    texts: dict[str, str] = {}
-    for key, text in call_.writer.values:
-        if key in texts:
-            m.log.repair(Repair.REPEATED_PARAMETER, key)
-        texts.setdefault(key, text)
-    say_arguments(m, call_, typed(texts.items(), call_.tool), texts)
+        return end_call(m)
+    return end_unclosed(m, text[buffer.at :])

@@ -18,14 +18,12 @@ from ..grammar.grammar import BASE
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT, SYNONYMS, is_structural, squeeze
 from ..grammar.matcher import Tag
-from ..grammar.text import skip_blanks
 from ..grammar.tokens import CLOSE, OPEN, Token, end_of, opens_json, read_tag
 from ..limits import DAMAGED_ENVELOPES, LETTERS, WRAPS
-from ..schema.schema import Tool
 from ..schema.tool_name import read_opening
 from .message import Message
-from .place import Place
-from .readings import BY_NAME, BY_PLACE, by_place, is_cut
+from .place import behind
+from .readings import BY_PLACE, by_place, is_by_place, is_cut
 
 _PROSE = re.compile(
     rf"[:;.,!*-]?([^\W_]{{1,64}})(?![\w:=＝/{OPEN}{CLOSE}-])[ \t]{{0,8}}[^\s:=＝/{OPEN}{CLOSE}]"
@@ -54,11 +52,6 @@ class Chain:
         return max((tag.cost for tag in self.wraps if is_by_place(tag)), default=Cost.EXACT)
 
 
-def is_by_place(tag: Tag) -> bool:
-    """Whether no table has it."""
-    return tag.dialect is BY_PLACE or tag.dialect is BY_NAME
-
-
 def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
     """The chain at `at`; MORE if it takes more text to tell. `inside`: of an envelope that is open."""
     chain = Chain(at=at)
@@ -71,15 +64,7 @@ def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
         if m.tolerant and m.buffer.text.startswith(">", found.end):
             found = replace(found, end=found.end + 1, raw=found.raw + ">", dialect=BY_PLACE)
         chain.wraps.append(found)
-        chain.at = _behind(m.buffer.text, found)
-
-
-def _behind(text: str, tag: Tag) -> int:
-    """Where what follows a tag begins, and a bracket that it has too many."""
-    at = skip_blanks(text, tag.end)
-    if text.startswith(">", tag.end if tag.spelt else at):
-        at = skip_blanks(text, text.index(">", tag.end) + 1)
-    return at
+        chain.at = behind(m.buffer.text, found)
 
 
 def _read_next(m: Message, chain: Chain, inside: bool) -> Tag | Wait | bool | None:
@@ -250,33 +235,9 @@ def _is_believed(m: Message, chain: Chain, tag: Tag, inside: bool) -> bool | Wai
             return False  # other documents have it, too
     elif not m.context.at_line_start or m.context.thinking or m.context.in_markup:
         return False
-    return is_proved(m, tag, tool)
+    return m.is_proved(tag, tool)
 
 
 def _is_function(tag: Tag) -> bool:
     """Whether the tag of a function is spelt as a table has it, and in nothing but that."""
     return tag.spelt and not (tag.dialect.by_name or tag.dialect.closed)
-
-
-def is_proved(m: Message, tag: Tag, tool: Tool) -> bool | Wait:
-    """Whether what may stand in a call of this tool follows its tag.
-
-    After a tag that a table has, that is any tag of a call; after another, one of the tool's own parameters,
-    or the call's end if it needs none. A tag that is just named as a parameter proves nothing there.
-    """
-    text, over = m.buffer.text, m.buffer.over
-    at = _behind(text, tag)
-    if at >= len(text):
-        return False if over else MORE
-    readings = Place(m.toolset, m.grammar, tool, wrapped=True).readings(text, at, over)
-    if readings is MORE:
-        return MORE
-    if not is_by_place(tag):
-        return any(text[at] == "<" or found.kind is TagKind.PARAMETER_OPEN for found in readings)
-    return any(_proves(found, tool) for found in readings)
-
-
-def _proves(tag: Tag, tool: Tool) -> bool:
-    if tag.kind is TagKind.PARAMETER_OPEN:
-        return tool.declares(tag.name) and not tag.dialect.by_name
-    return tag.kind is TagKind.CALL_CLOSE and tag.cost is Cost.EXACT and not tool.required

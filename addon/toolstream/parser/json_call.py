@@ -33,14 +33,17 @@ from .json_head import Head, read_first_key, read_head
 from .json_reader import BehindCall, Closing, JsonArguments, JsonCalls, Reader
 from .json_text import Ended, JsonText, read_text
 from .message import At, Envelope, Message, Step
+from .open_call import give_all
 from .opened import Call
-from .whole_calls import emit_calls, meant, say_arguments, why_not
+from .whole_calls import emit_calls, meant, why_not
 
 _SURPLUS = re.compile(f"[{BLANK}}}\\]]{{0,{LOOK_AHEAD}}}")
 
 
 def json(m: Message) -> Step:
     """State: in JSON."""
+    if m.json is None:
+        return _begin(m)
     reader = m.json
     if isinstance(reader, BehindCall):
         return _behind_call(m, reader)
@@ -50,6 +53,14 @@ def json(m: Message) -> Step:
     if isinstance(reader, JsonArguments):
         return _read_arguments(m, reader)
     return _read_calls(m, reader) if reader.text else _next_call(m, reader)
+
+
+def _begin(m: Message) -> Step:
+    """JSON begins at `buffer.at`: all arguments of the open call, or in an envelope, on trial, a call."""
+    if m.call:
+        return _arguments_follow(m, m.call)
+    m.json = JsonCalls()
+    return Step.GO
 
 
 def _read_on(m: Message, reader: Reader, body: Body) -> Step:
@@ -90,13 +101,7 @@ def _leave_unended(m: Message, body: Body) -> Step:
     elif body.mark:
         m.log.commit(body.mark)
     m.buffer.at = len(m.buffer.text) if m.buffer.over else m.buffer.at
-    return _stay_unended(m, Refused.TRUNCATED, body.tool)
-
-
-def _stay_unended(m: Message, why: Refused, tool: Tool) -> Step:
-    m.log.ledger.refuse(why, tool.name)
-    m.call = m.json = None
-    return m.go(At.LITERAL)
+    return m.leave_unended(Refused.TRUNCATED, body.tool)
 
 
 def give_up_json(m: Message, mark: Mark) -> Step:
@@ -106,16 +111,10 @@ def give_up_json(m: Message, mark: Mark) -> Step:
     owner = reader.body or m.call
     assert owner
     m.log.rollback(mark)
-    return _stay_unended(m, Refused.LIMIT, owner.tool)
+    return m.leave_unended(Refused.LIMIT, owner.tool)
 
 
 # In an envelope
-
-
-def open_json(m: Message) -> Step:
-    """JSON begins at `buffer.at`, in an envelope, and is on trial."""
-    m.json = JsonCalls()
-    return m.go(At.JSON)
 
 
 def _next_call(m: Message, calls: JsonCalls) -> Step:
@@ -281,20 +280,17 @@ def _emit_calls(m: Message, calls: JsonCalls, found: tuple[list[Found], list[Rep
 # As the body of a call
 
 
-def arguments_follow(m: Message, at: int, in_parameter: bool = False) -> Step:
-    """The bracket at this index is that of all arguments of the open call."""
-    assert m.call
-    first = read_first_key(m.buffer.text, at, m.buffer.over)
+def _arguments_follow(m: Message, call: Call) -> Step:
+    first = read_first_key(m.buffer.text, m.buffer.at, m.buffer.over)
     if first is MORE:
         return Step.MORE
-    m.buffer.at = at
-    m.json = JsonArguments(in_parameter)
-    streams = isinstance(first, tuple) and isinstance(m.call.writer, ArgumentsWriter)
-    if streams and isinstance(first, tuple) and _can_stream(m, m.call.tool, first[0]):
-        _start_arguments(m, m.call, m.json, first[1])
+    m.json = JsonArguments(call.in_parameter)
+    streams = isinstance(first, tuple) and isinstance(call.writer, ArgumentsWriter)
+    if streams and isinstance(first, tuple) and _can_stream(m, call.tool, first[0]):
+        _start_arguments(m, call, m.json, first[1])
     else:
         _open_arguments(m, m.json)
-    return m.go(At.JSON)
+    return Step.GO
 
 
 def _start_arguments(m: Message, call: Call, reader: JsonArguments, at: int) -> None:
@@ -353,7 +349,7 @@ def _read_arguments(m: Message, reader: JsonArguments) -> Step:
         return _is_text(m, call, reader, text)
     m.log.commit(reader.retry)
     _say_body(m, found[1], text)
-    say_arguments(m, call, found[0])
+    give_all(m, call, found[0])
     return _end_body(m)
 
 

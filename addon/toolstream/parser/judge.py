@@ -18,7 +18,6 @@ from ..grammar.matcher import Tag
 from ..grammar.text import LINE_REST, skip_blanks
 from ..grammar.tokens import next_place, read_tag
 from ..limits import BEHIND_CALL, LETTERS, LOOK_AHEAD, WORDS
-from .chain import is_proved
 from .message import Message
 from .opened import Value
 from .place import CLOSED_BY, Behind, Level, Place, Run
@@ -330,4 +329,4 @@ def _opens_call(m: Message, tag: Tag) -> bool | Wait:
     if tag.spelt:
         return m.call.place.opens_call(tag, m.buffer.text, m.buffer.over)
     tool = m.toolset.find(tag.name) if tag.kind is TagKind.CALL_OPEN else None
-    return tool is not None and is_proved(m, tag, tool)
+    return tool is not None and m.is_proved(tag, tool)

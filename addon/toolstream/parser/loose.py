@@ -11,8 +11,8 @@ from ..grammar.kinds import CLOSERS, TagKind
 from ..grammar.matcher import Tag
 from ..limits import DAMAGED_OPENER, OPENER_PREFIX
 from ..repairs import Repair
-from .call import only_key, opened
 from .message import At, Message, Step
+from .open_call import only_key, open_call
 from .opened import Spare
 from .value import break_before
 
@@ -24,7 +24,7 @@ _NEWLINE = re.compile(r"\r?\n")
 
 def loose(m: Message) -> Step:
     """State: in such text."""
-    call, buffer = opened(m), m.buffer
+    call, buffer = open_call(m), m.buffer
     if call.spare is None:
         call.spare = Spare(m.log.mark())
     text, tags = buffer.text, call.place.tags
@@ -42,7 +42,7 @@ def loose(m: Message) -> Step:
 
 def is_text(m: Message, raw: str) -> Step:
     """It is text."""
-    call = opened(m)
+    call = open_call(m)
     assert call.spare
     if not (call.certain and call.named):
         return m.reject()
@@ -54,7 +54,7 @@ def is_text(m: Message, raw: str) -> Step:
 
 
 def _take_for_value(m: Message, raw: str, closer: Tag) -> Step:
-    call = opened(m)
+    call = open_call(m)
     assert call.spare
     if (opener := _opener_in(raw, only_key(call))) is None:
         return is_text(m, raw)

@@ -13,15 +13,19 @@ from enum import Enum
 from ..events import ArgumentsDelta
 from ..grammar.dialects import Dialect
 from ..grammar.grammar import BASE, Grammar
+from ..grammar.kinds import Wait
+from ..grammar.matcher import Tag
 from ..grammar.text import BLANK, trailing
 from ..limits import WHITESPACE_RUN
 from ..repairs import Refused, Repair
+from ..schema.schema import Tool
 from ..schema.toolset import Toolset
 from .buffer import Buffer
 from .context import Context
 from .event_log import EventLog, Mark
 from .lookout import Lookout
 from .opened import Call
+from .place import Place
 
 
 class Step(Enum):
@@ -198,6 +202,11 @@ class Message:
 
     # Candidates and calls
 
+    def is_proved(self, tag: Tag, tool: Tool) -> bool | Wait:
+        """Whether what may stand in a call of this tool follows its tag."""
+        place = Place(self.toolset, self.grammar, tool, wrapped=True)
+        return place.proves(tag, self.buffer.text, self.buffer.over)
+
     def fragment(self, text: str) -> None:
         """A piece of the arguments of the open call, and what was mended in them."""
         call = self.call
@@ -249,3 +258,9 @@ class Message:
                 return self.reject(Refused.TRUNCATED)
             self.accept()
         return Step.GO
+
+    def leave_unended(self, why: Refused, tool: Tool) -> Step:
+        """The open call is not complete: it stays without an end, and what follows is text."""
+        self.log.ledger.refuse(why, tool.name)
+        self.call = self.json = None
+        return self.go(At.LITERAL)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Self
 
 from ..grammar.matcher import TagMatcher
 from ..schema.arguments import ArgumentsWriter, DeferredArguments
 from ..schema.json_scanner import WholeJson
-from ..schema.schema import Tool
+from ..schema.schema import Parameter, Tool
 from .buffer import Buffer
 from .event_log import Mark
-from .place import Place
+from .place import Place, Tables
 
 
 @dataclass(slots=True)
@@ -34,6 +35,14 @@ class Value:
     calls: int = 0  # examples that are open in it
     wraps: int = 0  # and their envelopes
     searched: int = 0  # behind a run that may be the end: position up to which another one was looked for
+
+    @classmethod
+    def of(cls, schema: Parameter, tables: Tables) -> Self:
+        """The value of a parameter, and what to look for in it."""
+        types = schema.types
+        verbatim = not types or "string" in types
+        json = None if verbatim or not types & {"array", "object"} else WholeJson()
+        return cls(tables.within, tables.plain, verbatim, json)
 
     def look(self, buffer: Buffer, end: int) -> None:
         """The text up to this index is judged."""
@@ -80,6 +89,7 @@ class Call:
     certain: bool = True
     deferred: bool = False
     half_said: bool = False
+    in_parameter: bool = False  # they stand in a parameter that holds all of them
     body_done: bool = False  # all its arguments came as one JSON object
     unclear: bool = False  # a closing tag that was taken for payload may have been the end
     gap: str = ""  # whitespace before what comes next

@@ -18,10 +18,9 @@ from ..grammar.text import skip_blanks
 from ..repairs import Refused, Repair
 from ..schema.schema import Tool
 from ..schema.tool_name import Opening, read_opening
-from .call import start_call
-from .chain import Chain, is_proved, read_chain
-from .json_call import open_json
+from .chain import Chain, read_chain
 from .message import At, Envelope, Message, Step
+from .open_call import start_call
 
 _IN_DIRECT = (TagKind.PARAMETER_OPEN, TagKind.CALL_CLOSE, Following.JSON)  # what follows a direct tag
 _IN_ELEMENT = (TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN, Following.JSON)
@@ -87,7 +86,7 @@ def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
     cut = bracket == "<" and m.buffer.over and m.lookout.after.may_begin(text, at)
     if bracket == "{" or cut or (bracket == "<" and not m.tolerant):
         return _open(m, tag, opening, [])
-    if m.tolerant and (proved := is_proved(m, tag, opening.tool)):
+    if m.tolerant and (proved := m.is_proved(tag, opening.tool)):
         return Step.MORE if proved is MORE else _open(m, tag, opening, [])
     if m.tolerant and "\n" in text[tag.end : at] and len(opening.tool.required) == 1:
         m.try_(Refused.NO_CALL, at_end=False)
@@ -174,7 +173,8 @@ def open_json_call(m: Message, chain: Chain) -> Step:
         m.envelope = Envelope.OPEN
     _note_tags(m, chain.wraps, None)
     m.drop(chain.at)
-    return open_json(m)
+    m.json = None
+    return m.go(At.JSON)
 
 
 def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certain: bool = True) -> Step:

@@ -20,8 +20,9 @@ from ..schema.toolset import Toolset
 from .after import after
 from .bare_json import bare_json
 from .buffer import Buffer
-from .call import call, cut, stray
+from .call import call, stray
 from .context import Context
+from .cut import cut
 from .envelope import envelope
 from .event_log import EventLog, Mark
 from .json_call import give_up_json, json

@@ -18,7 +18,7 @@ from ..grammar.matcher import Tag, TagMatcher
 from ..grammar.text import BLANK, skip_blanks
 from ..grammar.tokens import OPEN, Token, end_of, held_from, next_place, plain_text, read_tag
 from ..limits import CLOSING_RUN
-from .readings import OPENERS, Readings, by_place, is_cut, moved
+from .readings import OPENERS, Readings, by_place, is_by_place, is_cut, moved
 
 
 class Level(IntEnum):
@@ -305,6 +305,29 @@ class Place(Readings):
             return over or MORE
         return text[at] in "{[" or self._opens_inside(text, at, over)
 
+    def proves(self, tag: Tag, text: str, over: bool) -> bool | Wait:
+        """Whether what may stand in a call of this tool follows its tag.
+
+        After a tag that a table has, that is any tag of a call; after another, one of the tool's own
+        parameters, or the call's end if it needs none. A tag that is just named as a parameter proves
+        nothing there.
+        """
+        at = behind(text, tag)
+        if at >= len(text):
+            return False if over else MORE
+        readings = self.readings(text, at, over)
+        if readings is MORE:
+            return MORE
+        if not is_by_place(tag):
+            return any(text[at] == "<" or found.kind is TagKind.PARAMETER_OPEN for found in readings)
+        return any(self._proves(found) for found in readings)
+
+    def _proves(self, tag: Tag) -> bool:
+        assert self.tool
+        if tag.kind is TagKind.PARAMETER_OPEN:
+            return self.tool.declares(tag.name) and not tag.dialect.by_name
+        return tag.kind is TagKind.CALL_CLOSE and tag.cost is Cost.EXACT and not self.tool.required
+
     def _opens_inside(self, text: str, at: int, over: bool) -> bool | Wait:
         if self.grammar.envelope.match(text, at):
             return True
@@ -312,6 +335,14 @@ class Place(Readings):
             return MORE
         inner = self.readings(text, at, over)
         return MORE if inner is MORE else any(tag.kind in OPENERS for tag in inner)
+
+
+def behind(text: str, tag: Tag) -> int:
+    """Where what follows a tag begins, and a bracket that it has too many."""
+    at = skip_blanks(text, tag.end)
+    if text.startswith(">", tag.end if tag.spelt else at):
+        at = skip_blanks(text, text.index(">", tag.end) + 1)
+    return at
 
 
 def _says_nothing(run: Run, tag: Tag) -> bool:

@@ -268,6 +268,11 @@ class Readings:
         return alone and self.tool is not None and self.tool.declares(tag.name) and tag.name not in self.given
 
 
+def is_by_place(tag: Tag) -> bool:
+    """Whether no table has it."""
+    return tag.dialect is BY_PLACE or tag.dialect is BY_NAME
+
+
 def is_cut(token: Token, text: str) -> bool:
     """Whether the message ends in this tag."""
     return token.end == len(text) and not token.closed

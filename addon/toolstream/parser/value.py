@@ -13,29 +13,17 @@ from ..events import ArgumentsDelta, Event
 from ..grammar.kinds import MORE, TagKind
 from ..grammar.likeness import DOCUMENT, is_structural
 from ..grammar.text import LINE_REST
-from ..grammar.tokens import BRACKET, DULL, PARTIAL, WORD, Token, held_from, next_place, read_tag
+from ..grammar.tokens import BRACKET, DULL, PARTIAL, WORD, held_from, next_place
 from ..grammar.tokens import end_of as tag_end
 from ..limits import LOOK_AHEAD, PIECE, VALUE_LINE, WORDS
 from ..repairs import Repair
-from ..schema.json_scanner import WholeJson
-from ..schema.schema import Parameter
 from .judge import Payload, judge
 from .message import At, Message, Step
 from .opened import Value
-from .place import Run, Tables
+from .place import Run
 
 _BEGINS_WORD = re.compile(r"</?[A-Za-z]")
 _BREAK_BEFORE = re.compile(r"\r?\n[ \t]*\Z")
-
-
-def open_value(m: Message, schema: Parameter, tables: Tables) -> Step:
-    """The value of a parameter begins at `buffer.at`."""
-    types = schema.types
-    verbatim = not types or "string" in types
-    json = None if verbatim or not types & {"array", "object"} else WholeJson()
-    assert m.call
-    m.call.value = Value(tables.within, tables.plain, verbatim, json)
-    return m.go(At.VALUE)
 
 
 def value(m: Message) -> Step:
@@ -240,38 +228,6 @@ def _end_value(m: Message, open_: Value, run: Run) -> Step:
     return m.go(At.CALL)
 
 
-def end_by_message(m: Message, complete: bool) -> None:
-    """The message ends in the value: that is where it ends if it is `complete`, but for what is left of a
-    closing tag."""
-    assert m.call
-    open_, buffer = _value(m), m.buffer
-    end = len(buffer.text)
-    if not open_.started:
-        _start(m, open_)
-    partial = buffer.text.rfind("<", buffer.at)
-    if partial >= 0 and _is_cut_closer(m, open_, partial):
-        end = partial
-    end = break_before(buffer.text, buffer.at, end)
-    if not complete:
-        open_.lead = False
-        _pass(m, open_, end)
-        m.call.value = None
-        return
-    finish(m, end)
-    m.log.repair(Repair.MISSING_PARAMETER_CLOSE, "")
-
-
-def _is_cut_closer(m: Message, open_: Value, at: int) -> bool:
-    """Whether the message ends in a closing tag that begins here."""
-    assert m.call
-    text = m.buffer.text
-    if not text.startswith("</", at) or len(text) - at < 3:
-        return False
-    token = read_tag(text, at, True) if m.tolerant else None
-    alike = isinstance(token, Token) and token.end == len(text) and bool(m.call.place.alike(token))
-    return alike or open_.within.may_begin(text, at)
-
-
 def finish(m: Message, end: int) -> None:
     """The open value is complete, up to this index."""
     assert m.call
@@ -281,4 +237,13 @@ def finish(m: Message, end: int) -> None:
         m.buffer.at = min(m.buffer.at + 1, end)
     _pass(m, open_, end)
     m.fragment(m.call.writer.end())
+    m.call.value = None
+
+
+def leave_open(m: Message, end: int) -> None:
+    """The open value was cut off at this index."""
+    assert m.call
+    open_ = _value(m)
+    open_.lead = False
+    _pass(m, open_, end)
     m.call.value = None

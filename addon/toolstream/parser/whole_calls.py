@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ..events import ArgumentsDelta, CallEnd, CallStart
 from ..repairs import Refused, Repair
 from ..schema.arguments import write_call
 from ..schema.json_read import Json
-from ..schema.rules import NO_TEXTS
 from ..schema.schema import Tool
 from ..schema.tool_name import Opening, find_tool
 from .message import Message
-from .opened import Call
 
 Meant = tuple[Opening | None, str, Json]
 
@@ -64,15 +60,3 @@ def _emit_call(m: Message, opening: Opening | None, name: str, arguments: Json) 
     for repair, excerpt in repairs:
         m.log.repair(repair, excerpt)
     m.log.emit(CallEnd(index))
-
-
-def say_arguments(m: Message, call: Call, arguments: Json, texts: Mapping[str, str] = NO_TEXTS) -> None:
-    """All arguments of the open call at once; and, if that was deferred, what it is of. `texts` as for
-    `write_call`."""
-    name, fragment, repairs = write_call(call.tool, arguments, m.toolset, texts)
-    if call.deferred:
-        m.log.emit(CallStart(call.index, name))
-        call.deferred = False
-    m.log.emit(ArgumentsDelta(call.index, fragment))
-    for repair, excerpt in repairs:
-        m.log.repair(repair, excerpt)

@@ -1,0 +1,58 @@
+"""The message is over and a call is open: it is mended if the model stopped by itself, else it is cut off."""
+
+from __future__ import annotations
+
+from ..grammar.tokens import Token, read_tag
+from ..repairs import Refused, Repair
+from .message import Message, Step
+from .open_call import end_unclosed, open_call, use_spare
+from .opened import Call, Value
+from .value import break_before, finish, leave_open
+
+
+def cut(m: Message) -> Step:
+    """State: at the end of the message, with a call that is open."""
+    call, complete = open_call(m), m.complete
+    unclear = call.unclear or (call.value is not None and call.value.calls > 0)
+    if call.value:
+        complete = m.complete and not unclear
+        _end_value(m, call, call.value, complete)
+    m.buffer.at = len(m.buffer.text)
+    if not complete:
+        return _leave(m, call, Refused.UNCLEAR_END if m.complete else Refused.TRUNCATED)
+    if not (call.named and call.certain):
+        return m.reject()
+    use_spare(m, call)
+    return end_unclosed(m, call.tool.name)
+
+
+def _leave(m: Message, call: Call, why: Refused) -> Step:
+    if m.trial:
+        return m.reject(why)
+    if call.spare:
+        m.log.commit(call.spare.mark)
+    return m.leave_unended(why, call.tool)
+
+
+def _end_value(m: Message, call: Call, open_: Value, complete: bool) -> None:
+    """The message ends in the value: that is where it ends if it is `complete`, but for what is left of a
+    closing tag."""
+    text, at = m.buffer.text, m.buffer.at
+    partial = text.rfind("<", at)
+    end = partial if partial >= 0 and _is_cut_closer(m, call, open_, partial) else len(text)
+    end = break_before(text, at, end)
+    if complete:
+        finish(m, end)
+        m.log.repair(Repair.MISSING_PARAMETER_CLOSE, "")
+    else:
+        leave_open(m, end)
+
+
+def _is_cut_closer(m: Message, call: Call, open_: Value, at: int) -> bool:
+    """Whether the message ends in a closing tag that begins here."""
+    text = m.buffer.text
+    if not text.startswith("</", at) or len(text) - at < 3:
+        return False
+    token = read_tag(text, at, True) if m.tolerant else None
+    alike = isinstance(token, Token) and token.end == len(text) and bool(call.place.alike(token))
+    return alike or open_.within.may_begin(text, at)

@@ -1,0 +1,146 @@
+"""What is said of the call that is open: how it begins, what it is given, how it ends.
+
+A call whose opening tag names no tool is read without types. Once it is complete, its parameters tell which
+tool is meant, if they fit only one; otherwise it was text. A call that the user's rules may turn into a call
+of another tool is not announced before it is complete either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..events import ArgumentsDelta, CallEnd, CallStart
+from ..repairs import Repair
+from ..schema.arguments import ArgumentsWriter, DeferredArguments, typed, write_call
+from ..schema.json_read import Json
+from ..schema.rules import NO_TEXTS
+from ..schema.tool_name import Opening
+from .message import At, Envelope, Message, Step
+from .opened import Call
+from .place import Place
+
+
+def open_call(m: Message) -> Call:
+    """The call that is open."""
+    assert m.call
+    return m.call
+
+
+# How it begins
+
+
+def start_call(m: Message, opening: Opening | None, *, closed: bool, certain: bool = True) -> Step:
+    """A call begins at `buffer.at`; without an `opening` its tag names no tool. See `Call` for the rest."""
+    tool = opening.tool if opening else m.toolset.any_tool
+    m.count_call(opening.tool.name if opening else "")
+    place = Place(m.toolset, m.grammar, tool, opening is not None, wrapped=m.envelope is Envelope.OPEN)
+    m.call = Call(m.calls - 1, tool, place, DeferredArguments(), opening is not None, closed, certain)
+    if opening:
+        _announce(m, m.call, opening)
+    return m.go(At.CALL)
+
+
+def _announce(m: Message, call: Call, opening: Opening) -> None:
+    """The tool of the call is known, and what its tag said of its arguments."""
+    call.tool = opening.tool
+    rules = m.toolset.rules_for(opening.tool)
+    if rules is None or rules.live:
+        m.log.emit(CallStart(call.index, opening.tool.name))
+        call.writer = ArgumentsWriter(opening.tool, rules)
+    else:
+        call.deferred, call.writer = True, DeferredArguments()
+    call.half_said = bool(opening.given)
+    for key, text in opening.given:
+        give(m, key, text)
+
+
+# What it is given
+
+
+def give(m: Message, key: str, text: str) -> None:
+    """A whole value at once."""
+    writer = open_call(m).writer
+    m.fragment(writer.begin(key) + writer.feed(text) + writer.end())
+
+
+def give_all(m: Message, call: Call, arguments: Json, texts: Mapping[str, str] = NO_TEXTS) -> None:
+    """All arguments at once; and, if that was deferred, what it is a call of. `texts` as for `write_call`."""
+    name, fragment, repairs = write_call(call.tool, arguments, m.toolset, texts)
+    if call.deferred:
+        m.log.emit(CallStart(call.index, name))
+        call.deferred = False
+    m.log.emit(ArgumentsDelta(call.index, fragment))
+    for repair, excerpt in repairs:
+        m.log.repair(repair, excerpt)
+
+
+def only_key(call: Call) -> str:
+    """The parameter that a value without a tag can only belong to; "" if that is open."""
+    required = call.tool.required
+    key = next(iter(required)) if len(required) == 1 else ""
+    types = call.tool.parameter(key).types
+    return key if call.named and (not types or "string" in types) else ""
+
+
+def has_text(m: Message) -> Step:
+    """Text between parameters: no part of the call, and not ours to drop."""
+    call = open_call(m)
+    if not (call.certain and call.named):
+        return m.reject()
+    m.log.repair(Repair.TEXT_IN_CALL, m.buffer.text[m.buffer.at :])
+    m.log.text(m.buffer.take(m.buffer.at + 1))
+    return m.go(At.STRAY)
+
+
+# How it ends
+
+
+def use_spare(m: Message, call: Call) -> None:
+    """A value without its tag is one if its parameter has not been given by the end of the call."""
+    spare, call.spare = call.spare, None
+    if spare is None:
+        return
+    m.log.commit(spare.mark)
+    key = only_key(call)
+    if key in call.writer.given:
+        m.log.repair(Repair.TEXT_IN_CALL, spare.text)
+        m.log.text(spare.text)
+    else:
+        m.log.repair(Repair.MISSING_PARAMETER_OPEN, spare.text)
+        give(m, key, spare.value)
+
+
+def end_unclosed(m: Message, excerpt: str) -> Step:
+    """The open call is complete without its own closing tag."""
+    if not open_call(m).closed:
+        m.log.repair(Repair.MISSING_FUNCTION_CLOSE, excerpt)
+    return end_call(m)
+
+
+def end_call(m: Message) -> Step:
+    """The open call is complete."""
+    call = open_call(m)
+    if not call.named:
+        call.writer.close()
+        tool = m.toolset.infer(call.writer.given)
+        if tool is None or not m.toolset.allows(tool.name):
+            return m.reject()
+        assert isinstance(call.writer, DeferredArguments)
+        m.log.repair(Repair.NAME_INFERRED, tool.name)
+        _announce(m, call, Opening(tool, [], call.writer.values))
+    if not call.body_done:
+        m.fragment(call.writer.close())
+        if call.deferred:
+            _give_deferred(m, call)
+    m.log.emit(CallEnd(call.index))
+    return m.end_call()
+
+
+def _give_deferred(m: Message, call: Call) -> None:
+    assert isinstance(call.writer, DeferredArguments)
+    texts: dict[str, str] = {}
+    for key, text in call.writer.values:
+        if key in texts:
+            m.log.repair(Repair.REPEATED_PARAMETER, key)
+        texts.setdefault(key, text)
+    give_all(m, call, typed(texts.items(), call.tool), texts)
