@@ -48,10 +48,7 @@ class TagMatcher:
         self._other = [(s, re.compile(s.tag), re.compile(s.tail)) for s in listed if s not in self._plain]
         self._tags: dict[str, re.Pattern[str]] = {}  # by the character after the bracket
         self._tails = {"": _either(s.tail for s in self._plain)}  # the same; "" if none has come
-        for first in {s.text[1] for s in self._plain}:
-            same = {i: s for i, s in enumerate(self._plain) if s.text[1] == first}
-            self._tags[first] = _either(_numbered(s.tag, i) for i, s in same.items())
-            self._tails[first] = _either(s.tail for s in same.values())
+        self._compile_plain()
         self._bare = any(s.text[0] != "<" for s in listed)
         bracketed = {_letters(s.text, 0) for s, _, _ in self._other if s.text[0] == "<"}
         self._named_after = {letters[:-1] for letters in bracketed if letters[-1:] == "{"}
@@ -59,6 +56,12 @@ class TagMatcher:
         self._declared_first: set[str] = set()
         self.words = frozenset(m[1] for s in listed if (m := _WORD.match(s.text)))
         self._several = any("<" in s.text[1:] for s in listed)
+
+    def _compile_plain(self) -> None:
+        for first in {s.text[1] for s in self._plain}:
+            same = {i: s for i, s in enumerate(self._plain) if s.text[1] == first}
+            self._tags[first] = _either(_numbered(s.tag, i) for i, s in same.items())
+            self._tails[first] = _either(s.tail for s in same.values())
 
     def with_names(self, names: Names) -> "TagMatcher":
         """The same matcher, with the names that are declared."""

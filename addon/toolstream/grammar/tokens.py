@@ -40,19 +40,22 @@ _JSON = re.compile(
 PARTIAL = re.compile(r"</?[ \t]?\w{0,16}")  # what may become a tag of a document
 
 
-_NAME = r""""[^"\n<>]{1,128}"?|'[^'\n<>]{1,128}'?|[^\s<>"'=]{1,128}"""
+_PLAIN = rf"""[^\s<>"'{OPEN}{CLOSE}]"""
+_LINE_ENDS = rf"[ \t]*(?:[\r\n{OPEN}]|\Z)"
+# A run of plain characters ends where something else may come, and nowhere else: two runs side by side could
+# share them out in too many ways.
+_RUN = rf"""{_PLAIN}{{1,{TAG}}}?(?=(?!{_PLAIN})|/[ \t]{{0,8}}[{CLOSE}]|[)\]}}]{_LINE_ENDS})"""
 _TAG = re.compile(
     rf"""
     (?P<open>[{OPEN}]{{1,2}}|[(\[{{|]|[pft](?=<)|) [ \t]{{0,8}} (?P<slash>[/\\／]{{0,2}}) [ \t]{{0,8}}
     (?P<inner>[{OPEN}]?) [:;.,!*-]?
     (?P<word>(?:[^\s<>=:"'/|(){{}}\[\],;{OPEN}{CLOSE}]|/(?=\w)){{0,64}})
-    (?: (?P<sep>[ \t]{{0,8}}[=:＝]{{1,2}}[ \t]{{0,8}}|[ \t]{{1,8}}) (?P<name>"[^"\n<>{CLOSE}]{{1,128}}"?
-        |'[^'\n<>{CLOSE}]{{1,128}}'? |[^\s<>"'={OPEN}{CLOSE}]{{1,128}}) )?
-    (?P<rest>(?:"[^"\n<]{{0,128}}(?:"|\Z)|'[^'\n<]{{0,128}}(?:'|\Z)|[^\s<>"'{OPEN}{CLOSE}]{{1,128}}?
+    (?: (?P<sep>[ \t]{{0,8}}[=:＝]{{1,2}}[ \t]{{0,8}}|[ \t]{{1,8}}) (?P<name>"[^"\n<>{CLOSE}]{{1,128}}+"?
+        |'[^'\n<>{CLOSE}]{{1,128}}+'? |[^\s<>"'={OPEN}{CLOSE}]{{1,128}}+) )?
+    (?P<rest>(?:"[^"\n<]{{0,128}}+(?:"|\Z)|'[^'\n<]{{0,128}}+(?:'|\Z)|{_RUN}
         |[ \t]{{1,8}}(?:[\w:.-]{{0,64}}[ \t]{{0,8}}=[ \t]{{0,8}}|[/\\?]|[\w:.-]{{1,64}}(?=[ \t]{{0,8}}\Z))
         ){{0,8}}?)
-    (?P<end>/?[ \t]{{0,8}}[{CLOSE}]{{1,2}} |[)\]}}](?=[ \t]*(?:[\r\n{OPEN}]|\Z))
-        |[ \t]{{0,8}}(?=[\r\n{OPEN}]|\Z))
+    (?P<end>/?[ \t]{{0,8}}[{CLOSE}]{{1,2}} |[)\]}}](?={_LINE_ENDS}) |[ \t]{{0,8}}(?=[\r\n{OPEN}]|\Z))
     """,
     re.VERBOSE,
 )

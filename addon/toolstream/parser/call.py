@@ -15,7 +15,7 @@ from ..repairs import Repair
 from .message import At, Message, Step
 from .open_call import end_call, end_unclosed, give, has_text, only_key, open_call, use_spare
 from .opened import Call, Value
-from .place import Behind, Level
+from .place import Behind, Level, Place
 from .readings import BY_PLACE, moved
 
 CONTAINERS = ("arguments", "parameters")  # what models call a parameter that holds all of them
@@ -70,10 +70,14 @@ def _tag(m: Message, call_: Call, at: int) -> Tag | Wait | None:
         return None if over else MORE
     if not m.tolerant:
         return None
-    if text[at] == "{" and not call_.begun:
-        json = opens_json(text, at, over)
-        if json:
-            return MORE if json is MORE else None
+    if text[at] == "{" and not call_.begun and (json := opens_json(text, at, over)):
+        return MORE if json is MORE else None
+    return _tag_by_place(m, place, at)
+
+
+def _tag_by_place(m: Message, place: Place, at: int) -> Tag | Wait | None:
+    """What no table has: a closing tag that is not nearly one needs a run that speaks for it."""
+    text, over, base = m.buffer.text, m.buffer.over, m.buffer.base
     choice = place.choose(text, at, over, Level.CALL, base)
     if choice is MORE or choice is None:
         return choice

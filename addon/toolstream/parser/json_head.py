@@ -25,18 +25,18 @@ _BESIDE = ("id", "type")
 _SLIPS = {"argument": "arguments", "parameter": "parameters", "arg": "args", "inputs": "input"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Head:
     """The name of the tool and the first key of the arguments, at the index `at`. `brackets`: how many close
     the call after those of its arguments. `array`: it is the first of an array. `slip`: its keys are not
     quite the right ones."""
 
-    name: str
-    key: str
-    at: int
-    brackets: int
     array: bool
-    slip: bool
+    name: str = ""
+    key: str = ""
+    at: int = 0
+    brackets: int = 1
+    slip: bool = False
 
 
 def read_first_key(text: str, at: int, over: bool) -> tuple[str, int] | Wait | None:
@@ -52,24 +52,34 @@ def read_head(text: str, at: int, over: bool) -> Head | Wait | None:
     opening = _OPENING.match(text, at)
     if opening is None or not opening["object"]:
         return MORE if opening and opening.end() == len(text) and not over else None
-    name, brackets, slip, here = "", 1, False, opening.end()
+    head, here = Head(array=bool(opening["array"])), opening.end()
     while found := _MEMBER.match(text, here):
         if here - at > JSON_HEAD:
             return None
         key = _SLIPS.get(found["key"].casefold(), found["key"].casefold())
-        slip, here = slip or key != found["key"], found.end()
-        if found["object"] and key in ARGUMENT_KEYS and name:
+        head.slip, here = head.slip or key != found["key"], found.end()
+        if found["object"] and key in ARGUMENT_KEYS and head.name:
             first = read_first_key(text, here - 1, over)
             if not isinstance(first, tuple):
                 return first
-            return Head(name, first[0], first[1], brackets, bool(opening["array"]), slip)
-        if found["object"] and key in WRAP_KEYS and not name:
-            brackets += 1
-        elif found["text"] and key in NAME_KEYS and not name:
-            name = found["text"]
-        elif found["object"] or key not in _BESIDE:
+            head.key, head.at = first
+            return head
+        if not _is_before_arguments(found, key, head):
             return None
     return _more(_MEMBER_PART, text, here, over, at)
+
+
+def _is_before_arguments(found: re.Match[str], key: str, head: Head) -> bool:
+    """Whether a member may stand before the arguments. It may name the tool, or hold the call."""
+    if head.name:
+        return key in _BESIDE and not found["object"]
+    if found["object"]:
+        head.brackets += 1
+        return key in WRAP_KEYS
+    if found["text"] and key in NAME_KEYS:
+        head.name = found["text"]
+        return True
+    return key in _BESIDE
 
 
 def _more(part: re.Pattern[str], text: str, at: int, over: bool, start: int) -> Wait | None:

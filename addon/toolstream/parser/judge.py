@@ -13,11 +13,10 @@ from __future__ import annotations
 from enum import Enum
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
-from ..grammar.likeness import STRUCTURAL, squeeze
 from ..grammar.matcher import Tag
 from ..grammar.text import LINE_REST, skip_blanks
 from ..grammar.tokens import next_place, read_tag
-from ..limits import BEHIND_CALL, LETTERS, LOOK_AHEAD, WORDS
+from ..limits import BEHIND_CALL, LETTERS, LOOK_AHEAD
 from .message import Message
 from .opened import Value
 from .place import CLOSED_BY, Behind, Level, Place, Run
@@ -99,16 +98,14 @@ def _unknown(m: Message, at: int, alone: bool) -> Tag | Judgement:
     if token is None or is_cut(token, m.buffer.text):
         return Payload.TAG
     readings = place.alike(token)
-    if not token.slash and token.word and squeeze(token.word) not in STRUCTURAL and len(place.opened) < WORDS:
-        place.markup = place.markup or token.closed
-        place.opened[token.word] = place.opened.get(token.word, 0) + 1
     if (token.bracket or alone) and readings:
-        return readings[0]
-    if token.bracket and alone and place.is_shape(token):
+        tag = readings[0]
+    elif token.bracket and alone and place.is_shape(token):
         return by_place(token, TagKind.PARAMETER_CLOSE, Cost.SHAPE)
-    if token.slash and place.opened.get(token.word):
-        place.opened[token.word] -= 1
-    return Payload.TAG
+    else:
+        tag = None
+    place.note(token, closes=tag is None)
+    return tag or Payload.TAG
 
 
 def _is_before_exact(m: Message, at: int) -> bool:
@@ -284,18 +281,10 @@ def _second(m: Message, open_: Value, run: Run, at: int) -> Judgement | None:
     """What a tag behind a complete run says of it; None if nothing."""
     assert m.call
     text, over, place = m.buffer.text, m.buffer.over, m.call.place
-    readings = place.readings(text, at, over)
-    if readings is MORE:
-        return MORE
-    if not readings and not m.tolerant:  # another dialect's call is one, too
-        if not over and open_.within.may_begin(text, at):
-            return MORE
-        readings = [tag for tag in [open_.within.match(text, at)] if tag]
-    if not readings:
-        return None
-    tag = readings[0]
-    line = text[text.rfind("\n", run.end - m.buffer.base, at) + 1 : at]
-    alone = not line.strip()
+    tag = _first_reading(m, open_, place, at)
+    if tag is MORE or tag is None:
+        return tag
+    alone = not text[text.rfind("\n", run.end - m.buffer.base, at) + 1 : at].strip()
     if tag.kind is TagKind.WRAP_OPEN or (tag.kind is TagKind.CALL_OPEN and alone):
         opens = _opens_call(m, tag)
         return MORE if opens is MORE else run if opens else None
@@ -306,6 +295,19 @@ def _second(m: Message, open_: Value, run: Run, at: int) -> Judgement | None:
         if is_believed(second, alone) or _is_end_before_text(m, second, alone, lines=True):
             return Payload.TAG
     return None
+
+
+def _first_reading(m: Message, open_: Value, place: Place, at: int) -> Tag | Wait | None:
+    """The likeliest reading of what stands at `at`. To strict, another dialect's call is one, too."""
+    text, over = m.buffer.text, m.buffer.over
+    readings = place.readings(text, at, over)
+    if readings is MORE:
+        return MORE
+    if readings or m.tolerant:
+        return readings[0] if readings else None
+    if not over and open_.within.may_begin(text, at):
+        return MORE
+    return open_.within.match(text, at)
 
 
 def _is_open_behind(m: Message, open_: Value, run: Run, at: int) -> bool:

@@ -21,6 +21,7 @@ from ..grammar.likeness import (
     FUNCTION,
     OPENS,
     PARAMETER,
+    STRUCTURAL,
     SYNONYMS,
     alike,
     squeeze,
@@ -144,11 +145,8 @@ class Readings:
     def _closing(self, token: Token) -> Iterator[Tag]:
         word, letters = squeeze(token.word), squeeze(token.word + token.name + token.attributes)
         kind = SYNONYMS.get(letters, "")
-        cut = _EXACT_CLOSERS.get(token.raw.strip(), "")
-        whole = token.bracket and token.closed and not token.name
-        if (kind and whole) or cut:
-            plain = cut or (token.raw[0] == "<" and token.raw.count("<") == 1)
-            yield by_place(token, CLOSES[kind or cut], Cost.TABLE if plain else Cost.ALIKE)
+        if whole := self._whole_closer(token, kind):
+            yield whole
             return
         kind = kind or SYNONYMS.get(word, "") or alike(letters) or alike(word)
         if kind:
@@ -159,6 +157,15 @@ class Readings:
             yield by_place(token, TagKind.PARAMETER_CLOSE, Cost.ALIKE)
         elif self.tool and word == squeeze(self.tool.name) and word and not token.name:
             yield by_place(token, TagKind.CALL_CLOSE, Cost.ALIKE)
+
+    def _whole_closer(self, token: Token, kind: str) -> Tag | None:
+        """A closing tag with one of our words and both brackets, or all of it but the last one."""
+        cut = _EXACT_CLOSERS.get(token.raw.strip(), "")
+        whole = kind and token.bracket and token.closed and not token.name
+        if not (whole or cut):
+            return None
+        plain = cut or (token.raw[0] == "<" and token.raw.count("<") == 1)
+        return by_place(token, CLOSES[kind or cut], Cost.TABLE if plain else Cost.ALIKE)
 
     def _opening(self, token: Token) -> Iterator[Tag]:
         word, name = squeeze(token.word), token.name
@@ -247,6 +254,15 @@ class Readings:
 
     def _is_tool(self, name: str) -> bool:
         return self.toolset.find(name, self.grammar.level != "strict") is not None
+
+    def note(self, token: Token, closes: bool) -> None:
+        """A tag in the value that is payload opens a word there, or `closes` one."""
+        opened, word = self.opened, token.word
+        if not token.slash and word and squeeze(word) not in STRUCTURAL and len(opened) < WORDS:
+            self.markup = self.markup or token.closed
+            opened[word] = opened.get(word, 0) + 1
+        elif token.slash and closes and opened.get(word):
+            opened[word] -= 1
 
     def is_shape(self, token: Token) -> bool:
         """Whether this is shaped like a closing tag, and nothing a document would have."""

@@ -261,27 +261,26 @@ class StreamRewriter:
         lead, rest = leading_text(events)
         before = bool(over and rest)  # with what this frame has of it
         if lane.aligned:
-            text = lead if lane.raw.startswith(lead) else ""
-            if before and slots:
-                text = text[: max(0, slots[0].start - lane.passed)]
-            lead = lead[len(text) :]
-            self.queue.diverge(lane, text)
-            for slot in slots:
-                slot.cut()
-        texts = [slot for slot in slots if slot.slice.at is TEXT and slot.slice.text]
-        for slot in texts:
-            slot.final = slot.final or ""
-        if lead and texts and not before:
-            texts[-1].final = (texts[-1].final or "") + lead
-        elif lead:
-            rest = [Text(lead), *rest]
+            lead = self._cut(lane, lead, slots, before)
+        lead = _fill(slots, lead, before)
+        rest = [Text(lead), *rest] if lead else rest
         lane.settle(came, over)
         if not all(isinstance(event, Repaired) for event in rest):
             own = Own(lane.id, rest, held.reading if held else self.last)
-            if end is not None:
-                self.queue.items.insert(end, own)
-            else:
-                (self.queue.items if early else after).append(own)
+            items = self.queue.items if early else after
+            items.insert(len(items) if end is None else end, own)
+
+    def _cut(self, lane: Lane, lead: str, slots: list[Slot], before: bool) -> str:
+        """From here on the text of a lane is not what went in: cut the frames that hold it. Returns what is
+        left of `lead`, the text it goes on with; the rest went with frames that were held. `before`: what
+        is beside text goes before the slots' frame."""
+        text = lead if lane.raw.startswith(lead) else ""
+        if before and slots:
+            text = text[: max(0, slots[0].start - lane.passed)]
+        self.queue.diverge(lane, text)
+        for slot in slots:
+            slot.cut()
+        return lead[len(text) :]
 
     def _end(self) -> None:
         """No more comes, though nothing has said so."""
@@ -333,6 +332,18 @@ class StreamRewriter:
 
     def _own(self, lane: LaneId, events: list[Event]) -> None:
         self.queue.items.append(Own(lane, events, self.last))
+
+
+def _fill(slots: list[Slot], lead: str, before: bool) -> str:
+    """Say which text of this lane leaves with a frame. Returns what does not: all of it if what is beside
+    text goes `before` the frame."""
+    texts = [slot for slot in slots if slot.slice.at is TEXT and slot.slice.text]
+    for slot in texts:
+        slot.final = slot.final or ""
+    if not texts or before:
+        return lead
+    texts[-1].final = (texts[-1].final or "") + lead
+    return ""
 
 
 def _is_found(said: tuple[Lane, list[Event]]) -> bool:

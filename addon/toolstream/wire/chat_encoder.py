@@ -129,27 +129,23 @@ class ChatEncoder:
         return out
 
     def _edited(self, reading: Reading, texts: list[str] | None) -> bytes:
-        said = [piece.text for piece in reading.slices] if texts is None else texts
-        edits: Edits = []
-        before = b""
-        keep = not reading.slices
+        said = [(piece, piece.text) for piece in reading.slices]
+        if texts is not None:
+            said = list(zip(reading.slices, texts, strict=True))
+        edits, before = _edits_of_texts(said), b""
+        keep = not said or any(text for piece, text in said if not piece.piece)
         for at, json_choice in choices_of(reading.json):
             choice, delta = self._choice(json_choice.get("index", 0)), delta_of(json_choice)
-            calls = [(p, t) for p, t in zip(reading.slices, said, strict=True) if p.piece and _at(p) == at]
-            for piece, text in zip(reading.slices, said, strict=True):
-                if not piece.piece and _at(piece) == at and text != piece.text:
-                    edits += [(path, quoted(text)) for path in piece.paths]
+            calls = [(piece, text) for piece, text in said if piece.piece and _at(piece) == at]
             left = self._write_calls(choice, at, delta, calls, edits)
             if left and not delta.get("tool_calls"):  # a legacy function_call
                 before += self._writer(reading, choice).calls(left, self._first_role(choice))
             reason = json_choice.get("finish_reason") or None
-            rest = {key: value for key, value in delta.items() if key not in CALLS} if calls else delta
-            keep = keep or reason is not None or bool(left)
-            keep = keep or not is_bare(reading.json, rest, _fields(reading, at, delta))
+            keep = keep or reason is not None or bool(left) or _has_more(reading, at, delta, bool(calls))
             if delta.get("role"):
-                keep, choice.role = keep or not choice.role, True
+                keep = self._first_role(choice) or keep
             edits += self._finish(choice, at, reason)
-        if not keep and not any(text for p, text in zip(reading.slices, said, strict=True) if not p.piece):
+        if not keep:
             return before
         if not edits:
             return before + reading.frame
@@ -207,17 +203,10 @@ class ChatEncoder:
         if not right:
             self._reshaped(choice, call)
         function = old.get("function")
-        inner = dict(function) if isinstance(function, dict) else {}
+        inner = function if isinstance(function, dict) else {}
         if right and text == piece.text and (not first or inner.get("name") == call.name):
             return old
-        outer = {k: v for k, v in old.items() if k not in ("index", "id", "type", "function")}
-        for key in ("name", "arguments"):
-            inner.pop(key, None)
-        if first:
-            return call_head(number, call.id, call.name, text, inner) | outer
-        if not (text or inner or outer):
-            return {}
-        return {"index": number, "function": {"arguments": text} | inner} | outer
+        return _written(call, number, text, old, inner, first)
 
     def _unread(self, choice: Choice, old: Json) -> Json:
         """An element of a call that nobody reads, with the number of its call."""
@@ -302,6 +291,28 @@ def full(reading: Reading) -> Reading:
 def _at(piece: Slice) -> Any:
     """Where the choice of a slice stands in its chunk."""
     return piece.paths[0][1] if piece.paths else -1
+
+
+def _has_more(reading: Reading, at: int, delta: Json, calls: bool) -> bool:
+    """Whether a frame has more in it than the texts, and the `calls`, that are read there."""
+    rest = {key: value for key, value in delta.items() if key not in CALLS} if calls else delta
+    return not is_bare(reading.json, rest, _fields(reading, at, delta))
+
+
+def _edits_of_texts(said: list[tuple[Slice, str]]) -> Edits:
+    changed = [(piece, text) for piece, text in said if not piece.piece and text != piece.text]
+    return [(path, quoted(text)) for piece, text in changed for path in piece.paths]
+
+
+def _written(call: ServerCall, number: int, text: str, old: Json, inner: Json, first: bool) -> Json:
+    """An element of `tool_calls` anew, with what else stood in the old one and in its function."""
+    inner = {key: value for key, value in inner.items() if key not in ("name", "arguments")}
+    outer = {key: value for key, value in old.items() if key not in ("index", "id", "type", "function")}
+    if first:
+        return call_head(number, call.id, call.name, text, inner) | outer
+    if not (text or inner or outer):
+        return {}
+    return {"index": number, "function": {"arguments": text} | inner} | outer
 
 
 def _fields(reading: Reading, at: int, delta: Json) -> set[str | int]:

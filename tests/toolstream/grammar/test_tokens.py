@@ -173,3 +173,22 @@ def test_end_of(behind: str, over: bool, letters: int | Wait) -> None:
 def test_opens_json(text: str, opens: bool | Wait) -> None:
     assert opens_json("x" + text, 1, False) is opens
     assert opens_json("x" + text, 1, True) is (True if opens is MORE else opens)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<a " + "b" * TAG,
+        "<$B$N3+" + "H/$O" * TAG,
+        "<a b=" + "c/" * TAG,
+        "<a b " + "x)" * TAG,
+        "</" + "a/" * TAG,
+        "<a " + "b =c " * TAG,
+        "<a " + '="b" c' * TAG,
+        "<a " + "'b" * TAG,
+        "<a\t" + " " * TAG,
+    ],
+)
+def test_what_never_ends_is_no_tag(text: str) -> None:
+    """And is soon known to be none, however many ways there are to share it out."""
+    assert read_tag(text, 0, True) is read_tag(text, 0, False) is None

@@ -150,28 +150,31 @@ def find(answer: Answer) -> Finding:
     """Judge one answer."""
     raw, new = _message(answer.raw), _message(answer.new)
     before, after = (answer.question.flaws(message, answer.api) for message in (raw, new))
-    damage, left = _damage(before), _damage(after)
-    odd = tuple(dict.fromkeys(flaw for flaw in after if flaw not in DAMAGE))
+    damage, left, odd = _damage(before), _damage(after), _odd(after)
     error = answer.error or answer.raw.error
-    if answer.new.crash:
-        return Finding(answer, State.SPOILT, reason=answer.new.crash)
-    if error and (left or not new.calls or answer.new.error):
-        return Finding(answer, State.ERROR, reason=error)
-    if raw.finish_reason == "length":
-        return Finding(answer, State.CUT)
+    if broken := _broken(answer, error, complete=bool(new.calls and not left)):
+        return broken
     if _is_leak(answer, raw, new):
         came = len(new.calls) > len(raw.calls)
         return Finding(answer, State.LEAKED, came and not left, left, odd)
-    if not error and not damage and (left or (Flaw.NO_CALL in after and Flaw.NO_CALL not in before)):
-        return Finding(answer, State.SPOILT, flaws=left or (Flaw.NO_CALL,))
+    spoilt = left or (Flaw.NO_CALL,) * (Flaw.NO_CALL in {*after} - {*before})
+    if spoilt and not (error or damage):
+        return Finding(answer, State.SPOILT, flaws=spoilt)
     if answer.question.calls and not raw.calls and not new.calls:
         return _without_call(answer, before, raw)
-    is_changed = not answer.new.unchanged and set(answer.new.repairs) != FILLED
-    if error or damage or is_changed:
-        remaining = tuple(flaw for flaw in left if flaw in damage) or left
-        repaired = not left and bool(new.calls or not answer.question.calls)
-        return Finding(answer, State.DAMAGED, repaired, remaining or damage, odd, error)
-    return Finding(answer, State.RIGHT, odd=odd)
+    if not (error or damage or _is_changed(answer.new)):
+        return Finding(answer, State.RIGHT, odd=odd)
+    repaired = not left and bool(new.calls or not answer.question.calls)
+    return Finding(answer, State.DAMAGED, repaired, _remaining(damage, left), odd, error)
+
+
+def _broken(answer: Answer, error: str, complete: bool) -> Finding | None:
+    """Judge an answer that says nothing of the calls. `complete`: all calls came, in spite of an error."""
+    if answer.new.crash:
+        return Finding(answer, State.SPOILT, reason=answer.new.crash)
+    if error and (not complete or answer.new.error):
+        return Finding(answer, State.ERROR, reason=error)
+    return Finding(answer, State.CUT) if _message(answer.raw).finish_reason == "length" else None
 
 
 def _message(golden: Golden) -> Message:
@@ -180,6 +183,18 @@ def _message(golden: Golden) -> Message:
 
 def _damage(flaws: Iterable[Flaw]) -> tuple[Flaw, ...]:
     return tuple(dict.fromkeys(flaw for flaw in flaws if flaw in DAMAGE))
+
+
+def _is_changed(new: Golden) -> bool:
+    return not new.unchanged and set(new.repairs) != FILLED
+
+
+def _remaining(damage: tuple[Flaw, ...], left: tuple[Flaw, ...]) -> tuple[Flaw, ...]:
+    return tuple(flaw for flaw in left if flaw in damage) or left or damage
+
+
+def _odd(flaws: Iterable[Flaw]) -> tuple[Flaw, ...]:
+    return tuple(dict.fromkeys(flaw for flaw in flaws if flaw not in DAMAGE))
 
 
 def _is_leak(answer: Answer, raw: Message, new: Message) -> bool:
