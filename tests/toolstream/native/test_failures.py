@@ -5,19 +5,15 @@ As rewriter/test_failures.py, for the functions of this room.
 
 # ruff: noqa: RUF001
 
-import importlib
-import inspect
 import json
-import pkgutil
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from qwenproxy.rules.file import read_text
 from support.cases import read_tool
-from support.planted import can_run, fails_at
+from support.planted import can_run, failures, functions, modules_of
 from support.streams import LLAMA_CPP
 from toolstream import StreamRewriter, native
 
@@ -58,24 +54,7 @@ ARGUMENTS = {
 }
 
 
-def functions() -> Iterator[tuple[Any, str]]:
-    """(owner, name) of every function of the room, as its users find it."""
-    modules = [
-        importlib.import_module(m.name) for m in pkgutil.iter_modules(native.__path__, "toolstream.native.")
-    ]
-    for module in modules:
-        for name, value in vars(module).items():
-            if getattr(value, "__module__", "") != module.__name__:
-                continue
-            if inspect.isclass(value):
-                yield from (
-                    (value, n) for n, v in vars(value).items() if inspect.isfunction(v) and n[:2] != "__"
-                )
-            elif inspect.isfunction(value):
-                yield from ((user, name) for user in modules if vars(user).get(name) is value)
-
-
-POINTS = list(functions())
+POINTS = list(functions(modules_of(native), {}))
 
 
 def stream(arguments: str) -> list[bytes]:
@@ -101,19 +80,20 @@ def read(body: bytes) -> tuple[str, str, str]:
 @pytest.mark.parametrize("rules", [None, RULES], ids=["", "rules"])
 @pytest.mark.parametrize("kind", ARGUMENTS)
 def test_no_failure_costs_a_word_or_makes_half_a_call(kind: str, rules: Any, thorough: bool) -> None:
-    events, tried, wrong = stream(ARGUMENTS[kind]), 0, []
-    for owner, function in POINTS:
-        for use in MORE_USES if thorough else USES:
-            rewriter = StreamRewriter(ASKED, rules=rules)
-            with pytest.MonkeyPatch.context() as patch:
-                uses = fails_at(patch, owner, function, use)
-                out = [piece for event in events for piece in rewriter.feed(event)] + rewriter.close()
-            if uses[0] < use:
-                break
-            tried += 1
-            text, arguments, finish = read(b"".join(out))
-            half = finish == "tool_calls" and not can_run(arguments) and arguments != ARGUMENTS[kind]
-            if half or {*re.findall(r"w\d\d", text + arguments)} != {*WORDS}:
-                wrong.append(f"{getattr(owner, '__name__', owner)}.{function}, use {use}")
-    assert tried > 40
+    events = stream(ARGUMENTS[kind])
+
+    def make() -> StreamRewriter:
+        return StreamRewriter(ASKED, rules=rules)
+
+    def act(rewriter: StreamRewriter) -> bytes:
+        return b"".join([piece for event in events for piece in rewriter.feed(event)] + rewriter.close())
+
+    tried, wrong = [], []
+    for where, out in failures(POINTS, MORE_USES if thorough else USES, make, act):
+        tried.append(where)
+        text, arguments, finish = read(out)
+        half = finish == "tool_calls" and not can_run(arguments) and arguments != ARGUMENTS[kind]
+        if half or {*re.findall(r"w\d\d", text + arguments)} != {*WORDS}:
+            wrong.append(where)
+    assert len(tried) > 40
     assert wrong == []

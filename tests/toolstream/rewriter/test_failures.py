@@ -4,19 +4,15 @@ Each function of each module is made to raise once, at its first uses, while ans
 may happen then is that a word is said twice; that is rare, and better than a lost one.
 """
 
-import importlib
-import inspect
 import json
-import pkgutil
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import toolstream
 from support.cases import read_tool
-from support.planted import can_run, fails_at
+from support.planted import can_run, failures, functions, modules_of
 from support.streams import LLAMA_CPP, send
 from toolstream import StreamRewriter
 from toolstream.rewriter import fail_open
@@ -71,26 +67,8 @@ ANSWERS = {
 }
 
 
-def functions() -> Iterator[tuple[Any, str]]:
-    """(owner, name) of every function, as its users find it."""
-    modules = [
-        importlib.import_module(module.name)
-        for module in pkgutil.walk_packages(toolstream.__path__, "toolstream.")
-        if not module.name.rpartition(".")[2].startswith(OTHERS)
-    ]
-    for module in modules:
-        for name, value in vars(module).items():
-            if getattr(value, "__module__", "") != module.__name__:
-                continue
-            if inspect.isclass(value):
-                yield from (
-                    (value, n) for n, v in vars(value).items() if inspect.isfunction(v) and n[:2] != "__"
-                )
-            elif inspect.isfunction(value):
-                yield from ((user, name) for user in modules if vars(user).get(name) is value)
-
-
-POINTS = [(owner, name) for owner, name in functions() if name not in HANDLING.get(owner, ())]
+MODULES = [m for m in modules_of(toolstream) if not m.__name__.rpartition(".")[2].startswith(OTHERS)]
+POINTS = list(functions(MODULES, HANDLING))
 
 
 def read(body: bytes) -> tuple[list[str], list[str], str]:
@@ -114,18 +92,18 @@ def test_no_failure_costs_a_word_or_makes_half_a_call(name: str, thorough: bool)
     deltas, finish = ANSWERS[name]
     events = [*LLAMA_CPP.open(), *(LLAMA_CPP.chunk((0, d, None)) for d in deltas), *LLAMA_CPP.ending(finish)]
     assert sorted(read(send(events, ASKED)[0])[0]) == WORDS
-    tried, wrong = 0, []
-    for owner, function in POINTS:
-        for use in MORE_USES if thorough else USES:
-            rewriter = StreamRewriter(ASKED)
-            with pytest.MonkeyPatch.context() as patch:
-                uses = fails_at(patch, owner, function, use)
-                out = [piece for event in events for piece in rewriter.feed(event)] + rewriter.close()
-            if uses[0] < use:
-                break
-            tried += 1
-            words, calls, reason = read(b"".join(out))
-            if {*words} != {*WORDS} or (reason == "tool_calls" and not all(map(can_run, calls))):
-                wrong.append(f"{getattr(owner, '__name__', owner)}.{function}, use {use}")
-    assert tried > 200
+
+    def make() -> StreamRewriter:
+        return StreamRewriter(ASKED)
+
+    def act(rewriter: StreamRewriter) -> bytes:
+        return b"".join([piece for event in events for piece in rewriter.feed(event)] + rewriter.close())
+
+    tried, wrong = [], []
+    for where, out in failures(POINTS, MORE_USES if thorough else USES, make, act):
+        tried.append(where)
+        words, calls, reason = read(out)
+        if {*words} != {*WORDS} or (reason == "tool_calls" and not all(map(can_run, calls))):
+            wrong.append(where)
+    assert len(tried) > 200
     assert wrong == []

@@ -3,10 +3,7 @@
 As test_failures.py for chat completions, with the functions that each API has of its own.
 """
 
-import importlib
-import inspect
 import json
-import pkgutil
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -15,11 +12,12 @@ import pytest
 
 import toolstream
 from support.cases import read_tool
-from support.planted import PlantedError, can_run, fails_at
+from support.planted import PlantedError, Point, can_run, failures, functions, modules_of
 from support.wires import APIS, Api
 from toolstream import StreamRewriter, ToolCallParser
 from toolstream.native.call import NativeCall
 from toolstream.native.calls import NativeCalls
+from toolstream.repairs import Ledger
 from toolstream.rewriter import fail_open
 from toolstream.rewriter.queue import OutputQueue
 
@@ -62,23 +60,11 @@ ANSWERS = {
 }
 
 
-def points(api: str) -> Iterator[tuple[Any, str]]:
-    """(owner, name) of every function of the rewriter and of the API's own modules."""
-    rooms = [*(f"toolstream.wire.{own}" for own in MODULES[api]), "toolstream.rewriter."]
-    for found in pkgutil.walk_packages(toolstream.__path__, "toolstream."):
-        if not found.name.startswith(tuple(rooms)):
-            continue
-        module = importlib.import_module(found.name)
-        for name, value in vars(module).items():
-            if getattr(value, "__module__", "") != module.__name__:
-                continue
-            if inspect.isclass(value):
-                yield from (
-                    (value, n) for n, v in vars(value).items() if inspect.isfunction(v) and n[:2] != "__"
-                )
-            elif inspect.isfunction(value):
-                yield module, name
-    yield from READERS
+def points(api: str) -> list[Point]:
+    """Every function of the rewriter and of the API's own modules."""
+    rooms = (*(f"toolstream.wire.{own}" for own in MODULES[api]), "toolstream.rewriter.")
+    modules = [module for module in modules_of(toolstream) if module.__name__.startswith(rooms)]
+    return [*functions(modules, HANDLING), *READERS]
 
 
 def strings(json_value: Any, key: str = "") -> Iterator[tuple[str, str]]:
@@ -165,23 +151,20 @@ def test_no_failure_costs_a_word_or_makes_half_a_call(api: Api, name: str, thoro
     reason = "tool_calls" if ANSWERS[name][-1][0] == "call" and api.tells_calls else "stop"
     body = api.streamed(ANSWERS[name], reason, 5)
     sent = [body[at : at + 400] for at in range(0, len(body), 400)]
-    tried, wrong = 0, []
-    for owner, function in points(api.name):
-        if function in HANDLING.get(owner, ()):
-            continue
-        for use in range(1, 40) if thorough else (1, 4):
-            try:
-                rewriter = StreamRewriter(request, api=api.name)
-            except PlantedError:
-                break
-            with pytest.MonkeyPatch.context() as patch:
-                uses = fails_at(patch, owner, function, use)
-                out = b"".join([piece for one in sent for piece in rewriter.feed(one)] + rewriter.close())
-            if uses[0] < use:
-                break
-            tried += 1
-            assert rewriter.ledger.failure
-            if {*words_in(out)} != {*WORDS} or half_calls(out):
-                wrong.append(f"{getattr(owner, '__name__', owner)}.{function}, use {use}")
-    assert tried > 50
+
+    def make() -> StreamRewriter:
+        return StreamRewriter(request, api=api.name)
+
+    def act(rewriter: StreamRewriter) -> tuple[bytes, Ledger]:
+        out = [piece for one in sent for piece in rewriter.feed(one)] + rewriter.close()
+        return b"".join(out), rewriter.ledger
+
+    tried, wrong = [], []
+    uses = range(1, 40) if thorough else (1, 4)
+    for where, (out, ledger) in failures(points(api.name), uses, make, act):
+        tried.append(where)
+        assert ledger.failure
+        if {*words_in(out)} != {*WORDS} or half_calls(out):
+            wrong.append(where)
+    assert len(tried) > 50
     assert wrong == []
