@@ -1,13 +1,13 @@
-"""The gates, a part of them and always the same samples: every row reaches its bar, and nothing raises,
-depends on the cut or is lost. `tests/fuzz/gates.py` shows the rest.
+"""The gates, a part of them and always the same samples: no row misses its bar but by chance, and nothing
+raises, depends on the cut or is lost. `tests/fuzz/gates.py` shows the rest.
 """
 
 import pytest
 
-from fuzz.gates import BARS, is_finding, line, measure, show, tally
+from fuzz.gates import is_finding, is_missed, line, measure, show, tally
 
 SEED = 1
-ROUNDS = {"slips": 400, "dialects": 30, "documents": 90, "soup": 1000}  # some seconds each
+ROUNDS = {"slips": 180, "dialects": 20, "documents": 40, "soup": 400}  # a few seconds each
 SHOWN = 3
 
 
@@ -17,7 +17,7 @@ def test_gate(gate: str) -> None:
     wrong = {
         name: row
         for name, row in rows.items()
-        if row.exact < BARS.get(name, 0) or any(is_finding(*pair) for pair in row.missed)
+        if is_missed(name, row) or any(is_finding(*pair) for pair in row.missed)
     }
     for name, row in wrong.items():
         print(line(name, row))

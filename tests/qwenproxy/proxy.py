@@ -27,6 +27,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from warm import Mitmdump
+
 from qwenproxy.backend.probe import SIGNATURE_HEADER
 
 ROOT = Path(__file__).parents[2]
@@ -317,14 +319,20 @@ class Proxy:
     ) -> None:
         sets = [f"--set={name}={value}" for name, value in ({"confdir": confdir} | options).items()]
         mode = ("--mode", f"reverse:{upstream_url}@127.0.0.1:0") if upstream_url else ()
-        self._process = subprocess.Popen(
-            [*(program or self.program), *mode, *(["-s", str(SCRIPT)] if script else []), *sets, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            cwd=confdir,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
-        )
+        given = [*mode, *(["-s", str(SCRIPT)] if script else []), *sets, *arguments]
+        variables = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
+        self._process: subprocess.Popen[bytes] | Mitmdump
+        if not program and not environment:
+            self._process = Mitmdump(given, str(confdir), variables)
+        else:
+            self._process = subprocess.Popen(
+                [*(program or self.program), *given],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                cwd=confdir,
+                env=variables,
+            )
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
