@@ -76,6 +76,7 @@ AFTER_QUOTE = 512  # characters after a quote in a string of JSON that may show 
 COMMA_GAP = 16  # whitespace characters between a comma and the quote of a key
 STRING_TAIL = 64  # brackets and whitespace at the end of a string that wait: its quote may be missing
 QUOTE_TRIES = 8  # tags in what looks like a string at which the JSON is read, for a quote may be missing
+WRAPPED = 3  # objects around the arguments of a call, one in the other
 RETURNS = 16  # times that JSON without an end is looked through for a call, in one message
 SMALL = 2048  # characters that the json-repair library is given: its time grows with their square
 TAILS = 100  # strings in a server's arguments whose ends are read as text: a parser is made for each

@@ -33,6 +33,11 @@ class Tag:
     cost: Cost = Cost.TABLE
 
     @property
+    def ends_itself(self) -> bool:
+        """Whether it opens and closes at once: `<function=now/>`."""
+        return self.raw.endswith("/>")
+
+    @property
     def spelt(self) -> bool:
         """Whether it is to the letter, or as a table has it."""
         return self.cost <= Cost.TABLE
@@ -155,9 +160,11 @@ class TagMatcher:
 
 
 def _read(spelling: Spelling, match: re.Match[str], name: str) -> Tag:
-    raw, dialect = match[0], spelling.dialect
+    raw, dialect, name = match[0], spelling.dialect, name.strip()
+    if spelling.kind is TagKind.CALL_OPEN and raw.endswith("/>"):
+        name = name.removesuffix("/").rstrip()
     cost = Cost.EXACT if not dialect.damaged and spelling.is_exact(raw, name) else Cost.TABLE
-    return Tag(spelling.kind, name.strip(), match.start(), match.end(), raw, dialect, cost)
+    return Tag(spelling.kind, name, match.start(), match.end(), raw, dialect, cost)
 
 
 def _letters(text: str, start: int) -> str:

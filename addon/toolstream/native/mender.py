@@ -11,11 +11,12 @@ from ..limits import LOOK_AHEAD, TOKEN
 from ..repairs import Repair
 from ..schema.json_read import loads
 from ..schema.schema import Tool
+from ..schema.wrapped import may_wrap
 from .forms import EncodedMender, Unopened, Unreadable, XmlMender
 from .object_mender import ObjectMender
 from .reader import ArgumentsReader, Findings, NewParser
 from .tags import lead_of, may_lead
-from .wrapped import WrappedMender, may_wrap
+from .wrapped import WrappedMender
 
 _GAP = rf"(?:[ \t]|\\[nrt]){{0,{LOOK_AHEAD}}}"
 _ENCODED = re.compile(rf'"{_GAP}(?:\{{{_GAP}(?:[^"\\ \t]|\\[^nrt])|<|\\u003[cC])')

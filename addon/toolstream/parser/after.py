@@ -97,6 +97,8 @@ def _at_no_tag(m: Message, at: int) -> Step:
         return _at_half(m, at) if over else Step.MORE
     if m.reasoning and (step := _at_think(m, at)):
         return step
+    if m.fence and (step := _at_fence(m, at)):
+        return step
     if not m.tolerant or is_word(m, at):
         return _leave(m)
     if text[at] == ">" and at == m.buffer.at:  # of the tag before
@@ -127,6 +129,16 @@ def _at_think(m: Message, at: int) -> Step | None:
     if not m.buffer.over:
         return Step.MORE
     m.log.repair(Repair.STRAY_CLOSER, _THINK_CLOSE)
+    return _drop(m, end)
+
+
+def _at_fence(m: Message, at: int) -> Step | None:
+    """The end of the code fence around the call; None if it is not there."""
+    text, end = m.buffer.text, at + len(m.fence)
+    if not text.startswith(m.fence, at):
+        return Step.MORE if m.fence.startswith(text[at:]) and not m.buffer.over else None
+    m.log.repair(Repair.STRAY_CLOSER, m.fence)
+    m.fence = ""
     return _drop(m, end)
 
 
@@ -185,8 +197,9 @@ def _leave(m: Message) -> Step:
     """Text follows the call."""
     if m.trial:
         return m.reject()
+    left = m.envelope is Envelope.OPEN and "\n" not in m.buffer.text[m.buffer.at : m.seen]
     m.miss_envelope_close()
-    m.envelope = Envelope.NONE
+    m.envelope = Envelope.LEFT if left else Envelope.NONE
     return m.go(At.TEXT)
 
 

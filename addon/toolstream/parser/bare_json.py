@@ -11,19 +11,13 @@ from dataclasses import dataclass
 
 from ..grammar.kinds import MORE, Wait
 from ..grammar.text import BLANK
-from ..limits import AFTER_JSON, FENCE_GAP, FENCE_INDENT, FENCE_INFO, FENCE_RUN
+from ..limits import AFTER_JSON, FENCE_RUN
 from ..repairs import Refused, Repair
 from ..schema.call_scanner import CallScanner, Progress
 from ..schema.json_call import DRIFT, KEYS, read_calls
+from .fence import read_fence
 from .message import At, Envelope, Message, Step
 from .whole_calls import emit_calls, meant, why_not
-
-_RUN = rf"`{{3,{FENCE_RUN}}}|~{{3,{FENCE_RUN}}}"
-_INFO = rf"[ \t]{{0,{FENCE_GAP}}}[\w+-]{{0,{FENCE_INFO}}}[ \t]{{0,{FENCE_GAP}}}"
-_FENCE = re.compile(rf"(?P<run>{_RUN}){_INFO}\r?\n\s{{0,{FENCE_INDENT}}}(?=[{{\[])")
-_FENCE_PART = re.compile(
-    rf"`{{1,{FENCE_RUN}}}|~{{1,{FENCE_RUN}}}|(?:{_RUN}){_INFO}(?:\r|\r?\n\s{{0,{FENCE_INDENT}}})?"
-)
 
 
 @dataclass(slots=True)
@@ -41,17 +35,18 @@ class BareCall:
 def open_bare_json(m: Message) -> Step:
     """A bracket or a fence begins at `m.seen`, where an untagged call may stand."""
     text, at = m.buffer.text, m.seen
-    fence = _FENCE.match(text, at)
-    if fence is None and text[at : at + 1] not in ("{", "["):
-        if not m.buffer.over and _FENCE_PART.fullmatch(text, at):
-            m.go(At.LINE_START)
-            return Step.MORE
+    fence = read_fence(text, at, m.buffer.over)
+    if fence is MORE:
+        m.go(At.LINE_START)
+        return Step.MORE
+    run, start = fence or ("", at)
+    if text[start : start + 1] not in ("{", "["):
         m.say(at + 1)
         return m.go(At.TEXT)
     m.try_(Refused.NOT_ALONE, at_end=not m.aggressive)
-    m.buffer.at = fence.end() if fence else at
+    m.buffer.at = start
     scanner = CallScanner(m.toolset.names, DRIFT if m.aggressive else KEYS)
-    m.json = BareCall(scanner, m.buffer.position, fence["run"] if fence else "")
+    m.json = BareCall(scanner, m.buffer.position, run)
     return m.go(At.BARE_JSON)
 
 

@@ -12,13 +12,12 @@ from ..grammar.tokens import end_of as tag_end
 from ..grammar.tokens import opens_json
 from ..limits import LOOK_AHEAD, UNTAGGED_GAP
 from ..repairs import Repair
+from ..schema.json_call import ARGUMENT_KEYS
 from .message import At, Message, Step
 from .open_call import end_call, end_unclosed, give, has_text, only_key, open_call, use_spare
 from .opened import Call, Value
 from .place import Behind, Level, Place
 from .readings import BY_PLACE, moved
-
-CONTAINERS = ("arguments", "parameters")  # what models call a parameter that holds all of them
 
 _GO_ON = (TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.CALL_CLOSE, Following.MORE)
 _SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
@@ -97,6 +96,8 @@ def _no_tag(m: Message, call_: Call) -> Step:
     text, at = buffer.text, buffer.at
     if at >= len(text) or call_.place.tags.may_begin(text, at):
         return m.go(At.CUT) if buffer.over else Step.MORE
+    if call_.empty and not call_.begun:
+        return end_call(m)
     if text[at] == ">" and m.tolerant and not call_.gap:  # of the tag before
         return _take(m, at + 1)
     if text[at] == "{" and m.tolerant and not call_.begun and opens_json(text, at, buffer.over) is True:
@@ -200,7 +201,7 @@ def _at_parameter(m: Message, call_: Call, tag: Tag) -> Step:
             return Step.MORE
     if tag.dialect.damaged and not {*tag.name}.isdisjoint(" \"'"):
         return has_text(m)
-    if tag.name in CONTAINERS and not (call_.begun or call_.tool.declares(tag.name)):
+    if tag.name in ARGUMENT_KEYS and not (call_.begun or call_.tool.declares(tag.name)):
         at = end_of(WHITESPACE, m.buffer.text, tag.end)
         if at == len(m.buffer.text) and not m.buffer.over:
             return Step.MORE

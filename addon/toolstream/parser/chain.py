@@ -21,6 +21,7 @@ from ..grammar.matcher import Tag
 from ..grammar.tokens import CLOSE, OPEN, Token, end_of, opens_json, read_tag
 from ..limits import DAMAGED_ENVELOPES, LETTERS, WRAPS
 from ..schema.tool_name import read_opening
+from .fence import Fence, read_fence
 from .message import Message
 from .place import behind
 from .readings import BY_PLACE, by_place, is_by_place, is_cut
@@ -34,10 +35,11 @@ _OF_NO_TOOL = frozenset({TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN})
 @dataclass(slots=True)
 class Chain:
     """Opening tags of envelopes, and what stands at the index `at` behind them: a `tag`, `json`, or nothing
-    that could open a call."""
+    that could open a call. `fence`: what opened a code fence between them."""
 
     wraps: list[Tag] = field(default_factory=list)
     at: int = 0
+    fence: str = ""
     tag: Tag | None = None
     json: bool = False
 
@@ -59,6 +61,9 @@ def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
         found = _read_next(m, chain, inside)
         if found is MORE:
             return MORE
+        if isinstance(found, Fence):
+            chain.fence, chain.at = found
+            continue
         if not (isinstance(found, Tag) and found.kind is TagKind.WRAP_OPEN and len(chain.wraps) < WRAPS):
             return _judged(m, chain, found, inside)
         if m.tolerant and m.buffer.text.startswith(">", found.end):
@@ -67,16 +72,20 @@ def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
         chain.at = behind(m.buffer.text, found)
 
 
-def _read_next(m: Message, chain: Chain, inside: bool) -> Tag | Wait | bool | None:
-    """The next tag; True if JSON stands there, None if nothing does."""
+def _read_next(m: Message, chain: Chain, inside: bool) -> Tag | Fence | Wait | bool | None:
+    """The next tag, or a fence around it; True if JSON stands there, None if nothing does."""
     wrapped = inside or bool(chain.wraps)
     text, at, over = m.buffer.text, chain.at, m.buffer.over
     if at >= len(text):
         return None if over else MORE
     if found := read_spelt(m, at, wrapped):
         return found if found is MORE else _or_better(m, found, chain, inside)
-    if wrapped and m.tolerant and (json := _is_json(m, at)):
-        return json
+    if (
+        wrapped
+        and m.tolerant
+        and (inner := _is_json(m, at) or (not chain.fence and read_fence(text, at, over)))
+    ):
+        return inner
     if wrapped and not over and m.lookout.envelope.may_begin(text, at):
         return MORE
     if not m.tolerant or sum(map(is_by_place, chain.wraps)) >= DAMAGED_ENVELOPES:

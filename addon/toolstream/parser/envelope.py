@@ -20,6 +20,7 @@ def envelope(m: Message) -> Step:
     chain = read_chain(m, m.seen)
     if chain is MORE:
         return Step.MORE
+    m.fence = chain.fence
     if chain.json:
         return open_json_call(m, chain)
     if chain.tag:

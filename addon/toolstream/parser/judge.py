@@ -147,9 +147,13 @@ def _is_end_before_text(m: Message, run: Run, alone: bool, lines: bool) -> bool:
 
 
 def _is_misspelt(run: Run) -> bool:
-    """Within a line a tag that is not quite one is none, unless another one has cut it off."""
+    """Within a line a tag that is not quite one is none, unless another one has cut it off, the next parameter
+    opens, or the message ends with all that closes the call."""
     first, rest = run.tags[0], run.tags[1:]
-    if rest and rest[0].start == first.end and rest[0].spelt and first.raw[0] == "<":
+    if rest and run.behind is Behind.END and run.level >= Level.ENVELOPE:
+        return False
+    goes_on = rest and rest[0].spelt and (rest[0].start == first.end or rest[0].kind in OPENERS)
+    if goes_on and first.raw[0] == "<":
         return False
     return first.dialect.damaged or first.cost > Cost.ALIKE or first.raw[0] != "<" or first.raw[-1] != ">"
 
@@ -195,7 +199,8 @@ def is_believed(run: Run, alone: bool) -> bool:
     if not alone and first.cost > Cost.ALIKE:
         return False
     if first.cost is Cost.ALIKE:
-        return any(tag.spelt for tag in rest) or (alone and (bool(rest) or run.behind is Behind.END))
+        ends = run.behind is Behind.END and (alone or run.level >= Level.ENVELOPE)
+        return any(tag.spelt for tag in rest) or ends or (alone and bool(rest))
     sure = any(tag.spelt or tag.kind is TagKind.PARAMETER_OPEN for tag in rest)
     closes = run.behind is Behind.PARAMETER or run.level >= Level.ENVELOPE
     return sure and closes and rest[0].cost <= Cost.ALIKE

@@ -59,6 +59,7 @@ class Envelope(Enum):
     NONE = 0
     OPEN = 1  # in <tool_call>
     ORPHAN = 2  # a </tool_call> may come although there was no <tool_call>
+    LEFT = 3  # text follows the call on its line, and </tool_call> may come there
 
 
 class Before(Enum):
@@ -100,6 +101,7 @@ class Message:
     returns: int = 0  # times that text was read again
     trial: Mark | None = None  # what follows may be text after all
     envelope: Envelope = Envelope.NONE
+    fence: str = ""  # what opened a code fence in the envelope, around the call
     kept: Sequence[Dialect] = BASE  # the dialects whose tags are no repair
     call: Call | None = None
     json: object = None  # the JSON that is being read
@@ -139,6 +141,8 @@ class Message:
             self.known = self.buffer.base + end
 
     def _tell(self, text: str) -> None:
+        if self.envelope is Envelope.LEFT and "\n" in text:
+            self.envelope = Envelope.NONE
         self.context.feed(text)
         self.context.note(text)
 

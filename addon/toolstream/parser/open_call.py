@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..events import ArgumentsDelta, CallEnd, CallStart
+from ..grammar.matcher import Tag
 from ..repairs import Repair
 from ..schema.arguments import ArgumentsWriter, DeferredArguments, typed, write_call
 from ..schema.json_read import Json
@@ -29,12 +30,14 @@ def open_call(m: Message) -> Call:
 # How it begins
 
 
-def start_call(m: Message, opening: Opening | None, *, closed: bool, certain: bool = True) -> Step:
-    """A call begins at `buffer.at`; without an `opening` its tag names no tool. See `Call` for the rest."""
+def start_call(m: Message, opening: Opening | None, tag: Tag, certain: bool = True) -> Step:
+    """A call with this tag begins at `buffer.at`; without an `opening` it names no tool."""
+    closed = tag.dialect.closed or tag.ends_itself or opening is None
     tool = opening.tool if opening else m.toolset.any_tool
     m.count_call(opening.tool.name if opening else "")
     place = Place(m.toolset, m.grammar, tool, opening is not None, wrapped=m.envelope is Envelope.OPEN)
     m.call = Call(m.calls - 1, tool, place, DeferredArguments(), opening is not None, closed, certain)
+    m.call.empty = tag.ends_itself
     if opening:
         _announce(m, m.call, opening)
     return m.go(At.CALL)

@@ -78,7 +78,7 @@ class Call:
     """The open call. `named`: its opening tag says of which tool; else its arguments do, once they are
     complete. `closed`: it needs no closing tag of its own. `certain`: it is a call whatever it holds.
     `deferred`: it is announced when it is complete, for the user's rules must see all of it. `half_said`:
-    its tag was a value."""
+    its tag was a value. `empty`: its tag says that nothing is in it."""
 
     index: int
     tool: Tool
@@ -89,6 +89,7 @@ class Call:
     certain: bool = True
     deferred: bool = False
     half_said: bool = False
+    empty: bool = False
     in_parameter: bool = False  # they stand in a parameter that holds all of them
     body_done: bool = False  # all its arguments came as one JSON object
     unclear: bool = False  # a closing tag that was taken for payload may have been the end

@@ -86,6 +86,9 @@ def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
     cut = bracket == "<" and m.buffer.over and m.lookout.after.may_begin(text, at)
     if bracket == "{" or cut or (bracket == "<" and not m.tolerant):
         return _open(m, tag, opening, [])
+    alone = at == len(text) or "\n" in text[tag.end : at]
+    if m.tolerant and alone and tag.ends_itself and not opening.tool.required:
+        return _open(m, tag, opening, [])
     if m.tolerant and (proved := m.is_proved(tag, opening.tool)):
         return Step.MORE if proved is MORE else _open(m, tag, opening, [])
     if m.tolerant and "\n" in text[tag.end : at] and len(opening.tool.required) == 1:
@@ -137,6 +140,8 @@ def _kind_after_name(m: Message, tag: Tag, opening: Opening | None) -> TagKind |
     """What follows a tag that other documents may have, too: OTHER if that is nothing of a call. None if it
     need not be looked at."""
     if opening and tag.dialect.by_name:
+        if tag.ends_itself and not opening.tool.required:
+            return None
         kinds, tool = _IN_DIRECT, opening.tool
     elif opening is None and tag.dialect.repair is Repair.NAME_MISPLACED:
         kinds, tool = _IN_ELEMENT, Tool(tag.name)
@@ -188,7 +193,7 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
         m.envelope = Envelope.OPEN
     _note_opening(m, tag, opening, wraps)
     m.drop(tag.start if tag.kind is TagKind.PARAMETER_OPEN else tag.end)
-    return start_call(m, opening, closed=tag.dialect.closed or opening is None, certain=certain)
+    return start_call(m, opening, tag, certain)
 
 
 def _is_deferred(m: Message, tool: Tool) -> bool:
@@ -227,8 +232,8 @@ def _note_opening(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag
 
 
 def _note_tags(m: Message, wraps: list[Tag], tag: Tag | None) -> None:
-    for wrap in wraps[1:]:
-        m.log.repair(Repair.STRAY_OPENER, wrap.raw)
+    for surplus in [*(wrap.raw for wrap in wraps[1:]), *([m.fence] if wraps and m.fence else [])]:
+        m.log.repair(Repair.STRAY_OPENER, surplus)
     tags = [*wraps[:1], tag] if tag else wraps[:1]
     m.kept = kept_to(tags, _may_keep_to(m, wraps, tag))
     found: dict[Repair, str] = {}

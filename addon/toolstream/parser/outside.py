@@ -16,11 +16,11 @@ from ..grammar.matcher import Tag
 from ..grammar.text import BLANK, WHITESPACE, end_of
 from ..grammar.tokens import DULL, OPEN, PARTIAL, WORD, held_from, next_place, read_tag
 from ..limits import CODE_SPAN
-from ..repairs import Refused
+from ..repairs import Refused, Repair
 from ..schema.tool_name import read_opening
 from .bare_json import open_bare_json
 from .chain import is_word_of_ours, read_chain
-from .message import At, Before, Message, Step
+from .message import At, Before, Envelope, Message, Step
 from .opening import kind_after, open_bare, open_nameless
 
 _UNTAGGED = r"[ \t]{0,3}(?=[{\[`~C])"  # what an untagged call may begin with, at the start of a line
@@ -317,6 +317,11 @@ def _orphan_closer(m: Message, tag: Tag) -> Step:
     """A closing tag at the start of a line: dropped if nothing else follows in the message, and the text has
     no opening tag it may belong to."""
     context = m.context
+    if tag.kind is TagKind.WRAP_CLOSE and m.envelope is Envelope.LEFT:
+        m.log.repair(Repair.STRAY_CLOSER, tag.raw)
+        m.envelope = Envelope.NONE
+        m.drop(tag.end)
+        return Step.GO
     context.function_said = context.function_said and tag.kind is TagKind.PARAMETER_CLOSE
     if tag.dialect.by_name or not context.at_line_start or context.tags_said or context.thinking:
         m.say(tag.end)

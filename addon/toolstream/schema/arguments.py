@@ -29,6 +29,7 @@ from .json_write import STRICT, dump, encodable, escaped, quoted
 from .rules import NO_TEXTS, ToolRules
 from .schema import Tool
 from .toolset import Toolset
+from .wrapped import unwrapped
 
 _IDLE, _STREAMING, _DECIDING, _HOLDING, _DROPPING = range(5)
 
@@ -264,9 +265,13 @@ def write_call(
     """Name and JSON object of a call that is all there, and what was done to its arguments. `texts` as
     for `transform`."""
     applied: list[tuple[Repair, str]] = []
+    if (inner := unwrapped(arguments, tool)) is not None:
+        applied.append((Repair.NESTED_ARGUMENTS, next(iter(arguments))))
+        arguments = inner
     if rules := toolset.rules_for(tool):
         conformed, _ = conform(arguments, tool.arguments)
-        name, arguments, applied = rules.transform(conformed if type(conformed) is dict else arguments, texts)
+        name, arguments, more = rules.transform(conformed if type(conformed) is dict else arguments, texts)
+        applied += more
         tool = toolset.tools.get(name, tool)
     text, misfits = write_object(tool, arguments, "")
     return tool.name, text, [*applied, *misfits]

@@ -33,6 +33,9 @@ _BOOLEANS = {"true": True, "false": False}
 _CONTAINERS = frozenset({"array", "object"})
 _LEADS = {"array": "[", "object": "{", "null": "n"}  # how a value starts that may turn out not to be a string
 _INTEGER = re.compile(r"(-?(?:0|[1-9][0-9]*+))(?:\.0++)?")
+_NUMBER = re.compile(
+    r"(?P<sign>[+-]?)(?=\.?[0-9])0*+(?P<whole>[0-9]*+)(?P<fraction>\.[0-9]*+)?(?P<rest>[eE][+-]?[0-9]++)?"
+)
 
 
 class NoValue(Enum):
@@ -106,8 +109,20 @@ def _boolean(bare: str) -> Any:
     return _BOOLEANS.get(bare.lower(), FAILED)
 
 
+def _as_json(bare: str) -> str:
+    """A number as JSON writes it: without a plus or zeros before it, with digits on both sides of a point.
+    What is none, as it is."""
+    found = _NUMBER.fullmatch(bare)
+    if found is None:
+        return bare
+    fraction = found["fraction"] or ""
+    sign, rest = found["sign"].removeprefix("+"), found["rest"] or ""
+    return f"{sign}{found['whole'] or '0'}{fraction if len(fraction) > 1 else ''}{rest}"
+
+
 def _integer(bare: str) -> Any:
-    """`5`, and what is whole however it is written: `5.0`, `1e3`."""
+    """`5`, and what is whole however it is written: `5.0`, `1e3`, `007`, `+7`, `5.`."""
+    bare = _as_json(bare)
     if found := _INTEGER.fullmatch(bare):
         return int(found[1]) if len(found[1]) <= DIGITS else FAILED
     if not JSON_NUMBER.fullmatch(bare):
@@ -121,6 +136,7 @@ def _integer(bare: str) -> Any:
 
 
 def _number(bare: str) -> Any:
+    bare = _as_json(bare)
     if not JSON_NUMBER.fullmatch(bare):
         return FAILED
     if bare.removeprefix("-").isdigit():

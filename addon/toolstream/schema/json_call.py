@@ -5,7 +5,7 @@ cannot be anything else, what models make of that is read, too (`drift`).
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ..repairs import Repair
@@ -24,6 +24,7 @@ CALL_KEYS = frozenset((*NAME_KEYS, *ARGUMENT_KEYS, *WRAP_KEYS))
 DRIFT = KEYS | CALL_KEYS  # what a call may consist of then
 
 Call = tuple[str, Json]  # name, arguments; a call without a name has ""
+Reader = Callable[[Json], tuple[Any, Any]]  # takes an object that is a call apart
 
 # Models put raw newlines and tabs into strings.
 _DECODER = json.JSONDecoder(strict=False, parse_float=as_written)
@@ -33,9 +34,9 @@ def read_body(text: str, toolset: Toolset) -> tuple[list[Call], list[Repair]] | 
     """The calls of the JSON in an envelope, and what was mended; None if it holds none for certain."""
     if calls := read_calls(text) or read_calls(text, drift=True):
         return calls, [Repair.JSON_BODY]
-    calls = read_damaged_calls(text)
-    if calls and all(fits(toolset.find(name), arguments) for name, arguments in calls):
-        return calls, [Repair.JSON_BODY, Repair.JSON_REPAIRED]
+    for calls in (_calls(text, _by_shape), _damaged_calls(text)):
+        if calls and all(fits(toolset.find(name), arguments) for name, arguments in calls):
+            return calls, [Repair.JSON_BODY, Repair.JSON_REPAIRED]
     return None
 
 
@@ -46,18 +47,32 @@ def fits(tool: Tool | None, keys: Collection[str]) -> bool:
 
 def read_calls(text: str, drift: bool = False) -> list[Call] | None:
     """The calls of a JSON body; None if it is anything else."""
+    return _calls(text, _drifted if drift else _plain)
+
+
+def _calls(text: str, read: Reader) -> list[Call] | None:
     for attempt in (text, doubled_escapes(text)):
         try:
-            return _calls_of(_values(attempt), drift)
+            return _calls_of(_values(attempt), read)
         except (ValueError, RecursionError):
             continue
     return None
 
 
-def read_damaged_calls(text: str) -> list[Call] | None:
-    """The same for a body that is not quite JSON; None if it is not certain what it says."""
+def call_of(value: Any) -> Call | None:
+    """The call that a JSON value is, as far as it cannot be anything else."""
+    for read in (_plain, _drifted):
+        try:
+            return _call(value, read)
+        except (ValueError, RecursionError):
+            continue
+    return None
+
+
+def _damaged_calls(text: str) -> list[Call] | None:
+    """The calls of a body that is not quite JSON; None if it is not certain what it says."""
     try:
-        return _calls_of([read_damaged(text)], drift=True)
+        return _calls_of([read_damaged(text)], _by_shape)
     except ValueError:
         return None
 
@@ -75,8 +90,8 @@ def _values(text: str) -> list[Any]:
     return values
 
 
-def _calls_of(values: list[Any], drift: bool) -> list[Call]:
-    calls = [_call(v, drift) for value in values for v in (value if isinstance(value, list) else [value])]
+def _calls_of(values: list[Any], read: Reader) -> list[Call]:
+    calls = [_call(v, read) for value in values for v in (value if isinstance(value, list) else [value])]
     if not calls:
         raise ValueError("no call")
     return calls
@@ -115,12 +130,14 @@ def read_value(text: str) -> tuple[Any, bool] | None:
     return None if damaged is None else (damaged, True)
 
 
-def _call(value: Any, drift: bool) -> Call:
+def _call(value: Any, read: Reader) -> Call:
     if not isinstance(value, dict):
         raise ValueError("not a call")
-    name, arguments = _drifted(value) if drift else _plain(value)
+    name, arguments = read(value)
     if isinstance(arguments, str):
-        arguments = _DECODER.decode(arguments)
+        arguments = _DECODER.decode(arguments) if arguments.strip() else {}
+    if arguments is None:
+        arguments = {}
     if not (isinstance(name, str) and isinstance(arguments, dict)):
         raise ValueError("a name is no string, or arguments are no object")
     if arguments.get("type") == "object" and isinstance(arguments.get("properties"), dict):
@@ -147,3 +164,11 @@ def _drifted(value: Json) -> tuple[Any, Any]:
     if isinstance(name, dict) and not arguments:
         return "", name  # the name is missing
     return name, value[arguments[0]] if arguments else {}
+
+
+def _by_shape(value: Json) -> tuple[Any, Any]:
+    """Its keys may be misspelt: of its two members the string is the name, the object holds the arguments."""
+    members = [member for key, member in value.items() if key not in ("id", "type")]
+    names = [member for member in members if isinstance(member, str)]
+    objects = [member for member in members if isinstance(member, dict)]
+    return (names[0], objects[0]) if len(names) == len(objects) == len(members) - 1 == 1 else _drifted(value)

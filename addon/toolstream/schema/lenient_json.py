@@ -4,15 +4,15 @@ What models do to it is told apart from what nobody can undo by what comes out: 
 the text is in the value, in its place, and every string of the value stands in the text as it
 is. A file in a string must not lose a quote to a lucky guess.
 
-Tried in turn: brackets that are doubled, or missing at the end; the notation of Python; and the
-json-repair library, where it is installed, on texts its quadratic time is harmless for.
+Tried in turn: brackets that are doubled, or missing at the end; keys written as in a tag; the notation of
+Python; and the json-repair library, where it is installed, on texts its quadratic time is harmless for.
 """
 
 import re
 from collections.abc import Iterable
 from typing import Any
 
-from ..limits import SMALL
+from ..limits import SMALL, WORD
 from .coercion import FAILED, coerce
 from .json_read import loads
 from .json_write import dump, escaped
@@ -28,6 +28,7 @@ _MARKS, _NONE = re.compile(r"""\\+(?=["'/])|[\s"'{}\[\],:]+"""), re.compile(r"\b
 _BACKSLASHES = re.compile(r"\\+")  # one or two: of an escape, or of what should have been one
 _BRACKET_OR_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]"]', re.DOTALL)
 _CLOSERS = {"{": "}", "[": "]"}
+_KEY_EQUALS = re.compile(rf"""([{{,]\s{{0,64}})"?(\w{{1,{WORD}}})"?[ \t]?=[ \t]?(?=["\[{{])""")
 
 
 def read_damaged(text: str) -> Any:
@@ -36,6 +37,10 @@ def read_damaged(text: str) -> Any:
     for attempt in (_undoubled(text), _closed(text)):
         if attempt and (value := loads(attempt, strict=False)) is not None:
             return value
+    if (value := loads(_with_colons(text), strict=False)) is not None and _all_stand_in(
+        strings_of(value), text
+    ):
+        return value
     value = coerce(text, _ANY)
     if value is not FAILED:
         return value
@@ -70,6 +75,12 @@ def keys_of(value: Any) -> Iterable[str]:
     elif isinstance(value, list):
         for item in value:
             yield from keys_of(item)
+
+
+def _with_colons(text: str) -> str:
+    """`{"name="bash"}`, as in a tag; "" if there is no such key."""
+    written, count = _KEY_EQUALS.subn(r'\1"\2": ', text)
+    return written if count else ""
 
 
 def _undoubled(text: str) -> str:

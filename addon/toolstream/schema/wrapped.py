@@ -1,0 +1,42 @@
+"""Arguments that are wrapped in another object: in `arguments` or `parameters`, or in a whole call.
+
+The tool does not declare such a key. If what is in it fits the tool, that is what the model meant. Some
+models do it twice, or write the inner object as a string.
+"""
+
+from typing import Any
+
+from ..limits import WRAPPED
+from .json_call import ARGUMENT_KEYS, CALL_KEYS, KEYS, call_of, fits
+from .json_read import Json, loads_object
+from .schema import Tool
+
+_WRAPS = CALL_KEYS | KEYS
+
+
+def may_wrap(key: str, tool: Tool) -> bool:
+    """Whether an object that begins with this key may be one around the arguments of this tool."""
+    return key in _WRAPS and bool(tool.arguments.declared) and not tool.declares(key)
+
+
+def unwrapped(outer: Json, tool: Tool) -> Json | None:
+    """What an object wraps, if it fits the tool and nothing is beside it."""
+    for _ in range(WRAPPED):
+        if not outer or not all(may_wrap(key, tool) for key in outer):
+            return None
+        inner = _inside(outer, tool.name)
+        if isinstance(inner, str):
+            inner = loads_object(inner, strict=False)
+        if not isinstance(inner, dict):
+            return None
+        if fits(tool, inner):
+            return inner
+        outer = inner
+    return None
+
+
+def _inside(outer: Json, name: str) -> Any:
+    if len(outer) == 1 and (key := next(iter(outer))) in ARGUMENT_KEYS:
+        return outer[key]
+    call = call_of(outer)
+    return call[1] if call and call[0] in ("", name) else None
