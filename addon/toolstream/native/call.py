@@ -1,6 +1,6 @@
 """One tool call that the server parsed: what is known of it, and the reader of its lane."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from ..events import Event, Text
@@ -154,7 +154,7 @@ class NativeCall(ServerCall):
         """The answer is over. (The calls of an answer are closed all together, by `NativeCalls.close`.)"""
         return self.drain()
 
-    def interrupt(self) -> list[Event]:
+    def interrupt(self, _calls: Collection[str] | None = None) -> list[Event]:
         """Something else follows; more may come."""
         return self.drain()
 

@@ -112,9 +112,10 @@ def _at_no_tag(m: Message, at: int) -> Step:
 def _at_half(m: Message, at: int) -> Step:
     """The message ends in what may be the beginning of a tag."""
     text = m.buffer.text
-    if not text.startswith("</", at):
+    closes = text.startswith("</", at)
+    if not (closes or m.complete or m.followed is not None):
         return _leave(m)
-    m.log.repair(Repair.STRAY_CLOSER, text[at:])
+    m.log.repair(Repair.STRAY_CLOSER if closes else Repair.STRAY_OPENER, text[at:])
     return _drop(m, len(text))
 
 
@@ -206,6 +207,8 @@ def _leave(m: Message) -> Step:
 def _end_message(m: Message) -> Step:
     """The message ends after a call."""
     m.miss_envelope_close()
+    if m.served == m.buffer.position:  # nothing but whitespace stands behind the server's call
+        m.say_all(len(m.buffer.text))
     m.drop(len(m.buffer.text))
     if m.trial is None:
         return Step.MORE

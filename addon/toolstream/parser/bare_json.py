@@ -16,6 +16,7 @@ from ..repairs import Refused, Repair
 from ..schema.call_scanner import CallScanner, Progress
 from ..schema.json_call import DRIFT, KEYS, read_calls
 from .fence import read_fence
+from .interrupted import break_off
 from .message import At, Envelope, Message, Step
 from .whole_calls import emit_calls, meant, why_not
 
@@ -61,6 +62,8 @@ def _in_json(m: Message, json: BareCall) -> Step:
     buffer = m.buffer
     progress = json.scanner.feed(buffer.text[buffer.at :])
     buffer.at += json.scanner.end
+    if progress is Progress.MORE and m.followed is not None:
+        return break_off(m, None)
     if progress is Progress.HOPELESS or (progress is Progress.MORE and buffer.over):
         return _reject(m, json)
     if progress is Progress.MORE:

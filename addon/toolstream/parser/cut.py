@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..grammar.tokens import Token, read_tag
 from ..repairs import Refused, Repair
+from .interrupted import break_off
 from .message import Message, Step
 from .open_call import end_unclosed, open_call, use_spare
 from .opened import Call, Value
@@ -13,6 +14,8 @@ from .value import break_before, finish, leave_open
 def cut(m: Message) -> Step:
     """State: at the end of the message, with a call that is open."""
     call, complete = open_call(m), m.complete
+    if m.served >= 0 and not call.begun and call.tool.required:
+        return break_off(m, None)
     unclear = call.unclear or (call.value is not None and call.value.calls > 0)
     if call.value:
         complete = m.complete and not unclear
@@ -28,7 +31,7 @@ def cut(m: Message) -> Step:
 
 def _leave(m: Message, call: Call, why: Refused) -> Step:
     if m.trial:
-        return m.reject(why)
+        return break_off(m, why)
     if call.spare:
         m.log.commit(call.spare.mark)
     return m.leave_unended(why, call.tool)

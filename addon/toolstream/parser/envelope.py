@@ -58,13 +58,15 @@ def _empty(m: Message, end: int) -> Step:
 def _nothing(m: Message, chain: Chain) -> Step:
     """No call opens. After a call, tags that the message ends with are too many."""
     text = m.buffer.text
-    at_end = chain.at >= len(text) and m.complete
+    at_end = (m.complete or m.followed) and (
+        chain.at >= len(text) or m.lookout.envelope.may_begin(text, chain.at)
+    )
     stray = at_end or _is_stray(m, chain.at)
     if m.before is not Before.CALL or not (m.tolerant and stray):
         return m.refuse(Refused.NO_CALL, chain.wraps[0].end)
     for wrap in chain.wraps:
         m.log.repair(Repair.STRAY_OPENER, wrap.raw)
-    m.drop(chain.at)
+    m.drop(len(text) if at_end else chain.at)
     return m.go(At.AFTER)
 
 

@@ -100,6 +100,13 @@ class EventLog:
         self.text(raw)
         return raw
 
+    def cancel(self, mark: Mark) -> str:
+        """Take back what was said since the mark, and the text with it, which is returned."""
+        del self.events[mark.index :]
+        raw = self._buffer.since(mark.position) + self._buffer.unread
+        self._drop(mark)
+        return raw
+
     def damaged_since(self, mark: Mark) -> bool:
         """Whether tags were missing or broken."""
         return any(isinstance(e, Repaired) and e.repair in _DAMAGE for e in self.events[mark.index :])

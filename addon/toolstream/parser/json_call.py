@@ -28,6 +28,7 @@ from ..schema.json_call import read_arguments, read_body
 from ..schema.schema import Tool
 from ..schema.tool_name import Opening, find_tool
 from .event_log import Mark
+from .interrupted import break_off
 from .json_body import Body, Progress, read_members
 from .json_head import Head, read_first_key, read_head
 from .json_reader import BehindCall, Closing, JsonArguments, JsonCalls, Reader
@@ -239,6 +240,8 @@ def _read_calls(m: Message, calls: JsonCalls) -> Step:
     text = json.so_far(m)
     if ended is Ended.BRACKET and (broken := _goes_on(m, calls)):
         return Step.MORE if broken is MORE else _refuse(m, json, None)
+    if ended is Ended.MESSAGE and m.followed is not None:
+        return break_off(m, Refused.TRUNCATED)
     if ended is Ended.MESSAGE and not m.complete:
         return _refuse(m, json, Refused.TRUNCATED)
     found = read_body(text, m.toolset)

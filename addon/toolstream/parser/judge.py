@@ -147,8 +147,8 @@ def _is_end_before_text(m: Message, run: Run, alone: bool, lines: bool) -> bool:
 
 
 def _is_misspelt(run: Run) -> bool:
-    """Within a line a tag that is not quite one is none, unless another one has cut it off, the next parameter
-    opens, or the message ends with all that closes the call."""
+    """Within a line a tag that is not quite one is none, unless another one has cut it off, the next
+    parameter opens, or the message ends with all that closes the call."""
     first, rest = run.tags[0], run.tags[1:]
     if rest and run.behind is Behind.END and run.level >= Level.ENVELOPE:
         return False

@@ -6,7 +6,7 @@ sure of, and says whether the next state may go on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -101,6 +101,8 @@ class Message:
     returns: int = 0  # times that text was read again
     trial: Mark | None = None  # what follows may be text after all
     envelope: Envelope = Envelope.NONE
+    followed: Collection[str] | None = None  # the names of calls that the server parsed, if they follow
+    served: int = -1  # position behind the last call of the server's; -1 if there was none
     fence: str = ""  # what opened a code fence in the envelope, around the call
     kept: Sequence[Dialect] = BASE  # the dialects whose tags are no repair
     call: Call | None = None
@@ -202,6 +204,20 @@ class Message:
         self.known = max(known, self.buffer.position)
         self.orphan_think = self.orphan_think and not raw
         self.know(end - self.buffer.base)
+        return self.go(At.TEXT)
+
+    def abandon(self) -> Step:
+        """What was on trial is the beginning of a call that comes in another way: it goes, and all that
+        waits."""
+        trial, self.trial, earlier = self.trial, None, self._before_trial
+        assert trial
+        assert earlier
+        raw = self.log.cancel(trial)
+        self.context, self.calls = earlier.context, earlier.calls
+        self.call = self.json = None
+        self.envelope, self.orphan_think = Envelope.NONE, False
+        self.log.repair(Repair.STRAY_OPENER, raw.strip())
+        self.drop(len(self.buffer.text))
         return self.go(At.TEXT)
 
     # Candidates and calls

@@ -8,7 +8,7 @@ can give up without loss.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ..events import COMPLETE, OVER, Event
@@ -25,6 +25,7 @@ from .context import Context
 from .cut import cut
 from .envelope import envelope
 from .event_log import EventLog, Mark
+from .interrupted import drop_opener, go_behind_call
 from .json_call import give_up_json, json
 from .loose import is_text, loose
 from .message import At, Message, Step
@@ -130,14 +131,20 @@ class ToolCallParser:
         self._buffer.close()
         return self._run()
 
-    def interrupt(self) -> list[Event]:
+    def interrupt(self, calls: Collection[str] | None = None) -> list[Event]:
         """Something that is no text follows: a call that is complete is one, else what is held is text
-        after all. More text may come."""
+        after all. More text may come. `calls` that the server parsed follow, of tools with these names: what
+        is held and may be the beginning of one is no text."""
         m = self._message
+        m.followed = calls
+        if calls is not None:
+            drop_opener(m)
         if m.trial and (m.trial.at_end or m.context.thinking):
             m.reject(Refused.REASONING if m.context.thinking else None)
         events = self.close(None)
-        self._buffer.over = False
+        self._buffer.over, m.followed = False, None
+        if calls is not None:
+            go_behind_call(m)
         return events
 
     def _run(self) -> list[Event]:

@@ -8,7 +8,7 @@ that there is something to run.
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ..events import CallEnd, Text
 from ..native.calls import NativeCalls
@@ -17,6 +17,14 @@ from ..wire.base import Framer, Kind, LaneId, Reading, Wire
 from .lanes import Lane
 from .parsers import Parsers
 from .queue import Held, Item, OutputQueue, Own, words
+
+
+class InWork(NamedTuple):
+    """What a lane was fed of the frame in work, and how much before that."""
+
+    lane: Lane
+    text: str
+    fed: int
 
 
 class Speaking(Protocol):
@@ -38,7 +46,7 @@ class Rewriting(Protocol):
     def messages(self) -> Mapping[int, Speaking]: ...
 
     last: Reading  # the last frame that was read
-    in_work: list[tuple[Lane, str]]  # what the lanes were fed of the frame in work
+    in_work: list[InWork]
     blind: bool  # nobody reads the texts of frames any more
     passing: bool  # nobody reads anything any more
     guarded: bytes | None  # what has come of a line, if a call is half sent; else None
@@ -74,23 +82,25 @@ def go_blind(rewriter: Rewriting, frame: bytes | None) -> None:
         queue.items += [frame] if frame else []
 
 
-def _unsent(rewriter: Rewriting, lane: Lane, in_work: list[tuple[Lane, str]]) -> str:
+def _unsent(rewriter: Rewriting, lane: Lane, in_work: list[InWork]) -> str:
     """The text of a lane that is in no frame, beside the one in work, and in no event."""
     if lane.aligned or lane.over:
         return ""
-    fed = [text for other, text in in_work if other is lane]
+    fed = [piece for piece in in_work if piece.lane is lane]
     if lane.id.kind is not Kind.ARGUMENTS:
         with suppress(Exception):  # what failed may fail again
-            return _pending(rewriter, lane, sum(map(len, fed)))
+            return _pending(rewriter, lane, lane.fed - fed[0].fed if fed else 0)
     pending = lane.reader.pending
-    for text in reversed(fed):
-        pending = pending.removesuffix(text)
+    for piece in reversed(fed):
+        pending = pending.removesuffix(piece.text)
     return pending
 
 
 def _pending(rewriter: Rewriting, lane: Lane, in_work: int) -> str:
     """What a parser of the lane holds without the last characters; the one that failed may not know."""
     parser = rewriter.parsers.new(lane.id.kind, Ledger())
+    if lane.behind_calls:
+        parser.interrupt(())
     for came in _without_end(lane.came, in_work):
         if came is None:
             parser.interrupt()

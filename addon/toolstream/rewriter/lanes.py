@@ -6,6 +6,7 @@ before it. A lane whose reader brings anything else *diverges*: its text is writ
 is aligned again as soon as its reader holds nothing.
 """
 
+from collections.abc import Collection
 from typing import Protocol
 
 from ..events import CallEnd, CallStart, Event, Repaired, Text
@@ -25,7 +26,7 @@ class Reader(Protocol):
 
     def close(self, finish_reason: str | None = None) -> list[Event]: ...
 
-    def interrupt(self) -> list[Event]: ...
+    def interrupt(self, calls: Collection[str] | None = None) -> list[Event]: ...
 
 
 class Unread:
@@ -40,7 +41,7 @@ class Unread:
     def close(self, _finish_reason: str | None = None) -> list[Event]:
         return []
 
-    def interrupt(self) -> list[Event]:
+    def interrupt(self, _calls: Collection[str] | None = None) -> list[Event]:
         return []
 
 
@@ -68,8 +69,8 @@ class Solid:
     def close(self, finish_reason: str | None = None) -> list[Event]:
         return self._end(self._reader.close(finish_reason))
 
-    def interrupt(self) -> list[Event]:
-        return self._end(self._reader.interrupt())
+    def interrupt(self, calls: Collection[str] | None = None) -> list[Event]:
+        return self._end(self._reader.interrupt(calls))
 
     def _begin(self, events: list[Event]) -> list[Event]:
         kept: list[Event] = []
@@ -94,7 +95,10 @@ class Solid:
 class Lane:
     """One lane of an answer."""
 
-    __slots__ = ("aligned", "called", "came", "fed", "id", "in_call", "over", "passed", "reader", "sealed")
+    __slots__ = (
+        *("aligned", "behind_calls", "called", "came", "fed", "id", "in_call"),
+        *("over", "passed", "reader", "sealed"),
+    )
 
     def __init__(self, lane_id: LaneId, reader: Reader) -> None:
         self.id, self.reader = lane_id, reader
@@ -105,6 +109,7 @@ class Lane:
         self.called = False  # it had one
         self.sealed = False  # most likely no more comes: nothing waits for its next character
         self.over = False  # the reader is closed
+        self.behind_calls = False  # of the server's
         # The texts that came in and did not pass; since it diverged all of them. None: it was interrupted.
         self.came: list[str | None] = []
 
@@ -126,10 +131,16 @@ class Lane:
         self.came = [text]
         return events
 
-    def interrupt(self) -> list[Event]:
-        """Tell the reader that something else follows."""
+    def interrupt(self, calls: Collection[str] | None = None) -> list[Event]:
+        """Tell the reader that something else follows: `calls` of the server's with these names."""
         self.came.append(None)
-        return self.reader.interrupt()
+        self.behind_calls = self.behind_calls or calls is not None
+        return self.reader.interrupt(calls)
+
+    def begin_behind_calls(self) -> None:
+        """It begins behind calls of the server's."""
+        self.behind_calls = True
+        self.reader.interrupt(())
 
     @property
     def raw(self) -> str:

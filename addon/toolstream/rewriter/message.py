@@ -45,6 +45,8 @@ class Message:
             read = lane_id.kind in (CONTENT, REASONING)
             lane = self.lanes[lane_id] = Lane(lane_id, self._new_reader(lane_id.kind) if read else Unread())
             lane.over = read and (self._over or (lane_id.kind is REASONING and self._answered))
+            if lane_id.kind is CONTENT and self._calls:
+                lane.begin_behind_calls()
         return lane
 
     def lane_of_call(self, piece: Slice, said: Said) -> tuple[Lane, bool]:
@@ -109,9 +111,10 @@ class Message:
         if other.id.kind is REASONING and answers:
             self.hear(other, other.interrupt(), said)
             over.add(other)
-        elif by.id.kind is CALL and self._calling and other is self._calling[0] and self.natives.open_in_text:
-            self.hear(other, other.reader.close(None), said)
-            over.add(other)
+        elif by.id.kind is CALL and other.id.kind is CONTENT:
+            self.hear(other, other.interrupt([call.said for call in self._calls]), said)
+            if self._calling and other is self._calling[0] and self.natives.open_in_text:
+                over.add(other)
         elif other.reader.held and (self._blocks or by.id.kind is CALL or other.reader.pending.isspace()):
             self.hear(other, other.interrupt(), said)
 

@@ -33,7 +33,7 @@ class Speaking(Protocol):
 class Steady:
     """The lane that goes on. `deliver` is for what comes out of it that is neither its text nor arguments."""
 
-    __slots__ = ("_deliver", "_envelopes", "_messages", "_queue", "fed", "lane", "last")
+    __slots__ = ("_deliver", "_envelopes", "_messages", "_queue", "fed", "lane", "last", "start")
 
     def __init__(
         self, envelopes: Envelopes, messages: Mapping[int, Speaking], queue: OutputQueue, deliver: Deliver
@@ -42,6 +42,7 @@ class Steady:
         self.lane: Lane | None = None  # None: there is none
         self.last: LaneId | None = None  # the lane of the last frame, if it is to be looked at
         self.fed = ""  # what it was fed of the frame in work
+        self.start = 0  # how much it was fed before that
 
     def _look(self, lane_id: LaneId) -> Lane | None:
         """This lane, to which the last frame belongs, if it is steady."""
@@ -65,7 +66,7 @@ class Steady:
         piece, queue = reading.slices[0], self._queue
         if piece.lane is not lane.id:
             return None
-        self.fed, start, call = piece.text, lane.fed, lane.id.call
+        self.fed, self.start, call = piece.text, lane.fed, lane.id.call
         events = lane.go_on(piece.text)
         if events is None and not queue.items and not (call and call.decided):
             queue.out.append(queue.encoder.frame(reading, None))
@@ -76,14 +77,14 @@ class Steady:
                 out += queue.encoder.events(lane.id, events, reading)
             queue.out.append(out)
         else:
-            return self._hold(copied(reading), lane, events, start) or queue.is_long
+            return self._hold(copied(reading), lane, events) or queue.is_long
         return False
 
-    def _hold(self, reading: Reading, lane: Lane, events: list[Event] | None, start: int) -> bool:
+    def _hold(self, reading: Reading, lane: Lane, events: list[Event] | None) -> bool:
         """Put a frame in the queue, and what came out of the lane with it. Whether anything did."""
         piece = reading.slices[0]
         piece.lane = lane.id
-        held = Held(reading, [Slot(piece, lane, start)])
+        held = Held(reading, [Slot(piece, lane, self.start)])
         call = lane.id.call
         if not call and (events is None or (lane.aligned and lane.account(events))):
             self._queue.items.append(held)

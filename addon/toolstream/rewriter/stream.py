@@ -23,6 +23,7 @@ from ..wire.base import At, Kind, LaneId, Reading, Slice
 from ..wire.envelope import Envelopes
 from . import fail_open
 from .engine_errors import read_unparsed
+from .fail_open import InWork
 from .lanes import Lane, leading_text
 from .message import Message, Said
 from .parsers import Parsers
@@ -53,7 +54,7 @@ class StreamRewriter:
         self._envelopes = Envelopes(self.wire.read)
         self._steady = Steady(self._envelopes, self.messages, self.queue, self._deliver)
         self.last = Reading(b"")  # the last frame that was read
-        self.in_work: list[tuple[Lane, str]] = []  # what the lanes were fed of the frame in work
+        self.in_work: list[InWork] = []
         self.blind = False  # after a failure: frames go through the encoder, their texts to nobody
         self._toolset = Toolset(self.asked.tools, self.asked.tool_choice, rules, self.asked.aliases)
         self.parsers = Parsers(self.wire, self._toolset, recovery, self.ledger)
@@ -127,7 +128,7 @@ class StreamRewriter:
             self._note_failure()
             if not (steady.lane and steady.fed):
                 return False
-            self.in_work = [(steady.lane, steady.fed)]
+            self.in_work = [InWork(steady.lane, steady.fed, steady.start)]
             fail_open.go_blind(self, frame)
             waits = True
         if waits:
@@ -190,7 +191,7 @@ class StreamRewriter:
             if piece.at is CLOSE and not lane.waits:
                 lane.sealed = True
             if piece.text and not lane.over and lane not in over:
-                self.in_work.append((lane, piece.text))
+                self.in_work.append(InWork(lane, piece.text, lane.fed))
                 message.hear(lane, lane.feed(piece.text), said)
             if piece.piece:
                 message.after_call(lane, piece.piece.whole, said)

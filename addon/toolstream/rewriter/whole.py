@@ -197,13 +197,15 @@ class Finder:
         beginning of one of them it is dropped, else it is text."""
         ledger = Ledger()
         parser = self._task.parser(live=True, ledger=ledger)
-        events = parser.feed(text) + parser.close(None)
+        names = [call.tool.name for call in natives.calls]
+        events = parser.feed(text) + parser.interrupt(names)
         start = next(
             (n for n in reversed(range(len(events))) if isinstance(events[n], CallStart | CallEnd)), None
         )
         begun = events[start] if start is not None else None
         if start is None or not isinstance(begun, CallStart):
-            return self._parse(text, None)
+            parser = self._task.parser()
+            return parser.feed(text) + parser.interrupt(names)
         arguments = "".join(e.fragment for e in events[start:] if isinstance(e, ArgumentsDelta))
         if not natives.is_begun_by(begun.name, arguments):
             return self._parse(text, None)

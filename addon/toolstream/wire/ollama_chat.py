@@ -207,7 +207,15 @@ class OllamaEncoder:
         return self._sent(reading.frame if data is reading.data else _encoded(data))
 
     def events(self, lane: LaneId, events: list[Event], near: Reading) -> bytes:
-        return self._sent(b"".join(self._own(lane, event, near) for event in joined(events)))
+        begun = self._begun.get(lane)
+        size = len(begun or ())
+        try:
+            return self._sent(b"".join(self._own(lane, event, near) for event in joined(events)))
+        except Exception:
+            if begun:  # the same events may come again
+                del begun[size:]
+                self._begun[lane] = begun
+            raise
 
     def end(self, near: Reading, group: int) -> bytes:
         return self._sent(self._line(near, _message({}), _DONE))

@@ -113,19 +113,55 @@ def test_streamed_half_of_another_call_is_never_completed(cuts: Cuts) -> None:
         assert begun == '{"command": "rm -rf /tmp/una'
 
 
-HELD = [
-    "<tool_call>\n<function=ba",
-    "<tool_call>",
-    "a < b, and <",
-]
+# What waits when a call of the server's follows: what remains of it, and what was dropped
+HELD = {
+    "<tool_call>": ("", ["stray-opener"]),
+    "<tool_call>\n": ("", ["stray-opener"]),
+    "<tool_call>\n<fun": ("", ["stray-opener"]),
+    "<tool_call>\n<function=ba": ("", ["stray-opener"]),
+    "<tool_call>\n<function=bash>": ("", ["duplicate-call"]),
+    "<function=bash": ("", ["stray-opener"]),
+    "<function=bash>\n": ("", ["stray-opener"]),
+    "<": ("", ["stray-opener"]),
+    "<to": ("", ["stray-opener"]),
+    "<tol_call>\n<fun": ("", ["stray-opener"]),
+    "tool_call>\n": ("", ["stray-opener"]),
+    '<tool_call>\n{"name": "bash", "arg': ("", ["stray-opener"]),
+    "</tool_call>": ("", ["stray-closer"]),
+    # Nothing of a call: it stays
+    "a < b, and <": ("a < b, and <", []),
+    "the tag `<tool_call>": ("the tag `<tool_call>", []),
+    "```\n<tool_call>\n": ("```\n<tool_call>\n", []),
+    '<tool_call>\n{"name": "read", "arg': ('<tool_call>\n{"name": "read", "arg', []),
+    "to": ("to", []),
+    "{": ("{", []),
+}
 
 
 @pytest.mark.parametrize("held", HELD)
-def test_what_is_only_held_is_text_once_a_call_follows(held: str, cuts: Cuts) -> None:
+def test_the_beginning_of_the_servers_call_is_no_text(held: str, cuts: Cuts) -> None:
+    left, expected = HELD[held]
+    text = f"Ok.\n\n{left}" if left else "Ok."
     for pieces in cuts(f"Ok.\n\n{held}"):
-        message, _ = streamed(pieces, [UNAME])
+        message, repairs = streamed(pieces, [UNAME])
         assert message.named == [("bash", {"command": "uname -a"})], pieces
-        assert (message.text, message.finish) == (f"Ok.\n\n{held}", "tool_calls"), pieces
+        assert (message.text, message.finish, repairs) == (text, "tool_calls", expected), pieces
+    choice, repairs = whole(f"Ok.\n\n{held}", UNAME)
+    assert (choice["message"]["content"], repairs) == (text, expected)
+
+
+@pytest.mark.parametrize("held", [held for held in HELD if not HELD[held][0]])
+def test_so_it_is_between_two_of_them_and_behind(held: str, cuts: Cuts) -> None:
+    for pieces in cuts(f"\n{held}"):
+        texts = [LLAMA_CPP.text(piece) for piece in pieces]
+        first, second = (LLAMA_CPP.calls([("bash", [UNAME])], at) for at in (0, 1))
+        out, _ = send([*LLAMA_CPP.open(), *first, *texts, *second, *LLAMA_CPP.ending("tool_calls")], ASKED)
+        message = read_answer(out).message
+        assert (message.text, len(message.calls), message.finish) == ("", 2, "tool_calls"), pieces
+    out, _ = send([*LLAMA_CPP.open(), *first, *texts, *LLAMA_CPP.ending("tool_calls")], ASKED)
+    message = read_answer(out).message
+    assert message.named == [("bash", {"command": "uname -a"})]
+    assert message.text == (f"\n{held}" if "{" in held else "")
 
 
 def test_a_complete_copy_is_still_dropped(cuts: Cuts) -> None:
