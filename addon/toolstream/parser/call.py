@@ -6,13 +6,15 @@ import re
 
 from ..grammar.grammar import is_canonical
 from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
+from ..grammar.likeness import DOCUMENT
 from ..grammar.matcher import Tag
 from ..grammar.text import BLANK, WHITESPACE, end_of
+from ..grammar.tokens import WORD, opens_json
 from ..grammar.tokens import end_of as tag_end
-from ..grammar.tokens import opens_json
 from ..limits import LOOK_AHEAD, UNTAGGED_GAP
-from ..repairs import Repair
+from ..repairs import Refused, Repair
 from ..schema.json_call import ARGUMENT_KEYS
+from .elements import ELEMENTS, element_of
 from .message import At, Message, Step
 from .open_call import end_call, end_unclosed, give, has_text, only_key, open_call, use_spare
 from .opened import Call, Value
@@ -40,6 +42,9 @@ def call(m: Message) -> Step:
             return has_text(m)
         case TagKind.PARAMETER_OPEN:
             return _at_parameter(m, call_, tag)
+        case TagKind.STRAY if tag.dialect is ELEMENTS and not tag.raw.startswith("</"):
+            call_.place.around.add(element_of(tag))
+            return _drop(m, Repair.STRAY_OPENER, tag)
         case TagKind.PARAMETER_CLOSE | TagKind.STRAY:
             return _drop(m, Repair.STRAY_CLOSER, tag)
         case TagKind.CALL_CLOSE if kind := _after_early(m, call_, tag):
@@ -102,9 +107,16 @@ def _no_tag(m: Message, call_: Call) -> Step:
         return _take(m, at + 1)
     if text[at] == "{" and m.tolerant and not call_.begun and opens_json(text, at, buffer.over) is True:
         return _arguments(m, at)
-    if only_key(call_) and m.tolerant and not call_.begun:
+    if only_key(call_) and m.tolerant and not (call_.begun or _is_markup(text, at)):
         return m.go(At.LOOSE)
     return has_text(m)
+
+
+def _is_markup(text: str, at: int) -> bool:
+    """Whether an element begins here that no document has: it says something of the call, and nobody knows
+    what."""
+    word = WORD.match(text, at)
+    return word is not None and word[0][1] != "/" and word[1] not in DOCUMENT
 
 
 def _take(m: Message, end: int) -> Step:
@@ -216,8 +228,11 @@ def _open(m: Message, call_: Call, tag: Tag) -> Step:
         m.log.repair(dialect.repair, tag.raw)
     m.buffer.at = tag.end
     call_.closed = call_.closed or dialect.closed
+    if m.trial and m.trial.why is Refused.NO_CALL and m.live:
+        m.accept()  # it only had to be told whether its markup can be read
+    call_.certain = True
     m.fragment(call_.writer.begin(key))
-    tables = call_.place.open_value(key, dialect, m.kept, call_.writer.given)
+    tables = call_.place.open_value(tag, m.kept, call_.writer.given)
     call_.value = Value.of(call_.tool.parameter(key), tables)
     return m.go(At.VALUE)
 
@@ -235,6 +250,12 @@ def _behind_body(m: Message, call_: Call) -> Step:
     partial = at == len(text) or call_.place.tags.may_begin(text, at)
     if tag is None and partial and not buffer.over:
         return Step.MORE
+    if tag is None and call_.place.around and at < len(text):
+        choice = call_.place.choose(text, at, buffer.over, Level.CALL, buffer.base)
+        if choice is MORE:
+            return Step.MORE
+        if choice and choice.tag.dialect is ELEMENTS:
+            return _drop(m, Repair.STRAY_CLOSER, choice.tag)
     if tag or (buffer.over and at == len(text)):
         buffer.at = at
     if tag and tag.kind is TagKind.PARAMETER_CLOSE:

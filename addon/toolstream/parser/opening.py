@@ -188,6 +188,9 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
         _try_in_thinking(m, Refused.REASONING)
     elif not m.live or m.is_dropped or (opening and _is_deferred(m, opening.tool)):
         m.try_(Refused.TRUNCATED, at_end=False)
+    elif opening and opening.tool.required and tag.dialect.repair is Repair.NAME_MISPLACED:
+        m.try_(Refused.NO_CALL, at_end=False)
+        certain = False
     _drop_think(m)
     if wraps:
         m.envelope = Envelope.OPEN

@@ -18,6 +18,7 @@ from ..grammar.matcher import Tag, TagMatcher
 from ..grammar.text import BLANK, skip_blanks
 from ..grammar.tokens import OPEN, Token, end_of, held_from, next_place, plain_text, read_tag
 from ..limits import CLOSING_RUN
+from .elements import element_of
 from .readings import OPENERS, Readings, by_place, is_by_place, is_cut, moved
 
 
@@ -109,15 +110,16 @@ class Place(Readings):
     _tables: dict[str, Tables] = field(default_factory=dict)  # by the dialect that opens a value
     _run: list[Tag] = field(default_factory=list)  # the tags behind the last value
 
-    def open_value(self, key: str, dialect: Dialect, kept: Sequence[Dialect], given: set[str]) -> Tables:
-        """The value of a parameter opens, in a call that keeps to these dialects; `given` are those that
-        have one, this one included. Returns what to look for in it."""
+    def open_value(self, tag: Tag, kept: Sequence[Dialect], given: set[str]) -> Tables:
+        """The value of a parameter opens with this tag, in a call that keeps to these dialects; `given` are
+        those that have one, this one included. Returns what to look for in it."""
+        dialect = tag.dialect
         if dialect.name not in self._tables:
             self._tables[dialect.name] = self._tables_for(dialect, kept)
         tables = self._tables[dialect.name]
         own = dialect if dialect.parameter_close and not dialect.in_values else None
-        self._begin(key, tables.behind, own)
-        self.given = given
+        self._begin(tag.name, tables.behind, own)
+        self.given, self.element = given, element_of(tag)
         return tables
 
     def _tables_for(self, dialect: Dialect, kept: Sequence[Dialect]) -> Tables:
@@ -131,7 +133,7 @@ class Place(Readings):
         self._run = run
 
     def _begin(self, key: str, tags: TagMatcher, own: Dialect | None) -> None:
-        self.key, self.tags, self.own = key, tags, own
+        self.key, self.tags, self.own, self.element = key, tags, own, ""
         self.opened, self.markup = {}, False
         self._known.clear()
         self._begun.clear()

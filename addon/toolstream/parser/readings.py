@@ -34,6 +34,7 @@ from ..limits import WORDS
 from ..repairs import Repair
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
+from .elements import ELEMENTS, read_element
 
 BY_PLACE = Dialect("by_place", damaged=True, repair=Repair.DAMAGED_TAG)
 BY_NAME = Dialect("by_name", damaged=True, by_name=True, common=True, repair=Repair.DAMAGED_TAG)
@@ -59,6 +60,8 @@ class Readings:
     tags: TagMatcher = field(init=False)
     own: Dialect | None = None
     key: str = ""  # of the open value
+    element: str = ""  # that holds the open value, if no table has it
+    around: set[str] = field(default_factory=set)  # elements around the parameters
     given: set[str] = field(default_factory=set)
     opened: dict[str, int] = field(default_factory=dict)  # words that the value has opened
     markup: bool = False  # the value has tags of its own
@@ -77,6 +80,10 @@ class Readings:
         tag = self.tags.match(text, at)
         if tag is None and not over and self.tags.may_begin(text, at):
             return MORE
+        if tag is None and text[at] == "<" and self._reads_elements:
+            element = read_element(text, at, over, self._declares, self._begins)
+            if element:
+                return MORE if element is MORE else [element]
         if tag is None or tag.kind is TagKind.STRAY:
             found = self._damaged(text, at, over)
             return found if found is MORE or tag is None else [*found, tag]
@@ -90,6 +97,19 @@ class Readings:
         if named.kind is TagKind.WRAP_OPEN and named.raw[-1] == ">" and self.grammar.level != "strict":
             return [named, replace(named, kind=TagKind.WRAP_CLOSE, dialect=BY_PLACE, cost=Cost.ALIKE)]
         return [named]
+
+    @property
+    def _reads_elements(self) -> bool:
+        """Whether a parameter may open in an element of any name."""
+        return self.grammar.level != "strict" and bool(self.element or (self.tool and not self.key))
+
+    def _declares(self, name: str) -> bool:
+        return self.tool is not None and self.tool.declares(name)
+
+    def _begins(self, text: str, at: int) -> bool:
+        """Whether a parameter opens here as a table has it."""
+        tag = self._body.match(text, at)
+        return tag is not None and tag.kind is TagKind.PARAMETER_OPEN and self._declares(tag.name)
 
     def _damaged(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
         """What stands at `at` can be, if no table has it."""
@@ -145,6 +165,10 @@ class Readings:
     def _closing(self, token: Token) -> Iterator[Tag]:
         word, letters = squeeze(token.word), squeeze(token.word + token.name + token.attributes)
         kind = SYNONYMS.get(letters, "")
+        if token.word and token.word in (self.element, *self.around):
+            closes = TagKind.PARAMETER_CLOSE if token.word == self.element else TagKind.STRAY
+            yield by_place(token, closes, Cost.TABLE, dialect=ELEMENTS)
+            return
         if whole := self._whole_closer(token, kind):
             yield whole
             return

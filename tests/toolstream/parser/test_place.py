@@ -8,6 +8,7 @@ from support.cases import read_tool
 from support.cuts import all_cuts
 from toolstream.grammar.grammar import BASE, grammar
 from toolstream.grammar.kinds import MORE, Cost, TagKind
+from toolstream.grammar.matcher import Tag
 from toolstream.limits import CLOSING_RUN
 from toolstream.parser.place import Behind, Level, Place, Run
 from toolstream.schema.toolset import Toolset
@@ -28,8 +29,12 @@ def place_in(
     """In a call of `write`, and if there is a key, in its value."""
     place = Place(TOOLSET, grammar(recovery), TOOLSET.tools["write"], wrapped=wrapped)
     if key:
-        place.open_value(key, BASE[0], BASE, {key, *given})
+        place.open_value(opener(key), BASE, {key, *given})
     return place
+
+
+def opener(key: str) -> Tag:
+    return Tag(OPEN_P, key, 0, 0, f"<parameter={key}>", BASE[0])
 
 
 def run_of(text: str, place: Place | None = None, level: Level = Level.VALUE, over: bool = True) -> Run:
@@ -240,5 +245,5 @@ def test_a_new_value_forgets_the_runs_of_the_last_one() -> None:
     place.close_value(run.tags[1:])
     assert place.believed(len("</parameter>\n")) is run.tags[1]
     assert place.believed(0) is None
-    place.open_value("path", BASE[0], BASE, {"content", "path"})
+    place.open_value(opener("path"), BASE, {"content", "path"})
     assert run_of("text", place).tags == []

@@ -1,0 +1,65 @@
+"""Parameters in elements that no table has.
+
+    <arg name="path">a.py</arg>             the word is anything, an attribute names the parameter
+    <name>path</name> <value>a.py</value>   one element names it, the next one holds its value
+    <args> … </args>                        one around them, or around JSON
+
+Between the parameters of a call nothing else can stand there, so whatever the words are, what a declared name
+stands in is a parameter. Such a value ends with the closing tag of the element that holds it.
+"""
+
+import re
+from collections.abc import Callable
+
+from ..grammar.dialect import Dialect
+from ..grammar.kinds import MORE, Cost, TagKind, Wait
+from ..grammar.likeness import DOCUMENT
+from ..grammar.matcher import Tag
+from ..grammar.text import BLANK
+from ..limits import ELEMENT, LOOK_AHEAD
+from ..repairs import Repair
+
+ELEMENTS = Dialect("elements", repair=Repair.FOREIGN_SPELLING)
+
+_GAP = rf"[{BLANK}]{{0,{LOOK_AHEAD}}}"
+_WORD, _KEY = r"[A-Za-z][\w-]{0,63}", r"[\w.-]{1,64}"
+_NAMED = re.compile(
+    rf"""<(?P<word>{_WORD}){_GAP}(?:name|key|id)[ \t]?=[ \t]?["']?(?P<key>{_KEY})["']?[ \t]?>"""
+)
+_PAIR = re.compile(rf"<(?P<first>{_WORD})>{_GAP}(?P<key>{_KEY}){_GAP}</(?P=first)>{_GAP}<(?P<word>{_WORD})>")
+_ATTRIBUTE = rf"""(?:n(?:a(?:me?)?)?|k(?:ey?)?|id?)(?:[ \t]?=[ \t]?["']?(?:{_KEY})?["']?[ \t]?)?"""
+_PART = re.compile(
+    rf"<(?:{_WORD}(?:{_GAP}(?:{_ATTRIBUTE})?|>{_GAP}(?:[<{{].*|{_KEY}{_GAP}(?:<(?:/.*)?)?)?)?)?", re.DOTALL
+)
+_AROUND = re.compile(rf"<(?P<word>{_WORD})>{_GAP}(?=(?P<inner>[<{{]))")
+
+
+def read_element(
+    text: str, at: int, over: bool, declares: Callable[[str], bool], begins: Callable[[str, int], bool]
+) -> Tag | Wait | None:
+    """What opens at `at`: a parameter, or what is around them, as a tag that is dropped. `declares`: whether
+    a name is that of a parameter; `begins`: whether one begins there as a table has it."""
+    for pattern in (_NAMED, _PAIR):
+        found = pattern.match(text, at, at + ELEMENT)
+        if found and declares(found["key"]) and found["word"] not in DOCUMENT:
+            if found.groupdict().get("first") and declares(found["first"]):
+                return None
+            return _tag(TagKind.PARAMETER_OPEN, found["key"], found.start(), found.end(), text)
+    around = _AROUND.match(text, at, at + ELEMENT)
+    if around and not declares(around["word"]):
+        inner = around.end()
+        if around["inner"] == "{" or begins(text, inner):
+            return _tag(TagKind.STRAY, "", at, inner, text)
+        deeper = read_element(text, inner, over, declares, begins) if len(text) > inner + 1 else None
+        if deeper is MORE or isinstance(deeper, Tag):
+            return MORE if deeper is MORE else _tag(TagKind.STRAY, "", at, inner, text)
+    return MORE if not over and len(text) - at < ELEMENT and _PART.fullmatch(text, at) else None
+
+
+def _tag(kind: TagKind, name: str, start: int, end: int, text: str) -> Tag:
+    return Tag(kind, name, start, end, text[start:end], ELEMENTS, Cost.TABLE)
+
+
+def element_of(tag: Tag) -> str:
+    """The word of the element that holds the value, or is around them; "" if a table has the tag."""
+    return re.findall(rf"<({_WORD})", tag.raw)[-1] if tag.dialect is ELEMENTS else ""
