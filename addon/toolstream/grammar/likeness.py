@@ -7,7 +7,7 @@ against the three that structure a call, without punctuation and case.
 import re
 from functools import lru_cache
 
-from ..limits import LETTERS, SLIPS
+from ..limits import LETTERS, LONG, SLIPS
 from .kinds import TagKind
 
 PARAMETER, FUNCTION, ENVELOPE = "parameter", "function", "toolcall"
@@ -28,6 +28,7 @@ SYNONYMS = {
     **dict.fromkeys(("function", "invoke", "func", "call", "functioncall"), FUNCTION),
     **dict.fromkeys(("toolcall", "toolcalls", "functioncalls", "tools", "toolcode", "tool"), ENVELOPE),
 }
+_LONG = sorted(word for word in SYNONYMS if len(word) >= LONG)  # that cannot be half of another word
 # Words of documents: a tag with one of them is payload, wherever it stands
 _DOCUMENT = """
     a abbr article aside b body br button code dd details div dl dt em footer form g h1 h2 h3 h4 h5 h6
@@ -72,6 +73,9 @@ def alike(word: str) -> str:
     distance, known = min((slips(word, known), known) for known in (PARAMETER, FUNCTION, ENVELOPE))
     if distance <= len(known) // 3:
         return known
+    distance, other = min((slips(word, known), known) for known in _LONG)
+    if distance <= len(other) // LETTERS:
+        return SYNONYMS[other]
     return next((k for k in (PARAMETER, FUNCTION) if k.startswith(word) or word.startswith(k)), "")
 
 

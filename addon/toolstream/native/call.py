@@ -158,6 +158,8 @@ class NativeCall(ServerCall):
         """Something else follows; more may come."""
         return self.drain()
 
+    def forget_thinking(self) -> None: ...
+
     def drain(self) -> list[Event]:
         """What has come out since the last time; nothing as long as nobody knows what becomes of the call."""
         if not (self._out and self.settled):

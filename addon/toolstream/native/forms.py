@@ -7,6 +7,10 @@ from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, calls_
 from ..grammar.text import end_of
 from ..limits import HELD
 from ..repairs import Refused, Repair
+from ..schema.coercion import conform
+from ..schema.json_call import fits, read_object
+from ..schema.json_write import dump
+from ..schema.lenient_json import read_damaged, same_letters
 from ..schema.schema import Tool
 from .json_stream import unescaped
 from .reader import ArgumentsReader, Findings, NewParser, Passage
@@ -24,10 +28,11 @@ _WHOLE = re.compile(
 
 
 class Unreadable:
-    """Reads what is no object at all: it waits, and leaves as it came."""
+    """Reads what is no object at all: it waits, and leaves as it came, unless it is all but the beginning of
+    one."""
 
-    def __init__(self, findings: Findings) -> None:
-        self._findings = findings
+    def __init__(self, tool: Tool, findings: Findings) -> None:
+        self._tool, self._findings = tool, findings
         self._passage = Passage()
         self._gave_up = False
 
@@ -56,8 +61,23 @@ class Unreadable:
             self._findings.count(Repair.CALL_SHAPE)
             self._findings.set_complete()
             self._passage.replace("{}")
+        elif stopped and not self._gave_up and (mended := self._mended()):
+            self._findings.count(Repair.JSON_REPAIRED)
+            self._findings.set_complete()
+            self._passage.replace(mended)
         self._passage.write("")
         return self._passage.take()
+
+    def _mended(self) -> str:
+        """The object that it is without its beginning; "" if it is none."""
+        text = self._passage.waiting
+        if not text[:1].isalnum():
+            return ""
+        for lost in ("{", '{"'):
+            value = read_object(lost + text) or read_damaged(lost + text)
+            if isinstance(value, dict) and fits(self._tool, value) and same_letters(value, text):
+                return dump(conform(value, self._tool.arguments)[0])
+        return ""
 
 
 class Unopened:

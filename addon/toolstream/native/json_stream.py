@@ -26,7 +26,8 @@ _ESCAPE_PART = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
 _LETTERS = re.compile(r'(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|(?!))*+')
 _STRING = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"')
 _STRING_PART = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+\\?')
-_WORD = re.compile(r'[^\s,:"{}\[\]]*+')
+_SPACE = re.compile(r"(?:[ \t\n\r]|\\[nrt])*")  # models write line breaks as in a string
+_WORD = re.compile(r'[^\s,:"{}\[\]\\]*+')
 _SCALARS = frozenset("-0123456789tfnTFN")  # how numbers and words begin
 _CLOSERS = {"{": "}", "[": "]"}
 
@@ -129,13 +130,20 @@ class JsonStream:
 
     def peek(self) -> Token | None:
         """The next token; None if it takes more text to tell."""
-        spaced = self._at < len(self._text) and self._text[self._at] in " \t\n\r"
-        if spaced and self.state not in _IN_TEXT:
-            end = end_of(JSON_WHITESPACE, self._text, self._at)
-            self._token = Token(Kind.SPACE, self._text[self._at : end], self.state)
+        spaced = self._at < len(self._text) and self._text[self._at] in " \t\n\r\\"
+        if spaced and self.state not in _IN_TEXT and (end := self._end_of_space()) != self._at:
+            self._token = Token(Kind.SPACE, self._text[self._at : end], self.state) if end else None
         else:
             self._token = self._read[self.state](self._text[self._at : self._at + 1])
         return self._token
+
+    def _end_of_space(self) -> int | None:
+        """Where the whitespace ends that begins here; None if more text tells. A backslash and a letter are
+        some, too, between the parts of the object."""
+        text, at = self._text, self._at
+        if self.state is State.OVER:
+            return end_of(JSON_WHITESPACE, text, at)
+        return None if text[at:] == "\\" else end_of(_SPACE, text, at)
 
     def advance(self, token: Token) -> None:
         """Go past the token, unless it is to be read in another way."""
@@ -178,10 +186,12 @@ class JsonStream:
         return self._key() if char == '"' else self._broken(char)
 
     def _key(self) -> Token | None:
-        if found := _STRING.match(self._text, self._at):
+        found = _STRING.match(self._text, self._at)
+        end = end_of(_SPACE, self._text, found.end()) if found else len(self._text)
+        if found and self._text[end : end + 1] == ":":
             return Token(Kind.KEY, found[0], State.COLON)
-        is_part = self.held < TOKEN and _STRING_PART.fullmatch(self._text, self._at)
-        return None if is_part else self._broken()
+        is_part = end == len(self._text) and (found or _STRING_PART.fullmatch(self._text, self._at))
+        return None if is_part and self.held < TOKEN else self._broken()
 
     def _at_colon(self, char: str) -> Token | None:
         return Token(Kind.COLON, char, State.VALUE) if char == ":" else self._broken(char)

@@ -60,7 +60,7 @@ class Mender:
     def _new_part(self, text: str) -> str:
         """A delta without what came before, if it repeats all of that (cumulative snapshots)."""
         before = "".join(self._received)
-        awaits_value = isinstance(self._form, ObjectMender) and self._form.awaits_value
+        awaits_value = isinstance(self._form, ObjectMender | WrappedMender) and self._form.awaits_value
         may_repeat = text[0] == "{" and len(text) > len(before) and not awaits_value
         if not (self._cumulative or may_repeat) or not text.startswith(before):
             return text
@@ -86,7 +86,7 @@ class Mender:
             return self._quoted(text)
         if lead := lead_of(text, self._tool):
             return XmlMender(lead, self._tool, self._new_parser, self._findings)
-        return None if may_lead(text, self._tool) else Unreadable(self._findings)
+        return None if may_lead(text, self._tool) else Unreadable(self._tool, self._findings)
 
     def _object(self) -> ObjectMender:
         return ObjectMender(self._tool, self._new_parser, self._findings, self._preset)
@@ -110,12 +110,12 @@ class Mender:
             return Unopened(self._object())
         may_be_key = _KEY_PART.fullmatch(text) and len(text) < TOKEN
         may_be_encoded = not self._nested and _ENCODED_PART.fullmatch(text)
-        return None if may_be_key or may_be_encoded else Unreadable(self._findings)
+        return None if may_be_key or may_be_encoded else Unreadable(self._tool, self._findings)
 
     def close(self, stopped: bool) -> str:
         if self._form is None and self._lead:
             text, self._lead = self._lead, ""
-            self._form = self._object() if text[0] == "{" else Unreadable(self._findings)
+            self._form = self._object() if text[0] == "{" else Unreadable(self._tool, self._findings)
             return self._form.feed(text) + self._form.close(stopped)
         if self._form:
             return self._form.close(stopped)

@@ -26,6 +26,7 @@ from .tags import is_closing_run
 _KINDS = {'"': "string", "{": "object", "[": "array", "t": "boolean", "f": "boolean", "n": "null"}
 # Letters of a string that are payload whatever follows, and line breaks that no tag follows
 _PLAIN = re.compile(r'(?:[^"\\<\x00-\x1f]++|\\["\\/bft]|\\n(?=[^"\\<]|\\[^ru])|(?!))*+')
+_ESCAPED_SPACE = re.compile(r"\\[nrt]")
 _CONTROL = re.compile(r"[\x00-\x1f]")
 
 
@@ -124,6 +125,9 @@ class ObjectMender:
 
     def _on_space(self, text: str) -> None:
         """Whitespace and colons wait if what is before them does."""
+        if "\\" in text:
+            self._findings.count(Repair.JSON_REPAIRED)
+            text = _ESCAPED_SPACE.sub(" ", text)
         if self._passage.held:
             self._passage.hold(text)
         else:

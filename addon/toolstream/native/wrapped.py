@@ -29,6 +29,11 @@ class WrappedMender:
     def held(self) -> int:
         return self._size + self._inner.held
 
+    @property
+    def awaits_value(self) -> bool:
+        """Whether a value comes next."""
+        return self._scanner is not None and "".join(self._held[-2:]).rstrip().endswith(":")
+
     def feed(self, text: str) -> str:
         if self._scanner is None:
             return self._inner.feed(text)

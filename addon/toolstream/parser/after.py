@@ -45,6 +45,8 @@ def _at_tag(m: Message, tag: Tag) -> Step:
     match tag.kind:
         case TagKind.STRAY if m.envelope is Envelope.OPEN and m.tolerant:
             return _at_stray(m, tag)
+        case TagKind.WRAP_CLOSE if m.envelope is Envelope.REFUSED:
+            return _leave(m)
         case kind if kind in _CLOSING:
             return _close(m, tag)
         case TagKind.WRAP_OPEN if m.before is Before.CALL:

@@ -211,7 +211,8 @@ def _at_parameter(m: Message, call_: Call, tag: Tag) -> Step:
             return Step.GO
         if kind is Following.MORE:
             return Step.MORE
-    if tag.dialect.damaged and not {*tag.name}.isdisjoint(" \"'"):
+    odd = tag.dialect.damaged and not {*tag.name}.isdisjoint(" \"'")
+    if odd and not call_.tool.declares(tag.name):
         return has_text(m)
     if tag.name in ARGUMENT_KEYS and not (call_.begun or call_.tool.declares(tag.name)):
         at = end_of(WHITESPACE, m.buffer.text, tag.end)
@@ -228,8 +229,9 @@ def _open(m: Message, call_: Call, tag: Tag) -> Step:
         m.log.repair(dialect.repair, tag.raw)
     m.buffer.at = tag.end
     call_.closed = call_.closed or dialect.closed
-    if m.trial and m.trial.why is Refused.NO_CALL and m.live:
-        m.accept()  # it only had to be told whether its markup can be read
+    only_markup = m.live and m.log.parallel and not (call_.deferred or call_.spare)
+    if m.trial and m.trial.why is Refused.NO_CALL and only_markup:
+        m.accept()  # that it can be read was all that had to be told
     call_.certain = True
     m.fragment(call_.writer.begin(key))
     tables = call_.place.open_value(tag, m.kept, call_.writer.given)

@@ -22,6 +22,7 @@ from ..grammar.tokens import CLOSE, OPEN, Token, end_of, opens_json, read_tag
 from ..limits import DAMAGED_ENVELOPES, LETTERS, WRAPS
 from ..schema.tool_name import read_opening
 from .fence import Fence, read_fence
+from .json_head import name_of_empty, read_head
 from .message import Message
 from .place import behind
 from .readings import BY_PLACE, by_place, is_by_place, is_cut
@@ -218,7 +219,10 @@ def _unknown_envelope(m: Message, token: Token) -> Tag | Wait | None:
 def _judged(m: Message, chain: Chain, found: Tag | bool | None, inside: bool) -> Chain | Wait:
     """The chain with what was found behind it, if that is believed."""
     if not isinstance(found, Tag):
-        chain.json = bool(found) and chain.worst <= Cost.TABLE
+        json = bool(found) and (chain.worst <= Cost.TABLE or _is_call(m, chain.at))
+        if json is MORE:
+            return MORE
+        chain.json = json
         return chain
     if found.dialect.by_name and any(map(is_by_place, chain.wraps)):
         return chain  # documents have such elements, too
@@ -229,6 +233,15 @@ def _judged(m: Message, chain: Chain, found: Tag | bool | None, inside: bool) ->
         return MORE
     chain.tag = found if believed else None
     return chain
+
+
+def _is_call(m: Message, at: int) -> bool | Wait:
+    """Whether JSON begins as a call of a declared tool: that speaks for a damaged tag before it."""
+    head = read_head(m.buffer.text, at, m.buffer.over)
+    if head is MORE:
+        return MORE
+    tool = m.toolset.find(head.name if head else name_of_empty(m.buffer.text, at))
+    return tool is not None and m.toolset.allows(tool.name) and not m.context.in_result
 
 
 def _is_believed(m: Message, chain: Chain, tag: Tag, inside: bool) -> bool | Wait:

@@ -93,6 +93,12 @@ class Context(Markdown):
         self.thinking = self._reasoning or (opens and (self.thinking or self.at_line_start))
         return orphan
 
+    def forget_thinking(self) -> None:
+        """Thinking goes on elsewhere: what opened it here has opened nothing."""
+        if self.thinking and not self._reasoning:
+            self.thinking = False
+            self.new_line()
+
     def enter_comment(self) -> None:
         """<!-- of HTML, which was the last that was noted; within a line it is only mentioned."""
         self.in_comment, self._tail = True, ""

@@ -19,6 +19,9 @@ _MEMBER = re.compile(rf'{_S}"(?P<key>{_KEY})"{_S}:{_S}(?:"(?P<text>{_TEXT})"{_S}
 _MEMBER_PART = re.compile(rf'{_S}(?:"{_KEY}(?:"{_S}(?::{_S}(?:"{_TEXT}(?:"{_S})?)?)?)?)?')
 _FIRST = re.compile(rf'{_S}"(?P<key>[^"\\\n]{{1,{JSON_KEY}}})"{_S}:{_S}(?=["{{\[\-0-9tfn])')
 _FIRST_PART = re.compile(rf'{_S}(?:"[^"\\\n]{{0,{JSON_KEY}}}(?:"{_S}(?::{_S})?)?)?')
+_EMPTY = re.compile(
+    rf'\{{{_S}"name"{_S}:{_S}"(?P<name>{_TEXT})"{_S},{_S}"(?:{"|".join(ARGUMENT_KEYS)})"{_S}:{_S}\{{{_S}\}}'
+)
 _OPENING = re.compile(rf"(?:(?P<array>\[){_S})?(?P<object>\{{)?")
 _BESIDE = ("id", "type")
 # Keys whose last letter is forgotten, or too many
@@ -45,6 +48,12 @@ def read_first_key(text: str, at: int, over: bool) -> tuple[str, int] | Wait | N
     if found := _FIRST.match(text, at + 1):
         return found["key"], found.start("key") - 1
     return _more(_FIRST_PART, text, at + 1, over, at)
+
+
+def name_of_empty(text: str, at: int) -> str:
+    """The name of a call without arguments whose bracket is at `at`; "" if it is none."""
+    found = _EMPTY.match(text, at)
+    return found["name"] if found else ""
 
 
 def read_head(text: str, at: int, over: bool) -> Head | Wait | None:

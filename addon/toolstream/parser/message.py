@@ -59,6 +59,7 @@ class Envelope(Enum):
     NONE = 0
     OPEN = 1  # in <tool_call>
     ORPHAN = 2  # a </tool_call> may come although there was no <tool_call>
+    REFUSED = 4  # its opening tag is text, and so is its closing tag
     LEFT = 3  # text follows the call on its line, and </tool_call> may come there
 
 
@@ -92,6 +93,7 @@ class Message:
     at: At
     live: bool = True  # the caller wants a call before it is complete
     reasoning: bool = False  # the text is what the model thought
+    thinks_apart: bool = False  # what it thinks has a field of its own
     complete: bool = False  # at the end: the model stopped by itself
     ended: bool = False  # the message is over, though it may be cut
     known: int = 0

@@ -67,7 +67,7 @@ def _why_not_bare(m: Message, tag: Tag, opening: Opening) -> Refused | None:
     """Why no call without an envelope opens here; None if one may."""
     if not m.toolset.allows(opening.tool.name):
         return Refused.FORBIDDEN
-    if m.context.thinking:
+    if m.context.thinking and not (m.thinks_apart and not m.calls):
         return Refused.REASONING
     if not m.context.at_line_start:
         return Refused.NOT_AT_LINE_START
@@ -115,7 +115,10 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     if why := _why_not_wrapped(m, opening):
         return m.refuse(why, tag.end)
     if m.trial and m.trial.at_end and opening and not m.context.thinking:
-        return m.reject()
+        m.reject()
+        m.context.new_line()  # what is right behind a call is at the start of a line
+        m.envelope = Envelope.REFUSED
+        return Step.GO
     kind = _kind_after_name(m, tag, opening)
     if kind is Following.MORE:
         return Step.MORE
@@ -186,17 +189,22 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
     """Begin a call, whose tag stands in the text."""
     if m.context.thinking:
         _try_in_thinking(m, Refused.REASONING)
+    elif opening and _may_be_element(tag, opening):
+        m.try_(Refused.NO_CALL, at_end=False)
     elif not m.live or m.is_dropped or (opening and _is_deferred(m, opening.tool)):
         m.try_(Refused.TRUNCATED, at_end=False)
-    elif opening and opening.tool.required and tag.dialect.repair is Repair.NAME_MISPLACED:
-        m.try_(Refused.NO_CALL, at_end=False)
-        certain = False
+    certain = certain and not (opening and _may_be_element(tag, opening))
     _drop_think(m)
     if wraps:
         m.envelope = Envelope.OPEN
     _note_opening(m, tag, opening, wraps)
     m.drop(tag.start if tag.kind is TagKind.PARAMETER_OPEN else tag.end)
     return start_call(m, opening, tag, certain)
+
+
+def _may_be_element(tag: Tag, opening: Opening) -> bool:
+    """Whether it takes a parameter to tell whether what follows can be read."""
+    return tag.dialect.repair is Repair.NAME_MISPLACED and bool(opening.tool.required)
 
 
 def _is_deferred(m: Message, tool: Tool) -> bool:
@@ -226,7 +234,7 @@ def _drop_think(m: Message) -> None:
 
 
 def _note_opening(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag]) -> None:
-    if m.envelope is not Envelope.OPEN:
+    if m.envelope not in (Envelope.OPEN, Envelope.REFUSED):
         m.envelope = Envelope.ORPHAN
         m.log.repair(Repair.MISSING_TOOL_CALL_OPEN, m.buffer.text[m.seen : tag.end])
     _note_tags(m, wraps, tag if opening else None)

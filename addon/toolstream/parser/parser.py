@@ -147,6 +147,12 @@ class ToolCallParser:
             go_behind_call(m)
         return events
 
+    def forget_thinking(self) -> None:
+        """The model's thinking has a field of its own, and that goes on: a <think> that is open here opened
+        nothing. In one that opens later, a call that the message ends with needs no envelope."""
+        self._message.context.forget_thinking()
+        self._message.thinks_apart = True
+
     def _run(self) -> list[Event]:
         """Let the states look at what has come."""
         m = self._message

@@ -8,11 +8,11 @@ parameter or tool; or just shaped like the one tag that can stand there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..grammar.dialect import Dialect
-from ..grammar.grammar import Grammar
+from ..grammar.grammar import BASE, Grammar
 from ..grammar.kinds import CLOSERS, MORE, Cost, TagKind, Wait
 from ..grammar.likeness import (
     CLOSES,
@@ -42,6 +42,7 @@ BY_NAME = Dialect("by_name", damaged=True, by_name=True, common=True, repair=Rep
 OPENERS = frozenset({TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.WRAP_OPEN, TagKind.NAMELESS_OPEN})
 _NAME_KEYS = frozenset({"name", "key", "id", "tool", "function", "parameter"})
 _ATTRIBUTE = re.compile(r"""\s*=\s*["']?([^"'<>\s]{1,128})""")
+_ODD = re.compile(r"""["'<>]""")
 _RESULTS = frozenset({"result", "output", "tool_response", "tool_result"})
 _SEPARATORS = frozenset({"=", ":", "＝", "=="})  # noqa: RUF001
 _EXACT_CLOSERS = {"</parameter": PARAMETER, "</function": FUNCTION, "</tool_call": ENVELOPE}
@@ -65,6 +66,7 @@ class Readings:
     given: set[str] = field(default_factory=set)
     opened: dict[str, int] = field(default_factory=dict)  # words that the value has opened
     markup: bool = False  # the value has tags of its own
+    _odd: Sequence[str] = ()  # names that no tag can have
     _known: dict[str, list[Tag]] = field(default_factory=dict)  # by the raw tag
     _body: TagMatcher = field(init=False)
 
@@ -72,6 +74,7 @@ class Readings:
         names = Names()
         if self.tool and self.named:
             self.names = frozenset((self.tool.name, *self.tool.arguments.declared))
+            self._odd = [name for name in self.tool.arguments.declared if _ODD.search(name)]
             names = Names([self.tool.name], self.tool.arguments.declared)
         self._body = self.tags = self.grammar.body.with_names(names)
 
@@ -80,6 +83,8 @@ class Readings:
         tag = self.tags.match(text, at)
         if tag is None and not over and self.tags.may_begin(text, at):
             return MORE
+        if tag is None and self._odd and (odd := self._read_odd(text, at, over)):
+            return MORE if odd is MORE else [odd]
         if tag is None and text[at] == "<" and self._reads_elements:
             element = read_element(text, at, over, self._declares, self._begins)
             if element:
@@ -97,6 +102,16 @@ class Readings:
         if named.kind is TagKind.WRAP_OPEN and named.raw[-1] == ">" and self.grammar.level != "strict":
             return [named, replace(named, kind=TagKind.WRAP_CLOSE, dialect=BY_PLACE, cost=Cost.ALIKE)]
         return [named]
+
+    def _read_odd(self, text: str, at: int, over: bool) -> Tag | Wait | None:
+        """The opening tag of a parameter whose name has characters that belong to tags."""
+        for name in self._odd:
+            raw = f"<parameter={name}>"
+            if text.startswith(raw, at):
+                return Tag(TagKind.PARAMETER_OPEN, name, at, at + len(raw), raw, BASE[0], Cost.EXACT)
+            if not over and raw.startswith(text[at:]):
+                return MORE
+        return None
 
     @property
     def _reads_elements(self) -> bool:

@@ -28,6 +28,8 @@ class Reader(Protocol):
 
     def interrupt(self, calls: Collection[str] | None = None) -> list[Event]: ...
 
+    def forget_thinking(self) -> None: ...
+
 
 class Unread:
     """The reader of text that nobody reads."""
@@ -43,6 +45,8 @@ class Unread:
 
     def interrupt(self, _calls: Collection[str] | None = None) -> list[Event]:
         return []
+
+    def forget_thinking(self) -> None: ...
 
 
 class Solid:
@@ -71,6 +75,9 @@ class Solid:
 
     def interrupt(self, calls: Collection[str] | None = None) -> list[Event]:
         return self._end(self._reader.interrupt(calls))
+
+    def forget_thinking(self) -> None:
+        self._reader.forget_thinking()
 
     def _begin(self, events: list[Event]) -> list[Event]:
         kept: list[Event] = []

@@ -45,9 +45,16 @@ class Message:
             read = lane_id.kind in (CONTENT, REASONING)
             lane = self.lanes[lane_id] = Lane(lane_id, self._new_reader(lane_id.kind) if read else Unread())
             lane.over = read and (self._over or (lane_id.kind is REASONING and self._answered))
-            if lane_id.kind is CONTENT and self._calls:
-                lane.begin_behind_calls()
+            if lane_id.kind is CONTENT:
+                self._begin_content(lane)
         return lane
+
+    def _begin_content(self, lane: Lane) -> None:
+        """Tell its reader what came before it."""
+        if self._calls:
+            lane.begin_behind_calls()
+        if any(other.fed for other in self.lanes.values() if other.id.kind is REASONING):
+            lane.reader.forget_thinking()
 
     def lane_of_call(self, piece: Slice, said: Said) -> tuple[Lane, bool]:
         """The lane of a slice of a call that the server parsed, and whether its name came late. What earlier
@@ -108,6 +115,8 @@ class Message:
         self.active = lane
 
     def _interrupt(self, other: Lane, by: Lane, answers: bool, said: Said, over: set[Lane]) -> None:
+        if by.id.kind is REASONING:
+            other.reader.forget_thinking()
         if other.id.kind is REASONING and answers:
             self.hear(other, other.interrupt(), said)
             over.add(other)

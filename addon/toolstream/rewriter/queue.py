@@ -6,6 +6,7 @@ frames that hold its text are cut: what came out of it so far is all the text th
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..events import ArgumentsDelta, Event, Text
@@ -44,15 +45,14 @@ class Slot:
             return lane.passed > self.start or lane.sealed or lane.id.kind not in PARSED
         return (call is None or call.decided) and lane.decided >= self.start + len(self.slice.text)
 
-    def cut(self) -> None:
-        """Its lane has diverged."""
+    def cut(self) -> str | None:
+        """What becomes of its text as its lane diverges."""
         if self.final is not None or self.slice.at is CLOSE:
-            return
+            return self.final
         kept = max(0, self.lane.passed - self.start)
         if self.slice.at is TEXT:
-            self.final = self.slice.text[:kept]
-        else:
-            self.final = SAID if kept or self.ready else ""
+            return self.slice.text[:kept]
+        return SAID if kept or self.ready else ""
 
     @property
     def original(self) -> str:
@@ -150,20 +150,19 @@ class OutputQueue:
             self._has_asides = False
             self.out.append(frame)
 
-    def diverge(self, lane: Lane, text: str) -> None:
-        """A lane diverges, after this text that came out as it was."""
+    def diverge(self, lane: Lane, text: str, slots: Sequence[Slot] = ()) -> None:
+        """A lane diverges, after this text that came out as it was. `slots`: of the frame in work."""
         if lane.aligned:
             lane.let_pass(text)
-            self.cut(lane)
+            self.cut(lane, slots)
             lane.aligned = False
 
-    def cut(self, lane: Lane) -> None:
-        """Cut the frames that hold text of a lane that has diverged."""
-        for item in self.items:
-            if isinstance(item, Held):
-                for slot in item.slots:
-                    if slot.lane is lane:
-                        slot.cut()
+    def cut(self, lane: Lane, more: Sequence[Slot] = ()) -> None:
+        """Cut the slots that hold text of a lane that has diverged: all of them or, should one fail, none."""
+        held = (item.slots for item in self.items if isinstance(item, Held))
+        slots = [*(slot for slots in held for slot in slots if slot.lane is lane), *more]
+        for slot, final in [(slot, slot.cut()) for slot in slots]:
+            slot.final = final
 
     def release(self) -> None:
         """Encode what can leave."""

@@ -278,9 +278,7 @@ class StreamRewriter:
         text = lead if lane.raw.startswith(lead) else ""
         if before and slots:
             text = text[: max(0, slots[0].start - lane.passed)]
-        self.queue.diverge(lane, text)
-        for slot in slots:
-            slot.cut()
+        self.queue.diverge(lane, text, slots)
         return lead[len(text) :]
 
     def _end(self) -> None:

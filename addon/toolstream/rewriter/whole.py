@@ -190,7 +190,8 @@ class Finder:
         if any(other.piece for other in others) and natives.sent:
             return self._read_before(piece.text, natives)
         follows = self._task.wire.blocks and any(_is_answer(other) or other.text.strip() for other in others)
-        return self._parse(piece.text, None if follows else reason)
+        apart = any(other.lane and other.lane.kind is Kind.REASONING and other.text for other in others)
+        return self._parse(piece.text, None if follows else reason, apart)
 
     def _read_before(self, text: str, natives: NativeCalls) -> list[Event]:
         """The text before calls that the server parsed. A call that it breaks off is none: if it is the
@@ -213,9 +214,11 @@ class Finder:
         self._task.ledger.repaired(Repair.DUPLICATE_CALL)
         return [e for n, e in enumerate(events) if n < start or isinstance(e, Text)]
 
-    def _parse(self, text: str, reason: str | None) -> list[Event]:
+    def _parse(self, text: str, reason: str | None, thinks_apart: bool = False) -> list[Event]:
         """What the parser finds in a text that is all there; a call that is not complete is text."""
         parser = self._task.parser()
+        if thinks_apart:
+            parser.forget_thinking()
         return parser.feed(text) + parser.close(reason)
 
 

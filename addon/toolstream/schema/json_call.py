@@ -135,9 +135,7 @@ def _call(value: Any, read: Reader) -> Call:
         raise ValueError("not a call")
     name, arguments = read(value)
     if isinstance(arguments, str):
-        arguments = _DECODER.decode(arguments) if arguments.strip() else {}
-    if arguments is None:
-        arguments = {}
+        arguments = _DECODER.decode(arguments)
     if not (isinstance(name, str) and isinstance(arguments, dict)):
         raise ValueError("a name is no string, or arguments are no object")
     if arguments.get("type") == "object" and isinstance(arguments.get("properties"), dict):
@@ -171,4 +169,7 @@ def _by_shape(value: Json) -> tuple[Any, Any]:
     members = [member for key, member in value.items() if key not in ("id", "type")]
     names = [member for member in members if isinstance(member, str)]
     objects = [member for member in members if isinstance(member, dict)]
-    return (names[0], objects[0]) if len(names) == len(objects) == len(members) - 1 == 1 else _drifted(value)
+    if len(members) == 2 and len(names) == len(objects) == 1:
+        return names[0], objects[0]
+    name, arguments = _drifted(value)
+    return name, {} if arguments in (None, "") else arguments

@@ -25,6 +25,7 @@ except ImportError:  # mitmproxy was installed alone: that one repair is off
 
 _ANY = Parameter({"type": ["object", "array"]}, {}, True)
 _MARKS, _NONE = re.compile(r"""\\+(?=["'/])|[\s"'{}\[\],:]+"""), re.compile(r"\bNone\b")
+_BREAKS = re.compile(r"\\[nrt]")
 _BACKSLASHES = re.compile(r"\\+")  # one or two: of an escape, or of what should have been one
 _BRACKET_OR_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]"]', re.DOTALL)
 _CLOSERS = {"{": "}", "[": "]"}
@@ -47,12 +48,18 @@ def read_damaged(text: str) -> Any:
     if repair_json is None or len(text) > SMALL or text[-1:] not in ("}", "]"):
         return None
     value = loads(repair_json(text, ensure_ascii=False))
-    return value if same_letters(value, text) and _all_stand_in(strings_of(value), text) else None
+    same = same_letters(value, text) or _without_breaks(dump(value)) == _without_breaks(text)
+    return value if same and _all_stand_in(strings_of(value), text) else None
 
 
 def same_letters(value: Any, text: str) -> bool:
     """Whether a value holds all that a text says, the marks of JSON apart, in the same order."""
     return _letters(dump(value)) == _letters(text)
+
+
+def _without_breaks(text: str) -> str:
+    """The letters of a text but for line breaks, which models write as they are."""
+    return _letters(_BREAKS.sub("", text))
 
 
 def strings_of(value: Any) -> Iterable[str]:

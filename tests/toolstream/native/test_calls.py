@@ -184,6 +184,27 @@ MENDED = [
     # E07
     ("refresh", "", {}, ["call-shape"]),
     ("refresh", "null", {}, ["call-shape"]),
+    # something is missing at the beginning, or too much at a key
+    ("ls", '"path":"a"}', {"path": "a"}, ["json-repaired"]),
+    ("ls", 'path": "a", "limit": 5}', {"path": "a", "limit": 5}, ["json-repaired"]),
+    ("ls", '"limit":5,"path":"a"', {"path": "a", "limit": 5}, ["json-repaired"]),
+    ("ls", '{""path": "a"}', {"path": "a"}, ["json-repaired"]),
+    ("ls", '{"path"": "a", "limit"": 5}', {"path": "a", "limit": 5}, ["json-repaired"]),
+    # line breaks as they are written in a string
+    ("ls", '{\\n  "path": "a",\\n  "limit": 5\\n}', {"path": "a", "limit": 5}, ["json-repaired"]),
+    ("ls", '{"path": "a\\\\n",\\t"limit": 5}', {"path": "a\\n", "limit": 5}, ["json-repaired"]),
+    # one object in another
+    ("ls", '{"arguments": {"path": "a"}}', {"path": "a"}, ["nested-arguments"]),
+    ("ls", '{"arguments": {"arguments": {"path": "a"}}}', {"path": "a"}, ["nested-arguments"]),
+    ("ls", '{"arguments": "{\\"path\\": \\"a\\"}"}', {"path": "a"}, ["nested-arguments"]),
+    ("ls", '{"name": "ls", "arguments": {"path": "a"}}', {"path": "a"}, ["nested-arguments"]),
+    # tags that repeat the names
+    (
+        "ls",
+        "<parameter=path>\na\n</parameter=path>\n<parameter=limit>\n5\n</parameter=limit>\n</function=ls>",
+        {"path": "a", "limit": 5},
+        ["xml-arguments"],
+    ),
 ]
 
 

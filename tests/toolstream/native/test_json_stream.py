@@ -39,7 +39,10 @@ def tokens(pieces: list[str]) -> tuple[list[tuple[Kind, str]], str]:
         ('{"a":1 2}', [B, K, L, X, S, Kind.BROKEN, Kind.REST], ""),
         ('{"a":01}', [B, K, L, Kind.BROKEN, Kind.REST], ""),
         ("{} x {}", [B, C, S, Kind.AFTER, Kind.REST], ""),
-        (' "a"', [B, S, K, Kind.BROKEN], ""),
+        ('{ "a"', [B, S], '"a"'),
+        ('{ "a":', [B, S, K, L], ""),
+        ('{ "a"x', [B, S, Kind.BROKEN, Kind.REST], ""),
+        ('{ ""a":1', [B, S, Kind.BROKEN, Kind.REST], ""),
     ],
 )
 def test_tokens(text: str, kinds: list[Kind], pending: str) -> None:

@@ -179,7 +179,7 @@ def test_what_is_no_tag_of_ours_waits_for_one_character(text: str) -> None:
         ("a <function=reboot>", "x"),
         ("so <tool_calling", " and"),
         ("so <toolbar", " and"),
-        ("so <invoker", " and"),
+        ("so <invoker", " and so on\nxy"),
         ("<functional", " and so on\nxy"),  # it may have attributes
         ("<tool_calling", " and so on\nxy"),
         ("<|e", " and so on"),

@@ -776,3 +776,40 @@ def test_a_message_that_is_not_streamed_comes_to_the_same(stream: tuple[list[byt
     assert sorted(map(str, calls_of(choice))) == sorted(map(str, streamed.named))
     assert joined(choice["message"]["reasoning"]) == joined(streamed.reasoning)
     assert choice["finish_reason"] == streamed.finish
+
+
+# A <think> in the content beside reasoning that has a field of its own
+
+BARE = CALL_TEXT.removeprefix("<tool_call>\n").removesuffix("\n</tool_call>")
+
+
+def apart(*parts: tuple[str, str]) -> Message:
+    """What comes of texts in these fields, one character at a time."""
+    deltas = (LLAMA_CPP.chunk((0, {field: char}, None)) for field, text in parts for char in text)
+    return message_of([*LLAMA_CPP.open(), *deltas, *LLAMA_CPP.ending("stop")])
+
+
+@pytest.mark.parametrize("call", [CALL_TEXT, BARE, f"{BARE}\n{BARE}"])
+def test_a_think_opens_nothing_once_the_field_goes_on(call: str) -> None:
+    message = apart(("content", "<think>\n"), ("reasoning_content", "hm"), ("content", f"{call}\nDone."))
+    assert message.named == [CALL] * call.count("</function>")
+    assert (message.text, message.finish) == ("<think>\n\nDone.", "tool_calls")
+
+
+@pytest.mark.parametrize("call", [CALL_TEXT, BARE])
+def test_in_a_think_behind_the_field_the_call_at_the_end_counts(call: str) -> None:
+    message = apart(("reasoning_content", "hm"), ("content", f"<think>\n{call}\n"))
+    assert (message.named, message.text) == ([CALL], "<think>\n</think>")
+    choice = rewritten(completion(content=f"<think>\n{call}\n", reasoning_content="hm"))
+    assert (calls_of(choice), choice["message"]["content"]) == ([CALL], "<think>\n</think>")
+
+
+@pytest.mark.parametrize("text", [f"<think>\n{BARE}\n</think>\nNo.", f"<think>\n{BARE}\nNo, wait."])
+def test_a_draft_stays_one(text: str) -> None:
+    message = apart(("reasoning_content", "hm"), ("content", text))
+    assert (message.calls, message.text, message.finish) == ([], text, "stop")
+
+
+def test_without_such_a_field_a_bare_call_in_a_think_is_a_draft() -> None:
+    message = apart(("content", f"<think>\n{BARE}\n"))
+    assert (message.calls, message.text) == ([], f"<think>\n{BARE}\n")
