@@ -2,9 +2,12 @@
 raises, depends on the cut or is lost. `tests/fuzz/gates.py` shows the rest.
 """
 
+import re
+from pathlib import Path
+
 import pytest
 
-from fuzz.gates import is_finding, is_missed, line, measure, show, tally
+from fuzz.gates import BARS, is_finding, is_missed, line, measure, show, tally
 
 SEED = 1
 ROUNDS = {"slips": 180, "dialects": 20, "documents": 40, "soup": 400}  # a few seconds each
@@ -24,3 +27,9 @@ def test_gate(gate: str) -> None:
         for pair in row.missed[:SHOWN]:
             show(*pair)
     assert list(wrong) == []
+
+
+def test_the_readme_promises_the_bars() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    slips = [f"{BARS[name]:g} %" for name in BARS if name.endswith("in tags") and "slip" in name][:3]
+    assert re.findall(r"[\d.]+ %", readme)[:3] == slips

@@ -70,7 +70,10 @@ class TagMatcher:
 
     def with_names(self, names: Names) -> "TagMatcher":
         """The same matcher, with the names that are declared."""
-        known = copy(self)
+        known: TagMatcher | None = names.matchers.get(self)
+        if known is not None:
+            return known
+        known = names.matchers[self] = copy(self)
         known._names = names
         known._declared_first = set(self._literal)
         for before in self._named_after:

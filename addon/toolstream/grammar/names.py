@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from functools import cached_property
+from typing import Any
 
 
 class Names:
@@ -11,6 +11,9 @@ class Names:
     def __init__(self, tools: Iterable[str] = (), keys: Iterable[str] = ()) -> None:
         self._names = {"tool": {fold(name) for name in tools}, "key": set(keys)}
         self._sorted = {what: sorted(names) for what, names in self._names.items()}
+        # What they begin with
+        self.first_letters = {fold(name)[:1] for names in self._names.values() for name in names}
+        self.matchers: dict[object, Any] = {}  # that look for them, by the same without names
 
     def has(self, what: str, name: str) -> bool:
         """Whether this is one of them."""
@@ -22,11 +25,6 @@ class Names:
         names = self._sorted[what]
         at = bisect_left(names, start)
         return at < len(names) and names[at].startswith(start)
-
-    @cached_property
-    def first_letters(self) -> set[str]:
-        """What they begin with."""
-        return {fold(name)[:1] for names in self._names.values() for name in names}
 
 
 def fold(name: str) -> str:

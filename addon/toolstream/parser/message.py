@@ -110,6 +110,7 @@ class Message:
     call: Call | None = None
     json: object = None  # the JSON that is being read
     json_from: int = 0  # position where its envelope begins
+    tag_at: int = -1  # position of a tag that has begun and waits for its end; -1 if none does
     looked: int = 0  # position up to which the end of a code span was looked for
     lookout: Lookout = field(init=False)
     _before_trial: Earlier | None = None

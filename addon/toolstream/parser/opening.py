@@ -13,7 +13,6 @@ from ..grammar.dialects import Dialect
 from ..grammar.grammar import BASE, TAUGHT, is_canonical, kept_to
 from ..grammar.kinds import MORE, Following, TagKind
 from ..grammar.matcher import Tag
-from ..grammar.names import Names
 from ..grammar.text import skip_blanks
 from ..repairs import Refused, Repair
 from ..schema.schema import Tool
@@ -99,7 +98,7 @@ def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
 
 def kind_after(m: Message, tag: Tag, tool: Tool) -> TagKind | Following:
     """What follows a tag that is named as a tool."""
-    inside = m.grammar.body.with_names(Names([tool.name], tool.arguments.declared))
+    inside = m.grammar.body.with_names(m.toolset.names_of(tool))
     text = m.buffer.text
     at = skip_blanks(text, tag.end)
     if found := inside.match(text, at):

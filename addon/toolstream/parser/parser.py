@@ -13,6 +13,7 @@ from typing import Any
 
 from ..events import COMPLETE, OVER, Event
 from ..grammar.grammar import LEVELS, grammar
+from ..grammar.tokens import BEGINNING
 from ..limits import STEPS, STEPS_PER_CHARACTER
 from ..repairs import Ledger, Refused
 from ..schema.rules import Rules
@@ -56,6 +57,9 @@ STATES: dict[At, Callable[[Message], Step]] = {
     At.AFTER: after,
     At.CUT: cut,
 }
+
+
+_LOOKS_FOR_TAGS = frozenset({At.TEXT, At.ENVELOPE, At.CALL, At.VALUE, At.AFTER})
 
 
 class ToolCallParser:
@@ -117,6 +121,11 @@ class ToolCallParser:
     def feed(self, text: str) -> list[Event]:
         """Take the next piece of the message; return what is certain by now."""
         m = self._message
+        if m.tag_at >= 0:
+            if text and BEGINNING.fullmatch(self._buffer.text[m.tag_at - self._buffer.base :] + text):
+                self._buffer.feed(text)
+                return []
+            m.tag_at = -1
         shortcut = extend_value if m.at is At.VALUE else extend_text if m.at is At.TEXT else None
         if shortcut and text and (events := shortcut(m, text)) is not None:
             return events
@@ -129,6 +138,7 @@ class ToolCallParser:
         m.complete = isinstance(finish_reason, str) and finish_reason in COMPLETE
         m.ended = m.complete or finish_reason == OVER
         self._buffer.close()
+        m.tag_at = -1
         return self._run()
 
     def interrupt(self, calls: Collection[str] | None = None) -> list[Event]:
@@ -161,7 +171,16 @@ class ToolCallParser:
             steps -= 1
             if not steps:
                 raise RuntimeError(f"the parser does not get on in {m.at.name}")
+        if self._buffer.at < len(self._buffer.text) and m.at in _LOOKS_FOR_TAGS and m.tolerant:
+            self._note_tag(m)
         return self._log.take()
+
+    def _note_tag(self, m: Message) -> None:
+        """What waits may end in the beginning of a tag: more letters of it tell nothing."""
+        buffer = self._buffer
+        start = buffer.text.rfind("<", buffer.at)
+        begun = start >= 0 and BEGINNING.fullmatch(buffer.text, start)
+        m.tag_at = buffer.base + start if begun else -1
 
     def _is_overdue(self, m: Message) -> bool:
         """Whether too much was held for a candidate, which is text now."""

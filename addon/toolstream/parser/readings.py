@@ -42,6 +42,7 @@ BY_NAME = Dialect("by_name", damaged=True, by_name=True, common=True, repair=Rep
 OPENERS = frozenset({TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.WRAP_OPEN, TagKind.NAMELESS_OPEN})
 _NAME_KEYS = frozenset({"name", "key", "id", "tool", "function", "parameter"})
 _ATTRIBUTE = re.compile(r"""\s*=\s*["']?([^"'<>\s]{1,128})""")
+NO_NAMES = Names()
 _ODD = re.compile(r"""["'<>]""")
 _RESULTS = frozenset({"result", "output", "tool_response", "tool_result"})
 _SEPARATORS = frozenset({"=", ":", "＝", "=="})  # noqa: RUF001
@@ -71,11 +72,11 @@ class Readings:
     _body: TagMatcher = field(init=False)
 
     def __post_init__(self) -> None:
-        names = Names()
+        names = NO_NAMES
         if self.tool and self.named:
             self.names = frozenset((self.tool.name, *self.tool.arguments.declared))
             self._odd = [name for name in self.tool.arguments.declared if _ODD.search(name)]
-            names = Names([self.tool.name], self.tool.arguments.declared)
+            names = self.toolset.names_of(self.tool)
         self._body = self.tags = self.grammar.body.with_names(names)
 
     def readings(self, text: str, at: int, over: bool) -> list[Tag] | Wait:

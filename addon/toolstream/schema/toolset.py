@@ -29,6 +29,7 @@ class Toolset:
         rules: Rules | None = None,
         aliases: Mapping[str, str] | None = None,
     ) -> None:
+        self._names_of: dict[str, Names] = {}  # by the tool
         self.tools = {} if tool_choice == "none" else read_tools(tools)
         self._aliases = aliases or {}
         self._rules = rules
@@ -96,6 +97,15 @@ class Toolset:
     def rules_for(self, tool: Tool) -> ToolRules | None:
         """The rules that can change a call of this tool; None if there are none."""
         return self._rules.for_tool(tool, self.tools, self.allows) if self._rules else None
+
+    def names_of(self, tool: Tool) -> Names:
+        """The names of a tool and its parameters."""
+        if self.tools.get(tool.name) is not tool:
+            return Names([tool.name], tool.arguments.declared)
+        names = self._names_of.get(tool.name)
+        if names is None:
+            names = self._names_of[tool.name] = Names([tool.name], tool.arguments.declared)
+        return names
 
     @cached_property
     def names(self) -> Names:
