@@ -28,7 +28,8 @@ SYNONYMS = {
     **dict.fromkeys(("function", "invoke", "func", "call", "functioncall"), FUNCTION),
     **dict.fromkeys(("toolcall", "toolcalls", "functioncalls", "tools", "toolcode", "tool"), ENVELOPE),
 }
-_LONG = sorted(word for word in SYNONYMS if len(word) >= LONG)  # that cannot be half of another word
+# Those that no document has with a letter more or less
+_LONG = sorted(word for word, kind in SYNONYMS.items() if len(word) >= LONG and kind != PARAMETER)
 # Words of documents: a tag with one of them is payload, wherever it stands
 _DOCUMENT = """
     a abbr article aside b body br button code dd details div dl dt em footer form g h1 h2 h3 h4 h5 h6

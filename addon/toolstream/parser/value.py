@@ -12,7 +12,8 @@ import re
 from ..events import ArgumentsDelta, Event
 from ..grammar.kinds import MORE, TagKind
 from ..grammar.likeness import DOCUMENT, is_structural
-from ..grammar.text import LINE_REST
+from ..grammar.matcher import Tag
+from ..grammar.text import BLANK, LINE_REST
 from ..grammar.tokens import BRACKET, DULL, PARTIAL, WORD, held_from, next_place
 from ..grammar.tokens import end_of as tag_end
 from ..limits import LOOK_AHEAD, PIECE, VALUE_LINE, WORDS
@@ -48,8 +49,17 @@ def value(m: Message) -> Step:
         return Step.MORE
     if isinstance(judgement, Run):
         return _end_value(m, open_, judgement)
+    if tag and _names_the_call(m, open_, tag):
+        return m.reject()
     open_.look(m.buffer, tag.end if tag and judgement is Payload.EXAMPLE else at + 1)
     return Step.GO
+
+
+def _names_the_call(m: Message, open_: Value, tag: Tag) -> bool:
+    """Whether a function's tag stands first in the value of a call without a name: a call begins there."""
+    assert m.call
+    first = not open_.passed and not m.buffer.text[m.buffer.at : tag.start].strip(BLANK)
+    return first and tag.kind is TagKind.CALL_OPEN and not m.call.named and m.trial is not None
 
 
 def _value(m: Message) -> Value:
