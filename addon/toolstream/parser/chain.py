@@ -177,7 +177,7 @@ def _chosen(m: Message, token: Token, readings: list[Tag], chain: Chain) -> Tag 
     if function := _function(m, token, readings, bool(chain.wraps)):
         return function
     for tag in readings:
-        if tag.kind in _OF_NO_TOOL and tag.spelt:
+        if tag.kind in _OF_NO_TOOL and tag.spelt and chain.wraps:
             return tag
         if tag.kind is TagKind.WRAP_CLOSE and token.slash and chain.wraps:
             return tag

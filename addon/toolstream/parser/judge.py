@@ -160,6 +160,9 @@ def _is_misspelt(run: Run) -> bool:
 
 def _is_complete(run: Run, alone: bool) -> bool:
     first = run.tags[0]
+    if first.kind is TagKind.CALL_CLOSE:  # its own closing tag is missing: all others have to be there
+        exact = [tag.kind for tag in run.tags if tag.cost is Cost.EXACT]
+        return alone and exact[:2] == [TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE]
     if first.kind is not TagKind.PARAMETER_CLOSE or _begins_later(run):
         return False
     spelt = sum(tag.spelt for tag in run.tags)

@@ -19,7 +19,7 @@ from ..grammar.tokens import end_of as tag_end
 from ..limits import LOOK_AHEAD, PIECE, VALUE_LINE, WORDS
 from ..repairs import Repair
 from .judge import Payload, judge
-from .message import At, Message, Step
+from .message import At, Envelope, Message, Step
 from .opened import Value
 from .place import Run
 
@@ -56,10 +56,12 @@ def value(m: Message) -> Step:
 
 
 def _names_the_call(m: Message, open_: Value, tag: Tag) -> bool:
-    """Whether a function's tag stands first in the value of a call without a name: a call begins there."""
+    """Whether a function's tag stands first in a value without a name or an envelope: a call begins there."""
     assert m.call
+    if m.call.named or m.envelope is Envelope.OPEN or m.trial is None:
+        return False
     first = not open_.passed and not m.buffer.text[m.buffer.at : tag.start].strip(BLANK)
-    return first and tag.kind is TagKind.CALL_OPEN and not m.call.named and m.trial is not None
+    return first and tag.kind is TagKind.CALL_OPEN
 
 
 def _value(m: Message) -> Value:
