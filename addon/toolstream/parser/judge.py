@@ -132,6 +132,10 @@ def _by_run(m: Message, open_: Value, run: Run, alone: bool) -> Judgement:
     lines = open_.lines or "\n" in m.buffer.text[open_.looked - m.buffer.base : first.start - m.buffer.base]
     if _is_end_before_text(m, run, alone, lines):
         return _behind(m, open_, run) if open_.verbatim else run
+    if alone and open_.verbatim and _lacks_its_closer(run):
+        judgement = _behind(m, open_, run, Payload.TAG)
+        if judgement is not Payload.TAG:
+            return judgement
     if first.spelt and alone:
         m.call.unclear = True
     return Payload.TAG
@@ -144,6 +148,12 @@ def _is_end_before_text(m: Message, run: Run, alone: bool, lines: bool) -> bool:
         return False
     text, end = m.buffer.text, run.end - m.buffer.base
     return alone or not lines or "\n" in text[end : skip_blanks(text, end)]
+
+
+def _lacks_its_closer(run: Run) -> bool:
+    """Whether a run with text behind it would be the end but for the value's own closing tag."""
+    first = run.tags[0]
+    return first.kind is TagKind.CALL_CLOSE and first.cost is Cost.EXACT and run.behind is Behind.OTHER
 
 
 def _is_misspelt(run: Run) -> bool:
@@ -268,8 +278,9 @@ def _close_example(open_: Value, tag: Tag) -> Judgement:
     return Payload.TAG
 
 
-def _behind(m: Message, open_: Value, run: Run) -> Judgement:
-    """A complete run, and text behind it: payload if a second run follows soon, else the end."""
+def _behind(m: Message, open_: Value, run: Run, otherwise: Payload | None = None) -> Judgement:
+    """A run, and text behind it: payload if a second run follows soon, the end if another call does. If
+    neither does, a complete run is the end, too."""
     text, over, base = m.buffer.text, m.buffer.over, m.buffer.base
     end = run.end - base
     at = max(end, open_.searched - base)
@@ -282,7 +293,7 @@ def _behind(m: Message, open_: Value, run: Run) -> Judgement:
     if len(text) < end + BEHIND_CALL and not over:
         open_.searched = base + max(end, len(text) - LOOK_AHEAD)
         return MORE
-    return run
+    return otherwise or run
 
 
 def _second(m: Message, open_: Value, run: Run, at: int) -> Judgement | None:

@@ -49,19 +49,29 @@ def value(m: Message) -> Step:
         return Step.MORE
     if isinstance(judgement, Run):
         return _end_value(m, open_, judgement)
-    if tag and _names_the_call(m, open_, tag):
-        return m.reject()
+    if tag and _is_named_late(m, open_, tag):
+        return _leave_nameless(m, m.buffer.base + tag.end)
     open_.look(m.buffer, tag.end if tag and judgement is Payload.EXAMPLE else at + 1)
     return Step.GO
 
 
-def _names_the_call(m: Message, open_: Value, tag: Tag) -> bool:
-    """Whether a function's tag stands first in a value without a name or an envelope: a call begins there."""
+def _is_named_late(m: Message, open_: Value, tag: Tag) -> bool:
+    """Whether a function's tag stands first in a value without a name: its place was before."""
     assert m.call
-    if m.call.named or m.envelope is Envelope.OPEN or m.trial is None:
+    if m.call.named or m.trial is None or tag.kind is not TagKind.CALL_OPEN:
         return False
-    first = not open_.passed and not m.buffer.text[m.buffer.at : tag.start].strip(BLANK)
-    return first and tag.kind is TagKind.CALL_OPEN
+    return not open_.passed and not m.buffer.text[m.buffer.at : tag.start].strip(BLANK)
+
+
+def _leave_nameless(m: Message, end: int) -> Step:
+    """A call begins with that tag. In an envelope it is text, too, up to this position: what is in it would
+    leave as a call without the parameter."""
+    wrapped = m.envelope is Envelope.OPEN
+    m.reject()
+    if wrapped:
+        m.say_all(end - m.buffer.base)
+        m.context.function_said = True
+    return Step.GO
 
 
 def _value(m: Message) -> Value:
