@@ -79,9 +79,13 @@ def _is_said_twice(m: Message, open_: Value, tag: Tag, at: int) -> bool:
 def _ends_at_once(open_: Value, place: Place, tag: Tag) -> bool:
     """Whether a tag ends a value whatever follows, for in such a value there is no tag, or none behind its
     last bracket."""
-    typed = not open_.verbatim and (open_.json is None or open_.json.complete)
     closes = tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT and not place.is_foreign(tag)
-    return typed and closes and not (open_.calls or open_.wraps)
+    return _may_end_anywhere(open_) and closes and not (open_.calls or open_.wraps)
+
+
+def _may_end_anywhere(open_: Value) -> bool:
+    """Whether there is no tag in a value for its type, or none behind its last bracket."""
+    return not open_.verbatim and (open_.json is None or open_.json.complete)
 
 
 def _unknown(m: Message, at: int, alone: bool) -> Tag | Judgement:
@@ -127,8 +131,8 @@ def _by_run(m: Message, open_: Value, run: Run, alone: bool) -> Judgement:
     first = run.tags[0] if run.tags else None
     if first is None or first.kind in OPENERS:
         return Payload.TAG
-    if first.cost <= Cost.ALIKE and not open_.verbatim and (open_.json is None or open_.json.complete):
-        return run  # for there is no tag in it, or none behind its last bracket
+    if first.cost <= Cost.ALIKE and _may_end_anywhere(open_):
+        return run
     lines = open_.lines or "\n" in m.buffer.text[open_.looked - m.buffer.base : first.start - m.buffer.base]
     if _is_end_before_text(m, run, alone, lines):
         return _behind(m, open_, run) if open_.verbatim else run
@@ -209,11 +213,14 @@ def is_believed(run: Run, alone: bool) -> bool:
         return False
     if first.spelt:
         return first.kind in (TagKind.PARAMETER_CLOSE, *OPENERS) or run.level >= Level.ENVELOPE
-    if not alone and first.cost > Cost.ALIKE:
-        return False
     if first.cost is Cost.ALIKE:
         ends = run.behind is Behind.END and (alone or run.level >= Level.ENVELOPE)
         return any(tag.spelt for tag in rest) or ends or (alone and bool(rest))
+    return alone and _speaks_for_shape(run, rest)
+
+
+def _speaks_for_shape(run: Run, rest: list[Tag]) -> bool:
+    """Whether what follows a tag says what it is that is just shaped like one."""
     sure = any(tag.spelt or tag.kind is TagKind.PARAMETER_OPEN for tag in rest)
     closes = run.behind is Behind.PARAMETER or run.level >= Level.ENVELOPE
     return sure and closes and rest[0].cost <= Cost.ALIKE

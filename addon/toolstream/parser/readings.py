@@ -82,17 +82,11 @@ class Readings:
     def readings(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
         """What stands at `at` can be, likeliest first, mere shape not included; MORE if more text tells."""
         tag = self.tags.match(text, at)
-        if tag is None and not over and self.tags.may_begin(text, at):
-            return MORE
-        if tag is None and self._odd and (odd := self._read_odd(text, at, over)):
-            return MORE if odd is MORE else [odd]
-        if tag is None and text[at] == "<" and self._reads_elements:
-            element = read_element(text, at, over, self._declares, self._begins)
-            if element:
-                return MORE if element is MORE else [element]
-        if tag is None or tag.kind is TagKind.STRAY:
+        if tag is None:
+            return self._of_no_table(text, at, over)
+        if tag.kind is TagKind.STRAY:
             found = self._damaged(text, at, over)
-            return found if found is MORE or tag is None else [*found, tag]
+            return MORE if found is MORE else [*found, tag]
         if self.is_foreign(tag):
             return []
         if self.key and self._is_of_others(tag):
@@ -103,6 +97,16 @@ class Readings:
         if named.kind is TagKind.WRAP_OPEN and named.raw[-1] == ">" and self.grammar.level != "strict":
             return [named, replace(named, kind=TagKind.WRAP_CLOSE, dialect=BY_PLACE, cost=Cost.ALIKE)]
         return [named]
+
+    def _of_no_table(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
+        if not over and self.tags.may_begin(text, at):
+            return MORE
+        found = self._read_odd(text, at, over) if self._odd else None
+        if found is None and text[at] == "<" and self._reads_elements:
+            found = read_element(text, at, over, self._declares, self._begins)
+        if found:
+            return MORE if found is MORE else [found]
+        return self._damaged(text, at, over)
 
     def _read_odd(self, text: str, at: int, over: bool) -> Tag | Wait | None:
         """The opening tag of a parameter whose name has characters that belong to tags."""

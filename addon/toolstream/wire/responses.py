@@ -13,15 +13,14 @@ that know no namespaces join the two.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from ..events import OVER
 from ..repairs import Ledger
 from ..schema.json_read import Json, loads_object
-from ..schema.toolset import parallel_calls
-from .base import Asked, At, CallPiece, Found, Kind, LaneId, Names, Reading, Slice
+from .base import At, CallPiece, Found, Kind, LaneId, Names, Reading, Slice
 from .responses_encoder import ResponsesEncoder
 from .responses_items import ARGUMENTS, TEXT_PARTS, Source, event_type, new_id, object_in, objects_in, text_in
+from .responses_request import read_request
 from .responses_whole import disarmed, write_whole, written_whole
 from .sse import EventSplitter, is_aside, read_data
 
@@ -30,7 +29,6 @@ OPEN, TEXT, CLOSE = At
 # finish_reason by `status` and the name of the end event
 ENDS = {"completed": "stop", "incomplete": "length", "failed": None, "cancelled": None}
 INCOMPLETE = {"max_output_tokens": "length", "content_filter": "content_filter"}
-JOINTS = (".", "__", "/")  # between a namespace and a tool, where a server has joined them
 FOREIGN = ("custom_tool_call",)  # calls of tools that are no functions
 # The type of a text's parts by the name of its events
 TEXT_EVENTS = {
@@ -344,61 +342,3 @@ def _part_index(json: Json) -> int:
 def _kind_of_text(json: Json) -> str:
     """The type of the part that an event of a text is about."""
     return TEXT_EVENTS[text_in(json, "type").split(".")[1]]
-
-
-# The request
-
-
-def read_request(request: Json) -> Asked:
-    """What a request asks for, in the words of chat completions."""
-    asked = Asked([], _tool_choice(request.get("tool_choice")), parallel_calls(request))
-    asked.model, asked.stream = request.get("model", ""), request.get("stream") is True
-    limit = request.get("max_output_tokens")
-    asked.limit = limit if isinstance(limit, int) else None
-    asked.ids = {text_in(item, "call_id") for item in objects_in(request, "input")} - {""}
-    asked.tools, asked.namespaces = _tools(request)
-    asked.aliases = {
-        f"{namespace}{joint}{tool}": tool for tool, namespace in asked.namespaces.items() for joint in JOINTS
-    }
-    asked.unread = _unread(request)
-    return asked
-
-
-def _tools(request: Json) -> tuple[list[Json], dict[str, str]]:
-    """The functions, and the namespaces that they are in. Of a name that is declared twice the first one
-    counts, outside of namespaces before inside."""
-    found: dict[str, Json] = {}
-    namespaces: dict[str, str] = {}
-    declared = objects_in(request, "tools")
-    flat = [(tool, "") for tool in declared]
-    inner = [(t, text_in(tool, "name")) for tool in declared if tool.get("type") == "namespace"
-             for t in objects_in(tool, "tools")]  # fmt: skip
-    for tool, namespace in flat + inner:
-        name = text_in(tool, "name")
-        if tool.get("type") != "function" or not name or name in found:
-            continue
-        found[name] = {"type": "function", "function": {k: v for k, v in tool.items() if k != "type"}}
-        if namespace:
-            namespaces[name] = namespace
-    return list(found.values()), namespaces
-
-
-def _tool_choice(choice: Any) -> Any:
-    match choice:
-        case None:
-            return "auto"
-        case {"type": "function", "name": name}:
-            return {"type": "function", "function": {"name": name}}
-        case {"type": "allowed_tools"}:
-            return {"type": "allowed_tools", "allowed_tools": choice}
-    return choice
-
-
-def _unread(request: Json) -> str:
-    """A server that stores answers will be told of calls that it knows nothing of."""
-    for key in ("previous_response_id", "conversation"):
-        if request.get(key):
-            return f"the server has stored the answer: the request has {key}"
-    return (
-        "the server has stored the answer: the request has store true" if request.get("store") is True else ""
-    )
