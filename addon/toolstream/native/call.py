@@ -104,6 +104,7 @@ class NativeCall(ServerCall):
     def end(self, stopped: bool) -> None:
         """Nothing more comes of its arguments; `stopped`: because the model says so."""
         self._give_out(self.arguments.close(stopped))
+        self.beside = self.arguments.findings.prose
 
     def judge(self) -> None:
         """It is over: whether it may be run."""

@@ -49,6 +49,7 @@ class NativeCalls:
         self._routes = Routes()
         self._foreign: dict[int | None, NativeCall] = {}
         self._in_text = CallsInText()
+        self._heard: set[NativeCall] = set()  # whose prose was taken
         self._texts: list[str] = []  # that stood for calls and are none
         self._resumed = False  # an error had what was missing: no more is read of them
 
@@ -271,6 +272,7 @@ class NativeCalls:
         elif not call.settled:
             self._announce(call)
         call.judge()
+        self._hear_prose(call)
 
     def _needs_none(self, call: NativeCall) -> bool:
         """Whether a call without any arguments is complete."""
@@ -290,6 +292,12 @@ class NativeCalls:
             self._texts += [text] if text.strip() else []
             self._ledger.refuse(Refused.NAMELESS, text)
         return False
+
+    def _hear_prose(self, call: NativeCall) -> None:
+        """What stood behind its arguments is text, unless the call is a copy."""
+        if call.beside and not (call.dropped or call in self._heard):
+            self._heard.add(call)
+            self._texts.append(call.beside)
 
     def take_texts(self) -> list[str]:
         """The texts that stood for calls and are none, once each."""

@@ -26,12 +26,13 @@ def new_parser(toolset: Toolset) -> NewParser:
     return new
 
 
-def new_arguments(toolset: Toolset) -> NewArguments:
-    """Makes what reads the arguments of calls in the answer to a request."""
+def new_arguments(toolset: Toolset, takes_prose: bool = False) -> NewArguments:
+    """Makes what reads the arguments of calls in the answer to a request. `takes_prose`: prose behind them
+    becomes text of the answer."""
     parsers = new_parser(toolset)
 
     def new(tool: Tool, ledger: Ledger, preset: str = "") -> Arguments:
-        findings = Findings(ledger)
+        findings = Findings(ledger, takes_prose)
         reader: ArgumentsReader = Mender(tool, parsers, findings, preset)
         if rules := toolset.rules_for(tool):
             reader = RuledArguments(reader, rules, findings)

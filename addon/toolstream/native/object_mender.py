@@ -26,6 +26,7 @@ from .tags import is_closing_run
 _KINDS = {'"': "string", "{": "object", "[": "array", "t": "boolean", "f": "boolean", "n": "null"}
 # Letters of a string that are payload whatever follows, and line breaks that no tag follows
 _PLAIN = re.compile(r'(?:[^"\\<\x00-\x1f]++|\\["\\/bft]|\\n(?=[^"\\<]|\\[^ru])|(?!))*+')
+_PROSE = re.compile(r"\s*[^\W\d_][^{}<]*")
 _ESCAPED_SPACE = re.compile(r"\\[nrt]")
 _CONTROL = re.compile(r"[\x00-\x1f]")
 
@@ -313,6 +314,10 @@ class ObjectMender:
             if rest.strip():
                 self._passage.replace("")
                 self._stream.drop()
+        elif self._findings.takes_prose and _PROSE.fullmatch(rest):
+            self._findings.prose = rest.strip()
+            self._repair(Repair.TEXT_IN_CALL)
+            self._stream.drop()
         else:
             self._findings.set_complete(False)
 

@@ -56,7 +56,9 @@ class NewParser(Protocol):
 class Findings:
     """What is known of the arguments of one call beside their text."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, takes_prose: bool = False) -> None:
+        self.takes_prose = takes_prose  # prose behind the object can be said elsewhere
+        self.prose = ""
         self.complete = False  # what was given out is one JSON object
         self.changed = False  # what was given out is not what came
         self.swallowed: Calls = []  # calls that were in the arguments

@@ -215,7 +215,7 @@ class StreamRewriter:
         message = self.messages.get(group)
         if message is None:
             natives = NativeCalls(
-                self.asked, self._toolset, self.ledger, self.wire.new_id, new_arguments(self._toolset)
+                self.asked, self._toolset, self.ledger, self.wire.new_id, new_arguments(self._toolset, True)
             )
             message = Message(group, natives, self.parsers.reader, self.wire.blocks)
             self.messages[group] = message

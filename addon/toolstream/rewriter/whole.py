@@ -152,7 +152,11 @@ class Finder:
         """Read and mend them."""
         wire = self._task.wire
         natives = NativeCalls(
-            wire.asked, self._task.toolset, self._task.ledger, wire.new_id, new_arguments(self._task.toolset)
+            wire.asked,
+            self._task.toolset,
+            self._task.ledger,
+            wire.new_id,
+            new_arguments(self._task.toolset, takes_prose=wire.name == "chat"),
         )
         natives.begin_frame()
         calls: list[tuple[int, NativeCall, str]] = []

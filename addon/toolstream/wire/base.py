@@ -45,13 +45,14 @@ class ServerCall:
     """A call that the server parsed, as an encoder needs it. `id` and `name` are those to send; they are
     final when the frame that opens the call leaves."""
 
-    __slots__ = ("announced", "broken", "dropped", "id", "name")
+    __slots__ = ("announced", "beside", "broken", "dropped", "id", "name")
 
     def __init__(self) -> None:
         self.id = ""
         self.name = ""
         self.announced = False  # the client is or will be told of it
         self.dropped = False  # it leaves the answer: a copy, or one too many
+        self.beside = ""  # prose that stood behind its arguments
         self.broken = False  # over, and its arguments are no JSON object: nobody may be told to run it
 
     def reshape(self, ledger: Ledger) -> None:

@@ -58,7 +58,7 @@ def _found(parts: list[Part], kind: Kind) -> list[tuple[str, str]]:
 
 def _edit_texts(message: str, parts: list[Part]) -> str:
     """The message without calls in its texts. Reasoning that was a string stays one, if empty."""
-    instead = "".join(left or "" for piece, left, _ in parts if piece.piece and _call_of(piece).dropped)
+    instead = "".join(_text_of_call(piece, left) for piece, left, _ in parts if piece.piece)
     content = [part for part in parts if part[0].lane and part[0].lane.kind is Kind.CONTENT]
     for piece, left, _ in parts:
         if piece.lane and piece.lane.kind is Kind.REASONING and left is not None:
@@ -68,6 +68,12 @@ def _edit_texts(message: str, parts: list[Part]) -> str:
         kept = (changed[0] if changed else "".join(piece.text for piece, _, _ in content)) + instead
         message = splice(message, [(("content",), quoted(kept) if kept else "null")])
     return message
+
+
+def _text_of_call(piece: Slice, left: str | None) -> str:
+    """What a call leaves in the text: what stands for one that is dropped, or stood behind its arguments."""
+    call = _call_of(piece)
+    return left or "" if call.dropped else call.beside
 
 
 def _edit_calls(message: str, json: Json, parts: list[Part], calls: list[str], ledger: Ledger) -> str:

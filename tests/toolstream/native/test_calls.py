@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support.cases import read_tool
-from support.cuts import cut_at, few_cuts, joined, per_character
+from support.cuts import Cuts, cut_at, few_cuts, joined, per_character
 from support.streams import (
     DONE,
     EVERY_ENGINE,
@@ -295,7 +295,8 @@ BROKEN = [
     ("ls", '{"limit":5', "tool_calls"),
     ("write", '{"path":"a"', "tool_calls"),
     ("ls", '{"path":"say "hi" now"}', "tool_calls"),
-    ("ls", '{"path":"a"} and more', "tool_calls"),
+    ("ls", '{"path":"a"} and {more}', "tool_calls"),
+    ("ls", '{"path":"a"} 5', "tool_calls"),
     ("ls", "[1, 2]", "tool_calls"),
     ("ls", "path=a", "tool_calls"),
     (
@@ -760,3 +761,19 @@ def test_an_answer_in_one_piece_keeps_the_first_call() -> None:
     out, ledger = rewrite_completion(ASKED | ONE, body)
     assert json.loads(out)["choices"][0]["message"]["tool_calls"] == calls[:1]
     assert ledger.as_dict()["repairs"] == {"parallel-dropped": 1}
+
+
+@pytest.mark.parametrize("prose", ["Let me see.", "\nThat is\n\nit.\n", "ä"])
+def test_prose_behind_the_arguments_is_said(prose: str, cuts: Cuts) -> None:
+    for pieces in cuts('{"path":"a"}' + prose):
+        message, repairs = streamed(call("ls", pieces))
+        assert (message.named, message.text, repairs) == (
+            [("ls", {"path": "a"})],
+            prose.strip(),
+            ["text-in-call"],
+        )
+        assert message.finish == "tool_calls"
+    entry = {"id": "a", "type": "function", "function": {"name": "ls", "arguments": '{"path":"a"}' + prose}}
+    choice, message_json, repairs, _ = whole([entry])
+    assert (message_json["content"], repairs) == (prose.strip(), ["text-in-call"])
+    assert choice["finish_reason"] == "tool_calls"
