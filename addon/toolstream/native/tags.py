@@ -22,7 +22,8 @@ from ..limits import LOOK_AHEAD, NAME, NUMBER
 from ..schema.schema import Tool
 
 QWEN = DIALECTS[0]
-_JOINED = rf"_\w{{0,{NAME}}}"  # what is run together with the word of a closing tag
+_NAMED = rf"=[^\s<>\"\\]{{0,{NAME}}}"  # the name that a closing tag repeats
+_JOINED = rf"(?:_\w{{0,{NAME}}}|{_NAMED})"  # what is run together with the word of a closing tag
 _OPENERS = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.NAMELESS_OPEN, TagKind.PARAMETER_OPEN)
 _STEM = re.compile(r"</?[^\s<>{}=/~\"']+")  # a tag's bracket and its word
 _WORD = re.compile(r"<([^\s<>{}=/~\"']+)")
@@ -163,6 +164,7 @@ def _closers() -> re.Pattern[str]:
         spelled = [text for _, _, text in _spelled(kind) if "{tool}" not in text and "{key}" not in text]
         runs.append(rf"(?:{_either(spelled)})")
     runs[0] = rf"(?:{runs[0]}|</parameter{_JOINED}>)"
+    runs[1] = rf"(?:{runs[1]}|</function{_NAMED}>|</\w{{1,{NAME}}}>(?=\s*{QWEN.wrap_close[0]}))"
     return re.compile(rf"\r?\n{runs[0]}\s*(?:{runs[1]}\s*)?(?:{runs[2]}\s*)?")
 
 

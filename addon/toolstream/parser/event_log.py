@@ -16,7 +16,7 @@ from .buffer import Buffer
 # What a call must not need that is certain only because it is complete
 _DAMAGE = frozenset(
     {Repair.MISSING_PARAMETER_CLOSE, Repair.MISSING_FUNCTION_CLOSE, Repair.MISSING_TOOL_CALL_CLOSE}
-    | {Repair.MISSING_PARAMETER_OPEN, Repair.DAMAGED_TAG, Repair.JSON_REPAIRED, Repair.NAME_INFERRED}
+    | {Repair.MISSING_PARAMETER_OPEN, Repair.JSON_REPAIRED, Repair.NAME_INFERRED}
 )
 # What a call may need that is written as the template asks: <tool_call> is optional, and these are
 # about what stands around it, or what its values say
@@ -108,8 +108,10 @@ class EventLog:
         return raw
 
     def damaged_since(self, mark: Mark) -> bool:
-        """Whether tags were missing or broken."""
-        return any(isinstance(e, Repaired) and e.repair in _DAMAGE for e in self.events[mark.index :])
+        """Whether tags were missing; or broken, in a call of a tool that nobody knows."""
+        repairs = {event.repair for event in self.events[mark.index :] if isinstance(event, Repaired)}
+        unknown = mark.why is Refused.UNDECLARED and Repair.DAMAGED_TAG in repairs
+        return unknown or not repairs.isdisjoint(_DAMAGE)
 
     def mended_since(self, mark: Mark) -> bool:
         """Whether tags are not what the template asks for."""

@@ -23,8 +23,12 @@ SECRET = "Rosebud"
 SPOKEN = f"The word is {SECRET}, "
 
 
-# In these one letter is not what it seems: it stands for a bracket, or belongs to half of an escape
-LETTERS = {"a letter for the > behind a name, and a name that is another one", "cut inside of an escape"}
+# In these a letter is not what it seems: it stands for a bracket, or belongs to half of an escape
+LETTERS = {
+    "other brackets",
+    "a letter for the > behind a name, and a name that is another one",
+    "cut inside of an escape",
+}
 
 
 def shape(recording: Recording, recovery: str = "tolerant") -> Any:

@@ -198,7 +198,21 @@ MENDED = [
     ("ls", '{"arguments": {"arguments": {"path": "a"}}}', {"path": "a"}, ["nested-arguments"]),
     ("ls", '{"arguments": "{\\"path\\": \\"a\\"}"}', {"path": "a"}, ["nested-arguments"]),
     ("ls", '{"name": "ls", "arguments": {"path": "a"}}', {"path": "a"}, ["nested-arguments"]),
-    # tags that repeat the names
+    # tags that repeat the names, or are other ones
+    ("ls", '{"path":"a.py\\n</parameter=path>"}', {"path": "a.py"}, ["stray-closer"]),
+    ("ls", '{"path":"a.py\\n</parameter=path>\\n</function=ls>"}', {"path": "a.py"}, ["stray-closer"]),
+    (
+        "ls",
+        '{"path":"a.py\\n</parameter>\\n</execution>\\n</tool_call>"}',
+        {"path": "a.py"},
+        ["stray-closer"],
+    ),
+    (
+        "ls",
+        '{"path":"a.py\\n</parameter=path>\\n<parameter=limit>\\n5\\n</parameter=limit>"}',
+        {"path": "a.py", "limit": 5},
+        ["swallowed-call"],
+    ),
     (
         "ls",
         "<parameter=path>\na\n</parameter=path>\n<parameter=limit>\n5\n</parameter=limit>\n</function=ls>",
@@ -242,6 +256,8 @@ RIGHT = [
         '{"path":"a","content":"<tool_call>\\n<function=ls>\\n<parameter=path>\\n.\\n</parameter>\\n</function>\\n</tool_call>"}',
     ),
     ("write", '{"path":"</parameter>","content":"{\\"a\\": 1}"}'),
+    ("write", '{"path":"a","content":"x\\n</parameter>\\n</execution>\\n"}'),
+    ("write", '{"path":"a","content":"x </parameter=path>\\n"}'),
     ("write", '{"path":"a=b","content":"5"}'),
     ("tag", '{"any":5}'),
     ("tag", '{"any":"5","maybe":null,"list":[{"done":true,"text":"1"},{}]}'),

@@ -164,7 +164,12 @@ def test_what_tags_lacked_since_a_mark(log: EventLog) -> None:
     assert (log.damaged_since(mark), log.mended_since(mark)) == (False, False)
     log.repair(Repair.STRAY_CLOSER, "mended, not damaged")
     assert (log.damaged_since(mark), log.mended_since(mark)) == (False, True)
-    log.repair(Repair.DAMAGED_TAG, "damaged")
+    log.repair(Repair.DAMAGED_TAG, "no tool that nobody knows")
+    assert (log.damaged_since(mark), log.mended_since(mark)) == (False, True)
+    mark.why = Refused.UNDECLARED
+    assert (log.damaged_since(mark), log.mended_since(mark)) == (True, True)
+    mark.why = None
+    log.repair(Repair.MISSING_PARAMETER_CLOSE, "damaged")
     assert (log.damaged_since(mark), log.mended_since(mark)) == (True, True)
 
 
