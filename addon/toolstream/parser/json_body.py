@@ -190,7 +190,9 @@ def _value(m: Message, body: Body) -> Progress:
             return _at_quote(m, body)
         case "{" | "[":
             body.mark = m.log.mark()
-            body.container = JsonText(m.buffer.position, lambda text: read_value(text) is not None)
+            body.container = JsonText(
+                m.buffer, m.grammar.ends_json, lambda text: read_value(text) is not None
+            )
             return _go(m, body, Caret.CONTAINER)
         case "'":
             return _single_quotes(m, body)
@@ -247,10 +249,10 @@ def _may_be_string(body: Body) -> bool:
 def _container(m: Message, body: Body) -> Progress:
     container = body.container
     assert container
-    ended = read_text(m, container)
+    ended = read_text(container)
     if ended is MORE:
         return Progress.MORE
-    found = read_value(container.so_far(m))
+    found = read_value(container.so_far)
     if found is None or (ended is Ended.MESSAGE and not m.complete):
         return Progress.FAILED
     value, mended = found

@@ -139,7 +139,7 @@ def _can_stream(m: Message, tool: Tool, key: str) -> bool:
 
 
 def _text_of_calls(m: Message) -> JsonText:
-    return JsonText(m.buffer.position, lambda text: read_body(text, m.toolset) is not None)
+    return JsonText(m.buffer, m.grammar.ends_json, lambda text: read_body(text, m.toolset) is not None)
 
 
 def _start(m: Message, calls: JsonCalls, head: Head, opening: Opening) -> Step:
@@ -234,10 +234,10 @@ def _read_calls(m: Message, calls: JsonCalls) -> Step:
     """Go on with what is read as a whole."""
     json = calls.text
     assert json
-    ended = read_text(m, json)
+    ended = read_text(json)
     if ended is MORE:
         return Step.MORE
-    text = json.so_far(m)
+    text = json.so_far
     if ended is Ended.BRACKET and (broken := _goes_on(m, calls)):
         return Step.MORE if broken is MORE else _refuse(m, json, None)
     if ended is Ended.MESSAGE and m.followed is not None:
@@ -313,7 +313,7 @@ def _open_arguments(m: Message, reader: JsonArguments) -> None:
     if isinstance(m.call.writer, ArgumentsWriter):
         m.call.writer = ArgumentsWriter(tool, m.toolset.rules_for(tool))
     reader.retry = m.log.mark()
-    reader.text = JsonText(m.buffer.position, lambda text: read_arguments(text, tool) is not None)
+    reader.text = JsonText(m.buffer, m.grammar.ends_json, lambda text: read_arguments(text, tool) is not None)
 
 
 def _say_body(m: Message, repairs: Sequence[Repair], text: str) -> None:
@@ -335,13 +335,13 @@ def _read_arguments(m: Message, reader: JsonArguments) -> Step:
     assert json
     assert call
     assert reader.retry
-    ended = read_text(m, json)
+    ended = read_text(json)
     closing = _closing(m, call) if ended is not MORE else MORE
     if closing is MORE:
         return Step.MORE
     if ended is Ended.MESSAGE and not m.complete:
         return _cut(m, reader.retry)
-    text = json.so_far(m)
+    text = json.so_far
     found = read_arguments(text, call.tool)
     known = (
         found is None or not call.tool.arguments.declared or found[0].keys() <= call.tool.arguments.declared

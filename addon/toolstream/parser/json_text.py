@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..grammar.kinds import MORE, TagKind, Wait
-from ..grammar.matcher import Tag
+from ..grammar.matcher import Tag, TagMatcher
 from ..limits import JSON_LINE, QUOTE_TRIES
 from ..schema.json_scanner import JsonScanner
-from .message import Message
+from .buffer import Buffer
 
 
 class Ended(Enum):
@@ -27,68 +27,75 @@ class Ended(Enum):
 
 @dataclass(slots=True)
 class JsonText:
-    """The text from the position `start` on, which is pinned in the buffer. `suspect`: the position of the
-    first envelope that opens at the start of a line in what looks like a string; -1 if there is none."""
+    """The text from here on, which is pinned in the buffer; one of the `tags` may end it. `suspect`: the
+    position of the first envelope that opens at the start of a line in what looks like a string; -1 if there
+    is none."""
 
-    start: int
+    buffer: Buffer
+    tags: TagMatcher
     readable: Callable[[str], bool]
+    start: int = field(init=False)
     suspect: int = -1
     ended: Ended | None = None
     scanner: JsonScanner = field(default_factory=JsonScanner)
     line: str = ""  # the end of what was read, as far as it is of one line
     tries: int = 0
 
-    def so_far(self, m: Message) -> str:
+    def __post_init__(self) -> None:
+        self.start = self.buffer.position
+
+    @property
+    def so_far(self) -> str:
         """What was read of it."""
-        return m.buffer.since(self.start)
+        return self.buffer.since(self.start)
 
 
-def read_text(m: Message, json: JsonText) -> Ended | Wait:
+def read_text(json: JsonText) -> Ended | Wait:
     """Take the text up to its end, and say what that is."""
     if json.ended is None:
-        found = _read_on(m, json)
+        found = _read_on(json)
         if found is MORE:
             return MORE
         json.ended = found
     return json.ended
 
 
-def _read_on(m: Message, json: JsonText) -> Ended | Wait:
-    buffer, tags = m.buffer, m.grammar.ends_json
+def _read_on(json: JsonText) -> Ended | Wait:
+    buffer, tags = json.buffer, json.tags
     while True:
         text, at = buffer.text, buffer.at
         tag = tags.search(text, buffer.over, at)
         before = tag.start if tag else len(text) if buffer.over else tags.hold_from(text, at)
         size = json.scanner.feed(text[at:before])
-        _take(m, json, before if size is None else at + size)
+        _take(json, before if size is None else at + size)
         if size is not None:
             return Ended.BRACKET
         if tag is None:
             return Ended.MESSAGE if buffer.over else MORE
-        if _ends_it(m, json):
+        if _ends_it(json):
             return Ended.TAG
-        _pass(m, json, tag)
+        _pass(json, tag)
 
 
-def _pass(m: Message, json: JsonText, tag: Tag) -> None:
+def _pass(json: JsonText, tag: Tag) -> None:
     """A tag in a string."""
     if tag.kind is TagKind.WRAP_OPEN and json.suspect < 0 and not json.line.strip(" \t"):
-        json.suspect = m.buffer.position
+        json.suspect = json.buffer.position
     json.scanner.feed(tag.raw)
-    _take(m, json, tag.end)
+    _take(json, tag.end)
 
 
-def _ends_it(m: Message, json: JsonText) -> bool:
+def _ends_it(json: JsonText) -> bool:
     """Whether the tag that comes next ends the JSON although brackets are missing."""
     if not json.scanner.in_string:
         return True
     if json.line.strip(" \t") or json.tries == QUOTE_TRIES:
         return False
     json.tries += 1
-    return json.readable(json.so_far(m))
+    return json.readable(json.so_far)
 
 
-def _take(m: Message, json: JsonText, end: int) -> None:
-    taken = m.buffer.take(end)
+def _take(json: JsonText, end: int) -> None:
+    taken = json.buffer.take(end)
     line = taken.rfind("\n") + 1
     json.line = taken[line:] if line else (json.line + taken)[:JSON_LINE]

@@ -14,8 +14,7 @@ from ..events import CallEnd, Text
 from ..native.calls import NativeCalls
 from ..repairs import Ledger
 from ..wire.base import Framer, Kind, LaneId, Reading, Wire
-from .lanes import Lane
-from .parsers import Parsers
+from .lanes import Lane, Reader
 from .queue import Held, Item, OutputQueue, Own, words
 
 
@@ -34,13 +33,21 @@ class Speaking(Protocol):
     natives: NativeCalls
 
 
+class Parsers(Protocol):
+    """Makes parsers."""
+
+    def new(self, kind: Kind, ledger: Ledger) -> Reader: ...
+
+
 class Rewriting(Protocol):
     """What of a rewriter is needed here."""
 
     wire: Wire
     framer: Framer
     queue: OutputQueue
-    parsers: Parsers
+
+    @property
+    def parsers(self) -> Parsers: ...
 
     @property
     def messages(self) -> Mapping[int, Speaking]: ...
