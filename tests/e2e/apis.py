@@ -21,7 +21,7 @@ from typing import Any
 import stage
 from proxy import Proxy
 from stage import HERE, NODE, PYTHON, model_server
-from transcripts import rows
+from transcripts import before_call, rows
 
 APIS = ("messages", "responses", "ollama")
 TEXTS = {key: text for key, turn, text in rows() if turn == 0}
@@ -53,9 +53,8 @@ def expected(api: str, column: str) -> Outcome:
         return {"text": text, "calls": [], "end": "stop"}
     if column == "cut":  # llama.cpp ends a response that it has cut with `completed`
         return {"calls": []} | ({} if api == "responses" else {"end": "length"})
-    before = min(at for tag in ("<tool_call>", "<function=") if (at := text.find(tag)) >= 0)
     calls = TWO_CITIES if task == "gw-par" else [WEATHER]
-    return {"text": text[:before].rstrip(), "calls": calls, "end": "calls"}
+    return {"text": before_call(text), "calls": calls, "end": "calls"}
 
 
 def asked(server: str, api: str, column: str) -> dict[str, Outcome | str]:

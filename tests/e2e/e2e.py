@@ -31,7 +31,7 @@ from stage import (
     model_server,
     work_folder,
 )
-from transcripts import CALLS, FILE_TEXT, FORMS, LAST_WORD, NEW, OLD, rows
+from transcripts import CALLS, FILE_TEXT, FORMS, LAST_WORD, NEW, OLD, before_call, rows
 
 TEXTS = {key: text for key, turn, text in rows() if turn == 0}
 WEATHER = [{"city": "Zürich", "days": 3, "detailed": True}]
@@ -86,11 +86,7 @@ def expected(task: str, has_calls: bool) -> dict[str, object]:
     text = TEXTS[task]
     if not has_calls:
         return {"content": text, "calls": []}
-    before = min(at for tag in ("<tool_call>", "<function=") if (at := text.find(tag)) >= 0)
-    said = text[:before].rstrip()
-    if "<think>" in said:  # which nothing closes but the proxy
-        said += "\n</think>"
-    return {"content": said, "calls": TWO_CITIES if task == "gw-par" else WEATHER}
+    return {"content": before_call(text), "calls": TWO_CITIES if task == "gw-par" else WEATHER}
 
 
 CLIENTS: tuple[tuple[Client, tuple[str, ...]], ...] = (

@@ -113,6 +113,13 @@ def answers(form: str, calls: list[Call]) -> list[str]:
     return [*told, LAST_WORD]
 
 
+def before_call(text: str) -> str:
+    """Return what a client gets of a text before its first call. A <think> is closed there."""
+    before = min(at for tag in ("<tool_call>", "<function=") if (at := text.find(tag)) >= 0)
+    said = text[:before].rstrip()
+    return f"{said}\n</think>" if "<think>" in said else said
+
+
 def rows() -> list[Row]:
     oslo = xml("get_weather", {"city": "Oslo", "days": "1"})
     lodz = xml("get_weather", {"city": "Łódź", "days": "2"})
