@@ -12,7 +12,9 @@ leads nowhere, a cycle or garbage costs the typing of that value and nothing els
 parameters are read when they are asked for, which is what makes recursive schemas finite.
 """
 
+import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
@@ -90,7 +92,7 @@ class Parameter:
     def member(self, key: str) -> "Parameter":
         """What is known of an object's member."""
         if key not in self._nested:
-            pick = _property(key) if key in self.declared else _additional
+            pick = _property(key) if key in self.declared else _undeclared(key)
             self._nested[key] = self._nest(pick, key in self.required_keys)
         return self._nested[key]
 
@@ -285,6 +287,19 @@ def _joined(keyword: str, schemas: list[Any]) -> Any:
 
 def _property(key: str) -> Callable[[Schema], Any]:
     return lambda node: _dict(node, "properties").get(key)
+
+
+def _undeclared(key: str) -> Callable[[Schema], Any]:
+    """What a node says of a key that its `properties` do not name."""
+
+    def pick(node: Schema) -> Any:
+        for pattern, schema in _dict(node, "patternProperties").items():
+            with suppress(re.error, TypeError):
+                if re.search(pattern, key):
+                    return schema
+        return _additional(node)
+
+    return pick
 
 
 def _additional(node: Schema) -> Any:

@@ -41,6 +41,7 @@ class Choice:
         self.numbers: dict[Any, int] = {}  # a call: its index in the answer
         self.calls = 0  # of ours, complete
         self.open = False  # a call of ours is not complete
+        self.finished = False  # it has said why it ended
         self.natives: list[ServerCall] = []
         self.unread: dict[Any, int] = {}  # by the server's index: its number, should it go on unread
         self.reshaped: set[ServerCall] = set()
@@ -152,6 +153,10 @@ class ChatEncoder:
         return before + replace_data(reading.frame, splice(reading.data, edits))
 
     def _finish(self, choice: Choice, at: int, reason: Any) -> Edits:
+        again = choice.finished and bool(choice.calls) and reason is not None
+        choice.finished = choice.finished or reason is not None
+        if again:  # a client may take it for the end of another answer
+            return [(("choices", at, "finish_reason"), "null")]
         other = choice.finish_reason(reason)
         if other == reason:
             return []

@@ -1407,3 +1407,13 @@ def test_content_ends_the_reasoning_however_it_begins() -> None:
     thought = [VLLM.chunk((0, {"reasoning_content": text}, None)) for text in ("Hm.\n", OSLO)]
     for pieces in (events := [*VLLM.open(), *said, *thought, *VLLM.ending()], [b"".join(events)]):
         assert read_answer(send(pieces, ASKED)[0]).message.named == []
+
+
+def test_one_finish_reason_behind_a_call() -> None:
+    leak = "<tool_call>\n<function=get_goal>\n</function>\n</tool_call>"
+    events = [*LLAMA_CPP.open(), LLAMA_CPP.text(leak), LLAMA_CPP.end("stop"), *LLAMA_CPP.ending("stop")]
+    out, _ = send(events, request())
+    reasons = re.findall(rb'"finish_reason": ?(null|"\w+")', out)
+    assert [reason for reason in reasons if reason != b"null"] == [b'"tool_calls"']
+    healthy = [*LLAMA_CPP.open(), LLAMA_CPP.text("Hi."), LLAMA_CPP.end("stop"), *LLAMA_CPP.ending("stop")]
+    assert send(healthy, request())[0] == b"".join(healthy)

@@ -359,3 +359,11 @@ def test_garbage_tools_never_raise(tools: Any) -> None:
     for name, tool in read_tools([tools, {"function": tools}]).items():
         assert tool.name == name
     read_tools(tools)
+
+
+def test_a_key_that_only_a_pattern_names_has_its_type() -> None:
+    patterns = {"^N_": {"type": "integer"}, "(": {"type": "boolean"}, "_ON$": {"type": "boolean"}}
+    schema = {"type": "object", "patternProperties": patterns, "additionalProperties": {"type": "number"}}
+    tool = Tool("env", schema | {"properties": {"N_X": {"type": "string"}}})
+    types = {key: set(tool.parameter(key).types) for key in ("N_A", "IS_ON", "N_X", "OTHER")}
+    assert types == {"N_A": {"integer"}, "IS_ON": {"boolean"}, "N_X": {"string"}, "OTHER": {"number"}}
