@@ -202,7 +202,7 @@ def _leave(m: Message) -> Step:
         return m.reject()
     left = m.envelope is Envelope.OPEN and "\n" not in m.buffer.text[m.buffer.at : m.seen]
     m.miss_envelope_close()
-    m.envelope = Envelope.LEFT if left else Envelope.NONE
+    m.envelope, m.fence = Envelope.LEFT if left else Envelope.NONE, ""
     return m.go(At.TEXT)
 
 

@@ -35,25 +35,32 @@ _AROUND = re.compile(rf"<(?P<word>{_WORD})>{_GAP}(?=(?P<inner>[<{{]))")
 
 
 def read_element(
-    text: str, at: int, over: bool, declares: Callable[[str], bool], begins: Callable[[str, int], bool]
+    text: str,
+    at: int,
+    over: bool,
+    declares: Callable[[str], bool],
+    begins: Callable[[str, int], bool],
+    end: int | None = None,
 ) -> Tag | Wait | None:
     """What opens at `at`: a parameter, or what is around them, as a tag that is dropped. `declares`: whether
-    a name is that of a parameter; `begins`: whether one begins there as a table has it."""
+    a name is that of a parameter; `begins`: whether one begins there as a table has it. No further
+    than to `end` is looked."""
+    end = at + ELEMENT if end is None else end
     for pattern in (_NAMED, _PAIR):
-        found = pattern.match(text, at, at + ELEMENT)
+        found = pattern.match(text, at, end)
         if found and declares(found["key"]) and found["word"] not in DOCUMENT:
             if found.groupdict().get("first") and declares(found["first"]):
                 return None
             return _tag(TagKind.PARAMETER_OPEN, found["key"], found.start(), found.end(), text)
-    around = _AROUND.match(text, at, at + ELEMENT)
+    around = _AROUND.match(text, at, end)
     if around and not declares(around["word"]):
         inner = around.end()
         if around["inner"] == "{" or begins(text, inner):
             return _tag(TagKind.STRAY, "", at, inner, text)
-        deeper = read_element(text, inner, over, declares, begins) if len(text) > inner + 1 else None
+        deeper = read_element(text, inner, over, declares, begins, end) if len(text) > inner + 1 else None
         if deeper is MORE or isinstance(deeper, Tag):
             return MORE if deeper is MORE else _tag(TagKind.STRAY, "", at, inner, text)
-    return MORE if not over and len(text) - at < ELEMENT and _PART.fullmatch(text, at) else None
+    return MORE if not over and len(text) < end and _PART.fullmatch(text, at) else None
 
 
 def _tag(kind: TagKind, name: str, start: int, end: int, text: str) -> Tag:

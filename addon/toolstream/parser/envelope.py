@@ -58,7 +58,7 @@ def _empty(m: Message, end: int) -> Step:
 def _nothing(m: Message, chain: Chain) -> Step:
     """No call opens. After a call, tags that the message ends with are too many."""
     text = m.buffer.text
-    at_end = (m.complete or m.followed) and (
+    at_end = (m.complete or m.followed is not None) and (
         chain.at >= len(text) or m.lookout.envelope.may_begin(text, chain.at)
     )
     stray = at_end or _is_stray(m, chain.at)

@@ -6,23 +6,38 @@ stands behind any.
 
 from __future__ import annotations
 
+import re
+
+from ..grammar.likeness import is_structural
 from ..grammar.tokens import OPEN
 from ..repairs import Refused, Repair
 from .message import At, Before, Message, Step
+
+_WORD = re.compile(rf"[{OPEN}\\[({{|/ ]{{0,4}}(\w+)")
 
 
 def drop_opener(m: Message) -> None:
     """Drop opening tags that wait, or the beginning of one; and closing tags that close nothing."""
     if m.trial and m.trial.why is None:
         m.accept()
-    waits = m.buffer.text[m.seen :]
     if m.trial or m.at not in (At.TEXT, At.ENVELOPE, At.AFTER) or m.context.quoted or m.context.code_span:
         return
-    begins = waits[:1] in OPEN and (m.context.at_line_start or len(waits) > 1)
-    if waits.strip() and (begins or ">" in waits):
+    waits = m.buffer.text[m.seen :]
+    if _is_of_a_call(m, waits):
         m.log.repair(Repair.STRAY_OPENER, waits)
         m.drop(len(m.buffer.text))
         m.go(At.TEXT)
+
+
+def _is_of_a_call(m: Message, waits: str) -> bool:
+    """Whether what waits is a tag of a call or begins as one: other text has its tags, too."""
+    if waits in tuple(OPEN):
+        return m.context.at_line_start
+    text, tags = m.buffer.text, m.lookout.after
+    if waits.strip() and (tags.match(text, m.seen) or tags.may_begin(text, m.seen)):
+        return True
+    found = _WORD.match(waits)
+    return found is not None and is_structural(found[1])
 
 
 def break_off(m: Message, why: Refused | None) -> Step:

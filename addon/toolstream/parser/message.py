@@ -59,8 +59,8 @@ class Envelope(Enum):
     NONE = 0
     OPEN = 1  # in <tool_call>
     ORPHAN = 2  # a </tool_call> may come although there was no <tool_call>
-    REFUSED = 4  # its opening tag is text, and so is its closing tag
     LEFT = 3  # text follows the call on its line, and </tool_call> may come there
+    REFUSED = 4  # its opening tag is text, and so is its closing tag
 
 
 class Before(Enum):

@@ -134,6 +134,10 @@ HELD = {
     "```\n<tool_call>\n": ("```\n<tool_call>\n", []),
     '<tool_call>\n{"name": "read", "arg': ('<tool_call>\n{"name": "read", "arg', []),
     "to": ("to", []),
+    "a Vec<String": ("a Vec<String", []),
+    "where x <y": ("where x <y", []),
+    "<div class": ("<div class", []),
+    "<plan>\n": ("<plan>\n", []),
     "{": ("{", []),
 }
 

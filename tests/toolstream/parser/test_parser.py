@@ -527,3 +527,12 @@ def test_work_is_linear(prefix: str, thorough: bool) -> None:
 
 def test_a_plain_value_costs_a_few_calls_per_delta() -> None:
     assert work_per_character(IN_VALUE, "abcd", 40_000, 4) < 20
+
+
+@pytest.mark.parametrize("unit", ["<a>", "<args>\n", "<a>path</a>", '<a name="x">', "```\n"])
+def test_elements_in_elements_have_an_end(unit: str) -> None:
+    text = "<tool_call>\n<function=read>\n" + unit * 20_000
+    parser = ToolCallParser(TOOLS)
+    events = [*parser.feed(text), *parser.close("stop")]
+    assert parser.pending == ""
+    assert any(isinstance(event, CallStart) for event in events)
