@@ -25,6 +25,7 @@ from toolstream.grammar.text import BLANK, trailing
 
 Named = tuple[str, Any]
 
+_LAST_RUN = re.compile(r"(?:\r?\n)?</parameter>\s*</(?:function|invoke)>(?:\s*</tool_call>)?\s*$")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')  # of JSON
 
 
@@ -49,7 +50,7 @@ class Block:
         if level != "strict":
             return list(self.readings)
         clean = [r for r in self.readings if not r.slips and (self.canonical or r.swallowed)]
-        unclear = [reading for reading in self.readings if reading.unclear]
+        unclear = [reading for reading in self.readings if reading.unclear or reading.runs_on]
         return [*clean, Reading(TEXT), *unclear] if self.slip or not clean else clean
 
 
@@ -75,7 +76,7 @@ class Message:
 
     @property
     def text(self) -> str:
-        return "".join(part.text if isinstance(part, Block) else part for part in self.parts)
+        return "".join(map(written, self.parts))
 
     @property
     def blocks(self) -> list[Block]:
@@ -84,14 +85,30 @@ class Message:
     def legal(self, level: str) -> Iterator[Expected]:
         """Every outcome that is legal at this level, the likeliest first."""
         for chosen in product(*(block.legal(level) for block in self.blocks)):
-            yield self._expected(chosen)
+            if any(reading.runs_on for reading in chosen):
+                yield from self._running_on(chosen)
+            else:
+                yield self._expected(chosen)
+
+    def _running_on(self, chosen: Sequence[Reading]) -> Iterator[Expected]:
+        """A value has taken in all that follows, up to the closing tags that the message ends with."""
+        at = next(i for i, reading in enumerate(chosen) if reading.runs_on)
+        block, reading = self.blocks[at], chosen[at]
+        before = self.parts[: self.parts.index(block)]
+        opened = re.compile(f'<parameter(?:={reading.runs_on}| name="{reading.runs_on}")>(?:\r?\n)?')
+        *_, start = (found.end() for found in opened.finditer(block.text))
+        text = block.text[start:] + "".join(map(written, self.parts[self.parts.index(block) + 1 :]))
+        if end := _LAST_RUN.search(text):
+            run_on = {**(reading.arguments or {}), reading.runs_on: text[: end.start()]}
+            expected = Message(before)._expected(chosen[:at])
+            yield Expected(before_call(expected.text), [*expected.calls, (block.name, run_on)], exact=False)
 
     def _expected(self, chosen: Sequence[Reading]) -> Expected:
         text, gap, calls, behind_call, readings = "", "", [], False, iter(chosen)
         exact, unclear = True, False
         for part in self.parts:
             if unclear:
-                text += part if isinstance(part, str) else part.text
+                text += written(part)
                 continue
             if isinstance(part, str):
                 behind_call = behind_call and not part.strip(BLANK)
@@ -105,6 +122,11 @@ class Message:
             behind_call = not left
             calls += reading.calls(part.name)
         return Expected(text, calls, exact)
+
+
+def written(part: str | Block) -> str:
+    """A part of a message as the model writes it."""
+    return part if isinstance(part, str) else part.text
 
 
 PLACES = st.lists(st.integers(0, 1 << 16), max_size=5)

@@ -10,7 +10,8 @@ prose behind, a call without the arguments that were written, text that is gone.
 Where a closing tag has text behind it that may not follow it, there is no telling whether it was the
 end of the value or is quoted in it. A value that then never ends is *unclear*: the call is never
 complete, and all there is from its opening tag on is text, further calls included; for a client that
-has seen it stream, it stays open, with that text in its value.
+has seen it stream, it stays open, with that text in its value. If the message ends with the closing
+tags of a further call, those are the end (P4): the value *runs on* up to there.
 
 `slips` counts what has to be mended. The strict level mends nothing, so there a reading with
 slips is no excuse: the call stays text.
@@ -37,6 +38,7 @@ class Reading:
     before: tuple[Arguments, ...] = ()  # further calls of the same tool
     swallowed: bool = False  # it is no call, and no text either but for what is left
     unclear: bool = False  # it is no call, and all that follows is text, too
+    runs_on: str = ""  # the parameter whose value holds all that follows, but for the last closing tags
     exact: bool = True  # every blank of the text around it counts
 
     @property
@@ -113,7 +115,14 @@ class Site:
     def unclear(self) -> list[Reading]:
         """Of a last value whose closing tag is wrong: a lone `</function>` with text behind it is quoted."""
         last = self.keys[-1:] == [self.tag.key]
-        return [Reading(TEXT, unclear=True)] if last and not self.style.wrapped else []
+        return self.without_end if last and not self.style.wrapped else []
+
+    @property
+    def without_end(self) -> list[Reading]:
+        """Of a call whose last value may not have ended."""
+        key = self.keys[-1]
+        run_on = self.but(**{key: self.raw(key)})
+        return [Reading(TEXT, unclear=True), replace(run_on, runs_on=key)]
 
     @property
     def is_bare(self) -> bool:
@@ -157,7 +166,7 @@ def _unfinished(site: Site, closed: bool) -> list[Reading]:
     """A call without its last tag, or with one that cannot be read: text behind it may be in it, unless
     `</tool_call>` closes it."""
     whole = [site.whole(), replace(site.whole(), exact=False)]
-    unclear = [Reading(TEXT, unclear=True)] if site.keys and not closed else []
+    unclear = site.without_end if site.keys and not closed else []
     return [*whole, *unclear, *([site.text] if site.is_bare else [])]
 
 

@@ -178,6 +178,16 @@ def test_where_the_end_is_unclear_all_that_follows_is_text() -> None:
         check(said, outcome(said.text.removesuffix(TEXT)), [TOOL], "tolerant")
 
 
+def test_or_its_value_runs_on_to_the_closing_tags_of_a_further_call() -> None:
+    right = Block("write", TEXT, (Reading(CALL.arguments, slips=0),))
+    said = Message(("", message(UNCLEAR).blocks[0], "\n\nTail.\n\n", right, ""))
+    value = said.text[said.text.index("x\n") : said.text.rindex("\n</parameter>")]
+    check(said, outcome("", ("write", {"path": "a.py", "content": value})), [TOOL], "tolerant")
+    for wrong in (value + "\n</parameter>", value.removeprefix("x"), value[:-1]):
+        with pytest.raises(AssertionError):
+            check(said, outcome("", ("write", {"path": "a.py", "content": wrong})), [TOOL], "tolerant")
+
+
 def streamed(text: str, fragments: str) -> Outcome:
     return Outcome([], text, [], ("write", fragments), [], ["unclear-end"])
 

@@ -257,6 +257,9 @@ def _in_example(m: Message, open_: Value, tag: Tag, run: Run) -> Judgement:
     ends = run.behind is Behind.END and run.level >= Level.ENVELOPE
     if _goes_on(run.tags):
         return _close_example(open_, tag)
+    bare = not m.call.place.wrapped and bool(run.tags) and run.tags[0].kind is TagKind.WRAP_CLOSE
+    if bare and open_.wraps:  # the envelope is the example's
+        return _close_example(open_, tag)
     if ends and calls <= max(open_.calls, 1) and wraps <= max(open_.wraps, 1):
         return run
     if (
