@@ -233,7 +233,7 @@ def _example(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement | Non
     """A call that opens in the value: alone on its line it is an example, else only mentioned. None if it
     is the last tag of the message, which lacks its slash."""
     text, over = m.buffer.text, m.buffer.over
-    if not alone or tag.raw.endswith("/>"):
+    if not alone or tag.raw.endswith("/>") or (tag.dialect.damaged and tag.raw[-1] != ">"):
         return Payload.EXAMPLE
     rest = LINE_REST.match(text, tag.end)
     if rest is None or rest[1] is None:
