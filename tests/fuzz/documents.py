@@ -102,6 +102,11 @@ EXAMPLES = (
     '<function_calls>\n<invoke name="read">\n<parameter name="path">a</parameter>\n</invoke>\n'
     "</function_calls>",
     "<tool_call>\n<function=search>\n<parameter=text>\n</parameter>\n</function>\n</tool_call>",
+    # Elements that are named as ours are, in any XML
+    '<parameter name="a">1</parameter>\n<parameter name="b">2</parameter>',
+    '<r>\n  <parameter name="host">\n    h\n  </parameter>\n  <parameter name="path">/x</parameter>\n</r>',
+    "<parameter=KEY>VALUE</parameter>\n<parameter=KEY2>VALUE2</parameter>",
+    '  <parameter id="1" name="path">\n    <v>1</v>\n  </parameter>\n  <parameter id="2" name="b">x</parameter>',
 )
 
 

@@ -51,13 +51,7 @@ def judge(m: Message, open_: Value, at: int) -> tuple[Tag | None, Judgement]:
         if example:
             return tag, example
     if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not place.may_be_sibling(tag, alone):
-        if (
-            alone
-            and tag.cost is Cost.EXACT
-            and not (open_.calls or _is_said_twice(m, open_, tag, at))
-            and (example := _example(m, open_, tag, alone))
-        ):
-            return tag, example
+        open_.elements += tag.raw[-1] == ">" and tag.raw[-2] != "/"
         return tag, Payload.EXAMPLE
     if _ends_at_once(open_, place, tag):
         return tag, Run([moved(tag, m.buffer.base)], m.buffer.base + tag.end, Level.CALL)
@@ -65,15 +59,12 @@ def judge(m: Message, open_: Value, at: int) -> tuple[Tag | None, Judgement]:
     run = place.run(text, at, over, Level.VALUE, m.buffer.base)
     if run is MORE:
         return tag, MORE
+    if open_.elements and _closes_element(place, tag, run):
+        open_.elements -= 1
+        return tag, Payload.TAG
     if open_.calls or open_.wraps:
         return tag, _in_example(m, open_, tag, run)
     return tag, _by_run(m, open_, run, alone)
-
-
-def _is_said_twice(m: Message, open_: Value, tag: Tag, at: int) -> bool:
-    """Whether a value begins with its own opening tag: that is no example of a call."""
-    assert m.call
-    return tag.name == m.call.place.key and at == m.buffer.at and not open_.passed
 
 
 def _ends_at_once(open_: Value, place: Place, tag: Tag) -> bool:
@@ -81,6 +72,17 @@ def _ends_at_once(open_: Value, place: Place, tag: Tag) -> bool:
     last bracket."""
     closes = tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT and not place.is_foreign(tag)
     return _may_end_anywhere(open_) and closes and not (open_.calls or open_.wraps)
+
+
+def _closes_element(place: Place, tag: Tag, run: Run) -> bool:
+    """Whether a parameter's closing tag closes an element that the value has opened, and not the value: that
+    closes behind it, or what follows is none of this call's."""
+    if tag.kind is not TagKind.PARAMETER_CLOSE or tag.cost is not Cost.EXACT:
+        return False
+    if len(run.tags) > 1 and run.tags[1].kind is tag.kind and run.tags[1].cost <= Cost.ALIKE:
+        return True
+    sibling = run.tags[-1] if run.behind is Behind.PARAMETER else None
+    return sibling is not None and not (place.is_free(sibling.name) and place.may_go_with(sibling))
 
 
 def _may_end_anywhere(open_: Value) -> bool:
@@ -214,6 +216,8 @@ def is_believed(run: Run, alone: bool) -> bool:
     if first.spelt:
         return first.kind in (TagKind.PARAMETER_CLOSE, *OPENERS) or run.level >= Level.ENVELOPE
     if first.cost is Cost.ALIKE:
+        if run.behind is Behind.CALL and run.level < Level.ENVELOPE:
+            return False
         ends = run.behind is Behind.END and (alone or run.level >= Level.ENVELOPE)
         return any(tag.spelt for tag in rest) or ends or (alone and bool(rest))
     return alone and _speaks_for_shape(run, rest)

@@ -34,6 +34,7 @@ class Value:
     looked: int = 0  # position up to which it was judged
     calls: int = 0  # examples that are open in it
     wraps: int = 0  # and their envelopes
+    elements: int = 0  # parameters of anything that are open in it
     searched: int = 0  # behind a run that may be the end: position up to which another one was looked for
 
     @classmethod

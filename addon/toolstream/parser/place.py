@@ -119,7 +119,7 @@ class Place(Readings):
         tables = self._tables[dialect.name]
         own = dialect if dialect.parameter_close and not dialect.in_values else None
         self._begin(tag.name, tables.behind, own)
-        self.given, self.element = given, element_of(tag)
+        self.given, self.element, self.dialect = given, element_of(tag), dialect
         return tables
 
     def _tables_for(self, dialect: Dialect, kept: Sequence[Dialect]) -> Tables:
@@ -198,11 +198,7 @@ class Place(Readings):
     def _open_behind(self, run: Run, choice: Choice, text: str, over: bool, base: int) -> Behind | Wait:
         tag = choice.tag
         if tag.kind is TagKind.PARAMETER_OPEN:
-            if (
-                run.tags
-                and run.tags[0].cost > Cost.EXACT
-                and not (self.tool and self.tool.declares(tag.name))
-            ):
+            if run.tags and run.tags[0].cost > Cost.EXACT and not self.is_free(tag.name):
                 return Behind.OTHER
         else:
             opens = self.opens_call(tag, text, over)

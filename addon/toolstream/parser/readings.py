@@ -62,6 +62,7 @@ class Readings:
     tags: TagMatcher = field(init=False)
     own: Dialect | None = None
     key: str = ""  # of the open value
+    dialect: Dialect = BASE[0]  # of its opening tag
     element: str = ""  # that holds the open value, if no table has it
     around: set[str] = field(default_factory=set)  # elements around the parameters
     given: set[str] = field(default_factory=set)
@@ -325,7 +326,16 @@ class Readings:
         """Whether a parameter may open here that ends the value of the one before."""
         if tag.dialect is BY_NAME and not (self.own and self.own.by_name):
             return False
-        return alone and self.tool is not None and self.tool.declares(tag.name) and tag.name not in self.given
+        return alone and self.is_free(tag.name) and self.may_go_with(tag)
+
+    def is_free(self, name: str) -> bool:
+        """Whether this is a parameter of the tool that was not given yet."""
+        return self.tool is not None and self.tool.declares(name) and name not in self.given
+
+    def may_go_with(self, tag: Tag) -> bool:
+        """Whether one call may have this tag and that of the open value: both are of one dialect, or one of
+        them is damaged."""
+        return tag.dialect is self.dialect or tag.dialect.damaged or self.dialect.damaged
 
 
 def is_by_place(tag: Tag) -> bool:
