@@ -58,6 +58,7 @@ SLIPS = 9  # more edits than any misspelt word needs
 DAMAGED_ENVELOPES = 2  # opening tags of envelopes in a row that no table has
 WORDS = 256  # words that a value has opened, and tags it has, that are remembered
 VALUE_LINE = 256  # characters after an opening tag that wait for the end of the line
+STRAY = 1024  # characters of the text between parameters that are looked at for one that was not read
 UNTAGGED_GAP = 256  # whitespace characters kept before a value whose opening tag is missing
 
 # In JSON

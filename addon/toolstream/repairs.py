@@ -95,6 +95,7 @@ class Refused(Named):
     NO_CALL = "no-call", "an opening tag without a call after it"
     TRUNCATED = "truncated", "cut off inside"
     UNCLEAR_END = "unclear-end", "no clear end"
+    UNREAD = "unread-parameter", "one of its parameters cannot be read"
     NOT_ALONE = "not-alone", "a JSON call without tags beside other text"
     IN_RESULT = "in-result", "in a tool result that the model made up"
     IN_MARKUP = "in-markup", "ordinary markup: a generic tag directly after another tag"

@@ -113,7 +113,7 @@ def _units(spelling: str, tolerant: bool) -> Iterator[tuple[str, str]]:
         elif unit == "/" and tolerant:
             yield from ((p, p) for p in ("/", BLANKS))
         elif unit == "=" and tolerant:
-            yield from ((p, p) for p in (BLANKS, "=", BLANKS))
+            yield from ((p, p) for p in (BLANKS, "=", BLANKS, r"(?:\r?\n)?"))
         elif unit == ">" and tolerant:
             yield from ((p, p) for p in (BLANKS, ">"))
         else:

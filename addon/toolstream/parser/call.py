@@ -6,22 +6,25 @@ import re
 
 from ..grammar.grammar import is_canonical
 from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
-from ..grammar.likeness import DOCUMENT
+from ..grammar.likeness import DOCUMENT, PARAMETER, alike, squeeze
 from ..grammar.matcher import Tag
-from ..grammar.text import BLANK, WHITESPACE, end_of
+from ..grammar.text import BLANK, LINE_REST, WHITESPACE, end_of
 from ..grammar.tokens import WORD, opens_json
 from ..grammar.tokens import end_of as tag_end
-from ..limits import LOOK_AHEAD, UNTAGGED_GAP
+from ..limits import LOOK_AHEAD, TAG, UNTAGGED_GAP
 from ..repairs import Refused, Repair
 from ..schema.json_call import ARGUMENT_KEYS
 from .elements import ELEMENTS, element_of
 from .message import At, Message, Step
-from .open_call import end_call, end_unclosed, give, has_text, only_key, open_call, use_spare
+from .open_call import end_call, end_unclosed, give, has_text, only_key, open_call, stray_text, use_spare
 from .opened import Call, Value
 from .place import Behind, Level, Place
 from .readings import BY_PLACE, moved
 
 _GO_ON = (TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.CALL_CLOSE, Following.MORE)
+_VALUE = re.compile(r"""\bvalue\s?=\s?(["'])(.*?)\1""")  # an attribute of a parameter's tag
+_OPENER = re.compile(r"<(\w+)=([\w.-]+)(?::[ \t]*|[ \t]+)(?=[^\s:/])")
+_LINE = re.compile(r"[^<>=\r\n]+")
 _SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
 
 
@@ -103,13 +106,19 @@ def _no_tag(m: Message, call_: Call) -> Step:
         return m.go(At.CUT) if buffer.over else Step.MORE
     if call_.empty and not call_.begun:
         return end_call(m)
-    if text[at] == ">" and m.tolerant and not call_.gap:  # of the tag before
+    if text[at] == ">" and m.tolerant and _ends_tag(m, call_):
         return _take(m, at + 1)
     if text[at] == "{" and m.tolerant and not call_.begun and opens_json(text, at, buffer.over) is True:
         return _arguments(m, at)
     if only_key(call_) and m.tolerant and not (call_.begun or _is_markup(text, at)):
         return m.go(At.LOOSE)
     return has_text(m)
+
+
+def _ends_tag(m: Message, call_: Call) -> bool:
+    """Whether a bracket is that of the tag before: right behind it, or alone on the next line."""
+    rest = LINE_REST.match(m.buffer.text, m.buffer.at + 1)
+    return not call_.gap or (not call_.begun and rest is not None and rest[1] is not None)
 
 
 def _is_markup(text: str, at: int) -> bool:
@@ -175,18 +184,23 @@ def look(m: Message, at: int) -> tuple[TagKind | Following, Tag | None]:
 
 
 def _after_early(m: Message, call_: Call, closer: Tag) -> TagKind | Following | None:
-    """What follows if a call whose tag was a value is closed too early: it lacks something, and parameters
-    follow. None if it is not."""
-    lacks = call_.half_said and not call_.tool.required <= call_.writer.given
-    kind = look(m, closer.end)[0] if lacks else None
-    return kind if kind in (TagKind.PARAMETER_OPEN, Following.MORE) else None
+    """What follows if a call is closed too early: it has nothing, or lacks something that its tag may have
+    said, and one of its own parameters follows. None if it is not."""
+    given, required = call_.writer.given, call_.tool.required
+    if not m.tolerant or (call_.begun and not (call_.half_said and not required <= given)):
+        return None
+    kind, tag = look(m, closer.end)
+    name = tag.name.partition("=")[0] if tag else ""
+    if kind is TagKind.PARAMETER_OPEN and (call_.half_said or call_.place.is_free(name)):
+        return kind
+    return Following.MORE if kind is Following.MORE else None
 
 
 def stray(m: Message) -> Step:
     """State: in text between parameters."""
     buffer = m.buffer
     at = buffer.text.find("<", buffer.at)
-    m.log.text(buffer.take(at if at >= 0 else len(buffer.text)))
+    stray_text(m, buffer.take(at if at >= 0 else len(buffer.text)))
     return m.go(At.CALL) if at >= 0 or buffer.over else Step.MORE
 
 
@@ -213,7 +227,10 @@ def _at_parameter(m: Message, call_: Call, tag: Tag) -> Step:
             return Step.MORE
     odd = tag.dialect.damaged and not {*tag.name}.isdisjoint(" \"'")
     if odd and not call_.tool.declares(tag.name):
-        return has_text(m)
+        opener = _before_value(m, call_, tag.start)
+        if opener is None or opener is MORE:
+            return has_text(m) if opener is None else Step.MORE
+        tag = opener
     if tag.name in ARGUMENT_KEYS and not (call_.begun or call_.tool.declares(tag.name)):
         at = end_of(WHITESPACE, m.buffer.text, tag.end)
         if at == len(m.buffer.text) and not m.buffer.over:
@@ -223,10 +240,33 @@ def _at_parameter(m: Message, call_: Call, tag: Tag) -> Step:
     return _open(m, call_, tag)
 
 
+def _before_value(m: Message, call_: Call, at: int) -> Tag | Wait | None:
+    """The opening tag of a parameter that has a colon or a blank for its bracket: its value follows on the
+    same line."""
+    text = m.buffer.text
+    found = _OPENER.match(text, at, at + TAG)
+    if found is None or alike(squeeze(found[1])) != PARAMETER or not call_.place.is_free(found[2]):
+        return None
+    end = _LINE.match(text, found.end(), at + TAG)
+    if end is None:
+        return None
+    if end.end() == len(text) and not m.buffer.over:
+        return MORE
+    tag = Tag(TagKind.PARAMETER_OPEN, found[2], at, found.end(), found[0], BY_PLACE, Cost.ALIKE)
+    return tag if text[end.end() : end.end() + 1] in ("", "\r", "\n", "<") else None
+
+
 def _open(m: Message, call_: Call, tag: Tag) -> Step:
     key, dialect = tag.name, tag.dialect
+    end = _end_of_attribute(m, tag) if m.tolerant else 0
+    if end is MORE:
+        return Step.MORE
     if not any(is_canonical(tag, kept) for kept in m.kept):
         m.log.repair(dialect.repair, tag.raw)
+    if end and (value := _VALUE.search(tag.raw)):
+        m.buffer.at = end
+        give(m, key, value[2])
+        return Step.GO
     m.buffer.at = tag.end
     call_.closed = call_.closed or dialect.closed
     only_markup = m.live and m.log.parallel and not (call_.deferred or call_.spare)
@@ -235,8 +275,20 @@ def _open(m: Message, call_: Call, tag: Tag) -> Step:
     call_.certain = True
     m.fragment(call_.writer.begin(key))
     tables = call_.place.open_value(tag, m.kept, call_.writer.given)
-    call_.value = Value.of(call_.tool.parameter(key), tables)
+    call_.value = Value.of(call_.tool.parameter(key), tables, tag.raw[-1] != ">")
     return m.go(At.VALUE)
+
+
+def _end_of_attribute(m: Message, tag: Tag) -> int | Wait:
+    """Where a parameter ends whose value is an attribute of its tag; 0 if it has another one."""
+    if not _VALUE.search(tag.raw):
+        return 0
+    if tag.ends_itself:
+        return tag.end
+    kind, closer = look(m, tag.end)
+    if kind is Following.MORE:
+        return MORE
+    return closer.end if closer and kind is TagKind.PARAMETER_CLOSE else 0
 
 
 # Behind a body that is one JSON object

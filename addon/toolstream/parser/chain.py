@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from ..grammar.grammar import BASE
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
-from ..grammar.likeness import DOCUMENT, SYNONYMS, is_structural, squeeze
+from ..grammar.likeness import DOCUMENT, FUNCTION, SYNONYMS, alike, is_structural, squeeze
 from ..grammar.matcher import Tag
 from ..grammar.tokens import CLOSE, OPEN, Token, end_of, opens_json, read_tag
 from ..limits import DAMAGED_ENVELOPES, LETTERS, WRAPS
@@ -30,6 +30,8 @@ from .readings import BY_PLACE, by_place, is_by_place, is_cut
 _PROSE = re.compile(
     rf"[:;.,!*-]?([^\W_]{{1,64}})(?![\w:=＝/{OPEN}{CLOSE}-])[ \t]{{0,8}}[^\s:=＝/{OPEN}{CLOSE}]"
 )
+_NAMED_PART = re.compile(r"""[^\w\s<]{0,4}(?:\w{0,16}[=:][ \t]?)?["']?([\w.-]{0,128})["']?[^\w\s<>]{0,3}""")
+_NAMED_LINE = re.compile(_NAMED_PART.pattern + ">")
 _OF_NO_TOOL = frozenset({TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN})
 
 
@@ -147,12 +149,14 @@ def _is_json(m: Message, at: int) -> bool | Wait:
 def _read_by_place(m: Message, at: int, chain: Chain, inside: bool) -> Tag | Wait | None:
     """What no table has, for what can stand there."""
     text, over = m.buffer.text, m.buffer.over
+    wrapped = inside or bool(chain.wraps)
     token = None if is_word(m, at) else read_tag(text, at, over)
-    if token is MORE or token is None:
-        return token
+    if token is MORE:
+        return MORE
+    if token is None or not (token.bracket or token.sep or alike(squeeze(token.word))):
+        return _named_line(m, at)
     if is_cut(token, text):
         return None
-    wrapped = inside or bool(chain.wraps)
     readings = [] if token.slash and not wrapped else m.lookout.place.alike(token)
     tag = _chosen(m, token, readings, chain) or (None if wrapped else _unknown_envelope(m, token))
     if tag is MORE or tag is None:
@@ -161,6 +165,20 @@ def _read_by_place(m: Message, at: int, chain: Chain, inside: bool) -> Tag | Wai
     if end is MORE or end == tag.end:
         return MORE if end is MORE else tag
     return replace(tag, end=end)
+
+
+def _named_line(m: Message, at: int) -> Tag | Wait | None:
+    """The tag of a function of which little but its name and the bracket at its end is left; one of the
+    tool's parameters has to follow."""
+    text = m.buffer.text
+    found = _NAMED_LINE.match(text, at)
+    tool = m.toolset.find(found[1], False) if found else None
+    if found is None or tool is None:
+        partial = not m.buffer.over and _NAMED_PART.fullmatch(text, at)
+        return MORE if partial else None
+    tag = Tag(TagKind.CALL_OPEN, found[1], at, found.end(), found[0], BY_PLACE, Cost.ALIKE)
+    proved = m.is_proved(tag, tool)
+    return MORE if proved is MORE else tag if proved else None
 
 
 def is_word(m: Message, at: int) -> bool:
@@ -176,6 +194,8 @@ def _chosen(m: Message, token: Token, readings: list[Tag], chain: Chain) -> Tag 
             return tag
     if function := _function(m, token, readings, bool(chain.wraps)):
         return function
+    if chain.wraps and token.closed and not token.slash and SYNONYMS.get(squeeze(token.raw)) == FUNCTION:
+        return by_place(token, TagKind.WRAP_OPEN, Cost.TABLE)  # it has no name: that stands elsewhere
     for tag in readings:
         if tag.kind in _OF_NO_TOOL and tag.spelt and chain.wraps:
             return tag

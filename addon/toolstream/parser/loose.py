@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import re
 
-from ..grammar.kinds import CLOSERS, TagKind
+from ..grammar.kinds import CLOSERS, MORE, TagKind
 from ..grammar.matcher import Tag
 from ..limits import DAMAGED_OPENER, OPENER_PREFIX
 from ..repairs import Repair
+from ..schema.json_read import loads
 from .message import At, Message, Step
-from .open_call import only_key, open_call
-from .opened import Spare
+from .open_call import only_key, open_call, stray_text
+from .opened import Call, Spare
+from .place import Behind, Level
 from .value import break_before
 
 # What is left of an opening tag that lost or changed some letters, by its key
 _TAG_LIKE = rf"""(?=[^\n]*[<=])[<\w \t=/"']{{{{1,{DAMAGED_OPENER}}}}}?(?<!\w){{key}}["']?[ \t]?>"""
+# Its key as YAML, or a member of JSON, has it; or alone on its line
+_KEY_LIKE = r"""(?:[-*][ \t])?(["']?){key}\1(?:[ \t]?[:=][ \t]*(?:\r?\n)?|[ \t]*\r?\n)"""
 _NAMES_ANOTHER = re.compile(r"<\w+=")
 _NEWLINE = re.compile(r"\r?\n")
 
@@ -35,9 +39,21 @@ def loose(m: Message) -> Step:
     if tag is None and not m.complete:
         return m.go(At.CUT)
     raw = buffer.since(call.spare.mark.position)
-    if tag and tag.kind in CLOSERS:
-        return _take_for_value(m, raw, tag)
-    return is_text(m, raw)
+    if tag is None or tag.kind not in CLOSERS:
+        return is_text(m, raw)
+    behind = _behind(m, call, tag)
+    if behind is None:
+        return Step.MORE
+    return is_text(m, raw) if behind is Behind.OTHER else _take_for_value(m, raw, tag)
+
+
+def _behind(m: Message, call: Call, closer: Tag) -> Behind | None:
+    """What stands behind the closing tags of a bare call: with prose there it is some itself. None if more
+    text tells."""
+    if call.place.wrapped:
+        return Behind.END
+    run = call.place.run(m.buffer.text, closer.start, m.buffer.over, Level.VALUE, m.buffer.base)
+    return None if run is MORE else run.behind
 
 
 def is_text(m: Message, raw: str) -> Step:
@@ -49,8 +65,7 @@ def is_text(m: Message, raw: str) -> Step:
     m.log.commit(call.spare.mark)
     call.spare = None
     m.log.repair(Repair.TEXT_IN_CALL, raw)
-    m.log.text(raw)
-    return m.go(At.STRAY)
+    return stray_text(m, raw)
 
 
 def _take_for_value(m: Message, raw: str, closer: Tag) -> Step:
@@ -60,7 +75,10 @@ def _take_for_value(m: Message, raw: str, closer: Tag) -> Step:
         return is_text(m, raw)
     value = _without_newline(raw[len(opener) :]) if opener else _without_newline(call.gap) + raw
     call.certain = True
-    call.spare.text, call.spare.value = raw, value[: break_before(value, 0, len(value))]
+    value = value[: break_before(value, 0, len(value))]
+    if opener[:1] == '"' and isinstance(member := loads(value.rstrip(", ")), str):
+        value = member
+    call.spare.text, call.spare.value = raw, value
     if closer.kind is TagKind.PARAMETER_CLOSE:
         m.buffer.at = closer.end
     call.gap = ""
@@ -73,8 +91,9 @@ def _opener_in(text: str, key: str) -> str | None:
     line = text.partition("\n")[0].rstrip()
     if len(line) >= OPENER_PREFIX and f"<parameter={key}>".startswith(line):
         return line
-    if opener := re.match(_TAG_LIKE.format(key=re.escape(key)), text):
-        return opener[0]
+    for like in (_TAG_LIKE, _KEY_LIKE):
+        if opener := re.match(like.format(key=re.escape(key)), text):
+            return opener[0]
     return None if _NAMES_ANOTHER.match(text) else ""
 
 

@@ -7,11 +7,13 @@ of another tool is not announced before it is complete either.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from ..events import ArgumentsDelta, CallEnd, CallStart
 from ..grammar.matcher import Tag
-from ..repairs import Repair
+from ..limits import STRAY
+from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter, DeferredArguments, typed, write_call
 from ..schema.json_read import Json
 from ..schema.rules import NO_TEXTS
@@ -19,6 +21,9 @@ from ..schema.tool_name import Opening
 from .message import At, Envelope, Message, Step
 from .opened import Call
 from .place import Place
+
+# A parameter's name as it stands in a tag, in JSON or before its value
+_NAMED = r"""[=:]["']?{key}(?!\w)|(?<![\w.-]){key}["']?[ \t]?[:=>]"""
 
 
 def open_call(m: Message) -> Call:
@@ -91,8 +96,22 @@ def has_text(m: Message) -> Step:
     if not (call.certain and call.named):
         return m.reject()
     m.log.repair(Repair.TEXT_IN_CALL, m.buffer.text[m.buffer.at :])
-    m.log.text(m.buffer.take(m.buffer.at + 1))
+    return stray_text(m, m.buffer.take(m.buffer.at + 1))
+
+
+def stray_text(m: Message, text: str) -> Step:
+    """A piece of such text, of which more may follow."""
+    call = open_call(m)
+    call.stray = (call.stray + text)[:STRAY]
+    m.log.text(text)
     return m.go(At.STRAY)
+
+
+def _is_unread(call: Call) -> bool:
+    """Whether the text between its parameters names one that was not given: without it, it is another
+    call."""
+    free = call.tool.arguments.declared - call.writer.given if call.stray else ()
+    return any(re.search(_NAMED.format(key=re.escape(key)), call.stray) for key in free)
 
 
 # How it ends
@@ -123,6 +142,8 @@ def end_unclosed(m: Message, excerpt: str) -> Step:
 def end_call(m: Message) -> Step:
     """The open call is complete."""
     call = open_call(m)
+    if _is_unread(call):
+        return m.reject(Refused.UNREAD) if m.trial else m.leave_unended(Refused.UNREAD, call.tool)
     if not call.named:
         call.writer.close()
         tool = m.toolset.infer(call.writer.given)

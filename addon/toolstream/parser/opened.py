@@ -25,6 +25,7 @@ class Value:
     plain: re.Pattern[str]
     verbatim: bool
     json: WholeJson | None = None
+    cut: bool = False  # its opening tag has no bracket at its end
     started: bool = False  # the line break behind the opening tag is read
     lead: bool = False  # a blank stands between the opening tag and the text on its line
     passed: bool = False  # something of it was written
@@ -38,12 +39,12 @@ class Value:
     searched: int = 0  # behind a run that may be the end: position up to which another one was looked for
 
     @classmethod
-    def of(cls, schema: Parameter, tables: Tables) -> Self:
+    def of(cls, schema: Parameter, tables: Tables, cut: bool) -> Self:
         """The value of a parameter, and what to look for in it."""
         types = schema.types
         verbatim = not types or "string" in types
         json = None if verbatim or not types & {"array", "object"} else WholeJson()
-        return cls(tables.within, tables.plain, verbatim, json)
+        return cls(tables.within, tables.plain, verbatim, json, cut)
 
     def look(self, buffer: Buffer, end: int) -> None:
         """The text up to this index is judged."""
@@ -95,6 +96,7 @@ class Call:
     body_done: bool = False  # all its arguments came as one JSON object
     unclear: bool = False  # a closing tag that was taken for payload may have been the end
     gap: str = ""  # whitespace before what comes next
+    stray: str = ""  # text between its parameters, as far as it is looked at
     value: Value | None = None
     spare: Spare | None = None
 

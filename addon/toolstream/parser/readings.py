@@ -43,6 +43,7 @@ OPENERS = frozenset({TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.WRAP_OPE
 _NAME_KEYS = frozenset({"name", "key", "id", "tool", "function", "parameter"})
 _ATTRIBUTE = re.compile(r"""\s*=\s*["']?([^"'<>\s]{1,128})""")
 NO_NAMES = Names()
+_DECORATED = re.compile(r"(.+?)(?:\(\)|:\w+|[:;,])")  # a name with more than itself
 _ODD = re.compile(r"""["'<>]""")
 _RESULTS = frozenset({"result", "output", "tool_response", "tool_result"})
 _SEPARATORS = frozenset({"=", ":", "＝", "=="})  # noqa: RUF001
@@ -220,12 +221,19 @@ class Readings:
             if kind != ENVELOPE or self._is_tool(attribute[1]):
                 yield by_place(token, OPENS[named], Cost.TABLE, attribute[1])
                 return
-        if name and not token.closed and self._means(name[:-1]) and not self._means(name):
-            name = name[:-1]  # what stands for the bracket
+        if name and not self._means(name):
+            name = self._undecorated(name, token.closed)
         if name:
             yield from self._named(token, word, name)
         elif token.bracket or kind or alike(word):
             yield from self._nameless(token, word)
+
+    def _undecorated(self, name: str, closed: bool) -> str:
+        """A name without what stands for the bracket, or says more of it: `bash()`, `command:string`."""
+        if not closed and self._means(name[:-1]):
+            return name[:-1]
+        found = _DECORATED.fullmatch(name)
+        return found[1] if found and self._means(found[1]) else name
 
     def _named(self, token: Token, word: str, name: str) -> Iterator[Tag]:
         kind = SYNONYMS.get(word, "")

@@ -16,7 +16,7 @@ from ..grammar.matcher import Tag
 from ..grammar.text import BLANK, LINE_REST
 from ..grammar.tokens import BRACKET, DULL, PARTIAL, WORD, held_from, next_place
 from ..grammar.tokens import end_of as tag_end
-from ..limits import LOOK_AHEAD, PIECE, VALUE_LINE, WORDS
+from ..limits import LETTERS, LOOK_AHEAD, PIECE, VALUE_LINE, WORDS
 from ..repairs import Repair
 from .judge import Payload, judge
 from .message import At, Envelope, Message, Step
@@ -24,6 +24,8 @@ from .opened import Value
 from .place import Run
 
 _BEGINS_WORD = re.compile(r"</?[A-Za-z]")
+_LATE_BRACKET = re.compile(r"\r?\n>\r?\n")  # of the opening tag, on a line of its own
+_LATE_PART = re.compile(r"\r?(?:\n(?:>\r?)?)?")
 _BREAK_BEFORE = re.compile(r"\r?\n[ \t]*\Z")
 
 
@@ -51,8 +53,20 @@ def value(m: Message) -> Step:
         return _end_value(m, open_, judgement)
     if tag and _is_named_late(m, open_, tag):
         return _leave_nameless(m, m.buffer.base + tag.end)
+    if tag and _is_said_twice(m, open_, tag):
+        m.log.repair(Repair.STRAY_OPENER, tag.raw)
+        m.buffer.at, open_.started, open_.elements = tag.end, False, 0
+        return Step.GO
     open_.look(m.buffer, tag.end if tag and judgement is Payload.EXAMPLE else at + 1)
     return Step.GO
+
+
+def _is_said_twice(m: Message, open_: Value, tag: Tag) -> bool:
+    """Whether a value begins with its own opening tag once more; in a string that may be payload."""
+    assert m.call
+    same = tag.kind is TagKind.PARAMETER_OPEN and tag.name == m.call.place.key
+    first = not open_.passed and tag.start == m.buffer.at
+    return m.tolerant and same and first and not open_.verbatim
 
 
 def _is_named_late(m: Message, open_: Value, tag: Tag) -> bool:
@@ -84,10 +98,11 @@ def _start(m: Message, open_: Value) -> bool:
     """Drop the one line break behind the opening tag, and a bracket too many. A blank there may be markup,
     too: of a model that writes `<parameter=path> a.py` and no closing tag."""
     text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
-    if text[at:] in ("", "\r", " ", ">") and not over:
+    rest = text[at : at + LETTERS]
+    if not over and (rest in ("", "\r", " ", ">") or (open_.cut and _LATE_PART.fullmatch(rest))):
         return False
-    if text.startswith((">\n", ">\r"), at):
-        at += 1
+    if text.startswith((">\n", ">\r"), at) or (open_.cut and _LATE_BRACKET.match(text, at)):
+        at = text.index(">", at) + 1
     if text.startswith(("\n", "\r\n"), at):
         at = text.index("\n", at) + 1
     elif over and text[at:] == "\r":
