@@ -186,8 +186,11 @@ def look(m: Message, at: int) -> tuple[TagKind | Following, Tag | None]:
 def _after_early(m: Message, call_: Call, closer: Tag) -> TagKind | Following | None:
     """What follows if a call is closed too early: it has nothing, or lacks something that its tag may have
     said, and one of its own parameters follows. None if it is not."""
-    given, required = call_.writer.given, call_.tool.required
-    if not m.tolerant or (call_.begun and not (call_.half_said and not required <= given)):
+    given, tool = call_.writer.given, call_.tool
+    lacks = not call_.begun and bool(tool.arguments.declared - given)
+    if not m.tolerant or not (lacks or (call_.half_said and not tool.required <= given)):
+        return None
+    if m.buffer.text.startswith("</", end_of(WHITESPACE, m.buffer.text, closer.end)):
         return None
     kind, tag = look(m, closer.end)
     name = tag.name.partition("=")[0] if tag else ""

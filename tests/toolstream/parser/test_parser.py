@@ -256,8 +256,8 @@ def test_with_rules_only_what_they_want_to_see_waits() -> None:
 def test_a_call_that_may_become_one_of_another_tool_waits_for_its_end() -> None:
     parser = ToolCallParser(TOOLS, rules=RULES)
     call = CALL.removesuffix("</tool_call>").replace("refresh", "read")
-    assert not any(events for _, events in character_by_character(call[:-2], parser))
-    assert parser.feed(">") == [CallStart(0, "read"), ArgumentsDelta(0, "{}"), CallEnd(0)]
+    assert not any(events for _, events in character_by_character(call, parser))
+    assert parser.feed("</") == [CallStart(0, "read"), ArgumentsDelta(0, "{}"), CallEnd(0)]
 
 
 def test_not_live_says_nothing_of_a_call_before_it_is_complete() -> None:
