@@ -154,7 +154,7 @@ def _read_by_place(m: Message, at: int, chain: Chain, inside: bool) -> Tag | Wai
     if token is MORE:
         return MORE
     if token is None or not (token.bracket or token.sep or alike(squeeze(token.word))):
-        return _named_line(m, at)
+        return _named_line(m, at) if wrapped else None
     if is_cut(token, text):
         return None
     readings = [] if token.slash and not wrapped else m.lookout.place.alike(token)

@@ -168,7 +168,8 @@ def _is_misspelt(run: Run) -> bool:
     first, rest = run.tags[0], run.tags[1:]
     if rest and run.behind is Behind.END and run.level >= Level.ENVELOPE:
         return False
-    goes_on = rest and rest[0].spelt and (rest[0].start == first.end or rest[0].kind in OPENERS)
+    opens = rest and rest[0].kind is TagKind.PARAMETER_OPEN
+    goes_on = rest and rest[0].spelt and (rest[0].start == first.end or opens)
     if goes_on and first.raw[0] == "<":
         return False
     return first.dialect.damaged or first.cost > Cost.ALIKE or first.raw[0] != "<" or first.raw[-1] != ">"

@@ -286,7 +286,7 @@ class Readings:
             yield by_place(token, TagKind.PARAMETER_OPEN, Cost.TABLE, token.word, BY_NAME)
         elif self._is_tool(token.word) and token.word not in _RESULTS:
             yield by_place(token, TagKind.CALL_OPEN, Cost.TABLE, token.word, BY_NAME)
-        elif not (kind or direct) and near:
+        elif not (kind or direct) and near and "=" not in token.attributes:
             if near == ENVELOPE:
                 yield by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE)
             yield by_place(token, CLOSES[near], Cost.ALIKE)
