@@ -29,6 +29,7 @@ from fuzz.samples import SERIOUS, Judged, Sample, Verdict, judge
 # Percent of the samples that must come out exactly. Rows that are not here are only shown.
 BARS = {
     **{f"{count} in tags": bar for count, bar in zip(slips.COUNTS, (99.5, 97.5, 95), strict=True)},
+    **{f"1 slip, {where}": bar for where, bar in slips.SURROUNDINGS.items()},
     **dict.fromkeys(["slips in a value", "slips in prose", "slips, cut short", "soup"], 100),
     **{f"{dialect.name}: 0 slips": 100 for dialect in dialect_slips.others()},
     **{f"document {end}": 98 if end in documents.DAMAGED else 100 for end in documents.ENDS},
@@ -40,7 +41,8 @@ JOBS = 10  # parts that a measurement is made of; each is a round of `make fuzz`
 def slip_samples(choose: Random) -> Iterator[Sample]:
     yield from (slips.in_tags(choose, count) for count in (1, 2, 3))
     yield from (slips.in_value(slips.quoted(choose)), slips.in_prose(slips.quoted(choose)))
-    yield from (slips.with_odd_names(choose), slips.cut_short(choose))
+    yield from (slips.with_odd_names(choose), slips.cut_short(choose), slips.among_calls(choose))
+    yield from (slips.without_envelope(choose), slips.in_thinking(choose), slips.on_one_line(choose))
 
 
 def dialect_samples(choose: Random) -> Iterator[Sample]:

@@ -260,6 +260,62 @@ def with_odd_names(choose: Random) -> Sample:
     return Sample(row, text_of(parts), ODD_TOOLS, ((name, arguments),), about=" · ".join(made))
 
 
+# In other surroundings
+
+SURROUNDINGS = {"two calls": 98, "bare": 98, "in thinking": 97, "on one line": 94}  # and their bars
+BETWEEN = ("\n", "\n\n", "\nThen the next one:\n\n")
+
+
+def bare(parts: Sequence[Part]) -> list[Part]:
+    """A call without its envelope."""
+    return list(parts[2:-2])
+
+
+def among_calls(choose: Random) -> Sample:
+    """One slip, and another call beside it: in an envelope of its own, in the same one, or in none."""
+    calls = call(choose), call(choose)
+    first, second = (list(canonical(*one)) for one in calls)
+    between, left = choose.choice(BETWEEN), ""
+    match choose.choice(["each", "one", "none"]):
+        case "one":
+            parts = [*first[:-2], "\n", *second[2:]]
+        case "none":
+            parts, left = [*bare(first), between, *bare(second)], between.rstrip()
+        case _:
+            parts, left = [*first, between, *second], between.rstrip()
+    parts, made = slipped(parts, 1, choose)
+    return Sample("1 slip, two calls", text_of(parts), TOOLS, calls, left, about=" · ".join(made))
+
+
+def without_envelope(choose: Random) -> Sample:
+    """One slip in a bare call."""
+    name, arguments = call(choose)
+    parts, made = slipped(bare(list(canonical(name, arguments))), 1, choose)
+    return Sample("1 slip, bare", text_of(parts), TOOLS, ((name, arguments),), about=" · ".join(made))
+
+
+def in_thinking(choose: Random) -> Sample:
+    """One slip in a call that the model's thinking ends with."""
+    name, arguments = call(choose)
+    parts, made = slipped(list(canonical(name, arguments)), 1, choose)
+    lead, options = "I have to look.", {"reasoning": True}
+    text, calls = f"{lead}\n{text_of(parts)}", ((name, arguments),)
+    return Sample("1 slip, in thinking", text, TOOLS, calls, lead, options=options, about=" · ".join(made))
+
+
+def on_one_line(choose: Random) -> Sample:
+    """One slip in a call without a line break between its tags, nor around its values."""
+    name, arguments = call(choose)
+    tight = [part.strip("\n") if isinstance(part, str) else part for part in canonical(name, arguments)]
+    parts, made = slipped(tight, 1, choose)
+    calls = ((name, {key: stripped(value) for key, value in arguments.items()}),)
+    return Sample("1 slip, on one line", text_of(parts), TOOLS, calls, about=" · ".join(made))
+
+
+def stripped(value: Any) -> Any:
+    return value.strip("\n") if isinstance(value, str) else value
+
+
 # The same slips where they mean nothing
 
 QUOTED = (

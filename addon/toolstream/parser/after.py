@@ -117,6 +117,11 @@ def _at_half(m: Message, at: int) -> Step:
     closes = text.startswith("</", at)
     if not (closes or m.complete or m.followed is not None):
         return _leave(m)
+    whole = m.lookout.after.match(f"{text[at:]}>", 0) if m.complete else None
+    if whole and whole.kind is TagKind.WRAP_CLOSE and m.envelope is Envelope.OPEN:  # all but its bracket
+        m.log.repair(Repair.DAMAGED_TAG, text[at:])
+        m.envelope = Envelope.NONE
+        return _drop(m, len(text))
     m.log.repair(Repair.STRAY_CLOSER if closes else Repair.STRAY_OPENER, text[at:])
     return _drop(m, len(text))
 

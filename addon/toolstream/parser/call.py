@@ -23,8 +23,8 @@ from .readings import BY_PLACE, moved
 
 _GO_ON = (TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.CALL_CLOSE, Following.MORE)
 _VALUE = re.compile(r"""\bvalue\s?=\s?(["'])(.*?)\1""")  # an attribute of a parameter's tag
-_OPENER = re.compile(r"<(\w+)=([\w.-]+)(?::[ \t]*|[ \t]+)(?=[^\s:/])")
-_LINE = re.compile(r"[^<>=\r\n]+")
+_OPENER, _SEPARATOR = re.compile(r"<(\w+)="), re.compile(r"(?::[ \t]*|[ \t]*)(?=[^\s:]|\Z)(?!/>)")
+_ODD = re.compile(r"""[ "']""")  # what no name has
 _SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
 
 
@@ -91,7 +91,7 @@ def _tag_by_place(m: Message, place: Place, at: int) -> Tag | Wait | None:
     tag = choice.tag
     if tag.kind is TagKind.PARAMETER_OPEN or tag.spelt:
         return tag
-    if tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.ALIKE:
+    if tag.kind in (TagKind.PARAMETER_CLOSE, TagKind.CALL_CLOSE) and tag.cost is Cost.ALIKE:
         return tag
     run = place.run(text, at, over, Level.CALL, base)
     if run is MORE:
@@ -140,11 +140,11 @@ def _drop(m: Message, repair: Repair, tag: Tag) -> Step:
 
 def _close(m: Message, tag: Tag) -> Step:
     """The call's own closing tag."""
-    if tag.dialect.damaged:
-        m.log.repair(Repair.DAMAGED_TAG, tag.raw)
     end = tag_end(tag.end, tag.dialect is not BY_PLACE or tag.spelt, m.buffer.text, m.buffer.over)
     if end is MORE:
         return Step.MORE
+    if tag.dialect.damaged:
+        m.log.repair(Repair.DAMAGED_TAG, tag.raw)
     m.buffer.at = end
     use_spare(m, open_call(m))
     return end_call(m)
@@ -228,12 +228,13 @@ def _at_parameter(m: Message, call_: Call, tag: Tag) -> Step:
             return Step.GO
         if kind is Following.MORE:
             return Step.MORE
-    odd = tag.dialect.damaged and not {*tag.name}.isdisjoint(" \"'")
-    if odd and not call_.tool.declares(tag.name):
+    if not call_.tool.declares(tag.name) and _is_odd(tag):
         opener = _before_value(m, call_, tag.start)
-        if opener is None or opener is MORE:
-            return has_text(m) if opener is None else Step.MORE
-        tag = opener
+        if opener is MORE:
+            return Step.MORE
+        if opener is None and tag.dialect.damaged and _ODD.search(tag.name):
+            return has_text(m)
+        tag = opener or tag
     if tag.name in ARGUMENT_KEYS and not (call_.begun or call_.tool.declares(tag.name)):
         at = end_of(WHITESPACE, m.buffer.text, tag.end)
         if at == len(m.buffer.text) and not m.buffer.over:
@@ -243,20 +244,26 @@ def _at_parameter(m: Message, call_: Call, tag: Tag) -> Step:
     return _open(m, call_, tag)
 
 
+def _is_odd(tag: Tag) -> bool:
+    """Whether a tag has lost its bracket, or has something in its name that no name has."""
+    return tag.raw[-1] != ">" or _ODD.search(tag.name) is not None
+
+
 def _before_value(m: Message, call_: Call, at: int) -> Tag | Wait | None:
-    """The opening tag of a parameter that has a colon or a blank for its bracket: its value follows on the
-    same line."""
-    text = m.buffer.text
-    found = _OPENER.match(text, at, at + TAG)
-    if found is None or alike(squeeze(found[1])) != PARAMETER or not call_.place.is_free(found[2]):
+    """The opening tag of a parameter that has no bracket: its value follows on the same line."""
+    text, found = m.buffer.text, _OPENER.match(m.buffer.text, at, at + TAG)
+    if found is None or alike(squeeze(found[1])) != PARAMETER:
         return None
-    end = _LINE.match(text, found.end(), at + TAG)
-    if end is None:
+    free = call_.tool.arguments.declared - call_.writer.given
+    key = max((key for key in free if text.startswith(key, found.end())), key=len, default="")
+    separator = _SEPARATOR.match(text, found.end() + len(key))
+    if not key or separator is None:
         return None
-    if end.end() == len(text) and not m.buffer.over:
-        return MORE
-    tag = Tag(TagKind.PARAMETER_OPEN, found[2], at, found.end(), found[0], BY_PLACE, Cost.ALIKE)
-    return tag if text[end.end() : end.end() + 1] in ("", "\r", "\n", "<") else None
+    end = separator.end()
+    if end == len(text):
+        return None if m.buffer.over else MORE
+    raw = text[at:end]
+    return Tag(TagKind.PARAMETER_OPEN, key, at, end, raw, BY_PLACE, Cost.ALIKE)
 
 
 def _open(m: Message, call_: Call, tag: Tag) -> Step:

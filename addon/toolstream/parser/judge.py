@@ -42,7 +42,7 @@ def judge(m: Message, open_: Value, at: int) -> tuple[Tag | None, Judgement]:
     if tag is None:
         if not over and open_.within.may_begin(text, at):
             return None, MORE
-        found = _unknown(m, at, alone)
+        found = _unknown(m, open_, at, alone)
         if not isinstance(found, Tag):
             return None, found
         tag = found
@@ -90,7 +90,7 @@ def _may_end_anywhere(open_: Value) -> bool:
     return not open_.verbatim and (open_.json is None or open_.json.complete)
 
 
-def _unknown(m: Message, at: int, alone: bool) -> Tag | Judgement:
+def _unknown(m: Message, open_: Value, at: int, alone: bool) -> Tag | Judgement:
     """What a tag may be that no table has."""
     assert m.call
     place = m.call.place
@@ -106,7 +106,7 @@ def _unknown(m: Message, at: int, alone: bool) -> Tag | Judgement:
     readings = place.alike(token)
     if (token.bracket or alone) and readings:
         tag = readings[0]
-    elif token.bracket and alone and place.is_shape(token):
+    elif token.bracket and (alone or not open_.has_lines(m.buffer, at)) and place.is_shape(token):
         return by_place(token, TagKind.PARAMETER_CLOSE, Cost.SHAPE)
     else:
         tag = None
@@ -128,14 +128,15 @@ def _is_before_exact(m: Message, at: int) -> bool:
 def _by_run(m: Message, open_: Value, run: Run, alone: bool) -> Judgement:
     """Whether a run ends the value by what it closes and what stands behind it."""
     assert m.call
-    if is_believed(run, alone) and (alone or not _is_misspelt(run)):
-        return run
     first = run.tags[0] if run.tags else None
+    lines = first is not None and open_.has_lines(m.buffer, first.start - m.buffer.base)
+    last = not lines and run.behind is Behind.END and run.level >= Level.ENVELOPE
+    if is_believed(run, alone or last) and (alone or not _is_misspelt(run)):
+        return run
     if first is None or first.kind in OPENERS:
         return Payload.TAG
     if first.cost <= Cost.ALIKE and _may_end_anywhere(open_):
         return run
-    lines = open_.lines or "\n" in m.buffer.text[open_.looked - m.buffer.base : first.start - m.buffer.base]
     if _is_end_before_text(m, run, alone, lines):
         return _behind(m, open_, run) if open_.verbatim else run
     if alone and open_.verbatim and _lacks_its_closer(run):
@@ -168,10 +169,10 @@ def _is_misspelt(run: Run) -> bool:
     first, rest = run.tags[0], run.tags[1:]
     if rest and run.behind is Behind.END and run.level >= Level.ENVELOPE:
         return False
-    opens = rest and rest[0].kind is TagKind.PARAMETER_OPEN
-    goes_on = rest and rest[0].spelt and (rest[0].start == first.end or opens)
-    if goes_on and first.raw[0] == "<":
-        return False
+    if rest and rest[0].spelt:
+        adjacent, opens = rest[0].start == first.end, rest[0].kind is TagKind.PARAMETER_OPEN
+        if adjacent or (opens and first.raw[0] == "<"):
+            return False
     return first.dialect.damaged or first.cost > Cost.ALIKE or first.raw[0] != "<" or first.raw[-1] != ">"
 
 

@@ -59,6 +59,10 @@ class Value:
         self.lines = self.lines or line > 0
         self.blank = (line > 0 or self.blank) and not text[line or start : end].strip(" \t")
 
+    def has_lines(self, buffer: Buffer, at: int) -> bool:
+        """Whether the value up to this index has more than one line, or began behind a line break."""
+        return self.lines or "\n" in buffer.text[self.looked - buffer.base : at]
+
     def starts_line(self, buffer: Buffer, at: int) -> bool:
         """Whether only an indentation stands before this index on its line."""
         start = self.looked - buffer.base
