@@ -96,7 +96,9 @@ def _complete(whole: Whole, text: str) -> Iterator[Reading]:
 
 def _unfinished(whole: Whole, text: str, stopped: bool) -> Iterator[Reading]:
     """A model that stopped in a value has made a call; before the first value, it may have, and so may one
-    that stopped behind a value in JSON."""
+    that stopped behind a value in JSON. Half a tag behind a call is one too many."""
+    if stopped and "<".startswith(text[:1]) and ">" not in text:
+        yield Reading(TEXT, slips=0, swallowed=True)
     if stopped and not whole.style:
         yield from _closed(text)
     if stopped and whole.style and len(text) >= whole.named:
