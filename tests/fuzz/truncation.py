@@ -96,8 +96,8 @@ def _complete(whole: Whole, text: str) -> Iterator[Reading]:
 
 def _unfinished(whole: Whole, text: str, stopped: bool) -> Iterator[Reading]:
     """A model that stopped in a value has made a call; before the first value, it may have, and so may one
-    that stopped behind a value in JSON. Half a tag behind a call is one too many."""
-    if stopped and "<".startswith(text[:1]) and ">" not in text:
+    that stopped behind a value in JSON. Half an opening, behind a call, is one too many."""
+    if stopped and len(text) < whole.named and "{" not in text:
         yield Reading(TEXT, slips=0, swallowed=True)
     if stopped and not whole.style:
         yield from _closed(text)
