@@ -128,12 +128,21 @@ def _is_before_exact(m: Message, at: int) -> bool:
 def _by_run(m: Message, open_: Value, run: Run, alone: bool) -> Judgement:
     """Whether a run ends the value by what it closes and what stands behind it."""
     assert m.call
-    first = run.tags[0] if run.tags else None
-    lines = first is not None and open_.has_lines(m.buffer, first.start - m.buffer.base)
+    if not run.tags:
+        return Payload.TAG
+    first = run.tags[0]
+    lines = open_.has_lines(m.buffer, first.start - m.buffer.base)
     last = not lines and run.behind is Behind.END and run.level >= Level.ENVELOPE
     if is_believed(run, alone or last) and (alone or not _is_misspelt(run)):
         return run
-    if first is None or first.kind in OPENERS:
+    return _doubt(m, open_, run, alone, lines)
+
+
+def _doubt(m: Message, open_: Value, run: Run, alone: bool, lines: bool) -> Judgement:
+    """What becomes of a run that is not believed at once. `lines`: the value has several."""
+    assert m.call
+    first = run.tags[0]
+    if first.kind in OPENERS:
         return Payload.TAG
     if first.cost <= Cost.ALIKE and _may_end_anywhere(open_):
         return run
