@@ -82,6 +82,9 @@ QUOTE_TRIES = 8  # tags in what looks like a string at which the JSON is read, f
 WRAPPED = 3  # objects around the arguments of a call, one in the other
 RETURNS = 16  # times that JSON without an end is looked through for a call, in one message
 SMALL = 2048  # characters that the json-repair library is given: its time grows with their square
+ONE_CHANGE = 1 << 16  # characters of JSON in which one wrong mark is looked for: each try reads all of it
+MARKS_WITHIN = 512  # characters before it in which they are
+MARKS = 24  # marks before the place where JSON breaks off that may be the wrong one
 TAILS = 100  # strings in a server's arguments whose ends are read as text: a parser is made for each
 OBJECTS = 100  # JSON values after a server's arguments that are compared with them
 

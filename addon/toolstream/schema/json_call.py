@@ -12,7 +12,7 @@ from ..repairs import Repair
 from .json_read import Json
 from .json_write import as_written, doubled_escapes
 from .lenient_json import read_damaged
-from .schema import Tool
+from .schema import Tool, type_of
 from .toolset import Toolset
 
 KEYS = frozenset({"name", "arguments", "parameters", "id", "type"})  # what a call may consist of
@@ -34,10 +34,14 @@ def read_body(text: str, toolset: Toolset) -> tuple[list[Call], list[Repair]] | 
     """The calls of the JSON in an envelope, and what was mended; None if it holds none for certain."""
     if calls := read_calls(text) or read_calls(text, drift=True):
         return calls, [Repair.JSON_BODY]
-    for calls in (_calls(text, _by_shape), _damaged_calls(text)):
-        if calls and all(fits(toolset.find(name), arguments) for name, arguments in calls):
+    for calls in (_calls(text, _by_shape), _damaged_calls(text, toolset)):
+        if calls and _all_fit(calls, toolset):
             return calls, [Repair.JSON_BODY, Repair.JSON_REPAIRED]
     return None
+
+
+def _all_fit(calls: list[Call], toolset: Toolset) -> bool:
+    return all(fits(toolset.find(name), arguments) for name, arguments in calls)
 
 
 def fits(tool: Tool | None, keys: Collection[str]) -> bool:
@@ -69,10 +73,19 @@ def call_of(value: Any) -> Call | None:
     return None
 
 
-def _damaged_calls(text: str) -> list[Call] | None:
+def _damaged_calls(text: str, toolset: Toolset) -> list[Call] | None:
     """The calls of a body that is not quite JSON; None if it is not certain what it says."""
+
+    def accept(value: Any) -> bool:
+        calls = _shaped(value)
+        return calls is not None and _all_fit(calls, toolset)
+
+    return _shaped(read_damaged(text, accept))
+
+
+def _shaped(value: Any) -> list[Call] | None:
     try:
-        return _calls_of([read_damaged(text)], _by_shape)
+        return _calls_of([value], _by_shape)
     except ValueError:
         return None
 
@@ -101,8 +114,12 @@ def read_arguments(text: str, tool: Tool) -> tuple[Json, list[Repair]] | None:
     """The arguments a JSON object holds, and what was mended; None if it is anything else."""
     if (found := read_object(text)) is not None:
         return found, [Repair.JSON_BODY]
-    damaged = read_damaged(text)
-    if isinstance(damaged, dict) and fits(tool, damaged):
+
+    def accept(value: Any) -> bool:
+        return isinstance(value, dict) and fits(tool, value)
+
+    damaged = read_damaged(text, accept)
+    if accept(damaged):
         return damaged, [Repair.JSON_BODY, Repair.JSON_REPAIRED]
     return None
 
@@ -118,15 +135,15 @@ def read_object(text: str) -> Json | None:
     return None
 
 
-def read_value(text: str) -> tuple[Any, bool] | None:
+def read_value(text: str, types: Collection[str] = ()) -> tuple[Any, bool] | None:
     """The value of a JSON text, as a model writes it, and whether it had to be mended; None if it cannot be
-    read."""
+    read. `types`: of which a value is that had to be."""
     for attempt in (text, doubled_escapes(text)):
         try:
             return _DECODER.decode(attempt), False
         except (ValueError, RecursionError):
             continue
-    damaged = read_damaged(text)
+    damaged = read_damaged(text, lambda value: not types or type_of(value) in types)
     return None if damaged is None else (damaged, True)
 
 

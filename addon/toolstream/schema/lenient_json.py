@@ -5,17 +5,19 @@ the text is in the value, in its place, and every string of the value stands in 
 is. A file in a string must not lose a quote to a lucky guess.
 
 Tried in turn: brackets that are doubled, or missing at the end; keys written as in a tag; the notation of
-Python; and the json-repair library, where it is installed, on texts its quadratic time is harmless for.
+Python; one wrong mark (`least_change`); and the json-repair library, where it is installed, on texts its
+quadratic time is harmless for.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ..limits import SMALL, WORD
+from ..limits import COMMA_GAP, SMALL, WORD
 from .coercion import FAILED, coerce
 from .json_read import loads
 from .json_write import dump, escaped
+from .least_change import least_change
 from .schema import Parameter
 
 try:
@@ -26,14 +28,21 @@ except ImportError:  # mitmproxy was installed alone: that one repair is off
 _ANY = Parameter({"type": ["object", "array"]}, {}, True)
 _MARKS, _NONE = re.compile(r"""\\+(?=["'/])|[\s"'{}\[\],:]+"""), re.compile(r"\bNone\b")
 _BREAKS = re.compile(r"\\[nrt]")
+_RUNS_BEFORE = re.compile(r"""(?:\\(?:[nrt][ ]*)?|[,:{\[]\s*["']\s+)\Z""")
+_RUNS_ON = re.compile(r"""[ ]*\\[nrt]|\s+["']\s*[,:}\]]""")
 _BACKSLASHES = re.compile(r"\\+")  # one or two: of an escape, or of what should have been one
 _BRACKET_OR_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]"]', re.DOTALL)
 _CLOSERS = {"{": "}", "[": "]"}
 _KEY_EQUALS = re.compile(rf"""([{{,]\s{{0,64}})"?(\w{{1,{WORD}}})"?[ \t]?=[ \t]?(?=["\[{{])""")
 
 
-def read_damaged(text: str) -> Any:
-    """The object or array that a text, which is no JSON, stands for; None if that is not certain."""
+def _is_any(value: Any) -> bool:
+    return isinstance(value, (dict, list))
+
+
+def read_damaged(text: str, accept: Callable[[Any], bool] = _is_any) -> Any:
+    """The object or array that a text, which is no JSON, stands for; None if that is not certain. `accept`
+    says whether a value may be meant."""
     text = text.strip()
     for attempt in (_undoubled(text), _closed(text)):
         if attempt and (value := loads(attempt, strict=False)) is not None:
@@ -45,7 +54,9 @@ def read_damaged(text: str) -> Any:
     value = coerce(text, _ANY)
     if value is not FAILED:
         return value
-    if repair_json is None or len(text) > SMALL or text[-1:] not in ("}", "]"):
+    if (value := least_change(text, accept)) is not None:
+        return value
+    if repair_json is None or len(text) > SMALL or text[-1:] != _CLOSERS.get(text[:1], ""):
         return None
     value = loads(repair_json(text, ensure_ascii=False))
     same = same_letters(value, text) or _without_breaks(dump(value)) == _without_breaks(text)
@@ -118,11 +129,19 @@ def _all_stand_in(strings: Iterable[str], text: str) -> bool:
 
 
 def _stands_in(string: str, text: str) -> bool:
-    """Whether it stands there, and does not begin within an escape."""
+    """Whether it stands there with its own ends: not within an escape, nor beside whitespace that is written
+    as one, nor beside whitespace with a quote behind it."""
+    return any(
+        not (_RUNS_BEFORE.search(text, max(0, at - COMMA_GAP), at) or _RUNS_ON.match(text, at + len(string)))
+        for at in _places(string, text)
+    )
+
+
+def _places(string: str, text: str) -> Iterator[int]:
     at = text.find(string)
-    while at > 0 and text[at - 1] == "\\":
+    while at >= 0:
+        yield at
         at = text.find(string, at + 1)
-    return at >= 0
 
 
 def _letters(text: str) -> str:
