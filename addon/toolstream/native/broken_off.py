@@ -8,11 +8,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..schema.coercion import conform
+from ..schema.json_call import fits
 from ..schema.json_read import loads
 from ..schema.json_write import dump, quoted
+from ..schema.least_change import least_change
 from ..schema.lenient_json import read_damaged, same_letters
 from ..schema.schema import Parameter, Tool
 from .json_stream import State, joined
+
+_STATES = (State.FIRST, State.FURTHER, State.VALUE, State.NEXT)  # in which the rest can be written anew
+_ENDS = frozenset("}])>")  # closing brackets, and what models write instead
 
 
 class Frame:
@@ -86,11 +91,11 @@ def continuation(whole: str, sent: str, frames: Sequence[Frame], state: State, t
     """What has to follow `sent`, if `whole` can be read in one way only; `state` is the one in which nothing
     could be read, in the innermost of the `frames`."""
     whole = joined(whole)
-    if state not in (State.FIRST, State.FURTHER, State.VALUE) or not whole.rstrip().endswith("}"):
+    if state not in _STATES or whole.rstrip()[-1:] not in _ENDS:
         return None
     try:
-        value = read_damaged(whole)
-        if not isinstance(value, dict) or not _is_certain(value, whole, tool):
+        value = _read(whole, tool, state)
+        if value is None:
             return None
         value, _ = conform(value, tool.arguments)
         rest = _rest_of(value, frames, state)
@@ -99,10 +104,17 @@ def continuation(whole: str, sent: str, frames: Sequence[Frame], state: State, t
         return None
 
 
-def _is_certain(value: dict[str, Any], whole: str, tool: Tool) -> bool:
-    """All keys are declared, the required ones are there, and not a letter is lost or moved."""
-    known = all(map(tool.declares, value)) and tool.required <= value.keys()
-    return known and same_letters(value, whole)
+def _read(whole: str, tool: Tool, state: State) -> Any:
+    """The arguments, with the keys that the tool wants. No letter may be lost or moved. After a value, only
+    one mark may be wrong: more may be a part of it."""
+
+    def accept(value: Any) -> bool:
+        return isinstance(value, dict) and fits(tool, value)
+
+    if (value := least_change(whole.strip(), accept)) is not None:
+        return value
+    value = None if state is State.NEXT else read_damaged(whole, accept)
+    return value if accept(value) and same_letters(value, whole) else None
 
 
 def _rest_of(value: Any, frames: Sequence[Frame], state: State) -> str:
@@ -111,9 +123,9 @@ def _rest_of(value: Any, frames: Sequence[Frame], state: State) -> str:
     for frame in frames[:-1]:
         nodes.append(nodes[-1][frame.count - 1 if frame.is_array else frame.key])
     frame, node = frames[-1], nodes[-1]
-    out, done, opener = "", frame.count, ", " if state is State.FURTHER else ""
+    out, done, opener = "", frame.count, "" if state is State.FIRST else ", "
     if state is State.VALUE:
-        out, done, opener = dump(node[frame.key]), done + 1, ", "
+        out, done = dump(node[frame.key]), done + 1
     out += _members(node, done, opener) + frame.closer
     for frame, node in zip(frames[-2::-1], nodes[-2::-1], strict=True):
         out += _members(node, frame.count, ", ") + frame.closer

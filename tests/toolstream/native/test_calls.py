@@ -193,6 +193,15 @@ MENDED = [
     # line breaks as they are written in a string
     ("ls", '{\\n  "path": "a",\\n  "limit": 5\\n}', {"path": "a", "limit": 5}, ["json-repaired"]),
     ("ls", '{"path": "a\\\\n",\\t"limit": 5}', {"path": "a\\n", "limit": 5}, ["json-repaired"]),
+    # one wrong mark
+    ("ls", '{"path":"a"; "limit":5}', {"path": "a", "limit": 5}, ["json-repaired"]),
+    ("ls", '{"path":"a" "limit":5}', {"path": "a", "limit": 5}, ["json-repaired"]),
+    ("ls", '{"path"= "a"}', {"path": "a"}, ["json-repaired"]),
+    ("ls", '{"path":"a", “limit": 5}', {"path": "a", "limit": 5}, ["json-repaired"]),
+    ("write", '{"path":"a","content":“b\\n"}', {"path": "a", "content": "b\n"}, ["json-repaired"]),
+    ("ls", '{"path":"a","names":["b"}', {"path": "a", "names": ["b"]}, ["json-repaired"]),
+    ("ls", '{"path":"a","names":["b"]]}', {"path": "a", "names": ["b"]}, ["json-repaired"]),
+    ("ls", '{"path":"a">', {"path": "a"}, ["json-repaired"]),
     # one object in another
     ("ls", '{"arguments": {"path": "a"}}', {"path": "a"}, ["nested-arguments"]),
     ("ls", '{"arguments": {"arguments": {"path": "a"}}}', {"path": "a"}, ["nested-arguments"]),
@@ -322,7 +331,9 @@ BROKEN = [
     ),
     ("ls", "<", "stop"),
     ("ls", '"text"', "tool_calls"),
-    ("ls", '{"path":"a","names":["b"}', "tool_calls"),
+    ("ls", '{"path":"a","names":["b" "c}', "tool_calls"),
+    ("ls", '{"path":"a, "limit":5}', "tool_calls"),  # what is wrong has left already
+    ("ls", '{"path":"a"; "pfad":"b"}', "tool_calls"),
     ("ls", "{'pfad': 'a'}", "tool_calls"),
     ("ls", '{"path":"a\\n</parameter>\\n</function>\\n</tool_call>\\n<tool_call>', "length"),
 ]
