@@ -10,81 +10,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from ..events import ArgumentsDelta
 from ..grammar.kinds import MORE, Wait
-from ..grammar.text import JSON_SPACE as _S
 from ..grammar.text import JSON_WHITESPACE, end_of
-from ..limits import TOKEN
+from ..limits import AFTER_QUOTE
 from ..repairs import Repair
-from ..schema.arguments import ArgumentsWriter
 from ..schema.coercion import FAILED
-from ..schema.json_call import fits, read_value
+from ..schema.json_call import fits
 from ..schema.json_read import loads
 from ..schema.lenient_json import keys_of
-from ..schema.schema import Tool
-from .event_log import Mark
-from .json_key import Key, read_key
-from .json_string import Ending, OpenString, read_string
+from .json_head import Head, read_head
+from .json_key import QUOTES, Key, read_key
+from .json_quote import OpenString, closes_all
+from .json_reader import Body, Caret, Progress
+from .json_string import Ending, read_string, whole
 from .json_text import Ended, JsonText, read_text
+from .json_value import BARE_WORD, read_container, read_single, read_word, value_of
 from .message import Message
 
-_SCALAR = re.compile(rf"""[^\s,{{}}\[\]"'<:]{{1,{TOKEN}}}""")
-_SINGLE = re.compile(rf"'((?:[^'\\\n]|\\.){{0,{TOKEN}}})'(?={_S}[,}}])")
-_SINGLE_PART = re.compile(rf"'(?:[^'\\\n]|\\.){{0,{TOKEN}}}\\?(?:'{_S})?")
-_BARE_WORD = re.compile(r"[\w./~-]+")
+_BEHIND, _BEHIND_SCALAR = ",}<", ",}<)]>;:="  # what may stand behind a word
 _TAG = re.compile(r"<[/|\w]")
-_PYTHON = {"True": True, "False": False, "None": None}
 _BESIDE = ("id", "type")
-
-
-class Caret(Enum):
-    """Where in the JSON we are."""
-
-    KEY = 0  # before a key of the arguments
-    VALUE = 1
-    STRING = 2
-    CONTAINER = 3  # in an array or object that is a value
-    COMMA = 4  # behind a member of the arguments
-    OUTSIDE = 5  # behind the arguments, or behind a member beside them
-    BESIDE = 6  # before a key beside them
-
-
-class Progress(Enum):
-    """How far the arguments are."""
-
-    MORE = 0
-    GO = 1
-    DONE = 2  # they are written, and closed
-    FAILED = 3  # nobody can tell what they are
-
-
-@dataclass(slots=True)
-class Body:
-    """The arguments of the call number `index`, from their first key on. `brackets`: how many close the call
-    after theirs. `mended`: something in it was not quite JSON."""
-
-    index: int
-    tool: Tool
-    writer: ArgumentsWriter
-    brackets: int
-    mended: bool = False
-    caret: Caret = Caret.KEY
-    inside: bool = True  # not behind the arguments
-    comma: bool = False  # the last thing was a comma
-    key: str = ""
-    dropped: bool = False  # the member is none of the arguments
-    string: OpenString | None = None
-    streams: bool = False  # the string does
-    container: JsonText | None = None
-    mark: Mark | None = None  # before a value that waits
-
-    def is_free(self, key: str) -> bool:
-        """Whether this is a parameter of the tool that was not given yet."""
-        return self.tool.declares(key) and key not in self.writer.given
 
 
 def read_members(m: Message, body: Body) -> Progress:
@@ -161,22 +109,41 @@ def _comma(m: Message, body: Body) -> Progress:
             return _go(m, body, Caret.KEY, 1)
         case "}":
             return _close(m, body)
-        case '"':
-            return _without_comma(m, body)
         case ("" | "<") as char:
             return _stop(m, body, char)
+        case char if char in QUOTES:
+            return _without_comma(m, body, 0, body.is_free)
+        case ":" | ";" | "." | "=":
+            return _without_comma(m, body, 1, body.is_free)
+        case "{":
+            return _without_comma(m, body, 1, body.tool.declares)
+        case ")" | "]" | ">":
+            return _swapped(m, body)
     return Progress.FAILED
 
 
-def _without_comma(m: Message, body: Body) -> Progress:
-    """A key, if it is one that is free: the comma before it was lost."""
-    found = _free_key(m, body)
-    if found is MORE:
+def _without_comma(m: Message, body: Body, size: int, is_key: Callable[[str], bool]) -> Progress:
+    """A key, if it is such a one: the comma before it was lost, or other marks of this size are in its place,
+    or a bracket, and the arguments begin once more."""
+    buffer = m.buffer
+    at = end_of(JSON_WHITESPACE, buffer.text, buffer.at + size)
+    found = read_key(buffer.text, at)
+    if (found is MORE or at == len(buffer.text)) and not buffer.over:
         return Progress.MORE
-    if not isinstance(found, Key) or not body.is_free(found.name):
+    if not isinstance(found, Key) or not is_key(found.name):
         return Progress.FAILED
+    body.mended, body.inside = True, True
+    return _go(m, body, Caret.KEY, size)
+
+
+def _swapped(m: Message, body: Body) -> Progress:
+    """A bracket of another kind, if all that there have to be follow."""
+    text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
+    closes = closes_all(text, at, body.brackets + body.inside, over or len(text) - at > AFTER_QUOTE)
+    if closes is MORE:
+        return Progress.MORE
     body.mended = True
-    return _go(m, body, Caret.KEY)
+    return _close(m, body) if closes else Progress.FAILED
 
 
 # Values
@@ -191,14 +158,32 @@ def _value(m: Message, body: Body) -> Progress:
         case "{" | "[":
             body.mark = m.log.mark()
             body.container = JsonText(
-                m.buffer, m.grammar.ends_json, lambda text: read_value(text) is not None
+                m.buffer, m.grammar.ends_json, lambda text: _read_container(body, text) is not None
             )
             return _go(m, body, Caret.CONTAINER)
         case "'":
             return _single_quotes(m, body)
+        case quote if quote in QUOTES:
+            return _without_quote(m, body, 1)
         case ":":
             return _skip(m, body)
+        case "<":
+            return _at_tag(m, body)
+        case "]" if "array" in body.tool.parameter(body.key).types:
+            body.mended = True
+            m.buffer.at += 1
+            return _end_value(m, body, [])
     return _scalar(m, body)
+
+
+def _at_tag(m: Message, body: Body) -> Progress:
+    """A tag that is none of a call, or else begins a string that lost its first quote."""
+    text, at, tags = m.buffer.text, m.buffer.at, m.grammar.body
+    if tags.match(text, at):
+        return Progress.FAILED
+    if not m.buffer.over and tags.may_begin(text, at):
+        return Progress.MORE
+    return _without_quote(m, body, 0)
 
 
 def _at_quote(m: Message, body: Body) -> Progress:
@@ -211,7 +196,9 @@ def _at_quote(m: Message, body: Body) -> Progress:
 def _open_string(m: Message, body: Body, at: int, is_empty: bool = False) -> Progress:
     """The inside of a string begins at this index."""
     opener = None if body.dropped or is_empty else body.writer.open_string(body.key)
-    body.string = OpenString(body.key, body.brackets + body.inside, body.is_free, m.grammar.body)
+    body.string = OpenString(
+        *(body.key, body.brackets + body.inside, body.is_free, body.tool.declares, m.grammar.body, is_empty)
+    )
     body.streams = opener is not None
     if opener is None:
         body.mark = m.log.mark()
@@ -227,7 +214,7 @@ def _string(m: Message, body: Body) -> Progress:
     piece, buffer.at, ending = read_string(string, buffer.text, buffer.at, buffer.over)
     if body.streams:
         _say(m, body, piece)
-    else:
+    elif ending is Ending.OPEN:
         string.pieces.append(piece)
     if ending is Ending.OPEN:
         return Progress.FAILED if buffer.over else Progress.MORE
@@ -236,7 +223,7 @@ def _string(m: Message, body: Body) -> Progress:
     if string.mended and not _may_be_string(body):
         return Progress.FAILED
     if not body.streams:
-        return _end_value(m, body, loads('"' + "".join(string.pieces) + '"'))
+        return _end_value(m, body, loads(f'"{whole(string, piece)}"'))
     _say(m, body, '"')
     return _go(m, body, _behind(body))
 
@@ -246,64 +233,59 @@ def _may_be_string(body: Body) -> bool:
     return not types or "string" in types
 
 
+def _read_container(body: Body, text: str) -> tuple[Any, bool, int] | None:
+    return read_container(text, body.tool.parameter(body.key).types, body.brackets + body.inside)
+
+
 def _container(m: Message, body: Body) -> Progress:
     container = body.container
     assert container
     ended = read_text(container)
     if ended is MORE:
         return Progress.MORE
-    found = read_value(container.so_far)
+    found = _read_container(body, container.so_far)
     if found is None or (ended is Ended.MESSAGE and not m.complete):
         return Progress.FAILED
-    value, mended = found
-    if mended and not all(_BARE_WORD.fullmatch(key) and not body.is_free(key) for key in keys_of(value)):
+    value, mended, behind = found
+    if mended and not all(BARE_WORD.fullmatch(key) and not body.is_free(key) for key in keys_of(value)):
         return Progress.FAILED  # it may have swallowed what is behind it
     body.mended = body.mended or mended
+    m.buffer.at -= behind
     return _end_value(m, body, value)
 
 
 def _scalar(m: Message, body: Body) -> Progress:
     """A number or a word; or a string that lost its first quote."""
-    text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
-    found = _SCALAR.match(text, at)
-    end = end_of(JSON_WHITESPACE, text, found.end()) if found else at
-    if end == len(text) and not over:
-        return Progress.MORE
-    if found is None:
-        return Progress.FAILED
-    if text[end : end + 1] not in ("", ",", "}", "<"):
-        if not _may_be_string(body) or body.dropped:
-            return Progress.FAILED
-        body.mended = True
-        return _open_string(m, body, at)
-    value = _read_scalar(found[0], body)
+    found = read_word(m.buffer.text, m.buffer.at, m.buffer.over)
+    if not isinstance(found, tuple):
+        return Progress.MORE if found is MORE else Progress.FAILED
+    word, behind = found
+    if behind and behind not in (_BEHIND if _may_be_string(body) else _BEHIND_SCALAR):
+        return _without_quote(m, body, 0)
+    value, mended = value_of(word, body.tool.parameter(body.key).types)
     if value is FAILED:
         return Progress.FAILED
-    m.buffer.at = found.end()
+    body.mended = body.mended or mended
+    m.buffer.at += len(word)
     return _end_value(m, body, value)
 
 
-def _read_scalar(word: str, body: Body) -> Any:
-    if found := read_value(word):
-        return found[0]
+def _without_quote(m: Message, body: Body, size: int) -> Progress:
+    """A string whose first quote was lost, or has `size` and is another one."""
+    if not _may_be_string(body) or body.dropped:
+        return Progress.FAILED
     body.mended = True
-    if word in _PYTHON:
-        return _PYTHON[word]
-    types = body.tool.parameter(body.key).types
-    return word if "string" in types and _BARE_WORD.fullmatch(word) else FAILED
+    return _open_string(m, body, m.buffer.at + size)
 
 
 def _single_quotes(m: Message, body: Body) -> Progress:
-    text, at = m.buffer.text, m.buffer.at
-    found = _SINGLE.match(text, at)
-    if found is None:
-        partial = not m.buffer.over and _SINGLE_PART.fullmatch(text, at)
-        return Progress.MORE if partial else Progress.FAILED
-    value = read_value(f"[{found[0]}]")
-    if value is None:
-        return Progress.FAILED
-    body.mended, m.buffer.at = True, found.end()
-    return _end_value(m, body, value[0][0])
+    found = read_single(m.buffer.text, m.buffer.at, m.buffer.over)
+    if found is MORE:
+        return Progress.MORE
+    if not isinstance(found, tuple):
+        return _without_quote(m, body, 1)
+    body.mended, m.buffer.at = True, found[1]
+    return _end_value(m, body, found[0])
 
 
 def _end_value(m: Message, body: Body, value: Any) -> Progress:
@@ -353,10 +335,26 @@ def _outside(m: Message, body: Body) -> Progress:
             return _go(m, body, Caret.BESIDE)
         case ("" | "<") as char:
             return _stop(m, body, char)
-        case "{" | "]":  # brackets are missing, and another call follows, or an array ends
+        case "{":
+            return _at_bracket(m, body)
+        case "]":  # brackets are missing, and an array ends
             body.mended = True
             return _done(m, body)
+        case ")" | ">":
+            return _swapped(m, body)
     return Progress.FAILED
+
+
+def _at_bracket(m: Message, body: Body) -> Progress:
+    """Brackets are missing, and another call follows; or the arguments begin once more."""
+    head = read_head(m.buffer.text, m.buffer.at, m.buffer.over)
+    if head is MORE:
+        return Progress.MORE
+    again = Progress.FAILED if isinstance(head, Head) else _without_comma(m, body, 1, body.tool.declares)
+    if again is not Progress.FAILED:
+        return again
+    body.mended = True
+    return _done(m, body)
 
 
 def _beside(m: Message, body: Body) -> Progress:

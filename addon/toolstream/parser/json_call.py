@@ -17,27 +17,25 @@ import re
 from collections.abc import Sequence
 
 from ..events import CallEnd, CallStart
-from ..grammar.dialect import Body as Writes
-from ..grammar.kinds import MORE, TagKind, Wait
+from ..grammar.kinds import MORE, Wait
 from ..grammar.text import BLANK, JSON_WHITESPACE, end_of, skip_blanks
 from ..limits import EXCERPT, LOOK_AHEAD, RETURNS
 from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter
 from ..schema.json_call import Call as Found
-from ..schema.json_call import read_arguments, read_body
-from ..schema.schema import Tool
+from ..schema.json_call import read_body
 from ..schema.tool_name import Opening, find_tool
 from .event_log import Mark
 from .interrupted import break_off
-from .json_body import Body, Progress, read_members
-from .json_head import Head, read_first_key, read_head
-from .json_reader import BehindCall, Closing, JsonArguments, JsonCalls, Reader
+from .json_arguments import arguments_follow, can_stream, end_body, open_arguments, read_on_arguments
+from .json_body import read_members
+from .json_head import Head, read_head
+from .json_reader import BehindCall, Body, JsonArguments, JsonCalls, Progress, Reader
 from .json_text import Ended, JsonText, read_text
 from .message import At, Envelope, Message, Step
-from .open_call import give_all
-from .opened import Call
 from .whole_calls import emit_calls, meant, why_not
 
+Calls = tuple[list[Found], list[Repair]]
 _SURPLUS = re.compile(f"[{BLANK}}}\\]]{{0,{LOOK_AHEAD}}}")
 
 
@@ -52,14 +50,14 @@ def json(m: Message) -> Step:
     if reader.body:
         return _read_on(m, reader, reader.body)
     if isinstance(reader, JsonArguments):
-        return _read_arguments(m, reader)
+        return read_on_arguments(m, reader)
     return _read_calls(m, reader) if reader.text else _next_call(m, reader)
 
 
 def _begin(m: Message) -> Step:
     """JSON begins at `buffer.at`: all arguments of the open call, or in an envelope, on trial, a call."""
     if m.call:
-        return _arguments_follow(m, m.call)
+        return arguments_follow(m, m.call)
     m.json = JsonCalls()
     return Step.GO
 
@@ -71,7 +69,7 @@ def _read_on(m: Message, reader: Reader, body: Body) -> Step:
             if reader.retry:
                 m.log.commit(reader.retry)
             if isinstance(reader, JsonArguments):
-                return _end_body(m)
+                return end_body(m)
             m.log.emit(CallEnd(body.index))
             return _end_calls(m, reader)
         case Progress.FAILED if reader.retry:
@@ -91,7 +89,7 @@ def _read_again(m: Message, reader: Reader) -> Step:
         m.calls -= 1
         reader.text = _text_of_calls(m)
     else:
-        _open_arguments(m, reader)
+        open_arguments(m, reader)
     return Step.GO
 
 
@@ -124,18 +122,10 @@ def _next_call(m: Message, calls: JsonCalls) -> Step:
     if head is MORE:
         return Step.MORE
     opening = find_tool(head.name, m.toolset, m.grammar.level) if head else None
-    if head and opening and _can_stream(m, opening.tool, head.key) and m.toolset.allows(opening.tool.name):
+    if head and opening and can_stream(m, opening.tool, head.key) and m.toolset.allows(opening.tool.name):
         return _start(m, calls, head, opening)
     calls.text = _text_of_calls(m)
     return Step.GO
-
-
-def _can_stream(m: Message, tool: Tool, key: str) -> bool:
-    """Whether the arguments of this tool, of which this is the first key, can be read one by one. `type` may
-    begin the declaration of a tool, and rules that are not live must see all of them."""
-    rules = m.toolset.rules_for(tool)
-    known = tool.declares(key) or not tool.arguments.declared
-    return known and key != "type" and (rules is None or rules.live)
 
 
 def _text_of_calls(m: Message) -> JsonText:
@@ -244,10 +234,26 @@ def _read_calls(m: Message, calls: JsonCalls) -> Step:
         return break_off(m, Refused.TRUNCATED)
     if ended is Ended.MESSAGE and not m.complete:
         return _refuse(m, json, Refused.TRUNCATED)
-    found = read_body(text, m.toolset)
+    found: Calls | Wait | None = read_body(text, m.toolset)
+    if found is None and ended is Ended.BRACKET:
+        found = _read_longer(m, text)
+    if isinstance(found, Wait):
+        return Step.MORE
     if found is None:
         return _refuse(m, json, Refused.TRUNCATED if calls.broken else None)
     return _emit_calls(m, calls, found, text)
+
+
+def _read_longer(m: Message, text: str) -> Calls | Wait | None:
+    """The calls if the brackets that follow belong to them, too: one that opens was lost."""
+    end = end_of(_SURPLUS, m.buffer.text, m.buffer.at)
+    if end == len(m.buffer.text) and not m.buffer.over:
+        return MORE
+    surplus = m.buffer.text[m.buffer.at : end].rstrip()
+    found = read_body(text + surplus, m.toolset) if surplus else None
+    if found:
+        m.buffer.at = end
+    return found
 
 
 def _goes_on(m: Message, calls: JsonCalls) -> bool | Wait:
@@ -267,7 +273,7 @@ def _refuse(m: Message, json: JsonText, why: Refused | None) -> Step:
     return m.reject(why, again=again)
 
 
-def _emit_calls(m: Message, calls: JsonCalls, found: tuple[list[Found], list[Repair]], text: str) -> Step:
+def _emit_calls(m: Message, calls: JsonCalls, found: Calls, text: str) -> Step:
     openings = [meant(m, name, arguments) for name, arguments in found[0]]
     if why := why_not(m, openings):
         return m.reject(why)
@@ -278,114 +284,3 @@ def _emit_calls(m: Message, calls: JsonCalls, found: tuple[list[Found], list[Rep
     emit_calls(m, openings)
     m.envelope = Envelope.OPEN
     return _end_calls(m, calls)
-
-
-# As the body of a call
-
-
-def _arguments_follow(m: Message, call: Call) -> Step:
-    first = read_first_key(m.buffer.text, m.buffer.at, m.buffer.over)
-    if first is MORE:
-        return Step.MORE
-    m.json = JsonArguments(call.in_parameter)
-    streams = isinstance(first, tuple) and isinstance(call.writer, ArgumentsWriter)
-    if streams and isinstance(first, tuple) and _can_stream(m, call.tool, first[0]):
-        _start_arguments(m, call, m.json, first[1])
-    else:
-        _open_arguments(m, m.json)
-    return Step.GO
-
-
-def _start_arguments(m: Message, call: Call, reader: JsonArguments, at: int) -> None:
-    """They are read member by member."""
-    if m.trial:
-        reader.retry = m.log.mark()
-    _say_body(m, [Repair.JSON_BODY], m.buffer.text[m.buffer.at : m.buffer.at + EXCERPT])
-    assert isinstance(call.writer, ArgumentsWriter)
-    reader.body = Body(call.index, call.tool, call.writer, 0)
-    m.buffer.at = at
-
-
-def _open_arguments(m: Message, reader: JsonArguments) -> None:
-    """They are read as a whole."""
-    assert m.call
-    tool = m.call.tool
-    if isinstance(m.call.writer, ArgumentsWriter):
-        m.call.writer = ArgumentsWriter(tool, m.toolset.rules_for(tool))
-    reader.retry = m.log.mark()
-    reader.text = JsonText(m.buffer, m.grammar.ends_json, lambda text: read_arguments(text, tool) is not None)
-
-
-def _say_body(m: Message, repairs: Sequence[Repair], text: str) -> None:
-    taught = any(dialect.body is Writes.JSON for dialect in m.kept)
-    for repair in repairs:
-        if not (taught and repair is Repair.JSON_BODY):
-            m.log.repair(repair, text)
-
-
-def _end_body(m: Message) -> Step:
-    assert m.call
-    m.call.body_done, m.json = True, None
-    return m.go(At.CALL)
-
-
-def _read_arguments(m: Message, reader: JsonArguments) -> Step:
-    """Go on with arguments that are read as a whole."""
-    json, call = reader.text, m.call
-    assert json
-    assert call
-    assert reader.retry
-    ended = read_text(json)
-    closing = _closing(m, call) if ended is not MORE else MORE
-    if closing is MORE:
-        return Step.MORE
-    if ended is Ended.MESSAGE and not m.complete:
-        return _cut(m, reader.retry)
-    text = json.so_far
-    found = read_arguments(text, call.tool)
-    known = (
-        found is None or not call.tool.arguments.declared or found[0].keys() <= call.tool.arguments.declared
-    )
-    if closing is Closing.VALUE or (closing is Closing.PARAMETER and not (reader.in_parameter or known)):
-        found = None
-    if found is None:
-        return _is_text(m, call, reader, text)
-    m.log.commit(reader.retry)
-    _say_body(m, found[1], text)
-    give_all(m, call, found[0])
-    return _end_body(m)
-
-
-def _closing(m: Message, call: Call) -> Closing | Wait:
-    """What closes them: as a parameter is closed, they may be the value of one, without its tag."""
-    text, tags, over, closing = m.buffer.text, call.place.tags, m.buffer.over, Closing.OTHER
-    at = end_of(JSON_WHITESPACE, text, m.buffer.at)
-    tag = tags.match(text, at)
-    if tag and tag.kind is TagKind.PARAMETER_CLOSE:
-        at, closing = end_of(JSON_WHITESPACE, text, tag.end), Closing.PARAMETER
-        tag = tags.match(text, at)
-    if tag is None and not over and (at == len(text) or tags.may_begin(text, at)):
-        return MORE
-    opens = tag is not None and tag.kind is TagKind.PARAMETER_OPEN
-    return Closing.VALUE if opens and closing is Closing.PARAMETER else closing
-
-
-def _cut(m: Message, retry: Mark) -> Step:
-    """The message was cut off in them."""
-    m.log.commit(retry)
-    m.json = None
-    return m.go(At.CUT)
-
-
-def _is_text(m: Message, call: Call, reader: JsonArguments, text: str) -> Step:
-    """They are none: text in the call, of which nobody knows what it is."""
-    if reader.broken:
-        return m.reject(Refused.TRUNCATED)
-    if not (call.certain and call.named):
-        return m.reject()
-    assert reader.retry
-    m.log.commit(reader.retry)
-    m.json = None
-    m.log.repair(Repair.TEXT_IN_CALL, text)
-    m.log.text(text)
-    return m.go(At.STRAY)

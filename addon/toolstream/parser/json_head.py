@@ -22,6 +22,8 @@ _FIRST_PART = re.compile(rf'{_S}(?:"[^"\\\n]{{0,{JSON_KEY}}}(?:"{_S}(?::{_S})?)?
 _EMPTY = re.compile(
     rf'\{{{_S}"name"{_S}:{_S}"(?P<name>{_TEXT})"{_S},{_S}"(?:{"|".join(ARGUMENT_KEYS)})"{_S}:{_S}\{{{_S}\}}'
 )
+_UNOPENED = re.compile(rf'[(<]?{_S}"(?:{"|".join((*NAME_KEYS, *WRAP_KEYS))})"{_S}:{_S}["{{]')
+_UNOPENED_PART = re.compile(rf'[(<]?{_S}(?:"[a-z_]{{0,{WORD}}}(?:"{_S}(?::{_S})?)?)?')
 _OPENING = re.compile(rf"(?:(?P<array>\[){_S})?(?P<object>\{{)?")
 _BESIDE = ("id", "type")
 # Keys whose last letter is forgotten, or too many
@@ -48,6 +50,13 @@ def read_first_key(text: str, at: int, over: bool) -> tuple[str, int] | Wait | N
     if found := _FIRST.match(text, at + 1):
         return found["key"], found.start("key") - 1
     return _more(_FIRST_PART, text, at + 1, over, at)
+
+
+def lacks_bracket(text: str, at: int, over: bool) -> bool | Wait:
+    """Whether the first key of a call stands at `at`, without its bracket, or with a wrong one."""
+    if _UNOPENED.match(text, at):
+        return True
+    return _more(_UNOPENED_PART, text, at, over, at) is not None and MORE
 
 
 def name_of_empty(text: str, at: int) -> str:

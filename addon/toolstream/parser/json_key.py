@@ -1,4 +1,5 @@
-"""The keys of a JSON object, also those that lost a quote or their colon, or have one too many."""
+"""The keys of a JSON object, also those that lost a quote or their colon, have one too many, or have others
+in their place."""
 
 from __future__ import annotations
 
@@ -10,22 +11,27 @@ from ..grammar.text import JSON_SPACE as _S
 from ..limits import JSON_KEY
 from ..schema.json_read import loads
 
+QUOTES = "\"'`“”"
+_QUOTE = f"[{QUOTES}]"
 _KEY = re.compile(rf'"(?P<key>(?:[^"\\\n]|\\.){{0,{JSON_KEY}}})"{_S}:')
 _KEY_PART = re.compile(rf'"(?:[^"\\\n]|\\.){{0,{JSON_KEY}}}\\?(?:"{_S})?')
 _WORD = re.compile(
-    rf"""["']{{0,2}}+(?P<key>\w[\w.-]{{0,{JSON_KEY}}}+)(?P<quotes>["']{{0,2}}+){_S}(?P<colon>:?+){_S}"""
+    rf"""(?P<opener>{_QUOTE}{{0,2}}+)(?P<key>\w[\w.-]{{0,{JSON_KEY}}}+)(?P<quotes>{_QUOTE}{{0,2}}+)"""
+    rf"""{_S}(?P<colon>[:=;,]?+){_S}"""
 )
-_WORD_PART = re.compile(r"""["']{0,2}""")
-_VALUE = re.compile(r"""["'{\[\w:-]""")
+_WORD_PART = re.compile(rf"{_QUOTE}{{0,2}}")
+_VALUE = re.compile(rf"[{QUOTES}{{\[\w:-]")
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key, and the index at which its value is looked for. `damaged`: it is none to the letter."""
+    """A key, and the index at which its value is looked for. `damaged`: it is none to the letter. `loose`: a
+    comma stands for its colon."""
 
     name: str
     end: int
     damaged: bool
+    loose: bool = False
 
 
 def read_key(text: str, at: int) -> Key | Wait | None:
@@ -43,9 +49,11 @@ def read_key(text: str, at: int) -> Key | Wait | None:
 
 def _damaged(text: str, found: re.Match[str]) -> Key | None:
     """A word that is a key by what follows it: a quote or a colon, and a value."""
-    quotes, end = found["quotes"], found.end()
-    if not (quotes or found["colon"]):
+    quotes, colon, end = found["quotes"], found["colon"], found.end()
+    if not (quotes or colon) or (colon in ("=", ";", ",") and not (found["opener"] and quotes)):
         return None
+    if colon == ",":
+        return Key(found["key"], end, True, True) if _VALUE.match(text, end) else None
     if _VALUE.match(text, end):
         return Key(found["key"], end, True)
     opens = len(quotes) == 2 and not found["colon"]  # the second one is that of the value

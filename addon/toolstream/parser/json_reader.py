@@ -5,9 +5,57 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from ..schema.arguments import ArgumentsWriter
+from ..schema.schema import Tool
 from .event_log import Mark
-from .json_body import Body
+from .json_quote import OpenString
 from .json_text import JsonText
+
+
+class Caret(Enum):
+    """Where in the JSON we are."""
+
+    KEY = 0  # before a key of the arguments
+    VALUE = 1
+    STRING = 2
+    CONTAINER = 3  # in an array or object that is a value
+    COMMA = 4  # behind a member of the arguments
+    OUTSIDE = 5  # behind the arguments, or behind a member beside them
+    BESIDE = 6  # before a key beside them
+
+
+class Progress(Enum):
+    """How far the arguments are."""
+
+    MORE = 0
+    GO = 1
+    DONE = 2  # they are written, and closed
+    FAILED = 3  # nobody can tell what they are
+
+
+@dataclass(slots=True)
+class Body:
+    """The arguments of the call number `index`, from their first key on. `brackets`: how many close the call
+    after theirs. `mended`: something in it was not quite JSON."""
+
+    index: int
+    tool: Tool
+    writer: ArgumentsWriter
+    brackets: int
+    mended: bool = False
+    caret: Caret = Caret.KEY
+    inside: bool = True  # not behind the arguments
+    comma: bool = False  # the last thing was a comma
+    key: str = ""
+    dropped: bool = False  # the member is none of the arguments
+    string: OpenString | None = None
+    streams: bool = False  # the string does
+    container: JsonText | None = None
+    mark: Mark | None = None  # before a value that waits
+
+    def is_free(self, key: str) -> bool:
+        """Whether this is a parameter of the tool that was not given yet."""
+        return self.tool.declares(key) and key not in self.writer.given
 
 
 @dataclass(slots=True)

@@ -13,37 +13,27 @@ they wait, when they are the last that came.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum
 
 from ..grammar.kinds import CLOSERS, MORE, TagKind, Wait
-from ..grammar.matcher import TagMatcher
-from ..grammar.text import JSON_WHITESPACE, end_of, skip_blanks
+from ..grammar.text import skip_blanks
 from ..limits import AFTER_QUOTE, CLOSING_RUN, COMMA_GAP, STRING_TAIL
 from ..schema.json_write import encodable
-from .json_key import Key, read_key
+from .json_key import QUOTES
+from .json_quote import OpenString, Quote, comma_before, judge
 
 _PLAIN = re.compile(r'[^"\\<\x00-\x1f]++')
 _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
 _ESCAPE_PART = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
 _RAW = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_BRACKETS = re.compile(r"[}\]\s]*+")
-_TAIL = re.compile(rf"(?:,\s{{0,{COMMA_GAP}}}|(?:</?[\w-]{{0,{STRING_TAIL}}}>?|[}}\]\s]|(?!))++)\Z")
-_COMMA_BEFORE = re.compile(rf",\s{{0,{COMMA_GAP}}}\Z")
+_ODD = re.compile(f"[{QUOTES[1:]}]")
+_WAIT = frozenset(",}]>" + QUOTES[1:])  # last characters of what may be a tail, tags and whitespace apart
+_TAIL = re.compile(
+    rf"(?:{_ODD.pattern}?(?:,\s{{0,{COMMA_GAP}}}|(?:</?[\w-]{{0,{STRING_TAIL}}}>?|[}}\]\s]|(?!))++)"
+    rf"|{_ODD.pattern})\Z"
+)
 _CLOSER = re.compile(rf"</([\w-]{{1,{STRING_TAIL}}})>\Z")
 _BREAK_BEFORE = re.compile(r"\r?\n[ \t]*\Z")
-_COMMAS = re.compile(r"[,\s]*+")
-_BESIDE = ("id", "type")
-
-
-class Quote(Enum):
-    """What a quote in a string is."""
-
-    END = 0
-    INNER = 1
-    DOUBLED = 2  # the end, and another one after it
-    OPENS_KEY = 3  # the next key's: the end was lost, before the comma
 
 
 class Ending(Enum):
@@ -53,24 +43,38 @@ class Ending(Enum):
     ENDED = 1
 
 
-@dataclass(slots=True)
-class OpenString:
-    """The string that is the value of this key. `brackets`: how many have to follow its end. `is_key`:
-    whether a word is a parameter that is still free. `mended`: a quote in it was put right."""
-
-    key: str
-    brackets: int
-    is_key: Callable[[str], bool]
-    tags: TagMatcher
-    mended: bool = False
-    opened: int = 0  # envelopes that are open in it
-    closer: str = ""  # a tag that closed it instead of a quote
-    pieces: list[str] = field(default_factory=list)  # of a string that is waited for
-
-
 def read_string(string: OpenString, text: str, start: int, over: bool) -> tuple[str, int, Ending]:
     """The inside of the string from the index `start` on as JSON, where what is left of the text begins, and
     what became of the string."""
+    piece, at, ending = _read(string, text, start, over)
+    if "'" in piece or "`" in piece or not piece.isascii():
+        _count(string.odd, piece)
+    if string.lost and ending is Ending.ENDED and _closes(string.odd, piece[-1:]):
+        piece = piece[:-1]
+    return piece, at, ending
+
+
+def _count(odd: dict[str, int], piece: str) -> None:
+    for mark in QUOTES[1:]:
+        if count := piece.count(mark):
+            odd[mark] = odd.get(mark, 0) + count
+
+
+def _closes(odd: dict[str, int], mark: str) -> bool:
+    """Whether this quote has no partner in the string: then it stands for the last one."""
+    if mark in ("“", "”"):
+        other = "”" if mark == "“" else "“"
+        return odd.get(mark, 0) > odd.get(other, 0)
+    return odd.get(mark, 0) % 2 == 1
+
+
+def whole(string: OpenString, last: str) -> str:
+    """The inside of a string that was waited for, as JSON; a quote too many where it begins is dropped."""
+    inside = "".join([*string.pieces, last])
+    return inside[2:] if string.doubled and inside.count('\\"') % 2 and inside[:2] == '\\"' else inside
+
+
+def _read(string: OpenString, text: str, start: int, over: bool) -> tuple[str, int, Ending]:
     out: list[str] = []
     at, limit = start, len(text) if over else _held_from(text, start, len(text))
     while at < limit:
@@ -116,7 +120,8 @@ def _escaped(raw: str) -> str:
 
 def _held_from(text: str, start: int, end: int) -> int:
     """Where the tail of text[start:end] begins that may belong to what follows a lost quote."""
-    if "<" not in text and text[end - 1 : end].isalnum():
+    last = text[end - 1 : end]
+    if "<" not in text and last not in _WAIT and not last.isspace():
         return end
     tail = _TAIL.search(text, max(start, end - 2 * STRING_TAIL), end)
     return tail.start() if tail else end
@@ -132,7 +137,7 @@ def _read_escape(text: str, at: int) -> tuple[str, int] | Wait:
 
 
 def _read_quote(string: OpenString, text: str, start: int, at: int, over: bool) -> tuple[str, int] | Wait:
-    match _judge(string, text, start, at, over or len(text) - at > AFTER_QUOTE):
+    match judge(string, text, start, at, over or len(text) - at > AFTER_QUOTE):
         case Wait.MORE:
             return MORE
         case Quote.END:
@@ -141,121 +146,10 @@ def _read_quote(string: OpenString, text: str, start: int, at: int, over: bool) 
             string.mended = True
             return _ENDS, at + 2
         case Quote.OPENS_KEY:
-            string.mended = True
-            return _ENDS, _comma_before(text, start, at)
+            string.mended = string.lost = True
+            return _ENDS, comma_before(text, start, at)
     string.mended = True
     return '\\"', at + 1
-
-
-def _judge(string: OpenString, text: str, start: int, at: int, over: bool) -> Quote | Wait:
-    after = end_of(JSON_WHITESPACE, text, at + 1)
-    if after == len(text):
-        return Quote.END if over else MORE
-    match text[after]:
-        case ",":
-            found = _after_comma(string, text, after, over)
-        case "}":
-            found = _after_brackets(string, text, after, over)
-        case '"':
-            found = _after_quote(string, text, at, after, over)
-        case "<":
-            found = _before_tag(string, text, after, over)
-        case _:
-            found = Quote.INNER
-    return _opens_key(string, text, start, at, over) if found is Quote.INNER else found
-
-
-def _comma_before(text: str, start: int, at: int) -> int:
-    """Where the comma is that has nothing but whitespace between it and `at`; -1 if there is none."""
-    found = _COMMA_BEFORE.search(text, max(start, at - COMMA_GAP - 1), at)
-    return found.start() if found else -1
-
-
-def _opens_key(string: OpenString, text: str, start: int, at: int, over: bool) -> Quote | Wait:
-    """Whether it is the quote of the next key, for a comma is before it."""
-    key = read_key(text, at) if _comma_before(text, start, at) >= 0 else None
-    if key is MORE:
-        return Quote.INNER if over else MORE
-    is_key = isinstance(key, Key) and not key.damaged and string.is_key(key.name)
-    return Quote.OPENS_KEY if is_key else Quote.INNER
-
-
-def _after_comma(string: OpenString, text: str, comma: int, over: bool) -> Quote | Wait:
-    at = end_of(_COMMAS, text, comma)
-    if at == len(text):
-        return Quote.END if over else MORE
-    if text[at] == "}":
-        return _after_brackets(string, text, at, over)
-    if text[at] == "<":
-        return _before_tag(string, text, at, over)
-    return _before_key(string, text, at, over)
-
-
-def _before_key(string: OpenString, text: str, at: int, over: bool, beside: bool = False) -> Quote | Wait:
-    """A key: if it or the string is damaged, one that is free. `beside`: it may be one of the call."""
-    key = read_key(text, at)
-    if key is MORE:
-        return MORE if not over else Quote.INNER if string.mended else Quote.END
-    if not isinstance(key, Key):
-        return Quote.INNER
-    is_sure = not (key.damaged or string.mended) or (beside and key.name in _BESIDE)
-    return Quote.END if is_sure or string.is_key(key.name) else Quote.INNER
-
-
-def _after_brackets(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
-    end = end_of(_BRACKETS, text, at)
-    if end == len(text):
-        return Quote.END if over else MORE
-    closes_all = text.count("}", at, end) >= string.brackets
-    # Behind the call anything may stand, but not right behind its last bracket
-    if closes_all and not string.mended and (text[end] in "{[" or text[end - 1].isspace()):
-        return Quote.END
-    match text[end]:
-        case "<":
-            return _before_tag(string, text, end, over)
-        case ",":
-            return _before_member(string, text, end, over)
-        case ")" if closes_all:
-            return Quote.END
-    return Quote.INNER
-
-
-def _before_member(string: OpenString, text: str, comma: int, over: bool) -> Quote | Wait:
-    """A comma after brackets: before a member beside the arguments, or before the next call of an array."""
-    at = end_of(_COMMAS, text, comma)
-    if at == len(text):
-        return Quote.END if over else MORE
-    return Quote.END if text[at] in "{}" else _before_key(string, text, at, over, beside=True)
-
-
-def _after_quote(string: OpenString, text: str, at: int, after: int, over: bool) -> Quote | Wait:
-    """Two quotes: a comma was lost between them, or one is too many."""
-    key = read_key(text, after)
-    if key is MORE and not over:
-        return MORE
-    if isinstance(key, Key) and not key.damaged:
-        return Quote.END if string.is_key(key.name) else Quote.INNER
-    if after != at + 1 or string.mended:
-        return Quote.INNER
-    second = end_of(JSON_WHITESPACE, text, after + 1)
-    match text[second : second + 1]:
-        case ",":
-            found = _after_comma(string, text, second, over)
-        case "}":
-            found = _after_brackets(string, text, second, over)
-        case "":
-            return Quote.DOUBLED if over else MORE
-        case _:
-            return Quote.INNER
-    return Quote.DOUBLED if found is Quote.END else found
-
-
-def _before_tag(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
-    if string.tags.match(text, at):
-        return Quote.END
-    if not over and string.tags.may_begin(text, at):
-        return MORE
-    return Quote.INNER if string.mended or not text.startswith("</", at) else Quote.END
 
 
 # Tags
@@ -280,7 +174,7 @@ def _read_tag(string: OpenString, text: str, start: int, at: int, over: bool) ->
         if last is MORE:
             return MORE
         if last:
-            string.mended = True
+            string.mended = string.lost = True
             return _ENDS, end
     return tag.raw, tag.end
 

@@ -1,0 +1,140 @@
+"""Arguments in JSON inside of a function's tag, or in a parameter that holds all of them.
+
+They are read member by member if they begin as they should (`json_head`), else as a whole (`json_text`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..grammar.dialect import Body as Writes
+from ..grammar.kinds import MORE, TagKind, Wait
+from ..grammar.text import JSON_WHITESPACE, end_of
+from ..limits import EXCERPT
+from ..repairs import Refused, Repair
+from ..schema.arguments import ArgumentsWriter
+from ..schema.json_call import read_arguments
+from ..schema.schema import Tool
+from .event_log import Mark
+from .json_head import read_first_key
+from .json_reader import Body, Closing, JsonArguments
+from .json_text import Ended, JsonText, read_text
+from .message import At, Message, Step
+from .open_call import give_all
+from .opened import Call
+
+
+def can_stream(m: Message, tool: Tool, key: str) -> bool:
+    """Whether the arguments of this tool, of which this is the first key, can be read one by one. `type` may
+    begin the declaration of a tool, and rules that are not live must see all of them."""
+    rules = m.toolset.rules_for(tool)
+    known = tool.declares(key) or not tool.arguments.declared
+    return known and key != "type" and (rules is None or rules.live)
+
+
+def arguments_follow(m: Message, call: Call) -> Step:
+    first = read_first_key(m.buffer.text, m.buffer.at, m.buffer.over)
+    if first is MORE:
+        return Step.MORE
+    m.json = JsonArguments(call.in_parameter)
+    streams = isinstance(first, tuple) and isinstance(call.writer, ArgumentsWriter)
+    if streams and isinstance(first, tuple) and can_stream(m, call.tool, first[0]):
+        _start_arguments(m, call, m.json, first[1])
+    else:
+        open_arguments(m, m.json)
+    return Step.GO
+
+
+def _start_arguments(m: Message, call: Call, reader: JsonArguments, at: int) -> None:
+    """They are read member by member."""
+    if m.trial:
+        reader.retry = m.log.mark()
+    _say_body(m, [Repair.JSON_BODY], m.buffer.text[m.buffer.at : m.buffer.at + EXCERPT])
+    assert isinstance(call.writer, ArgumentsWriter)
+    reader.body = Body(call.index, call.tool, call.writer, 0)
+    m.buffer.at = at
+
+
+def open_arguments(m: Message, reader: JsonArguments) -> None:
+    """They are read as a whole."""
+    assert m.call
+    tool = m.call.tool
+    if isinstance(m.call.writer, ArgumentsWriter):
+        m.call.writer = ArgumentsWriter(tool, m.toolset.rules_for(tool))
+    reader.retry = m.log.mark()
+    reader.text = JsonText(m.buffer, m.grammar.ends_json, lambda text: read_arguments(text, tool) is not None)
+
+
+def _say_body(m: Message, repairs: Sequence[Repair], text: str) -> None:
+    taught = any(dialect.body is Writes.JSON for dialect in m.kept)
+    for repair in repairs:
+        if not (taught and repair is Repair.JSON_BODY):
+            m.log.repair(repair, text)
+
+
+def end_body(m: Message) -> Step:
+    assert m.call
+    m.call.body_done, m.json = True, None
+    return m.go(At.CALL)
+
+
+def read_on_arguments(m: Message, reader: JsonArguments) -> Step:
+    """Go on with arguments that are read as a whole."""
+    json, call = reader.text, m.call
+    assert json
+    assert call
+    assert reader.retry
+    ended = read_text(json)
+    closing = _closing(m, call) if ended is not MORE else MORE
+    if closing is MORE:
+        return Step.MORE
+    if ended is Ended.MESSAGE and not m.complete:
+        return _cut(m, reader.retry)
+    text = json.so_far
+    found = read_arguments(text, call.tool)
+    known = (
+        found is None or not call.tool.arguments.declared or found[0].keys() <= call.tool.arguments.declared
+    )
+    if closing is Closing.VALUE or (closing is Closing.PARAMETER and not (reader.in_parameter or known)):
+        found = None
+    if found is None:
+        return _is_text(m, call, reader, text)
+    m.log.commit(reader.retry)
+    _say_body(m, found[1], text)
+    give_all(m, call, found[0])
+    return end_body(m)
+
+
+def _closing(m: Message, call: Call) -> Closing | Wait:
+    """What closes them: as a parameter is closed, they may be the value of one, without its tag."""
+    text, tags, over, closing = m.buffer.text, call.place.tags, m.buffer.over, Closing.OTHER
+    at = end_of(JSON_WHITESPACE, text, m.buffer.at)
+    tag = tags.match(text, at)
+    if tag and tag.kind is TagKind.PARAMETER_CLOSE:
+        at, closing = end_of(JSON_WHITESPACE, text, tag.end), Closing.PARAMETER
+        tag = tags.match(text, at)
+    if tag is None and not over and (at == len(text) or tags.may_begin(text, at)):
+        return MORE
+    opens = tag is not None and tag.kind is TagKind.PARAMETER_OPEN
+    return Closing.VALUE if opens and closing is Closing.PARAMETER else closing
+
+
+def _cut(m: Message, retry: Mark) -> Step:
+    """The message was cut off in them."""
+    m.log.commit(retry)
+    m.json = None
+    return m.go(At.CUT)
+
+
+def _is_text(m: Message, call: Call, reader: JsonArguments, text: str) -> Step:
+    """They are none: text in the call, of which nobody knows what it is."""
+    if reader.broken:
+        return m.reject(Refused.TRUNCATED)
+    if not (call.certain and call.named):
+        return m.reject()
+    assert reader.retry
+    m.log.commit(reader.retry)
+    m.json = None
+    m.log.repair(Repair.TEXT_IN_CALL, text)
+    m.log.text(text)
+    return m.go(At.STRAY)

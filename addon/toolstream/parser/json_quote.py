@@ -1,0 +1,215 @@
+"""What a quote in a string of JSON is: its end, or a part of it.
+
+It ends the string if what may follow a string follows it. Once a string has a quote that does not, nothing of
+that is believed without more (`json_string`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from ..grammar.kinds import MORE, Wait
+from ..grammar.matcher import TagMatcher
+from ..grammar.text import JSON_WHITESPACE, end_of
+from ..limits import COMMA_GAP
+from ..schema.json_call import CALL_KEYS
+from .json_key import Key, read_key
+
+_BRACKETS = re.compile(r"[}\]\s]*+")
+_CLOSERS = re.compile(r"[}\])>\s]*+")
+_COMMA_BEFORE = re.compile(rf",\s{{0,{COMMA_GAP}}}\Z")
+_COMMAS = re.compile(r"[,\s]*+")
+_BESIDE = ("id", "type")
+
+
+class Quote(Enum):
+    """What a quote in a string is."""
+
+    END = 0
+    INNER = 1
+    DOUBLED = 2  # the end, and another one after it
+    OPENS_KEY = 3  # the next key's: the end was lost, before the comma
+
+
+@dataclass(slots=True)
+class OpenString:
+    """The string that is the value of this key. `brackets`: how many have to follow its end. `is_key`:
+    whether a word is a parameter that is still free, `declares`: that the tool has. `mended`: a quote in it
+    was put right. `doubled`: there are two where it begins."""
+
+    key: str
+    brackets: int
+    is_key: Callable[[str], bool]
+    declares: Callable[[str], bool]
+    tags: TagMatcher
+    doubled: bool = False
+    mended: bool = False
+    lost: bool = False  # its last quote, or another mark stands for it
+    odd: dict[str, int] = field(default_factory=dict)  # how often it has quotes that JSON does not know
+    opened: int = 0  # envelopes that are open in it
+    closer: str = ""  # a tag that closed it instead of a quote
+    pieces: list[str] = field(default_factory=list)  # of a string that is waited for
+
+
+def judge(string: OpenString, text: str, start: int, at: int, over: bool) -> Quote | Wait:
+    """What the quote at `at` is, in a string whose text is known from `start` on."""
+    after = end_of(JSON_WHITESPACE, text, at + 1)
+    if after == len(text):
+        return Quote.END if over else MORE
+    if text[after] == '"':
+        found = _after_quote(string, text, at, after, over)
+    else:
+        judge_by = _BY_MARK.get(text[after])
+        found = judge_by(string, text, after, over) if judge_by else Quote.INNER
+    return _opens_key(string, text, start, at, over) if found is Quote.INNER else found
+
+
+def comma_before(text: str, start: int, at: int) -> int:
+    """Where the comma is that has nothing but whitespace between it and `at`; -1 if there is none."""
+    found = _COMMA_BEFORE.search(text, max(start, at - COMMA_GAP - 1), at)
+    return found.start() if found else -1
+
+
+def _opens_key(string: OpenString, text: str, start: int, at: int, over: bool) -> Quote | Wait:
+    """Whether it is the quote of the next key, for a comma is before it."""
+    key = read_key(text, at) if comma_before(text, start, at) >= 0 else None
+    if key is MORE:
+        return Quote.INNER if over else MORE
+    is_key = isinstance(key, Key) and not key.damaged and string.is_key(key.name)
+    return Quote.OPENS_KEY if is_key else Quote.INNER
+
+
+def _after_comma(string: OpenString, text: str, comma: int, over: bool) -> Quote | Wait:
+    at = end_of(_COMMAS, text, comma)
+    if at == len(text):
+        return Quote.END if over else MORE
+    if text[at] == "}":
+        return _after_brackets(string, text, at, over)
+    if text[at] == "<":
+        return before_tag(string, text, at, over)
+    return _before_key(string, text, at, over)
+
+
+def _before_key(string: OpenString, text: str, at: int, over: bool, beside: bool = False) -> Quote | Wait:
+    """A key: if it or the string is damaged, one that is free. `beside`: it may be one of the call."""
+    key = read_key(text, at)
+    if key is MORE:
+        return MORE if not over else Quote.INNER if string.mended else Quote.END
+    if not isinstance(key, Key):
+        return Quote.INNER
+    if key.loose and string.mended:
+        return Quote.INNER
+    is_sure = not (key.damaged or string.mended) or (beside and key.name in _BESIDE)
+    return Quote.END if is_sure or string.is_key(key.name) else Quote.INNER
+
+
+def _after_brackets(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
+    end = end_of(_BRACKETS, text, at)
+    if end == len(text):
+        return Quote.END if over else MORE
+    closes_all = text.count("}", at, end) >= string.brackets
+    # Behind the call anything may stand, but not right behind its last bracket
+    if closes_all and not string.mended and (text[end] in "{[" or text[end - 1].isspace()):
+        return Quote.END
+    match text[end]:
+        case "<":
+            return before_tag(string, text, end, over)
+        case ",":
+            return _before_member(string, text, end, over)
+        case ")" if closes_all:
+            return Quote.END
+        case ")" | ">":
+            return _before_closers(string, text, at, over)
+        case "{":
+            return _before_double(string, text, end, over)
+    return Quote.INNER
+
+
+def _before_closers(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
+    """Closing brackets, one of another kind."""
+    closes = closes_all(text, at, string.brackets, over)
+    if closes is MORE:
+        return MORE
+    return Quote.END if closes and not string.mended else Quote.INNER
+
+
+def closes_all(text: str, at: int, brackets: int, over: bool) -> bool | Wait:
+    """Whether as many brackets as there have to be stand at `at`, of any kind, before a tag or the end."""
+    end = end_of(_CLOSERS, text, at)
+    if text[end:] in ("", "<") and not over:
+        return MORE
+    closes = len("".join(text[at:end].split())) == brackets
+    return closes and (end == len(text) or text.startswith("</", end))
+
+
+def _before_double(string: OpenString, text: str, bracket: int, over: bool) -> Quote | Wait:
+    """A bracket: the end if the arguments begin once more, or another call."""
+    return _before_exact(string, text, bracket, over, lambda key: key in CALL_KEYS or string.declares(key))
+
+
+def _before_free(string: OpenString, text: str, mark: int, over: bool) -> Quote | Wait:
+    """A mark that stands for a comma: the end if a key that is free follows."""
+    return _before_exact(string, text, mark, over, string.is_key)
+
+
+def _before_exact(
+    string: OpenString, text: str, mark: int, over: bool, is_key: Callable[[str], bool]
+) -> Quote | Wait:
+    """A mark: the end if such a key follows, and nothing else in the string is damaged."""
+    at = end_of(JSON_WHITESPACE, text, mark + 1)
+    key = MORE if at == len(text) else read_key(text, at)
+    if key is MORE:
+        return Quote.INNER if over else MORE
+    is_sure = isinstance(key, Key) and not (key.damaged or string.mended) and is_key(key.name)
+    return Quote.END if is_sure else Quote.INNER
+
+
+def _before_member(string: OpenString, text: str, comma: int, over: bool) -> Quote | Wait:
+    """A comma after brackets: before a member beside the arguments, or before the next call of an array."""
+    at = end_of(_COMMAS, text, comma)
+    if at == len(text):
+        return Quote.END if over else MORE
+    return Quote.END if text[at] in "{}" else _before_key(string, text, at, over, beside=True)
+
+
+def _after_quote(string: OpenString, text: str, at: int, after: int, over: bool) -> Quote | Wait:
+    """Two quotes: a comma was lost between them, or one is too many."""
+    key = read_key(text, after)
+    if key is MORE and not over:
+        return MORE
+    if isinstance(key, Key) and not key.damaged:
+        return Quote.END if string.is_key(key.name) else Quote.INNER
+    if after != at + 1 or string.mended:
+        return Quote.INNER
+    second = end_of(JSON_WHITESPACE, text, after + 1)
+    match text[second : second + 1]:
+        case ",":
+            found = _after_comma(string, text, second, over)
+        case "}":
+            found = _after_brackets(string, text, second, over)
+        case "":
+            return Quote.DOUBLED if over else MORE
+        case _:
+            return Quote.INNER
+    return Quote.DOUBLED if found is Quote.END else found
+
+
+def before_tag(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
+    if string.tags.match(text, at):
+        return Quote.END
+    if not over and string.tags.may_begin(text, at):
+        return MORE
+    return Quote.INNER if string.mended or not text.startswith("</", at) else Quote.END
+
+
+_BY_MARK = {
+    ",": _after_comma,
+    "}": _after_brackets,
+    "<": before_tag,
+    "{": _before_double,
+    **dict.fromkeys(":;.=", _before_free),
+    **dict.fromkeys(")]>", _before_closers),
+}

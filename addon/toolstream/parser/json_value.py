@@ -1,0 +1,72 @@
+"""Values of JSON: numbers and what models write instead, strings in single quotes, a doubled bracket."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..grammar.kinds import MORE, Wait
+from ..grammar.text import JSON_SPACE as _S
+from ..grammar.text import JSON_WHITESPACE, end_of
+from ..limits import TOKEN
+from ..schema.coercion import FAILED
+from ..schema.json_call import read_value
+from ..schema.json_read import loads
+
+BARE_WORD = re.compile(r"[\w./~-]+")
+_SCALAR = re.compile(rf"""[^\s,{{}}\[\]()"'<>:;=]{{1,{TOKEN}}}""")
+_SINGLE = re.compile(rf"'((?:[^'\\\n]|\\.){{0,{TOKEN}}})'(?={_S}[,}}])")
+_SINGLE_PART = re.compile(rf"'(?:[^'\\\n]|\\.){{0,{TOKEN}}}\\?(?:'{_S})?")
+_CLOSERS = {"{": "}", "[": "]"}
+_PYTHON = {"True": True, "False": False, "None": None}
+
+
+def read_word(text: str, at: int, over: bool) -> tuple[str, str] | Wait | None:
+    """The word at `at`, and the mark after it, "" at the end of the message."""
+    found = _SCALAR.match(text, at)
+    end = end_of(JSON_WHITESPACE, text, found.end()) if found else at
+    if end == len(text) and not over:
+        return MORE
+    return (found[0], text[end : end + 1]) if found else None
+
+
+def value_of(word: str, types: frozenset[str]) -> tuple[Any, bool]:
+    """What a word says where these types are allowed, FAILED if nobody knows; and whether it had to be
+    mended."""
+    if found := read_value(word):
+        return found[0], False
+    if word in _PYTHON:
+        return _PYTHON[word], True
+    return word if "string" in types and BARE_WORD.fullmatch(word) else FAILED, True
+
+
+def read_single(text: str, at: int, over: bool) -> tuple[Any, int] | Wait | None:
+    """A string in single quotes that a mark of JSON follows, and where it ends."""
+    found = _SINGLE.match(text, at)
+    if found is None:
+        return MORE if not over and _SINGLE_PART.fullmatch(text, at) else None
+    value = read_value(f"[{found[0]}]")
+    return (value[0][0], found.end()) if value else None
+
+
+def read_container(text: str, types: frozenset[str], brackets: int) -> tuple[Any, bool, int] | None:
+    """The array or object that a text begins with, whether it had to be mended, and how much of the text is
+    behind it: some of the `brackets` that close the call; None if it cannot be read."""
+    if text[:2] in ("[[", "{{") and text[-1] != _CLOSERS[text[0]]:  # a doubled one: the last is another's
+        value = loads(text[1:-1], strict=False)
+        if value is not None:
+            return value, True, 1
+    for behind in (0, _size_of_closers(text, brackets)):
+        if found := read_value(text[: len(text) - behind], types):
+            return *found, behind
+    return None
+
+
+def _size_of_closers(text: str, brackets: int) -> int:
+    """How long the end of a text is that has so many closing brackets; 0 if it has not."""
+    end = len(text)
+    for _ in range(brackets):
+        end = len(text[:end].rstrip()) - 1
+        if end < 0 or text[end] != "}":
+            return 0
+    return len(text) - end
