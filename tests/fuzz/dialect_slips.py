@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
 
+from fuzz.native import mended
 from fuzz.samples import Sample
 from fuzz.slips import TOOLS, Part, call, slipped, tag, text_of
 from toolstream.grammar.dialect import Body, Dialect
@@ -49,6 +50,18 @@ def hermes_json(choose: Random) -> Sample:
         damaged, about = mark_slip(body, at, choose)
     text = opening + damaged + closing
     return Sample("Hermes: 1 slip in JSON", text, TOOLS, ((name, arguments),), about=about)
+
+
+def server_json(choose: Random) -> Sample:
+    """One slip at the punctuation of arguments that the server parsed."""
+    name, arguments = "", {}
+    while not arguments:
+        name, arguments = call(choose)
+    body = json.dumps(arguments, ensure_ascii=False)
+    damaged, about = mark_slip(body, choose.choice(list(marks(body))), choose)
+    tools = tuple(tool for tool in TOOLS if tool.startswith(f"{name}("))
+    row = "server's arguments: 1 slip"
+    return Sample(row, damaged, tools, ((name, arguments),), about=about, judged_by=mended)
 
 
 def marks(body: str) -> Iterator[int]:

@@ -31,6 +31,8 @@ BARS = {
     **{f"{count} in tags": bar for count, bar in zip(slips.COUNTS, (99.5, 97.5, 95), strict=True)},
     **{f"1 slip, {where}": bar for where, bar in slips.SURROUNDINGS.items()},
     **dict.fromkeys(["slips in a value", "slips in prose", "slips, cut short", "soup"], 100),
+    "Hermes: 1 slip in JSON": 98,
+    "server's arguments: 1 slip": 72,
     **{f"{dialect.name}: 0 slips": 100 for dialect in dialect_slips.others()},
     **{f"document {end}": 98 if end in documents.DAMAGED else 100 for end in documents.ENDS},
     **dict.fromkeys(["document before a parameter", "document in JSON"], 100),
@@ -47,6 +49,7 @@ def slip_samples(choose: Random) -> Iterator[Sample]:
 
 def dialect_samples(choose: Random) -> Iterator[Sample]:
     yield from (dialect_slips.hermes_tags(choose), dialect_slips.hermes_json(choose))
+    yield dialect_slips.server_json(choose)
     for dialect in dialect_slips.others():
         yield from (dialect_slips.in_dialect(dialect, choose, count) for count in (0, 1))
 

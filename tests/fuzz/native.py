@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from support.cuts import joined
+from fuzz.samples import Judged, Sample, Verdict, declared
+from support.cuts import joined, per_character
 from toolstream.native.new_arguments import new_arguments
 from toolstream.repairs import Ledger
 from toolstream.schema.schema import read_tools
@@ -40,3 +41,15 @@ class Mended:
     @property
     def value(self) -> Any:
         return json.loads(self.text)
+
+
+def mended(sample: Sample) -> Judged:
+    """Judge a sample that is the arguments of its call, of a tool that is its only one."""
+    (tool,), ((_, arguments),) = declared(sample.tools), sample.calls
+    whole, cut = (Mended(tool, pieces, True) for pieces in ([sample.text], per_character(sample.text)))
+    if whole.outcome != cut.outcome:
+        return Judged(Verdict.CUT, f"{whole.outcome}\n      or {cut.outcome}")
+    if not whole.complete:
+        return Judged(Verdict.TEXT, whole.text)
+    right = whole.value == arguments and not whole.more
+    return Judged(Verdict.EXACT if right else Verdict.WRONG, whole.text)

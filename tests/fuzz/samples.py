@@ -58,6 +58,7 @@ class Sample:
     check: "Callable[[Sample, Outcome], Judged] | None" = None  # in place of calls and left
     core: str = ""  # the part that may be shortened, and the sample with another one
     remake: "Callable[[str], Sample | None] | None" = None
+    judged_by: "Callable[[Sample], Judged] | None" = None  # in place of the parser's judge
 
     def run(self, pieces: Sequence[str], live: bool = True) -> Outcome:
         return run(pieces, declared(self.tools), self.finish, live=live, **self.options)
@@ -78,6 +79,8 @@ def cuts(text: str, seed: int) -> Iterator[list[str]]:
 
 def judge(sample: Sample, seed: int = 0) -> Judged:
     """Run a sample at all kinds of cuts."""
+    if sample.judged_by:
+        return sample.judged_by(sample)
     try:
         whole = sample.run([joined(sample.text)])
         for pieces in cuts(sample.text, seed):
