@@ -102,13 +102,16 @@ def _end_of_line(m: Message, json: BareCall) -> int | Wait | None:
 
 def _decide(m: Message, json: BareCall) -> Step:
     """It is all there."""
-    found = read_calls(json.text, m.aggressive) or []
-    complete = m.aggressive or len(found) == json.scanner.arguments
+    in_message = json.scanner.in_message
+    found = read_calls(json.text, m.aggressive or in_message) or []
+    complete = m.aggressive or in_message or len(found) == json.scanner.arguments
     if not (found and complete and all(name for name, _ in found)):
         return _reject(m, json)
     if m.trial and json.fence:
         m.trial.at_end = True
     calls = [meant(m, name, arguments) for name, arguments in found]
+    if in_message and any(opening is None for opening, _, _ in calls):
+        return _reject(m, json)
     if why := why_not(m, calls):
         return m.reject(why)
     if m.orphan_think:

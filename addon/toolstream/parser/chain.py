@@ -22,7 +22,7 @@ from ..grammar.tokens import CLOSE, OPEN, Token, end_of, opens_json, read_tag
 from ..limits import DAMAGED_ENVELOPES, LETTERS, WRAPS
 from ..schema.tool_name import read_opening
 from .fence import Fence, read_fence
-from .json_head import lacks_bracket, name_of_empty, read_head
+from .json_head import lacks_bracket, name_of_empty, name_of_python, read_head
 from .message import Message
 from .place import behind
 from .readings import BY_PLACE, by_place, is_by_place, is_cut
@@ -138,9 +138,14 @@ def _says_no_tool(m: Message, tag: Tag) -> bool:
 
 
 def _is_json(m: Message, at: int) -> bool | Wait:
-    """Whether JSON begins at `at`, and not a tag whose bracket is another one."""
+    """Whether JSON begins at `at`, and not a tag whose bracket is another one; or a call as in Python."""
     text, over = m.buffer.text, m.buffer.over
-    return opens_json(text, at, over) if text[at] in "{[" else lacks_bracket(text, at, over)
+    if text[at] in "{[":
+        return opens_json(text, at, over)
+    name = name_of_python(text, at, over)
+    if isinstance(name, str) and name:
+        return m.toolset.find(name) is not None
+    return lacks_bracket(text, at, over) if name == "" else MORE
 
 
 # By its place

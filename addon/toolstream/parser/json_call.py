@@ -19,11 +19,12 @@ from collections.abc import Sequence
 from ..events import CallEnd, CallStart
 from ..grammar.kinds import MORE, Wait
 from ..grammar.text import BLANK, JSON_WHITESPACE, end_of, skip_blanks
-from ..limits import EXCERPT, LOOK_AHEAD, RETURNS
+from ..limits import EXCERPT, HELD, LOOK_AHEAD, RETURNS
 from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter
 from ..schema.json_call import Call as Found
 from ..schema.json_call import read_body
+from ..schema.json_scanner import JsonScanner
 from ..schema.tool_name import Opening, find_tool
 from .event_log import Mark
 from .interrupted import break_off
@@ -129,7 +130,10 @@ def _next_call(m: Message, calls: JsonCalls) -> Step:
 
 
 def _text_of_calls(m: Message) -> JsonText:
-    return JsonText(m.buffer, m.grammar.ends_json, lambda text: read_body(text, m.toolset) is not None)
+    """The first bracket may be missing, or another one; brackets do not end a call as in Python."""
+    first = m.buffer.text[m.buffer.at]
+    scanner = JsonScanner(0 if first in "{[" else HELD if first.isalpha() else 1)
+    return JsonText(m.buffer, m.grammar.ends_json, lambda text: bool(read_body(text, m.toolset)), scanner)
 
 
 def _start(m: Message, calls: JsonCalls, head: Head, opening: Opening) -> Step:

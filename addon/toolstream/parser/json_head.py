@@ -24,6 +24,8 @@ _EMPTY = re.compile(
 )
 _UNOPENED = re.compile(rf'[(<]?{_S}"(?:{"|".join((*NAME_KEYS, *WRAP_KEYS))})"{_S}:{_S}["{{]')
 _UNOPENED_PART = re.compile(rf'[(<]?{_S}(?:"[a-z_]{{0,{WORD}}}(?:"{_S}(?::{_S})?)?)?')
+_PYTHON = re.compile(rf"([^\W\d][\w.-]{{0,{DECLARED_NAME}}})\((?={_S}(?:\)|\w{{1,{JSON_KEY}}}{_S}=))")
+_PYTHON_PART = re.compile(rf"[^\W\d][\w.-]{{0,{DECLARED_NAME}}}(?:\({_S}\w{{0,{JSON_KEY}}}{_S})?")
 _OPENING = re.compile(rf"(?:(?P<array>\[){_S})?(?P<object>\{{)?")
 _BESIDE = ("id", "type")
 # Keys whose last letter is forgotten, or too many
@@ -57,6 +59,12 @@ def lacks_bracket(text: str, at: int, over: bool) -> bool | Wait:
     if _UNOPENED.match(text, at):
         return True
     return _more(_UNOPENED_PART, text, at, over, at) is not None and MORE
+
+
+def name_of_python(text: str, at: int, over: bool) -> str | Wait:
+    """The name of the tool if a call stands at `at` as in Python; "" if none does."""
+    found = _PYTHON.match(text, at)
+    return found[1] if found else _more(_PYTHON_PART, text, at, over, at) or ""
 
 
 def name_of_empty(text: str, at: int) -> str:

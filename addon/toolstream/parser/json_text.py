@@ -34,10 +34,10 @@ class JsonText:
     buffer: Buffer
     tags: TagMatcher
     readable: Callable[[str], bool]
+    scanner: JsonScanner = field(default_factory=JsonScanner)
     start: int = field(init=False)
     suspect: int = -1
     ended: Ended | None = None
-    scanner: JsonScanner = field(default_factory=JsonScanner)
     line: str = ""  # the end of what was read, as far as it is of one line
     tries: int = 0
 

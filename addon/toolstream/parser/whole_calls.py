@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from ..events import ArgumentsDelta, CallEnd, CallStart
+from ..grammar.likeness import SYNONYMS, squeeze
 from ..repairs import Refused, Repair
 from ..schema.arguments import write_call
 from ..schema.json_read import Json
 from ..schema.schema import Tool
 from ..schema.tool_name import Opening, find_tool
 from .message import Message
+
+_BETWEEN_WORDS = re.compile(r"[^\w.-]+")
 
 Meant = tuple[Opening | None, str, Json]
 
@@ -20,9 +25,16 @@ def meant(m: Message, name: str, arguments: Json) -> Meant:
 
 def _meant(m: Message, name: str, arguments: Json) -> Opening | None:
     if name:
-        return find_tool(name, m.toolset, m.grammar.level)
+        return find_tool(name, m.toolset, m.grammar.level) or _decorated(name, m)
     tool = m.toolset.infer(arguments)
     return Opening(tool, [(Repair.NAME_INFERRED, tool.name)]) if tool else None
+
+
+def _decorated(name: str, m: Message) -> Opening | None:
+    """The tool if a name is in what is left of its tag, or has the brackets of a call, and nothing else."""
+    words = [word for word in _BETWEEN_WORDS.split(name) if word and squeeze(word) not in SYNONYMS]
+    tool = m.toolset.find(words[0]) if len(words) == 1 and m.tolerant else None
+    return Opening(tool, [(Repair.NAME_NORMALISED, name)]) if tool else None
 
 
 def why_not(m: Message, calls: list[Meant]) -> Refused | None:

@@ -10,10 +10,9 @@ from enum import Enum
 from ..grammar.names import Names
 from ..grammar.text import BLANK
 from ..limits import DEPTH, WORD
-from .json_call import ARGUMENT_KEYS, NAME_KEYS
+from .json_call import ARGUMENT_KEYS, NAME_KEYS, TYPES
 
-TYPES = frozenset({"function", "tool_call", "tool_use"})
-
+_CALLS = "tool_calls"
 _MARK = re.compile(rf"[^{BLANK}]")
 _QUOTE = re.compile(r'["\\]')
 _NESTED = re.compile(r'["{}\[\]]')
@@ -35,7 +34,9 @@ class CallScanner:
         self.named = False  # it names a declared tool
         self.arguments = 0  # how often it says which
         self.end = 0
-        self._names, self._keys = names, keys
+        self.in_message = False  # it is in a list of calls, as APIs have it
+        self._names, self._keys = names, keys | {_CALLS}
+        self._outer = False  # the bracket around that list is open
         self._open = ""  # brackets
         self._word: str | None = None  # the string we are in, if it is a key or a value of the call
         self._quoted = False  # we are in a string
@@ -79,11 +80,21 @@ class CallScanner:
             self._expected = '"}' if mark == "{" else "{"
         elif mark in "]}":
             self._open = self._open[:-1]
+            if self._outer and not self._open:
+                self._open, self._outer = "{", False
             self._expected = ("}," if self._open.endswith("{") else "],") if self._open else ""
+        elif mark == ":" and self._key == _CALLS:
+            self._open_list()
         else:
             self._expected = '"{[' if mark == ":" else '"' if self._open.endswith("{") else "{"
             self._key = self._key if mark == ":" else ""
         return found.end()
+
+    def _open_list(self) -> None:
+        """All calls stand in a list."""
+        self.in_message = self._outer = True
+        self._keys = self._keys - {_CALLS} | {"function"}
+        self._open, self._expected, self._key = "", "[", ""
 
     def _in_string(self, text: str, at: int) -> int:
         """The offset after the next quote or backslash of a string; -1 if it may not say this."""

@@ -12,6 +12,7 @@ from ..repairs import Repair
 from .json_read import Json
 from .json_write import as_written, doubled_escapes
 from .lenient_json import read_damaged
+from .python_literals import read_python_call
 from .schema import Tool, type_of
 from .toolset import Toolset
 
@@ -22,6 +23,8 @@ ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "tool_input")
 WRAP_KEYS = ("tool_call", "function_call", "function")
 CALL_KEYS = frozenset((*NAME_KEYS, *ARGUMENT_KEYS, *WRAP_KEYS))
 DRIFT = KEYS | CALL_KEYS  # what a call may consist of then
+
+TYPES = frozenset({"function", "tool_call", "tool_use"})
 
 Call = tuple[str, Json]  # name, arguments; a call without a name has ""
 Reader = Callable[[Json], tuple[Any, Any]]  # takes an object that is a call apart
@@ -34,14 +37,25 @@ def read_body(text: str, toolset: Toolset) -> tuple[list[Call], list[Repair]] | 
     """The calls of the JSON in an envelope, and what was mended; None if it holds none for certain."""
     if calls := read_calls(text) or read_calls(text, drift=True):
         return calls, [Repair.JSON_BODY]
-    for calls in (_calls(text, _by_shape), _damaged_calls(text, toolset)):
-        if calls and _all_fit(calls, toolset):
-            return calls, [Repair.JSON_BODY, Repair.JSON_REPAIRED]
+    calls = _fitting(lambda read: _calls(text, read), toolset) or _in_python(text, toolset)
+    if calls := calls or _damaged_calls(text, toolset):
+        return calls, [Repair.JSON_BODY, Repair.JSON_REPAIRED]
     return None
 
 
-def _all_fit(calls: list[Call], toolset: Toolset) -> bool:
-    return all(fits(toolset.find(name), arguments) for name, arguments in calls)
+def _fitting(take: Callable[[Reader], list[Call] | None], toolset: Toolset) -> list[Call] | None:
+    """The calls in the first shape in which all of them are what their tools want."""
+    for read in (_by_shape, _flat, _by_name):
+        calls = take(read)
+        if calls and all(fits(toolset.find(name), arguments) for name, arguments in calls):
+            return calls
+    return None
+
+
+def _in_python(text: str, toolset: Toolset) -> list[Call] | None:
+    """The call if it is written as in Python."""
+    call = read_python_call(text)
+    return [call] if call and fits(toolset.find(call[0]), call[1]) else None
 
 
 def fits(tool: Tool | None, keys: Collection[str]) -> bool:
@@ -75,17 +89,19 @@ def call_of(value: Any) -> Call | None:
 
 def _damaged_calls(text: str, toolset: Toolset) -> list[Call] | None:
     """The calls of a body that is not quite JSON; None if it is not certain what it says."""
+    found: list[list[Call]] = []
 
     def accept(value: Any) -> bool:
-        calls = _shaped(value)
-        return calls is not None and _all_fit(calls, toolset)
+        calls = _fitting(lambda read: _shaped(value, read), toolset)
+        found[:] = [calls] if calls else found
+        return calls is not None
 
-    return _shaped(read_damaged(text, accept))
+    return found[0] if accept(read_damaged(text, accept)) else None
 
 
-def _shaped(value: Any) -> list[Call] | None:
+def _shaped(value: Any, read: Reader) -> list[Call] | None:
     try:
-        return _calls_of([value], _by_shape)
+        return _calls_of([value], read)
     except ValueError:
         return None
 
@@ -104,10 +120,17 @@ def _values(text: str) -> list[Any]:
 
 
 def _calls_of(values: list[Any], read: Reader) -> list[Call]:
-    calls = [_call(v, read) for value in values for v in (value if isinstance(value, list) else [value])]
+    calls = [_call(v, read) for value in values for v in _entries(value)]
     if not calls:
         raise ValueError("no call")
     return calls
+
+
+def _entries(value: Any) -> list[Any]:
+    """The calls of an array, and of a message as APIs have it."""
+    if isinstance(value, dict) and value.keys() == {"tool_calls"}:
+        value = value["tool_calls"]
+    return value if isinstance(value, list) else [value]
 
 
 def read_arguments(text: str, tool: Tool) -> tuple[Json, list[Repair]] | None:
@@ -169,7 +192,7 @@ def _plain(value: Json) -> tuple[Any, Any]:
 def _drifted(value: Json) -> tuple[Any, Any]:
     for key in WRAP_KEYS:
         inner = value.get(key)
-        if isinstance(inner, dict) and {key, "id", "type"}.issuperset(value):
+        if isinstance(inner, dict) and {key, "id", "type", "index"}.issuperset(value):
             return _drifted(inner)
     names = [key for key in NAME_KEYS if key in value]
     arguments = [key for key in ARGUMENT_KEYS if key in value]
@@ -190,3 +213,25 @@ def _by_shape(value: Json) -> tuple[Any, Any]:
         return names[0], objects[0]
     name, arguments = _drifted(value)
     return name, {} if arguments in (None, "") else arguments
+
+
+def _flat(value: Json) -> tuple[Any, Any]:
+    """The arguments stand beside the name."""
+    key = next((key for key in NAME_KEYS if key in value), "")
+    arguments = {k: v for k, v in value.items() if k != key and not (k == "type" and v in TYPES)}
+    if not (key and arguments):
+        raise ValueError("no name, or nothing beside it")
+    return value[key], _no_schemas(arguments)
+
+
+def _by_name(value: Json) -> tuple[Any, Any]:
+    """The name of the tool is the key of its arguments."""
+    ((name, arguments),) = value.items()
+    return name, _no_schemas(arguments)
+
+
+def _no_schemas(arguments: Any) -> Any:
+    """Arguments, unless they say of what type they are."""
+    if isinstance(arguments, dict) and any(isinstance(v, dict) and "type" in v for v in arguments.values()):
+        raise ValueError("a tool is being declared")
+    return arguments

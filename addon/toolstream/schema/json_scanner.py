@@ -11,12 +11,13 @@ _INSIDE = re.compile(r'["\\]')
 
 
 class JsonScanner:
-    """Follows one JSON object or array; `feed` says where it ends."""
+    """Follows one JSON object or array, of which so many brackets were `opened` before; `feed` says where it
+    ends."""
 
     __slots__ = ("_depth", "_escaped", "in_string")
 
-    def __init__(self) -> None:
-        self._depth = 0
+    def __init__(self, opened: int = 0) -> None:
+        self._depth = opened
         self._escaped = False
         self.in_string = False
 

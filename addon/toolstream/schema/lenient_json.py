@@ -16,6 +16,7 @@ from typing import Any
 from ..limits import COMMA_GAP, SMALL, WORD
 from .coercion import FAILED, coerce
 from .json_read import loads
+from .json_scanner import JsonScanner
 from .json_write import dump, escaped
 from .least_change import least_change
 from .schema import Parameter
@@ -33,6 +34,8 @@ _RUNS_ON = re.compile(r"""[ ]*\\[nrt]|\s+["']\s*[,:}\]]""")
 _BACKSLASHES = re.compile(r"\\+")  # one or two: of an escape, or of what should have been one
 _BRACKET_OR_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]"]', re.DOTALL)
 _CLOSERS = {"{": "}", "[": "]"}
+_NAME_EQUALS = re.compile(rf'"function=([\w.-]{{1,{WORD}}})"(?=\s*[,}}])')
+_ARGUMENTS_EQUAL = re.compile(rf'"(arguments|parameters)="(\w{{1,{WORD}}})="')
 _KEY_EQUALS = re.compile(rf"""([{{,]\s{{0,64}})"?(\w{{1,{WORD}}})"?[ \t]?=[ \t]?(?=["\[{{])""")
 
 
@@ -47,9 +50,8 @@ def read_damaged(text: str, accept: Callable[[Any], bool] = _is_any) -> Any:
     for attempt in (_undoubled(text), _closed(text)):
         if attempt and (value := loads(attempt, strict=False)) is not None:
             return value
-    if (value := loads(_with_colons(text), strict=False)) is not None and _all_stand_in(
-        strings_of(value), text
-    ):
+    value = loads(_as_json(text), strict=False)
+    if value is not None and accept(value) and _all_stand_in(strings_of(value), text):
         return value
     value = coerce(text, _ANY)
     if value is not FAILED:
@@ -95,10 +97,14 @@ def keys_of(value: Any) -> Iterable[str]:
             yield from keys_of(item)
 
 
-def _with_colons(text: str) -> str:
-    """`{"name="bash"}`, as in a tag; "" if there is no such key."""
-    written, count = _KEY_EQUALS.subn(r'\1"\2": ', text)
-    return written if count else ""
+def _as_json(text: str) -> str:
+    """`{"name="bash"}` and `{"function=bash"}`, as in tags, and without brackets too many; "" if there is
+    nothing like that."""
+    written = _NAME_EQUALS.sub(r'"function": "\1"', text)
+    written = _ARGUMENTS_EQUAL.sub(r'"\1": {"\2": "', written)
+    written = _KEY_EQUALS.sub(r'\1"\2": ', written)
+    end = JsonScanner().feed(written) or len(written)
+    return written[:end] if written != text and not written[end:].strip("}] \t\r\n") else ""
 
 
 def _undoubled(text: str) -> str:

@@ -1,8 +1,9 @@
-"""Arrays and objects that a model wrote as Python does: `['a', True, None]`."""
+"""Arrays, objects and calls that a model wrote as Python does: `['a', True, None]`, `f(a="x")`."""
 
 import re
 from typing import Any
 
+from ..limits import DECLARED_NAME
 from .json_write import STRICT, quoted
 
 _PYTHON_TOKEN = re.compile(
@@ -10,6 +11,7 @@ _PYTHON_TOKEN = re.compile(
     r"|(?P<space>\s++)|(?P<mark>[][{}(),:])|(?P<word>[\w.+-]++)|(?P<junk>.)",
     re.DOTALL,
 )
+_CALL = re.compile(rf"\s*+([^\W\d][\w.-]{{0,{DECLARED_NAME}}})\((.*)\)\s*+;?\s*+", re.DOTALL)
 _PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
 _PYTHON_ESCAPE = re.compile(
     r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(\r?\n|.))", re.DOTALL
@@ -36,6 +38,29 @@ def read_python_literal(text: str) -> Any:
         elif kind == "junk":
             raise ValueError("not a Python literal")
     return STRICT.decode(" ".join(out))
+
+
+def read_python_call(text: str) -> tuple[str, dict[str, Any]] | None:
+    """Name and arguments of a call with keywords: `f(a="x", b=5)`; None if it is anything else."""
+    found = _CALL.fullmatch(text)
+    try:
+        value = read_python_literal(f"{{{_as_members(found[2])}}}") if found else None
+    except (ValueError, RecursionError):
+        return None
+    return (found[1], value) if found and isinstance(value, dict) else None
+
+
+def _as_members(text: str) -> str:
+    """The keywords of a call as members of an object."""
+    out: list[str] = []
+    depth = 0
+    for token in _PYTHON_TOKEN.finditer(text):
+        depth += (token[0] in ("(", "[", "{")) - (token[0] in (")", "]", "}"))
+        is_equals = token[0] == "=" and not depth and out and out[-1].isidentifier()
+        if is_equals:
+            out[-1] = f'"{out[-1]}"'
+        out.append(":" if is_equals else token[0])
+    return "".join(out)
 
 
 def _mark(mark: str, out: list[str], opened: list[list[int]]) -> None:
