@@ -102,9 +102,20 @@ def has_text(m: Message) -> Step:
 def stray_text(m: Message, text: str) -> Step:
     """A piece of such text, of which more may follow."""
     call = open_call(m)
+    if call.spare:
+        _spare_is_text(m, call)
     call.stray = (call.stray + text)[:STRAY]
     m.log.text(text)
     return m.go(At.STRAY)
+
+
+def _spare_is_text(m: Message, call: Call) -> None:
+    """What may have been a value without its tag is text, too."""
+    assert call.spare
+    m.log.commit(call.spare.mark)
+    m.log.repair(Repair.TEXT_IN_CALL, call.spare.text)
+    m.log.text(call.spare.text)
+    call.spare = None
 
 
 def _is_unread(call: Call) -> bool:
@@ -119,17 +130,16 @@ def _is_unread(call: Call) -> bool:
 
 def use_spare(m: Message, call: Call) -> None:
     """A value without its tag is one if its parameter has not been given by the end of the call."""
-    spare, call.spare = call.spare, None
+    spare, key = call.spare, only_key(call)
     if spare is None:
         return
-    m.log.commit(spare.mark)
-    key = only_key(call)
     if key in call.writer.given:
-        m.log.repair(Repair.TEXT_IN_CALL, spare.text)
-        m.log.text(spare.text)
-    else:
-        m.log.repair(Repair.MISSING_PARAMETER_OPEN, spare.text)
-        give(m, key, spare.value)
+        _spare_is_text(m, call)
+        return
+    call.spare = None
+    m.log.commit(spare.mark)
+    m.log.repair(Repair.MISSING_PARAMETER_OPEN, spare.text)
+    give(m, key, spare.value)
 
 
 def end_unclosed(m: Message, excerpt: str) -> Step:

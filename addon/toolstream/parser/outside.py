@@ -49,7 +49,11 @@ def extend(m: Message, piece: str) -> list[Event] | None:
         return None
     if not context.settled or context.in_comment or m.known > buffer.base + buffer.at:
         return None
-    text = buffer.text[buffer.at :] + piece if buffer.at < len(buffer.text) else piece
+    text = piece
+    if buffer.at < len(buffer.text):
+        if _LOOK.search(buffer.text, buffer.at):
+            return None
+        text = buffer.text[buffer.at :] + piece
     end = _plain_end(m, text) if "<" in text else len(text)
     if end < 0 or text.isspace():
         return None
