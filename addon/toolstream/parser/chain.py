@@ -83,10 +83,8 @@ def _read_next(m: Message, chain: Chain, inside: bool) -> Tag | Fence | Wait | b
         return None if over else MORE
     if found := read_spelt(m, at, wrapped):
         return found if found is MORE else _or_better(m, found, chain, inside)
-    if (
-        wrapped
-        and m.tolerant
-        and (inner := _is_json(m, at) or (not chain.fence and read_fence(text, at, over)))
+    if wrapped and (
+        inner := _is_json(m, at) or (m.tolerant and not chain.fence and read_fence(text, at, over))
     ):
         return inner
     if wrapped and not over and m.lookout.envelope.may_begin(text, at):

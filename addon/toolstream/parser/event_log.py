@@ -22,7 +22,7 @@ _DAMAGE = frozenset(
 # about what stands around it, or what its values say
 _HARMLESS = frozenset(
     {Repair.MISSING_TOOL_CALL_OPEN, Repair.ORPHAN_THINK_CLOSE, Repair.THINK_CLOSED, Repair.PARALLEL_DROPPED}
-    | {Repair.REPEATED_PARAMETER, Repair.COERCION_FAILED}
+    | {Repair.REPEATED_PARAMETER, Repair.COERCION_FAILED, Repair.JSON_BODY}
     | {Repair.RULE_DEFAULT, Repair.RULE_CONVERTED, Repair.RULE_REMOVED, Repair.RULE_TOOL}
 )
 

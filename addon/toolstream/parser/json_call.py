@@ -119,7 +119,7 @@ def give_up_json(m: Message, mark: Mark) -> Step:
 
 def _next_call(m: Message, calls: JsonCalls) -> Step:
     """A bracket, of a call or of an array."""
-    head = read_head(m.buffer.text, m.buffer.at, m.buffer.over)
+    head = read_head(m.buffer.text, m.buffer.at, m.buffer.over) if m.tolerant else None
     if head is MORE:
         return Step.MORE
     opening = find_tool(head.name, m.toolset, m.grammar.level) if head else None
@@ -238,8 +238,8 @@ def _read_calls(m: Message, calls: JsonCalls) -> Step:
         return break_off(m, Refused.TRUNCATED)
     if ended is Ended.MESSAGE and not m.complete:
         return _refuse(m, json, Refused.TRUNCATED)
-    found: Calls | Wait | None = read_body(text, m.toolset)
-    if found is None and ended is Ended.BRACKET:
+    found: Calls | Wait | None = read_body(text, m.toolset, m.tolerant)
+    if found is None and ended is Ended.BRACKET and m.tolerant:
         found = _read_longer(m, text)
     if isinstance(found, Wait):
         return Step.MORE

@@ -191,8 +191,10 @@ class Place(Readings):
         """Whether a tag may stand at `at`: one that lost its bracket starts its line."""
         if text[at] in OPEN or self.tags.match(text, at) or (not over and self.tags.may_begin(text, at)):
             return True
-        if same_line or next_place(text, at, True) == at:
-            return not same_line
+        if same_line:
+            return False
+        if next_place(text, at, True) == at:
+            return True
         return MORE if not over and held_from(text, at, True) <= at else False
 
     def _open_behind(self, run: Run, choice: Choice, text: str, over: bool, base: int) -> Behind | Wait:

@@ -44,7 +44,7 @@ def why_not(m: Message, calls: list[Meant]) -> Refused | None:
     if any(opening is None and not name.strip() for opening, name, _ in calls):
         return Refused.NAMELESS
     undeclared = any(opening is None for opening, _, _ in calls)
-    if undeclared and (m.context.thinking or not m.toolset.any_allowed):
+    if undeclared and (m.context.thinking or not (m.tolerant and m.toolset.any_allowed)):
         return Refused.UNDECLARED
     return None
 

@@ -33,10 +33,13 @@ Reader = Callable[[Json], tuple[Any, Any]]  # takes an object that is a call apa
 _DECODER = json.JSONDecoder(strict=False, parse_float=as_written)
 
 
-def read_body(text: str, toolset: Toolset) -> tuple[list[Call], list[Repair]] | None:
-    """The calls of the JSON in an envelope, and what was mended; None if it holds none for certain."""
-    if calls := read_calls(text) or read_calls(text, drift=True):
+def read_body(text: str, toolset: Toolset, tolerant: bool = True) -> tuple[list[Call], list[Repair]] | None:
+    """The calls of the JSON in an envelope, and what was mended; None if it holds none for certain. Unless
+    `tolerant`, they are as models are taught to write them."""
+    if calls := read_calls(text) or (tolerant and read_calls(text, drift=True)):
         return calls, [Repair.JSON_BODY]
+    if not tolerant:
+        return None
     calls = _fitting(lambda read: _calls(text, read), toolset) or _in_python(text, toolset)
     if calls := calls or _damaged_calls(text, toolset):
         return calls, [Repair.JSON_BODY, Repair.JSON_REPAIRED]
