@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 
 from ..grammar.likeness import is_structural
-from ..grammar.tokens import OPEN
+from ..grammar.tokens import CLOSE, OPEN
+from ..limits import NAME
 from ..repairs import Refused, Repair
 from .message import At, Before, Message, Step
 
-_WORD = re.compile(rf"[{OPEN}\\[({{|/ ]{{0,4}}(\w+)")
+_WORD = re.compile(rf"[{OPEN}\\[({{|/ ]{{0,4}}(\w+)[^\s{OPEN}{CLOSE}]{{0,{NAME}}}[{CLOSE}]?")
+_NAME = re.compile(r"[\w.:-]*")
 
 
 def drop_opener(m: Message) -> None:
@@ -33,11 +35,26 @@ def _is_of_a_call(m: Message, waits: str) -> bool:
     """Whether what waits is a tag of a call or begins as one: other text has its tags, too."""
     if waits in tuple(OPEN):
         return m.context.at_line_start
-    text, tags = m.buffer.text, m.lookout.after
-    if waits.strip() and (tags.match(text, m.seen) or tags.may_begin(text, m.seen)):
+    tags = m.lookout.after
+    if waits.strip() and tags.may_begin(waits, 0):
         return True
-    found = _WORD.match(waits)
-    return found is not None and is_structural(found[1])
+    tag, found = tags.match(waits, 0), _WORD.match(waits)
+    if tag is None and not (found and is_structural(found[1])):
+        return False
+    end = tag.end if tag else found.end() if found else 0
+    return _begins_call(m, waits[end:].lstrip())
+
+
+def _begins_call(m: Message, rest: str) -> bool:
+    """Whether this, behind a tag that waits, is the beginning of the server's call, and not prose: nothing, its
+    name, a tag or JSON."""
+    if rest and rest[0] not in OPEN + "{[":
+        name = _NAME.match(rest)
+        begun = name[0] if name else ""
+        if not any(begun and known.startswith(begun) for known in m.followed or ()):
+            return False
+        rest = rest[len(begun) :].lstrip()
+    return not rest or rest[0] in "{[" or rest in tuple(OPEN) or _is_of_a_call(m, rest)
 
 
 def break_off(m: Message, why: Refused | None) -> Step:

@@ -127,6 +127,8 @@ HELD = {
     "<tol_call>\n<fun": ("", ["stray-opener"]),
     "tool_call>\n": ("", ["stray-opener"]),
     '<tool_call>\n{"name": "bash", "arg': ("", ["stray-opener"]),
+    "<tool_call>\nba": ("", ["stray-opener"]),
+    "<tool_call>\n<invoke name=": ("", ["stray-opener"]),
     "</tool_call>": ("", ["stray-closer"]),
     # Nothing of a call: it stays
     "a < b, and <": ("a < b, and <", []),
@@ -139,6 +141,13 @@ HELD = {
     "<div class": ("<div class", []),
     "<plan>\n": ("<plan>\n", []),
     "{": ("{", []),
+    "Use <b>bold</b> and <tool> here": ("Use <b>bold</b> and <tool> here", []),
+    "Use <tool_call> here": ("Use <tool_call> here", []),
+    "a List<tool> works": ("a List<tool> works", []),
+    "Now <tools> works": ("Now <tools> works", []),
+    "see <function> basic": ("see <function> basic", []),
+    "<tool_call>\nls": ("<tool_call>\nls", []),
+    "<tool_call> <div": ("<tool_call> <div", []),
 }
 
 
