@@ -15,17 +15,16 @@ from typing import Any
 from ..events import COMPLETE, OVER, Event
 from ..repairs import Ledger, Refused, Repair
 from ..schema.json_read import loads
-from ..schema.json_write import dump
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
 from ..wire.base import Asked, CallPiece, ServerCall
 from .arguments import Arguments, NewArguments
 from .call import NativeCall
 from .in_text import CallsInText, rest_after, rest_of
-from .reader import Calls
+from .names import read_name
+from .reader import Calls, NewParser
 from .routes import Routes
 from .ruled import ruled
-from .tags import name_in
 
 _NO_NAME = ("", "null", "None")
 
@@ -40,10 +39,11 @@ class NativeCalls:
         ledger: Ledger,
         new_id: Callable[[], str],
         new_arguments: NewArguments,
+        new_parser: NewParser,
     ) -> None:
         self.calls: list[NativeCall] = []
         self._toolset, self._ledger, self._new_id = toolset, ledger, new_id
-        self._new_arguments = new_arguments
+        self._new_arguments, self._new_parser = new_arguments, new_parser
         self._parallel = asked.parallel
         self._ids = {"", *asked.ids}  # that are taken
         self._routes = Routes()
@@ -147,23 +147,15 @@ class NativeCalls:
         return self._new_arguments(Tool(""), self._ledger)
 
     def _read_name(self, call: NativeCall) -> None:
-        found, preset = self._tool_of(call.said)
-        tool = found or Tool(call.said)
-        arguments = self._new_arguments(tool, self._ledger, preset)
-        if found and found.name != call.said:
+        found = read_name(call.said, self._toolset, self._new_parser)
+        tool = found.tool if found else Tool(call.said)
+        arguments = self._new_arguments(tool, self._ledger, found.members if found else "")
+        if found and tool.name != call.said:
             arguments.count(Repair.NAME_NORMALISED)
         waits = self._in_text.has_name(tool.name) or arguments.findings.awaits_end
         if waits and not call.waits_as_copy:
             call.wait(())
         call.take_name(tool, arguments)
-
-    def _tool_of(self, name: str) -> tuple[Tool | None, str]:
-        """The tool a name means, and the member of the arguments that stood in its place."""
-        bare = name_in(name)
-        if tool := self._toolset.find(name) or (self._toolset.find(bare) if bare else None):
-            return tool, ""
-        found = self._toolset.with_value(bare)
-        return (found[0], f"{dump(found[1])}: {dump(bare)}") if found else (None, "")
 
     def _announce(self, call: NativeCall) -> None:
         """Take it into the answer; one too many is dropped."""

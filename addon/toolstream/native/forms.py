@@ -8,15 +8,19 @@ from ..grammar.text import end_of
 from ..limits import HELD
 from ..repairs import Refused, Repair
 from ..schema.coercion import conform
-from ..schema.json_call import fits, read_object
+from ..schema.json_call import fits, read_arguments, read_object
+from ..schema.json_read import Json
 from ..schema.json_write import dump
 from ..schema.lenient_json import read_damaged, same_letters
 from ..schema.schema import Tool
+from .after_object import can_part
 from .json_stream import unescaped
 from .reader import ArgumentsReader, Findings, NewParser, Passage
-from .swallowed import calls_in, can_drop
+from .swallowed import calls_in
 from .tags import Lead
 
+_NULLS, _EMPTY = ("null", "None"), ("[]", '""', "''", "()")  # what stands for no arguments
+_IN_ENVELOPE = re.compile(r"<[^<>]*>\s*(\{.*\})\s*(?:</[^<>]*>\s*)?", re.DOTALL)
 _HEX = "[0-9a-fA-F]"
 _CUT_ESCAPE = rf"\\(?:\Z|u{_HEX}{{0,3}}\Z)"
 # The inside of a string without an escape that is cut, or half a pair of surrogates, at its end
@@ -27,12 +31,10 @@ _WHOLE = re.compile(
 )
 
 
-class Unreadable:
-    """Reads what is no object at all: it waits, and leaves as it came, unless it is all but the beginning of
-    one."""
+class _Waiting:
+    """A reader that holds what has come in a passage."""
 
-    def __init__(self, tool: Tool, findings: Findings) -> None:
-        self._tool, self._findings = tool, findings
+    def __init__(self) -> None:
         self._passage = Passage()
         self._gave_up = False
 
@@ -44,29 +46,44 @@ class Unreadable:
     def held(self) -> int:
         return self._passage.held
 
+    def _release_if_long(self, findings: Findings) -> str:
+        """Give up if too much waits; what can leave now."""
+        if self._passage.held > HELD and not self._gave_up:
+            findings.refuse(Refused.LIMIT, self._passage.waiting)
+            self._gave_up = True
+        if self._gave_up:
+            self._passage.write("")
+        return self._passage.take()
+
+
+class Unreadable(_Waiting):
+    """Reads what is no object at all: it waits, and leaves as it came, unless it says that there are no
+    arguments, or is all but the beginning of an object. `preset` are members to write then."""
+
+    def __init__(self, tool: Tool, findings: Findings, preset: str = "") -> None:
+        super().__init__()
+        self._tool, self._findings, self._preset = tool, findings, preset
+
     def feed(self, text: str) -> str:
         self._passage.hold(text)
-        if self._gave_up or self._passage.held > HELD:
-            self._give_up()
-        return self._passage.take()
-
-    def _give_up(self) -> None:
-        if not self._gave_up:
-            self._findings.refuse(Refused.LIMIT, self._passage.waiting)
-        self._gave_up = True
-        self._passage.write("")
+        return self._release_if_long(self._findings)
 
     def close(self, stopped: bool) -> str:
-        if stopped and self._passage.waiting.strip() in ("null", "None"):
-            self._findings.count(Repair.CALL_SHAPE)
-            self._findings.set_complete()
-            self._passage.replace("{}")
+        if stopped and self._is_nothing(self._passage.waiting.strip()):
+            self._complete(Repair.CALL_SHAPE, "{" + self._preset + "}")
         elif stopped and not self._gave_up and (mended := self._mended()):
-            self._findings.count(Repair.JSON_REPAIRED)
-            self._findings.set_complete()
-            self._passage.replace(mended)
+            self._complete(Repair.JSON_REPAIRED, mended)
         self._passage.write("")
         return self._passage.take()
+
+    def _complete(self, repair: Repair, arguments: str) -> None:
+        self._findings.count(repair)
+        self._findings.set_complete()
+        self._passage.replace(arguments)
+
+    def _is_nothing(self, text: str) -> bool:
+        """Whether it says that there are no arguments."""
+        return text in _NULLS or (text in _EMPTY and (bool(self._preset) or not self._tool.required))
 
     def _mended(self) -> str:
         """The object that it is without its beginning; "" if it is none."""
@@ -80,12 +97,13 @@ class Unreadable:
         return ""
 
 
-class Unopened:
-    """Reads an object whose first bracket is missing."""
+class Begun:
+    """Reads an object with `inner` that does not begin as one: `skipped` characters before it are too many,
+    or an `opener` is missing."""
 
-    def __init__(self, inner: ArgumentsReader) -> None:
+    def __init__(self, inner: ArgumentsReader, skipped: int = 0, opener: str = "") -> None:
         self._inner = inner
-        self._opener = "{"
+        self._skipped, self._opener = skipped, opener
 
     @property
     def pending(self) -> str:
@@ -96,44 +114,30 @@ class Unopened:
         return self._inner.held
 
     def feed(self, text: str) -> str:
-        opener, self._opener = self._opener, ""
-        return self._inner.feed(opener + text)
+        text = self._opener + text[self._skipped :]
+        self._skipped, self._opener = 0, ""
+        return self._inner.feed(text)
 
     def close(self, stopped: bool) -> str:
         return self._inner.close(stopped)
 
 
-class XmlMender:
+class XmlMender(_Waiting):
     """Reads arguments that are XML: parameters, or a whole call."""
 
     def __init__(self, lead: Lead, tool: Tool, new_parser: NewParser, findings: Findings) -> None:
+        super().__init__()
         self._lead, self._tool, self._new_parser = lead, tool, new_parser
         self._parser = new_parser(tool, recovery=lead.recovery)
         self._findings = findings
-        self._passage = Passage()
-        self._gave_up = False
         self._next: list[Event] = []  # of a call after this one
         self._take(self._parser.feed(lead.head))
 
-    @property
-    def pending(self) -> str:
-        return self._passage.pending
-
-    @property
-    def held(self) -> int:
-        return self._passage.held
-
     def feed(self, text: str) -> str:
         self._passage.hold(text)
-        if self._gave_up:
-            self._passage.write("")
-        else:
+        if not self._gave_up:
             self._take(self._parser.feed(text))
-        if self._passage.held > HELD:
-            self._gave_up = True
-            self._findings.refuse(Refused.LIMIT, self._passage.waiting)
-            self._passage.write("")
-        return self._passage.take()
+        return self._release_if_long(self._findings)
 
     def close(self, stopped: bool) -> str:
         if not self._gave_up:
@@ -144,14 +148,27 @@ class XmlMender:
         return self._passage.take()
 
     def _read_again(self) -> None:
-        """Nothing was found in it: perhaps only the parser that knows all dialects reads it."""
+        """Nothing was found in it: perhaps only the parser that knows all dialects reads it, or the arguments
+        stand alone in an envelope."""
         text = self._lead.head + self._passage.waiting
         calls = calls_in(text, self._new_parser, self._tool, "aggressive")
-        if calls and calls[0][0] == self._tool.name:
+        if not (calls and calls[0][0] == self._tool.name):
+            arguments = self._alone_in_envelope(self._passage.waiting)
+            calls = [(self._tool.name, dump(arguments))] if arguments is not None else []
+        if calls:
             self._findings.count(Repair.XML_ARGUMENTS)
             self._findings.add_calls(calls[1:])
             self._findings.set_complete()
             self._passage.replace(calls[0][1])
+
+    def _alone_in_envelope(self, text: str) -> Json | None:
+        """The arguments that are all that an envelope holds."""
+        found = _IN_ENVELOPE.match(text)
+        read = read_arguments(found[1], self._tool) if found else None
+        if read is None or not fits(self._tool, read[0]):
+            return None
+        conformed, _ = conform(read[0], self._tool.arguments)
+        return conformed if isinstance(conformed, dict) else None
 
     def _take(self, events: list[Event]) -> None:
         for event in events:
@@ -213,7 +230,7 @@ class EncodedMender:
         if self._after is None:
             return out
         rest = self._after.waiting
-        if can_drop(rest, None, self._tool, self._new_parser, self._findings):
+        if can_part(rest, "", self._tool, self._new_parser, self._findings, stopped):
             return out
         self._findings.set_complete(False)
         return out + rest

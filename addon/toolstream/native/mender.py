@@ -2,17 +2,19 @@ r"""The arguments of a call that the server parsed itself, put right while they 
 
 What they should be is one JSON object, which `ObjectMender` reads. `Mender` tells by their first characters
 what they are instead: XML, which the parser for text reads; JSON in a string, which is read once more; an
-object without its first bracket; or nothing that can be read, which waits for the end.
+object without its first bracket, or with something before it; or nothing that can be read, which waits for
+the end.
 """
 
 import re
 
-from ..limits import LOOK_AHEAD, TOKEN
+from ..grammar.text import end_of
+from ..limits import FENCE_INFO, LOOK_AHEAD, NAME, TOKEN
 from ..repairs import Repair
 from ..schema.json_read import loads
 from ..schema.schema import Tool
 from ..schema.wrapped import may_wrap
-from .forms import EncodedMender, Unopened, Unreadable, XmlMender
+from .forms import Begun, EncodedMender, Unreadable, XmlMender
 from .object_mender import ObjectMender
 from .reader import ArgumentsReader, Findings, NewParser
 from .tags import lead_of, may_lead
@@ -25,6 +27,9 @@ _KEY = re.compile(r'("[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+")[ \t\n\r]*+:'
 _KEY_PART = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+(?:\\|"[ \t\n\r]*+)?')
 _FIRST_KEY = re.compile(r'\{[ \t\n\r]*+("[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+")')
 _FIRST_KEY_PART = re.compile(r'\{[ \t\n\r]*+(?:"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+\\?)?')
+# What may stand before an object and says nothing, and what may become such
+_JUNK = re.compile(rf"(?:[\s\ufeff(]|`{{3}}\w{{0,{FENCE_INFO}}}\s|json\s|</\w{{1,{NAME}}}>)*+")
+_JUNK_PART = re.compile(rf"`{{1,2}}|`{{3}}\w{{0,{FENCE_INFO}}}|j|js|jso|json|<|</\w{{0,{NAME}}}|")
 
 
 class Mender:
@@ -86,7 +91,22 @@ class Mender:
             return self._quoted(text)
         if lead := lead_of(text, self._tool):
             return XmlMender(lead, self._tool, self._new_parser, self._findings)
-        return None if may_lead(text, self._tool) else Unreadable(self._tool, self._findings)
+        at = end_of(_JUNK, text)
+        if text[at : at + 1] == "{":
+            return self._after_junk(text, at)
+        may_go_on = len(text) < TOKEN and (may_lead(text, self._tool) or _JUNK_PART.fullmatch(text, at))
+        return None if may_go_on else self._unreadable()
+
+    def _after_junk(self, text: str, at: int) -> ArgumentsReader | None:
+        """An object with something before it that says nothing."""
+        inner = self._opened(text[at:])
+        if inner is None:
+            return None
+        self._findings.count(Repair.JSON_REPAIRED)
+        return Begun(inner, skipped=at)
+
+    def _unreadable(self) -> Unreadable:
+        return Unreadable(self._tool, self._findings, self._preset)
 
     def _object(self) -> ObjectMender:
         return ObjectMender(self._tool, self._new_parser, self._findings, self._preset)
@@ -107,15 +127,15 @@ class Mender:
             return EncodedMender(inner, self._tool, self._new_parser, self._findings)
         if (key := _KEY.match(text)) and self._tool.declares(str(loads(key[1]))):
             self._findings.count(Repair.JSON_REPAIRED)
-            return Unopened(self._object())
+            return Begun(self._object(), opener="{")
         may_be_key = _KEY_PART.fullmatch(text) and len(text) < TOKEN
         may_be_encoded = not self._nested and _ENCODED_PART.fullmatch(text)
-        return None if may_be_key or may_be_encoded else Unreadable(self._tool, self._findings)
+        return None if may_be_key or may_be_encoded else self._unreadable()
 
     def close(self, stopped: bool) -> str:
         if self._form is None and self._lead:
             text, self._lead = self._lead, ""
-            self._form = self._object() if text[0] == "{" else Unreadable(self._tool, self._findings)
+            self._form = self._object() if text[0] == "{" else self._unreadable()
             return self._form.feed(text) + self._form.close(stopped)
         if self._form:
             return self._form.close(stopped)

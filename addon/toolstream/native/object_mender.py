@@ -17,16 +17,16 @@ from ..schema.coercion import FAILED, OMITTED, coerce
 from ..schema.json_read import loads, loads_object
 from ..schema.json_write import doubled_escapes, dump, escaped, quoted
 from ..schema.schema import Parameter, Tool
+from .after_object import can_part
 from .broken_off import Place, continuation
 from .json_stream import PYTHON_WORDS, JsonStream, Kind, State, joined, unescaped
 from .reader import Findings, NewParser, Passage
-from .swallowed import ValueWatch, can_drop, split_value
+from .swallowed import ValueWatch, split_value
 from .tags import is_closing_run
 
 _KINDS = {'"': "string", "{": "object", "[": "array", "t": "boolean", "f": "boolean", "n": "null"}
 # Letters of a string that are payload whatever follows, and line breaks that no tag follows
 _PLAIN = re.compile(r'(?:[^"\\<\x00-\x1f]++|\\["\\/bft]|\\n(?=[^"\\<]|\\[^ru])|(?!))*+')
-_PROSE = re.compile(r"\s*[^\W\d_][^{}<]*")
 _ESCAPED_SPACE = re.compile(r"\\[nrt]")
 _CONTROL = re.compile(r"[\x00-\x1f]")
 
@@ -107,7 +107,7 @@ class ObjectMender:
 
     def close(self, stopped: bool) -> str:
         if self._findings.complete:
-            self._close_rest()
+            self._close_rest(stopped)
         elif stopped and self._stopped_in:
             self._close_broken(self._stopped_in)
         elif stopped and self._stream.state in (State.NEXT, State.FURTHER):
@@ -306,20 +306,15 @@ class ObjectMender:
 
     # The end
 
-    def _close_rest(self) -> None:
-        """After the object. What cannot be left out makes all of it no object."""
+    def _close_rest(self, stopped: bool) -> None:
+        """After the object. What cannot be parted from it makes all of it no object."""
         rest = self._passage.waiting + self._stream.pending
-        arguments = loads(joined(self._passage.text))
-        if can_drop(rest, arguments, self._tool, self._new_parser, self._findings):
-            if rest.strip():
-                self._passage.replace("")
-                self._stream.drop()
-        elif self._findings.takes_prose and _PROSE.fullmatch(rest):
-            self._findings.prose = rest.strip()
-            self._repair(Repair.TEXT_IN_CALL)
-            self._stream.drop()
-        else:
+        text = self._passage.text
+        if not can_part(rest, text, self._tool, self._new_parser, self._findings, stopped):
             self._findings.set_complete(False)
+        elif rest.strip():
+            self._passage.replace("")
+            self._stream.drop()
 
     def _close_broken(self, state: State) -> None:
         whole = "".join(self._received)

@@ -2,22 +2,19 @@
 
 It took a closing tag of a parameter for payload, and all that followed with it: further parameters of the
 call, and further calls. `ValueWatch` sees where that may have happened while the value streams, and from
-there on holds it; `split_value` reads what it was. `can_drop` reads what stands after the object.
+there on holds it; `split_value` reads what it was.
 """
 
-import json
 from collections.abc import Collection
-from typing import Any
 
 from ..events import Repaired, Text, calls_of
-from ..grammar.text import JSON_WHITESPACE, end_of
-from ..limits import OBJECTS
-from ..repairs import Refused, Repair
+from ..grammar.text import end_of
+from ..repairs import Repair
 from ..schema.json_read import Json, loads
 from ..schema.schema import Tool
 from .json_stream import ESCAPE
-from .reader import Calls, Findings, NewParser
-from .tags import Lead, end_of_leftovers, in_strings, lead_of, leads_to
+from .reader import Calls, NewParser
+from .tags import Lead, in_strings, leads_to
 
 Split = tuple[Json, Calls]  # parameters, calls
 
@@ -113,53 +110,16 @@ def _split(
 
 def calls_in(text: str, new_parser: NewParser, tool: Tool, recovery: str) -> Calls:
     """The calls that a text consists of; none if it holds anything else, or a call of an undeclared tool."""
+    said, calls = text_and_calls(text, new_parser, tool, recovery)
+    return [] if said.strip() else calls
+
+
+def text_and_calls(
+    text: str, new_parser: NewParser, tool: Tool, recovery: str, reason: str = "stop"
+) -> tuple[str, Calls]:
+    """What a text says, and the calls in it: none if one is of an undeclared tool."""
     parser = new_parser(tool, live=False, recovery=recovery)
-    events = parser.feed(text) + parser.close("stop")
-    if any(isinstance(e, Text) and e.text.strip() for e in events):
-        return []
-    undeclared = any(isinstance(e, Repaired) and e.repair is Repair.UNDECLARED_NAME for e in events)
-    return [] if undeclared else calls_of(events)
-
-
-# After the object
-
-
-def can_drop(rest: str, arguments: Any, tool: Tool, new_parser: NewParser, findings: Findings) -> bool:
-    """Whether nothing is lost without the text `rest` after these arguments: brackets and tags that close
-    nothing, the arguments once more, or calls, which `findings` gets. False if it is anything else."""
-    again = _objects(rest)
-    if again and all(isinstance(value, dict) for value in again):
-        findings.count(Repair.REPEATED_ARGUMENTS)
-        if any(value != arguments for value in again):
-            findings.refuse(Refused.SECOND_OBJECT, rest)
-        return True
-    after = rest[end_of_leftovers(rest, tool) :]
-    if after and not _take_calls(after, tool, new_parser, findings):
-        return False
-    if rest.strip() and not after:
-        findings.count(Repair.STRAY_CLOSER)
-    return True
-
-
-def _take_calls(text: str, tool: Tool, new_parser: NewParser, findings: Findings) -> bool:
-    """Whether a text is calls and nothing else."""
-    lead = lead_of(text, tool)
-    calls = calls_in(text, new_parser, tool, lead.recovery) if lead else []
-    if calls:
-        findings.count(Repair.SWALLOWED_CALL)
-        findings.add_calls(calls)
-    return bool(calls)
-
-
-def _objects(text: str) -> list[Any]:
-    """The JSON values a text consists of; [] if it is anything else."""
-    decoder, at = json.JSONDecoder(strict=False), end_of(JSON_WHITESPACE, text)
-    values: list[Any] = []
-    try:
-        while at < len(text) and len(values) < OBJECTS:
-            value, at = decoder.raw_decode(text, at)
-            values.append(value)
-            at = end_of(JSON_WHITESPACE, text, at)
-    except (ValueError, RecursionError):
-        return []
-    return values if at == len(text) else []
+    events = parser.feed(text) + parser.close(reason)
+    if any(isinstance(e, Repaired) and e.repair is Repair.UNDECLARED_NAME for e in events):
+        return text, []
+    return "".join(e.text for e in events if isinstance(e, Text)), calls_of(events)

@@ -27,6 +27,7 @@ _JOINED = rf"(?:_\w{{0,{NAME}}}|{_NAMED})"  # what is run together with the word
 _OPENERS = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.NAMELESS_OPEN, TagKind.PARAMETER_OPEN)
 _STEM = re.compile(r"</?[^\s<>{}=/~\"']+")  # a tag's bracket and its word
 _WORD = re.compile(r"<([^\s<>{}=/~\"']+)")
+_LONE_OPENER = re.compile(r"<\w+(?:=|\s+name=)?[\"']?[\w.-]*[\"']?>?\s*")
 _INSIDE = re.compile(r"(?<=[\w}:])(?:\{gap\})?(<[^{}]+>)\Z")  # the second tag of a spelling, after the name
 
 
@@ -119,6 +120,11 @@ def _stems_of(tool: Tool) -> Iterator[str]:
     """How the tags begin with which arguments of this tool may begin."""
     yield from (stem for stem, *_ in _leads())
     yield from (stem for stem, *_ in _leads_of(tool))
+
+
+def is_lone_opener(text: str, tool: Tool) -> bool:
+    """Whether it is one opening tag with which arguments of this tool may begin, and nothing in it."""
+    return lead_of(text, tool) is not None and _LONE_OPENER.fullmatch(text) is not None
 
 
 def may_lead(text: str, tool: Tool) -> bool:
@@ -271,10 +277,11 @@ def _begun(dialect: Dialect) -> Iterator[str]:
 # In place of a name
 
 
-def name_in(text: str) -> str:
-    """What may be a tool's name in text that stands for one, with pieces of its tag around it; else ""."""
+def name_in(text: str) -> tuple[str, str]:
+    """What may be a tool's name in text that stands for one, with pieces of its tag around it, else ""; and
+    what stands after it."""
     found = _polluted().match(text)
-    return found[1] if found else ""
+    return (found[1], text[found.end() :]) if found else ("", text)
 
 
 @cache

@@ -46,8 +46,8 @@ def _is_of_a_call(m: Message, waits: str) -> bool:
 
 
 def _begins_call(m: Message, rest: str) -> bool:
-    """Whether this, behind a tag that waits, is the beginning of the server's call, and not prose: nothing, its
-    name, a tag or JSON."""
+    """Whether this, behind a tag that waits, is the beginning of the server's call, and not prose: nothing,
+    its name, a tag or JSON."""
     if rest and rest[0] not in OPEN + "{[":
         name = _NAME.match(rest)
         begun = name[0] if name else ""

@@ -13,7 +13,7 @@ import traceback
 from ..events import Event, Repaired, Text
 from ..limits import UNFINISHED_EVENT
 from ..native.calls import NativeCalls
-from ..native.new_arguments import new_arguments
+from ..native.new_arguments import new_arguments, new_parser
 from ..repairs import Ledger
 from ..schema.json_read import Json
 from ..schema.rules import Rules
@@ -215,7 +215,12 @@ class StreamRewriter:
         message = self.messages.get(group)
         if message is None:
             natives = NativeCalls(
-                self.asked, self._toolset, self.ledger, self.wire.new_id, new_arguments(self._toolset, True)
+                self.asked,
+                self._toolset,
+                self.ledger,
+                self.wire.new_id,
+                new_arguments(self._toolset, True),
+                new_parser(self._toolset),
             )
             message = Message(group, natives, self.parsers.reader, self.wire.blocks)
             self.messages[group] = message

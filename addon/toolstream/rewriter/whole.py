@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text, calls_of
 from ..native.call import NativeCall
 from ..native.calls import NativeCalls
-from ..native.new_arguments import new_arguments
+from ..native.new_arguments import new_arguments, new_parser
 from ..parser.parser import ToolCallParser
 from ..repairs import Ledger, Repair
 from ..schema.json_read import Json, loads_object
@@ -157,6 +157,7 @@ class Finder:
             self._task.ledger,
             wire.new_id,
             new_arguments(self._task.toolset, takes_prose=wire.name == "chat"),
+            new_parser(self._task.toolset),
         )
         natives.begin_frame()
         calls: list[tuple[int, NativeCall, str]] = []

@@ -50,12 +50,20 @@ def read_opening(tag: Tag, text: str, toolset: Toolset, level: str) -> Opening |
     return None
 
 
+def attributes_in(text: str) -> list[tuple[str, str]]:
+    """The attributes that a text consists of, as (key, text), each with whitespace before it; [] if there is
+    anything else."""
+    if _ATTRIBUTE.sub("", text).strip():
+        return []
+    return [(key, a or b or c) for key, a, b, c in _ATTRIBUTE.findall(text)]
+
+
 def _with_attributes(raw: str, name: str, toolset: Toolset) -> Opening | None:
     """`<function=read path="a.py">`: the attributes are parameters, but for those that any tag may have."""
     word = name.split()[0]
     tool, after = toolset.find(word), raw.partition("=")[2].partition(word)[2].rstrip(" \t/>")
-    given = [(key, a or b or c) for key, a, b, c in _ATTRIBUTE.findall(after)]
-    if tool is None or not given or _ATTRIBUTE.sub("", after).strip():
+    given = attributes_in(after)
+    if tool is None or not given:
         return None
     own = [(key, text) for key, text in given if key not in _OF_XML or tool.declares(key)]
     return Opening(tool, [(Repair.DAMAGED_KEY, raw)] if own else [], own)

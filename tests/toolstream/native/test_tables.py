@@ -116,7 +116,9 @@ def test_what_closes_nothing_is_dropped_after_the_object(dialect: Dialect) -> No
         assert_read('{"path": "a"}}\n' + spelling + "\n" + spelling, {"path": "a"}, ["stray-closer"])
 
 
-@pytest.mark.parametrize("rest", ["<|im_end|>", "]}", "</function", "}</tool_call>", "<|tool_call_end|>\n"])
+@pytest.mark.parametrize(
+    "rest", ["<|im_end|>", "]}", "</function", "}</tool_call>", "<tool_call>", "<|tool_call_end|>\n"]
+)
 def test_more_that_is_dropped(rest: str) -> None:
     assert_read('{"path": "a"}' + rest, {"path": "a"}, ["stray-closer"])
 
@@ -128,7 +130,7 @@ def test_calls_after_the_object_are_calls() -> None:
     assert_read('{"path": "a"}\n' + call, {"path": "a"}, ["swallowed-call"], [("ls", "{}")])
 
 
-@pytest.mark.parametrize("rest", ["</div>", "<tool_call>", "<b>", ', "limit": 5}', "</tool_call> and"])
+@pytest.mark.parametrize("rest", ["</div>", "<b>", ', "limit": 5}', "</tool_call> and"])
 def test_what_may_mean_something_is_not_dropped(rest: str) -> None:
     whole = mended('{"path": "a"}' + rest)
     assert (whole.text, whole.complete, whole.repairs) == ('{"path": "a"}' + rest, False, [])
@@ -257,4 +259,4 @@ def test_a_closing_run_has_a_line_for_itself() -> None:
     ],
 )
 def test_a_name_may_have_pieces_of_its_tag(text: str, name: str) -> None:
-    assert name_in(text) == name
+    assert name_in(text)[0] == name
