@@ -4,7 +4,7 @@ The whole text is read leniently. If there is one way to read it, and it begins 
 is written anew from there.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from ..schema.coercion import conform
@@ -40,6 +40,11 @@ class Frame:
     def rename(self, key: str) -> None:
         """The key of the next value, or another one of the last."""
         self.key = key
+
+    @property
+    def known(self) -> Parameter:
+        """What is known of the value of this key."""
+        return self.parameter.member(self.key)
 
     @property
     def closer(self) -> str:
@@ -82,9 +87,24 @@ class Place:
         """The key of the next member, or another one of the last."""
         self.frames[-1].rename(key)
 
-    def give(self, keys: Iterable[str]) -> None:
+    @property
+    def is_first(self) -> bool:
+        """Whether the innermost has no member or item yet."""
+        return not self.frames[-1].count
+
+    @property
+    def known(self) -> Parameter:
+        """What is known of the member whose key has come."""
+        return self.frames[-1].known
+
+    def omit(self) -> None:
+        """The member that has begun last is left out."""
+        self.frames[-1].count -= 1
+
+    def give(self, keys: Collection[str]) -> None:
         """The object has these members as well."""
         self.given.update(keys)
+        self.frames[-1].count += len(keys)
 
 
 def continuation(whole: str, sent: str, frames: Sequence[Frame], state: State, tool: Tool) -> str | None:
@@ -123,7 +143,8 @@ def _rest_of(value: Any, frames: Sequence[Frame], state: State) -> str:
     for frame in frames[:-1]:
         nodes.append(nodes[-1][frame.count - 1 if frame.is_array else frame.key])
     frame, node = frames[-1], nodes[-1]
-    out, done, opener = "", frame.count, "" if state is State.FIRST else ", "
+    nothing = state is State.FIRST or (state is State.FURTHER and not frame.count)
+    out, done, opener = "", frame.count, "" if nothing else ", "
     if state is State.VALUE:
         out, done = dump(node[frame.key]), done + 1
     out += _members(node, done, opener) + frame.closer

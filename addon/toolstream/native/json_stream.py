@@ -2,8 +2,8 @@
 
 One method per state, in the table `_read`. A token is as much as is certain: the letters of a string come as
 they are, in pieces that end between two escapes; keys, numbers and words come whole, once something follows
-them. Python's words are words as well. `peek` tells the next token, None if it takes more text to tell, and
-`advance` goes past it. So what is not done with is still `pending`.
+them. What models write for numbers and words is read as well. `peek` tells the next token, None if it takes
+more text to tell, and `advance` goes past it. So what is not done with is still `pending`.
 """
 
 import json
@@ -12,13 +12,12 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import NamedTuple
 
-from ..grammar.text import JSON_NUMBER, JSON_WHITESPACE, end_of
+from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import TOKEN
 from ..schema.json_scanner import JsonScanner
-from ..schema.json_write import doubled_escapes
+from ..schema.json_write import doubled_escapes, escaped
+from .scalars import STARTS, is_scalar
 
-PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
-WORDS = {"true", "false", "null", *PYTHON_WORDS}
 ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
 _ESCAPE_PART = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
 # `|(?!)`, which never matches, stands last in what is repeated for good (`*+`): before 3.11.5 Python does not
@@ -28,7 +27,7 @@ _STRING = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"')
 _STRING_PART = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+\\?')
 _SPACE = re.compile(r"(?:[ \t\n\r]|\\[nrt])*")  # models write line breaks as in a string
 _WORD = re.compile(r'[^\s,:"{}\[\]\\]*+')
-_SCALARS = frozenset("-0123456789tfnTFN")  # how numbers and words begin
+_CONTROL = re.compile(r"[\x00-\x1f]")
 _CLOSERS = {"{": "}", "[": "]"}
 
 
@@ -201,15 +200,14 @@ class JsonStream:
             return Token(Kind.QUOTE, char, State.STRING)
         if char in ("{", "["):
             return Token(Kind.OPEN, char, State.FIRST)
-        return self._scalar() if char in _SCALARS else self._broken(char)
+        return self._scalar() if char in STARTS else self._broken(char)
 
     def _scalar(self) -> Token | None:
         end = end_of(_WORD, self._text, self._at)
         word = self._text[self._at : end]
         if end == len(self._text):
             return self._broken() if len(word) > TOKEN else None
-        is_one = word in WORDS or JSON_NUMBER.fullmatch(word)
-        return Token(Kind.SCALAR, word, State.NEXT) if is_one else self._broken()
+        return Token(Kind.SCALAR, word, State.NEXT) if is_scalar(word) else self._broken()
 
     def _in_string(self, char: str) -> Token | None:
         end = end_of(_LETTERS, self._text, self._at)
@@ -251,6 +249,11 @@ def joined(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+def mended(inside: str) -> str:
+    """The inside of a JSON string with everything escaped that has to be."""
+    return _CONTROL.sub(lambda found: escaped(found[0]), doubled_escapes(inside))
 
 
 def unescaped(inside: str) -> str:

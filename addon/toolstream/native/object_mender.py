@@ -15,20 +15,21 @@ from ..limits import HELD, OPEN_BRACKETS, PIECE, TAILS
 from ..repairs import Refused, Repair
 from ..schema.coercion import FAILED, OMITTED, coerce
 from ..schema.json_read import loads, loads_object
-from ..schema.json_write import doubled_escapes, dump, escaped, quoted
+from ..schema.json_write import dump, escaped, quoted
 from ..schema.schema import Parameter, Tool
 from .after_object import can_part
 from .broken_off import Place, continuation
-from .json_stream import PYTHON_WORDS, JsonStream, Kind, State, joined, unescaped
+from .closers import Run, closing_run, coerced
+from .json_stream import JsonStream, Kind, State, joined, mended, unescaped
+from .keys import DamagedKey, read_damaged_key
 from .reader import Findings, NewParser, Passage
+from .scalars import fits, kind_of, may_be_omitted, written
 from .swallowed import ValueWatch, split_value
-from .tags import is_closing_run
 
-_KINDS = {'"': "string", "{": "object", "[": "array", "t": "boolean", "f": "boolean", "n": "null"}
 # Letters of a string that are payload whatever follows, and line breaks that no tag follows
 _PLAIN = re.compile(r'(?:[^"\\<\x00-\x1f]++|\\["\\/bft]|\\n(?=[^"\\<]|\\[^ru])|(?!))*+')
+_BLANK = re.compile(r"(?:\s|\\[nrt])*")
 _ESCAPED_SPACE = re.compile(r"\\[nrt]")
-_CONTROL = re.compile(r"[\x00-\x1f]")
 
 
 class ObjectMender:
@@ -43,7 +44,10 @@ class ObjectMender:
         self._literal = False  # nothing is looked at any more
         self._place = Place()
         self._misfit: Parameter | None = None  # what the string that is open does not fit
-        self._damaged: tuple[str, str] | None = None  # the key that waits is K=V: K, V
+        self._damaged: DamagedKey | None = None  # the key that waits is K=V
+        self._string_at = 0  # where the string that is open begins, in what waits or was written
+        self._has_tags = False  # a value before has tags of calls
+        self._closers: tuple[Run, int] | None = None  # that wait at a value's end, with its quote
         self._tails = 0  # strings whose ends were read as text
         self._stopped_in: State | None = None  # the state in which it could not be read on
         self._act: dict[Kind, Callable[[str], None]] = {
@@ -111,6 +115,7 @@ class ObjectMender:
         elif stopped and self._stopped_in:
             self._close_broken(self._stopped_in)
         elif stopped and self._stream.state in (State.NEXT, State.FURTHER):
+            self._decide_closers(last=True)
             self._close_object()
         self._give_up()
         if not self._findings.complete:
@@ -134,16 +139,10 @@ class ObjectMender:
         else:
             self._passage.write(text)
 
-    def _begin_value(self) -> Parameter:
-        """What is known of the value that begins. What waited before it leaves, but for a damaged key."""
-        if not self._damaged:
-            self._passage.write("")
-        return self._place.begin_value()
-
     def _on_open(self, bracket: str) -> None:
         inside = bool(self._place.frames)
-        parameter = self._begin_value() if inside else self._tool.arguments
-        if inside and "string" in parameter.types and not _fits(_KINDS[bracket], parameter):
+        parameter = self._place.begin_value() if inside else self._tool.arguments
+        if inside and "string" in parameter.types and not fits(kind_of(bracket), parameter):
             self._findings.count(Repair.WRONG_TYPE)
             self._release('"')
             self._stream.read_as_text()
@@ -158,6 +157,7 @@ class ObjectMender:
         self._passage.write(text)
 
     def _on_close(self, bracket: str) -> None:
+        self._decide_closers(last=True)
         waiting = self._passage.waiting
         if waiting[:1] == ",":
             self._repair(Repair.JSON_REPAIRED, waiting[1:])
@@ -188,6 +188,9 @@ class ObjectMender:
 
     def _on_broken(self, _: str) -> None:
         self._stopped_in = self._stream.state
+        self._decide_closers(last=False)
+        if self._stopped_in is State.VALUE:  # the key has been there
+            self._passage.write("")
 
     # Keys and scalars
 
@@ -197,21 +200,35 @@ class ObjectMender:
             self._stopped_in = self._stream.state
             self._stream.break_off()
             return
-        if self._place.outermost and self._preset:
-            self._release(self._preset + ", ")
-            self._preset = ""
+        self._decide_closers(last=False)
+        self._separate()
+        damaged = self._damage_of(key)
+        if damaged and damaged.value is None:
+            self._findings.count(Repair.DAMAGED_KEY)
+            key, text, damaged = damaged.name, quoted(damaged.name), None
         self._place.rename(key)
-        name, _, value = key.partition("=")
-        if self._can_be_damaged(key, name.strip()):
+        if damaged:
             self._release("")
             self._passage.hold(text)
-            self._damaged = name.strip(), value
+            self._damaged = damaged
+        elif may_be_omitted(self._place.known):
+            self._passage.hold(text)
         else:
             self._release(text)
 
-    def _can_be_damaged(self, key: str, name: str) -> bool:
-        is_other = self._place.outermost and name != key and not self._tool.declares(key)
-        return is_other and self._tool.declares(name) and name not in self._place.given
+    def _separate(self) -> None:
+        """The comma before a key: one that is missing, or one too many as what stood there was left out."""
+        waiting = self._passage.waiting
+        if self._place.outermost and self._preset:
+            self._release(self._preset)
+            self._preset = ""
+            self._passage.hold(", ")
+        elif self._place.is_first and waiting[:1] == ",":
+            self._passage.replace(waiting[1:])
+
+    def _damage_of(self, key: str) -> DamagedKey | None:
+        damaged = read_damaged_key(key, self._tool) if self._place.outermost else None
+        return None if damaged and damaged.name in self._place.given else damaged
 
     def _mend_key(self, name: str, text: str) -> None:
         """`"K=V": ""` was `"K": "V"`."""
@@ -219,15 +236,22 @@ class ObjectMender:
         value = text if value in (FAILED, OMITTED) else value
         self._repair(Repair.DAMAGED_KEY, f"{quoted(name)}: {dump(value)}")
         self._place.rename(name)
-        self._place.give([name])
+        self._place.given.add(name)
         self._damaged = None
 
+    def _omit(self) -> None:
+        """The member that has begun is left out, with what waits of it."""
+        self._repair(Repair.WRONG_TYPE)
+        self._place.omit()
+
     def _on_scalar(self, text: str) -> None:
-        token = PYTHON_WORDS.get(text, text)
-        written = _typed(token, self._begin_value())
-        if written != text:
-            self._findings.count(Repair.WRONG_TYPE if written != token else Repair.JSON_REPAIRED)
-        self._release(written)
+        token, repair = written(text, self._place.begin_value())
+        if not token:
+            self._omit()
+            return
+        if repair:
+            self._findings.count(repair)
+        self._release(token)
 
     def _on_raw(self, text: str) -> None:
         self._release(escaped(text))
@@ -238,13 +262,15 @@ class ObjectMender:
     # Strings
 
     def _on_quote(self, quote: str) -> None:
-        parameter = self._begin_value()
-        self._misfit = None if _fits("string", parameter) else parameter
-        self._watch.begin()
+        parameter = self._place.begin_value()
+        self._misfit = None if fits("string", parameter) else parameter
+        self._watch.begin(self._place.key)
         if self._misfit or self._damaged:
+            self._string_at = self._passage.held
             self._passage.hold(quote)
         else:
             self._release(quote)
+            self._string_at = self._passage.mark
 
     def _on_letters(self, text: str) -> None:
         if self._misfit:
@@ -259,38 +285,77 @@ class ObjectMender:
             self._watch.hold(char)
         else:
             self._findings.count(Repair.JSON_REPAIRED)
-            self._release(self._watch.waiting + _mended(char))
+            self._release(self._watch.waiting + mended(char))
             self._watch.drop()
 
     def _on_unquote(self, quote: str) -> None:
         if self._misfit:
             self._on_misfit(self._misfit, quote)
         elif self._damaged:
-            self._mend_key(*self._damaged)
-        elif not (self._watch.is_closed and self._take_swallowed(unescaped(self._watch.waiting))):
-            text = self._watch.waiting
-            mended = _mended(text)
-            if mended != text:
-                self._findings.count(Repair.JSON_REPAIRED)
-            self._release(mended + quote)
+            self._mend_key(self._damaged.name, self._damaged.value or "")
+        elif not (self._watch.held and self._take_tail(unescaped(self._watch.waiting), quote)):
+            self._release(self._tail() + quote)
+            self._has_tags = self._has_tags or self._watch.has_tags
         self._watch.drop()
+
+    def _tail(self) -> str:
+        """What waits of a string, as JSON."""
+        text = self._watch.waiting
+        if (right := mended(text)) != text:
+            self._findings.count(Repair.JSON_REPAIRED)
+        return right
 
     def _on_misfit(self, parameter: Parameter, quote: str) -> None:
         """A string where none is allowed: written as what it says."""
-        text = unescaped(self._passage.waiting[1:])
-        value = coerce(text, parameter)
+        waiting, at = self._passage.waiting, self._string_at
+        text = unescaped(waiting[at + 1 :])
+        value, is_closed = coerced(text, parameter, self._place.key)
+        if is_closed:
+            self._findings.count(Repair.STRAY_CLOSER)
         if value is FAILED:
             self._findings.refuse(Refused.MISFIT, f"{self._place.key}={text}")
             self._release(quote)
+        elif value is OMITTED:
+            self._omit()
         else:
-            self._repair(Repair.WRONG_TYPE, "null" if value is OMITTED else dump(value))
+            self._repair(Repair.WRONG_TYPE, waiting[:at] + dump(value))
+
+    # The end of a string that has closing tags
+
+    def _take_tail(self, tail: str, quote: str) -> bool:
+        """Whether the end of a string is closing tags, which wait for what follows it, or further parameters
+        and further calls."""
+        if run := closing_run(tail, self._place.key):
+            if self._has_tags or not run.may_be_swallowed or self._is_empty_so_far:
+                return False
+            text = self._tail() + quote
+            self._passage.hold(text)
+            self._closers = run, len(text)
+            return True
+        return self._watch.is_closed and self._take_swallowed(tail)
+
+    @property
+    def _is_empty_so_far(self) -> bool:
+        """Whether the string that is open has nothing but whitespace before what waits of it."""
+        return _BLANK.fullmatch(self._passage.since(self._string_at)) is not None
+
+    def _decide_closers(self, last: bool) -> None:
+        """Closing tags at the end of the value before: a server that swallows them does so in the `last` one.
+        Else only those are none of the value's that no document has."""
+        if self._closers is None:
+            return
+        (run, size), self._closers = self._closers, None
+        text, after = self._passage.waiting[:size], self._passage.waiting[size:]
+        if last or run.damaged:
+            self._findings.count(Repair.STRAY_CLOSER)
+            text = '"'
+        else:
+            self._has_tags = True
+        self._passage.replace(text)
+        self._passage.hold(after)
 
     def _take_swallowed(self, tail: str) -> bool:
-        """Whether the end of a string is closing tags, further parameters and further calls."""
-        if is_closing_run(tail):
-            self._findings.count(Repair.STRAY_CLOSER)
-            self._release('"')
-            return True
+        """Whether the end of a string is further parameters and further calls."""
         self._tails += 1
         if self._tails > TAILS:
             return False
@@ -331,25 +396,3 @@ class ObjectMender:
         if self._place.outermost and comma.strip() in ("", ",") and not missing:
             self._repair(Repair.JSON_REPAIRED, "}")
             self._findings.set_complete()
-
-
-def _fits(kind: str, parameter: Parameter) -> bool:
-    """Whether a value of this kind may stand here. Nothing is known to be wrong with a null."""
-    types = parameter.types
-    return not types or kind == "null" or kind in types or (kind == "number" and "integer" in types)
-
-
-def _typed(token: str, parameter: Parameter) -> str:
-    """A number or word as its schema wants it."""
-    kind, types = _KINDS.get(token[0], "number"), parameter.types
-    if not _fits(kind, parameter):
-        return quoted(token) if "string" in types else token
-    if kind != "number" or "number" in types or "integer" not in types or token.lstrip("-").isdigit():
-        return token
-    value = coerce(token, Parameter({"type": "integer"}, {}, True))
-    return token if value is FAILED or value is None else dump(value)
-
-
-def _mended(inside: str) -> str:
-    """The inside of a JSON string with everything escaped that has to be."""
-    return _CONTROL.sub(lambda found: escaped(found[0]), doubled_escapes(inside))

@@ -140,6 +140,15 @@ class Passage:
         """All that was written."""
         return "".join(self._written)
 
+    @property
+    def mark(self) -> int:
+        """A place in what was written, for `since`."""
+        return len(self._written)
+
+    def since(self, mark: int) -> str:
+        """What was written after this place."""
+        return "".join(self._written[mark:])
+
     def take(self) -> str:
         """What was written since the last time."""
         written = self._written[self._taken :]

@@ -14,7 +14,7 @@ from ..schema.json_read import Json, loads
 from ..schema.schema import Tool
 from .json_stream import ESCAPE
 from .reader import Calls, NewParser
-from .tags import Lead, in_strings, leads_to
+from .tags import QWEN, Lead, in_strings, leads_to, outer_words
 
 Split = tuple[Json, Calls]  # parameters, calls
 
@@ -27,17 +27,21 @@ class ValueWatch:
         self._held: list[str] = []
         self.held = 0
         self.swallows = False  # a closing tag was found, and a tag after it: the rest of the string waits
+        self.has_tags = False  # this string has tags of a call
+        self._key = ""  # of which it is the value
         self._example = False
+        self._opens = False  # it has opened a function, an envelope or an element named as the parameter
 
     @property
     def waiting(self) -> str:
         """What waits."""
         return "".join(self._held)
 
-    def begin(self) -> None:
-        """Another string."""
+    def begin(self, key: str) -> None:
+        """Another string, the value of this parameter."""
         self.drop()
-        self._example = False
+        self._key, self.has_tags = key, False
+        self._example = self._opens = False
 
     def drop(self) -> None:
         """Nothing waits any more."""
@@ -64,16 +68,41 @@ class ValueWatch:
         while (at := end_of(tags.clean, text, at)) < len(text):
             tag = tags.tag.match(text, at)
             if tag is None:
-                if tags.part.fullmatch(text, at):
+                if tags.part.fullmatch(text, at) or self._may_close(text, at):
                     break
                 at = max(at + 1, end_of(ESCAPE, text, at))
-            elif tag["opener"] or self._example:
+                continue
+            self.has_tags = True
+            if tag["opener"] or self._example:
                 self._example, at = True, tag.end()
             elif tags.part.fullmatch(text, at) or self._is_closer(text, at):
                 break
             else:
                 at = tag.end()
         return at
+
+    def _may_close(self, text: str, at: int) -> bool:
+        """Whether a tag that closes a function or an envelope, or is named as the parameter, begins a run of
+        closing tags, or stands before another one of a call."""
+        tags = in_strings()
+        tag = tags.word.match(text, at)
+        if tag is None:
+            return False
+        word, outer = tag["word"], outer_words()
+        if tag.end() == len(text):
+            return any(known.startswith(word) for known in (self._key, *outer))
+        if word != self._key and word not in outer:
+            return False
+        self.has_tags = True
+        self._opens = self._opens or not tag["slash"]
+        if self._opens:
+            return False
+        closing = tags.closing.match(text, at)
+        if closing and word == self._key and not self._example:
+            self.swallows = tags.tag.match(text, closing.end()) is not None
+            if self.swallows or tags.part.fullmatch(text, closing.end()):
+                return True
+        return tags.run_part.fullmatch(text, at) is not None
 
     def _is_closer(self, text: str, at: int) -> bool:
         self.swallows = in_strings().closer_and_tag.match(text, at) is not None
@@ -90,6 +119,8 @@ def split_value(
 ) -> Split | None:
     """What a value of the parameter `key` ends in, from its closing tag on: the further parameters of this
     call, beside those that are `given`, and the calls after it. None if it is anything else."""
+    if tail.lstrip().startswith(own := f"</{key}>"):
+        tail = tail.replace(own, QWEN.parameter_close[0], 1)
     for lead in leads_to(tail, key, tool):
         if split := _split(tail, lead, key, tool, given, new_parser):
             return split

@@ -18,17 +18,19 @@ from functools import cache
 from ..grammar.dialects import DIALECTS, Dialect
 from ..grammar.kinds import CLOSERS, TagKind
 from ..grammar.spelling import patterns
-from ..limits import LOOK_AHEAD, NAME, NUMBER
+from ..limits import CLOSING_RUN, LOOK_AHEAD, NAME, NUMBER
 from ..schema.schema import Tool
 
 QWEN = DIALECTS[0]
-_NAMED = rf"=[^\s<>\"\\]{{0,{NAME}}}"  # the name that a closing tag repeats
-_JOINED = rf"(?:_\w{{0,{NAME}}}|{_NAMED})"  # what is run together with the word of a closing tag
+NAMED = rf"=[^\s<>\"\\]{{0,{NAME}}}"  # the name that a closing tag repeats
+JOINED = rf"(?:_\w{{0,{NAME}}}|{NAMED})"  # what is run together with the word of a closing tag
 _OPENERS = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.NAMELESS_OPEN, TagKind.PARAMETER_OPEN)
 _STEM = re.compile(r"</?[^\s<>{}=/~\"']+")  # a tag's bracket and its word
 _WORD = re.compile(r"<([^\s<>{}=/~\"']+)")
 _LONE_OPENER = re.compile(r"<\w+(?:=|\s+name=)?[\"']?[\w.-]*[\"']?>?\s*")
 _INSIDE = re.compile(r"(?<=[\w}:])(?:\{gap\})?(<[^{}]+>)\Z")  # the second tag of a spelling, after the name
+
+WORD_OF_CLOSER = re.compile(r"</(\w+)")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def _recovery(dialect: Dialect) -> str:
     return "aggressive" if dialect.level == "aggressive" else "tolerant"
 
 
-def _spelled(*kinds: TagKind) -> Iterator[tuple[Dialect, TagKind, str]]:
+def spelled(*kinds: TagKind) -> Iterator[tuple[Dialect, TagKind, str]]:
     """Every spelling of these kinds of tags."""
     for dialect in DIALECTS:
         for kind in kinds:
@@ -80,8 +82,8 @@ def _head(dialect: Dialect, kind: TagKind, tool: str) -> str:
 @cache
 def _leads() -> list[tuple[str, Dialect, TagKind, str]]:
     """(stem, dialect, kind, spelling) of all tags that arguments may begin with, the longest stems first."""
-    found = [(_stem(text), dialect, kind, text) for dialect, kind, text in _spelled(*_OPENERS)]
-    for dialect, kind, text in _spelled(TagKind.CALL_OPEN):
+    found = [(_stem(text), dialect, kind, text) for dialect, kind, text in spelled(*_OPENERS)]
+    for dialect, kind, text in spelled(TagKind.CALL_OPEN):
         if inner := _INSIDE.search(text):
             found.append((inner[1], dialect, kind, text[: inner.start(1)]))
     seen: dict[str, tuple[str, Dialect, TagKind, str]] = {}
@@ -107,10 +109,10 @@ def lead_of(text: str, tool: Tool) -> Lead | None:
 
 def _leads_of(tool: Tool) -> Iterator[tuple[str, Dialect, TagKind]]:
     """The beginnings that have a name of this tool in them: `<key>`, `<name>`, `name<arg_key>`."""
-    for dialect, kind, spelling in _spelled(TagKind.PARAMETER_OPEN):
+    for dialect, kind, spelling in spelled(TagKind.PARAMETER_OPEN):
         if spelling == "<{key}>":
             yield from ((f"<{key}>", dialect, kind) for key in tool.arguments.declared)
-    for dialect, kind, spelling in _spelled(TagKind.CALL_OPEN, TagKind.CALL_IN_ENVELOPE):
+    for dialect, kind, spelling in spelled(TagKind.CALL_OPEN, TagKind.CALL_IN_ENVELOPE):
         name, _, follows = spelling.partition("~")
         if name in ("{tool}", "<{tool}>") and tool.name:
             yield name.replace("{tool}", tool.name) + _stem(follows), dialect, kind
@@ -135,7 +137,7 @@ def may_lead(text: str, tool: Tool) -> bool:
 # After the object
 
 
-def _either(spellings: Iterable[str]) -> str:
+def either(spellings: Iterable[str]) -> str:
     """A pattern of all these tags. The last bracket may be missing where the text ends."""
     tags = {patterns(text, tolerant=True)[0] for text in spellings}
     cut = {patterns(text[:-1], tolerant=True)[0] + r"(?=[\s<]|\Z)" for text in spellings if text[-1] == ">"}
@@ -145,11 +147,11 @@ def _either(spellings: Iterable[str]) -> str:
 @cache
 def _leftover() -> re.Pattern[str]:
     """Whitespace, a bracket, or a tag that closes nothing; the group is a name that has to be declared."""
-    named = [text for _, _, text in _spelled(*CLOSERS, TagKind.STRAY) if "{tool}" in text or "{key}" in text]
+    named = [text for _, _, text in spelled(*CLOSERS, TagKind.STRAY) if "{tool}" in text or "{key}" in text]
     others = {
-        text for _, _, text in _spelled(*CLOSERS, TagKind.STRAY) if text not in named and "~" not in text
+        text for _, _, text in spelled(*CLOSERS, TagKind.STRAY) if text not in named and "~" not in text
     }
-    return re.compile(rf"[\s}}\]]+|{_either(sorted(others))}|</(?P<n>[^\s<>/]{{1,{NAME}}})>")
+    return re.compile(rf"[\s}}\]]+|{either(sorted(others))}|</(?P<n>[^\s<>/]{{1,{NAME}}})>")
 
 
 def end_of_leftovers(text: str, tool: Tool) -> int:
@@ -161,22 +163,6 @@ def end_of_leftovers(text: str, tool: Tool) -> int:
             break
         at = found.end()
     return at
-
-
-@cache
-def _closers() -> re.Pattern[str]:
-    runs = []
-    for kind in CLOSERS:
-        spelled = [text for _, _, text in _spelled(kind) if "{tool}" not in text and "{key}" not in text]
-        runs.append(rf"(?:{_either(spelled)})")
-    runs[0] = rf"(?:{runs[0]}|</parameter{_JOINED}>)"
-    runs[1] = rf"(?:{runs[1]}|</function{_NAMED}>|</\w{{1,{NAME}}}>(?=\s*{QWEN.wrap_close[0]}))"
-    return re.compile(rf"\r?\n{runs[0]}\s*(?:{runs[1]}\s*)?(?:{runs[2]}\s*)?")
-
-
-def is_closing_run(text: str) -> bool:
-    """Whether it is a line break and what closes a parameter, and perhaps its call and the envelope."""
-    return _closers().fullmatch(text) is not None
 
 
 # In a string of the object
@@ -224,21 +210,32 @@ class TagsInStrings:
     `tag` is the beginning of one, after a line break or not; the group `opener` tells an opening one.
     `closer` is a closing tag and the whitespace after it, in `closer_and_tag` with a bracket. `part` is what
     may still become one of them. `clean` is text in which none begins.
+
+    Of any tag: `word` is the beginning of it up to its word, with the group `slash` of a closing one;
+    `closing` is a closing one with the whitespace after it, and `run_part` are some of those, as far as they
+    have come.
     """
 
     def __init__(self) -> None:
-        spelled = [text for _, _, text in _spelled(TagKind.PARAMETER_CLOSE)]
-        closer, closer_part = _alternatives(filter(None, map(_stem, spelled)))
+        closers = [text for _, _, text in spelled(TagKind.PARAMETER_CLOSE)]
+        closer, closer_part = _alternatives(filter(None, map(_stem, closers)))
         opener, opener_part = _alternatives(
-            filter(None, (_stem(text) for _, _, text in _spelled(TagKind.PARAMETER_OPEN)))
+            filter(None, (_stem(text) for _, _, text in spelled(TagKind.PARAMETER_OPEN)))
         )
-        end = rf"(?:\d{{1,{NUMBER}}}|\\?/|{_JOINED})?{_in_json('>')[0]}?"  # as damaged tags have it
+        end = rf"(?:\d{{1,{NUMBER}}}|\\?/|{JOINED})?{_in_json('>')[0]}?"  # as damaged tags have it
         self.tag = re.compile(rf"(?:{_NEWLINE})?(?:(?P<opener>{opener})|{closer})")
         self.closer = re.compile(rf"(?:{_NEWLINE})?{closer}{end}{_SPACE}")
         self.closer_and_tag = re.compile(self.closer.pattern + _LT)
         self.part = re.compile(
             rf"(?:\\r)?(?:\\n)?(?:{opener_part}|{closer_part}|{closer}{end}{_SPACE}(?:{_LT_PART})?|\\)?"
         )
+        letters = rf"[^\s<>\"\\/]{{1,{NAME}}}"
+        closing = rf"{_LT}\\?/{letters}{_in_json('>')[0]}{_SPACE}"
+        closing_part = rf"(?:{_LT_PART}|{_LT}(?:\\|\\?/(?:{letters})?(?:{_LT_PART})?)?)"
+        word = rf"[^\s<>\"\\/=]{{1,{NAME}}}"
+        self.word = re.compile(rf"(?:{_NEWLINE})?{_LT}(?P<slash>\\?/)?(?P<word>{word})")
+        self.closing = re.compile(rf"(?:{_NEWLINE})?{closing}")
+        self.run_part = re.compile(rf"(?:\\r)?(?:\\n)?(?:{closing}){{0,{CLOSING_RUN}}}{closing_part}?")
         self.clean = re.compile(
             r"(?:[^\\<]++|\\[^rnu]|\\r(?=[^<\\]|\\[^un])|\\n(?=[^<\\]|\\[^u])"
             r"|\\u(?!003[cC])[0-9a-fA-F]{4}|(?!))*+"
@@ -251,13 +248,26 @@ def in_strings() -> TagsInStrings:
     return TagsInStrings()
 
 
+@cache
+def outer_words() -> frozenset[str]:
+    """The words of the tags that close a function or an envelope."""
+    tags = (text for _, _, text in spelled(TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE))
+    return frozenset(found[1] for text in tags if (found := WORD_OF_CLOSER.match(text)))
+
+
+def parameter_words() -> set[str]:
+    """The words of the tags that open a parameter."""
+    tags = (text for _, _, text in spelled(TagKind.PARAMETER_OPEN))
+    return {found[1] for text in tags if (found := _WORD.match(text))}
+
+
 def leads_to(tail: str, key: str, tool: Tool) -> Iterator[Lead]:
     """What may have to come before a text that begins with the closing tag of the parameter `key`, and has
     opening tags after it. Dialects that not every parser reads are asked only if one of those is theirs."""
     if not any(stem in tail for stem in _stems_of(tool)):
         return
     bare, leads = tail.lstrip(), []
-    for dialect, _, spelling in _spelled(TagKind.PARAMETER_CLOSE):
+    for dialect, _, spelling in spelled(TagKind.PARAMETER_CLOSE):
         stem, recovery = _stem(spelling), _recovery(dialect)
         if not stem or not bare.startswith(stem):
             continue
@@ -286,6 +296,6 @@ def name_in(text: str) -> tuple[str, str]:
 
 @cache
 def _polluted() -> re.Pattern[str]:
-    words = {found[1] for _, _, text in _spelled(TagKind.CALL_OPEN) if (found := _WORD.match(text))}
+    words = {found[1] for _, _, text in spelled(TagKind.CALL_OPEN) if (found := _WORD.match(text))}
     listed = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
     return re.compile(rf"\s*<?\s*(?:(?:{listed})(?!\w)(?:\s*name)?\s*=?\s*)?[\"']?([\w.:/-]+)")

@@ -33,7 +33,7 @@ _BOOLEANS = {"true": True, "false": False}
 _CONTAINERS = frozenset({"array", "object"})
 _LEADS = {"array": "[", "object": "{", "null": "n"}  # how a value starts that may turn out not to be a string
 _INTEGER = re.compile(r"(-?(?:0|[1-9][0-9]*+))(?:\.0++)?")
-_NUMBER = re.compile(
+NUMBER = re.compile(
     r"(?P<sign>[+-]?)(?=\.?[0-9])0*+(?P<whole>[0-9]*+)(?P<fraction>\.[0-9]*+)?(?P<rest>[eE][+-]?[0-9]++)?"
 )
 
@@ -112,7 +112,7 @@ def _boolean(bare: str) -> Any:
 def _as_json(bare: str) -> str:
     """A number as JSON writes it: without a plus or zeros before it, with digits on both sides of a point.
     What is none, as it is."""
-    found = _NUMBER.fullmatch(bare)
+    found = NUMBER.fullmatch(bare)
     if found is None:
         return bare
     fraction = found["fraction"] or ""

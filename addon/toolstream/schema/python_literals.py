@@ -12,7 +12,7 @@ _PYTHON_TOKEN = re.compile(
     re.DOTALL,
 )
 _CALL = re.compile(rf"\s*+([^\W\d][\w.-]{{0,{DECLARED_NAME}}})\((.*)\)\s*+;?\s*+", re.DOTALL)
-_PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
+PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
 _PYTHON_ESCAPE = re.compile(
     r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(\r?\n|.))", re.DOTALL
 )
@@ -34,7 +34,7 @@ def read_python_literal(text: str) -> Any:
         elif kind in ("single", "double"):
             out.append(quoted(_PYTHON_ESCAPE.sub(_python_escape, token[kind])))
         elif kind == "word":
-            out.append(_PYTHON_WORDS.get(token[0], token[0]))
+            out.append(PYTHON_WORDS.get(token[0], token[0]))
         elif kind == "junk":
             raise ValueError("not a Python literal")
     return STRICT.decode(" ".join(out))

@@ -135,7 +135,7 @@ MENDED = [
     ("tag", '{"list":[{"done":"true","text":1}]}', {"list": [{"done": True, "text": "1"}]}, ["wrong-type"]),
     ("tag", '{"list":"[{\\"done\\":\\"no\\"}]"}', {"list": [{"done": "no"}]}, ["wrong-type"]),
     ("ls", '{"limit":5.0}', {"limit": 5}, ["wrong-type"]),
-    ("ls", '{"limit":""}', {"limit": None}, ["wrong-type"]),
+    ("ls", '{"limit":""}', {}, ["wrong-type"]),
     # F11
     ("ls", '{"path":"a",}', {"path": "a"}, ["json-repaired"]),
     ("ls", '{"names":[1,2,],"path":"a"}', {"names": [1, 2], "path": "a"}, ["json-repaired"]),
@@ -254,7 +254,7 @@ RIGHT = [
     ("ls", ' { "path" : "a\\n\\u003c\\ud83d\\ude00" , "limit":-5 }\n'),
     (
         "ls",
-        '{"path":"a","limit":null,"all":false,"ratio":1.10,"names":[],"filter":{"x":{"y":[1,"</parameter>"]}}}',
+        '{"path":"a","limit":7,"all":false,"ratio":1.10,"names":[],"filter":{"x":{"y":[1,"</parameter>"]}}}',
     ),
     ("refresh", "{}"),
     ("refresh", "{ }"),
@@ -716,9 +716,46 @@ def test_arguments_that_fit_pass_at_every_cut(
         assert not rewriter.ledger.repairs
 
 
-MARKS = ['"', "{", "}", "[", "]", ",", ":", "\\", "\\n", "<", "'", "\n", "{}", "5", "null", "True", "path"]
-TAGS = ["<parameter=limit>", "</parameter>", "<function=ls>", "</function>", "<tool_call>", "</tool_call>"]
-PARTS = ['{"path":', '"path=a":""', "\\u00", "\\ud83d", "\\u003c"]
+MARKS = [
+    '"',
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\\",
+    "\\n",
+    "<",
+    "'",
+    "\n",
+    "{}",
+    "5",
+    "null",
+    "True",
+    "path",
+    "NaN",
+    "+5",
+]
+TAGS = [
+    "<parameter=limit>",
+    "</parameter>",
+    "<function=ls>",
+    "</function>",
+    "<tool_call>",
+    "</tool_call>",
+    "</path>",
+]
+PARTS = [
+    '{"path":',
+    '{"limit":',
+    '"limit":null',
+    '"parameter=path":',
+    '"path=a":""',
+    "\\u00",
+    "\\ud83d",
+    "\\u003c",
+]
 PIECES = st.sampled_from([*MARKS, *TAGS, *PARTS]) | st.text(
     st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]), max_size=3
 )

@@ -37,7 +37,7 @@ def tokens(pieces: list[str]) -> tuple[list[tuple[Kind, str]], str]:
         ('{"a', [B], '"a'),
         ("{a}", [B, Kind.BROKEN, Kind.REST], ""),
         ('{"a":1 2}', [B, K, L, X, S, Kind.BROKEN, Kind.REST], ""),
-        ('{"a":01}', [B, K, L, Kind.BROKEN, Kind.REST], ""),
+        ('{"a":0x1}', [B, K, L, Kind.BROKEN, Kind.REST], ""),
         ("{} x {}", [B, C, S, Kind.AFTER, Kind.REST], ""),
         ('{ "a"', [B, S], '"a"'),
         ('{ "a":', [B, S, K, L], ""),

@@ -11,7 +11,8 @@ from support.cases import read_tool
 from support.cuts import all_cuts, few_cuts
 from toolstream import DIALECTS
 from toolstream.grammar.dialect import Body, Dialect
-from toolstream.native.tags import end_of_leftovers, is_closing_run, lead_of, name_in
+from toolstream.native.closers import closing_run
+from toolstream.native.tags import end_of_leftovers, lead_of, name_in
 from toolstream.schema.schema import read_tools
 
 LS = read_tool("ls(path: string, limit?: integer)")
@@ -239,11 +240,32 @@ def test_leftovers_end_where_something_is_said() -> None:
     assert end_of_leftovers("</path></div>", TOOL) == len("</path>")
 
 
-def test_a_closing_run_has_a_line_for_itself() -> None:
-    assert is_closing_run("\n</parameter>")
-    assert is_closing_run("\r\n</parameter>\n</function>")
-    assert not is_closing_run("</parameter>")
-    assert not is_closing_run("\n</function>")
+SWALLOWED_RUNS = [
+    "\n</parameter>",
+    "\r\n</parameter>\n</function>",
+    "</parameter>\n</function>",
+    "</function>\n</tool_call>",
+    "\n</parameter=path>",
+    "\n</parameter",
+    "</path>\n</parameter>",
+    "\n</execution>\n</tool_call>",
+]
+OTHER_RUNS = [
+    "</parameter>",
+    "</parameter=path>",
+    "</parameter",
+    "\n</function>",
+    "</tool>\n</tools>",
+    "</function>\n</tools>",
+]
+NO_RUNS = ["</div>\n</parameter>", "</path>", "</parameter> x", "</parameter>\n</div>", "", "\n"]
+
+
+@pytest.mark.parametrize("run", [*SWALLOWED_RUNS, *OTHER_RUNS, *NO_RUNS])
+def test_what_closing_tags_a_value_may_have_swallowed(run: str) -> None:
+    found = closing_run(run, "path")
+    assert (found is None) == (run in NO_RUNS)
+    assert bool(found and found.may_be_swallowed) == (run in SWALLOWED_RUNS)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+"""Closing tags at the end of a value of a server's call.
+
+The server's parser took them for payload. A document may end in such tags, too: what tells them apart is how
+many there are, and which.
+"""
+
+import re
+from functools import cache
+from typing import Any, NamedTuple
+
+from ..grammar.kinds import CLOSERS
+from ..grammar.text import end_of
+from ..limits import CLOSING_RUN, NAME
+from ..schema.coercion import FAILED, coerce
+from ..schema.schema import Parameter
+from .tags import JOINED, NAMED, QWEN, WORD_OF_CLOSER, either, spelled
+
+_LINE_BREAK = re.compile(r"\r?\n")
+_OF_DOCUMENTS = {"function", "tool", "tools"}  # words of closing tags that documents have
+
+
+class Run(NamedTuple):
+    """Closing tags with nothing but whitespace between them."""
+
+    tags: int
+    own_line: bool  # they stand after a line break
+    of_parameter: bool  # one of them closes a parameter
+    telling: bool  # one of them is no element of documents
+    damaged: bool  # one of them has more in it than documents have, or less
+
+    @property
+    def may_be_swallowed(self) -> bool:
+        """Whether a value may end in them without being meant to."""
+        return (self.tags > 1 and self.telling) or (self.own_line and self.of_parameter)
+
+
+@cache
+def _closers() -> re.Pattern[str]:
+    """One closing tag: of a parameter, of a function or an envelope, one with a name in it (`named`), or one
+    of anything (`any`), which has to stand before another one."""
+    kinds = []
+    for kind in CLOSERS:
+        texts = [text for _, _, text in spelled(kind) if "{tool}" not in text and "{key}" not in text]
+        kinds.append(either(texts))
+    return re.compile(
+        rf"(?:(?P<named></parameter{JOINED}>|</function{NAMED}>)|(?P<parameter>{kinds[0]})"
+        rf"|{kinds[1]}|{kinds[2]}|</(?P<any>\w{{1,{NAME}}})>(?=\s*</))\s*"
+    )
+
+
+def closing_run(text: str, key: str) -> Run | None:
+    """The closing tags that a text consists of, after a line break or not; None if it is anything else. They
+    close the parameter `key`: a tag of this name is one of them, and so is any before `</tool_call>`."""
+    start = at = end_of(_LINE_BREAK, text)
+    found: list[re.Match[str]] = []
+    while at < len(text) and len(found) < CLOSING_RUN and (tag := _closers().match(text, at)):
+        if tag["any"] and tag["any"] != key and not text.startswith(QWEN.wrap_close[0], tag.end()):
+            return None
+        found.append(tag)
+        at = tag.end()
+    if at < len(text) or not found:
+        return None
+    of_parameter = any(tag["parameter"] or tag["named"] for tag in found)
+    return Run(
+        len(found),
+        own_line=start > 0,
+        of_parameter=of_parameter,
+        telling=of_parameter or any(_is_telling(tag[0]) for tag in found),
+        damaged=any(tag["named"] or not tag[0].rstrip().endswith(">") for tag in found),
+    )
+
+
+def without_closing_run(text: str, key: str) -> str | None:
+    """A value of the parameter `key` without the closing tags that it ends in; None if it ends in none."""
+    at, starts = len(text), list[int]()
+    while len(starts) < CLOSING_RUN and (at := text.rfind("</", 0, at)) >= 0:
+        starts.append(at)
+    return next((text[:at] for at in reversed(starts) if closing_run(text[at:], key)), None)
+
+
+def coerced(text: str, parameter: Parameter, key: str) -> tuple[Any, bool]:
+    """The value of a text that is no string's, and whether closing tags at its end are left out."""
+    value = coerce(text, parameter)
+    if value is FAILED and (bare := without_closing_run(text, key)) is not None:
+        value = coerce(bare, parameter)
+        return value, value is not FAILED
+    return value, False
+
+
+def _is_telling(tag: str) -> bool:
+    found = WORD_OF_CLOSER.match(tag)
+    return found is None or found[1] not in _OF_DOCUMENTS
