@@ -20,7 +20,7 @@ from ..schema.toolset import Toolset
 from ..wire.base import Asked, CallPiece, ServerCall
 from .arguments import Arguments, NewArguments
 from .call import NativeCall
-from .in_text import CallsInText, rest_after, rest_of
+from .in_text import CallsInText, begins, essence, rest_after, rest_of
 from .names import read_name
 from .reader import Calls, NewParser
 from .routes import Routes
@@ -230,12 +230,15 @@ class NativeCalls:
             return events
 
         return self._in_text.without_copies(
-            text, events, over, lambda name, arguments: self._leaves(name, arguments, more)
+            text, events, over, lambda name, arguments, cut: self._leaves(name, arguments, cut, more)
         )
 
-    def _leaves(self, name: str, arguments: Any, more: bool) -> bool:
-        """Whether a call that was found in the text leaves the answer."""
-        copy = any(call.announced and call.meaning == (name, arguments) for call in self.calls)
+    def _leaves(self, name: str, arguments: Any, cut: bool, more: bool) -> bool:
+        """Whether a call that was found in the text leaves the answer. `cut`: the message ended in it."""
+        known = [call.arguments.value for call in self.calls if call.announced and call.tool.name == name]
+        copy = essence(arguments) in map(essence, known)
+        if cut and isinstance(arguments, dict):
+            copy = copy or any(begins(arguments, whole) for whole in known if isinstance(whole, dict))
         if not copy and (self._parallel or not (self.sent or more)):
             return False
         self._ledger.repaired(Repair.DUPLICATE_CALL if copy else Repair.PARALLEL_DROPPED)

@@ -8,11 +8,14 @@ import json
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
-from ..events import ArgumentsDelta, CallEnd, CallStart, Event
-from ..schema.json_read import loads
+from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired
+from ..repairs import Repair
+from ..schema.json_read import Json, loads
 from ..schema.json_write import dump
 
-IsCopy = Callable[[str, Any], bool]  # whether a call of this name with these arguments leaves the answer
+# Whether a call of this name with these arguments leaves the answer; and whether the message ended in it
+IsCopy = Callable[[str, Any, bool], bool]
+_NOT_CLOSED = (Repair.MISSING_PARAMETER_CLOSE, Repair.MISSING_FUNCTION_CLOSE)
 
 
 class CallsInText:
@@ -24,6 +27,7 @@ class CallsInText:
         self._continued = ""
         # By the text: of a call that was found there and may be a copy
         self._suspects: dict[Hashable, list[Event]] = {}
+        self._cut: set[Hashable] = set()  # texts that end in the call that is suspect
 
     def __bool__(self) -> bool:
         return bool(self._calls)
@@ -51,10 +55,10 @@ class CallsInText:
 
     def remove(self, name: str, arguments: Any) -> bool:
         """Whether there is this call; it is not there any more."""
-        calls = [(other, loads("".join(fragments))) for other, fragments in self._calls]
-        if arguments is None or (name, arguments) not in calls:
+        calls = [(other, essence(loads("".join(fragments)))) for other, fragments in self._calls]
+        if arguments is None or (name, essence(arguments)) not in calls:
             return False
-        del self._calls[calls.index((name, arguments))]
+        del self._calls[calls.index((name, essence(arguments)))]
         return True
 
     def go_on_with(self, name: str, arguments: Any) -> bool:
@@ -80,6 +84,8 @@ class CallsInText:
         kept: list[Event] = []
         for event in events:
             if not isinstance(event, CallStart | ArgumentsDelta | CallEnd):
+                if text in self._suspects and _ends_message(event):
+                    self._cut.add(text)
                 kept.append(event)
                 continue
             self._suspects.setdefault(text, []).append(event)
@@ -93,11 +99,36 @@ class CallsInText:
         events = self._suspects[text]
         name = next((e.name for e in events if isinstance(e, CallStart)), "")
         arguments = loads("".join(e.fragment for e in events if isinstance(e, ArgumentsDelta)))
-        copy = is_copy(name, arguments)
+        copy = is_copy(name, arguments, text in self._cut)
         del self._suspects[text]
+        self._cut.discard(text)
         if copy:
             self._calls.pop()
         return [] if copy else events
+
+
+def _ends_message(event: Event) -> bool:
+    """Whether a call is completed because the message is over: nothing stands in the place of its tag."""
+    return isinstance(event, Repaired) and event.repair in _NOT_CLOSED and not event.excerpt.startswith("<")
+
+
+def essence(value: Any) -> Any:
+    """A value without what a server's parser may change in a string: the whitespace around it, and how lines
+    end."""
+    if isinstance(value, str):
+        return value.replace("\r\n", "\n").strip()
+    if isinstance(value, dict):
+        return {key: essence(member) for key, member in value.items()}
+    return [essence(item) for item in value] if isinstance(value, list) else value
+
+
+def begins(arguments: Json, whole: Json) -> bool:
+    """Whether these are some of the `whole` arguments, and the last one as far as it has come."""
+    *earlier, last = arguments or [""]
+    same = all(key in whole and essence(arguments[key]) == essence(whole[key]) for key in earlier)
+    begun, other = essence(arguments.get(last)), essence(whole.get(last))
+    is_part = isinstance(begun, str) and isinstance(other, str) and other.startswith(begun)
+    return last in whole and same and (is_part or begun == other)
 
 
 def rest_of(name: str, arguments: Any, begun: str, sent: str) -> str | None:

@@ -184,3 +184,82 @@ def test_a_complete_copy_is_still_dropped(cuts: Cuts) -> None:
         assert (message.named, repairs) == ([("bash", {"command": "uname -a"})], ["duplicate-call"])
     choice, repairs = whole(copy, UNAME)
     assert (len(choice["message"]["tool_calls"]), repairs) == (1, ["duplicate-call"])
+
+
+# Copies after the server's call, and copies that differ in what a server changes
+
+
+def behind(pieces: list[str], name: str, arguments: str) -> tuple[Message, list[str]]:
+    """What a client reads of a call of the server's and text after it."""
+    texts = [LLAMA_CPP.text(piece) for piece in pieces]
+    out, rewriter = send(
+        [*LLAMA_CPP.open(), *LLAMA_CPP.calls([(name, [arguments])]), *texts, *LLAMA_CPP.ending("tool_calls")],
+        ASKED,
+    )
+    assert rewriter.ledger.failure == ""
+    return read_answer(out).message, sorted(map(str, rewriter.ledger.repairs.elements()))
+
+
+WRITE = '{"path": "p", "content": "x y"}'
+WRITTEN = "\n<tool_call>\n<function=write>\n<parameter=path>\np"
+HALVES = {
+    "\n<tool_call>\n<function=bash>\n<parameter=command>\nu": ("bash", UNAME),
+    "\n<tool_call>\n<function=bash>\n<parameter=command>\nuname -a": ("bash", UNAME),
+    "\n<tool_call>\n<function=bash>\n<parameter=command>\nuname -a\n</parameter>\n": ("bash", UNAME),
+    WRITTEN: ("write", WRITE),
+    f"{WRITTEN}\n</parameter>\n": ("write", WRITE),
+    f"{WRITTEN}\n</parameter>\n<parameter=content>\nx ": ("write", WRITE),
+}
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_the_beginning_of_a_copy_after_the_servers_call_is_dropped(half: str, cuts: Cuts) -> None:
+    name, arguments = HALVES[half]
+    for pieces in cuts(half):
+        message, repairs = behind(pieces, name, arguments)
+        assert message.named == [(name, json.loads(arguments))], pieces
+        assert (message.text.strip(), message.finish) == ("", "tool_calls")
+        assert "duplicate-call" in repairs
+    choice, repairs = whole(half, arguments, name)
+    assert len(choice["message"]["tool_calls"]) == 1
+    assert "duplicate-call" in repairs
+
+
+OTHERS = [
+    "\n<tool_call>\n<function=bash>\n<parameter=command>\nu\n</parameter>\n</function>",
+    "\n<tool_call>\n<function=bash>\n<parameter=command>\nu\n</function>\n</tool_call>",
+    "\n<tool_call>\n<function=bash>\n<parameter=command>\nu\n</tool_call>",
+    "\n<tool_call>\n<function=bash>\n<parameter=command>\nls",
+]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_another_call_after_the_servers_is_one_more(other: str, cuts: Cuts) -> None:
+    for pieces in cuts(other):
+        message, repairs = behind(pieces, "bash", UNAME)
+        command = "ls" if other.endswith("ls") else "u"
+        assert message.named == [("bash", {"command": "uname -a"}), ("bash", {"command": command})], pieces
+        assert "duplicate-call" not in repairs
+
+
+@pytest.mark.parametrize("content", ["x", "x\n", "\nx", "x\r\n", " x "])
+def test_a_copy_may_differ_in_outer_whitespace(content: str, cuts: Cuts) -> None:
+    text = f"{WRITTEN}\n</parameter>\n<parameter=content>\n{content}\n</parameter>\n</function>\n</tool_call>"
+    arguments = '{"path": "p", "content": "x"}'
+    for pieces in cuts(text):
+        for message, repairs in (
+            streamed(pieces, [arguments], name="write"),
+            behind(pieces, "write", arguments),
+        ):
+            ((name, given),) = message.named
+            assert (name, given["content"].strip()) == ("write", "x")
+            assert repairs == ["duplicate-call"]
+    choice, repairs = whole(text, arguments, "write")
+    assert (len(choice["message"]["tool_calls"]), repairs) == (1, ["duplicate-call"])
+
+
+def test_whitespace_within_makes_another_call(cuts: Cuts) -> None:
+    text = f"{WRITTEN}\n</parameter>\n<parameter=content>\nx\n\ny\n</parameter>\n</function>\n</tool_call>"
+    for pieces in cuts(text):
+        message, _ = behind(pieces, "write", '{"path": "p", "content": "x\\ny"}')
+        assert len(message.named) == 2
