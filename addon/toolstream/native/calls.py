@@ -9,11 +9,12 @@ call under the same id, or of one that was found in the text), and while the use
 call of another tool.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
 from ..events import COMPLETE, OVER, Event
 from ..repairs import Ledger, Refused, Repair
+from ..schema.json_call import Call
 from ..schema.json_read import loads
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
@@ -235,15 +236,27 @@ class NativeCalls:
 
     def _leaves(self, name: str, arguments: Any, cut: bool, more: bool) -> bool:
         """Whether a call that was found in the text leaves the answer. `cut`: the message ended in it."""
-        known = [call.arguments.value for call in self.calls if call.announced and call.tool.name == name]
-        copy = essence(arguments) in map(essence, known)
-        if cut and isinstance(arguments, dict):
-            copy = copy or any(begins(arguments, whole) for whole in known if isinstance(whole, dict))
+        copy = self._is_parsed(name, arguments, cut)
         if not copy and (self._parallel or not (self.sent or more)):
             return False
         self._ledger.repaired(Repair.DUPLICATE_CALL if copy else Repair.PARALLEL_DROPPED)
         self._ledger.calls -= 1
         return True
+
+    def are_copies(self, calls: Iterable[Call]) -> bool:
+        """Whether these calls, which a text is in JSON, were all parsed by the server, too: then it goes."""
+        if not all(self._is_parsed(name, arguments) for name, arguments in calls):
+            return False
+        self._ledger.repaired(Repair.DUPLICATE_CALL)
+        return True
+
+    def _is_parsed(self, name: str, arguments: Any, cut: bool = False) -> bool:
+        """Whether the server has parsed this call of the text, too. `cut`: the message ended in it."""
+        known = [call.arguments.value for call in self.calls if call.announced and call.tool.name == name]
+        if essence(arguments) in map(essence, known):
+            return True
+        part = arguments if cut and isinstance(arguments, dict) else None
+        return part is not None and any(begins(part, whole) for whole in known if isinstance(whole, dict))
 
     # The end
 

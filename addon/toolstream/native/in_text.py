@@ -5,16 +5,19 @@ goes on with it. So a call in the text waits until it is complete, if the server
 """
 
 import json
+import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired
 from ..repairs import Repair
+from ..schema.json_call import Call, read_calls
 from ..schema.json_read import Json, loads
 from ..schema.json_write import dump
 
 # Whether a call of this name with these arguments leaves the answer; and whether the message ended in it
 IsCopy = Callable[[str, Any, bool], bool]
+_FENCED = re.compile(r"\s*(?P<fence>`{3,}|~{3,})\w*\s(?P<json>.*)\s(?P=fence)\s*", re.DOTALL)
 _NOT_CLOSED = (Repair.MISSING_PARAMETER_CLOSE, Repair.MISSING_FUNCTION_CLOSE)
 
 
@@ -105,6 +108,12 @@ class CallsInText:
         if copy:
             self._calls.pop()
         return [] if copy else events
+
+
+def calls_in_json(text: str) -> list[Call]:
+    """The calls that a text is, in JSON, fenced or not; none if it is anything else."""
+    fenced = _FENCED.fullmatch(text)
+    return read_calls(fenced["json"] if fenced else text) or []
 
 
 def _ends_message(event: Event) -> bool:

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..native.call import NativeCall
 from ..native.calls import NativeCalls
+from ..native.in_text import calls_in_json
+from ..schema.json_call import Call
 from ..wire.base import At, Kind, LaneId, Slice
-from .lanes import Lane, Reader, Unread
+from .lanes import Lane, Reader, Unread, leading_text
 
 NewReader = Callable[[Kind], Reader]
 Said = dict[Lane, list[Event]]  # what came out of lanes, in the order of the output
@@ -34,6 +36,7 @@ class Message:
         self._swallowed = 0
         self._answered = False  # reasoning is over
         self._over = False  # nothing that comes is read any more
+        self._copies: dict[Lane, tuple[list[Call], list[Event]]] = {}  # texts that wait, and calls they are
         self._calling: tuple[Lane, int] | None = None  # the last call that was found in text: lane, index
 
     # Lanes
@@ -100,6 +103,8 @@ class Message:
         if not solid:
             self.active = None
             return
+        if lane.id.kind is not CALL:
+            self._decide_copies(said)
         answers = lane.id.kind is not REASONING and not (piece.at is OPEN and lane.id.kind is CONTENT)
         self._answered = self._answered or (answers and not self._blocks)
         for other in self.lanes.values():
@@ -121,11 +126,28 @@ class Message:
             self.hear(other, other.interrupt(), said)
             over.add(other)
         elif by.id.kind is CALL and other.id.kind is CONTENT:
-            self.hear(other, other.interrupt([call.said for call in self._calls]), said)
+            events = other.interrupt([call.said for call in self._calls])
+            if not self._waits_as_copy(other, events):
+                self.hear(other, events, said)
             if self._calling and other is self._calling[0] and self.natives.open_in_text:
                 over.add(other)
         elif other.reader.held and (self._blocks or by.id.kind is CALL or other.reader.pending.isspace()):
             self.hear(other, other.interrupt(), said)
+
+    def _waits_as_copy(self, lane: Lane, events: list[Event]) -> bool:
+        """Whether all that a lane has said is calls in JSON: it waits until the server's are complete."""
+        text, rest = leading_text(events)
+        copies = calls_in_json(text) if text and not (rest or lane.passed or self._blocks) else []
+        if copies:
+            self._copies[lane] = copies, events
+        return bool(copies)
+
+    def _decide_copies(self, said: Said) -> None:
+        """What waits as a copy of the server's calls leaves the answer if it is one."""
+        for lane, (calls, events) in self._copies.items():
+            lane.called = self.natives.are_copies(calls)
+            self.hear(lane, [] if lane.called else events, said)
+        self._copies.clear()
 
     # Calls
 
@@ -183,6 +205,7 @@ class Message:
         """No more text comes."""
         self._over = True
         self.natives.close(reason)
+        self._decide_copies(said)
         for lane in self.lanes.values():
             if not lane.over and lane not in over:
                 self.hear(lane, lane.reader.close(reason), said)

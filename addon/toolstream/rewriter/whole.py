@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text, calls_of
 from ..native.call import NativeCall
 from ..native.calls import NativeCalls
+from ..native.in_text import calls_in_json
 from ..native.new_arguments import new_arguments, new_parser
 from ..parser.parser import ToolCallParser
 from ..repairs import Ledger, Repair
@@ -209,6 +210,8 @@ class Finder:
             (n for n in reversed(range(len(events))) if isinstance(events[n], CallStart | CallEnd)), None
         )
         begun = events[start] if start is not None else None
+        if (copies := calls_in_json(text)) and natives.are_copies(copies):
+            return []
         if start is None or not isinstance(begun, CallStart):
             parser = self._task.parser()
             return parser.feed(text) + parser.interrupt(names)

@@ -263,3 +263,66 @@ def test_whitespace_within_makes_another_call(cuts: Cuts) -> None:
     for pieces in cuts(text):
         message, _ = behind(pieces, "write", '{"path": "p", "content": "x\\ny"}')
         assert len(message.named) == 2
+
+
+# Copies in JSON
+
+LS = '{"name": "bash", "arguments": {"command": "ls"}}'
+LS_TWICE = f'[{LS}, {{"name": "bash", "arguments": {{"command": "ls"}}}}]'
+COPIES = {
+    "bare": LS,
+    "with a line break": f"{LS}\n",
+    "fenced": f"```json\n{LS}\n```",
+    "fenced, no language": f"~~~\n{LS}\n~~~\n",
+    "in a list": f"[{LS}]",
+    "twice": LS_TWICE,
+    "another key": '{"name": "bash", "parameters": {"command": "ls"}}',
+    "other whitespace": LS.replace("ls", "ls\\n"),
+}
+
+
+@pytest.mark.parametrize("case", COPIES)
+@pytest.mark.parametrize("after", ["", "Done."])
+def test_a_copy_in_json_is_dropped(case: str, after: str, cuts: Cuts) -> None:
+    arguments = '{"command": "ls"}'
+    for pieces in cuts(COPIES[case]):
+        texts, native_call = (
+            map(LLAMA_CPP.text, pieces),
+            LLAMA_CPP.calls([("bash", per_character(arguments))]),
+        )
+        rest = [LLAMA_CPP.text(after)] if after else []
+        out, rewriter = send(
+            [*LLAMA_CPP.open(), *texts, *native_call, *rest, *LLAMA_CPP.ending("tool_calls")], ASKED
+        )
+        message = read_answer(out).message
+        assert message.named == [("bash", {"command": "ls"})], pieces
+        assert (message.text, message.finish) == (after, "tool_calls")
+        assert rewriter.ledger.as_dict()["repairs"] == {"duplicate-call": 1}
+    choice, repairs = whole(COPIES[case], arguments)
+    assert (choice["message"]["content"], repairs) == (None, ["duplicate-call"])
+
+
+NO_COPIES = [
+    LS.replace("ls", "pwd"),
+    LS.replace("bash", "write"),
+    f"See {LS}",
+    f"{LS} and so on",
+    f'[{LS}, {{"name": "bash", "arguments": {{"command": "pwd"}}}}]',
+    '{"command": "ls"}',
+    '[{"a": 1}]',
+]
+
+
+@pytest.mark.parametrize("text", NO_COPIES)
+def test_json_that_is_no_copy_stays_and_every_byte_of_it(text: str, cuts: Cuts) -> None:
+    for pieces in cuts(text):
+        texts, native_call = (
+            map(LLAMA_CPP.text, pieces),
+            LLAMA_CPP.calls([("bash", ['{"command":', '"ls"}'])]),
+        )
+        answer = [*LLAMA_CPP.open(), *texts, *native_call, *LLAMA_CPP.ending("tool_calls")]
+        out, rewriter = send(answer, ASKED)
+        assert out == b"".join(answer), pieces
+        assert not rewriter.ledger.repairs
+    choice, repairs = whole(text, '{"command": "ls"}')
+    assert (choice["message"]["content"], repairs) == (text, [])
