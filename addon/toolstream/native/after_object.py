@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from ..grammar.text import end_of
-from ..limits import NAME, OBJECTS
+from ..limits import MADE_UP_NAME, NAME, OBJECTS
 from ..repairs import Refused, Repair
 from ..schema.json_read import loads
 from ..schema.schema import Tool
@@ -18,7 +18,8 @@ from .reader import Findings, NewParser
 from .swallowed import text_and_calls
 from .tags import end_of_leftovers, is_lone_opener, lead_of
 
-_SAYS_NOTHING = re.compile(r"(?:[\W_]|</s>|<\|\w{1,32}\|>)*")  # marks, and tokens that end a turn
+# Marks, and tokens that end a turn
+_SAYS_NOTHING = re.compile(rf"(?:(?![0-9A-Za-z])[\x00-\x7f]|</s>|<\|\w{{1,{MADE_UP_NAME}}}\|>)*")
 _MEMBER = re.compile(rf'\s*,\s*"([^"\\]{{1,{NAME}}})"\s*:')
 _MARKS = re.compile(r"[\s,;)\].]*")
 

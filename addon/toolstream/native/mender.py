@@ -28,7 +28,7 @@ _KEY_PART = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+(?:\\|"[ \t
 _FIRST_KEY = re.compile(r'\{[ \t\n\r]*+("[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+")')
 _FIRST_KEY_PART = re.compile(r'\{[ \t\n\r]*+(?:"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+\\?)?')
 # What may stand before an object and says nothing, and what may become such
-_JUNK = re.compile(rf"(?:[\s\ufeff(]|`{{3}}\w{{0,{FENCE_INFO}}}\s|json\s|</\w{{1,{NAME}}}>)*+")
+_JUNK = re.compile(rf"(?:[\s\ufeff(]|`{{3}}\w{{0,{FENCE_INFO}}}\s|json\s|</\w{{1,{NAME}}}>|(?!))*+")
 _JUNK_PART = re.compile(rf"`{{1,2}}|`{{3}}\w{{0,{FENCE_INFO}}}|j|js|jso|json|<|</\w{{0,{NAME}}}|")
 
 

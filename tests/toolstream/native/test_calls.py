@@ -827,7 +827,7 @@ def test_an_answer_in_one_piece_keeps_the_first_call() -> None:
 
 
 @pytest.mark.parametrize(
-    "prose", ["Let me see.", "\nThat is\n\nit.\n", "ä", " and {more}", " 5", '{"path":"b",']
+    "prose", ["Let me see.", "\nThat is\n\nit.\n", "ä", " and {more}", " 5", "🎉", '{"path":"b",']
 )
 def test_prose_behind_the_arguments_is_said(prose: str, cuts: Cuts) -> None:
     for pieces in cuts('{"path":"a"}' + prose):
