@@ -216,7 +216,7 @@ class Place(Readings):
     def _add(self, run: Run, choice: Choice, text: str, over: bool, base: int) -> bool:
         """Add a closing tag to the run; False if more text tells where it ends."""
         tag = choice.tag
-        end = end_of(tag.end, tag.spelt, text, over)
+        end = end_of(tag.end, tag.spelt or tag.cost is Cost.SHAPE, text, over)
         if end is MORE:
             return False
         if tag.kind is not TagKind.STRAY:
