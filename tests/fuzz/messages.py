@@ -217,7 +217,7 @@ def right(draw: st.DrawFn, of: list[Tool]) -> Block:
     call = draw(calls(of))
     if draw(st.integers(0, 5)) == 0:
         text = write_json(call, draw(st.sampled_from([None, 1])))
-        return Block(call.name, text, (Reading(call.arguments),), canonical=False)
+        return Block(call.name, text, (Reading(call.arguments, slips=0),))
     style = draw(STYLES)
     text, reading = text_of(write(call, style)), Reading(call.arguments, slips=0)
     return Block(call.name, text, (reading,), style.name == "canonical")

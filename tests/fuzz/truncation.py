@@ -68,7 +68,7 @@ class Whole:
 
     def block(self, text: str, readings: Sequence[Reading], slip: str = "") -> Block:
         """What there is of it, as part of a message."""
-        canonical = self.style is not None and self.style.name == "canonical"
+        canonical = self.style is None or self.style.name == "canonical"
         return Block(self.call.name, text, tuple(readings), canonical, slip)
 
 
@@ -91,7 +91,7 @@ def cut(parts: Sequence[str | Whole], size: int, stopped: bool) -> tuple[Message
 
 def _complete(whole: Whole, text: str) -> Iterator[Reading]:
     lefts = ["", "<"] if text.endswith("<") else [""]  # a bracket alone may begin anything
-    yield from (Reading(whole.call.arguments, left, slips=whole.style is None) for left in lefts)
+    yield from (Reading(whole.call.arguments, left, slips=0) for left in lefts)
 
 
 def _unfinished(whole: Whole, text: str, stopped: bool) -> Iterator[Reading]:

@@ -5,8 +5,8 @@ What decides how an answer is read stays:
 
     whitespace, punctuation         and with them JSON, fences, line starts and indentation
     tags                            of every dialect, even if cut off: `<tool_call>`, `</functi`
-    names that the request declares in tags, and where nothing else is between the quotes or
-                                    on the line: tools, parameters, enum values
+    names that the request declares in tags, before `=`, `:` or `(`, and where nothing else is
+                                    between the quotes or on the line: tools, parameters, enum values
     true, false, null, zeros, exponents, and the letters of escapes such as \\n
 
 Every character is replaced by one that takes as many bytes, in UTF-8 and as a JSON escape. A
@@ -26,14 +26,16 @@ from typing import Any
 from toolstream import CALL_KEYS, DIALECTS, MADE_UP_CLOSER, fold
 
 LETTERS = "gchdkjpqmwsyzoli"
+QUOTES = "“”‘’"  # noqa: RUF001  (models write JSON with them)
 TRIES = 32  # to find other letters for a text; punctuation has no others
 HIGH, LOW = "\ud83d", "\udcff"  # surrogates; the second also stands for a byte that is not UTF-8
 OWN_WORDS = frozenset(
     {"assistant", "default_api", "functions", "id", "json", "object", "properties", "tool_calls", "tools"}
-    | {"type", "xml"}
+    | {"type", "value", "xml"}
     | CALL_KEYS
 )
 
+_MARK = re.compile(r"[=(:]")
 _NAMES = re.compile(r"[\w-]+")
 _PREFIX = re.compile(r"(?:functions\.|default_api[.:]|tool:)\s*")
 _NUMBER = re.compile(r":\d+\Z")  # which call of a conversation it is, as Kimi K2 writes it after the name
@@ -64,7 +66,7 @@ _TOKEN = re.compile(
             r"(?P<code>\\u[0-9a-fA-F]{4})",
             r"(?P<hex>\\x[0-9a-fA-F]{2})",
             r"\\[nrtbf]",
-            r"""(?P<run>[^<>"'`\\\n\r\t]+)""",
+            rf"""(?P<run>[^<>"'`{QUOTES}\\\n\r\t]+)""",
         ]
     )
 )
@@ -147,11 +149,10 @@ class Filler:
         return word if known else self._run(word)
 
     def _run(self, run: str) -> str:
-        if self.knows(run.strip(" ,:")):  # a quote may be missing
+        if self.knows(run.strip(" ,:=")):  # a quote may be missing
             return run
-        name, mark, rest = next((parts for m in "=(" if (parts := run.partition(m))[1]), ("", "", ""))
-        if mark and self.knows(name):  # a damaged key contains its value
-            return name + mark + self._run(rest)
+        if (mark := _MARK.search(run)) and self.knows(run[: mark.start()].strip(" ,-")):
+            return run[: mark.end()] + self._run(run[mark.end() :])  # a damaged key contains its value
         filled, done = [], 0
         number = self._number_of(run.strip())
         for word in _WORD.finditer(run):

@@ -23,6 +23,7 @@ REASONS: Mapping[Refused, str] = {
     Refused.NO_CALL: "No call follows the opening tag: it is prose, or the model gave up.",
     Refused.TRUNCATED: "Half a call must not run. Raise max_tokens, or the context size of the server.",
     Refused.UNCLEAR_END: "The end of the call decides its last value. Here the end cannot be known.",
+    Refused.UNREAD: "Without the parameter that cannot be read it would be another call.",
     Refused.NOT_ALONE: "It may be an example. qwen_recovery=aggressive takes the last fenced block.",
     Refused.IN_RESULT: "The model made up a tool's result. What is in it was not meant as a call.",
     Refused.IN_MARKUP: "Any XML document may have this tag, and it is inside one.",
