@@ -32,4 +32,5 @@ def test_gate(gate: str) -> None:
 def test_the_readme_promises_the_bars() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     slips = [f"{BARS[name]:g} %" for name in BARS if name.endswith("in tags") and "slip" in name][:3]
-    assert re.findall(r"[\d.]+ %", readme)[:3] == slips
+    slips.append(f"{BARS['Hermes: 1 slip in JSON']:g} %")
+    assert re.findall(r"[\d.]+ %", readme)[:4] == slips
