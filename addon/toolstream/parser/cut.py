@@ -42,7 +42,8 @@ def _end_value(m: Message, call: Call, open_: Value, complete: bool) -> None:
     closing tag."""
     text, at = m.buffer.text, m.buffer.at
     partial = text.rfind("<", at)
-    end = partial if partial >= 0 and _is_cut_closer(m, call, open_, partial) else len(text)
+    begins = partial >= 0 and text[partial:] in ("<", "</") and not complete
+    end = partial if partial >= 0 and (begins or _is_cut_closer(m, call, open_, partial)) else len(text)
     end = break_before(text, at, end)
     if complete:
         finish(m, end)
