@@ -8,13 +8,14 @@ of another tool is not announced before it is complete either.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..events import ArgumentsDelta, CallEnd, CallStart
 from ..grammar.matcher import Tag
 from ..limits import STRAY
 from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter, DeferredArguments, typed, write_call
+from ..schema.json_call import NAME_KEYS
 from ..schema.json_read import Json
 from ..schema.rules import NO_TEXTS
 from ..schema.tool_name import Opening
@@ -156,18 +157,31 @@ def end_call(m: Message) -> Step:
         return m.reject(Refused.UNREAD) if m.trial else m.leave_unended(Refused.UNREAD, call.tool)
     if not call.named:
         call.writer.close()
-        tool = m.toolset.infer(call.writer.given)
-        if tool is None or not m.toolset.allows(tool.name):
-            return m.reject()
         assert isinstance(call.writer, DeferredArguments)
-        m.log.repair(Repair.NAME_INFERRED, tool.name)
-        _announce(m, call, Opening(tool, [], call.writer.values))
+        opening = _meant(m, call.writer.values)
+        if opening is None or not m.toolset.allows(opening.tool.name):
+            return m.reject()
+        for repair, excerpt in opening.repairs:
+            m.log.repair(repair, excerpt)
+        _announce(m, call, opening)
     if not call.body_done:
         m.fragment(call.writer.close())
         if call.deferred:
             _give_deferred(m, call)
     m.log.emit(CallEnd(call.index))
     return m.end_call()
+
+
+def _meant(m: Message, values: Sequence[tuple[str, str]]) -> Opening | None:
+    """The tool that a call without a name means: it alone has all of its parameters, or one of these names
+    it. None if both could be."""
+    fitting = m.toolset.infer({key for key, _ in values})
+    for at, (key, text) in enumerate(values):
+        tool = m.toolset.find(text.strip()) if key in NAME_KEYS else None
+        if tool and not tool.declares(key):
+            others = [*values[:at], *values[at + 1 :]]
+            return None if fitting else Opening(tool, [(Repair.NAME_MISPLACED, text)], others)
+    return Opening(fitting, [(Repair.NAME_INFERRED, fitting.name)], list(values)) if fitting else None
 
 
 def _give_deferred(m: Message, call: Call) -> None:
