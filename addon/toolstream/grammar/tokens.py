@@ -122,7 +122,7 @@ def plain_text(words: frozenset[str]) -> re.Pattern[str]:
     no character is half of one."""
     known = "|".join(sorted(words))
     dull = DULL.pattern.removeprefix("<")
-    bracket = rf"<(?:{dull}|/?(?:{known})(?=[ \t\n>]|/>))"
+    bracket = rf"<(?:{dull}|/(?:{known})(?=[\n>])|(?:{known})(?=[ \t\n>]|/>))"
     return re.compile(rf"(?:[^{OPEN}\n\r\ud800-\udfff]+|{bracket}|\n(?!{_LOST}))*")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from ..grammar.grammar import is_canonical
 from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
@@ -23,7 +24,7 @@ from .readings import BY_PLACE, moved
 
 _GO_ON = (TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.CALL_CLOSE, Following.MORE)
 _VALUE = re.compile(r"""\bvalue\s?=\s?(["'])(.*?)\1""")  # an attribute of a parameter's tag
-_OPENER, _SEPARATOR = re.compile(r"<(\w+)="), re.compile(r"(?::[ \t]*|[ \t]*)(?=[^\s:]|\Z)(?!/>)")
+_OPENER, _SEPARATOR = re.compile(r"<(\w+)="), re.compile(r"(?::[ \t]*|[ \t]*)(?=[^\s:=]|\Z)(?!/>)")
 _ODD = re.compile(r"""[ "']""")  # what no name has
 _SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
 
@@ -228,6 +229,8 @@ def _at_parameter(m: Message, call_: Call, tag: Tag) -> Step:
             return Step.GO
         if kind is Following.MORE:
             return Step.MORE
+    if equals and not text and call_.tool.declares(key):
+        tag = replace(tag, name=key)  # what stands for the bracket
     if not call_.tool.declares(tag.name) and _is_odd(tag):
         opener = _before_value(m, call_, tag.start)
         if opener is MORE:

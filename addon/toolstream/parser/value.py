@@ -146,6 +146,8 @@ def _is_dull(found: re.Match[str], names: frozenset[str], words: frozenset[str])
     if word in names or word in words:
         return False
     closes = found[0][1] == "/"
+    if closes and found[0][-1] in " \t":
+        return False  # of a longer word, perhaps: `</p arameter>`
     return word in DOCUMENT or not (closes or is_structural(word) or found[0][-1] not in " \t\r\n")
 
 
