@@ -45,6 +45,7 @@ def _end_value(m: Message, call: Call, open_: Value, complete: bool) -> None:
     begins = partial >= 0 and text[partial:] in ("<", "</") and not complete
     end = partial if partial >= 0 and (begins or _is_cut_closer(m, call, open_, partial)) else len(text)
     end = break_before(text, at, end)
+    end -= not complete and text.startswith("\r", end - 1) and end > at  # half a line break
     if complete:
         finish(m, end)
         m.log.repair(Repair.MISSING_PARAMETER_CLOSE, "")
