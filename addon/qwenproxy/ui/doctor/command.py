@@ -37,20 +37,9 @@ from ...recording.format import Headers, Recording, header
 from ...replay import record, rerun
 from ...replay.golden import golden
 from ...terminal import printable
-from .diagnosis import (
-    Answer,
-    Finding,
-    Kind,
-    Other,
-    Verdict,
-    find,
-    findings,
-    refused,
-    unasked,
-    verdict,
-    with_others,
-)
+from .diagnosis import Kind, Other, Verdict, refused, unasked, verdict, with_others
 from .engines import ENGINES, Engine, Signs, recognise
+from .findings import Answer, Finding, find, findings
 from .questions import ONE_CALL, QUESTIONS, Question
 
 Json = dict[str, Any]
