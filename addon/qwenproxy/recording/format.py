@@ -16,12 +16,14 @@ forwarded and the response as the upstream sent it. `flow.metadata["qwen_fix"]` 
 
 A `Recording` is plain data. Nothing else is written, so nothing that mitmproxy knows about the
 connection reaches the disk, and `redaction` has seen everything that does.
+
+Flows that were saved without the addon can be read, too (`load_chats`). Files that are no flows cannot: a
+plain HTTP answer is read in `captures`.
 """
 
 import functools
 import json
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -160,12 +162,12 @@ def _refusing(read: Reader) -> Reader:
 def _from_plain_flow(flow: http.HTTPFlow, name: str) -> Recording:
     """Read a flow that was saved without the addon. Raises ValueError with the reason if it is not a chat."""
     flow.request.decode(strict=False)
-    request, response = _checked(_request_of(flow)), flow.response
+    request, response = soundness.fields(_request_of(flow)), flow.response
     api = api_of(flow.request.path, request["request"])
     if response is None or response.raw_content is None:
         raise ValueError("its answer was not kept")
     response.decode(strict=False)
-    head = _checked(head_of(response))
+    head = soundness.fields(head_of(response))
     chunks = pieces(head["headers"], response.raw_content)
     aborted = soundness.text(flow.error.msg if flow.error else "", "error")
     return Recording(
@@ -211,42 +213,9 @@ def from_flow(flow: http.HTTPFlow, name: str) -> Recording:
         rules=soundness.text(data.get("rules", ""), "rules"),
         observed=data.get("observed") is True,
         api=api_named(data),
-        **_checked(head_of(flow.response)),
-        **_checked(_request_of(flow)),
+        **soundness.fields(head_of(flow.response)),
+        **soundness.fields(_request_of(flow)),
     )
-
-
-CHECKS: dict[str, Callable[[Any], Any]] = {
-    "request_body": soundness.body,
-    "request_headers": soundness.headers,
-    "method": soundness.method,
-    "url": soundness.url,
-    "started": soundness.started,
-    "comment": lambda value: soundness.text(value, "comment"),
-    "marker": lambda value: soundness.text(value, "marker"),
-    "status": soundness.status,
-    "headers": soundness.headers,
-    "http_version": soundness.version,
-}
-
-
-def _checked(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: CHECKS.get(name, _any)(value) for name, value in fields.items()}
-
-
-def _any(value: Any) -> Any:
-    return value
-
-
-def checked(recording: Recording) -> Recording:
-    """Check a recording that was made from a foreign file, and return it. Raises ValueError."""
-    try:
-        for name, check in CHECKS.items():
-            check(getattr(recording, name))
-        to_flow(recording)
-    except (TypeError, AttributeError) as e:
-        raise ValueError(f"not a valid chat ({e})") from None
-    return recording
 
 
 def _request_of(flow: http.HTTPFlow) -> dict[str, Any]:
@@ -301,69 +270,10 @@ def cut(body: bytes, sizes: list[int]) -> list[bytes]:
     return [body[end - size : end] for end, size in zip(accumulate(sizes), sizes, strict=True)]
 
 
-_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
-_STATUS_LINE = re.compile(r"(HTTP/\d(?:\.\d)?) (\d{3})")
-
-
-def from_http(path: Path, request: dict[str, Any] | None = None) -> Recording:
-    """Read a raw capture: status line, headers, body without chunked framing. Raises RecordingError.
-
-    It does not say in which pieces the body came, so each event counts as one. The body says which API it is.
-    """
-    try:
-        head, body = _split_head(path.read_bytes())
-    except OSError as e:
-        raise RecordingError(f"{path}: {e}") from None
-    status_line, *lines = head.decode("latin-1").splitlines() or [""]
-    status = _STATUS_LINE.match(status_line)
-    if status is None:
-        raise RecordingError(f"{path}: not an HTTP response, it starts with {status_line[:40]!r}")
-    headers = tuple((k.strip(), v.strip()) for k, _, v in (line.partition(":") for line in lines))
-    chunks = pieces(headers, body)
-    api = api_in(body)
-    recording = Recording(
-        name=path.stem,
-        api=api.name,
-        url=f"http://127.0.0.1{api.address}",
-        request=request or {},
-        request_body=json.dumps(request).encode() if request else b"",
-        chunks=chunks,
-        times=[0.0] * len(chunks),
-        status=int(status[2]),
-        headers=headers,
-        http_version=status[1],
-    )
-    try:
-        return checked(recording)
-    except ValueError as e:
-        raise RecordingError(f"{path}: {e}") from None
-
-
 def pieces(headers: Headers, body: bytes) -> list[bytes]:
     """Return the pieces of a body when they are not known: its events or lines, or the whole body."""
     api = apis.streamed_as(header(headers, "content-type"))
     return api.frames(body) if api else [body] if body else []
-
-
-_FIRST_OBJECT = re.compile(rb"^(?:data:)?[ ]?(?=\{)", re.M)
-_DECODER = json.JSONDecoder()
-
-
-def api_in(body: bytes) -> Api:
-    """Return the API of an answer, by its first object; that of chat completions if it could be any."""
-    first = _FIRST_OBJECT.search(body)
-    if first is None:
-        return CHAT
-    try:
-        value, _ = _DECODER.raw_decode(body[first.end() :].decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        return CHAT
-    return apis.of_answer(value) or CHAT
-
-
-def _split_head(data: bytes) -> tuple[bytes, bytes]:
-    end = _BLANK_LINE.search(data)
-    return (data[: end.start()], data[end.end() :]) if end else (data, b"")
 
 
 # Writing

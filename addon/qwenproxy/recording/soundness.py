@@ -7,7 +7,7 @@ reason.
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -158,3 +158,27 @@ def headers(pairs: Iterable[Any]) -> tuple[tuple[str, str], ...]:
 
 def _kind(value: Any) -> str:
     return "missing" if value is None else type(value).__name__
+
+
+# The check of each field of a Recording
+CHECKS: dict[str, Callable[[Any], Any]] = {
+    "request_body": body,
+    "request_headers": headers,
+    "method": method,
+    "url": url,
+    "started": started,
+    "comment": lambda value: text(value, "comment"),
+    "marker": lambda value: text(value, "marker"),
+    "status": status,
+    "headers": headers,
+    "http_version": version,
+}
+
+
+def fields(values: dict[str, Any]) -> dict[str, Any]:
+    """Check fields of a Recording. Those that are not in the table are returned as they are."""
+    return {name: CHECKS.get(name, _any)(value) for name, value in values.items()}
+
+
+def _any(value: Any) -> Any:
+    return value

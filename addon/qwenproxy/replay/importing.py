@@ -27,14 +27,12 @@ from urllib.parse import urlsplit
 
 from ..apis import of_answer
 from ..recording import soundness
+from ..recording.captures import api_in, checked, from_http
 from ..recording.format import (
     Headers,
     Recording,
     RecordingError,
-    api_in,
     api_of,
-    checked,
-    from_http,
     header,
     load_chats,
     make_folder,

@@ -24,7 +24,8 @@ from typing import Any
 
 from .. import apis
 from ..apis import CHAT, Api
-from ..recording.format import Recording, RecordingError, from_http, load, parse_object
+from ..recording.captures import from_http
+from ..recording.format import Recording, RecordingError, load, parse_object
 from ..terminal import printable
 from .matching import MODES, Library, Miss
 
