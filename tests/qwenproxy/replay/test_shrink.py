@@ -1,6 +1,5 @@
 """Reducing recordings to valid test cases."""
 
-import dataclasses
 import json
 import shutil
 import subprocess
@@ -9,24 +8,16 @@ from pathlib import Path
 
 import pytest
 from answers import DONE, LEAKING, PROSE, answer, native
-from hypothesis import given
-from hypothesis import strategies as st
 from proxy import LEAK, chat, chunk, events
 
 from qwenproxy.recording.format import Recording, load, save
 from qwenproxy.replay import other_version
-from qwenproxy.replay.casefile import Case, Tool, read
+from qwenproxy.replay.casefile import read
 from qwenproxy.replay.golden import Golden, dumps, golden_path
 from qwenproxy.replay.other_version import NoSuchRulesError, from_directory, from_git, history
+from qwenproxy.replay.reduction import Wish
 from qwenproxy.replay.rerun import outcome
-from qwenproxy.replay.shrink import (
-    UNITS,
-    Wish,
-    command,
-    ddmin,
-    parse,
-    read_wish,
-)
+from qwenproxy.replay.shrink import command, read_wish
 
 TOOLSTREAM = other_version.HERE
 LONG = f"Let me see.\n\nFirst this:\n<tool_call>\n{LEAK}\n\nand then\n{LEAK}\n"
@@ -43,22 +34,6 @@ def saved(tmp_path: Path) -> Callable[[Recording], Path]:
         return path
 
     return write
-
-
-# Delta debugging
-
-
-@given(st.lists(st.integers(0, 30), max_size=40), st.sets(st.integers(0, 30), max_size=4))
-def test_what_is_needed_and_nothing_else_is_left(units: list[int], needed: set[int]) -> None:
-    wanted = needed & set(units)
-    left = ddmin(units, lambda some: wanted <= set(some))
-    assert sorted(left) == sorted(wanted)
-
-
-@given(st.text(st.sampled_from("ab<>\n </é🙂"), max_size=30))
-def test_the_units_of_a_text_are_the_text(text: str) -> None:
-    for unit in UNITS:
-        assert "".join(unit.findall(text)) == text
 
 
 # Wishes
@@ -232,11 +207,6 @@ def test_rules_that_are_not_there(tmp_path: Path) -> None:
     (tmp_path / "__init__.py").write_text("1 / 0")
     with pytest.raises(NoSuchRulesError, match="cannot be loaded"):
         from_directory(tmp_path)
-
-
-def test_an_exception_is_an_outcome() -> None:
-    rules = dataclasses.replace(other_version.TODAY, parser=lambda *_, **__: 1 / 0)
-    assert parse(Case((Tool("f", ()),), "x"), rules).crash == "ZeroDivisionError: division by zero"
 
 
 def test_a_wish_in_a_stream() -> None:
