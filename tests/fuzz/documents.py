@@ -106,6 +106,7 @@ EXAMPLES = (
     '<parameter name="a">1</parameter>\n<parameter name="b">2</parameter>',
     '<r>\n  <parameter name="host">\n    h\n  </parameter>\n  <parameter name="path">/x</parameter>\n</r>',
     "<parameter=KEY>VALUE</parameter>\n<parameter=KEY2>VALUE2</parameter>",
+    '<parameter type="x">1</parameter>\n<parameter>z</parameter>',
     '  <parameter id="1" name="path">\n    <v>1</v>\n  </parameter>\n  <parameter id="2" name="b">x'
     "</parameter>",
 )

@@ -25,6 +25,7 @@ from .readings import BY_PLACE, moved
 _GO_ON = (TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.CALL_CLOSE, Following.MORE)
 _VALUE = re.compile(r"""\bvalue\s?=\s?(["'])(.*?)\1""")  # an attribute of a parameter's tag
 _OPENER, _SEPARATOR = re.compile(r"<(\w+)="), re.compile(r"(?::[ \t]*|[ \t]*)(?=[^\s:=]|\Z)(?!/>)")
+_LINE = re.compile(r"[^<\r\n]*[^<\s]")
 _ODD = re.compile(r"""[ "']""")  # what no name has
 _SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
 
@@ -50,6 +51,7 @@ def call(m: Message) -> Step:
             call_.place.around.add(element_of(tag))
             return _drop(m, Repair.STRAY_OPENER, tag)
         case TagKind.PARAMETER_CLOSE | TagKind.STRAY:
+            call_.unread = call_.unread or (tag.kind is TagKind.PARAMETER_CLOSE and bool(call_.stray.strip()))
             return _drop(m, Repair.STRAY_CLOSER, tag)
         case TagKind.CALL_CLOSE if kind := _after_early(m, call_, tag):
             return Step.MORE if kind is Following.MORE else _drop(m, Repair.STRAY_CLOSER, tag)
@@ -235,7 +237,7 @@ def _at_parameter(m: Message, call_: Call, tag: Tag) -> Step:
         opener = _before_value(m, call_, tag.start)
         if opener is MORE:
             return Step.MORE
-        if opener is None and tag.dialect.damaged and _ODD.search(tag.name):
+        if opener is None and _ODD.search(tag.name):
             return has_text(m)
         tag = opener or tag
     if tag.name in ARGUMENT_KEYS and not (call_.begun or call_.tool.declares(tag.name)):
@@ -262,9 +264,11 @@ def _before_value(m: Message, call_: Call, at: int) -> Tag | Wait | None:
     separator = _SEPARATOR.match(text, found.end() + len(key))
     if not key or separator is None:
         return None
-    end = separator.end()
-    if end == len(text):
-        return None if m.buffer.over else MORE
+    end, line = separator.end(), _LINE.match(text, separator.end(), at + TAG)
+    if line is None or (line.end() == len(text) and not m.buffer.over):
+        return MORE if not m.buffer.over and len(text) - at < TAG else None
+    if line[0][-1] == ">":
+        return None  # it stands in the tag
     raw = text[at:end]
     return Tag(TagKind.PARAMETER_OPEN, key, at, end, raw, BY_PLACE, Cost.ALIKE)
 

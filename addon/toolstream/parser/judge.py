@@ -10,6 +10,7 @@ run with text after it one look further decides: another run soon says that this
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
@@ -21,6 +22,8 @@ from .message import Message
 from .opened import Value
 from .place import CLOSED_BY, Behind, Level, Place, Run
 from .readings import OPENERS, by_place, is_cut, moved
+
+_NAMELESS = re.compile(r"<\s?parameter\b", re.I)  # may be a parameter of anything
 
 
 class Payload(Enum):
@@ -51,7 +54,7 @@ def judge(m: Message, open_: Value, at: int) -> tuple[Tag | None, Judgement]:
         if example:
             return tag, example
     if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not place.may_be_sibling(tag, alone):
-        open_.elements += tag.raw[-1] == ">" and tag.raw[-2] != "/"
+        open_.open_element(tag.raw, alone)
         return tag, Payload.EXAMPLE
     if _ends_at_once(open_, place, tag):
         return tag, Run([moved(tag, m.buffer.base)], m.buffer.base + tag.end, Level.CALL)
@@ -59,12 +62,15 @@ def judge(m: Message, open_: Value, at: int) -> tuple[Tag | None, Judgement]:
     run = place.run(text, at, over, Level.VALUE, m.buffer.base)
     if run is MORE:
         return tag, MORE
-    if open_.elements and _closes_element(place, tag, run):
-        open_.elements -= 1
+    if open_.in_element(m.buffer, at) and _closes_element(place, tag, run):
+        open_.close_element()
         return tag, Payload.TAG
     if open_.calls or open_.wraps:
         return tag, _in_example(m, open_, tag, run)
-    return tag, _by_run(m, open_, run, alone)
+    judgement = _by_run(m, open_, run, alone)
+    if judgement is Payload.TAG and _NAMELESS.match(tag.raw):
+        open_.open_element(tag.raw, alone)
+    return tag, judgement
 
 
 def _ends_at_once(open_: Value, place: Place, tag: Tag) -> bool:
@@ -110,6 +116,8 @@ def _unknown(m: Message, open_: Value, at: int, alone: bool) -> Tag | Judgement:
         return by_place(token, TagKind.PARAMETER_CLOSE, Cost.SHAPE)
     else:
         tag = None
+    if tag is None and _NAMELESS.match(token.raw):
+        open_.open_element(token.raw, alone)
     place.note(token, closes=tag is None)
     return tag or Payload.TAG
 

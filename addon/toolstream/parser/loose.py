@@ -20,8 +20,8 @@ from .value import break_before
 
 # What is left of an opening tag that lost or changed some letters, by its key
 _TAG_LIKE = rf"""(?=[^\n]*[<=])[<\w \t=/"']{{{{1,{DAMAGED_OPENER}}}}}?(?<!\w){{key}}["']?[ \t]?>"""
-# Its key as YAML, or a member of JSON, has it; or alone on its line
-_KEY_LIKE = r"""(?:[-*][ \t])?(["']?){key}\1(?:[ \t]?[:=][ \t]*(?:\r?\n)?|[ \t]*\r?\n)"""
+# Its key as YAML, a shell, or a member of JSON has it, and the value on the same line
+_KEY_LIKE = r"""(["']?){key}\1[ \t]?[:=][ \t]*(?=\S)"""
 _NAMES_ANOTHER = re.compile(r"<\w+=")
 _NEWLINE = re.compile(r"\r?\n")
 
@@ -79,7 +79,8 @@ def _take_for_value(m: Message, raw: str, closer: Tag) -> Step:
     if opener[:1] == '"' and isinstance(member := loads(value.rstrip(", ")), str):
         value = member
     call.spare.text, call.spare.value = raw, value
-    if closer.kind is TagKind.PARAMETER_CLOSE:
+    call.spare.closed = closer.kind is TagKind.PARAMETER_CLOSE
+    if call.spare.closed:
         m.buffer.at = closer.end
     call.gap = ""
     return m.go(At.CALL)

@@ -23,9 +23,6 @@ from .message import At, Envelope, Message, Step
 from .opened import Call
 from .place import Place
 
-# A parameter's name as it stands in a tag, in JSON or before its value
-_NAMED = r"""[=:]["']?{key}(?!\w)|(?<![\w.-]){key}["']?[ \t]?[:=>]"""
-
 
 def open_call(m: Message) -> Call:
     """The call that is open."""
@@ -116,14 +113,26 @@ def _spare_is_text(m: Message, call: Call) -> None:
     m.log.commit(call.spare.mark)
     m.log.repair(Repair.TEXT_IN_CALL, call.spare.text)
     m.log.text(call.spare.text)
+    call.stray, call.unread = (call.stray + call.spare.text)[:STRAY], call.unread or call.spare.closed
     call.spare = None
 
 
 def _is_unread(call: Call) -> bool:
-    """Whether the text between its parameters names one that was not given: without it, it is another
-    call."""
-    free = call.tool.arguments.declared - call.writer.given if call.stray else ()
-    return any(re.search(_NAMED.format(key=re.escape(key)), call.stray) for key in free)
+    """Whether the text between its parameters is one that was not given, or names one. Without it, it would
+    run as another call; if it lacks what it requires, the client says so to the model."""
+    given = call.writer.given
+    if not call.stray or not call.tool.required <= given:
+        return False
+    free = call.tool.arguments.declared - given
+    return bool(free) and (call.unread or any(_named(key).search(call.stray) for key in free))
+
+
+def _named(key: str) -> re.Pattern[str]:
+    """A parameter's name as it stands in a tag, in JSON, or before its value."""
+    word = "[ _-]".join(map(re.escape, re.split("[_-]", key)))
+    return re.compile(
+        rf"""[=:]["']?{word}(?!\w)|(?<![\w.-]){word}["']?[ \t]?[:=>]|^\W*{word}(?:[ \t]+\S+)?[ \t]*$""", re.M
+    )
 
 
 # How it ends

@@ -35,7 +35,8 @@ class Value:
     looked: int = 0  # position up to which it was judged
     calls: int = 0  # examples that are open in it
     wraps: int = 0  # and their envelopes
-    elements: int = 0  # parameters of anything that are open in it
+    elements: int = 0  # parameters of anything that are open in it, each from the start of a line on
+    inline: int = 0  # the same within its last line
     searched: int = 0  # behind a run that may be the end: position up to which another one was looked for
 
     @classmethod
@@ -56,12 +57,30 @@ class Value:
     def pass_over(self, text: str, start: int, end: int) -> None:
         """Note what text[start:end] says of the line that the value is in."""
         line = text.rfind("\n", start, end) + 1
-        self.lines = self.lines or line > 0
+        self.lines, self.inline = self.lines or line > 0, 0 if line else self.inline
         self.blank = (line > 0 or self.blank) and not text[line or start : end].strip(" \t")
 
     def has_lines(self, buffer: Buffer, at: int) -> bool:
         """Whether the value up to this index has more than one line, or began behind a line break."""
         return self.lines or "\n" in buffer.text[self.looked - buffer.base : at]
+
+    def in_element(self, buffer: Buffer, at: int) -> bool:
+        """Whether one is open at this index."""
+        same_line = "\n" not in buffer.text[self.looked - buffer.base : at]
+        return self.elements > 0 or (self.inline > 0 and same_line)
+
+    def open_element(self, raw: str, alone: bool) -> None:
+        """A parameter's opening tag is payload."""
+        if raw[-1] == ">" and raw[-2] != "/":
+            self.elements += alone
+            self.inline += not alone
+
+    def close_element(self) -> None:
+        """And so is the closing tag of the last one."""
+        if self.inline:
+            self.inline -= 1
+        else:
+            self.elements -= 1
 
     def starts_line(self, buffer: Buffer, at: int) -> bool:
         """Whether only an indentation stands before this index on its line."""
@@ -77,6 +96,7 @@ class Spare:
     mark: Mark
     text: str = ""
     value: str = ""
+    closed: bool = False  # as a parameter is
 
 
 @dataclass(slots=True)
@@ -101,6 +121,7 @@ class Call:
     unclear: bool = False  # a closing tag that was taken for payload may have been the end
     gap: str = ""  # whitespace before what comes next
     stray: str = ""  # text between its parameters, as far as it is looked at
+    unread: bool = False  # such text was closed as a parameter
     value: Value | None = None
     spare: Spare | None = None
 

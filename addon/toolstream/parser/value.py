@@ -55,7 +55,7 @@ def value(m: Message) -> Step:
         return _leave_nameless(m, m.buffer.base + tag.end)
     if tag and _is_said_twice(m, open_, tag):
         m.log.repair(Repair.STRAY_OPENER, tag.raw)
-        m.buffer.at, open_.started, open_.elements = tag.end, False, 0
+        m.buffer.at, open_.started, open_.elements, open_.inline = tag.end, False, 0, 0
         return Step.GO
     open_.look(m.buffer, tag.end if tag and judgement is Payload.EXAMPLE else at + 1)
     return Step.GO
