@@ -220,33 +220,41 @@ def _arguments(m: Message, at: int, in_parameter: bool = False) -> Step:
 
 
 def _at_parameter(m: Message, call_: Call, tag: Tag) -> Step:
-    """An opening tag, or `<parameter=K=V</parameter>`, where only the schema tells K from V."""
+    """The opening tag of a parameter, or what may be left of one."""
+    declares = call_.tool.declares
     key, equals, text = tag.name.partition("=")
-    if equals and call_.tool.declares(key.strip()) and not call_.tool.declares(tag.name):
-        kind, closer = look(m, tag.end)
-        if closer and kind is TagKind.PARAMETER_CLOSE:
-            m.log.repair(Repair.DAMAGED_KEY, m.buffer.text[tag.start : closer.end])
-            m.buffer.at = closer.end
-            give(m, key.strip(), text.strip("\"'"))
-            return Step.GO
-        if kind is Following.MORE:
-            return Step.MORE
-    if equals and not text and call_.tool.declares(key):
-        tag = replace(tag, name=key)  # what stands for the bracket
-    if not call_.tool.declares(tag.name) and _is_odd(tag):
+    if equals and declares(key.strip()) and not declares(tag.name):
+        if step := _give_in_tag(m, tag, key.strip(), text):
+            return step
+        tag = tag if text else replace(tag, name=key)  # what stands for the bracket
+    if not declares(tag.name) and _is_odd(tag):
         opener = _before_value(m, call_, tag.start)
         if opener is MORE:
             return Step.MORE
         if opener is None and _ODD.search(tag.name):
             return has_text(m)
         tag = opener or tag
-    if tag.name in ARGUMENT_KEYS and not (call_.begun or call_.tool.declares(tag.name)):
+    if tag.name in ARGUMENT_KEYS and not (call_.begun or declares(tag.name)):
         at = end_of(WHITESPACE, m.buffer.text, tag.end)
         if at == len(m.buffer.text) and not m.buffer.over:
             return Step.MORE
         if m.buffer.text[at : at + 1] == "{":
             return _arguments(m, at, in_parameter=True)
     return _open(m, call_, tag)
+
+
+def _give_in_tag(m: Message, tag: Tag, key: str, text: str) -> Step | None:
+    """`<parameter=K=V</parameter>`, where only the schema tells K from V; None if it does not close at
+    once."""
+    kind, closer = look(m, tag.end)
+    if kind is Following.MORE:
+        return Step.MORE
+    if closer is None or kind is not TagKind.PARAMETER_CLOSE:
+        return None
+    m.log.repair(Repair.DAMAGED_KEY, m.buffer.text[tag.start : closer.end])
+    m.buffer.at = closer.end
+    give(m, key, text.strip("\"'"))
+    return Step.GO
 
 
 def _is_odd(tag: Tag) -> bool:
