@@ -13,7 +13,7 @@ from typing import Any
 
 from ..events import COMPLETE, OVER, Event
 from ..grammar.grammar import LEVELS, grammar
-from ..grammar.tokens import BEGINNING
+from ..grammar.tokens import BEGINNING, OPEN
 from ..limits import STEPS, STEPS_PER_CHARACTER
 from ..repairs import Ledger, Refused
 from ..schema.rules import Rules
@@ -178,7 +178,8 @@ class ToolCallParser:
     def _note_tag(self, m: Message) -> None:
         """What waits may end in the beginning of a tag: more letters of it tell nothing."""
         buffer = self._buffer
-        start = buffer.text.rfind("<", buffer.at)
+        brackets = "<" if buffer.text.isascii() else OPEN
+        start = max(buffer.text.rfind(bracket, buffer.at) for bracket in brackets)
         begun = start >= 0 and BEGINNING.fullmatch(buffer.text, start)
         m.tag_at = buffer.base + start if begun else -1
 
