@@ -92,6 +92,7 @@ def has_text(m: Message) -> Step:
     """Text between parameters: no part of the call, and not ours to drop."""
     call = open_call(m)
     if not (call.certain and call.named):
+        m.buffer.take(m.buffer.at + 1)  # or the same tag would open the same call again
         return m.reject()
     m.log.repair(Repair.TEXT_IN_CALL, m.buffer.text[m.buffer.at :])
     return stray_text(m, m.buffer.take(m.buffer.at + 1))
