@@ -250,7 +250,7 @@ def _container(m: Message, body: Body) -> Progress:
     if mended and not all(BARE_WORD.fullmatch(key) and not body.is_free(key) for key in keys_of(value)):
         return Progress.FAILED  # it may have swallowed what is behind it
     body.mended = body.mended or mended
-    m.buffer.at -= behind
+    m.buffer.rewind(m.buffer.position - behind)
     return _end_value(m, body, value)
 
 

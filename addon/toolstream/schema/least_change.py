@@ -112,7 +112,7 @@ def _changes(text: str, at: int) -> Iterator[Change]:
             yield Change(_PRESENT, at, at + 1, mark)
     for here in _places(text, at):
         yield from _other_marks(text, here)
-        yield from _more_marks(text, here)
+        yield from _more_marks(text, here, closes=here != at)
 
 
 def _places(text: str, at: int) -> Iterable[int]:
@@ -144,9 +144,11 @@ def _is_quoted(text: str, at: int) -> bool:
     return any(opener in before for opener in _OPENERS.get(mark, ""))
 
 
-def _more_marks(text: str, at: int) -> Iterator[Change]:
-    """Another mark before `at`; a quote is, before the line break of a bracket that has its own line."""
-    found = _LINE_BREAK.search(text, max(0, at - COMMA_GAP), at)
+def _more_marks(text: str, at: int, closes: bool) -> Iterator[Change]:
+    """Another mark before `at`. `closes`: a quote there ends a string; that is done before the line break of
+    a bracket that has its own line."""
+    is_end = closes and text[at : at + 1] in tuple(_CLOSING)
+    found = _LINE_BREAK.search(text, max(0, at - COMMA_GAP), at) if is_end else None
     end = found.start() if found else at
     yield Change(_MISSING, end, end, '"')
     if text[at : at + 1] == '"':
