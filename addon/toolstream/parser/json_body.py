@@ -32,6 +32,7 @@ from .message import Message
 
 _BEHIND, _BEHIND_SCALAR = ",}<", ",}<)]>;:="  # what may stand behind a word
 _TAG = re.compile(r"<[/|\w]")
+_SURPLUS = re.compile(r"[}\],\s]*+")
 _BESIDE = ("id", "type")
 
 
@@ -337,12 +338,24 @@ def _outside(m: Message, body: Body) -> Progress:
             return _stop(m, body, char)
         case "{":
             return _at_bracket(m, body)
-        case "]":  # brackets are missing, and an array ends
-            body.mended = True
-            return _done(m, body)
+        case "]":
+            return _at_array_end(m, body)
         case ")" | ">":
             return _swapped(m, body)
     return Progress.FAILED
+
+
+def _at_array_end(m: Message, body: Body) -> Progress:
+    """Brackets are missing, and the array of the calls ends; or one is another one, or too many."""
+    text, at = m.buffer.text, m.buffer.at
+    end = min(end_of(_SURPLUS, text, at), at + AFTER_QUOTE)
+    if end == len(text) and not m.buffer.over:
+        return Progress.MORE
+    is_cut = end == len(text) and not (m.complete or body.in_array)
+    if is_cut or text.startswith(('"', ":"), end) or ("," in text[at:end] and not body.in_array):
+        return Progress.FAILED  # the call goes on
+    body.mended = True
+    return _done(m, body)
 
 
 def _at_bracket(m: Message, body: Body) -> Progress:

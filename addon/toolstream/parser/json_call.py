@@ -153,7 +153,7 @@ def _start(m: Message, calls: JsonCalls, head: Head, opening: Opening) -> Step:
     m.log.emit(CallStart(m.calls - 1, tool.name))
     writer = ArgumentsWriter(tool, m.toolset.rules_for(tool))
     calls.array = calls.array or head.array
-    calls.body = Body(m.calls - 1, tool, writer, head.brackets, mended=head.slip)
+    calls.body = Body(m.calls - 1, tool, writer, head.brackets, calls.array, head.slip)
     m.buffer.at = head.at
     return Step.GO
 

@@ -36,12 +36,13 @@ class Progress(Enum):
 @dataclass(slots=True)
 class Body:
     """The arguments of the call number `index`, from their first key on. `brackets`: how many close the call
-    after theirs. `mended`: something in it was not quite JSON."""
+    after theirs. `in_array`: it stands in an array of calls. `mended`: something in it was not quite JSON."""
 
     index: int
     tool: Tool
     writer: ArgumentsWriter
     brackets: int
+    in_array: bool = False
     mended: bool = False
     caret: Caret = Caret.KEY
     inside: bool = True  # not behind the arguments

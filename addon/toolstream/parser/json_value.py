@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from ..grammar.kinds import MORE, Wait
@@ -56,17 +57,18 @@ def read_container(text: str, types: frozenset[str], brackets: int) -> tuple[Any
         value = loads(text[1:-1], strict=False)
         if value is not None:
             return value, True, 1
-    for behind in (0, _size_of_closers(text, brackets)):
+    for behind in _closers(text, brackets):
         if found := read_value(text[: len(text) - behind], types):
             return *found, behind
     return None
 
 
-def _size_of_closers(text: str, brackets: int) -> int:
-    """How long the end of a text is that has so many closing brackets; 0 if it has not."""
+def _closers(text: str, brackets: int) -> Iterator[int]:
+    """How long the end of a text may be that closes the call: nothing, or up to so many brackets."""
+    yield 0
     end = len(text)
     for _ in range(brackets):
         end = len(text[:end].rstrip()) - 1
         if end < 0 or text[end] != "}":
-            return 0
-    return len(text) - end
+            return
+        yield len(text) - end
