@@ -12,7 +12,7 @@ from enum import Enum
 
 from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.matcher import Tag, TagMatcher
-from ..limits import JSON_LINE, QUOTE_TRIES
+from ..limits import JSON_LINE, QUOTE_TEXT, QUOTE_TRIES
 from ..schema.json_scanner import JsonScanner
 from .buffer import Buffer
 
@@ -39,7 +39,8 @@ class JsonText:
     suspect: int = -1
     ended: Ended | None = None
     line: str = ""  # the end of what was read, as far as it is of one line
-    tries: int = 0
+    tries: int = 0  # at how many tags it was read
+    tried: int = 0  # how many characters that were
 
     def __post_init__(self) -> None:
         self.start = self.buffer.position
@@ -91,8 +92,11 @@ def _ends_it(json: JsonText) -> bool:
         return True
     if json.line.strip(" \t") or json.tries == QUOTE_TRIES:
         return False
-    json.tries += 1
-    return json.readable(json.so_far)
+    text = json.so_far
+    if json.tries and json.tried + len(text) > QUOTE_TEXT:
+        return False
+    json.tries, json.tried = json.tries + 1, json.tried + len(text)
+    return json.readable(text)
 
 
 def _take(json: JsonText, end: int) -> None:

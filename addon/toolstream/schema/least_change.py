@@ -13,6 +13,7 @@ partner: a doubled end may also be a quote of the string that lacks its backslas
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import takewhile
 from json import JSONDecodeError
 from typing import Any, NamedTuple
 
@@ -29,6 +30,10 @@ _ODD_CLOSING = re.compile(rf"{_ODD_QUOTE}(?=\s*+[}}\],:])")
 _ODD_PAIRS = ("'", "`", "“”", "‘’", "«»")
 _BARE_QUOTE = re.compile(r'(?<!\\)"')
 _OPENERS = {"”": "“„", "’": "‘", "»": "«", "'": "'", "`": "`"}  # of the quotes that may close a string
+_TOKEN = re.compile(
+    r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],"]', re.DOTALL
+)  # or a quote without a partner
+_BEFORE_VALUE = {"{": '{"":', "[": "["}
 _LINE_BREAK = re.compile(r"\r?\n[ \t]*\Z")
 
 _PRESENT, _MISSING = 1, 2  # what a change of a mark costs that is there, or is not
@@ -56,14 +61,40 @@ def least_change(text: str, accept: Callable[[Any], bool]) -> Any:
             return value
     cheapest: list[Any] = []
     least = _MISSING + _MISSING
-    for cost, start, end, mark in sorted(_changes(text, at)):
-        if cost > least:
+    for change, value in _readings(text, sorted(_changes(text, at))):
+        if change.cost > least:
             break
-        value = _value(text[:start] + mark + text[end:])
-        if value is None or not accept(value) or (cost := cost + _unpaired(value)) > least:
-            continue
-        cheapest, least = [*(cheapest if cost == least else ()), value], cost
+        cost = change.cost + _unpaired(value)
+        if cost <= least and accept(value):
+            cheapest, least = [*(cheapest if cost == least else ()), value], cost
     return cheapest[0] if len({dump(value) for value in cheapest}) == 1 else None
+
+
+def _readings(text: str, changes: list[Change]) -> Iterator[tuple[Change, Any]]:
+    """What a text says after each of the changes that make it JSON. Each is tried on a text of which little
+    is left where none of them is."""
+    skipped, short = _beginning(text, min(change.at for change in changes))
+    for change in changes:
+        rest = change.mark + text[change.end :]
+        if _value(short + text[skipped : change.at] + rest) is not None:
+            yield change, _value(text[: change.at] + rest)
+
+
+def _beginning(text: str, end: int) -> tuple[int, str]:
+    """How much of text[:end] is before its last comma, and the shortest JSON that says the same about what
+    may follow."""
+    tokens = list(takewhile(lambda token: token[0] != '"', _TOKEN.finditer(text, 0, end)))
+    while tokens and tokens[-1][0] != ",":
+        tokens.pop()
+    if not tokens:
+        return 0, ""
+    brackets: list[str] = []
+    for token in tokens:
+        if token[0] in _BEFORE_VALUE:
+            brackets.append(_BEFORE_VALUE[token[0]])
+        elif token[0] in ("}", "]"):
+            brackets.pop()
+    return tokens[-1].end(), "".join(brackets) + "0,"
 
 
 def _value(text: str) -> Any:

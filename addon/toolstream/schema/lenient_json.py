@@ -11,9 +11,10 @@ quadratic time is harmless for.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
-from ..limits import COMMA_GAP, SMALL, WORD
+from ..limits import COMMA_GAP, ONE_CHANGE, PLACES, SMALL, WORD
 from .coercion import FAILED, coerce
 from .json_read import loads
 from .json_scanner import JsonScanner
@@ -131,7 +132,9 @@ def _all_stand_in(strings: Iterable[str], text: str) -> bool:
     listed = list(strings)
     if listed.count("") > text.count('""') + text.count("''"):
         return False
-    return all(_stands_in(string, text) or _stands_in(escaped(string), text) for string in listed)
+    if len(text) > ONE_CHANGE:
+        return False
+    return all(_stands_in(string, text) or _stands_in(escaped(string), text) for string in set(listed))
 
 
 def _stands_in(string: str, text: str) -> bool:
@@ -139,7 +142,7 @@ def _stands_in(string: str, text: str) -> bool:
     as one, nor beside whitespace with a quote behind it."""
     return any(
         not (_RUNS_BEFORE.search(text, max(0, at - COMMA_GAP), at) or _RUNS_ON.match(text, at + len(string)))
-        for at in _places(string, text)
+        for at in islice(_places(string, text), PLACES)
     )
 
 
