@@ -136,13 +136,14 @@ def _says_no_tool(m: Message, tag: Tag) -> bool:
 
 
 def _is_json(m: Message, at: int) -> bool | Wait:
-    """Whether JSON begins at `at`, and not a tag whose bracket is another one; or a call as in Python."""
+    """Whether JSON begins at `at`, and not a tag whose bracket is another one; or a call as in Python, on
+    a line of its own."""
     text, over = m.buffer.text, m.buffer.over
     if text[at] in "{[":
         return opens_json(text, at, over)
     name = name_of_python(text, at, over)
     if isinstance(name, str) and name:
-        return m.toolset.find(name) is not None
+        return m.context.at_line_start and m.toolset.find(name) is not None
     return lacks_bracket(text, at, over) if name == "" else MORE
 
 

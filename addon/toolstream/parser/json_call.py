@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from ..events import CallEnd, CallStart
 from ..grammar.kinds import MORE, Wait
 from ..grammar.text import BLANK, JSON_WHITESPACE, end_of, skip_blanks
-from ..limits import EXCERPT, HELD, LOOK_AHEAD, RETURNS
+from ..limits import BEHIND_CALL, EXCERPT, HELD, LOOK_AHEAD, RETURNS
 from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter
 from ..schema.json_call import Call as Found
@@ -32,6 +32,7 @@ from .json_arguments import arguments_follow, can_stream, end_body, open_argumen
 from .json_body import read_members
 from .json_head import Head, read_head
 from .json_reader import BehindCall, Body, JsonArguments, JsonCalls, Progress, Reader
+from .json_string import is_last
 from .json_text import Ended, JsonText, read_text
 from .message import At, Envelope, Message, Step
 from .whole_calls import emit_calls, meant, why_not
@@ -238,6 +239,8 @@ def _read_calls(m: Message, calls: JsonCalls) -> Step:
         return break_off(m, Refused.TRUNCATED)
     if ended is Ended.MESSAGE and not m.complete:
         return _refuse(m, json, Refused.TRUNCATED)
+    if text[0].isalpha() and (alone := _stands_alone(m)) is not True:
+        return Step.MORE if alone is MORE else _refuse(m, json, None)
     found: Calls | Wait | None = read_body(text, m.toolset, m.tolerant)
     if found is None and ended is Ended.BRACKET and m.tolerant:
         found = _read_longer(m, text)
@@ -246,6 +249,15 @@ def _read_calls(m: Message, calls: JsonCalls) -> Step:
     if found is None:
         return _refuse(m, json, Refused.TRUNCATED if calls.broken else None)
     return _emit_calls(m, calls, found, text)
+
+
+def _stands_alone(m: Message) -> bool | Wait:
+    """Whether the message ends behind a call as in Python, or another call follows: no model is taught such
+    calls, but they are easily mentioned."""
+    text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
+    end = skip_blanks(text, at)
+    alone = is_last(m.grammar.body, text, end, over) if end < len(text) else over or MORE
+    return False if alone is MORE and len(text) - at > BEHIND_CALL else alone
 
 
 def _read_longer(m: Message, text: str) -> Calls | Wait | None:

@@ -16,6 +16,7 @@ import re
 from enum import Enum
 
 from ..grammar.kinds import CLOSERS, MORE, TagKind, Wait
+from ..grammar.matcher import TagMatcher
 from ..grammar.text import skip_blanks
 from ..limits import AFTER_QUOTE, CLOSING_RUN, COMMA_GAP, STRING_TAIL
 from ..schema.json_write import encodable
@@ -170,7 +171,7 @@ def _read_tag(string: OpenString, text: str, start: int, at: int, over: bool) ->
         and not string.mended
         and (end := _end_before(string, text, start, at)) is not None
     ):
-        last = _is_last(string, text, at, over)
+        last = is_last(string.tags, text, at, over)
         if last is MORE:
             return MORE
         if last:
@@ -205,13 +206,13 @@ def _before_break(text: str, start: int, end: int) -> int:
     return found.start() if found else end
 
 
-def _is_last(string: OpenString, text: str, at: int, over: bool) -> bool | Wait:
+def is_last(tags: TagMatcher, text: str, at: int, over: bool) -> bool | Wait:
     """Whether the closing tags at `at` are the last of the message, or another call follows."""
     for _ in range(CLOSING_RUN):
-        tag = string.tags.match(text, at)
+        tag = tags.match(text, at)
         if tag is None or tag.kind not in CLOSERS:
             break
         at = skip_blanks(text, tag.end)
-    if at == len(text) or (tag is None and string.tags.may_begin(text, at)):
+    if at == len(text) or (tag is None and tags.may_begin(text, at)):
         return at == len(text) if over else MORE
     return tag is not None and tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
