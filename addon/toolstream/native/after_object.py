@@ -1,7 +1,8 @@
 """What stands after the arguments of a call that the server parsed.
 
-They are complete, so none of it may cost the call: what says nothing is dropped, the arguments once more, or
-the beginning of that, are a repetition, calls are calls, and what else is said is text of the answer.
+They are complete, so it does not cost the call unless it may be more of them: what says nothing is dropped,
+the arguments once more, or the beginning of that, are a repetition, calls are calls, and what else is said is
+text of the answer.
 """
 
 import json
@@ -20,8 +21,15 @@ from .tags import end_of_leftovers, is_lone_opener, lead_of
 
 # Marks, and tokens that end a turn
 _SAYS_NOTHING = re.compile(rf"(?:(?![0-9A-Za-z])[\x00-\x7f]|</s>|<\|\w{{1,{MADE_UP_NAME}}}\|>)*")
-_MEMBER = re.compile(rf'\s*,\s*"([^"\\]{{1,{NAME}}})"\s*:')
 _MARKS = re.compile(r"[\s,;)\].]*")
+# A member of an object behind marks; its key may have lost one of its quotes, or both
+_MEMBER = re.compile(
+    rf"""[\s,;:.)\]}}]*+\\?["']?(?P<key>(?<=["'])[^"'\\]{{1,{NAME}}}|[\w.$-]{{1,{NAME}}})\\?["']?\s*+:"""
+)
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_ESCAPED = re.compile(r"\\.", re.DOTALL)
+_END_OF_STRING = re.compile(r'"\s*+(?:[}\]]|\Z)')  # and of what it stands in
+_BRACES = re.compile(r"[{}]")
 
 
 def can_part(
@@ -32,9 +40,13 @@ def can_part(
         return True
     after = rest[end_of_leftovers(rest, tool) :]
     if _SAYS_NOTHING.fullmatch(after) or is_lone_opener(after, tool):
+        if _may_be_quoted(after, object_):
+            return False
         findings.count(Repair.STRAY_CLOSER)
         return True
-    return not _goes_on(rest, tool) and _is_said(after, tool, new_parser, findings, stopped)
+    if _goes_on(rest, object_, tool) or (not stopped and _sticks(rest, after, object_, tool)):
+        return False
+    return _is_said(after, object_, tool, new_parser, findings, stopped)
 
 
 def _is_again(rest: str, object_: str, findings: Findings) -> bool:
@@ -67,18 +79,58 @@ def _objects(text: str) -> list[Any]:
     return values if at == len(text) else []
 
 
-def _goes_on(rest: str, tool: Tool) -> bool:
-    """Whether further members of the object follow, which ended too early: without them it says less."""
+def _goes_on(rest: str, object_: str, tool: Tool) -> bool:
+    """Whether another member of the object follows, which ended too early: without it the call says less."""
     member = _MEMBER.match(rest)
-    return member is not None and tool.declares(member[1])
+    if member is None or not tool.declares(member["key"]):
+        return False
+    given = loads(joined(object_))
+    return not isinstance(given, dict) or member["key"] not in given
 
 
-def _is_said(text: str, tool: Tool, new_parser: NewParser, findings: Findings, stopped: bool) -> bool:
+def _sticks(rest: str, after: str, object_: str, tool: Tool) -> bool:
+    """Whether it follows the object as prose does not: where the text is cut off, more of the object may."""
+    return object_.endswith("}") and after == rest and lead_of(after, tool) is None
+
+
+# A quote in a string that was not escaped ends it too early, and brackets behind that quote the object. What
+# follows is the rest of the string then, with its own end and that of the object.
+
+
+def _may_be_quoted(marks: str, object_: str) -> bool:
+    """Whether the last string of the object may go on with these marks: they have more than one quote, or it
+    has a quote that is not closed."""
+    quotes = marks.count('"')
+    return quotes > 1 or (quotes == 1 and _has_open_quote(object_))
+
+
+def _has_open_quote(object_: str) -> bool:
+    """Whether it ends with a string that has an odd number of quotes in it."""
+    strings = _STRING.findall(object_) if object_.rstrip("]} \t\r\n").endswith('"') else []
+    return bool(strings) and sum(found == '\\"' for found in _ESCAPED.findall(strings[-1])) % 2 == 1
+
+
+def _ends_a_string(text: str, object_: str) -> bool:
+    """Whether it is the rest of the last string of the object: it closes a brace or a quote that it has not
+    opened."""
+    depth = 0
+    for brace in _BRACES.findall(text):
+        depth += 1 if brace == "{" else -1
+        if depth < 0:
+            return True
+    bare = _ESCAPED.sub("", text)
+    closes_quote = bare.count('"') % 2 == 1 and _END_OF_STRING.search(bare) is not None
+    return closes_quote or _has_open_quote(object_)
+
+
+def _is_said(
+    text: str, object_: str, tool: Tool, new_parser: NewParser, findings: Findings, stopped: bool
+) -> bool:
     """Whether it is calls, and what can be said as text."""
     lead, reason = lead_of(text, tool), "stop" if stopped else "length"
     head, recovery = (lead.head, lead.recovery) if lead else ("", "tolerant")
     said, calls = text_and_calls(head + text, new_parser, tool, recovery, reason)
-    if said.strip() and not findings.takes_prose:
+    if said.strip() and (not findings.takes_prose or _ends_a_string(said, object_)):
         return False
     if calls:
         findings.count(Repair.SWALLOWED_CALL)

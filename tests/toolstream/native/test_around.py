@@ -9,12 +9,13 @@ from support.streams import LLAMA_CPP, Message, read_answer, send
 
 LS = read_tool("ls(path: string, limit?: integer)")
 NOW = read_tool("now(zone?: string)")
-ASKED = {"model": "qwen", "stream": True, "messages": [], "tools": [LS, NOW]}
+WRITE = read_tool("write(path: string, content?: string, edits?: array)")
+ASKED = {"model": "qwen", "stream": True, "messages": [], "tools": [LS, NOW, WRITE]}
 CALL = "\n<tool_call>\n<function=now>\n<parameter=zone>\nUTC\n</parameter>\n</function>\n</tool_call>"
 
 
-def sent(fragments: list[str], finish: str = "tool_calls") -> tuple[Message, list[str]]:
-    answer = LLAMA_CPP.calls([("ls", fragments)])
+def sent(fragments: list[str], finish: str = "tool_calls", tool: str = "ls") -> tuple[Message, list[str]]:
+    answer = LLAMA_CPP.calls([(tool, fragments)])
     out, rewriter = send([*LLAMA_CPP.open(), *answer, *LLAMA_CPP.ending(finish)], ASKED)
     assert rewriter.ledger.failure == ""
     return read_answer(out).message, sorted(map(str, rewriter.ledger.repairs.elements()))
@@ -69,10 +70,89 @@ def test_a_call_after_it_that_is_cut_off_is_none(cuts: Cuts) -> None:
         assert (message.named, message.text) == ([("ls", {"path": "a"})], begun.strip()), pieces
 
 
-def test_members_after_an_object_that_ended_too_early_are_not_lost(cuts: Cuts) -> None:
-    for pieces in cuts('{"path":"a"}, "limit": 5}'):
-        message, repairs = sent(pieces)
-        assert (message.finish, message.text, repairs) == ("length", "", [])
+# Members of an object that ended too early
+MEMBERS = [
+    ', "content": "x"}',
+    '; "content": "x"}',
+    ' "edits": []}',
+    '\n  "edits": []\n}',
+    '"edits": []',
+    ', content: "x"}',
+    ", 'content': 'x'}",
+    '}, "content": "x"}',
+    ', content": "x"}',
+]
+
+
+@pytest.mark.parametrize("rest", MEMBERS)
+def test_members_after_an_object_that_ended_too_early_are_not_lost(rest: str, cuts: Cuts) -> None:
+    text = '{"path":"a"}' + rest
+    for pieces in cuts(text):
+        message, repairs = sent(pieces, tool="write")
+        assert (message.finish, message.text, repairs) == ("length", "", []), pieces
+        assert message.calls[0].arguments == text
+
+
+# Quotes in a string that were not escaped
+STRINGS = [
+    '{"path":"rm -rf "}/tmp/x"}',
+    '{"path":"rm -rf "}/tmp/x"}\n</tool_call>',
+    '{"path":"rm -rf "}}/tmp/x"}',
+    '{"path":"a","content":"{name: \\"x"}; function f() { rm(); }"}',
+    '{"path":"a","content":"{name: \\"x"}; function f() {"}',
+    '{"path":"a","content":"{\\"x\\": \\"1.0"}"}',
+    '{"path":"a","content":"{\\"x\\": \\"1.0"}\\n"}',
+    '{"path":"echo "}" > a"}',
+    '{"path":"echo "}""}',
+    '{"path":"b.join("},{")"}',
+    '{"path":"a","edits":[{"new":"x = "}]}; y = 5"}]}',
+    '{"path":"see "}' + CALL + '"}',
+]
+
+
+@pytest.mark.parametrize("text", STRINGS)
+def test_no_call_is_run_with_half_a_string(text: str, cuts: Cuts) -> None:
+    for pieces in cuts(text):
+        message, repairs = sent(pieces, tool="write")
+        assert (message.finish, message.text, repairs) == ("length", "", []), pieces
+        assert [call.arguments for call in message.calls] == [text]
+
+
+@pytest.mark.parametrize("rest", ["/tmp/x", "x = 5", "\\n{ y"])
+def test_what_sticks_to_the_object_of_an_answer_that_is_cut_may_be_more_of_it(rest: str, cuts: Cuts) -> None:
+    for pieces in cuts('{"path":"rm -rf "}' + rest):
+        assert sent(pieces, "length")[0].text == ""
+        assert sent(pieces)[0].text == rest
+
+
+PROSE = [
+    'He said "yes".',
+    'It is 5" wide.',
+    'The file has {"a": "b"}',
+    "Content: see above.",
+    "- content: see above",
+    "contents: none",
+    "colour: red",
+    "function f() {}",
+]
+
+
+@pytest.mark.parametrize("said", PROSE)
+@pytest.mark.parametrize("content", ["x", "{a: 1}", 'say \\"x\\"'])
+def test_prose_that_is_no_part_of_it_is_said(said: str, content: str, cuts: Cuts) -> None:
+    text = f'{{"path":"a","content":"{content}"}}'
+    for pieces in cuts(f"{text}\n\n{said}"):
+        message, repairs = sent(pieces, tool="write")
+        assert (message.finish, message.text, repairs) == ("tool_calls", said, ["text-in-call"]), pieces
+        assert message.calls[0].arguments.strip() == text
+
+
+@pytest.mark.parametrize("rest", ["}", '"}', "\n}\n", "]}"])
+def test_an_end_too_many_is_dropped(rest: str, cuts: Cuts) -> None:
+    for pieces in cuts('{"path":"a","content":"\\"x\\""}' + rest):
+        message, _ = sent(pieces, tool="write")
+        assert message.named == [("write", {"path": "a", "content": '"x"'})], pieces
+        assert (message.finish, message.text) == ("tool_calls", "")
 
 
 BEFORE = {
