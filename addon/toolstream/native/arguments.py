@@ -3,7 +3,7 @@
 from typing import Any, Protocol
 
 from ..repairs import Ledger, Refused, Repair
-from ..schema.json_read import loads
+from ..schema.json_read import Json, loads
 from ..schema.schema import Tool
 from .json_stream import joined
 from .reader import ArgumentsReader, Findings
@@ -74,7 +74,7 @@ class Arguments:
 
 
 class NewArguments(Protocol):
-    """Makes what reads the arguments of a call of this tool. `preset` is a member that came in place of the
-    tool's name. Repairs and refusals go into `ledger`."""
+    """Makes what reads the arguments of a call of this tool. `preset` are members that came in place of
+    the tool's name. Repairs and refusals go into `ledger`."""
 
-    def __call__(self, tool: Tool, ledger: Ledger, preset: str = "") -> Arguments: ...
+    def __call__(self, tool: Tool, ledger: Ledger, preset: Json | None = None) -> Arguments: ...

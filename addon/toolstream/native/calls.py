@@ -150,7 +150,7 @@ class NativeCalls:
     def _read_name(self, call: NativeCall) -> None:
         found = read_name(call.said, self._toolset, self._new_parser)
         tool = found.tool if found else Tool(call.said)
-        arguments = self._new_arguments(tool, self._ledger, found.members if found else "")
+        arguments = self._new_arguments(tool, self._ledger, found.members if found else None)
         if found and tool.name != call.said:
             arguments.count(Repair.NAME_NORMALISED)
         waits = self._in_text.has_name(tool.name) or arguments.findings.awaits_end

@@ -58,11 +58,11 @@ class _Waiting:
 
 class Unreadable(_Waiting):
     """Reads what is no object at all: it waits, and leaves as it came, unless it says that there are no
-    arguments, or is all but the beginning of an object. `preset` are members to write then."""
+    arguments, or is all but the beginning of an object. `may_be_empty`: an empty string or list says so."""
 
-    def __init__(self, tool: Tool, findings: Findings, preset: str = "") -> None:
+    def __init__(self, tool: Tool, findings: Findings, may_be_empty: bool) -> None:
         super().__init__()
-        self._tool, self._findings, self._preset = tool, findings, preset
+        self._tool, self._findings, self._may_be_empty = tool, findings, may_be_empty
 
     def feed(self, text: str) -> str:
         self._passage.hold(text)
@@ -70,7 +70,7 @@ class Unreadable(_Waiting):
 
     def close(self, stopped: bool) -> str:
         if stopped and self._is_nothing(self._passage.waiting.strip()):
-            self._complete(Repair.CALL_SHAPE, "{" + self._preset + "}")
+            self._complete(Repair.CALL_SHAPE, "{}")
         elif stopped and not self._gave_up and (mended := self._mended()):
             self._complete(Repair.JSON_REPAIRED, mended)
         self._passage.write("")
@@ -83,7 +83,7 @@ class Unreadable(_Waiting):
 
     def _is_nothing(self, text: str) -> bool:
         """Whether it says that there are no arguments."""
-        return text in _NULLS or (text in _EMPTY and (bool(self._preset) or not self._tool.required))
+        return text in _NULLS or (text in _EMPTY and self._may_be_empty)
 
     def _mended(self) -> str:
         """The object that it is without its beginning; "" if it is none."""

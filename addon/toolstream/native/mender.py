@@ -33,14 +33,14 @@ _JUNK_PART = re.compile(rf"`{{1,2}}|`{{3}}\w{{0,{FENCE_INFO}}}|j|js|jso|json|<|<
 
 
 class Mender:
-    """Mends one call's arguments. `new_parser` makes the parsers for calls that are text; `preset` is a
-    member that came in place of the name; `nested` arguments stand in a string of others."""
+    """Mends one call's arguments. `new_parser` makes the parsers for calls that are text; `may_be_empty`: the
+    call needs none; `nested` arguments stand in a string of others."""
 
     def __init__(
-        self, tool: Tool, new_parser: NewParser, findings: Findings, preset: str = "", nested: bool = False
+        self, tool: Tool, new_parser: NewParser, findings: Findings, may_be_empty: bool, nested: bool = False
     ) -> None:
         self._tool, self._new_parser, self._findings = tool, new_parser, findings
-        self._preset, self._nested = preset, nested
+        self._may_be_empty, self._nested = may_be_empty, nested
         self._lead = ""  # what has come, as long as it is not told what it is
         self._form: ArgumentsReader | None = None
         self._received: list[str] = []
@@ -106,10 +106,10 @@ class Mender:
         return Begun(inner, skipped=at)
 
     def _unreadable(self) -> Unreadable:
-        return Unreadable(self._tool, self._findings, self._preset)
+        return Unreadable(self._tool, self._findings, self._may_be_empty)
 
     def _object(self) -> ObjectMender:
-        return ObjectMender(self._tool, self._new_parser, self._findings, self._preset)
+        return ObjectMender(self._tool, self._new_parser, self._findings)
 
     def _opened(self, text: str) -> ArgumentsReader | None:
         """An object, or one around it, which its first key tells."""
@@ -123,7 +123,7 @@ class Mender:
     def _quoted(self, text: str) -> ArgumentsReader | None:
         """A JSON string of the object, one level too much; or a key whose bracket is missing."""
         if not self._nested and _ENCODED.match(text):
-            inner = Mender(self._tool, self._new_parser, self._findings, self._preset, nested=True)
+            inner = Mender(self._tool, self._new_parser, self._findings, self._may_be_empty, nested=True)
             return EncodedMender(inner, self._tool, self._new_parser, self._findings)
         if (key := _KEY.match(text)) and self._tool.declares(str(loads(key[1]))):
             self._findings.count(Repair.JSON_REPAIRED)
@@ -143,4 +143,4 @@ class Mender:
             return ""
         self._findings.count(Repair.CALL_SHAPE)
         self._findings.set_complete()
-        return "{" + self._preset + "}"
+        return "{}"

@@ -12,7 +12,6 @@ from ..schema.arguments import typed
 from ..schema.coercion import conform
 from ..schema.json_call import read_object
 from ..schema.json_read import Json, loads_object
-from ..schema.json_write import dump, quoted
 from ..schema.schema import Tool
 from ..schema.tool_name import attributes_in
 from ..schema.toolset import Toolset
@@ -26,10 +25,10 @@ _KEYWORD = re.compile(r"""\s*+([\w-]++)\s*+=\s*+(?:"([^"\\]*+)"|'([^'\\]*+)'|([\
 
 
 class Named(NamedTuple):
-    """The tool that a name means, and the members of its arguments that stood there, as JSON."""
+    """The tool that a name means, and the members of its arguments that stood there."""
 
     tool: Tool
-    members: str = ""
+    members: Json | None = None
 
 
 def read_name(text: str, toolset: Toolset, new_parser: NewParser) -> Named | None:
@@ -44,11 +43,7 @@ def read_name(text: str, toolset: Toolset, new_parser: NewParser) -> Named | Non
     else:
         return None
     more = {} if _says_nothing(rest, tool) else _arguments_in(rest, tool, new_parser)
-    return None if more is None else Named(tool, _members(given | more))
-
-
-def _members(arguments: Json) -> str:
-    return ", ".join(f"{quoted(key)}: {dump(value)}" for key, value in arguments.items())
+    return None if more is None else Named(tool, given | more)
 
 
 def _says_nothing(rest: str, tool: Tool) -> bool:

@@ -5,10 +5,12 @@ The others do not import the parser; they are given a way to get one, which is m
 
 from ..parser.parser import ToolCallParser
 from ..repairs import Ledger
+from ..schema.json_read import Json
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
 from .arguments import Arguments, NewArguments
 from .mender import Mender
+from .preset import PresetArguments
 from .reader import ArgumentsReader, Findings, NewParser, TextParser
 from .ruled import RuledArguments
 
@@ -31,9 +33,12 @@ def new_arguments(toolset: Toolset, takes_prose: bool = False) -> NewArguments:
     becomes text of the answer."""
     parsers = new_parser(toolset)
 
-    def new(tool: Tool, ledger: Ledger, preset: str = "") -> Arguments:
+    def new(tool: Tool, ledger: Ledger, preset: Json | None = None) -> Arguments:
         findings = Findings(ledger, takes_prose)
-        reader: ArgumentsReader = Mender(tool, parsers, findings, preset)
+        may_be_empty = bool(preset) or not tool.required
+        reader: ArgumentsReader = Mender(tool, parsers, findings, may_be_empty)
+        if preset:
+            reader = PresetArguments(reader, preset, findings)
         if rules := toolset.rules_for(tool):
             reader = RuledArguments(reader, rules, findings)
         return Arguments(reader, findings)

@@ -33,11 +33,10 @@ _ESCAPED_SPACE = re.compile(r"\\[nrt]")
 
 
 class ObjectMender:
-    """Mends one object; `preset` is a member to write first."""
+    """Mends one object."""
 
-    def __init__(self, tool: Tool, new_parser: NewParser, findings: Findings, preset: str = "") -> None:
+    def __init__(self, tool: Tool, new_parser: NewParser, findings: Findings) -> None:
         self._tool, self._new_parser, self._findings = tool, new_parser, findings
-        self._preset = preset
         self._stream, self._passage, self._watch = JsonStream(), Passage(), ValueWatch()
         self._received: list[str] = []
         self._plain = False  # letters are payload at once
@@ -162,21 +161,12 @@ class ObjectMender:
         if waiting[:1] == ",":
             self._repair(Repair.JSON_REPAIRED, waiting[1:])
         if self._place.outermost and self._stream.state is State.FIRST:
-            self._on_empty(bracket)
+            self._passage.hold(bracket)  # `{}`: the arguments, or a false start before them
             return
         self._release(bracket)
         self._place.close()
         if not self._place.frames:
             self._findings.set_complete()
-
-    def _on_empty(self, bracket: str) -> None:
-        """`{}`: the arguments, or a false start before them."""
-        if self._preset:
-            self._release(self._preset + bracket)
-            self._preset = ""
-            self._findings.set_complete()
-        else:
-            self._passage.hold(bracket)
 
     def _on_after(self, _: str) -> None:
         if self._passage.held and self._stream.pending[0] == "{":
@@ -217,13 +207,9 @@ class ObjectMender:
             self._release(text)
 
     def _separate(self) -> None:
-        """The comma before a key: one that is missing, or one too many as what stood there was left out."""
+        """A comma before a key is one too many if what stood there was left out."""
         waiting = self._passage.waiting
-        if self._place.outermost and self._preset:
-            self._release(self._preset)
-            self._preset = ""
-            self._passage.hold(", ")
-        elif self._place.is_first and waiting[:1] == ",":
+        if self._place.is_first and waiting[:1] == ",":
             self._passage.replace(waiting[1:])
 
     def _damage_of(self, key: str) -> DamagedKey | None:

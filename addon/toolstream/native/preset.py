@@ -1,0 +1,43 @@
+"""Members of the arguments of a server's call that came in place of its tool's name."""
+
+from ..schema.json_read import Json, loads_object
+from ..schema.json_write import dump
+from .json_stream import joined
+from .reader import ArgumentsReader, Findings
+
+
+class PresetArguments:
+    """Reads arguments as `inner` does, and writes the members of `preset` that they do not have themselves
+    before their last bracket."""
+
+    def __init__(self, inner: ArgumentsReader, preset: Json, findings: Findings) -> None:
+        self._inner, self._preset, self._findings = inner, preset, findings
+        self._given_out: list[str] = []
+        findings.changed = True  # without these members it says less
+
+    @property
+    def pending(self) -> str:
+        return self._inner.pending
+
+    @property
+    def held(self) -> int:
+        return self._inner.held
+
+    def feed(self, text: str) -> str:
+        return self._filled(self._inner.feed(text))
+
+    def close(self, stopped: bool) -> str:
+        return self._filled(self._inner.close(stopped))
+
+    def _filled(self, out: str) -> str:
+        """What is given out now, with the members in it if it has the end of the object."""
+        self._given_out.append(out)
+        if not (self._preset and self._findings.complete):
+            return out
+        given = loads_object(joined("".join(self._given_out))) or {}
+        missing = {key: value for key, value in self._preset.items() if key not in given}
+        self._preset, self._given_out, end = {}, [], out.rfind("}")
+        if not missing:
+            return out
+        self._findings.set_complete(end >= 0)
+        return out[:end] + (", " if given else "") + dump(missing)[1:-1] + out[end:] if end >= 0 else out
