@@ -20,7 +20,7 @@ from .json_head import read_first_key
 from .json_reader import Body, Closing, JsonArguments
 from .json_text import Ended, JsonText, read_text
 from .message import At, Message, Step
-from .open_call import give_all
+from .open_call import give_all, stray_text
 from .opened import Call
 
 
@@ -136,5 +136,4 @@ def _is_text(m: Message, call: Call, reader: JsonArguments, text: str) -> Step:
     m.log.commit(reader.retry)
     m.json = None
     m.log.repair(Repair.TEXT_IN_CALL, text)
-    m.log.text(text)
-    return m.go(At.STRAY)
+    return stray_text(m, text)

@@ -30,9 +30,7 @@ _ODD_CLOSING = re.compile(rf"{_ODD_QUOTE}(?=\s*+[}}\],:])")
 _ODD_PAIRS = ("'", "`", "“”", "‘’", "«»")
 _BARE_QUOTE = re.compile(r'(?<!\\)"')
 _OPENERS = {"”": "“„", "’": "‘", "»": "«", "'": "'", "`": "`"}  # of the quotes that may close a string
-_TOKEN = re.compile(
-    r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],"]', re.DOTALL
-)  # or a quote without a partner
+_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],"]', re.DOTALL)  # or a quote without a partner
 _BEFORE_VALUE = {"{": '{"":', "[": "["}
 _LINE_BREAK = re.compile(r"\r?\n[ \t]*\Z")
 
