@@ -54,6 +54,8 @@ INPUTS: dict[str, tuple[str, str]] = {
     "closers of no call": ("", "</parameter>\n</function>\n</tool_call>\n"),
     "comments": ("", "<!--"),
     "other brackets": ("", "‹/parameter›\n"),  # noqa: RUF001
+    "JSON: an array that is broken": (JSON + '"path": ["a" "b', '", "c\\n'),
+    "JSON: an array that is broken, and tags": (JSON + '"path": ["a" "b", "', 'c\\n", "d\n</tool_call>\n'),
     "a name without end": (OPEN + "<function=", "a"),
     "a key without end": (OPEN + "<function=write>\n<parameter=", "a"),
     "blanks in a name": ("<function=", " "),

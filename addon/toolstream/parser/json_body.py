@@ -18,12 +18,12 @@ from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import AFTER_QUOTE
 from ..repairs import Repair
 from ..schema.coercion import FAILED
-from ..schema.json_call import fits
+from ..schema.json_call import BESIDE, fits
 from ..schema.json_read import loads
 from ..schema.lenient_json import keys_of
 from .json_head import Head, read_head
 from .json_key import QUOTES, Key, read_key
-from .json_quote import OpenString, closes_all
+from .json_quote import OpenString, closes_all, goes_on
 from .json_reader import Body, Caret, Progress
 from .json_string import Ending, read_string, whole
 from .json_text import Ended, JsonText, read_text
@@ -32,8 +32,6 @@ from .message import Message
 
 _BEHIND, _BEHIND_SCALAR = ",}<", ",}<)]>;:="  # what may stand behind a word
 _TAG = re.compile(r"<[/|\w]")
-_SURPLUS = re.compile(r"[}\],\s]*+")
-_BESIDE = ("id", "type")
 
 
 def read_members(m: Message, body: Body) -> Progress:
@@ -347,15 +345,11 @@ def _outside(m: Message, body: Body) -> Progress:
 
 def _at_array_end(m: Message, body: Body) -> Progress:
     """Brackets are missing, and the array of the calls ends; or one is another one, or too many."""
-    text, at = m.buffer.text, m.buffer.at
-    end = min(end_of(_SURPLUS, text, at), at + AFTER_QUOTE)
-    if end == len(text) and not m.buffer.over:
+    more = goes_on(m.buffer.text, m.buffer.at, body.in_array, m.buffer.over, m.complete)
+    if more is MORE:
         return Progress.MORE
-    is_cut = end == len(text) and not (m.complete or body.in_array)
-    if is_cut or text.startswith(('"', ":"), end) or ("," in text[at:end] and not body.in_array):
-        return Progress.FAILED  # the call goes on
     body.mended = True
-    return _done(m, body)
+    return Progress.FAILED if more else _done(m, body)
 
 
 def _at_bracket(m: Message, body: Body) -> Progress:
@@ -379,7 +373,7 @@ def _beside(m: Message, body: Body) -> Progress:
     found = read_key(m.buffer.text, m.buffer.at)
     if not isinstance(found, Key):
         return Progress.MORE if found is MORE and not m.buffer.over else Progress.FAILED
-    body.mended = body.mended or found.name not in _BESIDE
+    body.mended = body.mended or found.name not in BESIDE
     return _open_member(m, body, found, dropped=not body.is_free(found.name))
 
 

@@ -232,9 +232,9 @@ def _read_calls(m: Message, calls: JsonCalls) -> Step:
     ended = read_text(json)
     if ended is MORE:
         return Step.MORE
-    text = json.so_far
+    text, why = json.so_far, Refused.TRUNCATED if calls.broken else None
     if ended is Ended.BRACKET and (broken := _goes_on(m, calls)):
-        return Step.MORE if broken is MORE else _refuse(m, json, None)
+        return Step.MORE if broken is MORE else _refuse(m, json, why)
     if ended is Ended.MESSAGE and m.followed is not None:
         return break_off(m, Refused.TRUNCATED)
     if ended is Ended.MESSAGE and not m.complete:
@@ -247,7 +247,7 @@ def _read_calls(m: Message, calls: JsonCalls) -> Step:
     if isinstance(found, Wait):
         return Step.MORE
     if found is None:
-        return _refuse(m, json, Refused.TRUNCATED if calls.broken else None)
+        return _refuse(m, json, why)
     return _emit_calls(m, calls, found, text)
 
 

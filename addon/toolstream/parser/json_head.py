@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..grammar.kinds import MORE, Wait
 from ..grammar.text import JSON_SPACE as _S
 from ..limits import DECLARED_NAME, JSON_HEAD, JSON_KEY, WORD
-from ..schema.json_call import ARGUMENT_KEYS, NAME_KEYS, WRAP_KEYS
+from ..schema.json_call import ARGUMENT_KEYS, BESIDE, NAME_KEYS, WRAP_KEYS
 
 _KEY, _TEXT = rf'[^"\\\n]{{0,{WORD}}}', rf'[^"\\\n]{{0,{DECLARED_NAME}}}'
 _MEMBER = re.compile(rf'{_S}"(?P<key>{_KEY})"{_S}:{_S}(?:"(?P<text>{_TEXT})"{_S},|(?P<object>\{{))')
@@ -27,7 +27,6 @@ _UNOPENED_PART = re.compile(rf'[(<]?{_S}(?:"[a-z_]{{0,{WORD}}}(?:"{_S}(?::{_S})?
 _PYTHON = re.compile(rf"([^\W\d][\w.-]{{0,{DECLARED_NAME}}})\((?={_S}(?:\)|\w{{1,{JSON_KEY}}}{_S}=))")
 _PYTHON_PART = re.compile(rf"[^\W\d][\w.-]{{0,{DECLARED_NAME}}}(?:\({_S}\w{{0,{JSON_KEY}}}{_S})?")
 _OPENING = re.compile(rf"(?:(?P<array>\[){_S})?(?P<object>\{{)?")
-_BESIDE = ("id", "type")
 # Keys whose last letter is forgotten, or too many
 _SLIPS = {"argument": "arguments", "parameter": "parameters", "arg": "args", "inputs": "input"}
 
@@ -98,14 +97,14 @@ def read_head(text: str, at: int, over: bool) -> Head | Wait | None:
 def _is_before_arguments(found: re.Match[str], key: str, head: Head) -> bool:
     """Whether a member may stand before the arguments. It may name the tool, or hold the call."""
     if head.name:
-        return key in _BESIDE and not found["object"]
+        return key in BESIDE and not found["object"]
     if found["object"]:
         head.brackets += 1
         return key in WRAP_KEYS
     if found["text"] and key in NAME_KEYS:
         head.name = found["text"]
         return True
-    return key in _BESIDE
+    return key in BESIDE
 
 
 def _more(part: re.Pattern[str], text: str, at: int, over: bool, start: int) -> Wait | None:

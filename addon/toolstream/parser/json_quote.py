@@ -14,15 +14,15 @@ from enum import Enum
 from ..grammar.kinds import MORE, Wait
 from ..grammar.matcher import TagMatcher
 from ..grammar.text import JSON_WHITESPACE, end_of
-from ..limits import COMMA_GAP
-from ..schema.json_call import CALL_KEYS
+from ..limits import AFTER_QUOTE, COMMA_GAP
+from ..schema.json_call import BESIDE, CALL_KEYS
 from .json_key import Key, read_key
 
 _BRACKETS = re.compile(r"[}\]\s]*+")
 _CLOSERS = re.compile(r"[}\])>\s]*+")
 _COMMA_BEFORE = re.compile(rf",\s{{0,{COMMA_GAP}}}\Z")
 _COMMAS = re.compile(r"[,\s]*+")
-_BESIDE = ("id", "type")
+_SURPLUS = re.compile(r"[}\],\s]*+")
 
 
 class Quote(Enum):
@@ -102,7 +102,7 @@ def _before_key(string: OpenString, text: str, at: int, over: bool, beside: bool
         return Quote.INNER
     if key.loose and string.mended:
         return Quote.INNER
-    is_sure = not (key.damaged or string.mended) or (beside and key.name in _BESIDE)
+    is_sure = not (key.damaged or string.mended) or (beside and key.name in BESIDE)
     return Quote.END if is_sure or string.is_key(key.name) else Quote.INNER
 
 
@@ -143,6 +143,15 @@ def closes_all(text: str, at: int, brackets: int, over: bool) -> bool | Wait:
         return MORE
     closes = len("".join(text[at:end].split())) == brackets
     return closes and (end == len(text) or text.startswith("</", end))
+
+
+def goes_on(text: str, at: int, in_array: bool, over: bool, complete: bool) -> bool | Wait:
+    """Whether more of a call may follow the closing brackets at `at`; behind a comma, only one that is not in
+    an array goes on. `complete`: the message is, if it is `over`."""
+    end = min(end_of(_SURPLUS, text, at), at + AFTER_QUOTE)
+    if end == len(text):
+        return MORE if not over else not (complete or in_array)
+    return text[end] in '":' or ("," in text[at:end] and not in_array)
 
 
 def _before_double(string: OpenString, text: str, bracket: int, over: bool) -> Quote | Wait:

@@ -21,6 +21,7 @@ KEYS = frozenset({"name", "arguments", "parameters", "id", "type"})  # what a ca
 NAME_KEYS = ("name", "function", "tool_name", "tool")
 ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "tool_input")
 WRAP_KEYS = ("tool_call", "function_call", "function")
+BESIDE = ("id", "type")  # what may stand beside the name and the arguments
 CALL_KEYS = frozenset((*NAME_KEYS, *ARGUMENT_KEYS, *WRAP_KEYS))
 DRIFT = KEYS | CALL_KEYS  # what a call may consist of then
 
@@ -209,7 +210,7 @@ def _drifted(value: Json) -> tuple[Any, Any]:
 
 def _by_shape(value: Json) -> tuple[Any, Any]:
     """Its keys may be misspelt: of its two members the string is the name, the object holds the arguments."""
-    members = [member for key, member in value.items() if key not in ("id", "type")]
+    members = [member for key, member in value.items() if key not in BESIDE]
     names = [member for member in members if isinstance(member, str)]
     objects = [member for member in members if isinstance(member, dict)]
     if len(members) == 2 and len(names) == len(objects) == 1:
