@@ -28,7 +28,7 @@ class Frame:
     def __init__(self, parameter: Parameter, is_array: bool) -> None:
         self.parameter = parameter
         self.is_array = is_array
-        self.count = 0  # of members or items that have begun
+        self.count = 0  # of members or items that have begun, but for those left out
         self.key = ""  # of the one that has begun last
 
     def begin_value(self) -> Parameter:

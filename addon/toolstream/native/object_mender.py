@@ -23,7 +23,7 @@ from .closers import Run, closing_run, coerced
 from .json_stream import JsonStream, Kind, State, joined, mended, unescaped
 from .keys import DamagedKey, read_damaged_key
 from .reader import Findings, NewParser, Passage
-from .scalars import fits, kind_of, may_be_omitted, written
+from .scalars import is_allowed, kind_of, may_be_omitted, written
 from .swallowed import ValueWatch, split_value
 
 # Letters of a string that are payload whatever follows, and line breaks that no tag follows
@@ -141,7 +141,7 @@ class ObjectMender:
     def _on_open(self, bracket: str) -> None:
         inside = bool(self._place.frames)
         parameter = self._place.begin_value() if inside else self._tool.arguments
-        if inside and "string" in parameter.types and not fits(kind_of(bracket), parameter):
+        if inside and "string" in parameter.types and not is_allowed(kind_of(bracket), parameter):
             self._findings.count(Repair.WRONG_TYPE)
             self._release('"')
             self._stream.read_as_text()
@@ -249,7 +249,7 @@ class ObjectMender:
 
     def _on_quote(self, quote: str) -> None:
         parameter = self._place.begin_value()
-        self._misfit = None if fits("string", parameter) else parameter
+        self._misfit = None if is_allowed("string", parameter) else parameter
         self._watch.begin(self._place.key)
         if self._misfit or self._damaged:
             self._string_at = self._passage.held

@@ -27,7 +27,7 @@ def kind_of(token: str) -> str:
     return _KINDS.get(token[0], "number")
 
 
-def fits(kind: str, parameter: Parameter) -> bool:
+def is_allowed(kind: str, parameter: Parameter) -> bool:
     """Whether a value of this kind may stand here. Nothing is known to be wrong with a null."""
     types = parameter.types
     return not types or kind == "null" or kind in types or (kind == "number" and "integer" in types)
@@ -53,7 +53,7 @@ def written(token: str, parameter: Parameter) -> tuple[str, Repair | None]:
 
 def _typed(token: str, parameter: Parameter) -> str:
     kind, types = kind_of(token), parameter.types
-    if token in _NO_NUMBERS or ("string" in types and not fits(kind, parameter)):
+    if token in _NO_NUMBERS or ("string" in types and not is_allowed(kind, parameter)):
         return quoted(token)
     if kind != "number":
         return token
