@@ -98,10 +98,9 @@ def _sticks(rest: str, after: str, object_: str, tool: Tool) -> bool:
 
 
 def _may_be_quoted(marks: str, object_: str) -> bool:
-    """Whether the last string of the object may go on with these marks: they have more than one quote, or it
-    has a quote that is not closed."""
-    quotes = marks.count('"')
-    return quotes > 1 or (quotes == 1 and _has_open_quote(object_))
+    """Whether the last string of the object may go on with these marks: they have a quote with something
+    before it, or the string has one that is not closed."""
+    return '"' in marks and (marks.rfind('"') > 0 or _has_open_quote(object_))
 
 
 def _has_open_quote(object_: str) -> bool:

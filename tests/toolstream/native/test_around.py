@@ -105,6 +105,8 @@ STRINGS = [
     '{"path":"echo "}" > a"}',
     '{"path":"echo "}""}',
     '{"path":"b.join("},{")"}',
+    '{"path":"b.join("},"}',
+    '{"path":"a","content":"f({\\"x\\", \\"y\\": "})  # "}',
     '{"path":"a","edits":[{"new":"x = "}]}; y = 5"}]}',
     '{"path":"see "}' + CALL + '"}',
 ]
