@@ -166,10 +166,10 @@ class ToolCallParser:
     def _run(self) -> list[Event]:
         """Let the states look at what has come."""
         m = self._message
-        steps = STEPS + STEPS_PER_CHARACTER * len(self._buffer.text)
+        done, most = 0, 0
         while STATES[m.at](m) is Step.GO or self._is_overdue(m):
-            steps -= 1
-            if not steps:
+            done, most = done + 1, max(most, len(self._buffer.text))  # text may come again
+            if done > STEPS + STEPS_PER_CHARACTER * most:
                 raise RuntimeError(f"the parser does not get on in {m.at.name}")
         if self._buffer.at < len(self._buffer.text) and m.at in _LOOKS_FOR_TAGS and m.tolerant:
             self._note_tag(m)

@@ -536,3 +536,10 @@ def test_elements_in_elements_have_an_end(unit: str) -> None:
     events = [*parser.feed(text), *parser.close("stop")]
     assert parser.pending == ""
     assert any(isinstance(event, CallStart) for event in events)
+
+
+def test_text_that_is_read_again_counts_for_the_steps() -> None:
+    text = '<tool_call>\nread(path="' + "<tool_call>\n" * 1500
+    found = run([text[at : at + 4] for at in range(0, len(text), 4)], TOOLS)
+    assert found.calls == []
+    assert found.text.startswith('<tool_call>\nread(path="')
