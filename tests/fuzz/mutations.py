@@ -125,6 +125,12 @@ class Site:
         return [Reading(TEXT, unclear=True), replace(run_on, runs_on=key)]
 
     @property
+    def unread(self) -> list[Reading]:
+        """Of a call in which a text is closed as a parameter: it must not run as another call, if the tool
+        has one that was not given."""
+        return [self.text] if self.call.tool.keys - self.call.tool.required else []
+
+    @property
     def is_bare(self) -> bool:
         """Whether it needs more than its name to be a call: it has no envelope, and no value."""
         return not (self.style.wrapped or self.keys)
@@ -187,7 +193,7 @@ def _without_opener(site: Site) -> list[Reading]:
         start = text_of(site.pieces[: site.at]) + site.raw(key) + "</parameter>"
         return [site.whole(), site.last(key), as_text, site.but(start, drop=key), site.text]
     run_on = f"{site.raw(site.before)}{site.style.inner}</parameter>{outer}{site.raw(key)}"
-    return [site.whole(), as_text, site.but(slips=0, drop=key, **{site.before: run_on})]
+    return [site.whole(), as_text, *site.unread, site.but(slips=0, drop=key, **{site.before: run_on})]
 
 
 def _as_arguments(site: Site, key: str, left: str = "") -> Iterator[Reading]:
@@ -241,7 +247,7 @@ def _swapped(site: Site, after: Piece) -> list[Reading]:
         case "call_close", "wrap_close":
             return [site.whole()]
         case "parameter_close", "parameter_open":
-            return [site.whole(), *_swallowing_closer(site, after)]
+            return [site.whole(), *_swallowing_closer(site, after), *site.unread]
         case "parameter_close", "call_close":
             key = site.tag.key
             run_on = site.but(**{key: site.raw(key) + site.style.inner + after.text})
