@@ -37,9 +37,8 @@ WORD = re.compile(r"</?([A-Za-z][\w-]*)(?:[\s>]|/>)")
 _JSON = re.compile(
     r"""[{\[]\s{0,64}(?:(?P<sure>["'“”`{}\[\]\s]|\w{1,64}["”]\s{0,8}:|\w{1,64}:\s{0,8}["'\[{\d])|\w{0,64}["'”:]?\s{0,8}\Z)"""
 )
-BEGINNING = re.compile(
-    rf"[{OPEN}]/?(?:[A-Za-z]\w{{0,32}}(?:=[\w.-]{{0,64}})?)?"
-)  # a tag without its end, and not more
+# A tag without its end, and not more
+BEGINNING = re.compile(rf"[{OPEN}]/?(?:[A-Za-z]\w{{0,32}}(?:=[\w.-]{{0,64}})?)?")
 PARTIAL = re.compile(r"</?[ \t]?\w{0,16}")  # what may become a tag of a document
 
 

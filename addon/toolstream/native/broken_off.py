@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from ..schema.coercion import conform
-from ..schema.json_call import fits
+from ..schema.json_call import wanted_by
 from ..schema.json_read import loads
 from ..schema.json_write import dump, quoted
 from ..schema.least_change import least_change
@@ -127,10 +127,7 @@ def continuation(whole: str, sent: str, frames: Sequence[Frame], state: State, t
 def _read(whole: str, tool: Tool, state: State) -> Any:
     """The arguments, with the keys that the tool wants. No letter may be lost or moved. After a value, only
     one mark may be wrong: more may be a part of it."""
-
-    def accept(value: Any) -> bool:
-        return isinstance(value, dict) and fits(tool, value)
-
+    accept = wanted_by(tool)
     if (value := least_change(whole.strip(), accept)) is not None:
         return value
     value = None if state is State.NEXT else read_damaged(whole, accept)

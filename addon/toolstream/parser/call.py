@@ -119,9 +119,10 @@ def _no_tag(m: Message, call_: Call) -> Step:
 
 
 def _ends_tag(m: Message, call_: Call) -> bool:
-    """Whether a bracket is that of the tag before: right behind it, or alone on the next line."""
+    """Whether a bracket is that of the tag before: right behind it, or alone on the line behind a tag of the
+    call that lacks it."""
     rest = LINE_REST.match(m.buffer.text, m.buffer.at + 1)
-    return not call_.gap or (not call_.begun and rest is not None and rest[1] is not None)
+    return not call_.gap or (call_.cut and not call_.begun and rest is not None and rest[1] is not None)
 
 
 def _is_markup(text: str, at: int) -> bool:

@@ -239,7 +239,7 @@ def _read_calls(m: Message, calls: JsonCalls) -> Step:
         return break_off(m, Refused.TRUNCATED)
     if ended is Ended.MESSAGE and not m.complete:
         return _refuse(m, json, Refused.TRUNCATED)
-    if text[0].isalpha() and (alone := _stands_alone(m)) is not True:
+    if text[:1].isalpha() and (alone := _stands_alone(m)) is not True:
         return Step.MORE if alone is MORE else _refuse(m, json, None)
     found: Calls | Wait | None = read_body(text, m.toolset, m.tolerant)
     if found is None and ended is Ended.BRACKET and m.tolerant:

@@ -40,7 +40,7 @@ def start_call(m: Message, opening: Opening | None, tag: Tag, certain: bool = Tr
     m.count_call(opening.tool.name if opening else "")
     place = Place(m.toolset, m.grammar, tool, opening is not None, wrapped=m.envelope is Envelope.OPEN)
     m.call = Call(m.calls - 1, tool, place, DeferredArguments(), opening is not None, closed, certain)
-    m.call.empty = tag.ends_itself
+    m.call.empty, m.call.cut = tag.ends_itself, tag.raw[-1] != ">"
     if opening:
         _announce(m, m.call, opening)
     return m.go(At.CALL)

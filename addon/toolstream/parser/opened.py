@@ -115,6 +115,7 @@ class Call:
     certain: bool = True
     deferred: bool = False
     half_said: bool = False
+    cut: bool = False  # its tag has no bracket at its end
     empty: bool = False
     in_parameter: bool = False  # they stand in a parameter that holds all of them
     body_done: bool = False  # all its arguments came as one JSON object

@@ -67,6 +67,11 @@ def fits(tool: Tool | None, keys: Collection[str]) -> bool:
     return tool is not None and tool.required <= set(keys) <= tool.arguments.declared
 
 
+def wanted_by(tool: Tool) -> Callable[[Any], bool]:
+    """Tells whether a value is the arguments that a tool wants."""
+    return lambda value: isinstance(value, dict) and fits(tool, value)
+
+
 def read_calls(text: str, drift: bool = False) -> list[Call] | None:
     """The calls of a JSON body; None if it is anything else."""
     return _calls(text, _drifted if drift else _plain)
@@ -93,14 +98,11 @@ def call_of(value: Any) -> Call | None:
 
 def _damaged_calls(text: str, toolset: Toolset) -> list[Call] | None:
     """The calls of a body that is not quite JSON; None if it is not certain what it says."""
-    found: list[list[Call]] = []
 
-    def accept(value: Any) -> bool:
-        calls = _fitting(lambda read: _shaped(value, read), toolset)
-        found[:] = [calls] if calls else found
-        return calls is not None
+    def calls_of(value: Any) -> list[Call] | None:
+        return _fitting(lambda read: _shaped(value, read), toolset)
 
-    return found[0] if accept(read_damaged(text, accept)) else None
+    return calls_of(read_damaged(text, lambda value: calls_of(value) is not None))
 
 
 def _shaped(value: Any, read: Reader) -> list[Call] | None:
@@ -141,10 +143,7 @@ def read_arguments(text: str, tool: Tool) -> tuple[Json, list[Repair]] | None:
     """The arguments a JSON object holds, and what was mended; None if it is anything else."""
     if (found := read_object(text)) is not None:
         return found, [Repair.JSON_BODY]
-
-    def accept(value: Any) -> bool:
-        return isinstance(value, dict) and fits(tool, value)
-
+    accept = wanted_by(tool)
     damaged = read_damaged(text, accept)
     if accept(damaged):
         return damaged, [Repair.JSON_BODY, Repair.JSON_REPAIRED]
