@@ -5,8 +5,9 @@ What decides how an answer is read stays:
 
     whitespace, punctuation         and with them JSON, fences, line starts and indentation
     tags                            of every dialect, even if cut off: `<tool_call>`, `</functi`
-    names that the request declares in tags, before `=`, `:` or `(`, and where nothing else is
-                                    between the quotes or on the line: tools, parameters, enum values
+    names that the request declares in tags, before `=`, `:` or `(`, and where nothing, or one word
+                                    behind it, is between the quotes or on the line: tools,
+                                    parameters, enum values
     true, false, null, zeros, exponents, and the letters of escapes such as \\n
 
 Every character is replaced by one that takes as many bytes, in UTF-8 and as a JSON escape. A
@@ -35,7 +36,7 @@ OWN_WORDS = frozenset(
     | CALL_KEYS
 )
 
-_MARK = re.compile(r"[=(:]")
+_MARK = re.compile(r"[=(:]|(?<=\w) (?=\S+\Z)")  # behind a name: a mark, or a blank and one word
 _NAMES = re.compile(r"[\w-]+")
 _PREFIX = re.compile(r"(?:functions\.|default_api[.:]|tool:)\s*")
 _NUMBER = re.compile(r":\d+\Z")  # which call of a conversation it is, as Kimi K2 writes it after the name
