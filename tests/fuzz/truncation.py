@@ -8,6 +8,7 @@ it stopped in ends there, and the ones before are as they were.
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -135,12 +136,13 @@ def _mended(whole: Whole, text: str) -> Iterator[Reading]:
 
 
 def _texts(raw: str) -> Iterator[str]:
-    """The text of a value that is not closed: all there is, less a line break or a partial closer."""
+    """The text of a value that is not closed: all there is, less a line break with the indentation of a closing
+    tag, or a partial one."""
     text = _without_start(raw)
     at = text.rfind("<")
     for end in {len(text), at if at >= 0 and "</parameter>".startswith(text[at:]) else len(text)}:
         yield text[:end]
-        yield from (text[:end].removesuffix(line_break) for line_break in LINE_BREAKS)
+        yield from (re.sub(rf"{line_break}[ \t]*\Z", "", text[:end]) for line_break in LINE_BREAKS)
 
 
 def _without_start(raw: str) -> str:
