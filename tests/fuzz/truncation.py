@@ -136,8 +136,8 @@ def _mended(whole: Whole, text: str) -> Iterator[Reading]:
 
 
 def _texts(raw: str) -> Iterator[str]:
-    """The text of a value that is not closed: all there is, less a line break with the indentation of a closing
-    tag, or a partial one."""
+    """The text of a value that is not closed: all there is, less a line break with the indentation of a
+    closing tag, or a partial one."""
     text = _without_start(raw)
     at = text.rfind("<")
     for end in {len(text), at if at >= 0 and "</parameter>".startswith(text[at:]) else len(text)}:

@@ -13,16 +13,17 @@ from .value import break_before, finish, leave_open
 
 def cut(m: Message) -> Step:
     """State: at the end of the message, with a call that is open."""
-    call, complete = open_call(m), m.complete
+    call = open_call(m)
+    complete = m.complete and not call.body_cut
     if m.served >= 0 and not call.begun and call.tool.required:
         return break_off(m, None)
     unclear = call.unclear or (call.value is not None and call.value.calls > 0)
     if call.value:
-        complete = m.complete and not unclear
+        complete = complete and not unclear
         _end_value(m, call, call.value, complete)
     m.buffer.at = len(m.buffer.text)
     if not complete:
-        return _leave(m, call, Refused.UNCLEAR_END if m.complete else Refused.TRUNCATED)
+        return _leave(m, call, Refused.UNCLEAR_END if m.complete and unclear else Refused.TRUNCATED)
     if not (call.named and call.certain):
         return m.reject()
     use_spare(m, call)

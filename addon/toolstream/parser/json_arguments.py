@@ -18,7 +18,7 @@ from ..schema.schema import Tool
 from .event_log import Mark
 from .json_head import read_first_key
 from .json_reader import Body, Closing, JsonArguments
-from .json_text import Ended, JsonText, read_text
+from .json_text import Ended, JsonText, may_be_all, read_text
 from .message import At, Message, Step
 from .open_call import give_all, stray_text
 from .opened import Call
@@ -88,9 +88,9 @@ def read_on_arguments(m: Message, reader: JsonArguments) -> Step:
     closing = _closing(m, call) if ended is not MORE else MORE
     if closing is MORE:
         return Step.MORE
-    if ended is Ended.MESSAGE and not m.complete:
-        return _cut(m, reader.retry)
     text = json.so_far
+    if ended is Ended.MESSAGE and not (m.complete and may_be_all(text)):
+        return _cut(m, call, reader.retry)
     found = read_arguments(text, call.tool)
     known = (
         found is None or not call.tool.arguments.declared or found[0].keys() <= call.tool.arguments.declared
@@ -119,10 +119,10 @@ def _closing(m: Message, call: Call) -> Closing | Wait:
     return Closing.VALUE if opens and closing is Closing.PARAMETER else closing
 
 
-def _cut(m: Message, retry: Mark) -> Step:
+def _cut(m: Message, call: Call, retry: Mark) -> Step:
     """The message was cut off in them."""
     m.log.commit(retry)
-    m.json = None
+    m.json, call.body_cut = None, True
     return m.go(At.CUT)
 
 

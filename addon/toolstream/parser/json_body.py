@@ -306,7 +306,7 @@ def _behind(body: Body) -> Caret:
 
 def _close(m: Message, body: Body) -> Progress:
     """The bracket of the arguments, or of the call."""
-    m.buffer.at += 1
+    m.buffer.at, body.comma = m.buffer.at + 1, False
     if body.inside:
         body.inside = False
     else:
@@ -381,7 +381,7 @@ def _stop(m: Message, body: Body, char: str) -> Progress:
     """A tag, or the end of the message, and brackets are missing."""
     if char == "" and not m.buffer.over:
         return Progress.MORE
-    if not (_TAG.match(m.buffer.text, m.buffer.at) if char else m.complete):
+    if not (_TAG.match(m.buffer.text, m.buffer.at) if char else m.complete and not body.comma):
         return Progress.MORE if char and m.buffer.unread == "<" and not m.buffer.over else Progress.FAILED
     if body.inside and not fits(body.tool, body.writer.given):
         return Progress.FAILED

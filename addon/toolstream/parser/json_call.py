@@ -33,7 +33,7 @@ from .json_body import read_members
 from .json_head import Head, read_head
 from .json_reader import BehindCall, Body, JsonArguments, JsonCalls, Progress, Reader
 from .json_string import is_last
-from .json_text import Ended, JsonText, read_text
+from .json_text import Ended, JsonText, may_be_all, read_text
 from .message import At, Envelope, Message, Step
 from .whole_calls import emit_calls, meant, why_not
 
@@ -237,7 +237,7 @@ def _read_calls(m: Message, calls: JsonCalls) -> Step:
         return Step.MORE if broken is MORE else _refuse(m, json, why)
     if ended is Ended.MESSAGE and m.followed is not None:
         return break_off(m, Refused.TRUNCATED)
-    if ended is Ended.MESSAGE and not m.complete:
+    if ended is Ended.MESSAGE and not (m.complete and may_be_all(text)):
         return _refuse(m, json, Refused.TRUNCATED)
     if text[:1].isalpha() and (alone := _stands_alone(m)) is not True:
         return Step.MORE if alone is MORE else _refuse(m, json, None)

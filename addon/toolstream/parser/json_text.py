@@ -61,6 +61,11 @@ def read_text(json: JsonText) -> Ended | Wait:
     return json.ended
 
 
+def may_be_all(text: str) -> bool:
+    """Whether a message that ends with this JSON may have said all of it: nothing but brackets is missing."""
+    return not text.rstrip().endswith((",", ":"))
+
+
 def _read_on(json: JsonText) -> Ended | Wait:
     buffer, tags = json.buffer, json.tags
     while True:

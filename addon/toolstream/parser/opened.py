@@ -119,6 +119,7 @@ class Call:
     empty: bool = False
     in_parameter: bool = False  # they stand in a parameter that holds all of them
     body_done: bool = False  # all its arguments came as one JSON object
+    body_cut: bool = False  # they were to, and the message ended in it
     unclear: bool = False  # a closing tag that was taken for payload may have been the end
     gap: str = ""  # whitespace before what comes next
     stray: str = ""  # text between its parameters, as far as it is looked at
