@@ -26,7 +26,7 @@ from toolstream.grammar.text import BLANK, trailing
 
 Named = tuple[str, Any]
 
-_LAST_RUN = re.compile(r"(?:\r?\n)?</parameter>\s*</(?:function|invoke)>(?:\s*</tool_call>)?\s*$")
+_LAST_RUN = re.compile(r"(?:\r?\n)?(?:</parameter>\s*)?</(?:function|invoke)>(?:\s*</tool_call>)?\s*$")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')  # of JSON
 
 
