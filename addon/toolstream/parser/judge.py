@@ -14,13 +14,15 @@ import re
 from enum import Enum
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
+from ..grammar.likeness import is_structural
 from ..grammar.matcher import Tag
 from ..grammar.text import LINE_REST, skip_blanks
 from ..grammar.tokens import next_place, read_tag
 from ..limits import BEHIND_CALL, LETTERS, LOOK_AHEAD
+from .evidence import is_believed, is_complete, is_misspelt
 from .message import Message
 from .opened import Value
-from .place import CLOSED_BY, Behind, Level, Place, Run
+from .place import Behind, Level, Place, Run
 from .readings import OPENERS, by_place, is_cut, moved
 
 _NAMELESS = re.compile(r"<\s?parameter\b", re.I)  # may be a parameter of anything
@@ -53,6 +55,7 @@ def judge(m: Message, open_: Value, at: int) -> tuple[Tag | None, Judgement]:
         example = _example(m, open_, tag, alone)
         if example:
             return tag, example
+    open_.opens = open_.opens or tag.kind in OPENERS
     if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not place.may_be_sibling(tag, alone):
         open_.open_element(tag.raw, alone)
         return tag, Payload.EXAMPLE
@@ -119,6 +122,7 @@ def _unknown(m: Message, open_: Value, at: int, alone: bool) -> Tag | Judgement:
     if tag is None and _NAMELESS.match(token.raw):
         open_.open_element(token.raw, alone)
     place.note(token, closes=tag is None)
+    open_.opens = open_.opens or (not token.slash and is_structural(token.word))
     return tag or Payload.TAG
 
 
@@ -141,7 +145,7 @@ def _by_run(m: Message, open_: Value, run: Run, alone: bool) -> Judgement:
     first = run.tags[0]
     lines = open_.has_lines(m.buffer, first.start - m.buffer.base)
     last = not lines and run.behind is Behind.END and run.level >= Level.ENVELOPE
-    if is_believed(run, alone or last) and (alone or not _is_misspelt(run)):
+    if is_believed(open_, run, alone or last) and (alone or not is_misspelt(run)):
         return run
     return _doubt(m, open_, run, alone, lines)
 
@@ -154,7 +158,7 @@ def _doubt(m: Message, open_: Value, run: Run, alone: bool, lines: bool) -> Judg
         return Payload.TAG
     if first.cost <= Cost.ALIKE and _may_end_anywhere(open_):
         return run
-    if _is_end_before_text(m, run, alone, lines):
+    if _is_end_before_text(m, open_, run, alone, lines):
         return _behind(m, open_, run) if open_.verbatim else run
     if alone and open_.verbatim and _lacks_its_closer(run):
         judgement = _behind(m, open_, run, Payload.TAG)
@@ -165,10 +169,10 @@ def _doubt(m: Message, open_: Value, run: Run, alone: bool, lines: bool) -> Judg
     return Payload.TAG
 
 
-def _is_end_before_text(m: Message, run: Run, alone: bool, lines: bool) -> bool:
+def _is_end_before_text(m: Message, open_: Value, run: Run, alone: bool, lines: bool) -> bool:
     """Whether a run with text behind it may be the end. `lines`: the value has several, so that one within
     a line is payload."""
-    if run.level < Level.ENVELOPE or run.behind is not Behind.OTHER or not _is_complete(run, alone):
+    if run.level < Level.ENVELOPE or run.behind is not Behind.OTHER or not is_complete(open_, run, alone):
         return False
     text, end = m.buffer.text, run.end - m.buffer.base
     return alone or not lines or "\n" in text[end : skip_blanks(text, end)]
@@ -178,75 +182,6 @@ def _lacks_its_closer(run: Run) -> bool:
     """Whether a run with text behind it would be the end but for the value's own closing tag."""
     first = run.tags[0]
     return first.kind is TagKind.CALL_CLOSE and first.cost is Cost.EXACT and run.behind is Behind.OTHER
-
-
-def _is_misspelt(run: Run) -> bool:
-    """Within a line a tag that is not quite one is none, unless another one has cut it off, the next
-    parameter opens, or the message ends with all that closes the call."""
-    first, rest = run.tags[0], run.tags[1:]
-    if rest and run.behind is Behind.END and run.level >= Level.ENVELOPE:
-        return False
-    if rest and rest[0].spelt:
-        adjacent, opens = rest[0].start == first.end, rest[0].kind is TagKind.PARAMETER_OPEN
-        if adjacent or (opens and first.raw[0] == "<"):
-            return False
-    return first.dialect.damaged or first.cost > Cost.ALIKE or first.raw[0] != "<" or first.raw[-1] != ">"
-
-
-def _is_complete(run: Run, alone: bool) -> bool:
-    first = run.tags[0]
-    if first.kind is TagKind.CALL_CLOSE:  # its own closing tag is missing: all others have to be there
-        exact = [tag.kind for tag in run.tags if tag.cost is Cost.EXACT]
-        return alone and exact[:2] == [TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE]
-    if first.kind is not TagKind.PARAMETER_CLOSE or _begins_later(run):
-        return False
-    spelt = sum(tag.spelt for tag in run.tags)
-    return first.spelt or (alone and first.cost is Cost.ALIKE and spelt >= 1)
-
-
-def _cost(tags: list[Tag]) -> int:
-    """What a run costs that begins with these tags in a value."""
-    if tags[0].kind in OPENERS or not tags[0].spelt:
-        return 99
-    level, cost = Level.VALUE, 0
-    for tag in tags:
-        if tag.kind in CLOSED_BY:
-            after = CLOSED_BY[tag.kind]
-            cost += tag.cost + (Cost.MISSING * (after - 1 - level) if after > level else Cost.TABLE)
-            level = max(level, after)
-    return cost
-
-
-def _begins_later(run: Run) -> bool:
-    """Whether less is wrong with a run if its first tags are payload."""
-    first = run.tags[0]
-    if first.kind is TagKind.PARAMETER_CLOSE and first.cost is Cost.EXACT:
-        return False
-    return any(_cost(run.tags[i:]) < run.cost for i in range(1, len(run.tags)))
-
-
-def is_believed(run: Run, alone: bool) -> bool:
-    """Whether the first tag of a run in a value ends the value. `alone`: it starts its line."""
-    if not run.tags or run.behind is Behind.OTHER or (not run.level and run.behind is not Behind.PARAMETER):
-        return False
-    first, rest = run.tags[0], run.tags[1:]
-    if _begins_later(run):
-        return False
-    if first.spelt:
-        return first.kind in (TagKind.PARAMETER_CLOSE, *OPENERS) or run.level >= Level.ENVELOPE
-    if first.cost is Cost.ALIKE:
-        if run.behind is Behind.CALL and run.level < Level.ENVELOPE:
-            return False
-        ends = run.behind is Behind.END and (alone or run.level >= Level.ENVELOPE)
-        return any(tag.spelt for tag in rest) or ends or (alone and bool(rest))
-    return alone and _speaks_for_shape(run, rest)
-
-
-def _speaks_for_shape(run: Run, rest: list[Tag]) -> bool:
-    """Whether what follows a tag says what it is that is just shaped like one."""
-    sure = any(tag.spelt or tag.kind is TagKind.PARAMETER_OPEN for tag in rest)
-    closes = run.behind is Behind.PARAMETER or run.level >= Level.ENVELOPE
-    return sure and closes and rest[0].cost <= Cost.ALIKE
 
 
 # Examples
@@ -289,7 +224,7 @@ def _in_example(m: Message, open_: Value, tag: Tag, run: Run) -> Judgement:
         run.behind is Behind.OTHER
         and wraps > open_.wraps
         and m.call.place.wrapped
-        and _is_complete(run, True)
+        and is_complete(open_, run, True)
     ):
         return _behind(m, open_, run)  # an envelope closes that the example has not opened
     return _close_example(open_, tag)
@@ -344,7 +279,7 @@ def _second(m: Message, open_: Value, run: Run, at: int) -> Judgement | None:
         second = place.run(text, at, over, Level.VALUE, m.buffer.base)
         if second is MORE:
             return MORE
-        if is_believed(second, alone) or _is_end_before_text(m, second, alone, lines=True):
+        if is_believed(open_, second, alone) or _is_end_before_text(m, open_, second, alone, lines=True):
             return Payload.TAG
     return None
 

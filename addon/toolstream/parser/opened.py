@@ -33,6 +33,7 @@ class Value:
     lines: bool = False  # up to `looked` it has more than one line
     blank: bool = True  # and its last line is blank
     looked: int = 0  # position up to which it was judged
+    opens: bool = False  # an opening tag of calls stands in it
     calls: int = 0  # examples that are open in it
     wraps: int = 0  # and their envelopes
     elements: int = 0  # parameters of anything that are open in it, each from the start of a line on

@@ -1,0 +1,96 @@
+"""Whether a run of tags is believed to end a value: by how its tags are spelt, what it would cost and what
+stands behind it (P21)."""
+
+from __future__ import annotations
+
+from ..grammar.kinds import Cost, TagKind
+from ..grammar.matcher import Tag
+from .opened import Value
+from .place import CLOSED_BY, Behind, Level, Run
+from .readings import OPENERS
+
+
+def is_misspelt(run: Run) -> bool:
+    """Within a line a tag that is not quite one is none, unless another one has cut it off, the next
+    parameter opens, or the message ends with all that closes the call."""
+    first, rest = run.tags[0], run.tags[1:]
+    if rest and run.behind is Behind.END and run.level >= Level.ENVELOPE:
+        return False
+    if rest and rest[0].spelt:
+        adjacent, opens = rest[0].start == first.end, rest[0].kind is TagKind.PARAMETER_OPEN
+        if adjacent or (opens and first.raw[0] == "<"):
+            return False
+    return first.dialect.damaged or first.cost > Cost.ALIKE or first.raw[0] != "<" or first.raw[-1] != ">"
+
+
+def is_complete(open_: Value, run: Run, alone: bool) -> bool:
+    """Whether a run with text behind it has all the tags that close a call."""
+    first = run.tags[0]
+    if first.kind is TagKind.CALL_CLOSE:  # its own closing tag is missing: all others have to be there
+        exact = [tag.kind for tag in run.tags if tag.cost is Cost.EXACT]
+        return alone and exact[:2] == [TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE]
+    if first.kind is not TagKind.PARAMETER_CLOSE or _begins_later(open_, run):
+        return False
+    spelt = sum(tag.spelt for tag in run.tags)
+    return first.spelt or (alone and first.cost is Cost.ALIKE and spelt >= 1)
+
+
+def _cost(tags: list[Tag]) -> int:
+    """What a run costs that begins with these tags in a value."""
+    if tags[0].kind in OPENERS or not tags[0].spelt:
+        return 99
+    level, cost = Level.VALUE, 0
+    for tag in tags:
+        if tag.kind in CLOSED_BY:
+            after = CLOSED_BY[tag.kind]
+            cost += tag.cost + (Cost.MISSING * (after - 1 - level) if after > level else Cost.TABLE)
+            level = max(level, after)
+    return cost
+
+
+def _begins_later(open_: Value, run: Run) -> bool:
+    """Whether less is wrong with a run if its first tags are payload. An exact one that the value cannot have
+    opened is none before others that lack one, too: closing tags are out of order, or twice."""
+    first = run.tags[0]
+    if first.kind is TagKind.PARAMETER_CLOSE and first.cost is Cost.EXACT:
+        return False
+    rests = [run.tags[i:] for i in range(1, len(run.tags))]
+    if _is_ours(open_, run):
+        return any(_closes(rest) and not _cost(rest) for rest in rests)
+    return any(_cost(rest) < run.cost for rest in rests)
+
+
+def _is_ours(open_: Value, run: Run) -> bool:
+    """Whether a run begins with what closes a call, and no call of a document."""
+    first = run.tags[0]
+    closes = first.kind in CLOSED_BY and first.cost is Cost.EXACT and run.level >= Level.ENVELOPE
+    return closes and not open_.opens and run.behind in (Behind.END, Behind.CALL)
+
+
+def _closes(tags: list[Tag]) -> bool:
+    """Whether these close a call."""
+    return any(tag.kind in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE) for tag in tags)
+
+
+def is_believed(open_: Value, run: Run, alone: bool) -> bool:
+    """Whether the first tag of a run in a value ends the value. `alone`: it starts its line."""
+    if not run.tags or run.behind is Behind.OTHER or (not run.level and run.behind is not Behind.PARAMETER):
+        return False
+    first, rest = run.tags[0], run.tags[1:]
+    if _begins_later(open_, run):
+        return False
+    if first.spelt:
+        return first.kind in (TagKind.PARAMETER_CLOSE, *OPENERS) or run.level >= Level.ENVELOPE
+    if first.cost is Cost.ALIKE:
+        if run.behind is Behind.CALL and run.level < Level.ENVELOPE:
+            return False
+        ends = run.behind is Behind.END and (alone or run.level >= Level.ENVELOPE)
+        return any(tag.spelt for tag in rest) or ends or (alone and bool(rest))
+    return alone and _speaks_for_shape(run, rest)
+
+
+def _speaks_for_shape(run: Run, rest: list[Tag]) -> bool:
+    """Whether what follows a tag says what it is that is just shaped like one."""
+    sure = any(tag.spelt or tag.kind is TagKind.PARAMETER_OPEN for tag in rest)
+    closes = run.behind is Behind.PARAMETER or run.level >= Level.ENVELOPE
+    return sure and closes and rest[0].cost <= Cost.ALIKE
