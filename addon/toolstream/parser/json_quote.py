@@ -207,10 +207,11 @@ def _after_quote(string: OpenString, text: str, at: int, after: int, over: bool)
 
 
 def before_tag(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
+    """A bracket: the end if a tag of a call begins there."""
     if string.tags.match(text, at):
         return Quote.END
-    if not over and string.tags.may_begin(text, at):
-        return MORE
+    if string.tags.may_begin(text, at):
+        return Quote.END if over else MORE
     return Quote.INNER if string.mended or not text.startswith("</", at) else Quote.END
 
 
