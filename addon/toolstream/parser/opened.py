@@ -27,6 +27,7 @@ class Value:
     json: WholeJson | None = None
     cut: bool = False  # its opening tag has no bracket at its end
     started: bool = False  # the line break behind the opening tag is read
+    same_line: bool = False  # there was none
     lead: bool = False  # a blank stands between the opening tag and the text on its line
     passed: bool = False  # something of it was written
     waits: bool = False  # a tag waits for what follows

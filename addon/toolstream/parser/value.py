@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from ..events import ArgumentsDelta, Event
-from ..grammar.kinds import MORE, TagKind
+from ..grammar.kinds import MORE, Cost, TagKind
 from ..grammar.likeness import DOCUMENT, is_structural
 from ..grammar.matcher import Tag
 from ..grammar.text import BLANK, LINE_REST
@@ -53,10 +53,12 @@ def value(m: Message) -> Step:
         return _end_value(m, open_, judgement)
     if tag and _is_named_late(m, open_, tag):
         return _leave_nameless(m, m.buffer.base + tag.end)
-    if tag and _is_said_twice(m, open_, tag):
-        m.log.repair(Repair.STRAY_OPENER, tag.raw)
-        m.buffer.at, open_.started, open_.elements, open_.inline = tag.end, False, 0, 0
-        return Step.GO
+    if tag and not open_.passed and tag.start == m.buffer.at and m.tolerant:
+        twice = _is_said_twice(m, open_, tag)
+        if twice or _is_closed_early(m, open_, tag):
+            m.log.repair(Repair.STRAY_OPENER if twice else Repair.STRAY_CLOSER, tag.raw)
+            m.buffer.at, open_.started, open_.elements, open_.inline = tag.end, False, 0, 0
+            return Step.GO
     open_.look(m.buffer, tag.end if tag and judgement is Payload.EXAMPLE else at + 1)
     return Step.GO
 
@@ -64,9 +66,14 @@ def value(m: Message) -> Step:
 def _is_said_twice(m: Message, open_: Value, tag: Tag) -> bool:
     """Whether a value begins with its own opening tag once more; in a string that may be payload."""
     assert m.call
-    same = tag.kind is TagKind.PARAMETER_OPEN and tag.name == m.call.place.key
-    first = not open_.passed and tag.start == m.buffer.at
-    return m.tolerant and same and first and not open_.verbatim
+    return not open_.verbatim and tag.kind is TagKind.PARAMETER_OPEN and tag.name == m.call.place.key
+
+
+def _is_closed_early(m: Message, open_: Value, tag: Tag) -> bool:
+    """Whether its closing tag stands right behind the opening one, and the value on the lines that follow."""
+    rest = LINE_REST.match(m.buffer.text, tag.end)
+    alone = rest is not None and rest[1] is not None
+    return alone and open_.same_line and tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT
 
 
 def _is_named_late(m: Message, open_: Value, tag: Tag) -> bool:
@@ -107,7 +114,8 @@ def _start(m: Message, open_: Value) -> bool:
         at = text.index("\n", at) + 1
     elif over and text[at:] == "\r":
         at += 1
-    open_.lead = text[at : at + 1] == " " and not text[at + 1 : at + 2].isspace() and at == m.buffer.at
+    open_.same_line = at == m.buffer.at
+    open_.lead = text[at : at + 1] == " " and not text[at + 1 : at + 2].isspace() and open_.same_line
     m.buffer.at = at
     open_.started = True
     open_.looked = m.buffer.position
