@@ -4,6 +4,8 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Any
 
+_SIGNS = " \t\n\r\f\v\"'“”„‘’«»`.,;:*(){}[]/"  # noqa: RUF001
+
 
 class Names:
     """The names that {tool} and {key} stand for. Of tools, case, `_` and `-` do not count."""
@@ -30,3 +32,8 @@ class Names:
 def fold(name: str) -> str:
     """A name without what models get wrong about it: case, `_` and `-`."""
     return name.replace("_", "").replace("-", "").casefold()
+
+
+def without_signs(name: str) -> str:
+    """A name without the quotes, brackets and other signs around it."""
+    return name.strip(_SIGNS)

@@ -16,10 +16,11 @@ from ..limits import LOOK_AHEAD, TAG, UNTAGGED_GAP
 from ..repairs import Refused, Repair
 from ..schema.json_call import ARGUMENT_KEYS
 from .elements import ELEMENTS, element_of
-from .message import At, Message, Step
+from .json_head import read_first_key
+from .message import At, Envelope, Message, Step
 from .open_call import end_call, end_unclosed, give, has_text, only_key, open_call, stray_text, use_spare
 from .opened import Call, Value
-from .place import Behind, Level, Place
+from .place import Behind, Choice, Level, Place
 from .readings import BY_PLACE, moved
 
 _GO_ON = (TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.CALL_CLOSE, Following.MORE)
@@ -200,7 +201,22 @@ def _after_early(m: Message, call_: Call, closer: Tag) -> TagKind | Following | 
     name = tag.name.partition("=")[0] if tag else ""
     if kind is TagKind.PARAMETER_OPEN and (call_.half_said or call_.place.is_free(name)):
         return kind
+    if kind is Following.OTHER and lacks and m.envelope is Envelope.OPEN:
+        return _json_behind(m, call_, end_of(WHITESPACE, m.buffer.text, closer.end))
     return Following.MORE if kind is Following.MORE else None
+
+
+def _json_behind(m: Message, call_: Call, at: int) -> Following | None:
+    """Whether its arguments stand here in JSON, or in an element around them."""
+    text, over, place = m.buffer.text, m.buffer.over, call_.place
+    if text.startswith("<", at):
+        choice = place.choose(text, at, over, Level.CALL, m.buffer.base)
+        around = isinstance(choice, Choice) and choice.tag.dialect is ELEMENTS
+        return Following.MORE if choice is MORE else Following.JSON if around else None
+    first = read_first_key(text, at, over) if text.startswith("{", at) else None
+    if isinstance(first, tuple):
+        return Following.JSON if call_.tool.declares(first[0]) else None
+    return Following.MORE if first is MORE else None
 
 
 def stray(m: Message) -> Step:

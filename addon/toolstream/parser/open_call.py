@@ -22,6 +22,9 @@ from ..schema.tool_name import Opening
 from .message import At, Envelope, Message, Step
 from .opened import Call
 from .place import Place
+from .readings import is_by_place
+
+_WORD = re.compile(r"\W{0,4}(\w+)=")  # of a tag that carries a name
 
 
 def open_call(m: Message) -> Call:
@@ -39,6 +42,8 @@ def start_call(m: Message, opening: Opening | None, tag: Tag, certain: bool = Tr
     tool = opening.tool if opening else m.toolset.any_tool
     m.count_call(opening.tool.name if opening else "")
     place = Place(m.toolset, m.grammar, tool, opening is not None, wrapped=m.envelope is Envelope.OPEN)
+    if is_by_place(tag) and (word := _WORD.match(tag.raw)):
+        place.word = word[1]
     m.call = Call(m.calls - 1, tool, place, DeferredArguments(), opening is not None, closed, certain)
     m.call.empty, m.call.cut = tag.ends_itself, tag.raw[-1] != ">"
     if opening:

@@ -27,7 +27,7 @@ from ..grammar.likeness import (
     squeeze,
 )
 from ..grammar.matcher import Tag, TagMatcher
-from ..grammar.names import Names
+from ..grammar.names import Names, without_signs
 from ..grammar.text import BLANK
 from ..grammar.tokens import Token, read_tag
 from ..limits import WORDS
@@ -43,7 +43,7 @@ OPENERS = frozenset({TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.WRAP_OPE
 _NAME_KEYS = frozenset({"name", "key", "id", "tool", "function", "parameter"})
 _ATTRIBUTE = re.compile(r"""\s*=\s*["']?([^"'<>\s]{1,128})""")
 NO_NAMES = Names()
-_DECORATED = re.compile(r"(.+?)(?:\(\)|:\w+|[:;,])")  # a name with more than itself
+_TYPED = re.compile(r"(.+):\w+")  # a name with its type
 _ODD = re.compile(r"""["'<>]""")
 _RESULTS = frozenset({"result", "output", "tool_response", "tool_result"})
 _SEPARATORS = frozenset({"=", ":", "＝", "=="})  # noqa: RUF001
@@ -64,6 +64,7 @@ class Readings:
     own: Dialect | None = None
     key: str = ""  # of the open value
     dialect: Dialect = BASE[0]  # of its opening tag
+    word: str = ""  # of the call's opening tag, if no table has that
     element: str = ""  # that holds the open value, if no table has it
     around: set[str] = field(default_factory=set)  # elements around the parameters
     given: set[str] = field(default_factory=set)
@@ -199,9 +200,11 @@ class Readings:
             yield by_place(token, CLOSES[kind], Cost.ALIKE, token.name)
             if kind == PARAMETER and token.name not in self.given and self._means(token.name):
                 yield by_place(token, TagKind.PARAMETER_OPEN, Cost.ALIKE, token.name)  # a slash too many
-        elif self.key and word == squeeze(self.key) and not token.name:
+        elif token.name or not word:
+            return
+        elif self.key and word == squeeze(self.key):
             yield by_place(token, TagKind.PARAMETER_CLOSE, Cost.ALIKE)
-        elif self.tool and word == squeeze(self.tool.name) and word and not token.name:
+        elif token.word == self.word or (self.tool and word == squeeze(self.tool.name)):
             yield by_place(token, TagKind.CALL_CLOSE, Cost.ALIKE)
 
     def _whole_closer(self, token: Token, kind: str) -> Tag | None:
@@ -219,7 +222,9 @@ class Readings:
         if name in _NAME_KEYS and kind and (attribute := _ATTRIBUTE.match(token.attributes)):
             named = FUNCTION if kind == ENVELOPE else kind
             if kind != ENVELOPE or self._is_tool(attribute[1]):
-                yield by_place(token, OPENS[named], Cost.TABLE, attribute[1])
+                known = self._means(attribute[1])
+                meant = attribute[1] if known else self._undecorated(attribute[1], closed=True)
+                yield by_place(token, OPENS[named], Cost.TABLE, meant)
                 return
         if name and not self._means(name):
             name = self._undecorated(name, token.closed)
@@ -232,8 +237,9 @@ class Readings:
         """A name without what stands for the bracket, or says more of it: `bash()`, `command:string`."""
         if not closed and self._means(name[:-1]):
             return name[:-1]
-        found = _DECORATED.fullmatch(name)
-        return found[1] if found and self._means(found[1]) else name
+        found = _TYPED.fullmatch(name)
+        bare = without_signs(found[1] if found else name)
+        return bare if self._means(bare) else name
 
     def _named(self, token: Token, word: str, name: str) -> Iterator[Tag]:
         kind = SYNONYMS.get(word, "")

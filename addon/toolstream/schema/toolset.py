@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Any
 
-from ..grammar.names import Names, fold
+from ..grammar.names import Names, fold, without_signs
 from .json_read import Json
 from .rules import Rules, ToolRules
 from .schema import Tool, read_tools
@@ -57,12 +57,12 @@ class Toolset:
         return found
 
     def find(self, name: str, tolerant: bool = True) -> Tool | None:
-        """The declared tool that `name` means: exactly or as an alias, else without quotes and prefix,
-        else the only one that differs in nothing but case, `_` and `-`."""
+        """The declared tool that `name` means: exactly or as an alias, else without signs around it and
+        prefix, else the only one that differs in nothing but case, `_` and `-`."""
         known = name if name in self.tools else self._aliases.get(name, name)
         if known in self.tools or not tolerant:
             return self.tools.get(known)
-        bare = name.strip().strip("\"'").strip()
+        bare = without_signs(name)
         for prefix in PREFIXES:
             bare = bare.removeprefix(prefix)
         alike = self._folded.get(fold(bare), [])
