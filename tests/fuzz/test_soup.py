@@ -17,7 +17,7 @@ from toolstream.grammar.text import BLANK
 from toolstream.grammar.tokens import OPEN, held_from, next_place
 from toolstream.repairs import Repair
 
-LOSSY = {Repair.EMPTY_ENVELOPE, Repair.STRAY_CLOSER}
+LOSSY = {Repair.EMPTY_ENVELOPE, Repair.STRAY_CLOSER, Repair.STRAY_OPENER}
 
 
 @fuzzed(200)

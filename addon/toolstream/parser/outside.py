@@ -319,7 +319,7 @@ def _result(m: Message, tag: Tag) -> Step:
 
 def _orphan_closer(m: Message, tag: Tag) -> Step:
     """A closing tag at the start of a line: dropped if nothing else follows in the message, and the text has
-    no opening tag it may belong to."""
+    no opening tag it may belong to, and does not announce it."""
     context = m.context
     if tag.kind is TagKind.WRAP_CLOSE and m.envelope is Envelope.LEFT:
         m.log.repair(Repair.STRAY_CLOSER, tag.raw)
@@ -327,7 +327,8 @@ def _orphan_closer(m: Message, tag: Tag) -> Step:
         m.drop(tag.end)
         return Step.GO
     context.function_said = context.function_said and tag.kind is TagKind.PARAMETER_CLOSE
-    if tag.dialect.by_name or not context.at_line_start or context.tags_said or context.thinking:
+    said = context.tags_said or context.last == ":"
+    if tag.dialect.by_name or not context.at_line_start or said or context.thinking:
         m.say(tag.end)
         return Step.GO
     m.try_(None, at_end=True)
