@@ -12,8 +12,9 @@ from ..grammar.text import end_of
 from ..limits import FENCE_INFO, LOOK_AHEAD, NAME, TOKEN
 from ..repairs import Repair
 from ..schema.json_read import loads
+from ..schema.json_write import quoted
 from ..schema.schema import Tool
-from ..schema.wrapped import may_wrap
+from ..schema.wrapped import may_wrap, names_itself
 from .forms import Begun, EncodedMender, Unreadable, XmlMender
 from .object_mender import ObjectMender
 from .reader import ArgumentsReader, Findings, NewParser
@@ -26,6 +27,7 @@ _ENCODED_PART = re.compile(rf'"{_GAP}(?:\\(?:u(?:0(?:03?)?)?)?|\{{{_GAP}\\?)?')
 _KEY = re.compile(r'("[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+")[ \t\n\r]*+:')
 _KEY_PART = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+(?:\\|"[ \t\n\r]*+)?')
 _FIRST_KEY = re.compile(r'\{[ \t\n\r]*+("[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+")')
+_BEFORE_VALUE = ": \t\n\r"
 _FIRST_KEY_PART = re.compile(r'\{[ \t\n\r]*+(?:"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+\\?)?')
 # What may stand before an object and says nothing, and what may become such
 _JUNK = re.compile(rf"(?:[\s\ufeff(]|`{{3}}\w{{0,{FENCE_INFO}}}\s|json\s|</\w{{1,{NAME}}}>|(?!))*+")
@@ -115,10 +117,16 @@ class Mender:
         """An object, or one around it, which its first key tells."""
         if _FIRST_KEY_PART.fullmatch(text) and len(text) < TOKEN:
             return None
-        key = _FIRST_KEY.match(text)
-        if key and may_wrap(str(loads(key[1])), self._tool):
-            return WrappedMender(self._object(), self._tool, self._findings)
-        return self._object()
+        found = _FIRST_KEY.match(text)
+        key = str(loads(found[1])) if found else ""
+        wraps = may_wrap(key, self._tool) if found else False
+        if found and not wraps and names_itself(key, self._tool.name, self._tool):
+            value = text[found.end() :].lstrip(_BEFORE_VALUE)
+            name = quoted(self._tool.name)
+            if value != name and name.startswith(value):
+                return None
+            wraps = value.startswith(name)
+        return WrappedMender(self._object(), self._tool, self._findings) if wraps else self._object()
 
     def _quoted(self, text: str) -> ArgumentsReader | None:
         """A JSON string of the object, one level too much; or a key whose bracket is missing."""

@@ -17,6 +17,7 @@ from ..grammar.tokens import end_of as end_of_tag
 from ..limits import WHITESPACE_RUN
 from ..repairs import Refused, Repair
 from .chain import is_word, read_chain
+from .json_head import read_head
 from .message import At, Before, Envelope, Message, Step
 from .opening import open_bare, open_wrapped
 from .place import Behind, Level, Run
@@ -54,7 +55,27 @@ def _at_tag(m: Message, tag: Tag) -> Step:
             return m.go(At.ENVELOPE)
         case TagKind.CALL_OPEN if m.before is Before.CALL:
             return _open(m, tag)
+        case TagKind.WRAP_OPEN | TagKind.CALL_OPEN if m.trial and m.trial.why is None:
+            return _at_first_call(m, tag)
     return _leave(m)
+
+
+def _at_first_call(m: Message, tag: Tag) -> Step:
+    """A call opens behind closing tags that close nothing: they go, unless it is none."""
+    chain = read_chain(m, tag.start)
+    if chain is MORE:
+        return Step.MORE
+    opens = chain.tag is not None and chain.tag.kind is TagKind.CALL_OPEN
+    name = chain.tag.name if chain.tag and opens else ""
+    if chain.json:
+        head = read_head(m.buffer.text, chain.at, m.buffer.over)
+        if head is MORE:
+            return Step.MORE
+        name = head.name if head else ""
+    if not (name and m.toolset.find(name)):
+        return _leave(m)
+    m.accept()
+    return m.go(At.TEXT)
 
 
 def _at_stray(m: Message, tag: Tag) -> Step:

@@ -6,13 +6,15 @@ a call it may also be one too many.
 
 from __future__ import annotations
 
-from ..grammar.kinds import MORE, TagKind
+from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.matcher import Tag
 from ..grammar.text import LINE_REST
 from ..repairs import Refused, Repair
 from .chain import Chain, read_chain
+from .json_head import read_head
 from .message import At, Before, Message, Step
 from .opening import open_json_call, open_nameless, open_wrapped
+from .place import behind
 
 
 def envelope(m: Message) -> Step:
@@ -31,12 +33,36 @@ def envelope(m: Message) -> Step:
 def _open(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     match tag.kind:
         case TagKind.WRAP_CLOSE:
-            return _empty(m, tag.end)
+            return _at_closer(m, tag, wraps)
         case TagKind.CALL_OPEN:
             return open_wrapped(m, tag, wraps)
         case TagKind.WRAP_OPEN:
             return m.refuse(Refused.NO_CALL, wraps[0].end)
     return open_nameless(m, tag, wraps)
+
+
+def _at_closer(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
+    """It is empty; or it was closed too early, and what only stands in an envelope follows."""
+    inner = read_chain(m, behind(m.buffer.text, tag), inside=True) if m.tolerant else None
+    if inner is MORE:
+        return Step.MORE
+    opens = inner is not None and not inner.wraps and _opens_inside(m, inner)
+    if opens is MORE:
+        return Step.MORE
+    if inner is None or not opens:
+        return _empty(m, tag.end)
+    m.log.repair(Repair.STRAY_CLOSER, tag.raw)
+    inner.wraps = wraps
+    return open_json_call(m, inner) if inner.tag is None else open_wrapped(m, inner.tag, wraps)
+
+
+def _opens_inside(m: Message, chain: Chain) -> bool | Wait:
+    """Whether what follows is a call of a declared tool, and would be none without an envelope."""
+    if chain.tag:
+        misplaced = chain.tag.dialect.repair is Repair.NAME_MISPLACED
+        return misplaced and m.toolset.find(chain.tag.name) is not None
+    head = read_head(m.buffer.text, chain.at, m.buffer.over) if chain.json else None
+    return head if head is MORE else head is not None and m.toolset.find(head.name) is not None
 
 
 def _empty(m: Message, end: int) -> Step:

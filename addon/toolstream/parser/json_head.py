@@ -24,7 +24,7 @@ _EMPTY = re.compile(
 )
 _UNOPENED = re.compile(rf'[(<]?{_S}"(?:{"|".join((*NAME_KEYS, *WRAP_KEYS))})"{_S}:{_S}["{{]')
 _UNOPENED_PART = re.compile(rf'[(<]?{_S}(?:"[a-z_]{{0,{WORD}}}(?:"{_S}(?::{_S})?)?)?')
-_PYTHON = re.compile(rf"([^\W\d][\w.-]{{0,{DECLARED_NAME}}})\((?={_S}(?:\)|\w{{1,{JSON_KEY}}}{_S}=))")
+_PYTHON = re.compile(rf"([^\W\d][\w.-]{{0,{DECLARED_NAME}}})\((?={_S}(?:[){{]|\w{{1,{JSON_KEY}}}{_S}=))")
 _PYTHON_PART = re.compile(rf"[^\W\d][\w.-]{{0,{DECLARED_NAME}}}(?:\({_S}\w{{0,{JSON_KEY}}}{_S})?")
 _OPENING = re.compile(rf"(?:(?P<array>\[){_S})?(?P<object>\{{)?")
 # Keys whose last letter is forgotten, or too many

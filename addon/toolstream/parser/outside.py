@@ -327,8 +327,8 @@ def _orphan_closer(m: Message, tag: Tag) -> Step:
         m.drop(tag.end)
         return Step.GO
     context.function_said = context.function_said and tag.kind is TagKind.PARAMETER_CLOSE
-    said = context.tags_said or context.last == ":"
-    if tag.dialect.by_name or not context.at_line_start or said or context.thinking:
+    context.tags_said = context.tags_said or context.last == ":"
+    if tag.dialect.by_name or not context.at_line_start or context.tags_said or context.thinking:
         m.say(tag.end)
         return Step.GO
     m.try_(None, at_end=True)

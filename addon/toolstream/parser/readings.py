@@ -219,19 +219,25 @@ class Readings:
     def _opening(self, token: Token) -> Iterator[Tag]:
         word, name = squeeze(token.word), token.name
         kind = SYNONYMS.get(word, "")
-        if name in _NAME_KEYS and kind and (attribute := _ATTRIBUTE.match(token.attributes)):
-            named = FUNCTION if kind == ENVELOPE else kind
-            if kind != ENVELOPE or self._is_tool(attribute[1]):
-                known = self._means(attribute[1])
-                meant = attribute[1] if known else self._undecorated(attribute[1], closed=True)
-                yield by_place(token, OPENS[named], Cost.TABLE, meant)
-                return
+        attribute = _ATTRIBUTE.match(token.attributes) if name in _NAME_KEYS else None
+        if attribute and (tag := self._with_name(token, kind, attribute[1])):
+            yield tag
+            return
         if name and not self._means(name):
             name = self._undecorated(name, token.closed)
         if name:
             yield from self._named(token, word, name)
         elif token.bracket or kind or alike(word):
             yield from self._nameless(token, word)
+
+    def _with_name(self, token: Token, kind: str, name: str) -> Tag | None:
+        """A tag whose name is in an attribute: `<invoke name="…">`, or of any word for the name of a tool."""
+        name = name if self._means(name) else self._undecorated(name, closed=True)
+        if kind in (PARAMETER, FUNCTION):
+            return by_place(token, OPENS[kind], Cost.TABLE, name)
+        if not self._is_tool(name) or token.word in DOCUMENT:
+            return None
+        return by_place(token, TagKind.CALL_OPEN, Cost.TABLE if kind else Cost.SHAPE, name)
 
     def _undecorated(self, name: str, closed: bool) -> str:
         """A name without what stands for the bracket, or says more of it: `bash()`, `command:string`."""

@@ -41,13 +41,23 @@ def read_python_literal(text: str) -> Any:
 
 
 def read_python_call(text: str) -> tuple[str, dict[str, Any]] | None:
-    """Name and arguments of a call with keywords: `f(a="x", b=5)`; None if it is anything else."""
+    """Name and arguments of a call with keywords, or an object: `f(a="x", b=5)`, `f({"a": "x"})`; None if it
+    is anything else."""
     found = _CALL.fullmatch(text)
     try:
-        value = read_python_literal(f"{{{_as_members(found[2])}}}") if found else None
+        value = _read_arguments(found[2].strip()) if found else None
     except (ValueError, RecursionError):
         return None
     return (found[1], value) if found and isinstance(value, dict) else None
+
+
+def _read_arguments(text: str) -> Any:
+    if not text.startswith("{"):
+        return read_python_literal(f"{{{_as_members(text)}}}")
+    try:
+        return STRICT.decode(text)
+    except ValueError:
+        return read_python_literal(text)
 
 
 def _as_members(text: str) -> str:

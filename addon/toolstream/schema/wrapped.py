@@ -7,7 +7,7 @@ models do it twice, or write the inner object as a string.
 from typing import Any
 
 from ..limits import WRAPPED
-from .json_call import ARGUMENT_KEYS, CALL_KEYS, KEYS, call_of, fits
+from .json_call import ARGUMENT_KEYS, CALL_KEYS, KEYS, NAME_KEYS, call_of, fits
 from .json_read import Json, loads_object
 from .schema import Tool
 
@@ -19,10 +19,16 @@ def may_wrap(key: str, tool: Tool) -> bool:
     return key in _WRAPS and bool(tool.arguments.declared) and not tool.declares(key)
 
 
+def names_itself(key: str, value: Any, tool: Tool) -> bool:
+    """Whether a parameter says of which tool this is the call: so does the key of a call's name."""
+    return key in NAME_KEYS and value == tool.name
+
+
 def unwrapped(outer: Json, tool: Tool) -> Json | None:
     """What an object wraps, if it fits the tool and nothing is beside it."""
     for _ in range(WRAPPED):
-        if not outer or not all(may_wrap(key, tool) for key in outer):
+        wraps = {key for key in outer if may_wrap(key, tool)}
+        if not wraps or not all(key in wraps or names_itself(key, outer[key], tool) for key in outer):
             return None
         inner = _inside(outer, tool.name)
         if isinstance(inner, str):

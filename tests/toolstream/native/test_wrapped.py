@@ -42,7 +42,27 @@ def test_what_fits_is_taken_out(text: str, repairs: list[str]) -> None:
     assert (whole.value, whole.repairs) == ({"path": "a", "limit": 5}, repairs)
 
 
+NEW = read_tool("new(name: string, age?: integer)")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "new", "arguments": {"name": "x"}}',
+        '{"name":"new","parameters":{"name":"x"}}',
+        '{"arguments": {"name": "x"}, "name": "new"}',
+    ],
+)
+def test_a_tool_that_has_a_name_may_be_named(text: str) -> None:
+    whole = mended(NEW, text)
+    assert (whole.value, whole.repairs) == ({"name": "x"}, ["nested-arguments"])
+
+
 SAME = [
+    (NEW, '{"name": "new"}'),
+    (NEW, '{"name": "new", "age": 5}'),
+    (NEW, '{"name": "newest", "arguments": {"name": "x"}}'),
+    (NEW, '{"name": "new", "arguments": {"age": 5}}'),
     (LS, '{"arguments": {"limit": 5}}'),  # what the tool requires is not there
     (LS, '{"arguments": {"path": "a", "other": 5}}'),
     (LS, '{"arguments": {"path": "a"}, "limit": 5}'),
