@@ -7,6 +7,7 @@ API; README.md explains it. `toolstream.wire` is for tools that read recorded st
 from .events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
 from .grammar.dialects import DIALECTS, Dialect
 from .grammar.grammar import grammar as prepare
+from .grammar.likeness import DOCUMENT
 from .grammar.names import fold
 from .grammar.spelling import MADE_UP_CLOSER
 from .parser.parser import ToolCallParser
@@ -22,6 +23,7 @@ from .schema.toolset import parallel_calls
 __all__ = [
     "CALL_KEYS",
     "DIALECTS",
+    "DOCUMENT",
     "FITTING",
     "MADE_UP_CLOSER",
     "OMITTED",

@@ -4,7 +4,8 @@ Letters and digits are replaced: `const secret = "hunter2";` becomes `ggggg cccc
 What decides how an answer is read stays:
 
     whitespace, punctuation         and with them JSON, fences, line starts and indentation
-    tags                            of every dialect, even if cut off: `<tool_call>`, `</functi`
+    tags                            of every dialect, even if cut off: `<tool_call>`, `</functi`,
+                                    and of HTML
     names that the request declares in tags, before `=`, `:` or `(`, and where nothing, or one word
                                     behind it, is between the quotes or on the line: tools,
                                     parameters, enum values
@@ -24,7 +25,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from toolstream import CALL_KEYS, DIALECTS, MADE_UP_CLOSER, fold
+from toolstream import CALL_KEYS, DIALECTS, DOCUMENT, MADE_UP_CLOSER, fold
 
 LETTERS = "gchdkjpqmwsyzoli"
 QUOTES = "“”‘’"  # noqa: RUF001  (models write JSON with them)
@@ -144,7 +145,7 @@ class Filler:
     def _tag_word(self, match: re.Match[str]) -> str:
         word = match[0]
         is_start = match.string[: match.start()].strip(" \t/|") == "<"
-        if is_start and any(tag.startswith(word) for tag in TAG_WORDS | self._names):
+        if is_start and (word in DOCUMENT or any(tag.startswith(word) for tag in TAG_WORDS | self._names)):
             return word
         known = fold(word.rstrip("0123456789")) in self._pieces or MADE_UP_CLOSER.fullmatch(word)
         return word if known else self._run(word)
