@@ -161,6 +161,8 @@ def _other_marks(text: str, at: int) -> Iterator[Change]:
         return
     if mark in _QUOTES + "{}[],:" and text[max(0, at - COMMA_GAP) : at].rstrip()[-1:] == mark:
         yield Change(_PRESENT, at, at + 1, "")
+    if mark in "}]" and text[at + 1 : at + 2] in tuple("}]".replace(mark, "")):
+        yield Change(_PRESENT, at, at + 2, text[at + 1] + mark)  # out of order
     others = '"' if mark in _QUOTES else "{[" if mark in _OPENING else "}]" if mark in _CLOSING else ""
     for other in others.replace(mark, ""):
         yield Change(_PRESENT + _is_quoted(text, at), at, at + 1, other)

@@ -30,6 +30,8 @@ def is_write(value: Any) -> bool:
         ('"path": "a"}', {"path": "a"}),
         ('{"path": "a"]', {"path": "a"}),
         ('{"path": "a", "tags": {"x", "y"]}', {"path": "a", "tags": ["x", "y"]}),
+        ('{"path": "a", "tags": ["x", "y"}]', {"path": "a", "tags": ["x", "y"]}),
+        ('{"path": "a", "tags": [{"x": 1]}}', {"path": "a", "tags": [{"x": 1}]}),
         ('{"path": "a", "tags": "x", "y"]}', {"path": "a", "tags": ["x", "y"]}),
         ('{"path": "a", "tags": ["x", "y"}', {"path": "a", "tags": ["x", "y"]}),
         ('{“path”: “a”, “content”: “say "x"”}', {"path": "a", "content": 'say "x"'}),
