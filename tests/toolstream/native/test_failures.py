@@ -88,8 +88,9 @@ def test_no_failure_costs_a_word_or_makes_half_a_call(kind: str, rules: Any, tho
     def act(rewriter: StreamRewriter) -> bytes:
         return b"".join([piece for event in events for piece in rewriter.feed(event)] + rewriter.close())
 
+    uses = MORE_USES if thorough else USES[: 1 if rules else 2]
     tried, wrong = [], []
-    for where, out in failures(POINTS, MORE_USES if thorough else USES, make, act):
+    for where, out in failures(POINTS, uses, make, act):
         tried.append(where)
         text, arguments, finish = read(out)
         half = finish == "tool_calls" and not can_run(arguments) and arguments != ARGUMENTS[kind]

@@ -334,7 +334,7 @@ def finish_of(case: Case) -> str | None:
 def test_cases_in_the_stream_of_an_engine(file: str, thorough: bool) -> None:
     for case in FILES[file]:
         with named(case):
-            check_in_the_stream_of_an_engine(case, random_cuts=10 if thorough else 2)
+            check_in_the_stream_of_an_engine(case, random_cuts=10 if thorough else 1)
 
 
 def check_in_the_stream_of_an_engine(case: Case, random_cuts: int) -> None:
