@@ -52,6 +52,7 @@ FENCE_INDENT = 16  # whitespace characters between a fence's line and the JSON i
 CLOSING_RUN = 8  # tags in a row that are looked across
 BEHIND_CALL = 512  # characters behind a complete run of closing tags that may still show it was payload
 WORDLESS = 12  # characters of a bracket and what may stand between it and the word of a tag
+CANONICAL = 256  # tags of which it is remembered how they are spelt
 LONG = 6  # letters of a word that misspelt ones are held against
 LETTERS = 4  # of a word that a misspelt one may be: shorter words are like too many
 SLIPS = 9  # more edits than any misspelt word needs

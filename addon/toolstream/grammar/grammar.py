@@ -5,9 +5,10 @@ And which dialect a call keeps to: tags that are spelt exactly as one dialect ha
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 
+from ..limits import CANONICAL
 from .dialects import DIALECTS, Dialect
 from .kinds import CALL_KINDS, OPENS_A_CALL, THINK, Cost, TagKind
 from .matcher import Tag, TagMatcher
@@ -96,8 +97,14 @@ def is_canonical(tag: Tag, dialect: Dialect) -> bool:
     """Whether a tag is spelt exactly as models are taught in this dialect."""
     if dialect.taught and tag.dialect is dialect and tag.cost is Cost.EXACT:
         return True
-    matches = (pattern.fullmatch(tag.raw) for pattern in _exact(dialect.name, tag.kind))
-    return any(match and match.groupdict().get("n", "") == tag.name for match in matches)
+    return tag.name in _exact_names(dialect.name, tag.kind, tag.raw)
+
+
+@lru_cache(CANONICAL)
+def _exact_names(dialect: str, kind: TagKind, raw: str) -> list[str]:
+    """The names that a tag may have, which is to be spelt exactly as in a taught dialect."""
+    matches = (pattern.fullmatch(raw) for pattern in _exact(dialect, kind))
+    return [match.groupdict().get("n", "") for match in matches if match]
 
 
 @cache

@@ -73,7 +73,8 @@ class TagMatcher:
         known: TagMatcher | None = names.matchers.get(self)
         if known is not None:
             return known
-        known = names.matchers[self] = copy(self)
+        known = names.matchers[self] = TagMatcher.__new__(TagMatcher)
+        known.__dict__.update(self.__dict__)
         known._names = names
         known._declared_first = set(self._literal)
         for before in self._named_after:

@@ -71,11 +71,12 @@ class Spelling:
     dialect: Dialect
     tag: str
     tail: str
+    around: list[str]  # what stands around its name
     declared: str = ""  # the placeholder whose name has to be a declared one
 
     def is_exact(self, raw: str, name: str) -> bool:
         """Whether a tag with this name is spelt to the letter."""
-        return raw == self.text or raw == _ANY_NAME.sub(lambda _: name, self.text.partition("~")[0])
+        return raw == self.text or raw == name.join(self.around)
 
 
 def read_spelling(kind: TagKind, text: str, dialect: Dialect, tolerant: bool) -> Spelling:
@@ -83,7 +84,8 @@ def read_spelling(kind: TagKind, text: str, dialect: Dialect, tolerant: bool) ->
     declared = next((name for name in ("tool", "key") if f"{{{name}}}" in text), "")
     kind = TagKind.CALL_OPEN if kind in OPENS_A_CALL else kind
     tag, tail = patterns(text, tolerant and not declared)
-    return Spelling(kind, text, dialect, tag, tail, declared)
+    around = _ANY_NAME.split(text.partition("~")[0])
+    return Spelling(kind, text, dialect, tag, tail, around, declared)
 
 
 def patterns(spelling: str, tolerant: bool) -> tuple[str, str]:

@@ -38,6 +38,8 @@ class Step(Enum):
 class At(Enum):
     """The states. `parser` has the table of their functions."""
 
+    __hash__ = object.__hash__  # members are compared by identity: this one is quick
+
     LITERAL = 0  # nothing is looked for: no tools, or what follows may belong to a call that was cut
     LINE_START = 1  # of the message, or at the aggressive level of any line: an untagged call may stand here
     TEXT = 2  # text, up to the next tag that may open a call
@@ -113,18 +115,14 @@ class Message:
     tag_at: int = -1  # position of a tag that has begun and waits for its end; -1 if none does
     looked: int = 0  # position up to which the end of a code span was looked for
     lookout: Lookout = field(init=False)
+    tolerant: bool = field(init=False)
+    aggressive: bool = field(init=False)
     _before_trial: Earlier | None = None
 
     def __post_init__(self) -> None:
         self.lookout = Lookout.of(self.toolset, self.grammar)
-
-    @property
-    def tolerant(self) -> bool:
-        return self.grammar.level != "strict"
-
-    @property
-    def aggressive(self) -> bool:
-        return self.grammar.level == "aggressive"
+        self.tolerant = self.grammar.level != "strict"
+        self.aggressive = self.grammar.level == "aggressive"
 
     @property
     def seen(self) -> int:

@@ -59,6 +59,7 @@ def extend(m: Message, piece: str) -> list[Event] | None:
         return None
     buffer.skip(text, end)
     m.known = buffer.base
+    m.tag_at = m.known if end < len(text) else -1
     if end == 0:
         return []
     passed = text[:end]

@@ -62,6 +62,16 @@ STATES: dict[At, Callable[[Message], Step]] = {
 _LOOKS_FOR_TAGS = frozenset({At.TEXT, At.ENVELOPE, At.CALL, At.VALUE, At.AFTER})
 
 
+def _is_behind_tag(m: Message) -> bool:
+    """Whether tags in a row stand here, of which what has begun of the next one tells nothing."""
+    match m.at:
+        case At.VALUE:
+            return m.tolerant and m.call is not None and m.call.value is not None and m.call.value.waits
+        case At.CALL:  # if one waits, it may be told by this that the call was not closed too early
+            return m.tolerant and m.buffer.at == len(m.buffer.text)
+    return m.tolerant and m.at in (At.ENVELOPE, At.AFTER)
+
+
 class ToolCallParser:
     """Finds the tool calls in the text of one message.
 
@@ -129,6 +139,10 @@ class ToolCallParser:
         shortcut = extend_value if m.at is At.VALUE else extend_text if m.at is At.TEXT else None
         if shortcut and text and (events := shortcut(m, text)) is not None:
             return events
+        if text[:1] in OPEN and BEGINNING.fullmatch(text) and _is_behind_tag(m):
+            m.tag_at = self._buffer.position + self._buffer.size
+            self._buffer.feed(text)
+            return []
         self._buffer.feed(text)
         return self._run()
 

@@ -186,10 +186,12 @@ def _extend_lines(m: Message, open_: Value, text: str) -> list[Event] | None:
     assert call
     assert found
     end = found.end()
-    if end < len(text) and not PARTIAL.fullmatch(text, end):
+    partial = end < len(text)
+    if partial and not PARTIAL.fullmatch(text, end):
         return None
+    m.tag_at = m.buffer.position + end if partial else -1
     markup = _BEGINS_WORD.search(text, 0, end) is not None
-    end = min(break_before(text, 0, end) if end < len(text) else end, _held_in(text, 0, False))
+    end = min(break_before(text, 0, end) if partial else end, _held_in(text, 0, False))
     open_.pass_over(text, 0, end)
     call.place.markup = call.place.markup or markup
     fragment = call.writer.feed(text[:end]) if end else ""

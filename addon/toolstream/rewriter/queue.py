@@ -59,14 +59,12 @@ class Slot:
         return self.slice.text if self.slice.at is TEXT else SAID
 
     @property
-    def left(self) -> str:
-        """The text to write."""
-        return self.original if self.final is None else self.final
-
-    @property
-    def is_dropped(self) -> bool:
-        call = self.lane.id.call
-        return call is not None and not call.announced
+    def changed(self) -> str | None:
+        """The text to write in place of its own; None if that stays."""
+        call, final = self.lane.id.call, self.final
+        if call is not None and not call.announced:
+            return ""
+        return None if final is None or final == self.original else final
 
     @property
     def holds_words(self) -> bool:
@@ -87,16 +85,18 @@ class Held:
 
     @property
     def ready(self) -> bool:
-        slots = self.slots
-        return slots[0].ready if len(slots) == 1 else all(slot.ready for slot in slots)
+        for slot in self.slots:  # noqa: SIM110  (mostly one, for which `all` takes longer)
+            if not slot.ready:
+                return False
+        return True
 
     @property
     def texts(self) -> list[str] | None:
         """The texts for its slices; None if all are as they came."""
-        for slot in self.slots:
-            if slot.is_dropped or slot.final not in (None, slot.original):
-                return ["" if slot.is_dropped else slot.left for slot in self.slots]
-        return None
+        changed = [slot.changed for slot in self.slots]
+        if changed.count(None) == len(changed):
+            return None
+        return [slot.original if new is None else new for slot, new in zip(self.slots, changed, strict=True)]
 
 
 @dataclass(slots=True)
@@ -159,8 +159,8 @@ class OutputQueue:
 
     def cut(self, lane: Lane, more: Sequence[Slot] = ()) -> None:
         """Cut the slots that hold text of a lane that has diverged: all of them or, should one fail, none."""
-        held = (item.slots for item in self.items if isinstance(item, Held))
-        slots = [*(slot for slots in held for slot in slots if slot.lane is lane), *more]
+        held = [item for item in self.items if isinstance(item, Held)]
+        slots = [slot for item in held for slot in item.slots if slot.lane is lane] + list(more)
         for slot, final in [(slot, slot.cut()) for slot in slots]:
             slot.final = final
 

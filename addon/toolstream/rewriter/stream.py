@@ -238,10 +238,11 @@ class StreamRewriter:
         after: list[Item] = []
         for lane, events in sorted(said.items(), key=_is_found):  # what the server has begun ends first
             self._settle(lane, events, held, lane in over, after)
-        lanes = {*said, *over}
         for message in self.messages.values():
-            ends = any(lane in over for lane in lanes if lane.id.group == message.group)
-            for lane_id, events in message.extra() if message.natives.calls else ():
+            if not message.natives.calls:
+                continue
+            ends = any(lane.id.group == message.group for lane in over)
+            for lane_id, events in message.extra():
                 own = Own(lane_id, events, held.reading if held else self.last)
                 (self.queue.items if ends or not held else after).append(own)
         if held:
