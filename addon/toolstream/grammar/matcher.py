@@ -20,7 +20,7 @@ _WORD = re.compile(r"</?([A-Za-z][\w-]*)")
 _THINK = ("<think>", "</think>")  # never a declared name, whatever the tools are called
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would take four times as long to make
 class Tag:
     """A complete tag at text[start:end]; `name`, without whitespace around it, is empty for closing tags."""
 

@@ -63,7 +63,7 @@ _TAG = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Token:
     """text[start:end], which is `raw`."""
 

@@ -31,7 +31,7 @@ _DULL_WORDS = DOCUMENT - {"think", "result", "output"}
 _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Found:
     """Up to the index `at` the text has no tag. Then `tag` comes, or what may be one by its `place`, or it
     takes more text to tell."""

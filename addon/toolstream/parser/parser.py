@@ -192,8 +192,9 @@ class ToolCallParser:
     def _note_tag(self, m: Message) -> None:
         """What waits may end in the beginning of a tag: more letters of it tell nothing."""
         buffer = self._buffer
-        brackets = "<" if buffer.text.isascii() else OPEN
-        start = max(buffer.text.rfind(bracket, buffer.at) for bracket in brackets)
+        start = buffer.text.rfind("<", buffer.at)
+        if not buffer.text.isascii():
+            start = max(buffer.text.rfind(bracket, buffer.at) for bracket in OPEN)
         begun = start >= 0 and BEGINNING.fullmatch(buffer.text, start)
         m.tag_at = buffer.base + start if begun else -1
 

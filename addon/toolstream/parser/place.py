@@ -51,7 +51,7 @@ class Run:
     behind: Behind | None = None  # None while it takes more text to tell
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Choice:
     """What a tag is taken for at a level; how far the run closes with it, and what is missing before it."""
 
@@ -60,7 +60,7 @@ class Choice:
     missing: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Seen:
     """What stands at a place, counted from the position `base`: what it can be, and the tag it is shaped
     like."""
@@ -141,7 +141,10 @@ class Place(Readings):
 
     def believed(self, position: int) -> Tag | None:
         """The tag at this position, if a run that ended a value had it."""
-        return next((tag for tag in self._run if tag.start == position), None)
+        for tag in self._run:
+            if tag.start == position:
+                return tag
+        return None
 
     # Runs
 
@@ -242,9 +245,13 @@ class Place(Readings):
             if opens is MORE:
                 return MORE
             readings = readings[:1] if opens else readings[1:]
-        choices = [choice for tag in readings if (choice := self._weigh(tag, level)) is not None]
-        if choices:
-            return min(choices, key=lambda choice: choice.missing + choice.tag.cost)
+        best, least = None, 0
+        for tag in readings:
+            choice = self._weigh(tag, level)
+            if choice and (best is None or choice.missing + tag.cost < least):
+                best, least = choice, choice.missing + tag.cost
+        if best:
+            return best
         token = seen.token
         if token is None or is_cut(token, text) or not self.is_shape(token):
             return None

@@ -13,7 +13,7 @@ parameters are read when they are asked for, which is what makes recursive schem
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
@@ -26,6 +26,7 @@ Types = frozenset[str]
 
 UNKNOWN: Types = frozenset()
 _ALTERNATIVES = ("anyOf", "oneOf")
+_LINKS = frozenset(("$ref", "allOf", *_ALTERNATIVES))  # what leads to other nodes
 _OF_CLASS = {
     bool: "boolean",
     int: "integer",
@@ -237,8 +238,8 @@ def _has_type(value: Any, types: Types) -> bool:
 def _stated(node: Schema) -> Types:
     names = node.get("type")
     listed = names if isinstance(names, list) else [names]
-    folded = (name.lower() for name in listed if isinstance(name, str))
-    return frozenset(_TYPE_NAMES[name] for name in folded if name in _TYPE_NAMES)
+    folded = [name.lower() for name in listed if isinstance(name, str)]
+    return frozenset([_TYPE_NAMES[name] for name in folded if name in _TYPE_NAMES])
 
 
 def _of_members(node: Schema) -> Types:
@@ -254,6 +255,8 @@ def _of_keywords(node: Schema) -> Types:
 
 def _reach(schema: Any, root: Schema, keywords: tuple[str, ...]) -> list[Schema]:
     """The schema, what it refers to and what these keywords list, each node once."""
+    if isinstance(schema, dict) and _LINKS.isdisjoint(schema):
+        return [schema]
     found: dict[int, Schema] = {}
     todo = [schema]
     for node in todo:  # which grows
@@ -271,6 +274,8 @@ def _collect(schema: Any, root: Schema, pick: Callable[[Schema], Any], seen: set
     if not isinstance(schema, dict) or id(schema) in seen:
         return None
     seen.add(id(schema))
+    if _LINKS.isdisjoint(schema):
+        return pick(schema)
     found = []
     for node in _reach(schema, root, ("allOf",)):
         found.append(pick(node))
@@ -313,8 +318,10 @@ def _item(node: Schema, index: int) -> Any:
     return _dict(node, "items") or _dict(node, "additionalItems") or None
 
 
-def _groups(node: Schema) -> Iterator[list[Any]]:
-    return (_list(node, keyword) for keyword in _ALTERNATIVES if _list(node, keyword))
+def _groups(node: Schema) -> list[list[Any]]:
+    if _LINKS.isdisjoint(node):
+        return []
+    return [group for keyword in _ALTERNATIVES if (group := _list(node, keyword))]
 
 
 def _resolve(ref: Any, root: Schema) -> Any:

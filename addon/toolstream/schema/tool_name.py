@@ -19,7 +19,7 @@ _ATTRIBUTE = re.compile(rf"""\s+([^\s<>"'=]{{1,{NAME}}})\s*=\s*(?:"([^"]*+)"|'([
 _OF_XML = frozenset({"id", "name", "type"})  # attributes that any tag may have
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Opening:
     """The tool a call is of, the arguments its tag holds as (key, text), and what was mended."""
 
