@@ -13,6 +13,7 @@ from .dialects import DIALECTS, Dialect
 from .kinds import CALL_KINDS, OPENS_A_CALL, THINK, Cost, TagKind
 from .matcher import Tag, TagMatcher
 from .spelling import Spelling, patterns, read_spelling
+from .text import GAP
 
 LEVELS = ("strict", "tolerant", "aggressive")
 TAUGHT = tuple(dialect for dialect in DIALECTS if dialect.taught)
@@ -69,6 +70,13 @@ class Grammar:
             for dialect in DIALECTS
             if dialect.parameter_open and not dialect.in_values
         }
+        self._closers = {
+            dialect.name: re.compile(
+                rf"(?:\r?\n[ \t]*+)?(?:{'|'.join(map(re.escape, closers))}){GAP.pattern}"
+            )
+            for dialect in DIALECTS
+            if (closers := dialect.parameter_close)
+        }
 
     def value_ends(self, kept: Iterable[Dialect]) -> TagMatcher:
         """What may follow a value in a call that keeps to these dialects."""
@@ -79,6 +87,15 @@ class Grammar:
     def within(self, dialect: Dialect) -> TagMatcher:
         """What a value looks for that this dialect opened."""
         return self._within.get(dialect.name, self.values)
+
+    def closer(self, dialect: Dialect) -> re.Pattern[str]:
+        """The closing tag of such a value, with the line break before it and whitespace behind it."""
+        return self._closers.get(dialect.name, self._closers[BASE[0].name])
+
+
+def _with_gaps(tags: Iterable[str]) -> re.Pattern[str]:
+    """One of these tags, with the line break before it and whitespace behind it."""
+    return re.compile(rf"(?:\r?\n[ \t]*+)?(?:{'|'.join(map(re.escape, tags))}){GAP.pattern}")
 
 
 @cache

@@ -6,7 +6,6 @@ once more text arrives? Both patterns come from the same spelling.
 
 import re
 from collections.abc import Iterable
-from copy import copy
 from dataclasses import dataclass
 
 from ..limits import SPELLING

@@ -61,4 +61,4 @@ def _is_cut_closer(m: Message, call: Call, open_: Value, at: int) -> bool:
         return False
     token = read_tag(text, at, True) if m.tolerant else None
     alike = isinstance(token, Token) and token.end == len(text) and bool(call.place.alike(token))
-    return alike or open_.within.may_begin(text, at)
+    return alike or open_.tables.within.may_begin(text, at)

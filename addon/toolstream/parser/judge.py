@@ -43,9 +43,9 @@ def judge(m: Message, open_: Value, at: int) -> tuple[Tag | None, Judgement]:
     assert m.call
     text, over, place = m.buffer.text, m.buffer.over, m.call.place
     alone = open_.starts_line(m.buffer, at)
-    tag = open_.within.match(text, at)
+    tag = open_.tables.within.match(text, at)
     if tag is None:
-        if not over and open_.within.may_begin(text, at):
+        if not over and open_.tables.within.may_begin(text, at):
             return None, MORE
         found = _unknown(m, open_, at, alone)
         if not isinstance(found, Tag):
@@ -292,9 +292,9 @@ def _first_reading(m: Message, open_: Value, place: Place, at: int) -> Tag | Wai
         return MORE
     if readings or m.tolerant:
         return readings[0] if readings else None
-    if not over and open_.within.may_begin(text, at):
+    if not over and open_.tables.within.may_begin(text, at):
         return MORE
-    return open_.within.match(text, at)
+    return open_.tables.within.match(text, at)
 
 
 def _is_open_behind(m: Message, open_: Value, run: Run, at: int) -> bool:
@@ -302,7 +302,7 @@ def _is_open_behind(m: Message, open_: Value, run: Run, at: int) -> bool:
     closes there is that one."""
     text, end, opened = m.buffer.text, run.end - m.buffer.base, 0
     while (end := text.find("<", end, at)) >= 0:
-        tag = open_.within.match(text, end)
+        tag = open_.tables.within.match(text, end)
         line, rest = text[text.rfind("\n", 0, end) + 1 : end], LINE_REST.match(text, tag.end if tag else end)
         if tag and tag.kind is TagKind.PARAMETER_OPEN and not tag.dialect.by_name:
             opened += not line.strip() and rest is not None and rest[1] is not None

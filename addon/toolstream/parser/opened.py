@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Self
 
-from ..grammar.matcher import TagMatcher
 from ..schema.arguments import ArgumentsWriter, DeferredArguments
 from ..schema.json_scanner import WholeJson
 from ..schema.schema import Parameter, Tool
@@ -17,12 +15,10 @@ from .place import Place, Tables
 
 @dataclass(slots=True)
 class Value:
-    """The value of a parameter. `within`: the tags of examples in it. `plain`: text that needs no look.
-    `verbatim`: it may be a string; else it is, in `json`, one array or object, or something that has no
-    tag in it."""
+    """The value of a parameter. `tables`: what is looked for in it. `verbatim`: it may be a string; else it
+    is, in `json`, one array or object, or something that has no tag in it."""
 
-    within: TagMatcher
-    plain: re.Pattern[str]
+    tables: Tables
     verbatim: bool
     json: WholeJson | None = None
     cut: bool = False  # its opening tag has no bracket at its end
@@ -47,7 +43,7 @@ class Value:
         types = schema.types
         verbatim = not types or "string" in types
         json = None if verbatim or not types & {"array", "object"} else WholeJson()
-        return cls(tables.within, tables.plain, verbatim, json, cut)
+        return cls(tables, verbatim, json, cut)
 
     def look(self, buffer: Buffer, end: int) -> None:
         """The text up to this index is judged."""

@@ -73,11 +73,12 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class Tables:
     """What a value looks for: tags `within` it, those of examples included; what may stand `behind` it;
-    and `plain` text, which needs no look."""
+    `plain` text, which needs no look; and the `closer`, of which what follows tells whether it is the end."""
 
     within: TagMatcher
     behind: TagMatcher
     plain: re.Pattern[str]
+    closer: re.Pattern[str]
 
 
 # How far a closing tag closes
@@ -125,7 +126,8 @@ class Place(Readings):
     def _tables_for(self, dialect: Dialect, kept: Sequence[Dialect]) -> Tables:
         within = self._body.same_names(self.grammar.within(dialect))
         behind = self._body.same_names(self.grammar.value_ends(kept))
-        return Tables(within, behind, plain_text(DOCUMENT - self.names - within.words))
+        plain = plain_text(DOCUMENT - self.names - within.words)
+        return Tables(within, behind, plain, self.grammar.closer(dialect))
 
     def close_value(self, run: list[Tag]) -> None:
         """It is over, and these tags follow."""

@@ -138,7 +138,7 @@ def _next(m: Message, open_: Value) -> int:
             at += 1
             continue
         word = WORD.match(text, at)
-        if word is None or not _is_dull(word, place.names, open_.within.words):
+        if word is None or not _is_dull(word, place.names, open_.tables.within.words):
             return at
         if word[1] not in DOCUMENT and len(place.opened) < WORDS:
             place.opened[word[1]] = place.opened.get(word[1], 0) + 1
@@ -182,16 +182,20 @@ def extend(m: Message, text: str) -> list[Event] | None:
 def _extend_lines(m: Message, open_: Value, text: str) -> list[Event] | None:
     """The same for a text with line breaks or tags of documents, or behind one that waits."""
     call = m.call
-    found = open_.plain.match(text)
+    found = open_.tables.plain.match(text)
     assert call
     assert found
     end = found.end()
-    partial = end < len(text)
-    if partial and not PARTIAL.fullmatch(text, end):
+    waits = end < len(text)
+    if waits and PARTIAL.fullmatch(text, end):
+        m.tag_at = m.buffer.position + end
+    elif waits and open_.verbatim and open_.tables.closer.fullmatch(text, end):
+        open_.waits = True
+    elif waits:
         return None
-    m.tag_at = m.buffer.position + end if partial else -1
     markup = _BEGINS_WORD.search(text, 0, end) is not None
-    end = min(break_before(text, 0, end) if partial else end, _held_in(text, 0, False))
+    solid = break_before(text, 0, end) if waits and text[end] == "<" else end
+    end = min(solid, _held_in(text, 0, False))
     open_.pass_over(text, 0, end)
     call.place.markup = call.place.markup or markup
     fragment = call.writer.feed(text[:end]) if end else ""
