@@ -6,7 +6,7 @@ from typing import Any
 from ..events import Event, Text
 from ..repairs import Ledger, Repair
 from ..schema.json_read import loads_object
-from ..schema.schema import Tool
+from ..schema.schema import NO_TOOL, Tool
 from ..wire.base import ServerCall
 from .arguments import Arguments
 from .reader import Calls
@@ -29,7 +29,7 @@ class NativeCall(ServerCall):
         self.arguments = arguments
         self.foreign = self.announced = foreign
         self.said = ""  # the name as the server wrote it
-        self.tool = Tool("")
+        self.tool = NO_TOOL
         self.originals: Sequence[NativeCall] | None = None  # what it may be a copy of; None: it does not wait
         self._unread: list[str] | None = None if foreign else []  # arguments that came before the name
         self._unread_size = 0

@@ -16,7 +16,7 @@ from ..events import COMPLETE, OVER, Event
 from ..repairs import Ledger, Refused, Repair
 from ..schema.json_call import Call
 from ..schema.json_read import loads
-from ..schema.schema import Tool
+from ..schema.schema import NO_TOOL, Tool
 from ..schema.toolset import Toolset
 from ..wire.base import Asked, CallPiece, ServerCall
 from .arguments import Arguments, NewArguments
@@ -145,7 +145,7 @@ class NativeCalls:
 
     def _no_arguments(self) -> Arguments:
         """Those of a call that has no name, or is none of ours."""
-        return self._new_arguments(Tool(""), self._ledger)
+        return self._new_arguments(NO_TOOL, self._ledger)
 
     def _read_name(self, call: NativeCall) -> None:
         found = read_name(call.said, self._toolset, self._new_parser)

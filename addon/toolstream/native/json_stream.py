@@ -34,6 +34,8 @@ _CLOSERS = {"{": "}", "[": "]"}
 class State(Enum):
     """Where in the object it goes on."""
 
+    __hash__ = object.__hash__  # members are compared by identity: this one is quick
+
     START = auto()  # before the bracket
     FIRST = auto()  # after a bracket that opens: a member or item, or the end
     FURTHER = auto()  # the same after a comma
@@ -49,6 +51,8 @@ class State(Enum):
 
 class Kind(Enum):
     """What a token is."""
+
+    __hash__ = object.__hash__
 
     SPACE = auto()
     OPEN = auto()  # `{` or `[`

@@ -69,13 +69,13 @@ class Parameter:
     def declared(self) -> frozenset[str]:
         """The keys that `properties` name, in any alternative."""
         nodes = _reach(self._schema, self._root, ("allOf", *_ALTERNATIVES))
-        return frozenset(key for node in nodes for key in _dict(node, "properties"))
+        return frozenset([key for node in nodes for key in _dict(node, "properties")])
 
     @cached_property
     def required_keys(self) -> frozenset[str]:
         """The keys an object must have, whichever alternative it is."""
         nodes = _reach(self._schema, self._root, ("allOf",))
-        return frozenset(key for node in nodes for key in _list(node, "required") if isinstance(key, str))
+        return frozenset([key for node in nodes for key in _list(node, "required") if isinstance(key, str)])
 
     @cached_property
     def members(self) -> list[Any]:
@@ -134,6 +134,9 @@ class Tool:
     def parameter(self, key: str) -> Parameter:
         """What is known of one parameter; of an undeclared one, nothing."""
         return self.arguments.member(key)
+
+
+NO_TOOL = Tool("")
 
 
 def read_tools(tools: Any) -> dict[str, Tool]:
