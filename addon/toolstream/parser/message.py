@@ -127,7 +127,8 @@ class Message:
     @property
     def seen(self) -> int:
         """The index in the buffer up to which the context has seen the text."""
-        return max(self.known - self.buffer.base, self.buffer.at)
+        known, at = self.known - self.buffer.base, self.buffer.at
+        return known if known > at else at
 
     def go(self, at: At) -> Step:
         """Go on with this state."""

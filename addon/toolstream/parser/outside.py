@@ -162,9 +162,8 @@ def _find(m: Message) -> Found:
     at, found = _next(m, start, fresh), None
     while at >= 0 and not (found := _look(m, at)):
         at = _next(m, at + 1, False)
-    found = found or Found(len(text))
     held = len(text) if m.buffer.over else _held(m, start, fresh)
-    return Found(held) if held < found.at else found
+    return found if found and found.at <= held else Found(held)
 
 
 def _held(m: Message, start: int, fresh: bool) -> int:

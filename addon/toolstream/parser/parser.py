@@ -179,9 +179,9 @@ class ToolCallParser:
 
     def _run(self) -> list[Event]:
         """Let the states look at what has come."""
-        m = self._message
+        m, marks = self._message, self._log.marks
         done, most = 0, 0
-        while STATES[m.at](m) is Step.GO or self._is_overdue(m):
+        while STATES[m.at](m) is Step.GO or (marks and self._is_overdue(m)):
             done, most = done + 1, max(most, len(self._buffer.text))  # text may come again
             if done > STEPS + STEPS_PER_CHARACTER * most:
                 raise RuntimeError(f"the parser does not get on in {m.at.name}")

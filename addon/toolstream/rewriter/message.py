@@ -168,7 +168,7 @@ class Message:
         """What was found in a lane, but for calls that leave the answer."""
         if lane.id.kind is not CONTENT:
             return events
-        more = any(other.called for other in self.lanes.values() if other is not lane)
+        more = len(self.lanes) > 1 and any(other.called for other in self.lanes.values() if other is not lane)
         return self.natives.without_copies(lane, events, over or (self._blocks and lane.sealed), more)
 
     def extra(self) -> list[tuple[LaneId, list[Event]]]:

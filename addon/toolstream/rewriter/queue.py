@@ -93,10 +93,12 @@ class Held:
     @property
     def texts(self) -> list[str] | None:
         """The texts for its slices; None if all are as they came."""
-        changed = [slot.changed for slot in self.slots]
-        if changed.count(None) == len(changed):
-            return None
-        return [slot.original if new is None else new for slot, new in zip(self.slots, changed, strict=True)]
+        texts, same = [], True
+        for slot in self.slots:
+            changed = slot.changed
+            same = same and changed is None
+            texts.append(slot.original if changed is None else changed)
+        return None if same else texts
 
 
 @dataclass(slots=True)

@@ -12,8 +12,8 @@ from ..events import ArgumentsDelta, Event
 from ..native.calls import NativeCalls
 from ..wire.base import LaneId, Reading
 from ..wire.envelope import Envelopes, copied
-from .lanes import Lane
-from .queue import Held, OutputQueue, Slot
+from .lanes import Lane, leading_text
+from .queue import Held, OutputQueue, Own, Slot
 
 Said = dict[Lane, list[Event]]  # what came out of lanes
 Deliver = Callable[[Held, Said, set[Lane]], None]
@@ -26,6 +26,10 @@ class Speaking(Protocol):
     natives: NativeCalls
 
     def hear(self, lane: Lane, events: list[Event], said: Said) -> None: ...
+
+    def note(self, lane: Lane, events: list[Event]) -> None: ...
+
+    def filtered(self, lane: Lane, events: list[Event], over: bool) -> list[Event]: ...
 
     def after_call(self, lane: Lane, whole: bool, said: Said) -> None: ...
 
@@ -70,15 +74,32 @@ class Steady:
         events = lane.go_on(piece.text)
         if events is None and not queue.items and not (call and call.decided):
             queue.out.append(queue.encoder.frame(reading, None))
-        elif lane.in_call and not queue.items and events is not None and _is_more(events):
+        elif events is None or lane.aligned or call or queue.items:
+            return self._hold(copied(reading), lane, events) or queue.is_long
+        elif lane.in_call and _is_more(events):
             out = queue.encoder.frame(reading, [""])
             if events:
                 self._messages[lane.id.group].natives.note(events)
                 out += queue.encoder.events(lane.id, events, reading)
             queue.out.append(out)
         else:
-            return self._hold(copied(reading), lane, events) or queue.is_long
+            return self._rewrite(reading, lane, events)
         return False
+
+    def _rewrite(self, reading: Reading, lane: Lane, events: list[Event]) -> bool:
+        """A frame of a lane that has diverged, which nothing waits before: it leaves with the text that came
+        out of the lane, and what else came follows. Whether anything did."""
+        message, queue = self._messages[lane.id.group], self._queue
+        message.note(lane, events)
+        kept = message.filtered(lane, events, False)
+        lane.called = lane.called or len(kept) < len(events)
+        lead, rest = leading_text(kept)
+        queue.out.append(queue.encoder.frame(reading, None if lead == reading.slices[0].text else [lead]))
+        lane.settle(events, False)
+        if rest:
+            queue.items.append(Own(lane.id, rest, copied(reading)))
+            self.last = lane.id
+        return bool(rest)
 
     def _hold(self, reading: Reading, lane: Lane, events: list[Event] | None) -> bool:
         """Put a frame in the queue, and what came out of the lane with it. Whether anything did."""
