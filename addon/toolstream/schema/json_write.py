@@ -1,13 +1,16 @@
 """JSON as text: written so that what was well written stays as it is (`1.10` is not `1.1`)."""
 
 import re
-from json import JSONDecoder, dumps
+from json import JSONDecoder, JSONEncoder, dumps
 from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPE_OR_LONE_BACKSLASH = re.compile(r'(\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))|\\')
+
+
+_encode = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Written(float):
@@ -49,6 +52,11 @@ def escaped(text: str) -> str:
 def encodable(json: str) -> str:
     """With surrogates, which are neither ASCII nor printable, escaped."""
     return json if json.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", json)
+
+
+def compact(value: Any) -> str:
+    """JSON text without spaces, of values that were not read from JSON text."""
+    return str(value) if type(value) is int else encodable(_encode(value))
 
 
 def as_written(text: str) -> float:

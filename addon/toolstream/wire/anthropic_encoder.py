@@ -15,12 +15,11 @@ call is not complete: SDKs turn cut JSON into an object without a word.
 
 from collections.abc import Callable, Iterable
 from typing import Any
-from uuid import uuid4
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..repairs import Ledger, Repair
 from ..schema.json_write import quoted
-from .base import At, Kind, LaneId, Reading, ServerCall, Slice, finish_reason, joined
+from .base import At, Kind, LaneId, Reading, ServerCall, Slice, finish_reason, joined, new_id
 from .json_edit import Path, span, splice, with_members
 from .sse import read_data, replace_data
 
@@ -340,7 +339,7 @@ def head_edits(piece: Slice) -> dict[str, str]:
 
 def message_head(model: str, blocks: list[str], reason: str | None) -> str:
     """The members of a message of our own."""
-    head = f'"id":"msg_{uuid4().hex[:24]}","type":"message","role":"assistant","model":{quoted(model)}'
+    head = f'"id":"{new_id("msg_")}","type":"message","role":"assistant","model":{quoted(model)}'
     stop = f'"stop_reason":{quoted(reason) if reason else "null"},"stop_sequence":null'
     return f'{head},"content":[{",".join(blocks)}],{stop},"usage":{{"input_tokens":0,"output_tokens":0}}'
 

@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 from ..repairs import Ledger
 from ..schema.json_read import Json, loads_object
@@ -27,7 +26,7 @@ from .anthropic_encoder import (
     stop_reason,
     tool_use,
 )
-from .base import Asked, At, CallPiece, Found, Kind, LaneId, Reading, ServerCall, Slice
+from .base import Asked, At, CallPiece, Found, Kind, LaneId, Reading, ServerCall, Slice, new_id
 from .json_edit import Path, members, span, splice, with_members
 from .sse import EventSplitter, is_aside, read_data
 
@@ -90,7 +89,7 @@ class AnthropicMessages:
         return MessagesEncoder(self.new_id, str(self.asked.model), ledger)
 
     def new_id(self) -> str:
-        return "toolu_" + uuid4().hex[:24]
+        return new_id("toolu_")
 
     def disarmed(self, data: bytes) -> bytes:
         return _TO_RUN.sub(rb'\1"max_tokens"', data)

@@ -12,6 +12,7 @@ knows (numbers, open blocks, what was said, whether a call is complete) is what 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from secrets import token_hex
 from typing import Any, Protocol
 
 from ..events import OVER as OVER
@@ -244,6 +245,11 @@ class Wire(Protocol):
     def disarmed(self, data: bytes) -> bytes:
         """Whole frames that pass unread while a call is half sent: none of them may say that it can run."""
         ...
+
+
+def new_id(prefix: str) -> str:
+    """An id that nothing else has, so that no client takes a call for one it has run."""
+    return prefix + token_hex(12)
 
 
 def finish_reason(sent: str | None, called: bool, cut: bool, words: tuple[str, str, str]) -> str | None:

@@ -7,13 +7,12 @@ text: the reasoning, under one of several names or under two as copies; the cont
 import re
 from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 from ..repairs import Ledger
 from ..schema.json_read import Json, loads
 from ..schema.json_write import dump
 from ..schema.toolset import parallel_calls
-from .base import Asked, CallPiece, Encoder, Found, Kind, Names, Reading, Slice
+from .base import Asked, CallPiece, Encoder, Found, Kind, Names, Reading, Slice, new_id
 from .chat_encoder import ChatEncoder
 from .chat_json import choices_of, content_of, delta_of, new_call_id, read_chunk, reasoning_in
 from .chat_whole import write_whole
@@ -148,7 +147,7 @@ class ChatCompletions:
             {"id": new_call_id(), "type": "function", "function": {"name": name, "arguments": arguments}}
             for name, arguments in calls
         ]
-        head = {"id": "chatcmpl-" + uuid4().hex[:24], "object": "chat.completion", "created": 0}
+        head = {"id": new_id("chatcmpl-"), "object": "chat.completion", "created": 0}
         choices = [{"index": 0, "message": message, "finish_reason": "tool_calls"}]
         return dump(head | {"model": self.asked.model, "choices": choices})
 

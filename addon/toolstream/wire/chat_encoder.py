@@ -5,14 +5,13 @@ which they leave, whoever found them. A call that the server parsed is put into 
 client expects: index, id, type and name in its first delta, and only there; arguments as a string.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..repairs import Ledger, Repair
 from ..schema.json_read import Json
-from ..schema.json_write import encodable, quoted
+from ..schema.json_write import compact, quoted
 from .base import Kind, LaneId, Reading, ServerCall, Slice, finish_reason, joined
 from .chat_calls import Edits, call_head, edits_of, is_further, is_head, merged
 from .chat_json import (
@@ -344,7 +343,7 @@ class Synthesis:
 
     def __init__(self, chunk: Json, index: int) -> None:
         envelope = {"object": "chat.completion.chunk"} | {k: chunk[k] for k in COPIED if k in chunk}
-        head = json.dumps(envelope, separators=(",", ":"))
+        head = compact(envelope)
         self._head = f'data: {head[:-1]},"choices":[{{"index":{index},"delta":'
 
     def content(self, text: str, role: bool = False, fields: Sequence[str] = ("content",)) -> bytes:
@@ -354,8 +353,7 @@ class Synthesis:
 
     def calls(self, calls: list[Json], role: bool = False) -> bytes:
         """A delta of the elements of `tool_calls`."""
-        listed = json.dumps(calls, separators=(",", ":"), ensure_ascii=False)
-        return self._chunk(f'{{{_role(role)}"tool_calls":{encodable(listed)}}}')
+        return self._chunk(f'{{{_role(role)}"tool_calls":{compact(calls)}}}')
 
     def call_arguments(self, index: int, fragment: str) -> bytes:
         """A further delta of a call."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection
 from typing import Any
-from uuid import uuid4
 
 from ..schema.json_read import Json, loads_object
+from .base import new_id
 from .json_edit import Path
 
 COPIED = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
@@ -76,5 +76,5 @@ def is_bare(chunk: Json, delta: Json, fields: Collection[str | int] = ("content"
 
 
 def new_call_id() -> str:
-    """`call_` and 24 hex digits: unique, so that no client takes a call for one it has run."""
-    return "call_" + uuid4().hex[:24]
+    """`call_` and 24 hex digits."""
+    return new_id("call_")

@@ -12,18 +12,16 @@ from typing import Any
 
 from ..repairs import Ledger, Repair
 from ..schema.json_read import Json, loads
-from ..schema.json_write import quoted
-from .base import Asked, At, LaneId, Reading, ServerCall
+from ..schema.json_write import compact, quoted
+from .base import Asked, At, LaneId, Reading, ServerCall, new_id
 from .json_edit import Path
 from .responses_items import (
     Edits,
     Item,
     Source,
     Texts,
-    compact,
     head_changes,
     new_call,
-    new_id,
     object_in,
     source_of,
     text_in,

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..repairs import Ledger, Repair
 from ..schema.json_read import Json, loads
-from ..schema.json_write import quoted
-from .base import Asked, At, Kind, LaneId, Reading, joined
+from ..schema.json_write import compact, quoted
+from .base import Asked, At, Kind, LaneId, Reading, joined, new_id
 from .json_edit import Path
 from .responses_calls import CallWriter
 from .responses_items import (
@@ -30,9 +30,7 @@ from .responses_items import (
     Source,
     Texts,
     array,
-    compact,
     event_type,
-    new_id,
     object_in,
     objects_in,
     source_of,

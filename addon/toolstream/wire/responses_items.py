@@ -6,22 +6,19 @@ But text after a call is a new item, though the server goes on with the old one.
 is never sent. And calls that were found in text have no source.
 """
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
 
 from ..schema.json_read import Json
-from ..schema.json_write import encodable, quoted
-from .base import Asked, Reading, ServerCall, Slice
+from ..schema.json_write import quoted
+from .base import Asked, Reading, ServerCall, Slice, new_id
 from .json_edit import Path, span
 
 PartKey = tuple[str, int]  # the member of the item that the part stands in, and its place there
 Texts = list[str] | None  # for the slices of a frame; None: all as they came
 Edits = list[tuple[Path, str]]  # where in a JSON text, and the JSON text to stand there
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 ARGUMENTS: PartKey = ("arguments", 0)  # the key of a call's arguments
 # By the type of a part: the member of its item that it stands in
 TEXT_PARTS = {"output_text": "content", "reasoning_text": "content", "summary_text": "summary"}
@@ -112,11 +109,6 @@ class Item:
         return max(taken, default=-1) + 1
 
 
-def new_id(prefix: str) -> str:
-    """An id that no other item has."""
-    return prefix + uuid4().hex[:24]
-
-
 def new_message() -> Json:
     """The head of a message of our own."""
     return {
@@ -186,11 +178,6 @@ def text_in(json: Json, key: str) -> str:
     """The string that is a member; "" if there is none."""
     value = json.get(key)
     return value if isinstance(value, str) else ""
-
-
-def compact(value: Any) -> str:
-    """JSON text without spaces."""
-    return str(value) if type(value) is int else encodable(_encode(value))
 
 
 def array(texts: Iterable[str]) -> str:

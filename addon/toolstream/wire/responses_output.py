@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..schema.json_read import Json, loads_object
-from ..schema.json_write import quoted
-from .base import Reading
+from ..schema.json_write import compact, quoted
+from .base import Reading, new_id
 from .responses_items import (
     TEXT_PARTS,
     Edits,
@@ -17,9 +17,7 @@ from .responses_items import (
     Part,
     Source,
     array,
-    compact,
     edited,
-    new_id,
     new_message,
     object_in,
     objects_in,

@@ -8,18 +8,16 @@ from collections.abc import Iterator, Sequence
 
 from ..repairs import Ledger
 from ..schema.json_read import Json, loads_object
-from ..schema.json_write import quoted
-from .base import Asked, Found, Reading
+from ..schema.json_write import compact, quoted
+from .base import Asked, Found, Reading, new_id
 from .json_edit import members, span
 from .responses_items import (
     TEXT_PARTS,
     Edits,
     array,
-    compact,
     edited,
     head_changes,
     new_call,
-    new_id,
     new_message,
     object_in,
     objects_in,
