@@ -28,6 +28,7 @@ _AT_START, _AT_LINE = re.compile(_UNTAGGED), re.compile(r"\n" + _UNTAGGED)
 _BEGINS = re.compile(r"[{\[`~C]")
 _LOOK = re.compile(rf"[{OPEN.replace('<', '')}\n\r`\ud800-\udfff]")
 _DULL_WORDS = DOCUMENT - {"think", "result", "output"}
+TEXT = Before.TEXT
 _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
 
 
@@ -64,7 +65,7 @@ def extend(m: Message, piece: str) -> list[Event] | None:
         return []
     passed = text[:end]
     context.note(passed)
-    m.before, m.orphan_think = Before.TEXT, False
+    m.before, m.orphan_think = TEXT, False
     return [Text(passed)]
 
 

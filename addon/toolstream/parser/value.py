@@ -23,6 +23,7 @@ from .message import At, Envelope, Message, Step
 from .opened import Value
 from .place import Run
 
+_LOOK = re.compile(rf"{BRACKET.pattern}|\n")
 _BEGINS_WORD = re.compile(r"</?[A-Za-z]")
 _LATE_BRACKET = re.compile(r"\r?\n>\r?\n")  # of the opening tag, on a line of its own
 _LATE_PART = re.compile(r"\r?(?:\n(?:>\r?)?)?")
@@ -170,7 +171,7 @@ def extend(m: Message, text: str) -> list[Event] | None:
     open_ = call.value
     if not open_.passed or open_.waits or open_.json or not (log.parallel or m.calls == 1):
         return None
-    if BRACKET.search(text) or "\n" in text or buffer.at != len(buffer.text):
+    if _LOOK.search(text) or buffer.at != len(buffer.text):
         return _extend_lines(m, open_, buffer.text[buffer.at :] + text) if len(text) < PIECE else None
     open_.blank = open_.blank and text.isspace()
     fragment = call.writer.feed(text)

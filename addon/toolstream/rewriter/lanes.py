@@ -128,9 +128,10 @@ class Lane:
 
     def go_on(self, text: str) -> list[Event] | None:
         """The same. None if it is all that waits, and came back as it came."""
-        if self.came or not self.aligned:
-            return self.feed(text)
         self.fed += len(text)
+        if self.came or not self.aligned:
+            self.came.append(text)
+            return self.reader.feed(text)
         events = self.reader.feed(text)
         if len(events) == 1 and type(only := events[0]) is Text and only.text == text:
             self.passed = self.fed

@@ -107,7 +107,8 @@ class Steady:
         piece.lane = lane.id
         held = Held(reading, [Slot(piece, lane, self.start)])
         call = lane.id.call
-        if not call and (events is None or (lane.aligned and lane.account(events))):
+        more = not (call and call.decided)  # nothing but its text can come of it
+        if more and (events is None or (lane.aligned and lane.account(events))):
             self._queue.items.append(held)
             return events != []
         message, said = self._messages[lane.id.group], Said()

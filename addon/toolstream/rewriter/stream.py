@@ -236,15 +236,16 @@ class StreamRewriter:
     def _deliver(self, held: Held | None, said: Said, over: set[Lane]) -> None:
         """Let the queue know what came out of the lanes; `held` is the frame in work."""
         after: list[Item] = []
+        calling = [message for message in self.messages.values() if message.natives.calls]
+        extra = [
+            found for message in calling for found in message.extra()
+        ]  # should it fail, nothing is done yet
         for lane, events in sorted(said.items(), key=_is_found):  # what the server has begun ends first
             self._settle(lane, events, held, lane in over, after)
-        for message in self.messages.values():
-            if not message.natives.calls:
-                continue
-            ends = any(lane.id.group == message.group for lane in over)
-            for lane_id, events in message.extra():
-                own = Own(lane_id, events, held.reading if held else self.last)
-                (self.queue.items if ends or not held else after).append(own)
+        for lane_id, events in extra:
+            ends = any(lane.id.group == lane_id.group for lane in over)
+            own = Own(lane_id, events, held.reading if held else self.last)
+            (self.queue.items if ends or not held else after).append(own)
         if held:
             self.queue.items.append(held)
         self.queue.items.extend(after)

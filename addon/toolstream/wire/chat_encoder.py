@@ -230,7 +230,7 @@ class ChatEncoder:
     # Chunks of our own
 
     def events(self, lane: LaneId, events: list[Event], near: Reading) -> bytes:
-        choice, out, only = self._choice(lane.group), [], events[0]
+        choice, out, only = self._choices.get(lane.group) or self._choice(lane.group), [], events[0]
         writer: Synthesis = near.facts.get(choice.index) or self._writer(near, choice)
         if type(only) is ArgumentsDelta and len(events) == 1:
             return writer.call_arguments(choice.number((lane, only.index)), only.fragment)

@@ -82,10 +82,20 @@ class Template:
         if not (frame.startswith(self.head) and frame.endswith(self.tail)):
             return None
         reading = self.reading
-        inside = frame[reading.start : reading.end]
-        return self._with(frame, text) if (text := text_of(inside)) else None
+        return self._with(frame, frame[reading.start : reading.end])
 
-    def _with(self, frame: bytes, text: str) -> Reading:
+    def _with(self, frame: bytes, inside: bytes) -> Reading | None:
+        """The reading of a frame with this inside of a string; None if it is not the inside of one."""
+        try:
+            text = written = inside.decode()
+            if _NOT_PLAIN.search(inside):
+                text, end = scanstring(f'{written}"', 0)
+                if end != len(written) + 1:
+                    return None
+        except ValueError:
+            return None
+        if not text:
+            return None
         reading, piece = self.reading, self.piece
         reading.frame, reading.data, piece.text = frame, "", text
         if piece.piece:
@@ -122,7 +132,7 @@ class Changing(Template):
         if start < 0:
             return None
         reading.start, reading.end = start, end
-        return self._with(frame, text) if (text := text_of(frame[start:end])) else None
+        return self._with(frame, frame[start:end])
 
 
 class Copies(Template):
@@ -143,19 +153,7 @@ class Copies(Template):
         inside = frame[len(self.head) : len(self.head) + size]
         if frame != inside.join(self._gaps):
             return None
-        return self._with(frame, text) if (text := text_of(inside)) else None
-
-
-def text_of(inside: bytes) -> str:
-    """The text that a JSON string holds; "" if this is not the inside of one."""
-    try:
-        text = inside.decode()
-        if _NOT_PLAIN.search(inside):
-            said, end = scanstring(f'{text}"', 0)
-            return said if end == len(text) + 1 else ""
-    except ValueError:
-        return ""
-    return text
+        return self._with(frame, inside)
 
 
 class Envelopes:
