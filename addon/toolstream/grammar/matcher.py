@@ -16,6 +16,7 @@ from .spelling import Spelling
 from .text import BLANK
 
 _WORD = re.compile(r"</?([A-Za-z][\w-]*)")
+_PLACEHOLDER = re.compile(r"\{\w+\}")
 _THINK = ("<think>", "</think>")  # never a declared name, whatever the tools are called
 
 
@@ -50,10 +51,16 @@ class TagMatcher:
         self._names = Names()
         self._plain = [s for s in listed if not s.declared and s.text[0] == "<"]
         self._other = [(s, re.compile(s.tag), re.compile(s.tail)) for s in listed if s not in self._plain]
+        self._other_tags = _either(s.tag for s, _, _ in self._other)  # one search says that none is there
+        self._other_tails = _either(s.tail for s, _, _ in self._other)
         self._tags: dict[str, re.Pattern[str]] = {}  # by the character after the bracket
         self._tails = {"": _either(s.tail for s in self._plain)}  # the same; "" if none has come
         self._compile_plain()
-        self._bare = any(s.text[0] != "<" for s in listed)
+        bare = [s.text for s in listed if s.text[0] != "<"]
+        self._bare = bool(bare)
+        self._bare_named = any(map(_PLACEHOLDER.match, bare))
+        self._bare_literal = {fold(text[0]) for text in bare if not _PLACEHOLDER.match(text)}
+        self._bare_first: set[str] = set(self._bare_literal)
         bracketed = {_letters(s.text, 0) for s, _, _ in self._other if s.text[0] == "<"}
         self._named_after = {letters[:-1] for letters in bracketed if letters[-1:] == "{"}
         self._literal = bracketed - {before + "{" for before in self._named_after}
@@ -76,6 +83,7 @@ class TagMatcher:
         known.__dict__.update(self.__dict__)
         known._names = names
         known._declared_first = set(self._literal)
+        known._bare_first = self._bare_literal | (names.first_letters if self._bare_named else set())
         for before in self._named_after:
             known._declared_first |= {before, *(before + letter for letter in names.first_letters)}
         return known
@@ -98,7 +106,10 @@ class TagMatcher:
 
     def match(self, text: str, start: int) -> Tag | None:
         """The complete tag that begins exactly at `start`."""
-        tags = self._tags.get(_first_after(text, start))
+        bracket = text.startswith("<", start)
+        if not (bracket or self._bare):
+            return None
+        tags = self._tags.get(_first_after(text, start)) if bracket else None
         if tags and (match := tags.match(text, start)):
             number = (match.lastgroup or "t0")[1:]
             name = match["n" + number] if "n" + number in match.re.groupindex else ""
@@ -107,7 +118,7 @@ class TagMatcher:
 
     def match_declared(self, text: str, start: int) -> Tag | None:
         """The same, of the spellings that need a declared name, or no bracket."""
-        if not self._may_be_declared(text, start):
+        if not self._may_be_declared(text, start) or not self._other_tags.match(text, start):
             return None
         for spelling, tag, _ in self._other:
             match = tag.match(text, start)
@@ -122,14 +133,19 @@ class TagMatcher:
 
     def may_begin(self, text: str, start: int) -> bool:
         """Whether text[start:], not empty, is the beginning of a tag and no more than that."""
-        tails = self._tails.get(_first_after(text, start))
+        bracket = text.startswith("<", start)
+        if not (bracket or self._bare):
+            return False
+        tails = self._tails.get(_first_after(text, start)) if bracket else None
         if tails and tails.fullmatch(text, start):
             return True
         return bool(self._other) and self.may_begin_declared(text, start)
 
     def may_begin_declared(self, text: str, start: int) -> bool:
         """The same, of the spellings that need a declared name, or no bracket."""
-        return self._may_be_declared(text, start) and any(
+        if not self._may_be_declared(text, start) or not self._other_tails.fullmatch(text, start):
+            return False
+        return any(
             self._is_tail(spelling, match)
             for spelling, _, tail in self._other
             if (match := tail.fullmatch(text, start))
@@ -147,9 +163,9 @@ class TagMatcher:
         return len(text)
 
     def _may_be_declared(self, text: str, start: int) -> bool:
-        """Whether the character after the bracket allows one of those spellings here."""
-        if self._bare and text[start : start + 1] != "<":
-            return True
+        """Whether the character after the bracket, or in its place, allows one of those spellings here."""
+        if self._bare and (first := text[start : start + 1]) != "<":
+            return first in "_-" or fold(first)[:1] in self._bare_first
         letters = _letters(text, start)
         return letters[-1:] in "_-" or letters in self._declared_first
 

@@ -58,8 +58,13 @@ class Chain:
 
 
 def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
-    """The chain at `at`; MORE if it takes more text to tell. `inside`: of an envelope that is open."""
+    """The chain at `at`; MORE if it takes more text to tell. Then it is gone on with, not read again, when
+    that has come. `inside`: of an envelope that is open."""
+    text, start = m.buffer.text, (m.buffer.base, at, inside)
     chain = Chain(at=at)
+    if m.chain and m.chain[0] == start:
+        _, wraps, chain.at, chain.fence = m.chain
+        chain.wraps = list(wraps)
     while True:
         found = _read_next(m, chain, inside)
         if found is MORE:
@@ -68,11 +73,14 @@ def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
             chain.fence, chain.at = found
             continue
         if not (isinstance(found, Tag) and found.kind is TagKind.WRAP_OPEN and len(chain.wraps) < WRAPS):
+            m.chain = None
             return _judged(m, chain, found, inside)
-        if m.tolerant and m.buffer.text.startswith(">", found.end):
+        if m.tolerant and text.startswith(">", found.end):
             found = replace(found, end=found.end + 1, raw=found.raw + ">", dialect=BY_PLACE)
         chain.wraps.append(found)
-        chain.at = behind(m.buffer.text, found)
+        chain.at = behind(text, found)
+        if chain.at < len(text):
+            m.chain = start, list(chain.wraps), chain.at, chain.fence
 
 
 def _read_next(m: Message, chain: Chain, inside: bool) -> Tag | Fence | Wait | bool | None:

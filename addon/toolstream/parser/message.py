@@ -114,6 +114,8 @@ class Message:
     json_from: int = 0  # position where its envelope begins
     tag_at: int = -1  # position of a tag that has begun and waits for its end; -1 if none does
     looked: int = 0  # position up to which the end of a code span was looked for
+    # Of a chain of tags that waits: where it begins, and its tags, where they end and the fence between them
+    chain: tuple[tuple[int, int, bool], list[Tag], int, str] | None = None
     lookout: Lookout = field(init=False)
     tolerant: bool = field(init=False)
     aggressive: bool = field(init=False)
