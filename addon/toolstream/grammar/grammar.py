@@ -106,22 +106,36 @@ def grammar(level: str) -> Grammar:
 
 def kept_to(tags: Iterable[Tag], among: Iterable[Dialect] = TAUGHT) -> Sequence[Dialect]:
     """Those of the taught dialects in whose canonical spelling all of these tags are."""
-    listed = list(tags)
-    return [dialect for dialect in among if all(is_canonical(tag, dialect) for tag in listed)] or BASE
+    kept = list(among)
+    for tag in tags:
+        kept = [dialect for dialect in kept if is_canonical(tag, dialect)]
+    return kept or BASE
+
+
+def keeps_to(tag: Tag, dialects: Iterable[Dialect]) -> bool:
+    """Whether a tag is in the canonical spelling of one of them."""
+    for dialect in dialects:  # noqa: SIM110  (mostly one, for which `any` takes longer)
+        if is_canonical(tag, dialect):
+            return True
+    return False
 
 
 def is_canonical(tag: Tag, dialect: Dialect) -> bool:
     """Whether a tag is spelt exactly as models are taught in this dialect."""
     if dialect.taught and tag.dialect is dialect and tag.cost is Cost.EXACT:
         return True
-    return tag.name in _exact_names(dialect.name, tag.kind, tag.raw)
+    return dialect.name in _taught_in(tag.kind, tag.raw, tag.name)
 
 
 @lru_cache(CANONICAL)
-def _exact_names(dialect: str, kind: TagKind, raw: str) -> list[str]:
-    """The names that a tag may have, which is to be spelt exactly as in a taught dialect."""
-    matches = (pattern.fullmatch(raw) for pattern in _exact(dialect, kind))
-    return [match.groupdict().get("n", "") for match in matches if match]
+def _taught_in(kind: TagKind, raw: str, name: str) -> set[str]:
+    """The taught dialects that have this tag, with this name in it."""
+    found = set()
+    for dialect in TAUGHT:
+        for match in (pattern.fullmatch(raw) for pattern in _exact(dialect.name, kind)):
+            if match and match.groupdict().get("n", "") == name:
+                found.add(dialect.name)
+    return found
 
 
 @cache

@@ -55,6 +55,9 @@ class TagMatcher:
         self._other_tails = _either(s.tail for s, _, _ in self._other)
         self._tags: dict[str, re.Pattern[str]] = {}  # by the character after the bracket
         self._tails = {"": _either(s.tail for s in self._plain)}  # the same; "" if none has come
+        self._groups: dict[
+            str, tuple[Spelling, str]
+        ] = {}  # by the group of a spelling: it, the group of the name
         self._compile_plain()
         bare = [s.text for s in listed if s.text[0] != "<"]
         self._bare = bool(bare)
@@ -72,6 +75,7 @@ class TagMatcher:
         for first in {s.text[1] for s in self._plain}:
             same = {i: s for i, s in enumerate(self._plain) if s.text[1] == first}
             self._tags[first] = _either(_numbered(s.tag, i) for i, s in same.items())
+            self._groups |= {f"t{i}": (s, f"n{i}" if "?P<n>" in s.tag else "") for i, s in same.items()}
             self._tails[first] = _either(s.tail for s in same.values())
 
     def with_names(self, names: Names) -> "TagMatcher":
@@ -111,9 +115,8 @@ class TagMatcher:
             return None
         tags = self._tags.get(_first_after(text, start)) if bracket else None
         if tags and (match := tags.match(text, start)):
-            number = (match.lastgroup or "t0")[1:]
-            name = match["n" + number] if "n" + number in match.re.groupindex else ""
-            return _read(self._plain[int(number)], match, name)
+            spelling, group = self._groups[match.lastgroup or ""]
+            return _read(spelling, match, match[group] if group else "")
         return self.match_declared(text, start) if self._other else None
 
     def match_declared(self, text: str, start: int) -> Tag | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from ..grammar.grammar import is_canonical
+from ..grammar.grammar import keeps_to
 from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
 from ..grammar.likeness import DOCUMENT, PARAMETER, alike, squeeze
 from ..grammar.matcher import Tag
@@ -303,7 +303,7 @@ def _open(m: Message, call_: Call, tag: Tag) -> Step:
     end = _end_of_attribute(m, tag) if m.tolerant else 0
     if end is MORE:
         return Step.MORE
-    if not any(is_canonical(tag, kept) for kept in m.kept):
+    if not keeps_to(tag, m.kept):
         m.log.repair(dialect.repair, tag.raw)
     if end and (value := _VALUE.search(tag.raw)):
         m.buffer.at = end

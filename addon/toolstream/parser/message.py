@@ -120,6 +120,7 @@ class Message:
     tolerant: bool = field(init=False)
     aggressive: bool = field(init=False)
     _before_trial: Earlier | None = None
+    _proof: Place | None = None  # where the candidate for a call would go on, that is looked at
 
     def __post_init__(self) -> None:
         self.lookout = Lookout.of(self.toolset, self.grammar)
@@ -228,8 +229,9 @@ class Message:
 
     def is_proved(self, tag: Tag, tool: Tool) -> bool | Wait:
         """Whether what may stand in a call of this tool follows its tag."""
-        place = Place(self.toolset, self.grammar, tool, wrapped=True)
-        return place.proves(tag, self.buffer.text, self.buffer.over)
+        if self._proof is None or self._proof.tool is not tool:
+            self._proof = Place(self.toolset, self.grammar, tool, wrapped=True)
+        return self._proof.proves(tag, self.buffer.text, self.buffer.over)
 
     def fragment(self, text: str) -> None:
         """A piece of the arguments of the open call, and what was mended in them."""

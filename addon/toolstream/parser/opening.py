@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..grammar.dialects import Dialect
-from ..grammar.grammar import BASE, TAUGHT, is_canonical, kept_to
+from ..grammar.grammar import BASE, TAUGHT, keeps_to, kept_to
 from ..grammar.kinds import MORE, Following, TagKind
 from ..grammar.matcher import Tag
 from ..grammar.text import skip_blanks
@@ -248,7 +248,7 @@ def _note_tags(m: Message, wraps: list[Tag], tag: Tag | None) -> None:
     m.kept = kept_to(tags, _may_keep_to(m, wraps, tag))
     found: dict[Repair, str] = {}
     for t in tags:
-        if not any(is_canonical(t, dialect) for dialect in m.kept):
+        if not keeps_to(t, m.kept):
             found.setdefault(t.dialect.repair, t.raw)
     for repair, raw in found.items():
         m.log.repair(repair, raw)

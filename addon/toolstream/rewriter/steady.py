@@ -55,8 +55,9 @@ class Steady:
         if not (message and (lane := message.active)) or lane.id is not lane_id or lane.over:
             return None
         call = lane_id.call
-        if any(m.natives.suspects or (m.natives.calls and not call) for m in self._messages.values()):
-            return None
+        for other in self._messages.values():
+            if other.natives.suspects or (other.natives.calls and not call):
+                return None
         return lane if call is None or call.announced else None
 
     def take(self, frame: bytes) -> bool | None:
