@@ -9,6 +9,7 @@ Whatever fails costs a repair and never an answer: see fail_open.py.
 """
 
 import traceback
+from contextlib import suppress
 
 from ..events import Event, Repaired, Text
 from ..limits import UNFINISHED_EVENT
@@ -59,8 +60,12 @@ class StreamRewriter:
         self._toolset = Toolset(self.asked.tools, self.asked.tool_choice, rules, self.asked.aliases)
         self.parsers = Parsers(self.wire, self._toolset, recovery, self.ledger)
         self._recovered = False  # from an error: what follows it is no part of the answer
+        self._ready: Message | None = None  # made before the answer begins, as the parser is
         self.passing = not self._toolset.tools or bool(self.asked.unread)
         self.guarded: bytes | None = None  # after a failure that left half a call: what has come of a line
+        if not self.passing:
+            with suppress(Exception):  # it is tried again once there is text
+                self._ready = self._new_message()
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take the next bytes of the body; return those to send."""
@@ -214,17 +219,21 @@ class StreamRewriter:
     def _message(self, group: int) -> Message:
         message = self.messages.get(group)
         if message is None:
-            natives = NativeCalls(
-                self.asked,
-                self._toolset,
-                self.ledger,
-                self.wire.new_id,
-                new_arguments(self._toolset, True),
-                new_parser(self._toolset),
-            )
-            message = Message(group, natives, self.parsers.reader, self.wire.blocks)
+            message, self._ready = self._ready or self._new_message(), None
+            message.group = group
             self.messages[group] = message
         return message
+
+    def _new_message(self) -> Message:
+        natives = NativeCalls(
+            self.asked,
+            self._toolset,
+            self.ledger,
+            self.wire.new_id,
+            new_arguments(self._toolset, True),
+            new_parser(self._toolset),
+        )
+        return Message(0, natives, self.parsers.reader, self.wire.blocks)
 
     def _message_of(self, piece: Slice) -> tuple[Message, Lane]:
         assert piece.lane
