@@ -76,8 +76,11 @@ class ChatEncoder:
             self._learn(reading)
         if facts["plain"]:
             unnamed = facts["roles"] and [choice for choice in facts["roles"] if not choice.role]
-            if facts["bare"] and texts is not None and not (unnamed or any(texts)):
-                return b""
+            if texts is not None and not (unnamed or any(texts)):
+                if "bare" not in facts:
+                    facts["bare"] = _is_bare(reading)
+                if facts["bare"]:
+                    return b""
             if texts is None or reading.end:
                 for choice in unnamed:
                     choice.role = True
@@ -93,17 +96,16 @@ class ChatEncoder:
         choices = choices_of(reading.json)
         if choices:
             self._near = reading
-        plain, bare, ends, roles = True, bool(reading.slices), False, []
+        plain, ends, roles = True, False, []
         delta: Json = {}
-        for at, json_choice in choices:
+        for _, json_choice in choices:
             delta = delta_of(json_choice)
             ends = ends or bool(json_choice.get("finish_reason"))
             plain = plain and not (delta.get("tool_calls") or delta.get("function_call"))
-            bare = bare and plain and is_bare(reading.json, delta, _fields(reading, at, delta))
             if delta.get("role"):
                 roles.append(self._choice(json_choice.get("index", 0)))
         facts = reading.facts
-        facts["plain"], facts["bare"], facts["roles"] = plain and not ends, bare, roles
+        facts["plain"], facts["roles"] = plain and not ends, roles
         facts["further"] = () if ends or len(choices) != 1 else _further_number(reading, delta)
         for piece in reading.slices:
             if piece.lane and piece.lane.kind is Kind.REASONING:
@@ -295,6 +297,12 @@ def full(reading: Reading) -> Reading:
 def _at(piece: Slice) -> Any:
     """Where the choice of a slice stands in its chunk."""
     return piece.paths[0][1] if piece.paths else -1
+
+
+def _is_bare(reading: Reading) -> bool:
+    """Whether a frame has nothing but texts that are read."""
+    choices = [(at, delta_of(json_choice)) for at, json_choice in choices_of(reading.json)]
+    return bool(reading.slices) and not any(_has_more(reading, at, delta, False) for at, delta in choices)
 
 
 def _has_more(reading: Reading, at: int, delta: Json, calls: bool) -> bool:
