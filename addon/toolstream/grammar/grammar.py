@@ -93,11 +93,6 @@ class Grammar:
         return self._closers.get(dialect.name, self._closers[BASE[0].name])
 
 
-def _with_gaps(tags: Iterable[str]) -> re.Pattern[str]:
-    """One of these tags, with the line break before it and whitespace behind it."""
-    return re.compile(rf"(?:\r?\n[ \t]*+)?(?:{'|'.join(map(re.escape, tags))}){GAP.pattern}")
-
-
 @cache
 def grammar(level: str) -> Grammar:
     """The compiled grammar; compiled once per level."""

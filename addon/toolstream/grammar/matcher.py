@@ -55,9 +55,7 @@ class TagMatcher:
         self._other_tails = _either(s.tail for s, _, _ in self._other)
         self._tags: dict[str, re.Pattern[str]] = {}  # by the character after the bracket
         self._tails = {"": _either(s.tail for s in self._plain)}  # the same; "" if none has come
-        self._groups: dict[
-            str, tuple[Spelling, str]
-        ] = {}  # by the group of a spelling: it, the group of the name
+        self._groups: dict[str, tuple[Spelling, str]] = {}  # by its group: the spelling, and its name's group
         self._compile_plain()
         bare = [s.text for s in listed if s.text[0] != "<"]
         self._bare = bool(bare)
