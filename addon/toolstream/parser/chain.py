@@ -242,7 +242,8 @@ def _unknown_envelope(m: Message, token: Token) -> Tag | Wait | None:
         return MORE
     if text[token.end : token.end + 1] not in ("\r", "\n"):
         return None
-    return by_place(token, TagKind.WRAP_OPEN, Cost.SHAPE)
+    nameless = SYNONYMS.get(word) == FUNCTION  # its name stands elsewhere
+    return by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE if nameless else Cost.SHAPE)
 
 
 # The evidence
