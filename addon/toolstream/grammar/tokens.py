@@ -19,13 +19,15 @@ from .text import BLANK
 OPEN = "<‹＜〈⟨《«≤"
 CLOSE = ">›＞〉⟩》»→≥"
 _WORDS = "parameter|param|function|func|tool_|tool>|invoke|arg_"
-_LOST = rf"[ \t]{{0,16}}(?=\S?[/\\]?<?(?:{_WORDS}|p<aram|f<unc|t<ool))"
+_LOST = rf"[ \t]{{0,16}}+(?=\S?[/\\]?<?(?:{_WORDS}|p<aram|f<unc|t<ool))"
 _LOST_HALF = "|".join(f"(?:{'(?:'.join(map(re.escape, w))}{')?' * len(w)}" for w in _WORDS.split("|"))
 
 _STOP = re.compile(rf"[{OPEN}\n]")
 _LOST_TAG = re.compile(_LOST)
-# The end of a text that may still become one
-_MAY_BE_PLACE = re.compile(rf"[ \t]{{0,16}}(?:\S?[/\\]?<?(?:{_LOST_HALF})?|[pft]<\w{{0,4}})\Z")
+# The end of a text that may still become one, no longer than the longest
+_MAY_BE_PLACE = re.compile(
+    rf"[ \t]{{0,16}}+(?=\S{{0,12}}\Z)(?:\S?[/\\]?<?(?:{_LOST_HALF})?|[pft]<\w{{0,4}})\Z"
+)
 # Letters of a tag that come behind its end, and what may become such letters
 _TAIL = re.compile(r"(\w{1,2})[ \t]*[\r\n]")
 _LAST_TAIL = re.compile(r"(\w{1,2})?[ \t]{0,16}\Z")
@@ -123,7 +125,7 @@ def plain_text(words: frozenset[str]) -> re.Pattern[str]:
     no character is half of one."""
     known = "|".join(sorted(words))
     dull = DULL.pattern.removeprefix("<")
-    bracket = rf"<(?:{dull}|/(?:{known})(?=[\n>])|(?:{known})(?=[ \t\n>]|/>))"
+    bracket = rf"<(?:/(?:{known})(?=[\n>])|(?:{known})(?=[ \t\n>]|/>)|{dull})"
     return re.compile(rf"(?:[^{OPEN}\n\r\ud800-\udfff]+|{bracket}|\n(?!{_LOST}))*")
 
 

@@ -27,7 +27,6 @@ _LOOK = re.compile(rf"{BRACKET.pattern}|\n")
 _BEGINS_WORD = re.compile(r"</?[A-Za-z]")
 _LATE_BRACKET = re.compile(r"\r?\n>\r?\n")  # of the opening tag, on a line of its own
 _LATE_PART = re.compile(r"\r?(?:\n(?:>\r?)?)?")
-_BREAK_BEFORE = re.compile(r"\r?\n[ \t]*\Z")
 
 
 def value(m: Message) -> Step:
@@ -253,8 +252,11 @@ def _held_in(text: str, at: int, fresh: bool) -> int:
 
 def break_before(text: str, at: int, end: int) -> int:
     """Without the one line break right before `end`, and the indentation behind it."""
-    found = _BREAK_BEFORE.search(text, max(at, end - LOOK_AHEAD), end)
-    return found.start() if found else end
+    start = max(at, end - LOOK_AHEAD)
+    found = text.rfind("\n", start, end)
+    if found < 0 or text[found + 1 : end].strip(" \t"):
+        return end
+    return found - (found > start and text[found - 1] == "\r")
 
 
 def _end_value(m: Message, open_: Value, run: Run) -> Step:
