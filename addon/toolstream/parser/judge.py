@@ -68,7 +68,7 @@ def judge(m: Message, open_: Value, at: int) -> tuple[Tag | None, Judgement]:
     if open_.in_element(m.buffer, at) and _closes_element(place, tag, run):
         open_.close_element()
         return tag, Payload.TAG
-    if open_.calls or open_.wraps:
+    if open_.calls or open_.wraps or _opened_in_line(open_, tag, run):
         return tag, _in_example(m, open_, tag, run)
     judgement = _by_run(m, open_, run, alone)
     if judgement is Payload.TAG and _NAMELESS.match(tag.raw):
@@ -188,17 +188,22 @@ def _lacks_its_closer(run: Run) -> bool:
 
 
 def _example(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement | None:
-    """A call that opens in the value: alone on its line it is an example, else only mentioned. None if it
-    is the last tag of the message, which lacks its slash."""
+    """A call that opens in the value: alone on its line it is an example, and so it is at the end of one, if
+    what it has to hold stands on the next. Else it is only mentioned, or all of it stands in this line. None
+    if it is the last tag of the message, which lacks its slash."""
     text, over = m.buffer.text, m.buffer.over
-    if not alone or tag.raw.endswith("/>") or (tag.dialect.damaged and tag.raw[-1] != ">"):
-        return Payload.EXAMPLE
+    wraps = tag.kind is TagKind.WRAP_OPEN
     rest = LINE_REST.match(text, tag.end)
-    if rest is None or rest[1] is None:
+    if tag.raw.endswith("/>") or (tag.dialect.damaged and tag.raw[-1] != ">") or rest is None:
         return Payload.EXAMPLE
     if rest[1] in ("", "\r") and not over:
         return MORE
-    if tag.kind is TagKind.WRAP_OPEN:
+    if rest[1] is None:
+        open_.open_in_line(wraps)
+        return Payload.EXAMPLE
+    if not alone and (opens := _opens_inside(m, open_, tag)) is not True:
+        return MORE if opens is MORE else Payload.EXAMPLE
+    if wraps:
         if over and rest.end() == len(text):
             return None
         open_.wraps += 1
@@ -207,11 +212,36 @@ def _example(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement | Non
     return Payload.EXAMPLE
 
 
+def _opens_inside(m: Message, open_: Value, tag: Tag) -> bool | Wait:
+    """Whether what the tag of a call or an envelope has to hold follows it."""
+    text, over, within = m.buffer.text, m.buffer.over, open_.tables.within
+    at = skip_blanks(text, tag.end)
+    inner = within.match(text, at)
+    if inner is None and not over and (at == len(text) or within.may_begin(text, at)):
+        return MORE
+    kind = TagKind.CALL_OPEN if tag.kind is TagKind.WRAP_OPEN else TagKind.PARAMETER_OPEN
+    return inner is not None and inner.kind is kind and inner.cost is Cost.EXACT
+
+
+def _opened_in_line(open_: Value, tag: Tag, run: Run) -> bool:
+    """Whether a closing tag closes what has opened in the same line: the parameter of a call there, if the
+    run closes no envelope but that of this call; and then the call, and its envelope."""
+    match tag.kind:
+        case TagKind.PARAMETER_CLOSE if open_.inline and open_.line_calls:
+            return open_.line_wraps > 0 or all(t.kind is not TagKind.WRAP_CLOSE for t in run.tags)
+        case TagKind.CALL_CLOSE:
+            return open_.line_ends and open_.line_calls > 0
+        case TagKind.WRAP_CLOSE:
+            return open_.line_ends and open_.line_wraps > 0
+    return False
+
+
 def _in_example(m: Message, open_: Value, tag: Tag, run: Run) -> Judgement:
     """In an example its closing tags are payload; but those that the message ends with are ours."""
     assert m.call
     calls = sum(t.kind is TagKind.CALL_CLOSE for t in run.tags)
     wraps = sum(t.kind is TagKind.WRAP_CLOSE for t in run.tags)
+    opened = open_.wraps or open_.line_wraps
     ends = run.behind is Behind.END and run.level >= Level.ENVELOPE
     if _goes_on(run.tags):
         return _close_example(open_, tag)
@@ -222,11 +252,12 @@ def _in_example(m: Message, open_: Value, tag: Tag, run: Run) -> Judgement:
         return run
     if (
         run.behind is Behind.OTHER
-        and wraps > open_.wraps
+        and wraps > opened
         and m.call.place.wrapped
         and is_complete(open_, run, True)
     ):
-        return _behind(m, open_, run)  # an envelope closes that the example has not opened
+        judgement = _behind(m, open_, run)  # an envelope closes that the example has not opened
+        return judgement if isinstance(judgement, Run | Wait) else _close_example(open_, tag)
     return _close_example(open_, tag)
 
 
@@ -239,10 +270,7 @@ def _goes_on(tags: list[Tag]) -> bool:
 
 def _close_example(open_: Value, tag: Tag) -> Judgement:
     """A tag that is payload closes what an example has opened."""
-    if tag.kind is TagKind.CALL_CLOSE and open_.calls:
-        open_.calls -= 1
-    elif tag.kind is TagKind.WRAP_CLOSE and open_.wraps:
-        open_.wraps -= 1
+    open_.close(tag.kind)
     return Payload.TAG
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from ..grammar.kinds import TagKind
 from ..schema.arguments import ArgumentsWriter, DeferredArguments
 from ..schema.json_scanner import WholeJson
 from ..schema.schema import Parameter, Tool
@@ -35,6 +36,9 @@ class Value:
     wraps: int = 0  # and their envelopes
     elements: int = 0  # parameters of anything that are open in it, each from the start of a line on
     inline: int = 0  # the same within its last line
+    line_calls: int = 0  # calls that have opened within that line, not alone on it
+    line_wraps: int = 0  # and their envelopes
+    line_ends: bool = False  # a parameter of such a call has ended
     searched: int = 0  # behind a run that may be the end: position up to which another one was looked for
 
     @classmethod
@@ -55,7 +59,9 @@ class Value:
     def pass_over(self, text: str, start: int, end: int) -> None:
         """Note what text[start:end] says of the line that the value is in."""
         line = text.rfind("\n", start, end) + 1
-        self.lines, self.inline = self.lines or line > 0, 0 if line else self.inline
+        if line:
+            self.lines, self.inline, self.line_calls, self.line_wraps = True, 0, 0, 0
+            self.line_ends = False
         self.blank = (line > 0 or self.blank) and not text[line or start : end].strip(" \t")
 
     def has_lines(self, buffer: Buffer, at: int) -> bool:
@@ -72,6 +78,26 @@ class Value:
         if raw[-1] == ">" and raw[-2] != "/":
             self.elements += alone
             self.inline += not alone
+
+    def open_in_line(self, wraps: bool) -> None:
+        """A call opens within the line, or its envelope."""
+        self.line_wraps += wraps
+        self.line_calls += not wraps
+
+    def close(self, kind: TagKind) -> None:
+        """A closing tag of this kind is payload."""
+        match kind:
+            case TagKind.CALL_CLOSE if self.line_calls:
+                self.line_calls -= 1
+            case TagKind.CALL_CLOSE if self.calls:
+                self.calls -= 1
+            case TagKind.WRAP_CLOSE if self.line_wraps:
+                self.line_wraps -= 1
+            case TagKind.WRAP_CLOSE if self.wraps:
+                self.wraps -= 1
+            case TagKind.PARAMETER_CLOSE if self.inline or self.elements:
+                self.line_ends = self.line_calls > 0
+                self.close_element()
 
     def close_element(self) -> None:
         """And so is the closing tag of the last one."""
