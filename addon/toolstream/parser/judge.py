@@ -57,7 +57,7 @@ def judge(m: Message, open_: Value, at: int) -> tuple[Tag | None, Judgement]:
             return tag, example
     open_.opens = open_.opens or tag.kind in OPENERS
     if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not place.may_be_sibling(tag, alone):
-        open_.open_element(tag.raw, alone)
+        open_.open_element(m.buffer, at, tag.raw, alone)
         return tag, Payload.EXAMPLE
     if _ends_at_once(open_, place, tag):
         return tag, Run([moved(tag, m.buffer.base)], m.buffer.base + tag.end, Level.CALL)
@@ -72,7 +72,7 @@ def judge(m: Message, open_: Value, at: int) -> tuple[Tag | None, Judgement]:
         return tag, _in_example(m, open_, tag, run)
     judgement = _by_run(m, open_, run, alone)
     if judgement is Payload.TAG and _NAMELESS.match(tag.raw):
-        open_.open_element(tag.raw, alone)
+        open_.open_element(m.buffer, at, tag.raw, alone)
     return tag, judgement
 
 
@@ -120,7 +120,7 @@ def _unknown(m: Message, open_: Value, at: int, alone: bool) -> Tag | Judgement:
     else:
         tag = None
     if tag is None and _NAMELESS.match(token.raw):
-        open_.open_element(token.raw, alone)
+        open_.open_element(m.buffer, at, token.raw, alone)
     place.note(token, closes=tag is None)
     open_.opens = open_.opens or (not token.slash and is_structural(token.word))
     return tag or Payload.TAG
@@ -199,7 +199,7 @@ def _example(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement | Non
     if rest[1] in ("", "\r") and not over:
         return MORE
     if rest[1] is None:
-        open_.open_in_line(wraps)
+        open_.open_in_line(m.buffer, tag.start, wraps)
         return Payload.EXAMPLE
     if not alone and (opens := _opens_inside(m, open_, tag)) is not True:
         return MORE if opens is MORE else Payload.EXAMPLE

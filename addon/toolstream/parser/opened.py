@@ -73,14 +73,16 @@ class Value:
         same_line = "\n" not in buffer.text[self.looked - buffer.base : at]
         return self.elements > 0 or (self.inline > 0 and same_line)
 
-    def open_element(self, raw: str, alone: bool) -> None:
-        """A parameter's opening tag is payload."""
+    def open_element(self, buffer: Buffer, at: int, raw: str, alone: bool) -> None:
+        """A parameter's opening tag at this index is payload."""
+        self.look(buffer, at)
         if raw[-1] == ">" and raw[-2] != "/":
             self.elements += alone
             self.inline += not alone
 
-    def open_in_line(self, wraps: bool) -> None:
-        """A call opens within the line, or its envelope."""
+    def open_in_line(self, buffer: Buffer, at: int, wraps: bool) -> None:
+        """A call opens at this index within the line, or its envelope."""
+        self.look(buffer, at)
         self.line_wraps += wraps
         self.line_calls += not wraps
 

@@ -42,7 +42,6 @@ def value(m: Message) -> Step:
             return m.go(At.CUT)
         _pass(m, open_, _held(m, open_))
         return Step.MORE
-    open_.look(buffer, at)
     if open_.json:
         _pass_before(m, open_, at)
     tag, judgement = judge(m, open_, at)
