@@ -13,6 +13,7 @@ from typing import Any
 
 from ..events import COMPLETE, OVER, Event
 from ..grammar.grammar import LEVELS, grammar
+from ..grammar.text import BLANK
 from ..grammar.tokens import BEGINNING, OPEN
 from ..limits import STEPS, STEPS_PER_CHARACTER
 from ..repairs import Ledger, Refused
@@ -65,13 +66,17 @@ _LOOKS_FOR_TAGS = frozenset({TEXT, At.ENVELOPE, At.CALL, VALUE, At.AFTER})
 
 
 def _is_behind_tag(m: Message) -> bool:
-    """Whether tags in a row stand here, of which what has begun of the next one tells nothing."""
+    """Whether nothing but tags in a row stand here, of which what has begun of the next one tells nothing."""
+    waiting = m.buffer.text[m.buffer.at :].rstrip(BLANK)
     match m.at:
         case At.VALUE:
-            return m.tolerant and m.call is not None and m.call.value is not None and m.call.value.waits
+            value = m.call.value if m.call else None
+            return m.tolerant and value is not None and value.waits and waiting[-1:] == ">"
         case At.CALL:  # if one waits, it may be told by this that the call was not closed too early
             return m.tolerant and m.buffer.at == len(m.buffer.text)
-    return m.tolerant and m.at in (At.ENVELOPE, At.AFTER)
+        case At.ENVELOPE:
+            return m.tolerant and waiting[-1:] == ">"
+    return m.tolerant and m.at is At.AFTER and not waiting
 
 
 class ToolCallParser:
