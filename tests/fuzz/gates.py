@@ -34,6 +34,7 @@ BARS = {
     "Hermes: 1 slip in JSON": 98,
     "server's arguments: 1 slip": 72,
     **{f"{dialect.name}: 0 slips": 100 for dialect in dialect_slips.others()},
+    **{f"{dialect.name}: 1 slip": 95 for dialect in dialect_slips.others()},
     **{f"document {end}": 98 if end in documents.DAMAGED else 100 for end in documents.ENDS},
     **dict.fromkeys(["document before a parameter", "document in JSON"], 100),
 }

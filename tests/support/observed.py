@@ -17,6 +17,7 @@ from support.checks import parse
 from support.outcome import Outcome
 from toolstream.grammar.dialects import DIALECTS
 from toolstream.grammar.grammar import grammar
+from toolstream.grammar.slipped import Slipped
 
 # The one place where a spelling that fits becomes a tag, `_read(spelling, match, name)`: a method of the
 # parser's matcher, or a function beside it.
@@ -36,18 +37,24 @@ SPELLINGS = list(FIRST.values())
 
 @contextmanager
 def watched(known: Callable[[Key], bool]) -> Iterator[None]:
-    """Ask `known` about each spelling that fits, and read a tag only if it says so."""
-    read = HOME._read
+    """Ask `known` about each spelling that fits, a slip in it aside, and read a tag only if it says so."""
+    read, read_slipped = HOME._read, Slipped.read
 
     def watch(*given: Any) -> Any:
         spelling = given[-3]
         return read(*given) if known((spelling.dialect.name, spelling.text)) else None
 
-    HOME._read = watch
+    def watch_slipped(slipped: Slipped, *given: Any) -> Any:
+        found = read_slipped(slipped, *given)
+        spelling = slipped.spelling
+        fits = isinstance(found, tuple)
+        return None if fits and not known((spelling.dialect.name, spelling.text)) else found
+
+    HOME._read, Slipped.read = watch, watch_slipped  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
-        HOME._read = read
+        HOME._read, Slipped.read = read, read_slipped  # type: ignore[method-assign]
 
 
 @dataclass

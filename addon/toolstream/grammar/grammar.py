@@ -12,12 +12,15 @@ from ..limits import CANONICAL
 from .dialects import DIALECTS, Dialect
 from .kinds import CALL_KINDS, OPENS_A_CALL, THINK, Cost, TagKind
 from .matcher import Tag, TagMatcher
+from .slipped import Slipped, slipped
 from .spelling import Spelling, patterns, read_spelling
 from .text import GAP
+from .tokens import Lost, lost
 
 LEVELS = ("strict", "tolerant", "aggressive")
 TAUGHT = tuple(dialect for dialect in DIALECTS if dialect.taught)
 BASE = TAUGHT[:1]  # what a call is held against that keeps to no dialect
+FOREIGN = tuple(dialect for dialect in DIALECTS if dialect not in BASE and not dialect.damaged)
 
 
 def spellings(*kinds: TagKind, level: str, dialects: Iterable[Dialect] = DIALECTS) -> Iterator[Spelling]:
@@ -78,6 +81,24 @@ class Grammar:
             if (closers := dialect.parameter_close)
         }
 
+        self._slipped: dict[tuple[tuple[str, ...], tuple[TagKind, ...]], Sequence[Slipped]] = {}
+
+    def slipped(self, kinds: tuple[TagKind, ...], dialects: Sequence[Dialect] = FOREIGN) -> Sequence[Slipped]:
+        """The tags of these kinds in which a slip is looked for."""
+        key = tuple(dialect.name for dialect in dialects), kinds
+        if key not in self._slipped:
+            found = map(slipped, spellings(*kinds, level=self.level, dialects=dialects))
+            self._slipped[key] = [one for one in found if one]
+        return self._slipped[key]
+
+    def lost(
+        self, kinds: tuple[TagKind, ...], dialects: Sequence[Dialect] = FOREIGN, names: Iterable[str] = ()
+    ) -> Lost:
+        """What such tags are without their bracket; of those that are named as these, too."""
+        words = {word for one in self.slipped(kinds, dialects) for word in one.words}
+        direct = any(dialect.by_name for dialect in dialects)
+        return lost(frozenset(words | {f"{name}>" for name in names if direct}))
+
     def value_ends(self, kept: Iterable[Dialect]) -> TagMatcher:
         """What may follow a value in a call that keeps to these dialects."""
         return next(
@@ -103,8 +124,13 @@ def kept_to(tags: Iterable[Tag], among: Iterable[Dialect] = TAUGHT) -> Sequence[
     """Those of the taught dialects in whose canonical spelling all of these tags are."""
     kept = list(among)
     for tag in tags:
-        kept = [dialect for dialect in kept if is_canonical(tag, dialect)]
+        kept = [dialect for dialect in kept if _keeps_to(tag, dialect)]
     return kept or BASE
+
+
+def _keeps_to(tag: Tag, dialect: Dialect) -> bool:
+    """Whether a tag is one of this dialect, a slip in it aside."""
+    return is_canonical(tag, dialect) or (tag.dialect is dialect and tag.cost is Cost.ALIKE)
 
 
 def keeps_to(tag: Tag, dialects: Iterable[Dialect]) -> bool:
@@ -115,11 +141,16 @@ def keeps_to(tag: Tag, dialects: Iterable[Dialect]) -> bool:
     return False
 
 
+def foreign(*dialects: Dialect) -> tuple[Dialect, ...]:
+    """Those of these that are of other models, each once."""
+    return tuple(known for known in FOREIGN if any(known is dialect for dialect in dialects))
+
+
 def is_canonical(tag: Tag, dialect: Dialect) -> bool:
     """Whether a tag is spelt exactly as models are taught in this dialect."""
     if dialect.taught and tag.dialect is dialect and tag.cost is Cost.EXACT:
         return True
-    return dialect.name in _taught_in(tag.kind, tag.raw, tag.name)
+    return tag.spelt and dialect.name in _taught_in(tag.kind, tag.raw, tag.name)
 
 
 @lru_cache(CANONICAL)

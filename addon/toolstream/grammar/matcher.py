@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..limits import SPELLING
-from .dialect import Dialect
+from ..repairs import Repair
+from .dialect import Body, Dialect
 from .kinds import Cost, TagKind
 from .names import Names, fold
 from .spelling import Spelling
@@ -35,7 +36,17 @@ class Tag:
     @property
     def ends_itself(self) -> bool:
         """Whether it opens and closes at once: `<function=now/>`."""
-        return self.raw.endswith("/>")
+        return self.raw.endswith("/>") and self.dialect.body is Body.XML
+
+    @property
+    def damaged(self) -> bool:
+        """Whether something about it was mended."""
+        return self.dialect.damaged or self.cost > Cost.TABLE
+
+    @property
+    def repair(self) -> Repair:
+        """What reading it is called."""
+        return Repair.DAMAGED_TAG if self.cost > Cost.TABLE else self.dialect.repair
 
     @property
     def spelt(self) -> bool:

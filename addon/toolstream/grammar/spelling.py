@@ -71,7 +71,7 @@ class Spelling:
     dialect: Dialect
     tag: str
     tail: str
-    around: list[str]  # what stands around its name
+    around: tuple[str, ...]  # what stands around its name
     declared: str = ""  # the placeholder whose name has to be a declared one
 
     def is_exact(self, raw: str, name: str) -> bool:
@@ -84,7 +84,7 @@ def read_spelling(kind: TagKind, text: str, dialect: Dialect, tolerant: bool) ->
     declared = next((name for name in ("tool", "key") if f"{{{name}}}" in text), "")
     kind = TagKind.CALL_OPEN if kind in OPENS_A_CALL else kind
     tag, tail = patterns(text, tolerant and not declared)
-    around = _ANY_NAME.split(text.partition("~")[0])
+    around = tuple(_ANY_NAME.split(text.partition("~")[0]))
     return Spelling(kind, text, dialect, tag, tail, around, declared)
 
 

@@ -18,16 +18,9 @@ from .text import BLANK
 
 OPEN = "<‹＜〈⟨《«≤"
 CLOSE = ">›＞〉⟩》»→≥"
-_WORDS = "parameter|param|function|func|tool_|tool>|invoke|arg_"
-_LOST = rf"[ \t]{{0,16}}+(?=\S?[/\\]?<?(?:{_WORDS}|p<aram|f<unc|t<ool))"
-_LOST_HALF = "|".join(f"(?:{'(?:'.join(map(re.escape, w))}{')?' * len(w)}" for w in _WORDS.split("|"))
+_WORDS = ("parameter", "param", "function", "func", "tool_", "tool>", "invoke", "arg_")
 
 _STOP = re.compile(rf"[{OPEN}\n]")
-_LOST_TAG = re.compile(_LOST)
-# The end of a text that may still become one, no longer than the longest
-_MAY_BE_PLACE = re.compile(
-    rf"[ \t]{{0,16}}+(?=\S{{0,12}}\Z)(?:\S?[/\\]?<?(?:{_LOST_HALF})?|[pft]<\w{{0,4}})\Z"
-)
 # Letters of a tag that come behind its end, and what may become such letters
 _TAIL = re.compile(r"(\w{1,2})[ \t]*[\r\n]")
 _LAST_TAIL = re.compile(r"(\w{1,2})?[ \t]{0,16}\Z")
@@ -63,6 +56,33 @@ _TAG = re.compile(
     """,
     re.VERBOSE,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What a line begins with that is a tag without its bracket; `part` is the end of a text that may still
+    become one, no longer than the longest."""
+
+    tag: re.Pattern[str]
+    part: re.Pattern[str]
+
+
+@lru_cache(256)
+def lost(words: frozenset[str] = frozenset()) -> Lost:
+    """Tags that begin with these words, besides those that all calls have."""
+    known = [*_WORDS, *sorted(words)]
+    whole, swapped = "|".join(map(re.escape, known)), "p<aram|f<unc|t<ool"
+    half = "|".join(f"(?:{'(?:'.join(map(re.escape, w))}{')?' * len(w)}" for w in known)
+    swapped = "|".join([swapped, *(re.escape(f"{word[0]}<{word[1:]}") for word in sorted(words))])
+    first = re.escape("".join(sorted({"p", "f", "t", *(word[0] for word in words)})))
+    longest = max(map(len, known)) + 3
+    return Lost(
+        re.compile(rf"[ \t]{{0,16}}+(?=\S?[/\\]?<?(?:{whole}|{swapped}))"),
+        re.compile(rf"[ \t]{{0,16}}+(?=\S{{0,{longest}}}\Z)(?:\S?[/\\]?<?(?:{half})?|[{first}]<\w{{0,4}})\Z"),
+    )
+
+
+LOST = lost()
 
 
 @dataclass(slots=True)
@@ -120,35 +140,35 @@ def opens_json(text: str, at: int, over: bool) -> bool | Wait:
 
 
 @lru_cache(64)
-def plain_text(words: frozenset[str]) -> re.Pattern[str]:
+def plain_text(words: frozenset[str], missing: Lost = LOST) -> re.Pattern[str]:
     """What text matches in which no tag begins but those with these words, no lost one begins a line, and
     no character is half of one."""
     known = "|".join(sorted(words))
     dull = DULL.pattern.removeprefix("<")
     bracket = rf"<(?:/(?:{known})(?=[\n>])|(?:{known})(?=[ \t\n>]|/>)|{dull})"
-    return re.compile(rf"(?:[^{OPEN}\n\r\ud800-\udfff]+|{bracket}|\n(?!{_LOST}))*")
+    return re.compile(rf"(?:[^{OPEN}\n\r\ud800-\udfff]+|{bracket}|\n(?!{missing.tag.pattern}))*")
 
 
-def next_place(text: str, at: int, fresh: bool = False) -> int:
+def next_place(text: str, at: int, fresh: bool = False, missing: Lost = LOST) -> int:
     """Where the next tag may begin: at a bracket, or at the start of a line at a word that lost its own; -1
     if nowhere. `fresh`: a line begins at `at`."""
-    if fresh and (lost := _LOST_TAG.match(text, at)):
-        return lost.end()
+    if fresh and (found := missing.tag.match(text, at)):
+        return found.end()
     while stop := _STOP.search(text, at):
         at = stop.end()
         if stop[0] != "\n":
             return at - 1
-        if lost := _LOST_TAG.match(text, at):
-            return lost.end()
+        if found := missing.tag.match(text, at):
+            return found.end()
     return -1
 
 
-def held_from(text: str, at: int, fresh: bool) -> int:
+def held_from(text: str, at: int, fresh: bool, missing: Lost = LOST) -> int:
     """Where the tail begins that may still become a tag without its bracket; len(text) if none. `fresh`: a
     line begins at `at`."""
     line = text.rfind("\n", at) + 1
     start = line if line else at if fresh else -1
-    return start if start >= 0 and _MAY_BE_PLACE.match(text, start) else len(text)
+    return start if start >= 0 and missing.part.match(text, start) else len(text)
 
 
 def end_of(end: int, exact: bool, text: str, over: bool) -> int | Wait:

@@ -100,7 +100,7 @@ def _close(m: Message, tag: Tag) -> Step:
         m.log.repair(Repair.STRAY_CLOSER, tag.raw)
     else:
         m.envelope = Envelope.NONE
-        if tag.dialect.damaged:
+        if tag.damaged:
             m.log.repair(Repair.DAMAGED_TAG, tag.raw)
     return _drop(m, tag.end)
 
@@ -179,9 +179,13 @@ def _at_damaged_opener(m: Message, at: int) -> Step | None:
     if chain.wraps and (chain.opens or chain.at >= len(m.buffer.text)):
         m.miss_envelope_close()
         return m.go(At.ENVELOPE)
-    if chain.tag and chain.tag.kind is TagKind.CALL_OPEN and is_by_place(chain.tag):
+    if chain.tag and chain.tag.kind is TagKind.CALL_OPEN and _is_damaged(chain.tag):
         return _open(m, chain.tag)
     return None
+
+
+def _is_damaged(tag: Tag) -> bool:
+    return is_by_place(tag) or not tag.spelt
 
 
 def _at_damaged_closer(m: Message, at: int) -> Step:
@@ -207,7 +211,7 @@ def _to_its_end(m: Message, tag: Tag) -> Tag | Wait:
 
 def _run(m: Message, at: int) -> Run | Wait:
     place = m.lookout.place
-    place.wrapped = m.envelope is Envelope.OPEN
+    place.wrapped, place.spoken = m.envelope is Envelope.OPEN, m.spoken
     level = Level.NOTHING if m.envelope is Envelope.NONE else Level.ENVELOPE
     return place.run(m.buffer.text, at, m.buffer.over, level, m.buffer.base)
 

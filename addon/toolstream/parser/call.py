@@ -60,6 +60,8 @@ def call(m: Message) -> Step:
             return _close(m, tag)
         case TagKind.WRAP_CLOSE | TagKind.WRAP_OPEN if not call_.named:
             return end_call(m)
+        case TagKind.CALL_OPEN if kind := _closes_without_slash(m, call_, tag):
+            return Step.MORE if kind is Following.MORE else _close(m, replace(tag, cost=Cost.ALIKE))
         case TagKind.WRAP_OPEN | TagKind.CALL_OPEN if kind := _opened_again(m, call_, tag):
             return Step.MORE if kind is Following.MORE else _drop(m, Repair.STRAY_OPENER, tag)
         case _ if call_.named:
@@ -110,7 +112,7 @@ def _no_tag(m: Message, call_: Call) -> Step:
         return m.go(At.CUT) if buffer.over else Step.MORE
     if call_.empty and not call_.begun:
         return end_call(m)
-    if text[at] == ">" and m.tolerant and _ends_tag(m, call_):
+    if text[at] in '>"' and m.tolerant and _ends_tag(m, call_):
         return _take(m, at + 1)
     if text[at] == "{" and m.tolerant and not call_.begun and opens_json(text, at, buffer.over) is True:
         return _arguments(m, at)
@@ -148,7 +150,7 @@ def _close(m: Message, tag: Tag) -> Step:
     end = tag_end(tag.end, tag.dialect is not BY_PLACE or tag.spelt, m.buffer.text, m.buffer.over)
     if end is MORE:
         return Step.MORE
-    if tag.dialect.damaged:
+    if tag.damaged:
         m.log.repair(Repair.DAMAGED_TAG, tag.raw)
     m.buffer.at = end
     use_spare(m, open_call(m))
@@ -161,6 +163,16 @@ def _lacks_slash(call_: Call, tag: Tag) -> bool:
         return False
     closer = call_.place.tags.match(f"</{tag.name}>", 0)
     return closer is not None and closer.kind in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE)
+
+
+def _closes_without_slash(m: Message, call_: Call, tag: Tag) -> TagKind | Following | None:
+    """What follows a tag that is named as the tool of a call that is written so, and has all it wants: the
+    end of the envelope."""
+    own = tag.dialect.by_name and m.toolset.find(tag.name, m.tolerant) is call_.tool
+    if not (m.tolerant and own and call_.begun and call_.tool.required <= call_.writer.given):
+        return None
+    kind, _ = look(m, tag.end)
+    return kind if kind in (TagKind.WRAP_CLOSE, Following.MORE) else None
 
 
 def _opened_again(m: Message, call_: Call, tag: Tag) -> TagKind | Following | None:
@@ -304,7 +316,7 @@ def _open(m: Message, call_: Call, tag: Tag) -> Step:
     if end is MORE:
         return Step.MORE
     if not keeps_to(tag, m.kept):
-        m.log.repair(dialect.repair, tag.raw)
+        m.log.repair(tag.repair, tag.raw)
     if end and (value := _VALUE.search(tag.raw)):
         m.buffer.at = end
         give(m, key, value[2])
@@ -317,7 +329,7 @@ def _open(m: Message, call_: Call, tag: Tag) -> Step:
     call_.certain = True
     m.fragment(call_.writer.begin(key))
     tables = call_.place.open_value(tag, m.kept, call_.writer.given)
-    call_.value = Value.of(call_.tool.parameter(key), tables, tag.raw[-1] != ">")
+    call_.value = Value.of(call_.tool.parameter(key), tables, tag)
     return m.go(At.VALUE)
 
 
@@ -342,7 +354,9 @@ def _behind_body(m: Message, call_: Call) -> Step:
     text = buffer.text
     buffer.at += text.startswith(")", buffer.at)
     at = end_of(_SURPLUS, text, buffer.at)
-    tag = call_.place.tags.match(text, at)
+    tag = call_.place.tags.match(text, at) or call_.place.slipped(text, at, buffer.over)
+    if tag is MORE:
+        return Step.MORE
     partial = at == len(text) or call_.place.tags.may_begin(text, at)
     if tag is None and partial and not buffer.over:
         return Step.MORE
@@ -352,6 +366,8 @@ def _behind_body(m: Message, call_: Call) -> Step:
             return Step.MORE
         if choice and choice.tag.dialect is ELEMENTS:
             return _drop(m, Repair.STRAY_CLOSER, choice.tag)
+    if tag and tag.cost > Cost.TABLE:
+        m.log.repair(Repair.DAMAGED_TAG, tag.raw)
     if tag or (buffer.over and at == len(text)):
         buffer.at = at
     if tag and tag.kind is TagKind.PARAMETER_CLOSE:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from ..grammar.grammar import BASE
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
-from ..grammar.likeness import DOCUMENT, FUNCTION, SYNONYMS, alike, is_structural, squeeze
+from ..grammar.likeness import DOCUMENT, ENVELOPE, FUNCTION, SYNONYMS, alike, is_structural, squeeze
 from ..grammar.matcher import Tag
 from ..grammar.tokens import CLOSE, OPEN, Token, end_of, opens_json, read_tag
 from ..limits import DAMAGED_ENVELOPES, LETTERS, WRAPS
@@ -25,7 +25,7 @@ from .fence import Fence, read_fence
 from .json_head import lacks_bracket, name_of_empty, name_of_python, read_head
 from .message import Message
 from .place import behind
-from .readings import BY_PLACE, by_place, is_by_place, is_cut
+from .readings import BY_PLACE, attribute_of, by_place, is_by_place, is_cut
 
 _PROSE = re.compile(
     rf"[:;.,!*-]?([^\W_]{{1,64}})(?![\w:=＝/{OPEN}{CLOSE}-])[ \t]{{0,8}}[^\s:=＝/{OPEN}{CLOSE}]"
@@ -54,7 +54,8 @@ class Chain:
     @property
     def worst(self) -> Cost:
         """How far the most damaged envelope's tag is from what it stands for."""
-        return max((tag.cost for tag in self.wraps if is_by_place(tag)), default=Cost.EXACT)
+        damaged = (tag.cost for tag in self.wraps if is_by_place(tag) or not tag.spelt)
+        return max(damaged, default=Cost.EXACT)
 
 
 def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
@@ -160,8 +161,18 @@ def _is_json(m: Message, at: int) -> bool | Wait:
 
 def _read_by_place(m: Message, at: int, chain: Chain, inside: bool) -> Tag | Wait | None:
     """What no table has, for what can stand there."""
-    text, over = m.buffer.text, m.buffer.over
     wrapped = inside or bool(chain.wraps)
+    found = _read_damaged(m, at, chain, wrapped)
+    if found is MORE or (found and found.cost < Cost.SHAPE and not found.dialect.by_name):
+        return found
+    if not (wrapped or m.context.at_line_start):
+        return found
+    return m.lookout.place.slipped_opener(m.buffer.text, at, m.buffer.over, wrapped) or found
+
+
+def _read_damaged(m: Message, at: int, chain: Chain, wrapped: bool) -> Tag | Wait | None:
+    """A tag of Qwen's own dialect."""
+    text, over = m.buffer.text, m.buffer.over
     token = None if is_word(m, at) else read_tag(text, at, over)
     if token is MORE:
         return MORE
@@ -223,9 +234,12 @@ def _function(m: Message, token: Token, readings: list[Tag], wrapped: bool) -> T
     for tag in readings:
         if tag.kind is TagKind.CALL_OPEN:
             return tag
-    named = token.sep == "=" and token.name and not m.toolset.any_tool.declares(token.name)
-    if named and m.toolset.find(token.name):
+    is_named = token.sep == "=" and token.name and not m.toolset.any_tool.declares(token.name)
+    if is_named and m.toolset.find(token.name):
         return by_place(token, TagKind.CALL_OPEN, Cost.SHAPE, token.name)
+    named = attribute_of(token) if wrapped and squeeze(token.word) not in DOCUMENT else ""
+    if named and m.toolset.find(named):
+        return by_place(token, TagKind.CALL_OPEN, Cost.SHAPE, named)
     return None
 
 
@@ -257,15 +271,20 @@ def _judged(m: Message, chain: Chain, found: Tag | bool | None, inside: bool) ->
             return MORE
         chain.json = json
         return chain
-    if found.dialect.by_name and any(map(is_by_place, chain.wraps)):
+    if found.dialect.by_name and any(map(_is_guessed, chain.wraps)):
         return chain  # documents have such elements, too
     believed: bool | Wait = chain.worst <= Cost.TABLE
-    if found.kind is TagKind.CALL_OPEN and (is_by_place(found) or not believed):
+    if found.kind is TagKind.CALL_OPEN and not (found.spelt and believed and not is_by_place(found)):
         believed = _is_believed(m, chain, found, inside)
     if believed is MORE:
         return MORE
     chain.tag = found if believed else None
     return chain
+
+
+def _is_guessed(wrap: Tag) -> bool:
+    """Whether an envelope's tag is none of Qwen's, a few slips aside."""
+    return is_by_place(wrap) and wrap.cost is not Cost.ALIKE and squeeze(wrap.raw) != ENVELOPE
 
 
 def _is_call(m: Message, at: int) -> bool | Wait:

@@ -20,7 +20,7 @@ def is_misspelt(run: Run) -> bool:
         adjacent, opens = rest[0].start == first.end, rest[0].kind is TagKind.PARAMETER_OPEN
         if adjacent or (opens and first.raw[0] == "<"):
             return False
-    return first.dialect.damaged or first.cost > Cost.ALIKE or first.raw[0] != "<" or first.raw[-1] != ">"
+    return first.damaged or first.raw[0] != "<" or first.raw[-1] != ">"
 
 
 def is_complete(open_: Value, run: Run, alone: bool) -> bool:

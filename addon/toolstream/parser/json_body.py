@@ -195,9 +195,8 @@ def _at_quote(m: Message, body: Body) -> Progress:
 def _open_string(m: Message, body: Body, at: int, is_empty: bool = False) -> Progress:
     """The inside of a string begins at this index."""
     opener = None if body.dropped or is_empty else body.writer.open_string(body.key)
-    body.string = OpenString(
-        *(body.key, body.brackets + body.inside, body.is_free, body.tool.declares, m.grammar.body, is_empty)
-    )
+    string = (body.key, body.brackets + body.inside, body.is_free, body.tool.declares, m.grammar.body)
+    body.string = OpenString(*string, m.slipped, is_empty)
     body.streams = opener is not None
     if opener is None:
         body.mark = m.log.mark()

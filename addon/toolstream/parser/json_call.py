@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from ..events import CallEnd, CallStart
 from ..grammar.kinds import MORE, Wait
 from ..grammar.text import BLANK, JSON_WHITESPACE, end_of, skip_blanks
+from ..grammar.tokens import opens_json
 from ..limits import BEHIND_CALL, EXCERPT, HELD, LOOK_AHEAD, RETURNS
 from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter
@@ -192,7 +193,9 @@ def _behind_call(m: Message, behind: BehindCall) -> Step:
     if at == len(text) and not m.buffer.over:
         return Step.MORE
     match text[at : at + 1]:
-        case "{" | "[":
+        case "{" | "[" if json := opens_json(text, at, m.buffer.over):
+            if json is MORE:
+                return Step.MORE
             m.try_(Refused.INVALID_JSON, at_end=m.context.thinking)
             m.buffer.at, m.json = at, JsonCalls(behind.array, said=True)
             return Step.GO

@@ -37,7 +37,8 @@ class Quote(Enum):
 @dataclass(slots=True)
 class OpenString:
     """The string that is the value of this key. `brackets`: how many have to follow its end. `is_key`:
-    whether a word is a parameter that is still free, `declares`: that the tool has. `mended`: a quote in it
+    whether a word is a parameter that is still free, `declares`: that the tool has. `slipped`: what nearly is
+    one of the `tags`. `mended`: a quote in it
     was put right. `doubled`: there are two where it begins."""
 
     key: str
@@ -45,6 +46,7 @@ class OpenString:
     is_key: Callable[[str], bool]
     declares: Callable[[str], bool]
     tags: TagMatcher
+    slipped: Callable[[str, int, bool], object]
     doubled: bool = False
     mended: bool = False
     lost: bool = False  # its last quote, or another mark stands for it
@@ -114,6 +116,8 @@ def _after_brackets(string: OpenString, text: str, at: int, over: bool) -> Quote
     # Behind the call anything may stand, but not right behind its last bracket
     if closes_all and not string.mended and (text[end] in "{[" or text[end - 1].isspace()):
         return Quote.END
+    if closes_all and not string.mended and (slipped := string.slipped(text, end, over)):
+        return MORE if slipped is MORE else Quote.END
     match text[end]:
         case "<":
             return before_tag(string, text, end, over)

@@ -57,8 +57,10 @@ def judge(m: Message, open_: Value, at: int) -> tuple[Tag | None, Judgement]:
             return tag, example
     open_.opens = open_.opens or tag.kind in OPENERS
     if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not place.may_be_sibling(tag, alone):
-        open_.open_element(m.buffer, at, tag.raw, alone)
-        return tag, Payload.EXAMPLE
+        judgement = _without_slash(m, open_, tag, alone)
+        if judgement is None:
+            open_.open_element(m.buffer, at, tag.raw, alone)
+        return tag, judgement or Payload.EXAMPLE
     if _ends_at_once(open_, place, tag):
         return tag, Run([moved(tag, m.buffer.base)], m.buffer.base + tag.end, Level.CALL)
     place.alone = alone
@@ -74,6 +76,17 @@ def judge(m: Message, open_: Value, at: int) -> tuple[Tag | None, Judgement]:
     if judgement is Payload.TAG and _NAMELESS.match(tag.raw):
         open_.open_element(m.buffer, at, tag.raw, alone)
     return tag, judgement
+
+
+def _without_slash(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement | None:
+    """The run, if a tag named as the open parameter is its closing tag without the slash."""
+    assert m.call
+    place = m.call.place
+    if not (alone and place.may_lack_slash(tag)):
+        return None
+    place.alone = alone
+    run = place.run(m.buffer.text, tag.start, m.buffer.over, Level.VALUE, m.buffer.base)
+    return run if run is MORE or is_believed(open_, run, alone) else None
 
 
 def _ends_at_once(open_: Value, place: Place, tag: Tag) -> bool:
@@ -107,6 +120,9 @@ def _unknown(m: Message, open_: Value, at: int, alone: bool) -> Tag | Judgement:
         return Payload.TAG
     if (not alone or at == m.buffer.at) and _is_before_exact(m, at):
         return Payload.TAG
+    slipped = place.slipped(m.buffer.text, at, m.buffer.over)
+    if slipped is MORE or (slipped and (alone or slipped.raw[0] == "<")):
+        return slipped
     token = read_tag(m.buffer.text, at, m.buffer.over)
     if token is MORE:
         return MORE

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from ..grammar.grammar import Grammar
+from ..grammar.kinds import TagKind
 from ..grammar.likeness import is_structural
 from ..grammar.matcher import TagMatcher
 from ..grammar.names import Names
+from ..grammar.tokens import Lost
 from ..limits import WORDS
 from ..schema.toolset import Toolset
 from .place import Place
@@ -17,7 +19,7 @@ from .place import Place
 @dataclass(frozen=True, slots=True)
 class Lookout:
     """One matcher per state, and the place where no tool is known yet. `lines`: what opens an untagged call
-    at the start of a line."""
+    at the start of a line. `missing`: opening tags without their bracket."""
 
     names: Names
     openers: TagMatcher
@@ -25,6 +27,7 @@ class Lookout:
     envelope: TagMatcher
     after: TagMatcher
     place: Place
+    missing: Lost
     _dull: dict[str, bool] = field(default_factory=dict)
 
     def is_dull(self, word: str) -> bool:
@@ -32,7 +35,7 @@ class Lookout:
         known = self._dull.get(word)
         if known is None:
             ours = word in self.openers.words or is_structural(word) or self.names.has("tool", word)
-            known = not ours
+            known = not (ours or self.place.nearly_wraps(word))
             if len(self._dull) < WORDS:
                 self._dull[word] = known
         return known
@@ -48,4 +51,5 @@ class Lookout:
             grammar.envelope.with_names(names),
             grammar.after.with_names(names),
             Place(toolset, grammar),
+            grammar.lost((TagKind.WRAP_OPEN,)),
         )

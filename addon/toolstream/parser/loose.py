@@ -71,7 +71,7 @@ def is_text(m: Message, raw: str) -> Step:
 def _take_for_value(m: Message, raw: str, closer: Tag) -> Step:
     call = open_call(m)
     assert call.spare
-    if (opener := _opener_in(raw, only_key(call))) is None:
+    if call.place.names_key(raw) or (opener := _opener_in(raw, only_key(call))) is None:
         return is_text(m, raw)
     value = _without_newline(raw[len(opener) :]) if opener else _without_newline(call.gap) + raw
     call.certain = True

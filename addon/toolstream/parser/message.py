@@ -109,6 +109,7 @@ class Message:
     served: int = -1  # position behind the last call of the server's; -1 if there was none
     fence: str = ""  # what opened a code fence in the envelope, around the call
     kept: Sequence[Dialect] = BASE  # the dialects whose tags are no repair
+    spoken: tuple[Dialect, ...] = ()  # dialects of other models that the open call is written in
     call: Call | None = None
     json: object = None  # the JSON that is being read
     json_from: int = 0  # position where its envelope begins
@@ -126,6 +127,14 @@ class Message:
         self.lookout = Lookout.of(self.toolset, self.grammar)
         self.tolerant = self.grammar.level != "strict"
         self.aggressive = self.grammar.level == "aggressive"
+
+    def slipped(self, text: str, at: int, over: bool) -> Tag | Wait | None:
+        """The tag with a slip in it that stands here, of what the open call or envelope is written in."""
+        if not self.spoken:
+            return None
+        place = self.call.place if self.call else self.lookout.place
+        place.speak(*self.spoken)
+        return place.slipped(text, at, over)
 
     @property
     def seen(self) -> int:

@@ -44,6 +44,8 @@ def start_call(m: Message, opening: Opening | None, tag: Tag, certain: bool = Tr
     place = Place(m.toolset, m.grammar, tool, opening is not None, wrapped=m.envelope is Envelope.OPEN)
     if is_by_place(tag) and (word := _WORD.match(tag.raw)):
         place.word = word[1]
+    place.speak(*m.spoken, tag.dialect)
+    m.spoken = place.spoken
     m.call = Call(m.calls - 1, tool, place, DeferredArguments(), opening is not None, closed, certain)
     m.call.empty, m.call.cut = tag.ends_itself, tag.raw[-1] != ">"
     if opening:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from ..grammar.kinds import TagKind
+from ..grammar.matcher import Tag
 from ..schema.arguments import ArgumentsWriter, DeferredArguments
 from ..schema.json_scanner import WholeJson
 from ..schema.schema import Parameter, Tool
@@ -23,6 +24,7 @@ class Value:
     verbatim: bool
     json: WholeJson | None = None
     cut: bool = False  # its opening tag has no bracket at its end
+    quoted: bool = False  # and this one no quote behind the name
     started: bool = False  # the line break behind the opening tag is read
     same_line: bool = False  # there was none
     lead: bool = False  # a blank stands between the opening tag and the text on its line
@@ -42,12 +44,12 @@ class Value:
     searched: int = 0  # behind a run that may be the end: position up to which another one was looked for
 
     @classmethod
-    def of(cls, schema: Parameter, tables: Tables, cut: bool) -> Self:
+    def of(cls, schema: Parameter, tables: Tables, tag: Tag) -> Self:
         """The value of a parameter, and what to look for in it."""
         types = schema.types
         verbatim = not types or "string" in types
         json = None if verbatim or not types & {"array", "object"} else WholeJson()
-        return cls(tables, verbatim, json, cut)
+        return cls(tables, verbatim, json, tag.raw[-1] != ">", tag.raw.count('"') == 1)
 
     def look(self, buffer: Buffer, end: int) -> None:
         """The text up to this index is judged."""

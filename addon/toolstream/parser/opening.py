@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..grammar.dialects import Dialect
-from ..grammar.grammar import BASE, TAUGHT, keeps_to, kept_to
+from ..grammar.grammar import BASE, TAUGHT, foreign, keeps_to, kept_to
 from ..grammar.kinds import MORE, Following, TagKind
 from ..grammar.matcher import Tag
 from ..grammar.text import skip_blanks
@@ -20,6 +20,7 @@ from ..schema.tool_name import Opening, read_opening
 from .chain import Chain, read_chain
 from .message import At, Envelope, Message, Step
 from .open_call import start_call
+from .place import Place
 
 _IN_DIRECT = (TagKind.PARAMETER_OPEN, TagKind.CALL_CLOSE, Following.JSON)  # what follows a direct tag
 _IN_ELEMENT = (TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN, Following.JSON)
@@ -96,8 +97,8 @@ def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
     return m.refuse(Refused.NO_CALL, tag.end)
 
 
-def kind_after(m: Message, tag: Tag, tool: Tool) -> TagKind | Following:
-    """What follows a tag that is named as a tool."""
+def kind_after(m: Message, tag: Tag, tool: Tool, slips: bool = False) -> TagKind | Following:
+    """What follows a tag that is named as a tool; with `slips`, a tag may have one."""
     inside = m.grammar.body.with_names(m.toolset.names_of(tool))
     text = m.buffer.text
     at = skip_blanks(text, tag.end)
@@ -105,6 +106,11 @@ def kind_after(m: Message, tag: Tag, tool: Tool) -> TagKind | Following:
         return found.kind
     if not m.buffer.over and (at == len(text) or inside.may_begin(text, at)):
         return Following.MORE
+    if slips and m.tolerant and at < len(text):
+        place = Place(m.toolset, m.grammar, tool)
+        place.speak(tag.dialect)
+        if slipped := place.slipped(text, at, m.buffer.over):
+            return Following.MORE if slipped is MORE else slipped.kind
     return Following.JSON if text[at : at + 1] == "{" else Following.OTHER
 
 
@@ -149,7 +155,7 @@ def _kind_after_name(m: Message, tag: Tag, opening: Opening | None) -> TagKind |
         kinds, tool = _IN_ELEMENT, Tool(tag.name)
     else:
         return None
-    kind = kind_after(m, tag, tool)
+    kind = kind_after(m, tag, tool, slips=True)
     return kind if kind in kinds or kind is Following.MORE else Following.OTHER
 
 
@@ -245,11 +251,13 @@ def _note_tags(m: Message, wraps: list[Tag], tag: Tag | None) -> None:
     for surplus in [*(wrap.raw for wrap in wraps[1:]), *([m.fence] if wraps and m.fence else [])]:
         m.log.repair(Repair.STRAY_OPENER, surplus)
     tags = [*wraps[:1], tag] if tag else wraps[:1]
+    if wraps or m.envelope is not Envelope.OPEN:
+        m.spoken = foreign(*(t.dialect for t in wraps))
     m.kept = kept_to(tags, _may_keep_to(m, wraps, tag))
     found: dict[Repair, str] = {}
     for t in tags:
         if not keeps_to(t, m.kept):
-            found.setdefault(t.dialect.repair, t.raw)
+            found.setdefault(t.repair, t.raw)
     for repair, raw in found.items():
         m.log.repair(repair, raw)
 

@@ -103,15 +103,16 @@ def line_start(m: Message) -> Step:
 def _at_lost_bracket(m: Message) -> Step | None:
     """A bracket may be what became of that of a tag."""
     text, at = m.buffer.text, m.seen
-    if _is_lost(text, at):
+    if _is_lost(m, at):
         return m.go(At.TEXT)
-    may_be = text[at] in "[{" and held_from(text, at, True) <= at
+    may_be = text[at] in "[{" and held_from(text, at, True, m.lookout.missing) <= at
     return Step.MORE if may_be and not m.buffer.over else None
 
 
-def _is_lost(text: str, at: int) -> bool:
+def _is_lost(m: Message, at: int) -> bool:
     """Whether a word of a tag follows the bracket at `at`."""
-    return text[at] in "[{" and next_place(text, at, True) == at
+    text = m.buffer.text
+    return text[at] in "[{" and next_place(text, at, True, m.lookout.missing) == at
 
 
 def _at_untagged(m: Message) -> Step:
@@ -146,7 +147,7 @@ def _untagged_before(m: Message, end: int) -> int | None:
     """Where an untagged call may begin in the text before `end`."""
     text, at = m.buffer.text, m.seen
     found = _AT_START.match(text, at, end) if m.context.at_line_start else None
-    while found is None or _is_lost(text, found.end()):
+    while found is None or _is_lost(m, found.end()):
         found = _AT_LINE.search(text, found.end() if found else at, end)
         if found is None:
             return None
@@ -170,14 +171,14 @@ def _find(m: Message) -> Found:
 def _held(m: Message, start: int, fresh: bool) -> int:
     """Where the tail begins that may become a tag without its bracket, or a line break; len(text) if none."""
     text = m.buffer.text
-    end = held_from(text, start, fresh) if m.tolerant else len(text)
+    end = held_from(text, start, fresh, m.lookout.missing) if m.tolerant else len(text)
     return max(start, min(end, len(text) - 1)) if text.endswith("\r") else end
 
 
 def _next(m: Message, at: int, fresh: bool) -> int:
     """Where the next tag may begin that is none of a document's; -1 if nowhere."""
-    text = m.buffer.text
-    while (at := next_place(text, at, fresh) if m.tolerant else text.find("<", at)) >= 0:
+    text, missing = m.buffer.text, m.lookout.missing
+    while (at := next_place(text, at, fresh, missing) if m.tolerant else text.find("<", at)) >= 0:
         word = WORD.match(text, at)
         if word is None or word[1] not in _DULL_WORDS or m.lookout.names.has("tool", word[1]):
             return at
@@ -195,6 +196,8 @@ def _look(m: Message, at: int) -> Found | None:
         return Found(at)
     if not m.tolerant or DULL.match(text, at):
         return None
+    if _starts_line(m, at) and (slipped := m.lookout.place.slipped_opener(text, at, over, False)):
+        return Found(at, place=slipped is not MORE)
     token = read_tag(text, at, over)
     if token is MORE:
         return Found(at)
@@ -203,6 +206,13 @@ def _look(m: Message, at: int) -> Found | None:
     plain = token.bracket and token.closed and not token.name
     opens = plain or any(tag.kind in _OPENING for tag in m.lookout.place.alike(token))
     return Found(at, place=True) if opens or m.toolset.find(token.name) else None
+
+
+def _starts_line(m: Message, at: int) -> bool:
+    """Whether nothing but whitespace stands before this index on its line."""
+    text, start = m.buffer.text, m.seen
+    line = text.rfind("\n", start, at) + 1
+    return (line > 0 or m.context.at_line_start) and not text[line or start : at].strip(BLANK)
 
 
 def _at_place(m: Message) -> Step:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
 from ..grammar.dialect import Dialect
-from ..grammar.kinds import MORE, Cost, TagKind, Wait
+from ..grammar.grammar import foreign
+from ..grammar.kinds import CALL_KINDS, MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT
 from ..grammar.matcher import Tag, TagMatcher
 from ..grammar.text import BLANK, skip_blanks
-from ..grammar.tokens import OPEN, Token, end_of, held_from, next_place, plain_text, read_tag
+from ..grammar.tokens import LOST, OPEN, Lost, Token, end_of, held_from, next_place, plain_text, read_tag
 from ..limits import CLOSING_RUN
 from .elements import element_of
 from .readings import OPENERS, Readings, by_place, is_by_place, is_cut, moved
@@ -73,12 +74,14 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class Tables:
     """What a value looks for: tags `within` it, those of examples included; what may stand `behind` it;
-    `plain` text, which needs no look; and the `closer`, of which what follows tells whether it is the end."""
+    `plain` text, which needs no look; the `closer`, of which what follows tells whether it is the end; and
+    tags that are `missing` their bracket."""
 
     within: TagMatcher
     behind: TagMatcher
     plain: re.Pattern[str]
     closer: re.Pattern[str]
+    missing: Lost
 
 
 # How far a closing tag closes
@@ -105,6 +108,7 @@ class Place(Readings):
     """What is open where a tag stands, and the runs of tags that were read there."""
 
     wrapped: bool = False  # an envelope is open
+    missing: Lost = LOST  # tags without their bracket
     alone: bool = True  # the tag being judged starts its line
     _begun: dict[tuple[int, Level], Run] = field(default_factory=dict)  # runs that were read, by position
     _seen: dict[int, Seen] = field(default_factory=dict)  # by position
@@ -115,6 +119,7 @@ class Place(Readings):
         """The value of a parameter opens with this tag, in a call that keeps to these dialects; `given` are
         those that have one, this one included. Returns what to look for in it."""
         dialect = tag.dialect
+        self.speak(dialect)
         if dialect.name not in self._tables:
             self._tables[dialect.name] = self._tables_for(dialect, kept)
         tables = self._tables[dialect.name]
@@ -123,11 +128,18 @@ class Place(Readings):
         self.given, self.element, self.dialect = given, element_of(tag), dialect
         return tables
 
+    def speak(self, *dialects: Dialect) -> None:
+        """The call has tags of these dialects."""
+        spoken = foreign(*self.spoken, *dialects)
+        if spoken != self.spoken:
+            self.spoken = spoken
+            self.missing = self.grammar.lost(CALL_KINDS, spoken, self.names)
+
     def _tables_for(self, dialect: Dialect, kept: Sequence[Dialect]) -> Tables:
         within = self._body.same_names(self.grammar.within(dialect))
         behind = self._body.same_names(self.grammar.value_ends(kept))
-        plain = plain_text(DOCUMENT - self.names - within.words)
-        return Tables(within, behind, plain, self.grammar.closer(dialect))
+        plain = plain_text(DOCUMENT - self.names - within.words, self.missing)
+        return Tables(within, behind, plain, self.grammar.closer(dialect), self.missing)
 
     def close_value(self, run: list[Tag]) -> None:
         """It is over, and these tags follow."""
@@ -198,9 +210,9 @@ class Place(Readings):
             return True
         if same_line:
             return False
-        if next_place(text, at, True) == at:
+        if next_place(text, at, True, self.missing) == at:
             return True
-        return MORE if not over and held_from(text, at, True) <= at else False
+        return MORE if not over and held_from(text, at, True, self.missing) <= at else False
 
     def _open_behind(self, run: Run, choice: Choice, text: str, over: bool, base: int) -> Behind | Wait:
         tag = choice.tag
@@ -327,14 +339,15 @@ class Place(Readings):
         readings = self.readings(text, at, over)
         if readings is MORE:
             return MORE
-        if not is_by_place(tag):
+        direct = tag.dialect.by_name and not tag.spelt
+        if not (is_by_place(tag) or direct):
             return any(text[at] == "<" or found.kind is TagKind.PARAMETER_OPEN for found in readings)
-        return any(self._proves(found) for found in readings)
+        return any(self._proves(found, direct) for found in readings)
 
-    def _proves(self, tag: Tag) -> bool:
+    def _proves(self, tag: Tag, direct: bool) -> bool:
         assert self.tool
         if tag.kind is TagKind.PARAMETER_OPEN:
-            return self.tool.declares(tag.name) and not tag.dialect.by_name
+            return self.tool.declares(tag.name) and (direct or not tag.dialect.by_name)
         return tag.kind is TagKind.CALL_CLOSE and tag.cost is Cost.EXACT and not self.tool.required
 
     def _opens_inside(self, text: str, at: int, over: bool) -> bool | Wait:

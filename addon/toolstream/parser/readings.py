@@ -32,9 +32,8 @@ from ..grammar.text import BLANK
 from ..grammar.tokens import Token, read_tag
 from ..limits import WORDS
 from ..repairs import Repair
-from ..schema.schema import Tool
-from ..schema.toolset import Toolset
 from .elements import ELEMENTS, read_element
+from .slips import Slips
 
 BY_PLACE = Dialect("by_place", damaged=True, repair=Repair.DAMAGED_TAG)
 BY_NAME = Dialect("by_name", damaged=True, by_name=True, common=True, repair=Repair.DAMAGED_TAG)
@@ -51,23 +50,16 @@ _EXACT_CLOSERS = {"</parameter": PARAMETER, "</function": FUNCTION, "</tool_call
 
 
 @dataclass(slots=True)
-class Readings:
-    """What is open, as far as it says what a tag can be. `tags`: what the tables know there. `own`: the
-    dialect whose tags alone close the open value; None if it is one of those that do not mind each other."""
+class Readings(Slips):
+    """What is open, as far as it says what a tag can be. `tags`: what the tables know there."""
 
-    toolset: Toolset
     grammar: Grammar
-    tool: Tool | None = None
-    named: bool = True  # the tool is known
     names: frozenset[str] = frozenset()  # of the tool and its parameters: direct tags
     tags: TagMatcher = field(init=False)
-    own: Dialect | None = None
-    key: str = ""  # of the open value
     dialect: Dialect = BASE[0]  # of its opening tag
     word: str = ""  # of the call's opening tag, if no table has that
     element: str = ""  # that holds the open value, if no table has it
     around: set[str] = field(default_factory=set)  # elements around the parameters
-    given: set[str] = field(default_factory=set)
     opened: dict[str, int] = field(default_factory=dict)  # words that the value has opened
     markup: bool = False  # the value has tags of its own
     _odd: Sequence[str] = ()  # names that no tag can have
@@ -88,7 +80,7 @@ class Readings:
         if tag is None:
             return self._of_no_table(text, at, over)
         if tag.kind is TagKind.STRAY:
-            found = self._damaged(text, at, over)
+            found = self._of_tables(text, at, over) or self._damaged(text, at, over)
             return MORE if found is MORE else [*found, tag]
         if self.is_foreign(tag):
             return []
@@ -97,19 +89,32 @@ class Readings:
         named = self.with_name(tag, text, over)
         if named is MORE:
             return MORE
+        if self.may_lack_slash(tag):
+            return [tag, replace(tag, kind=TagKind.PARAMETER_CLOSE, cost=Cost.ALIKE)]
         if named.kind is TagKind.WRAP_OPEN and named.raw[-1] == ">" and self.grammar.level != "strict":
             return [named, replace(named, kind=TagKind.WRAP_CLOSE, dialect=BY_PLACE, cost=Cost.ALIKE)]
         return [named]
+
+    def may_lack_slash(self, tag: Tag) -> bool:
+        """Whether an opening tag is named as the open parameter, in a call whose tags are."""
+        same = tag.kind is TagKind.PARAMETER_OPEN and tag.name == self.key
+        return same and tag.dialect.by_name and bool(self.spoken)
 
     def _of_no_table(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
         if not over and self.tags.may_begin(text, at):
             return MORE
         found = self._read_odd(text, at, over) if self._odd else None
+        if found is None:
+            found = self.slipped(text, at, over)
         if found is None and text[at] == "<" and self._reads_elements:
             found = read_element(text, at, over, self._declares, self._begins)
         if found:
             return MORE if found is MORE else [found]
         return self._damaged(text, at, over)
+
+    def _of_tables(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
+        found = self.slipped(text, at, over)
+        return MORE if found is MORE else [found] if found else []
 
     def _read_odd(self, text: str, at: int, over: bool) -> Tag | Wait | None:
         """The opening tag of a parameter whose name has characters that belong to tags."""
@@ -125,9 +130,6 @@ class Readings:
     def _reads_elements(self) -> bool:
         """Whether a parameter may open in an element of any name."""
         return self.grammar.level != "strict" and bool(self.element or (self.tool and not self.key))
-
-    def _declares(self, name: str) -> bool:
-        return self.tool is not None and self.tool.declares(name)
 
     def _begins(self, text: str, at: int) -> bool:
         """Whether a parameter opens here as a table has it."""
@@ -145,7 +147,7 @@ class Readings:
         """Whether a document may have this tag, in a value that is not of its dialect."""
         if tag.dialect.by_name:
             return not (self.own and self.own.by_name)
-        return tag.kind in CLOSERS and not tag.dialect.in_values and tag.dialect is not self.own
+        return tag.kind in CLOSERS and not tag.dialect.in_values and not self.is_own(tag)
 
     def with_name(self, tag: Tag, text: str, over: bool) -> Tag | Wait:
         """The same tag; or, if it names nothing that is declared, what that is which it nearly names."""
@@ -166,12 +168,6 @@ class Readings:
             key, equals, _ = tag.name.partition("=")
             return self.tool.declares(tag.name) or (bool(equals) and self.tool.declares(key.strip()))
         return True
-
-    def is_foreign(self, tag: Tag) -> bool:
-        """Whether a closing tag closes parameters of another dialect, or another parameter."""
-        if self.own is None or tag.kind is not TagKind.PARAMETER_CLOSE:
-            return False
-        return tag.dialect is not self.own or tag.name not in ("", self.key)
 
     def alike(self, token: Token) -> list[Tag]:
         """What a tag can be that no table has; mere shape not included."""
@@ -223,6 +219,8 @@ class Readings:
         if attribute and (tag := self._with_name(token, kind, attribute[1])):
             yield tag
             return
+        if attribute and not kind and self.spoken and token.bracket and token.closed:
+            yield from self._element(token, word, attribute[1])
         if name and not self._means(name):
             name = self._undecorated(name, token.closed)
         if name:
@@ -231,13 +229,16 @@ class Readings:
             yield from self._nameless(token, word)
 
     def _with_name(self, token: Token, kind: str, name: str) -> Tag | None:
-        """A tag whose name is in an attribute: `<invoke name="…">`, or of any word for the name of a tool."""
+        """A tag whose name is in an attribute: `<invoke name="…">`."""
         name = name if self._means(name) else self._undecorated(name, closed=True)
         if kind in (PARAMETER, FUNCTION):
             return by_place(token, OPENS[kind], Cost.TABLE, name)
-        if not self._is_tool(name) or token.word in DOCUMENT:
-            return None
-        return by_place(token, TagKind.CALL_OPEN, Cost.TABLE if kind else Cost.SHAPE, name)
+        return by_place(token, TagKind.CALL_OPEN, Cost.TABLE, name) if kind and self._is_tool(name) else None
+
+    def _element(self, token: Token, word: str, name: str) -> Iterator[Tag]:
+        """An element of any name that names a parameter, where others have been written like that."""
+        if word not in DOCUMENT and self.is_free(name):
+            yield by_place(token, TagKind.PARAMETER_OPEN, Cost.SHAPE, name)
 
     def _undecorated(self, name: str, closed: bool) -> str:
         """A name without what stands for the bracket, or says more of it: `bash()`, `command:string`."""
@@ -317,9 +318,6 @@ class Readings:
     def _means(self, name: str) -> bool:
         return self._is_tool(name) or (self.tool is not None and self.tool.declares(name))
 
-    def _is_tool(self, name: str) -> bool:
-        return self.toolset.find(name, self.grammar.level != "strict") is not None
-
     def note(self, token: Token, closes: bool) -> None:
         """A tag in the value that is payload opens a word there, or `closes` one."""
         opened, word = self.opened, token.word
@@ -356,6 +354,12 @@ class Readings:
         """Whether one call may have this tag and that of the open value: both are of one dialect, or one of
         them is damaged."""
         return tag.dialect is self.dialect or tag.dialect.damaged or self.dialect.damaged
+
+
+def attribute_of(token: Token) -> str:
+    """The name that an attribute of a tag gives; "" if none does."""
+    found = _ATTRIBUTE.match(token.attributes) if token.name in _NAME_KEYS else None
+    return found[1] if found else ""
 
 
 def is_by_place(tag: Tag) -> bool:

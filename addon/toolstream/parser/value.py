@@ -106,8 +106,10 @@ def _start(m: Message, open_: Value) -> bool:
     too: of a model that writes `<parameter=path> a.py` and no closing tag."""
     text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
     rest = text[at : at + LETTERS]
-    if not over and (rest in ("", "\r", " ", ">") or (open_.cut and _LATE_PART.fullmatch(rest))):
+    if not over and (rest in ("", "\r", " ", ">", '"') or (open_.cut and _LATE_PART.fullmatch(rest))):
         return False
+    if open_.quoted and text.startswith(('"\n', '"\r'), at):
+        at += 1  # of the name in the tag
     if text.startswith((">\n", ">\r"), at) or (open_.cut and _LATE_BRACKET.match(text, at)):
         at = text.index(">", at) + 1
     if text.startswith(("\n", "\r\n"), at):
@@ -132,7 +134,7 @@ def _next(m: Message, open_: Value) -> int:
     text, place = m.buffer.text, m.call.place
     at = max(m.buffer.at, open_.looked - m.buffer.base)
     fresh = open_.blank and at == open_.looked - m.buffer.base
-    while (at := next_place(text, at, fresh)) >= 0:
+    while (at := next_place(text, at, fresh, open_.tables.missing)) >= 0:
         fresh = False
         if DULL.match(text, at):
             at += 1
@@ -195,7 +197,7 @@ def _extend_lines(m: Message, open_: Value, text: str) -> list[Event] | None:
         return None
     markup = _BEGINS_WORD.search(text, 0, end) is not None
     solid = break_before(text, 0, end) if waits and text[end] == "<" else end
-    end = min(solid, _held_in(text, 0, False))
+    end = min(solid, _held_in(open_, text, 0, False))
     open_.pass_over(text, 0, end)
     call.place.markup = call.place.markup or markup
     fragment = call.writer.feed(text[:end]) if end else ""
@@ -236,17 +238,17 @@ def write(m: Message, piece: str) -> None:
 def _held(m: Message, open_: Value) -> int:
     """Where the end of the buffer begins that waits."""
     if m.tolerant:
-        return _held_in(m.buffer.text, m.buffer.at, not open_.passed)
+        return _held_in(open_, m.buffer.text, m.buffer.at, not open_.passed)
     text = m.buffer.text
     return len(text) - 1 if text[-1:] == "\r" else break_before(text, m.buffer.at, len(text))
 
 
-def _held_in(text: str, at: int, fresh: bool) -> int:
+def _held_in(open_: Value, text: str, at: int, fresh: bool) -> int:
     """Where the end of a text begins that waits: a line break, and what a tag without its bracket begins
     with. `fresh`: a line begins at `at`."""
     if text[-1:] == "\r":
         return len(text) - 1
-    end = held_from(text, at, fresh)
+    end = held_from(text, at, fresh, open_.tables.missing)
     return break_before(text, at, end) if end < len(text) or text[-1:] in (" ", "\t", "\n") else end
 
 
@@ -274,7 +276,7 @@ def _end_value(m: Message, open_: Value, run: Run) -> Step:
     m.buffer.at = start
     m.known = m.buffer.position
     if first.kind is TagKind.PARAMETER_CLOSE:
-        if first.dialect.damaged:
+        if first.damaged:
             m.log.repair(Repair.DAMAGED_TAG, first.raw)
         end = tag_end(first.end - base, first.spelt, text, True)
         m.buffer.at = first.end - base if end is MORE else end

@@ -1,0 +1,363 @@
+"""Tags of a dialect table with a slip in them.
+
+A spelling is taken apart into its tags and what stands between them. Each tag is held against the text: a
+letter or two may be wrong, missing, too many, or have changed places, it may carry more than belongs there,
+and its end may be another one or gone. Of several tags in one spelling most have to be right. The names of
+tools and parameters are never guessed: they have to be declared ones, to the letter.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+from ..limits import DECLARED_NAME, LETTERS, LONG, LONG_TAG, TAG_JUNK, TAG_SLIPS, WORD_IN_TAG
+from .dialect import Dialect
+from .kinds import MORE, Cost, TagKind, Wait
+from .likeness import slips
+from .spelling import FOLLOWING, Spelling, patterns
+from .tokens import CLOSE, OPEN
+
+_PIECE = re.compile(r"<[^<>]*>?|[^<]+")
+_PLACEHOLDER = re.compile(r"\{(name|tool|key)\}")
+_NAME = re.compile(rf"[^\s<>\"'={{}}()\[\],/{OPEN}{CLOSE}]{{1,{DECLARED_NAME}}}")
+_MORE_IN_IT = rf"(?:[ \t]{{0,8}}[=:/]|[ \t]{{1,8}})[^<>\n{CLOSE}]{{0,{TAG_JUNK}}}"
+_ATTRIBUTES = r"(?:[ \t]{1,8}\w{1,32}=[\"'][^\"'<>\n]{0,64}[\"']){0,4}"
+_ITS_END = rf"[{CLOSE}]{{1,2}}[\"']?"
+_LINE_ENDS = rf"[ \t]{{0,8}}(?=[\r\n{OPEN}{{]|\Z)"
+# What may stand between a tag's word, or its name, and its end; and the beginnings of that
+_JUNK = re.compile(rf"{_MORE_IN_IT}{_ITS_END}")
+_TAIL = re.compile(rf"[\"']?(?:(?:{_MORE_IN_IT})?{_ITS_END}|{_ATTRIBUTES}[)\]}}\w=./:_-]?{_LINE_ENDS})")
+_SHAPE = re.compile(rf"<(/?)[^\s<>/]{{1,{WORD_IN_TAG}}}>")
+_SHAPE_PART = re.compile(rf"<?/?[^\s<>/]{{0,{WORD_IN_TAG}}}\Z")
+_LINE_END = re.compile(_LINE_ENDS)
+_PART = re.compile(rf"[\"']?(?:{_MORE_IN_IT})?(?:[)\]}}\w]?[ \t]{{0,8}}|{_ITS_END})?\Z")
+_QUOTES = frozenset("`\"'*#>!")  # what a line may begin with that speaks of a tag
+_BEGINS = OPEN + "/"  # what a tag may have too many where it begins
+# A bracket, a slash, and what may have become of them before the name of a direct tag
+_LEAD = re.compile(rf"(?P<lead>[{OPEN}(\[{{/\\]{{0,3}}[a-z_.:=-]?[{OPEN}/\\]{{0,2}}|[^\W\d]?)[ \t]?")
+
+End = tuple[int, int, str]  # how many slips, the index behind it, and the name in it
+
+
+class Known(Protocol):
+    """The names that a tag may have."""
+
+    def is_named(self, kind: TagKind, name: str) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The text in which a tag is looked for."""
+
+    text: str
+    over: bool
+    known: Known
+    kind: TagKind
+
+
+@dataclass(frozen=True, slots=True)
+class TagPiece:
+    """A tag: its `head` up to the name or the end; without an `end` it goes on. `alone`: no other one
+    stands beside it, so that it has to be nearly right itself."""
+
+    head: str
+    named: bool
+    end: bool
+    alone: bool = False
+
+    def read(self, c: Context, at: int, last: bool) -> Iterator[End | Wait]:
+        """Where it ends, the likeliest first. `last`: what follows may be anything."""
+        if self.alone and self.head[1:2] != "/" and "/" in c.text[at : at + 2]:
+            return  # a closing tag
+        if self.named:
+            yield from self._read_named(c, at)
+            return
+        yield from self._whole(c, at, last)
+        if self.end:
+            yield from self._with_more(c, at)
+        if self.end and not self.alone:
+            yield from self._shaped(c, at)
+
+    def is_near(self, text: str) -> bool:
+        """Whether a whole tag is nearly this one."""
+        found = aligned(self.head.lower(), text, 0, True)
+        return found is not MORE and any(end == len(text) - 1 for _, end in found)
+
+    def _whole(self, c: Context, at: int, last: bool) -> Iterator[End | Wait]:
+        found = aligned(self.head.lower() + ">" * self.end, c.text, at, c.over)
+        if found is MORE:
+            yield MORE
+            return
+        for wrong, end in found:
+            if wrong == 0 and c.text.startswith(">", end):
+                yield 1, end + 1, ""
+            bracket = c.text[end - 1] in CLOSE
+            if self.end and not bracket and c.text[at] not in OPEN:
+                continue  # other brackets than those of tags
+            if last and self.end and not bracket:
+                line = _LINE_END.match(c.text, end)
+                if line is None or (line.end() == len(c.text) and not c.over):
+                    if not c.over and (end == len(c.text) or not c.text[end:].strip(" \t")):
+                        yield MORE
+                    continue
+            yield wrong, end, ""
+
+    def _with_more(self, c: Context, at: int) -> Iterator[End | Wait]:
+        found = aligned(self.head.lower(), c.text, at, c.over)
+        if found is MORE:
+            yield MORE
+            return
+        for wrong, end in found:
+            if junk := _JUNK.match(c.text, end):
+                yield wrong + 1, junk.end(), ""
+            elif not c.over and _PART.match(c.text, end):
+                yield MORE
+
+    def _shaped(self, c: Context, at: int) -> Iterator[End | Wait]:
+        """Any word in such brackets."""
+        shape = _SHAPE.match(c.text, at)
+        if shape and bool(shape[1]) == (self.head[1] == "/"):
+            yield TAG_SLIPS + 1, shape.end(), ""
+        elif not c.over and _SHAPE_PART.match(c.text, at):
+            yield MORE
+
+    def _read_named(self, c: Context, at: int) -> Iterator[End | Wait]:
+        found = aligned(self.head.lower(), c.text, at, c.over)
+        if found is MORE:
+            yield MORE
+            return
+        for wrong, start in found:
+            name = _NAME.match(c.text, start)
+            if name is None or name.end() == len(c.text):
+                if not c.over and (name or start == len(c.text)):
+                    yield MORE
+                continue
+            key = _named(c, name[0])
+            if key and (end := _end_behind(c, start + len(key))) is not None:
+                yield end if end is MORE else (wrong, end, key)
+
+
+def _named(c: Context, word: str) -> str:
+    """The declared name that a word is, or begins with: a character may stand for the lost bracket; "" if
+    there is none."""
+    names = word, word.partition(":")[0], word[:-1]
+    return next((name for name in names if name and c.known.is_named(c.kind, name)), "")
+
+
+def _end_behind(c: Context, at: int) -> int | Wait | None:
+    """Where a tag ends behind the name in it."""
+    if not c.over and _PART.match(c.text, at):
+        return MORE
+    found = _TAIL.match(c.text, at)
+    return found.end() if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class DirectPiece:
+    """A tag that is named after a tool or a parameter."""
+
+    closes: bool
+    named: bool = True
+
+    def read(self, c: Context, at: int, _: bool) -> Iterator[End | Wait]:
+        lead = _LEAD.match(c.text, at)
+        assert lead
+        for start in range(lead.end(), at - 1, -1):
+            name = _NAME.match(c.text, start)
+            if name is None or name.end() == len(c.text):
+                if not c.over and (name or start == len(c.text)):
+                    yield MORE
+                continue
+            wrong = slips(c.text[at:start], "</" if self.closes else "<")
+            key = _named(c, name[0]) if wrong <= 1 else ""
+            end = _end_behind(c, start + len(key)) if key else None
+            if end is MORE:
+                yield MORE
+            elif end is not None and (c.text[at] in OPEN or c.text[end - 1] in CLOSE):
+                yield wrong, end, key
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """What stands between two tags; `begins` are its beginnings. `bare`: nothing but a name."""
+
+    pattern: re.Pattern[str]
+    begins: re.Pattern[str]
+    named: bool
+    bare: bool = False
+
+    def read(self, c: Context, at: int, _: bool) -> Iterator[End | Wait]:
+        if self.bare:
+            yield from self._read_name(c, at)
+            return
+        found = self.pattern.match(c.text, at)
+        end = found.end() if found else at
+        if not c.over and (end == len(c.text) or self.begins.fullmatch(c.text, at)):
+            yield MORE
+        elif found:
+            name = found.groupdict().get("n") or ""
+            if not self.named or c.known.is_named(c.kind, name.strip()):
+                yield 0, found.end(), name.strip()
+
+    def _read_name(self, c: Context, at: int) -> Iterator[End | Wait]:
+        """A declared name, up to what may have become of the bracket behind it."""
+        found = _NAME.match(c.text, at)
+        if found is None or found.end() == len(c.text):
+            if not c.over and (found or at == len(c.text)):
+                yield MORE
+            return
+        shorter = "" if c.text[found.end()] in OPEN else found[0][:-1]
+        for name in (found[0], shorter):
+            if name and c.known.is_named(c.kind, name):
+                yield 0, at + len(name), name
+
+
+Piece = TagPiece | DirectPiece | Between
+
+
+@dataclass(frozen=True, slots=True)
+class Slipped:
+    """A spelling in pieces. From the piece `ahead` on they follow the tag. `most`: so many of its tags may
+    have slips."""
+
+    spelling: Spelling
+    pieces: Sequence[Piece]
+    ahead: int
+    most: int
+
+    @property
+    def kind(self) -> TagKind:
+        return self.spelling.kind
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.spelling.dialect
+
+    @property
+    def cost(self) -> Cost:
+        """What a tag costs that is read by it: without a bracket of its own it cannot have a slip."""
+        own = self.pieces[: self.ahead]
+        return Cost.TABLE if all(isinstance(piece, Between) for piece in own) else Cost.ALIKE
+
+    @property
+    def tags(self) -> Iterator[TagPiece]:
+        """Those of its pieces that are tags with a word."""
+        yield from (piece for piece in self.pieces if isinstance(piece, TagPiece))
+
+    @property
+    def words(self) -> Iterator[str]:
+        """What its tags begin with behind their bracket, as far as it tells them."""
+        for word in (piece.head.lstrip("</") for piece in self.tags):
+            yield word[:LONG] if len(word) >= LONG else word + ">"
+
+    @property
+    def several(self) -> bool:
+        """Whether it has several tags, of which the right ones speak for the other one."""
+        return len(list(self.tags)) > 1
+
+    def read(self, text: str, at: int, over: bool, known: Known) -> End | Wait | None:
+        """The tag at `at`: how many slips it has, where it ends, and the name in it."""
+        return self._read_from(0, Context(text, over, known, self.kind), at, self.most)
+
+    def _read_from(self, number: int, c: Context, at: int, left: int) -> End | Wait | None:
+        if number == len(self.pieces):
+            return 0, at, ""
+        for end in self.pieces[number].read(c, at, number + 1 >= self.ahead):
+            if end is MORE:
+                return MORE
+            wrong, behind, name = end
+            if left < bool(wrong):
+                continue
+            rest = self._read_from(number + 1, c, behind, left - bool(wrong))
+            if rest is MORE:
+                return MORE
+            if rest is not None:
+                return wrong + rest[0], behind if number + 1 == self.ahead else rest[1], name or rest[2]
+        return None
+
+
+def aligned(head: str, text: str, at: int, over: bool) -> list[tuple[int, int]] | Wait:
+    """The places where a text from `at` on may have this head behind it: how many slips there are in it, and
+    its end, the fewest and the longest first. Neighbours that changed places are one slip."""
+    if text[at : at + 1] in _QUOTES:
+        return []
+    most = TAG_SLIPS if len(head) >= LONG_TAG else 1
+    size, found = len(head), []
+    far = most + 1
+    two_up: list[int] = []
+    up: list[int] = []
+    row = list(range(size + 1))
+    for i in range(1, size + most + 1):
+        if at + i > len(text):
+            if over:
+                break
+            return MORE
+        x = text[at + i - 1].lower()
+        if x in "\r\n" or (x == "<" and i > LETTERS):
+            break
+        surplus = far if x == "<" and text[at : at + i - 1].strip(_BEGINS) else 1  # another tag begins
+        two_up, up, row = up, row, [i if x in _BEGINS else far] + [far] * size
+        low, high = max(1, i - most), min(size, i + most)
+        for j in range(low, high + 1):
+            y = head[j - 1]
+            other = x != y and (far if x == "<" else 1)
+            best = min(up[j] + surplus, row[j - 1] + 1, up[j - 1] + other)
+            if i > 1 and j > 1 and x == head[j - 2] and text[at + i - 2].lower() == y:
+                best = min(best, two_up[j - 2] + 1)
+            row[j] = best
+        if row[size] <= most:
+            found.append((row[size], i + at))
+        if row[size] == 0 or min(row[low - 1 : high + 1]) > most:
+            break
+    return sorted(found, key=lambda place: (place[0], -place[1]))
+
+
+# From the tables
+
+
+@cache
+def slipped(spelling: Spelling) -> Slipped | None:
+    """A spelling of a table in pieces; None if a slip would leave nothing of it."""
+    tag, _, follows = spelling.text.partition("~")
+    follows = _whole_parameter(follows, spelling.dialect)
+    pieces = [_piece(text, tag.count("<") == 1) for text in _PIECE.findall(tag)]
+    ahead = [_piece(text, follows.count("<") == 1, named=False) for text in _PIECE.findall(follows)]
+    if ahead:
+        ahead.insert(0, Between(re.compile(FOLLOWING), re.compile(FOLLOWING), named=False))
+    every = [*pieces, *ahead]
+    tags = sum(isinstance(piece, TagPiece | DirectPiece) for piece in every)
+    if tags == 1 and any(isinstance(piece, TagPiece) for piece in ahead):
+        return None  # nothing but what follows says that it is a tag
+    short = any(
+        isinstance(piece, TagPiece) and (len(piece.head) < LETTERS or "{" in piece.head) for piece in every
+    )
+    if not tags or short or spelling.text[0] not in "<{":
+        return None
+    return Slipped(spelling, every, len(pieces), max(1, tags - 1))
+
+
+def _whole_parameter(follows: str, dialect: Dialect) -> str:
+    """What has to follow, up to the end of the parameter's tag that it is the beginning of."""
+    return next((text for text in dialect.parameter_open if follows and text.startswith(follows)), follows)
+
+
+def _piece(text: str, alone: bool, named: bool = True) -> Piece:
+    """A tag, or what stands between two. `named`: the name in it has to be a declared one."""
+    text = text.replace("{attributes}", "")
+    name = _PLACEHOLDER.search(text)
+    if text[0] != "<":
+        pattern, begins = patterns(text, False)
+        return Between(
+            re.compile(pattern),
+            re.compile(begins),
+            named and name is not None,
+            named and name is not None and name[0] == text,
+        )
+    if name is None:
+        return TagPiece(text.removesuffix(">"), named=False, end=text[-1] == ">", alone=alone)
+    head = text[: name.start()]
+    if head in ("<", "</"):
+        return DirectPiece(closes=head == "</")
+    return TagPiece(head, named=True, end=True, alone=alone)

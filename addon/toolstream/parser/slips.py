@@ -1,0 +1,122 @@
+"""What a tag with a slip in it can be, by what is open: one of a dialect that the call is written in, or one
+of several in a row of which the others are right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..grammar.dialect import Dialect
+from ..grammar.kinds import CALL_KINDS, MORE, TagKind, Wait
+from ..grammar.matcher import Tag
+from ..grammar.slipped import Slipped
+from ..limits import SLIPS
+from ..schema.schema import Tool
+from ..schema.toolset import Toolset
+
+_IN_ENVELOPE = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.CALL_IN_ENVELOPE)
+
+
+class Spellings(Protocol):
+    """Where the tags come from."""
+
+    level: str
+
+    def slipped(self, kinds: tuple[TagKind, ...], dialects: Sequence[Dialect] = ...) -> Sequence[Slipped]: ...
+
+
+@dataclass(slots=True)
+class Slips:
+    """What is open. `own`: the dialect whose tags alone close the open value; None if it is one of those that
+    do not mind each other. `spoken`: the dialects of other models that the call is written in."""
+
+    toolset: Toolset
+    grammar: Spellings
+    tool: Tool | None = None
+    named: bool = True  # the tool is known
+    own: Dialect | None = None
+    key: str = ""  # of the open value
+    given: set[str] = field(default_factory=set)
+    spoken: tuple[Dialect, ...] = ()
+
+    def slipped(self, text: str, at: int, over: bool) -> Tag | Wait | None:
+        """The tag of a dialect that the call is written in, with a slip in it."""
+        if self.grammar.level == "strict":
+            return None
+        return self._nearest(self._may_slip(), text, at, over)
+
+    def slipped_opener(self, text: str, at: int, over: bool, wrapped: bool) -> Tag | Wait | None:
+        """The same, of what may open a call where none is open. `wrapped`: in an envelope."""
+        kinds = _IN_ENVELOPE if wrapped else _IN_ENVELOPE[:1]
+        return self._nearest(self.grammar.slipped(kinds), text, at, over)
+
+    def names_key(self, text: str) -> bool:
+        """Whether a text has part of an opening tag that names a parameter in an element of its own."""
+        pairs = self.grammar.slipped((TagKind.PARAMETER_OPEN,))
+        return any(tag.head in text for one in pairs if one.dialect.parameter_close for tag in one.tags)
+
+    def nearly_wraps(self, word: str) -> bool:
+        """Whether a tag with this word may be such an opener of an envelope."""
+        text = f"<{word}>"
+        return any(
+            piece.is_near(text) for one in self.grammar.slipped(_IN_ENVELOPE[:1]) for piece in one.tags
+        )
+
+    def _nearest(self, slips: Iterable[Slipped], text: str, at: int, over: bool) -> Tag | Wait | None:
+        """The tag with the fewest slips."""
+        nearest: Tag | None = None
+        fewest = SLIPS
+        for one in slips:
+            found = one.read(text, at, over, self)
+            if found is MORE:
+                return MORE
+            if found is None or found[0] >= fewest:
+                continue
+            wrong, end, name = found
+            tag = Tag(one.kind, name, at, end, text[at:end], one.dialect, one.cost)
+            if self._may_be(tag):
+                nearest, fewest = tag, wrong
+        return nearest
+
+    def _may_slip(self) -> Iterator[Slipped]:
+        if self.spoken:
+            yield from self.grammar.slipped(CALL_KINDS, self.spoken)
+        if self.tool and not self.key:
+            pairs = self.grammar.slipped((TagKind.PARAMETER_OPEN,))
+            yield from (one for one in pairs if one.several)
+
+    def _may_be(self, tag: Tag) -> bool:
+        """Whether a tag with a slip can be what stands here."""
+        if tag.dialect.by_name and tag.kind is TagKind.PARAMETER_OPEN:
+            return tag.name not in self.given
+        if tag.kind is TagKind.PARAMETER_CLOSE and self.key:
+            return not self.is_foreign(tag) and tag.name in ("", self.key)
+        own = self._is_own_tool(tag.name)
+        return own or not tag.name if tag.kind is TagKind.CALL_CLOSE else not (tag.dialect.by_name and own)
+
+    def _is_own_tool(self, name: str) -> bool:
+        return self.tool is not None and self.toolset.find(name) is self.tool
+
+    def is_named(self, kind: TagKind, name: str) -> bool:
+        """Whether this is a name that such a tag may have."""
+        if kind in (TagKind.PARAMETER_OPEN, TagKind.PARAMETER_CLOSE):
+            return self._declares(name)
+        return self._is_tool(name)
+
+    def _declares(self, name: str) -> bool:
+        return self.tool is not None and self.tool.declares(name)
+
+    def _is_tool(self, name: str) -> bool:
+        return self.toolset.find(name, self.grammar.level != "strict") is not None
+
+    def is_foreign(self, tag: Tag) -> bool:
+        """Whether a closing tag closes parameters of another dialect, or another parameter."""
+        if self.own is None or tag.kind is not TagKind.PARAMETER_CLOSE:
+            return False
+        return not self.is_own(tag) or tag.name not in ("", self.key)
+
+    def is_own(self, tag: Tag) -> bool:
+        """Whether a tag is one of the dialect whose tags alone close the value; two may have the same."""
+        return self.own is not None and (tag.dialect is self.own or tag.raw in self.own.parameter_close)
