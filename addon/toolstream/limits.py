@@ -53,6 +53,7 @@ CLOSING_RUN = 8  # tags in a row that are looked across
 BEHIND_CALL = 512  # characters behind a complete run of closing tags that may still show it was payload
 WORDLESS = 12  # characters of a bracket and what may stand between it and the word of a tag
 CANONICAL = 256  # tags of which it is remembered how they are spelt
+ALIGNED = 4096  # texts of which it is remembered where a tag with a slip in it may end
 TAG_SLIPS = 2  # letters that may be wrong in one tag of a dialect table
 LONG_TAG = 10  # characters of one that may have more than one wrong
 WORD_IN_TAG = 32  # letters of a word that stands for that of such a tag

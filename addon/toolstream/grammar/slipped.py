@@ -9,10 +9,11 @@ tools and parameters are never guessed: they have to be declared ones, to the le
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from itertools import pairwise
 from typing import Protocol
 
-from ..limits import DECLARED_NAME, LETTERS, LONG, LONG_TAG, TAG_JUNK, TAG_SLIPS, WORD_IN_TAG
+from ..limits import ALIGNED, DECLARED_NAME, LETTERS, LONG, LONG_TAG, TAG_JUNK, TAG_SLIPS, WORD_IN_TAG
 from .dialect import Dialect
 from .kinds import MORE, Cost, TagKind, Wait
 from .likeness import slips
@@ -257,6 +258,13 @@ class Slipped:
         """Whether it has several tags, of which the right ones speak for the other one."""
         return len(list(self.tags)) > 1
 
+    def may_be(self, beginning: str) -> bool:
+        """Whether text with this beginning, in small letters, can be this one."""
+        first = self.pieces[0]
+        if not isinstance(first, TagPiece) or not (first.alone or first.named):
+            return True
+        return any(part in beginning for part in _parts(first.head.lower()))
+
     def read(self, text: str, at: int, over: bool, known: Known) -> End | Wait | None:
         """The tag at `at`: how many slips it has, where it ends, and the name in it."""
         return self._read_from(0, Context(text, over, known, self.kind), at, self.most)
@@ -283,32 +291,56 @@ def aligned(head: str, text: str, at: int, over: bool) -> list[tuple[int, int]] 
     its end, the fewest and the longest first. Neighbours that changed places are one slip."""
     if text[at : at + 1] in _QUOTES:
         return []
-    most = TAG_SLIPS if len(head) >= LONG_TAG else 1
-    size, found = len(head), []
+    whole = len(head) + _most(head)
+    window = text[at : at + whole].lower()
+    ends = over or len(window) == whole
+    if ends and not any(part in window for part in _parts(head)):
+        return []
+    found = _aligned(head, window, ends)
+    return found if found is MORE else [(wrong, at + end) for wrong, end in found]
+
+
+def _most(head: str) -> int:
+    """How many slips it may have."""
+    return TAG_SLIPS if len(head) >= LONG_TAG else 1
+
+
+@cache
+def _parts(head: str) -> Sequence[str]:
+    """Parts of it, of which one is left whole by so many slips: each touches two at most."""
+    count = 2 * _most(head) + 1
+    bounds = [len(head) * n // count for n in range(count + 1)]
+    return [head[start:end] for start, end in pairwise(bounds)]
+
+
+@lru_cache(ALIGNED)
+def _aligned(head: str, text: str, over: bool) -> list[tuple[int, int]] | Wait:
+    """The same for the beginning of a text."""
+    most, size, found = _most(head), len(head), []
     far = most + 1
     two_up: list[int] = []
     up: list[int] = []
     row = list(range(size + 1))
     for i in range(1, size + most + 1):
-        if at + i > len(text):
+        if i > len(text):
             if over:
                 break
             return MORE
-        x = text[at + i - 1].lower()
+        x = text[i - 1]
         if x in "\r\n" or (x == "<" and i > LETTERS):
             break
-        surplus = far if x == "<" and text[at : at + i - 1].strip(_BEGINS) else 1  # another tag begins
+        surplus = far if x == "<" and text[: i - 1].strip(_BEGINS) else 1  # another tag begins
         two_up, up, row = up, row, [i if x in _BEGINS else far] + [far] * size
         low, high = max(1, i - most), min(size, i + most)
         for j in range(low, high + 1):
             y = head[j - 1]
             other = x != y and (far if x == "<" else 1)
             best = min(up[j] + surplus, row[j - 1] + 1, up[j - 1] + other)
-            if i > 1 and j > 1 and x == head[j - 2] and text[at + i - 2].lower() == y:
+            if i > 1 and j > 1 and x == head[j - 2] and text[i - 2] == y:
                 best = min(best, two_up[j - 2] + 1)
             row[j] = best
         if row[size] <= most:
-            found.append((row[size], i + at))
+            found.append((row[size], i))
         if row[size] == 0 or min(row[low - 1 : high + 1]) > most:
             break
     return sorted(found, key=lambda place: (place[0], -place[1]))

@@ -12,7 +12,7 @@ from ..grammar.dialect import Dialect
 from ..grammar.kinds import CALL_KINDS, MORE, TagKind, Wait
 from ..grammar.matcher import Tag
 from ..grammar.slipped import Slipped
-from ..limits import SLIPS
+from ..limits import SLIPS, TAG_SLIPS, WORD_IN_TAG
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
 
@@ -68,7 +68,11 @@ class Slips:
         """The tag with the fewest slips."""
         nearest: Tag | None = None
         fewest = SLIPS
+        beginning = text[at : at + WORD_IN_TAG].lower()
+        whole = over or len(beginning) == WORD_IN_TAG or ">" in beginning[:-TAG_SLIPS]
         for one in slips:
+            if whole and not one.may_be(beginning):
+                continue
             found = one.read(text, at, over, self)
             if found is MORE:
                 return MORE
