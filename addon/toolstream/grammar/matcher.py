@@ -68,6 +68,12 @@ class TagMatcher:
         self._tails = {"": _either(s.tail for s in self._plain)}  # the same; "" if none has come
         self._groups: dict[str, tuple[Spelling, str]] = {}  # by its group: the spelling, and its name's group
         self._compile_plain()
+        self._note_first(listed)
+        self.words = frozenset(m[1] for s in listed if (m := _WORD.match(s.text)))
+        self._several = any("<" in s.text[1:] for s in listed)
+
+    def _note_first(self, listed: list[Spelling]) -> None:
+        """What the other spellings may begin with: without a bracket, and behind it."""
         bare = [s.text for s in listed if s.text[0] != "<"]
         self._bare = bool(bare)
         self._bare_named = any(map(_PLACEHOLDER.match, bare))
@@ -77,8 +83,6 @@ class TagMatcher:
         self._named_after = {letters[:-1] for letters in bracketed if letters[-1:] == "{"}
         self._literal = bracketed - {before + "{" for before in self._named_after}
         self._declared_first: set[str] = set()
-        self.words = frozenset(m[1] for s in listed if (m := _WORD.match(s.text)))
-        self._several = any("<" in s.text[1:] for s in listed)
 
     def _compile_plain(self) -> None:
         for first in {s.text[1] for s in self._plain}:

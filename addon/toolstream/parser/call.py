@@ -350,29 +350,42 @@ def _end_of_attribute(m: Message, tag: Tag) -> int | Wait:
 
 def _behind_body(m: Message, call_: Call) -> Step:
     """Only closing tags are missing, and brackets may be one too many."""
-    buffer = m.buffer
+    buffer, place = m.buffer, call_.place
     text = buffer.text
     buffer.at += text.startswith(")", buffer.at)
     at = end_of(_SURPLUS, text, buffer.at)
-    tag = call_.place.tags.match(text, at) or call_.place.slipped(text, at, buffer.over)
-    if tag is MORE:
+    tag = place.tags.match(text, at) or place.slipped(text, at, buffer.over)
+    partial = at == len(text) or place.tags.may_begin(text, at)
+    if tag is MORE or (tag is None and partial and not buffer.over):
         return Step.MORE
-    partial = at == len(text) or call_.place.tags.may_begin(text, at)
-    if tag is None and partial and not buffer.over:
-        return Step.MORE
-    if tag is None and call_.place.around and at < len(text):
-        choice = call_.place.choose(text, at, buffer.over, Level.CALL, buffer.base)
-        if choice is MORE:
-            return Step.MORE
-        if choice and choice.tag.dialect is ELEMENTS:
-            return _drop(m, Repair.STRAY_CLOSER, choice.tag)
-    if tag and tag.cost > Cost.TABLE:
-        m.log.repair(Repair.DAMAGED_TAG, tag.raw)
-    if tag or (buffer.over and at == len(text)):
+    if tag:
         buffer.at = at
-    if tag and tag.kind is TagKind.PARAMETER_CLOSE:
-        return _take(m, tag.end)
-    if tag and (tag.kind is TagKind.CALL_CLOSE or any(tag.raw in d.call_close for d in m.kept)):
-        buffer.at = tag.end
-        return end_call(m)
+        return _close_body(m, tag)
+    around = _closer_around(m, call_, at)
+    if around is MORE:
+        return Step.MORE
+    if around:
+        return _drop(m, Repair.STRAY_CLOSER, around)
+    buffer.at = at if at == len(text) else buffer.at
     return end_unclosed(m, text[buffer.at :])
+
+
+def _close_body(m: Message, tag: Tag) -> Step:
+    if tag.cost > Cost.TABLE:
+        m.log.repair(Repair.DAMAGED_TAG, tag.raw)
+    if tag.kind is TagKind.PARAMETER_CLOSE:
+        return _take(m, tag.end)
+    if tag.kind is TagKind.CALL_CLOSE or any(tag.raw in d.call_close for d in m.kept):
+        m.buffer.at = tag.end
+        return end_call(m)
+    return end_unclosed(m, m.buffer.text[m.buffer.at :])
+
+
+def _closer_around(m: Message, call_: Call, at: int) -> Tag | Wait | None:
+    """The closing tag of an element around the arguments, if one stands here."""
+    if not call_.place.around or at >= len(m.buffer.text):
+        return None
+    choice = call_.place.choose(m.buffer.text, at, m.buffer.over, Level.CALL, m.buffer.base)
+    if choice is MORE or choice is None:
+        return choice
+    return choice.tag if choice.tag.dialect is ELEMENTS else None

@@ -17,13 +17,13 @@ from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import is_structural
 from ..grammar.matcher import Tag
 from ..grammar.text import LINE_REST, skip_blanks
-from ..grammar.tokens import next_place, read_tag
+from ..grammar.tokens import Token, next_place, read_tag
 from ..limits import BEHIND_CALL, LETTERS, LOOK_AHEAD
 from .evidence import is_believed, is_complete, is_misspelt
 from .message import Message
 from .opened import Value
 from .place import Behind, Level, Place, Run
-from .readings import OPENERS, by_place, is_cut, moved
+from .readings import OPENERS, by_place, is_by_place, is_cut, moved
 
 _NAMELESS = re.compile(r"<\s?parameter\b", re.I)  # may be a parameter of anything
 
@@ -40,53 +40,57 @@ Judgement = Run | Payload | Wait
 
 def judge(m: Message, open_: Value, at: int) -> tuple[Tag | None, Judgement]:
     """What stands at `at`, and whether it ends the value."""
-    assert m.call
-    text, over, place = m.buffer.text, m.buffer.over, m.call.place
     alone = open_.starts_line(m.buffer, at)
-    tag = open_.tables.within.match(text, at)
-    if tag is None:
-        if not over and open_.tables.within.may_begin(text, at):
-            return None, MORE
-        found = _unknown(m, open_, at, alone)
-        if not isinstance(found, Tag):
-            return None, found
-        tag = found
-    elif tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN):
-        example = _example(m, open_, tag, alone)
-        if example:
-            return tag, example
+    tag = _tag(m, open_, at, alone)
+    return (tag, _judged(m, open_, tag, alone)) if isinstance(tag, Tag) else (None, tag)
+
+
+def _tag(m: Message, open_: Value, at: int, alone: bool) -> Tag | Judgement:
+    """The tag at `at`, if it may be one."""
+    text, over, within = m.buffer.text, m.buffer.over, open_.tables.within
+    if tag := within.match(text, at):
+        return tag
+    return MORE if not over and within.may_begin(text, at) else _unknown(m, open_, at, alone)
+
+
+def _judged(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement:
+    assert m.call
+    place, at = m.call.place, tag.start
+    opens = tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN) and tag.spelt and not is_by_place(tag)
+    if opens and (example := _example(m, open_, tag, alone)):
+        return example
     open_.opens = open_.opens or tag.kind in OPENERS
     if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not place.may_be_sibling(tag, alone):
-        judgement = _without_slash(m, open_, tag, alone)
-        if judgement is None:
-            open_.open_element(m.buffer, at, tag.raw, alone)
-        return tag, judgement or Payload.EXAMPLE
+        return _no_sibling(m, open_, tag, alone)
     if _ends_at_once(open_, place, tag):
-        return tag, Run([moved(tag, m.buffer.base)], m.buffer.base + tag.end, Level.CALL)
+        return Run([moved(tag, m.buffer.base)], m.buffer.base + tag.end, Level.CALL)
     place.alone = alone
-    run = place.run(text, at, over, Level.VALUE, m.buffer.base)
+    run = place.run(m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
     if run is MORE:
-        return tag, MORE
+        return MORE
     if open_.in_element(m.buffer, at) and _closes_element(place, tag, run):
         open_.close_element()
-        return tag, Payload.TAG
+        return Payload.TAG
     if open_.calls or open_.wraps or _opened_in_line(open_, tag, run):
-        return tag, _in_example(m, open_, tag, run)
+        return _in_example(m, open_, tag, run)
     judgement = _by_run(m, open_, run, alone)
     if judgement is Payload.TAG and _NAMELESS.match(tag.raw):
         open_.open_element(m.buffer, at, tag.raw, alone)
-    return tag, judgement
+    return judgement
 
 
-def _without_slash(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement | None:
-    """The run, if a tag named as the open parameter is its closing tag without the slash."""
+def _no_sibling(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement:
+    """A parameter that is none of this call's opens in the value; or, if it is named as the open one, its
+    closing tag lacks the slash."""
     assert m.call
     place = m.call.place
-    if not (alone and place.may_lack_slash(tag)):
-        return None
-    place.alone = alone
-    run = place.run(m.buffer.text, tag.start, m.buffer.over, Level.VALUE, m.buffer.base)
-    return run if run is MORE or is_believed(open_, run, alone) else None
+    if alone and place.may_lack_slash(tag):
+        place.alone = alone
+        run = place.run(m.buffer.text, tag.start, m.buffer.over, Level.VALUE, m.buffer.base)
+        if run is MORE or is_believed(open_, run, alone):
+            return run
+    open_.open_element(m.buffer, tag.start, tag.raw, alone)
+    return Payload.EXAMPLE
 
 
 def _ends_at_once(open_: Value, place: Place, tag: Tag) -> bool:
@@ -115,12 +119,9 @@ def _may_end_anywhere(open_: Value) -> bool:
 def _unknown(m: Message, open_: Value, at: int, alone: bool) -> Tag | Judgement:
     """What a tag may be that no table has."""
     assert m.call
-    place = m.call.place
-    if not m.tolerant:
+    if not m.tolerant or ((not alone or at == m.buffer.at) and _is_before_exact(m, at)):
         return Payload.TAG
-    if (not alone or at == m.buffer.at) and _is_before_exact(m, at):
-        return Payload.TAG
-    slipped = place.slipped(m.buffer.text, at, m.buffer.over)
+    slipped = m.call.place.slipped(m.buffer.text, at, m.buffer.over)
     if slipped is MORE or (slipped and (alone or slipped.raw[0] == "<")):
         return slipped
     token = read_tag(m.buffer.text, at, m.buffer.over)
@@ -128,6 +129,13 @@ def _unknown(m: Message, open_: Value, at: int, alone: bool) -> Tag | Judgement:
         return MORE
     if token is None or is_cut(token, m.buffer.text):
         return Payload.TAG
+    return _by_token(m, open_, token, alone)
+
+
+def _by_token(m: Message, open_: Value, token: Token, alone: bool) -> Tag | Payload:
+    """What it may be that is shaped like a tag; of payload it is noted what it opens or closes."""
+    assert m.call
+    place, at = m.call.place, token.start
     readings = place.alike(token)
     if (token.bracket or alone) and readings:
         tag = readings[0]
