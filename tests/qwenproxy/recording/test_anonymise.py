@@ -135,7 +135,8 @@ def _recorded(case: Case) -> Recording:
 def test_every_case_has_the_same_result(thorough: bool) -> None:
     """Check every case if `thorough`, else every fourth."""
     cases = [c for c in read_all() if not any("\ud800" <= char < "\ue000" for char in c.input)]
-    cases = [c for c in cases if c.file != "name-guessed"]  # a misspelt name is a word like any other
+    # A misspelt name is a word like any other, and so are the letters of a tag with a slip in it
+    cases = [c for c in cases if c.file not in ("name-guessed", "dialect-slips")]
     cases = [c for c in cases if c.title not in LETTERS]
     assert len(cases) > 300
     changed = []
