@@ -176,7 +176,8 @@ def _read_tag(string: OpenString, text: str, start: int, at: int, over: bool) ->
             return MORE
         if last:
             string.mended = string.lost = True
-            return _ENDS, end
+            string.closer = _closer_before(string, text, start, end)
+            return _ENDS, end - len(string.closer)
     return tag.raw, tag.end
 
 
@@ -193,11 +194,13 @@ def _end_before(string: OpenString, text: str, start: int, at: int) -> int | Non
         end = _before_break(text, tail.start(), at)
         if end == at:
             return None
-    closer = _CLOSER.search(text, max(start, end - 2 * STRING_TAIL), end)
-    if closer and closer[1] in (string.key, "parameter"):
-        string.closer = closer[0]
-        return closer.start()
     return end
+
+
+def _closer_before(string: OpenString, text: str, start: int, end: int) -> str:
+    """The tag that closed the string instead of its quote; "" if none did."""
+    closer = _CLOSER.search(text, max(start, end - 2 * STRING_TAIL), end)
+    return closer[0] if closer and closer[1] in (string.key, "parameter") else ""
 
 
 def _before_break(text: str, start: int, end: int) -> int:
