@@ -16,7 +16,7 @@ import re
 from enum import Enum
 
 from ..grammar.kinds import CLOSERS, MORE, TagKind, Wait
-from ..grammar.matcher import TagMatcher
+from ..grammar.matcher import Tag, TagMatcher
 from ..grammar.text import skip_blanks
 from ..limits import AFTER_QUOTE, CLOSING_RUN, COMMA_GAP, STRING_TAIL
 from ..schema.json_write import encodable
@@ -171,7 +171,7 @@ def _read_tag(string: OpenString, text: str, start: int, at: int, over: bool) ->
         and not string.mended
         and (end := _end_before(string, text, start, at)) is not None
     ):
-        last = is_last(string.tags, text, at, over)
+        last = _is_end(string, text, at, over)
         if last is MORE:
             return MORE
         if last:
@@ -209,13 +209,38 @@ def _before_break(text: str, start: int, end: int) -> int:
     return found.start() if found else end
 
 
+def _is_end(string: OpenString, text: str, at: int, over: bool) -> bool | Wait:
+    """Whether the closing tags at `at` are the last of the message, or a call in an envelope follows them. In
+    an example that the string has opened it is the next one, and so is a function's tag alone."""
+    after, tag = _behind_closers(string.tags, text, at)
+    last = _is_last(string.tags, text, after, tag, over)
+    if last is not True or tag is None or after == len(text):
+        return last
+    if string.opened or tag.kind is not TagKind.WRAP_OPEN:
+        return False
+    after = skip_blanks(text, tag.end)
+    inner = string.tags.match(text, after)
+    if inner is None and not over and (after == len(text) or string.tags.may_begin(text, after)):
+        return MORE
+    return text[after : after + 1] in ("{", "[") or (inner is not None and inner.kind is TagKind.CALL_OPEN)
+
+
 def is_last(tags: TagMatcher, text: str, at: int, over: bool) -> bool | Wait:
     """Whether the closing tags at `at` are the last of the message, or another call follows."""
+    return _is_last(tags, text, *_behind_closers(tags, text, at), over)
+
+
+def _behind_closers(tags: TagMatcher, text: str, at: int) -> tuple[int, Tag | None]:
+    """Where the closing tags end that stand at `at`, and the tag that follows them."""
     for _ in range(CLOSING_RUN):
         tag = tags.match(text, at)
         if tag is None or tag.kind not in CLOSERS:
             break
         at = skip_blanks(text, tag.end)
+    return at, tag
+
+
+def _is_last(tags: TagMatcher, text: str, at: int, tag: Tag | None, over: bool) -> bool | Wait:
     if at == len(text) or (tag is None and tags.may_begin(text, at)):
         return at == len(text) if over else MORE
     return tag is not None and tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
