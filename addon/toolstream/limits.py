@@ -82,6 +82,7 @@ JSON_LINE = 64  # characters of a line that are looked at to tell whether it is 
 JSON_HEAD = 512  # characters up to the first argument of a JSON call: one that begins later is read whole
 JSON_KEY = 128  # characters of a key in the arguments
 AFTER_QUOTE = 512  # characters after a quote in a string of JSON that may show that it does not end it
+PATH = 256  # characters of a string that begins like a path, in which a backslash shows that none escapes
 COMMA_GAP = 16  # whitespace characters between a comma and the quote of a key
 STRING_TAIL = 64  # brackets and whitespace at the end of a string that wait: its quote may be missing
 QUOTE_TRIES = 8  # tags in what looks like a string at which the JSON is read, for a quote may be missing

@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import TOKEN
+from ..schema.escapes import doubled_escapes, is_bare, may_begin_path
 from ..schema.json_scanner import JsonScanner
-from ..schema.json_write import doubled_escapes, escaped
+from ..schema.json_write import escaped
 from .scalars import STARTS, is_scalar
 
 ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
@@ -23,6 +24,9 @@ _ESCAPE_PART = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
 # `|(?!)`, which never matches, stands last in what is repeated for good (`*+`): before 3.11.5 Python does not
 # go back to where the last repetition began if that fails half-way.
 _LETTERS = re.compile(r'(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|(?!))*+')
+_LETTERS_OF_PATH = re.compile(r'(?:[^"\\\x00-\x1f]++|\\["\\]|(?!))*+')
+_BACKSLASH = re.compile(r"\\")
+_BEFORE_ESCAPE = re.compile(r'[^"\\\x00-\x1f]*+')
 _STRING = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"')
 _STRING_PART = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+\\?')
 _SPACE = re.compile(r"(?:[ \t\n\r]|\\[nrt])*")  # models write line breaks as in a string
@@ -106,6 +110,13 @@ class JsonStream:
         self._open: list[str] = []  # the brackets
         self._token: Token | None = None
         self._scanner = JsonScanner()
+        self._head: str | None = None  # what the string begins with, as long as a path may
+        self._bare = False  # the string is a path, and its backslashes are no escapes
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the escapes of the string that is open are escapes."""
+        return self._head is None and not self._bare
 
     @property
     def depth(self) -> int:
@@ -156,6 +167,10 @@ class JsonStream:
             self._open.append(token.text)
         elif token.kind is Kind.CLOSE:
             self._open.pop()
+        elif token.kind is Kind.QUOTE:
+            self._head, self._bare = "", False
+        elif token.kind is Kind.LETTERS and self._head is not None:
+            self._head += token.text
         self._at += len(token.text)
         self.state = token.then
 
@@ -214,14 +229,33 @@ class JsonStream:
         return Token(Kind.SCALAR, word, State.NEXT) if is_scalar(word) else self._broken()
 
     def _in_string(self, char: str) -> Token | None:
-        end = end_of(_LETTERS, self._text, self._at)
+        if self._head is not None:
+            self._settle(self._head)
+        end = end_of(self._letters, self._text, self._at)
         if end > self._at:
             return Token(Kind.LETTERS, self._text[self._at : end], State.STRING)
         if char == '"':
             return Token(Kind.UNQUOTE, char, State.NEXT)
-        if char == "" or _ESCAPE_PART.fullmatch(self._text, self._at):
+        part = _BACKSLASH if self._bare else _ESCAPE_PART
+        if char == "" or self._head is not None or part.fullmatch(self._text, self._at):
             return None
         return Token(Kind.BACKSLASH if char == "\\" else Kind.CONTROL, char, State.STRING)
+
+    @property
+    def _letters(self) -> re.Pattern[str]:
+        if self._head is not None:
+            return _BEFORE_ESCAPE
+        return _LETTERS_OF_PATH if self._bare else _LETTERS
+
+    def _settle(self, head: str) -> None:
+        """Tell whether the string that begins so is a path, if it can be told."""
+        end = end_of(_BEFORE_ESCAPE, self._text, self._at)
+        head += self._text[self._at : end]
+        if end == len(self._text) and may_begin_path(head):
+            return
+        bare = is_bare(head, self._text, end, over=False)
+        if bare is not None:
+            self._head, self._bare = None, bare
 
     def _as_text(self, char: str) -> Token | None:
         if not char:

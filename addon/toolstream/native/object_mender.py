@@ -90,7 +90,7 @@ class ObjectMender:
         for at in range(0, len(text), PIECE):
             self._stream.feed(text[at : at + PIECE])
             self._run()
-        self._plain = self._stream.state is State.STRING and not self.held
+        self._plain = self._stream.state is State.STRING and self._stream.is_settled and not self.held
         return self._passage.take()
 
     def _run(self) -> None:

@@ -51,6 +51,8 @@ class OpenString:
     mended: bool = False
     lost: bool = False  # its last quote, or another mark stands for it
     odd: dict[str, int] = field(default_factory=dict)  # how often it has quotes that JSON does not know
+    head: str | None = ""  # what it begins with, as long as a path may; None if that was decided
+    bare: bool = False  # it is a path, and its backslashes are no escapes
     opened: int = 0  # envelopes that are open in it
     closer: str = ""  # a tag that closed it instead of a quote
     pieces: list[str] = field(default_factory=list)  # of a string that is waited for

@@ -19,6 +19,7 @@ from ..grammar.kinds import CLOSERS, MORE, TagKind, Wait
 from ..grammar.matcher import Tag, TagMatcher
 from ..grammar.text import skip_blanks
 from ..limits import AFTER_QUOTE, CLOSING_RUN, COMMA_GAP, STRING_TAIL
+from ..schema.escapes import is_bare, may_begin_path
 from ..schema.json_write import encodable
 from .json_key import QUOTES
 from .json_quote import OpenString, Quote, comma_before, judge
@@ -48,6 +49,8 @@ def read_string(string: OpenString, text: str, start: int, over: bool) -> tuple[
     """The inside of the string from the index `start` on as JSON, where what is left of the text begins, and
     what became of the string."""
     piece, at, ending = _read(string, text, start, over)
+    if string.head is not None:
+        string.head = string.head + piece if may_begin_path(string.head + piece) else None
     if "'" in piece or "`" in piece or not piece.isascii():
         _count(string.odd, piece)
     if string.lost and ending is Ending.ENDED and _closes(string.odd, piece[-1:]):
@@ -90,7 +93,7 @@ def _read(string: OpenString, text: str, start: int, over: bool) -> tuple[str, i
             case "<":
                 end = _read_tag(string, text, start, at, over)
             case "\\":
-                end = _read_escape(text, at)
+                end = _read_escape(string, "".join(out), text, at, over)
             case raw:
                 end = _escaped(raw), at + 1
         if isinstance(end, Wait):
@@ -128,7 +131,14 @@ def _held_from(text: str, start: int, end: int) -> int:
     return tail.start() if tail else end
 
 
-def _read_escape(text: str, at: int) -> tuple[str, int] | Wait:
+def _read_escape(string: OpenString, before: str, text: str, at: int, over: bool) -> tuple[str, int] | Wait:
+    if string.head is not None:
+        bare = is_bare(string.head + before, text, at, over)
+        if bare is None:
+            return MORE
+        string.head, string.bare = None, bare
+    if string.bare and text[at + 1 : at + 2] not in ("", '"', "\\"):
+        return "\\\\", at + 1
     if found := _ESCAPE.match(text, at):
         return found[0], found.end()
     return MORE if _ESCAPE_PART.fullmatch(text, at) else ("\\\\", at + 1)

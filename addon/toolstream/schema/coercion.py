@@ -15,12 +15,12 @@ from typing import Any
 
 from ..grammar.text import JSON_NUMBER
 from ..limits import DEPTH, DIGITS, MAGNITUDE
+from .escapes import doubled_escapes
 from .json_read import Json
 from .json_write import (
     LENIENT,
     STRICT,
     as_written,
-    doubled_escapes,
     dump,
     encodable,
 )

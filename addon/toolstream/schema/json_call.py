@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from ..repairs import Repair
+from .escapes import doubled_escapes
 from .json_read import Json
-from .json_write import as_written, doubled_escapes
+from .json_write import as_written
 from .lenient_json import read_damaged
 from .python_literals import read_python_call
 from .schema import Tool, type_of

@@ -7,7 +7,6 @@ from math import isfinite
 from typing import Any
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_ESCAPE_OR_LONE_BACKSLASH = re.compile(r'(\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))|\\')
 
 
 _encode = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -77,8 +76,3 @@ def _refuse_constant(name: str) -> Any:
 
 STRICT = JSONDecoder(parse_float=as_written, parse_constant=_refuse_constant)
 LENIENT = JSONDecoder(parse_float=as_written, parse_constant=_refuse_constant, strict=False)
-
-
-def doubled_escapes(json: str) -> str:
-    """JSON in which `\\d` and `C:\\users` mean what they say."""
-    return _ESCAPE_OR_LONE_BACKSLASH.sub(lambda found: found[1] or r"\\", json)

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..limits import COMMA_GAP, ONE_CHANGE, PLACES, SMALL, WORD
 from .coercion import FAILED, coerce
+from .escapes import with_paths
 from .json_read import loads
 from .json_scanner import JsonScanner
 from .json_write import dump, escaped
@@ -47,7 +48,7 @@ def _is_any(value: Any) -> bool:
 def read_damaged(text: str, accept: Callable[[Any], bool] = _is_any) -> Any:
     """The object or array that a text, which is no JSON, stands for; None if that is not certain. `accept`
     says whether a value may be meant."""
-    text = text.strip()
+    text = with_paths(text.strip())
     for attempt in (_undoubled(text), _closed(text)):
         if attempt and (value := loads(attempt, strict=False)) is not None:
             return value

@@ -20,7 +20,8 @@ from toolstream.schema.coercion import (
     coerce,
     conform,
 )
-from toolstream.schema.json_write import as_written, doubled_escapes, dump
+from toolstream.schema.escapes import doubled_escapes
+from toolstream.schema.json_write import as_written, dump
 from toolstream.schema.schema import Parameter, Tool
 
 STRING, INTEGER, NUMBER, BOOLEAN, ARRAY, OBJECT, NULL = (
@@ -565,7 +566,12 @@ def test_dump() -> None:
 
 
 def test_doubled_escapes() -> None:
-    assert doubled_escapes(r'["C:\users\new\d\u00e9\\"]') == r'["C:\\users\new\\d\u00e9\\"]'
+    assert doubled_escapes(r'["a \users\new\d\u00e9\\"]') == r'["a \\users\new\\d\u00e9\\"]'
+
+
+def test_a_path_has_no_escapes() -> None:
+    assert doubled_escapes(r'["C:\new\d", "\n"]') == r'["C:\\new\\d", "\n"]'
+    assert doubled_escapes(r'["C:\new\u00e9"]') == r'["C:\new\u00e9"]'
 
 
 # Whole objects

@@ -1,0 +1,50 @@
+r"""Backslashes in JSON that escape nothing, and those in Windows paths that are not escaped.
+
+A string begins with such a path (`"C:\repo\src"`) if a drive or dots stand before its first backslash. If one
+of its backslashes escapes nothing in JSON, and nothing stands before it that no path has, none of them was
+meant to escape: `\r` is no line break then.
+"""
+
+import re
+
+from ..limits import PATH
+
+_HEAD = r"(?:[A-Za-z]:|\.\.?)"
+_WHOLE_HEAD, _HEAD_PART = re.compile(_HEAD), re.compile(r"[A-Za-z]?|[A-Za-z]:|\.\.?")
+_VALID = r"""\\(?:["/bfnrt]|u[0-9a-fA-F]{4})"""
+_UNITS = rf"""(?:[^"\\\s\x00-\x1f<>|?*:]|{_VALID}){{0,{PATH}}}"""
+_INVALID = r'\\(?:[^"\\/bfnrtu\x00-\x1f]|u(?![0-9a-fA-F]{0,3}\Z)(?![0-9a-fA-F]{4}))'
+_BARE = re.compile(_UNITS + _INVALID)
+_PART = re.compile(rf"{_UNITS}(?:\\(?:u[0-9a-fA-F]{{0,3}})?)?")
+_IN_QUOTES = re.compile(rf'(?<!\\)"{_HEAD}(?=\\){_UNITS}{_INVALID}(?:[^"\\]|\\.)*', re.DOTALL)
+_BACKSLASH = re.compile(r'\\(["\\])|\\')
+_ESCAPE_OR_LONE_BACKSLASH = re.compile(r'(\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))|\\')
+
+
+def may_begin_path(text: str) -> bool:
+    """Whether the text of a string before its first backslash may be the beginning of a path."""
+    return _HEAD_PART.fullmatch(text) is not None
+
+
+def is_bare(head: str, text: str, at: int, over: bool) -> bool | None:
+    """Whether the backslashes of a string are no escapes. The first is at `at`, and the `head` before it.
+    None if it takes more text to tell."""
+    if not _WHOLE_HEAD.fullmatch(head):
+        return False
+    if _BARE.match(text, at):
+        return True
+    return None if not over and _PART.fullmatch(text, at) else False
+
+
+def with_paths(json: str) -> str:
+    """JSON in which the backslashes of such strings are escaped."""
+    return _IN_QUOTES.sub(lambda found: _escaped(found[0]), json) if "\\" in json else json
+
+
+def _escaped(string: str) -> str:
+    return _BACKSLASH.sub(lambda found: found[0] if found[1] else r"\\", string)
+
+
+def doubled_escapes(json: str) -> str:
+    """JSON in which `\\d` and `C:\\users` mean what they say."""
+    return _ESCAPE_OR_LONE_BACKSLASH.sub(lambda found: found[1] or r"\\", with_paths(json))
