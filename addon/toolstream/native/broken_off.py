@@ -124,6 +124,21 @@ def continuation(whole: str, sent: str, frames: Sequence[Frame], state: State, t
         return None
 
 
+def closers(sent: str, frames: Sequence[Frame]) -> str | None:
+    """The brackets that close all that is open, behind a member or item that is complete; None if one of the
+    objects lacks something that it requires."""
+    out = "".join(frame.closer for frame in reversed(frames))
+    node = loads(joined(sent) + out)
+    try:
+        for frame in frames:
+            if not frame.is_array and not frame.parameter.required_keys <= node.keys():
+                return None
+            node = node[frame.count - 1 if frame.is_array else frame.key] if frame is not frames[-1] else node
+    except (LookupError, TypeError, AttributeError):
+        return None
+    return out
+
+
 def _read(whole: str, tool: Tool, state: State) -> Any:
     """The arguments, with the keys that the tool wants. No letter may be lost or moved. After a value, only
     one mark may be wrong: more may be a part of it."""

@@ -17,7 +17,7 @@ from ..limits import TOKEN
 from ..schema.escapes import doubled_escapes, is_bare, may_begin_path
 from ..schema.json_scanner import JsonScanner
 from ..schema.json_write import escaped
-from .scalars import STARTS, is_scalar
+from .scalars import STARTS, is_scalar, is_whole
 
 ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
 _ESCAPE_PART = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
@@ -112,6 +112,7 @@ class JsonStream:
         self._scanner = JsonScanner()
         self._head: str | None = None  # what the string begins with, as long as a path may
         self._bare = False  # the string is a path, and its backslashes are no escapes
+        self._over = False
 
     @property
     def is_settled(self) -> bool:
@@ -141,6 +142,10 @@ class JsonStream:
     def feed(self, text: str) -> None:
         """Take the next piece."""
         self._text, self._at = self.pending + text, 0
+
+    def finish(self) -> None:
+        """Nothing follows: a number or word at the end is a token if it is whole."""
+        self._over = True
 
     def peek(self) -> Token | None:
         """The next token; None if it takes more text to tell."""
@@ -208,7 +213,7 @@ class JsonStream:
         end = end_of(_SPACE, self._text, found.end()) if found else len(self._text)
         if found and self._text[end : end + 1] == ":":
             return Token(Kind.KEY, found[0], State.COLON)
-        is_part = end == len(self._text) and (found or _STRING_PART.fullmatch(self._text, self._at))
+        is_part = self._text[end:] in ("", "\\") and (found or _STRING_PART.fullmatch(self._text, self._at))
         return None if is_part and self.held < TOKEN else self._broken()
 
     def _at_colon(self, char: str) -> Token | None:
@@ -224,7 +229,7 @@ class JsonStream:
     def _scalar(self) -> Token | None:
         end = end_of(_WORD, self._text, self._at)
         word = self._text[self._at : end]
-        if end == len(self._text):
+        if end == len(self._text) and not (self._over and is_whole(word)):
             return self._broken() if len(word) > TOKEN else None
         return Token(Kind.SCALAR, word, State.NEXT) if is_scalar(word) else self._broken()
 

@@ -18,7 +18,7 @@ from ..schema.json_read import loads, loads_object
 from ..schema.json_write import dump, escaped, quoted
 from ..schema.schema import Parameter, Tool
 from .after_object import can_part
-from .broken_off import Place, continuation
+from .broken_off import Place, closers, continuation
 from .closers import Run, closing_run, coerced
 from .json_stream import JsonStream, Kind, State, joined, mended, unescaped
 from .keys import DamagedKey, read_damaged_key
@@ -111,15 +111,22 @@ class ObjectMender:
     def close(self, stopped: bool) -> str:
         if self._findings.complete:
             self._close_rest(stopped)
-        elif stopped and self._stopped_in:
-            self._close_broken(self._stopped_in)
-        elif stopped and self._stream.state in (State.NEXT, State.FURTHER):
-            self._decide_closers(last=True)
-            self._close_object()
+        elif stopped:
+            self._close_open()
         self._give_up()
         if not self._findings.complete:
             self._findings.set_complete(loads_object(self._passage.text) is not None)
         return self._passage.take()
+
+    def _close_open(self) -> None:
+        """The model has stopped, and the object is not closed."""
+        self._stream.finish()
+        self._run()
+        if self._stopped_in:
+            self._close_broken(self._stopped_in)
+        elif self._stream.state in (State.NEXT, State.FURTHER):
+            self._decide_closers(last=True)
+            self._close_object()
 
     def _repair(self, repair: Repair, text: str = "") -> None:
         """Count a repair, and write something in place of what waits."""
@@ -376,9 +383,12 @@ class ObjectMender:
             self._findings.set_complete()
 
     def _close_object(self) -> None:
-        """Only the last `}` is missing, and nothing that the tool requires."""
-        comma = self._passage.waiting + self._stream.pending
-        missing = self._tool.required - self._place.given
-        if self._place.outermost and comma.strip() in ("", ",") and not missing:
-            self._repair(Repair.JSON_REPAIRED, "}")
-            self._findings.set_complete()
+        """Only brackets are missing at the end, and nothing that the tool requires."""
+        comma = (self._passage.waiting + self._stream.pending).strip()
+        if comma and not (comma == "," and self._place.outermost):
+            return
+        if self._tool.required <= self._place.given:
+            brackets = closers(self._passage.text, self._place.frames)
+            if brackets is not None:
+                self._repair(Repair.JSON_REPAIRED, brackets)
+                self._findings.set_complete()

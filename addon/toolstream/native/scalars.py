@@ -22,6 +22,11 @@ def is_scalar(token: str) -> bool:
     return token in _WORDS or JSON_NUMBER.fullmatch(token) is not None or NUMBER.fullmatch(token) is not None
 
 
+def is_whole(token: str) -> bool:
+    """Whether it is one that nothing need follow: `3.` may be a part of `3.5`."""
+    return token in _WORDS or JSON_NUMBER.fullmatch(token) is not None
+
+
 def kind_of(token: str) -> str:
     """The type of a JSON value that begins so."""
     return _KINDS.get(token[0], "number")

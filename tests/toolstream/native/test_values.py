@@ -218,3 +218,56 @@ OTHER_KEYS = [
 def test_other_keys_stay(text: str) -> None:
     whole = mended(ANY, text)
     assert (whole.text, whole.repairs) == (text, [])
+
+
+# Brackets that were lost at the end
+
+LOST = {
+    "behind a number": ('{"limit": 3', {"limit": 3}),
+    "behind a negative number": ('{"ratio": -1.5e3', {"ratio": -1.5e3}),
+    "behind a word": ('{"maybe": null', {"maybe": None}),
+    "behind a word of Python": ('{"meta": {"a": True', {"meta": {"a": True}}),
+    "behind a number, and a line break": ('{"limit": 3\n', {"limit": 3}),
+    "of an array": ('{"tags": ["a"', {"tags": ["a"]}),
+    "of an array of numbers": ('{"tags": [1, 2', {"tags": [1, 2]}),
+    "of an object": ('{"meta": {"a": 1', {"meta": {"a": 1}}),
+    "three levels": ('{"meta": {"a": [{"b": true', {"meta": {"a": [{"b": True}]}}),
+    "behind an inner bracket": ('{"meta": {"a": []', {"meta": {"a": []}}),
+}
+
+
+@pytest.mark.parametrize("case", LOST)
+def test_brackets_lost_behind_a_complete_member_are_mended(case: str) -> None:
+    text, value = LOST[case]
+    whole = mended(ANY, text.replace("{", '{"path": "p", ', 1))
+    assert (whole.value, whole.complete) == ({"path": "p", **value}, True)
+    assert whole.repairs == ["json-repaired"]
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        *('"limit": ', '"limit"', '"maybe": nul', '"limit": 3.', '"limit": -', '"ratio": 1e', '"note": "a'),
+        *('"tags": ["a",', '"tags": [', '"meta": {', '"meta": {"a": 1,', '"meta": {"a":', '"meta": {"a'),
+    ],
+)
+def test_behind_anything_else_they_are_not(member: str) -> None:
+    text = f'{{"path": "p", {member}'
+    assert not mended(ANY, text).complete
+
+
+def test_nor_are_they_if_something_is_missing_or_the_answer_was_cut() -> None:
+    assert not mended(ANY, '{"limit": 3').complete
+    inner = read_tool(
+        't(a: {"type": "object", "required": ["x", "y"], "properties": {"x": {"type": "integer"}}})'
+    )
+    assert not mended(inner, '{"a": {"x": 1').complete
+    for text in ('{"path": "p", "limit": 3', '{"path": "p", "tags": ["a"'):
+        cut = Mended(ANY, [text], stopped=False)
+        assert (cut.text, cut.complete, cut.repairs) == (text, False, [])
+
+
+@pytest.mark.parametrize("gap", ["\\n", "\\n\\t", " \\n "])
+def test_a_line_break_of_two_characters_before_a_colon(gap: str) -> None:
+    whole = mended(ANY, f'{{"path"{gap}: "p", "limit"{gap}: 3}}')
+    assert (whole.value, whole.complete) == ({"path": "p", "limit": 3}, True)
