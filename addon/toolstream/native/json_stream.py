@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from ..grammar.text import JSON_WHITESPACE, end_of
-from ..limits import TOKEN
+from ..limits import JSON_KEY, TOKEN
 from ..schema.escapes import doubled_escapes, is_bare, may_begin_path
 from ..schema.json_scanner import JsonScanner
 from ..schema.json_write import escaped
@@ -29,6 +29,14 @@ _BACKSLASH = re.compile(r"\\")
 _BEFORE_ESCAPE = re.compile(r'[^"\\\x00-\x1f]*+')
 _STRING = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"')
 _STRING_PART = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+\\?')
+# A key behind its first quote; what has to stand behind a string that has quotes of its own; and what may
+# become these
+_KEY_BEHIND = re.compile(rf'[^\W\d][^"\\\n]{{0,{JSON_KEY}}}"\s*+:')
+_KEY_PART = re.compile(rf'(?:[^\W\d][^"\\\n]{{0,{JSON_KEY}}}(?:"\s*+)?)?')
+_BEHIND = re.compile(rf'\s*+(?:\}}[\s}}]*+\Z|,\s*+"([^"\\]{{1,{JSON_KEY}}})"\s*+:)')
+_BEHIND_PART = re.compile(rf'\s*+(?:\}}[\s}}]*+|,\s*+(?:"[^"\\]{{0,{JSON_KEY}}}(?:"\s*+)?)?)?')
+_TO_QUOTE = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_OWN_QUOTE = re.compile(r'\\.|(")', re.DOTALL)
 _SPACE = re.compile(r"(?:[ \t\n\r]|\\[nrt])*")  # models write line breaks as in a string
 _WORD = re.compile(r'[^\s,:"{}\[\]\\]*+')
 _CONTROL = re.compile(r"[\x00-\x1f]")
@@ -68,6 +76,7 @@ class Kind(Enum):
     LETTERS = auto()  # of that string
     CONTROL = auto()  # a character in it that has to be escaped
     BACKSLASH = auto()  # one in it that escapes nothing
+    QUOTES = auto()  # the rest of it, from the first of its own quotes on, which lack their backslash
     UNQUOTE = auto()  # it ends
     SCALAR = auto()  # a number or a word
     RAW = auto()  # a piece of an object or array that is read as text
@@ -89,9 +98,10 @@ _IN_TEXT = (State.STRING, State.AS_TEXT, State.REST, State.BROKEN)
 
 
 class JsonStream:
-    """Reads one object."""
+    """Reads one object. `is_key`: whether a key may be that of its next member."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_key: Callable[[str], bool] = bool) -> None:
+        self._is_key = is_key
         self._read: dict[State, Callable[[str], Token | None]] = {
             State.START: self._at_start,
             State.FIRST: self._at_member,
@@ -112,6 +122,9 @@ class JsonStream:
         self._scanner = JsonScanner()
         self._head: str | None = None  # what the string begins with, as long as a path may
         self._bare = False  # the string is a path, and its backslashes are no escapes
+        self._begun = False  # the string has something
+        self._searched = (0, 0)  # how many quotes of its own it has, up to so many characters from here
+        self._ends = False  # the next quote ends it
         self._over = False
 
     @property
@@ -173,9 +186,11 @@ class JsonStream:
         elif token.kind is Kind.CLOSE:
             self._open.pop()
         elif token.kind is Kind.QUOTE:
-            self._head, self._bare = "", False
-        elif token.kind is Kind.LETTERS and self._head is not None:
-            self._head += token.text
+            self._head, self._bare, self._begun, self._ends = "", False, False, False
+            self._searched = (0, 0)
+        elif self.state is State.STRING:
+            self._begun, self._ends = True, token.kind is Kind.QUOTES
+            self._head = self._head + token.text if self._head is not None else None
         self._at += len(token.text)
         self.state = token.then
 
@@ -240,11 +255,39 @@ class JsonStream:
         if end > self._at:
             return Token(Kind.LETTERS, self._text[self._at : end], State.STRING)
         if char == '"':
-            return Token(Kind.UNQUOTE, char, State.NEXT)
+            return self._at_quote(self._text[self._at + 1 : self._at + 2])
         part = _BACKSLASH if self._bare else _ESCAPE_PART
         if char == "" or self._head is not None or part.fullmatch(self._text, self._at):
             return None
         return Token(Kind.BACKSLASH if char == "\\" else Kind.CONTROL, char, State.STRING)
+
+    def _at_quote(self, behind: str) -> Token | None:
+        """It ends the string, unless a letter is right behind it: then it may be one of the string's own."""
+        if self._begun and not self._ends and self.depth == 1:
+            if not behind and not self._over:
+                return None
+            end = self._end_behind_quotes() if behind.isalnum() or behind == "_" else -1
+            if end != -1:
+                return Token(Kind.QUOTES, self._text[self._at : end], State.STRING) if end else None
+        return Token(Kind.UNQUOTE, '"', State.NEXT)
+
+    def _end_behind_quotes(self) -> int:
+        """Where a string ends that has quotes of its own, the first of them here: at one that the next key
+        follows, or the end. -1 if nobody can tell, for a key may open, or one has no partner; 0 if more text
+        tells."""
+        text, (quotes, size) = self._text, self._searched
+        while found := _TO_QUOTE.match(text, self._at + size):
+            end = found.end()
+            if not self._over and (_KEY_PART.fullmatch(text, end) or _BEHIND_PART.fullmatch(text, end)):
+                break
+            if _KEY_BEHIND.match(text, end):
+                return -1
+            behind = _BEHIND.match(text, end)
+            if behind and not quotes % 2 and (behind[1] is None or self._is_key(behind[1])):
+                return end - 1
+            quotes, size = quotes + 1, end - self._at
+            self._searched = quotes, size
+        return -1 if self._over else 0
 
     @property
     def _letters(self) -> re.Pattern[str]:
@@ -294,8 +337,10 @@ def joined(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
-def mended(inside: str) -> str:
-    """The inside of a JSON string with everything escaped that has to be."""
+def mended(inside: str, quotes: bool = False) -> str:
+    """The inside of a JSON string with everything escaped that has to be; its own `quotes`, too."""
+    if quotes:
+        inside = _OWN_QUOTE.sub(lambda found: r"\"" if found[1] else found[0], inside)
     return _CONTROL.sub(lambda found: escaped(found[0]), doubled_escapes(inside))
 
 

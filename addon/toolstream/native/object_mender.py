@@ -37,7 +37,8 @@ class ObjectMender:
 
     def __init__(self, tool: Tool, new_parser: NewParser, findings: Findings) -> None:
         self._tool, self._new_parser, self._findings = tool, new_parser, findings
-        self._stream, self._passage, self._watch = JsonStream(), Passage(), ValueWatch()
+        self._stream = JsonStream(lambda key: tool.declares(key) and key not in self._place.given)
+        self._passage, self._watch = Passage(), ValueWatch()
         self._received: list[str] = []
         self._plain = False  # letters are payload at once
         self._literal = False  # nothing is looked at any more
@@ -60,6 +61,7 @@ class ObjectMender:
             Kind.LETTERS: self._on_letters,
             Kind.CONTROL: self._on_wrong_letter,
             Kind.BACKSLASH: self._on_wrong_letter,
+            Kind.QUOTES: self._on_quotes,
             Kind.UNQUOTE: self._on_unquote,
             Kind.SCALAR: self._on_scalar,
             Kind.RAW: self._on_raw,
@@ -280,6 +282,10 @@ class ObjectMender:
             self._findings.count(Repair.JSON_REPAIRED)
             self._release(self._watch.waiting + mended(char))
             self._watch.drop()
+
+    def _on_quotes(self, text: str) -> None:
+        self._findings.count(Repair.JSON_REPAIRED)
+        self._on_letters(mended(text, quotes=True))
 
     def _on_unquote(self, quote: str) -> None:
         if self._misfit:

@@ -28,6 +28,7 @@ LETTERS = {
     "other brackets",
     "a letter for the > behind a name, and a name that is another one",
     "cut inside of an escape",
+    "the same twice, and text follows",
 }
 
 

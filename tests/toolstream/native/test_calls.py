@@ -327,7 +327,7 @@ BROKEN = [
     ("ls", '{"path":"a"', "length"),
     ("ls", '{"limit":5', "tool_calls"),
     ("write", '{"path":"a"', "tool_calls"),
-    ("ls", '{"path":"say "hi" now"}', "tool_calls"),
+    ("ls", '{"path":"say "hi now"}', "tool_calls"),
     ("ls", '{"path":"a"}, "limit": 5}', "tool_calls"),
     ("ls", "[1, 2]", "tool_calls"),
     ("ls", "path=a", "tool_calls"),
