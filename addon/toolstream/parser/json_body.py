@@ -261,7 +261,7 @@ def _scalar(m: Message, body: Body) -> Progress:
     if behind and behind not in (_BEHIND if _may_be_string(body) else _BEHIND_SCALAR):
         return _without_quote(m, body, 0)
     value, mended = value_of(word, body.tool.parameter(body.key).types)
-    if value is FAILED:
+    if value is FAILED or not (behind or m.complete):  # or it may be cut
         return Progress.FAILED
     body.mended = body.mended or mended
     m.buffer.at += len(word)
