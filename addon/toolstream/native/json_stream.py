@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from ..grammar.text import JSON_WHITESPACE, end_of
-from ..limits import JSON_KEY, TOKEN
+from ..limits import JSON_KEY, LOOK_AHEAD, TOKEN
 from ..schema.escapes import doubled_escapes, is_bare, may_begin_path
 from ..schema.json_scanner import JsonScanner
 from ..schema.json_write import escaped
@@ -31,10 +31,13 @@ _STRING = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"')
 _STRING_PART = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+\\?')
 # A key behind its first quote; what has to stand behind a string that has quotes of its own; and what may
 # become these
-_KEY_BEHIND = re.compile(rf'[^\W\d][^"\\\n]{{0,{JSON_KEY}}}"\s*+:')
-_KEY_PART = re.compile(rf'(?:[^\W\d][^"\\\n]{{0,{JSON_KEY}}}(?:"\s*+)?)?')
-_BEHIND = re.compile(rf'\s*+(?:\}}[\s}}]*+\Z|,\s*+"([^"\\]{{1,{JSON_KEY}}})"\s*+:)')
-_BEHIND_PART = re.compile(rf'\s*+(?:\}}[\s}}]*+|,\s*+(?:"[^"\\]{{0,{JSON_KEY}}}(?:"\s*+)?)?)?')
+_GAP = rf"\s{{0,{LOOK_AHEAD}}}+"
+_KEY_BEHIND = re.compile(rf'[^\W\d][^"\\\n]{{0,{JSON_KEY}}}"{_GAP}:')
+_KEY_PART = re.compile(rf'(?:[^\W\d][^"\\\n]{{0,{JSON_KEY}}}(?:"{_GAP})?)?')
+_BEHIND = re.compile(rf'{_GAP}(?:\}}[\s}}]{{0,{LOOK_AHEAD}}}+\Z|,{_GAP}"([^"\\]{{1,{JSON_KEY}}})"{_GAP}:)')
+_BEHIND_PART = re.compile(
+    rf'{_GAP}(?:\}}[\s}}]{{0,{LOOK_AHEAD}}}+|,{_GAP}(?:"[^"\\]{{0,{JSON_KEY}}}(?:"{_GAP})?)?)?'
+)
 _TO_QUOTE = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _OWN_QUOTE = re.compile(r'\\.|(")', re.DOTALL)
 _SPACE = re.compile(r"(?:[ \t\n\r]|\\[nrt])*")  # models write line breaks as in a string
@@ -287,6 +290,8 @@ class JsonStream:
                 return end - 1
             quotes, size = quotes + 1, end - self._at
             self._searched = quotes, size
+        else:
+            self._searched = quotes, max(size, len(text.rstrip("\\")) - self._at)
         return -1 if self._over else 0
 
     @property

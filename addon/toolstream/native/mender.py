@@ -11,10 +11,11 @@ import re
 from ..grammar.text import end_of
 from ..limits import FENCE_INFO, LOOK_AHEAD, NAME, TOKEN
 from ..repairs import Repair
+from ..schema.json_call import NAME_KEYS
 from ..schema.json_read import loads
 from ..schema.json_write import quoted
 from ..schema.schema import Tool
-from ..schema.wrapped import may_wrap, names_itself
+from ..schema.wrapped import may_wrap
 from .forms import Begun, EncodedMender, Unreadable, XmlMender
 from .object_mender import ObjectMender
 from .reader import ArgumentsReader, Findings, NewParser
@@ -118,9 +119,11 @@ class Mender:
         if _FIRST_KEY_PART.fullmatch(text) and len(text) < TOKEN:
             return None
         found = _FIRST_KEY.match(text)
-        key = str(loads(found[1])) if found else ""
-        wraps = may_wrap(key, self._tool) if found else False
-        if found and not wraps and names_itself(key, self._tool.name, self._tool):
+        if found is None:
+            return self._object()
+        key = str(loads(found[1]))
+        wraps = may_wrap(key, self._tool)
+        if not wraps and key in NAME_KEYS:
             value = text[found.end() :].lstrip(_BEFORE_VALUE)
             name = quoted(self._tool.name)
             if value != name and name.startswith(value):

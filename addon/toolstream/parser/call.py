@@ -112,7 +112,7 @@ def _no_tag(m: Message, call_: Call) -> Step:
         return m.go(At.CUT) if buffer.over else Step.MORE
     if call_.empty and not call_.begun:
         return end_call(m)
-    if text[at] in '>"' and m.tolerant and _ends_tag(m, call_):
+    if text[at] in '>"' and m.tolerant and _ends_tag(m, call_, text[at]):
         return _take(m, at + 1)
     if text[at] == "{" and m.tolerant and not call_.begun and opens_json(text, at, buffer.over) is True:
         return _arguments(m, at)
@@ -121,9 +121,11 @@ def _no_tag(m: Message, call_: Call) -> Step:
     return has_text(m)
 
 
-def _ends_tag(m: Message, call_: Call) -> bool:
+def _ends_tag(m: Message, call_: Call, mark: str) -> bool:
     """Whether a bracket is that of the tag before: right behind it, or alone on the line behind a tag of the
-    call that lacks it."""
+    call that lacks it. A quote is, right behind such a tag."""
+    if mark == '"':
+        return call_.quoted and not (call_.gap or call_.begun)
     rest = LINE_REST.match(m.buffer.text, m.buffer.at + 1)
     return not call_.gap or (call_.cut and not call_.begun and rest is not None and rest[1] is not None)
 

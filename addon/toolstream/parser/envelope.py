@@ -51,9 +51,8 @@ def _at_closer(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
         return Step.MORE
     if inner is None or not opens:
         return _empty(m, tag.end)
-    m.log.repair(Repair.STRAY_CLOSER, tag.raw)
-    inner.wraps = wraps
-    return open_json_call(m, inner) if inner.tag is None else open_wrapped(m, inner.tag, wraps)
+    inner.wraps = [*wraps, tag]
+    return open_json_call(m, inner) if inner.tag is None else open_wrapped(m, inner.tag, inner.wraps)
 
 
 def _opens_inside(m: Message, chain: Chain) -> bool | Wait:

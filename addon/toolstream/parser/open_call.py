@@ -48,6 +48,7 @@ def start_call(m: Message, opening: Opening | None, tag: Tag, certain: bool = Tr
     m.spoken = place.spoken
     m.call = Call(m.calls - 1, tool, place, DeferredArguments(), opening is not None, closed, certain)
     m.call.empty, m.call.cut = tag.ends_itself, tag.raw[-1] != ">"
+    m.call.quoted = tag.raw.count('"') == 1
     if opening:
         _announce(m, m.call, opening)
     return m.go(At.CALL)

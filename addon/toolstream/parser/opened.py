@@ -144,6 +144,7 @@ class Call:
     deferred: bool = False
     half_said: bool = False
     cut: bool = False  # its tag has no bracket at its end
+    quoted: bool = False  # or no quote behind the name
     empty: bool = False
     in_parameter: bool = False  # they stand in a parameter that holds all of them
     body_done: bool = False  # all its arguments came as one JSON object

@@ -248,8 +248,11 @@ def _note_opening(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag
 
 
 def _note_tags(m: Message, wraps: list[Tag], tag: Tag | None) -> None:
-    for surplus in [*(wrap.raw for wrap in wraps[1:]), *([m.fence] if wraps and m.fence else [])]:
-        m.log.repair(Repair.STRAY_OPENER, surplus)
+    for surplus in wraps[1:]:
+        closes = surplus.kind is TagKind.WRAP_CLOSE
+        m.log.repair(Repair.STRAY_CLOSER if closes else Repair.STRAY_OPENER, surplus.raw)
+    if wraps and m.fence:
+        m.log.repair(Repair.STRAY_OPENER, m.fence)
     tags = [*wraps[:1], tag] if tag else wraps[:1]
     if wraps or m.envelope is not Envelope.OPEN:
         m.spoken = foreign(*(t.dialect for t in wraps))

@@ -106,7 +106,8 @@ def _start(m: Message, open_: Value) -> bool:
     too: of a model that writes `<parameter=path> a.py` and no closing tag."""
     text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
     rest = text[at : at + LETTERS]
-    if not over and (rest in ("", "\r", " ", ">", '"') or (open_.cut and _LATE_PART.fullmatch(rest))):
+    waits = rest in ("", "\r", " ", ">") or (open_.quoted and rest == '"')
+    if not over and (waits or (open_.cut and _LATE_PART.fullmatch(rest))):
         return False
     if open_.quoted and text.startswith(('"\n', '"\r'), at):
         at += 1  # of the name in the tag

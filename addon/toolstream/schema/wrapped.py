@@ -19,7 +19,7 @@ def may_wrap(key: str, tool: Tool) -> bool:
     return key in _WRAPS and bool(tool.arguments.declared) and not tool.declares(key)
 
 
-def names_itself(key: str, value: Any, tool: Tool) -> bool:
+def _names_itself(key: str, value: Any, tool: Tool) -> bool:
     """Whether a parameter says of which tool this is the call: so does the key of a call's name."""
     return key in NAME_KEYS and value == tool.name
 
@@ -28,7 +28,7 @@ def unwrapped(outer: Json, tool: Tool) -> Json | None:
     """What an object wraps, if it fits the tool and nothing is beside it."""
     for _ in range(WRAPPED):
         wraps = {key for key in outer if may_wrap(key, tool)}
-        if not wraps or not all(key in wraps or names_itself(key, outer[key], tool) for key in outer):
+        if not wraps or not all(key in wraps or _names_itself(key, outer[key], tool) for key in outer):
             return None
         inner = _inside(outer, tool.name)
         if isinstance(inner, str):
