@@ -249,7 +249,7 @@ def messages(draw: st.DrawFn, of: list[Tool], slip: bool) -> Message:
     if slip:
         blocks.insert(draw(st.integers(0, len(blocks))), draw(slipped(of)))
     for block, after in pairwise(blocks):  # whose parameters are they?
-        assume(after.slip != "drop call_open" or "parameter" in block.text)
+        assume(after.slip not in ("drop call_open", "swap call_open") or "parameter" in block.text)
     in_line = not slip and blocks[0].text.startswith("<tool_call>")  # else it must start a line
     parts: list[Any] = [draw(prose().map("{}: ".format) | LEAD if in_line else LEAD)]
     for block, after in zip(blocks, [*blocks[1:], None], strict=True):

@@ -230,6 +230,7 @@ class EncodedMender:
         if self._after is None:
             return out
         rest = self._after.waiting
+        self._after.replace("")
         if can_part(rest, "", self._tool, self._new_parser, self._findings, stopped):
             return out
         self._findings.set_complete(False)

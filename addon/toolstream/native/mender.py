@@ -15,7 +15,7 @@ from ..schema.json_call import NAME_KEYS
 from ..schema.json_read import loads
 from ..schema.json_write import quoted
 from ..schema.schema import Tool
-from ..schema.wrapped import may_wrap
+from ..schema.wrapped import may_wrap, may_wrap_object
 from .forms import Begun, EncodedMender, Unreadable, XmlMender
 from .object_mender import ObjectMender
 from .reader import ArgumentsReader, Findings, NewParser
@@ -121,15 +121,22 @@ class Mender:
         found = _FIRST_KEY.match(text)
         if found is None:
             return self._object()
-        key = str(loads(found[1]))
-        wraps = may_wrap(key, self._tool)
-        if not wraps and key in NAME_KEYS:
-            value = text[found.end() :].lstrip(_BEFORE_VALUE)
-            name = quoted(self._tool.name)
-            if value != name and name.startswith(value):
-                return None
-            wraps = value.startswith(name)
+        wraps = self._wraps(str(loads(found[1])), text[found.end() :].lstrip(_BEFORE_VALUE))
+        if wraps is None:
+            return None
         return WrappedMender(self._object(), self._tool, self._findings) if wraps else self._object()
+
+    def _wraps(self, key: str, value: str) -> bool | None:
+        """Whether an object may be one around the arguments, by its first key and the beginning of its value;
+        None if more has to come."""
+        if may_wrap(key, self._tool):
+            return True
+        if may_wrap_object(key, self._tool) and (not value or value[0] == "{"):
+            return True if value else None
+        name = quoted(self._tool.name)
+        if key in NAME_KEYS and value != name and name.startswith(value):
+            return None
+        return key in NAME_KEYS and value.startswith(name)
 
     def _quoted(self, text: str) -> ArgumentsReader | None:
         """A JSON string of the object, one level too much; or a key whose bracket is missing."""

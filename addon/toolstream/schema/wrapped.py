@@ -1,4 +1,5 @@
-"""Arguments that are wrapped in another object: in `arguments` or `parameters`, or in a whole call.
+"""Arguments that are wrapped in another object: in `arguments` or `parameters`, in a whole call, or in a key
+that only this model uses (`params`, the tool's own name).
 
 The tool does not declare such a key. If what is in it fits the tool, that is what the model meant. Some
 models do it twice, or write the inner object as a string.
@@ -19,6 +20,11 @@ def may_wrap(key: str, tool: Tool) -> bool:
     return key in _WRAPS and bool(tool.arguments.declared) and not tool.declares(key)
 
 
+def may_wrap_object(key: str, tool: Tool) -> bool:
+    """The same for any key, if an object follows it: what the tool requires is missing beside it."""
+    return bool(tool.required) and not tool.declares(key) and not tool.parameter(key).types
+
+
 def _names_itself(key: str, value: Any, tool: Tool) -> bool:
     """Whether a parameter says of which tool this is the call: so does the key of a call's name."""
     return key in NAME_KEYS and value == tool.name
@@ -27,7 +33,7 @@ def _names_itself(key: str, value: Any, tool: Tool) -> bool:
 def unwrapped(outer: Json, tool: Tool) -> Json | None:
     """What an object wraps, if it fits the tool and nothing is beside it."""
     for _ in range(WRAPPED):
-        wraps = {key for key in outer if may_wrap(key, tool)}
+        wraps = {key for key, value in outer.items() if _wraps(key, value, tool)}
         if not wraps or not all(key in wraps or _names_itself(key, outer[key], tool) for key in outer):
             return None
         inner = _inside(outer, tool.name)
@@ -41,8 +47,14 @@ def unwrapped(outer: Json, tool: Tool) -> Json | None:
     return None
 
 
+def _wraps(key: str, value: Any, tool: Tool) -> bool:
+    return may_wrap(key, tool) or (isinstance(value, dict) and may_wrap_object(key, tool))
+
+
 def _inside(outer: Json, name: str) -> Any:
-    if len(outer) == 1 and (key := next(iter(outer))) in ARGUMENT_KEYS:
+    """What stands in a key of the arguments, or in one that no call has; or a call's arguments."""
+    key = next(iter(outer))
+    if len(outer) == 1 and (key in ARGUMENT_KEYS or key not in _WRAPS):
         return outer[key]
     call = call_of(outer)
     return call[1] if call and call[0] in ("", name) else None

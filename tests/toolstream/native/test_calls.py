@@ -772,6 +772,7 @@ PIECES = st.sampled_from([*MARKS, *TAGS, *PARTS]) | st.text(
 @example(['"', "\\u003c", "\x1f", "\\", "{"], "stop")
 @example(['"', "{", "\\u00", "\\u003c"], "stop")
 @example(["<function=ls>", "<function=ls>", '"'], "stop")
+@example(['"', "<parameter=limit>", "</function>", "{", '"', '"'], "stop")
 @settings(max_examples=300, deadline=None)
 @given(st.lists(PIECES, max_size=14), st.sampled_from(["stop", "tool_calls", "length", None]))
 def test_garbage_at_every_cut(pieces: list[str], finish: str | None) -> None:
