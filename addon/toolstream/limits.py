@@ -87,6 +87,7 @@ COMMA_GAP = 16  # whitespace characters between a comma and the quote of a key
 STRING_TAIL = 64  # brackets and whitespace at the end of a string that wait: its quote may be missing
 QUOTE_TRIES = 8  # tags in what looks like a string at which the JSON is read, for a quote may be missing
 QUOTE_TEXT = 1 << 14  # characters that are read then, besides those of the first of these tags
+ENCODED = 3  # strings around the arguments of a call, one in the other
 WRAPPED = 3  # objects around the arguments of a call, one in the other
 RETURNS = 16  # times that JSON without an end is looked through for a call, in one message
 SMALL = 2048  # characters that the json-repair library is given: its time grows with their square

@@ -12,7 +12,10 @@ from typing import Any
 from ..grammar.text import end_of
 from ..limits import MADE_UP_NAME, NAME, OBJECTS
 from ..repairs import Refused, Repair
+from ..schema.coercion import conform
+from ..schema.json_call import fits
 from ..schema.json_read import loads
+from ..schema.json_write import dump
 from ..schema.schema import Tool
 from .json_stream import joined
 from .reader import Findings, NewParser
@@ -36,7 +39,7 @@ def can_part(
     rest: str, object_: str, tool: Tool, new_parser: NewParser, findings: Findings, stopped: bool
 ) -> bool:
     """Whether the text `rest` can be parted from these arguments. What it brings goes into `findings`."""
-    if not rest.strip() or _is_again(rest, object_, findings):
+    if not rest.strip() or _is_again(rest, object_, tool, findings):
         return True
     after = rest[end_of_leftovers(rest, tool) :]
     if _SAYS_NOTHING.fullmatch(after) or is_lone_opener(after, tool):
@@ -49,13 +52,19 @@ def can_part(
     return _is_said(after, object_, tool, new_parser, findings, stopped)
 
 
-def _is_again(rest: str, object_: str, findings: Findings) -> bool:
-    """Whether it is the arguments once more, or other ones, which are dropped."""
+def _is_again(rest: str, object_: str, tool: Tool, findings: Findings) -> bool:
+    """Whether it is the arguments once more, or other ones: of further calls, if they are a list, else they
+    are dropped."""
     again = _objects(rest)
     if again and all(isinstance(value, dict) for value in again):
         arguments = loads(joined(object_))
+        others = [value for value in again if value != arguments]
+        if others and rest.lstrip()[0] == "," and all(fits(tool, value) for value in others):
+            findings.count(Repair.SWALLOWED_CALL)
+            findings.add_calls([(tool.name, dump(conform(value, tool.arguments)[0])) for value in others])
+            return True
         findings.count(Repair.REPEATED_ARGUMENTS)
-        if any(value != arguments for value in again):
+        if others:
             findings.refuse(Refused.SECOND_OBJECT, rest)
         return True
     begun = "".join(rest.split())

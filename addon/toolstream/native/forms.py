@@ -12,6 +12,7 @@ from ..schema.json_call import fits, read_arguments, read_object
 from ..schema.json_read import Json
 from ..schema.json_write import dump
 from ..schema.lenient_json import read_damaged, same_letters
+from ..schema.python_literals import read_python_call
 from ..schema.schema import Tool
 from .after_object import can_part
 from .json_stream import unescaped
@@ -86,10 +87,13 @@ class Unreadable(_Waiting):
         return text in _NULLS or (text in _EMPTY and self._may_be_empty)
 
     def _mended(self) -> str:
-        """The object that it is without its beginning; "" if it is none."""
+        """The object that it is without its beginning, or as Python writes a call; "" if it is none."""
         text = self._passage.waiting
         if not text[:1].isalnum():
             return ""
+        call = read_python_call(text)
+        if call and call[0] == self._tool.name and fits(self._tool, call[1]):
+            return dump(conform(call[1], self._tool.arguments)[0])
         for lost in ("{", '{"'):
             value = read_object(lost + text) or read_damaged(lost + text)
             if isinstance(value, dict) and fits(self._tool, value) and same_letters(value, text):

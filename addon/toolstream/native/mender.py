@@ -9,9 +9,9 @@ the end.
 import re
 
 from ..grammar.text import end_of
-from ..limits import FENCE_INFO, LOOK_AHEAD, NAME, TOKEN
+from ..limits import ENCODED, FENCE_INFO, LOOK_AHEAD, NAME, TOKEN
 from ..repairs import Repair
-from ..schema.json_call import NAME_KEYS
+from ..schema.json_call import ARGUMENT_KEYS, NAME_KEYS
 from ..schema.json_read import loads
 from ..schema.json_write import quoted
 from ..schema.schema import Tool
@@ -23,24 +23,30 @@ from .tags import lead_of, may_lead
 from .wrapped import WrappedMender
 
 _GAP = rf"(?:[ \t]|\\[nrt]){{0,{LOOK_AHEAD}}}"
-_ENCODED = re.compile(rf'"{_GAP}(?:\{{{_GAP}(?:[^"\\ \t]|\\[^nrt])|<|\\u003[cC])')
-_ENCODED_PART = re.compile(rf'"{_GAP}(?:\\(?:u(?:0(?:03?)?)?)?|\{{{_GAP}\\?)?')
+_ENCODED = re.compile(rf'"(?:\\+")*{_GAP}(?:\{{{_GAP}(?:[^"\\ \t]|\\[^nrt])|<|\\u003[cC])')
+_ENCODED_PART = re.compile(rf'"(?:\\+")*{_GAP}(?:\\+|\\(?:u(?:0(?:03?)?)?)?|\{{{_GAP}\\?)?')
 _KEY = re.compile(r'("[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+")[ \t\n\r]*+:')
 _KEY_PART = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+(?:\\|"[ \t\n\r]*+)?')
 _FIRST_KEY = re.compile(r'\{[ \t\n\r]*+("[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+")')
 _BEFORE_VALUE = ": \t\n\r"
 _FIRST_KEY_PART = re.compile(r'\{[ \t\n\r]*+(?:"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+\\?)?')
-# What may stand before an object and says nothing, and what may become such
-_JUNK = re.compile(rf"(?:[\s\ufeff(]|`{{3}}\w{{0,{FENCE_INFO}}}\s|json\s|</\w{{1,{NAME}}}>|(?!))*+")
-_JUNK_PART = re.compile(rf"`{{1,2}}|`{{3}}\w{{0,{FENCE_INFO}}}|j|js|jso|json|<|</\w{{0,{NAME}}}|")
+# What may stand before an object and says nothing, if its words are those of `_says_nothing`; and what may
+# become such
+_WORD = rf"[^\W\d][\w.-]{{0,{NAME}}}+"
+_JUNK = re.compile(
+    rf"(?:[\s\ufeff(\[]|`{{3}}\w{{0,{FENCE_INFO}}}\s|</\w{{1,{NAME}}}>"
+    rf"|{_WORD}[ \t]*+(?:[:=(]|(?=[\s{{]))|(?!))*+"
+)
+_WORDS = re.compile(rf"(?<![`/\w.-]){_WORD}")
+_JUNK_PART = re.compile(rf"`{{1,2}}|`{{3}}\w{{0,{FENCE_INFO}}}|{_WORD}[ \t]*|<|</\w{{0,{NAME}}}|")
 
 
 class Mender:
     """Mends one call's arguments. `new_parser` makes the parsers for calls that are text; `may_be_empty`: the
-    call needs none; `nested` arguments stand in a string of others."""
+    call needs none; `nested`: they stand in so many strings of others."""
 
     def __init__(
-        self, tool: Tool, new_parser: NewParser, findings: Findings, may_be_empty: bool, nested: bool = False
+        self, tool: Tool, new_parser: NewParser, findings: Findings, may_be_empty: bool, nested: int = 0
     ) -> None:
         self._tool, self._new_parser, self._findings = tool, new_parser, findings
         self._may_be_empty, self._nested = may_be_empty, nested
@@ -95,10 +101,15 @@ class Mender:
         if lead := lead_of(text, self._tool):
             return XmlMender(lead, self._tool, self._new_parser, self._findings)
         at = end_of(_JUNK, text)
-        if text[at : at + 1] == "{":
+        if text[at : at + 1] == "{" and all(map(self._says_nothing, _WORDS.findall(text, 0, at))):
             return self._after_junk(text, at)
         may_go_on = len(text) < TOKEN and (may_lead(text, self._tool) or _JUNK_PART.fullmatch(text, at))
         return None if may_go_on else self._unreadable()
+
+    def _says_nothing(self, word: str) -> bool:
+        """Whether a word before the object only says that arguments follow, or of which tool."""
+        names = word in ARGUMENT_KEYS and not self._tool.declares(word)
+        return names or word in ("json", self._tool.name)
 
     def _after_junk(self, text: str, at: int) -> ArgumentsReader | None:
         """An object with something before it that says nothing."""
@@ -140,14 +151,15 @@ class Mender:
 
     def _quoted(self, text: str) -> ArgumentsReader | None:
         """A JSON string of the object, one level too much; or a key whose bracket is missing."""
-        if not self._nested and _ENCODED.match(text):
-            inner = Mender(self._tool, self._new_parser, self._findings, self._may_be_empty, nested=True)
+        if self._nested < ENCODED and _ENCODED.match(text):
+            deeper = self._nested + 1
+            inner = Mender(self._tool, self._new_parser, self._findings, self._may_be_empty, deeper)
             return EncodedMender(inner, self._tool, self._new_parser, self._findings)
         if (key := _KEY.match(text)) and self._tool.declares(str(loads(key[1]))):
             self._findings.count(Repair.JSON_REPAIRED)
             return Begun(self._object(), opener="{")
         may_be_key = _KEY_PART.fullmatch(text) and len(text) < TOKEN
-        may_be_encoded = not self._nested and _ENCODED_PART.fullmatch(text)
+        may_be_encoded = self._nested < ENCODED and _ENCODED_PART.fullmatch(text)
         return None if may_be_key or may_be_encoded else self._unreadable()
 
     def close(self, stopped: bool) -> str:

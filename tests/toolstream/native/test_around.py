@@ -55,6 +55,12 @@ def test_the_object_once_more_is_dropped_though_it_is_cut(rest: str, finish: str
         assert (message.finish, repairs) == (finish, ["repeated-arguments"])
 
 
+def test_a_list_of_objects_is_so_many_calls() -> None:
+    for pieces in all_cuts('[{"path": "a"}, {"path": "b", "limit": "5"}]'):
+        mended = Mended(LS, pieces, stopped=True)
+        assert (mended.value, mended.more) == ({"path": "a"}, [("ls", '{"path": "b", "limit": 5}')]), pieces
+
+
 @pytest.mark.parametrize("said", ["Now:", "{more}"])
 def test_prose_and_calls_after_it_are_both(said: str, cuts: Cuts) -> None:
     for pieces in cuts('{"path":"a"}\n' + said + CALL):
@@ -166,6 +172,12 @@ BEFORE = {
     "the end of thinking": '</think>\n\n{"path": "a"}',
     "an envelope": '<tool_call>\n{"path": "a"}\n</tool_call>',
     "an envelope that is open": '<tool_call>\n{"path": "a"}',
+    "the tool's name": 'ls {"path": "a"}',
+    "a call": 'ls({"path": "a"})',
+    "a key of the arguments": 'arguments: {"path": "a"}',
+    "a list": '[{"path": "a"}]',
+    "a list of calls": '[\n  {"name": "ls", "arguments": {"path": "a"}}\n]\n',
+    "a call as in Python": "ls(path='a')",
     "a fence around more": '```json\n{"arguments": {"path": "a"}}\n```',
 }
 
@@ -179,7 +191,11 @@ def test_what_says_nothing_before_the_object_is_dropped(case: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["</think>", "```json\n", "json", "(", 'so {"path": "a"}', '<b>{"path": "a"}']
+    "text",
+    [
+        *("</think>", "```json\n", "json", "(", "[1, 2]", "ls", "so(path='a')"),
+        *('so {"path": "a"}', '<b>{"path": "a"}', 'now({"path": "a"})'),
+    ],
 )
 def test_anything_else_before_it_stays(text: str) -> None:
     for pieces in all_cuts(text):

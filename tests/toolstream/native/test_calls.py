@@ -103,6 +103,7 @@ MENDED = [
         ["double-encoded", "wrong-type"],
     ),
     ("ls", '"{\\"path\\": \\"\\ud83d\\ude00\\"}"', {"path": "😀"}, ["double-encoded"]),
+    ("ls", json.dumps(json.dumps('{"path": "a\\nb"}')), {"path": "a\nb"}, ["double-encoded"]),
     # F03
     ("ls", '{"path=src/a=b":""}', {"path": "src/a=b"}, ["damaged-key"]),
     ("ls", '{"limit=5": "", "path":"x"}', {"limit": 5, "path": "x"}, ["damaged-key"]),

@@ -27,6 +27,9 @@ WRAPPED = [
     ('{"type": "function", "name": "ls", "parameters": {"path": "a", "limit": 5}}', ["nested-arguments"]),
     ('{"function": {"name": "ls", "arguments": {"path": "a", "limit": 5}}}', ["nested-arguments"]),
     ('{"tool": "ls", "args": {"path": "a", "limit": 5}}', ["nested-arguments"]),
+    ('{"params": {"path": "a", "limit": 5}}', ["nested-arguments"]),
+    ('{"ls": {"path": "a", "limit": 5}}', ["nested-arguments"]),
+    ('{"ls": {"arguments": {"path": "a", "limit": 5}}}', ["nested-arguments"]),
     (json.dumps({"arguments": json.dumps({"path": "a", "limit": 5})}), ["nested-arguments"]),
     ('{"arguments": {"path": "a", "limit": 5}}}', ["nested-arguments", "stray-closer"]),
     (
@@ -72,6 +75,11 @@ SAME = [
     (RUN, '{"arguments": {"arguments": {}}}'),
     (RUN, '{"name": "run", "arguments": {"arguments": {}}}'),
     (read_tool("any()"), '{"arguments": {"path": "a"}}'),
+    (LS, '{"params": {"limit": 5}}'),
+    (LS, '{"params": {"path": "a"}, "limit": 5}'),
+    (LS, '{"params": [{"path": "a"}]}'),
+    (LS, '{"params": "path", "path": "a"}'),
+    (read_tool("new(age?: integer)"), '{"params": {"age": 5}}'),  # nothing is required: it may be said so
 ]
 
 
