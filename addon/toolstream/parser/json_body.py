@@ -31,6 +31,7 @@ from .json_value import BARE_WORD, read_container, read_single, read_word, value
 from .message import Message
 
 _BEHIND, _BEHIND_SCALAR = ",}<", ",}<)]>;:="  # what may stand behind a word
+_WHOLE = ('"', "}", "]")  # the ends of what nothing can be missing of but brackets
 _TAG = re.compile(r"<[/|\w]")
 
 
@@ -231,8 +232,8 @@ def _may_be_string(body: Body) -> bool:
     return not types or "string" in types
 
 
-def _read_container(body: Body, text: str) -> tuple[Any, bool, int] | None:
-    return read_container(text, body.tool.parameter(body.key).types, body.brackets + body.inside)
+def _read_container(body: Body, text: str, is_all: bool = True) -> tuple[Any, bool, int] | None:
+    return read_container(text, body.tool.parameter(body.key).types, body.brackets + body.inside, is_all)
 
 
 def _container(m: Message, body: Body) -> Progress:
@@ -241,7 +242,8 @@ def _container(m: Message, body: Body) -> Progress:
     ended = read_text(container)
     if ended is MORE:
         return Progress.MORE
-    found = _read_container(body, container.so_far)
+    is_all = ended is Ended.TAG or container.so_far.rstrip().endswith(_WHOLE)
+    found = _read_container(body, container.so_far, is_all)
     if found is None or (ended is Ended.MESSAGE and not m.complete):
         return Progress.FAILED
     value, mended, behind = found

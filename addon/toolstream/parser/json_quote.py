@@ -147,8 +147,10 @@ def closes_all(text: str, at: int, brackets: int, over: bool) -> bool | Wait:
     end = end_of(_CLOSERS, text, at)
     if text[end:] in ("", "<") and not over:
         return MORE
-    closes = len("".join(text[at:end].split())) == brackets
-    return closes and (end == len(text) or text.startswith("</", end))
+    closers = "".join(text[at:end].split())
+    of_tag = len(closers) == brackets + 1 and closers[-1] == ">"  # that of the tag before the JSON
+    is_end = end == len(text) or text.startswith("</", end) or (of_tag and text[end - 1].isspace())
+    return is_end and (of_tag or len(closers) == brackets)
 
 
 def goes_on(text: str, at: int, in_array: bool, over: bool, complete: bool) -> bool | Wait:

@@ -13,6 +13,7 @@ from ..limits import TOKEN
 from ..schema.coercion import FAILED
 from ..schema.json_call import read_value
 from ..schema.json_read import loads
+from ..schema.lenient_json import with_brackets
 
 BARE_WORD = re.compile(r"[\w./~-]+")
 _SCALAR = re.compile(rf"""[^\s,{{}}\[\]()"'<>:;=]{{1,{TOKEN}}}""")
@@ -50,9 +51,12 @@ def read_single(text: str, at: int, over: bool) -> tuple[Any, int] | Wait | None
     return (value[0][0], found.end()) if value else None
 
 
-def read_container(text: str, types: frozenset[str], brackets: int) -> tuple[Any, bool, int] | None:
+def read_container(
+    text: str, types: frozenset[str], brackets: int, is_all: bool = False
+) -> tuple[Any, bool, int] | None:
     """The array or object that a text begins with, whether it had to be mended, and how much of the text is
-    behind it: some of the `brackets` that close the call; None if it cannot be read."""
+    behind it: some of the `brackets` that close the call; None if it cannot be read. `is_all`: what
+    it lacks are brackets."""
     if text[:2] in ("[[", "{{") and text[-1] != _CLOSERS[text[0]]:  # a doubled one: the last is another's
         value = loads(text[1:-1], strict=False)
         if value is not None:
@@ -60,7 +64,8 @@ def read_container(text: str, types: frozenset[str], brackets: int) -> tuple[Any
     for behind in _closers(text, brackets):
         if found := read_value(text[: len(text) - behind], types):
             return *found, behind
-    return None
+    value = loads(with_brackets(text), strict=False) if is_all else None
+    return None if value is None else (value, True, 0)
 
 
 def _closers(text: str, brackets: int) -> Iterator[int]:

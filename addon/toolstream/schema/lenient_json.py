@@ -49,7 +49,8 @@ def read_damaged(text: str, accept: Callable[[Any], bool] = _is_any) -> Any:
     """The object or array that a text, which is no JSON, stands for; None if that is not certain. `accept`
     says whether a value may be meant."""
     text = with_paths(text.strip())
-    for attempt in (_undoubled(text), _closed(text)):
+    closed = with_brackets(text) if text[-1:] in ("}", "]") else ""
+    for attempt in (_undoubled(text), closed):
         if attempt and (value := loads(attempt, strict=False)) is not None:
             return value
     value = loads(_as_json(text), strict=False)
@@ -114,10 +115,8 @@ def _undoubled(text: str) -> str:
     return text[1:-1] if text.startswith("{{") and text.endswith("}}") else ""
 
 
-def _closed(text: str) -> str:
-    """With the brackets that are missing at the end; "" if others are, or the end is somewhere else."""
-    if text[-1:] not in ("}", "]"):
-        return ""
+def with_brackets(text: str) -> str:
+    """With the brackets that are missing at the end; "" if none are, or others, or a quote."""
     open_brackets: list[str] = []
     for mark in _BRACKET_OR_STRING.findall(text):
         if mark in _CLOSERS:
