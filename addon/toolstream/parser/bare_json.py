@@ -1,4 +1,5 @@
-"""A JSON call without a tag around it: `{"name": …, "arguments": {…}}` as the message, bare or in a fence.
+"""A JSON call without a tag around it: `{"name": …, "arguments": {…}}` as the message, bare or in a fence; or
+behind text, if the closing tag of its envelope is there.
 
 Most JSON in an answer is no call and has to stream on. So it is followed key by key while it arrives, on
 trial. As soon as it has anything that such a call does not have, it is hopeless, and it is text.
@@ -9,8 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ..grammar.kinds import MORE, Wait
-from ..grammar.text import BLANK
+from ..grammar.kinds import MORE, TagKind, Wait
+from ..grammar.text import BLANK, skip_blanks
 from ..limits import AFTER_JSON, FENCE_RUN
 from ..repairs import Refused, Repair
 from ..schema.call_scanner import CallScanner, Progress
@@ -20,21 +21,25 @@ from .interrupted import break_off
 from .message import At, Envelope, Message, Step
 from .whole_calls import emit_calls, meant, why_not
 
+_OF_ENVELOPE = (TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE)
+_CLOSES_NOTHING = (*_OF_ENVELOPE, TagKind.STRAY)
+
 
 @dataclass(slots=True)
 class BareCall:
     """The JSON from the position `start` on. `fence`: what opened the fence it stands in, which belongs to
-    it. `complete`: its last bracket was read."""
+    it. `orphan`: the closing tag of an envelope has to follow. `complete`: its last bracket was read."""
 
     scanner: CallScanner
     start: int
     fence: str = ""
+    orphan: bool = False
     complete: bool = False
     text: str = ""
 
 
-def open_bare_json(m: Message) -> Step:
-    """A bracket or a fence begins at `m.seen`, where an untagged call may stand."""
+def open_bare_json(m: Message, orphan: bool = False) -> Step:
+    """A bracket or a fence begins at `m.seen`, where an untagged call may stand, or an `orphan`."""
     text, at = m.buffer.text, m.seen
     fence = read_fence(text, at, m.buffer.over)
     if fence is MORE:
@@ -44,10 +49,10 @@ def open_bare_json(m: Message) -> Step:
     if text[start : start + 1] not in ("{", "["):
         m.say(at + 1)
         return m.go(At.TEXT)
-    m.try_(Refused.NOT_ALONE, at_end=not m.aggressive)
+    m.try_(Refused.NOT_ALONE, at_end=not (m.aggressive or orphan))
     m.buffer.at = start
     scanner = CallScanner(m.toolset.names, DRIFT if m.aggressive else KEYS)
-    m.json = BareCall(scanner, m.buffer.position, run)
+    m.json = BareCall(scanner, m.buffer.position, run, orphan)
     return m.go(At.BARE_JSON)
 
 
@@ -73,14 +78,29 @@ def _in_json(m: Message, json: BareCall) -> Step:
 
 
 def _behind_json(m: Message, json: BareCall) -> Step:
-    """Nothing else may stand on the line; in a fence, its end has to come."""
-    end = _end_of_line(m, json)
+    """Nothing else may stand on the line but tags that close nothing; in a fence, its end has to come."""
+    end = _end_before_closer(m, json)
+    if end is None and not json.orphan:
+        end = _end_of_line(m, json)
     if end is MORE:
         return Step.MORE
     if end is None:
         return _reject(m, json)
     m.buffer.at = end
     return _decide(m, json)
+
+
+def _end_before_closer(m: Message, json: BareCall) -> int | Wait | None:
+    """Where the JSON ends if a closing tag or a token of the model follows: of an orphan, the envelope's; None
+    if neither does."""
+    text, at, tags = m.buffer.text, m.buffer.at, m.lookout.after
+    here = skip_blanks(text, at)
+    if json.fence:
+        return None
+    if tag := tags.match(text, here):
+        return at if tag.kind in (_OF_ENVELOPE if json.orphan else _CLOSES_NOTHING) else None
+    partial = here == len(text) or tags.may_begin(text, here)
+    return MORE if partial and not m.buffer.over else None
 
 
 def _end_of_line(m: Message, json: BareCall) -> int | Wait | None:
@@ -119,7 +139,9 @@ def _decide(m: Message, json: BareCall) -> Step:
         m.orphan_think = False
     m.log.repair(Repair.UNTAGGED_JSON, json.text)
     emit_calls(m, calls)
-    m.envelope = Envelope.NONE
+    if json.orphan:
+        m.log.repair(Repair.MISSING_TOOL_CALL_OPEN, json.text)
+    m.envelope = Envelope.ORPHAN if json.orphan else Envelope.NONE
     return m.end_call()
 
 

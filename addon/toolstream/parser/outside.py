@@ -24,7 +24,9 @@ from .message import At, Before, Envelope, Message, Step
 from .opening import kind_after, open_bare, open_nameless
 
 _UNTAGGED = r"[ \t]{0,3}(?=[{\[`~C])"  # what an untagged call may begin with, at the start of a line
+_JSON = r"[ \t]{0,3}(?=\{)"
 _AT_START, _AT_LINE = re.compile(_UNTAGGED), re.compile(r"\n" + _UNTAGGED)
+_JSON_AT_START, _JSON_AT_LINE = re.compile(_JSON), re.compile(r"\n" + _JSON)
 _BEGINS = re.compile(r"[{\[`~C]")
 _LOOK = re.compile(rf"[{OPEN.replace('<', '')}\n\r`\ud800-\udfff]")
 _DULL_WORDS = DOCUMENT - {"think", "result", "output"}
@@ -130,9 +132,9 @@ def _at_untagged(m: Message) -> Step:
 def text(m: Message) -> Step:
     """Text, up to the next tag that may open a call."""
     found = _find(m)
-    if m.aggressive and (line := _untagged_before(m, found.at)) is not None:
+    if m.tolerant and (line := _untagged_before(m, found.at)) is not None:
         m.say(line)
-        return m.go(At.LINE_START)
+        return m.go(At.LINE_START) if m.aggressive else _at_json(m)
     m.say(found.at)
     if found.tag:
         return _at_tag(m, found.tag)
@@ -144,14 +146,23 @@ def text(m: Message) -> Step:
 
 
 def _untagged_before(m: Message, end: int) -> int | None:
-    """Where an untagged call may begin in the text before `end`."""
+    """Where an untagged call may begin in the text before `end`; if not aggressive, one in JSON."""
     text, at = m.buffer.text, m.seen
-    found = _AT_START.match(text, at, end) if m.context.at_line_start else None
+    at_start, at_line = (_AT_START, _AT_LINE) if m.aggressive else (_JSON_AT_START, _JSON_AT_LINE)
+    found = at_start.match(text, at, end) if m.context.at_line_start else None
     while found is None or _is_lost(m, found.end()):
-        found = _AT_LINE.search(text, found.end() if found else at, end)
+        found = at_line.search(text, found.end() if found else at, end)
         if found is None:
             return None
     return found.end()
+
+
+def _at_json(m: Message) -> Step:
+    """A bracket at the start of a line: a call if the closing tag of an envelope follows it."""
+    if m.context.may_open_json:
+        return open_bare_json(m, orphan=True)
+    m.say(m.seen + 1)
+    return Step.GO
 
 
 # The next tag
