@@ -84,6 +84,7 @@ JSON_KEY = 128  # characters of a key in the arguments
 AFTER_QUOTE = 512  # characters after a quote in a string of JSON that may show that it does not end it
 PATH = 256  # characters of a string that begins like a path, in which a backslash shows that none escapes
 COMMA_GAP = 16  # whitespace characters between a comma and the quote of a key
+SCALAR = 64  # characters of a number and the mark before it, behind which a quote closes nothing
 STRING_TAIL = 64  # brackets and whitespace at the end of a string that wait: its quote may be missing
 QUOTE_TRIES = 8  # tags in what looks like a string at which the JSON is read, for a quote may be missing
 QUOTE_TEXT = 1 << 14  # characters that are read then, besides those of the first of these tags

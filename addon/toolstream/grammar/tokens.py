@@ -38,6 +38,7 @@ PARTIAL = re.compile(r"</?[ \t]?\w{0,16}")  # what may become a tag of a documen
 
 
 _PLAIN = rf"""[^\s<>"'{OPEN}{CLOSE}]"""
+_NAMESPACE = r"[A-Za-z]\w{0,32}:(?=parameter|function|tool_?call|invoke)"  # which says nothing of a call
 _LINE_ENDS = rf"[ \t]*(?:[\r\n{OPEN}]|\Z)"
 # A run of plain characters ends where something else may come, and nowhere else: two runs side by side could
 # share them out in too many ways.
@@ -45,7 +46,7 @@ _RUN = rf"""{_PLAIN}{{1,{TAG}}}?(?=(?!{_PLAIN})|/[ \t]{{0,8}}[{CLOSE}]|[)\]}}]{_
 _TAG = re.compile(
     rf"""
     (?P<open>[{OPEN}]{{1,2}}|[(\[{{|]|[pft](?=<)|) [ \t]{{0,8}} (?P<slash>[/\\／]{{0,2}}) [ \t]{{0,8}}
-    (?P<inner>[{OPEN}]?) [:;.,!*-]?
+    (?P<inner>[{OPEN}]?) (?:[:;.,!*-]|{_NAMESPACE})?
     (?P<word>(?:[^\s<>=:"'/|(){{}}\[\],;{OPEN}{CLOSE}]|/(?=\w)){{0,64}})
     (?: (?P<sep>[ \t]{{0,8}}[=:＝]{{1,2}}[ \t]{{0,8}}|[ \t]{{1,8}}) (?P<name>"[^"\n<>{CLOSE}]{{1,128}}+"?
         |'[^'\n<>{CLOSE}]{{1,128}}+'? |[^\s<>"'={OPEN}{CLOSE}]{{1,128}}+) )?

@@ -15,7 +15,7 @@ from ..schema.json_call import ARGUMENT_KEYS, NAME_KEYS
 from ..schema.json_read import loads
 from ..schema.json_write import quoted
 from ..schema.schema import Tool
-from ..schema.wrapped import may_wrap, may_wrap_object
+from ..schema.wrapped import is_object, may_wrap, may_wrap_object
 from .forms import Begun, EncodedMender, Unreadable, XmlMender
 from .object_mender import ObjectMender
 from .reader import ArgumentsReader, Findings, NewParser
@@ -140,7 +140,7 @@ class Mender:
     def _wraps(self, key: str, value: str) -> bool | None:
         """Whether an object may be one around the arguments, by its first key and the beginning of its value;
         None if more has to come."""
-        if may_wrap(key, self._tool):
+        if may_wrap(key, self._tool) or is_object(key):
             return True
         if may_wrap_object(key, self._tool) and (not value or value[0] == "{"):
             return True if value else None

@@ -91,8 +91,8 @@ def _behind_json(m: Message, json: BareCall) -> Step:
 
 
 def _end_before_closer(m: Message, json: BareCall) -> int | Wait | None:
-    """Where the JSON ends if a closing tag or a token of the model follows: of an orphan, the envelope's; None
-    if neither does."""
+    """Where the JSON ends if a closing tag or a token of the model follows (of an orphan, the closing tag of
+    its envelope); None if none does."""
     text, at, tags = m.buffer.text, m.buffer.at, m.lookout.after
     here = skip_blanks(text, at)
     if json.fence:

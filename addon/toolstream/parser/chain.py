@@ -237,7 +237,7 @@ def _function(m: Message, token: Token, readings: list[Tag], wrapped: bool) -> T
     is_named = token.sep == "=" and token.name and not m.toolset.any_tool.declares(token.name)
     if is_named and m.toolset.find(token.name):
         return by_place(token, TagKind.CALL_OPEN, Cost.SHAPE, token.name)
-    named = attribute_of(token) if wrapped and squeeze(token.word) not in DOCUMENT else ""
+    named = attribute_of(token) if squeeze(token.word) not in DOCUMENT else ""
     if named and m.toolset.find(named):
         return by_place(token, TagKind.CALL_OPEN, Cost.SHAPE, named)
     return None

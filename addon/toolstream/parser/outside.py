@@ -22,6 +22,7 @@ from .bare_json import open_bare_json
 from .chain import is_word_of_ours, read_chain
 from .message import At, Before, Envelope, Message, Step
 from .opening import kind_after, open_bare, open_nameless
+from .readings import attribute_of
 
 _UNTAGGED = r"[ \t]{0,3}(?=[{\[`~C])"  # what an untagged call may begin with, at the start of a line
 _JSON = r"[ \t]{0,3}(?=\{)"
@@ -216,7 +217,8 @@ def _look(m: Message, at: int) -> Found | None:
         return None
     plain = token.bracket and token.closed and not token.name
     opens = plain or any(tag.kind in _OPENING for tag in m.lookout.place.alike(token))
-    return Found(at, place=True) if opens or m.toolset.find(token.name) else None
+    names = opens or m.toolset.find(token.name) or m.toolset.find(attribute_of(token))
+    return Found(at, place=True) if names else None
 
 
 def _starts_line(m: Message, at: int) -> bool:

@@ -18,7 +18,7 @@ from json import JSONDecodeError
 from typing import Any, NamedTuple
 
 from ..grammar.text import JSON_WHITESPACE, end_of
-from ..limits import COMMA_GAP, MARKS, MARKS_WITHIN, ONE_CHANGE
+from ..limits import COMMA_GAP, MARKS, MARKS_WITHIN, ONE_CHANGE, SCALAR
 from .json_write import LENIENT, dump
 
 _QUOTES = "\"'`“”„‘’«»"
@@ -32,6 +32,7 @@ _BARE_QUOTE = re.compile(r'(?<!\\)"')
 _OPENERS = {"”": "“„", "’": "‘", "»": "«", "'": "'", "`": "`"}  # of the quotes that may close a string
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],"]', re.DOTALL)  # or a quote without a partner
 _BEFORE_VALUE = {"{": '{"":', "[": "["}
+_BARE_SCALAR = re.compile(r"[:\[,]\s*+(?:-?[\d.eE+-]++|true|false|null)\Z")  # that has not begun with a quote
 _LINE_BREAK = re.compile(r"\r?\n[ \t]*\Z")
 
 _PRESENT, _MISSING = 1, 2  # what a change of a mark costs that is there, or is not
@@ -155,11 +156,13 @@ def _places(text: str, at: int) -> Iterable[int]:
 
 
 def _other_marks(text: str, at: int) -> Iterator[Change]:
-    """Another mark in place of that at `at`, or none if it is doubled."""
+    """Another mark in place of that at `at`, or none if it is doubled, or closes nothing."""
     mark = text[at : at + 1]
     if not mark:
         return
     if mark in _QUOTES + "{}[],:" and text[max(0, at - COMMA_GAP) : at].rstrip()[-1:] == mark:
+        yield Change(_PRESENT, at, at + 1, "")
+    if mark == '"' and _BARE_SCALAR.search(text, max(0, at - SCALAR), at):
         yield Change(_PRESENT, at, at + 1, "")
     if mark in "}]" and text[at + 1 : at + 2] in tuple("}]".replace(mark, "")):
         yield Change(_PRESENT, at, at + 2, text[at + 1] + mark)  # out of order

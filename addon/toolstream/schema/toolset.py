@@ -4,17 +4,20 @@ A request that offers no tools, or forbids them, gets its answer untouched; ever
 the parser and the rewriter want to know of a request is read here, once.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Any
 
 from ..grammar.names import Names, fold, without_signs
+from ..limits import NUMBER
 from .json_read import Json
 from .rules import Rules, ToolRules
 from .schema import Tool, read_tools
 
 PREFIXES = ("functions.", "default_api.", "default_api:", "tool:")
+_COUNT = re.compile(rf":\d{{1,{NUMBER}}}\Z")  # `functions.read:0`, as Kimi numbers its calls
 ALIKE, APART = 0.8, 0.1  # how alike a guessed name has to be, and how much more than any other
 
 
@@ -57,12 +60,12 @@ class Toolset:
         return found
 
     def find(self, name: str, tolerant: bool = True) -> Tool | None:
-        """The declared tool that `name` means: exactly or as an alias, else without signs around it and
-        prefix, else the only one that differs in nothing but case, `_` and `-`."""
+        """The declared tool that `name` means: exactly or as an alias, else without signs around it, prefix
+        and number, else the only one that differs in nothing but case, `_` and `-`."""
         known = name if name in self.tools else self._aliases.get(name, name)
         if known in self.tools or not tolerant:
             return self.tools.get(known)
-        bare = without_signs(name)
+        bare = _COUNT.sub("", without_signs(name))
         for prefix in PREFIXES:
             bare = bare.removeprefix(prefix)
         alike = self._folded.get(fold(bare), [])

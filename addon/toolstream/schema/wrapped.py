@@ -1,5 +1,5 @@
 """Arguments that are wrapped in another object: in `arguments` or `parameters`, in a whole call, or in a key
-that only this model uses (`params`, the tool's own name).
+that only this model uses (`params`, the tool's own name); or that are a key themselves.
 
 The tool does not declare such a key. If what is in it fits the tool, that is what the model meant. Some
 models do it twice, or write the inner object as a string.
@@ -32,6 +32,8 @@ def _names_itself(key: str, value: Any, tool: Tool) -> bool:
 
 def unwrapped(outer: Json, tool: Tool) -> Json | None:
     """What an object wraps, if it fits the tool and nothing is beside it."""
+    if (inner := _in_key(outer, tool)) is not None:
+        return inner
     for _ in range(WRAPPED):
         wraps = {key for key, value in outer.items() if _wraps(key, value, tool)}
         if not wraps or not all(key in wraps or _names_itself(key, outer[key], tool) for key in outer):
@@ -45,6 +47,20 @@ def unwrapped(outer: Json, tool: Tool) -> Json | None:
             return inner
         outer = inner
     return None
+
+
+def is_object(key: str) -> bool:
+    """Whether a key may be the arguments, as JSON."""
+    return key.lstrip()[:1] == "{"
+
+
+def _in_key(outer: Json, tool: Tool) -> Json | None:
+    """The arguments that are the only key, with nothing as its value."""
+    if len(outer) != 1:
+        return None
+    key, value = next(iter(outer.items()))
+    inner = loads_object(key, strict=False) if is_object(key) and not value else None
+    return inner if inner is not None and fits(tool, inner) else None
 
 
 def _wraps(key: str, value: Any, tool: Tool) -> bool:

@@ -423,6 +423,7 @@ NAMES = [
     ("<function=ls>", "ls", {}),
     (" ls ", "ls", {}),
     ("functions.ls", "ls", {}),
+    ("functions.ls:0", "ls", {}),
     ("default_api:LS", "ls", {}),
     ("str_replace\n</parameter", "str_replace_editor", {"command": "str_replace"}),
     ("view</function", "str_replace_editor", {"command": "view"}),

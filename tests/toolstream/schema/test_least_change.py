@@ -40,6 +40,9 @@ def is_write(value: Any) -> bool:
         ('{"path": "a", "tags": [\n  "x",\n  "y\n]}', {"path": "a", "tags": ["x", "y"]}),
         ('{"path": "a", "content": "b\n}', {"path": "a", "content": "b"}),
         ('{"path": "a", "content": 1.10, }', None),
+        ('{"path": "a", "content": 50"}', {"path": "a", "content": 50}),
+        ('{"tags": [1, 2", 3], "path": "a"}', {"path": "a", "tags": [1, 2, 3]}),
+        ('{"content": true", "path": "a"}', {"path": "a", "content": True}),
     ],
 )
 def test_one_mark(text: str, value: Any) -> None:

@@ -25,6 +25,8 @@ TOOLS = [
         ("write_file", "write-file"),
         ("bash", "Bash"),
         ("functions.bash", "Bash"),
+        ("functions.bash:0", "Bash"),
+        ("read_file:12", "read_file"),
         ("default_api.read_file", "read_file"),
         ("default_api:read_file", "read_file"),
         ("tool:read_file", "read_file"),
