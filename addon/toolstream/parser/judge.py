@@ -184,10 +184,13 @@ def _doubt(m: Message, open_: Value, run: Run, alone: bool, lines: bool) -> Judg
         return run
     if _is_end_before_text(m, open_, run, alone, lines):
         return _behind(m, open_, run) if open_.verbatim else run
+    judgement: Judgement = Payload.TAG
     if alone and open_.verbatim and _lacks_its_closer(run):
         judgement = _behind(m, open_, run, Payload.TAG)
-        if judgement is not Payload.TAG:
-            return judgement
+    elif (alone or not lines) and open_.verbatim and _is_own_closer(m, open_, run):
+        judgement = _before_sibling(m, open_, run)
+    if judgement is not Payload.TAG:
+        return judgement
     if first.spelt and alone:
         m.call.unclear = True
     return Payload.TAG
@@ -206,6 +209,34 @@ def _lacks_its_closer(run: Run) -> bool:
     """Whether a run with text behind it would be the end but for the value's own closing tag."""
     first = run.tags[0]
     return first.kind is TagKind.CALL_CLOSE and first.cost is Cost.EXACT and run.behind is Behind.OTHER
+
+
+def _is_own_closer(m: Message, open_: Value, run: Run) -> bool:
+    """Whether a run with text behind it is the closing tag of a value that has something, and no other."""
+    first, text, at = run.tags[0], m.buffer.text, m.buffer.at
+    own = first.kind is TagKind.PARAMETER_CLOSE and first.cost is Cost.EXACT
+    has_text = open_.passed or bool(text[at : first.start - m.buffer.base].strip())
+    return own and has_text and len(run.tags) == 1 and run.behind is Behind.OTHER
+
+
+def _before_sibling(m: Message, open_: Value, run: Run) -> Judgement:
+    """A value's own closing tag, and text behind it: the end if the next tag of a call opens another
+    parameter, which would lack a closing tag before it."""
+    assert m.call
+    text, over, base, place = m.buffer.text, m.buffer.over, m.buffer.base, m.call.place
+    end = run.end - base
+    at = max(end, open_.searched - base)
+    while 0 <= (at := next_place(text, at)) < end + BEHIND_CALL:
+        open_.searched = base + at
+        tag = _first_reading(m, open_, place, at)
+        if tag is MORE:
+            return MORE
+        if tag is not None:
+            alone = not text[text.rfind("\n", end, at) + 1 : at].strip()
+            opens = tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and place.may_be_sibling(tag, alone)
+            return run if opens else Payload.TAG
+        at += 1
+    return MORE if len(text) < end + BEHIND_CALL and not over else Payload.TAG
 
 
 # Examples
