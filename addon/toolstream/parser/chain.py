@@ -302,14 +302,18 @@ def _is_believed(m: Message, chain: Chain, tag: Tag, inside: bool) -> bool | Wai
     if tool is None or not m.toolset.allows(tool.name) or m.context.in_result:
         return False
     if inside or chain.wraps:
-        if not tag.dialect.by_name and (worst <= Cost.TABLE or (worst is Cost.ALIKE and _is_function(tag))):
+        known = worst <= Cost.TABLE or (worst is Cost.ALIKE and _is_function(tag))
+        if known and tag.raw[0] == "<" and not tag.dialect.by_name:
             return True
         exact = tag.cost is Cost.EXACT and tag.dialect in BASE
         if worst is Cost.SHAPE and not (exact or is_by_place(tag) or tag.dialect.damaged):
             return False  # other documents have it, too
     elif not m.context.at_line_start or m.context.thinking or m.context.in_markup:
         return False
-    return m.is_proved(tag, tool)
+    proved = m.is_proved(tag, tool)
+    if proved is True and tag.raw[0] != "<" and "<" in tag.raw:  # a sign, which prose has between tags
+        return m.buffer.text.startswith("<", behind(m.buffer.text, tag))
+    return proved
 
 
 def _is_function(tag: Tag) -> bool:

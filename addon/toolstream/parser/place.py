@@ -17,10 +17,13 @@ from ..grammar.kinds import CALL_KINDS, MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT
 from ..grammar.matcher import Tag, TagMatcher
 from ..grammar.text import BLANK, skip_blanks
+from ..grammar.text import end_of as skip
 from ..grammar.tokens import LOST, OPEN, Lost, Token, end_of, held_from, next_place, plain_text, read_tag
 from ..limits import CLOSING_RUN
 from .elements import element_of
 from .readings import OPENERS, Readings, by_place, is_by_place, is_cut, moved
+
+_ON_LINE = re.compile(r"[ \t]*")
 
 
 class Level(IntEnum):
@@ -361,10 +364,8 @@ class Place(Readings):
 
 def behind(text: str, tag: Tag) -> int:
     """Where what follows a tag begins, and a bracket that it has too many."""
-    at = skip_blanks(text, tag.end)
-    if text.startswith(">", tag.end if tag.spelt else at):
-        at = skip_blanks(text, text.index(">", tag.end) + 1)
-    return at
+    at = tag.end if tag.spelt else skip(_ON_LINE, text, tag.end)
+    return skip_blanks(text, at + text.startswith(">", at))
 
 
 def _says_nothing(run: Run, tag: Tag) -> bool:
