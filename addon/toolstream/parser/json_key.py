@@ -13,8 +13,10 @@ from ..schema.json_read import loads
 
 QUOTES = "\"'`“”"
 _QUOTE = f"[{QUOTES}]"
-_KEY = re.compile(rf'"(?P<key>(?:[^"\\\n]|\\.){{0,{JSON_KEY}}})"{_S}:')
-_KEY_PART = re.compile(rf'"(?:[^"\\\n]|\\.){{0,{JSON_KEY}}}\\?(?:"{_S})?')
+_LETTER = r'(?:[^"\\\n]|\\.|\n(?=[\w \t"]|\Z))'
+_KEY = re.compile(rf'"(?P<key>{_LETTER}{{0,{JSON_KEY}}})"{_S}:')
+_KEY_PART = re.compile(rf'"{_LETTER}{{0,{JSON_KEY}}}\\?(?:"{_S})?')
+_BREAK = re.compile(r"\s*\n\s*")  # written as it is, which no key has
 _WORD = re.compile(
     rf"""(?P<opener>{_QUOTE}{{0,2}}+)(?P<key>\w[\w.-]{{0,{JSON_KEY}}}+)(?P<quotes>{_QUOTE}{{0,2}}+)"""
     rf"""{_S}(?P<colon>[:=;,]?+){_S}"""
@@ -37,8 +39,9 @@ class Key:
 def read_key(text: str, at: int) -> Key | Wait | None:
     """The key at `at`; MORE if the text ends in it."""
     if found := _KEY.match(text, at):
-        name = loads(f'"{found["key"]}"', strict=False)
-        return Key(found["key"] if name is None else name, found.end(), False)
+        key, breaks = _BREAK.subn("", found["key"])
+        name = loads(f'"{key}"', strict=False)
+        return Key(key if name is None else name, found.end(), breaks > 0)
     if _KEY_PART.fullmatch(text, at):
         return MORE
     found = _WORD.match(text, at)
