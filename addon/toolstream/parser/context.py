@@ -1,7 +1,7 @@
 """Where in a message we are, as far as it decides whether a call may stand here.
 
-Calls are quoted in Markdown (`markdown`) and in comments, drafted in `<think>`, and invented in tool
-results that the model made up. Earlier text counts as well: a closing tag may belong to an opening tag
+Calls are quoted in Markdown (`markdown`), in comments and in examples, drafted in `<think>`, and invented in
+tool results that the model made up. Earlier text counts as well: a closing tag may belong to an opening tag
 that was text, parameters may belong to a function that is not declared, and a generic tag directly after
 another tag is ordinary markup.
 """
@@ -27,9 +27,10 @@ class Context(Markdown):
         "_reasoning",
         "_results",
         "_tail",
+        "_until",
         "function_said",
-        "in_comment",
         "last",
+        "shown",
         "tags_said",
         "thinking",
     )
@@ -38,8 +39,9 @@ class Context(Markdown):
         super().__init__()
         self._reasoning = reasoning
         self._results: list[str] = []  # tags of made-up results that are open
-        self._tail = ""  # of the comment we are in: what its end may begin with
-        self.in_comment = False
+        self.shown = False  # in a comment, or an element that shows an example
+        self._until = ""  # what ends that
+        self._tail = ""  # what this may have begun with
         self.last = "."  # the last character that was no blank
         self.thinking = reasoning
         self.tags_said = False  # the text has opening tags, which closing ones may belong to
@@ -48,7 +50,7 @@ class Context(Markdown):
     @property
     def quoted(self) -> bool:
         """Whether what stands here is being shown, not said; code spans are for the parser."""
-        return self.fenced or self.in_comment or self.in_table_or_quote
+        return self.fenced or self.shown or self.in_table_or_quote
 
     @property
     def in_result(self) -> bool:
@@ -76,9 +78,9 @@ class Context(Markdown):
         """What the text says of what may follow it; besides `feed`."""
         if "<" in text and _OPENING.search(text):
             self.tags_said = True
-        if self.in_comment:
+        if self.shown:
             text = self._tail + text
-            self.in_comment, self._tail = "-->" not in text, text[-2:]
+            self.shown, self._tail = self._until not in text, text[1 - len(self._until) :]
         if solid := text.rstrip(BLANK):
             self.last = solid[-1]
 
@@ -99,9 +101,10 @@ class Context(Markdown):
             self.thinking = False
             self.new_line()
 
-    def enter_comment(self) -> None:
-        """<!-- of HTML, which was the last that was noted; within a line it is only mentioned."""
-        self.in_comment, self._tail = True, ""
+    def show_until(self, end: str) -> None:
+        """What follows is shown, up to this text: the last that was noted is `<!--`, or the opening tag of an
+        example. (Within a line it is only mentioned.)"""
+        self.shown, self._until, self._tail = True, end, ""
 
     def enter_or_leave_result(self, tag: Tag, raw: str) -> None:
         """The opening or closing tag of a result, `raw`."""

@@ -3,11 +3,23 @@ stands behind it (P21)."""
 
 from __future__ import annotations
 
-from ..grammar.kinds import Cost, TagKind
+from enum import Enum
+
+from ..grammar.kinds import Cost, TagKind, Wait
 from ..grammar.matcher import Tag
 from .opened import Value
 from .place import CLOSED_BY, Behind, Level, Run
 from .readings import OPENERS
+
+
+class Payload(Enum):
+    """What a tag in a value is that does not end it."""
+
+    TAG = 0  # a bracket
+    EXAMPLE = 1  # all of it is
+
+
+Judgement = Run | Payload | Wait
 
 
 def is_misspelt(run: Run) -> bool:

@@ -11,31 +11,21 @@ run with text after it one look further decides: another run soon says that this
 from __future__ import annotations
 
 import re
-from enum import Enum
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import is_structural
 from ..grammar.matcher import Tag
 from ..grammar.text import LINE_REST, skip_blanks
-from ..grammar.tokens import Token, next_place, read_tag
-from ..limits import BEHIND_CALL, LETTERS, LOOK_AHEAD
-from .evidence import is_believed, is_complete, is_misspelt
+from ..grammar.tokens import Token, read_tag
+from ..limits import LETTERS
+from .behind_run import before_sibling, ends_before_text, look_behind
+from .evidence import Judgement, Payload, is_believed, is_complete, is_misspelt
 from .message import Message
 from .opened import Value
 from .place import Behind, Level, Place, Run
 from .readings import OPENERS, by_place, is_by_place, is_cut, moved
 
 _NAMELESS = re.compile(r"<\s?parameter\b", re.I)  # may be a parameter of anything
-
-
-class Payload(Enum):
-    """What a tag in a value is that does not end it."""
-
-    TAG = 0  # a bracket
-    EXAMPLE = 1  # all of it is
-
-
-Judgement = Run | Payload | Wait
 
 
 def judge(m: Message, open_: Value, at: int) -> tuple[Tag | None, Judgement]:
@@ -182,27 +172,18 @@ def _doubt(m: Message, open_: Value, run: Run, alone: bool, lines: bool) -> Judg
         return Payload.TAG
     if first.cost <= Cost.ALIKE and _may_end_anywhere(open_):
         return run
-    if _is_end_before_text(m, open_, run, alone, lines):
-        return _behind(m, open_, run) if open_.verbatim else run
+    if ends_before_text(m, open_, run, alone, lines):
+        return look_behind(m, open_, run) if open_.verbatim else run
     judgement: Judgement = Payload.TAG
     if alone and open_.verbatim and _lacks_its_closer(run):
-        judgement = _behind(m, open_, run, Payload.TAG)
+        judgement = look_behind(m, open_, run, Payload.TAG)
     elif (alone or not lines) and open_.verbatim and _is_own_closer(m, open_, run):
-        judgement = _before_sibling(m, open_, run)
+        judgement = before_sibling(m, open_, run)
     if judgement is not Payload.TAG:
         return judgement
     if first.spelt and alone:
         m.call.unclear = True
     return Payload.TAG
-
-
-def _is_end_before_text(m: Message, open_: Value, run: Run, alone: bool, lines: bool) -> bool:
-    """Whether a run with text behind it may be the end. `lines`: the value has several, so that one within
-    a line is payload."""
-    if run.level < Level.ENVELOPE or run.behind is not Behind.OTHER or not is_complete(open_, run, alone):
-        return False
-    text, end = m.buffer.text, run.end - m.buffer.base
-    return alone or not lines or "\n" in text[end : skip_blanks(text, end)]
 
 
 def _lacks_its_closer(run: Run) -> bool:
@@ -217,26 +198,6 @@ def _is_own_closer(m: Message, open_: Value, run: Run) -> bool:
     own = first.kind is TagKind.PARAMETER_CLOSE and first.cost is Cost.EXACT
     has_text = open_.passed or bool(text[at : first.start - m.buffer.base].strip())
     return own and has_text and len(run.tags) == 1 and run.behind is Behind.OTHER
-
-
-def _before_sibling(m: Message, open_: Value, run: Run) -> Judgement:
-    """A value's own closing tag, and text behind it: the end if the next tag of a call opens another
-    parameter, which would lack a closing tag before it."""
-    assert m.call
-    text, over, base, place = m.buffer.text, m.buffer.over, m.buffer.base, m.call.place
-    end = run.end - base
-    at = max(end, open_.searched - base)
-    while 0 <= (at := next_place(text, at)) < end + BEHIND_CALL:
-        open_.searched = base + at
-        tag = _first_reading(m, open_, place, at)
-        if tag is MORE:
-            return MORE
-        if tag is not None:
-            alone = not text[text.rfind("\n", end, at) + 1 : at].strip()
-            opens = tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and place.may_be_sibling(tag, alone)
-            return run if opens else Payload.TAG
-        at += 1
-    return MORE if len(text) < end + BEHIND_CALL and not over else Payload.TAG
 
 
 # Examples
@@ -311,7 +272,7 @@ def _in_example(m: Message, open_: Value, tag: Tag, run: Run) -> Judgement:
         and m.call.place.wrapped
         and is_complete(open_, run, True)
     ):
-        judgement = _behind(m, open_, run)  # an envelope closes that the example has not opened
+        judgement = look_behind(m, open_, run)  # an envelope closes that the example has not opened
         return judgement if isinstance(judgement, Run | Wait) else _close_example(open_, tag)
     return _close_example(open_, tag)
 
@@ -327,78 +288,3 @@ def _close_example(open_: Value, tag: Tag) -> Judgement:
     """A tag that is payload closes what an example has opened."""
     open_.close(tag.kind)
     return Payload.TAG
-
-
-def _behind(m: Message, open_: Value, run: Run, otherwise: Payload | None = None) -> Judgement:
-    """A run, and text behind it: payload if a second run follows soon, the end if another call does. If
-    neither does, a complete run is the end, too."""
-    text, over, base = m.buffer.text, m.buffer.over, m.buffer.base
-    end = run.end - base
-    at = max(end, open_.searched - base)
-    while 0 <= (at := next_place(text, at)) < end + BEHIND_CALL:
-        open_.searched = base + at
-        found = _second(m, open_, run, at)
-        if found is not None:
-            return found
-        at += 1
-    if len(text) < end + BEHIND_CALL and not over:
-        open_.searched = base + max(end, len(text) - LOOK_AHEAD)
-        return MORE
-    return otherwise or run
-
-
-def _second(m: Message, open_: Value, run: Run, at: int) -> Judgement | None:
-    """What a tag behind a complete run says of it; None if nothing."""
-    assert m.call
-    text, over, place = m.buffer.text, m.buffer.over, m.call.place
-    tag = _first_reading(m, open_, place, at)
-    if tag is MORE or tag is None:
-        return tag
-    alone = not text[text.rfind("\n", run.end - m.buffer.base, at) + 1 : at].strip()
-    if tag.kind is TagKind.WRAP_OPEN or (tag.kind is TagKind.CALL_OPEN and alone):
-        opens = _opens_call(m, tag)
-        return MORE if opens is MORE else run if opens else None
-    if tag.kind is TagKind.PARAMETER_CLOSE and tag.spelt and not _is_open_behind(m, open_, run, at):
-        second = place.run(text, at, over, Level.VALUE, m.buffer.base)
-        if second is MORE:
-            return MORE
-        if is_believed(open_, second, alone) or _is_end_before_text(m, open_, second, alone, lines=True):
-            return Payload.TAG
-    return None
-
-
-def _first_reading(m: Message, open_: Value, place: Place, at: int) -> Tag | Wait | None:
-    """The likeliest reading of what stands at `at`. To strict, another dialect's call is one, too."""
-    text, over = m.buffer.text, m.buffer.over
-    readings = place.readings(text, at, over)
-    if readings is MORE:
-        return MORE
-    if readings or m.tolerant:
-        return readings[0] if readings else None
-    if not over and open_.tables.within.may_begin(text, at):
-        return MORE
-    return open_.tables.within.match(text, at)
-
-
-def _is_open_behind(m: Message, open_: Value, run: Run, at: int) -> bool:
-    """Whether a parameter that opened behind a complete run, alone on its line, is still open at `at`: what
-    closes there is that one."""
-    text, end, opened = m.buffer.text, run.end - m.buffer.base, 0
-    while (end := text.find("<", end, at)) >= 0:
-        tag = open_.tables.within.match(text, end)
-        line, rest = text[text.rfind("\n", 0, end) + 1 : end], LINE_REST.match(text, tag.end if tag else end)
-        if tag and tag.kind is TagKind.PARAMETER_OPEN and not tag.dialect.by_name:
-            opened += not line.strip() and rest is not None and rest[1] is not None
-        elif tag and tag.kind is TagKind.PARAMETER_CLOSE and opened:
-            opened -= 1
-        end += 1
-    return opened > 0
-
-
-def _opens_call(m: Message, tag: Tag) -> bool | Wait:
-    """Whether an opening tag behind a complete run begins another call; a misspelt one needs proof."""
-    assert m.call
-    if tag.spelt:
-        return m.call.place.opens_call(tag, m.buffer.text, m.buffer.over)
-    tool = m.toolset.find(tag.name) if tag.kind is TagKind.CALL_OPEN else None
-    return tool is not None and m.is_proved(tag, tool)

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 from ..grammar.dialects import Dialect
 from ..grammar.grammar import BASE, TAUGHT, foreign, keeps_to, kept_to
-from ..grammar.kinds import MORE, Following, TagKind
+from ..grammar.kinds import MORE, Cost, Following, TagKind
 from ..grammar.matcher import Tag
 from ..grammar.text import skip_blanks
+from ..grammar.tokens import WORD
 from ..repairs import Refused, Repair
 from ..schema.schema import Tool
 from ..schema.tool_name import Opening, read_opening
@@ -180,7 +181,10 @@ def open_json_call(m: Message, chain: Chain) -> Step:
     m.json_from = m.buffer.base + m.seen
     if m.context.thinking:
         _try_in_thinking(m, Refused.INVALID_JSON)
-    m.try_(Refused.INVALID_JSON, at_end=False)
+    unknown = chain.worst is Cost.SHAPE  # the envelope may be anybody's, if there is more to the message
+    if unknown and (word := WORD.match(chain.wraps[0].raw)):
+        m.lookout.place.wrap = word[1]
+    m.try_(Refused.NOT_ALONE if unknown else Refused.INVALID_JSON, at_end=unknown)
     _drop_think(m)
     if chain.wraps:
         m.envelope = Envelope.OPEN

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..events import Event, Text
 from ..grammar.kinds import MORE, THINK, Following, TagKind
-from ..grammar.likeness import DOCUMENT
+from ..grammar.likeness import DOCUMENT, EXAMPLE
 from ..grammar.matcher import Tag
 from ..grammar.text import BLANK, WHITESPACE, end_of
 from ..grammar.tokens import DULL, OPEN, PARTIAL, WORD, held_from, next_place, read_tag
@@ -30,8 +30,9 @@ _AT_START, _AT_LINE = re.compile(_UNTAGGED), re.compile(r"\n" + _UNTAGGED)
 _JSON_AT_START, _JSON_AT_LINE = re.compile(_JSON), re.compile(r"\n" + _JSON)
 _BEGINS = re.compile(r"[{\[`~C]")
 _LOOK = re.compile(rf"[{OPEN.replace('<', '')}\n\r`\ud800-\udfff]")
-_DULL_WORDS = DOCUMENT - {"think", "result", "output"}
+_DULL_WORDS = DOCUMENT - {"think", "result", "output", "example"}
 TEXT = Before.TEXT
+_SHOWN = ("", "\r", "\n", "<", "{", "[")
 _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
 
 
@@ -51,7 +52,7 @@ def extend(m: Message, piece: str) -> list[Event] | None:
     buffer, log, context = m.buffer, m.log, m.context
     if _LOOK.search(piece) or log.marks or log.events or buffer.high or m.aggressive:
         return None
-    if not context.settled or context.in_comment or m.known > buffer.base + buffer.at:
+    if not context.settled or context.shown or m.known > buffer.base + buffer.at:
         return None
     text = piece
     if buffer.at < len(buffer.text):
@@ -233,6 +234,8 @@ def _at_place(m: Message) -> Step:
     context = m.context
     if context.quoted or context.in_result:
         return _pass(m)
+    if (example := EXAMPLE.match(m.buffer.text, m.seen)) and context.at_line_start:
+        return _show(m, example)
     chain = read_chain(m, m.seen)
     if chain is MORE:
         return Step.MORE
@@ -244,6 +247,17 @@ def _at_place(m: Message) -> Step:
         return m.go(At.ENVELOPE)
     assert chain.tag
     return open_bare(m, chain.tag)
+
+
+def _show(m: Message, example: re.Match[str]) -> Step:
+    """An element that shows an example, if that begins here and not prose."""
+    text, end = m.buffer.text, example.end()
+    if end == len(text) and not m.buffer.over:
+        return Step.MORE
+    m.say(end)
+    if text[end : end + 1] in _SHOWN:
+        m.context.show_until(f"</{example[1]}>")
+    return Step.GO
 
 
 def _pass(m: Message) -> Step:
@@ -330,7 +344,7 @@ def _comment(m: Message, tag: Tag) -> Step:
     begins = m.context.at_line_start
     m.say(tag.end)
     if begins:
-        m.context.enter_comment()
+        m.context.show_until("-->")
     return Step.GO
 
 

@@ -58,6 +58,7 @@ class Readings(Slips):
     tags: TagMatcher = field(init=False)
     dialect: Dialect = BASE[0]  # of its opening tag
     word: str = ""  # of the call's opening tag, if no table has that
+    wrap: str = ""  # of the envelope's opening tag, if no table has that
     element: str = ""  # that holds the open value, if no table has it
     around: set[str] = field(default_factory=set)  # elements around the parameters
     opened: dict[str, int] = field(default_factory=dict)  # words that the value has opened
@@ -198,6 +199,8 @@ class Readings(Slips):
                 yield by_place(token, TagKind.PARAMETER_OPEN, Cost.ALIKE, token.name)  # a slash too many
         elif token.name or not word:
             return
+        elif token.word == self.wrap:
+            yield by_place(token, TagKind.WRAP_CLOSE, Cost.ALIKE)
         elif self.key and word == squeeze(self.key):
             yield by_place(token, TagKind.PARAMETER_CLOSE, Cost.ALIKE)
         elif token.word == self.word or (self.tool and word == squeeze(self.tool.name)):

@@ -18,7 +18,8 @@ from ..grammar.tokens import BRACKET, DULL, PARTIAL, WORD, held_from, next_place
 from ..grammar.tokens import end_of as tag_end
 from ..limits import LETTERS, LOOK_AHEAD, PIECE, VALUE_LINE, WORDS
 from ..repairs import Repair
-from .judge import Payload, judge
+from .evidence import Payload
+from .judge import judge
 from .message import At, Envelope, Message, Step
 from .opened import Value
 from .place import Run
