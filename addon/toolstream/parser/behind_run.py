@@ -1,5 +1,5 @@
-"""What stands behind a run of tags in a value, where only that says whether the run is its end: text, and in it
-another run, a parameter or a call.
+"""What stands behind a run of tags in a value, where only that says whether the run is its end: text, and in
+it another run, a parameter or a call.
 """
 
 from __future__ import annotations
