@@ -51,7 +51,7 @@ _TAG = re.compile(
     (?: (?P<sep>[ \t]{{0,8}}[=:＝]{{1,2}}[ \t]{{0,8}}|[ \t]{{1,8}}) (?P<name>"[^"\n<>{CLOSE}]{{1,128}}+"?
         |'[^'\n<>{CLOSE}]{{1,128}}+'? |[^\s<>"'={OPEN}{CLOSE}]{{1,128}}+) )?
     (?P<rest>(?:"[^"\n<]{{0,128}}+(?:"|\Z)|'[^'\n<]{{0,128}}+(?:'|\Z)|{_RUN}
-        |[ \t]{{1,8}}(?:[\w:.-]{{0,64}}[ \t]{{0,8}}=[ \t]{{0,8}}|[/\\?]|[\w:.-]{{1,64}}(?=[ \t]{{0,8}}\Z))
+        |[ \t]{{1,8}}(?:[\w:.-]{{0,64}}[ \t]{{0,8}}=[ \t]{{0,8}}|[/\\?]|[\w:.-]{{1,64}}(?=[ \t]{{0,8}}\Z)|(?=["']\Z))
         ){{0,8}}?)
     (?P<end>/?[ \t]{{0,8}}[{CLOSE}]{{1,2}} |[)\]}}](?={_LINE_ENDS}) |[ \t]{{0,8}}(?=[\r\n{OPEN}]|\Z))
     """,
@@ -110,7 +110,7 @@ def read_tag(text: str, at: int, over: bool) -> Token | Wait | None:
     if match is None or match.end() == at + TAG:
         return None
     end = match["end"]
-    if match.end() == len(text) and not over:
+    if not over and _ends_with(text, match):
         named = match["word"] or match["slash"] or match.end() - at <= WORDLESS
         return MORE if named else None  # more may belong to it
     if not match["word"] and not (match["slash"] and match["name"]):
@@ -130,6 +130,14 @@ def read_tag(text: str, at: int, over: bool) -> Token | Wait | None:
         bool(match["open"] or match["inner"]),
         bool(end.strip(" \t/")),
     )
+
+
+def _ends_with(text: str, tag: re.Match[str]) -> bool:
+    """Whether a text ends with a tag, as far as it has come; blanks behind a bracket of another kind are
+    looked at, too."""
+    end = tag.end()
+    near = tag["end"] in (")", "]", "}") and len(text) - end < TAG
+    return end == len(text) or (near and not text[end:].strip(" \t"))
 
 
 def opens_json(text: str, at: int, over: bool) -> bool | Wait:

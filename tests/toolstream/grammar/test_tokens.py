@@ -4,6 +4,8 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from toolstream.grammar.kinds import MORE, Wait
 from toolstream.grammar.tokens import Token, end_of, held_from, next_place, opens_json, read_tag
@@ -192,3 +194,41 @@ def test_opens_json(text: str, opens: bool | Wait) -> None:
 def test_what_never_ends_is_no_tag(text: str) -> None:
     """And is soon known to be none, however many ways there are to share it out."""
     assert read_tag(text, 0, True) is read_tag(text, 0, False) is None
+
+
+PIECES = [
+    *(
+        "<",
+        "</",
+        "/",
+        ">",
+        "‹",
+        "(",
+        ")",
+        "]",
+        "{",
+        "|",
+        "\\",
+        "=",
+        ":",
+        ".",
+        "-",
+        "!",
+        ";",
+        '"',
+        "'",
+        " ",
+        "\t",
+        "\n",
+    ),
+    *("function", "parameter", "tool_call", "invoke", "name", "bash", "x", "seed:", '"a b"'),
+]
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=9).map("".join))
+def test_no_beginning_of_a_tag_is_another_one(text: str) -> None:
+    whole = read_tag(f"{text}\nz", 0, False)
+    if isinstance(whole, Token):
+        for end in range(1, whole.end):
+            assert read_tag(text[:end], 0, False) is MORE, text[:end]
