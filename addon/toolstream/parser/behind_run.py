@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..grammar.kinds import MORE, TagKind, Wait
+from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.matcher import Tag
 from ..grammar.text import LINE_REST, skip_blanks
 from ..grammar.tokens import next_place
@@ -32,10 +32,12 @@ def look_behind(m: Message, open_: Value, run: Run, otherwise: Payload | None = 
     return _search(m, open_, run, _second, otherwise or run)
 
 
-def before_sibling(m: Message, open_: Value, run: Run) -> Judgement:
+def before_tag_of_ours(m: Message, open_: Value, run: Run) -> Judgement:
     """A value's own closing tag, and text behind it: the end if the next tag of a call opens another
-    parameter, which would lack a closing tag before it."""
-    return _search(m, open_, run, _sibling, Payload.TAG)
+    parameter or closes the call, for that would lack a closing tag before it."""
+    assert m.call
+    own = m.call.place.own
+    return _search(m, open_, run, _next_of_ours, run if own and own.by_name else Payload.TAG)
 
 
 def _search(
@@ -61,14 +63,24 @@ def _search(
     return otherwise
 
 
-def _sibling(m: Message, open_: Value, run: Run, at: int) -> Judgement | None:
+def _next_of_ours(m: Message, open_: Value, run: Run, at: int) -> Judgement | None:
     """What a tag behind the value's own closing tag says of that; None if it is none of a call."""
     assert m.call
-    tag = _first_reading(m, open_, m.call.place, at)
+    place = m.call.place
+    tag = _first_reading(m, open_, place, at)
     if tag is MORE or tag is None:
         return tag
-    opens = tag.kind is TagKind.PARAMETER_OPEN and tag.spelt
-    return run if opens and m.call.place.may_be_sibling(tag, _is_alone(m, run, at)) else Payload.TAG
+    alone = _is_alone(m, run, at)
+    if tag.kind is TagKind.PARAMETER_OPEN:
+        return run if tag.spelt and place.may_be_sibling(tag, alone) else Payload.TAG
+    if not alone or tag.kind not in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE):
+        return Payload.TAG
+    second = place.run(m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
+    if second is MORE:
+        return MORE
+    own = place.own is not None and place.own.by_name
+    ends = second.level >= Level.ENVELOPE and (own or second.behind in (Behind.END, Behind.CALL))
+    return run if ends and tag.cost is Cost.EXACT else Payload.TAG
 
 
 def _is_alone(m: Message, run: Run, at: int) -> bool:

@@ -116,7 +116,7 @@ def _no_tag(m: Message, call_: Call) -> Step:
         return _take(m, at + 1)
     if text[at] == "{" and m.tolerant and not call_.begun and opens_json(text, at, buffer.over) is True:
         return _arguments(m, at)
-    if only_key(call_) and m.tolerant and not (call_.begun or _is_markup(text, at)):
+    if only_key(call_) and m.tolerant and not (call_.begun or _is_markup(call_, text, at)):
         return m.go(At.LOOSE)
     return has_text(m)
 
@@ -130,11 +130,13 @@ def _ends_tag(m: Message, call_: Call, mark: str) -> bool:
     return not call_.gap or (call_.cut and not call_.begun and rest is not None and rest[1] is not None)
 
 
-def _is_markup(text: str, at: int) -> bool:
+def _is_markup(call_: Call, text: str, at: int) -> bool:
     """Whether an element begins here that no document has: it says something of the call, and nobody knows
-    what."""
+    what. Or one ends that was text."""
     word = WORD.match(text, at)
-    return word is not None and word[0][1] != "/" and word[1] not in DOCUMENT
+    if word is None:
+        return False
+    return word[1] in call_.place.opened if word[0][1] == "/" else word[1] not in DOCUMENT
 
 
 def _take(m: Message, end: int) -> Step:

@@ -18,7 +18,7 @@ from ..grammar.matcher import Tag
 from ..grammar.text import LINE_REST, skip_blanks
 from ..grammar.tokens import Token, read_tag
 from ..limits import LETTERS
-from .behind_run import before_sibling, ends_before_text, look_behind
+from .behind_run import before_tag_of_ours, ends_before_text, look_behind
 from .evidence import Judgement, Payload, is_believed, is_complete, is_misspelt
 from .message import Message
 from .opened import Value
@@ -177,8 +177,8 @@ def _doubt(m: Message, open_: Value, run: Run, alone: bool, lines: bool) -> Judg
     judgement: Judgement = Payload.TAG
     if alone and open_.verbatim and _lacks_its_closer(run):
         judgement = look_behind(m, open_, run, Payload.TAG)
-    elif (alone or not lines) and open_.verbatim and _is_own_closer(m, open_, run):
-        judgement = before_sibling(m, open_, run)
+    elif (alone or not lines) and open_.verbatim and _is_own_closer(m, open_, run, alone):
+        judgement = before_tag_of_ours(m, open_, run)
     if judgement is not Payload.TAG:
         return judgement
     if first.spelt and alone:
@@ -192,12 +192,15 @@ def _lacks_its_closer(run: Run) -> bool:
     return first.kind is TagKind.CALL_CLOSE and first.cost is Cost.EXACT and run.behind is Behind.OTHER
 
 
-def _is_own_closer(m: Message, open_: Value, run: Run) -> bool:
-    """Whether a run with text behind it is the closing tag of a value that has something, and no other."""
-    first, text, at = run.tags[0], m.buffer.text, m.buffer.at
+def _is_own_closer(m: Message, open_: Value, run: Run, alone: bool) -> bool:
+    """Whether a run with text behind it, on another line, is the closing tag of a value that has something,
+    and no other."""
+    first, text, base = run.tags[0], m.buffer.text, m.buffer.base
     own = first.kind is TagKind.PARAMETER_CLOSE and first.cost is Cost.EXACT
-    has_text = open_.passed or bool(text[at : first.start - m.buffer.base].strip())
-    return own and has_text and len(run.tags) == 1 and run.behind is Behind.OTHER
+    has_text = open_.passed or bool(text[m.buffer.at : first.start - base].strip())
+    if not own or not has_text or len(run.tags) > 1 or run.behind is not Behind.OTHER:
+        return False
+    return alone or "\n" in text[run.end - base : skip_blanks(text, run.end - base)]
 
 
 # Examples

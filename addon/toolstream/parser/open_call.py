@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 
 from ..events import ArgumentsDelta, CallEnd, CallStart
 from ..grammar.matcher import Tag
-from ..limits import STRAY
+from ..grammar.tokens import WORD
+from ..limits import STRAY, WORDS
 from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter, DeferredArguments, typed, write_call
 from ..schema.json_call import NAME_KEYS
@@ -102,6 +103,8 @@ def has_text(m: Message) -> Step:
     if not (call.certain and call.named):
         m.buffer.take(m.buffer.at + 1)  # or the same tag would open the same call again
         return m.reject()
+    if (word := WORD.match(m.buffer.text, m.buffer.at)) and len(call.place.opened) < WORDS:
+        call.place.opened[word[1]] = 1  # so its closing tag is text, too
     m.log.repair(Repair.TEXT_IN_CALL, m.buffer.text[m.buffer.at :])
     return stray_text(m, m.buffer.take(m.buffer.at + 1))
 

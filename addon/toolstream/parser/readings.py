@@ -293,7 +293,8 @@ class Readings(Slips):
             yield by_place(token, TagKind.WRAP_OPEN, Cost.TABLE if intact else Cost.ALIKE)
         direct = False
         if kind:
-            yield by_place(token, CLOSES[kind], Cost.ALIKE)  # without its slash
+            if not token.raw.endswith("/>"):
+                yield by_place(token, CLOSES[kind], Cost.ALIKE)  # without its slash
         else:
             for tag in self._joined(token):
                 direct = True

@@ -197,31 +197,9 @@ def test_what_never_ends_is_no_tag(text: str) -> None:
 
 
 PIECES = [
-    *(
-        "<",
-        "</",
-        "/",
-        ">",
-        "‹",
-        "(",
-        ")",
-        "]",
-        "{",
-        "|",
-        "\\",
-        "=",
-        ":",
-        ".",
-        "-",
-        "!",
-        ";",
-        '"',
-        "'",
-        " ",
-        "\t",
-        "\n",
-    ),
-    *("function", "parameter", "tool_call", "invoke", "name", "bash", "x", "seed:", '"a b"'),
+    *("<", "</", "/", ">", "\u2039", "(", ")", "]", "{", "|", "\\", "=", ":", ".", "-", "!", ";"),
+    *('"', "'", " ", "\t", "\n", "function", "parameter", "tool_call", "invoke", "name", "bash"),
+    *("x", "seed:", '"a b"'),
 ]
 
 
