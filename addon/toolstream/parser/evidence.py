@@ -47,10 +47,13 @@ def is_complete(open_: Value, run: Run, alone: bool) -> bool:
     return first.spelt or (alone and first.cost is Cost.ALIKE and spelt >= 1)
 
 
+def _cost_of_rest(tags: list[Tag]) -> int:
+    """What these tags of a run cost if those before them are payload."""
+    return 99 if tags[0].kind in OPENERS or not tags[0].spelt else _cost(tags)
+
+
 def _cost(tags: list[Tag]) -> int:
-    """What a run costs that begins with these tags in a value."""
-    if tags[0].kind in OPENERS or not tags[0].spelt:
-        return 99
+    """What the tags of a run cost in a value, and those that are missing between them."""
     level, cost = Level.VALUE, 0
     for tag in tags:
         if tag.kind in CLOSED_BY:
@@ -68,8 +71,8 @@ def _begins_later(open_: Value, run: Run) -> bool:
         return False
     rests = [run.tags[i:] for i in range(1, len(run.tags))]
     if _is_ours(open_, run):
-        return any(_closes(rest) and not _cost(rest) for rest in rests)
-    return any(_cost(rest) < run.cost for rest in rests)
+        return any(_closes(rest) and not _cost_of_rest(rest) for rest in rests)
+    return any(_cost_of_rest(rest) < _cost(run.tags) for rest in rests)
 
 
 def _is_ours(open_: Value, run: Run) -> bool:

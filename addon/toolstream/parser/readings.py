@@ -84,7 +84,8 @@ class Readings(Slips):
             found = self._of_tables(text, at, over) or self._damaged(text, at, over)
             return MORE if found is MORE else [*found, tag]
         if self.is_foreign(tag):
-            return []
+            by_name = self.own is not None and self.own.by_name and not tag.name
+            return [replace(tag, dialect=BY_PLACE, cost=Cost.ALIKE)] if by_name else []
         if self.key and self._is_of_others(tag):
             tag = replace(tag, dialect=BY_NAME if tag.dialect.by_name else BY_PLACE, cost=Cost.ALIKE)
         named = self.with_name(tag, text, over)
