@@ -69,6 +69,11 @@ def slips(a: str, b: str) -> int:
     return row[-1]
 
 
+def nearly(word: str, name: str) -> bool:
+    """Whether a squeezed word is this name; a long one may have one slip."""
+    return word == name or (len(name) >= LONG and slips(word, name) == 1)
+
+
 @lru_cache(4096)
 def alike(word: str) -> str:
     """The structural word that this squeezed one nearly is; "" if none."""

@@ -24,6 +24,7 @@ from ..grammar.likeness import (
     STRUCTURAL,
     SYNONYMS,
     alike,
+    nearly,
     squeeze,
 )
 from ..grammar.matcher import Tag, TagMatcher
@@ -107,12 +108,23 @@ class Readings(Slips):
             return MORE
         found = self._read_odd(text, at, over) if self._odd else None
         if found is None:
-            found = self.slipped(text, at, over)
+            found = self._slipped_or_call(text, at, over)
         if found is None and text[at] == "<" and self._reads_elements:
             found = read_element(text, at, over, self._declares, self._begins)
         if found:
             return MORE if found is MORE else [found]
         return self._damaged(text, at, over)
+
+    def _slipped_or_call(self, text: str, at: int, over: bool) -> Tag | Wait | None:
+        """The tag of another dialect that has slipped here; but what lacks the slash of a closing tag and
+        names a tool opens a call."""
+        found = self.slipped(text, at, over)
+        if isinstance(found, Tag) and found.kind is TagKind.CALL_CLOSE and found.raw[:2] != "</":
+            damaged = self._damaged(text, at, over)
+            if damaged is MORE:
+                return MORE
+            return next((tag for tag in damaged if tag.kind is TagKind.CALL_OPEN), found)
+        return found
 
     def _of_tables(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
         found = self.slipped(text, at, over)
@@ -202,7 +214,7 @@ class Readings(Slips):
             return
         elif token.word == self.wrap:
             yield by_place(token, TagKind.WRAP_CLOSE, Cost.ALIKE)
-        elif self.key and word == squeeze(self.key):
+        elif self.key and nearly(word, squeeze(self.key)):
             yield by_place(token, TagKind.PARAMETER_CLOSE, Cost.ALIKE)
         elif token.word == self.word or (self.tool and word == squeeze(self.tool.name)):
             yield by_place(token, TagKind.CALL_CLOSE, Cost.ALIKE)

@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 from ..grammar.matcher import Tag
 from ..limits import NAME
 from ..repairs import Repair
+from .json_call import ARGUMENT_KEYS, read_object
+from .json_write import dump
 from .schema import Tool
 from .toolset import Toolset
 
 _ATTRIBUTE = re.compile(rf"""\s+([^\s<>"'=]{{1,{NAME}}})\s*=\s*(?:"([^"]*+)"|'([^']*+)'|([^\s"'<>]++))""")
+_ARGUMENTS = re.compile(r"""[("'{]["']?\w""")  # what may be some, behind a name
+_QUOTED = re.compile(r"""\s+(["'])([^"'<>]+)\1""")
 
 _OF_XML = frozenset({"id", "name", "type"})  # attributes that any tag may have
 
@@ -40,8 +44,11 @@ def find_tool(name: str, toolset: Toolset, level: str) -> Opening | None:
 def read_opening(tag: Tag, text: str, toolset: Toolset, level: str) -> Opening | None:
     """What a tag, at its place in `text`, says; None if it means no declared tool."""
     tolerant = level != "strict" and tag.name
-    if tolerant and (found := _with_attributes(text[tag.start : tag.end], tag.name, toolset)):
+    raw = text[tag.start : tag.end]
+    if tolerant and (found := _with_attributes(raw, tag.name, toolset)):
         return found
+    if tag.damaged and _ARGUMENTS.search(_ATTRIBUTE.sub("", raw.partition(tag.name)[2])):
+        return None  # nobody knows what it says of the call
     if found := find_tool(tag.name, toolset, level):
         return found
     if tolerant and (match := toolset.with_value(tag.name)):
@@ -59,11 +66,25 @@ def attributes_in(text: str) -> list[tuple[str, str]]:
 
 
 def _with_attributes(raw: str, name: str, toolset: Toolset) -> Opening | None:
-    """`<function=read path="a.py">`: the attributes are parameters, but for those that any tag may have."""
+    """`<function=read path="a.py">`: the attributes are parameters, but for those that any tag may have. Or
+    all of them stand there in JSON: `<function=read {"path": "a.py"}>`."""
     word = name.split()[0]
     tool, after = toolset.find(word), raw.partition("=")[2].partition(word)[2].rstrip(" \t/>")
-    given = attributes_in(after)
-    if tool is None or not given:
+    if tool is None:
+        return None
+    after = after.removeprefix('"') if raw.count('"') > after.count('"') else after
+    given = _of_object(after) or attributes_in(after)
+    if not given and len(tool.required) == 1 and (quoted := _QUOTED.fullmatch(after)):
+        given = [(next(iter(tool.required)), quoted[2])]
+    if not given:
         return None
     own = [(key, text) for key, text in given if key not in _OF_XML or tool.declares(key)]
+    if len(own) == 1 and own[0][0] in ARGUMENT_KEYS and not tool.declares(own[0][0]):
+        own = _of_object(own[0][1]) or own
     return Opening(tool, [(Repair.DAMAGED_KEY, raw)] if own else [], own)
+
+
+def _of_object(text: str) -> list[tuple[str, str]]:
+    """The members of a JSON object, as (key, text); [] if it is anything else."""
+    members = read_object(text.strip()) if "{" in text else None
+    return [(key, value if isinstance(value, str) else dump(value)) for key, value in (members or {}).items()]
