@@ -1,5 +1,6 @@
-"""JSON read without an exception, whatever the text is: a caller that may get anything asks for a value."""
+"""JSON from outside, read without an exception whatever it holds: texts, and members of an object."""
 
+from collections.abc import Mapping
 from json import JSONDecoder
 from typing import Any
 
@@ -30,3 +31,22 @@ def loads_object(text: str, strict: bool = True) -> Json | None:
     """The same for a text that should be an object; None if it is anything else."""
     value = loads(text, strict)
     return value if isinstance(value, dict) else None
+
+
+def object_in(json: Mapping[str, Any], key: str) -> Json:
+    """The object that is this member; {} if it is missing or anything else."""
+    value = json.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def objects_in(json: Mapping[str, Any], key: str) -> list[Json]:
+    """The items of the array that is this member, so that their places stay; {} for an item that is no
+    object."""
+    value = json.get(key)
+    return [item if isinstance(item, dict) else {} for item in value] if isinstance(value, list) else []
+
+
+def text_in(json: Mapping[str, Any], key: str) -> str:
+    """The string that is this member; "" if it is missing or anything else."""
+    value = json.get(key)
+    return value if isinstance(value, str) else ""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..repairs import Ledger
-from ..schema.json_read import Json, loads_object
+from ..schema.json_read import Json, loads_object, object_in, text_in
 from ..schema.json_write import quoted
 from .anthropic_encoder import (
     ASTRAY,
@@ -27,7 +27,7 @@ from .anthropic_encoder import (
     tool_use,
 )
 from .base import Asked, At, CallPiece, Found, Kind, LaneId, Reading, ServerCall, Slice, new_id
-from .json_edit import Path, members, span, splice, with_members
+from .json_edit import Path, members, splice, value_at, with_members
 from .sse import EventSplitter, is_aside, read_data
 
 TEXTS = {"text": Kind.CONTENT, "thinking": Kind.REASONING}  # blocks of text, each with a member of its name
@@ -61,7 +61,7 @@ class _Block:
         """A slice of it; `said`: the block, where a call starts."""
         piece = None
         if self.lane is None:
-            call_id, name = (_text((said or {}).get(key)) for key in ("id", "name"))
+            call_id, name = (text_in(said or {}, key) for key in ("id", "name"))
             piece = CallPiece(index=self.number, id=call_id, name=name, text=text, whole=whole)
         return Slice(self.lane, text, [path] if path else (), at, piece)
 
@@ -110,7 +110,7 @@ class AnthropicMessages:
             case "content_block_stop":
                 self._read_stop(reading)
             case "message_delta":
-                reading.ends = [(0, _reason(_object(reading.json, "delta")))]
+                reading.ends = [(0, _reason(object_in(reading.json, "delta")))]
             case "message_stop":
                 reading.ends = [(0, None)]
             case "ping":
@@ -121,8 +121,8 @@ class AnthropicMessages:
         return reading
 
     def _read_start(self, reading: Reading) -> None:
-        said = _object(reading.json, "content_block")
-        kind = _text(said.get("type"))
+        said = object_in(reading.json, "content_block")
+        kind = text_in(said, "type")
         lane = None if kind == "tool_use" else LaneId(0, TEXTS.get(kind, Kind.OTHER), self._started)
         block = _Block(self._started, lane)
         self._started += 1
@@ -131,7 +131,7 @@ class AnthropicMessages:
         if lane is None:
             reading.slices.append(block.slice(At.OPEN, said=said))
             path: Path = ("content_block", "input")
-            text = _json_at(reading.data, path) if said.get("input") else ""
+            text = value_at(reading.data, path) if said.get("input") else ""
         else:
             reading.slices.append(block.slice(At.OPEN))
             text, path = _text_of(said) if kind in TEXTS else "", ("content_block", kind)
@@ -142,8 +142,8 @@ class AnthropicMessages:
         block = self._block(reading)
         if block is None:
             return
-        delta = _object(reading.json, "delta")
-        member = DELTAS.get(_text(delta.get("type")), "")
+        delta = object_in(reading.json, "delta")
+        member = DELTAS.get(text_in(delta, "type"), "")
         kind = TEXTS.get(member, Kind.ARGUMENTS)
         fits = block.kind in (kind, Kind.OTHER)
         if not member or (kind is Kind.ARGUMENTS and not fits):
@@ -152,7 +152,7 @@ class AnthropicMessages:
         if not fits:
             reading.facts[ASTRAY] = block.lane is None
             block = self._stray(block, kind)
-        reading.slices.append(block.slice(At.TEXT, _text(delta.get(member)), ("delta", member)))
+        reading.slices.append(block.slice(At.TEXT, text_in(delta, member), ("delta", member)))
 
     def _stray(self, block: _Block, kind: Kind) -> _Block:
         """Text where it does not belong: a block that the server has not started."""
@@ -176,11 +176,11 @@ class AnthropicMessages:
         reading = Reading(b"", body, json, ends=[(0, _reason(json))], error=json.get("error"))
         blocks = _written(body, json)
         for at, said in enumerate(_content_of(json)):
-            kind = _text(said.get("type")) if isinstance(said, dict) else ""
+            kind = text_in(said, "type") if isinstance(said, dict) else ""
             lane = None if kind == "tool_use" else LaneId(0, TEXTS.get(kind, Kind.OTHER), at)
             block = _Block(at, lane)
             if lane is None:
-                text = _json_at(blocks[at], ("input",)) if said.get("input") is not None else ""
+                text = value_at(blocks[at], ("input",)) if said.get("input") is not None else ""
                 path: Path = ("content", at, "input")
                 reading.slices.append(block.slice(At.TEXT, text, path, said, whole=True))
             else:
@@ -244,7 +244,7 @@ def _written_call(block: str, piece: Slice, text: str | None, ledger: Ledger) ->
 
 def read_request(request: Json) -> Asked:
     """A request in the words of chat completions."""
-    choice = _object(request, "tool_choice")
+    choice = object_in(request, "tool_choice")
     limit = request.get("max_tokens")
     return Asked(
         tools=[_tool(tool) for tool in _objects(request.get("tools")) if _is_ours(tool)],
@@ -288,22 +288,13 @@ def _earlier_calls(request: Json) -> Iterator[Json]:
 # JSON
 
 
-def _object(json: Json, key: str) -> Json:
-    value = json.get(key)
-    return value if isinstance(value, dict) else {}
-
-
 def _objects(value: Any) -> Iterable[Json]:
     return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
 def _text_of(block: Json) -> str:
     """The text of a block of text."""
-    return _text(block.get(_text(block.get("type"))))
+    return text_in(block, text_in(block, "type"))
 
 
 def _content_of(message: Json) -> list[Any]:
@@ -313,12 +304,7 @@ def _content_of(message: Json) -> list[Any]:
 
 def _written(body: str, message: Json) -> list[str]:
     """The blocks of a message, as they are written."""
-    return list(members(_json_at(body, ("content",))).values()) if _content_of(message) else []
-
-
-def _json_at(text: str, path: Path) -> str:
-    where = span(text, path)
-    return text[slice(*where)] if where else ""
+    return list(members(value_at(body, ("content",))).values()) if _content_of(message) else []
 
 
 def _reason(json: Json) -> str | None:

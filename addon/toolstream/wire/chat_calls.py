@@ -3,7 +3,7 @@ one list of them another."""
 
 from typing import Any
 
-from ..schema.json_read import Json
+from ..schema.json_read import Json, object_in
 from ..schema.json_write import dump
 from .base import ServerCall
 from .json_edit import Path
@@ -13,8 +13,7 @@ Edits = list[tuple[Path, str]]
 
 def is_head(json_call: Json, call: ServerCall, number: int) -> bool:
     """Whether the delta that names a call is as every known client expects it, the name apart."""
-    function = json_call.get("function")
-    function = function if isinstance(function, dict) else {}
+    function = object_in(json_call, "function")
     return (
         json_call.get("index") == number
         and type(json_call.get("index")) is int
@@ -27,8 +26,7 @@ def is_head(json_call: Json, call: ServerCall, number: int) -> bool:
 
 def is_further(json_call: Json, number: int) -> bool:
     """Whether a further delta is as every known client expects it."""
-    function = json_call.get("function")
-    function = function if isinstance(function, dict) else {}
+    function = object_in(json_call, "function")
     surplus = "id" in json_call or "type" in json_call or "name" in function
     index = json_call.get("index")
     return (

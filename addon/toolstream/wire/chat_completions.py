@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..repairs import Ledger
-from ..schema.json_read import Json, loads
+from ..schema.json_read import Json, loads, object_in, text_in
 from ..schema.json_write import dump
 from ..schema.toolset import parallel_calls
 from .base import Asked, CallPiece, Encoder, Found, Kind, Names, Reading, Slice, new_id
@@ -98,13 +98,10 @@ class ChatCompletions:
                 yield self._piece(json, group, whole), ("tool_calls", *place, "function", "arguments")
 
     def _piece(self, json: Json, group: int, whole: bool) -> CallPiece:
-        function = json.get("function")
-        function = function if isinstance(function, dict) else {}
-        name, server_id, index = function.get("name"), json.get("id"), json.get("index")
+        function, index = object_in(json, "function"), json.get("index")
         arguments = function.get("arguments")
         piece = CallPiece(group, index if type(index) is int else None, whole=whole)
-        piece.name = name if isinstance(name, str) else ""
-        piece.id = server_id if isinstance(server_id, str) else ""
+        piece.id, piece.name = text_in(json, "id"), text_in(function, "name")
         piece.foreign = self._is_foreign(json, group, piece.index)
         if not piece.foreign:
             text = "" if arguments is None else dump(arguments)

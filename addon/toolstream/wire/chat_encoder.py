@@ -10,7 +10,7 @@ from typing import Any
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..repairs import Ledger, Repair
-from ..schema.json_read import Json
+from ..schema.json_read import Json, object_in
 from ..schema.json_write import compact, quoted
 from .base import Kind, LaneId, Reading, ServerCall, Slice, finish_reason, joined
 from .chat_calls import Edits, call_head, edits_of, is_further, is_head, merged
@@ -208,8 +208,7 @@ class ChatEncoder:
         right = listed and (is_head(old, call, number) if first else is_further(old, number))
         if not right:
             self._reshaped(choice, call)
-        function = old.get("function")
-        inner = function if isinstance(function, dict) else {}
+        inner = object_in(old, "function")
         if right and text == piece.text and (not first or inner.get("name") == call.name):
             return old
         return _written(call, number, text, old, inner, first)

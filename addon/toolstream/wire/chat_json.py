@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from ..schema.json_read import Json, loads_object
+from ..schema.json_read import Json, loads_object, object_in, text_in
 from .base import new_id
 from .json_edit import Path
 
@@ -31,14 +31,12 @@ def choices_of(chunk: Json) -> list[tuple[int, Json]]:
 
 def delta_of(choice: Json) -> Json:
     """The delta of a choice, {} if it has none."""
-    delta = choice.get("delta")
-    return delta if isinstance(delta, dict) else {}
+    return object_in(choice, "delta")
 
 
 def content_of(message: Json) -> str:
     """The text of a delta or message; "" if it has none."""
-    content = message.get("content")
-    return content if isinstance(content, str) else ""
+    return text_in(message, "content")
 
 
 def reasoning_in(message: Json) -> tuple[str, list[Path]]:

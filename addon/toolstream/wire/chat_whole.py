@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..repairs import Ledger, Repair
-from ..schema.json_read import Json
+from ..schema.json_read import Json, object_in
 from ..schema.json_write import dump, quoted
 from .base import Found, Kind, Reading, ServerCall, Slice, finish_reason
 from .chat_json import choices_of, new_call_id
@@ -113,8 +113,7 @@ def _element(message: str, json: Json, part: Part, ledger: Ledger) -> tuple[bool
     right = bool(raw) and len(path) > 3 and _is_right(old, call)
     if not right:
         call.reshape(ledger)
-    function = old.get("function")
-    inner = dict(function) if isinstance(function, dict) else {}
+    inner = dict(object_in(old, "function"))
     if right and left is None and inner.get("name") == call.name:
         return True, raw
     outer = {k: v for k, v in old.items() if k not in ("index", "id", "type", "function")}
@@ -127,8 +126,7 @@ def _element(message: str, json: Json, part: Part, ledger: Ledger) -> tuple[bool
 
 def _is_right(json: Json, call: ServerCall) -> bool:
     """Whether an element is as every known client expects it, the name apart."""
-    function = json.get("function")
-    function = function if isinstance(function, dict) else {}
+    function = object_in(json, "function")
     named = bool(function.get("name")) and isinstance(function.get("arguments"), str)
     return named and json.get("id") == call.id and json.get("type") == "function"
 

@@ -27,6 +27,12 @@ def span(text: str, path: Path) -> tuple[int, int] | None:
     return at, _end_of_value(text, at)
 
 
+def value_at(text: str, path: Path) -> str:
+    """The value at `path` as it is written; "" if there is none."""
+    where = span(text, path)
+    return text[slice(*where)] if where else ""
+
+
 def splice(text: str, edits: list[tuple[Path, str]]) -> str:
     """The JSON text with the values at some paths replaced; a path it does not have is left out."""
     spans = [(where, new) for path, new in edits if (where := span(text, path))]

@@ -18,12 +18,12 @@ from typing import Any
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..repairs import Ledger, Repair
-from ..schema.json_read import Json, loads, loads_object
+from ..schema.json_read import Json, loads, loads_object, object_in, text_in
 from ..schema.json_write import dump, encodable, quoted
 from .base import Asked, CallPiece, Found, Kind, LaneId, Names, Reading, ServerCall, Slice, joined
 from .chat_completions import used_ids
 from .chat_json import new_call_id
-from .json_edit import Path, members, span, splice
+from .json_edit import Path, members, splice, value_at
 from .ndjson import LineSplitter
 
 TEXTS = {"thinking": Kind.REASONING, "content": Kind.CONTENT}  # of a message, in the order of what it says
@@ -95,8 +95,7 @@ class OllamaChat:
     def _read(self, frame: bytes, data: str) -> Reading:
         reading = Reading(frame, data, aside=not data.strip())
         reading.json = json = loads_object(data, strict=False) or {}
-        message = json.get("message")
-        if isinstance(message, dict):
+        if message := object_in(json, "message"):
             reading.slices = [*self._text_slices(message), *self._call_slices(data, message)]
         if json.get("error") is not None:
             reading.error, reading.ends = json["error"], [(None, None)]
@@ -106,15 +105,14 @@ class OllamaChat:
 
     def _text_slices(self, message: Json) -> Iterator[Slice]:
         for member, kind in TEXTS.items():
-            text = message.get(member)
-            if isinstance(text, str) and text:
+            if text := text_in(message, member):
                 yield Slice(self._names.of(0, kind, member), text, [(*MESSAGE, member)])
 
     def _call_slices(self, data: str, message: Json) -> Iterator[Slice]:
         calls = message.get("tool_calls")
         if not calls or not isinstance(calls, list):
             return
-        for (at, source), call in zip(members(_source(data, CALLS)).items(), calls, strict=True):
+        for (at, source), call in zip(members(value_at(data, CALLS)).items(), calls, strict=True):
             function = call.get("function") if isinstance(call, dict) else None
             if isinstance(function, dict):
                 piece = _piece(self._calls, call, function, source)
@@ -133,8 +131,7 @@ class OllamaChat:
 
 
 def _asked(body: Json) -> Asked:
-    options = body.get("options")
-    limit = options.get("num_predict") if isinstance(options, dict) else None
+    limit = object_in(body, "options").get("num_predict")
     return Asked(
         tools=body.get("tools"),
         model=body.get("model", ""),
@@ -148,7 +145,7 @@ def _asked(body: Json) -> Asked:
 
 
 def _piece(number: int, call: Json, function: Json, source: str) -> CallPiece:
-    name, id_, arguments = function.get("name"), call.get("id"), function.get("arguments")
+    arguments = function.get("arguments")
     if arguments is None:
         text = ""
     elif isinstance(arguments, str):
@@ -157,24 +154,18 @@ def _piece(number: int, call: Json, function: Json, source: str) -> CallPiece:
         text = members(members(source)["function"])["arguments"]
     return CallPiece(
         index=number,
-        id=id_ if isinstance(id_, str) else "",
-        name=name if isinstance(name, str) else "",
+        id=text_in(call, "id"),
+        name=text_in(function, "name"),
         text=text,
         foreign=call.get("type") not in (None, "", "function"),
         whole=True,
     )
 
 
-def _source(data: str, path: Path) -> str:
-    """The value at a path as it is written; "" if there is none."""
-    where = span(data, path)
-    return data[slice(*where)] if where else ""
-
-
 def _elements(reading: Reading) -> Elements:
     """Those of a line or body; {} if none of them is a call."""
     called = any(part.piece for part in reading.slices)
-    return members(_source(reading.data, CALLS)) if called else {}
+    return members(value_at(reading.data, CALLS)) if called else {}
 
 
 # Writing
@@ -248,7 +239,7 @@ class OllamaEncoder:
 
     def _in_two(self, reading: Reading, data: str) -> bytes:
         """A done line whose message leaves in a line before it."""
-        message = _source(data, MESSAGE)
+        message = value_at(data, MESSAGE)
         rest = {key: text for key, text in members(message).items() if key not in ("thinking", "tool_calls")}
         last = splice(data, [(MESSAGE, _object(rest | {"content": '""'}))])
         return self._line(reading, message) + _encoded(last)
@@ -338,7 +329,7 @@ def _edited(reading: Reading, texts: Texts, before: Elements, after: Elements) -
 
 
 def _with_calls(data: str, calls: Iterable[str]) -> str:
-    message = members(_source(data, MESSAGE))
+    message = members(value_at(data, MESSAGE))
     listed = ",".join(calls)
     message.pop("tool_calls", None)
     return splice(data, [(MESSAGE, _object(message | ({"tool_calls": f"[{listed}]"} if listed else {})))])
@@ -348,7 +339,7 @@ def _with_text(data: str, more: str) -> str:
     """With more text at the end of the content."""
     if not more:
         return data
-    message = members(_source(data, MESSAGE))
+    message = members(value_at(data, MESSAGE))
     content = loads(message.get("content", ""), strict=False) or ""
     return splice(data, [(MESSAGE, _object(message | {"content": quoted(f"{content}{more}")}))])
 

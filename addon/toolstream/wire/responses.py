@@ -16,10 +16,10 @@ from collections.abc import Callable
 
 from ..events import OVER
 from ..repairs import Ledger
-from ..schema.json_read import Json, loads_object
+from ..schema.json_read import Json, loads_object, object_in, objects_in, text_in
 from .base import At, CallPiece, Found, Kind, LaneId, Names, Reading, Slice, new_id
 from .responses_encoder import ResponsesEncoder
-from .responses_items import ARGUMENTS, TEXT_PARTS, Source, event_type, object_in, objects_in, text_in
+from .responses_items import ARGUMENTS, TEXT_PARTS, Source, event_type
 from .responses_request import read_request
 from .responses_whole import disarmed, write_whole, written_whole
 from .sse import EventSplitter, is_aside, read_data

@@ -11,7 +11,7 @@ altered.
 from typing import Any
 
 from ..repairs import Ledger, Repair
-from ..schema.json_read import Json, loads
+from ..schema.json_read import Json, loads, object_in, text_in
 from ..schema.json_write import compact, quoted
 from .base import Asked, At, LaneId, Reading, ServerCall, new_id
 from .json_edit import Path
@@ -22,9 +22,7 @@ from .responses_items import (
     Texts,
     head_changes,
     new_call,
-    object_in,
     source_of,
-    text_in,
     texts_of,
 )
 from .responses_output import Output, is_object

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..repairs import Ledger, Repair
-from ..schema.json_read import Json, loads
+from ..schema.json_read import Json, loads, object_in, objects_in, text_in
 from ..schema.json_write import compact, quoted
 from .base import Asked, At, Kind, LaneId, Reading, joined, new_id
 from .json_edit import Path
@@ -31,10 +31,7 @@ from .responses_items import (
     Texts,
     array,
     event_type,
-    object_in,
-    objects_in,
     source_of,
-    text_in,
     texts_of,
 )
 from .responses_output import Output

@@ -6,11 +6,10 @@ But text after a call is a new item, though the server goes on with the old one.
 is never sent. And calls that were found in text have no source.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
-from ..schema.json_read import Json
+from ..schema.json_read import Json, text_in
 from ..schema.json_write import quoted
 from .base import Asked, Reading, ServerCall, Slice, new_id
 from .json_edit import Path, span
@@ -162,24 +161,6 @@ def event_type(json: Json) -> str:
     return text_in(json, "type") or ("error" if json.get("error") else "")
 
 
-def object_in(json: Mapping[str, Any], key: str) -> Json:
-    """The object that is a member; {} if there is none."""
-    value = json.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def objects_in(json: Json, key: str) -> list[Json]:
-    """The objects of the array that is a member, {} in place of anything else."""
-    value = json.get(key)
-    return [v if isinstance(v, dict) else {} for v in value] if isinstance(value, list) else []
-
-
-def text_in(json: Json, key: str) -> str:
-    """The string that is a member; "" if there is none."""
-    value = json.get(key)
-    return value if isinstance(value, str) else ""
-
-
 def array(texts: Iterable[str]) -> str:
     """A JSON array of values that are JSON text."""
     return f"[{','.join(texts)}]"
@@ -197,13 +178,7 @@ def edited(text: str, edits: Edits) -> str:
     return text
 
 
-def with_members(text: str, members: str) -> str:
-    """The JSON object with further members, of which each begins with a comma; it is not empty."""
+def with_more(text: str, members: str) -> str:
+    """The JSON object, not empty, with further members at its end, each written after a comma."""
     end = text.rfind("}")
     return text[:end] + members + text[end:] if members else text
-
-
-def piece_of(text: str, path: Path) -> str:
-    """The JSON text of one value in another; "" if it is not there."""
-    start, end = span(text, path) or (0, 0)
-    return text[start:end]

@@ -7,9 +7,10 @@ was said of them, and the last number. So each event fits what came before it, w
 from collections.abc import Iterable
 from typing import Any
 
-from ..schema.json_read import Json, loads_object
+from ..schema.json_read import Json, loads_object, object_in, objects_in, text_in
 from ..schema.json_write import compact, quoted
 from .base import Reading, new_id
+from .json_edit import value_at
 from .responses_items import (
     TEXT_PARTS,
     Edits,
@@ -19,11 +20,7 @@ from .responses_items import (
     array,
     edited,
     new_message,
-    object_in,
-    objects_in,
-    piece_of,
-    text_in,
-    with_members,
+    with_more,
 )
 from .sse import read_data, replace_data
 
@@ -96,7 +93,7 @@ class Output:
                     edits = [*edits, ((key,), compact(value))]
         if not (edits or done) and (not missing or reading.frame.endswith(END)):  # the quick way
             return reading.frame[: -len(END)] + missing.encode() + END if missing else reading.frame
-        data = with_members(edited(reading.data or read_data(reading.frame) or "", edits), missing)
+        data = with_more(edited(reading.data or read_data(reading.frame) or "", edits), missing)
         if done and item:
             item.open, item.done = False, data
         return replace_data(reading.frame, data) if edits or missing else reading.frame
@@ -229,9 +226,9 @@ class Output:
     def _items(self, data: str, theirs: dict[str, int]) -> Iterable[str]:
         for item in self.items:
             if item.done:  # whose event may have had no item
-                yield piece_of(item.done, ("item",)) or compact(item.json)
+                yield value_at(item.done, ("item",)) or compact(item.json)
             elif item.id in theirs:
-                yield piece_of(data, ("response", "output", theirs[item.id]))
+                yield value_at(data, ("response", "output", theirs[item.id]))
 
 
 def is_object(arguments: str) -> bool:

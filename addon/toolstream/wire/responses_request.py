@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from ..schema.json_read import Json
+from ..schema.json_read import Json, objects_in, text_in
 from ..schema.toolset import parallel_calls
 from .base import Asked
-from .responses_items import objects_in, text_in
 
 JOINTS = (".", "__", "/")  # between a namespace and a tool, where a server has joined them
 

@@ -7,10 +7,10 @@ after it. A message goes on as a new one after them.
 from collections.abc import Iterator, Sequence
 
 from ..repairs import Ledger
-from ..schema.json_read import Json, loads_object
+from ..schema.json_read import Json, loads_object, object_in, objects_in, text_in
 from ..schema.json_write import compact, quoted
 from .base import Asked, Found, Reading, new_id
-from .json_edit import members, span
+from .json_edit import members, span, value_at
 from .responses_items import (
     TEXT_PARTS,
     Edits,
@@ -19,10 +19,6 @@ from .responses_items import (
     head_changes,
     new_call,
     new_message,
-    object_in,
-    objects_in,
-    piece_of,
-    text_in,
 )
 from .sse import read_data, replace_data
 
@@ -60,7 +56,7 @@ class _Writer:
             if isinstance(number, int):
                 self._slices.setdefault(number, []).append(at)
         self._ids: set[str] = set()  # of the items that are written
-        self._written = members(piece_of(reading.data, ("output",))) if self.items else {}  # as they came
+        self._written = members(value_at(reading.data, ("output",))) if self.items else {}  # as they came
 
     def item(self, number: int) -> Iterator[str]:
         """The items that stand for one of the server's, as JSON text."""
@@ -136,7 +132,7 @@ class _Writer:
         for member in dict.fromkeys(TEXT_PARTS.values()):
             for place, said in enumerate(objects_in(self.items[number], member)):
                 at = by_place.get((member, place))
-                text = piece_of(self._written[number], (member, place))
+                text = value_at(self._written[number], (member, place))
                 parts.append((member, text if at is None else self._part(text, said, at), at))
         return parts
 

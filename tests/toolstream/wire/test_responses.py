@@ -10,9 +10,10 @@ from toolstream.events import ArgumentsDelta, CallEnd, CallStart, Text
 from toolstream.repairs import Ledger, Repair
 from toolstream.schema.toolset import Toolset
 from toolstream.wire.base import SAID, At, Kind, LaneId, Reading, ServerCall, Slice
+from toolstream.wire.json_edit import value_at
 from toolstream.wire.responses import Responses
 from toolstream.wire.responses_encoder import ResponsesEncoder
-from toolstream.wire.responses_items import edited, piece_of, with_members
+from toolstream.wire.responses_items import edited, with_more
 
 Json = dict[str, Any]
 
@@ -217,7 +218,7 @@ def test_slices_of_a_body() -> None:
     ]
     for piece in reading.slices:
         ((*path,),) = piece.paths
-        assert piece_of(reading.data, tuple(path)) == json.dumps(piece.text)
+        assert value_at(reading.data, tuple(path)) == json.dumps(piece.text)
     call = reading.slices[2].piece
     assert call
     assert (call.id, call.name, call.whole) == ("call_2", "f", True)
@@ -403,5 +404,5 @@ def test_members_are_edited_or_added() -> None:
         '{"a": 1.50, "b": {}, "c": [{"d": "x","g":[]}],"f":2}'
     )
     assert edited(text, [(("x", "y"), "2"), (("a", "y"), "2"), (("c", "y"), "2")]) == text
-    assert with_members(text + " ", ',"f":2') == '{"a": 1.50, "b": {}, "c": [{"d": "x"}],"f":2} '
-    assert with_members(text, "") == text
+    assert with_more(text + " ", ',"f":2') == '{"a": 1.50, "b": {}, "c": [{"d": "x"}],"f":2} '
+    assert with_more(text, "") == text
