@@ -12,7 +12,7 @@ from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..repairs import Ledger, Repair
 from ..schema.json_read import Json, object_in
 from ..schema.json_write import compact, quoted
-from .base import Kind, LaneId, Reading, ServerCall, Slice, finish_reason, joined
+from .base import Kind, LaneId, Reading, ServerCall, Slice, joined
 from .chat_calls import Edits, call_head, edits_of, is_further, is_head, merged
 from .chat_json import (
     CALLS,
@@ -24,11 +24,10 @@ from .chat_json import (
     is_bare,
     new_call_id,
     read_chunk,
+    reason_to_send,
 )
 from .json_edit import Path, splice
 from .sse import read_data, replace_data
-
-WORDS = ("stop", "tool_calls", "length")
 
 
 class Choice:
@@ -51,10 +50,8 @@ class Choice:
 
     def finish_reason(self, sent: Any) -> Any:
         """The finish_reason for the one that the server sent."""
-        natives = bool(self.natives or self.unread)
-        meant = "tool_calls" if sent == "function_call" and natives else sent
         cut = self.open or any(call.broken for call in self.natives)
-        return finish_reason(meant, natives or bool(self.calls), cut, WORDS)
+        return reason_to_send(sent, bool(self.natives or self.unread), bool(self.calls), cut)
 
 
 class ChatEncoder:

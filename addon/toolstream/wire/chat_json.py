@@ -4,11 +4,12 @@ from collections.abc import Collection
 from typing import Any
 
 from ..schema.json_read import Json, loads_object, object_in, text_in
-from .base import new_id
+from .base import finish_reason, new_id
 from .json_edit import Path
 
 COPIED = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 _SILENT = frozenset((*COPIED, "choices"))
+REASONS = ("stop", "tool_calls", "length")
 CALLS = ("tool_calls", "function_call")  # of a delta: what it says of calls that the server parsed
 # Most servers; newer vLLM and OpenRouter; Ollama
 REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
@@ -71,6 +72,13 @@ def is_bare(chunk: Json, delta: Json, fields: Collection[str | int] = ("content"
         if value not in (None, "", []) and key not in fields and key != "role":
             return False
     return True
+
+
+def reason_to_send(sent: Any, native: bool, found: bool, cut: bool) -> Any:
+    """The finish_reason of a choice in place of the one that the server sent. `native`: the server parsed
+    calls; `found`: the text had calls; `cut`: one of all these is not complete."""
+    meant = "tool_calls" if sent == "function_call" and native else sent
+    return finish_reason(meant, native or found, cut, REASONS)
 
 
 def new_call_id() -> str:

@@ -12,9 +12,10 @@ from support.streams import DASHSCOPE, LLAMA_CPP, event
 from toolstream.wire.base import finish_reason
 from toolstream.wire.chat_calls import call_head
 from toolstream.wire.chat_completions import ChatCompletions
-from toolstream.wire.chat_encoder import WORDS, Synthesis
+from toolstream.wire.chat_encoder import Synthesis
 from toolstream.wire.chat_json import (
     COPIED,
+    REASONS,
     choices_of,
     content_of,
     delta_of,
@@ -85,8 +86,8 @@ def test_fields_of_another_type_are_as_good_as_missing(garbage: Any) -> None:
     ],
 )
 def test_finish_reason(sent: Any, called: bool, becomes: Any) -> None:
-    assert finish_reason(sent, called, False, WORDS) == becomes
-    assert finish_reason(sent, called, True, WORDS) == (
+    assert finish_reason(sent, called, False, REASONS) == becomes
+    assert finish_reason(sent, called, True, REASONS) == (
         "length" if sent in ("stop", "tool_calls") else becomes
     )
 
