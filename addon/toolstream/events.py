@@ -1,8 +1,7 @@
 """What the parser says happened, in the order it happened.
 
-Adjacent `Text` events, and adjacent `ArgumentsDelta` events of one call, may be split
-anywhere: where one ends says nothing about the text. `index` numbers the calls of one
-message from 0.
+Adjacent `Text` events, and adjacent `ArgumentsDelta` events of one call, may be split anywhere: where one ends
+says nothing about the text. `index` numbers the calls of one message from 0.
 """
 
 from dataclasses import dataclass
@@ -10,9 +9,10 @@ from dataclasses import dataclass
 from .repairs import Repair
 
 # The finish_reasons of a model that stopped by itself
-COMPLETE = frozenset("stop tool_calls function_call eos".split())  # noqa: SIM905
+COMPLETE = frozenset({"stop", "tool_calls", "function_call", "eos"})
 
-# The end of a message of which nobody knows whether the model stopped by itself: nothing is completed
+# The finish_reason of a message that is over, though nobody knows whether the model stopped by itself: what is
+# unfinished stays so
 OVER = "over"
 
 
@@ -48,7 +48,7 @@ class CallEnd:
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """Something was mended here; `excerpt` is the text it was seen in, cut short."""
+    """Something was repaired here. `excerpt` is the beginning of the text it was found in."""
 
     repair: Repair
     excerpt: str = ""
@@ -58,7 +58,7 @@ Event = Text | CallStart | ArgumentsDelta | CallEnd | Repaired
 
 
 def calls_of(events: list[Event]) -> list[tuple[str, str]]:
-    """The calls of a message as (name, arguments), in order; those that are complete."""
+    """The complete calls of a message as (name, arguments), in order."""
     calls: list[tuple[str, str]] = []
     for event in events:
         match event:

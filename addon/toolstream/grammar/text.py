@@ -7,9 +7,8 @@ from ..limits import LOOK_AHEAD, WHITESPACE_RUN
 BLANK = " \t\n\r\f\v"  # what counts as whitespace around tags
 WHITESPACE = re.compile(f"[{BLANK}]*")
 GAP = re.compile(f"[{BLANK}]{{0,{LOOK_AHEAD}}}")  # between a tag and what has to follow it
-LINE_REST = re.compile(
-    r"[ \t]*(\r?\n|\r?\Z)?"
-)  # the group is the line's end, if only whitespace is before it
+# The rest of a line; its end is the group, if nothing but blanks come before that
+LINE_REST = re.compile(r"[ \t]*(\r?\n|\r?\Z)?")
 
 JSON_SPACE = r"[ \t\n\r]*+"
 JSON_WHITESPACE = re.compile(JSON_SPACE)

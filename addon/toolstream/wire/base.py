@@ -15,7 +15,7 @@ from enum import Enum, auto
 from secrets import token_hex
 from typing import Any, Protocol
 
-from ..events import OVER as OVER
+from ..events import OVER as OVER  # one of the reasons in `Reading.ends`
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
 from ..repairs import Ledger, Repair
 from ..schema.json_read import Json

@@ -8,7 +8,22 @@ DIALECT = Dialect(
     level="aggressive",
     closed=True,
     in_values=False,
-    wrap_open=(*("<toolcall>", "<tool_code>", "<|tool_call|>", "<|tool_call_start|>", "<tool_call_start|>"),),
-    wrap_close=(*("</toolcall>", "</tool_code>", "<|/tool_call|>", "<|tool_call_end|>", "<tool_call_end|>"),),
-    line_open=("[Calling tool: {tool}(~{", "Calling tool: {tool}(~{"),
+    wrap_open=(
+        "<toolcall>",
+        "<tool_code>",
+        "<|tool_call|>",
+        "<|tool_call_start|>",
+        "<tool_call_start|>",
+    ),
+    wrap_close=(
+        "</toolcall>",
+        "</tool_code>",
+        "<|/tool_call|>",
+        "<|tool_call_end|>",
+        "<tool_call_end|>",
+    ),
+    line_open=(
+        "[Calling tool: {tool}(~{",
+        "Calling tool: {tool}(~{",
+    ),
 )
