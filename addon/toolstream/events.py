@@ -1,7 +1,7 @@
 """What the parser says happened, in the order it happened.
 
-Adjacent `Text` events, and adjacent `ArgumentsDelta` events of one call, may be split anywhere: where one ends
-says nothing about the text. `index` numbers the calls of one message from 0.
+Adjacent `Text` events, and adjacent `ArgumentsDelta` events of one call, may be split anywhere: where one
+ends says nothing about the text. `index` numbers the calls of one message from 0.
 """
 
 from dataclasses import dataclass
@@ -11,21 +11,20 @@ from .repairs import Repair
 # The finish_reasons of a model that stopped by itself
 COMPLETE = frozenset({"stop", "tool_calls", "function_call", "eos"})
 
-# The finish_reason of a message that is over, though nobody knows whether the model stopped by itself: what is
-# unfinished stays so
+# The finish_reason of a message that is over, but may have been cut off: nothing unfinished is completed
 OVER = "over"
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text that is no part of a call, verbatim."""
+    """Text outside of calls, verbatim."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class CallStart:
-    """A call has begun; `name` is the declared name of its tool."""
+    """A call has begun. `name` is the declared name of its tool."""
 
     index: int
     name: str

@@ -1,8 +1,8 @@
 """Every repair and every refusal by name, and the ledger that counts them.
 
-Each repair has a member here and a case in `tests/cases`, and is emitted at its place in the stream.
-A refusal is a candidate for a call that was left as text. It changes nothing, and the ledger says
-why, so that a user can see what was not repaired.
+Each repair has a member here and a case in `tests/cases`, and is emitted at its place in the stream. A
+refusal is a candidate for a call that was left as text. It changes nothing. The ledger says why, so that
+a user can see what was not repaired.
 """
 
 from collections import Counter
@@ -14,8 +14,8 @@ from .limits import EXCERPT, REFUSALS
 
 
 class Named(StrEnum):
-    """Names with a description in words. Cases, goldens and metrics use the names; the log, mitmweb, the
-    status page and the manual use the words."""
+    """Names with a description. Cases, goldens and metrics use the names; the log, mitmweb, the status
+    page and the manual use the words."""
 
     words: str
 

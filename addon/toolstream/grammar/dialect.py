@@ -1,7 +1,8 @@
 """A dialect is a table: how one family of models or templates spells the tags of a call.
 
-There is one tuple of spellings per kind of tag; `spelling` explains the words in braces and the `~`.
-What else sets a dialect apart is a flag here, so that no state of the parser asks for its name.
+There is one tuple of spellings for each kind of tag. `spelling` explains the words in braces and the `~`.
+All other differences between dialects are flags here, so that no state of the parser asks for a dialect
+by name.
 """
 
 from collections.abc import Iterator
@@ -23,19 +24,20 @@ class Body(Enum):
 class Dialect:
     """One table, and its flags:
 
-    `rank`: of two spellings that fit, the one of the lower rank counts. Tables without one come last.
-    `level`: the lowest recovery level that reads it.
-    `repair`: what reading one of its opening tags is called.
+    `rank`: if two spellings match, the one of the dialect with the lower rank counts. Dialects without a
+    rank come last.
+    `level`: the lowest recovery level that reads this dialect.
+    `repair`: the repair that reading one of its opening tags counts as.
     `taught`: models are taught exactly these spellings, so a call that keeps to them needs no repair.
-    `body`: how it writes arguments.
+    `body`: how arguments are written.
     `closed`: a call needs no closing tag of its own.
-    `in_values`: its tags are looked for in the values of other dialects.
-    `common`: any XML document may have its opening tags as well.
+    `in_values`: its tags are also searched in values that another dialect opened.
+    `common`: any XML document may contain its opening tags.
     `by_name`: its tags are named after the tool and the parameters. They are text unless one of the
     tool's own parameters follows.
-    `damaged`: its tags are those of another dialect with something lost or added. Closing tags are
+    `damaged`: its tags are tags of another dialect with something lost or added. Closing tags count as
     repairs, too, and in the middle of a line of a value they are payload.
-    `writing`: how it writes, if it can.
+    `writing`: templates for writing calls, if there are any.
     """
 
     name: str

@@ -1,6 +1,7 @@
-"""Which tags each state of the parser looks for, for each recovery level.
+"""Which tags each state of the parser searches, for each recovery level; and which dialect a call keeps
+to.
 
-And which dialect a call keeps to: tags that are spelt exactly as one dialect has them are no repair.
+Tags that are spelt exactly as in one taught dialect need no repair.
 """
 
 import re
@@ -19,12 +20,12 @@ from .tokens import Lost, lost
 
 LEVELS = ("strict", "tolerant", "aggressive")
 TAUGHT = tuple(dialect for dialect in DIALECTS if dialect.taught)
-BASE = TAUGHT[:1]  # what a call is held against that keeps to no dialect
+BASE = TAUGHT[:1]  # Qwen's own: a call that keeps to no dialect is compared with this one
 FOREIGN = tuple(dialect for dialect in DIALECTS if dialect not in BASE and not dialect.damaged)
 
 
 def spellings(*kinds: TagKind, level: str, dialects: Iterable[Dialect] = DIALECTS) -> Iterator[Spelling]:
-    """Every spelling of these kinds of tags that the level reads."""
+    """Every spelling of these kinds of tags that this recovery level reads."""
     read = [d for d in dialects if LEVELS.index(d.level) <= LEVELS.index(level)]
     for kind, dialect in product(kinds, read):
         for text in getattr(dialect, kind.value):
@@ -32,7 +33,7 @@ def spellings(*kinds: TagKind, level: str, dialects: Iterable[Dialect] = DIALECT
 
 
 class Grammar:
-    """One matcher per parser state, for one recovery level."""
+    """One matcher for each parser state, for one recovery level."""
 
     def __init__(self, level: str) -> None:
         self.level = level
@@ -40,7 +41,7 @@ class Grammar:
         def matcher(*kinds: TagKind, dialects: Iterable[Dialect] = DIALECTS) -> TagMatcher:
             return TagMatcher(spellings(*kinds, level=level, dialects=dialects))
 
-        def inside(*dialects: Dialect) -> TagMatcher:  # examples may be in any dialect
+        def inside(*dialects: Dialect) -> TagMatcher:  # examples in a value may be in any dialect
             known = "tolerant" if level == "strict" else level
             return TagMatcher(spellings(*CALL_KINDS, level=known, dialects=dialects))
 
@@ -84,7 +85,7 @@ class Grammar:
         self._slipped: dict[tuple[tuple[str, ...], tuple[TagKind, ...]], Sequence[Slipped]] = {}
 
     def slipped(self, kinds: tuple[TagKind, ...], dialects: Sequence[Dialect] = FOREIGN) -> Sequence[Slipped]:
-        """The tags of these kinds in which a slip is looked for."""
+        """The spellings of these kinds that are also recognised with a slip in them."""
         key = tuple(dialect.name for dialect in dialects), kinds
         if key not in self._slipped:
             found = map(slipped, spellings(*kinds, level=self.level, dialects=dialects))
@@ -94,34 +95,35 @@ class Grammar:
     def lost(
         self, kinds: tuple[TagKind, ...], dialects: Sequence[Dialect] = FOREIGN, names: Iterable[str] = ()
     ) -> Lost:
-        """What such tags are without their bracket; of those that are named as these, too."""
+        """What such tags look like without their opening bracket. `names`: names of tags that are named
+        after a tool or parameter."""
         words = {word for one in self.slipped(kinds, dialects) for word in one.words}
         direct = any(dialect.by_name for dialect in dialects)
         return lost(frozenset(words | {f"{name}>" for name in names if direct}))
 
     def value_ends(self, kept: Iterable[Dialect]) -> TagMatcher:
-        """What may follow a value in a call that keeps to these dialects."""
+        """The tags that may follow a value, in a call that keeps to the dialects `kept`."""
         return next(
             (self._value_ends[d.name] for d in kept if d.name in self._value_ends), self._ends_of_others
         )
 
     def within(self, dialect: Dialect) -> TagMatcher:
-        """What a value looks for that this dialect opened."""
+        """The tags that are searched in a value that this dialect opened."""
         return self._within.get(dialect.name, self.values)
 
     def closer(self, dialect: Dialect) -> re.Pattern[str]:
-        """The closing tag of such a value, with the line break before it and whitespace behind it."""
+        """The closing tag of such a value, with the line break before it and the whitespace after it."""
         return self._closers.get(dialect.name, self._closers[BASE[0].name])
 
 
 @cache
 def grammar(level: str) -> Grammar:
-    """The compiled grammar; compiled once per level."""
+    """The compiled grammar of a recovery level. Each level is compiled once."""
     return Grammar(level)
 
 
 def kept_to(tags: Iterable[Tag], among: Iterable[Dialect] = TAUGHT) -> Sequence[Dialect]:
-    """Those of the taught dialects in whose canonical spelling all of these tags are."""
+    """The dialects in whose canonical spelling all of these tags are; BASE if there are none."""
     kept = list(among)
     for tag in tags:
         kept = [dialect for dialect in kept if _keeps_to(tag, dialect)]
@@ -129,12 +131,12 @@ def kept_to(tags: Iterable[Tag], among: Iterable[Dialect] = TAUGHT) -> Sequence[
 
 
 def _keeps_to(tag: Tag, dialect: Dialect) -> bool:
-    """Whether a tag is one of this dialect, a slip in it aside."""
+    """Whether a tag belongs to this dialect, apart from a slip in it."""
     return is_canonical(tag, dialect) or (tag.dialect is dialect and tag.cost is Cost.ALIKE)
 
 
 def keeps_to(tag: Tag, dialects: Iterable[Dialect]) -> bool:
-    """Whether a tag is in the canonical spelling of one of them."""
+    """Whether a tag is in the canonical spelling of one of these dialects."""
     for dialect in dialects:  # noqa: SIM110  (mostly one, for which `any` takes longer)
         if is_canonical(tag, dialect):
             return True
@@ -142,7 +144,7 @@ def keeps_to(tag: Tag, dialects: Iterable[Dialect]) -> bool:
 
 
 def foreign(*dialects: Dialect) -> tuple[Dialect, ...]:
-    """Those of these that are of other models, each once."""
+    """Those of these dialects that are not Qwen's own, each once, in the order of FOREIGN."""
     return tuple(known for known in FOREIGN if any(known is dialect for dialect in dialects))
 
 
@@ -155,7 +157,7 @@ def is_canonical(tag: Tag, dialect: Dialect) -> bool:
 
 @lru_cache(CANONICAL)
 def _taught_in(kind: TagKind, raw: str, name: str) -> set[str]:
-    """The taught dialects that have this tag, with this name in it."""
+    """The names of the taught dialects that have this tag, with this name in it."""
     found = set()
     for dialect in TAUGHT:
         for match in (pattern.fullmatch(raw) for pattern in _exact(dialect.name, kind)):

@@ -22,7 +22,7 @@ class TagKind(Enum):
     RESULT_OPEN = "result_open"  # the result of a tool, which only the model can have made up
     RESULT_CLOSE = "result_close"
     COMMENT_OPEN = "comment_open"
-    STRAY = "stray"  # closes nothing we know; dropped directly after a call
+    STRAY = "stray"  # closes nothing that is known; dropped directly after a call
 
 
 CALL_KINDS = (
@@ -35,12 +35,12 @@ CALL_KINDS = (
 )
 CLOSERS = (TagKind.PARAMETER_CLOSE, TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE)
 THINK = (TagKind.THINK_OPEN, TagKind.THINK_CLOSE)
-# Where these may stand is a matter of the state that looks for them; a tag found there is a CALL_OPEN
+# Only some states search these kinds. A tag that is found there becomes a CALL_OPEN
 OPENS_A_CALL = {TagKind.CALL_IN_ENVELOPE, TagKind.LINE_OPEN}
 
 
 class Following(Enum):
-    """What comes after a place where a tag may stand, if it is no tag."""
+    """What follows at a place where a tag may stand, if it is not a tag."""
 
     MORE = "more"  # it takes more text to tell
     END = "end"  # the message is over
@@ -49,7 +49,7 @@ class Following(Enum):
 
 
 class Wait(Enum):
-    """What a reader says that needs more text."""
+    """The answer of a reader that needs more text."""
 
     MORE = 0
 
@@ -58,10 +58,10 @@ MORE = Wait.MORE
 
 
 class Cost(IntEnum):
-    """How far a tag is from what it stands for, and so what else has to speak for it (P21)."""
+    """How far a tag differs from what it stands for, and so how much other evidence it needs (P21)."""
 
     EXACT = 0  # spelt to the letter
     TABLE = 1  # as a dialect table has it
-    ALIKE = 2  # a few slips, or named as the open parameter or tool
+    ALIKE = 2  # a few slips, or named after the open parameter or tool
     SHAPE = 3  # shaped like the one tag that can stand there
-    MISSING = 4  # not there: more than any tag that is, so a tag in its place is never a missing one
+    MISSING = 4  # not there. This costs more than any tag, so a tag in its place is always preferred

@@ -1,7 +1,7 @@
-"""How like one word is to another: what a misspelt tag was meant to be.
+"""How similar two words are: what a misspelt tag was meant to be.
 
-Models misspell the words of tags, translate them and run them together with names. So a word is held
-against the three that structure a call, without punctuation and case.
+Models misspell the words of tags, translate them and join them to names. So a word is compared with the
+three words that structure a call, ignoring punctuation and case.
 """
 
 import re
@@ -22,15 +22,15 @@ CLOSES = {
     FUNCTION: TagKind.CALL_CLOSE,
     ENVELOPE: TagKind.WRAP_CLOSE,
 }
-# What other templates call the same, so that it is no slip
+# Other templates use these words for the same thing, so they are not misspelt
 SYNONYMS = {
     **dict.fromkeys(("parameter", "param", "argument", "arg", "parameters", "argvalue"), PARAMETER),
     **dict.fromkeys(("function", "invoke", "func", "call", "functioncall"), FUNCTION),
     **dict.fromkeys(("toolcall", "toolcalls", "functioncalls", "tools", "toolcode", "tool"), ENVELOPE),
 }
-# Those that no document has with a letter more or less
+# Those whose misspelt forms cannot be words of a document
 _LONG = sorted(word for word, kind in SYNONYMS.items() if len(word) >= LONG and kind != PARAMETER)
-# Words of documents: a tag with one of them is payload, wherever it stands
+# Words of documents: a tag with one of them is always payload
 _DOCUMENT = """
     a abbr article aside b body br button code dd details div dl dt em footer form g h1 h2 h3 h4 h5 h6
     head header html i iframe img input label li link main meta nav ol option p path pre script section
@@ -47,13 +47,14 @@ _PUNCTUATION = re.compile(r"[\W_]+")
 
 
 def squeeze(text: str) -> str:
-    """The letters and digits of a text, case aside."""
+    """The letters and digits of a text, case folded."""
     return _PUNCTUATION.sub("", text).casefold()
 
 
 @lru_cache(4096)
 def slips(a: str, b: str) -> int:
-    """How many edits lead from one word to the other; neighbours that changed places are one."""
+    """The number of edits between two words (SLIPS if their lengths differ by more than three). Two swapped neighbours
+    are one edit."""
     if abs(len(a) - len(b)) > 3:
         return SLIPS
     two_up: list[int] = []
@@ -76,7 +77,7 @@ def nearly(word: str, name: str) -> bool:
 
 @lru_cache(4096)
 def alike(word: str) -> str:
-    """The structural word that this squeezed one nearly is; "" if none."""
+    """The structural word that this word nearly is; "" if none. `word` is squeezed."""
     if len(word) < LETTERS:
         return ""
     distance, known = min((slips(word, known), known) for known in (PARAMETER, FUNCTION, ENVELOPE))
@@ -89,5 +90,5 @@ def alike(word: str) -> str:
 
 
 def is_structural(word: str) -> bool:
-    """Whether a tag with this word may be one of a call."""
+    """Whether a tag with this word may belong to a call."""
     return squeeze(word) in SYNONYMS or bool(alike(squeeze(word)))

@@ -1,7 +1,7 @@
 """Finds tags in the text that a state holds.
 
-A matcher answers two questions: which tag stands here, and may what stands here still become a tag
-once more text arrives? Both patterns come from the same spelling.
+A matcher answers two questions: which tag stands here? And may the text here still become a tag when more
+arrives? Both patterns are made from the same spelling.
 """
 
 import re
@@ -23,7 +23,8 @@ _THINK = ("<think>", "</think>")  # never a declared name, whatever the tools ar
 
 @dataclass(slots=True)  # not frozen: that would take four times as long to make
 class Tag:
-    """A complete tag at text[start:end]; `name`, without whitespace around it, is empty for closing tags."""
+    """A complete tag at text[start:end]. `name` has no whitespace around it, and is empty for closing
+    tags."""
 
     kind: TagKind
     name: str
@@ -40,40 +41,41 @@ class Tag:
 
     @property
     def damaged(self) -> bool:
-        """Whether something about it was mended."""
+        """Whether something about it had to be repaired."""
         return self.dialect.damaged or self.cost > Cost.TABLE
 
     @property
     def repair(self) -> Repair:
-        """What reading it is called."""
+        """The repair that reading it counts as."""
         return Repair.DAMAGED_TAG if self.cost > Cost.TABLE else self.dialect.repair
 
     @property
     def spelt(self) -> bool:
-        """Whether it is to the letter, or as a table has it."""
+        """Whether it is in a dialect table, exactly or tolerantly."""
         return self.cost <= Cost.TABLE
 
 
 class TagMatcher:
-    """The tags one state reacts to, and the tails that may yet become one."""
+    """The tags that one state reacts to, and the tails of a text that may still become one."""
 
     def __init__(self, spellings: Iterable[Spelling]) -> None:
         listed = list(spellings)
         self._names = Names()
         self._plain = [s for s in listed if not s.declared and s.text[0] == "<"]
         self._other = [(s, re.compile(s.tag), re.compile(s.tail)) for s in listed if s not in self._plain]
-        self._other_tags = _either(s.tag for s, _, _ in self._other)  # one search says that none is there
+        self._other_tags = _either(s.tag for s, _, _ in self._other)  # to rule all of them out in one search
         self._other_tails = _either(s.tail for s, _, _ in self._other)
         self._tags: dict[str, re.Pattern[str]] = {}  # by the character after the bracket
-        self._tails = {"": _either(s.tail for s in self._plain)}  # the same; "" if none has come
-        self._groups: dict[str, tuple[Spelling, str]] = {}  # by its group: the spelling, and its name's group
+        self._tails = {"": _either(s.tail for s in self._plain)}  # the same; "" if none has arrived yet
+        self._groups: dict[str, tuple[Spelling, str]] = {}  # by its group: a spelling, its name's group
         self._compile_plain()
         self._note_first(listed)
         self.words = frozenset(m[1] for s in listed if (m := _WORD.match(s.text)))
         self._several = any("<" in s.text[1:] for s in listed)
 
     def _note_first(self, listed: list[Spelling]) -> None:
-        """What the other spellings may begin with: without a bracket, and behind it."""
+        """Note how the other spellings may begin: those without a bracket, and the others after their
+        bracket."""
         bare = [s.text for s in listed if s.text[0] != "<"]
         self._bare = bool(bare)
         self._bare_named = any(map(_PLACEHOLDER.match, bare))
@@ -92,7 +94,7 @@ class TagMatcher:
             self._tails[first] = _either(s.tail for s in same.values())
 
     def with_names(self, names: Names) -> "TagMatcher":
-        """The same matcher, with the names that are declared."""
+        """The same matcher, with these declared names."""
         known: TagMatcher | None = names.matchers.get(self)
         if known is not None:
             return known
@@ -106,12 +108,12 @@ class TagMatcher:
         return known
 
     def same_names(self, other: "TagMatcher") -> "TagMatcher":
-        """Another matcher, with the names that are declared here."""
+        """The other matcher, with the declared names of this one."""
         return other.with_names(self._names)
 
     def search(self, text: str, over: bool = True, start: int = 0) -> Tag | None:
-        """The first complete tag from `start` on that begins with a bracket. Unless the text is `over`, a
-        tag within what may still become one is none."""
+        """The first complete tag from `start` on that begins with a bracket. Unless the text is `over`,
+        nothing is found inside of what may still become a longer tag."""
         at = text.find("<", start)
         while at >= 0:
             if tag := self.match(text, at):
@@ -133,7 +135,7 @@ class TagMatcher:
         return self.match_declared(text, start) if self._other else None
 
     def match_declared(self, text: str, start: int) -> Tag | None:
-        """The same, of the spellings that need a declared name, or no bracket."""
+        """The same for the spellings that need a declared name, or have no bracket."""
         if not self._may_be_declared(text, start) or not self._other_tags.match(text, start):
             return None
         for spelling, tag, _ in self._other:
@@ -148,7 +150,7 @@ class TagMatcher:
         return None
 
     def may_begin(self, text: str, start: int) -> bool:
-        """Whether text[start:], not empty, is the beginning of a tag and no more than that."""
+        """Whether text[start:], which is not empty, is an unfinished tag and nothing more."""
         bracket = text.startswith("<", start)
         if not (bracket or self._bare):
             return False
@@ -158,7 +160,7 @@ class TagMatcher:
         return bool(self._other) and self.may_begin_declared(text, start)
 
     def may_begin_declared(self, text: str, start: int) -> bool:
-        """The same, of the spellings that need a declared name, or no bracket."""
+        """The same for the spellings that need a declared name, or have no bracket."""
         if not self._may_be_declared(text, start) or not self._other_tails.fullmatch(text, start):
             return False
         return any(
@@ -168,7 +170,7 @@ class TagMatcher:
         )
 
     def hold_from(self, text: str, start: int = 0) -> int:
-        """Where the tail begins that may still become a tag: len(text) if none may."""
+        """The index of the tail that may still become a tag; len(text) if there is none."""
         at = text.rfind("<", start)
         if self._several and at >= 0:
             at = text.find("<", max(start, len(text) - SPELLING))
@@ -179,7 +181,7 @@ class TagMatcher:
         return len(text)
 
     def _may_be_declared(self, text: str, start: int) -> bool:
-        """Whether the character after the bracket, or in its place, allows one of those spellings here."""
+        """Whether the character after the bracket, or in its place, can begin one of those spellings."""
         if self._bare and (first := text[start : start + 1]) != "<":
             return first in "_-" or fold(first)[:1] in self._bare_first
         letters = _letters(text, start)
@@ -203,22 +205,22 @@ def _read(spelling: Spelling, match: re.Match[str], name: str) -> Tag:
 
 
 def _letters(text: str, start: int) -> str:
-    """The first character after a bracket, folded; with the slash that may stand before it."""
+    """The first character after a bracket, folded, with the slash that may stand before it."""
     first = text[start + 1 : start + 2]
     return "/" + fold(text[start + 2 : start + 3])[:1] if first == "/" else fold(first)[:1]
 
 
 def _first_after(text: str, start: int) -> str:
-    """The first character after a bracket and its whitespace; empty if none has come."""
+    """The first character after a bracket and the whitespace after it; "" if none has arrived."""
     first = text[start + 1 : start + 2]
     return first if first not in BLANK else text[start + 1 : start + 10].lstrip(BLANK)[:1]
 
 
 def _numbered(pattern: str, number: int) -> str:
-    """The pattern of a spelling with groups that say which one it is."""
+    """The pattern of a spelling, with groups that say which spelling it is."""
     return f"(?P<t{number}>{pattern.replace('?P<n>', f'?P<n{number}>')})"
 
 
 def _either(patterns: Iterable[str]) -> re.Pattern[str]:
-    """A pattern that matches nothing if there are none."""
+    """One pattern for all of these; without any, a pattern that never matches."""
     return re.compile("|".join(patterns).replace("(?P<n>", "(?:") or r"(?!)")

@@ -8,21 +8,21 @@ _SIGNS = " \t\n\r\f\v\"'“”„‘’«»`.,;:*(){}[]/"  # noqa: RUF001
 
 
 class Names:
-    """The names that {tool} and {key} stand for. Of tools, case, `_` and `-` do not count."""
+    """The names that {tool} and {key} stand for. In names of tools, case, `_` and `-` are ignored."""
 
     def __init__(self, tools: Iterable[str] = (), keys: Iterable[str] = ()) -> None:
         self._names = {"tool": {fold(name) for name in tools}, "key": set(keys)}
         self._sorted = {what: sorted(names) for what, names in self._names.items()}
-        # What they begin with
+        # Of all names, folded
         self.first_letters = {fold(name)[:1] for names in self._names.values() for name in names}
-        self.matchers: dict[object, Any] = {}  # that look for them, by the same without names
+        self.matchers: dict[object, Any] = {}  # a TagMatcher without names: the same with these names
 
     def has(self, what: str, name: str) -> bool:
-        """Whether this is one of them."""
+        """Whether this is a declared name. `what` is "tool" or "key"."""
         return (fold(name) if what == "tool" else name) in self._names[what]
 
     def may_begin(self, what: str, text: str) -> bool:
-        """Whether one of them begins like this."""
+        """Whether a declared name begins like this."""
         start = fold(text) if what == "tool" else text
         names = self._sorted[what]
         at = bisect_left(names, start)
@@ -35,5 +35,5 @@ def fold(name: str) -> str:
 
 
 def without_signs(name: str) -> str:
-    """A name without the quotes, brackets and other signs around it."""
+    """A name without the quotes, brackets and other punctuation around it."""
     return name.strip(_SIGNS)

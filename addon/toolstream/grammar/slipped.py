@@ -1,9 +1,9 @@
-"""Tags of a dialect table with a slip in them.
+"""Misspelt tags of a dialect table.
 
-A spelling is taken apart into its tags and what stands between them. Each tag is held against the text: a
-letter or two may be wrong, missing, too many, or have changed places, it may carry more than belongs there,
-and its end may be another one or gone. Of several tags in one spelling most have to be right. The names of
-tools and parameters are never guessed: they have to be declared ones, to the letter.
+A spelling is taken apart into its tags and the text between them. Each tag is compared with the text, and
+may have a slip: one or two letters are wrong, missing, surplus or swapped; it contains surplus text; or
+its last bracket is another character or missing. If a spelling has several tags, most of them have to be
+right. Names of tools and parameters are never guessed: they have to be declared, letter by letter.
 """
 
 import re
@@ -27,19 +27,19 @@ _MORE_IN_IT = rf"(?:[ \t]{{0,8}}[=:/]|[ \t]{{1,8}})[^<>\n{CLOSE}]{{0,{TAG_JUNK}}
 _ATTRIBUTES = r"(?:[ \t]{1,8}\w{1,32}=[\"'][^\"'<>\n]{0,64}[\"']){0,4}"
 _ITS_END = rf"[{CLOSE}]{{1,2}}[\"']?"
 _LINE_ENDS = rf"[ \t]{{0,8}}(?=[\r\n{OPEN}{{]|\Z)"
-# What may stand between a tag's word, or its name, and its end; and the beginnings of that
+# Between a tag's word or name and its end: what may stand there, and the beginnings of that
 _JUNK = re.compile(rf"{_MORE_IN_IT}{_ITS_END}")
 _TAIL = re.compile(rf"[\"']?(?:(?:{_MORE_IN_IT})?{_ITS_END}|{_ATTRIBUTES}[)\]}}\w=./:_-]?{_LINE_ENDS})")
 _SHAPE = re.compile(rf"<(/?)[^\s<>/]{{1,{WORD_IN_TAG}}}>")
 _SHAPE_PART = re.compile(rf"<?/?[^\s<>/]{{0,{WORD_IN_TAG}}}\Z")
 _LINE_END = re.compile(_LINE_ENDS)
 _PART = re.compile(rf"[\"']?(?:{_MORE_IN_IT})?(?:[)\]}}\w]?[ \t]{{0,8}}|{_ITS_END})?\Z")
-_QUOTES = frozenset("`\"'*#>!")  # what a line may begin with that speaks of a tag
-_BEGINS = OPEN + "/"  # what a tag may have too many where it begins
+_QUOTES = frozenset("`\"'*#>!")  # a line that begins with one of these only mentions a tag
+_BEGINS = OPEN + "/"  # characters that a tag may have twice at its beginning
 # A bracket, a slash, and what may have become of them before the name of a direct tag
 _LEAD = re.compile(rf"(?P<lead>[{OPEN}(\[{{/\\]{{0,3}}[a-z_.:=-]?[{OPEN}/\\]{{0,2}}|[^\W\d]?)[ \t]?")
 
-End = tuple[int, int, str]  # how many slips, the index behind it, and the name in it
+End = tuple[int, int, str]  # the number of slips, the index after it, and the name in it
 
 
 class Known(Protocol):
@@ -50,7 +50,7 @@ class Known(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The text in which a tag is looked for."""
+    """The text in which a tag is searched."""
 
     text: str
     over: bool
@@ -60,8 +60,9 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class TagPiece:
-    """A tag: its `head` up to the name or the end; without an `end` it goes on. `alone`: no other one
-    stands beside it, so that it has to be nearly right itself."""
+    """A tag of a spelling. `head` is what comes before its name or its last bracket. Without an `end` the
+    tag goes on in the next piece. `alone`: there is no other tag beside it, so it has to be nearly right
+    itself."""
 
     head: str
     named: bool
@@ -69,7 +70,7 @@ class TagPiece:
     alone: bool = False
 
     def read(self, c: Context, at: int, last: bool) -> Iterator[End | Wait]:
-        """Where it ends, the likeliest first. `last`: what follows may be anything."""
+        """Where it may end, the likeliest first. `last`: anything may follow."""
         if self.alone and self.head[1:2] != "/" and "/" in c.text[at : at + 2]:
             return  # a closing tag
         if self.named:
@@ -96,7 +97,7 @@ class TagPiece:
                 yield 1, end + 1, ""
             bracket = c.text[end - 1] in CLOSE
             if self.end and not bracket and c.text[at] not in OPEN:
-                continue  # other brackets than those of tags
+                continue  # brackets of another kind, not of tags
             if last and self.end and not bracket:
                 line = _LINE_END.match(c.text, end)
                 if line is None or (line.end() == len(c.text) and not c.over):
@@ -117,7 +118,7 @@ class TagPiece:
                 yield MORE
 
     def _shaped(self, c: Context, at: int) -> Iterator[End | Wait]:
-        """Any word in such brackets."""
+        """Any other word in the same brackets."""
         shape = _SHAPE.match(c.text, at)
         if shape and bool(shape[1]) == (self.head[1] == "/"):
             yield TAG_SLIPS + 1, shape.end(), ""
@@ -141,14 +142,14 @@ class TagPiece:
 
 
 def _named(c: Context, word: str) -> str:
-    """The declared name that a word is, or begins with: a character may stand for the lost bracket; "" if
-    there is none."""
+    """The declared name that a word is, or begins with, as its last character may stand for the lost
+    bracket; "" if there is none."""
     names = word, word.partition(":")[0], word[:-1]
     return next((name for name in names if name and c.known.is_named(c.kind, name)), "")
 
 
 def _end_behind(c: Context, at: int) -> int | Wait | None:
-    """Where a tag ends behind the name in it."""
+    """Where a tag ends whose name ends at `at`; None if this is not the end of a tag."""
     if not c.over and _PART.match(c.text, at):
         return MORE
     found = _TAIL.match(c.text, at)
@@ -182,7 +183,7 @@ class DirectPiece:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """What stands between two tags; `begins` are its beginnings. `bare`: nothing but a name."""
+    """The text between two tags. `begins` matches its beginnings. `bare`: it is nothing but a name."""
 
     pattern: re.Pattern[str]
     begins: re.Pattern[str]
@@ -203,7 +204,7 @@ class Between:
                 yield 0, found.end(), name.strip()
 
     def _read_name(self, c: Context, at: int) -> Iterator[End | Wait]:
-        """A declared name, up to what may have become of the bracket behind it."""
+        """A declared name, up to what may have become of the bracket after it."""
         found = _NAME.match(c.text, at)
         if found is None or found.end() == len(c.text):
             if not c.over and (found or at == len(c.text)):
@@ -220,8 +221,8 @@ Piece = TagPiece | DirectPiece | Between
 
 @dataclass(frozen=True, slots=True)
 class Slipped:
-    """A spelling in pieces. From the piece `ahead` on they follow the tag. `most`: so many of its tags may
-    have slips."""
+    """A spelling in pieces. The pieces from the index `ahead` on follow the tag and do not belong to it.
+    `most`: how many of its tags may have slips."""
 
     spelling: Spelling
     pieces: Sequence[Piece]
@@ -238,35 +239,35 @@ class Slipped:
 
     @property
     def cost(self) -> Cost:
-        """What a tag costs that is read by it: without a bracket of its own it cannot have a slip."""
+        """The cost of a tag that this reads. Without a bracket of its own it cannot have a slip."""
         own = self.pieces[: self.ahead]
         return Cost.TABLE if all(isinstance(piece, Between) for piece in own) else Cost.ALIKE
 
     @property
     def tags(self) -> Iterator[TagPiece]:
-        """Those of its pieces that are tags with a word."""
+        """Its pieces that are tags with a word."""
         yield from (piece for piece in self.pieces if isinstance(piece, TagPiece))
 
     @property
     def words(self) -> Iterator[str]:
-        """What its tags begin with behind their bracket, as far as it tells them."""
+        """How its tags begin after their bracket, up to LONG letters; a shorter word with its `>`."""
         for word in (piece.head.lstrip("</") for piece in self.tags):
             yield word[:LONG] if len(word) >= LONG else word + ">"
 
     @property
     def several(self) -> bool:
-        """Whether it has several tags, of which the right ones speak for the other one."""
+        """Whether it has several tags, so that the right ones are evidence for the misspelt one."""
         return len(list(self.tags)) > 1
 
     def may_be(self, beginning: str) -> bool:
-        """Whether text with this beginning, in small letters, can be this one."""
+        """Whether a text that begins like this, in lower case, may be this spelling."""
         first = self.pieces[0]
         if not isinstance(first, TagPiece) or not (first.alone or first.named):
             return True
         return any(part in beginning for part in _parts(first.head.lower()))
 
     def read(self, text: str, at: int, over: bool, known: Known) -> End | Wait | None:
-        """The tag at `at`: how many slips it has, where it ends, and the name in it."""
+        """The tag at `at`: the number of slips, where it ends, and the name in it. None if there is none."""
         return self._read_from(0, Context(text, over, known, self.kind), at, self.most)
 
     def _read_from(self, number: int, c: Context, at: int, left: int) -> End | Wait | None:
@@ -287,8 +288,8 @@ class Slipped:
 
 
 def aligned(head: str, text: str, at: int, over: bool) -> list[tuple[int, int]] | Wait:
-    """The places where a text from `at` on may have this head behind it: how many slips there are in it, and
-    its end, the fewest and the longest first. Neighbours that changed places are one slip."""
+    """Where a text from `at` on may be this head: (number of slips, end) of each place, the fewest slips
+    and then the longest first. Two swapped neighbours are one slip."""
     if text[at : at + 1] in _QUOTES:
         return []
     whole = len(head) + _most(head)
@@ -301,13 +302,13 @@ def aligned(head: str, text: str, at: int, over: bool) -> list[tuple[int, int]] 
 
 
 def _most(head: str) -> int:
-    """How many slips it may have."""
+    """How many slips a head may have."""
     return TAG_SLIPS if len(head) >= LONG_TAG else 1
 
 
 @cache
 def _parts(head: str) -> Sequence[str]:
-    """Parts of it, of which one is left whole by so many slips: each touches two at most."""
+    """The head cut into parts, so that at least one stays intact: each slip touches at most two."""
     count = 2 * _most(head) + 1
     bounds = [len(head) * n // count for n in range(count + 1)]
     return [head[start:end] for start, end in pairwise(bounds)]
@@ -351,7 +352,7 @@ def _aligned(head: str, text: str, over: bool) -> list[tuple[int, int]] | Wait:
 
 @cache
 def slipped(spelling: Spelling) -> Slipped | None:
-    """A spelling of a table in pieces; None if a slip would leave nothing of it."""
+    """A spelling of a table in pieces; None if a slip would leave nothing recognisable."""
     tag, _, follows = spelling.text.partition("~")
     follows = _whole_parameter(follows, spelling.dialect)
     pieces = [_piece(text, tag.count("<") == 1) for text in _PIECE.findall(tag)]
@@ -371,12 +372,13 @@ def slipped(spelling: Spelling) -> Slipped | None:
 
 
 def _whole_parameter(follows: str, dialect: Dialect) -> str:
-    """What has to follow, up to the end of the parameter's tag that it is the beginning of."""
+    """What has to follow, completed to the whole tag if it is the beginning of a parameter's tag."""
     return next((text for text in dialect.parameter_open if follows and text.startswith(follows)), follows)
 
 
 def _piece(text: str, alone: bool, named: bool = True) -> Piece:
-    """A tag, or what stands between two. `named`: the name in it has to be a declared one."""
+    """A tag, or the text between two. `alone`: it is the only tag. `named`: the name in it has to be
+    declared."""
     text = text.replace("{attributes}", "")
     name = _PLACEHOLDER.search(text)
     if text[0] != "<":

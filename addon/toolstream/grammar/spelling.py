@@ -1,25 +1,25 @@
 """The small language in which dialect tables spell tags, and its translation into patterns.
 
-Everything in a spelling is literal except the words in braces, which stand for what changes from
-tag to tag, and `~`: the tag ends there, and what comes after it must follow the tag, with or without
-whitespace between the two.
+Everything in a spelling is literal, except for the words in braces and `~`. A word in braces stands for
+what changes from tag to tag. At `~` the tag ends; what comes after it must follow the tag, with or
+without whitespace between the two.
 
     {name}          any name of a function or parameter
-    {tool} {key}    a declared one: the tag counts only if the request, or the tool, has it
+    {tool} {key}    a declared name: the tag counts only if the request, or the tool, has it
     {word}          a name without whitespace
-    {attributes}    whatever else an opening tag may carry before its `>`
-    {members}       the same, with anything in quotes
+    {attributes}    anything else that an opening tag may have before its `>`
+    {members}       the same, but strings in quotes may hold anything
     {pair}          a name and, in quotes, what it is set to
-    {cut}           a `>` that is missing: the line ends, or the next tag begins
+    {cut}           a missing `>`: the line ends, or the next tag begins
     {gap}           whitespace
-    {slot}          a word that says what belongs in its place
+    {slot}          a word that says what belongs in its place, such as `name`
     {number}        digits
-    {closer}        what models call a closing tag that they made up
+    {closer}        a name that models give to a closing tag that they made up
 
-The canonical spelling is matched to the letter. The tolerant one also takes whitespace around the `=`
-and inside the brackets, and names in quotes. From each spelling two patterns are made: one for the tag
-and one for its beginnings, so a new spelling brings its own hold-back. Every repetition is bounded,
-because a tail that could be held for ever would silence the stream.
+The canonical spelling is matched exactly. The tolerant one also allows whitespace around the `=` and
+inside the brackets, and names in quotes. Two patterns are made from each spelling, one for the tag and
+one for its beginnings. So a new spelling brings its own hold-back. Every repetition is bounded, because a
+tail that could be held for ever would silence the stream.
 """
 
 import re
@@ -38,7 +38,7 @@ _DECLARED = rf"[^\s<>\"'={{}}()\[\],/]{{1,{DECLARED_NAME}}}"
 _MEMBER = rf"[^<>\"'\n]|\"[^\"\n]{{0,{QUOTED}}}\"|'[^'\n]{{0,{QUOTED}}}'"
 _CLOSER = r"functions?|tools?|calls?|tool_?calls?|function_?calls?|invoke|invocation|parameters?|param"
 MADE_UP_CLOSER = re.compile(rf"_?(?:[a-z]+_)?(?:{_CLOSER})(?:_[a-z]+)?")
-_PLACEHOLDERS = {  # -> its pattern, and that of its beginnings
+_PLACEHOLDERS = {  # word: its pattern, and the pattern of its beginnings
     "name": (rf"[^<>\"'\n]{{1,{NAME}}}",) * 2,
     "tool": (_DECLARED,) * 2,
     "key": (_DECLARED,) * 2,
@@ -64,18 +64,19 @@ _NAMED = ("name", "tool", "key", "word", "pair")
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """One spelling of one kind of tag, and its patterns."""
+    """One spelling of one kind of tag, and its patterns: `tag` for a whole tag, `tail` for its
+    beginnings."""
 
     kind: TagKind
     text: str
     dialect: Dialect
     tag: str
     tail: str
-    around: tuple[str, ...]  # what stands around its name
-    declared: str = ""  # the placeholder whose name has to be a declared one
+    around: tuple[str, ...]  # the text before and after its name
+    declared: str = ""  # the placeholder whose name has to be declared: "tool", "key" or ""
 
     def is_exact(self, raw: str, name: str) -> bool:
-        """Whether a tag with this name is spelt to the letter."""
+        """Whether a tag with this name is spelt exactly like this."""
         return raw == self.text or raw == name.join(self.around)
 
 
@@ -89,8 +90,8 @@ def read_spelling(kind: TagKind, text: str, dialect: Dialect, tolerant: bool) ->
 
 
 def patterns(spelling: str, tolerant: bool) -> tuple[str, str]:
-    """The pattern of a spelling, and of its beginnings: the whole, cut after any of its pieces. The group
-    n is the name."""
+    """The pattern of a spelling, and the pattern of its beginnings: the spelling cut off after any of its
+    units. The group `n` is the name."""
     tag, _, follows = spelling.partition("~")
     units, ahead = list(_units(tag, tolerant)), list(_units(follows, tolerant))
     whole = "".join(unit for unit, _ in units)
@@ -105,7 +106,7 @@ def patterns(spelling: str, tolerant: bool) -> tuple[str, str]:
 
 
 def _units(spelling: str, tolerant: bool) -> Iterator[tuple[str, str]]:
-    """A spelling in pieces, each with its pattern and that of its beginnings."""
+    """A spelling in units, each with its pattern and the pattern of its beginnings."""
     for unit in re.findall(r'"\{\w+\}"|\{\w+\}|.', spelling, re.DOTALL):
         word = unit.strip('"').strip("{}")
         if len(unit) > 1 and word in _PLACEHOLDERS:

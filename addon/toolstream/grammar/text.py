@@ -1,4 +1,4 @@
-"""Pieces of text that several readers look for: whitespace, ends of lines, strings and numbers of JSON."""
+"""Patterns that several readers share: whitespace, line ends, and JSON's strings and numbers."""
 
 import re
 
@@ -16,20 +16,21 @@ JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++
 
 
 def end_of(pattern: re.Pattern[str], text: str, start: int = 0) -> int:
-    """Where a match that begins at `start` ends; `start` if there is none."""
+    """The end of a match that begins at `start`; `start` if there is none."""
     found = pattern.match(text, start)
     return found.end() if found else start
 
 
 def skip_blanks(text: str, at: int) -> int:
-    """Where the whitespace ends that stands at `at`, of which at most LOOK_AHEAD characters count."""
+    """The end of the whitespace at `at`, of which at most LOOK_AHEAD characters count."""
     found = GAP.match(text, at)
     return found.end() if found else at
 
 
 def trailing(text: str, start: int, end: int) -> int:
-    """Where the whitespace at the end of text[start:end] has its first line break; `end` if it has none. Of
-    longer whitespace only the end counts. This is what a call drops that follows (P11)."""
+    """The index of the first line break in the whitespace at the end of text[start:end]; `end` if there
+    is none. Of whitespace longer than WHITESPACE_RUN only the end counts. A call drops what comes after
+    this index (P11)."""
     start = max(start, end - WHITESPACE_RUN)
     tail = text[start:end]
     found = tail.find("\n", len(tail.rstrip(BLANK)))

@@ -1,9 +1,9 @@
-"""One bounded token that is shaped like a tag: what it is made of, not what it means.
+"""One bounded token that is shaped like a tag: what it consists of, not what it means.
 
     < / parameter = name  attributes  >
 
-Each piece may be damaged: a bracket that is another one or gone, slashes, `:` or a blank for the
-`=`, and an end that is missing because the line ends or the next tag begins.
+Each part may be damaged: a bracket is missing or is another character, there are surplus slashes, the `=`
+is a `:` or a space, or the end is missing because the line ends or the next tag begins.
 """
 
 # ruff: noqa: RUF001
@@ -21,27 +21,27 @@ CLOSE = ">›＞〉⟩》»→≥"
 _WORDS = ("parameter", "param", "function", "func", "tool_", "tool>", "invoke", "arg_")
 
 _STOP = re.compile(rf"[{OPEN}\n]")
-# Letters of a tag that come behind its end, and what may become such letters
+# Letters of a tag that slipped after its end, and what may become such letters
 _TAIL = re.compile(r"(\w{1,2})[ \t]*[\r\n]")
 _LAST_TAIL = re.compile(r"(\w{1,2})?[ \t]{0,16}\Z")
-BRACKET = re.compile(rf"[{OPEN}\r\ud800-\udfff]")  # what a tag, or half a character, begins with
-# A bracket that is less-than, or the like; and one that opens a word
+BRACKET = re.compile(rf"[{OPEN}\r\ud800-\udfff]")  # the beginning of a tag, a line end or half a character
+# A bracket that cannot begin a tag of a call, such as less-than; and a bracket with a word
 DULL = re.compile(r"<(?:!DOCTYPE|!\[|\?\w|[ \t]{0,8}[=\d&+($%]|[ \t]{1,8}(?!pa|fu|to|in|ar|/)\w[\w \t,;.)])")
 WORD = re.compile(r"</?([A-Za-z][\w-]*)(?:[\s>]|/>)")
 
 _JSON = re.compile(
     r"""[{\[]\s{0,64}(?:(?P<sure>["'“”`{}\[\]\s]|\w{1,64}["”]\s{0,8}:|\w{1,64}:\s{0,8}["'\[{\d])|\w{0,64}["'”:]?\s{0,8}\Z)"""
 )
-# A tag without its end, and not more
+# An unfinished tag, and nothing more
 BEGINNING = re.compile(rf"[{OPEN}]/?(?:[A-Za-z]\w{{0,32}}(?:=[\w.-]{{0,64}})?)?")
-PARTIAL = re.compile(r"</?[ \t]?\w{0,16}")  # what may become a tag of a document
+PARTIAL = re.compile(r"</?[ \t]?\w{0,16}")  # an unfinished tag of a document
 
 
 _PLAIN = rf"""[^\s<>"'{OPEN}{CLOSE}]"""
 _NAMESPACE = r"[A-Za-z]\w{0,32}:(?=parameter|function|tool_?call|invoke)"  # which says nothing of a call
 _LINE_ENDS = rf"[ \t]*(?:[\r\n{OPEN}]|\Z)"
-# A run of plain characters ends where something else may come, and nowhere else: two runs side by side could
-# share them out in too many ways.
+# A run of plain characters ends only where something else may come. Else two runs side by side could share
+# the characters out in too many ways.
 _RUN = rf"""{_PLAIN}{{1,{TAG}}}?(?=(?!{_PLAIN})|/[ \t]{{0,8}}[{CLOSE}]|[)\]}}]{_LINE_ENDS})"""
 _TAG = re.compile(
     rf"""
@@ -62,8 +62,8 @@ _TAG = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """What a line begins with that is a tag without its bracket; `part` is the end of a text that may still
-    become one, no longer than the longest."""
+    """Tags that lost their opening bracket. `tag` matches at the start of a line before one; `part`
+    matches the end of a text that may still become one, no longer than the longest."""
 
     tag: re.Pattern[str]
     part: re.Pattern[str]
@@ -71,7 +71,7 @@ class Lost:
 
 @lru_cache(256)
 def lost(words: frozenset[str] = frozenset()) -> Lost:
-    """Tags that begin with these words, besides those that all calls have."""
+    """Lost tags that begin with one of these words, or with one of Qwen's own."""
     known = [*_WORDS, *sorted(words)]
     whole, swapped = "|".join(map(re.escape, known)), "p<aram|f<unc|t<ool"
     half = "|".join(f"(?:{'(?:'.join(map(re.escape, w))}{')?' * len(w)}" for w in known)
@@ -89,7 +89,7 @@ LOST = lost()
 
 @dataclass(slots=True)
 class Token:
-    """text[start:end], which is `raw`."""
+    """text[start:end], which is `raw`, and its parts."""
 
     start: int
     end: int
@@ -104,7 +104,7 @@ class Token:
 
 
 def read_tag(text: str, at: int, over: bool) -> Token | Wait | None:
-    """The token at `at`; MORE if it takes more text to tell where it ends."""
+    """The token at `at`; MORE if more text is needed to tell where it ends."""
     if text[at] in BLANK:
         return None
     match = _TAG.match(text, at, at + TAG)
@@ -142,7 +142,7 @@ def _ends_with(text: str, tag: re.Match[str]) -> bool:
 
 
 def opens_json(text: str, at: int, over: bool) -> bool | Wait:
-    """Whether the bracket at `at` begins JSON, and not a tag whose own is another one."""
+    """Whether the bracket at `at` begins JSON, and does not stand for the bracket of a tag."""
     found = _JSON.match(text, at)
     if found is None:
         return False
@@ -151,8 +151,8 @@ def opens_json(text: str, at: int, over: bool) -> bool | Wait:
 
 @lru_cache(64)
 def plain_text(words: frozenset[str], missing: Lost = LOST) -> re.Pattern[str]:
-    """What text matches in which no tag begins but those with these words, no lost one begins a line, and
-    no character is half of one."""
+    """A pattern for text that holds no tag but those with these words, no line that begins with a lost
+    tag, and no half of a surrogate pair."""
     known = "|".join(sorted(words))
     dull = DULL.pattern.removeprefix("<")
     bracket = rf"<(?:/(?:{known})(?=[\n>])|(?:{known})(?=[ \t\n>]|/>)|{dull})"
@@ -160,8 +160,8 @@ def plain_text(words: frozenset[str], missing: Lost = LOST) -> re.Pattern[str]:
 
 
 def next_place(text: str, at: int, fresh: bool = False, missing: Lost = LOST) -> int:
-    """Where the next tag may begin: at a bracket, or at the start of a line at a word that lost its own; -1
-    if nowhere. `fresh`: a line begins at `at`."""
+    """The index where the next tag may begin: at a bracket, or at a word at the start of a line that lost
+    its bracket; -1 if there is none. `fresh`: a line begins at `at`."""
     if fresh and (found := missing.tag.match(text, at)):
         return found.end()
     while stop := _STOP.search(text, at):
@@ -174,16 +174,16 @@ def next_place(text: str, at: int, fresh: bool = False, missing: Lost = LOST) ->
 
 
 def held_from(text: str, at: int, fresh: bool, missing: Lost = LOST) -> int:
-    """Where the tail begins that may still become a tag without its bracket; len(text) if none. `fresh`: a
-    line begins at `at`."""
+    """The index of the tail that may still become a tag without its bracket; len(text) if there is none.
+    `fresh`: a line begins at `at`."""
     line = text.rfind("\n", at) + 1
     start = line if line else at if fresh else -1
     return start if start >= 0 and missing.part.match(text, start) else len(text)
 
 
 def end_of(end: int, exact: bool, text: str, over: bool) -> int | Wait:
-    """Where a tag ends whose bracket does so at `end`: letters that slipped behind it included, unless it is
-    `exact`."""
+    """The end of a tag whose bracket ends at `end`. Letters of the tag may have slipped after the
+    bracket; those count too, unless the tag is `exact`."""
     if exact:
         return end
     last = _LAST_TAIL.match(text, end)

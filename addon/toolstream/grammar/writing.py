@@ -1,7 +1,7 @@
 """How a dialect writes: tools into a prompt, and calls and results back into a conversation.
 
 A dialect that can write has a `Writing` in its table: templates for `str.format`, taken from the chat
-templates of its models. What is written is read back by the same dialect as the same call.
+templates of its models. The same dialect reads what is written back as the same call.
 """
 
 import json
@@ -21,9 +21,10 @@ class Declared(Enum):
 
 @dataclass(frozen=True)
 class Writing:
-    """Templates. A call has `{name}` and `{arguments}`: what `parameter` makes of each, or one JSON object
-    if there is no such template. A parameter has `{key}`, `{value}` and `{is_string}`, a result `{name}`
-    and `{content}`, one `tool` its declaration `{tool}`, and `tools` all of them `{tools}`."""
+    """Templates for `str.format`. `call` has `{name}` and `{arguments}`, which is one JSON object, or one
+    `parameter` for each argument if there is such a template. `parameter` has `{key}`, `{value}` and
+    `{is_string}`. `result` has `{name}` and `{content}`. `tool` has the declaration `{tool}`, and `tools`
+    has all of them as `{tools}`."""
 
     call: str
     result: str
@@ -33,8 +34,8 @@ class Writing:
     declared: Declared = Declared.JSON
 
     def write_call(self, name: str, arguments: Mapping[str, Any]) -> str:
-        """One call. A value that has the dialect's own closing tags in it may be read back otherwise, and
-        so may one that ends in a lone carriage return."""
+        """One call as text. A value may be read back differently if it contains closing tags of the
+        dialect or ends in a lone carriage return."""
         if not self.parameter:
             return self.call.format(name=name, arguments=_json(arguments))
         written = [self._parameter(key, value) for key, value in arguments.items()]
@@ -86,7 +87,7 @@ def _described(schema: Mapping[str, Any]) -> list[str]:
 
 
 def _others(schema: Mapping[str, Any], *written: str) -> list[str]:
-    """The keys that have no element of their own."""
+    """The keys that have no element of their own, each in an element."""
     rest = {key: value for key, value in schema.items() if key not in written}
     return [f"<{k}>{v if isinstance(v, str) else _json(v)}</{k}>" for k, v in rest.items()]
 

@@ -1,7 +1,7 @@
-"""The dialects the parser reads: every module of this folder has one as `DIALECT`.
+"""The dialects that the parser reads. Every module of this folder defines one as `DIALECT`.
 
-They are in the order of their rank. Of two spellings that fit, the one of the earlier dialect counts.
-The first dialect is what the model was taught, unless a call keeps to another one.
+They are sorted by rank. If two spellings match, the one of the earlier dialect counts. The first dialect
+is what a model was taught, unless its call keeps to another one.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Keys and values in elements of their own, as GLM is taught; fine-tunes of Qwen write it, too."""
+"""Keys and values in elements of their own. GLM is taught this; fine-tunes of Qwen write it, too."""
 
 from ..dialect import Dialect
 

@@ -1,4 +1,4 @@
-"""Names as XML attributes, as other models are taught and long contexts make Qwen drift to."""
+"""Names as XML attributes: other models are taught this, and in long contexts Qwen drifts to it."""
 
 from ..dialect import Dialect
 

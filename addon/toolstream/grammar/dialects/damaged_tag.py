@@ -1,7 +1,7 @@
-"""Tags that lost a bracket, or have more in them than belongs there.
+"""Tags that lost a bracket or have surplus text in them.
 
-A long context or speculative decoding drops or doubles a token; the tag stays plain to see.
-`{cut}` stands for a `>` that is not there: the line ends, or the next tag begins.
+In a long context, or with speculative decoding, a token is lost or doubled; the tag can still be
+recognised. `{cut}` stands for a missing `>`: the line ends there, or the next tag begins.
 """
 
 from ...repairs import Repair

@@ -1,7 +1,7 @@
 """DSML, which DeepSeek V3.2 and V4 are taught.
 
-The bars are full-width. `string="true"` says that a value is text and `string="false"` that it is JSON;
-the types of the tool's schema say it, too, and count.
+The bars are full-width. `string="true"` says that a value is text, `string="false"` that it is JSON. Both
+are ignored: the types come from the tool's schema.
 """
 
 # ruff: noqa: RUF001

@@ -1,4 +1,4 @@
-"""Tags named as the tool and its parameters, as agents with a prompt of their own teach them."""
+"""Tags named after the tool and its parameters, as agents with their own prompts teach them."""
 
 from ..dialect import Dialect
 

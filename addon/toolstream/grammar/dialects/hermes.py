@@ -1,6 +1,6 @@
 """JSON calls in `<tool_call>`, as the chat templates of Qwen2.5 and Qwen3 teach them.
 
-They are read by `parser/json_call`, in any envelope; so this table has no spellings and only writes.
+`parser/json_call` reads them in any envelope. So this table has no spellings, only templates for writing.
 """
 
 from ..dialect import Body, Dialect

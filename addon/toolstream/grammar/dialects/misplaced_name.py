@@ -1,7 +1,7 @@
 """The tool's name in an element of its own, or in the tag of something else.
 
-What follows such a name tells that it opens a call: a parameter, or JSON arguments. `{slot}` is a
-word that stands where a name should.
+Such a name opens a call only if a parameter or JSON arguments follow. `{slot}` is a word such as `name`
+in the place of the name.
 """
 
 from ...repairs import Repair
