@@ -24,7 +24,8 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class CallStart:
-    """A call has begun. `name` is the declared name of its tool."""
+    """A call has begun. `name` is the declared name of its tool, or an undeclared one as the model wrote
+    it."""
 
     index: int
     name: str

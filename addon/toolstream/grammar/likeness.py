@@ -53,8 +53,8 @@ def squeeze(text: str) -> str:
 
 @lru_cache(4096)
 def slips(a: str, b: str) -> int:
-    """The number of edits between two words (SLIPS if their lengths differ by more than three). Two swapped neighbours
-    are one edit."""
+    """The number of edits between two words; SLIPS if their lengths differ by more than three. Two
+    swapped neighbours are one edit."""
     if abs(len(a) - len(b)) > 3:
         return SLIPS
     two_up: list[int] = []

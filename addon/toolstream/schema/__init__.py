@@ -1,1 +1,3 @@
-"""What arguments should be: declared tools, their schemas, and how values are read, typed and written."""
+"""What arguments should be: the declared tools and their schemas, and how values are read, typed and
+written.
+"""

@@ -1,10 +1,10 @@
-"""Turns parameter values into fragments of one JSON arguments string, typed by the schema.
+"""Writes parameter values as fragments of one JSON arguments string, typed by the schema.
 
-A value arrives as text in pieces. If its type can only be string, each piece leaves at once as the
-inside of a JSON string. If it may be a string or something else, the first character that is not
-white space decides: only `{`, `[` or the beginning of `null` can still be another type and is held.
-Every other type is held to the end of the value and written whole. So is, whatever its type, a value
-that the user's rules want to see first; what they add comes before the object is closed.
+A value arrives as text, in pieces. If it can only be a string, each piece leaves at once, as the inside
+of a JSON string. If it may be a string or something else, its first character that is not whitespace
+decides: only `{`, `[` or the beginning of `null` can still be another type and is held. A value of any
+other type is held to its end and written whole. So is every value that one of the user's rules needs to
+see first. What the rules add is written before the object is closed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -48,11 +48,11 @@ _IDLE, _STREAMING, _DECIDING, _HOLDING, _DROPPING = _State
 
 
 class ArgumentsWriter:
-    """Writes one call's arguments as fragments of one JSON object, while the values stream.
+    """Writes the arguments of one call as fragments of one JSON object, while the values stream.
 
-    `begin`, `feed` and `end` return what can be sent now, often "". `repairs` is for the caller
-    to drain. `pending` is what was fed of the open value and is in no fragment yet. The `rules` have
-    to be live.
+    `begin`, `feed` and `end` return what can be sent now, often "". `repairs` fills up, and the caller
+    empties it. `pending` is the part of the open value that is in no fragment yet. `given` are the keys
+    so far. The `rules` have to be live.
     """
 
     __slots__ = (
@@ -76,7 +76,7 @@ class ArgumentsWriter:
         self.repairs: list[tuple[Repair, str]] = []
         self._tool = tool or Tool("")
         self._rules = rules
-        self._absent: set[str] = set()  # of what was given: null or empty, so that it was left out
+        self._absent: set[str] = set()  # given, but left out, because it was null or empty
         self._opener = "{"
         self._state = _IDLE
         self._key = ""
@@ -84,14 +84,14 @@ class ArgumentsWriter:
         self._held: list[str] = []
         self._leads = ""
         self._seen = ""
-        self._size = 0  # of what is held
+        self._size = 0  # characters of `_held`
 
     @property
     def pending(self) -> str:
         return "".join(self._held)
 
     def begin(self, key: str) -> str:
-        """A parameter opens; of a key that was given before, the value is dropped."""
+        """A parameter opens. If its key was given before, its value is dropped."""
         before = self.end()
         if key in self.given:
             self._state = _DROPPING
@@ -107,13 +107,13 @@ class ArgumentsWriter:
         return before if self._leads or self._state == _HOLDING or waits else before + self._stream()
 
     def _wait_for_rules(self, rules: ToolRules) -> bool:
-        """Whether a rule wants to see the value: all of it, or only if it is empty."""
+        """Whether a rule needs to see the value: all of it, or only if it is empty."""
         if self._key in rules.held:
             self._state = _HOLDING
         return self._key in rules.held or self._key in rules.if_empty
 
     def feed(self, text: str) -> str:
-        """A piece of the open value."""
+        """Take a piece of the open value."""
         if self._state == _STREAMING:
             inside = encode_basestring(text)[1:-1]
             return inside if inside.isascii() or inside.isprintable() else encodable(inside)
@@ -141,8 +141,9 @@ class ArgumentsWriter:
     # Members that come as JSON
 
     def open_string(self, key: str) -> str | None:
-        """A JSON string that is not empty opens: what is before its first character, and the inside of it
-        follows without `feed`. None if it has to be complete first: then it is a `member`."""
+        """A JSON string that is not empty opens. Return what comes before its first character; its inside
+        is then written without `feed`. None if the string has to be complete first, and be given to
+        `member`."""
         types = self._tool.parameter(key).types
         held = self._rules is not None and key in self._rules.held
         if key in self.given or (types and "string" not in types) or held:
@@ -151,7 +152,7 @@ class ArgumentsWriter:
         return self._member(key) + '"'
 
     def member(self, key: str, value: Any) -> str:
-        """A whole member."""
+        """Take a whole member."""
         if key in self.given:
             self.repairs.append((Repair.REPEATED_PARAMETER, key[:EXCERPT]))
             return ""
@@ -176,20 +177,20 @@ class ArgumentsWriter:
         return self._member(key) + written
 
     def _appended(self, rules: ToolRules) -> str:
-        """What rules add."""
+        """The members that rules add."""
         arguments, applied = rules.appended(self.given - self._absent)
         self.repairs += applied
         return "".join([self._member(key) + dump(value) for key, value in arguments.items()])
 
     def _give_up(self) -> str:
-        """Too much is held to be typed, or to be shown to a rule: it goes on as a string."""
+        """Too much is held, so the value is written as a string, without types or rules."""
         if self._leads or "string" not in self._parameter.types:
             self.repairs.append((Repair.COERCION_FAILED, self._key[:EXCERPT]))
         return self._stream()
 
     def _decide(self, text: str) -> str:
         self._held.append(text)
-        # white space can precede an array or object, but not a `null` that is exactly null
+        # whitespace may come before an array or object, but `null` has to be exactly that
         self._seen += text if self._seen or self._leads in ("n", "") else text.lstrip()
         lead = self._seen[:1]
         if not lead or (lead == "n" in self._leads and NULL.startswith(self._seen)):
@@ -235,7 +236,8 @@ class ArgumentsWriter:
 
 
 class DeferredArguments:
-    """Collects the `values` of a call whose tool is not known yet, for an `ArgumentsWriter`."""
+    """Collects the `values` of a call whose tool is not known yet, to be given to an `ArgumentsWriter`
+    later."""
 
     __slots__ = ("_open", "given", "repairs", "values")
 
@@ -247,7 +249,7 @@ class DeferredArguments:
 
     @property
     def pending(self) -> str:
-        """What was fed of the open value."""
+        """The open value, as far as it has arrived."""
         return "".join(self._open[1]) if self._open else ""
 
     def begin(self, key: str) -> str:
@@ -271,7 +273,8 @@ class DeferredArguments:
 
 
 def write_object(tool: Tool | None, arguments: Json, text: str) -> tuple[str, list[tuple[Repair, str]]]:
-    """A whole arguments object, conformed; `text` is what it was read from, kept if nothing changes."""
+    """A whole arguments object as JSON that conforms to the schema, and what was repaired. `text` is the
+    JSON it was read from; it is kept if nothing changes."""
     parameters = (tool or Tool("")).arguments
     own = _reading_of(text, arguments)
     try:
@@ -286,8 +289,8 @@ def write_object(tool: Tool | None, arguments: Json, text: str) -> tuple[str, li
 def write_call(
     tool: Tool, arguments: Json, toolset: Toolset, texts: Mapping[str, str] = NO_TEXTS
 ) -> tuple[str, str, list[tuple[Repair, str]]]:
-    """Name and JSON object of a call that is all there, and what was done to its arguments. `texts` as
-    for `transform`."""
+    """The name and the JSON object of a complete call, and what was done to its arguments. `texts` as for
+    `ToolRules.transform`."""
     applied: list[tuple[Repair, str]] = []
     if (inner := unwrapped(arguments, tool)) is not None:
         applied.append((Repair.NESTED_ARGUMENTS, next(iter(arguments))))
@@ -302,8 +305,8 @@ def write_call(
 
 
 def typed(values: Iterable[tuple[str, str]], tool: Tool) -> Json:
-    """Arguments as they are typed by the schema; a text stands for a value that cannot be. Of a key
-    that comes twice the first value counts."""
+    """Arguments as they are typed by the schema. A value that cannot be typed stays text. If a key comes
+    twice, the first value counts."""
     arguments: Json = {}
     for key, text in values:
         if key not in arguments:
@@ -317,7 +320,8 @@ def _excerpt(key: str, text: str) -> str:
 
 
 def _reading_of(text: str, arguments: Json) -> Json | None:
-    """The text as an object, numbers as written; None if that is not what `arguments` is."""
+    """The text read as an object that keeps numbers as written; None if it does not say the same as
+    `arguments`."""
     try:
         own = STRICT.decode(text)
         return own if isinstance(own, dict) and own == arguments else None

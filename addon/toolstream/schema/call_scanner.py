@@ -1,7 +1,7 @@
-"""A JSON call that is followed key by key while it streams: whether it may be one.
+"""Follows a JSON call key by key while it streams, to tell whether it may still be one.
 
-It is one for certain only when it is complete. But what is none is found out early: by the first key that
-such a call does not have, or the first letter of a name that no tool has.
+Only a complete call is certain. But most other JSON is ruled out early: by its first key that no call
+has, or by the first letter of a name that no tool has.
 """
 
 import re
@@ -21,31 +21,31 @@ _NESTED = re.compile(r'["{}\[\]]')
 class Progress(Enum):
     """How far a text has come."""
 
-    MORE = 0  # it may be a call
+    MORE = 0  # it may be a call, and is not complete
     ENDED = 1  # it may be one, and is complete
-    HOPELESS = 2
+    HOPELESS = 2  # it is no call
 
 
 class CallScanner:
-    """Follows a JSON call, or an array of calls, that may have these `keys`. `end` is the offset in the
-    last text just past it, or of the character that makes it hopeless."""
+    """Follows a JSON call, or an array of calls, that may have these `keys`. `end` is an offset in the
+    text that was fed last: the end of the call, or the character that rules it out."""
 
     def __init__(self, names: Names, keys: frozenset[str]) -> None:
-        self.named = False  # it names a declared tool
-        self.arguments = 0  # how often it says which
+        self.named = False  # it has named a declared tool
+        self.arguments = 0  # keys for arguments that it has had
         self.end = 0
-        self.in_message = False  # it is in a list of calls, as APIs have it
+        self.in_message = False  # the calls are in a list under `tool_calls`, as in a message of an API
         self._names, self._keys = names, keys | {_CALLS}
-        self._outer = False  # the bracket around that list is open
-        self._open = ""  # brackets
+        self._outer = False  # the bracket of that message is open
+        self._open = ""  # the brackets that are open
         self._word: str | None = None  # the string we are in, if it is a key or a value of the call
         self._quoted = False  # we are in a string
         self._escaped = False
-        self._expected = "[{"  # marks that may come next, where the call itself is written
+        self._expected = "[{"  # marks that may come next, outside of the arguments
         self._key = ""
 
     def feed(self, text: str) -> Progress:
-        """Go on by `text`."""
+        """Read on."""
         self.end = 0
         while self.end < len(text):
             at = self._in_string(text, self.end) if self._quoted else self._outside(text, self.end)
@@ -57,7 +57,7 @@ class CallScanner:
         return Progress.MORE
 
     def _fail(self, at: int) -> int:
-        """At the character at this offset it is hopeless."""
+        """The character at this offset rules the text out."""
         self.end = at
         return -1
 
@@ -66,7 +66,7 @@ class CallScanner:
         return self._open.lstrip("[") in ("", "{")
 
     def _outside(self, text: str, at: int) -> int:
-        """The offset after the next mark; -1 if it may not stand there."""
+        """The offset after the next mark; -1 if the mark may not stand there."""
         found = (_MARK if self._in_call else _NESTED).search(text, at)
         if found is None:
             return len(text)
@@ -91,13 +91,13 @@ class CallScanner:
         return found.end()
 
     def _open_list(self) -> None:
-        """All calls stand in a list."""
+        """All calls stand in one list, as in a message of an API."""
         self.in_message = self._outer = True
         self._keys = self._keys - {_CALLS} | {"function"}
         self._open, self._expected, self._key = "", "[", ""
 
     def _in_string(self, text: str, at: int) -> int:
-        """The offset after the next quote or backslash of a string; -1 if it may not say this."""
+        """The offset after the next quote or backslash of a string; -1 if the string rules the text out."""
         if self._escaped:
             self._escaped = False
             return at + 1
@@ -133,7 +133,7 @@ class CallScanner:
         return self._key != "type" or word in TYPES
 
     def _may_be(self, word: str) -> bool:
-        """Whether a word that begins so may stand where we are."""
+        """Whether a word that begins like this may stand here."""
         if not self._key:
             return any(key.startswith(word) for key in self._keys)
         return self._key not in NAME_KEYS or self._names.may_begin("tool", word)

@@ -1,10 +1,10 @@
-"""What a value is that its schema wants: types come from there and from nowhere else.
+"""Turns a value into what its schema asks for. Types come from the schema alone.
 
-    coerce(text, parameter)             -> value, FAILED (pass the text on as a string) or OMITTED
-    conform(value, parameter)           -> (value, changed), for what was JSON already, recursively
+    coerce(text, parameter)     -> value, FAILED (pass the text on as a string) or OMITTED
+    conform(value, parameter)   -> (value, changed), recursively, for a value that already was JSON
 
-An array or object that is JSON and fits its schema is written as it came in. What is not quite JSON
-is read by ever more lenient readers, so that the well-formed never reaches a repair.
+An array or object that is valid JSON and fits its schema is written as it arrived. What is not quite JSON
+is read by more and more lenient readers, so that well-formed JSON never reaches a repair.
 """
 
 import re
@@ -31,7 +31,7 @@ NULL = "null"
 _NULLS = ("null", "none", "undefined")
 _BOOLEANS = {"true": True, "false": False}
 _CONTAINERS = frozenset({"array", "object"})
-_LEADS = {"array": "[", "object": "{", "null": "n"}  # how a value starts that may turn out not to be a string
+_LEADS = {"array": "[", "object": "{", "null": "n"}  # the first characters of types other than string
 _INTEGER = re.compile(r"(-?(?:0|[1-9][0-9]*+))(?:\.0++)?")
 NUMBER = re.compile(
     r"(?P<sign>[+-]?)(?=\.?[0-9])0*+(?P<whole>[0-9]*+)(?P<fraction>\.[0-9]*+)?(?P<rest>[eE][+-]?[0-9]++)?"
@@ -39,7 +39,7 @@ NUMBER = re.compile(
 
 
 class NoValue(Enum):
-    """What became of a value that has no JSON value."""
+    """What happens to a text that has no JSON value."""
 
     FAILED = auto()  # does not fit its schema: the text goes out as a string, the client's validator answers
     OMITTED = auto()  # null or empty, and optional: the key is left out
@@ -54,7 +54,8 @@ def coerce(text: str, parameter: Parameter) -> Any:
 
 
 def conform(value: Any, parameter: Parameter) -> tuple[Any, bool]:
-    """A parsed JSON value in which what does not fit the schema is coerced; and whether anything was.
+    """A parsed JSON value, with everything coerced that does not fit the schema; and whether anything
+    was.
 
     OMITTED for a null or empty value that may be left out. What cannot be coerced stays as it is.
     """
@@ -65,7 +66,7 @@ def conform(value: Any, parameter: Parameter) -> tuple[Any, bool]:
 
 
 def coerced(text: str, parameter: Parameter) -> tuple[Any, str]:
-    """The value, and its JSON text if that is known already."""
+    """The value of a complete text, and its JSON text if that is already known, else ""."""
     types = parameter.types
     if not types or "string" in types:
         return _string_unless(text, parameter)
@@ -79,7 +80,7 @@ def coerced(text: str, parameter: Parameter) -> tuple[Any, str]:
 
 
 def _string_unless(text: str, parameter: Parameter) -> tuple[Any, str]:
-    """The text itself, unless it is beyond doubt one of the other types that are allowed."""
+    """The text itself, unless it is clearly one of the other allowed types."""
     if text == NULL and "null" in parameter.types:
         return None, ""
     bare = text.strip()
@@ -91,13 +92,13 @@ def _string_unless(text: str, parameter: Parameter) -> tuple[Any, str]:
 
 
 def leads(parameter: Parameter) -> str:
-    """The first characters that leave it open whether a value is a string."""
+    """The first characters of a value that may turn out not to be a string."""
     types = parameter.types or _CONTAINERS
     return "".join(lead for kind, lead in _LEADS.items() if kind in types)
 
 
 def _absent(bare: str, parameter: Parameter) -> Any:
-    """An empty value, or a null."""
+    """The value of an empty text or a null."""
     if "null" in parameter.types and (bare or parameter.required):
         return None
     if not parameter.required:
@@ -110,8 +111,8 @@ def _boolean(bare: str) -> Any:
 
 
 def _as_json(bare: str) -> str:
-    """A number as JSON writes it: without a plus or zeros before it, with digits on both sides of a point.
-    What is none, as it is."""
+    """A number as JSON writes it: without a plus or leading zeros, and with digits on both sides of the
+    point. Anything else is returned as it is."""
     found = NUMBER.fullmatch(bare)
     if found is None:
         return bare
@@ -121,7 +122,7 @@ def _as_json(bare: str) -> str:
 
 
 def _integer(bare: str) -> Any:
-    """`5`, and what is whole however it is written: `5.0`, `1e3`, `007`, `+7`, `5.`."""
+    """The integer, however it is written: `5`, `5.0`, `1e3`, `007`, `+7`, `5.`."""
     bare = _as_json(bare)
     if found := _INTEGER.fullmatch(bare):
         return int(found[1]) if len(found[1]) <= DIGITS else FAILED
@@ -164,7 +165,7 @@ _READERS: tuple[Reader, ...] = (
 
 
 def _container(bare: str, parameter: Parameter, readers: tuple[Reader, ...]) -> tuple[Any, str]:
-    """An array or object, read by the first reader that can and conformed; and its JSON text."""
+    """An array or object, conformed, and its JSON text. The first of the readers that can read it counts."""
     try:
         value, exact = _read(bare, readers)
         if isinstance(value, str):
@@ -179,7 +180,7 @@ def _container(bare: str, parameter: Parameter, readers: tuple[Reader, ...]) -> 
 
 
 def _read(text: str, readers: tuple[Reader, ...]) -> tuple[Any, bool]:
-    """The value, and whether the text is JSON as it stands. ValueError if nothing can read it."""
+    """The value, and whether the text is valid JSON as it stands. ValueError if no reader can read it."""
     for reader in readers:
         try:
             value = reader(text)
@@ -223,7 +224,8 @@ def _conform(value: Any, parameter: Parameter, depth: int) -> tuple[Any, bool]:
 
 
 def _converted(value: Any, kind: str, parameter: Parameter) -> tuple[Any, bool]:
-    """A value of a type that its schema does not allow, as one that it does; itself if there is none."""
+    """A value of a type that its schema does not allow, converted to one that it does allow; unchanged if
+    that is impossible."""
     other: Any = FAILED
     if kind == "string":
         other = coerce(value, parameter)

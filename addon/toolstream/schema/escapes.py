@@ -1,8 +1,8 @@
-r"""Backslashes in JSON that escape nothing, and those in Windows paths that are not escaped.
+r"""Backslashes in JSON that escape nothing, and unescaped backslashes in Windows paths.
 
-A string begins with such a path (`"C:\repo\src"`) if a drive or dots stand before its first backslash. If one
-of its backslashes escapes nothing in JSON, and nothing stands before it that no path has, none of them was
-meant to escape: `\r` is no line break then.
+A string begins with such a path (`"C:\repo\src"`) if a drive or dots come before its first backslash. If
+one of its backslashes is no valid escape in JSON, and nothing before it is impossible in a path, then
+none of its backslashes is an escape. So `\r` in it is not a line break.
 """
 
 import re
@@ -22,13 +22,13 @@ _ESCAPE_OR_LONE_BACKSLASH = re.compile(r'(\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))|\\'
 
 
 def may_begin_path(text: str) -> bool:
-    """Whether the text of a string before its first backslash may be the beginning of a path."""
+    """Whether this text, before the first backslash of a string, may begin a path."""
     return _HEAD_PART.fullmatch(text) is not None
 
 
 def is_bare(head: str, text: str, at: int, over: bool) -> bool | None:
-    """Whether the backslashes of a string are no escapes. The first is at `at`, and the `head` before it.
-    None if it takes more text to tell."""
+    """Whether the backslashes of a string are no escapes. `head` is the text before the first one, which
+    is at `at`. None if more text is needed."""
     if not _WHOLE_HEAD.fullmatch(head):
         return False
     if _BARE.match(text, at):
@@ -46,5 +46,6 @@ def _escaped(string: str) -> str:
 
 
 def doubled_escapes(json: str) -> str:
-    """JSON in which `\\d` and `C:\\users` mean what they say."""
+    """JSON in which backslashes that escape nothing are doubled: `\\d` and `C:\\users` mean what they
+    say."""
     return _ESCAPE_OR_LONE_BACKSLASH.sub(lambda found: found[1] or r"\\", with_paths(json))

@@ -1,7 +1,7 @@
-"""A call in JSON, read when all of it has come: `{"name": …, "arguments": {…}}`.
+"""Reads a JSON call when all of it has arrived: `{"name": …, "arguments": {…}}`.
 
-"parameters" may stand for "arguments", and the arguments may be a JSON string of an object. Where it
-cannot be anything else, what models make of that is read, too (`drift`).
+"parameters" may stand for "arguments", and the arguments may be a JSON string of an object. Where the
+text must be a call, the variants that models write are read, too (`drift`).
 """
 
 import json
@@ -17,27 +17,27 @@ from .python_literals import read_python_call
 from .schema import Tool, type_of
 from .toolset import Toolset
 
-KEYS = frozenset({"name", "arguments", "parameters", "id", "type"})  # what a call may consist of
-# What models write instead: a key of the name, a key of the arguments, a key around both
+KEYS = frozenset({"name", "arguments", "parameters", "id", "type"})  # of a call, as models are taught
+# What models write instead, for the name, for the arguments, and for an object around both
 NAME_KEYS = ("name", "function", "tool_name", "tool")
 ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "tool_input")
 WRAP_KEYS = ("tool_call", "function_call", "function")
-BESIDE = ("id", "type")  # what may stand beside the name and the arguments
+BESIDE = ("id", "type")  # may stand beside the name and the arguments
 CALL_KEYS = frozenset((*NAME_KEYS, *ARGUMENT_KEYS, *WRAP_KEYS))
-DRIFT = KEYS | CALL_KEYS  # what a call may consist of then
+DRIFT = KEYS | CALL_KEYS  # all keys of a call in any of these variants
 
 TYPES = frozenset({"function", "tool_call", "tool_use"})
 
 Call = tuple[str, Json]  # name, arguments; a call without a name has ""
-Reader = Callable[[Json], tuple[Any, Any]]  # takes an object that is a call apart
+Reader = Callable[[Json], tuple[Any, Any]]  # the name and the arguments of an object that is a call
 
 # Models put raw newlines and tabs into strings.
 _DECODER = json.JSONDecoder(strict=False, parse_float=as_written)
 
 
 def read_body(text: str, toolset: Toolset, tolerant: bool = True) -> tuple[list[Call], list[Repair]] | None:
-    """The calls of the JSON in an envelope, and what was mended; None if it holds none for certain. Unless
-    `tolerant`, they are as models are taught to write them."""
+    """The calls in the JSON of an envelope, and the repairs that this took; None if it is not certain
+    that there are any. Unless `tolerant`, only calls as models are taught to write them."""
     if calls := read_calls(text) or (tolerant and read_calls(text, drift=True)):
         return calls, [Repair.JSON_BODY]
     if not tolerant:
@@ -49,7 +49,7 @@ def read_body(text: str, toolset: Toolset, tolerant: bool = True) -> tuple[list[
 
 
 def _fitting(take: Callable[[Reader], list[Call] | None], toolset: Toolset) -> list[Call] | None:
-    """The calls in the first shape in which all of them are what their tools want."""
+    """The calls, in the first shape in which all of them fit their tools."""
     for read in (_by_shape, _flat, _by_name):
         calls = take(read)
         if calls and all(fits(toolset.find(name), arguments) for name, arguments in calls):
@@ -58,23 +58,24 @@ def _fitting(take: Callable[[Reader], list[Call] | None], toolset: Toolset) -> l
 
 
 def _in_python(text: str, toolset: Toolset) -> list[Call] | None:
-    """The call if it is written as in Python."""
+    """The call, if it is written as in Python."""
     call = read_python_call(text)
     return [call] if call and fits(toolset.find(call[0]), call[1]) else None
 
 
 def fits(tool: Tool | None, keys: Collection[str]) -> bool:
-    """Whether a tool is called as it wants to be."""
+    """Whether these keys are what a tool asks for: all that it requires, and none that it does not
+    declare."""
     return tool is not None and tool.required <= set(keys) <= tool.arguments.declared
 
 
 def wanted_by(tool: Tool) -> Callable[[Any], bool]:
-    """Tells whether a value is the arguments that a tool wants."""
+    """A test for values that are arguments as a tool asks for them."""
     return lambda value: isinstance(value, dict) and fits(tool, value)
 
 
 def read_calls(text: str, drift: bool = False) -> list[Call] | None:
-    """The calls of a JSON body; None if it is anything else."""
+    """The calls of a JSON text; None if it is anything else."""
     return _calls(text, _drifted if drift else _plain)
 
 
@@ -88,7 +89,7 @@ def _calls(text: str, read: Reader) -> list[Call] | None:
 
 
 def call_of(value: Any) -> Call | None:
-    """The call that a JSON value is, as far as it cannot be anything else."""
+    """The call that a JSON value is; None if it may be anything else."""
     for read in (_plain, _drifted):
         try:
             return _call(value, read)
@@ -98,7 +99,7 @@ def call_of(value: Any) -> Call | None:
 
 
 def _damaged_calls(text: str, toolset: Toolset) -> list[Call] | None:
-    """The calls of a body that is not quite JSON; None if it is not certain what it says."""
+    """The calls of a text that is not quite JSON; None if it is not certain what it says."""
 
     def calls_of(value: Any) -> list[Call] | None:
         return _fitting(lambda read: _shaped(value, read), toolset)
@@ -114,7 +115,7 @@ def _shaped(value: Any, read: Reader) -> list[Call] | None:
 
 
 def _values(text: str) -> list[Any]:
-    """The JSON values one after the other."""
+    """The JSON values of a text, one after another."""
     values: list[Any] = []
     text = text.strip()
     at = 0
@@ -134,14 +135,14 @@ def _calls_of(values: list[Any], read: Reader) -> list[Call]:
 
 
 def _entries(value: Any) -> list[Any]:
-    """The calls of an array, and of a message as APIs have it."""
+    """The calls of an array, or of a message as APIs write it."""
     if isinstance(value, dict) and value.keys() == {"tool_calls"}:
         value = value["tool_calls"]
     return value if isinstance(value, list) else [value]
 
 
 def read_arguments(text: str, tool: Tool) -> tuple[Json, list[Repair]] | None:
-    """The arguments a JSON object holds, and what was mended; None if it is anything else."""
+    """The arguments in a JSON object, and the repairs that this took; None if it is anything else."""
     if (found := read_object(text)) is not None:
         return found, [Repair.JSON_BODY]
     accept = wanted_by(tool)
@@ -152,7 +153,7 @@ def read_arguments(text: str, tool: Tool) -> tuple[Json, list[Repair]] | None:
 
 
 def read_object(text: str) -> Json | None:
-    """One JSON object, as a model writes it; None if it is anything else."""
+    """One JSON object as a model writes it; None if it is anything else."""
     for attempt in (text, doubled_escapes(text)):
         try:
             value = _DECODER.decode(attempt)
@@ -163,8 +164,8 @@ def read_object(text: str) -> Json | None:
 
 
 def read_value(text: str, types: Collection[str] = ()) -> tuple[Any, bool] | None:
-    """The value of a JSON text, as a model writes it, and whether it had to be mended; None if it cannot be
-    read. `types`: of which a value is that had to be."""
+    """The value of a JSON text as a model writes it, and whether it had to be repaired; None if it cannot
+    be read. `types`: a value that had to be repaired has to be of one of these."""
     for attempt in (text, doubled_escapes(text)):
         try:
             return _DECODER.decode(attempt), False
@@ -209,7 +210,8 @@ def _drifted(value: Json) -> tuple[Any, Any]:
 
 
 def _by_shape(value: Json) -> tuple[Any, Any]:
-    """Its keys may be misspelt: of its two members the string is the name, the object holds the arguments."""
+    """The keys may be misspelt: of the two members, the string is the name and the object holds the
+    arguments."""
     members = [member for key, member in value.items() if key not in BESIDE]
     names = [member for member in members if isinstance(member, str)]
     objects = [member for member in members if isinstance(member, dict)]
@@ -220,7 +222,7 @@ def _by_shape(value: Json) -> tuple[Any, Any]:
 
 
 def _flat(value: Json) -> tuple[Any, Any]:
-    """The arguments stand beside the name."""
+    """The arguments are members beside the name."""
     key = next((key for key in NAME_KEYS if key in value), "")
     arguments = {k: v for k, v in value.items() if k != key and not (k == "type" and v in TYPES)}
     if not (key and arguments):
@@ -229,13 +231,13 @@ def _flat(value: Json) -> tuple[Any, Any]:
 
 
 def _by_name(value: Json) -> tuple[Any, Any]:
-    """The name of the tool is the key of its arguments."""
+    """The only key is the tool's name, and its value the arguments."""
     ((name, arguments),) = value.items()
     return name, _no_schemas(arguments)
 
 
 def _no_schemas(arguments: Any) -> Any:
-    """Arguments, unless they say of what type they are."""
+    """The arguments; ValueError if their values look like schemas, so that a tool is being declared."""
     if isinstance(arguments, dict) and any(isinstance(v, dict) and "type" in v for v in arguments.values()):
         raise ValueError("a tool is being declared")
     return arguments

@@ -11,9 +11,10 @@ _LOOSE = JSONDecoder(strict=False)
 
 
 def loads(text: str, strict: bool = True) -> Any:
-    """What a JSON text says; None if it is none, or nested too deeply, or has a number that is too long.
+    """The value of a JSON text; None if it is not valid JSON, is nested too deeply, or has a number that
+    is too long.
 
-    Unless `strict`, strings may hold line breaks as they are. Of a key that comes twice the last value
+    Unless `strict`, strings may contain line breaks as they are. If a key comes twice, the last value
     counts.
     """
     decoder = _STRICT if strict else _LOOSE

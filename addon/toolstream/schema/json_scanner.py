@@ -1,7 +1,7 @@
-"""Where a JSON text ends while it streams.
+"""Finds the end of a JSON text while it streams.
 
 `JsonScanner` counts brackets outside of strings and looks at each character once. `WholeJson` says
-whether a text so far is one object or array.
+whether the text so far is exactly one object or array.
 """
 
 import re
@@ -11,8 +11,7 @@ _INSIDE = re.compile(r'["\\]')
 
 
 class JsonScanner:
-    """Follows one JSON object or array, of which so many brackets were `opened` before; `feed` says where it
-    ends."""
+    """Follows one JSON object or array. `opened`: how many of its brackets were read before."""
 
     __slots__ = ("_depth", "_escaped", "in_string")
 
@@ -22,7 +21,7 @@ class JsonScanner:
         self.in_string = False
 
     def feed(self, text: str) -> int | None:
-        """The offset in `text` just past the end of the JSON, or None if it goes on."""
+        """The offset in `text` just after the end of the JSON; None if it goes on."""
         at = 0
         if self._escaped and text:
             at, self._escaped = 1, False
@@ -45,7 +44,7 @@ class JsonScanner:
 
 
 class WholeJson:
-    """Follows the text of a value that should be one object or array: whether it is `complete`."""
+    """Follows the text of a value that should be one object or array. `complete`: so far it is."""
 
     __slots__ = ("_scanner", "_spoilt", "complete")
 
@@ -54,7 +53,7 @@ class WholeJson:
         self._scanner = JsonScanner()
 
     def feed(self, text: str) -> None:
-        """Go on by `text`; after the end only whitespace may come."""
+        """Read on. After the end only whitespace may follow."""
         if not (self.complete or self._spoilt):
             end = self._scanner.feed(text)
             self.complete, text = end is not None, text[end or 0 :]

@@ -1,4 +1,4 @@
-"""JSON as text: written so that what was well written stays as it is (`1.10` is not `1.1`)."""
+"""JSON as text. What was well-formed is written as it was: `1.10` does not become `1.1`."""
 
 import re
 from json import JSONDecoder, JSONEncoder, dumps
@@ -20,7 +20,7 @@ class Written(float):
 
 
 def dump(value: Any) -> str:
-    """JSON text. Numbers as they were written; NaN and infinities, which JSON lacks, as strings."""
+    """JSON text. Numbers stay as they were written. NaN and infinities, which JSON lacks, become strings."""
     match value:
         case str():
             return quoted(value)
@@ -38,7 +38,7 @@ def dump(value: Any) -> str:
 
 
 def quoted(text: str) -> str:
-    """A JSON string. A lone surrogate becomes an escape, since UTF-8 cannot hold it."""
+    """A JSON string. Lone surrogates become escapes, because UTF-8 cannot encode them."""
     written = encode_basestring(text)
     return written if written.isascii() else encodable(written)
 
@@ -49,12 +49,12 @@ def escaped(text: str) -> str:
 
 
 def encodable(json: str) -> str:
-    """With surrogates, which are neither ASCII nor printable, escaped."""
+    """The JSON text with all surrogates escaped, so that it can be encoded as UTF-8."""
     return json if json.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", json)
 
 
 def compact(value: Any) -> str:
-    """JSON text without spaces, of values that were not read from JSON text."""
+    """JSON text without spaces, for values whose numbers were not read from JSON text."""
     return str(value) if type(value) is int else encodable(_encode(value))
 
 

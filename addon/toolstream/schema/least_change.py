@@ -1,12 +1,12 @@
-"""JSON with one wrong mark: the least change that makes it JSON the caller wants.
+"""Reads JSON with one wrong mark: finds the smallest change that makes it the JSON that the caller wants.
 
-Where a decoder stops, a mark is wrong, there or shortly before. So each change of one mark is tried: a
-doubled one is dropped, another one is put in its place, a missing one is added. Letters never change. What
-counts is a change after which all of the text is JSON, and which the caller accepts. If the cheapest of them
-say different things, nothing is certain.
+Where a decoder stops, a mark is wrong: the one there, or one shortly before. So each possible change of
+one mark is tried: a doubled mark is removed, a mark is replaced by another one, a missing mark is added.
+Letters never change. A change counts if all of the text is JSON after it, and the caller accepts the
+value. If the cheapest changes give different values, nothing is certain.
 
-A mark that is added costs more than one that is there and wrong, and so does a string in which a quote has no
-partner: a doubled end may also be a quote of the string that lacks its backslash.
+Adding a mark costs more than changing one. A string that contains an unpaired quote costs extra: a
+doubled quote at its end may also be a quote of the string that lacks its backslash.
 """
 
 # ruff: noqa: RUF001
@@ -35,11 +35,11 @@ _BEFORE_VALUE = {"{": '{"":', "[": "["}
 _BARE_SCALAR = re.compile(r"[:\[,]\s*+(?:-?[\d.eE+-]++|true|false|null)\Z")  # that has not begun with a quote
 _LINE_BREAK = re.compile(r"\r?\n[ \t]*\Z")
 
-_PRESENT, _MISSING = 1, 2  # what a change of a mark costs that is there, or is not
+_PRESENT, _MISSING = 1, 2  # the cost of changing a mark, and of adding one
 
 
 class Change(NamedTuple):
-    """What it costs to write `mark` in place of text[at:end]."""
+    """Writing `mark` in place of text[at:end], and what that costs."""
 
     cost: int
     at: int
@@ -48,8 +48,8 @@ class Change(NamedTuple):
 
 
 def least_change(text: str, accept: Callable[[Any], bool]) -> Any:
-    """What a text says that is no JSON but for one mark; None if that is not certain. `accept` says whether a
-    value may be meant."""
+    """The value of a text that is JSON except for one mark; None if that is not certain. `accept` says
+    whether a value may be meant."""
     if len(text) > ONE_CHANGE or text[-1:] not in tuple(_CLOSING):
         return None
     if (at := _end_of_json(text)) is None:
@@ -70,8 +70,8 @@ def least_change(text: str, accept: Callable[[Any], bool]) -> Any:
 
 
 def _readings(text: str, changes: list[Change]) -> Iterator[tuple[Change, Any]]:
-    """What a text says after each of the changes that make it JSON. Each is tried on a text of which little
-    is left where none of them is."""
+    """The value of the text after each change that makes it JSON. A change is first tried on a shorter
+    text, in which what comes before all changes is left out."""
     skipped, short = _beginning(text, min(change.at for change in changes))
     for change in changes:
         rest = change.mark + text[change.end :]
@@ -80,8 +80,8 @@ def _readings(text: str, changes: list[Change]) -> Iterator[tuple[Change, Any]]:
 
 
 def _beginning(text: str, end: int) -> tuple[int, str]:
-    """How much of text[:end] is before its last comma, and the shortest JSON that says the same about what
-    may follow."""
+    """The index after the last comma in text[:end], and the shortest JSON that may be followed by the
+    same as the text before it."""
     tokens = list(takewhile(lambda token: token[0] != '"', _TOKEN.finditer(text, 0, end)))
     while tokens and tokens[-1][0] != ",":
         tokens.pop()
@@ -104,7 +104,7 @@ def _value(text: str) -> Any:
 
 
 def _end_of_json(text: str) -> int | None:
-    """Where the text ceases to be JSON; None if it does not, or nobody can tell."""
+    """The index at which the text stops being JSON; None if it does not, or nobody can tell."""
     try:
         _, end = LENIENT.raw_decode(text)
     except JSONDecodeError as error:
@@ -116,12 +116,13 @@ def _end_of_json(text: str) -> int | None:
 
 
 def _straightened(text: str) -> str:
-    """With quotes of JSON where others stand for them."""
+    """With JSON's own quotes in place of others."""
     return _ODD_CLOSING.sub('"', _ODD_OPENING.sub(r'\1"', text))
 
 
 def _unpaired(value: Any, *pairs: str) -> int:
-    """How many strings have a quote without its partner, one of these `pairs`."""
+    """How many strings have a quote without its partner. `pairs`: such quotes, instead of the straight
+    one."""
     if isinstance(value, str):
         return sum(
             value.count(pair[0]) % 2 if len(pair) == 1 else value.count(pair[0]) != value.count(pair[1])
@@ -135,7 +136,7 @@ def _unpaired(value: Any, *pairs: str) -> int:
 
 
 def _changes(text: str, at: int) -> Iterator[Change]:
-    """Every change of one mark, where a decoder stopped at `at`."""
+    """Every change of one mark, for a decoder that stopped at `at`."""
     for mark in (",", ":"):
         yield Change(_PRESENT, at, at, mark)
         if text[at : at + 1] in (",", ":", ";", "=", "."):
@@ -146,8 +147,8 @@ def _changes(text: str, at: int) -> Iterator[Change]:
 
 
 def _places(text: str, at: int) -> Iterable[int]:
-    """Where a mark may be wrong: the last ones before `at`, and that one; of a string without an end, also
-    those at the end of the text."""
+    """Where the wrong mark may be: the last marks before `at` and the one there; for a string without an
+    end, also the marks at the end of the text."""
     start = max(0, at - MARKS_WITHIN)
     before = [found.start() for found in _MARK.finditer(text, start, at + 1)][-MARKS:]
     end = max(at + 1, len(text) - MARKS)
@@ -156,7 +157,7 @@ def _places(text: str, at: int) -> Iterable[int]:
 
 
 def _other_marks(text: str, at: int) -> Iterator[Change]:
-    """Another mark in place of that at `at`, or none if it is doubled, or closes nothing."""
+    """Replacing the mark at `at` by another one, or removing it if it is doubled, or closes nothing."""
     mark = text[at : at + 1]
     if not mark:
         return
@@ -172,15 +173,16 @@ def _other_marks(text: str, at: int) -> Iterator[Change]:
 
 
 def _is_quoted(text: str, at: int) -> bool:
-    """Whether an odd quote at `at` may close one of its kind, in a string that has lost its own."""
+    """Whether an odd quote at `at` may close another of its kind, in a string that has lost its own
+    closing quote."""
     mark = text[at]
     before = text[text.rfind('"', 0, at) + 1 : at]
     return any(opener in before for opener in _OPENERS.get(mark, ""))
 
 
 def _more_marks(text: str, at: int, closes: bool) -> Iterator[Change]:
-    """Another mark before `at`. `closes`: a quote there ends a string; that is done before the line break of
-    a bracket that has its own line."""
+    """Adding a mark before `at`. `closes`: a quote added there ends a string. Before a bracket on a line
+    of its own it is added before the line break."""
     is_end = closes and text[at : at + 1] in tuple(_CLOSING)
     found = _LINE_BREAK.search(text, max(0, at - COMMA_GAP), at) if is_end else None
     end = found.start() if found else at

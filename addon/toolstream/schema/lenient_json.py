@@ -1,12 +1,12 @@
-"""JSON that is not quite JSON, read where there is one way to read it.
+"""Reads text that is not quite JSON, if there is only one way to read it.
 
-What models do to it is told apart from what nobody can undo by what comes out: every letter of
-the text is in the value, in its place, and every string of the value stands in the text as it
-is. A file in a string must not lose a quote to a lucky guess.
+The result tells whether a reading is safe: every letter of the text must be in the value, in its order,
+and every string of the value must occur in the text unchanged. A file in a string must not lose a quote
+to a lucky guess.
 
-Tried in turn: brackets that are doubled, or missing at the end; keys written as in a tag; the notation of
-Python; one wrong mark (`least_change`); and the json-repair library, where it is installed, on texts its
-quadratic time is harmless for.
+These are tried in turn: brackets that are doubled, or missing at the end; keys written as in a tag;
+Python's notation; one wrong mark (`least_change`); and the json-repair library, if it is installed, for
+texts that are short enough for its quadratic time.
 """
 
 import re
@@ -46,7 +46,7 @@ def _is_any(value: Any) -> bool:
 
 
 def read_damaged(text: str, accept: Callable[[Any], bool] = _is_any) -> Any:
-    """The object or array that a text, which is no JSON, stands for; None if that is not certain. `accept`
+    """The object or array that a text stands for that is not JSON; None if that is not certain. `accept`
     says whether a value may be meant."""
     text = with_paths(text.strip())
     closed = with_brackets(text) if text[-1:] in ("}", "]") else ""
@@ -69,17 +69,17 @@ def read_damaged(text: str, accept: Callable[[Any], bool] = _is_any) -> Any:
 
 
 def same_letters(value: Any, text: str) -> bool:
-    """Whether a value holds all that a text says, the marks of JSON apart, in the same order."""
+    """Whether a value contains everything that the text says, in the same order, ignoring JSON's marks."""
     return _letters(dump(value)) == _letters(text)
 
 
 def _without_breaks(text: str) -> str:
-    """The letters of a text but for line breaks, which models write as they are."""
+    """The letters of a text without line breaks, which models write unescaped."""
     return _letters(_BREAKS.sub("", text))
 
 
 def strings_of(value: Any) -> Iterable[str]:
-    """Every string in a value, keys too."""
+    """Every string in a value, keys included."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -101,8 +101,8 @@ def keys_of(value: Any) -> Iterable[str]:
 
 
 def _as_json(text: str) -> str:
-    """`{"name="bash"}` and `{"function=bash"}`, as in tags, and without brackets too many; "" if there is
-    nothing like that."""
+    """JSON for keys that are written as in tags (`{"name="bash"}`, `{"function=bash"}`), without surplus
+    brackets; "" if there is nothing like that."""
     written = _NAME_EQUALS.sub(r'"function": "\1"', text)
     written = _ARGUMENTS_EQUAL.sub(r'"\1": {"\2": "', written)
     written = _KEY_EQUALS.sub(r'\1"\2": ', written)
@@ -111,7 +111,7 @@ def _as_json(text: str) -> str:
 
 
 def _undoubled(text: str) -> str:
-    """`{{…}}`, as a template writes it."""
+    """`{{…}}`, as a template writes it, without the outer brackets; "" if it is anything else."""
     return text[1:-1] if text.startswith("{{") and text.endswith("}}") else ""
 
 
@@ -138,8 +138,8 @@ def _all_stand_in(strings: Iterable[str], text: str) -> bool:
 
 
 def _stands_in(string: str, text: str) -> bool:
-    """Whether it stands there with its own ends: not within an escape, nor beside whitespace that is written
-    as one, nor beside whitespace with a quote behind it."""
+    """Whether the string occurs in the text with its own ends: not inside an escape, not next to
+    whitespace that is written as an escape, and not next to whitespace before a quote."""
     return any(
         not (_RUNS_BEFORE.search(text, max(0, at - COMMA_GAP), at) or _RUNS_ON.match(text, at + len(string)))
         for at in islice(_places(string, text), PLACES)
@@ -154,5 +154,5 @@ def _places(string: str, text: str) -> Iterator[int]:
 
 
 def _letters(text: str) -> str:
-    """What no repair may change: an escape is no letter, wherever it stands."""
+    """What no repair may change. Runs of backslashes count as one, and the marks of JSON not at all."""
     return _BACKSLASHES.sub(r"\\", _MARKS.sub("", _NONE.sub("null", text))).casefold()

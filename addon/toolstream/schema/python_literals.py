@@ -1,4 +1,4 @@
-"""Arrays, objects and calls that a model wrote as Python does: `['a', True, None]`, `f(a="x")`."""
+"""Reads arrays, objects and calls that a model wrote as in Python: `['a', True, None]`, `f(a="x")`."""
 
 import re
 from typing import Any
@@ -24,7 +24,10 @@ _PYTHON_ESCAPES = {
 
 
 def read_python_literal(text: str) -> Any:
-    """Not `ast`: its time, memory and stack are not bounded by the size of the input, and it warns."""
+    """The value of a Python literal. ValueError if it is none.
+
+    `ast` is not used: its time, memory and stack are not bounded by the size of the input, and it warns.
+    """
     out: list[str] = []
     opened: list[list[int]] = []
     for token in _PYTHON_TOKEN.finditer(text):
@@ -41,8 +44,8 @@ def read_python_literal(text: str) -> Any:
 
 
 def read_python_call(text: str) -> tuple[str, dict[str, Any]] | None:
-    """Name and arguments of a call with keywords, or an object: `f(a="x", b=5)`, `f({"a": "x"})`; None if it
-    is anything else."""
+    """The name and the arguments of a call with keywords or with an object: `f(a="x", b=5)`, `f({"a":
+    "x"})`; None if it is anything else."""
     found = _CALL.fullmatch(text)
     try:
         value = _read_arguments(found[2].strip()) if found else None
@@ -74,7 +77,8 @@ def _as_members(text: str) -> str:
 
 
 def _mark(mark: str, out: list[str], opened: list[list[int]]) -> None:
-    """A bracket, comma or colon; `opened` has the place of each open bracket and the commas in it."""
+    """Handle a bracket, comma or colon. `opened` has, for each open bracket, its place in `out` and its
+    commas."""
     if mark in "([{":
         opened.append([len(out), 0])
     elif mark in ")]}":
@@ -85,7 +89,7 @@ def _mark(mark: str, out: list[str], opened: list[list[int]]) -> None:
 
 
 def _close_bracket(mark: str, out: list[str], opened: list[list[int]]) -> str:
-    """What closes it in JSON: nothing for parentheses that only group."""
+    """The bracket that closes it in JSON; "" for parentheses that only group."""
     if not opened:
         raise ValueError("nothing to close")
     start, commas = opened.pop()

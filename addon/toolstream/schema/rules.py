@@ -1,23 +1,22 @@
-"""The user's own rules for the parameters of single tools: what no schema says and no typing can know.
+"""The user's own rules for the parameters of single tools: knowledge that no schema has.
 
-A model that calls `bash` without the `description` its client insists on has done nothing wrong
-that could be mended; only somebody who knows the client can tell what to put there. Such knowledge
-is a `Rule`: if a condition holds for a parameter, do something about it. Rules see the arguments
-after they were typed by the schema, run in order, and each sees what those before it did.
+If a model calls `bash` without the `description` that its client insists on, nothing is damaged. Only
+somebody who knows the client can say what to put there. Such knowledge is a `Rule`: if a condition holds
+for a parameter, do something about it. Rules see the arguments after they were typed by the schema. They
+run in order, and each sees the result of those before it.
 
-The request's schema has the last word. A rule that would make a call worse by it is skipped, as if
-its condition did not hold: a default goes only where a value is required or the enum refuses the
-one that is there, what a rule puts in has to be admitted, nothing is taken out that the tool asks
-for, and a call that already satisfies the schema of its own tool is never made a call of another.
+The request's schema has the last word. A rule that would break it is skipped, as if its condition did not
+hold. A default is only set where a value is required, or where the enum does not allow the value that is
+there. Whatever a rule sets must be allowed. Nothing is removed that the tool requires. And a call that
+already satisfies the schema of its own tool never becomes a call of another tool.
 
     Rules        the rules for one model, by tool
     ToolRules    those that can change a call of this tool in this request
 
-`for_tool` leaves out whatever the schema already settles, so that a call with no rules to it is
-not held up. Nearly all that is left can be done while the call streams (`live`): a missing
-parameter is appended before the object is closed (`appended`), a value is changed or left out
-before it is sent (`value`), and only such values wait for their end (`held`). A rule that names
-another tool needs the whole call (`transform`).
+`for_tool` leaves out rules that the schema already makes unnecessary, so that a call without rules is not
+delayed. Nearly all others work while the call streams (`live`): a missing parameter is added before the
+object is closed (`appended`); a value is changed or removed before it is sent (`value`), and only such
+values wait for their end (`held`). A rule that names another tool needs the whole call (`transform`).
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -97,8 +96,8 @@ _BOOLEANS |= dict.fromkeys(("false", "no", "off", "0"), False)
 class Rule:
     """One rule. `value` is the default or the fallback, OMITTED if there is none.
 
-    Only `convert_tool` can do without a parameter and its condition: it then applies if all the
-    parameters that `when` names are there.
+    Only `convert_tool` may have no parameter and no condition. It then applies if all parameters in
+    `when` are there.
     """
 
     name: str
@@ -131,7 +130,8 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules for one model, by the name of the tool; casefolded, unless case counts."""
+    """The rules for one model, by the name of the tool. The names are casefolded, unless
+    `case_sensitive`."""
 
     tools: Mapping[str, tuple[Rule, ...]]
     case_sensitive: bool = False
@@ -141,8 +141,8 @@ class Rules:
     ) -> "ToolRules | None":
         """The rules that can change a call of this tool; None if there are none.
 
-        `tools` are those that the request declares, by name, of which `tool` need not be one;
-        `allows` tells which of them may be called.
+        `tools` are the tools that the request declares, by name; `tool` may be another one. `allows`
+        tells which of them may be called.
         """
         found = []
         for rule in self.tools.get(self.key(tool.name), ()):
@@ -153,40 +153,40 @@ class Rules:
         return ToolRules(tool, tool.name in tools, found) if found else None
 
     def key(self, name: str) -> str:
-        """What a tool of this name is found under."""
+        """The key under which a tool of this name is found."""
         return name if self.case_sensitive else name.casefold()
 
     def _target(self, name: str, tools: Mapping[str, Tool]) -> Tool | None:
-        """The declared tool that a call may be made one of."""
+        """The declared tool that a call is converted to."""
         alike = [tool for tool in tools.values() if self.key(tool.name) == self.key(name)]
         return tools.get(name) or (alike[0] if len(alike) == 1 else None)
 
 
 class ToolRules:
-    """Rules that can change a call of one tool, given its schema and the request's other tools."""
+    """The rules that can change a call of one tool, given its schema and the other tools of the request."""
 
     def __init__(self, tool: Tool, is_declared: bool, rules: list[tuple[Rule, Tool | None]]) -> None:
         self._tool = tool
         self._is_declared = is_declared
         self._rules = rules
         self.live = all(target is None for _, target in rules)  # else only `transform` will do
+        # The keys whose values may only be sent when they are complete
         self.held = frozenset(rule.parameter for rule, _ in rules if _needs_all_of_it(rule))
-        """The keys whose values are to be sent only when they are complete."""
+        # The other keys whose values concern a rule if they are empty
         empty = {rule.parameter for rule, _ in rules if rule.condition is Condition.MISSING_OR_EMPTY}
         self.if_empty = frozenset(empty) - self.held
-        """The other keys whose values are to be asked for if they are empty."""
 
     def value(self, key: str, value: Any) -> tuple[Any, Applied]:
-        """What becomes of a value, OMITTED if it is left out; for live rules.
+        """What a value becomes, OMITTED if it is removed; for live rules.
 
-        To be asked when a value is complete that is `held`, or else is empty.
+        Call it when a value is complete that is `held`, or that is empty and in `if_empty`.
         """
         arguments = {key: value}
         applied = self._run(arguments, [rule for rule, _ in self._rules if rule.parameter == key])
         return arguments.get(key, OMITTED), applied
 
     def appended(self, given: Collection[str]) -> tuple[Arguments, Applied]:
-        """What to add to a call that is complete, and has these keys; for live rules."""
+        """The members to add to a complete call that has these keys; for live rules."""
         arguments: Arguments = {}
         applied = self._run(arguments, [rule for rule, _ in self._rules if rule.parameter not in given])
         return arguments, applied
@@ -194,10 +194,10 @@ class ToolRules:
     def transform(
         self, arguments: Mapping[str, Any], texts: Mapping[str, str] = NO_TEXTS
     ) -> tuple[str, Arguments, Applied]:
-        """The tool, the arguments, and what was done to a call that is complete.
+        """The tool and the arguments that a complete call becomes, and what was done.
 
-        `texts` are the values as the model wrote them, where it wrote them as text: another tool
-        may type them otherwise.
+        `texts` are the values as the model wrote them, if it wrote them as text: another tool may have
+        other types.
         """
         changed = dict(arguments)
         applied: Applied = []
@@ -211,7 +211,7 @@ class ToolRules:
         return self._tool.name, changed, applied
 
     def _run(self, arguments: Arguments, rules: list[Rule]) -> Applied:
-        """Apply the rules, each to what those before it have made of the arguments."""
+        """Apply the rules, each to the result of those before it."""
         applied: Applied = []
         for rule in rules:
             outcome = _outcome(rule, self._tool, arguments) if rule.holds(arguments) else None
@@ -250,7 +250,7 @@ def _can_apply(rule: Rule, tool: Tool, target: Tool | None) -> bool:
 
 
 def _needs_all_of_it(rule: Rule) -> bool:
-    """Whether a value must not be begun to be sent before the rule has seen it."""
+    """Whether a value must not be sent before the rule has seen all of it."""
     return rule.action is not Action.SET_DEFAULT or rule.condition not in _ABSENT
 
 
@@ -258,7 +258,7 @@ def _needs_all_of_it(rule: Rule) -> bool:
 
 
 def _outcome(rule: Rule, tool: Tool, arguments: Arguments) -> tuple[Any, Repair] | None:
-    """The value that a rule gives its parameter, OMITTED to take it out; None if the schema objects."""
+    """The value that a rule gives its parameter, OMITTED to remove it; None if the schema forbids it."""
     value, parameter = arguments.get(rule.parameter, OMITTED), tool.parameter(rule.parameter)
     match rule.action:
         case Action.SET_DEFAULT:
@@ -312,7 +312,7 @@ _READS: dict[Action, tuple[str, Callable[[str], Any]]] = {
 
 
 def _retyped(arguments: Arguments, texts: Mapping[str, str], target: Tool) -> Arguments:
-    """The arguments as another tool types them."""
+    """The arguments with the types of another tool."""
     typed = {}
     for key, value in arguments.items():
         parameter = target.parameter(key)
@@ -322,7 +322,7 @@ def _retyped(arguments: Arguments, texts: Mapping[str, str], target: Tool) -> Ar
 
 
 def _fits(arguments: Arguments, tool: Tool) -> bool:
-    """Whether the tool declares all that is there, and all that it requires is there."""
+    """Whether the tool declares every argument, and every required one is there."""
     return all(map(tool.declares, arguments)) and tool.required <= arguments.keys()
 
 
@@ -331,7 +331,7 @@ def _allows(parameter: Parameter, kind: str) -> bool:
 
 
 def _admits_all(parameter: Parameter) -> bool:
-    """Whether nothing is known that would refuse a value."""
+    """Whether the schema says nothing that would forbid a value."""
     return not parameter.types and not parameter.members
 
 

@@ -1,15 +1,16 @@
-"""What a request's tools say of a parameter's value: which JSON types it may have.
+"""What a request's tools say about a parameter's value: which JSON types it may have.
 
-Typing needs far less than validation, so a schema is read for four questions only: which types
-may this value have, what is known of its members or items, must it be there, and do types and enums
-admit a given value. A schema is a
-set of nodes that all apply (itself, its `$ref`, its `allOf`), each with alternatives (`anyOf`,
-`oneOf`). What all apply to is narrowed by intersection, what alternatives allow is united. An
-alternative that allows anything makes the union unknown; one that can never be met adds nothing.
+Typing needs much less than validation. A schema is read for four questions only: which types may this
+value have, what is known about its members or items, is it required, and do types and enums allow a given
+value?
 
-Empty types mean that nothing is known. Nothing here raises, whatever the schema is: a `$ref` that
-leads nowhere, a cycle or garbage costs the typing of that value and nothing else. Nested
-parameters are read when they are asked for, which is what makes recursive schemas finite.
+A schema is a set of nodes that all apply: the schema itself, its `$ref`, its `allOf`. Each node may have
+alternatives (`anyOf`, `oneOf`). What several nodes allow is intersected, what alternatives allow is
+united. If an alternative allows anything, the types are unknown; one that can never be met adds nothing.
+
+Empty types mean that nothing is known. Nothing here raises, whatever the schema is: a `$ref` that leads
+nowhere, a cycle or garbage only costs the typing of that value. Nested parameters are read on demand, so
+recursive schemas are finite.
 """
 
 import re
@@ -26,7 +27,7 @@ Types = frozenset[str]
 
 UNKNOWN: Types = frozenset()
 _ALTERNATIVES = ("anyOf", "oneOf")
-_LINKS = frozenset(("$ref", "allOf", *_ALTERNATIVES))  # what leads to other nodes
+_LINKS = frozenset(("$ref", "allOf", *_ALTERNATIVES))  # keywords that lead to other nodes
 _OF_CLASS = {
     bool: "boolean",
     int: "integer",
@@ -36,7 +37,7 @@ _OF_CLASS = {
     list: "array",
     dict: "object",
 }
-# Python's and Gemini's names (STRING, folded) are seen in hand-written tools
+# Hand-written tools also use Python's names, and Gemini's (STRING, in upper case)
 _TYPE_NAMES = {name: name for name in _OF_CLASS.values()} | {
     "int": "integer",
     "float": "number",
@@ -49,7 +50,7 @@ _TYPE_NAMES = {name: name for name in _OF_CLASS.values()} | {
 
 
 class Parameter:
-    """What the schema says of one value."""
+    """What the schema says about one value."""
 
     def __init__(self, schema: Any, root: Schema, required: bool) -> None:
         self.required = required
@@ -73,32 +74,32 @@ class Parameter:
 
     @cached_property
     def required_keys(self) -> frozenset[str]:
-        """The keys an object must have, whichever alternative it is."""
+        """The keys that an object must have in every alternative."""
         nodes = _reach(self._schema, self._root, ("allOf",))
         return frozenset([key for node in nodes for key in _list(node, "required") if isinstance(key, str)])
 
     @cached_property
     def members(self) -> list[Any]:
-        """The values that `enum` and `const` name, in any alternative."""
+        """The values that `enum` and `const` list, in any alternative."""
         nodes = _reach(self._schema, self._root, ("allOf", *_ALTERNATIVES))
         return [v for node in nodes for v in ([node["const"]] if "const" in node else _list(node, "enum"))]
 
     def admits(self, value: Any) -> bool:
-        """Whether types, `enum` and `const` let the value be this one; True where nothing is known."""
+        """Whether types, `enum` and `const` allow this value; True if nothing is known."""
         try:
             return _admits(self._schema, self._root, value, {}) is not False
         except RecursionError:
             return True
 
     def member(self, key: str) -> "Parameter":
-        """What is known of an object's member."""
+        """What is known about a member of an object."""
         if key not in self._nested:
             pick = _property(key) if key in self.declared else _undeclared(key)
             self._nested[key] = self._nest(pick, key in self.required_keys)
         return self._nested[key]
 
     def item(self, index: int = 0) -> "Parameter":
-        """What is known of an array's item; items are required, since none can be left out."""
+        """What is known about an item of an array. Items are required, because none can be left out."""
         index = min(index, self._positions)
         if index not in self._nested:
             self._nested[index] = self._nest(lambda node: _item(node, index), True)
@@ -132,7 +133,7 @@ class Tool:
         return key in self.arguments.declared
 
     def parameter(self, key: str) -> Parameter:
-        """What is known of one parameter; of an undeclared one, nothing."""
+        """What is known about one parameter; nothing if it is not declared."""
         return self.arguments.member(key)
 
 
@@ -140,9 +141,9 @@ NO_TOOL = Tool("")
 
 
 def read_tools(tools: Any) -> dict[str, Tool]:
-    """The request's OpenAI `tools` by name; also `functions` entries that lack the wrapper.
+    """The request's OpenAI `tools` by name; also `functions` entries, which lack the wrapper.
 
-    An entry without a name is skipped, of two with the same name the first counts.
+    An entry without a name is skipped. Of two with the same name the first counts.
     """
     found: dict[str, Tool] = {}
     for entry in tools if isinstance(tools, list | tuple) else ():
@@ -160,14 +161,15 @@ def type_of(value: Any) -> str:
 
 
 def is_same(value: Any, other: Any) -> bool:
-    """Whether two values are the same in JSON, where true is not 1 but 1.0 is."""
+    """Whether two values are equal in JSON, where true is not 1 but 1.0 is."""
     return value == other and isinstance(value, bool) == isinstance(other, bool)
 
 
 def _types(schema: Any, root: Schema, seen: dict[int, Types | None]) -> Types | None:
-    """The types of a schema; None if it adds nothing: never met, or being looked at already.
+    """The types that a schema allows; None if it adds nothing, because it can never be met or is being
+    read already.
 
-    `seen` holds what was found, so that a schema shared by many alternatives is read once.
+    `seen` holds the results so far, so that a schema that many alternatives share is read once.
     """
     if not isinstance(schema, dict):
         return None if schema is False else UNKNOWN
@@ -207,7 +209,7 @@ def _union(group: list[Any], root: Schema, seen: dict[int, Types | None]) -> Typ
 
 
 def _admits(schema: Any, root: Schema, value: Any, seen: dict[int, bool | None]) -> bool | None:
-    """Whether a value may be this one; None if the schema adds nothing, as for `_types`."""
+    """Whether a schema allows a value; None if it adds nothing, as for `_types`."""
     if not isinstance(schema, dict):
         return None if schema is False else True
     if schema.get("not") in ({}, True):
@@ -221,7 +223,7 @@ def _admits(schema: Any, root: Schema, value: Any, seen: dict[int, bool | None])
 
 
 def _node_admits(node: Schema, root: Schema, value: Any, seen: dict[int, bool | None]) -> bool:
-    """Whether the node's own members, and one of each of its alternatives, admit a value."""
+    """Whether a node's own `enum` or `const` allows a value, and one of each group of alternatives does."""
     members = [node["const"]] if "const" in node else _list(node, "enum")
     nullable = value is None and node.get("nullable") is True
     if members and not nullable and not any(is_same(value, member) for member in members):
@@ -257,12 +259,12 @@ def _of_keywords(node: Schema) -> Types:
 
 
 def _reach(schema: Any, root: Schema, keywords: tuple[str, ...]) -> list[Schema]:
-    """The schema, what it refers to and what these keywords list, each node once."""
+    """The schema, the schemas that it refers to, and those that these keywords list; each node once."""
     if isinstance(schema, dict) and _LINKS.isdisjoint(schema):
         return [schema]
     found: dict[int, Schema] = {}
     todo = [schema]
-    for node in todo:  # which grows
+    for node in todo:  # the list grows meanwhile
         if isinstance(node, dict) and id(node) not in found:
             found[id(node)] = node
             if "$ref" in node:
@@ -273,7 +275,7 @@ def _reach(schema: Any, root: Schema, keywords: tuple[str, ...]) -> list[Schema]
 
 
 def _collect(schema: Any, root: Schema, pick: Callable[[Schema], Any], seen: set[int]) -> Any:
-    """One schema for what `pick` finds in the nodes of this one; None if it finds nothing."""
+    """One schema for everything that `pick` finds in the nodes of this one; None if it finds nothing."""
     if not isinstance(schema, dict) or id(schema) in seen:
         return None
     seen.add(id(schema))
@@ -298,7 +300,7 @@ def _property(key: str) -> Callable[[Schema], Any]:
 
 
 def _undeclared(key: str) -> Callable[[Schema], Any]:
-    """What a node says of a key that its `properties` do not name."""
+    """What a node says about a key that its `properties` do not list."""
 
     def pick(node: Schema) -> Any:
         for pattern, schema in _dict(node, "patternProperties").items():
@@ -328,7 +330,7 @@ def _groups(node: Schema) -> list[list[Any]]:
 
 
 def _resolve(ref: Any, root: Schema) -> Any:
-    """What a local JSON pointer (RFC 6901) leads to; None for any other reference."""
+    """The node that a local JSON pointer (RFC 6901) leads to; None for any other reference."""
     if not isinstance(ref, str) or not (ref == "#" or ref.startswith("#/")):
         return None
     node: Any = root

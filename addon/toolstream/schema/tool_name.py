@@ -1,8 +1,8 @@
-"""What the opening tag of a call says: which tool is meant, and arguments that stand in the tag.
+"""What the opening tag of a call says: the tool, and arguments that stand in the tag.
 
-A name is certain if it is declared, or differs from a declared one as `Toolset.find` has it. Tags
-get damaged, too: attributes where parameters belong, or a value where the name does. And the
-aggressive level takes the declared name that is most alike.
+A name is certain if it is declared, or differs from a declared one only as `Toolset.find` allows. A
+damaged tag may have attributes in place of parameters, or a value in place of the name. At the aggressive
+level the most similar declared name is taken.
 """
 
 import re
@@ -25,7 +25,7 @@ _OF_XML = frozenset({"id", "name", "type"})  # attributes that any tag may have
 
 @dataclass(slots=True)
 class Opening:
-    """The tool a call is of, the arguments its tag holds as (key, text), and what was mended."""
+    """The tool of a call, the arguments in its tag as (key, text), and the repairs that reading it took."""
 
     tool: Tool
     repairs: list[tuple[Repair, str]] = field(default_factory=list)
@@ -42,7 +42,7 @@ def find_tool(name: str, toolset: Toolset, level: str) -> Opening | None:
 
 
 def read_opening(tag: Tag, text: str, toolset: Toolset, level: str) -> Opening | None:
-    """What a tag, at its place in `text`, says; None if it means no declared tool."""
+    """What a tag in `text` says; None if it means no declared tool."""
     tolerant = level != "strict" and tag.name
     raw = text[tag.start : tag.end]
     if tolerant and (found := _with_attributes(raw, tag.name, toolset)):
@@ -58,15 +58,16 @@ def read_opening(tag: Tag, text: str, toolset: Toolset, level: str) -> Opening |
 
 
 def attributes_in(text: str) -> list[tuple[str, str]]:
-    """The attributes that a text consists of, as (key, text), each with whitespace before it; [] if there is
-    anything else."""
+    """The attributes that make up a text, as (key, text), each with whitespace before it; [] if it
+    contains anything else."""
     if _ATTRIBUTE.sub("", text).strip():
         return []
     return [(key, a or b or c) for key, a, b, c in _ATTRIBUTE.findall(text)]
 
 
 def _with_attributes(raw: str, name: str, toolset: Toolset) -> Opening | None:
-    """`<function=read path="a.py">`: the attributes are parameters, but for those that any tag may have. Or
+    """`<function=read path="a.py">`: the attributes are parameters, except for those that any tag may
+    have. Or
     all of them stand there in JSON: `<function=read {"path": "a.py"}>`."""
     word = name.split()[0]
     tool, after = toolset.find(word), raw.partition("=")[2].partition(word)[2].rstrip(" \t/>")

@@ -1,7 +1,7 @@
-"""What a chat-completions request asks for: which tools a call may name, and how many calls.
+"""What a request asks for: which tools a call may name, and whether there may be several calls.
 
-A request that offers no tools, or forbids them, gets its answer untouched; everything else
-the parser and the rewriter want to know of a request is read here, once.
+A request without tools, or that forbids them, gets its answer untouched. Everything else that the parser
+and the rewriter need to know about a request is read here, once.
 """
 
 import re
@@ -23,7 +23,7 @@ ALIKE, APART = 0.8, 0.1  # how alike a guessed name has to be, and how much more
 
 class Toolset:
     """The tools of one request, and the user's rules for them. `tools` and `tool_choice` are the
-    request's own values, `aliases` other names of tools, as servers write them."""
+    request's own values. `aliases` are other names of tools, as servers write them."""
 
     def __init__(
         self,
@@ -40,11 +40,11 @@ class Toolset:
 
     @classmethod
     def of(cls, tools: Any, tool_choice: Any = "auto", rules: Rules | None = None) -> "Toolset":
-        """A new toolset, or `tools` itself if that is one: then its own choice and rules count."""
+        """A new toolset, or `tools` itself if it is one already: then its own choice and rules count."""
         return tools if isinstance(tools, cls) else cls(tools, tool_choice, rules)
 
     def unrestricted(self, tool: Tool | None = None) -> "Toolset":
-        """The same tools, and this one, without rules and with any of them allowed."""
+        """The same tools and this one, all of them allowed, and without rules."""
         other = Toolset(())
         other.tools, other._aliases = dict(self.tools), self._aliases
         if tool and tool.name:
@@ -53,7 +53,7 @@ class Toolset:
 
     @cached_property
     def _folded(self) -> dict[str, list[Tool]]:
-        """The tools by what their names are compared by."""
+        """The tools by their folded names."""
         found: dict[str, list[Tool]] = {}
         for tool in self.tools.values():
             found.setdefault(fold(tool.name), []).append(tool)
@@ -72,7 +72,7 @@ class Toolset:
         return self.tools.get(bare) or (alike[0] if len(alike) == 1 else None)
 
     def infer(self, keys: Iterable[str]) -> Tool | None:
-        """The only tool that declares all these keys and requires no other; None on a tie."""
+        """The only tool that declares all these keys and requires no other; None if there are several."""
         given = set(keys)
         found = [
             tool
@@ -82,13 +82,13 @@ class Toolset:
         return found[0] if len(found) == 1 else None
 
     def with_value(self, value: str) -> tuple[Tool, str] | None:
-        """The only (tool, required parameter) whose enum has this value."""
+        """The only (tool, required parameter) whose enum contains this value."""
         tools = self.tools.values()
         found = [(t, key) for t in tools for key in t.required if value in t.parameter(key).members]
         return found[0] if len(found) == 1 else None
 
     def guess(self, name: str) -> Tool | None:
-        """The tool whose name is misspelt so; None if that is not clear."""
+        """The tool whose name is most similar; None if that is not clear."""
         bare = fold(name)
         alike = sorted(
             ((SequenceMatcher(None, bare, known).ratio(), known) for known in self._folded), reverse=True
@@ -102,7 +102,7 @@ class Toolset:
         return self._rules.for_tool(tool, self.tools, self.allows) if self._rules else None
 
     def names_of(self, tool: Tool) -> Names:
-        """The names of a tool and its parameters."""
+        """The names of a tool and of its parameters, for a matcher."""
         if self.tools.get(tool.name) is not tool:
             return Names([tool.name], tool.arguments.declared)
         names = self._names_of.get(tool.name)
@@ -112,12 +112,12 @@ class Toolset:
 
     @cached_property
     def names(self) -> Names:
-        """The declared names, for a lookout."""
+        """The names of all tools, for a matcher."""
         return Names(self.tools)
 
     @cached_property
     def any_tool(self) -> Tool:
-        """A tool that has the parameters of all, without their types."""
+        """A tool with the parameters of all tools, without their types."""
         keys = {key for tool in self.tools.values() for key in tool.arguments.declared}
         return Tool("", {"type": "object", "properties": {key: {} for key in keys}})
 
@@ -137,7 +137,7 @@ def parallel_calls(body: Json) -> bool:
 
 
 def _allowed(tool_choice: Any) -> set[str] | None:
-    """The names a forced choice leaves; None for any."""
+    """The names that a forced choice allows; None for any."""
     if not isinstance(tool_choice, dict):
         return None
     if tool_choice.get("type") == "allowed_tools":

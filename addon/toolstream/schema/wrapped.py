@@ -1,8 +1,8 @@
 """Arguments that are wrapped in another object: in `arguments` or `parameters`, in a whole call, or in a key
 that only this model uses (`params`, the tool's own name); or that are a key themselves.
 
-The tool does not declare such a key. If what is in it fits the tool, that is what the model meant. Some
-models do it twice, or write the inner object as a string.
+The tool does not declare such a key. If the inner object fits the tool, it is what the model meant. Some
+models wrap twice, or write the inner object as a string.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ _WRAPS = CALL_KEYS | KEYS
 
 
 def may_wrap(key: str, tool: Tool) -> bool:
-    """Whether an object that begins with this key may be one around the arguments of this tool."""
+    """Whether an object that begins with this key may wrap the arguments of this tool."""
     return key in _WRAPS and bool(tool.arguments.declared) and not tool.declares(key)
 
 
@@ -26,12 +26,12 @@ def may_wrap_object(key: str, tool: Tool) -> bool:
 
 
 def _names_itself(key: str, value: Any, tool: Tool) -> bool:
-    """Whether a parameter says of which tool this is the call: so does the key of a call's name."""
+    """Whether a member is the name of this tool, as in a whole call."""
     return key in NAME_KEYS and value == tool.name
 
 
 def unwrapped(outer: Json, tool: Tool) -> Json | None:
-    """What an object wraps, if it fits the tool and nothing is beside it."""
+    """The inner object, if it fits the tool and nothing else is beside it; None otherwise."""
     if (inner := _in_key(outer, tool)) is not None:
         return inner
     for _ in range(WRAPPED):
