@@ -1,4 +1,4 @@
-"""One file per API, each with its `Wire` (see base.py), and what they share."""
+"""One file for each API, with its `Wire` (see base.py), and what they share."""
 
 from .anthropic_messages import AnthropicMessages
 from .base import Wire

@@ -1,16 +1,17 @@
-"""Anthropic Messages: how the events of an answer are written.
+"""Writes the events of a streamed Anthropic Messages answer.
 
-Clients rely on much: indexes without a gap, deltas that fit their block, a stop for every block and before
-the end, and at least one delta for each call, since not all of them read an `input` that comes with the
-start. As long as nothing was changed the server's events pass as they are. llama.cpp starts a block before
-the last one stops and stops all at the end, and that is fine with all of them.
+Clients rely on several things: indexes without a gap, deltas that fit their block, a stop for every block
+before the end of the message, and at least one delta for each call, because not all of them read an
+`input` that comes with the start. As long as nothing was changed, the server's events pass as they are.
+(llama.cpp starts a block before the last one stops, and stops all of them at the end. All clients accept
+that.)
 
-From the first change on the encoder numbers by itself and has one block open at a time. What the server says
-later of a block that is stopped already is left out; text opens another one. A block of text starts with its
-first text, and whitespace alone is none: histories with empty blocks are refused.
+From the first change on, the encoder uses its own numbers and has one block open at a time. What the
+server says later about a stopped block is left out; more text opens another block. A block of text starts
+with its first text. Whitespace alone starts none, because servers refuse a history with empty blocks.
 
-The end, `message_delta`, comes after the blocks. Its reason may not say that there is something to run if a
-call is not complete: SDKs turn cut JSON into an object without a word.
+The end, `message_delta`, comes after the blocks. Its reason must not say that there is something to run
+if a call is incomplete: SDKs silently turn truncated JSON into an object.
 """
 
 from collections.abc import Callable, Iterable
@@ -34,7 +35,7 @@ DELTAS = {
     ARGUMENTS: ("input_json_delta", "partial_json"),
 }
 ENDS = (b"\n\n", b"\r\r", b"\r\n\r\n", b"\n\r\n")  # of an event that is whole
-ASTRAY, PLAIN = "astray", "plain"  # facts: text in a call; a delta of text and nothing else
+ASTRAY, PLAIN = "astray", "plain"  # facts: text in the block of a call; a delta with nothing but text
 
 
 class MessagesEncoder:
@@ -45,21 +46,21 @@ class MessagesEncoder:
         self._changed = False
         self._begun = False  # message_start was sent
         self._over = False  # message_stop was sent, or an error
-        self._half = b""  # an event that the dropped connection has cut off
+        self._half = b""  # an event that was cut off when the connection dropped
         self._gap = b""  # what the last event lacks at its end
         self._next = 0
-        self._open: dict[int, LaneId | None] = {}  # whose block it is; None: of a call found in the text
-        self._numbers: dict[LaneId, int] = {}  # of a lane's last block
-        self._signed: set[int] = set()
-        self._left_out: set[LaneId] = set()  # their blocks were not started, for all in them was a call
+        self._open: dict[int, LaneId | None] = {}  # block: its lane; None for a call that was found in text
+        self._numbers: dict[LaneId, int] = {}  # a lane's last block
+        self._signed: set[int] = set()  # blocks whose signature was sent
+        self._left_out: set[LaneId] = set()  # lanes without a block, because their text was nothing but calls
         self._waiting: dict[
             LaneId, str
-        ] = {}  # text: whitespace waits for more of it, all for the end of a call
-        self._ours: dict[LaneId, int] = {}  # the call that was found in a lane and goes on
-        self._found = 0  # calls that were found and are complete
-        self._cut = False  # one is not, and its block is stopped
+        ] = {}  # text that waits: whitespace for more text, and any text for the end of a call
+        self._ours: dict[LaneId, int] = {}  # the open call that was found in a lane: its block
+        self._found = 0  # complete calls that were found in text
+        self._cut = False  # the block of an incomplete one was stopped
         self._calls: list[ServerCall] = []
-        self._lanes: dict[int | None, LaneId] = {}  # of the server's calls, by the number of their start
+        self._lanes: dict[int | None, LaneId] = {}  # of the server's calls, by the number of their block
 
     # The server's events
 
@@ -147,7 +148,7 @@ class MessagesEncoder:
         return self._renumbered(reading, number, [(path, quoted(said[0])) for path in piece.paths])
 
     def _extra(self, reading: Reading, lane: LaneId, number: int) -> bytes:
-        """What a block has beside its text, such as a signature."""
+        """What a block has besides its text, such as a signature."""
         if self._changed and number not in self._open:
             if number >= 0 or lane in self._left_out or lane.kind not in EMPTY:
                 return b""
@@ -164,7 +165,7 @@ class MessagesEncoder:
         return self._renumbered(reading, number) if is_open or not self._changed else b""
 
     def _end(self, reading: Reading) -> bytes:
-        """The blocks are over; what was the reason?"""
+        """End the blocks and correct the stop_reason."""
         unstopped = [lane for lane in self._open.values() if lane and lane.call]
         if unstopped and not self._changed:
             self._changed = True
@@ -189,7 +190,7 @@ class MessagesEncoder:
         return self._apart(out)
 
     def _apart(self, out: bytes) -> bytes:
-        """Events of our own, apart from the one before."""
+        """Events of our own, with the blank line before them that the last event may lack."""
         gap, self._gap = (self._gap, b"") if out else (b"", self._gap)
         return gap + out
 
@@ -211,7 +212,7 @@ class MessagesEncoder:
         return b""
 
     def _server_call(self, lane: LaneId, call: ServerCall, event: Event) -> bytes:
-        """Arguments of a call that the server parsed, if they come in no event of the server's."""
+        """Arguments of a call that the server parsed, in events of our own."""
         if not isinstance(event, Text) or not event.text or call.dropped:
             return b""
         opening = b""
@@ -229,7 +230,7 @@ class MessagesEncoder:
         return self._apart(self._stop_all() + _event("message_delta", delta) + _event("message_stop"))
 
     def close(self) -> bytes:
-        """A call is not stopped here: nobody may take it for a whole one."""
+        """The body is over. Open calls are not stopped, so that nobody takes them for complete."""
         if self._over:
             return self._half
         for number in [number for number, lane in self._open.items() if lane is None or lane.call]:
@@ -243,7 +244,8 @@ class MessagesEncoder:
     # Blocks
 
     def _lane(self, piece: Slice) -> LaneId:
-        """The lane of a slice. After a failure nobody finds out any more of which call it is."""
+        """The lane of a slice. After a failure nobody assigns calls to lanes any more, so their last lane
+        is used."""
         if piece.piece is None:
             assert piece.lane
             return piece.lane
@@ -253,7 +255,7 @@ class MessagesEncoder:
         return lane
 
     def _begin(self, lane: LaneId | None, index: Any = None) -> int:
-        """A block starts; `index`: the server's for it."""
+        """A block starts. `index` is the server's index for it."""
         number = index if isinstance(index, int) and not self._changed else self._next
         self._next = max(self._next, number + 1)
         self._open[number] = lane
@@ -262,7 +264,7 @@ class MessagesEncoder:
         return number
 
     def _text(self, lane: LaneId, text: str) -> bytes:
-        """Text in a block of its lane. It waits if that cannot start now."""
+        """Text in the block of its lane. It waits if the block cannot start now."""
         number = self._numbers.get(lane, -1)
         if number in self._open and lane not in self._ours:
             return _delta(number, lane.kind, text) if text else b""
@@ -285,7 +287,8 @@ class MessagesEncoder:
         return number, before + _start(number, tool_use(call_id, name, "{}"))
 
     def _stop_all(self) -> bytes:
-        """Stop what is open, once anything was changed. Of the text that waits whitespace is left out."""
+        """Stop all open blocks, once anything was changed. Text that waits is sent; whitespace that waits
+        is left out."""
         if not self._changed:
             return b""
         self._cut = self._cut or bool(self._ours)
@@ -310,7 +313,7 @@ class MessagesEncoder:
         return before + _event("content_block_stop", f'"index":{number}')
 
     def _renumbered(self, reading: Reading, number: int, edits: Iterable[Edit] = ()) -> bytes:
-        """An event of the server's under our index."""
+        """An event of the server under our index."""
         if self._changed and number >= 0 and reading.json.get("index") != number:
             edits = [*edits, (("index",), str(number))]
         return _edited(reading, edits)
@@ -320,7 +323,8 @@ class MessagesEncoder:
 
 
 def stop_reason(sent: Any, called: bool, found: bool, cut: bool, ledger: Ledger) -> Any:
-    """The reason to send. `found`: the text had calls."""
+    """The reason to send. `called`: the answer has calls; `found`: some of them were found in its text;
+    `cut`: one of them is incomplete."""
     stopped = sent in (None, "stop_sequence") and (found or cut)
     reason = finish_reason("end_turn" if stopped else sent, called, cut, WORDS)
     if reason != sent and not found and reason != "max_tokens":
@@ -329,7 +333,7 @@ def stop_reason(sent: Any, called: bool, found: bool, cut: bool, ledger: Ledger)
 
 
 def head_edits(piece: Slice) -> dict[str, str]:
-    """The members that the head of a server's call has to get."""
+    """The members that have to be replaced in the head of a server's call."""
     call, said = piece.lane and piece.lane.call, piece.piece
     if not call or not said:
         return {}
@@ -345,7 +349,7 @@ def message_head(model: str, blocks: list[str], reason: str | None) -> str:
 
 
 def tool_use(call_id: str, name: str, arguments: str) -> str:
-    """A block that is a call."""
+    """A block with a call."""
     head = f'"type":"tool_use","id":{quoted(call_id)},"name":{quoted(name)}'
     return f'{{{head},"input":{arguments}}}'
 
@@ -375,7 +379,7 @@ def _edited(reading: Reading, edits: Iterable[Edit]) -> bytes:
 
 
 def _is_plain(reading: Reading) -> bool:
-    """Whether an event of a delta says nothing beside its text."""
+    """Whether a delta event says nothing besides its text."""
     if PLAIN not in reading.facts:
         delta = reading.json.get("delta")
         members = set(reading.json) | set(delta if isinstance(delta, dict) else ("?",))

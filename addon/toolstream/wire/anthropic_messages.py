@@ -1,12 +1,12 @@
-"""Anthropic Messages: an answer is a row of content blocks, and each block of text is a lane.
+"""Anthropic Messages. An answer is a sequence of content blocks, and each block of text is a lane.
 
-A block has three kinds of events: `content_block_start`, deltas, `content_block_stop`. They carry its index,
-and text, thinking and calls (`tool_use`) are numbered together. A block is known by the number of its start,
-for some servers use an index twice. Text that a server sends into a block of another type is a lane of its
-own: it has no block yet.
+A block has three kinds of events: `content_block_start`, deltas and `content_block_stop`. They carry its
+index; text, thinking and calls (`tool_use`) are numbered together. A block is identified by how many
+blocks started before it, because some servers use an index twice. Text that a server sends into a block
+of another type becomes a lane of its own, which has no block yet.
 
-How events are written is in anthropic_encoder.py. A whole answer has the same blocks in one list; those that
-do not change keep every byte.
+Writing events is in anthropic_encoder.py. A whole answer has the same blocks in a list; unchanged ones
+keep every byte.
 """
 
 import re
@@ -45,11 +45,11 @@ _TO_RUN = re.compile(rb'("stop_reason":\s*)"(?:tool_use|end_turn|stop_sequence)"
 
 @dataclass(slots=True)
 class _Block:
-    """A block of the server's, as far as it was read."""
+    """A block of the server, as far as it was read."""
 
     number: int
-    lane: LaneId | None  # None: a call; which one, the rewriter finds out
-    stray: LaneId | None = None  # of text that was sent into it and does not belong there
+    lane: LaneId | None  # None for a call: the rewriter finds out which one
+    stray: LaneId | None = None  # of text of another type that was sent into it
 
     @property
     def kind(self) -> Kind:
@@ -58,7 +58,7 @@ class _Block:
     def slice(
         self, at: At, text: str = "", path: Path = (), said: Json | None = None, whole: bool = False
     ) -> Slice:
-        """A slice of it; `said`: the block, where a call starts."""
+        """A slice of the block. `said` is the block itself, where a call starts."""
         piece = None
         if self.lane is None:
             call_id, name = (text_in(said or {}, key) for key in ("id", "name"))
@@ -97,7 +97,7 @@ class AnthropicMessages:
     # Streamed
 
     def read(self, frame: bytes) -> Reading:
-        """What an event holds."""
+        """Read an event."""
         data = read_data(frame)
         if data is None:
             return Reading(frame, aside=is_aside(frame))
@@ -155,7 +155,7 @@ class AnthropicMessages:
         reading.slices.append(block.slice(At.TEXT, text_in(delta, member), ("delta", member)))
 
     def _stray(self, block: _Block, kind: Kind) -> _Block:
-        """Text where it does not belong: a block that the server has not started."""
+        """A block for text that is in the wrong one; the server has not started it."""
         if block.stray is None or block.stray.kind is not kind:
             block.stray = LaneId(0, kind, ("stray", self._started))
             self._started += 1
@@ -216,7 +216,8 @@ class AnthropicMessages:
 
 
 def _written_text(block: str, piece: Slice, text: str | None) -> list[str]:
-    """A block of text, with what is left of that; none if nothing is. In place of a call, it is a new one."""
+    """A block with what is left of its text; nothing if that is empty. Text in place of a call becomes a
+    new block."""
     if text is None:
         return [block]
     if not text.strip():
@@ -230,7 +231,7 @@ def _written_text(block: str, piece: Slice, text: str | None) -> list[str]:
 
 
 def _written_call(block: str, piece: Slice, text: str | None, ledger: Ledger) -> str:
-    """The server's call, put right."""
+    """The block of the server's call, corrected."""
     members = head_edits(piece)
     if "id" in members and piece.lane and piece.lane.call:
         piece.lane.call.reshape(ledger)
@@ -243,7 +244,7 @@ def _written_call(block: str, piece: Slice, text: str | None, ledger: Ledger) ->
 
 
 def read_request(request: Json) -> Asked:
-    """A request in the words of chat completions."""
+    """A request in the terms of chat completions."""
     choice = object_in(request, "tool_choice")
     limit = request.get("max_tokens")
     return Asked(
@@ -258,7 +259,7 @@ def read_request(request: Json) -> Asked:
 
 
 def _is_ours(tool: Json) -> bool:
-    """Whether the client runs a tool: those of any other type are the server's."""
+    """Whether the client runs this tool. Tools of any other type are run by the server."""
     return tool.get("type") in (None, "custom")
 
 
@@ -303,7 +304,7 @@ def _content_of(message: Json) -> list[Any]:
 
 
 def _written(body: str, message: Json) -> list[str]:
-    """The blocks of a message, as they are written."""
+    """The blocks of a message, as JSON texts."""
     return list(members(value_at(body, ("content",))).values()) if _content_of(message) else []
 
 

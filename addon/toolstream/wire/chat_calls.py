@@ -1,5 +1,6 @@
-"""The elements of a delta's `tool_calls`: the shape that every known client expects, and the edits that make
-one list of them another."""
+"""The elements of a delta's `tool_calls`: the shape that every known client expects, and the edits that
+turn one list of them into another.
+"""
 
 from typing import Any
 
@@ -12,7 +13,7 @@ Edits = list[tuple[Path, str]]
 
 
 def is_head(json_call: Json, call: ServerCall, number: int) -> bool:
-    """Whether the delta that names a call is as every known client expects it, the name apart."""
+    """Whether the first delta of a call is as every known client expects it, apart from the name."""
     function = object_in(json_call, "function")
     return (
         json_call.get("index") == number
@@ -25,7 +26,7 @@ def is_head(json_call: Json, call: ServerCall, number: int) -> bool:
 
 
 def is_further(json_call: Json, number: int) -> bool:
-    """Whether a further delta is as every known client expects it."""
+    """Whether a later delta of a call is as every known client expects it."""
     function = object_in(json_call, "function")
     surplus = "id" in json_call or "type" in json_call or "name" in function
     index = json_call.get("index")
@@ -35,13 +36,13 @@ def is_further(json_call: Json, number: int) -> bool:
 
 
 def call_head(number: int, call_id: str, name: str, arguments: str, more: Json) -> Json:
-    """The first delta of a call."""
+    """The first delta of a call. `more` are further members of its function."""
     function = {"name": name, "arguments": arguments} | more
     return {"index": number, "id": call_id, "type": "function", "function": function}
 
 
 def merged(calls: list[Json]) -> list[Json]:
-    """The elements of one delta, those of one call made one: some clients mix up two."""
+    """The elements of one delta with those of the same call joined, because some clients confuse two."""
     found: dict[int, Json] = {}
     for call in calls:
         index = call.get("index", -1 - len(found))
@@ -54,7 +55,7 @@ def merged(calls: list[Json]) -> list[Json]:
 
 
 def edits_of(path: Path, before: Any, after: list[Json]) -> Edits:
-    """The edits that make one delta's `tool_calls` another, with as many bytes kept as can be."""
+    """The edits that turn one delta's `tool_calls` into another, and keep as many bytes as possible."""
     if not isinstance(before, list) or len(before) != len(after):
         return [(path, dump(after))]
     edits = []

@@ -1,7 +1,8 @@
-"""OpenAI chat completions, streamed and whole: what is asked, and what an answer holds.
+"""OpenAI chat completions, streamed and whole: what a request asks for, and what an answer holds.
 
-Each choice is a message. Its delta, or its `message` if the answer is not streamed, has up to three kinds of
-text: the reasoning, under one of several names or under two as copies; the content; the arguments of calls.
+Each choice is a message. Its delta (its `message` if the answer is not streamed) has up to three kinds of
+text: the reasoning, under one of several names or under two as copies; the content; and the arguments of
+calls.
 """
 
 import re
@@ -35,7 +36,7 @@ class ChatCompletions:
     def __init__(self, request: Json) -> None:
         self.asked = _asked(request)
         self._names = Names()
-        self._foreign: set[tuple[int, Any]] = set()  # calls that are no functions: choice, the server's index
+        self._foreign: set[tuple[int, Any]] = set()  # calls of other types than function: (choice, index)
 
     def framer(self) -> EventSplitter:
         return EventSplitter()
@@ -52,7 +53,7 @@ class ChatCompletions:
     # A stream
 
     def read(self, frame: bytes) -> Reading:
-        """The slices of an event."""
+        """Read an event."""
         data = read_data(frame)
         chunk = None if data is None else read_chunk(data)
         reading = Reading(frame, data or "", chunk or {})
@@ -79,7 +80,7 @@ class ChatCompletions:
             yield Slice(self._names.of(group, Kind.REASONING, ""), thought, paths)
         if content := content_of(message):
             yield Slice(self._names.of(group, Kind.CONTENT, ""), content, [(*path, "content")])
-        elif message.get("content"):  # an answer, though no text
+        elif message.get("content"):  # an answer that is not text
             yield Slice(self._names.of(group, Kind.OTHER, ""), "…", [])
         if not (message.get("tool_calls") or message.get("function_call")):
             return
@@ -87,7 +88,7 @@ class ChatCompletions:
             yield Slice(None, piece.text, [(*path, *place)], piece=piece)
 
     def _pieces(self, message: Json, group: int, whole: bool) -> Iterator[tuple[CallPiece, Path]]:
-        """What a delta or message says of calls, and where the arguments stand."""
+        """What a delta or message says about calls, and where their arguments are."""
         found, legacy = message.get("tool_calls"), message.get("function_call")
         if not found and isinstance(legacy, dict) and (legacy.get("name") or legacy.get("arguments")):
             yield self._piece({"index": 0, "function": legacy}, group, whole), ("function_call", "arguments")
@@ -109,7 +110,7 @@ class ChatCompletions:
         return piece
 
     def _is_foreign(self, json: Json, group: int, index: int | None) -> bool:
-        """Whether an element of `tool_calls` is of a call that is no function."""
+        """Whether an element of `tool_calls` belongs to a call that is not of the type function."""
         kind = json.get("type")
         if isinstance(kind, str) and kind.strip():
             foreign = kind.strip().lower() != "function"
@@ -124,7 +125,7 @@ class ChatCompletions:
     # An answer that is not streamed
 
     def read_whole(self, body: str) -> Reading:
-        """The slices of a chat.completion."""
+        """Read a chat.completion."""
         reading = Reading(body.encode(), body, read_chunk(body) or {})
         ends: list[tuple[int | None, str | None]] = []
         for at, choice in choices_of(reading.json):
@@ -163,7 +164,7 @@ def _asked(request: Json) -> Asked:
 
 
 def used_ids(request: Json) -> set[str]:
-    """The ids of the calls that a request's messages hold."""
+    """The ids of the calls in a request's messages."""
     messages = request.get("messages")
     found = set()
     for message in messages if isinstance(messages, list) else []:
@@ -179,7 +180,7 @@ def _text(reason: Any) -> str | None:
 
 
 def _bare_error(frame: bytes) -> Any:
-    """The error that an event of a stream is, which is no chunk; None if it is none."""
+    """The error in an event that is not a chunk; None if there is none."""
     return (
         loads(frame[len(_BARE_ERROR) :].decode(errors="replace")) if frame.startswith(_BARE_ERROR) else None
     )

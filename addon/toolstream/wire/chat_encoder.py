@@ -1,8 +1,9 @@
 """Writes a streamed chat completion: the server's chunks, edited in place, and chunks of our own.
 
-A chunk of our own copies what identifies the answer and nothing else. Calls are numbered in the order in
-which they leave, whoever found them. A call that the server parsed is put into the shape that every known
-client expects: index, id, type and name in its first delta, and only there; arguments as a string.
+A chunk of our own copies the members that identify the answer and nothing else. Calls are numbered in the
+order in which they leave, whoever found them. A call that the server parsed is put into the shape that
+every known client expects: index, id, type and name in its first delta and only there, and arguments as a
+string.
 """
 
 from collections.abc import Sequence
@@ -36,20 +37,22 @@ class Choice:
     def __init__(self, index: int) -> None:
         self.index = index
         self.role = False  # the client has been told the role
-        self.numbers: dict[Any, int] = {}  # a call: its index in the answer
-        self.calls = 0  # of ours, complete
-        self.open = False  # a call of ours is not complete
-        self.finished = False  # it has said why it ended
+        self.numbers: dict[Any, int] = {}  # call: its index in the answer
+        self.calls = 0  # complete calls that were found in text
+        self.open = False  # a call that was found in text is not complete
+        self.finished = False  # its finish_reason was sent
         self.natives: list[ServerCall] = []
-        self.unread: dict[Any, int] = {}  # by the server's index: its number, should it go on unread
+        self.unread: dict[
+            Any, int
+        ] = {}  # the server's index: the call's number, for deltas that nobody reads
         self.reshaped: set[ServerCall] = set()
-        self.fields: Sequence[str] = REASONING_FIELDS[:1]  # of a delta: where reasoning of our own goes
+        self.fields: Sequence[str] = REASONING_FIELDS[:1]  # the members of a delta that get our reasoning
 
     def number(self, call: Any) -> int:
         return self.numbers.setdefault(call, len(self.numbers))
 
     def finish_reason(self, sent: Any) -> Any:
-        """The finish_reason for the one that the server sent."""
+        """The finish_reason to send in place of the server's."""
         cut = self.open or any(call.broken for call in self.natives)
         return reason_to_send(sent, bool(self.natives or self.unread), bool(self.calls), cut)
 
@@ -60,7 +63,7 @@ class ChatEncoder:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._choices: dict[int, Choice] = {}
-        self._near = Reading(b"")  # the last frame with a choice
+        self._near = Reading(b"")  # the last frame with choices
 
     def close(self) -> bytes:
         return b""
@@ -89,7 +92,7 @@ class ChatEncoder:
         return self._edited(full(reading), texts)
 
     def _learn(self, reading: Reading) -> None:
-        """What frames like this one have in common."""
+        """Note what all frames of this envelope have in common."""
         choices = choices_of(reading.json)
         if choices:
             self._near = reading
@@ -110,8 +113,8 @@ class ChatEncoder:
                 self._choice(piece.lane.group).fields = names or self._choice(piece.lane.group).fields
 
     def _further(self, reading: Reading) -> bytes:
-        """A further delta of a call that was sent: as it came, or put right, each in the same way. b"" if it
-        is none."""
+        """A later delta of a call that was announced: as it came, or corrected, each in the same way. b""
+        if it is anything else."""
         facts, (piece,) = reading.facts, reading.slices
         call = piece.lane and piece.lane.call
         number = self._choice(piece.lane.group).numbers.get(call) if piece.lane else None
@@ -167,7 +170,7 @@ class ChatEncoder:
     def _write_calls(
         self, choice: Choice, at: int, delta: Json, calls: list[tuple[Slice, str]], edits: Edits
     ) -> list[Json]:
-        """What a delta holds of calls, as it leaves; edits are added for what changes."""
+        """The elements of a delta's `tool_calls` as they leave. Edits are added for what changes."""
         if not calls:
             return []
         old = delta.get("tool_calls") or [{"index": 0, "function": delta["function_call"]}]
@@ -187,8 +190,8 @@ class ChatEncoder:
         return left
 
     def _element(self, choice: Choice, old: Json, piece: Slice, text: str, listed: bool) -> Json:
-        """One element of `tool_calls` as it leaves; `old` itself if nothing has to change, {} if nothing is
-        left of it."""
+        """One element of `tool_calls` as it leaves; `old` itself if nothing has to change, {} if nothing
+        is left of it."""
         call = piece.lane.call if piece.lane else None
         assert piece.piece
         if call is None:  # nobody reads it any more
@@ -211,7 +214,7 @@ class ChatEncoder:
         return _written(call, number, text, old, inner, first)
 
     def _unread(self, choice: Choice, old: Json) -> Json:
-        """An element of a call that nobody reads, with the number of its call."""
+        """An element of a call that nobody reads any more, with the number of its call."""
         index = old.get("index")
         if type(index) is not int:
             return old
@@ -269,12 +272,12 @@ class ChatEncoder:
         return choice
 
     def _first_role(self, choice: Choice) -> bool:
-        """Whether the next delta has to name the role."""
+        """Whether the next delta has to name the role. Afterwards none has to."""
         first, choice.role = not choice.role, True
         return first
 
     def _writer(self, near: Reading, choice: Choice) -> "Synthesis":
-        """Writes chunks of our own like this frame, or the last one that is a chunk."""
+        """Writes chunks of our own in the envelope of this frame, or of the last one that has choices."""
         if not choices_of(near.json):
             near = self._near
         writer: Synthesis = near.facts.get(choice.index) or Synthesis(near.json, choice.index)
@@ -283,7 +286,7 @@ class ChatEncoder:
 
 
 def full(reading: Reading) -> Reading:
-    """The same, if only its envelope was read, with all that the frame holds."""
+    """The reading with all that its frame holds, if only its envelope was compared so far."""
     if not reading.data:
         reading.data = read_data(reading.frame) or ""
         reading.json = read_chunk(reading.data) or {}
@@ -291,18 +294,18 @@ def full(reading: Reading) -> Reading:
 
 
 def _at(piece: Slice) -> Any:
-    """Where the choice of a slice stands in its chunk."""
+    """The position of a slice's choice in its chunk; -1 if unknown."""
     return piece.paths[0][1] if piece.paths else -1
 
 
 def _is_bare(reading: Reading) -> bool:
-    """Whether a frame has nothing but texts that are read."""
+    """Whether a frame holds nothing but texts that are read."""
     choices = [(at, delta_of(json_choice)) for at, json_choice in choices_of(reading.json)]
     return bool(reading.slices) and not any(_has_more(reading, at, delta, False) for at, delta in choices)
 
 
 def _has_more(reading: Reading, at: int, delta: Json, calls: bool) -> bool:
-    """Whether a frame has more in it than the texts, and the `calls`, that are read there."""
+    """Whether a delta holds more than the texts, and the `calls`, that are read there."""
     rest = {key: value for key, value in delta.items() if key not in CALLS} if calls else delta
     return not is_bare(reading.json, rest, _fields(reading, at, delta))
 
@@ -313,7 +316,7 @@ def _edits_of_texts(said: list[tuple[Slice, str]]) -> Edits:
 
 
 def _written(call: ServerCall, number: int, text: str, old: Json, inner: Json, first: bool) -> Json:
-    """An element of `tool_calls` anew, with what else stood in the old one and in its function."""
+    """An element of `tool_calls`, rewritten, with what else stood in the old one and in its function."""
     inner = {key: value for key, value in inner.items() if key not in ("name", "arguments")}
     outer = {key: value for key, value in old.items() if key not in ("index", "id", "type", "function")}
     if first:
@@ -324,14 +327,14 @@ def _written(call: ServerCall, number: int, text: str, old: Json, inner: Json, f
 
 
 def _fields(reading: Reading, at: int, delta: Json) -> set[str | int]:
-    """The fields of a choice's delta that hold nothing but text that is read."""
+    """The members of a choice's delta that hold nothing but text that is read."""
     places = [path[3:] for piece in reading.slices for path in piece.paths if path[1] == at]
     return fields_of(delta, [place for place in places if place[0] not in CALLS])
 
 
 def _further_number(reading: Reading, delta: Json) -> tuple[int | None] | tuple[()]:
-    """Of a delta that has arguments of one call and nothing else: the number that it gives the call, if it is
-    as every known client expects it."""
+    """For a delta that holds arguments of one call and nothing else: (the call's index,), or (None,) if
+    the delta is not as every known client expects it. () for any other delta."""
     listed = delta.get("tool_calls")
     if not isinstance(listed, list) or len(reading.slices) != 1:
         return ()
@@ -351,16 +354,16 @@ class Synthesis:
         self._head = f'data: {head[:-1]},"choices":[{{"index":{index},"delta":'
 
     def content(self, text: str, role: bool = False, fields: Sequence[str] = ("content",)) -> bytes:
-        """A delta of text, the same in each of these fields."""
+        """A delta with the same text in each of these fields."""
         members = ",".join(f'"{field}":{quoted(text)}' for field in fields)
         return self._chunk(f"{{{_role(role)}{members}}}")
 
     def calls(self, calls: list[Json], role: bool = False) -> bytes:
-        """A delta of the elements of `tool_calls`."""
+        """A delta with these elements of `tool_calls`."""
         return self._chunk(f'{{{_role(role)}"tool_calls":{compact(calls)}}}')
 
     def call_arguments(self, index: int, fragment: str) -> bytes:
-        """A further delta of a call."""
+        """A later delta of a call."""
         call = f'{{"index":{index},"function":{{"arguments":{quoted(fragment)}}}}}'
         return f'{self._head}{{"tool_calls":[{call}]}},"finish_reason":null}}]}}\n\n'.encode()
 

@@ -1,4 +1,4 @@
-"""The JSON of a chat completion: where in a delta or message its texts and calls stand."""
+"""The JSON of a chat completion: where the texts and calls are in a delta or message."""
 
 from collections.abc import Collection
 from typing import Any
@@ -10,20 +10,20 @@ from .json_edit import Path
 COPIED = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 _SILENT = frozenset((*COPIED, "choices"))
 REASONS = ("stop", "tool_calls", "length")
-CALLS = ("tool_calls", "function_call")  # of a delta: what it says of calls that the server parsed
-# Most servers; newer vLLM and OpenRouter; Ollama
+CALLS = ("tool_calls", "function_call")  # members of a delta with calls that the server parsed
+# Of most servers; of newer vLLM and OpenRouter; of Ollama
 REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking")
 _REASONING = frozenset((*REASONING_FIELDS, "reasoning_details"))
-DETAIL = ("type", "text", "format", "index", "id")  # what an element of OpenRouter's reasoning_details has
+DETAIL = ("type", "text", "format", "index", "id")  # the members of OpenRouter's reasoning_details
 
 
 def read_chunk(data: str) -> Json | None:
-    """The chunk an event's data holds; None if it is no JSON object."""
+    """The JSON object in an event's data; None if it is anything else."""
     return loads_object(data, strict=False)
 
 
 def choices_of(chunk: Json) -> list[tuple[int, Json]]:
-    """(position, choice) of the choices of a chunk or completion that can be told apart."""
+    """(position, choice) of the choices of a chunk or completion whose index is usable."""
     choices = chunk.get("choices")
     if not choices or not isinstance(choices, list):
         return []
@@ -41,8 +41,8 @@ def content_of(message: Json) -> str:
 
 
 def reasoning_in(message: Json) -> tuple[str, list[Path]]:
-    """The reasoning of a delta or message, and where in it this text stands: a field that was given a new
-    name is often sent under both, as copies."""
+    """The reasoning of a delta or message, and all places where this text is. Servers often send it as
+    copies, under an old and a new name."""
     if _REASONING.isdisjoint(message):
         return "", []
     found: list[tuple[Path, Any]] = [((key,), message.get(key)) for key in REASONING_FIELDS]
@@ -55,7 +55,7 @@ def reasoning_in(message: Json) -> tuple[str, list[Path]]:
 
 
 def fields_of(delta: Json, places: list[Path]) -> set[str | int]:
-    """The fields of a delta that hold the text at these places and nothing else."""
+    """The members of a delta that hold the texts at these places and nothing else."""
     fields, details = {place[0] for place in places}, delta.get("reasoning_details")
     for detail in details if isinstance(details, list) else ():
         if not isinstance(detail, dict) or any(v for k, v in detail.items() if k not in DETAIL):
@@ -64,7 +64,7 @@ def fields_of(delta: Json, places: list[Path]) -> set[str | int]:
 
 
 def is_bare(chunk: Json, delta: Json, fields: Collection[str | int] = ("content",)) -> bool:
-    """Whether a chunk without these fields of its delta says nothing any more, the role apart."""
+    """Whether a chunk says nothing apart from the role and these members of its delta."""
     for key, value in chunk.items():
         if value is not None and key not in _SILENT:
             return False
@@ -82,5 +82,5 @@ def reason_to_send(sent: Any, native: bool, found: bool, cut: bool) -> Any:
 
 
 def new_call_id() -> str:
-    """`call_` and 24 hex digits."""
+    """`call_` and 24 hexadecimal digits."""
     return new_id("call_")

@@ -1,4 +1,6 @@
-"""Writes a chat completion that is not streamed: edits in place, so that all the rest keeps every byte."""
+"""Writes a chat completion that is not streamed. It is edited in place, so that everything else keeps its
+bytes.
+"""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -45,7 +47,8 @@ def write_whole(reading: Reading, found: Found, ledger: Ledger) -> str:
 def _edit_choice(
     text: str, at: int, choice: Json, parts: list[Part], ledger: Ledger
 ) -> Iterator[tuple[Path, str]]:
-    """The edits that move the calls in one choice's texts to its tool_calls, and mend those there."""
+    """The edits that move the calls in one choice's texts to its `tool_calls`, and correct the calls
+    there."""
     path: Path = ("choices", at, "message")
     native = [part.call for part in parts if part.piece.piece and not part.call.dropped]
     calls = _found(parts, Kind.CONTENT) or _found(parts, Kind.REASONING)

@@ -1,7 +1,7 @@
-"""Where the arguments of earlier calls stand in a request, for each API, and what they have to be.
+"""Where each API has the arguments of earlier calls in a request, and what they have to be.
 
-Chat completions and Responses have them as text, which has to be a JSON object. Anthropic Messages and Ollama
-have the object itself.
+In chat completions and Responses they are text, which has to be a JSON object. In Anthropic Messages and
+Ollama's chat they are the object itself.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,16 +11,16 @@ from typing import Any
 from ..schema.json_read import Json, loads_object
 from .json_edit import Path
 
-ABSENT = ...  # the value of arguments that are not there
+ABSENT = ...  # the value of missing arguments
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The arguments of one call."""
+    """The arguments of one earlier call."""
 
-    path: Path  # of a member: of an object that is there, though the member may be absent
+    path: Path  # the path of the member; its object exists, but the member may be missing
     value: Any
-    name: Any  # of the tool, as the request has it
+    name: Any  # the tool's, as in the request
     as_text: bool
 
     @property

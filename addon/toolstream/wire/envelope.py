@@ -1,12 +1,13 @@
-"""A cache of repeated envelopes. An optimisation: without it nothing changes but the time.
+"""A cache of repeated envelopes. It only saves time: without it the output is the same.
 
-A stream repeats one envelope (id, model, created …) around one changing string. A frame that was read in full
-and holds nothing but one text leaves a template: the bytes before and after that text, as often as it stands
-in the frame. The next frame that has the same bytes there needs no JSON parser. Its reading shares `json` and
-`facts` with the first one, and has no `data`: an encoder that edits it has to read both.
+A stream repeats one envelope (id, model, created …) around one changing string. A frame that was read in
+full and holds one text and nothing else leaves a template: the bytes around that text, which may occur
+more than once in the frame. The next frame with the same bytes around its text needs no JSON parser. Its
+reading shares `json` and `facts` with the first one and has no `data`: an encoder that edits it has to
+read both.
 
-Some servers change more than the text: a clock, a number of the event, the usage so far. Once an exact
-template has failed, the next one lets the numbers in these members differ (`CHANGING`), and nothing else.
+Some servers change more than the text: a clock, the number of the event, the usage so far. Once an exact
+template has failed, the next one allows other numbers in these members (`CHANGING`), and nothing else.
 """
 
 import re
@@ -19,7 +20,7 @@ from .base import At, CallPiece, Reading, Slice
 OPEN = At.OPEN
 Read = Callable[[bytes], Reading]
 
-# Members whose numbers say nothing of where the text stands, or of what it is
+# Members whose numbers do not tell where the text is, or what it is
 CHANGING = re.compile(
     rb'"(created|created_at|sequence_number|usage|timings)":\s*'
     rb'(?P<value>-?\d[-+.\deE]*|"[^"\\]*"|\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})'
@@ -30,8 +31,9 @@ _STRING = re.compile(rb' ?"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 
 
 class Gap:
-    """Bytes of an envelope that do not change, but for the numbers of some members: `parts` are the bytes
-    before, between and after those, and `members` (key, value without its digits, the part after it)."""
+    """Bytes of an envelope that do not change, except for the numbers in some members. `parts` are the
+    bytes before, between and after those; `members` are (key, value without its digits, the part after
+    it)."""
 
     __slots__ = ("members", "parts")
 
@@ -48,7 +50,7 @@ class Gap:
             self.members.append((member[1].decode(), member["value"].translate(None, NUMERIC), part))
 
     def end(self, frame: bytes, at: int, reading: Reading) -> int:
-        """Where it ends, if it stands in the frame from `at` on; -1 if it does not. Its numbers are put into
+        """Where the gap ends, if it is in the frame at `at`; -1 if it is not. Its numbers are put into
         the reading."""
         if not frame.startswith(self.parts[0], at):
             return -1
@@ -65,13 +67,13 @@ class Gap:
 
 
 class Template:
-    """A frame around one text. `gaps` are what stands before and after it. `reading` is overwritten by the
+    """A frame around one text. `gaps` are the bytes before and after it. `reading` is overwritten by the
     next frame of this envelope."""
 
     __slots__ = ("first", "head", "piece", "reading", "tail")
 
     def __init__(self, gaps: list[Gap], reading: Reading) -> None:
-        self.first = reading.slices[0]  # of the last frame whose reading is its own
+        self.first = reading.slices[0]  # of the last frame whose reading was not overwritten
         self.reading = copied(reading)
         self.piece = self.reading.slices[0]
         self.head, self.tail = gaps[0].parts[0], gaps[-1].parts[-1]
@@ -85,7 +87,7 @@ class Template:
         return self._with(frame, frame[reading.start : reading.end])
 
     def _with(self, frame: bytes, inside: bytes) -> Reading | None:
-        """The reading of a frame with this inside of a string; None if it is not the inside of one."""
+        """The reading of a frame in which this is the inside of the string; None if it cannot be one."""
         try:
             text = written = inside.decode()
             if _NOT_PLAIN.search(inside):
@@ -103,7 +105,7 @@ class Template:
         return reading
 
     def is_like(self, piece: Slice) -> bool:
-        """Whether it is of the same text as a slice."""
+        """Whether the template is for the same text as this slice."""
         own, other = self.piece.piece, piece.piece
         if own and other:
             return self.piece.paths == piece.paths and own.index == other.index
@@ -111,7 +113,7 @@ class Template:
 
 
 class Changing(Template):
-    """A frame around one text, some of whose numbers differ."""
+    """A frame around one text, in which some numbers differ from frame to frame."""
 
     __slots__ = ("_after", "_before")
 
@@ -136,7 +138,7 @@ class Changing(Template):
 
 
 class Copies(Template):
-    """A frame in which a text stands more than once: servers give a field two names."""
+    """A frame that holds the same text more than once, because servers send a field under two names."""
 
     __slots__ = ("_gaps", "_size")
 
@@ -157,15 +159,16 @@ class Copies(Template):
 
 
 class Envelopes:
-    """`read` in place of the wire's own."""
+    """Reads frames as a wire's `read` does, from templates where possible."""
 
     def __init__(self, read: Read) -> None:
         self._read = read
         self._templates: list[Template] = []
-        self._tries = 0  # templates learned since one was of use
+        self._tries = 0  # templates learned since one was last used
 
     def known(self, frame: bytes) -> Reading | None:
-        """The reading of a frame whose envelope is known. The next frame overwrites it: see `copied`."""
+        """The reading of a frame whose envelope is known. The next frame overwrites it; use `copied` to
+        keep it."""
         for template in self._templates:
             if reading := template.read(frame):
                 self._tries = 0
@@ -173,7 +176,7 @@ class Envelopes:
         return None
 
     def read(self, frame: bytes) -> Reading:
-        """The slices of a frame."""
+        """The reading of a frame."""
         for template in self._templates:
             if known := template.read(frame):
                 self._tries = 0
@@ -181,7 +184,9 @@ class Envelopes:
                 template.first = reading.slices[0]
                 return reading
         reading = self._read(frame)
-        if any(piece.at is OPEN for piece in reading.slices):  # what comes next may have the same envelope
+        if any(
+            piece.at is OPEN for piece in reading.slices
+        ):  # the text of a new lane may have the same envelope
             self._templates = []
         if self._tries < TEMPLATE_TRIES and len(reading.slices) == 1:
             self._learn(reading)
@@ -209,7 +214,7 @@ class Envelopes:
 
 
 def copied(known: Reading) -> Reading:
-    """A reading of its own, which no other frame overwrites."""
+    """A copy of a reading, which no other frame overwrites."""
     (piece,) = known.slices
     call = piece.piece
     if call:
@@ -221,7 +226,7 @@ def copied(known: Reading) -> Reading:
 
 
 def _around(frame: bytes, piece: Slice) -> list[bytes] | None:
-    """The bytes around the copies of a text; None if it is not plain where they stand."""
+    """The bytes around the copies of a text; None if it is not clear where they are."""
     edges = [0, len(frame)]
     for path in piece.paths:
         key = f'"{path[-1]}":'.encode()

@@ -1,4 +1,4 @@
-"""Changing one value of a JSON text, and not one byte more."""
+"""Changes one value in a JSON text, and not one byte more."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -8,13 +8,14 @@ from ..schema.json_write import quoted
 
 Path = tuple[str | int, ...]  # keys and positions, from the outermost value on
 
-# (value, its end); StopIteration if there is none
+# Returns (value, its end). StopIteration if there is no value
 _SCAN = json.JSONDecoder(strict=False).scan_once  # type: ignore[attr-defined]
 _SPACE = " \t\n\r"
 
 
 def span(text: str, path: Path) -> tuple[int, int] | None:
-    """Where the value at `path` stands in a JSON text; the last one of a repeated key."""
+    """Where the value at `path` is in a JSON text; None if there is none. Of a repeated key the last one
+    counts."""
     at = _skip(text, 0)
     for step in path:
         found = None
@@ -34,7 +35,7 @@ def value_at(text: str, path: Path) -> str:
 
 
 def splice(text: str, edits: list[tuple[Path, str]]) -> str:
-    """The JSON text with the values at some paths replaced; a path it does not have is left out."""
+    """The JSON text with the values at some paths replaced. Paths that do not exist are ignored."""
     spans = [(where, new) for path, new in edits if (where := span(text, path))]
     for (start, end), new in sorted(spans, reverse=True):
         text = text[:start] + new + text[end:]
@@ -42,7 +43,7 @@ def splice(text: str, edits: list[tuple[Path, str]]) -> str:
 
 
 def with_members(text: str, members: Mapping[str, str]) -> str:
-    """The JSON text of an object with these members, which are JSON texts themselves, replaced or added."""
+    """The JSON text of an object with these members replaced or added. They are JSON texts themselves."""
     missing = [key for key in members if span(text, (key,)) is None]
     text = splice(text, [((key,), new) for key, new in members.items()])
     added = ",".join(f"{quoted(key)}:{members[key]}" for key in missing)
@@ -84,6 +85,6 @@ def _end_of_value(text: str, at: int) -> int:
 
 
 def members(text: str) -> dict[str | int, str]:
-    """The values of an object or array as they are written, by key or position; the last one of a
-    repeated key."""
+    """The values of an object or array as they are written, by key or position. Of a repeated key the
+    last one counts."""
     return {key: text[start : _end_of_value(text, start)] for key, start in _members(text, _skip(text, 0))}

@@ -1,13 +1,12 @@
-"""Bytes <-> lines of JSON, at any cut, with the raw bytes kept.
+"""Splits a byte stream into lines of JSON, at any cut, and keeps the raw bytes.
 
-A line is handled as the bytes it came in, its line end included: `\\n` or `\\r\\n`. A `\\r` alone ends no
-line, for it may stand between two members. A last line without a line end is `pending` when the body is over,
-and the caller's to take.
+A line keeps its line end, `\\n` or `\\r\\n`. A `\\r` alone ends no line, because it may come between two
+members. If the body ends without a line end, the last line is in `pending`, where the caller takes it.
 """
 
 
 class LineSplitter:
-    """Cuts a byte stream into lines; `pending` are the bytes of the one that is not complete."""
+    """Splits a byte stream into lines. `pending` are the bytes of the incomplete one."""
 
     __slots__ = ("pending",)
 

@@ -1,15 +1,17 @@
 """Ollama's native API, `POST /api/chat`: a line of JSON for each piece of the answer.
 
-The `message` of a line may hold a piece of `thinking`, a piece of `content`, and `tool_calls`. The last line
-has `"done": true` and measurements, and sometimes text or calls as well. A call comes whole, its arguments as
-an object and not as JSON text. So a call found in text is held until it is complete, and leaves in a line of
-its own. A call that is cut off has not begun for the client, and its text is given back.
+The `message` of a line may hold a piece of `thinking`, a piece of `content`, and `tool_calls`. The last
+line has `"done": true` and measurements, and sometimes text or calls as well. A call comes whole, and its
+arguments are an object, not JSON text. So a call that was found in text is held until it is complete, and
+leaves in a line of its own. For the client a call that is cut off has not begun, and its text is given
+back.
 
-`function.index` counts the calls of an answer. Numbers of the server's stay until a call of ours comes before
-them. `id` is optional: one that is missing is added only to a call that is rewritten for another reason.
+`function.index` counts the calls of an answer. The server's numbers stay until a call of ours comes
+before them. `id` is optional: a missing one is added only to a call that is rewritten for another reason.
 
-`done_reason` says nothing of calls, and stays. A done line may hold calls, where some gateways do not look
-for them. So if they have to be rewritten, or follow a call of ours, its message leaves in a line before it.
+`done_reason` says nothing about calls, and stays. A done line may hold calls, but some gateways do not
+look for them there. So if its calls have to be rewritten, or follow a call of ours, its message leaves in
+a line before it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,14 +31,14 @@ from .ndjson import LineSplitter
 TEXTS = {"thinking": Kind.REASONING, "content": Kind.CONTENT}  # of a message, in the order of what it says
 COPIED = ("model", "created_at")  # into lines of our own
 _MORE, _DONE = ',"done":false', ',"done":true,"done_reason":"stop"'
-# What some clients take for the end of a line, though in JSON it is a character like any other
+# Some clients take these for the end of a line, but in JSON they are ordinary characters
 _BREAKS = str.maketrans({ord(c): f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"})
 _IN_LINE = str.maketrans("\r\n", "  ")
 MESSAGE: Path = ("message",)
 CALLS: Path = ("message", "tool_calls")
 
 Key = str | int
-Elements = dict[Key, str]  # of `tool_calls`, as they are written, by position
+Elements = dict[Key, str]  # the elements of `tool_calls`, as JSON texts, by position
 Texts = Sequence[str | None] | None  # for the slices of a reading; None: as they came
 
 
@@ -163,7 +165,7 @@ def _piece(number: int, call: Json, function: Json, source: str) -> CallPiece:
 
 
 def _elements(reading: Reading) -> Elements:
-    """Those of a line or body; {} if none of them is a call."""
+    """The elements of `tool_calls` of a line or body; {} if none of them is a call."""
     called = any(part.piece for part in reading.slices)
     return members(value_at(reading.data, CALLS)) if called else {}
 
@@ -177,10 +179,10 @@ class OllamaEncoder:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._number = 0  # of the next call
-        self._ours = False  # a call of ours has a lower one
-        self._begun: dict[LaneId, list[str]] = {}  # calls that are not complete: id, name, fragments
+        self._ours = False  # a call of ours has a lower number
+        self._begun: dict[LaneId, list[str]] = {}  # incomplete calls: id, name, fragments
         self._near: Json = {}  # the last line that had an envelope
-        self._in_line = False  # what was sent last had no line end
+        self._in_line = False  # the last bytes that were sent had no line end
 
     def frame(self, reading: Reading, texts: list[str] | None) -> bytes:
         if "model" in reading.json:
@@ -245,7 +247,7 @@ class OllamaEncoder:
         return self._line(reading, message) + _encoded(last)
 
     def _sent(self, lines: bytes) -> bytes:
-        """They begin a line, even if the server did not end its last one."""
+        """The lines, at the start of a new line even if the server did not end its last one."""
         if not lines:
             return b""
         before, self._in_line = self._in_line, not lines.endswith(b"\n")
@@ -254,7 +256,7 @@ class OllamaEncoder:
     # Calls
 
     def call(self, name: str, arguments: str, id_: str = "") -> str:
-        """A call of ours, the next one, as an element of `tool_calls`."""
+        """The next call of ours, as an element of `tool_calls`."""
         number, self._number, self._ours = self._number, self._number + 1, True
         function = {"index": str(number), "name": quoted(name), "arguments": _in_line(arguments)}
         return _object({"id": quoted(id_ or new_call_id()), "function": _object(function)})
@@ -287,25 +289,25 @@ class OllamaEncoder:
             id_["id"] = quoted(call.id)
         if after == before and not id_:
             return element
-        # where the element has an id, it stays in its place
+        # an id that the element has already keeps its place
         return _object(id_ | outer | id_ | {"function": _object(after)})
 
     def _arguments(self, written: str, said: str, text: str) -> str:
-        """The object to write in place of the server's arguments; "" if they stay. `said`: their text, of
-        which `text` was made."""
+        """The object to write in place of the server's arguments; "" if they stay. `said` is their text,
+        from which `text` was made."""
         is_object = written.startswith("{")
         if is_object and text == said:
             return ""
         text = text or ("" if said else "{}")
-        if loads_object(text) is None:  # no client could read it, whatever is done
+        if loads_object(text) is None:  # no client could read it anyway
             return ""
-        if said and not is_object:  # of missing ones somebody else takes note
+        if said and not is_object:  # missing ones are counted elsewhere
             self._ledger.repaired(Repair.CALL_SHAPE)
         return _in_line(text)
 
 
 def _in_line(arguments: str) -> str:
-    """Arguments as they can be written: a line break in JSON is whitespace, as strings have none."""
+    """Arguments without line breaks, which are whitespace in JSON, as strings contain none."""
     return encodable(arguments).translate(_IN_LINE)
 
 
@@ -336,7 +338,7 @@ def _with_calls(data: str, calls: Iterable[str]) -> str:
 
 
 def _with_text(data: str, more: str) -> str:
-    """With more text at the end of the content."""
+    """The line or body with more text at the end of the content."""
     if not more:
         return data
     message = members(value_at(data, MESSAGE))
@@ -345,7 +347,7 @@ def _with_text(data: str, more: str) -> str:
 
 
 def _is_bare(reading: Reading, texts: Texts, calls: Elements) -> bool:
-    """Whether a line says nothing any more."""
+    """Whether nothing is left of what a line said."""
     json, message = reading.json, reading.json.get("message")
     if not texts or any(texts) or calls or reading.ends or not isinstance(message, dict):
         return False
@@ -360,5 +362,5 @@ def _message(said: dict[str, str]) -> str:
 
 
 def _object(parts: Mapping[Any, str]) -> str:
-    """An object whose values are written already."""
+    """An object whose values are JSON texts."""
     return f"{{{','.join(f'{quoted(key)}:{text}' for key, text in parts.items())}}}"

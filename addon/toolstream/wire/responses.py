@@ -1,15 +1,16 @@
-"""OpenAI Responses, `POST /v1/responses`: an answer is a list of items, and each text is said several times.
+"""OpenAI Responses, `POST /v1/responses`. An answer is a list of items, and each text is sent several
+times.
 
-A message and a reasoning have parts, and each part is a lane. A call is an item of its own. A streamed text
-comes piece by piece, and again as a whole when its part is done, when its item is done, and in the event
-that ends the answer. Only the pieces are read. But a text of which no piece has come is read when it is done:
-some servers send arguments or texts only then.
+Messages and reasoning have parts, and each part is a lane. A call is an item of its own. A streamed text
+comes in pieces, and again as a whole when its part is done, when its item is done, and in the event that
+ends the answer. Only the pieces are read. But if none has come, the whole text is read: some servers only
+send that.
 
 Events name their item by `item_id` and `output_index`. llama.cpp sends no indexes, and other servers have
-sent ids that no item has. So an item is looked for by its id first and then by its index.
+sent ids that no item has. So an item is searched by its id first, and then by its index.
 
-Tools in a namespace have their bare name in a call, and the namespace stands in a member of its own. Servers
-that know no namespaces join the two.
+If a tool is in a namespace, a call has its bare name, and the namespace in a member of its own. Servers
+that do not know namespaces join the two.
 """
 
 from collections.abc import Callable
@@ -26,10 +27,10 @@ from .sse import EventSplitter, is_aside, read_data
 
 OPEN, TEXT, CLOSE = At
 
-# finish_reason by `status` and the name of the end event
+# The finish_reason for a `status`, or for the name of the event that ends the answer
 ENDS = {"completed": "stop", "incomplete": "length", "failed": None, "cancelled": None}
 INCOMPLETE = {"max_output_tokens": "length", "content_filter": "content_filter"}
-FOREIGN = ("custom_tool_call",)  # calls of tools that are no functions
+FOREIGN = ("custom_tool_call",)  # items that are calls of other tools than functions
 # The type of a text's parts by the name of its events
 TEXT_EVENTS = {
     "output_text": "output_text",
@@ -172,7 +173,7 @@ class Responses:
                 reading.slices = [Slice(self._lane(source, "output_text", 0), at=CLOSE)]
 
     def _name_late(self, reading: Reading, source: Source, json: Json) -> None:
-        """The name of a call that was announced without one, or not at all."""
+        """Read the name of a call that was announced without one, or not at all."""
         piece = reading.slices[0].piece
         if piece and not source.named:
             piece.name = self._tool_name(source, json)
@@ -188,7 +189,7 @@ class Responses:
         reading.error = reading.json.get("error") or reading.json
 
     def _other(self, reading: Reading) -> None:
-        """An event that has no text, perhaps of an item."""
+        """An event without text; it may belong to an item."""
         of_item = {"item_id", "item", "output_index"} & reading.json.keys()
         if of_item and (source := self._known(reading.json)):
             reading.facts["source"] = source
@@ -240,7 +241,7 @@ class Responses:
     def _repeated(
         self, source: Source, kind: str, index: int, text: str, path: tuple[str | int, ...]
     ) -> Slice:
-        """A text that the pieces before have said; if there were none it is read here."""
+        """A text that only repeats its pieces. If none has come, it is read here."""
         lane = self._lane(source, kind, index)
         text = source.unread((TEXT_PARTS[kind], index), text)
         return Slice(lane, text, [path], TEXT) if text else Slice(lane, at=CLOSE)
@@ -252,8 +253,8 @@ class Responses:
         return name if item.get("namespace") else self.asked.aliases.get(name, name)
 
     def _reason(self, word: str, response: Json) -> str | None:
-        """The finish_reason of an end. llama.cpp says `completed` also of an answer that its limit, or the
-        end of its context, has cut; it leaves out `incomplete_details`."""
+        """The finish_reason of an end. llama.cpp says `completed` even if the limit or the end of its
+        context cut the answer off, and leaves out `incomplete_details`."""
         spent, limit = object_in(response, "usage").get("output_tokens"), self.asked.limit
         if word == "completed" and limit and isinstance(spent, int) and spent >= limit:
             return "length"
@@ -327,7 +328,7 @@ def _arguments(source: Source, text: str, at: At, path: tuple[str | int, ...]) -
 
 
 def _without_data(frame: bytes) -> Reading:
-    """A comment, or half an event; or an error as older builds of llama.cpp send it, a line `error: {…}`."""
+    """A comment, half an event, or an error as older builds of llama.cpp send it: a line `error: {…}`."""
     if not frame.startswith(b"error:"):
         return Reading(frame, aside=is_aside(frame))
     error = loads_object(frame[6:].decode(errors="replace").strip(), strict=False)
@@ -340,5 +341,5 @@ def _part_index(json: Json) -> int:
 
 
 def _kind_of_text(json: Json) -> str:
-    """The type of the part that an event of a text is about."""
+    """The type of the part that a text event is about."""
     return TEXT_EVENTS[text_in(json, "type").split(".")[1]]

@@ -1,11 +1,12 @@
-"""Writes the calls of a Responses answer that the server parsed, and those that were found in its text.
+"""Writes the calls of a Responses answer: those that the server parsed, and those that were found in its
+text.
 
-A client runs a call as soon as its item is done. So events that say so wait if the arguments are no JSON
-object yet: the rest may still come, at the latest with the end. Without it the item is `incomplete`. Servers
-say `completed` even of a call that the limit has cut.
+A client runs a call as soon as its item is done. So an event that says so waits while the arguments are
+not a JSON object yet, because the rest may still come, at the latest with the end of the answer. If it
+does not, the item is `incomplete`. Servers say `completed` even of a call that the token limit cut off.
 
-A call that the server does not announce, or only when it is done, is announced if anything of the answer is
-altered.
+A call that the server does not announce, or only when it is done, is announced by us once anything in the
+answer is altered.
 """
 
 from typing import Any
@@ -31,13 +32,15 @@ from .responses_output import Output, is_object
 class CallWriter:
     def __init__(self, asked: Asked, ledger: Ledger, out: Output) -> None:
         self._asked, self._ledger, self._out = asked, ledger, out
-        self._calls: dict[LaneId, Item] = {}  # whose arguments a lane is, or the last call found in its text
+        self._calls: dict[
+            LaneId, Item
+        ] = {}  # the call whose arguments a lane holds, or the last found in its text
         self._unsent: dict[LaneId, Json] = {}  # the items of calls that were not announced
         self._lanes: dict[Source, LaneId] = {}
-        self._waiting: dict[Item, list[Reading]] = {}  # events that come before their call is complete
+        self._waiting: dict[Item, list[Reading]] = {}  # events that end a call which is not complete yet
 
     def is_overtaken_by(self, reading: Reading) -> bool:
-        """Whether this event leaves before one that waits and came earlier."""
+        """Whether this event leaves before an earlier one that waits."""
         if not self._waiting:
             return False
         current = self._out.current.get(source_of(reading))
@@ -55,7 +58,7 @@ class CallWriter:
         changes = self._put_right(head, lane.call if lane else None)
         item = self._out.add(reading, source, changes)
         edits: Edits = [(("item", key), compact(value)) for key, value in changes.items()]
-        for piece, text in list(texts_of(reading, texts))[1:]:  # it is more than announced
+        for piece, text in list(texts_of(reading, texts))[1:]:  # it already has arguments
             item.pieces.append(text)
             edits += [(path, quoted(text)) for path in piece.paths if text != piece.text]
         if lane:
@@ -63,7 +66,7 @@ class CallWriter:
         return self._out.send(reading, edits, item)
 
     def _put_right(self, head: Json, call: ServerCall | None) -> Json:
-        """The members that the item of a server's call must get."""
+        """The members that have to be changed in the item of a server's call."""
         if call is None or not call.id:
             return {}
         changes = head_changes(self._asked, head, call, self._out.ids)
@@ -105,7 +108,7 @@ class CallWriter:
         return self._out.send(reading, edits, item)
 
     def _repeat_arguments(self, said: Json, item: Item, where: Path) -> Edits:
-        """The edits to an object that repeats arguments. Some servers spell them in another way there."""
+        """The edits to an object that repeats arguments. Some servers spell them differently there."""
         text, arguments = text_in(said, "arguments"), item.arguments
         if text == arguments or (text and loads(text) == loads(arguments) is not None):
             return []
@@ -144,7 +147,8 @@ class CallWriter:
         return status or "completed"
 
     def _whole_call(self, reading: Reading, lane: LaneId, call: ServerCall, texts: Texts) -> bytes:
-        """A call that no event but this one tells of. If anything is altered it gets the others as well."""
+        """A call that only this event announces. If anything is altered, it gets the other events as
+        well."""
         head, piece = object_in(reading.json, "item"), reading.slices[0]
         if call.dropped or (piece.text and texts == [""]):
             self._unsent[lane] = head
@@ -159,7 +163,8 @@ class CallWriter:
         return out + (self.end(lane) if is_object(self._calls[lane].arguments) else b"")
 
     def _late_arguments(self, reading: Reading, texts: Texts) -> tuple[bytes, Item | None]:
-        """The item of an event that repeats arguments. Those that only this event has are said before it."""
+        """The item of an event that repeats arguments. If only this event has them, they are sent before
+        it."""
         piece = reading.slices[0]
         text = (texts[0] if texts else piece.text) if piece.at is At.TEXT else ""
         before, item = self._call_of(reading, text)
@@ -171,7 +176,7 @@ class CallWriter:
         return before, item
 
     def _call_of(self, reading: Reading, text: str) -> tuple[bytes, Item | None]:
-        """The item of a call, and what tells the client of it, if nothing has yet and there is `text`."""
+        """The item of a call, and the events that announce it, if nothing has yet and there is `text`."""
         source, lane = source_of(reading), reading.slices[0].lane
         if source and lane:
             self._lanes[source] = lane
@@ -193,7 +198,8 @@ class CallWriter:
     # Calls that no frame of the server's begins
 
     def begin(self, lane: LaneId, head: Json | None = None) -> bytes:
-        """Begin a call of the server's that was not announced; `head` is what it has said of it."""
+        """Begin a server's call that was not announced. `head` is its item, as far as the server has sent
+        it."""
         call = lane.call
         assert call
         source = next((source for source, known in self._lanes.items() if known is lane), None)
@@ -220,7 +226,7 @@ class CallWriter:
         return out
 
     def say(self, lane: LaneId, text: str) -> bytes:
-        """A further piece of the arguments."""
+        """Send a further piece of the arguments."""
         out = b""
         if lane.call and lane not in self._calls and not lane.call.dropped:
             out = self.begin(lane)
@@ -228,7 +234,7 @@ class CallWriter:
         return out + (self._out.say_arguments(item, text) if item and item.open and text else b"")
 
     def end(self, lane: LaneId) -> bytes:
-        """The call is complete."""
+        """Send the end of a complete call."""
         item = self._calls.get(lane)
         if item is None:
             return b""
@@ -236,7 +242,7 @@ class CallWriter:
         return waited + (self._out.end(item) if item.open else b"")
 
     def end_waiting(self, only: Item | None = None) -> bytes:
-        """Send the events that wait, or those of one call: nothing more comes of it."""
+        """Send the events that wait, of one call or of all: nothing more comes of its arguments."""
         out = b""
         for item in [only] if only else list(self._waiting):
             for reading in self._waiting.pop(item, ()):

@@ -1,15 +1,15 @@
-"""Writes a streamed Responses answer: each text the same every time it is said, and numbers without a gap.
+"""Writes a streamed Responses answer: a text is the same every time it is sent, and numbers have no gap.
 
-As long as nothing has changed, frames leave as they came, and are only taken account of. From the first
-change on the numbers, and the output that the end event repeats, are our own.
+As long as nothing has changed, frames leave as they came and are only accounted for. From the first
+change on, the numbers are our own, and so is the output that the end event repeats.
 
-A message is announced once it has text. A call that was found in text ends the messages that are open, and
-text after it is a new message. From then on the server's events about the old message speak of the new one,
-or of nothing. What an event repeats is what the client was sent.
+A message is announced once it has text. A call that was found in text ends the open messages, and text
+after it is a new message. From then on, the server's events about the old message are about the new one,
+or are dropped. Whatever an event repeats is what the client was sent.
 
-llama.cpp leaves out of every answer what the helpers of the SDKs rely on: indexes, sequence numbers, members
-of the response that is announced, the end of arguments, the beginning of a reasoning's part. The first event
-shows it (`Repair.ENVELOPE`), and what is missing is added to all. What is there stays.
+llama.cpp always leaves out what the helpers of the SDKs rely on: indexes, sequence numbers, members of
+the announced response, the end of arguments, the beginning of a part of reasoning. If its first event
+shows this (`Repair.ENVELOPE`), whatever is missing is added to all events. What is there stays.
 """
 
 from collections.abc import Callable
@@ -79,7 +79,7 @@ class ResponsesEncoder:
         if texts is not None and not any(texts):
             return b""
         item, edits = self._out.add(reading, source), []
-        for piece, text in texts_of(reading, texts):  # it is more than announced
+        for piece, text in texts_of(reading, texts):  # it already has text
             if piece.at is At.TEXT and piece.lane:
                 self._part(item, piece.lane).pieces.append(text)
                 edits += [(path, quoted(text)) for path in piece.paths if text != piece.text]
@@ -92,7 +92,7 @@ class ResponsesEncoder:
         item = self._item_of(lane)
         known = item.parts.get(_key_of(lane)) if item else None
         if self._out.changed and (texts == [""] or item is None or not item.open or known):
-            return b""  # it is announced once there is text
+            return b""  # it will be announced once there is text
         item = item or self._out.add(reading, source_of(reading))
         part, edits = self._part(item, lane), []
         for piece, text in texts_of(reading, texts):
@@ -162,7 +162,7 @@ class ResponsesEncoder:
         return before + self._out.send(reading, edits)
 
     def _other(self, reading: Reading, texts: Texts) -> bytes:
-        """An event that has no text: of an item, of the answer, or of nothing that is known."""
+        """An event without text: about an item, about the answer, or unknown."""
         source = source_of(reading)
         item = self._out.current.get(source) if source else None
         if texts == [""] or (self._out.changed and source and (item is None or not item.open)):
@@ -175,12 +175,13 @@ class ResponsesEncoder:
     # Texts
 
     def _item_of(self, lane: LaneId) -> Item | None:
-        """The item that a text goes into now."""
+        """The item that text of this lane goes into now."""
         return self._out.current.get(_text_key(lane)[0])
 
     def _place(self, lane: LaneId, reading: Reading | None = None) -> tuple[bytes, Item, Part]:
-        """The item and the part of a text, and what tells the client of them, if it does not know them. An
-        item that has ended begins again. Where nothing is altered, what `reading` leaves out is left out."""
+        """The item and the part of a text, and the events that announce them to the client, if it does
+        not know them. An item that has ended begins again. If nothing is altered, nothing is added that
+        `reading` leaves out."""
         source, kind, _ = _text_key(lane)
         item, out = self._out.current.get(source), b""
         if self._out.altered or reading is None:
@@ -195,7 +196,7 @@ class ResponsesEncoder:
         return b"", item, self._part(item, lane)
 
     def _part(self, item: Item, lane: LaneId) -> Part:
-        """The part of a text in its item, a new one if there is none."""
+        """The part of a text in its item, a new one the first time."""
         key, kind = _key_of(lane), _text_key(lane)[1]
         part = item.parts.get(key)
         if part is None:
@@ -208,7 +209,7 @@ class ResponsesEncoder:
         return before + self._out.say(item, part, text)
 
     def _say_late(self, reading: Reading, texts: Texts) -> bytes:
-        """Texts that only the event that ends them has."""
+        """Send texts that only the event that ends them has."""
         out = b""
         for piece, text in texts_of(reading, texts):
             if piece.at is not At.TEXT or piece.lane is None or not text:
@@ -220,8 +221,8 @@ class ResponsesEncoder:
         return out
 
     def _repeated(self, reading: Reading, texts: Texts) -> tuple[bytes, Item | None, Part | None]:
-        """The item and the part of an event that repeats a text, unless the client takes them for ended or
-        has not heard of them. Text that only this event has is said before it."""
+        """The item and the part of an event that repeats a text; None if for the client they have ended
+        or were never announced. Text that only this event has is sent before it."""
         before, lane = self._say_late(reading, texts), _lane_of(reading)
         item = self._item_of(lane) if lane else None
         if lane is None or item is None or (self._out.changed and not item.open):
@@ -291,7 +292,7 @@ class ResponsesEncoder:
         return out + self._out.event("response.completed", response=response | {"output": items})
 
     def close(self) -> bytes:
-        return b""  # without an end event nobody takes the answer for whole
+        return b""  # without an end event nobody takes the answer for complete
 
     # The envelope
 
@@ -333,7 +334,8 @@ def _lane_of(reading: Reading) -> LaneId | None:
 
 
 def _text_key(lane: LaneId) -> tuple[Source | None, str, int]:
-    """The item, the type and the number of a part. A lane that no item of the server's has is a message."""
+    """The item, the type and the index of a part. A lane that belongs to no item of the server is a
+    message."""
     if isinstance(lane.key, tuple):
         source, kind, index = lane.key
         return source, kind, index

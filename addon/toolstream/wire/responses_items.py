@@ -1,9 +1,9 @@
-"""What reading and writing a Responses answer share: the server's items, the items that the client was told
-of, and JSON text of both.
+"""What reading and writing a Responses answer share: the server's items, and the items that the client
+was told of.
 
-An item of the server's is a `Source`, an item of the client's an `Item`. Mostly they are one and the same.
-But text after a call is a new item, though the server goes on with the old one. An item that was only a call
-is never sent. And calls that were found in text have no source.
+An item of the server is a `Source`, an item of the client is an `Item`. Mostly they correspond. But text
+after a call is a new item, even if the server continues the old one; an item that was nothing but a call
+is never sent; and calls that were found in text have no source.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -15,8 +15,8 @@ from .base import Asked, Reading, ServerCall, Slice, new_id
 from .json_edit import Path, span
 
 PartKey = tuple[str, int]  # the member of the item that the part stands in, and its place there
-Texts = list[str] | None  # for the slices of a frame; None: all as they came
-Edits = list[tuple[Path, str]]  # where in a JSON text, and the JSON text to stand there
+Texts = list[str] | None  # the texts for the slices of a frame; None: all as they came
+Edits = list[tuple[Path, str]]  # a path in a JSON text, and the JSON text to put there
 
 ARGUMENTS: PartKey = ("arguments", 0)  # the key of a call's arguments
 # By the type of a part: the member of its item that it stands in
@@ -25,16 +25,18 @@ TEXT_PARTS = {"output_text": "content", "reasoning_text": "content", "summary_te
 
 @dataclass(slots=True, eq=False)
 class Source:
-    """An item as the server announces it. `number` counts them, for some servers send no output_index."""
+    """An item as the server announces it. `number` counts them, because some servers send no
+    output_index."""
 
     number: int
     id: str
     type: str
-    named: bool = False  # of a call: its name has come
-    read: set[PartKey] = field(default_factory=set)  # the parts of which text was read
+    named: bool = False  # the name of the call has come
+    read: set[PartKey] = field(default_factory=set)  # the parts whose text was read, at least a piece of it
 
     def unread(self, key: PartKey, text: str) -> str:
-        """What is still to be read of a text that should only repeat a part: all, if no piece has come."""
+        """What still has to be read of a text that should only repeat a part: all of it, if no piece has
+        come."""
         if key in self.read:
             return ""
         if text:
@@ -89,7 +91,7 @@ class Item:
 
     @property
     def json(self) -> Json:
-        """The item as it is now; `status` is still the one it was announced with."""
+        """The item as it is now. Its `status` is still the announced one."""
         if self.type == "function_call":
             return self.head | {"arguments": self.arguments}
         members: Json = {member: [] for member in ("content", "summary") if member in self.head}
@@ -129,8 +131,8 @@ def new_call(asked: Asked, call_id: str, name: str) -> Json:
 
 
 def head_changes(asked: Asked, item: Json, call: ServerCall, taken: Collection[str]) -> Json:
-    """The members that the item of a server's call must have, and has not. The id must not be one of those
-    that are taken."""
+    """The members that have to be changed in the item of a server's call. Its id must not be one of those
+    that are `taken`."""
     wanted = {"call_id": call.id, "name": call.name}
     if (own := text_in(item, "id")) in taken or not own:
         wanted["id"] = new_id("fc_")
@@ -148,7 +150,7 @@ def source_of(reading: Reading) -> Source | None:
 
 
 def texts_of(reading: Reading, texts: Texts) -> Iterator[tuple[Slice, str]]:
-    """The slices of a frame and their texts."""
+    """The slices of a frame with their texts."""
     left = [piece.text for piece in reading.slices] if texts is None else texts
     return zip(reading.slices, left, strict=True)
 
@@ -162,12 +164,12 @@ def event_type(json: Json) -> str:
 
 
 def array(texts: Iterable[str]) -> str:
-    """A JSON array of values that are JSON text."""
+    """A JSON array of values that are JSON texts."""
     return f"[{','.join(texts)}]"
 
 
 def edited(text: str, edits: Edits) -> str:
-    """The JSON text with other values at these places. A member that is missing is added to its object."""
+    """The JSON text with the values at these paths replaced. A missing member is added to its object."""
     for path, new in edits:
         if where := span(text, path):
             text = text[: where[0]] + new + text[where[1] :]

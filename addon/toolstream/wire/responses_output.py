@@ -1,7 +1,8 @@
-"""What the client of a Responses answer was told, and how everything that tells it more leaves.
+"""What the client of a Responses answer was told, and how anything more is sent to it.
 
-Every event is accounted for here, the server's and our own: the items in the order they were announced, what
-was said of them, and the last number. So each event fits what came before it, whoever has written that.
+Every event is accounted for here, the server's and our own: the items in the order of their announcement,
+their contents, and the last sequence number. So each event fits the events before it, whoever has written
+them.
 """
 
 from collections.abc import Iterable
@@ -24,7 +25,7 @@ from .responses_items import (
 )
 from .sse import read_data, replace_data
 
-# By the type of a part: what its events are called. By the member it stands in: the same, and its number
+# By the type of a part: the name of its text events. By the member it is in: the name of its own events, and
 TEXT_EVENT = {
     "output_text": "output_text",
     "reasoning_text": "reasoning_text",
@@ -32,7 +33,7 @@ TEXT_EVENT = {
 }
 PART_EVENT = {"content": "content_part", "summary": "reasoning_summary_part"}
 NUMBER = {"content": "content_index", "summary": "summary_index"}
-READ = ("message", "reasoning", "function_call")  # the types of items that we know how to write
+READ = ("message", "reasoning", "function_call")  # the types of items that we can write
 END = b"}\n\n"  # of most frames
 LOGPROBS: dict[str, Json] = {"output_text": {"logprobs": []}}
 
@@ -40,9 +41,9 @@ LOGPROBS: dict[str, Json] = {"output_text": {"logprobs": []}}
 class Output:
     def __init__(self) -> None:
         self.items: list[Item] = []
-        self.current: dict[Source | None, Item] = {}  # the item that the server's events speak of now
-        self.sequence: int | None = None  # the last number that was sent; None if there are none
-        self.changed = False  # the client gets another answer than the server's
+        self.current: dict[Source | None, Item] = {}  # the item that events about this source are about now
+        self.sequence: int | None = None  # the last sequence number that was sent; None if there are none
+        self.changed = False  # the client does not get the server's answer
         self.repairing = False  # the server leaves members out
 
     @property
@@ -80,7 +81,7 @@ class Output:
         part: Part | None = None,
         done: bool = False,  # it says that the item is done
     ) -> bytes:
-        """A frame, with its numbers put right."""
+        """A frame of the server, with its numbers corrected."""
         json, missing = reading.json, ""
         if not self.altered:
             sequence = json.get("sequence_number")
@@ -99,7 +100,7 @@ class Output:
         return replace_data(reading.frame, data) if edits or missing else reading.frame
 
     def _numbers(self, json: Json, item: Item | None, part: Part | None) -> Json:
-        """The members that place an event."""
+        """The members that give the place of an event."""
         found: Json = {}
         if self.sequence is not None and json:
             self.sequence += 1
@@ -125,7 +126,7 @@ class Output:
     # Of texts
 
     def begin_text(self, source: Source | None, kind: str, is_first: bool) -> tuple[Item, bytes]:
-        """A new item for text of this type. The first one for an item of the server's has its id."""
+        """A new item for text of this type. The first one for an item of the server has its id."""
         head = new_message()
         if kind != "output_text":
             head = {"type": "reasoning", "id": new_id("rs_"), "summary": []}
@@ -144,13 +145,13 @@ class Output:
         return self._part_event(f"{PART_EVENT[TEXT_PARTS[part.type]]}.added", item, part, part=part.json)
 
     def say(self, item: Item, part: Part, text: str) -> bytes:
-        """A further piece of a text."""
+        """Send a further piece of a text."""
         part.pieces.append(text)
         more = LOGPROBS.get(part.type, {})
         return self._part_event(f"{TEXT_EVENT[part.type]}.delta", item, part, delta=text, **more)
 
     def end_parts(self, item: Item, ours_only: bool = False) -> bytes:
-        """End the parts that are open."""
+        """End the open parts."""
         out = b""
         for part in item.parts_in_order:
             if ours_only and not part.ours:
@@ -177,7 +178,7 @@ class Output:
     # Of calls
 
     def say_arguments(self, item: Item, text: str) -> bytes:
-        """A further piece of a call's arguments."""
+        """Send a further piece of a call's arguments."""
         item.pieces.append(text)
         kind, number = "response.function_call_arguments.delta", ""
         if self.sequence is not None:
@@ -195,15 +196,15 @@ class Output:
     # Of ends
 
     def end_messages(self) -> bytes:
-        """End the messages that are open."""
+        """End the open messages."""
         return b"".join(self.end(item) for item in self.items if item.type == "message" and item.open)
 
     def end_all(self) -> bytes:
-        """End everything that is open, as far as we know how to."""
+        """End everything that is open and of a known type."""
         return b"".join(self.end(item) for item in self.items if item.type in READ and item.open)
 
     def end(self, item: Item) -> bytes:
-        """End an item. A call that is not complete is `incomplete`: nobody may be told to run it."""
+        """End an item. An unfinished call is `incomplete`, so that nobody runs it."""
         status, out = "completed", self.end_parts(item)
         if item.type == "function_call":
             out += b"" if item.arguments_are_done else self.end_arguments(item)
@@ -214,8 +215,8 @@ class Output:
         return out + self.event("response.output_item.done", output_index=item.number, item=said)
 
     def as_json(self, data: str, response: Json) -> str:
-        """All items as the events that ended them said them. Items that nobody reads are as the server's
-        own `response` has them, which stands in `data`."""
+        """All items as the events that ended them have them. Items of unknown types are taken from the
+        server's own `response`, which is in `data`."""
         theirs = {
             text_in(item, "id"): number
             for number, item in enumerate(objects_in(response, "output"))
@@ -225,12 +226,12 @@ class Output:
 
     def _items(self, data: str, theirs: dict[str, int]) -> Iterable[str]:
         for item in self.items:
-            if item.done:  # whose event may have had no item
+            if item.done:  # its event may have had no item
                 yield value_at(item.done, ("item",)) or compact(item.json)
             elif item.id in theirs:
                 yield value_at(data, ("response", "output", theirs[item.id]))
 
 
 def is_object(arguments: str) -> bool:
-    """Whether these arguments are complete."""
+    """Whether these arguments are a complete JSON object."""
     return loads_object(arguments) is not None

@@ -1,4 +1,4 @@
-"""What a request to Responses asks for: its tools are flat, or in namespaces."""
+"""What a request to Responses asks for. Its tools are flat, or in namespaces."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from ..schema.json_read import Json, objects_in, text_in
 from ..schema.toolset import parallel_calls
 from .base import Asked
 
-JOINTS = (".", "__", "/")  # between a namespace and a tool, where a server has joined them
+JOINTS = (".", "__", "/")  # between a namespace and a tool, if a server joins them
 
 
 def read_request(request: Json) -> Asked:
-    """What a request asks for, in the words of chat completions."""
+    """A request in the terms of chat completions."""
     asked = Asked([], _tool_choice(request.get("tool_choice")), parallel_calls(request))
     asked.model, asked.stream = request.get("model", ""), request.get("stream") is True
     limit = request.get("max_output_tokens")
@@ -25,8 +25,8 @@ def read_request(request: Json) -> Asked:
 
 
 def _tools(request: Json) -> tuple[list[Json], dict[str, str]]:
-    """The functions, and the namespaces that they are in. Of a name that is declared twice the first one
-    counts, outside of namespaces before inside."""
+    """The functions, and the namespaces of those that are in one. If a name is declared twice, the first
+    one counts, and one outside of namespaces before one inside."""
     found: dict[str, Json] = {}
     namespaces: dict[str, str] = {}
     declared = objects_in(request, "tools")
@@ -55,7 +55,8 @@ def _tool_choice(choice: Any) -> Any:
 
 
 def _unread(request: Json) -> str:
-    """A server that stores answers will be told of calls that it knows nothing of."""
+    """Why the answer must stay unread: if the server stores it, a later request would report the results
+    of calls that the server does not know."""
     for key in ("previous_response_id", "conversation"):
         if request.get(key):
             return f"the server has stored the answer: the request has {key}"

@@ -1,7 +1,7 @@
-"""A Responses answer that is not streamed, written; and events that pass unread.
+"""Writes a Responses answer that is not streamed; and events that nobody reads.
 
 The items of a body that do not change keep every byte. The calls that were found in a text become items
-after it. A message goes on as a new one after them.
+after it, and the rest of a message becomes a new message after them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -59,7 +59,7 @@ class _Writer:
         self._written = members(value_at(reading.data, ("output",))) if self.items else {}  # as they came
 
     def item(self, number: int) -> Iterator[str]:
-        """The items that stand for one of the server's, as JSON text."""
+        """The items that replace one of the server's, as JSON texts."""
         slices = self._slices.get(number, [])
         is_call = any(self._reading.slices[at].piece for at in slices)
         found = self._call(number, slices[0]) if is_call else self._texts(number, slices)
@@ -74,7 +74,7 @@ class _Writer:
         item, piece = self.items[number], self._reading.slices[at]
         if piece.lane and piece.lane.call and piece.lane.call.dropped:
             self.changed = True
-            if text := self._found.texts[at]:  # it stood for a call, and is none
+            if text := self._found.texts[at]:  # it was no call after all
                 content = [{"type": "output_text", "text": text, "annotations": []}]
                 yield compact(new_message() | {"status": "completed", "content": content})
             return
@@ -86,7 +86,7 @@ class _Writer:
         yield from self._found_calls(at)
 
     def _call_changes(self, item: Json, at: int) -> Json:
-        """What must be different in an item of the server's."""
+        """The members that have to be changed in an item of the server."""
         piece, text = self._reading.slices[at], self._found.texts[at]
         call = piece.lane.call if piece.lane else None
         if call is None or item.get("type") != "function_call":
@@ -126,7 +126,7 @@ class _Writer:
         yield from self._message(number, parts)
 
     def _parts(self, number: int, slices: Sequence[int]) -> list[tuple[str, str, int | None]]:
-        """The parts of an item that are left: (member, JSON text, slice that it was)."""
+        """The parts of an item that are left: (member, JSON text, index of its slice)."""
         by_place = {self._reading.slices[at].paths[0][2:4]: at for at in slices}
         parts: list[tuple[str, str, int | None]] = []
         for member in dict.fromkeys(TEXT_PARTS.values()):
@@ -157,7 +157,7 @@ class _Writer:
         return edited(self._as_it_came(number), edits)
 
     def _message(self, number: int, parts: Sequence[tuple[str, str, int | None]]) -> Iterator[str]:
-        """A message, divided after each part that calls were found in."""
+        """A message, divided after each part in which calls were found."""
         said: list[tuple[str, str, int | None]] = []
         is_first = True
         for place, part in enumerate(parts):
@@ -175,7 +175,7 @@ class _Writer:
 
 
 def disarmed(data: bytes) -> bytes:
-    """Lines of events, none of which says that a call can be run whose arguments are cut."""
+    """Lines of events, changed so that none of them says that a call with truncated arguments can run."""
     if b"function_call" not in data:
         return data
     return b"".join(map(_disarmed, data.splitlines(keepends=True)))

@@ -1,9 +1,9 @@
-"""Bytes <-> server-sent events, at any cut, with the raw bytes kept.
+"""Splits a byte stream into server-sent events, at any cut, and keeps the raw bytes.
 
-An event is handled as the bytes it came in, its closing blank line included: what nobody
-has to change leaves as it came, whatever it holds (comments, `event:` and `id:` lines, several
-`data:` lines, data that is not JSON). Line ends are `\\n`, `\\r\\n` or `\\r`, as the HTML standard
-has it ("9.2.6 Interpreting an event stream").
+An event is handled as the bytes it came in, its closing blank line included. So whatever nobody has to
+change leaves as it came (comments, `event:` and `id:` lines, several `data:` lines, data that is not
+JSON). Line ends are `\\n`, `\\r\\n` or `\\r`, as in the HTML standard ("9.2.6 Interpreting an event
+stream").
 """
 
 import re
@@ -15,7 +15,7 @@ _DATA_LINE = re.compile(rb"(?:\xef\xbb\xbf)?data(?::[ ]?(.*))?", re.S)  # a BOM 
 
 
 class EventSplitter:
-    """Cuts a byte stream into events; `pending` are the bytes of the one that is not complete."""
+    """Splits a byte stream into events. `pending` are the bytes of the incomplete one."""
 
     __slots__ = ("pending",)
 
@@ -38,7 +38,7 @@ class EventSplitter:
         return events
 
     def _end_of_event(self, start: int) -> int:
-        """The offset after the first blank line from `start` on; 0 if none has come."""
+        """The offset after the first blank line from `start` on; 0 if there is none yet."""
         blank = _BLANK_LINE.search(self.pending, start)
         if blank is None or (blank.end() == len(self.pending) and blank[0].endswith(b"\r")):
             return 0  # a \n may follow the \r
@@ -46,7 +46,8 @@ class EventSplitter:
 
 
 def _common(event: bytes) -> int:
-    """Where the data begins in a common event, whose last line is its only one of data; else 0."""
+    """Where the data begins in a common event, whose only line of data is its last line; 0 for any other
+    event."""
     head = _COMMON.match(event)
     if head and event.find(b"\n", head.end()) == len(event) - 2 and event.find(b"\r") < 0:
         return head.end()
@@ -54,7 +55,7 @@ def _common(event: bytes) -> int:
 
 
 def read_data(event: bytes) -> str | None:
-    """The data of an event, its `data:` lines joined; None if it has none or is not UTF-8."""
+    """The data of an event, with its `data:` lines joined; None if it has none or is not UTF-8."""
     try:
         if start := _common(event):
             return event[start:-2].decode()
@@ -82,7 +83,7 @@ def replace_data(event: bytes, data: str) -> bytes:
 
 
 def is_aside(event: bytes) -> bool:
-    """Whether an event is nothing but comments, or a ping: it means nothing to anybody."""
+    """Whether an event is nothing but comments, or a ping: clients ignore it."""
     if event.startswith(b"data: ") and event.find(b"ping") < 0:
         return False
     *lines, last = event.splitlines() or [event]
