@@ -1,1 +1,1 @@
-"""What is asked: repairs of a request."""
+"""Repairs of requests."""

@@ -1,9 +1,9 @@
-"""Calls in a request's history whose arguments no server can read.
+"""Earlier calls in a request whose arguments no server can read.
 
-Servers render earlier calls into the prompt again and parse their arguments first, so one call that was cut
-off or damaged makes every later request of the conversation fail (400 "Unterminated string", "must be in JSON
-format"). What can be mended with certainty is; else the arguments become `{}`, and the tool's answer, which
-follows the call, still tells what happened.
+Servers render earlier calls into the prompt, and parse their arguments for that. So one call that was cut
+off or damaged makes every later request of the conversation fail (400 "Unterminated string", "must be in
+JSON format"). What can be mended with certainty is mended. Otherwise the arguments become `{}`; the
+result of the tool, which follows the call, still tells what happened.
 """
 
 import json
@@ -20,9 +20,9 @@ from ..wire.json_edit import Path, span, splice, with_members
 
 
 def repair_request(request_body: bytes, body: Json, api: str = "chat") -> tuple[bytes, list[Repair]]:
-    """The bytes of a request with the arguments of all earlier calls readable, and one repair for each that
-    was not. `body` is the same, decoded. Nothing but those arguments changes, and the bytes are the same
-    object if nothing is to be repaired. Never raises for what `body` may hold."""
+    """The bytes of a request in which the arguments of all earlier calls are readable, and one repair for
+    each call that was not. `body` is the request, decoded. Nothing but those arguments changes; if there
+    is nothing to repair, the same object is returned. Never raises, whatever `body` holds."""
     broken = [arguments for arguments in EARLIER_CALLS[api](body) if not arguments.is_right]
     if not broken:
         return request_body, []
@@ -33,7 +33,7 @@ def repair_request(request_body: bytes, body: Json, api: str = "chat") -> tuple[
 
 
 def _edit(text: str, arguments: Arguments, mended: str) -> tuple[Path, str]:
-    """The edit that puts them in, where they stand or, if they are absent, should."""
+    """The edit that puts the mended arguments in their place, or adds them if they are missing."""
     new = quoted(mended) if arguments.as_text else mended
     *holder, member = arguments.path
     where = span(text, tuple(holder))

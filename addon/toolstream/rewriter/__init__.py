@@ -1,1 +1,1 @@
-"""Bytes to bytes: answers rewritten, streamed or whole."""
+"""Bytes to bytes: rewrites answers, streamed or whole."""

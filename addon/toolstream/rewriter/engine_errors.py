@@ -1,11 +1,11 @@
-"""Errors of an engine that hold the very call it could not parse.
+"""Errors of an engine that contain the very call that it could not parse.
 
-llama.cpp parses what the model wrote once more when it is complete, and if its grammar does not
-fit it throws "Failed to parse input at pos N: " with the text from there on (common/chat.cpp).
-The client gets HTTP 500 with `{"error": {"code": 500, "message": …}}`, or in a stream an event
-with the same object (older builds: a line `error: {…}`) and no finish_reason. That text is what
-any server without a parser would have sent as content, so it is read as such: if it holds
-complete calls the answer goes on with them, if not the error stays as it is.
+When an answer is complete, llama.cpp parses it once more. If it does not fit its grammar, it throws
+"Failed to parse input at pos N: ", followed by the text from there on (common/chat.cpp). The client gets
+HTTP 500 with `{"error": {"code": 500, "message": …}}`; in a stream it gets an event with the same object
+(from older builds a line `error: {…}`) and no finish_reason. A server without a parser would have sent
+that text as content, so it is read as content. If it holds complete calls, the answer goes on with them.
+If not, the error stays as it is.
 """
 
 import re
@@ -21,7 +21,7 @@ _MESSAGE = re.compile(r"Failed to parse input at pos \d+: (.*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Unparsed:
-    """What the model wrote, where the engine gave up: text, and complete calls as (name, arguments)."""
+    """What the model wrote from where the engine gave up: text, and complete calls as (name, arguments)."""
 
     text: str
     calls: list[tuple[str, str]]
@@ -29,7 +29,8 @@ class Unparsed:
 
 
 def read_unparsed(error: Any, parser: ToolCallParser) -> Unparsed | None:
-    """The calls in an error, which a new parser reads, not `live`; None if it holds no complete one."""
+    """The calls in an error; None if it holds no complete one. `parser` is a new parser that is not
+    `live`."""
     message = error.get("message") if isinstance(error, dict) else error
     found = _MESSAGE.search(message) if isinstance(message, str) else None
     if found is None:

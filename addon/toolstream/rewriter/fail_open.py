@@ -1,9 +1,9 @@
 """An exception costs the repair, never the answer.
 
-Two steps. First the rewriter goes *blind*: frames still pass through the encoder, so that numbers and ends
-stay right, but nobody reads their texts. What was held leaves, as text. If that fails too, all frames that
-wait leave as they came, and so does the rest of the body. But if a call was only half sent, nothing may say
-that there is something to run.
+There are two steps. First the rewriter goes *blind*: frames still pass through the encoder, so that
+numbers and ends stay right, but nobody reads their texts. What was held leaves as text. If that fails
+too, all frames that wait leave as they came, and so does the rest of the body. But if a call was only
+half sent, nothing may say that there is a call to run.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from .queue import Held, Item, OutputQueue, Own, words
 
 
 class InWork(NamedTuple):
-    """What a lane was fed of the frame in work, and how much before that."""
+    """What a lane was fed from the current frame, and how many characters it was fed before that."""
 
     lane: Lane
     text: str
@@ -27,7 +27,7 @@ class InWork(NamedTuple):
 
 
 class Speaking(Protocol):
-    """What of a message is needed here."""
+    """The part of a message that is needed here."""
 
     lanes: dict[LaneId, Lane]
     natives: NativeCalls
@@ -40,7 +40,7 @@ class Parsers(Protocol):
 
 
 class Rewriting(Protocol):
-    """What of a rewriter is needed here."""
+    """The part of a rewriter that is needed here."""
 
     wire: Wire
     framer: Framer
@@ -56,13 +56,14 @@ class Rewriting(Protocol):
     in_work: list[InWork]
     blind: bool  # nobody reads the texts of frames any more
     passing: bool  # nobody reads anything any more
-    guarded: bytes | None  # what has come of a line, if a call is half sent; else None
+    guarded: bytes | None  # the beginning of a line, while a call is half sent; else None
 
     def read(self, frame: bytes) -> None: ...
 
 
 def go_blind(rewriter: Rewriting, frame: bytes | None) -> None:
-    """Read no more texts. `frame` is the one in work; None if there is none, or it is in the queue."""
+    """Stop reading texts. `frame` is the current frame; None if there is none or it is already in the
+    queue."""
     queue = rewriter.queue
     in_work, rewriter.in_work = rewriter.in_work, []
     if rewriter.blind:
@@ -90,7 +91,7 @@ def go_blind(rewriter: Rewriting, frame: bytes | None) -> None:
 
 
 def _unsent(rewriter: Rewriting, lane: Lane, in_work: list[InWork]) -> str:
-    """The text of a lane that is in no frame, beside the one in work, and in no event."""
+    """The text of a lane that is in no frame except the current one, and in no event."""
     if lane.aligned or lane.over:
         return ""
     fed = [piece for piece in in_work if piece.lane is lane]
@@ -104,7 +105,8 @@ def _unsent(rewriter: Rewriting, lane: Lane, in_work: list[InWork]) -> str:
 
 
 def _pending(rewriter: Rewriting, lane: Lane, in_work: int) -> str:
-    """What a parser of the lane holds without the last characters; the one that failed may not know."""
+    """What a new parser holds of a lane's text without its last `in_work` characters; the parser that
+    failed may not know."""
     parser = rewriter.parsers.new(lane.id.kind, Ledger())
     if lane.behind_calls:
         parser.interrupt(())
@@ -117,7 +119,7 @@ def _pending(rewriter: Rewriting, lane: Lane, in_work: int) -> str:
 
 
 def _without_end(came: list[str | None], size: int) -> list[str | None]:
-    """The pieces without so many characters at the end."""
+    """The pieces without the last `size` characters."""
     pieces = list(came)
     while size and pieces:
         last = pieces.pop() or ""
@@ -128,7 +130,7 @@ def _without_end(came: list[str | None], size: int) -> list[str | None]:
 
 
 def give_up(rewriter: Rewriting, rest: list[bytes]) -> list[bytes]:
-    """Send all that is held as it is, and the rest, and read nothing more."""
+    """Send all that is held as it is, then `rest`, and read nothing any more."""
     if not rewriter.blind:
         go_blind(rewriter, None)
     rewriter.passing = True
@@ -144,7 +146,7 @@ def give_up(rewriter: Rewriting, rest: list[bytes]) -> list[bytes]:
 
 
 def _as_it_came(rewriter: Rewriting, item: Item) -> bytes:
-    """A frame; or our own events as text, if they can still be written."""
+    """A frame as it came; or our own events as text, if they can still be written."""
     match item:
         case Held():
             return item.reading.frame
@@ -158,13 +160,13 @@ def _as_it_came(rewriter: Rewriting, item: Item) -> bytes:
 
 
 def _ends_call(own: Own) -> bool:
-    """Whether it has the end of a call, of which a part may have left."""
+    """Whether these events end a call, of which a part may have left."""
     return any(isinstance(event, CallEnd) for event in own.events)
 
 
 def passed(rewriter: Rewriting, data: bytes, over: bool = False) -> list[bytes]:
-    """What goes out when nothing is read any more: the bytes as they come. But if a call is only half
-    sent, no line may say that there is something to run."""
+    """What is sent when nothing is read any more: the bytes as they come. But if a call is only half
+    sent, no line may say that there is a call to run."""
     if rewriter.guarded is None:
         return [data] if data else []
     guarded = rewriter.guarded + data

@@ -1,9 +1,9 @@
-"""Lanes: each a reader of one text, and the account of how much of it is decided.
+"""A lane has a reader for its text, and an account of how much of the text is decided.
 
-`fed` counts the characters that came in. While a lane is *aligned*, all that came out of its reader is the
-very text that went in. So `passed` is an offset in that text, and a frame can leave as soon as its slices lie
-before it. A lane whose reader brings anything else *diverges*: its text is written into the frames anew. It
-is aligned again as soon as its reader holds nothing.
+`fed` counts the characters that came in. A lane is *aligned* while everything that came out of its reader
+is exactly the text that went in. Then `passed` is an offset in that text, and a frame can leave once its
+slices end before it. If anything else comes out, the lane *diverges*, and its text is written into the
+frames anew. It is aligned again once its reader holds nothing.
 """
 
 from collections.abc import Collection
@@ -32,7 +32,7 @@ class Reader(Protocol):
 
 
 class Unread:
-    """The reader of text that nobody reads."""
+    """A reader that passes its text on unread."""
 
     pending = ""
     held = 0
@@ -50,8 +50,8 @@ class Unread:
 
 
 class Solid:
-    """Reads with another reader where whitespace alone is no text: what a text begins with of it waits for
-    more, and a call drops it."""
+    """Wraps a reader for APIs in which a text may not be whitespace alone. Whitespace at the beginning of
+    a text waits for more; a call drops it."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -110,14 +110,14 @@ class Lane:
     def __init__(self, lane_id: LaneId, reader: Reader) -> None:
         self.id, self.reader = lane_id, reader
         self.fed = 0  # characters that came in
-        self.passed = 0  # that came out as they were; while it is aligned
+        self.passed = 0  # characters that came out unchanged; only while it is aligned
         self.aligned = True
-        self.in_call = False  # of ours, and not complete
-        self.called = False  # it had one
-        self.sealed = False  # most likely no more comes: nothing waits for its next character
+        self.in_call = False  # in a call that was found in its text
+        self.called = False  # a call was found in its text
+        self.sealed = False  # most likely nothing more comes, so no frame waits for its next character
         self.over = False  # the reader is closed
-        self.behind_calls = False  # of the server's
-        # The texts that came in and did not pass; since it diverged all of them. None: it was interrupted.
+        self.behind_calls = False  # calls of the server came before its text, or within
+        # The texts that came in and have not passed; once it has diverged, all of them. None: an interruption
         self.came: list[str | None] = []
 
     def feed(self, text: str) -> list[Event]:
@@ -127,7 +127,7 @@ class Lane:
         return self.reader.feed(text)
 
     def go_on(self, text: str) -> list[Event] | None:
-        """The same. None if it is all that waits, and came back as it came."""
+        """The same. None if this text is all that waited, and came back unchanged."""
         self.fed += len(text)
         if self.came or not self.aligned:
             self.came.append(text)
@@ -140,26 +140,27 @@ class Lane:
         return events
 
     def interrupt(self, calls: Collection[str] | None = None) -> list[Event]:
-        """Tell the reader that something else follows: `calls` of the server's with these names."""
+        """Tell the reader that something else follows. `calls`: it is calls of the server with these
+        names."""
         self.came.append(None)
         self.behind_calls = self.behind_calls or calls is not None
         return self.reader.interrupt(calls)
 
     def begin_behind_calls(self) -> None:
-        """It begins behind calls of the server's."""
+        """The lane begins after calls of the server."""
         self.behind_calls = True
         self.reader.interrupt(())
 
     @property
     def raw(self) -> str:
-        """What came in and did not come out yet; while it is aligned."""
+        """The text that came in and has not come out yet. Only while the lane is aligned."""
         if len(self.came) != 1 or self.came[0] is None:
             self.came = ["".join(filter(None, self.came))]
         return self.came[0] or ""
 
     def account(self, events: list[Event]) -> bool:
-        """Count events. False, and nothing is counted, if they are anything but text as it came."""
-        if not events:  # after a call, and of a call's arguments, text can be dropped without an event
+        """Count events. False, with nothing counted, if they are anything but the text as it came."""
+        if not events:  # after a call, and in a call's arguments, text can be dropped without an event
             return not (self.called or self.id.call) or self.fed - self.passed == self.reader.held
         first, raw = events[0], self.raw
         text = first.text if len(events) == 1 and type(first) is Text else _only_text(events)
@@ -174,26 +175,26 @@ class Lane:
 
     @property
     def lost(self) -> bool:
-        """Whether the reader has dropped something without a word."""
+        """Whether the reader has dropped text without an event."""
         return self.aligned and self.fed > self.passed and self.fed - self.passed != self.reader.held
 
     def let_pass(self, text: str) -> None:
-        """Count text that came out as it was."""
+        """Count text that came out unchanged."""
         self.passed += len(text)
         self.came = [rest] if (rest := self.raw[len(text) :]) else []
 
     @property
     def decided(self) -> int:
-        """How many of the characters that came in the reader does not hold any more."""
+        """How many of the characters that came in are not held by the reader any more."""
         return self.passed if self.aligned else self.fed - self.reader.held
 
     @property
     def waits(self) -> str:
-        """What came in, and is in nothing that was written."""
+        """The text that came in and is in nothing that was written."""
         return self.raw if self.aligned else self.reader.pending
 
     def settle(self, events: list[Event], over: bool) -> None:
-        """After events that were written anew: perhaps it is over, or aligned again."""
+        """Note what follows from events that were written anew: the lane may be over, or aligned again."""
         for event in events:
             if isinstance(event, CallStart | CallEnd):
                 self.in_call, self.called = isinstance(event, CallStart), True
@@ -203,13 +204,13 @@ class Lane:
 
 
 def _only_text(events: list[Event]) -> str | None:
-    """The text of events that are nothing else; None if one is."""
+    """The text of events that are all text; None if one is not."""
     texts = [event.text for event in events if type(event) is Text]
     return "".join(texts) if len(texts) == len(events) else None
 
 
 def leading_text(events: list[Event]) -> tuple[str, list[Event]]:
-    """The text the events begin with, and the events after it."""
+    """The text at the beginning of the events, and the events after it."""
     text = ""
     for at, event in enumerate(events):
         if not isinstance(event, Text):

@@ -1,8 +1,8 @@
 """One message of an answer: its lanes, which take turns, and the calls that the server parsed.
 
-What ends a lane's turn: a call in the reasoning counts only at the end of a message that has no content and
-no other call, so reasoning is over when an answer begins. A call that the server parsed breaks off what a
-parser holds. And where an API's lanes are blocks, a lane never goes on once another has begun.
+Several things end a lane's turn. Reasoning is over when an answer begins, because a call in it only
+counts at the end of a message without content and other calls. A call that the server parsed interrupts
+what a parser holds. And if an API's lanes are blocks, a lane never continues once another one has begun.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from ..wire.base import At, Kind, LaneId, Slice
 from .lanes import Lane, Reader, Unread, leading_text
 
 NewReader = Callable[[Kind], Reader]
-Said = dict[Lane, list[Event]]  # what came out of lanes, in the order of the output
+Said = dict[Lane, list[Event]]  # what came out of each lane, in the order of the output
 
 REASONING, CONTENT, CALL = Kind.REASONING, Kind.CONTENT, Kind.ARGUMENTS
 OPEN, TEXT, CLOSE = At
-SWALLOWED = "swallowed"  # the key of the lane of calls that were found in another call's arguments
+SWALLOWED = "swallowed"  # the key of the lane for calls that were found in another call's arguments
 
 
 class Message:
@@ -35,14 +35,18 @@ class Message:
         self._calls: dict[NativeCall, Lane] = {}
         self._swallowed = 0
         self._answered = False  # reasoning is over
-        self._over = False  # nothing that comes is read any more
-        self._copies: dict[Lane, tuple[list[Call], list[Event]]] = {}  # texts that wait, and calls they are
-        self._calling: tuple[Lane, int] | None = None  # the last call that was found in text: lane, index
+        self._over = False  # further text is not read
+        self._copies: dict[
+            Lane, tuple[list[Call], list[Event]]
+        ] = {}  # texts that may be copies of these calls
+        self._calling: tuple[Lane, int] | None = (
+            None  # the last call that was found in text: its lane and index
+        )
 
     # Lanes
 
     def lane(self, lane_id: LaneId) -> Lane:
-        """The lane of this name, a new one if it is the first time."""
+        """The lane with this identity, a new one the first time."""
         lane = self.lanes.get(lane_id)
         if lane is None:
             read = lane_id.kind in (CONTENT, REASONING)
@@ -53,15 +57,15 @@ class Message:
         return lane
 
     def _begin_content(self, lane: Lane) -> None:
-        """Tell its reader what came before it."""
+        """Tell a new reader of content what came before it."""
         if self._calls:
             lane.begin_behind_calls()
         if any(other.fed for other in self.lanes.values() if other.id.kind is REASONING):
             lane.reader.forget_thinking()
 
     def lane_of_call(self, piece: Slice, said: Said) -> tuple[Lane, bool]:
-        """The lane of a slice of a call that the server parsed, and whether its name came late. What earlier
-        calls bring, as this one begins, goes into `said`."""
+        """The lane for a slice of a call that the server parsed, and whether its name came late. When a
+        call begins, earlier ones may produce something; that goes into `said`."""
         assert piece.piece
         call, late = self.natives.read(piece.piece)
         lane = self._calls.get(call)
@@ -73,7 +77,7 @@ class Message:
         return lane, late
 
     def after_call(self, lane: Lane, whole: bool, said: Said) -> None:
-        """A piece of a call was fed: perhaps it is known by now what becomes of it."""
+        """A piece of a call was fed; it may now be known what becomes of the call."""
         assert isinstance(lane.reader, NativeCall)
         self.natives.after(lane.reader, whole)
         self.drain(said)
@@ -84,7 +88,7 @@ class Message:
         return found[-1] if found else self.lane(LaneId(self.group, CONTENT, ""))
 
     def drain(self, said: Said) -> None:
-        """Collect what the server's calls have brought without being fed."""
+        """Collect what the server's calls have produced without being fed."""
         for call, lane in self._calls.items():
             events = call.drain()
             if events or (call.announced and lane.lost):
@@ -92,13 +96,13 @@ class Message:
 
     @property
     def undecided(self) -> list[Lane]:
-        """The lanes of calls of which nobody knows yet what becomes of them."""
+        """The lanes of calls for which it is not decided yet what becomes of them."""
         return [lane for call, lane in self._calls.items() if not call.settled]
 
     # Turns
 
     def take_turn(self, lane: Lane, piece: Slice, said: Said, over: set[Lane]) -> None:
-        """Another lane goes on with this slice. What the others hold does not wait for it any more."""
+        """Another lane goes on with this slice, so the other lanes stop waiting for more text."""
         solid = piece.at is OPEN or lane.id.kind is CALL or bool(piece.text.strip())
         if not solid:
             self.active = None
@@ -135,7 +139,8 @@ class Message:
             self.hear(other, other.interrupt(), said)
 
     def _waits_as_copy(self, lane: Lane, events: list[Event]) -> bool:
-        """Whether all that a lane has said is calls in JSON: it waits until the server's are complete."""
+        """Whether a lane's whole text is calls in JSON. Then it waits until the server's calls are
+        complete, because it may be a copy of them."""
         text, rest = leading_text(events)
         copies = calls_in_json(text) if text and not (rest or lane.passed or self._blocks) else []
         if copies:
@@ -143,7 +148,7 @@ class Message:
         return bool(copies)
 
     def _decide_copies(self, said: Said) -> None:
-        """What waits as a copy of the server's calls leaves the answer if it is one."""
+        """Drop texts that waited as copies of the server's calls if they are copies."""
         for lane, (calls, events) in self._copies.items():
             lane.called = self.natives.are_copies(calls)
             self.hear(lane, [] if lane.called else events, said)
@@ -158,22 +163,22 @@ class Message:
         said[lane] = [*before, *events] if before else events
 
     def note(self, lane: Lane, events: list[Event]) -> None:
-        """Take note of the calls that were found in the text of a lane."""
+        """Note the calls that were found in the text of a lane."""
         for event in events:
             if isinstance(event, CallStart):
                 self._calling = lane, event.index
         self.natives.note(events)
 
     def filtered(self, lane: Lane, events: list[Event], over: bool) -> list[Event]:
-        """What was found in a lane, but for calls that leave the answer."""
+        """What was found in a lane, without the calls that leave the answer."""
         if lane.id.kind is not CONTENT:
             return events
         more = len(self.lanes) > 1 and any(other.called for other in self.lanes.values() if other is not lane)
         return self.natives.without_copies(lane, events, over or (self._blocks and lane.sealed), more)
 
     def extra(self) -> list[tuple[LaneId, list[Event]]]:
-        """What the server's calls bring beside their arguments: the end of a call that was begun in the text,
-        text that stood for a call, and calls that they had swallowed."""
+        """What the server's calls produce besides their arguments: the end of a call that was begun in
+        the text, text that was taken for a call, and calls that were swallowed into arguments."""
         found: list[tuple[LaneId, list[Event]]] = []
         natives = self.natives
         if self._calling and (rest := natives.take_continued()):
@@ -188,14 +193,14 @@ class Message:
 
     @property
     def swallowed_lane(self) -> LaneId:
-        """The lane of whole calls of our own."""
+        """The lane for whole calls of our own."""
         for lane_id in self.lanes:
             if lane_id.key == SWALLOWED:
                 return lane_id
         return self.lane(LaneId(self.group, Kind.OTHER, SWALLOWED)).id
 
     def whole_call(self, name: str, arguments: str) -> list[Event]:
-        """A call of our own that is all there."""
+        """A whole call of our own, as events."""
         number, self._swallowed = self._swallowed, self._swallowed + 1
         return [CallStart(number, name), ArgumentsDelta(number, arguments), CallEnd(number)]
 

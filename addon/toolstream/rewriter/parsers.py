@@ -1,7 +1,7 @@
-"""The parsers of one streamed answer.
+"""Makes the parsers of one streamed answer.
 
-To make one takes as long as dozens of frames. So the one for the content is made before the answer begins,
-while nobody waits for a frame.
+Making one takes as long as reading dozens of frames. So the parser for the content is made before the
+answer begins, while nobody waits for a frame.
 """
 
 from contextlib import suppress
@@ -14,18 +14,18 @@ from .lanes import Reader, Solid
 
 
 class Parsers:
-    """Makes them for an answer of this API."""
+    """Makes the parsers for an answer of this API."""
 
     def __init__(self, wire: Wire, toolset: Toolset, recovery: str, ledger: Ledger) -> None:
         self._asked, self._toolset, self._recovery = wire.asked, toolset, recovery
         self._ledger, self._live, self._solid = ledger, wire.pieces, wire.solid
         self._ready: ToolCallParser | None = None
         if toolset.tools and not wire.asked.unread:
-            with suppress(Exception):  # it is tried again once there is text, and noted then
+            with suppress(Exception):  # it is made again once there is text, and a failure is noted then
                 self._ready = self.new(Kind.CONTENT)
 
     def reader(self, kind: Kind) -> Reader:
-        """What reads a lane of this kind."""
+        """The reader for a lane of this kind."""
         ready = self._ready if kind is Kind.CONTENT else None
         if ready:
             self._ready = None
@@ -33,7 +33,7 @@ class Parsers:
         return Solid(parser) if self._solid else parser
 
     def new(self, kind: Kind, ledger: Ledger | None = None, live: bool = True) -> ToolCallParser:
-        """A new parser for a text of this kind; `ledger` in place of the answer's."""
+        """A new parser for a text of this kind. `ledger` is used in place of the answer's."""
         return ToolCallParser(
             self._toolset,
             recovery=self._recovery,

@@ -1,8 +1,8 @@
-"""What waits to be written: frames of the server's, and events of our own between them.
+"""What waits to be written: the server's frames, and events of our own between them.
 
-A frame is `Held` until each of its slices is decided. What a lane brings beside text is `Own`, and stands in
-the queue at its place. Both are encoded when they leave, in this order. As soon as a lane diverges, the
-frames that hold its text are cut: what came out of it so far is all the text that they keep.
+A frame is `Held` until each of its slices is decided. Whatever a lane produces besides text is `Own`, and
+is in the queue at its place. Both are encoded when they leave, in this order. When a lane diverges, the
+frames that hold its text are cut: they keep only the text that has come out of the lane so far.
 """
 
 from collections import deque
@@ -26,8 +26,8 @@ class Slot:
 
     slice: Slice
     lane: Lane
-    start: int  # of its text, in all the text of the lane
-    final: str | None = None  # what becomes of its text, once the lane has diverged
+    start: int  # the offset of its text in the text of the lane
+    final: str | None = None  # what its text becomes, once the lane has diverged
 
     @property
     def ready(self) -> bool:
@@ -46,7 +46,7 @@ class Slot:
         return (call is None or call.decided) and lane.decided >= self.start + len(self.slice.text)
 
     def cut(self) -> str | None:
-        """What becomes of its text as its lane diverges."""
+        """The text that remains in the slice when its lane diverges; None if the slice stays as it is."""
         if self.final is not None or self.slice.at is CLOSE:
             return self.final
         kept = max(0, self.lane.passed - self.start)
@@ -60,7 +60,7 @@ class Slot:
 
     @property
     def changed(self) -> str | None:
-        """The text to write in place of its own; None if that stays."""
+        """The text to write in place of the original; None if that stays."""
         call, final = self.lane.id.call, self.final
         if call is not None and not call.announced:
             return ""
@@ -72,13 +72,13 @@ class Slot:
         if self.final is not None or self.lane.over or self.slice.at is not TEXT:
             return False
         if self.lane.aligned and self.lane.id.call and self.lane.id.call.announced:
-            return False  # a word of JSON at most: no call can come of it
+            return False  # a word of JSON at most, in which no call can begin
         return bool(self.slice.text[max(0, self.lane.decided - self.start) :].strip())
 
 
 @dataclass(slots=True)
 class Held:
-    """A frame of the server's."""
+    """A frame of the server."""
 
     reading: Reading
     slots: list[Slot]
@@ -103,7 +103,7 @@ class Held:
 
 @dataclass(slots=True)
 class Own:
-    """Events of our own. `near`: a frame whose envelope they copy."""
+    """Events of our own. `near` is a frame whose envelope they copy."""
 
     lane: LaneId
     events: list[Event]
@@ -112,17 +112,17 @@ class Own:
 
 @dataclass(slots=True)
 class Ending:
-    """The end of a message, where the server sent an error in its place."""
+    """The end of a message, where the server sent an error instead of one."""
 
     near: Reading
     group: int
 
 
-Item = Held | Own | Ending | bytes  # bytes: a frame that is aside, and waits for whitespace only
+Item = Held | Own | Ending | bytes  # bytes: a comment or ping, which waits for whitespace only
 
 
 class OutputQueue:
-    """`out` are the bytes that can be sent."""
+    """The queue. `out` are the bytes that can be sent."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
@@ -131,15 +131,15 @@ class OutputQueue:
         self._has_asides = False
 
     def place_of_end(self, lane: Lane) -> int | None:
-        """Where a frame waits that ends this lane."""
+        """The index of the frame in the queue that ends this lane; None if there is none."""
         for at, item in enumerate(self.items):
             if isinstance(item, Held) and any(s.lane is lane and s.slice.at is CLOSE for s in item.slots):
                 return at
         return None
 
     def put_aside(self, frame: bytes) -> None:
-        """Comments and pings do not wait for what may be a call. For whitespace they do, so that a healthy
-        stream stays as it is."""
+        """Comments and pings do not wait for what may be a call. But they do wait for whitespace, so that
+        a healthy stream stays as it is."""
         if not self.items:
             self.out.append(frame)
         elif not any(isinstance(item, Held) and _holds_words(item) for item in self.items):
@@ -153,14 +153,15 @@ class OutputQueue:
             self.out.append(frame)
 
     def diverge(self, lane: Lane, text: str, slots: Sequence[Slot] = ()) -> None:
-        """A lane diverges, after this text that came out as it was. `slots`: of the frame in work."""
+        """A lane diverges, after this text that came out unchanged. `slots` are those of the current
+        frame."""
         if lane.aligned:
             lane.let_pass(text)
             self.cut(lane, slots)
             lane.aligned = False
 
     def cut(self, lane: Lane, more: Sequence[Slot] = ()) -> None:
-        """Cut the slots that hold text of a lane that has diverged: all of them or, should one fail, none."""
+        """Cut the slots that hold text of a lane that has diverged: all of them, or none if one fails."""
         held = [item for item in self.items if isinstance(item, Held)]
         slots = [slot for item in held for slot in item.slots if slot.lane is lane] + list(more)
         for slot, final in [(slot, slot.cut()) for slot in slots]:
@@ -186,14 +187,14 @@ class OutputQueue:
             self.out.append(sent)
 
     def _send(self, own: Own) -> None:
-        """Encode events one by one: what has left does not leave again, should one of them fail."""
+        """Encode events one by one, so that if one fails, those before it do not leave again."""
         own.events = joined(own.events)
         while own.events:
             self.out.append(self.encoder.events(own.lane, own.events[:1], own.near))
             del own.events[0]
 
     def take(self) -> list[bytes]:
-        """The bytes to send, in one piece; none if there are none."""
+        """The bytes to send, in one piece; [] if there are none."""
         out, self.out = self.out, []
         if len(out) == 1:
             return out if out[0] else []
@@ -202,12 +203,12 @@ class OutputQueue:
 
     @property
     def is_long(self) -> bool:
-        """Whether more frames wait than may."""
+        """Whether too many frames wait."""
         return len(self.items) > HELD_FRAMES
 
     @property
     def size(self) -> int:
-        """Bytes that wait, about so many."""
+        """About how many bytes wait."""
         return sum(map(_size, self.items)) + sum(map(len, self.out))
 
 
@@ -227,7 +228,7 @@ def _size(item: Item) -> int:
 
 
 def words(event: Event) -> str:
-    """What an event holds, as text."""
+    """The text in an event."""
     match event:
         case Text(text) | ArgumentsDelta(_, text):
             return text

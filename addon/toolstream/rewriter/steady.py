@@ -1,8 +1,8 @@
-"""The common frame: more text of the lane that is active, in an envelope that is known.
+"""The fast path for the common frame: more text of the active lane, in a known envelope.
 
-An optimisation: `StreamRewriter.read` does the same with every frame. A lane is *steady* while what becomes
-of its text depends on nothing but its reader: no call of the server's waits or may be a copy of one in the
-text. Only a frame that is read in full can change that, so it is looked at after each of those.
+It only saves time: `StreamRewriter.read` does the same with every frame. A lane is *steady* while its
+output depends on nothing but its reader: no call of the server waits, or may be a copy of a call in the
+text. Only a frame that is read in full can change that, so this is checked after each of those.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ Deliver = Callable[[Held, Said, set[Lane]], None]
 
 
 class Speaking(Protocol):
-    """What of a message is needed here."""
+    """The part of a message that is needed here."""
 
     active: Lane | None
     natives: NativeCalls
@@ -35,7 +35,8 @@ class Speaking(Protocol):
 
 
 class Steady:
-    """The lane that goes on. `deliver` is for what comes out of it that is neither its text nor arguments."""
+    """The lane that goes on. `deliver` takes whatever comes out of it that is neither its text nor
+    arguments."""
 
     __slots__ = ("_deliver", "_envelopes", "_messages", "_queue", "fed", "lane", "last", "start")
 
@@ -44,12 +45,12 @@ class Steady:
     ) -> None:
         self._envelopes, self._messages, self._queue, self._deliver = envelopes, messages, queue, deliver
         self.lane: Lane | None = None  # None: there is none
-        self.last: LaneId | None = None  # the lane of the last frame, if it is to be looked at
-        self.fed = ""  # what it was fed of the frame in work
-        self.start = 0  # how much it was fed before that
+        self.last: LaneId | None = None  # the lane of the last frame, if it has to be checked
+        self.fed = ""  # what it was fed from the current frame
+        self.start = 0  # how many characters it was fed before that
 
     def _look(self, lane_id: LaneId) -> Lane | None:
-        """This lane, to which the last frame belongs, if it is steady."""
+        """The lane of the last frame, if it is steady."""
         self.last = None
         message = self._messages.get(lane_id.group)
         if not (message and (lane := message.active)) or lane.id is not lane_id or lane.over:
@@ -61,8 +62,8 @@ class Steady:
         return lane if call is None or call.announced else None
 
     def take(self, frame: bytes) -> bool | None:
-        """Take a frame, if it goes on: then it is in the queue, or has left. None if it does not, else
-        whether anything that waits may leave."""
+        """Take a frame if it is more text of the steady lane: then it is in the queue or has left. Return
+        None if it is not, else whether anything that waits may leave now."""
         if self.last:
             self.lane = self._look(self.last)
         lane = self.lane
@@ -88,8 +89,8 @@ class Steady:
         return False
 
     def _rewrite(self, reading: Reading, lane: Lane, events: list[Event]) -> bool:
-        """A frame of a lane that has diverged, which nothing waits before: it leaves with the text that came
-        out of the lane, and what else came follows. Whether anything did."""
+        """Send a frame of a lane that has diverged, with nothing waiting before it. It leaves with the
+        text that came out of the lane; other events follow. Return whether there are any."""
         message, queue = self._messages[lane.id.group], self._queue
         message.note(lane, events)
         kept = message.filtered(lane, events, False)
@@ -103,12 +104,12 @@ class Steady:
         return bool(rest)
 
     def _hold(self, reading: Reading, lane: Lane, events: list[Event] | None) -> bool:
-        """Put a frame in the queue, and what came out of the lane with it. Whether anything did."""
+        """Put a frame into the queue, with what came out of the lane. Return whether anything did."""
         piece = reading.slices[0]
         piece.lane = lane.id
         held = Held(reading, [Slot(piece, lane, self.start)])
         call = lane.id.call
-        more = not (call and call.decided)  # nothing but its text can come of it
+        more = not (call and call.decided)  # only its text can come out
         if more and (events is None or (lane.aligned and lane.account(events))):
             self._queue.items.append(held)
             return events != []
@@ -123,7 +124,7 @@ class Steady:
 
 
 def _is_more(events: list[Event]) -> bool:
-    """Whether they are at most further pieces of a call's arguments."""
+    """Whether these events are nothing but further arguments of a call."""
     for event in events:  # noqa: SIM110  (mostly one, for which `all` takes longer)
         if type(event) is not ArgumentsDelta:
             return False

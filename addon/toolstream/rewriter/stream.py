@@ -1,11 +1,11 @@
-"""A streamed answer of any API: bytes in, bytes out, with the calls found in its text rewritten.
+"""A streamed answer of any API: bytes in, bytes out, with the calls in its text rewritten.
 
-A frame is read into slices, and each slice goes to the reader of its lane. The frame waits in a queue until
-all of its slices are decided. If their texts came back as they were, it leaves as the bytes it came in, so a
-healthy stream leaves byte-identical. What a lane brings beside text stands in the queue at its place:
-after the frame in work, or before it if that ends the lane.
+A frame is read into slices, and each slice goes to the reader of its lane. The frame waits in a queue
+until all of its slices are decided. If their texts come back unchanged, it leaves as the bytes it came
+in, so a healthy stream stays byte-identical. Whatever a lane produces besides text goes into the queue at
+its place: after the current frame, or before it if that frame ends the lane.
 
-Whatever fails costs a repair and never an answer: see fail_open.py.
+A failure costs a repair and never an answer: see fail_open.py.
 """
 
 import traceback
@@ -36,11 +36,11 @@ CONTENT, REASONING = Kind.CONTENT, Kind.REASONING
 
 
 class StreamRewriter:
-    """Rewrites one streamed answer to `request_body`, the decoded request, in the words of `api`.
+    """Rewrites one streamed answer to `request_body`, the decoded request to `api`.
 
-    `feed` takes the body of the answer in pieces cut anywhere and returns what can be sent, never
-    an empty piece; `close` returns the rest. Neither raises. A request without tools, or with
-    tool_choice "none", gets its answer back unread. `rules` are the user's, for its tools.
+    `feed` takes the body of the answer in pieces cut anywhere, and returns what can be sent, never an
+    empty piece; `close` returns the rest. Neither raises. If the request has no tools, or tool_choice
+    "none", the answer passes unread. `rules` are the user's rules for its tools.
     """
 
     def __init__(
@@ -56,19 +56,21 @@ class StreamRewriter:
         self._steady = Steady(self._envelopes, self.messages, self.queue, self._deliver)
         self.last = Reading(b"")  # the last frame that was read
         self.in_work: list[InWork] = []
-        self.blind = False  # after a failure: frames go through the encoder, their texts to nobody
+        self.blind = False  # after a failure: frames go through the encoder, but nobody reads their texts
         self._toolset = Toolset(self.asked.tools, self.asked.tool_choice, rules, self.asked.aliases)
         self.parsers = Parsers(self.wire, self._toolset, recovery, self.ledger)
-        self._recovered = False  # from an error: what follows it is no part of the answer
-        self._ready: Message | None = None  # made before the answer begins, as the parser is
+        self._recovered = (
+            False  # calls were read from an error; what follows it does not belong to the answer
+        )
+        self._ready: Message | None = None  # made before the answer begins, to save time then
         self.passing = not self._toolset.tools or bool(self.asked.unread)
-        self.guarded: bytes | None = None  # after a failure that left half a call: what has come of a line
+        self.guarded: bytes | None = None  # after a failure that left half a call: the beginning of a line
         if not self.passing:
-            with suppress(Exception):  # it is tried again once there is text
+            with suppress(Exception):  # it is made again once there is text
                 self._ready = self._new_message()
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take the next bytes of the body; return those to send."""
+        """Take the next bytes of the body; return the bytes to send."""
         if self.passing:
             return fail_open.passed(self, data)
         if not self.framer.pending and self._goes_on(data):
@@ -88,7 +90,7 @@ class StreamRewriter:
         return self.queue.take()
 
     def close(self) -> list[bytes]:
-        """The body is over; return the rest of what is to be sent."""
+        """The body is over; return the rest of the bytes to send."""
         if self.passing:
             return fail_open.passed(self, b"", over=True)
         rest = bytes(self.framer.pending)
@@ -112,7 +114,7 @@ class StreamRewriter:
 
     @property
     def held(self) -> int:
-        """Bytes that have come and not left, be it as they were or as something else; about so many."""
+        """About how many bytes have come and not left, in whatever form."""
         lanes = [lane for message in self.messages.values() for lane in message.lanes.values()]
         dropped = [lane for lane in lanes if lane.id.call and lane.id.call.dropped]
         waiting = sum(lane.reader.held for lane in lanes if not lane.aligned and lane not in dropped)
@@ -124,7 +126,7 @@ class StreamRewriter:
     # Reading
 
     def _goes_on(self, frame: bytes) -> bool:
-        """Whether a frame is more of the same: then it is in the queue, or has left."""
+        """Whether a frame is more text of the steady lane: then it is in the queue or has left."""
         steady = self._steady
         steady.fed = ""
         try:
@@ -160,7 +162,7 @@ class StreamRewriter:
             fail_open.go_blind(self, None)
 
     def read(self, frame: bytes) -> None:
-        """Read a frame, and put it in the queue."""
+        """Read a frame, and put it into the queue."""
         reading = self._envelopes.read(frame)
         if reading.aside:
             self.queue.put_aside(frame)
@@ -202,15 +204,15 @@ class StreamRewriter:
                 message.after_call(lane, piece.piece.whole, said)
         for group, reason in reading.ends:
             if group is not None:
-                self._message(group)  # though it has said nothing
+                self._message(group)  # even if it has no text
             for message in self.messages.values():
                 if group in (None, message.group):
                     message.close(reason, said, over)
         self._deliver(held, said, over)
 
     def _pass_by_calls(self) -> None:
-        """Text does not wait until it is known what becomes of a call before it: the frames of that call are
-        emptied, and it comes later, if it comes."""
+        """Text does not wait for an undecided call before it: the frames of that call are emptied, and if
+        the call is kept, it comes later."""
         for message in self.messages.values():
             for lane in message.undecided if message.natives.calls else ():
                 self.queue.diverge(lane, "")
@@ -243,13 +245,13 @@ class StreamRewriter:
     # What becomes of what was read
 
     def _deliver(self, held: Held | None, said: Said, over: set[Lane]) -> None:
-        """Let the queue know what came out of the lanes; `held` is the frame in work."""
+        """Put what came out of the lanes into the queue. `held` is the current frame."""
         after: list[Item] = []
         calling = [message for message in self.messages.values() if message.natives.calls]
         extra = [
             found for message in calling for found in message.extra()
-        ]  # should it fail, nothing is done yet
-        for lane, events in sorted(said.items(), key=_is_found):  # what the server has begun ends first
+        ]  # if this fails, nothing is done yet
+        for lane, events in sorted(said.items(), key=_is_found):  # the server's calls come first
             self._settle(lane, events, held, lane in over, after)
         for lane_id, events in extra:
             ends = any(lane.id.group == lane_id.group for lane in over)
@@ -262,13 +264,13 @@ class StreamRewriter:
     def _settle(
         self, lane: Lane, events: list[Event], held: Held | None, over: bool, after: list[Item]
     ) -> None:
-        """Count what came out of one lane. If it is not the text that went in, the frames that hold this text
-        are cut, and what else came goes into the queue."""
+        """Count what came out of one lane. If that is not the text that went in, the frames that hold
+        this text are cut, and everything else that came out goes into the queue."""
         if lane.id.call and not lane.id.call.settled:
             return
         slots = [slot for slot in held.slots if slot.lane is lane] if held else []
-        early = over or not slots  # what is beside text goes before the frame in work
-        end = self.queue.place_of_end(lane) if early else None  # or before the one that ends the lane
+        early = over or not slots  # anything besides text goes before the current frame
+        end = self.queue.place_of_end(lane) if early else None  # or before the frame that ends the lane
         kept = self.messages[lane.id.group].filtered(lane, events, over)
         lane.called = lane.called or len(kept) < len(events)
         events, came = kept, events
@@ -276,7 +278,7 @@ class StreamRewriter:
             lane.over = lane.over or over
             return
         lead, rest = leading_text(events)
-        before = bool(over and rest)  # with what this frame has of it
+        before = bool(over and rest)  # together with this frame's part of the text
         if lane.aligned:
             lead = self._cut(lane, lead, slots, before)
         lead = _fill(slots, lead, before)
@@ -288,9 +290,9 @@ class StreamRewriter:
             items.insert(len(items) if end is None else end, own)
 
     def _cut(self, lane: Lane, lead: str, slots: list[Slot], before: bool) -> str:
-        """From here on the text of a lane is not what went in: cut the frames that hold it. Returns what is
-        left of `lead`, the text it goes on with; the rest went with frames that were held. `before`: what
-        is beside text goes before the slots' frame."""
+        """From here on the output of a lane differs from its input: cut the frames that hold its text.
+        `lead` is the text that comes out first; return the part of it that did not leave with held
+        frames. `before`: whatever comes out besides text goes before the slots' frame."""
         text = lead if lane.raw.startswith(lead) else ""
         if before and slots:
             text = text[: max(0, slots[0].start - lane.passed)]
@@ -298,23 +300,24 @@ class StreamRewriter:
         return lead[len(text) :]
 
     def _end(self) -> None:
-        """No more comes, though nothing has said so."""
+        """The body is over, although no frame has said so."""
         said, over = Said(), set[Lane]()
         for message in self.messages.values():
             message.close(None, said, over)
         self._deliver(None, said, over)
 
     def _empty_frames(self) -> None:
-        """Too many frames wait: what is held of their text comes in a frame of our own."""
+        """Too many frames wait: what they hold of their text will come in a frame of our own."""
         for message in self.messages.values():
             for lane in message.lanes.values():
                 if lane.came:
                     self.queue.diverge(lane, "")
 
-    # An error that holds the calls that the engine could not parse
+    # An error that contains the calls that the engine could not parse
 
     def _recover(self, reading: Reading) -> bool:
-        """Go on with the calls that an error holds; False if it holds none, or they do not go on."""
+        """Go on with the calls that an error contains; False if it contains none, or they do not continue
+        what was sent."""
         message = next(iter(self.messages.values()), None) or self._message(0)
         content = message.content()
         unparsed = read_unparsed(reading.error, self.parsers.new(CONTENT, Ledger(), live=False))
@@ -350,8 +353,8 @@ class StreamRewriter:
 
 
 def _fill(slots: list[Slot], lead: str, before: bool) -> str:
-    """Say which text of this lane leaves with a frame. Returns what does not: all of it if what is beside
-    text goes `before` the frame."""
+    """Decide which text of this lane leaves with the frame. Return the text that does not: all of it if
+    something besides text goes `before` the frame."""
     texts = [slot for slot in slots if slot.slice.at is TEXT and slot.slice.text]
     for slot in texts:
         slot.final = slot.final or ""
@@ -362,5 +365,5 @@ def _fill(slots: list[Slot], lead: str, before: bool) -> str:
 
 
 def _is_found(said: tuple[Lane, list[Event]]) -> bool:
-    """Whether this is of a text, in which calls are found."""
+    """Whether these events come from a text, in which calls are found."""
     return said[0].id.kind is not Kind.ARGUMENTS

@@ -1,8 +1,8 @@
-"""An answer that is not streamed, or the error that came in its place: the same parsers, over whole texts.
+"""An answer that is not streamed, or the error in place of one: the same parsers, over whole texts.
 
-The wire reads the body into slices and writes it: what no call was found in keeps every byte, and a body in
-which nothing changed is returned as the same object. A truncated call stays text here, for nothing of it has
-been sent.
+The wire reads the body into slices and writes it. Slices without calls keep every byte, and if nothing
+changed, the same body object is returned. A truncated call stays text here, because nothing of it was
+sent.
 """
 
 import traceback
@@ -34,8 +34,8 @@ def rewrite_completion(
 ) -> tuple[bytes, Ledger]:
     """The body to send for an answer that is not streamed, and what was done to it.
 
-    Takes the decoded request, the raw body of the answer, the user's rules, and the API's name. Never raises:
-    what cannot be read is returned as it came, with `ledger.failure` set if the fault was ours.
+    Takes the decoded request, the raw body of the answer, the user's rules, and the API's name. Never
+    raises: what cannot be read is returned as it came, with `ledger.failure` set if the fault was ours.
     """
     task = Task.of(request_body, recovery, rules, api)
     if not task.reads:
@@ -80,7 +80,7 @@ def recover_error(
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What was asked, how the answer is to be read, and where that is counted."""
+    """What was asked, how the answer is to be read, and the ledger that counts what is done."""
 
     wire: Wire
     toolset: Toolset
@@ -102,7 +102,7 @@ class Task:
     def parser(
         self, reasoning: bool = False, live: bool = False, ledger: Ledger | None = None
     ) -> ToolCallParser:
-        """Reads a text that is all there."""
+        """A parser for a text that is complete."""
         return ToolCallParser(
             self.toolset,
             recovery=self.recovery,
@@ -150,7 +150,7 @@ class Finder:
     # Calls that the server parsed
 
     def _read_natives(self, group: int, places: list[int], reason: str | None) -> NativeCalls:
-        """Read and mend them."""
+        """Read and mend the calls that the server parsed."""
         wire = self._task.wire
         natives = NativeCalls(
             wire.asked,
@@ -200,8 +200,8 @@ class Finder:
         return self._parse(piece.text, None if follows else reason, apart)
 
     def _read_before(self, text: str, natives: NativeCalls) -> list[Event]:
-        """The text before calls that the server parsed. A call that it breaks off is none: if it is the
-        beginning of one of them it is dropped, else it is text."""
+        """Read the text before calls that the server parsed. A call in it that they break off is dropped
+        if it is the beginning of one of them; otherwise it is text."""
         ledger = Ledger()
         parser = self._task.parser(live=True, ledger=ledger)
         names = [call.tool.name for call in natives.calls]
@@ -223,7 +223,7 @@ class Finder:
         return [e for n, e in enumerate(events) if n < start or isinstance(e, Text)]
 
     def _parse(self, text: str, reason: str | None, thinks_apart: bool = False) -> list[Event]:
-        """What the parser finds in a text that is all there; a call that is not complete is text."""
+        """What the parser finds in a complete text. A call that is not complete is text."""
         parser = self._task.parser()
         if thinks_apart:
             parser.forget_thinking()
@@ -238,7 +238,7 @@ def _group(piece: Slice) -> int:
 
 
 def _is_answer(piece: Slice) -> bool:
-    """Whether reasoning is over when this comes."""
+    """Whether reasoning is over when this slice comes."""
     if piece.piece:
         return True
     assert piece.lane
