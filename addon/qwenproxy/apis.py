@@ -44,9 +44,7 @@ class Api:
 
     name: ClassVar[str]
     address: ClassVar[str]  # the usual path of its requests
-    said: ClassVar[tuple[str, ...]] = (
-        "messages",
-    )  # keys of the conversation; no request is without the first
+    said: ClassVar[tuple[str, ...]] = ("messages",)  # keys of the conversation; every request has the first
     headers: ClassVar[tuple[tuple[str, str], ...]] = ()  # that its servers want to see
     says_calls: ClassVar[bool] = True  # the reason why an answer ended says whether it has calls
     frame_ends: ClassVar[tuple[bytes, ...]] = (b"\n\n", b"\r\r", b"\r\n\r\n")

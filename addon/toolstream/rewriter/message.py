@@ -36,12 +36,8 @@ class Message:
         self._swallowed = 0
         self._answered = False  # reasoning is over
         self._over = False  # further text is not read
-        self._copies: dict[
-            Lane, tuple[list[Call], list[Event]]
-        ] = {}  # texts that may be copies of these calls
-        self._calling: tuple[Lane, int] | None = (
-            None  # the last call that was found in text: its lane and index
-        )
+        self._copies: dict[Lane, tuple[list[Call], list[Event]]] = {}  # may be copies of these calls
+        self._calling: tuple[Lane, int] | None = None  # the last call found in text: its lane and index
 
     # Lanes
 

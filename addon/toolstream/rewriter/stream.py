@@ -59,9 +59,7 @@ class StreamRewriter:
         self.blind = False  # after a failure: frames go through the encoder, but nobody reads their texts
         self._toolset = Toolset(self.asked.tools, self.asked.tool_choice, rules, self.asked.aliases)
         self.parsers = Parsers(self.wire, self._toolset, recovery, self.ledger)
-        self._recovered = (
-            False  # calls were read from an error; what follows it does not belong to the answer
-        )
+        self._recovered = False  # calls were read from an error, and nothing after it is read
         self._ready: Message | None = None  # made before the answer begins, to save time then
         self.passing = not self._toolset.tools or bool(self.asked.unread)
         self.guarded: bytes | None = None  # after a failure that left half a call: the beginning of a line
@@ -248,9 +246,7 @@ class StreamRewriter:
         """Put what came out of the lanes into the queue. `held` is the current frame."""
         after: list[Item] = []
         calling = [message for message in self.messages.values() if message.natives.calls]
-        extra = [
-            found for message in calling for found in message.extra()
-        ]  # if this fails, nothing is done yet
+        extra = [found for message in calling for found in message.extra()]  # first, because it may fail
         for lane, events in sorted(said.items(), key=_is_found):  # the server's calls come first
             self._settle(lane, events, held, lane in over, after)
         for lane_id, events in extra:

@@ -53,9 +53,7 @@ class MessagesEncoder:
         self._numbers: dict[LaneId, int] = {}  # a lane's last block
         self._signed: set[int] = set()  # blocks whose signature was sent
         self._left_out: set[LaneId] = set()  # lanes without a block, because their text was nothing but calls
-        self._waiting: dict[
-            LaneId, str
-        ] = {}  # text that waits: whitespace for more text, and any text for the end of a call
+        self._waiting: dict[LaneId, str] = {}  # whitespace waits for text, all text for the end of a call
         self._ours: dict[LaneId, int] = {}  # the open call that was found in a lane: its block
         self._found = 0  # complete calls that were found in text
         self._cut = False  # the block of an incomplete one was stopped

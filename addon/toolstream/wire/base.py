@@ -38,9 +38,7 @@ class Kind(Enum):
 class At(Enum):
     """The role of a slice in its lane, and so what its frame waits for."""
 
-    OPEN = (
-        auto()
-    )  # it opens the lane: for the first character that is released; a call's, for the decision on it
+    OPEN = auto()  # it opens the lane: for the first released character, or the decision about a call
     TEXT = auto()  # for its own text
     CLOSE = auto()  # it closes or repeats the lane: for all text before it
 

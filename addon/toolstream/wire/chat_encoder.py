@@ -42,9 +42,7 @@ class Choice:
         self.open = False  # a call that was found in text is not complete
         self.finished = False  # its finish_reason was sent
         self.natives: list[ServerCall] = []
-        self.unread: dict[
-            Any, int
-        ] = {}  # the server's index: the call's number, for deltas that nobody reads
+        self.unread: dict[Any, int] = {}  # the server's index: our number, for deltas that nobody reads
         self.reshaped: set[ServerCall] = set()
         self.fields: Sequence[str] = REASONING_FIELDS[:1]  # the members of a delta that get our reasoning
 

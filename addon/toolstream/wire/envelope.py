@@ -184,9 +184,7 @@ class Envelopes:
                 template.first = reading.slices[0]
                 return reading
         reading = self._read(frame)
-        if any(
-            piece.at is OPEN for piece in reading.slices
-        ):  # the text of a new lane may have the same envelope
+        if any(piece.at is OPEN for piece in reading.slices):  # a new lane may have the same envelope
             self._templates = []
         if self._tries < TEMPLATE_TRIES and len(reading.slices) == 1:
             self._learn(reading)

@@ -32,9 +32,7 @@ from .responses_output import Output, is_object
 class CallWriter:
     def __init__(self, asked: Asked, ledger: Ledger, out: Output) -> None:
         self._asked, self._ledger, self._out = asked, ledger, out
-        self._calls: dict[
-            LaneId, Item
-        ] = {}  # the call whose arguments a lane holds, or the last found in its text
+        self._calls: dict[LaneId, Item] = {}  # a lane's call: its own, or the last one in its text
         self._unsent: dict[LaneId, Json] = {}  # the items of calls that were not announced
         self._lanes: dict[Source, LaneId] = {}
         self._waiting: dict[Item, list[Reading]] = {}  # events that end a call which is not complete yet

@@ -25,12 +25,13 @@ from .responses_items import (
 )
 from .sse import read_data, replace_data
 
-# By the type of a part: the name of its text events. By the member it is in: the name of its own events, and
+# By the type of a part: the name of its text events
 TEXT_EVENT = {
     "output_text": "output_text",
     "reasoning_text": "reasoning_text",
     "summary_text": "reasoning_summary_text",
 }
+# By the member that a part is in: the name of its own events, and of its index
 PART_EVENT = {"content": "content_part", "summary": "reasoning_summary_part"}
 NUMBER = {"content": "content_index", "summary": "summary_index"}
 READ = ("message", "reasoning", "function_call")  # the types of items that we can write
