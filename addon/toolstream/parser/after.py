@@ -1,8 +1,8 @@
-"""After a call: its envelope's closing tag, tags and tokens that are too many, the next call, the end of the
-message, or text.
+"""After a call: the closing tag of its envelope, surplus tags and tokens, the next call, text, or the end
+of the message.
 
-Whitespace waits here, for only text keeps it. At a closing tag that no table has, the run of tags from there
-says what it closes (P21).
+Whitespace waits here, because only text keeps it. At a closing tag that is in no dialect table, the run
+of tags from there on tells what it closes (P21).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _THINK_CLOSE = "</think>"
 
 
 def after(m: Message) -> Step:
-    """Behind a call: closing tags, the next call, or text."""
+    """State: after a call. Closing tags, the next call, or text."""
     text = m.buffer.text
     at = end_of(WHITESPACE, text, m.seen)
     m.know(at)
@@ -61,7 +61,7 @@ def _at_tag(m: Message, tag: Tag) -> Step:
 
 
 def _at_first_call(m: Message, tag: Tag) -> Step:
-    """A call opens behind closing tags that close nothing: they go, unless it is none."""
+    """A call opens after closing tags that close nothing. Those are dropped, unless this is no call."""
     chain = read_chain(m, tag.start)
     if chain is MORE:
         return Step.MORE
@@ -79,7 +79,7 @@ def _at_first_call(m: Message, tag: Tag) -> Step:
 
 
 def _at_stray(m: Message, tag: Tag) -> Step:
-    """What closes nothing we know may be near enough to the closing tag of the envelope."""
+    """A tag that closes nothing known may be a misspelt closing tag of the envelope."""
     token = read_tag(m.buffer.text, tag.start, m.buffer.over)
     if token is MORE:
         return Step.MORE
@@ -95,7 +95,7 @@ def _open(m: Message, tag: Tag) -> Step:
 
 
 def _close(m: Message, tag: Tag) -> Step:
-    """A closing tag: of the envelope, or too many."""
+    """A closing tag: the envelope's, or a surplus one."""
     if tag.kind is not TagKind.WRAP_CLOSE or m.envelope is Envelope.NONE:
         m.log.repair(Repair.STRAY_CLOSER, tag.raw)
     else:
@@ -111,7 +111,7 @@ def _drop(m: Message, end: int) -> Step:
     return Step.GO
 
 
-# What no table has
+# Tags that are in no dialect table
 
 
 def _at_no_tag(m: Message, at: int) -> Step:
@@ -124,7 +124,7 @@ def _at_no_tag(m: Message, at: int) -> Step:
         return step
     if not m.tolerant or is_word(m, at):
         return _leave(m)
-    if text[at] == ">" and at == m.buffer.at:  # of the tag before
+    if text[at] == ">" and at == m.buffer.at:  # it belongs to the tag before
         m.log.repair(Repair.DAMAGED_TAG, ">")
         return _drop(m, at + 1)
     if m.before is Before.CALL and (step := _at_damaged_opener(m, at)):
@@ -148,7 +148,7 @@ def _at_half(m: Message, at: int) -> Step:
 
 
 def _at_think(m: Message, at: int) -> Step | None:
-    """</think> after a call in the reasoning counts as nothing if the message ends with it."""
+    """A </think> after a call in the reasoning is ignored if the message ends with it."""
     text = m.buffer.text
     if not text.startswith(_THINK_CLOSE, at):
         return Step.MORE if _THINK_CLOSE.startswith(text[at:]) and not m.buffer.over else None
@@ -162,7 +162,7 @@ def _at_think(m: Message, at: int) -> Step | None:
 
 
 def _at_fence(m: Message, at: int) -> Step | None:
-    """The end of the code fence around the call; None if it is not there."""
+    """The end of the code fence around the call; None if it is not here."""
     text, end = m.buffer.text, at + len(m.fence)
     if not text.startswith(m.fence, at):
         return Step.MORE if m.fence.startswith(text[at:]) and not m.buffer.over else None
@@ -172,7 +172,7 @@ def _at_fence(m: Message, at: int) -> Step | None:
 
 
 def _at_damaged_opener(m: Message, at: int) -> Step | None:
-    """The next call, whose first tag is damaged; None if none begins."""
+    """The next call, if its first tag is damaged; None if none begins."""
     chain = read_chain(m, at, inside=m.envelope is Envelope.OPEN)
     if chain is MORE:
         return Step.MORE
@@ -189,7 +189,7 @@ def _is_damaged(tag: Tag) -> bool:
 
 
 def _at_damaged_closer(m: Message, at: int) -> Step:
-    """A closing tag that no table has."""
+    """A closing tag that is in no dialect table."""
     token = read_tag(m.buffer.text, at, m.buffer.over)
     if isinstance(token, Token) and is_cut(token, m.buffer.text):
         readings = m.lookout.place.alike(token)
@@ -204,7 +204,7 @@ def _at_damaged_closer(m: Message, at: int) -> Step:
 
 
 def _to_its_end(m: Message, tag: Tag) -> Tag | Wait:
-    """The tag with the letters that slipped behind its bracket."""
+    """The tag, including letters that slipped after its bracket."""
     end = end_of_tag(tag.end, tag.spelt, m.buffer.text, m.buffer.over)
     return MORE if end is MORE else replace(tag, end=end)
 
@@ -217,7 +217,8 @@ def _run(m: Message, at: int) -> Run | Wait:
 
 
 def _is_believed(m: Message, run: Run) -> bool:
-    """Whether the first tag of a run closes something: it is nearly one, or something else speaks for it."""
+    """Whether the first tag of a run closes something: it is nearly a known tag, or there is other
+    evidence."""
     if run.tags[0].cost <= Cost.ALIKE or (len(run.tags) > 1 and run.tags[1].spelt):
         return True
     return m.envelope is Envelope.OPEN and run.behind in (Behind.END, Behind.CALL)
@@ -239,7 +240,7 @@ def _leave(m: Message) -> Step:
 def _end_message(m: Message) -> Step:
     """The message ends after a call."""
     m.miss_envelope_close()
-    if m.served == m.buffer.position:  # nothing but whitespace stands behind the server's call
+    if m.served == m.buffer.position:  # nothing but whitespace follows the server's call
         m.say_all(len(m.buffer.text))
     m.drop(len(m.buffer.text))
     if m.trial is None:
