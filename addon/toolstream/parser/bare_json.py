@@ -1,8 +1,8 @@
 """A JSON call without a tag around it: `{"name": …, "arguments": {…}}` as the message, bare or in a fence; or
 behind text, if the closing tag of its envelope is there.
 
-Most JSON in an answer is no call and has to stream on. So it is followed key by key while it arrives, on
-trial. As soon as it has anything that such a call does not have, it is hopeless, and it is text.
+Most JSON in an answer is no call and has to stream on. So it is followed key by key as it arrives, on
+trial. As soon as it contains something that no such call has, it is text.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _end_before_closer(m: Message, json: BareCall) -> int | Wait | None:
 
 
 def _end_of_line(m: Message, json: BareCall) -> int | Wait | None:
-    """Where the rest of the line after the JSON ends, or its fence; None if something else follows."""
+    """The end of the line after the JSON, or of its fence; None if anything else follows."""
     text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
     mark, run = re.escape(json.fence[:1]), len(json.fence)
     fence = rf"[{BLANK}]{{0,{AFTER_JSON}}}{mark}{{{run},{FENCE_RUN}}}" if json.fence else ""
@@ -121,7 +121,7 @@ def _end_of_line(m: Message, json: BareCall) -> int | Wait | None:
 
 
 def _decide(m: Message, json: BareCall) -> Step:
-    """It is all there."""
+    """The JSON is complete: is it a call?"""
     in_message = json.scanner.in_message
     found = read_calls(json.text, m.aggressive or in_message) or []
     complete = m.aggressive or in_message or len(found) == json.scanner.arguments
@@ -146,5 +146,5 @@ def _decide(m: Message, json: BareCall) -> Step:
 
 
 def _reject(m: Message, json: BareCall) -> Step:
-    """It is text. That is news only if it names a declared tool."""
+    """It is text. The refusal is only reported if it names a declared tool."""
     return m.reject(silent=not json.scanner.named)
