@@ -1,16 +1,16 @@
 """The one text of a message, and how far it has been read.
 
-Readers borrow the buffer: they look at `text` from `at` on, and move `at` over what they have
-understood. Nobody else keeps text that was received. What is before `at` is dropped when the next piece
-comes, unless it is pinned. Then it is kept as the pieces it was read in, never as one growing string: a
-megabyte that grows by four characters would be copied each time.
+Readers borrow the buffer: they look at `text` from `at` on, and move `at` past what they have understood.
+Nobody else keeps received text. What comes before `at` is dropped when the next piece arrives, unless it
+is pinned. Pinned text is kept as the pieces in which it was read, not as one growing string: a megabyte
+that grows by four characters would be copied each time.
 """
 
 
 class Buffer:
-    """`text[at:]` is what was received and not understood. `base` is the position in the message of
-    `text[0]`: an index and `base` make a position, which stays good when more text comes. `over`: no more
-    comes."""
+    """`text[at:]` was received and is not understood yet. `base` is the position of `text[0]` in the
+    message. An index plus `base` is a position, which stays valid when more text comes. `over`: no more
+    text comes."""
 
     __slots__ = ("_kept", "_kept_from", "at", "base", "high", "over", "text")
 
@@ -25,21 +25,21 @@ class Buffer:
 
     @property
     def position(self) -> int:
-        """Up to where the message is understood."""
+        """The position in the message up to which it is understood."""
         return self.base + self.at
 
     @property
     def unread(self) -> str:
-        """What is not understood yet."""
+        """The text that is not understood yet."""
         return self.text[self.at :] + self.high
 
     @property
     def size(self) -> int:
-        """How many characters that are."""
+        """The number of characters that are not understood yet."""
         return len(self.text) - self.at + len(self.high)
 
     def feed(self, text: str) -> None:
-        """Append a piece; what is understood and not pinned goes."""
+        """Append a piece. What is understood and not pinned is dropped."""
         if self.high or "\ud800" <= text[-1:] <= "\udbff":
             text = self._joined(text)
         if self._kept is not None and self.at:
@@ -49,8 +49,8 @@ class Buffer:
         self.at = 0
 
     def skip(self, text: str, end: int) -> None:
-        """What was received and is not understood is this text: all of it, and a piece that came. It is
-        understood up to `end`, and nothing is pinned."""
+        """Replace everything that was received and not understood by `text`, which includes a new piece,
+        and mark it as understood up to `end`. Nothing may be pinned."""
         self.base += self.at + end
         self.text, self.at = text[end:], 0
 
@@ -60,18 +60,18 @@ class Buffer:
         self.high, self.over = "", True
 
     def take(self, end: int) -> str:
-        """The text up to `end`, which is understood now."""
+        """Mark the text up to `end` as understood, and return it."""
         taken, self.at = self.text[self.at : end], end
         return taken
 
     def pin(self) -> int:
-        """From here on nothing is dropped; returns the position."""
+        """Keep all text from here on; return the position."""
         if self._kept is None:
             self._kept, self._kept_from = [], self.position
         return self.position
 
     def unpin(self) -> None:
-        """Nothing is needed again."""
+        """Nothing that was pinned is needed any more."""
         self._kept = None
 
     def since(self, position: int) -> str:
@@ -82,7 +82,7 @@ class Buffer:
         return kept[position - self._kept_from :] + self.text[: self.at]
 
     def rewind(self, position: int) -> None:
-        """Read again from a pinned position on."""
+        """Go back to a pinned position."""
         if position < self.base:
             self.text = self.since(position) + self.text[self.at :]
             kept = "".join(self._kept or ())
@@ -91,7 +91,7 @@ class Buffer:
         self.at = position - self.base
 
     def _joined(self, text: str) -> str:
-        """Text with no pair of surrogates cut in two; a first half at its end waits."""
+        """The text without a surrogate pair cut in two: a first half at its end waits."""
         text = self.high + text
         self.high = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
         text = text.removesuffix(self.high)
