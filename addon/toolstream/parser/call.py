@@ -1,4 +1,4 @@
-"""Inside a call, between its parameters: exactly one kind of thing can stand there, a tag."""
+"""Inside a call, between its parameters: only a tag can stand here."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _GO_ON = (TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.CALL_CLOSE, Followi
 _VALUE = re.compile(r"""\bvalue\s?=\s?(["'])(.*?)\1""")  # an attribute of a parameter's tag
 _OPENER, _SEPARATOR = re.compile(r"<(\w+)="), re.compile(r"(?::[ \t]*|[ \t]*)(?=[^\s:=]|\Z)(?!/>)")
 _LINE = re.compile(r"[^<\r\n]*[^<\s]")
-_ODD = re.compile(r"""[ "']""")  # what no name has
+_ODD = re.compile(r"""[ "']""")  # characters that no name has
 _SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
 
 
 def call(m: Message) -> Step:
-    """State: between the parameters."""
+    """State: in a call, between its parameters."""
     call_, buffer = open_call(m), m.buffer
     if call_.body_done:
         return _behind_body(m, call_)
@@ -89,7 +89,8 @@ def _tag(m: Message, call_: Call, at: int) -> Tag | Wait | None:
 
 
 def _tag_by_place(m: Message, place: Place, at: int) -> Tag | Wait | None:
-    """What no table has: a closing tag that is not nearly one needs a run that speaks for it."""
+    """A tag that is in no dialect table. A closing tag that is not even nearly a known one needs a run of
+    tags as evidence."""
     text, over, base = m.buffer.text, m.buffer.over, m.buffer.base
     choice = place.choose(text, at, over, Level.CALL, base)
     if choice is MORE or choice is None:
@@ -122,8 +123,8 @@ def _no_tag(m: Message, call_: Call) -> Step:
 
 
 def _ends_tag(m: Message, call_: Call, mark: str) -> bool:
-    """Whether a bracket is that of the tag before: right behind it, or alone on the line behind a tag of the
-    call that lacks it. A quote is, right behind such a tag."""
+    """Whether a bracket belongs to the tag before: it is directly after it, or alone on the line after a
+    tag that lacks its bracket. A quote does, directly after such a tag."""
     if mark == '"':
         return call_.quoted and not (call_.gap or call_.begun)
     rest = LINE_REST.match(m.buffer.text, m.buffer.at + 1)
@@ -131,8 +132,8 @@ def _ends_tag(m: Message, call_: Call, mark: str) -> bool:
 
 
 def _is_markup(call_: Call, text: str, at: int) -> bool:
-    """Whether an element begins here that no document has: it says something of the call, and nobody knows
-    what. Or one ends that was text."""
+    """Whether an element begins here that no document has. It says something about the call, but nobody
+    knows what. Or one ends that was text."""
     word = WORD.match(text, at)
     if word is None:
         return False
@@ -162,7 +163,8 @@ def _close(m: Message, tag: Tag) -> Step:
 
 
 def _lacks_slash(call_: Call, tag: Tag) -> bool:
-    """Whether a tag would close the call but for its slash, for that parameter has been given."""
+    """Whether a tag would close the call if it had a slash. It cannot open a parameter, because that was
+    given before."""
     if not tag.dialect.by_name or tag.name not in call_.writer.given:
         return False
     closer = call_.place.tags.match(f"</{tag.name}>", 0)
@@ -170,8 +172,8 @@ def _lacks_slash(call_: Call, tag: Tag) -> bool:
 
 
 def _closes_without_slash(m: Message, call_: Call, tag: Tag) -> TagKind | Following | None:
-    """What follows a tag that is named as the tool of a call that is written so, and has all it wants: the
-    end of the envelope."""
+    """What follows a tag that is named after the call's tool and lacks its slash: the end of the
+    envelope. None if the tag is anything else, or the call is not written in such tags or not complete."""
     own = tag.dialect.by_name and m.toolset.find(tag.name, m.tolerant) is call_.tool
     if not (m.tolerant and own and call_.begun and call_.tool.required <= call_.writer.given):
         return None
@@ -180,8 +182,8 @@ def _closes_without_slash(m: Message, call_: Call, tag: Tag) -> TagKind | Follow
 
 
 def _opened_again(m: Message, call_: Call, tag: Tag) -> TagKind | Following | None:
-    """The kind of an opening tag that was written twice, or too late: the call has nothing of what it
-    requires, or no other call can begin there. None if it is neither."""
+    """The kind of an opening tag that was written twice or too late: the call has nothing yet of what it
+    requires, or no other call can begin here. None if it is neither."""
     if not call_.named or call_.begun:
         return None
     kind, inner = look(m, tag.end) if tag.kind is TagKind.WRAP_OPEN else (tag.kind, tag)
@@ -195,7 +197,7 @@ def _opened_again(m: Message, call_: Call, tag: Tag) -> TagKind | Following | No
 
 
 def look(m: Message, at: int) -> tuple[TagKind | Following, Tag | None]:
-    """What follows the whitespace at this index, and the tag, if it is one."""
+    """What follows the whitespace at this index; and the tag, if it is one."""
     text, tags = m.buffer.text, open_call(m).place.tags
     at = end_of(WHITESPACE, text, at)
     if tag := tags.match(text, at):
@@ -205,8 +207,8 @@ def look(m: Message, at: int) -> tuple[TagKind | Following, Tag | None]:
 
 
 def _after_early(m: Message, call_: Call, closer: Tag) -> TagKind | Following | None:
-    """What follows if a call is closed too early: it has nothing, or lacks something that its tag may have
-    said, and one of its own parameters follows. None if it is not."""
+    """What follows if a call is closed too early: it has no parameters yet, or lacks some that its
+    opening tag may have held, and one of its own parameters follows. None if it is not closed too early."""
     given, tool = call_.writer.given, call_.tool
     lacks = not call_.begun and bool(tool.arguments.declared - given)
     if not m.tolerant or not (lacks or (call_.half_said and not tool.required <= given)):
@@ -223,7 +225,7 @@ def _after_early(m: Message, call_: Call, closer: Tag) -> TagKind | Following | 
 
 
 def _json_behind(m: Message, call_: Call, at: int) -> Following | None:
-    """Whether its arguments stand here in JSON, or in an element around them."""
+    """Whether the arguments follow here as JSON, or in an element around JSON."""
     text, over, place = m.buffer.text, m.buffer.over, call_.place
     if text.startswith("<", at):
         choice = place.choose(text, at, over, Level.CALL, m.buffer.base)
@@ -247,19 +249,19 @@ def stray(m: Message) -> Step:
 
 
 def _arguments(m: Message, at: int, in_parameter: bool = False) -> Step:
-    """The bracket at this index is that of all arguments."""
+    """The bracket at this index opens all arguments, as JSON."""
     m.buffer.at, open_call(m).in_parameter = at, in_parameter
     return m.go(At.JSON)
 
 
 def _at_parameter(m: Message, call_: Call, tag: Tag) -> Step:
-    """The opening tag of a parameter, or what may be left of one."""
+    """The opening tag of a parameter, or what is left of one."""
     declares = call_.tool.declares
     key, equals, text = tag.name.partition("=")
     if equals and declares(key.strip()) and not declares(tag.name):
         if step := _give_in_tag(m, tag, key.strip(), text):
             return step
-        tag = tag if text else replace(tag, name=key)  # what stands for the bracket
+        tag = tag if text else replace(tag, name=key)  # the `=` stands for the bracket
     if not declares(tag.name) and _is_odd(tag):
         opener = _before_value(m, call_, tag.start)
         if opener is MORE:
@@ -277,8 +279,8 @@ def _at_parameter(m: Message, call_: Call, tag: Tag) -> Step:
 
 
 def _give_in_tag(m: Message, tag: Tag, key: str, text: str) -> Step | None:
-    """`<parameter=K=V</parameter>`, where only the schema tells K from V; None if it does not close at
-    once."""
+    """`<parameter=K=V</parameter>`, where only the schema tells K from V. None if the parameter is not
+    closed at once."""
     kind, closer = look(m, tag.end)
     if kind is Following.MORE:
         return Step.MORE
@@ -291,12 +293,12 @@ def _give_in_tag(m: Message, tag: Tag, key: str, text: str) -> Step | None:
 
 
 def _is_odd(tag: Tag) -> bool:
-    """Whether a tag has lost its bracket, or has something in its name that no name has."""
+    """Whether a tag has lost its bracket, or has characters in its name that no name has."""
     return tag.raw[-1] != ">" or _ODD.search(tag.name) is not None
 
 
 def _before_value(m: Message, call_: Call, at: int) -> Tag | Wait | None:
-    """The opening tag of a parameter that has no bracket: its value follows on the same line."""
+    """An opening tag of a parameter without its bracket, whose value follows on the same line."""
     text, found = m.buffer.text, _OPENER.match(m.buffer.text, at, at + TAG)
     if found is None or alike(squeeze(found[1])) != PARAMETER:
         return None
@@ -309,7 +311,7 @@ def _before_value(m: Message, call_: Call, at: int) -> Tag | Wait | None:
     if line is None or (line.end() == len(text) and not m.buffer.over):
         return MORE if not m.buffer.over and len(text) - at < TAG else None
     if line[0][-1] == ">":
-        return None  # it stands in the tag
+        return None  # the value is in the tag
     raw = text[at:end]
     return Tag(TagKind.PARAMETER_OPEN, key, at, end, raw, BY_PLACE, Cost.ALIKE)
 
@@ -329,7 +331,7 @@ def _open(m: Message, call_: Call, tag: Tag) -> Step:
     call_.closed = call_.closed or dialect.closed
     only_markup = m.live and m.log.parallel and not (call_.deferred or call_.spare)
     if m.trial and m.trial.why is Refused.NO_CALL and only_markup:
-        m.accept()  # that it can be read was all that had to be told
+        m.accept()  # now it is known that the call can be read
     call_.certain = True
     m.fragment(call_.writer.begin(key))
     tables = call_.place.open_value(tag, m.kept, call_.writer.given)
@@ -338,7 +340,7 @@ def _open(m: Message, call_: Call, tag: Tag) -> Step:
 
 
 def _end_of_attribute(m: Message, tag: Tag) -> int | Wait:
-    """Where a parameter ends whose value is an attribute of its tag; 0 if it has another one."""
+    """The end of a parameter whose value is an attribute of its tag; 0 if its value is not there."""
     if not _VALUE.search(tag.raw):
         return 0
     if tag.ends_itself:
@@ -349,11 +351,11 @@ def _end_of_attribute(m: Message, tag: Tag) -> int | Wait:
     return closer.end if closer and kind is TagKind.PARAMETER_CLOSE else 0
 
 
-# Behind a body that is one JSON object
+# After arguments that were one JSON object
 
 
 def _behind_body(m: Message, call_: Call) -> Step:
-    """Only closing tags are missing, and brackets may be one too many."""
+    """Only closing tags can follow, and surplus brackets."""
     buffer, place = m.buffer, call_.place
     text = buffer.text
     buffer.at += text.startswith(")", buffer.at)
@@ -386,7 +388,7 @@ def _close_body(m: Message, tag: Tag) -> Step:
 
 
 def _closer_around(m: Message, call_: Call, at: int) -> Tag | Wait | None:
-    """The closing tag of an element around the arguments, if one stands here."""
+    """The closing tag of an element around the arguments, if it is here."""
     if not call_.place.around or at >= len(m.buffer.text):
         return None
     choice = call_.place.choose(m.buffer.text, at, m.buffer.over, Level.CALL, m.buffer.base)
