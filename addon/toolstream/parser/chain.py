@@ -1,10 +1,10 @@
-"""The tags in a row that may open a call: envelopes, and what they are around.
+"""The tags in a row that may open a call: envelopes, and what is inside of them.
 
-What a dialect table spells is read first, and needs nothing else to speak for it. What no table has is read
-by its place (P21): a damaged opening tag of an envelope is believed if an exact function's tag follows, a
-damaged function's tag if it stands first in an envelope, or if one of the tool's own parameters follows. An
-unknown word in brackets, alone on its line, is an envelope if the exact tag of a function and a parameter
-follow. The name of a tool is never guessed.
+Tags in a dialect table are read first and need no other evidence. Other tags are read by their place
+(P21). A damaged opening tag of an envelope is believed if an exact function's tag follows. A damaged
+function's tag is believed if it is the first thing in an envelope, or if one of the tool's own parameters
+follows. An unknown word in brackets, alone on its line, is an envelope if the exact tags of a function
+and a parameter follow. The name of a tool is never guessed.
 """
 
 # ruff: noqa: RUF001
@@ -37,8 +37,8 @@ _OF_NO_TOOL = frozenset({TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN})
 
 @dataclass(slots=True)
 class Chain:
-    """Opening tags of envelopes, and what stands at the index `at` behind them: a `tag`, `json`, or nothing
-    that could open a call. `fence`: what opened a code fence between them."""
+    """Opening tags of envelopes, and what is after them at the index `at`: a `tag`, `json`, or nothing
+    that can open a call. `fence`: the characters that opened a code fence between them."""
 
     wraps: list[Tag] = field(default_factory=list)
     at: int = 0
@@ -48,19 +48,19 @@ class Chain:
 
     @property
     def opens(self) -> bool:
-        """Whether there is something in it."""
+        """Whether there is something inside."""
         return self.json or self.tag is not None
 
     @property
     def worst(self) -> Cost:
-        """How far the most damaged envelope's tag is from what it stands for."""
+        """The cost of the most damaged tag of an envelope."""
         damaged = (tag.cost for tag in self.wraps if is_by_place(tag) or not tag.spelt)
         return max(damaged, default=Cost.EXACT)
 
 
 def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
-    """The chain at `at`; MORE if it takes more text to tell. Then it is gone on with, not read again, when
-    that has come. `inside`: of an envelope that is open."""
+    """The chain at `at`; MORE if more text is needed. Reading then continues where it stopped. `inside`:
+    an envelope is open already."""
     text, start = m.buffer.text, (m.buffer.base, at, inside)
     chain = Chain(at=at)
     if m.chain and m.chain[0] == start:
@@ -85,7 +85,7 @@ def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
 
 
 def _read_next(m: Message, chain: Chain, inside: bool) -> Tag | Fence | Wait | bool | None:
-    """The next tag, or a fence around it; True if JSON stands there, None if nothing does."""
+    """The next tag, or a fence around it; True if JSON is there, None if nothing is."""
     wrapped = inside or bool(chain.wraps)
     text, at, over = m.buffer.text, chain.at, m.buffer.over
     if at >= len(text):
@@ -103,17 +103,17 @@ def _read_next(m: Message, chain: Chain, inside: bool) -> Tag | Fence | Wait | b
     return _read_by_place(m, at, chain, inside)
 
 
-# As a table has it
+# Tags in a dialect table
 
 
 def read_spelt(m: Message, at: int, wrapped: bool) -> Tag | Wait | None:
-    """The tag at `at` that a table spells. `wrapped`: it stands in an envelope."""
+    """The tag at `at` that is in a dialect table. `wrapped`: it is in an envelope."""
     text, tags = m.buffer.text, m.lookout.envelope
     if not wrapped:
         tag = m.lookout.openers.match(text, at)
         return None if tag and is_word_of_ours(tag) else tag
     tag = tags.match(text, at)
-    if tag is None or _says_no_tool(m, tag):  # a longer spelling may say better what this is
+    if tag is None or _says_no_tool(m, tag):  # a longer spelling may fit better
         better = tags.match_declared(text, at)
         if not (better or m.buffer.over) and tags.may_begin_declared(text, at):
             return MORE
@@ -122,7 +122,8 @@ def read_spelt(m: Message, at: int, wrapped: bool) -> Tag | Wait | None:
 
 
 def _or_better(m: Message, tag: Tag, chain: Chain, inside: bool) -> Tag | Wait:
-    """The tag. A function's that names no tool is read by its place: a name may have more in it."""
+    """The tag. But a function's tag that names no tool is read by its place, because its name may have
+    surplus text."""
     if tag.kind is not TagKind.CALL_OPEN or not m.tolerant:
         return tag
     if read_opening(tag, m.buffer.text, m.toolset, m.grammar.level):
@@ -134,7 +135,7 @@ def _or_better(m: Message, tag: Tag, chain: Chain, inside: bool) -> Tag | Wait:
 
 
 def is_word_of_ours(tag: Tag) -> bool:
-    """Whether a tag that is named as a tool is, in the first place, one of ours: `<TOOL_CALL>`."""
+    """Whether a tag that is named after a tool is primarily one of Qwen's own: `<TOOL_CALL>`."""
     return tag.dialect.by_name and squeeze(tag.name) in SYNONYMS
 
 
@@ -145,8 +146,8 @@ def _says_no_tool(m: Message, tag: Tag) -> bool:
 
 
 def _is_json(m: Message, at: int) -> bool | Wait:
-    """Whether JSON begins at `at`, and not a tag whose bracket is another one; or a call as in Python, on
-    a line of its own."""
+    """Whether JSON begins at `at`, and not a tag with another bracket; or a call as in Python, on a line
+    of its own."""
     text, over = m.buffer.text, m.buffer.over
     if text[at] in "{[":
         return opens_json(text, at, over)
@@ -156,11 +157,11 @@ def _is_json(m: Message, at: int) -> bool | Wait:
     return lacks_bracket(text, at, over) if name == "" else MORE
 
 
-# By its place
+# Tags by their place
 
 
 def _read_by_place(m: Message, at: int, chain: Chain, inside: bool) -> Tag | Wait | None:
-    """What no table has, for what can stand there."""
+    """A tag that is in no dialect table, as what can stand in its place."""
     wrapped = inside or bool(chain.wraps)
     found = _read_damaged(m, at, chain, wrapped)
     if found is MORE or (found and found.cost < Cost.SHAPE and not found.dialect.by_name):
@@ -171,7 +172,7 @@ def _read_by_place(m: Message, at: int, chain: Chain, inside: bool) -> Tag | Wai
 
 
 def _read_damaged(m: Message, at: int, chain: Chain, wrapped: bool) -> Tag | Wait | None:
-    """A tag of Qwen's own dialect."""
+    """A damaged tag of Qwen's own dialect."""
     text, over = m.buffer.text, m.buffer.over
     token = None if is_word(m, at) else read_tag(text, at, over)
     if token is MORE:
@@ -191,8 +192,8 @@ def _read_damaged(m: Message, at: int, chain: Chain, wrapped: bool) -> Tag | Wai
 
 
 def _named_line(m: Message, at: int) -> Tag | Wait | None:
-    """The tag of a function of which little but its name and the bracket at its end is left; one of the
-    tool's parameters has to follow."""
+    """A function's tag of which little is left but its name and its last bracket. One of the tool's
+    parameters has to follow."""
     text = m.buffer.text
     found = _NAMED_LINE.match(text, at)
     tool = m.toolset.find(found[1], False) if found else None
@@ -205,20 +206,22 @@ def _named_line(m: Message, at: int) -> Tag | Wait | None:
 
 
 def is_word(m: Message, at: int) -> bool:
-    """Whether a word of prose stands at `at`, with no bracket, and behind it no end of a tag and no name."""
+    """Whether there is a word of prose at `at`: it has no bracket, and neither the end of a tag nor a
+    name follows."""
     found = _PROSE.match(m.buffer.text, at)
     return found is not None and not is_structural(found[1]) and m.toolset.find(found[1]) is None
 
 
 def _chosen(m: Message, token: Token, readings: list[Tag], chain: Chain) -> Tag | None:
-    """The reading that fits: an envelope, a function, or in an envelope a parameter or its end."""
+    """The reading that fits here: an envelope, a function, or in an envelope a parameter or the closing
+    tag."""
     for tag in readings:
         if tag.kind is TagKind.WRAP_OPEN:
             return tag
     if function := _function(m, token, readings, bool(chain.wraps)):
         return function
     if chain.wraps and token.closed and not token.slash and SYNONYMS.get(squeeze(token.raw)) == FUNCTION:
-        return by_place(token, TagKind.WRAP_OPEN, Cost.TABLE)  # it has no name: that stands elsewhere
+        return by_place(token, TagKind.WRAP_OPEN, Cost.TABLE)  # its name is somewhere else
     for tag in readings:
         if tag.kind in _OF_NO_TOOL and tag.spelt and chain.wraps:
             return tag
@@ -228,9 +231,9 @@ def _chosen(m: Message, token: Token, readings: list[Tag], chain: Chain) -> Tag 
 
 
 def _function(m: Message, token: Token, readings: list[Tag], wrapped: bool) -> Tag | None:
-    """A function's tag; in an envelope, whatever carries the name of a tool."""
+    """A function's tag; in an envelope, any tag that carries the name of a tool."""
     if token.slash and not wrapped:
-        return None  # a closing tag that says what it closes
+        return None  # a closing tag with a name
     for tag in readings:
         if tag.kind is TagKind.CALL_OPEN:
             return tag
@@ -244,7 +247,7 @@ def _function(m: Message, token: Token, readings: list[Tag], wrapped: bool) -> T
 
 
 def _unknown_envelope(m: Message, token: Token) -> Tag | Wait | None:
-    """A word in brackets, alone on its line."""
+    """An unknown word in brackets, alone on its line."""
     plain = token.bracket and token.closed and not (token.slash or token.name or token.attributes.strip())
     word = squeeze(token.word)
     if not plain or len(word) < LETTERS or word in DOCUMENT or m.toolset.find(token.word):
@@ -256,7 +259,7 @@ def _unknown_envelope(m: Message, token: Token) -> Tag | Wait | None:
         return MORE
     if text[token.end : token.end + 1] not in ("\r", "\n"):
         return None
-    nameless = SYNONYMS.get(word) == FUNCTION  # its name stands elsewhere
+    nameless = SYNONYMS.get(word) == FUNCTION  # its name is somewhere else
     return by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE if nameless else Cost.SHAPE)
 
 
@@ -264,7 +267,7 @@ def _unknown_envelope(m: Message, token: Token) -> Tag | Wait | None:
 
 
 def _judged(m: Message, chain: Chain, found: Tag | bool | None, inside: bool) -> Chain | Wait:
-    """The chain with what was found behind it, if that is believed."""
+    """The chain with what was found after its envelopes, if that is believed."""
     if not isinstance(found, Tag):
         json = bool(found) and (chain.worst <= Cost.TABLE or _is_call(m, chain.at))
         if json is MORE:
@@ -283,12 +286,12 @@ def _judged(m: Message, chain: Chain, found: Tag | bool | None, inside: bool) ->
 
 
 def _is_guessed(wrap: Tag) -> bool:
-    """Whether an envelope's tag is none of Qwen's, a few slips aside."""
+    """Whether an envelope's tag is not one of Qwen's, apart from a few slips."""
     return is_by_place(wrap) and wrap.cost is not Cost.ALIKE and squeeze(wrap.raw) != ENVELOPE
 
 
 def _is_call(m: Message, at: int) -> bool | Wait:
-    """Whether JSON begins as a call of a declared tool: that speaks for a damaged tag before it."""
+    """Whether JSON begins as a call of a declared tool: that is evidence for a damaged tag before it."""
     head = read_head(m.buffer.text, at, m.buffer.over)
     if head is MORE:
         return MORE
@@ -297,7 +300,7 @@ def _is_call(m: Message, at: int) -> bool | Wait:
 
 
 def _is_believed(m: Message, chain: Chain, tag: Tag, inside: bool) -> bool | Wait:
-    """Whether a call opens, where a tag is damaged."""
+    """Whether a call opens here, although one of its tags is damaged."""
     tool, worst = m.toolset.find(tag.name), chain.worst
     if tool is None or not m.toolset.allows(tool.name) or m.context.in_result:
         return False
@@ -307,7 +310,7 @@ def _is_believed(m: Message, chain: Chain, tag: Tag, inside: bool) -> bool | Wai
             return True
         exact = tag.cost is Cost.EXACT and tag.dialect in BASE
         if worst is Cost.SHAPE and not (exact or is_by_place(tag) or tag.dialect.damaged):
-            return False  # other documents have it, too
+            return False  # other documents have such tags, too
     elif not m.context.at_line_start or m.context.thinking or m.context.in_markup:
         return False
     proved = m.is_proved(tag, tool)
@@ -317,5 +320,5 @@ def _is_believed(m: Message, chain: Chain, tag: Tag, inside: bool) -> bool | Wai
 
 
 def _is_function(tag: Tag) -> bool:
-    """Whether the tag of a function is spelt as a table has it, and in nothing but that."""
+    """Whether the tag is in a dialect table and can only be a function's."""
     return tag.spelt and not (tag.dialect.by_name or tag.dialect.closed)
