@@ -16,12 +16,12 @@ from ..grammar.text import BLANK
 from .markdown import Markdown
 
 _OPENING = re.compile(r"<[A-Za-z]")
-_GOES_ON = "[{(,"  # JSON after one of these is part of something
+_GOES_ON = "[{(,"  # JSON after one of these is a part of something else
 
 
 class Context(Markdown):
-    """Follows the text of one message. `thinking`: in a <think> that is not closed yet; of a text that
-    is all `reasoning`, that is so from its beginning to its end."""
+    """Follows the text of one message. `thinking`: in a <think> that is still open. In a text that is all
+    `reasoning`, it is always true."""
 
     __slots__ = (
         "_reasoning",
@@ -44,8 +44,8 @@ class Context(Markdown):
         self._tail = ""  # what this may have begun with
         self.last = "."  # the last character that was no blank
         self.thinking = reasoning
-        self.tags_said = False  # the text has opening tags, which closing ones may belong to
-        self.function_said = False  # it has a function's tag, so what follows has a name
+        self.tags_said = False  # the text had opening tags, so that closing ones may belong to them
+        self.function_said = False  # it had a function's tag, so parameters after it belong to a named call
 
     @property
     def quoted(self) -> bool:
@@ -54,28 +54,28 @@ class Context(Markdown):
 
     @property
     def in_result(self) -> bool:
-        """Whether we are in a tool's result, which only the model can have made up."""
+        """Whether this is inside of a tool's result. The model must have made it up."""
         return bool(self._results)
 
     @property
     def may_open_json(self) -> bool:
-        """Whether JSON that begins here may be a call with no tag around it."""
+        """Whether JSON that begins here may be a call without a tag around it."""
         elsewhere = self.quoted or self.thinking or self.in_result
         return not elsewhere and self.last not in _GOES_ON
 
     @property
     def in_markup(self) -> bool:
-        """Whether a tag is right before what follows."""
+        """Whether a tag ends directly before this place."""
         return self.last == ">"
 
     def copy(self) -> Self:
-        """The same place, to go back to."""
+        """A copy, to go back to."""
         other = copy(self)
         other._results = list(self._results)
         return other
 
     def note(self, text: str) -> None:
-        """What the text says of what may follow it; besides `feed`."""
+        """Note what the text says about the text after it; in addition to `feed`."""
         if "<" in text and _OPENING.search(text):
             self.tags_said = True
         if self.shown:
@@ -89,14 +89,14 @@ class Context(Markdown):
         self.last = "."
 
     def think(self, kind: TagKind) -> bool:
-        """<think> or </think>. Whether it closes nothing."""
+        """Enter or leave a <think>. Return whether this is a </think> that closes nothing."""
         opens = kind is TagKind.THINK_OPEN
         orphan = not (opens or self.thinking)
         self.thinking = self._reasoning or (opens and (self.thinking or self.at_line_start))
         return orphan
 
     def forget_thinking(self) -> None:
-        """Thinking goes on elsewhere: what opened it here has opened nothing."""
+        """Thinking continues elsewhere, so a <think> in this text has opened nothing."""
         if self.thinking and not self._reasoning:
             self.thinking = False
             self.new_line()
@@ -107,7 +107,7 @@ class Context(Markdown):
         self.shown, self._until, self._tail = True, end, ""
 
     def enter_or_leave_result(self, tag: Tag, raw: str) -> None:
-        """The opening or closing tag of a result, `raw`."""
+        """The opening or closing tag of a result. `raw` is its text."""
         name = raw.strip("</> ")
         if tag.kind is TagKind.RESULT_OPEN and self.at_line_start:
             self._results.append(name)
