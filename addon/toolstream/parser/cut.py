@@ -1,4 +1,6 @@
-"""The message is over and a call is open: it is mended if the model stopped by itself, else it is cut off."""
+"""The message is over and a call is open. If the model stopped by itself, the call is mended; otherwise
+it is cut off.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from .value import break_before, finish, leave_open
 
 
 def cut(m: Message) -> Step:
-    """State: at the end of the message, with a call that is open."""
+    """State: at the end of the message, with an open call."""
     call = open_call(m)
     complete = m.complete and not call.body_cut
     if m.served >= 0 and not call.begun and call.tool.required:
@@ -39,8 +41,8 @@ def _leave(m: Message, call: Call, why: Refused) -> Step:
 
 
 def _end_value(m: Message, call: Call, open_: Value, complete: bool) -> None:
-    """The message ends in the value: that is where it ends if it is `complete`, but for what is left of a
-    closing tag."""
+    """The message ends in the value. If it is `complete`, the value ends here, apart from the remains of
+    a closing tag."""
     text, at = m.buffer.text, m.buffer.at
     partial = text.rfind("<", at)
     begins = partial >= 0 and text[partial:] in ("<", "</") and not complete
@@ -55,7 +57,7 @@ def _end_value(m: Message, call: Call, open_: Value, complete: bool) -> None:
 
 
 def _is_cut_closer(m: Message, call: Call, open_: Value, at: int) -> bool:
-    """Whether the message ends in a closing tag that begins here."""
+    """Whether the message ends in an unfinished closing tag that begins here."""
     text = m.buffer.text
     if not text.startswith("</", at) or len(text) - at < 3:
         return False
