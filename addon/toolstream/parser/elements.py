@@ -1,11 +1,11 @@
-"""Parameters in elements that no table has.
+"""Parameters in elements that are in no dialect table.
 
-    <arg name="path">a.py</arg>             the word is anything, an attribute names the parameter
+    <arg name="path">a.py</arg>             an attribute names the parameter; the word may be anything
     <name>path</name> <value>a.py</value>   one element names it, the next one holds its value
-    <args> … </args>                        one around them, or around JSON
+    <args> … </args>                        one element around all of them, or around JSON
 
-Between the parameters of a call nothing else can stand there, so whatever the words are, what a declared name
-stands in is a parameter. Such a value ends with the closing tag of the element that holds it.
+Between the parameters of a call nothing else can stand. So whatever the words are, an element with a
+declared name is a parameter. Its value ends with the closing tag of the element that holds it.
 """
 
 import re
@@ -42,9 +42,9 @@ def read_element(
     begins: Callable[[str, int], bool],
     end: int | None = None,
 ) -> Tag | Wait | None:
-    """What opens at `at`: a parameter, or what is around them, as a tag that is dropped. `declares`: whether
-    a name is that of a parameter; `begins`: whether one begins there as a table has it. No further
-    than to `end` is looked."""
+    """The tag at `at`: one that opens a parameter, or one around the parameters, which is dropped
+    (STRAY). `declares`: whether this is the name of a parameter. `begins`: whether a parameter begins
+    here as in a dialect table. Nothing after `end` is looked at."""
     end = at + ELEMENT if end is None else end
     for pattern in (_NAMED, _PAIR):
         found = pattern.match(text, at, end)
@@ -68,5 +68,6 @@ def _tag(kind: TagKind, name: str, start: int, end: int, text: str) -> Tag:
 
 
 def element_of(tag: Tag) -> str:
-    """The word of the element that holds the value, or is around them; "" if a table has the tag."""
+    """The word of the element that holds the value, or is around the parameters; "" if the tag is in a
+    dialect table."""
     return re.findall(rf"<({_WORD})", tag.raw)[-1] if tag.dialect is ELEMENTS else ""
