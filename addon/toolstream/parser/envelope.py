@@ -1,7 +1,7 @@
-"""At the opening tag of an envelope: what it wraps decides whether a call opens.
+"""At the opening tag of an envelope: what is inside decides whether a call opens.
 
-`<tool_call>` may be around a function, parameters without one, JSON, nothing, or it was only mentioned. After
-a call it may also be one too many.
+`<tool_call>` may hold a function, parameters without a function, JSON, or nothing; or it was only
+mentioned. After a call it may also be surplus.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .place import behind
 
 
 def envelope(m: Message) -> Step:
-    """<tool_call>, and what it wraps."""
+    """State: at <tool_call>. What is inside of it?"""
     chain = read_chain(m, m.seen)
     if chain is MORE:
         return Step.MORE
@@ -42,7 +42,7 @@ def _open(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
 
 
 def _at_closer(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
-    """It is empty; or it was closed too early, and what only stands in an envelope follows."""
+    """The envelope is empty; or it was closed too early, and what can only stand in an envelope follows."""
     inner = read_chain(m, behind(m.buffer.text, tag), inside=True) if m.tolerant else None
     if inner is MORE:
         return Step.MORE
@@ -56,7 +56,7 @@ def _at_closer(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
 
 
 def _opens_inside(m: Message, chain: Chain) -> bool | Wait:
-    """Whether what follows is a call of a declared tool, and would be none without an envelope."""
+    """Whether a call of a declared tool follows that could not stand outside of an envelope."""
     if chain.tag:
         misplaced = chain.tag.dialect.repair is Repair.NAME_MISPLACED
         return misplaced and m.toolset.find(chain.tag.name) is not None
@@ -65,7 +65,7 @@ def _opens_inside(m: Message, chain: Chain) -> bool | Wait:
 
 
 def _empty(m: Message, end: int) -> Step:
-    """Drop it directly after a call or alone on its lines; in prose it is being mentioned."""
+    """Drop an empty envelope directly after a call, or alone on its lines. In prose it is only mentioned."""
     rest = LINE_REST.match(m.buffer.text, end)
     behind_call = m.before is Before.CALL
     if rest and rest[1] in ("", "\r") and not (m.buffer.over or behind_call):
@@ -81,7 +81,7 @@ def _empty(m: Message, end: int) -> Step:
 
 
 def _nothing(m: Message, chain: Chain) -> Step:
-    """No call opens. After a call, tags that the message ends with are too many."""
+    """No call opens. After a call, tags that the message ends with are surplus."""
     text = m.buffer.text
     at_end = (m.complete or m.followed is not None) and (
         chain.at >= len(text) or m.lookout.envelope.may_begin(text, chain.at)
