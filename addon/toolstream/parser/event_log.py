@@ -1,8 +1,9 @@
-"""What was said, and what may still be taken back.
+"""The events so far, and which of them may still be taken back.
 
-A mark is a place in the log and in the buffer. Until it is committed, what was said since waits here.
-Rolled back, those events are gone, and the raw text they stood for is text, which is not read again. This
-is the only way to be unsure for long: so what is pending, and the limit on it, are found in one place.
+A mark is a place in the log and in the buffer. Events since an open mark wait here. When the mark is
+committed, they are certain. When it is rolled back, they are dropped, and the raw text that they stood
+for becomes text, without being read again. This is the only way to be unsure for long, so pending text
+and the limit on it are in one place.
 """
 
 from dataclasses import dataclass
@@ -13,13 +14,13 @@ from ..limits import EXCERPT, HELD
 from ..repairs import Ledger, Refused, Repair
 from .buffer import Buffer
 
-# What a call must not need that is certain only because it is complete
+# Repairs that are not allowed in a call that only its completeness makes certain
 _DAMAGE = frozenset(
     {Repair.MISSING_PARAMETER_CLOSE, Repair.MISSING_FUNCTION_CLOSE, Repair.MISSING_TOOL_CALL_CLOSE}
     | {Repair.MISSING_PARAMETER_OPEN, Repair.JSON_REPAIRED, Repair.NAME_INFERRED}
 )
-# What a call may need that is written as the template asks: <tool_call> is optional, and these are
-# about what stands around it, or what its values say
+# Repairs that are allowed in a call as the template asks for it: <tool_call> is optional, and the others
+# concern what is around the call, or its values
 _HARMLESS = frozenset(
     {Repair.MISSING_TOOL_CALL_OPEN, Repair.ORPHAN_THINK_CLOSE, Repair.THINK_CLOSED, Repair.PARALLEL_DROPPED}
     | {Repair.REPEATED_PARAMETER, Repair.COERCION_FAILED, Repair.JSON_BODY}
@@ -29,10 +30,10 @@ _HARMLESS = frozenset(
 
 @dataclass(slots=True, eq=False)
 class Mark:
-    """Since `position` of the message, and the event of this `index` in the log, nothing is certain.
+    """From this `position` of the message, and this `index` in the log, on, nothing is certain.
 
-    `why`: the refusal, if what follows turns out to be text; None if that is no news.
-    `at_end`: certain only if the message ends after it; else once it is complete.
+    `why`: the refusal to report if what follows turns out to be text; None to report nothing.
+    `at_end`: it is only certain once the message ends after it; otherwise once it is complete.
     """
 
     position: int
@@ -42,8 +43,8 @@ class Mark:
 
 
 class EventLog:
-    """The `events` of one message that were not given out, and the `marks` that are open, the oldest
-    first. Without `parallel` only the first call is emitted."""
+    """The `events` of one message that were not given out yet, and the open `marks`, the oldest first.
+    Without `parallel`, only the first call is emitted."""
 
     __slots__ = ("_buffer", "events", "ledger", "marks", "parallel")
 
@@ -54,7 +55,7 @@ class EventLog:
         self.marks: list[Mark] = []
 
     def emit(self, event: Event) -> None:
-        """Say that this happened; events of a call that is not asked for are dropped."""
+        """Add an event. Events of a call that is not asked for are dropped."""
         if self.parallel or isinstance(event, (Text, Repaired)) or event.index == 0:
             self.events.append(event)
 
@@ -64,30 +65,30 @@ class EventLog:
             self.events.append(Text(text))
 
     def repair(self, repair: Repair, excerpt: str) -> None:
-        """Emit that something was mended."""
+        """Emit that something was repaired."""
         self.events.append(Repaired(repair, excerpt[:EXCERPT]))
 
     # Being unsure
 
     @property
     def sure(self) -> bool:
-        """Whether what is said now is said for good."""
+        """Whether events are now certain at once."""
         return not self.marks
 
     def mark(self, why: Refused | None = None, at_end: bool = False) -> Mark:
-        """From here on, what is not understood yet included, nothing is certain."""
+        """Nothing from here on is certain, including the text that is not understood yet."""
         mark = Mark(self._buffer.pin(), len(self.events), why, at_end)
         self.marks.append(mark)
         return mark
 
     def commit(self, mark: Mark) -> None:
-        """What was said since the mark is certain, unless an older one is open."""
+        """The events since the mark are certain, unless an older mark is open."""
         self._drop(mark)
 
     def rollback(self, mark: Mark, why: Refused | None = None, end: int | None = None) -> str:
-        """Take back what was said since the mark: the text since is emitted as it came, up to the position
-        `end`, but for the whitespace at its end, which is read again with what follows. Returns that text.
-        `why` is told to the user, unless that is no news."""
+        """Take back the events since the mark. The text since then is emitted as it came, up to the
+        position `end`, except for whitespace at its end, which is read again with what follows. Return
+        that text. `why` is reported instead of the mark's own reason, if that has one."""
         del self.events[mark.index :]
         raw = self._buffer.since(mark.position)
         if end is not None:
@@ -101,41 +102,41 @@ class EventLog:
         return raw
 
     def cancel(self, mark: Mark) -> str:
-        """Take back what was said since the mark, and the text with it, which is returned."""
+        """Take back the events since the mark, and remove the text too. Return that text."""
         del self.events[mark.index :]
         raw = self._buffer.since(mark.position) + self._buffer.unread
         self._drop(mark)
         return raw
 
     def damaged_since(self, mark: Mark) -> bool:
-        """Whether tags were missing; or broken, in a call of a tool that nobody knows."""
+        """Whether tags were missing since the mark; or damaged, if the tool is undeclared."""
         repairs = {event.repair for event in self.events[mark.index :] if isinstance(event, Repaired)}
         unknown = mark.why is Refused.UNDECLARED and Repair.DAMAGED_TAG in repairs
         return unknown or not repairs.isdisjoint(_DAMAGE)
 
     def mended_since(self, mark: Mark) -> bool:
-        """Whether tags are not what the template asks for."""
+        """Whether tags since the mark differ from what the template asks for."""
         return any(isinstance(e, Repaired) and e.repair not in _HARMLESS for e in self.events[mark.index :])
 
     @property
     def overdue(self) -> Mark | None:
-        """The oldest mark, if too much was read since."""
+        """The oldest mark, if too much was read since it was set."""
         oldest = self.marks[0] if self.marks else None
         return oldest if oldest and self._buffer.position - oldest.position > HELD else None
 
     @property
     def pending(self) -> str:
-        """What was received, and is in no event that was given out."""
+        """The text that was received and is in no event that was given out."""
         return (self._buffer.since(self.marks[0].position) if self.marks else "") + self._buffer.unread
 
     @property
     def held(self) -> int:
-        """How many characters that are."""
+        """The number of characters of that text."""
         read = self._buffer.position - self.marks[0].position if self.marks else 0
         return read + self._buffer.size
 
     def take(self) -> list[Event]:
-        """What nothing can take back any more, pieces that belong together joined."""
+        """The events that can no longer be taken back, with adjacent pieces joined."""
         count = self.marks[0].index if self.marks else len(self.events)
         if not count:
             return []
@@ -158,7 +159,7 @@ class EventLog:
 
 
 def _merged(events: list[Event]) -> list[Event]:
-    """The same with adjacent pieces of text, or of the arguments of one call, joined."""
+    """The events with adjacent pieces of text, or of the arguments of one call, joined."""
     merged: list[Event] = []
     pieces: list[str] = []
     for i, event in enumerate(events):
