@@ -1,5 +1,6 @@
-"""Whether a run of tags is believed to end a value: by how its tags are spelt, what it would cost and what
-stands behind it (P21)."""
+"""Whether a run of tags is believed to end a value: by the spelling of its tags, by what it would cost,
+and by what follows it (P21).
+"""
 
 from __future__ import annotations
 
@@ -23,8 +24,9 @@ Judgement = Run | Payload | Wait
 
 
 def is_misspelt(run: Run) -> bool:
-    """Within a line a tag that is not quite one is none, unless another one has cut it off, the next
-    parameter opens, or the message ends with all that closes the call."""
+    """Whether the run is too damaged to be believed in the middle of a line. Damage is accepted if
+    another tag cuts the first one off, if the next parameter opens, or if the message ends with all tags
+    that close the call."""
     first, rest = run.tags[0], run.tags[1:]
     if rest and run.behind is Behind.END and run.level >= Level.ENVELOPE:
         return False
@@ -36,7 +38,7 @@ def is_misspelt(run: Run) -> bool:
 
 
 def is_complete(open_: Value, run: Run, alone: bool) -> bool:
-    """Whether a run with text behind it has all the tags that close a call."""
+    """Whether a run that text follows has all the tags that close a call."""
     first = run.tags[0]
     if first.kind is TagKind.CALL_CLOSE:  # its own closing tag is missing: all others have to be there
         exact = [tag.kind for tag in run.tags if tag.cost is Cost.EXACT]
@@ -64,8 +66,9 @@ def _cost(tags: list[Tag]) -> int:
 
 
 def _begins_later(open_: Value, run: Run) -> bool:
-    """Whether less is wrong with a run if its first tags are payload. An exact one that the value cannot have
-    opened is none before others that lack one, too: closing tags are out of order, or twice."""
+    """Whether less is wrong with a run if its first tags are payload. An exact first tag that the value
+    cannot have opened is only payload if the rest is perfect: closing tags may be out of order, or
+    doubled."""
     first = run.tags[0]
     if first.kind is TagKind.PARAMETER_CLOSE and first.cost is Cost.EXACT:
         return False
@@ -76,14 +79,15 @@ def _begins_later(open_: Value, run: Run) -> bool:
 
 
 def _is_ours(open_: Value, run: Run) -> bool:
-    """Whether a run begins with what closes a call, and no call of a document."""
+    """Whether a run begins with a tag that closes a call, and the value contains no opening tag it could
+    belong to."""
     first = run.tags[0]
     closes = first.kind in CLOSED_BY and first.cost is Cost.EXACT and run.level >= Level.ENVELOPE
     return closes and not open_.opens and run.behind in (Behind.END, Behind.CALL)
 
 
 def _closes(tags: list[Tag]) -> bool:
-    """Whether these close a call."""
+    """Whether these tags close a call."""
     return any(tag.kind in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE) for tag in tags)
 
 
@@ -105,7 +109,7 @@ def is_believed(open_: Value, run: Run, alone: bool) -> bool:
 
 
 def _speaks_for_shape(run: Run, rest: list[Tag]) -> bool:
-    """Whether what follows a tag says what it is that is just shaped like one."""
+    """Whether what follows a tag is evidence enough, if the tag only has the right shape."""
     sure = any(tag.spelt or tag.kind is TagKind.PARAMETER_OPEN for tag in rest)
     closes = run.behind is Behind.PARAMETER or run.level >= Level.ENVELOPE
     return sure and closes and rest[0].cost <= Cost.ALIKE
