@@ -13,14 +13,14 @@ _PART = re.compile(rf"`{{1,{FENCE_RUN}}}|~{{1,{FENCE_RUN}}}|(?:{_RUN}){_INFO}\r?
 
 
 class Fence(NamedTuple):
-    """What opened a fence, and the index of what stands in it."""
+    """The characters that opened a fence, and the index where its content begins."""
 
     run: str
     inside: int
 
 
 def read_fence(text: str, at: int, over: bool) -> Fence | Wait | None:
-    """The fence that opens at `at`; MORE if it takes more text to tell."""
+    """The fence that opens at `at`; MORE if more text is needed."""
     found = _FENCE.match(text, at)
     if found and (over or found.end() < len(text)):
         return Fence(found["run"], found.end())
