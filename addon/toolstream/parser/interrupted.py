@@ -1,7 +1,7 @@
 """A call that the server parsed follows the text.
 
-What waits may be its beginning, which was left in the text: that is none. And behind that call stands what
-stands behind any.
+What waits may be the beginning of that call, left behind in the text: then it is no text. And what
+follows that call follows it as it would follow any call.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NAME = re.compile(r"[\w.:-]*")
 
 
 def drop_opener(m: Message) -> None:
-    """Drop opening tags that wait, or the beginning of one; and closing tags that close nothing."""
+    """Drop opening tags that wait, or the beginning of one, and closing tags that close nothing."""
     if m.trial and m.trial.why is None:
         m.accept()
     if m.trial or m.at not in (At.TEXT, At.ENVELOPE, At.AFTER) or m.context.quoted or m.context.code_span:
@@ -32,7 +32,7 @@ def drop_opener(m: Message) -> None:
 
 
 def _is_of_a_call(m: Message, waits: str) -> bool:
-    """Whether what waits is a tag of a call or begins as one: other text has its tags, too."""
+    """Whether what waits is a tag of a call, or begins as one. Other text contains tags, too."""
     if waits in tuple(OPEN):
         return m.context.at_line_start
     tags = m.lookout.after
@@ -46,8 +46,8 @@ def _is_of_a_call(m: Message, waits: str) -> bool:
 
 
 def _begins_call(m: Message, rest: str) -> bool:
-    """Whether this, behind a tag that waits, is the beginning of the server's call, and not prose: nothing,
-    its name, a tag or JSON."""
+    """Whether this text, after a tag that waits, is the beginning of the server's call and not prose:
+    nothing, the call's name, a tag, or JSON."""
     if rest and rest[0] not in OPEN + "{[":
         name = _NAME.match(rest)
         begun = name[0] if name else ""
@@ -58,8 +58,8 @@ def _begins_call(m: Message, rest: str) -> bool:
 
 
 def break_off(m: Message, why: Refused | None) -> Step:
-    """The message ends in what is on trial: that is text. But beside a call of the server's it goes if it has
-    said nothing but its tags, or is the beginning of the one that follows."""
+    """The message ends in what is on trial, so that is text. But beside a call of the server it is
+    dropped if it consists of nothing but tags, or is the beginning of the call that follows."""
     assert m.trial
     if (m.served >= 0 or m.followed is not None) and m.call and not (m.call.named and m.call.begun):
         return m.abandon()
@@ -72,7 +72,7 @@ def break_off(m: Message, why: Refused | None) -> Step:
 
 
 def go_behind_call(m: Message) -> None:
-    """The server's call is what the next text stands behind."""
+    """The next text follows a call of the server."""
     if m.at is At.LITERAL or not m.tolerant or m.context.quoted or m.context.thinking:
         return
     m.context.function_said = False
