@@ -1,6 +1,7 @@
 """Arguments in JSON inside of a function's tag, or in a parameter that holds all of them.
 
-They are read member by member if they begin as they should (`json_head`), else as a whole (`json_text`).
+If they begin as they should (`json_head`) they are read member by member, otherwise as a whole
+(`json_text`).
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from .opened import Call
 
 
 def can_stream(m: Message, tool: Tool, key: str) -> bool:
-    """Whether the arguments of this tool, of which this is the first key, can be read one by one. `type` may
-    begin the declaration of a tool, and rules that are not live must see all of them."""
+    """Whether the arguments of this tool, which begin with this key, can be read member by member. `type`
+    may begin the declaration of a tool instead, and rules that are not live need to see all arguments
+    first."""
     rules = m.toolset.rules_for(tool)
     known = tool.declares(key) or not tool.arguments.declared
     return known and key != "type" and (rules is None or rules.live)
@@ -46,7 +48,7 @@ def arguments_follow(m: Message, call: Call) -> Step:
 
 
 def _start_arguments(m: Message, call: Call, reader: JsonArguments, at: int) -> None:
-    """They are read member by member."""
+    """Read them member by member."""
     if m.trial:
         reader.retry = m.log.mark()
     _say_body(m, [Repair.JSON_BODY], m.buffer.text[m.buffer.at : m.buffer.at + EXCERPT])
@@ -56,7 +58,7 @@ def _start_arguments(m: Message, call: Call, reader: JsonArguments, at: int) -> 
 
 
 def open_arguments(m: Message, reader: JsonArguments) -> None:
-    """They are read as a whole."""
+    """Read them as a whole."""
     assert m.call
     tool = m.call.tool
     if isinstance(m.call.writer, ArgumentsWriter):
@@ -79,7 +81,7 @@ def end_body(m: Message) -> Step:
 
 
 def read_on_arguments(m: Message, reader: JsonArguments) -> Step:
-    """Go on with arguments that are read as a whole."""
+    """Continue with arguments that are read as a whole."""
     json, call = reader.text, m.call
     assert json
     assert call
@@ -106,7 +108,8 @@ def read_on_arguments(m: Message, reader: JsonArguments) -> Step:
 
 
 def _closing(m: Message, call: Call) -> Closing | Wait:
-    """What closes them: as a parameter is closed, they may be the value of one, without its tag."""
+    """What closes them. If a parameter's closing tag does, they may be the value of a parameter without
+    its opening tag."""
     text, tags, over, closing = m.buffer.text, call.place.tags, m.buffer.over, Closing.OTHER
     at = end_of(JSON_WHITESPACE, text, m.buffer.at)
     tag = tags.match(text, at)
@@ -120,14 +123,14 @@ def _closing(m: Message, call: Call) -> Closing | Wait:
 
 
 def _cut(m: Message, call: Call, retry: Mark) -> Step:
-    """The message was cut off in them."""
+    """The message ended inside of them."""
     m.log.commit(retry)
     m.json, call.body_cut = None, True
     return m.go(At.CUT)
 
 
 def _is_text(m: Message, call: Call, reader: JsonArguments, text: str) -> Step:
-    """They are none: text in the call, of which nobody knows what it is."""
+    """They are no arguments: text in the call, of unknown meaning."""
     if reader.broken:
         return m.reject(Refused.TRUNCATED)
     if not (call.certain and call.named):
