@@ -1,9 +1,9 @@
-"""The arguments of a call in JSON while they stream, member by member.
+"""Reads the arguments of a call in JSON member by member, while they stream.
 
-The caret says what may come next. A string that may be one leaves as it comes. Any other value is complete
-first, and typed by the schema. What is damaged is mended where the member shows what was meant; missing
-brackets are, if the arguments are all that the tool wants. The bracket that closes the arguments leaves with
-the one that closes the call, for a member beside them may still be one of them.
+The caret says what may come next. A value that may be a string leaves as it arrives. Any other value is
+first completed, and typed by the schema. Damage is repaired where the member shows what was meant.
+Missing brackets are added if the tool needs no further arguments. The bracket that closes the arguments
+leaves together with the one that closes the call, because a member after it may still be an argument.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from .json_text import Ended, JsonText, read_text
 from .json_value import BARE_WORD, read_container, read_single, read_word, value_of
 from .message import Message
 
-_BEHIND, _BEHIND_SCALAR = ",}<", ",}<)]>;:="  # what may stand behind a word
+_BEHIND, _BEHIND_SCALAR = ",}<", ",}<)]>;:="  # what may follow a word, and one that is no string
 _WHOLE = ('"', "}", "]")  # the ends of what nothing can be missing of but brackets
 _TAG = re.compile(r"<[/|\w]")
 
 
 def read_members(m: Message, body: Body) -> Progress:
-    """Take what has come of the arguments, as far as it is certain."""
+    """Read as much of the arguments as is certain."""
     progress = Progress.GO
     while progress is Progress.GO:
         progress = _READERS[body.caret](m, body)
@@ -44,7 +44,7 @@ def read_members(m: Message, body: Body) -> Progress:
 
 
 def _next(m: Message) -> str:
-    """The next character that is no whitespace; "" if none has come."""
+    """The next character that is not whitespace; "" if there is none yet."""
     buffer = m.buffer
     buffer.at = end_of(JSON_WHITESPACE, buffer.text, buffer.at)
     return buffer.text[buffer.at : buffer.at + 1]
@@ -57,7 +57,7 @@ def _go(m: Message, body: Body, caret: Caret, size: int = 0) -> Progress:
 
 
 def _skip(m: Message, body: Body) -> Progress:
-    """A character that is one too many."""
+    """Skip a surplus character."""
     body.mended = True
     return _go(m, body, body.caret, 1)
 
@@ -89,7 +89,7 @@ def _key(m: Message, body: Body) -> Progress:
 
 
 def _free_key(m: Message, body: Body) -> Key | Wait | None:
-    """The key that comes next: one that is damaged must be one that is free."""
+    """The next key. A damaged one must be a parameter that was not given yet."""
     found = read_key(m.buffer.text, m.buffer.at)
     if found is MORE:
         return None if m.buffer.over else MORE
@@ -123,8 +123,8 @@ def _comma(m: Message, body: Body) -> Progress:
 
 
 def _without_comma(m: Message, body: Body, size: int, is_key: Callable[[str], bool]) -> Progress:
-    """A key, if it is such a one: the comma before it was lost, or other marks of this size are in its place,
-    or a bracket, and the arguments begin once more."""
+    """A key whose comma was lost, or replaced by `size` other characters; or by a bracket, so that the
+    arguments begin once more. `is_key` says whether the key is accepted."""
     buffer = m.buffer
     at = end_of(JSON_WHITESPACE, buffer.text, buffer.at + size)
     found = read_key(buffer.text, at)
@@ -137,7 +137,7 @@ def _without_comma(m: Message, body: Body, size: int, is_key: Callable[[str], bo
 
 
 def _swapped(m: Message, body: Body) -> Progress:
-    """A bracket of another kind, if all that there have to be follow."""
+    """A closing bracket of another kind, if all the required closing brackets follow."""
     text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
     closes = closes_all(text, at, body.brackets + body.inside, over or len(text) - at > AFTER_QUOTE)
     if closes is MORE:
@@ -177,7 +177,7 @@ def _value(m: Message, body: Body) -> Progress:
 
 
 def _at_tag(m: Message, body: Body) -> Progress:
-    """A tag that is none of a call, or else begins a string that lost its first quote."""
+    """A tag. Unless it belongs to a call, it begins a string that lost its first quote."""
     text, at, tags = m.buffer.text, m.buffer.at, m.grammar.body
     if tags.match(text, at):
         return Progress.FAILED
@@ -248,7 +248,7 @@ def _container(m: Message, body: Body) -> Progress:
         return Progress.FAILED
     value, mended, behind = found
     if mended and not all(BARE_WORD.fullmatch(key) and not body.is_free(key) for key in keys_of(value)):
-        return Progress.FAILED  # it may have swallowed what is behind it
+        return Progress.FAILED  # it may have swallowed what follows it
     body.mended = body.mended or mended
     m.buffer.rewind(m.buffer.position - behind)
     return _end_value(m, body, value)
@@ -263,7 +263,7 @@ def _scalar(m: Message, body: Body) -> Progress:
     if behind and behind not in (_BEHIND if _may_be_string(body) else _BEHIND_SCALAR):
         return _without_quote(m, body, 0)
     value, mended = value_of(word, body.tool.parameter(body.key).types)
-    if value is FAILED or not (behind or m.complete):  # or it may be cut
+    if value is FAILED or not (behind or m.complete):  # else it may have been cut off
         return Progress.FAILED
     body.mended = body.mended or mended
     m.buffer.at += len(word)
@@ -271,7 +271,7 @@ def _scalar(m: Message, body: Body) -> Progress:
 
 
 def _without_quote(m: Message, body: Body, size: int) -> Progress:
-    """A string whose first quote was lost, or has `size` and is another one."""
+    """A string whose first quote was lost, or is another one of this `size`."""
     if not _may_be_string(body) or body.dropped:
         return Progress.FAILED
     body.mended = True
@@ -289,7 +289,7 @@ def _single_quotes(m: Message, body: Body) -> Progress:
 
 
 def _end_value(m: Message, body: Body, value: Any) -> Progress:
-    """A value that is complete."""
+    """A value is complete."""
     if body.mark:
         m.log.commit(body.mark)
         body.mark = None
@@ -306,7 +306,7 @@ def _behind(body: Body) -> Caret:
 
 
 def _close(m: Message, body: Body) -> Progress:
-    """The bracket of the arguments, or of the call."""
+    """The closing bracket of the arguments, or of the call."""
     m.buffer.at, body.comma = m.buffer.at + 1, False
     if body.inside:
         body.inside = False
@@ -345,7 +345,8 @@ def _outside(m: Message, body: Body) -> Progress:
 
 
 def _at_array_end(m: Message, body: Body) -> Progress:
-    """Brackets are missing, and the array of the calls ends; or one is another one, or too many."""
+    """A `]`: brackets are missing and the array of calls ends here; or it stands for another bracket, or
+    is surplus."""
     more = goes_on(m.buffer.text, m.buffer.at, body.in_array, m.buffer.over, m.complete)
     if more is MORE:
         return Progress.MORE
@@ -354,7 +355,7 @@ def _at_array_end(m: Message, body: Body) -> Progress:
 
 
 def _at_bracket(m: Message, body: Body) -> Progress:
-    """Brackets are missing, and another call follows; or the arguments begin once more."""
+    """A `{`: brackets are missing and another call follows; or the arguments begin once more."""
     head = read_head(m.buffer.text, m.buffer.at, m.buffer.over)
     if head is MORE:
         return Progress.MORE
@@ -366,7 +367,7 @@ def _at_bracket(m: Message, body: Body) -> Progress:
 
 
 def _beside(m: Message, body: Body) -> Progress:
-    """A member beside the arguments: one of them if the tool has it, else it does not count."""
+    """A member after the arguments. It is one of them if the tool declares it, otherwise it is dropped."""
     char = _next(m)
     if char != '"':
         body.mended = True
@@ -379,7 +380,7 @@ def _beside(m: Message, body: Body) -> Progress:
 
 
 def _stop(m: Message, body: Body, char: str) -> Progress:
-    """A tag, or the end of the message, and brackets are missing."""
+    """Brackets are missing before a tag or the end of the message."""
     if char == "" and not m.buffer.over:
         return Progress.MORE
     if not (_TAG.match(m.buffer.text, m.buffer.at) if char else m.complete and not body.comma):
