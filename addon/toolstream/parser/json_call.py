@@ -1,14 +1,14 @@
-"""JSON-bodied calls: what Qwen2.5 and Qwen3 write inside `<tool_call>`, and Coder models by mistake.
+"""Calls in JSON: what Qwen2.5 and Qwen3 write inside `<tool_call>`, and Coder models by mistake.
 
-In an envelope stand one call, an array of calls, or several calls one after the other. A call is `{"name": …,
-"arguments": {…}}`, where "parameters" may stand for "arguments" and the arguments may be a JSON string of an
-object; where it cannot be anything else, also what models make of that. Inside of a function's tag the JSON
-is the arguments alone.
+An envelope holds one call, an array of calls, or several calls one after another. A call is `{"name": …,
+"arguments": {…}}`, where "parameters" may stand for "arguments", and the arguments may be a JSON string
+of an object. Where the text must be a call, the variants that models write are accepted, too. Inside of a
+function's tag the JSON is the arguments alone.
 
-A call that begins as it should (`json_head`) is read member by member (`json_body`) and streams from its
-first member on, unless it is on trial. Every other one is read as a whole (`json_text`). So is one that is on
-trial and turns out to be broken: from its beginning, once more. One that has streamed cannot be taken back:
-it stays without an end, so that no client can run half of it, and what follows is text.
+A call that begins as it should (`json_head`) is read member by member (`json_body`), and streams from its
+first member on, unless it is on trial. Every other call is read as a whole (`json_text`). So is a call on
+trial that turns out to be broken: it is read again from its beginning. A call that has streamed cannot be
+taken back. It stays without an end, so that no client can run half of it, and what follows is text.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def json(m: Message) -> Step:
 
 
 def _begin(m: Message) -> Step:
-    """JSON begins at `buffer.at`: all arguments of the open call, or in an envelope, on trial, a call."""
+    """JSON begins at `buffer.at`: all arguments of the open call; or, in an envelope and on trial, a
+    call."""
     if m.call:
         return arguments_follow(m, m.call)
     m.json = JsonCalls()
@@ -66,7 +67,7 @@ def _begin(m: Message) -> Step:
 
 
 def _read_on(m: Message, reader: Reader, body: Body) -> Step:
-    """Go on with a call that is read member by member."""
+    """Continue with a call that is read member by member."""
     match read_members(m, body):
         case Progress.DONE:
             if reader.retry:
@@ -83,7 +84,7 @@ def _read_on(m: Message, reader: Reader, body: Body) -> Step:
 
 
 def _read_again(m: Message, reader: Reader) -> Step:
-    """A call that is on trial is broken: perhaps it can be read as a whole."""
+    """A call on trial is broken. Perhaps it can be read as a whole."""
     mark = reader.retry
     assert mark
     m.log.rollback(mark, end=mark.position)
@@ -107,7 +108,7 @@ def _leave_unended(m: Message, body: Body) -> Step:
 
 
 def give_up_json(m: Message, mark: Mark) -> Step:
-    """Too much was read since this mark, which is none of a trial: the call stays without an end."""
+    """Too much was read since this mark, which is not the trial's: the call stays without an end."""
     reader = m.json
     assert isinstance(reader, Reader)
     owner = reader.body or m.call
@@ -120,7 +121,7 @@ def give_up_json(m: Message, mark: Mark) -> Step:
 
 
 def _next_call(m: Message, calls: JsonCalls) -> Step:
-    """A bracket, of a call or of an array."""
+    """The first bracket of a call or of an array."""
     head = read_head(m.buffer.text, m.buffer.at, m.buffer.over) if m.tolerant else None
     if head is MORE:
         return Step.MORE
@@ -132,14 +133,15 @@ def _next_call(m: Message, calls: JsonCalls) -> Step:
 
 
 def _text_of_calls(m: Message) -> JsonText:
-    """The first bracket may be missing, or another one; brackets do not end a call as in Python."""
+    """JSON to be read as a whole. Its first bracket may be missing or be another one. In a call as in
+    Python, brackets do not tell where it ends."""
     first = m.buffer.text[m.buffer.at]
     scanner = JsonScanner(0 if first in "{[" else HELD if first.isalpha() else 1)
     return JsonText(m.buffer, m.grammar.ends_json, lambda text: bool(read_body(text, m.toolset)), scanner)
 
 
 def _start(m: Message, calls: JsonCalls, head: Head, opening: Opening) -> Step:
-    """A call that is read member by member."""
+    """Start a call that is read member by member."""
     if (again := _behind_undeclared(m)) is not None:
         return m.reject(again=again)
     tool = opening.tool
@@ -161,12 +163,13 @@ def _start(m: Message, calls: JsonCalls, head: Head, opening: Opening) -> Step:
 
 
 def _is_certain(m: Message) -> bool:
-    """Whether a call that begins as it should is one, whatever follows."""
+    """Whether a call that begins as it should is certain, whatever follows."""
     return m.live and not m.is_dropped and not (m.trial and m.trial.at_end)
 
 
 def _behind_undeclared(m: Message) -> int | None:
-    """Where to read again if calls of undeclared tools are before this one, which is good: they are text."""
+    """Where to read again if calls of undeclared tools come before this call, which is good: then those
+    are text. None otherwise."""
     trial = m.trial
     undeclared = trial and trial.at_end and trial.why is Refused.UNDECLARED
     return m.json_from if undeclared and trial and m.json_from > trial.position else None
@@ -186,7 +189,7 @@ def _end_calls(m: Message, calls: JsonCalls) -> Step:
 
 
 def _behind_call(m: Message, behind: BehindCall) -> Step:
-    """Another call follows, or brackets too many, or the end of the envelope."""
+    """Another call follows, or surplus brackets, or the end of the envelope."""
     text, at = m.buffer.text, skip_blanks(m.buffer.text, m.buffer.at)
     if text[at : at + 1] == ",":
         at = skip_blanks(text, at + 1)
@@ -209,7 +212,7 @@ def _behind_call(m: Message, behind: BehindCall) -> Step:
 
 
 def _at_surplus(m: Message) -> Step:
-    """Brackets that belong to nothing, if a tag stands after them; else they are text."""
+    """Brackets that close nothing. They are dropped if a tag follows them, otherwise they are text."""
     text, over = m.buffer.text, m.buffer.over
     at = end_of(_SURPLUS, text, m.buffer.at)
     if at == len(text) and not over:
@@ -225,11 +228,11 @@ def _leave(m: Message) -> Step:
     return m.go(At.AFTER)
 
 
-# In an envelope: as a whole
+# In an envelope: calls that are read as a whole
 
 
 def _read_calls(m: Message, calls: JsonCalls) -> Step:
-    """Go on with what is read as a whole."""
+    """Continue with calls that are read as a whole."""
     json = calls.text
     assert json
     ended = read_text(json)
@@ -255,8 +258,8 @@ def _read_calls(m: Message, calls: JsonCalls) -> Step:
 
 
 def _stands_alone(m: Message) -> bool | Wait:
-    """Whether the message ends behind a call as in Python, or another call follows: no model is taught such
-    calls, but they are easily mentioned."""
+    """Whether the message ends after a call as in Python, or another call follows it. No model is taught
+    such calls, but they are often mentioned."""
     text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
     end = skip_blanks(text, at)
     alone = is_last(m.grammar.body, text, end, over) if end < len(text) else over or MORE
@@ -264,7 +267,7 @@ def _stands_alone(m: Message) -> bool | Wait:
 
 
 def _read_longer(m: Message, text: str) -> Calls | Wait | None:
-    """The calls if the brackets that follow belong to them, too: one that opens was lost."""
+    """The calls, if the brackets that follow belong to them, too, because an opening one was lost."""
     end = end_of(_SURPLUS, m.buffer.text, m.buffer.at)
     if end == len(m.buffer.text) and not m.buffer.over:
         return MORE
@@ -286,7 +289,7 @@ def _goes_on(m: Message, calls: JsonCalls) -> bool | Wait:
 
 
 def _refuse(m: Message, json: JsonText, why: Refused | None) -> Step:
-    """What was read is text, but for an envelope in it, from which it is read again."""
+    """What was read is text. If there is an envelope in it, it is read again from there."""
     m.returns += json.suspect >= 0
     again = json.suspect if json.suspect >= 0 and m.returns < RETURNS else None
     return m.reject(why, again=again)
