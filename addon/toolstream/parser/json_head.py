@@ -1,9 +1,9 @@
 """The beginning of a JSON call: which tool it names, and where its arguments begin.
 
-From there on a call can stream. Before that it cannot, for much of what models do to JSON is only told when
-all of it has come. So the beginning is looked at, without reading it, up to the colon of the first argument:
-a few dozen characters. A call that does not begin as it should (arguments before the name, none at all, in a
-string, a quote missing) has no head here and is read as a whole.
+From there on a call can stream. Before that it cannot, because most damage is only recognised when all of
+the JSON has arrived. So the beginning is looked at, without consuming it, up to the colon of the first
+argument: a few dozen characters. A call that does not begin as it should has no head and is read as a
+whole: its arguments come before the name, are missing or in a string, or a quote is missing.
 """
 
 import re
@@ -27,15 +27,15 @@ _UNOPENED_PART = re.compile(rf'[(<]?{_S}(?:"[a-z_]{{0,{WORD}}}(?:"{_S}(?::{_S})?
 _PYTHON = re.compile(rf"([^\W\d][\w.-]{{0,{DECLARED_NAME}}})\((?={_S}(?:[){{]|\w{{1,{JSON_KEY}}}{_S}=))")
 _PYTHON_PART = re.compile(rf"[^\W\d][\w.-]{{0,{DECLARED_NAME}}}(?:\({_S}\w{{0,{JSON_KEY}}}{_S})?")
 _OPENING = re.compile(rf"(?:(?P<array>\[){_S})?(?P<object>\{{)?")
-# Keys whose last letter is forgotten, or too many
+# Keys without their last letter, or with one more
 _SLIPS = {"argument": "arguments", "parameter": "parameters", "arg": "args", "inputs": "input"}
 
 
 @dataclass(slots=True)
 class Head:
-    """The name of the tool and the first key of the arguments, at the index `at`. `brackets`: how many close
-    the call after those of its arguments. `array`: it is the first of an array. `slip`: its keys are not
-    quite the right ones."""
+    """The name of the tool, and the first key of the arguments, which is at the index `at`. `brackets`:
+    how many brackets close the call after those of its arguments. `array`: it is the first call of an
+    array. `slip`: its keys are misspelt."""
 
     array: bool
     name: str = ""
@@ -46,34 +46,34 @@ class Head:
 
 
 def read_first_key(text: str, at: int, over: bool) -> tuple[str, int] | Wait | None:
-    """The first key of an object whose bracket is at `at`, and the index it begins at; None if it has none as
-    it should be."""
+    """The first key of the object whose bracket is at `at`, and its index; None if it does not begin as
+    it should."""
     if found := _FIRST.match(text, at + 1):
         return found["key"], found.start("key") - 1
     return _more(_FIRST_PART, text, at + 1, over, at)
 
 
 def lacks_bracket(text: str, at: int, over: bool) -> bool | Wait:
-    """Whether the first key of a call stands at `at`, without its bracket, or with a wrong one."""
+    """Whether the first key of a call is at `at`, without its bracket or with a wrong one."""
     if _UNOPENED.match(text, at):
         return True
     return _more(_UNOPENED_PART, text, at, over, at) is not None and MORE
 
 
 def name_of_python(text: str, at: int, over: bool) -> str | Wait:
-    """The name of the tool if a call stands at `at` as in Python; "" if none does."""
+    """The name of the tool, if a call as in Python is at `at`; "" if there is none."""
     found = _PYTHON.match(text, at)
     return found[1] if found else _more(_PYTHON_PART, text, at, over, at) or ""
 
 
 def name_of_empty(text: str, at: int) -> str:
-    """The name of a call without arguments whose bracket is at `at`; "" if it is none."""
+    """The name of a call without arguments whose bracket is at `at`; "" if it is anything else."""
     found = _EMPTY.match(text, at)
     return found["name"] if found else ""
 
 
 def read_head(text: str, at: int, over: bool) -> Head | Wait | None:
-    """The head of the call that begins at `at`, with its bracket or with that of an array."""
+    """The head of the call at `at`, which begins with its own bracket or with that of an array."""
     opening = _OPENING.match(text, at)
     if opening is None or not opening["object"]:
         return MORE if opening and opening.end() == len(text) and not over else None
@@ -95,7 +95,8 @@ def read_head(text: str, at: int, over: bool) -> Head | Wait | None:
 
 
 def _is_before_arguments(found: re.Match[str], key: str, head: Head) -> bool:
-    """Whether a member may stand before the arguments. It may name the tool, or hold the call."""
+    """Whether this member may come before the arguments. It may name the tool, or be an object around the
+    call."""
     if head.name:
         return key in BESIDE and not found["object"]
     if found["object"]:
@@ -108,5 +109,5 @@ def _is_before_arguments(found: re.Match[str], key: str, head: Head) -> bool:
 
 
 def _more(part: re.Pattern[str], text: str, at: int, over: bool, start: int) -> Wait | None:
-    """Whether the text may still become what is looked for."""
+    """MORE if the text may still become what `part` begins, else None."""
     return MORE if not over and len(text) - start <= JSON_HEAD and part.fullmatch(text, at) else None
