@@ -1,5 +1,6 @@
-"""The keys of a JSON object, also those that lost a quote or their colon, have one too many, or have others
-in their place."""
+"""The keys of a JSON object, including those that lost a quote or their colon, have a surplus one, or
+have another character in its place.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +28,8 @@ _VALUE = re.compile(rf"[{QUOTES}{{\[\w:-]")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key, and the index at which its value is looked for. `damaged`: it is none to the letter. `loose`: a
-    comma stands for its colon."""
+    """A key, and the index after which its value is. `damaged`: it is not valid JSON. `loose`: a comma
+    stands for its colon."""
 
     name: str
     end: int
@@ -51,7 +52,7 @@ def read_key(text: str, at: int) -> Key | Wait | None:
 
 
 def _damaged(text: str, found: re.Match[str]) -> Key | None:
-    """A word that is a key by what follows it: a quote or a colon, and a value."""
+    """A word that is a key because of what follows it: a quote or a colon, and a value."""
     quotes, colon, end = found["quotes"], found["colon"], found.end()
     if not (quotes or colon) or (colon in ("=", ";", ",") and not (found["opener"] and quotes)):
         return None
@@ -59,5 +60,5 @@ def _damaged(text: str, found: re.Match[str]) -> Key | None:
         return Key(found["key"], end, True, True) if _VALUE.match(text, end) else None
     if _VALUE.match(text, end):
         return Key(found["key"], end, True)
-    opens = len(quotes) == 2 and not found["colon"]  # the second one is that of the value
+    opens = len(quotes) == 2 and not found["colon"]  # the second one opens the value
     return Key(found["key"], found.start("quotes") + 1, True) if opens else None
