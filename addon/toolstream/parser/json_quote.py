@@ -1,7 +1,7 @@
-"""What a quote in a string of JSON is: its end, or a part of it.
+"""Whether a quote in a JSON string is its end or a part of it.
 
-It ends the string if what may follow a string follows it. Once a string has a quote that does not, nothing of
-that is believed without more (`json_string`).
+It is the end if something follows that may follow a string. Once a string has contained a quote that was
+not its end, that alone is not believed any more (`json_string`).
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ class Quote(Enum):
 
     END = 0
     INNER = 1
-    DOUBLED = 2  # the end, and another one after it
-    OPENS_KEY = 3  # the next key's: the end was lost, before the comma
+    DOUBLED = 2  # the end, and the quote after it is surplus
+    OPENS_KEY = 3  # the next key's; the string's own quote, before the comma, was lost
 
 
 @dataclass(slots=True)
 class OpenString:
     """The string that is the value of this key. `brackets`: how many have to follow its end. `is_key`:
-    whether a word is a parameter that is still free, `declares`: that the tool has. `slipped`: what nearly is
-    one of the `tags`. `mended`: a quote in it
-    was put right. `doubled`: there are two where it begins."""
+    whether a word is a parameter that was not given yet. `declares`: whether the tool has a parameter of
+    this name. `slipped`: finds misspelt forms of the `tags`. `mended`: a quote in it was repaired.
+    `doubled`: it begins with two quotes."""
 
     key: str
     brackets: int
@@ -49,17 +49,17 @@ class OpenString:
     slipped: Callable[[str, int, bool], object]
     doubled: bool = False
     mended: bool = False
-    lost: bool = False  # its last quote, or another mark stands for it
-    odd: dict[str, int] = field(default_factory=dict)  # how often it has quotes that JSON does not know
-    head: str | None = ""  # what it begins with, as long as a path may; None if that was decided
-    bare: bool = False  # it is a path, and its backslashes are no escapes
+    lost: bool = False  # its last quote is missing, or is another mark
+    odd: dict[str, int] = field(default_factory=dict)  # how often each other kind of quote occurs in it
+    head: str | None = ""  # its beginning, while that may be a path; None once that is decided
+    bare: bool = False  # it is a path whose backslashes are no escapes
     opened: int = 0  # envelopes that are open in it
     closer: str = ""  # a tag that closed it instead of a quote
-    pieces: list[str] = field(default_factory=list)  # of a string that is waited for
+    pieces: list[str] = field(default_factory=list)  # the string so far, if it has to be complete first
 
 
 def judge(string: OpenString, text: str, start: int, at: int, over: bool) -> Quote | Wait:
-    """What the quote at `at` is, in a string whose text is known from `start` on."""
+    """What the quote at `at` is. The text of the string is available from `start` on."""
     after = end_of(JSON_WHITESPACE, text, at + 1)
     if after == len(text):
         return Quote.END if over else MORE
@@ -72,13 +72,13 @@ def judge(string: OpenString, text: str, start: int, at: int, over: bool) -> Quo
 
 
 def comma_before(text: str, start: int, at: int) -> int:
-    """Where the comma is that has nothing but whitespace between it and `at`; -1 if there is none."""
+    """The index of the comma before `at`, with nothing but whitespace between; -1 if there is none."""
     found = _COMMA_BEFORE.search(text, max(start, at - COMMA_GAP - 1), at)
     return found.start() if found else -1
 
 
 def _opens_key(string: OpenString, text: str, start: int, at: int, over: bool) -> Quote | Wait:
-    """Whether it is the quote of the next key, for a comma is before it."""
+    """Whether the quote belongs to the next key, because a comma comes before it."""
     key = read_key(text, at) if comma_before(text, start, at) >= 0 else None
     if key is MORE:
         return Quote.INNER if over else MORE
@@ -98,7 +98,8 @@ def _after_comma(string: OpenString, text: str, comma: int, over: bool) -> Quote
 
 
 def _before_key(string: OpenString, text: str, at: int, over: bool, beside: bool = False) -> Quote | Wait:
-    """A key: if it or the string is damaged, one that is free. `beside`: it may be one of the call."""
+    """END if a key follows. If it or the string is damaged, it has to be a parameter that was not given
+    yet. `beside`: it may also be a key of the call."""
     key = read_key(text, at)
     if key is MORE:
         return MORE if not over else Quote.INNER if string.mended else Quote.END
@@ -115,7 +116,7 @@ def _after_brackets(string: OpenString, text: str, at: int, over: bool) -> Quote
     if end == len(text):
         return Quote.END if over else MORE
     closes_all = text.count("}", at, end) >= string.brackets
-    # Behind the call anything may stand, but not right behind its last bracket
+    # Anything may follow the call, but not directly after its last bracket
     if closes_all and not string.mended and (text[end] in "{[" or text[end - 1].isspace()):
         return Quote.END
     if closes_all and not string.mended and (slipped := string.slipped(text, end, over)):
@@ -135,7 +136,7 @@ def _after_brackets(string: OpenString, text: str, at: int, over: bool) -> Quote
 
 
 def _before_closers(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
-    """Closing brackets, one of another kind."""
+    """Closing brackets, one of them of another kind."""
     closes = closes_all(text, at, string.brackets, over)
     if closes is MORE:
         return MORE
@@ -143,7 +144,8 @@ def _before_closers(string: OpenString, text: str, at: int, over: bool) -> Quote
 
 
 def closes_all(text: str, at: int, brackets: int, over: bool) -> bool | Wait:
-    """Whether as many brackets as there have to be stand at `at`, of any kind, before a tag or the end."""
+    """Whether exactly as many closing brackets as needed are at `at`, of any kind, before a tag or the
+    end."""
     end = end_of(_CLOSERS, text, at)
     if text[end:] in ("", "<") and not over:
         return MORE
@@ -154,8 +156,8 @@ def closes_all(text: str, at: int, brackets: int, over: bool) -> bool | Wait:
 
 
 def goes_on(text: str, at: int, in_array: bool, over: bool, complete: bool) -> bool | Wait:
-    """Whether more of a call may follow the closing brackets at `at`; behind a comma, only one that is not in
-    an array goes on. `complete`: the message is, if it is `over`."""
+    """Whether more of a call may follow the closing brackets at `at`. After a comma that is only so if
+    the call is not in an array. `complete`: the message is complete if it is `over`."""
     end = min(end_of(_SURPLUS, text, at), at + AFTER_QUOTE)
     if end == len(text):
         return MORE if not over else not (complete or in_array)
@@ -163,19 +165,19 @@ def goes_on(text: str, at: int, in_array: bool, over: bool, complete: bool) -> b
 
 
 def _before_double(string: OpenString, text: str, bracket: int, over: bool) -> Quote | Wait:
-    """A bracket: the end if the arguments begin once more, or another call."""
+    """A bracket. END if the arguments begin once more, or another call begins."""
     return _before_exact(string, text, bracket, over, lambda key: key in CALL_KEYS or string.declares(key))
 
 
 def _before_free(string: OpenString, text: str, mark: int, over: bool) -> Quote | Wait:
-    """A mark that stands for a comma: the end if a key that is free follows."""
+    """A mark that stands for a comma. END if the key of a parameter follows that was not given yet."""
     return _before_exact(string, text, mark, over, string.is_key)
 
 
 def _before_exact(
     string: OpenString, text: str, mark: int, over: bool, is_key: Callable[[str], bool]
 ) -> Quote | Wait:
-    """A mark: the end if such a key follows, and nothing else in the string is damaged."""
+    """A mark. END if such a key follows, and nothing else in the string is damaged."""
     at = end_of(JSON_WHITESPACE, text, mark + 1)
     key = MORE if at == len(text) else read_key(text, at)
     if key is MORE:
@@ -185,7 +187,7 @@ def _before_exact(
 
 
 def _before_member(string: OpenString, text: str, comma: int, over: bool) -> Quote | Wait:
-    """A comma after brackets: before a member beside the arguments, or before the next call of an array."""
+    """A comma after brackets: a member after the arguments may follow, or the next call of an array."""
     at = end_of(_COMMAS, text, comma)
     if at == len(text):
         return Quote.END if over else MORE
@@ -193,7 +195,7 @@ def _before_member(string: OpenString, text: str, comma: int, over: bool) -> Quo
 
 
 def _after_quote(string: OpenString, text: str, at: int, after: int, over: bool) -> Quote | Wait:
-    """Two quotes: a comma was lost between them, or one is too many."""
+    """Two quotes: a comma between them was lost, or one is surplus."""
     key = read_key(text, after)
     if key is MORE and not over:
         return MORE
@@ -215,7 +217,7 @@ def _after_quote(string: OpenString, text: str, at: int, after: int, over: bool)
 
 
 def before_tag(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
-    """A bracket: the end if a tag of a call begins there."""
+    """A bracket. END if a tag of a call begins there."""
     if string.tags.match(text, at):
         return Quote.END
     if string.tags.may_begin(text, at):
