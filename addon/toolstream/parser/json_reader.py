@@ -1,4 +1,4 @@
-"""Where we are in JSON: what the state JSON keeps in a message."""
+"""What the state JSON remembers in a message: how far the JSON was read."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Caret(Enum):
     VALUE = 1
     STRING = 2
     CONTAINER = 3  # in an array or object that is a value
-    COMMA = 4  # behind a member of the arguments
-    OUTSIDE = 5  # behind the arguments, or behind a member beside them
+    COMMA = 4  # after a member of the arguments
+    OUTSIDE = 5  # after the arguments, or after a member beside them
     BESIDE = 6  # before a key beside them
 
 
@@ -30,13 +30,14 @@ class Progress(Enum):
     MORE = 0
     GO = 1
     DONE = 2  # they are written, and closed
-    FAILED = 3  # nobody can tell what they are
+    FAILED = 3  # they cannot be read
 
 
 @dataclass(slots=True)
 class Body:
-    """The arguments of the call number `index`, from their first key on. `brackets`: how many close the call
-    after theirs. `in_array`: it stands in an array of calls. `mended`: something in it was not quite JSON."""
+    """The arguments of the call with this `index`, from their first key on. `brackets`: how many brackets
+    close the call after those of the arguments. `in_array`: the call is in an array of calls. `mended`:
+    something was not quite JSON."""
 
     index: int
     tool: Tool
@@ -45,14 +46,14 @@ class Body:
     in_array: bool = False
     mended: bool = False
     caret: Caret = Caret.KEY
-    inside: bool = True  # not behind the arguments
-    comma: bool = False  # the last thing was a comma
+    inside: bool = True  # the bracket of the arguments is open
+    comma: bool = False  # a comma came last
     key: str = ""
-    dropped: bool = False  # the member is none of the arguments
+    dropped: bool = False  # the member is not an argument, and is dropped
     string: OpenString | None = None
-    streams: bool = False  # the string does
+    streams: bool = False  # the string is sent as it arrives
     container: JsonText | None = None
-    mark: Mark | None = None  # before a value that waits
+    mark: Mark | None = None  # before a value that has to be complete first
 
     def is_free(self, key: str) -> bool:
         """Whether this is a parameter of the tool that was not given yet."""
@@ -61,11 +62,11 @@ class Body:
 
 @dataclass(slots=True)
 class JsonCalls:
-    """The calls in an envelope. `body` or `text` is the one that is being read; before that, neither.
-    `retry`: where it can be read again. `broken`: it was read already, and in vain."""
+    """The calls in an envelope. `body` or `text` is the call that is being read; before one begins, both
+    are None. `retry`: where it can be read again. `broken`: it was read once already, without success."""
 
     array: bool = False
-    said: bool = False  # that this is JSON
+    said: bool = False  # the repair for a JSON body was reported
     body: Body | None = None
     text: JsonText | None = None
     retry: Mark | None = None
@@ -74,8 +75,8 @@ class JsonCalls:
 
 @dataclass(slots=True)
 class JsonArguments:
-    """The arguments of the open call, likewise. `in_parameter`: they stand in a parameter that holds all of
-    them."""
+    """The arguments of the open call, in the same way. `in_parameter`: they are in a parameter that holds
+    all of them."""
 
     in_parameter: bool
     body: Body | None = None
@@ -86,7 +87,7 @@ class JsonArguments:
 
 @dataclass(slots=True)
 class BehindCall:
-    """The place behind a call in an envelope, where another one may follow. `array`: an array is open."""
+    """After a call in an envelope, where another one may follow. `array`: an array of calls is open."""
 
     array: bool
 
@@ -99,4 +100,4 @@ class Closing(Enum):
 
     OTHER = 0
     PARAMETER = 1  # the closing tag of a parameter
-    VALUE = 2  # and a parameter follows, so they were the value of one
+    VALUE = 2  # the same, and another parameter follows: they were the value of one
