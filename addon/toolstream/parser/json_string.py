@@ -1,13 +1,13 @@
-"""A string of JSON while it streams: what it is made of, put right, and where it ends.
+"""Reads a JSON string while it streams: repairs what is in it, and finds its end.
 
-Inside its quotes the text is JSON already, but for what models write as it is: line breaks, backslashes, and
-quotes. A quote ends the string if what may follow a string follows it: a comma and a key, the brackets that
-close the call, a tag. Every other one belongs to the text. Once a string has such a quote, nothing of that is
-believed without more: the key has to be one of the tool, and all brackets have to be there, with nothing but
-the end of the call after them.
+Inside of its quotes the text already is JSON, apart from what models write unescaped: line breaks,
+backslashes and quotes. A quote ends the string if something follows that may follow a string: a comma and
+a key, the brackets that close the call, or a tag. Every other quote belongs to the text. Once a string
+has contained such a quote, more evidence is needed: the key has to be one of the tool's, and all brackets
+have to follow, with nothing but the end of the call after them.
 
-The quote at the end may also be the one that was lost. Then the comma or the brackets are in the string. So
-they wait, when they are the last that came.
+The quote at the end may also be missing. Then the comma or the brackets are part of the string. So they
+wait while they are the last text that has arrived.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
 _ESCAPE_PART = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
 _RAW = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _ODD = re.compile(f"[{QUOTES[1:]}]")
-_WAIT = frozenset(",}]>" + QUOTES[1:])  # last characters of what may be a tail, tags and whitespace apart
+_WAIT = frozenset(",}]>" + QUOTES[1:])  # last characters of a possible tail, apart from whitespace
 _TAIL = re.compile(
     rf"(?:{_ODD.pattern}?(?:,\s{{0,{COMMA_GAP}}}|(?:</?[\w-]{{0,{STRING_TAIL}}}>?|[}}\]\s]|(?!))++)"
     rf"|{_ODD.pattern})\Z"
@@ -39,15 +39,15 @@ _BREAK_BEFORE = re.compile(r"\r?\n[ \t]*\Z")
 
 
 class Ending(Enum):
-    """What became of a string."""
+    """Whether a string is over."""
 
     OPEN = 0  # more of it may come
     ENDED = 1
 
 
 def read_string(string: OpenString, text: str, start: int, over: bool) -> tuple[str, int, Ending]:
-    """The inside of the string from the index `start` on as JSON, where what is left of the text begins, and
-    what became of the string."""
+    """The next piece of the inside of the string as JSON, read from the index `start` on; the index where
+    the rest begins; and whether the string is over."""
     piece, at, ending = _read(string, text, start, over)
     if string.head is not None:
         string.head = string.head + piece if may_begin_path(string.head + piece) else None
@@ -65,7 +65,7 @@ def _count(odd: dict[str, int], piece: str) -> None:
 
 
 def _closes(odd: dict[str, int], mark: str) -> bool:
-    """Whether this quote has no partner in the string: then it stands for the last one."""
+    """Whether this quote has no partner in the string, so that it stands for the last one."""
     if mark in ("“", "”"):
         other = "”" if mark == "“" else "“"
         return odd.get(mark, 0) > odd.get(other, 0)
@@ -73,7 +73,7 @@ def _closes(odd: dict[str, int], mark: str) -> bool:
 
 
 def whole(string: OpenString, last: str) -> str:
-    """The inside of a string that was waited for, as JSON; a quote too many where it begins is dropped."""
+    """The inside of a string that is complete now, as JSON. A surplus quote at its beginning is dropped."""
     inside = "".join([*string.pieces, last])
     return inside[2:] if string.doubled and inside.count('\\"') % 2 and inside[:2] == '\\"' else inside
 
@@ -107,11 +107,12 @@ def _read(string: OpenString, text: str, start: int, over: bool) -> tuple[str, i
 
 
 def _before(out: list[str], text: str, end: int, at: int, ending: Ending) -> tuple[str, int, Ending]:
-    """The same if the string was read up to `at`, and what is behind `end` is none of it."""
+    """The result of `_read` if the string was read up to `at`, but what comes after `end` does not belong
+    to it."""
     return _joined(out).removesuffix(_escaped(text[end:at])), end, ending
 
 
-_ENDS = "\0"  # said instead of a piece of the string
+_ENDS = "\0"  # returned in place of a piece: the string ends
 
 
 def _joined(out: list[str]) -> str:
@@ -123,7 +124,7 @@ def _escaped(raw: str) -> str:
 
 
 def _held_from(text: str, start: int, end: int) -> int:
-    """Where the tail of text[start:end] begins that may belong to what follows a lost quote."""
+    """Where the tail of text[start:end] begins that may follow a lost quote."""
     last = text[end - 1 : end]
     if "<" not in text and last not in _WAIT and not last.isspace():
         return end
@@ -167,7 +168,7 @@ def _read_quote(string: OpenString, text: str, start: int, at: int, over: bool) 
 
 
 def _read_tag(string: OpenString, text: str, start: int, at: int, over: bool) -> tuple[str, int] | Wait:
-    """A tag in a string: its text, unless it closes the call, and the quote or even more is missing."""
+    """A tag in a string: its text, unless it closes the call and the quote, or even more, is missing."""
     tag = string.tags.match(text, at)
     if tag is None:
         partial = not over and string.tags.may_begin(text, at)
@@ -192,8 +193,8 @@ def _read_tag(string: OpenString, text: str, start: int, at: int, over: bool) ->
 
 
 def _end_before(string: OpenString, text: str, start: int, at: int) -> int | None:
-    """Where the string ends if the tag at `at` closes the call: before the brackets it wants, or before the
-    line break; None if neither is there."""
+    """Where the string ends if the tag at `at` closes the call: before the required brackets, or before
+    the line break; None if neither is there."""
     tail = _TAIL.search(text, max(start, at - 2 * STRING_TAIL), at)
     if tail is None:
         return None
@@ -208,20 +209,22 @@ def _end_before(string: OpenString, text: str, start: int, at: int) -> int | Non
 
 
 def _closer_before(string: OpenString, text: str, start: int, end: int) -> str:
-    """The tag that closed the string instead of its quote; "" if none did."""
+    """The tag that closed the string in place of its quote; "" if none did."""
     closer = _CLOSER.search(text, max(start, end - 2 * STRING_TAIL), end)
     return closer[0] if closer and closer[1] in (string.key, "parameter") else ""
 
 
 def _before_break(text: str, start: int, end: int) -> int:
-    """Where the line break and the indentation begin that text[start:end] ends with; `end` if it does not."""
+    """Where the line break and the indentation at the end of text[start:end] begin; `end` if there are
+    none."""
     found = _BREAK_BEFORE.search(text, start, end)
     return found.start() if found else end
 
 
 def _is_end(string: OpenString, text: str, at: int, over: bool) -> bool | Wait:
-    """Whether the closing tags at `at` are the last of the message, or a call in an envelope follows them. In
-    an example that the string has opened it is the next one, and so is a function's tag alone."""
+    """Whether the closing tags at `at` are the last ones of the message, or a call in an envelope follows
+    them. A call after them may also belong to an example in the string: if the string has opened an
+    envelope, or if the call has none."""
     after, tag = _behind_closers(string.tags, text, at)
     last = _is_last(string.tags, text, after, tag, over)
     if last is not True or tag is None or after == len(text):
@@ -236,12 +239,12 @@ def _is_end(string: OpenString, text: str, at: int, over: bool) -> bool | Wait:
 
 
 def is_last(tags: TagMatcher, text: str, at: int, over: bool) -> bool | Wait:
-    """Whether the closing tags at `at` are the last of the message, or another call follows."""
+    """Whether the closing tags at `at` are the last ones of the message, or another call follows them."""
     return _is_last(tags, text, *_behind_closers(tags, text, at), over)
 
 
 def _behind_closers(tags: TagMatcher, text: str, at: int) -> tuple[int, Tag | None]:
-    """Where the closing tags end that stand at `at`, and the tag that follows them."""
+    """The end of the closing tags at `at`, and the tag after them."""
     for _ in range(CLOSING_RUN):
         tag = tags.match(text, at)
         if tag is None or tag.kind not in CLOSERS:
