@@ -1,7 +1,8 @@
-"""A JSON text that is read as a whole: it ends at its last bracket, or at a tag that cannot be in it.
+"""JSON that is read as a whole: it ends at its last bracket, or at a tag that cannot be in it.
 
-No string of JSON holds a line break. So a tag that starts a line ends what looks like a string, if the text
-before it is readable: then a quote was lost. Else a model wrote a line break as it is.
+A JSON string contains no line break. So if a tag starts a line inside of what looks like a string, and
+the text before it can be read, the string has lost its quote and the tag ends the JSON. Otherwise a model
+wrote a line break unescaped.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .buffer import Buffer
 
 
 class Ended(Enum):
-    """What a JSON text ended with."""
+    """What the JSON ended with."""
 
     BRACKET = 0
     TAG = 1
@@ -27,9 +28,9 @@ class Ended(Enum):
 
 @dataclass(slots=True)
 class JsonText:
-    """The text from here on, which is pinned in the buffer; one of the `tags` may end it. `suspect`: the
-    position of the first envelope that opens at the start of a line in what looks like a string; -1 if there
-    is none."""
+    """The JSON from here on, which is pinned in the buffer. One of the `tags` may end it. `readable`:
+    whether a text can be read. `suspect`: the position of the first envelope that opens at the start of a
+    line in what looks like a string; -1 if there is none."""
 
     buffer: Buffer
     tags: TagMatcher
@@ -38,21 +39,21 @@ class JsonText:
     start: int = field(init=False)
     suspect: int = -1
     ended: Ended | None = None
-    line: str = ""  # the end of what was read, as far as it is of one line
-    tries: int = 0  # at how many tags it was read
-    tried: int = 0  # how many characters that were
+    line: str = ""  # the last line that was read, up to JSON_LINE characters
+    tries: int = 0  # tags at which it was tried whether it can be read
+    tried: int = 0  # characters that were read for that
 
     def __post_init__(self) -> None:
         self.start = self.buffer.position
 
     @property
     def so_far(self) -> str:
-        """What was read of it."""
+        """The text that was read."""
         return self.buffer.since(self.start)
 
 
 def read_text(json: JsonText) -> Ended | Wait:
-    """Take the text up to its end, and say what that is."""
+    """Read the text up to its end, and return what it ended with."""
     if json.ended is None:
         found = _read_on(json)
         if found is MORE:
@@ -62,7 +63,7 @@ def read_text(json: JsonText) -> Ended | Wait:
 
 
 def may_be_all(text: str) -> bool:
-    """Whether a message that ends with this JSON may have said all of it: nothing but brackets is missing."""
+    """Whether nothing but brackets is missing from this JSON, with which the message ends."""
     return not text.rstrip().endswith((",", ":"))
 
 
@@ -84,7 +85,7 @@ def _read_on(json: JsonText) -> Ended | Wait:
 
 
 def _pass(json: JsonText, tag: Tag) -> None:
-    """A tag in a string."""
+    """Read a tag as part of a string."""
     if tag.kind is TagKind.WRAP_OPEN and json.suspect < 0 and not json.line.strip(" \t"):
         json.suspect = json.buffer.position
     json.scanner.feed(tag.raw)
@@ -92,7 +93,7 @@ def _pass(json: JsonText, tag: Tag) -> None:
 
 
 def _ends_it(json: JsonText) -> bool:
-    """Whether the tag that comes next ends the JSON although brackets are missing."""
+    """Whether the next tag ends the JSON although brackets are missing."""
     if not json.scanner.in_string:
         return True
     if json.line.strip(" \t") or json.tries == QUOTE_TRIES:
