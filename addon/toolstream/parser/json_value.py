@@ -1,4 +1,4 @@
-"""Values of JSON: numbers and what models write instead, strings in single quotes, a doubled bracket."""
+"""JSON values: numbers and what models write instead, strings in single quotes, doubled brackets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PYTHON = {"True": True, "False": False, "None": None}
 
 
 def read_word(text: str, at: int, over: bool) -> tuple[str, str] | Wait | None:
-    """The word at `at`, and the mark after it, "" at the end of the message."""
+    """The word at `at`, and the character after it, "" at the end of the message."""
     found = _SCALAR.match(text, at)
     end = end_of(JSON_WHITESPACE, text, found.end()) if found else at
     if end == len(text) and not over:
@@ -33,8 +33,8 @@ def read_word(text: str, at: int, over: bool) -> tuple[str, str] | Wait | None:
 
 
 def value_of(word: str, types: frozenset[str]) -> tuple[Any, bool]:
-    """What a word says where these types are allowed, FAILED if nobody knows; and whether it had to be
-    mended."""
+    """The value of a word if these types are allowed, FAILED if it has none; and whether it had to be
+    repaired."""
     if found := read_value(word):
         return found[0], False
     if word in _PYTHON:
@@ -43,7 +43,7 @@ def value_of(word: str, types: frozenset[str]) -> tuple[Any, bool]:
 
 
 def read_single(text: str, at: int, over: bool) -> tuple[Any, int] | Wait | None:
-    """A string in single quotes that a mark of JSON follows, and where it ends."""
+    """A string in single quotes, if a JSON mark follows it; and its end."""
     found = _SINGLE.match(text, at)
     if found is None:
         return MORE if not over and _SINGLE_PART.fullmatch(text, at) else None
@@ -54,10 +54,11 @@ def read_single(text: str, at: int, over: bool) -> tuple[Any, int] | Wait | None
 def read_container(
     text: str, types: frozenset[str], brackets: int, is_all: bool = False
 ) -> tuple[Any, bool, int] | None:
-    """The array or object that a text begins with, whether it had to be mended, and how much of the text is
-    behind it: some of the `brackets` that close the call; None if it cannot be read. `is_all`: what
+    """The array or object at the beginning of a text, whether it had to be repaired, and how many
+    characters of the text come after it: up to so many of the `brackets` that close the call. None if it
+    cannot be read. `is_all`: what
     it lacks are brackets."""
-    if text[:2] in ("[[", "{{") and text[-1] != _CLOSERS[text[0]]:  # a doubled one: the last is another's
+    if text[:2] in ("[[", "{{") and text[-1] != _CLOSERS[text[0]]:  # doubled: the last one closes the call
         value = loads(text[1:-1], strict=False)
         if value is not None:
             return value, True, 1
@@ -69,7 +70,7 @@ def read_container(
 
 
 def _closers(text: str, brackets: int) -> Iterator[int]:
-    """How long the end of a text may be that closes the call: nothing, or up to so many brackets."""
+    """How many characters at the end of the text may close the call: none, or up to so many brackets."""
     yield 0
     end = len(text)
     for _ in range(brackets):
