@@ -1,11 +1,11 @@
-"""Whether a tag in a value ends it.
+"""Whether a tag in a value ends the value.
 
-`Place.run` says what the tags in a row from there would close and what stands behind them, and by that the
-first one is believed or is payload.
+`Place.run` reads the tags in a row from there: what they would close, and what follows them. That decides
+whether the first one is believed or is payload.
 
-A whole example call in a value is payload. So calls that open alone on a line are counted, and a run that
-closes what such an example has opened is not the end, unless the message ends with it. Behind a complete
-run with text after it one look further decides: another run soon says that this one was payload.
+A whole example call in a value is payload. So calls that open alone on a line are counted. A run that
+closes what such an example has opened is not the end, unless the message ends with it. If text follows a
+complete run, the next few hundred characters decide: a second run shows that the first one was payload.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from .opened import Value
 from .place import Behind, Level, Place, Run
 from .readings import OPENERS, by_place, is_by_place, is_cut, moved
 
-_NAMELESS = re.compile(r"<\s?parameter\b", re.I)  # may be a parameter of anything
+_NAMELESS = re.compile(r"<\s?parameter\b", re.I)  # also in documents of other kinds
 
 
 def judge(m: Message, open_: Value, at: int) -> tuple[Tag | None, Judgement]:
-    """What stands at `at`, and whether it ends the value."""
+    """The tag at `at`, and whether it ends the value."""
     alone = open_.starts_line(m.buffer, at)
     tag = _tag(m, open_, at, alone)
     return (tag, _judged(m, open_, tag, alone)) if isinstance(tag, Tag) else (None, tag)
@@ -70,8 +70,8 @@ def _judged(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement:
 
 
 def _no_sibling(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement:
-    """A parameter that is none of this call's opens in the value; or, if it is named as the open one, its
-    closing tag lacks the slash."""
+    """The opening tag of a parameter that this call cannot have here. It is payload; or, if it is named
+    after the open parameter, it is its closing tag without the slash."""
     assert m.call
     place = m.call.place
     if alone and place.may_lack_slash(tag):
@@ -84,15 +84,15 @@ def _no_sibling(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement:
 
 
 def _ends_at_once(open_: Value, place: Place, tag: Tag) -> bool:
-    """Whether a tag ends a value whatever follows, for in such a value there is no tag, or none behind its
-    last bracket."""
+    """Whether a tag ends a value whatever follows, because a value of this type contains no tag, or none
+    after its last bracket."""
     closes = tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT and not place.is_foreign(tag)
     return _may_end_anywhere(open_) and closes and not (open_.calls or open_.wraps)
 
 
 def _closes_element(place: Place, tag: Tag, run: Run) -> bool:
-    """Whether a parameter's closing tag closes an element that the value has opened, and not the value: that
-    closes behind it, or what follows is none of this call's."""
+    """Whether a parameter's closing tag belongs to an element that the value has opened: then the value's
+    own closing tag follows, or a parameter that is not one of this call."""
     if tag.kind is not TagKind.PARAMETER_CLOSE or tag.cost is not Cost.EXACT:
         return False
     if len(run.tags) > 1 and run.tags[1].kind is tag.kind and run.tags[1].cost <= Cost.ALIKE:
@@ -102,12 +102,12 @@ def _closes_element(place: Place, tag: Tag, run: Run) -> bool:
 
 
 def _may_end_anywhere(open_: Value) -> bool:
-    """Whether there is no tag in a value for its type, or none behind its last bracket."""
+    """Whether a value of this type contains no tag, or none after its last bracket."""
     return not open_.verbatim and (open_.json is None or open_.json.complete)
 
 
 def _unknown(m: Message, open_: Value, at: int, alone: bool) -> Tag | Judgement:
-    """What a tag may be that no table has."""
+    """What a tag may be that is in no dialect table."""
     assert m.call
     if not m.tolerant or ((not alone or at == m.buffer.at) and _is_before_exact(m, at)):
         return Payload.TAG
@@ -123,7 +123,8 @@ def _unknown(m: Message, open_: Value, at: int, alone: bool) -> Tag | Judgement:
 
 
 def _by_token(m: Message, open_: Value, token: Token, alone: bool) -> Tag | Payload:
-    """What it may be that is shaped like a tag; of payload it is noted what it opens or closes."""
+    """What may be meant by a token that is shaped like a tag. If it is payload, note what it opens or
+    closes."""
     assert m.call
     place, at = m.call.place, token.start
     readings = place.alike(token)
@@ -141,8 +142,8 @@ def _by_token(m: Message, open_: Value, token: Token, alone: bool) -> Tag | Payl
 
 
 def _is_before_exact(m: Message, at: int) -> bool:
-    """Whether the bracket at `at` is payload, for a tag that is spelt right begins behind it, or behind
-    more."""
+    """Whether the bracket at `at` is payload because an exact tag begins directly after it, or after a
+    few more brackets."""
     assert m.call
     text, behind = m.buffer.text, at + 1
     while behind - at < LETTERS and text.startswith("<<", behind):
@@ -152,7 +153,7 @@ def _is_before_exact(m: Message, at: int) -> bool:
 
 
 def _by_run(m: Message, open_: Value, run: Run, alone: bool) -> Judgement:
-    """Whether a run ends the value by what it closes and what stands behind it."""
+    """Whether a run ends the value, by what it closes and what follows it."""
     assert m.call
     if not run.tags:
         return Payload.TAG
@@ -165,7 +166,7 @@ def _by_run(m: Message, open_: Value, run: Run, alone: bool) -> Judgement:
 
 
 def _doubt(m: Message, open_: Value, run: Run, alone: bool, lines: bool) -> Judgement:
-    """What becomes of a run that is not believed at once. `lines`: the value has several."""
+    """Decide about a run that is not believed at once. `lines`: the value has several lines."""
     assert m.call
     first = run.tags[0]
     if first.kind in OPENERS:
@@ -187,7 +188,7 @@ def _doubt(m: Message, open_: Value, run: Run, alone: bool, lines: bool) -> Judg
 
 
 def _lacks_its_closer(run: Run) -> bool:
-    """Whether a run with text behind it would be the end but for the value's own closing tag."""
+    """Whether a run that text follows would be the end, but the value's own closing tag is missing."""
     first = run.tags[0]
     return first.kind is TagKind.CALL_CLOSE and first.cost is Cost.EXACT and run.behind is Behind.OTHER
 
@@ -207,9 +208,9 @@ def _is_own_closer(m: Message, open_: Value, run: Run, alone: bool) -> bool:
 
 
 def _example(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement | None:
-    """A call that opens in the value: alone on its line it is an example, and so it is at the end of one, if
-    what it has to hold stands on the next. Else it is only mentioned, or all of it stands in this line. None
-    if it is the last tag of the message, which lacks its slash."""
+    """A call that opens in the value. It is an example if it is alone on its line, or at the end of a
+    line with its content on the next one. Otherwise it is only mentioned, or it is all in this line. None
+    if it is the last tag of the message, and a closing tag that lacks its slash."""
     text, over = m.buffer.text, m.buffer.over
     wraps = tag.kind is TagKind.WRAP_OPEN
     rest = LINE_REST.match(text, tag.end)
@@ -232,7 +233,7 @@ def _example(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement | Non
 
 
 def _opens_inside(m: Message, open_: Value, tag: Tag) -> bool | Wait:
-    """Whether what the tag of a call or an envelope has to hold follows it."""
+    """Whether the content of a call or an envelope follows its tag."""
     text, over, within = m.buffer.text, m.buffer.over, open_.tables.within
     at = skip_blanks(text, tag.end)
     inner = within.match(text, at)
@@ -243,8 +244,9 @@ def _opens_inside(m: Message, open_: Value, tag: Tag) -> bool | Wait:
 
 
 def _opened_in_line(open_: Value, tag: Tag, run: Run) -> bool:
-    """Whether a closing tag closes what has opened in the same line: the parameter of a call there, if the
-    run closes no envelope but that of this call; and then the call, and its envelope."""
+    """Whether a closing tag belongs to a call that was opened in the same line: it closes the parameter
+    of that call, and the run closes no other envelope; or after that, it closes that call or its
+    envelope."""
     match tag.kind:
         case TagKind.PARAMETER_CLOSE if open_.inline and open_.line_calls:
             return open_.line_wraps > 0 or all(t.kind is not TagKind.WRAP_CLOSE for t in run.tags)
@@ -256,7 +258,8 @@ def _opened_in_line(open_: Value, tag: Tag, run: Run) -> bool:
 
 
 def _in_example(m: Message, open_: Value, tag: Tag, run: Run) -> Judgement:
-    """In an example its closing tags are payload; but those that the message ends with are ours."""
+    """A run inside of an example: its closing tags are payload. But those that the message ends with are
+    ours."""
     assert m.call
     calls = sum(t.kind is TagKind.CALL_CLOSE for t in run.tags)
     wraps = sum(t.kind is TagKind.WRAP_CLOSE for t in run.tags)
@@ -281,13 +284,13 @@ def _in_example(m: Message, open_: Value, tag: Tag, run: Run) -> Judgement:
 
 
 def _goes_on(tags: list[Tag]) -> bool:
-    """Whether a value closes in a run behind the end of a call: then that was the end of an example."""
+    """Whether a value is closed in a run after the end of a call: then that was the end of an example."""
     kinds = [tag.kind for tag in tags]
     ends = [i for i, kind in enumerate(kinds) if kind in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE)]
     return bool(ends) and TagKind.PARAMETER_CLOSE in kinds[ends[0] :]
 
 
 def _close_example(open_: Value, tag: Tag) -> Judgement:
-    """A tag that is payload closes what an example has opened."""
+    """A tag is payload and closes what an example has opened."""
     open_.close(tag.kind)
     return Payload.TAG
