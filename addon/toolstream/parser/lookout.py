@@ -1,4 +1,4 @@
-"""The tags that are looked for outside of calls, with the names that the request declares."""
+"""The tags that are searched outside of calls, with the names that the request declares."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .place import Place
 
 @dataclass(frozen=True, slots=True)
 class Lookout:
-    """One matcher per state, and the place where no tool is known yet. `lines`: what opens an untagged call
-    at the start of a line. `missing`: opening tags without their bracket."""
+    """One matcher for each state, and the place where no tool is known yet. `lines`: what opens an
+    untagged call at the start of a line. `missing`: opening tags without their bracket."""
 
     names: Names
     openers: TagMatcher
@@ -31,7 +31,7 @@ class Lookout:
     _dull: dict[str, bool] = field(default_factory=dict)
 
     def is_dull(self, word: str) -> bool:
-        """Whether a tag with this word, within a line, is none of ours."""
+        """Whether a tag with this word, in the middle of a line, cannot belong to a call."""
         known = self._dull.get(word)
         if known is None:
             ours = word in self.openers.words or is_structural(word) or self.names.has("tool", word)
@@ -42,7 +42,7 @@ class Lookout:
 
     @classmethod
     def of(cls, toolset: Toolset, grammar: Grammar) -> Self:
-        """What to look for in an answer to a request with these tools."""
+        """What to search in an answer to a request with these tools."""
         names = toolset.names
         return cls(
             names,
