@@ -1,6 +1,7 @@
-"""Text where a parameter should open: the value of the only one there is, without its tag, or just text.
+"""Text where a parameter should open. It is the value of the tool's only required parameter, without its
+opening tag; or it is just text.
 
-Nothing tells which before the next tag. So the text is read behind a mark.
+Nothing before the next tag tells which. So the text is read after a mark.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from .opened import Call, Spare
 from .place import Behind, Level
 from .value import break_before
 
-# What is left of an opening tag that lost or changed some letters, by its key
+# What is left of the opening tag for this key, with some letters lost or changed
 _TAG_LIKE = rf"""(?=[^\n]*[<=])[<\w \t=/"']{{{{1,{DAMAGED_OPENER}}}}}?(?<!\w){{key}}["']?[ \t]?>"""
-# Its key as YAML, a shell, or a member of JSON has it, and the value on the same line
+# The key as in YAML, a shell or JSON, with the value on the same line
 _KEY_LIKE = r"""(["']?){key}\1[ \t]?[:=][ \t]*(?=\S)"""
 _NAMES_ANOTHER = re.compile(r"<\w+=")
 _NEWLINE = re.compile(r"\r?\n")
@@ -48,8 +49,8 @@ def loose(m: Message) -> Step:
 
 
 def _behind(m: Message, call: Call, closer: Tag) -> Behind | None:
-    """What stands behind the closing tags of a bare call: with prose there it is some itself. None if more
-    text tells."""
+    """What follows the closing tags of a call without an envelope: if that is prose, the text is prose,
+    too. None if more text is needed."""
     if call.place.wrapped:
         return Behind.END
     run = call.place.run(m.buffer.text, closer.start, m.buffer.over, Level.VALUE, m.buffer.base)
@@ -87,8 +88,8 @@ def _take_for_value(m: Message, raw: str, closer: Tag) -> Step:
 
 
 def _opener_in(text: str, key: str) -> str | None:
-    """What is left of an opening tag at the beginning of a value without one; None if it names another
-    parameter."""
+    """What is left of an opening tag at the beginning of a value; "" if nothing is, None if it names
+    another parameter."""
     line = text.partition("\n")[0].rstrip()
     if len(line) >= OPENER_PREFIX and f"<parameter={key}>".startswith(line):
         return line
@@ -99,6 +100,6 @@ def _opener_in(text: str, key: str) -> str | None:
 
 
 def _without_newline(text: str) -> str:
-    """Text without the one line break it begins with."""
+    """The text without one line break at its beginning."""
     newline = _NEWLINE.match(text)
     return text[newline.end() :] if newline else text
