@@ -1,15 +1,15 @@
 """Where in a Markdown text we are: in a code block, in inline code, at the start of a line.
 
-A call that stands in a code block or in inline code is being quoted. The rules are CommonMark's
-(spec 0.31, "Fenced code blocks", "Indented code blocks" and "Code spans"): a fence opens with at least three
-backticks or tildes indented by up to three spaces, counted from the content of a list item
-if it stands in one, and closes with at least as many of the same character and nothing
-else on the line; an opening line of backticks has no backtick after them. A code span runs
-from a run of backticks to the next run of the same length, and cannot cross a blank line. Four
-spaces after a blank line are code, too.
+A call in a code block or in inline code is being quoted. The rules are CommonMark's (spec 0.31, "Fenced
+code blocks", "Indented code blocks" and "Code spans"). A fence opens with at least three backticks or
+tildes, indented by at most three spaces, counted from the content of a list item if it is in one. It
+closes with at least as many of the same character and nothing else on the line. An opening line of
+backticks has no backtick after them. A code span goes from a run of backticks to the next run of the same
+length, and cannot cross a blank line. Lines that are indented by four spaces after a blank line are code,
+too.
 
-The text is fed as it streams. Only the beginning of the current line is kept, and only as
-long as the line may still turn out to be a fence.
+The text is fed as it streams. Only the beginning of the current line is kept, and only while the line may
+still be a fence.
 """
 
 import re
@@ -27,7 +27,7 @@ _BLANKS = " \t\r"
 
 
 class Markdown:
-    """Follows the text of one message; `feed` takes it in pieces cut anywhere."""
+    """Follows the text of one message. `feed` takes it in pieces cut anywhere."""
 
     __slots__ = (
         *("_blank", "_called", "_fence", "_first", "_gap", "_head", "_indent", "_item", "_run", "_said"),
@@ -38,34 +38,34 @@ class Markdown:
         self._fence = ""  # the characters that opened the fence we are in, e.g. "```"
         self._head: str | None = ""  # the line so far; None once it cannot be a fence any more
         self._blank = True  # nothing but whitespace on this line so far
-        self._called = False  # a call ended on this line, so it is no blank one
-        self._first = ""  # the first character on this line that is no blank
-        self._item = 0  # indent of the content of the list item we are in
-        self._indent = 0  # of the current line, once something stands on it
+        self._called = False  # a call ended on this line, so the line does not count as blank
+        self._first = ""  # the first character on this line that is not whitespace
+        self._item = 0  # indentation of the content of the list item we are in
+        self._indent = 0  # indentation of the current line, once something is on it
         self._gap = False  # the line before was blank, or indented code
-        self._said = False  # something stands on the lines before
+        self._said = False  # the lines before are not all blank
         self._run = 0  # length of the run of backticks the text ends with
         self._span = 0  # length of the run that opened the code span we are in
 
     @property
     def fenced(self) -> bool:
-        """Whether the next character stands in a code block, the line that opens a fence included."""
+        """Whether the next character is in a code block, including the line that opens it."""
         return bool(self._fence) or self._opening() is not None or self._indented()
 
     @property
     def in_table_or_quote(self) -> bool:
-        """Whether the next character stands in a row of a table, in a quotation, or begins a line of a
+        """Whether the next character is in a row of a table or in a quotation, or begins a line of a
         diff."""
         return self._first in ("|", ">") or self._head in ("+", "-")
 
     @property
     def code_span(self) -> int:
-        """Length of the run that opened the code span the next character stands in; 0 outside."""
+        """The length of the run that opened the code span that the next character is in; 0 outside."""
         return self._after_run()
 
     @property
     def at_line_start(self) -> bool:
-        """Whether only an indent of up to three spaces precedes the next character on its line."""
+        """Whether only an indentation of up to three spaces comes before the next character on its line."""
         return self._blank and self._head is not None and len(self._head.expandtabs(4)) <= 3
 
     @property
@@ -74,7 +74,7 @@ class Markdown:
         return self._head is None and not (self._run or self._blank)
 
     def feed(self, text: str) -> None:
-        """Go on by `text`."""
+        """Read on."""
         if self.settled and "\n" not in text and "`" not in text:
             return
         for mark in _MARKS.findall(text):
@@ -88,11 +88,11 @@ class Markdown:
             self._extend_line(mark)
 
     def close_span(self) -> None:
-        """The open code span turned out to be none: its backticks were literal."""
+        """The open code span was none: its backticks are literal."""
         self._run = self._span = 0
 
     def new_line(self) -> None:
-        """What follows stands at the start of a line: a call has just ended."""
+        """A call has just ended, so what follows counts as the start of a line."""
         self._head, self._blank, self._first, self._gap = "", True, "", False
         self._called = True
         self.close_span()
@@ -128,7 +128,8 @@ class Markdown:
         self._span, self._run = self._after_run(), 0
 
     def _after_run(self) -> int:
-        """The code span we are in once the run of backticks at the end of the text is over."""
+        """The length of the run that opened the code span we are in, after the run of backticks at the
+        end of the text."""
         if self._fence or not self._run:
             return self._span
         if self._span:
@@ -136,13 +137,13 @@ class Markdown:
         return self._run
 
     def _indented(self) -> bool:
-        """Whether the line begins as indented code: it cannot interrupt a paragraph."""
+        """Whether the line begins as indented code, which cannot interrupt a paragraph."""
         if not (self._gap and self._blank and self._head):
             return False
         return len(self._head.expandtabs(4)) >= self._item + 4
 
     def _opening(self) -> str | None:
-        """The run of the fence that this line opens, if it does."""
+        """The run of the fence that this line opens; None if it opens none."""
         match = None if self._fence else self._fence_line()
         return match["run"] if match and not (match["run"][0] == "`" and "`" in match["info"]) else None
 
@@ -157,7 +158,7 @@ class Markdown:
         return None
 
     def _content_indent(self, line: str) -> int:
-        """The indent of the content of the list item a line stands in; 0 outside of lists."""
+        """The indentation of the content of the list item that a line is in; 0 outside of lists."""
         if item := _LIST_ITEM.match(line):
             return len(item[0].expandtabs(4))
         return 0 if line[:1].strip() else self._item
