@@ -1,7 +1,7 @@
-"""What the states of one message share: the text, the log, where we are, and the call that is open.
+"""What the states of one message share: the text, the log, where we are, and the open call.
 
-A state is a function of a message: it looks at the text in the buffer from `buffer.at` on, takes what it is
-sure of, and says whether the next state may go on.
+A state is a function of a message. It looks at the text in the buffer from `buffer.at` on, takes what it
+is sure of, and says whether the next state may go on.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from .place import Place
 
 
 class Step(Enum):
-    """What a state says."""
+    """The result of a state."""
 
-    MORE = 0  # it takes more text
+    MORE = 0  # it needs more text
     GO = 1  # the next state may go on
 
 
@@ -40,33 +40,33 @@ class At(Enum):
 
     __hash__ = object.__hash__  # members are compared by identity: this one is quick
 
-    LITERAL = 0  # nothing is looked for: no tools, or what follows may belong to a call that was cut
+    LITERAL = 0  # all is text: no tools are declared, or what follows may belong to an unfinished call
     LINE_START = 1  # of the message, or at the aggressive level of any line: an untagged call may stand here
     TEXT = 2  # text, up to the next tag that may open a call
-    SPAN = 3  # at a tag behind an open backtick
+    SPAN = 3  # at a tag after an open backtick
     ENVELOPE = 4  # at the opening tag of an envelope
     CALL = 5  # between the parameters of a call
     VALUE = 6  # in the value of a parameter
     LOOSE = 7  # in text where a parameter should open
     JSON = 8  # in JSON, in an envelope or as the body of a call
     BARE_JSON = 9  # in JSON without a tag around it
-    AFTER = 10  # behind a call: closing tags, the next call, or text
+    AFTER = 10  # after a call: closing tags, the next call, or text
     STRAY = 11  # in text between the parameters of a call
     CUT = 12  # at the end of the message, with a call that is open
 
 
 class Envelope(Enum):
-    """Whether something is open around calls."""
+    """What is open around calls."""
 
     NONE = 0
     OPEN = 1  # in <tool_call>
-    ORPHAN = 2  # a </tool_call> may come although there was no <tool_call>
-    LEFT = 3  # text follows the call on its line, and </tool_call> may come there
+    ORPHAN = 2  # no <tool_call>, but a </tool_call> may still come
+    LEFT = 3  # text follows the call on its line, and </tool_call> may still come there
     REFUSED = 4  # its opening tag is text, and so is its closing tag
 
 
 class Before(Enum):
-    """What stands before the text that is not understood yet, with nothing but whitespace between."""
+    """What comes before the text that is not understood yet, apart from whitespace."""
 
     TEXT = 0
     CALL = 1
@@ -84,8 +84,8 @@ class Earlier:
 
 @dataclass(slots=True)
 class Message:
-    """One message. `known`: the position up to which the context has seen the text. What lies between
-    `buffer.at` and there is whitespace, perhaps with a </think> in it, which a call drops that follows."""
+    """One message. `known`: the position up to which the context has seen the text. Between `buffer.at`
+    and there is whitespace, perhaps with a </think> in it, which a call would drop."""
 
     buffer: Buffer
     log: EventLog
@@ -95,33 +95,33 @@ class Message:
     at: At
     live: bool = True  # the caller wants a call before it is complete
     reasoning: bool = False  # the text is what the model thought
-    thinks_apart: bool = False  # what it thinks has a field of its own
+    thinks_apart: bool = False  # the model's thinking has a field of its own
     complete: bool = False  # at the end: the model stopped by itself
-    ended: bool = False  # the message is over, though it may be cut
+    ended: bool = False  # at the end: the message is over, but it may have been cut off
     known: int = 0
     before: Before = Before.TEXT
-    orphan_think: bool = False  # what waits holds a </think> that closes nothing
+    orphan_think: bool = False  # a </think> that closes nothing is in what waits
     calls: int = 0
     returns: int = 0  # times that text was read again
-    trial: Mark | None = None  # what follows may be text after all
+    trial: Mark | None = None  # from this mark on, it is not decided whether this is a call
     envelope: Envelope = Envelope.NONE
     followed: Collection[str] | None = None  # the names of calls that the server parsed, if they follow
-    served: int = -1  # position behind the last call of the server's; -1 if there was none
+    served: int = -1  # position after the last call of the server; -1 if there was none
     fence: str = ""  # what opened a code fence in the envelope, around the call
-    kept: Sequence[Dialect] = BASE  # the dialects whose tags are no repair
-    spoken: tuple[Dialect, ...] = ()  # dialects of other models that the open call is written in
+    kept: Sequence[Dialect] = BASE  # the dialects that the call keeps to: their tags need no repair
+    spoken: tuple[Dialect, ...] = ()  # dialects of other models that the call is written in
     call: Call | None = None
     json: object = None  # the JSON that is being read
     json_from: int = 0  # position where its envelope begins
-    tag_at: int = -1  # position of a tag that has begun and waits for its end; -1 if none does
-    looked: int = 0  # position up to which the end of a code span was looked for
-    # Of a chain of tags that waits: where it begins, and its tags, where they end and the fence between them
+    tag_at: int = -1  # position of an unfinished tag that waits; -1 if there is none
+    looked: int = 0  # position up to which the end of a code span was searched
+    # A chain of tags that needs more text: its beginning; and its tags, their end, and the fence between them
     chain: tuple[tuple[int, int, bool], list[Tag], int, str] | None = None
     lookout: Lookout = field(init=False)
     tolerant: bool = field(init=False)
     aggressive: bool = field(init=False)
     _before_trial: Earlier | None = None
-    _proof: Place | None = None  # where the candidate for a call would go on, that is looked at
+    _proof: Place | None = None  # inside of the candidate for a call
 
     def __post_init__(self) -> None:
         self.lookout = Lookout.of(self.toolset, self.grammar)
@@ -129,7 +129,8 @@ class Message:
         self.aggressive = self.grammar.level == "aggressive"
 
     def slipped(self, text: str, at: int, over: bool) -> Tag | Wait | None:
-        """The tag with a slip in it that stands here, of what the open call or envelope is written in."""
+        """The misspelt tag at `at`, in a dialect that the open call or envelope is written in; None if
+        there is none."""
         if not self.spoken:
             return None
         place = self.call.place if self.call else self.lookout.place
@@ -143,14 +144,14 @@ class Message:
         return known if known > at else at
 
     def go(self, at: At) -> Step:
-        """Go on with this state."""
+        """Continue with this state."""
         self.at = at
         return Step.GO
 
     # Text
 
     def know(self, end: int) -> None:
-        """Let the context see the text up to this index, each character once."""
+        """Show the context the text up to this index; each character only once."""
         start = self.seen
         if end > start:
             self._tell(self.buffer.text[start:end])
@@ -163,8 +164,8 @@ class Message:
         self.context.note(text)
 
     def say(self, end: int) -> None:
-        """The text up to this index is text: it goes out, all but the whitespace at its end from the first
-        line break on, which a call would drop."""
+        """The text up to this index is text. It is emitted, except for whitespace at its end from the
+        first line break on, which a call would drop."""
         start, waits = self.buffer.at, self.orphan_think and end - self.buffer.at < WHITESPACE_RUN
         waits = waits and not self.buffer.text[self.seen : end].strip(BLANK)
         self.know(end)
@@ -177,20 +178,21 @@ class Message:
             self.log.text(self.buffer.take(solid))
 
     def say_all(self, end: int) -> None:
-        """The text up to this index is text, whatever follows."""
+        """The text up to this index is text, whatever follows. All of it is emitted."""
         self.know(end)
         self.log.text(self.buffer.take(end))
         self.before, self.orphan_think = Before.TEXT, False
 
     def drop(self, end: int) -> None:
-        """The text up to this index is no text: a call, or what belongs to one."""
+        """The text up to this index belongs to a call, and is dropped."""
         self.buffer.at = end
         self.known = self.buffer.position
 
     # Being unsure
 
     def try_(self, why: Refused | None, at_end: bool) -> None:
-        """From here on, the whitespace that waits included, it is decided later whether this is a call."""
+        """Begin a trial: it is decided later whether the text from here on, including whitespace that
+        waits, is a call."""
         if self.trial is None:
             self.trial = self.log.mark(why, at_end)
             self._before_trial = Earlier(self.context.copy(), self.known, self.calls)
@@ -202,7 +204,8 @@ class Message:
             self.trial = None
 
     def reject(self, why: Refused | None = None, silent: bool = False, again: int | None = None) -> Step:
-        """What was on trial is text, up to the position `again`, from which it is read once more."""
+        """What was on trial is text, up to the position `again`; from there it is read again. `silent`:
+        the refusal is not reported."""
         trial, self.trial, earlier = self.trial, None, self._before_trial
         assert trial
         assert earlier
@@ -221,8 +224,8 @@ class Message:
         return self.go(At.TEXT)
 
     def abandon(self) -> Step:
-        """What was on trial is the beginning of a call that comes in another way: it goes, and all that
-        waits."""
+        """What was on trial is the beginning of a call that comes in another way. It is dropped, with
+        everything that waits."""
         trial, self.trial, earlier = self.trial, None, self._before_trial
         assert trial
         assert earlier
@@ -237,13 +240,13 @@ class Message:
     # Candidates and calls
 
     def is_proved(self, tag: Tag, tool: Tool) -> bool | Wait:
-        """Whether what may stand in a call of this tool follows its tag."""
+        """Whether something follows this tag that may stand in a call of this tool."""
         if self._proof is None or self._proof.tool is not tool:
             self._proof = Place(self.toolset, self.grammar, tool, wrapped=True)
         return self._proof.proves(tag, self.buffer.text, self.buffer.over)
 
     def fragment(self, text: str) -> None:
-        """A piece of the arguments of the open call, and what was mended in them."""
+        """Emit a piece of the open call's arguments, and the repairs in it."""
         call = self.call
         assert call
         if text:
@@ -252,8 +255,8 @@ class Message:
             self.log.repair(*call.writer.repairs.pop(0))
 
     def refuse(self, why: Refused, end: int, wrap: bool = False) -> Step:
-        """A candidate, which begins behind what is known, is text up to this index. `wrap`: only the opening
-        tag of an envelope is."""
+        """A candidate, which begins where the context stopped, is text up to this index. `wrap`: only the
+        opening tag of an envelope is refused."""
         if self.trial:
             return self.reject()
         self.miss_envelope_close()
@@ -264,14 +267,14 @@ class Message:
         return self.go(At.TEXT)
 
     def miss_envelope_close(self) -> None:
-        """An envelope that is open is over without its closing tag."""
+        """An open envelope ends without its closing tag."""
         if self.envelope is Envelope.OPEN:
             self.log.repair(Repair.MISSING_TOOL_CALL_CLOSE, self.buffer.text[self.buffer.at :])
             self.envelope = Envelope.NONE
 
     @property
     def is_dropped(self) -> bool:
-        """Whether only one call is asked for, and the next one is another."""
+        """Whether only one call is asked for, and the next call is a further one."""
         return self.calls > 0 and not self.log.parallel
 
     def count_call(self, name: str) -> None:
@@ -281,7 +284,7 @@ class Message:
         self.calls += 1
 
     def end_call(self) -> Step:
-        """A call is complete, and `buffer.at` is behind it."""
+        """A call is complete, and `buffer.at` is after it."""
         self.call = self.json = None
         self.context.function_said = False
         self.context.new_line()
@@ -295,7 +298,8 @@ class Message:
         return Step.GO
 
     def leave_unended(self, why: Refused, tool: Tool) -> Step:
-        """The open call is not complete: it stays without an end, and what follows is text."""
+        """The open call is incomplete and cannot be taken back: it never gets an end, and what follows is
+        text."""
         self.log.ledger.refuse(why, tool.name)
         self.call = self.json = None
         return self.go(At.LITERAL)
