@@ -1,8 +1,8 @@
-"""What is said of the call that is open: how it begins, what it is given, how it ends.
+"""What is emitted for the open call: its beginning, its arguments, its end.
 
-A call whose opening tag names no tool is read without types. Once it is complete, its parameters tell which
-tool is meant, if they fit only one; otherwise it was text. A call that the user's rules may turn into a call
-of another tool is not announced before it is complete either.
+A call whose opening tag names no tool is read without types. When it is complete, its parameters tell
+which tool is meant, if they fit only one; otherwise it is text. A call that the user's rules may convert
+to another tool is not announced before it is complete, either.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _WORD = re.compile(r"\W{0,4}(\w+)=")  # of a tag that carries a name
 
 
 def open_call(m: Message) -> Call:
-    """The call that is open."""
+    """The open call."""
     assert m.call
     return m.call
 
 
-# How it begins
+# The beginning
 
 
 def start_call(m: Message, opening: Opening | None, tag: Tag, certain: bool = True) -> Step:
-    """A call with this tag begins at `buffer.at`; without an `opening` it names no tool."""
+    """A call with this tag begins at `buffer.at`. Without an `opening` it names no tool."""
     closed = tag.dialect.closed or tag.ends_itself or opening is None
     tool = opening.tool if opening else m.toolset.any_tool
     m.count_call(opening.tool.name if opening else "")
@@ -56,7 +56,7 @@ def start_call(m: Message, opening: Opening | None, tag: Tag, certain: bool = Tr
 
 
 def _announce(m: Message, call: Call, opening: Opening) -> None:
-    """The tool of the call is known, and what its tag said of its arguments."""
+    """Emit the beginning of the call, now that its tool is known, and the arguments that its tag holds."""
     call.tool = opening.tool
     rules = m.toolset.rules_for(opening.tool)
     if rules is None or rules.live:
@@ -69,17 +69,18 @@ def _announce(m: Message, call: Call, opening: Opening) -> None:
         give(m, key, text)
 
 
-# What it is given
+# The arguments
 
 
 def give(m: Message, key: str, text: str) -> None:
-    """A whole value at once."""
+    """Emit a whole value."""
     writer = open_call(m).writer
     m.fragment(writer.begin(key) + writer.feed(text) + writer.end())
 
 
 def give_all(m: Message, call: Call, arguments: Json, texts: Mapping[str, str] = NO_TEXTS) -> None:
-    """All arguments at once; and, if that was deferred, what it is a call of. `texts` as for `write_call`."""
+    """Emit all arguments; and if that was deferred, the beginning of the call. `texts` as for
+    `write_call`."""
     name, fragment, repairs = write_call(call.tool, arguments, m.toolset, texts)
     if call.deferred:
         m.log.emit(CallStart(call.index, name))
@@ -90,7 +91,7 @@ def give_all(m: Message, call: Call, arguments: Json, texts: Mapping[str, str] =
 
 
 def only_key(call: Call) -> str:
-    """The parameter that a value without a tag can only belong to; "" if that is open."""
+    """The only parameter to which a value without a tag can belong; "" if there is no such parameter."""
     required = call.tool.required
     key = next(iter(required)) if len(required) == 1 else ""
     types = call.tool.parameter(key).types
@@ -98,10 +99,10 @@ def only_key(call: Call) -> str:
 
 
 def has_text(m: Message) -> Step:
-    """Text between parameters: no part of the call, and not ours to drop."""
+    """Text between parameters. It does not belong to the call, but must not be dropped."""
     call = open_call(m)
     if not (call.certain and call.named):
-        m.buffer.take(m.buffer.at + 1)  # or the same tag would open the same call again
+        m.buffer.take(m.buffer.at + 1)  # else the same tag would open the same call again
         return m.reject()
     if (word := WORD.match(m.buffer.text, m.buffer.at)) and len(call.place.opened) < WORDS:
         call.place.opened[word[1]] = 1  # so its closing tag is text, too
@@ -110,7 +111,7 @@ def has_text(m: Message) -> Step:
 
 
 def stray_text(m: Message, text: str) -> Step:
-    """A piece of such text, of which more may follow."""
+    """Emit a piece of such text. More may follow."""
     call = open_call(m)
     if call.spare:
         _spare_is_text(m, call)
@@ -130,8 +131,9 @@ def _spare_is_text(m: Message, call: Call) -> None:
 
 
 def _is_unread(call: Call) -> bool:
-    """Whether the text between its parameters is one that was not given, or names one. Without it, it would
-    run as another call; if it lacks what it requires, the client says so to the model."""
+    """Whether the text between the parameters names a parameter that was not given, or is one. Without
+    it, the call would do something else. (If a required parameter is missing, the client tells the
+    model.)"""
     given = call.writer.given
     if not call.stray or not call.tool.required <= given:
         return False
@@ -140,18 +142,18 @@ def _is_unread(call: Call) -> bool:
 
 
 def _named(key: str) -> re.Pattern[str]:
-    """A parameter's name as it stands in a tag, in JSON, or before its value."""
+    """A pattern for a parameter's name as it occurs in a tag, in JSON, or before its value."""
     word = "[ _-]".join(map(re.escape, re.split("[_-]", key)))
     return re.compile(
         rf"""[=:]["']?{word}(?!\w)|(?<![\w.-]){word}["']?[ \t]?[:=>]|^\W*{word}(?:[ \t]+\S+)?[ \t]*$""", re.M
     )
 
 
-# How it ends
+# The end
 
 
 def use_spare(m: Message, call: Call) -> None:
-    """A value without its tag is one if its parameter has not been given by the end of the call."""
+    """The call ends. If its parameter was not given, the value without a tag is used for it."""
     spare, key = call.spare, only_key(call)
     if spare is None:
         return
@@ -194,8 +196,8 @@ def end_call(m: Message) -> Step:
 
 
 def _meant(m: Message, values: Sequence[tuple[str, str]]) -> Opening | None:
-    """The tool that a call without a name means: it alone has all of its parameters, or one of these names
-    it. None if both could be."""
+    """The tool that a call without a name means: the only one that has all of its parameters, or the one
+    that a parameter names. None if it is not clear."""
     fitting = m.toolset.infer({key for key, _ in values})
     for at, (key, text) in enumerate(values):
         tool = m.toolset.find(text.strip()) if key in NAME_KEYS else None
