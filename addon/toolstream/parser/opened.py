@@ -1,4 +1,4 @@
-"""The call that is open, and the value that is open in it."""
+"""The open call, and its open value."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from .place import Place, Tables
 
 @dataclass(slots=True)
 class Value:
-    """The value of a parameter. `tables`: what is looked for in it. `verbatim`: it may be a string; else it
-    is, in `json`, one array or object, or something that has no tag in it."""
+    """The value of a parameter. `tables`: what is searched in it. `verbatim`: it may be a string.
+    Otherwise it is an array or object, which `json` follows, or something that contains no tag."""
 
     tables: Tables
     verbatim: bool
     json: WholeJson | None = None
     cut: bool = False  # its opening tag has no bracket at its end
-    quoted: bool = False  # and this one no quote behind the name
-    started: bool = False  # the line break behind the opening tag is read
-    same_line: bool = False  # there was none
-    lead: bool = False  # a blank stands between the opening tag and the text on its line
-    passed: bool = False  # something of it was written
+    quoted: bool = False  # its opening tag has no quote after the name
+    started: bool = False  # the line break after the opening tag was read
+    same_line: bool = False  # there was no line break
+    lead: bool = False  # a space is between the opening tag and the text on its line
+    passed: bool = False  # a part of it was written
     waits: bool = False  # a tag waits for what follows
-    lines: bool = False  # up to `looked` it has more than one line
-    blank: bool = True  # and its last line is blank
+    lines: bool = False  # up to `looked`, it has more than one line
+    blank: bool = True  # up to `looked`, its last line is blank
     looked: int = 0  # position up to which it was judged
     opens: bool = False  # an opening tag of calls stands in it
     calls: int = 0  # examples that are open in it
     wraps: int = 0  # and their envelopes
-    elements: int = 0  # parameters of anything that are open in it, each from the start of a line on
-    inline: int = 0  # the same within its last line
-    line_calls: int = 0  # calls that have opened within that line, not alone on it
-    line_wraps: int = 0  # and their envelopes
+    elements: int = 0  # other parameters that are open in it, and began a line
+    inline: int = 0  # other parameters that were opened in the middle of its last line
+    line_calls: int = 0  # calls that were opened in that line, not alone on it
+    line_wraps: int = 0  # envelopes that were opened in that line
     line_ends: bool = False  # a parameter of such a call has ended
-    searched: int = 0  # behind a run that may be the end: position up to which another one was looked for
+    searched: int = 0  # after a run that may be the end: position up to which another run was searched
 
     @classmethod
     def of(cls, schema: Parameter, tables: Tables, tag: Tag) -> Self:
-        """The value of a parameter, and what to look for in it."""
+        """The value of a parameter that this tag opens."""
         types = schema.types
         verbatim = not types or "string" in types
         json = None if verbatim or not types & {"array", "object"} else WholeJson()
@@ -59,7 +59,7 @@ class Value:
             self.looked = buffer.base + end
 
     def pass_over(self, text: str, start: int, end: int) -> None:
-        """Note what text[start:end] says of the line that the value is in."""
+        """Note what text[start:end] tells about the last line of the value."""
         line = text.rfind("\n", start, end) + 1
         if line:
             self.lines, self.inline, self.line_calls, self.line_wraps = True, 0, 0, 0
@@ -67,11 +67,11 @@ class Value:
         self.blank = (line > 0 or self.blank) and not text[line or start : end].strip(" \t")
 
     def has_lines(self, buffer: Buffer, at: int) -> bool:
-        """Whether the value up to this index has more than one line, or began behind a line break."""
+        """Whether the value has more than one line up to this index, or began after a line break."""
         return self.lines or "\n" in buffer.text[self.looked - buffer.base : at]
 
     def in_element(self, buffer: Buffer, at: int) -> bool:
-        """Whether one is open at this index."""
+        """Whether an element is open at this index."""
         same_line = "\n" not in buffer.text[self.looked - buffer.base : at]
         return self.elements > 0 or (self.inline > 0 and same_line)
 
@@ -83,7 +83,7 @@ class Value:
             self.inline += not alone
 
     def open_in_line(self, buffer: Buffer, at: int, wraps: bool) -> None:
-        """A call opens at this index within the line, or its envelope."""
+        """A call, or its envelope, opens at this index in the middle of the line."""
         self.look(buffer, at)
         self.line_wraps += wraps
         self.line_calls += not wraps
@@ -104,14 +104,14 @@ class Value:
                 self.close_element()
 
     def close_element(self) -> None:
-        """And so is the closing tag of the last one."""
+        """The closing tag of the last element is payload."""
         if self.inline:
             self.inline -= 1
         else:
             self.elements -= 1
 
     def starts_line(self, buffer: Buffer, at: int) -> bool:
-        """Whether only an indentation stands before this index on its line."""
+        """Whether only indentation comes before this index on its line."""
         start = self.looked - buffer.base
         line = buffer.text.rfind("\n", start, at) + 1
         return (line > 0 or self.blank) and not buffer.text[line or start : at].strip(" \t")
@@ -119,20 +119,26 @@ class Value:
 
 @dataclass(slots=True)
 class Spare:
-    """Text where a parameter should have opened: the value of the only one there is, unless that comes."""
+    """Text where a parameter should have opened. It is the value of the only possible parameter, unless
+    that is given later."""
 
     mark: Mark
     text: str = ""
     value: str = ""
-    closed: bool = False  # as a parameter is
+    closed: bool = False  # a parameter's closing tag came after it
 
 
 @dataclass(slots=True)
 class Call:
-    """The open call. `named`: its opening tag says of which tool; else its arguments do, once they are
-    complete. `closed`: it needs no closing tag of its own. `certain`: it is a call whatever it holds.
-    `deferred`: it is announced when it is complete, for the user's rules must see all of it. `half_said`:
-    its tag was a value. `empty`: its tag says that nothing is in it."""
+    """The open call.
+
+    `named`: its opening tag names the tool. Otherwise its arguments tell, once they are complete.
+    `closed`: it needs no closing tag of its own.
+    `certain`: it is a call, whatever else it holds.
+    `deferred`: it is announced when it is complete, because the user's rules need to see all of it.
+    `half_said`: its tag held a value.
+    `empty`: its tag says that there is nothing in it.
+    """
 
     index: int
     tool: Tool
@@ -144,19 +150,19 @@ class Call:
     deferred: bool = False
     half_said: bool = False
     cut: bool = False  # its tag has no bracket at its end
-    quoted: bool = False  # or no quote behind the name
+    quoted: bool = False  # its tag has no quote after the name
     empty: bool = False
-    in_parameter: bool = False  # they stand in a parameter that holds all of them
+    in_parameter: bool = False  # its arguments are in a parameter that holds all of them
     body_done: bool = False  # all its arguments came as one JSON object
-    body_cut: bool = False  # they were to, and the message ended in it
-    unclear: bool = False  # a closing tag that was taken for payload may have been the end
+    body_cut: bool = False  # the message ended in that object
+    unclear: bool = False  # a closing tag that was taken for payload may have been the end of a value
     gap: str = ""  # whitespace before what comes next
-    stray: str = ""  # text between its parameters, as far as it is looked at
-    unread: bool = False  # such text was closed as a parameter
+    stray: str = ""  # text between its parameters, up to STRAY characters
+    unread: bool = False  # such text was closed like a parameter
     value: Value | None = None
     spare: Spare | None = None
 
     @property
     def begun(self) -> bool:
-        """Whether it has something already."""
+        """Whether it has any arguments yet."""
         return bool(self.writer.given or self.spare or self.body_done)
