@@ -1,7 +1,7 @@
-"""Opening a call: whether its tag may open one here, what was mended about its tags, and whether it is on
+"""Opens a call: whether its tag may open one here, which repairs its tags need, and whether it is on
 trial.
 
-All functions are called where `m.seen` is at the first tag of the call. A call that is refused is text, and
+All functions are called with `m.seen` at the first tag of the call. A call that is refused is text, and
 the ledger says why.
 """
 
@@ -23,12 +23,12 @@ from .message import At, Envelope, Message, Step
 from .open_call import start_call
 from .place import Place
 
-_IN_DIRECT = (TagKind.PARAMETER_OPEN, TagKind.CALL_CLOSE, Following.JSON)  # what follows a direct tag
+_IN_DIRECT = (TagKind.PARAMETER_OPEN, TagKind.CALL_CLOSE, Following.JSON)  # may follow a direct tag
 _IN_ELEMENT = (TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN, Following.JSON)
 
 
 def open_bare(m: Message, tag: Tag) -> Step:
-    """<function=…> without <tool_call>: at the start of a line, declared, and a tag or JSON after it."""
+    """<function=…> without <tool_call>: at the start of a line, declared, and followed by a tag or JSON."""
     m.context.function_said = True
     opening = _read_opening(m, tag)
     if opening is None and (better := m.lookout.openers.match_declared(m.buffer.text, tag.start)):
@@ -39,7 +39,7 @@ def open_bare(m: Message, tag: Tag) -> Step:
 
 
 def _open_better(m: Message, tag: Tag) -> Step:
-    """The tag names no tool. By its place, it may be another one."""
+    """The tag names no tool. By its place, it may be another tag."""
     if not m.buffer.over and m.lookout.openers.may_begin_declared(m.buffer.text, tag.start):
         return Step.MORE
     chain = read_chain(m, tag.start)
@@ -65,7 +65,7 @@ def _read_opening(m: Message, tag: Tag) -> Opening | None:
 
 
 def _why_not_bare(m: Message, tag: Tag, opening: Opening) -> Refused | None:
-    """Why no call without an envelope opens here; None if one may."""
+    """Why no call without an envelope may open here; None if one may."""
     if not m.toolset.allows(opening.tool.name):
         return Refused.FORBIDDEN
     if m.context.thinking and not (m.thinks_apart and not m.calls):
@@ -78,7 +78,7 @@ def _why_not_bare(m: Message, tag: Tag, opening: Opening) -> Refused | None:
 
 
 def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
-    """Open a bare call if what stands after its tag may stand there."""
+    """Open a bare call, if what follows its tag may stand in a call."""
     text = m.buffer.text
     at = skip_blanks(text, tag.end)
     if at == len(text) and not m.buffer.over:
@@ -99,7 +99,7 @@ def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
 
 
 def kind_after(m: Message, tag: Tag, tool: Tool, slips: bool = False) -> TagKind | Following:
-    """What follows a tag that is named as a tool; with `slips`, a tag may have one."""
+    """What follows a tag that is named after a tool. `slips`: a misspelt tag counts, too."""
     inside = m.grammar.body.with_names(m.toolset.names_of(tool))
     text = m.buffer.text
     at = skip_blanks(text, tag.end)
@@ -116,13 +116,13 @@ def kind_after(m: Message, tag: Tag, tool: Tool, slips: bool = False) -> TagKind
 
 
 def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
-    """<function=…> in an envelope; an undeclared tool is on trial."""
+    """<function=…> in an envelope. An undeclared tool is on trial."""
     opening = _read_opening(m, tag)
     if why := _why_not_wrapped(m, opening):
         return m.refuse(why, tag.end)
     if m.trial and m.trial.at_end and opening and not m.context.thinking:
         m.reject()
-        m.context.new_line()  # what is right behind a call is at the start of a line
+        m.context.new_line()  # directly after a call counts as the start of a line
         m.envelope = Envelope.REFUSED
         return Step.GO
     kind = _kind_after_name(m, tag, opening)
@@ -146,8 +146,8 @@ def _why_not_wrapped(m: Message, opening: Opening | None) -> Refused | None:
 
 
 def _kind_after_name(m: Message, tag: Tag, opening: Opening | None) -> TagKind | Following | None:
-    """What follows a tag that other documents may have, too: OTHER if that is nothing of a call. None if it
-    need not be looked at."""
+    """What follows a tag that other documents may have, too: OTHER if it cannot be in a call. None if it
+    does not matter."""
     if opening and tag.dialect.by_name:
         if tag.ends_itself and not opening.tool.required:
             return None
@@ -161,7 +161,7 @@ def _kind_after_name(m: Message, tag: Tag, opening: Opening | None) -> TagKind |
 
 
 def open_nameless(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
-    """Parameters and no function: a call if they fit one tool only, and it is complete."""
+    """Parameters without a function: a call if they fit exactly one tool, once it is complete."""
     if m.trial:
         return m.reject()
     if m.context.thinking:
@@ -195,7 +195,7 @@ def open_json_call(m: Message, chain: Chain) -> Step:
 
 
 def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certain: bool = True) -> Step:
-    """Begin a call, whose tag stands in the text."""
+    """Begin a call whose tag is in the text."""
     if m.context.thinking:
         _try_in_thinking(m, Refused.REASONING)
     elif opening and _may_be_element(tag, opening):
@@ -212,18 +212,19 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
 
 
 def _may_be_element(tag: Tag, opening: Opening) -> bool:
-    """Whether it takes a parameter to tell whether what follows can be read."""
+    """Whether only a parameter shows that what follows can be read."""
     return tag.dialect.repair is Repair.NAME_MISPLACED and bool(opening.tool.required)
 
 
 def _is_deferred(m: Message, tool: Tool) -> bool:
-    """Whether only the whole call tells which tool it is of."""
+    """Whether only the whole call tells which tool it is for."""
     rules = m.toolset.rules_for(tool)
     return rules is not None and not rules.live
 
 
 def _try_in_thinking(m: Message, why: Refused) -> None:
-    """In what the model thinks, a call counts if the message ends with it; its <think> is closed then."""
+    """In the model's thinking, a call counts only if the message ends with it. Then its <think> is
+    closed."""
     if m.trial:
         return
     m.try_(why, at_end=True)
@@ -233,13 +234,13 @@ def _try_in_thinking(m: Message, why: Refused) -> None:
 
 
 def _drop_think(m: Message) -> None:
-    """A </think> right before a call is dropped with the whitespace around it."""
+    """Drop a </think> directly before a call, with the whitespace around it."""
     if m.orphan_think:
         m.log.repair(Repair.ORPHAN_THINK_CLOSE, m.buffer.text[m.buffer.at : m.seen])
         m.orphan_think = False
 
 
-# What was mended about the tags
+# Repairs of the tags
 
 
 def _note_opening(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag]) -> None:
@@ -270,8 +271,8 @@ def _note_tags(m: Message, wraps: list[Tag], tag: Tag | None) -> None:
 
 
 def _may_keep_to(m: Message, wraps: list[Tag], tag: Tag | None) -> Sequence[Dialect]:
-    """The dialects that a call may keep to: any in an envelope of its own, the same as the call before it in
-    one that goes on; and without one, that of its tag."""
+    """The dialects that a call may keep to: any of the taught ones, in an envelope of its own; those of
+    the call before it, in an envelope that is still open; that of its tag, without an envelope."""
     if wraps:
         return TAUGHT
     if m.envelope is Envelope.OPEN:
