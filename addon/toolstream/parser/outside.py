@@ -1,7 +1,9 @@
-"""Outside of calls: text, up to what may open a call: a tag, or at the start of a line an untagged call.
+"""Outside of calls: text, up to what may open a call. That is a tag or, at the start of a line, an
+untagged call.
 
-Text goes out at once, but for a tail that may still become a tag. On the way what is no call is kept apart:
-thinking, comments, results that the model made up, quoted tags, and closing tags that close nothing.
+Text is emitted at once, except for a tail that may still become a tag. On the way everything is
+recognised that cannot hold calls: thinking, comments, results that the model made up, quoted tags, and
+closing tags that close nothing.
 """
 
 from __future__ import annotations
@@ -38,8 +40,8 @@ _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
 
 @dataclass(slots=True)
 class Found:
-    """Up to the index `at` the text has no tag. Then `tag` comes, or what may be one by its `place`, or it
-    takes more text to tell."""
+    """Up to the index `at` the text has no tag. There, a `tag` follows, or something that may be a tag by
+    its `place`, or more text is needed to tell."""
 
     at: int
     tag: Tag | None = None
@@ -47,8 +49,8 @@ class Found:
 
 
 def extend(m: Message, piece: str) -> list[Event] | None:
-    """What comes of a piece within a line in which no tag of ours begins; None if it has to be looked at,
-    with what waits."""
+    """The fast path for a piece without a line break in which no tag of a call begins: its events. None
+    if it has to be looked at, together with what waits."""
     buffer, log, context = m.buffer, m.log, m.context
     if _LOOK.search(piece) or log.marks or log.events or buffer.high or m.aggressive:
         return None
@@ -74,7 +76,8 @@ def extend(m: Message, piece: str) -> list[Event] | None:
 
 
 def _plain_end(m: Message, text: str) -> int:
-    """Up to where a text within a line holds no tag that may be ours; -1 if it has to be looked at."""
+    """The index up to which a text without line breaks holds no tag that may belong to a call; -1 if it
+    has to be looked at."""
     at = text.find("<")
     while at >= 0:
         word = WORD.match(text, at)
@@ -87,11 +90,12 @@ def _plain_end(m: Message, text: str) -> int:
 
 
 def line_start(m: Message) -> Step:
-    """The beginning of the message, or at the aggressive level of a line: an untagged call may stand here."""
+    """State: at the start of the message; at the aggressive level, of any line. An untagged call may
+    stand here."""
     text = m.buffer.text
     end = end_of(WHITESPACE, text, m.seen)
     waits = end == len(text) and not m.buffer.over
-    m.say(end - (waits and text.endswith("\r")))  # it may be half of a line break
+    m.say(end - (waits and text.endswith("\r")))  # `\r` may be half of a line break
     if waits:
         return Step.MORE
     begins = m.context.at_line_start and _BEGINS.match(text, m.seen)
@@ -105,7 +109,7 @@ def line_start(m: Message) -> Step:
 
 
 def _at_lost_bracket(m: Message) -> Step | None:
-    """A bracket may be what became of that of a tag."""
+    """A bracket that may stand for the opening bracket of a tag."""
     text, at = m.buffer.text, m.seen
     if _is_lost(m, at):
         return m.go(At.TEXT)
@@ -114,13 +118,13 @@ def _at_lost_bracket(m: Message) -> Step | None:
 
 
 def _is_lost(m: Message, at: int) -> bool:
-    """Whether a word of a tag follows the bracket at `at`."""
+    """Whether the word of a tag follows the bracket at `at`."""
     text = m.buffer.text
     return text[at] in "[{" and next_place(text, at, True, m.lookout.missing) == at
 
 
 def _at_untagged(m: Message) -> Step:
-    """A bracket, a fence or a word that a call without a tag begins with."""
+    """A bracket, a fence or a word with which an untagged call may begin."""
     text = m.buffer.text
     if tag := m.lookout.lines.match(text, m.seen):
         m.go(At.TEXT)
@@ -132,7 +136,7 @@ def _at_untagged(m: Message) -> Step:
 
 
 def text(m: Message) -> Step:
-    """Text, up to the next tag that may open a call."""
+    """State: in text, up to the next tag that may open a call."""
     found = _find(m)
     if m.tolerant and (line := _untagged_before(m, found.at)) is not None:
         m.say(line)
@@ -171,7 +175,7 @@ def _at_json(m: Message) -> Step:
 
 
 def _find(m: Message) -> Found:
-    """The next thing that has to be looked at."""
+    """The next place that has to be looked at."""
     text, start = m.buffer.text, m.seen
     fresh = m.tolerant and m.context.at_line_start
     at, found = _next(m, start, fresh), None
@@ -182,14 +186,15 @@ def _find(m: Message) -> Found:
 
 
 def _held(m: Message, start: int, fresh: bool) -> int:
-    """Where the tail begins that may become a tag without its bracket, or a line break; len(text) if none."""
+    """The index of the tail that may become a tag without its bracket, or a line break; len(text) if
+    there is none."""
     text = m.buffer.text
     end = held_from(text, start, fresh, m.lookout.missing) if m.tolerant else len(text)
     return max(start, min(end, len(text) - 1)) if text.endswith("\r") else end
 
 
 def _next(m: Message, at: int, fresh: bool) -> int:
-    """Where the next tag may begin that is none of a document's; -1 if nowhere."""
+    """The index where the next tag may begin, skipping tags of documents; -1 if there is none."""
     text, missing = m.buffer.text, m.lookout.missing
     while (at := next_place(text, at, fresh, missing) if m.tolerant else text.find("<", at)) >= 0:
         word = WORD.match(text, at)
@@ -223,14 +228,14 @@ def _look(m: Message, at: int) -> Found | None:
 
 
 def _starts_line(m: Message, at: int) -> bool:
-    """Whether nothing but whitespace stands before this index on its line."""
+    """Whether only whitespace comes before this index on its line."""
     text, start = m.buffer.text, m.seen
     line = text.rfind("\n", start, at) + 1
     return (line > 0 or m.context.at_line_start) and not text[line or start : at].strip(BLANK)
 
 
 def _at_place(m: Message) -> Step:
-    """Something that no table has, which may open a call by what follows it."""
+    """A tag that is in no dialect table, but may open a call because of what follows it."""
     context = m.context
     if context.quoted or context.in_result:
         return _pass(m)
@@ -261,13 +266,14 @@ def _show(m: Message, example: re.Match[str]) -> Step:
 
 
 def _pass(m: Message) -> Step:
-    """A bracket is none; with the letter after it, it says that the text has tags."""
+    """A bracket that begins no tag of a call. The letter after it shows the context that the text has
+    tags."""
     text, end = m.buffer.text, m.seen + 1
     m.say(end + text[end : end + 1].isalpha())
     return Step.GO
 
 
-# What a table has
+# Tags in a dialect table
 
 
 def _at_tag(m: Message, tag: Tag) -> Step:
@@ -301,13 +307,14 @@ def _at_opener(m: Message, tag: Tag) -> Step:
 
 
 def _is_candidate(tag: Tag) -> bool:
-    """Whether a user may wonder why a tag opens no call; one named as a tool is anybody's."""
+    """Whether a user may wonder why this tag opens no call. Tags that are named after a tool may be
+    anything."""
     opens = tag.kind in _OPENING or tag.kind is TagKind.NAMELESS_OPEN
     return opens and not tag.dialect.by_name
 
 
 def _quote(m: Message, tag: Tag, end: int = 0) -> Step:
-    """A tag that is being quoted, with the text up to `end`."""
+    """A tag that is quoted, and the text up to `end`."""
     if _is_candidate(tag):
         return m.refuse(Refused.FENCED, end or tag.end, wrap=tag.kind is TagKind.WRAP_OPEN)
     m.say(end or tag.end)
@@ -315,7 +322,7 @@ def _quote(m: Message, tag: Tag, end: int = 0) -> Step:
 
 
 def _direct(m: Message, tag: Tag) -> Step:
-    """A tag named as a tool: text, unless a parameter of the tool follows it."""
+    """A tag named after a tool: text, unless a parameter of the tool follows it."""
     opening = read_opening(tag, m.buffer.text, m.toolset, m.grammar.level)
     assert opening
     if m.context.at_line_start and not (m.context.thinking or m.context.in_markup):
@@ -329,8 +336,8 @@ def _direct(m: Message, tag: Tag) -> Step:
 
 
 def _think(m: Message, tag: Tag) -> Step:
-    """<think> or </think>: text, and a call may stand directly after it. A </think> that closes nothing
-    waits, for right before a call it is dropped."""
+    """<think> or </think>: text, and a call may follow directly. A </think> that closes nothing waits,
+    because directly before a call it is dropped."""
     if m.context.think(tag.kind):
         m.know(tag.end)
         m.orphan_think = True
@@ -356,8 +363,8 @@ def _result(m: Message, tag: Tag) -> Step:
 
 
 def _orphan_closer(m: Message, tag: Tag) -> Step:
-    """A closing tag at the start of a line: dropped if nothing else follows in the message, and the text has
-    no opening tag it may belong to, and does not announce it."""
+    """A closing tag at the start of a line. It is dropped if nothing else follows in the message, the
+    text had no opening tag that it may belong to, and the text does not announce it with a colon."""
     context = m.context
     if tag.kind is TagKind.WRAP_CLOSE and m.envelope is Envelope.LEFT:
         m.log.repair(Repair.STRAY_CLOSER, tag.raw)
@@ -374,7 +381,7 @@ def _orphan_closer(m: Message, tag: Tag) -> Step:
 
 
 def span(m: Message) -> Step:
-    """A tag after an open backtick: quoted if the code span closes before a blank line."""
+    """State: at a tag after an open backtick. It is quoted if the code span closes before a blank line."""
     text, at = m.buffer.text, m.seen
     run = m.context.code_span
     end = re.compile(rf"(?<!`)`{{{run}}}(?!`)|\n[ \t]*\r?\n").search(text, max(at, m.looked - m.buffer.base))
