@@ -1,9 +1,9 @@
 """The incremental parser: text in, events out.
 
-Its parts: one `Buffer` with the text, one `EventLog` with what was said and may still be taken back, and
-one function per state, in the table below. A state takes what it is sure of and names the next one. Text
-is held only while it may still become part of a call; what is held can be read (`pending`), so a caller
-can give up without loss.
+It consists of one `Buffer` with the text, one `EventLog` with the events that may still be taken back,
+and one function for each state, in the table below. A state takes what it is sure of and names the next
+one. Text is held only while it may still become part of a call. What is held can be read (`pending`), so
+a caller can give up without loss.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from .value import value
 
 
 def literal(m: Message) -> Step:
-    """State: nothing is looked for."""
+    """State: everything is text."""
     m.say_all(len(m.buffer.text))
     return Step.MORE
 
@@ -66,13 +66,13 @@ _LOOKS_FOR_TAGS = frozenset({TEXT, At.ENVELOPE, At.CALL, VALUE, At.AFTER})
 
 
 def _is_behind_tag(m: Message) -> bool:
-    """Whether nothing but tags in a row stand here, of which what has begun of the next one tells nothing."""
+    """Whether nothing but complete tags waits, so that the beginning of another tag decides nothing yet."""
     waiting = m.buffer.text[m.buffer.at :].rstrip(BLANK)
     match m.at:
         case At.VALUE:
             value = m.call.value if m.call else None
             return m.tolerant and value is not None and value.waits and waiting[-1:] == ">"
-        case At.CALL:  # if one waits, it may be told by this that the call was not closed too early
+        case At.CALL:  # if a closing tag waits, this may show that the call was not closed too early
             return m.tolerant and m.buffer.at == len(m.buffer.text)
         case At.ENVELOPE:
             return m.tolerant and waiting[-1:] == ">"
@@ -83,10 +83,10 @@ class ToolCallParser:
     """Finds the tool calls in the text of one message.
 
     `tools` and `tool_choice` are the request's. `feed` and `close` return the events that are certain by
-    now. `close` takes the finish_reason: an unfinished call is completed only after a natural stop, and
-    None is none. `parallel=False` emits only the first call. `live=False` emits only complete calls.
-    `reasoning=True` says that the text is what the model thought, as if it stood in a <think> that nothing
-    closes. `rules` are the user's own. No text makes `feed` or `close` raise.
+    now. `close` takes the finish_reason: an unfinished call is completed only after a natural stop; None
+    is not one. `parallel=False` emits only the first call. `live=False` emits only complete calls.
+    `reasoning=True` says that the text is what the model thought, as in a <think> that is never closed.
+    `rules` are the user's own. No text makes `feed` or `close` raise.
     """
 
     def __init__(
@@ -121,22 +121,22 @@ class ToolCallParser:
 
     @property
     def pending(self) -> str:
-        """Text received that no event stands for yet."""
+        """Text that was received and is in no event yet."""
         return self._unwritten + self._log.pending
 
     @property
     def held(self) -> int:
-        """How many characters that is."""
+        """The number of characters of that text."""
         return len(self._unwritten) + self._log.held
 
     @property
     def _unwritten(self) -> str:
-        """What was read of a value, and waits to be typed."""
+        """The part of a value that was read, but has to be complete before it is typed."""
         call = self._message.call
         return call.writer.pending if call and self._log.sure else ""
 
     def feed(self, text: str) -> list[Event]:
-        """Take the next piece of the message; return what is certain by now."""
+        """Take the next piece of the message; return the events that are certain by now."""
         m = self._message
         if m.tag_at >= 0:
             if text and BEGINNING.fullmatch(self._buffer.text[m.tag_at - self._buffer.base :] + text):
@@ -154,7 +154,7 @@ class ToolCallParser:
         return self._run()
 
     def close(self, finish_reason: str | None = None) -> list[Event]:
-        """The message is over; return the rest. Afterwards nothing is pending."""
+        """The message is over; return the remaining events. Afterwards nothing is pending."""
         m = self._message
         m.complete = isinstance(finish_reason, str) and finish_reason in COMPLETE
         m.ended = m.complete or finish_reason == OVER
@@ -163,9 +163,9 @@ class ToolCallParser:
         return self._run()
 
     def interrupt(self, calls: Collection[str] | None = None) -> list[Event]:
-        """Something that is no text follows: a call that is complete is one, else what is held is text
-        after all. More text may come. `calls` that the server parsed follow, of tools with these names: what
-        is held and may be the beginning of one is no text."""
+        """Something other than text follows. A complete call is a call; anything else that is held is
+        text. More text may come. `calls`: calls of these names follow, which the server parsed. What is
+        held and may be the beginning of one is dropped."""
         m = self._message
         m.followed = calls
         if calls is not None:
@@ -179,17 +179,17 @@ class ToolCallParser:
         return events
 
     def forget_thinking(self) -> None:
-        """The model's thinking has a field of its own, and that goes on: a <think> that is open here opened
-        nothing. In one that opens later, a call that the message ends with needs no envelope."""
+        """The model's thinking has a field of its own that continues, so an open <think> here has opened
+        nothing. In a <think> that opens later, a call that the message ends with needs no envelope."""
         self._message.context.forget_thinking()
         self._message.thinks_apart = True
 
     def _run(self) -> list[Event]:
-        """Let the states look at what has come."""
+        """Let the states read what has arrived."""
         m, marks = self._message, self._log.marks
         done, most = 0, 0
         while STATES[m.at](m) is GO or (marks and self._is_overdue(m)):
-            done, most = done + 1, max(most, len(self._buffer.text))  # text may come again
+            done, most = done + 1, max(most, len(self._buffer.text))  # the buffer may go back
             if done > STEPS + STEPS_PER_CHARACTER * most:
                 raise RuntimeError(f"the parser does not get on in {m.at.name}")
         if self._buffer.at < len(self._buffer.text) and m.at in _LOOKS_FOR_TAGS and m.tolerant:
@@ -197,7 +197,7 @@ class ToolCallParser:
         return self._log.take()
 
     def _note_tag(self, m: Message) -> None:
-        """What waits may end in the beginning of a tag: more letters of it tell nothing."""
+        """What waits may end in an unfinished tag. Then more letters of that tag decide nothing."""
         buffer = self._buffer
         start = buffer.text.rfind("<", buffer.at)
         if not buffer.text.isascii():
@@ -206,7 +206,7 @@ class ToolCallParser:
         m.tag_at = buffer.base + start if begun else -1
 
     def _is_overdue(self, m: Message) -> bool:
-        """Whether too much was held for a candidate, which is text now."""
+        """Give up a candidate for which too much was held; return whether there was one."""
         mark = self._log.overdue
         if mark is None:
             return False
