@@ -1,7 +1,7 @@
-"""What is open where a tag stands, and what the tags in a row from there come to (P21).
+"""What is open at the place of a tag, and the runs of tags that begin there (P21).
 
-`Place.run` says what they close, what they cost, and what stands behind them: that is the evidence by
-which a state believes the first of them.
+`Place.run` reads the tags in a row: what they close, what they cost, and what follows them. By that
+evidence a state decides whether it believes the first one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Level(IntEnum):
 
 
 class Behind(Enum):
-    """What stands behind a run of tags."""
+    """What follows a run of tags."""
 
     END = 0  # of the message
     PARAMETER = 1  # one opens
@@ -46,7 +46,7 @@ class Behind(Enum):
 
 @dataclass(slots=True)
 class Run:
-    """Tags in a row, at positions in the message. `level`: how far they close."""
+    """Tags in a row, at positions in the message. `level`: what they close."""
 
     tags: list[Tag]
     end: int
@@ -57,7 +57,8 @@ class Run:
 
 @dataclass(slots=True)
 class Choice:
-    """What a tag is taken for at a level; how far the run closes with it, and what is missing before it."""
+    """The tag that is chosen at a level, what the run has closed after it, and the cost of the tags that
+    are missing before it."""
 
     tag: Tag
     level: Level
@@ -66,8 +67,8 @@ class Choice:
 
 @dataclass(slots=True)
 class Seen:
-    """What stands at a place, counted from the position `base`: what it can be, and the tag it is shaped
-    like."""
+    """What is at a place, with indexes counted from the position `base`: all tags that it may be, and the
+    token."""
 
     readings: list[Tag]
     token: Token | None
@@ -76,9 +77,9 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What a value looks for: tags `within` it, those of examples included; what may stand `behind` it;
-    `plain` text, which needs no look; the `closer`, of which what follows tells whether it is the end; and
-    tags that are `missing` their bracket."""
+    """What is searched in a value: tags `within` it, including those of examples; tags that may come
+    `behind` it; `plain` text, which can be skipped; its `closer`, which may be the end; and tags that are
+    `missing` their bracket."""
 
     within: TagMatcher
     behind: TagMatcher
@@ -94,7 +95,7 @@ CLOSED_BY = {
     TagKind.WRAP_CLOSE: Level.NOTHING,
 }
 _CLOSES = {level: kind for kind, level in CLOSED_BY.items()}
-# What a tag says is missing before it, or is too much, at each level
+# The cost of what is missing before a tag, or surplus, at each level
 _MISSING = {
     TagKind.PARAMETER_CLOSE: (0, 1, 1, 1),
     TagKind.CALL_CLOSE: (Cost.MISSING, 0, 1, 1),
@@ -108,19 +109,19 @@ _MISSING = {
 
 @dataclass(slots=True)
 class Place(Readings):
-    """What is open where a tag stands, and the runs of tags that were read there."""
+    """What is open at the place of a tag, and the runs of tags that were read there."""
 
     wrapped: bool = False  # an envelope is open
     missing: Lost = LOST  # tags without their bracket
     alone: bool = True  # the tag being judged starts its line
     _begun: dict[tuple[int, Level], Run] = field(default_factory=dict)  # runs that were read, by position
     _seen: dict[int, Seen] = field(default_factory=dict)  # by position
-    _tables: dict[str, Tables] = field(default_factory=dict)  # by the dialect that opens a value
-    _run: list[Tag] = field(default_factory=list)  # the tags behind the last value
+    _tables: dict[str, Tables] = field(default_factory=dict)  # by the dialect that opened the value
+    _run: list[Tag] = field(default_factory=list)  # the tags after the last value
 
     def open_value(self, tag: Tag, kept: Sequence[Dialect], given: set[str]) -> Tables:
-        """The value of a parameter opens with this tag, in a call that keeps to these dialects; `given` are
-        those that have one, this one included. Returns what to look for in it."""
+        """This tag opens the value of a parameter, in a call that keeps to the dialects `kept`. `given`
+        are the parameters so far, including this one. Returns what is searched in the value."""
         dialect = tag.dialect
         self.speak(dialect)
         if dialect.name not in self._tables:
@@ -132,7 +133,7 @@ class Place(Readings):
         return tables
 
     def speak(self, *dialects: Dialect) -> None:
-        """The call has tags of these dialects."""
+        """The call is written in these dialects, too."""
         spoken = foreign(*self.spoken, *dialects)
         if spoken != self.spoken:
             self.spoken = spoken
@@ -145,7 +146,7 @@ class Place(Readings):
         return Tables(within, behind, plain, self.grammar.closer(dialect), self.missing)
 
     def close_value(self, run: list[Tag]) -> None:
-        """It is over, and these tags follow."""
+        """The value is over, and these tags follow."""
         self._begin("", self._body, None)
         self._run = run
 
@@ -157,7 +158,7 @@ class Place(Readings):
         self._seen.clear()
 
     def believed(self, position: int) -> Tag | None:
-        """The tag at this position, if a run that ended a value had it."""
+        """The tag at this position, if it was in the run that ended a value."""
         for tag in self._run:
             if tag.start == position:
                 return tag
@@ -166,8 +167,8 @@ class Place(Readings):
     # Runs
 
     def run(self, text: str, at: int, over: bool, level: Level, base: int) -> Run | Wait:
-        """The tags in a row from `at` on, read as what closes what is open at a level. A run that takes more
-        text is gone on with, not read again, when that has come."""
+        """The tags in a row from `at` on, read as what closes everything that is open at this level. If
+        more text is needed, the run is continued, not read again, when that arrives."""
         start = base + at
         run = self._begun.get((start, level))
         if run is None:
@@ -184,7 +185,7 @@ class Place(Readings):
     def _read_on(self, run: Run, text: str, over: bool, base: int) -> Behind | Wait:
         while len(run.tags) < CLOSING_RUN:
             here = skip_blanks(text, run.end - base)
-            if run.tags and text.startswith(">", run.end - base):  # of the tag before
+            if run.tags and text.startswith(">", run.end - base):  # it belongs to the tag before
                 here = skip_blanks(text, run.end - base + 1)
             if here >= len(text):
                 run.end = base + here if over else run.end
@@ -208,7 +209,7 @@ class Place(Readings):
         return Behind.OTHER
 
     def may_be_tag(self, text: str, at: int, over: bool, same_line: bool) -> bool | Wait:
-        """Whether a tag may stand at `at`: one that lost its bracket starts its line."""
+        """Whether a tag may be at `at`. One that lost its bracket has to start its line."""
         if text[at] in OPEN or self.tags.match(text, at) or (not over and self.tags.may_begin(text, at)):
             return True
         if same_line:
@@ -234,7 +235,7 @@ class Place(Readings):
         return Behind.PARAMETER if tag.kind is TagKind.PARAMETER_OPEN else Behind.CALL
 
     def _add(self, run: Run, choice: Choice, text: str, over: bool, base: int) -> bool:
-        """Add a closing tag to the run; False if more text tells where it ends."""
+        """Add a closing tag to the run; False if more text is needed to tell where it ends."""
         tag = choice.tag
         end = end_of(tag.end, tag.spelt or tag.cost is Cost.SHAPE, text, over)
         if end is MORE:
@@ -248,8 +249,8 @@ class Place(Readings):
     def choose(
         self, text: str, at: int, over: bool, level: Level, base: int, behind: bool = False
     ) -> Choice | Wait | None:
-        """The cheapest reading of what stands at `at`; None if it is no tag. `behind`: it stands behind
-        another tag on the same line, so a word that lost its bracket is none."""
+        """The cheapest reading of what is at `at`; None if it is no tag. `behind`: it follows another tag
+        on the same line, where a word without a bracket is no tag."""
         seen = self._look(text, at, over, base)
         if seen is MORE:
             return MORE
@@ -276,7 +277,7 @@ class Place(Readings):
         return Choice(moved(by_place(token, _CLOSES[after], Cost.SHAPE), by), after, 0)
 
     def _look(self, text: str, at: int, over: bool, base: int) -> Seen | Wait:
-        """What stands at `at`. It is remembered, for the runs that begin in one look at its tags again."""
+        """What is at `at`. It is remembered, because runs that begin nearby read the same tags."""
         seen = self._seen.get(base + at)
         if seen is None:
             readings = self.readings(text, at, over)
@@ -291,7 +292,8 @@ class Place(Readings):
         return seen
 
     def _weigh(self, tag: Tag, level: Level) -> Choice | None:
-        """What a reading comes to at a level: what it closes, and what it says is missing."""
+        """What a reading means at a level: what it closes, and what is missing before it; None if it is
+        impossible."""
         if tag.cost > Cost.EXACT and tag.raw[1:2] == "/" and self.opened.get(tag.raw[2:-1].strip()):
             return None  # the value's own tag
         match tag.kind:
@@ -306,7 +308,8 @@ class Place(Readings):
         return Choice(tag, max(level, CLOSED_BY.get(tag.kind, level)), _MISSING[tag.kind][level])
 
     def _may_be_surplus(self, level: Level) -> bool:
-        """Whether a tag may stand in a run that closes nothing; what strict reads has none before its end."""
+        """Whether a tag that closes nothing may be in a run. At the strict level it may only be at the
+        end."""
         end = Level.NOTHING if self.wrapped else Level.ENVELOPE
         return level >= (end if self.grammar.level == "strict" else Level.CALL)
 
@@ -317,8 +320,9 @@ class Place(Readings):
         return level is Level.VALUE and declared and tag.name not in self.given and self.alone
 
     def opens_call(self, tag: Tag, text: str, over: bool) -> bool | Wait:
-        """Whether what opens here is a call: a declared name, or an envelope around something. A tag that
-        is just named as a tool proves nothing, but in a call that is written so itself."""
+        """Whether a call opens with this tag: it has a declared name, or is an envelope with something
+        inside. A tag that is only named after a tool proves nothing, unless the open call is written in
+        such tags."""
         if tag.kind is TagKind.CALL_OPEN and not (tag.spelt and self._is_tool(tag.name)):
             return False
         by_name = tag.dialect.by_name
@@ -330,11 +334,11 @@ class Place(Readings):
         return text[at] in "{[" or self._opens_inside(text, at, over)
 
     def proves(self, tag: Tag, text: str, over: bool) -> bool | Wait:
-        """Whether what may stand in a call of this tool follows its tag.
+        """Whether something follows the tag that may stand in a call of this tool.
 
-        After a tag that a table has, that is any tag of a call; after another, one of the tool's own
-        parameters, or the call's end if it needs none. A tag that is just named as a parameter proves
-        nothing there.
+        After a tag in a dialect table, any tag of a call is enough. After another tag it has to be one of
+        the tool's own parameters, or the call's end if the tool requires nothing. There, a tag that is
+        only named after a parameter proves nothing.
         """
         at = behind(text, tag)
         if at >= len(text):
@@ -363,14 +367,14 @@ class Place(Readings):
 
 
 def behind(text: str, tag: Tag) -> int:
-    """Where what follows a tag begins, and a bracket that it has too many."""
+    """The index where what follows a tag begins, after a surplus bracket."""
     at = tag.end if tag.spelt else skip(_ON_LINE, text, tag.end)
     return skip_blanks(text, at + text.startswith(">", at))
 
 
 def _says_nothing(run: Run, tag: Tag) -> bool:
-    """Whether a tag does not speak for the first of its run: of two unknown words neither does, nor of two
-    misspelt ends of a value."""
+    """Whether a tag is no evidence for the first tag of its run, because both are unknown words, or both
+    are misspelt closing tags of a value."""
     first = run.tags[0]
     twice = tag.kind is first.kind is TagKind.PARAMETER_CLOSE and not (tag.spelt or first.spelt)
     return twice or tag.cost is first.cost is Cost.SHAPE
