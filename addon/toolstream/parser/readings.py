@@ -1,8 +1,8 @@
-"""What a tag can be, by how it is spelt and what is open (P21).
+"""What a tag may be, by its spelling and by what is open (P21).
 
-What stands at a place is held against the tags that can stand there, each step worth less than the one
-before: spelt to the letter or as a dialect table has it; alike, by a few slips or named as the open
-parameter or tool; or just shaped like the one tag that can stand there.
+What is at a place is compared with the tags that can stand there. Each of these steps is weaker evidence
+than the one before: it is spelt exactly, or as in a dialect table; it is similar, with a few slips or
+named after the open parameter or tool; it only has the shape of the one tag that can stand there.
 """
 
 from __future__ import annotations
@@ -52,19 +52,20 @@ _EXACT_CLOSERS = {"</parameter": PARAMETER, "</function": FUNCTION, "</tool_call
 
 @dataclass(slots=True)
 class Readings(Slips):
-    """What is open, as far as it says what a tag can be. `tags`: what the tables know there."""
+    """What is open, as far as it tells what a tag may be. `tags`: the tags that dialect tables have
+    there."""
 
     grammar: Grammar
     names: frozenset[str] = frozenset()  # of the tool and its parameters: direct tags
     tags: TagMatcher = field(init=False)
-    dialect: Dialect = BASE[0]  # of its opening tag
-    word: str = ""  # of the call's opening tag, if no table has that
+    dialect: Dialect = BASE[0]  # of the open value's tag
+    word: str = ""  # of the call's opening tag, if that is in no dialect table
     wrap: str = ""  # of the envelope's opening tag, if no table has that
-    element: str = ""  # that holds the open value, if no table has it
+    element: str = ""  # the element that holds the open value, if its tag is in no dialect table
     around: set[str] = field(default_factory=set)  # elements around the parameters
     opened: dict[str, int] = field(default_factory=dict)  # words that the value has opened
-    markup: bool = False  # the value has tags of its own
-    _odd: Sequence[str] = ()  # names that no tag can have
+    markup: bool = False  # the value contains tags of its own
+    _odd: Sequence[str] = ()  # declared names with characters that no name in a tag has
     _known: dict[str, list[Tag]] = field(default_factory=dict)  # by the raw tag
     _body: TagMatcher = field(init=False)
 
@@ -77,7 +78,8 @@ class Readings(Slips):
         self._body = self.tags = self.grammar.body.with_names(names)
 
     def readings(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
-        """What stands at `at` can be, likeliest first, mere shape not included; MORE if more text tells."""
+        """All tags that may be at `at`, the likeliest first, apart from mere shape; MORE if more text is
+        needed."""
         tag = self.tags.match(text, at)
         if tag is None:
             return self._of_no_table(text, at, over)
@@ -99,7 +101,8 @@ class Readings(Slips):
         return [named]
 
     def may_lack_slash(self, tag: Tag) -> bool:
-        """Whether an opening tag is named as the open parameter, in a call whose tags are."""
+        """Whether an opening tag is named after the open parameter, in a call that is written in such
+        tags."""
         same = tag.kind is TagKind.PARAMETER_OPEN and tag.name == self.key
         return same and tag.dialect.by_name and bool(self.spoken)
 
@@ -131,7 +134,7 @@ class Readings(Slips):
         return MORE if found is MORE else [found] if found else []
 
     def _read_odd(self, text: str, at: int, over: bool) -> Tag | Wait | None:
-        """The opening tag of a parameter whose name has characters that belong to tags."""
+        """The opening tag of a parameter whose name contains characters of tags."""
         for name in self._odd:
             raw = f"<parameter={name}>"
             if text.startswith(raw, at):
@@ -146,25 +149,25 @@ class Readings(Slips):
         return self.grammar.level != "strict" and bool(self.element or (self.tool and not self.key))
 
     def _begins(self, text: str, at: int) -> bool:
-        """Whether a parameter opens here as a table has it."""
+        """Whether a parameter begins here as in a dialect table."""
         tag = self._body.match(text, at)
         return tag is not None and tag.kind is TagKind.PARAMETER_OPEN and self._declares(tag.name)
 
     def _damaged(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
-        """What stands at `at` can be, if no table has it."""
+        """All tags that may be at `at`, if it is in no dialect table."""
         token = read_tag(text, at, over) if self.grammar.level != "strict" else None
         if token is MORE or token is None:
             return token or []
         return [] if is_cut(token, text) else self.alike(token)
 
     def _is_of_others(self, tag: Tag) -> bool:
-        """Whether a document may have this tag, in a value that is not of its dialect."""
+        """Whether this may be a tag of a document, in a value that another dialect opened."""
         if tag.dialect.by_name:
             return not (self.own and self.own.by_name)
         return tag.kind in CLOSERS and not tag.dialect.in_values and not self.is_own(tag)
 
     def with_name(self, tag: Tag, text: str, over: bool) -> Tag | Wait:
-        """The same tag; or, if it names nothing that is declared, what that is which it nearly names."""
+        """The same tag. But if its name is not declared, the tag whose declared name is similar."""
         if self.grammar.level == "strict" or self._is_named(tag):
             return tag
         token = read_tag(text, tag.start, over)
@@ -175,7 +178,7 @@ class Readings(Slips):
         return next((other for other in found if other.kind in kinds and self._is_named(other)), tag)
 
     def _is_named(self, tag: Tag) -> bool:
-        """Whether a tag that carries a name has one that is declared, as far as it is known what is."""
+        """Whether the name in a tag is declared, as far as the declared names are known."""
         if tag.kind is TagKind.CALL_OPEN:
             return self._is_tool(tag.name)
         if tag.kind is TagKind.PARAMETER_OPEN and self.tool and self.tool.arguments.declared:
@@ -184,7 +187,7 @@ class Readings(Slips):
         return True
 
     def alike(self, token: Token) -> list[Tag]:
-        """What a tag can be that no table has; mere shape not included."""
+        """All tags that a token may be that is in no dialect table, apart from mere shape."""
         if not (token.bracket or token.closed):
             return []  # without both brackets a word is a word
         found = self._known.get(token.raw)
@@ -220,7 +223,8 @@ class Readings(Slips):
             yield by_place(token, TagKind.CALL_CLOSE, Cost.ALIKE)
 
     def _whole_closer(self, token: Token, kind: str) -> Tag | None:
-        """A closing tag with one of our words and both brackets, or all of it but the last one."""
+        """A closing tag with one of Qwen's words and both brackets, or an exact one without its last
+        bracket."""
         cut = _EXACT_CLOSERS.get(token.raw.strip(), "")
         whole = kind and token.bracket and token.closed and not token.name
         if not (whole or cut):
@@ -252,12 +256,13 @@ class Readings(Slips):
         return by_place(token, TagKind.CALL_OPEN, Cost.TABLE, name) if kind and self._is_tool(name) else None
 
     def _element(self, token: Token, word: str, name: str) -> Iterator[Tag]:
-        """An element of any name that names a parameter, where others have been written like that."""
+        """An element of any name that names a parameter, in a call that is written in such elements."""
         if word not in DOCUMENT and self.is_free(name):
             yield by_place(token, TagKind.PARAMETER_OPEN, Cost.SHAPE, name)
 
     def _undecorated(self, name: str, closed: bool) -> str:
-        """A name without what stands for the bracket, or says more of it: `bash()`, `command:string`."""
+        """A name without the character that stands for the bracket, and without additions: `bash()`,
+        `command:string`."""
         if not closed and self._means(name[:-1]):
             return name[:-1]
         found = _TYPED.fullmatch(name)
@@ -285,7 +290,7 @@ class Readings(Slips):
             yield from self._shaped(token, name)
 
     def _shaped(self, token: Token, name: str) -> Iterator[Tag]:
-        """A word that is none of ours, with a name that is."""
+        """An unknown word with a declared name."""
         if token.sep in _SEPARATORS and not token.attributes.strip():
             if self._is_tool(name):
                 yield by_place(token, TagKind.CALL_OPEN, Cost.SHAPE, name)
@@ -322,7 +327,7 @@ class Readings(Slips):
             yield by_place(token, CLOSES[near], Cost.ALIKE)
 
     def _joined(self, token: Token) -> Iterator[Tag]:
-        """`<parameterpath>`: the separator is gone, or is something else."""
+        """`<parameterpath>`: the separator is missing, or is another character."""
         letters = squeeze(token.word + token.name + token.attributes)
         keys = self.tool.arguments.declared if self.tool else ()
         for names, kind in ((keys, PARAMETER), (self.toolset.tools, FUNCTION)):
@@ -336,7 +341,7 @@ class Readings(Slips):
         return self._is_tool(name) or (self.tool is not None and self.tool.declares(name))
 
     def note(self, token: Token, closes: bool) -> None:
-        """A tag in the value that is payload opens a word there, or `closes` one."""
+        """A tag in the value is payload: it opens a word there, or `closes` one."""
         opened, word = self.opened, token.word
         if not token.slash and word and squeeze(word) not in STRUCTURAL and len(opened) < WORDS:
             self.markup = self.markup or token.closed
@@ -345,7 +350,7 @@ class Readings(Slips):
             opened[word] -= 1
 
     def is_shape(self, token: Token) -> bool:
-        """Whether this is shaped like a closing tag, and nothing a document would have."""
+        """Whether this is shaped like a closing tag, and not like a tag of a document."""
         word = squeeze(token.word)
         return (
             token.slash
@@ -358,7 +363,7 @@ class Readings(Slips):
         )
 
     def may_be_sibling(self, tag: Tag, alone: bool) -> bool:
-        """Whether a parameter may open here that ends the value of the one before."""
+        """Whether this tag may open a parameter here, and so end the value before it."""
         if tag.dialect is BY_NAME and not (self.own and self.own.by_name):
             return False
         return alone and self.is_free(tag.name) and self.may_go_with(tag)
@@ -368,32 +373,32 @@ class Readings(Slips):
         return self.tool is not None and self.tool.declares(name) and name not in self.given
 
     def may_go_with(self, tag: Tag) -> bool:
-        """Whether one call may have this tag and that of the open value: both are of one dialect, or one of
-        them is damaged."""
+        """Whether one call may contain this tag and the tag of the open value: both are of one dialect,
+        or one is damaged."""
         return tag.dialect is self.dialect or tag.dialect.damaged or self.dialect.damaged
 
 
 def attribute_of(token: Token) -> str:
-    """The name that an attribute of a tag gives; "" if none does."""
+    """The name in an attribute of a tag; "" if there is none."""
     found = _ATTRIBUTE.match(token.attributes) if token.name in _NAME_KEYS else None
     return found[1] if found else ""
 
 
 def is_by_place(tag: Tag) -> bool:
-    """Whether no table has it."""
+    """Whether a tag is in no dialect table, but was recognised by its place."""
     return tag.dialect is BY_PLACE or tag.dialect is BY_NAME
 
 
 def is_cut(token: Token, text: str) -> bool:
-    """Whether the message ends in this tag."""
+    """Whether the message ends inside of this tag."""
     return token.end == len(text) and not token.closed
 
 
 def by_place(token: Token, kind: TagKind, cost: Cost, name: str = "", dialect: Dialect = BY_PLACE) -> Tag:
-    """The tag that a token is taken for."""
+    """The tag that a token stands for."""
     return Tag(kind, name, token.start, token.end, token.raw, dialect, cost)
 
 
 def moved(tag: Tag, by: int) -> Tag:
-    """The same tag, counted from somewhere else."""
+    """The same tag, with its indexes moved."""
     return Tag(tag.kind, tag.name, tag.start + by, tag.end + by, tag.raw, tag.dialect, tag.cost)
