@@ -1,5 +1,5 @@
-"""What a tag with a slip in it can be, by what is open: one of a dialect that the call is written in, or one
-of several in a row of which the others are right.
+"""What a misspelt tag may be, by what is open: a tag of a dialect that the call is written in, or one of
+several tags in a row of which the others are right.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Spellings(Protocol):
 
 @dataclass(slots=True)
 class Slips:
-    """What is open. `own`: the dialect whose tags alone close the open value; None if it is one of those that
-    do not mind each other. `spoken`: the dialects of other models that the call is written in."""
+    """What is open. `own`: the dialect whose tags alone close the open value; None if it is one of the
+    dialects whose tags may be mixed. `spoken`: the dialects of other models that the call is written in."""
 
     toolset: Toolset
     grammar: Spellings
@@ -42,23 +42,24 @@ class Slips:
     spoken: tuple[Dialect, ...] = ()
 
     def slipped(self, text: str, at: int, over: bool) -> Tag | Wait | None:
-        """The tag of a dialect that the call is written in, with a slip in it."""
+        """The misspelt tag at `at`, of a dialect that the call is written in; None if there is none."""
         if self.grammar.level == "strict":
             return None
         return self._nearest(self._may_slip(), text, at, over)
 
     def slipped_opener(self, text: str, at: int, over: bool, wrapped: bool) -> Tag | Wait | None:
-        """The same, of what may open a call where none is open. `wrapped`: in an envelope."""
+        """The same for a tag that may open a call outside of calls. `wrapped`: in an envelope."""
         kinds = _IN_ENVELOPE if wrapped else _IN_ENVELOPE[:1]
         return self._nearest(self.grammar.slipped(kinds), text, at, over)
 
     def names_key(self, text: str) -> bool:
-        """Whether a text has part of an opening tag that names a parameter in an element of its own."""
+        """Whether a text contains a part of an opening tag that names a parameter in an element of its
+        own."""
         pairs = self.grammar.slipped((TagKind.PARAMETER_OPEN,))
         return any(tag.head in text for one in pairs if one.dialect.parameter_close for tag in one.tags)
 
     def nearly_wraps(self, word: str) -> bool:
-        """Whether a tag with this word may be such an opener of an envelope."""
+        """Whether a tag with this word may be a misspelt opening tag of an envelope."""
         text = f"<{word}>"
         return any(
             piece.is_near(text) for one in self.grammar.slipped(_IN_ENVELOPE[:1]) for piece in one.tags
@@ -92,7 +93,7 @@ class Slips:
             yield from (one for one in pairs if one.several)
 
     def _may_be(self, tag: Tag) -> bool:
-        """Whether a tag with a slip can be what stands here."""
+        """Whether a misspelt tag can be this tag, here."""
         if tag.dialect.by_name and tag.kind is TagKind.PARAMETER_OPEN:
             return tag.name not in self.given
         if tag.kind is TagKind.PARAMETER_CLOSE and self.key:
@@ -104,7 +105,7 @@ class Slips:
         return self.tool is not None and self.toolset.find(name) is self.tool
 
     def is_named(self, kind: TagKind, name: str) -> bool:
-        """Whether this is a name that such a tag may have."""
+        """Whether a tag of this kind may have this name."""
         if kind in (TagKind.PARAMETER_OPEN, TagKind.PARAMETER_CLOSE):
             return self._declares(name)
         return self._is_tool(name)
@@ -122,5 +123,6 @@ class Slips:
         return not self.is_own(tag) or tag.name not in ("", self.key)
 
     def is_own(self, tag: Tag) -> bool:
-        """Whether a tag is one of the dialect whose tags alone close the value; two may have the same."""
+        """Whether a tag belongs to the dialect whose tags alone close the value. Two dialects may share a
+        tag."""
         return self.own is not None and (tag.dialect is self.own or tag.raw in self.own.parameter_close)
