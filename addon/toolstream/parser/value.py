@@ -1,8 +1,8 @@
-"""Where the value of a parameter ends, while it streams.
+"""Finds the end of a parameter's value while it streams.
 
-A value is any text, also text full of tags. At every tag that could be structural `judge` says whether it
-ends the value. Until that is known the tag waits in the buffer with the one line break before it, nothing
-else.
+A value is any text, including text full of tags. At every tag that could be structural, `judge` says
+whether it ends the value. Until that is known, only the tag and the one line break before it wait in the
+buffer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .place import Run
 
 _LOOK = re.compile(rf"{BRACKET.pattern}|\n")
 _BEGINS_WORD = re.compile(r"</?[A-Za-z]")
-_LATE_BRACKET = re.compile(r"\r?\n>\r?\n")  # of the opening tag, on a line of its own
+_LATE_BRACKET = re.compile(r"\r?\n>\r?\n")  # the last bracket of the opening tag, on a line of its own
 _LATE_PART = re.compile(r"\r?(?:\n(?:>\r?)?)?")
 
 
@@ -65,20 +65,21 @@ def value(m: Message) -> Step:
 
 
 def _is_said_twice(m: Message, open_: Value, tag: Tag) -> bool:
-    """Whether a value begins with its own opening tag once more; in a string that may be payload."""
+    """Whether a value begins with its own opening tag again. In a string that may be payload."""
     assert m.call
     return not open_.verbatim and tag.kind is TagKind.PARAMETER_OPEN and tag.name == m.call.place.key
 
 
 def _is_closed_early(m: Message, open_: Value, tag: Tag) -> bool:
-    """Whether its closing tag stands right behind the opening one, and the value on the lines that follow."""
+    """Whether the closing tag comes directly after the opening one, and the value on the lines after it."""
     rest = LINE_REST.match(m.buffer.text, tag.end)
     alone = rest is not None and rest[1] is not None
     return alone and open_.same_line and tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT
 
 
 def _is_named_late(m: Message, open_: Value, tag: Tag) -> bool:
-    """Whether a function's tag stands first in a value without a name: its place was before."""
+    """Whether a function's tag is the first thing in a value of a call without a name: it should have
+    come earlier."""
     assert m.call
     if m.call.named or m.trial is None or tag.kind is not TagKind.CALL_OPEN:
         return False
@@ -86,8 +87,8 @@ def _is_named_late(m: Message, open_: Value, tag: Tag) -> bool:
 
 
 def _leave_nameless(m: Message, end: int) -> Step:
-    """A call begins with that tag. In an envelope it is text, too, up to this position: what is in it would
-    leave as a call without the parameter."""
+    """A new call begins with that tag. In an envelope the text up to this position is text; otherwise the
+    inner call would leave without the parameter."""
     wrapped = m.envelope is Envelope.OPEN
     m.reject()
     if wrapped:
@@ -103,15 +104,16 @@ def _value(m: Message) -> Value:
 
 
 def _start(m: Message, open_: Value) -> bool:
-    """Drop the one line break behind the opening tag, and a bracket too many. A blank there may be markup,
-    too: of a model that writes `<parameter=path> a.py` and no closing tag."""
+    """Drop the one line break after the opening tag, and a surplus bracket. A space there may be markup,
+    too: some models write `<parameter=path> a.py` without a closing tag. Return False if more text is
+    needed."""
     text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
     rest = text[at : at + LETTERS]
     waits = rest in ("", "\r", " ", ">") or (open_.quoted and rest == '"')
     if not over and (waits or (open_.cut and _LATE_PART.fullmatch(rest))):
         return False
     if open_.quoted and text.startswith(('"\n', '"\r'), at):
-        at += 1  # of the name in the tag
+        at += 1  # the quote belongs to the name in the tag
     if text.startswith((">\n", ">\r"), at) or (open_.cut and _LATE_BRACKET.match(text, at)):
         at = text.index(">", at) + 1
     if text.startswith(("\n", "\r\n"), at):
@@ -130,8 +132,8 @@ def _start(m: Message, open_: Value) -> bool:
 
 
 def _next(m: Message, open_: Value) -> int:
-    """Where the next tag begins that could be structural; -1 if there is none. Of those that only
-    documents have it is noted that they are there."""
+    """The index of the next tag that could be structural; -1 if there is none. Tags that only documents
+    have are noted."""
     assert m.call
     text, place = m.buffer.text, m.call.place
     at = max(m.buffer.at, open_.looked - m.buffer.base)
@@ -153,13 +155,13 @@ def _next(m: Message, open_: Value) -> int:
 
 
 def _is_dull(found: re.Match[str], names: frozenset[str], words: frozenset[str]) -> bool:
-    """Whether a word in a bracket is none of a call's."""
+    """Whether a word in a bracket cannot belong to a tag of a call."""
     word = found[1]
     if word in names or word in words:
         return False
     closes = found[0][1] == "/"
     if closes and found[0][-1] in " \t":
-        return False  # of a longer word, perhaps: `</p arameter>`
+        return False  # it may be part of a longer word: `</p arameter>`
     return word in DOCUMENT or not (closes or is_structural(word) or found[0][-1] not in " \t\r\n")
 
 
@@ -167,7 +169,8 @@ def _is_dull(found: re.Match[str], names: frozenset[str], words: frozenset[str])
 
 
 def extend(m: Message, text: str) -> list[Event] | None:
-    """What comes of a piece in which no tag begins; None if it has to be looked at, with what waits."""
+    """The fast path for a piece in which no tag begins: its events. None if it has to be looked at,
+    together with what waits."""
     call, buffer, log = m.call, m.buffer, m.log
     if log.marks or log.events or call is None or call.value is None or buffer.high:
         return None
@@ -184,7 +187,7 @@ def extend(m: Message, text: str) -> list[Event] | None:
 
 
 def _extend_lines(m: Message, open_: Value, text: str) -> list[Event] | None:
-    """The same for a text with line breaks or tags of documents, or behind one that waits."""
+    """The same for text with line breaks or tags of documents, or if a line break waits."""
     call = m.call
     found = open_.tables.plain.match(text)
     assert call
@@ -209,7 +212,8 @@ def _extend_lines(m: Message, open_: Value, text: str) -> list[Event] | None:
 
 
 def _pass(m: Message, open_: Value, end: int) -> None:
-    """The text up to this index is payload. The line of the opening tag waits if a blank stands before it."""
+    """The text up to this index is payload. If a space comes after the opening tag, the rest of its line
+    waits."""
     buffer = m.buffer
     if end <= buffer.at:
         return
@@ -225,12 +229,12 @@ def _pass(m: Message, open_: Value, end: int) -> None:
 
 
 def _pass_before(m: Message, open_: Value, at: int) -> None:
-    """What is before this index is payload, but for a line break, and what may become a tag."""
+    """The text before this index is payload, except for a line break and what may become a tag."""
     _pass(m, open_, min(break_before(m.buffer.text, m.buffer.at, at), _held(m, open_)))
 
 
 def write(m: Message, piece: str) -> None:
-    """A piece of the open value."""
+    """Emit a piece of the open value."""
     assert m.call
     if m.call.value and m.call.value.json:
         m.call.value.json.feed(piece)
@@ -238,7 +242,7 @@ def write(m: Message, piece: str) -> None:
 
 
 def _held(m: Message, open_: Value) -> int:
-    """Where the end of the buffer begins that waits."""
+    """The index of the end of the buffer that waits."""
     if m.tolerant:
         return _held_in(open_, m.buffer.text, m.buffer.at, not open_.passed)
     text = m.buffer.text
@@ -246,8 +250,8 @@ def _held(m: Message, open_: Value) -> int:
 
 
 def _held_in(open_: Value, text: str, at: int, fresh: bool) -> int:
-    """Where the end of a text begins that waits: a line break, and what a tag without its bracket begins
-    with. `fresh`: a line begins at `at`."""
+    """The index of the end of a text that waits: a line break, and the beginning of a tag without its
+    bracket. `fresh`: a line begins at `at`."""
     if text[-1:] == "\r":
         return len(text) - 1
     end = held_from(text, at, fresh, open_.tables.missing)
@@ -255,7 +259,7 @@ def _held_in(open_: Value, text: str, at: int, fresh: bool) -> int:
 
 
 def break_before(text: str, at: int, end: int) -> int:
-    """Without the one line break right before `end`, and the indentation behind it."""
+    """`end` without the one line break directly before it, and the indentation after that."""
     start = max(at, end - LOOK_AHEAD)
     found = text.rfind("\n", start, end)
     if found < 0 or text[found + 1 : end].strip(" \t"):
@@ -271,7 +275,7 @@ def _end_value(m: Message, open_: Value, run: Run) -> Step:
     before = break_before(text, m.buffer.at, start)
     rest = LINE_REST.match(text, first.end - base)
     if before < start and text[start - 1] in " \t" and (rest is None or rest[1] is None):
-        before = start  # it has not its line for itself
+        before = start  # the tag is not alone on its line
     if open_.lead and first.kind is TagKind.PARAMETER_CLOSE:
         open_.lead = False
     finish(m, before)
@@ -292,7 +296,7 @@ def finish(m: Message, end: int) -> None:
     """The open value is complete, up to this index."""
     assert m.call
     open_ = _value(m)
-    if open_.lead:  # all on the line of its tag, and not closed: the blank is markup
+    if open_.lead:  # it is all on the line of its tag, and not closed: the space is markup
         open_.lead = False
         m.buffer.at = min(m.buffer.at + 1, end)
     _pass(m, open_, end)
