@@ -1,4 +1,4 @@
-"""Calls in JSON that were read as a whole: what they mean, whether they may be emitted, and their events."""
+"""JSON calls that were read as a whole: what they mean, whether they may be emitted, and their events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Meant = tuple[Opening | None, str, Json]
 
 
 def meant(m: Message, name: str, arguments: Json) -> Meant:
-    """The tool of a JSON call, None if it is not declared; its name; its arguments."""
+    """The tool of a JSON call (None if it is not declared), its name, and its arguments."""
     return _meant(m, name, arguments), name, arguments
 
 
@@ -31,14 +31,15 @@ def _meant(m: Message, name: str, arguments: Json) -> Opening | None:
 
 
 def _decorated(name: str, m: Message) -> Opening | None:
-    """The tool if a name is in what is left of its tag, or has the brackets of a call, and nothing else."""
+    """The tool, if the name is inside of remains of its tag or has the brackets of a call, and nothing
+    else."""
     words = [word for word in _BETWEEN_WORDS.split(name) if word and squeeze(word) not in SYNONYMS]
     tool = m.toolset.find(words[0]) if len(words) == 1 and m.tolerant else None
     return Opening(tool, [(Repair.NAME_NORMALISED, name)]) if tool else None
 
 
 def why_not(m: Message, calls: list[Meant]) -> Refused | None:
-    """Why these calls are not to be emitted; None if they are."""
+    """Why these calls must not be emitted; None if they may."""
     if any(opening and not m.toolset.allows(opening.tool.name) for opening, _, _ in calls):
         return Refused.FORBIDDEN
     if any(opening is None and not name.strip() for opening, name, _ in calls):
@@ -50,8 +51,8 @@ def why_not(m: Message, calls: list[Meant]) -> Refused | None:
 
 
 def emit_calls(m: Message, calls: list[Meant]) -> None:
-    """Say whole calls. Those of undeclared tools, and those in what the model thinks, are certain only at the
-    end."""
+    """Emit whole calls. Calls of undeclared tools, and calls in the model's thinking, are only certain at
+    the end."""
     if m.trial and any(opening is None for opening, _, _ in calls):
         m.trial.at_end, m.trial.why = True, Refused.UNDECLARED
     if m.trial and m.context.thinking:
