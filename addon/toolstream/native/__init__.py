@@ -1,1 +1,1 @@
-"""Calls that the server parsed itself, and mending them."""
+"""Reads and mends the calls that the server parsed."""
