@@ -1,8 +1,8 @@
-"""What stands after the arguments of a call that the server parsed.
+"""What follows the arguments of a call that the server parsed.
 
-They are complete, so it does not cost the call unless it may be more of them: what says nothing is dropped,
-the arguments once more, or the beginning of that, are a repetition, calls are calls, and what else is said is
-text of the answer.
+The arguments are complete, so what follows does not cost the call, unless it may be more of them. Text
+that says nothing is dropped. The same arguments again, or their beginning, are a repetition. Calls are
+calls. Anything else is text of the answer.
 """
 
 import json
@@ -22,16 +22,16 @@ from .reader import Findings, NewParser
 from .swallowed import text_and_calls
 from .tags import end_of_leftovers, is_lone_opener, lead_of
 
-# Marks, and tokens that end a turn
+# Punctuation, and tokens that end a turn
 _SAYS_NOTHING = re.compile(rf"(?:(?![0-9A-Za-z])[\x00-\x7f]|</s>|<\|\w{{1,{MADE_UP_NAME}}}\|>)*")
 _MARKS = re.compile(r"[\s,;)\].]*")
-# A member of an object behind marks; its key may have lost one of its quotes, or both
+# A member of an object after punctuation; its key may have lost one of its quotes, or both
 _MEMBER = re.compile(
     rf"""[\s,;:.)\]}}]*+\\?["']?(?P<key>(?<=["'])[^"'\\]{{1,{NAME}}}|[\w.$-]{{1,{NAME}}})\\?["']?\s*+:"""
 )
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _ESCAPED = re.compile(r"\\.", re.DOTALL)
-_END_OF_STRING = re.compile(r'"\s*+(?:[}\]]|\Z)')  # and of what it stands in
+_END_OF_STRING = re.compile(r'"\s*+(?:[}\]]|\Z)')  # and of what contains it
 _BRACES = re.compile(r"[{}]")
 
 
@@ -75,7 +75,8 @@ def _is_again(rest: str, object_: str, tool: Tool, findings: Findings) -> bool:
 
 
 def _objects(text: str) -> list[Any]:
-    """The JSON values a text consists of, and marks between them; [] if it is anything else."""
+    """The JSON values that a text consists of, apart from marks between them; [] if it contains anything
+    else."""
     decoder, at = json.JSONDecoder(strict=False), end_of(_MARKS, text)
     values: list[Any] = []
     try:
@@ -89,7 +90,8 @@ def _objects(text: str) -> list[Any]:
 
 
 def _goes_on(rest: str, object_: str, tool: Tool) -> bool:
-    """Whether another member of the object follows, which ended too early: without it the call says less."""
+    """Whether a further member follows, because the object was closed too early. Without it the call
+    would say less."""
     member = _MEMBER.match(rest)
     if member is None or not tool.declares(member["key"]):
         return False
@@ -98,29 +100,30 @@ def _goes_on(rest: str, object_: str, tool: Tool) -> bool:
 
 
 def _sticks(rest: str, after: str, object_: str, tool: Tool) -> bool:
-    """Whether it follows the object as prose does not: where the text is cut off, more of the object may."""
+    """Whether the rest follows the object in a way that prose does not. If the text was cut off, it may
+    be more of the object."""
     return object_.endswith("}") and after == rest and lead_of(after, tool) is None
 
 
-# A quote in a string that was not escaped ends it too early, and brackets behind that quote the object. What
-# follows is the rest of the string then, with its own end and that of the object.
+# An unescaped quote in a string ends it too early, and brackets after that quote end the object. What follows
+# then is the rest of the string, with its real end and that of the object.
 
 
 def _may_be_quoted(marks: str, object_: str) -> bool:
-    """Whether the last string of the object may go on with these marks: they have a quote with something
-    before it, or the string has one that is not closed."""
+    """Whether the last string of the object may continue with these marks: they contain a quote that is
+    not the first mark, or the string has an open one."""
     return '"' in marks and (marks.rfind('"') > 0 or _has_open_quote(object_))
 
 
 def _has_open_quote(object_: str) -> bool:
-    """Whether it ends with a string that has an odd number of quotes in it."""
+    """Whether the object ends with a string that contains an odd number of quotes."""
     strings = _STRING.findall(object_) if object_.rstrip("]} \t\r\n").endswith('"') else []
     return bool(strings) and sum(found == '\\"' for found in _ESCAPED.findall(strings[-1])) % 2 == 1
 
 
 def _ends_a_string(text: str, object_: str) -> bool:
-    """Whether it is the rest of the last string of the object: it closes a brace or a quote that it has not
-    opened."""
+    """Whether the text is the rest of the last string of the object: it closes a brace or a quote that it
+    has not opened."""
     depth = 0
     for brace in _BRACES.findall(text):
         depth += 1 if brace == "{" else -1
@@ -134,7 +137,7 @@ def _ends_a_string(text: str, object_: str) -> bool:
 def _is_said(
     text: str, object_: str, tool: Tool, new_parser: NewParser, findings: Findings, stopped: bool
 ) -> bool:
-    """Whether it is calls, and what can be said as text."""
+    """Whether the text consists of calls, and of prose that can be sent as text."""
     lead, reason = lead_of(text, tool), "stop" if stopped else "length"
     head, recovery = (lead.head, lead.recovery) if lead else ("", "tolerant")
     said, calls = text_and_calls(head + text, new_parser, tool, recovery, reason)
