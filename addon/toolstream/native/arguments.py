@@ -10,8 +10,8 @@ from .reader import ArgumentsReader, Findings
 
 
 class Arguments:
-    """Reads the arguments of one call, and keeps what `reader` has given out. What else is known is in
-    `findings`."""
+    """Reads the arguments of one call, and keeps what `reader` has given out. `findings` holds everything
+    else that is known about them."""
 
     def __init__(self, reader: ArgumentsReader, findings: Findings) -> None:
         self._reader, self.findings = reader, findings
@@ -21,12 +21,12 @@ class Arguments:
 
     @property
     def pending(self) -> str:
-        """Received, and not given out."""
+        """Arguments that were received and not given out."""
         return self._reader.pending
 
     @property
     def held(self) -> int:
-        """How many characters that is."""
+        """The number of characters of those."""
         return self._reader.held
 
     @property
@@ -36,12 +36,12 @@ class Arguments:
 
     @property
     def broken(self) -> bool:
-        """Whether it is over, and it is none."""
+        """Whether they are over and not one JSON object."""
         return self._closed and not self.findings.complete
 
     @property
     def value(self) -> Any:
-        """The arguments, if they are complete; else None."""
+        """The arguments as a value, if they are complete; else None."""
         return loads(joined(self.text)) if self.findings.complete else None
 
     @property
@@ -62,7 +62,7 @@ class Arguments:
         return out
 
     def close(self, stopped: bool) -> str:
-        """The arguments are over; `stopped`: because the model says so."""
+        """The arguments are over. `stopped`: because the model stopped by itself."""
         if self._closed:
             return ""
         self._closed = True
@@ -74,7 +74,7 @@ class Arguments:
 
 
 class NewArguments(Protocol):
-    """Makes what reads the arguments of a call of this tool. `preset` are members that came in place of
-    the tool's name. Repairs and refusals go into `ledger`."""
+    """Makes the reader for the arguments of a call of this tool. `preset` are members that came in place
+    of the tool's name. Repairs and refusals go into `ledger`."""
 
     def __call__(self, tool: Tool, ledger: Ledger, preset: Json | None = None) -> Arguments: ...
