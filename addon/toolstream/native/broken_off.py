@@ -1,7 +1,7 @@
-"""What has to follow JSON that was sent up to where it could not be read any more.
+"""Completes JSON that was sent up to a point from which it could not be read any further.
 
-The whole text is read leniently. If there is one way to read it, and it begins with what was sent, the rest
-is written anew from there.
+The whole text is read leniently. If there is only one way to read it, and the result begins with what was
+sent, the rest is rewritten from there.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,34 +16,34 @@ from ..schema.lenient_json import read_damaged, same_letters
 from ..schema.schema import Parameter, Tool
 from .json_stream import State, joined
 
-_STATES = (State.FIRST, State.FURTHER, State.VALUE, State.NEXT)  # in which the rest can be written anew
+_STATES = (State.FIRST, State.FURTHER, State.VALUE, State.NEXT)  # from which the rest can be rewritten
 _ENDS = frozenset("}])>")  # closing brackets, and what models write instead
 
 
 class Frame:
-    """An object or array that is open: what is known of it, and where in it we are."""
+    """An open object or array: its schema, and where in it we are."""
 
     __slots__ = ("count", "is_array", "key", "parameter")
 
     def __init__(self, parameter: Parameter, is_array: bool) -> None:
         self.parameter = parameter
         self.is_array = is_array
-        self.count = 0  # of members or items that have begun, but for those left out
-        self.key = ""  # of the one that has begun last
+        self.count = 0  # members or items that have begun, without those that are left out
+        self.key = ""  # the key of the last member
 
     def begin_value(self) -> Parameter:
-        """What is known of the value that begins."""
+        """A value begins; return its schema."""
         known = self.parameter.item(self.count) if self.is_array else self.parameter.member(self.key)
         self.count += 1
         return known
 
     def rename(self, key: str) -> None:
-        """The key of the next value, or another one of the last."""
+        """Set the key of the next value, or correct that of the last one."""
         self.key = key
 
     @property
     def known(self) -> Parameter:
-        """What is known of the value of this key."""
+        """The schema of the value with the current key."""
         return self.parameter.member(self.key)
 
     @property
@@ -52,7 +52,7 @@ class Frame:
 
 
 class Place:
-    """Where in the object we are: the objects and arrays that are open, and the members it has."""
+    """Where in the object we are: the objects and arrays that are open, and the members so far."""
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
@@ -60,12 +60,12 @@ class Place:
 
     @property
     def outermost(self) -> bool:
-        """Whether nothing but the object itself is open."""
+        """Whether only the object itself is open."""
         return len(self.frames) == 1
 
     @property
     def key(self) -> str:
-        """The key of the member that has begun last."""
+        """The key of the last member."""
         return self.frames[-1].key
 
     def open(self, parameter: Parameter, is_array: bool) -> int:
@@ -78,27 +78,27 @@ class Place:
         self.frames.pop()
 
     def begin_value(self) -> Parameter:
-        """What is known of the value that begins."""
+        """A value begins; return its schema."""
         if self.outermost:
             self.given.add(self.key)
         return self.frames[-1].begin_value()
 
     def rename(self, key: str) -> None:
-        """The key of the next member, or another one of the last."""
+        """Set the key of the next member, or correct that of the last one."""
         self.frames[-1].rename(key)
 
     @property
     def is_first(self) -> bool:
-        """Whether the innermost has no member or item yet."""
+        """Whether the innermost object or array has no member or item yet."""
         return not self.frames[-1].count
 
     @property
     def known(self) -> Parameter:
-        """What is known of the member whose key has come."""
+        """The schema of the member whose key has come."""
         return self.frames[-1].known
 
     def omit(self) -> None:
-        """The member that has begun last is left out."""
+        """The last member is left out."""
         self.frames[-1].count -= 1
 
     def give(self, keys: Collection[str]) -> None:
@@ -108,8 +108,8 @@ class Place:
 
 
 def continuation(whole: str, sent: str, frames: Sequence[Frame], state: State, tool: Tool) -> str | None:
-    """What has to follow `sent`, if `whole` can be read in one way only; `state` is the one in which nothing
-    could be read, in the innermost of the `frames`."""
+    """The JSON that completes `sent`, if `whole` can be read in only one way; otherwise None. `state` is
+    the state in which reading failed, in the innermost of the `frames`."""
     whole = joined(whole)
     if state not in _STATES or whole.rstrip()[-1:] not in _ENDS:
         return None
@@ -125,8 +125,8 @@ def continuation(whole: str, sent: str, frames: Sequence[Frame], state: State, t
 
 
 def closers(sent: str, frames: Sequence[Frame]) -> str | None:
-    """The brackets that close all that is open, behind a member or item that is complete; None if one of the
-    objects lacks something that it requires."""
+    """The brackets that close everything that is open, after a complete member or item; None if one of
+    the objects lacks a required member."""
     out = "".join(frame.closer for frame in reversed(frames))
     node = loads(joined(sent) + out)
     try:
@@ -140,8 +140,8 @@ def closers(sent: str, frames: Sequence[Frame]) -> str | None:
 
 
 def _read(whole: str, tool: Tool, state: State) -> Any:
-    """The arguments, with the keys that the tool wants. No letter may be lost or moved. After a value, only
-    one mark may be wrong: more may be a part of it."""
+    """The arguments, with the keys that the tool asks for. No letter may be lost or moved. After a value
+    only one mark may be wrong, because more may be a part of it."""
     accept = wanted_by(tool)
     if (value := least_change(whole.strip(), accept)) is not None:
         return value
@@ -150,7 +150,7 @@ def _read(whole: str, tool: Tool, state: State) -> Any:
 
 
 def _rest_of(value: Any, frames: Sequence[Frame], state: State) -> str:
-    """The JSON of a value from the place on at which the reading broke off."""
+    """The JSON of a value from the point on where reading failed."""
     nodes = [value]
     for frame in frames[:-1]:
         nodes.append(nodes[-1][frame.count - 1 if frame.is_array else frame.key])
@@ -166,7 +166,8 @@ def _rest_of(value: Any, frames: Sequence[Frame], state: State) -> str:
 
 
 def _members(node: Any, done: int, opener: str) -> str:
-    """The members or items of a JSON value after the first `done`, each with what separates it."""
+    """The members or items of a JSON value after the first `done`, with their separators. `opener` comes
+    before them."""
     if isinstance(node, dict):
         parts = [f"{quoted(key)}: {dump(member)}" for key, member in list(node.items())[done:]]
     else:
