@@ -1,4 +1,4 @@
-"""One tool call that the server parsed: what is known of it, and the reader of its lane."""
+"""One tool call that the server parsed: its state, and the reader of its lane."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -13,9 +13,9 @@ from .reader import Calls
 
 
 class NativeCall(ServerCall):
-    """One call that the server parsed, and a lane's reader of its arguments: what comes out of `feed` and
-    `drain` are the arguments to send, as text. Nothing comes out before it is known what becomes of the call.
-    `foreign`: it is no function, and passes as it is."""
+    """One call that the server parsed. It is also the reader of its lane: `feed` and `drain` return the
+    arguments to send, as text. Nothing comes out before it is decided what becomes of the call.
+    `foreign`: it is not a function call, and passes unchanged."""
 
     __slots__ = (
         *("_out", "_out_size", "_swallowed_sent", "_unread", "_unread_size", "arguments", "foreign"),
@@ -28,7 +28,7 @@ class NativeCall(ServerCall):
         self.turn = turn  # the frame it came with
         self.arguments = arguments
         self.foreign = self.announced = foreign
-        self.said = ""  # the name as the server wrote it
+        self.said = ""  # the name, as the server wrote it
         self.tool = NO_TOOL
         self.originals: Sequence[NativeCall] | None = None  # what it may be a copy of; None: it does not wait
         self._unread: list[str] | None = None if foreign else []  # arguments that came before the name
@@ -49,75 +49,77 @@ class NativeCall(ServerCall):
 
     @property
     def meaning(self) -> tuple[str, Any]:
-        """Name and arguments; None as long as they are not complete."""
+        """The name, and the arguments; None in place of arguments that are not complete."""
         return self.tool.name, self.arguments.value
 
     @property
     def waits_as_copy(self) -> bool:
-        """Whether it may be a copy, or the rules may make it a call of another tool."""
+        """Whether it waits, because it may be a copy, or because rules may convert it to a call of
+        another tool."""
         return self.originals is not None
 
     @property
     def decided(self) -> bool:
-        """Whether nothing that comes can change what it is a call of."""
+        """Whether nothing that comes can change its tool."""
         return self.arguments.findings.decided
 
     @property
     def can_be_over(self) -> bool:
-        """Whether it may be that nothing more comes of it."""
+        """Whether it may be complete already."""
         return (self.announced or self.arguments.findings.has_rules) and self.arguments.can_end
 
     # What becomes of it
 
     def add_name(self, piece: str) -> None:
-        """Its name, or a piece of that, has come."""
+        """Its name, or a piece of it, has come."""
         self.said += piece
 
     def take_name(self, tool: Tool, arguments: Arguments) -> None:
-        """It is a call of this tool. What has come of its arguments is read now."""
+        """It is a call of this tool. The arguments so far are read now."""
         self.tool, self.name = tool, tool.name
         self.arguments = arguments
         self._give_out(arguments.feed(self.unread))
         self._unread, self._unread_size = None, 0
 
     def become(self, tool: Tool) -> None:
-        """Rules have made it a call of this tool."""
+        """Rules have converted it to a call of this tool."""
         self.tool, self.name = tool, tool.name
 
     def wait(self, originals: Sequence["NativeCall"]) -> None:
-        """It may be a copy of one of these, or of a call in the text."""
+        """It may be a copy of one of these calls, or of a call in the text."""
         self.originals = originals
 
     def stop_waiting(self) -> Sequence["NativeCall"]:
-        """It is known by now; return what it may be a copy of."""
+        """It no longer waits. Return the calls that it may be a copy of."""
         originals, self.originals = self.originals or (), None
         return originals
 
     def announce(self, call_id: str, name: str) -> None:
-        """The client is told of it."""
+        """The client is told about the call."""
         self.id, self.name, self.announced = call_id, name, True
 
     def drop(self) -> None:
-        """It leaves the answer."""
+        """The call leaves the answer."""
         self.dropped = True
 
     def end(self, stopped: bool) -> None:
-        """Nothing more comes of its arguments; `stopped`: because the model says so."""
+        """No more arguments come. `stopped`: because the model stopped by itself."""
         self._give_out(self.arguments.close(stopped))
         self.beside = self.arguments.findings.prose
 
     def judge(self) -> None:
-        """It is over: whether it may be run."""
+        """The call is over: note whether it is broken."""
         self.broken = self.announced and self.arguments.broken
 
     def abandon(self) -> None:
-        """Nothing is read any more. What was changed cannot be run, unless all of it has been sent."""
+        """Nothing is read any more. If the call was changed so far, it cannot run, unless all of it was
+        sent."""
         waits = self._out or self.arguments.pending
         is_whole = not waits and loads_object(self.arguments.text) is not None
         self.broken = self.arguments.findings.changed and not is_whole
 
     def take_swallowed(self) -> Calls:
-        """The calls that were in its arguments, once each."""
+        """The calls that were in its arguments; each is returned once."""
         if not (self.announced and self.arguments.findings.complete):
             return []
         new = self.arguments.findings.swallowed[self._swallowed_sent :]
@@ -127,17 +129,17 @@ class NativeCall(ServerCall):
     def reshape(self, ledger: Ledger) -> None:
         self.arguments.count(Repair.CALL_SHAPE)
 
-    # What the rewriter asks of a reader
+    # As the reader of a lane
 
     @property
     def pending(self) -> str:
-        """Arguments that have come, and are in no event."""
+        """Arguments that have come and are in no event yet."""
         waits = "".join(self._out)
         return waits + (self.unread if self._unread else self.arguments.pending)
 
     @property
     def held(self) -> int:
-        """How many characters that is."""
+        """The number of characters of those."""
         return self._out_size + self._unread_size + self.arguments.held
 
     def feed(self, text: str) -> list[Event]:
@@ -152,7 +154,7 @@ class NativeCall(ServerCall):
         return self.drain()
 
     def close(self, finish_reason: str | None = None) -> list[Event]:
-        """The answer is over. (The calls of an answer are closed all together, by `NativeCalls.close`.)"""
+        """The answer is over. (`NativeCalls.close` closes the calls of an answer all together.)"""
         return self.drain()
 
     def interrupt(self, _calls: Collection[str] | None = None) -> list[Event]:
@@ -162,7 +164,8 @@ class NativeCall(ServerCall):
     def forget_thinking(self) -> None: ...
 
     def drain(self) -> list[Event]:
-        """What has come out since the last time; nothing as long as nobody knows what becomes of the call."""
+        """The arguments that have come out since the last time; none while it is not decided what becomes
+        of the call."""
         if not (self._out and self.settled):
             return []
         text = self._out[0] if len(self._out) == 1 else "".join(self._out)
