@@ -1,12 +1,13 @@
-"""The tool calls of an answer that the server parsed itself.
+"""The tool calls of an answer that the server parsed.
 
-A `NativeCall` reads the arguments of one, `Routes` tells to which of them a piece belongs, `CallsInText`
-knows those that were found in the text. This module sees to all of them: what their names mean, and which
-call is only a copy of another. What a call looks like on the wire is the encoder's business.
+A `NativeCall` reads the arguments of one call. `Routes` tells to which call a piece belongs.
+`CallsInText` knows the calls that were found in the text. This module handles all calls of a message: it
+finds out what their names mean, and which call is only a copy of another one. The encoder decides what a
+call looks like on the wire.
 
-A call waits, and the client is not told of it, while its name has not come, while it may be a copy (of a
-call under the same id, or of one that was found in the text), and while the user's rules may make it a
-call of another tool.
+A call waits, and the client is not told about it, while its name has not come, while it may be a copy (of
+a call with the same id, or of a call that was found in the text), and while the user's rules may convert
+it to a call of another tool.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -31,7 +32,7 @@ _NO_NAME = ("", "null", "None")
 
 
 class NativeCalls:
-    """The calls of one message. `new_id` makes an id for a call that has none, or one that is taken."""
+    """The calls of one message. `new_id` makes an id for a call that has none, or whose id is taken."""
 
     def __init__(
         self,
@@ -46,28 +47,28 @@ class NativeCalls:
         self._toolset, self._ledger, self._new_id = toolset, ledger, new_id
         self._new_arguments, self._new_parser = new_arguments, new_parser
         self._parallel = asked.parallel
-        self._ids = {"", *asked.ids}  # that are taken
+        self._ids = {"", *asked.ids}  # ids that are taken
         self._routes = Routes()
         self._foreign: dict[int | None, NativeCall] = {}
         self._in_text = CallsInText()
-        self._heard: set[NativeCall] = set()  # whose prose was taken
-        self._texts: list[str] = []  # that stood for calls and are none
-        self._resumed = False  # an error had what was missing: no more is read of them
+        self._heard: set[NativeCall] = set()  # calls whose prose was taken
+        self._texts: list[str] = []  # texts that were taken for calls
+        self._resumed = False  # an error contained what was missing, so no more is read
 
     @property
     def sent(self) -> bool:
-        """Whether the client has been told of one."""
+        """Whether the client was told about a call."""
         return bool(self._foreign) or any(call.announced for call in self.calls)
 
     # Reading
 
     def begin_frame(self) -> None:
-        """Another frame with calls."""
+        """Another frame with calls begins."""
         self._routes.begin_frame()
 
     def read(self, piece: CallPiece) -> tuple[NativeCall, bool]:
-        """The call that a piece is about, and whether it was named by it after arguments had come. Its text
-        is still to be fed."""
+        """The call that a piece belongs to, and whether the piece named it after arguments had come. The
+        caller still has to feed the text of the piece."""
         if piece.foreign:
             return self._foreign_call(piece), False
         name = "" if piece.name.strip() in _NO_NAME else piece.name
@@ -80,7 +81,8 @@ class NativeCalls:
         return call, late and call.named
 
     def after(self, call: NativeCall, whole: bool = False) -> None:
-        """Its text was fed: whether it is a copy may be known by now. `whole`: nothing more comes of it."""
+        """The text of a piece was fed, so it may be known now whether the call is a copy. `whole`: the
+        call is over."""
         if whole and not call.foreign:
             self._end(call, stopped=True)
         elif call.waits_as_copy and call.named and call.decided:
@@ -108,24 +110,25 @@ class NativeCalls:
         return call
 
     def _takes_no_arguments(self, call: NativeCall) -> bool:
-        """Whether none come of a call although another begins: they may alternate, delta by delta."""
+        """Whether a call without arguments is complete when another one begins. (Otherwise the two may
+        alternate, delta by delta.)"""
         tool = self._toolset.tools.get(call.tool.name)
         none = tool is not None and not tool.arguments.declared
         return call.arguments.findings.has_rules or (call.announced and none)
 
     def pause(self) -> None:
-        """Something else comes: of a call that can be over by now, nothing is waited for."""
+        """Something else follows, so the last call is complete if it can be."""
         if self.calls and self.calls[-1].can_be_over:
             self._finish(self.calls[-1])
 
     def finish_all_but(self, call: ServerCall | None) -> None:
-        """Nothing more comes of the others."""
+        """All other calls are complete."""
         for other in self.calls:
             if other is not call and other.named:
                 self._finish(other)
 
     def _finish(self, call: NativeCall) -> None:
-        """Nothing more comes of this call."""
+        """No more arguments come for this call."""
         call.end(stopped=True)
         if call.waits_as_copy:
             self._settle(call)
@@ -133,7 +136,7 @@ class NativeCalls:
     # How a call begins
 
     def _take_name(self, call: NativeCall, name: str, text: str) -> bool:
-        """Take a name, or a piece of one. Whether it is all of it."""
+        """Take a name, or a piece of it. Return whether the name is complete."""
         call.add_name(name)
         if not call.said:
             return False
@@ -144,7 +147,7 @@ class NativeCalls:
         return True
 
     def _no_arguments(self) -> Arguments:
-        """Those of a call that has no name, or is none of ours."""
+        """The arguments of a call without a name, or of one that is not a function call."""
         return self._new_arguments(NO_TOOL, self._ledger)
 
     def _read_name(self, call: NativeCall) -> None:
@@ -159,7 +162,7 @@ class NativeCalls:
         call.take_name(tool, arguments)
 
     def _announce(self, call: NativeCall) -> None:
-        """Take it into the answer; one too many is dropped."""
+        """Take a call into the answer, or drop it if it is one too many."""
         if not self._parallel and (self.sent or self._in_text):
             self._drop(call, Repair.PARALLEL_DROPPED)
             return
@@ -168,7 +171,8 @@ class NativeCalls:
         call.announce(call_id, call.tool.name)
 
     def give_up(self) -> None:
-        """Nothing is read any more: they leave as they came. One that was changed so far cannot be run."""
+        """Nothing is read any more: the calls leave as they came. A call that was changed so far cannot
+        run."""
         for call in self.calls:
             if not call.settled:
                 call.announce(call.server_id or self._new_id(), call.said)
@@ -177,11 +181,11 @@ class NativeCalls:
     # Copies
 
     def _settle(self, call: NativeCall) -> None:
-        """A call that may be a copy is over: announce it, unless it is one."""
+        """A call that may be a copy is over. Announce it, unless it is a copy."""
         originals = call.stop_waiting()
         if call.arguments.findings.tool:
             call.become(self._toolset.tools.get(call.arguments.findings.tool, call.tool))
-        if not (originals or self._in_text):  # it was only the rules that it waited for
+        if not (originals or self._in_text):  # it only waited for the rules
             self._announce(call)
         elif self._in_text.go_on_with(*call.meaning) or self._is_copy(call, originals):
             self._drop(call, Repair.DUPLICATE_CALL)
@@ -194,7 +198,7 @@ class NativeCalls:
         return self._in_text.remove(*meaning) or is_known
 
     def is_begun_by(self, name: str, arguments: str) -> bool:
-        """Whether one of the calls begins like this one, which the text breaks off."""
+        """Whether this call, which is cut off in the text, is the beginning of one of the server's calls."""
         announced = (call for call in self.calls if call.announced)
         return any(rest_of(*call.meaning, name, arguments) is not None for call in announced)
 
@@ -205,28 +209,28 @@ class NativeCalls:
     # Calls in the text
 
     def note(self, events: list[Event]) -> None:
-        """What is found in the text."""
+        """Note what was found in the text."""
         self._in_text.note(events)
 
     @property
     def open_in_text(self) -> bool:
-        """Whether a call found in the text is not complete."""
+        """Whether a call that was found in the text is incomplete."""
         return self._in_text.open
 
     @property
     def suspects(self) -> Mapping[Hashable, list[Event]]:
-        """What was found in a text and is held because it may be a copy."""
+        """What was found in each text and is held because it may be a copy."""
         return self._in_text.suspects
 
     def take_continued(self) -> str:
-        """What the server's own call adds to the one in the text that it has cut off; "" if nothing."""
+        """What the server's own call adds to the call in the text that it has cut off; "" if nothing."""
         return self._in_text.take_continued()
 
     def without_copies(
         self, text: Hashable, events: list[Event], over: bool, more: bool = False
     ) -> list[Event]:
-        """What was found in a text, but for calls that the server has parsed as well, and calls too many.
-        `more`: another text of the message has a call."""
+        """What was found in a text, without calls that the server has parsed as well, and without further
+        calls if only one is allowed. `more`: another text of the message has a call."""
         if not self.calls and (self._parallel or not more):
             return events
 
@@ -235,7 +239,7 @@ class NativeCalls:
         )
 
     def _leaves(self, name: str, arguments: Any, cut: bool, more: bool) -> bool:
-        """Whether a call that was found in the text leaves the answer. `cut`: the message ended in it."""
+        """Whether a call that was found in the text is dropped. `cut`: the message ended in it."""
         copy = self._is_parsed(name, arguments, cut)
         if not copy and (self._parallel or not (self.sent or more)):
             return False
@@ -244,7 +248,8 @@ class NativeCalls:
         return True
 
     def are_copies(self, calls: Iterable[Call]) -> bool:
-        """Whether these calls, which a text is in JSON, were all parsed by the server, too: then it goes."""
+        """Whether the server has parsed all of these calls, too. They are the JSON of a whole text, which
+        is then dropped."""
         if not all(self._is_parsed(name, arguments) for name, arguments in calls):
             return False
         self._ledger.repaired(Repair.DUPLICATE_CALL)
@@ -261,12 +266,12 @@ class NativeCalls:
     # The end
 
     def close(self, reason: Any) -> None:
-        """No more comes. What can be completed is, if the model stopped by itself."""
+        """No more comes. If the model stopped by itself, incomplete calls are completed where possible."""
         for call in [] if self._resumed else self.calls:
             self._end(call, stopped=reason in COMPLETE or (reason == OVER and self._needs_none(call)))
 
     def _end(self, call: NativeCall, stopped: bool) -> None:
-        """Nothing more comes of this call; `stopped`: because the model says so."""
+        """No more arguments come for this call. `stopped`: because the model stopped by itself."""
         if not call.named:
             inferred = not call.said
             if inferred and not self._name_by_arguments(call):
@@ -283,12 +288,12 @@ class NativeCalls:
         self._hear_prose(call)
 
     def _needs_none(self, call: NativeCall) -> bool:
-        """Whether a call without any arguments is complete."""
+        """Whether a call is complete without any arguments."""
         tool = self._toolset.tools.get(call.tool.name)
         return not call.arguments.fed and tool is not None and not tool.arguments.declared
 
     def _name_by_arguments(self, call: NativeCall) -> bool:
-        """Name a call that has no name, if only one tool has these arguments; else it is text."""
+        """Name a call that has no name, if only one tool fits its arguments. Otherwise it is text."""
         text = call.unread
         given = loads(text)
         tool = self._toolset.infer(given) if isinstance(given, dict) and given else None
@@ -302,19 +307,20 @@ class NativeCalls:
         return False
 
     def _hear_prose(self, call: NativeCall) -> None:
-        """What stood behind its arguments is text, unless the call is a copy."""
+        """Prose after the arguments of a call is text, unless the call is a copy."""
         if call.beside and not (call.dropped or call in self._heard):
             self._heard.add(call)
             self._texts.append(call.beside)
 
     def take_texts(self) -> list[str]:
-        """The texts that stood for calls and are none, once each."""
+        """The texts that were taken for calls; each is returned once."""
         texts, self._texts = self._texts, []
         return texts
 
     def resume(self, calls: Calls) -> tuple[NativeCall | None, str, Calls] | None:
-        """What is left to send if these are the calls of the message, or its last ones: a call that has begun
-        and the rest of it, and the calls that have not. None if what was sent fits none of them."""
+        """What is left to send if these are the calls of the message, or its last ones: the call that has
+        begun, the rest of it, and the calls that have not begun. None if they do not continue what was
+        sent."""
         known = [call.meaning for call in self.calls]
         left = [(name, text) for name, text in calls if (name, loads(text)) not in known]
         begun = self._begun_alone()
@@ -329,14 +335,15 @@ class NativeCalls:
         return begun[0], rest, left[1:]
 
     def _begun_alone(self) -> list[NativeCall]:
-        """The calls that the client knows of and that are not complete; the others leave the answer."""
+        """The calls that the client knows about and that are incomplete. Calls that it does not know
+        about are dropped."""
         for call in self.calls:
             if not call.announced:
                 call.drop()
         return [call for call in self.calls if call.announced and not call.arguments.findings.complete]
 
     def more(self) -> Calls:
-        """Calls that were swallowed into arguments, once each."""
+        """Calls that were swallowed into arguments; each is returned once."""
         found = [pair for call in self.calls for pair in call.take_swallowed()]
         if self._parallel:
             return [ruled(name, text, self._toolset, self._ledger) for name, text in found]
