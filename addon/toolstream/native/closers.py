@@ -1,7 +1,7 @@
 """Closing tags at the end of a value of a server's call.
 
-The server's parser took them for payload. A document may end in such tags, too: what tells them apart is how
-many there are, and which.
+The server's parser took them for payload. A document may end in such tags, too. What distinguishes them
+is how many there are, and which.
 """
 
 import re
@@ -16,28 +16,28 @@ from ..schema.schema import Parameter
 from .tags import JOINED, NAMED, QWEN, WORD_OF_CLOSER, either, spelled
 
 _LINE_BREAK = re.compile(r"\r?\n")
-_OF_DOCUMENTS = {"function", "tool", "tools"}  # words of closing tags that documents have
+_OF_DOCUMENTS = {"function", "tool", "tools"}  # words of closing tags in ordinary documents
 
 
 class Run(NamedTuple):
     """Closing tags with nothing but whitespace between them."""
 
     tags: int
-    own_line: bool  # they stand after a line break
+    own_line: bool  # they come after a line break
     of_parameter: bool  # one of them closes a parameter
-    telling: bool  # one of them is no element of documents
-    damaged: bool  # one of them has more in it than documents have, or less
+    telling: bool  # one of them does not occur in ordinary documents
+    damaged: bool  # one of them has a name in it, or lacks its last bracket
 
     @property
     def may_be_swallowed(self) -> bool:
-        """Whether a value may end in them without being meant to."""
+        """Whether these may be tags of the call that were swallowed into a value."""
         return (self.tags > 1 and self.telling) or (self.own_line and self.of_parameter)
 
 
 @cache
 def _closers() -> re.Pattern[str]:
-    """One closing tag: of a parameter, of a function or an envelope, one with a name in it (`named`), or one
-    of anything (`any`), which has to stand before another one."""
+    """One closing tag: of a parameter, of a function or an envelope, one with a name in it (`named`), or
+    any other one (`any`), which has to come directly before another closing tag."""
     kinds = []
     for kind in CLOSERS:
         texts = [text for _, _, text in spelled(kind) if "{tool}" not in text and "{key}" not in text]
@@ -49,8 +49,9 @@ def _closers() -> re.Pattern[str]:
 
 
 def closing_run(text: str, key: str) -> Run | None:
-    """The closing tags that a text consists of, after a line break or not; None if it is anything else. They
-    close the parameter `key`: a tag of this name is one of them, and so is any before `</tool_call>`."""
+    """The closing tags that a text consists of, perhaps after a line break; None if it contains anything
+    else. They close the parameter `key`: a tag of this name counts, and so does any tag before
+    `</tool_call>`."""
     start = at = end_of(_LINE_BREAK, text)
     found: list[re.Match[str]] = []
     while at < len(text) and len(found) < CLOSING_RUN and (tag := _closers().match(text, at)):
@@ -71,7 +72,7 @@ def closing_run(text: str, key: str) -> Run | None:
 
 
 def without_closing_run(text: str, key: str) -> str | None:
-    """A value of the parameter `key` without the closing tags that it ends in; None if it ends in none."""
+    """A value of the parameter `key` without the closing tags at its end; None if there are none."""
     at, starts = len(text), list[int]()
     while len(starts) < CLOSING_RUN and (at := text.rfind("</", 0, at)) >= 0:
         starts.append(at)
@@ -79,7 +80,7 @@ def without_closing_run(text: str, key: str) -> str | None:
 
 
 def coerced(text: str, parameter: Parameter, key: str) -> tuple[Any, bool]:
-    """The value of a text that is no string's, and whether closing tags at its end are left out."""
+    """The typed value of a text that is no string, and whether closing tags at its end were left out."""
     value = coerce(text, parameter)
     if value is FAILED and (bare := without_closing_run(text, key)) is not None:
         value = coerce(bare, parameter)
