@@ -1,5 +1,6 @@
-"""Arguments of a call that are no JSON object as they stand: XML, JSON in a string, an object without its
-first bracket, and what cannot be read."""
+"""Arguments of a call that are not a JSON object as they stand: XML, JSON in a string, an object without
+its first bracket, and what cannot be read.
+"""
 
 import re
 
@@ -20,11 +21,11 @@ from .reader import ArgumentsReader, Findings, NewParser, Passage
 from .swallowed import calls_in
 from .tags import Lead
 
-_NULLS, _EMPTY = ("null", "None"), ("[]", '""', "''", "()")  # what stands for no arguments
+_NULLS, _EMPTY = ("null", "None"), ("[]", '""', "''", "()")  # these mean: no arguments
 _IN_ENVELOPE = re.compile(r"<[^<>]*>\s*(\{.*\})\s*(?:</[^<>]*>\s*)?", re.DOTALL)
 _HEX = "[0-9a-fA-F]"
 _CUT_ESCAPE = rf"\\(?:\Z|u{_HEX}{{0,3}}\Z)"
-# The inside of a string without an escape that is cut, or half a pair of surrogates, at its end
+# The inside of a string, without an unfinished escape or half of a surrogate pair at its end
 _WHOLE = re.compile(
     rf'(?:[^"\\]++|\\[^u]|\\u(?!{_HEX}{{4}}|{_HEX}{{0,3}}\Z)|\\u(?![dD][89abAB]){_HEX}{{4}}'
     rf"|\\u[dD][89abAB]{_HEX}{{2}}(?:\\u{_HEX}{{4}}|(?!\Z|{_CUT_ESCAPE}))|(?!))*+",
@@ -33,7 +34,7 @@ _WHOLE = re.compile(
 
 
 class _Waiting:
-    """A reader that holds what has come in a passage."""
+    """The base of readers that hold what has come in a passage."""
 
     def __init__(self) -> None:
         self._passage = Passage()
@@ -48,7 +49,7 @@ class _Waiting:
         return self._passage.held
 
     def _release_if_long(self, findings: Findings) -> str:
-        """Give up if too much waits; what can leave now."""
+        """Give up if too much waits. Return what can leave now."""
         if self._passage.held > HELD and not self._gave_up:
             findings.refuse(Refused.LIMIT, self._passage.waiting)
             self._gave_up = True
@@ -58,8 +59,9 @@ class _Waiting:
 
 
 class Unreadable(_Waiting):
-    """Reads what is no object at all: it waits, and leaves as it came, unless it says that there are no
-    arguments, or is all but the beginning of an object. `may_be_empty`: an empty string or list says so."""
+    """Reads what is no object at all. It waits, and leaves as it came; unless it means that there are no
+    arguments, or only the beginning of an object is missing. `may_be_empty`: an empty string or list
+    means no arguments."""
 
     def __init__(self, tool: Tool, findings: Findings, may_be_empty: bool) -> None:
         super().__init__()
@@ -83,7 +85,7 @@ class Unreadable(_Waiting):
         self._passage.replace(arguments)
 
     def _is_nothing(self, text: str) -> bool:
-        """Whether it says that there are no arguments."""
+        """Whether the text means that there are no arguments."""
         return text in _NULLS or (text in _EMPTY and self._may_be_empty)
 
     def _mended(self) -> str:
@@ -102,8 +104,8 @@ class Unreadable(_Waiting):
 
 
 class Begun:
-    """Reads an object with `inner` that does not begin as one: `skipped` characters before it are too many,
-    or an `opener` is missing."""
+    """Reads an object with `inner` that does not begin as one: there are `skipped` surplus characters
+    before it, or its `opener` is missing."""
 
     def __init__(self, inner: ArgumentsReader, skipped: int = 0, opener: str = "") -> None:
         self._inner = inner
@@ -134,7 +136,7 @@ class XmlMender(_Waiting):
         self._lead, self._tool, self._new_parser = lead, tool, new_parser
         self._parser = new_parser(tool, recovery=lead.recovery)
         self._findings = findings
-        self._next: list[Event] = []  # of a call after this one
+        self._next: list[Event] = []  # the events of a further call
         self._take(self._parser.feed(lead.head))
 
     def feed(self, text: str) -> str:
@@ -152,8 +154,8 @@ class XmlMender(_Waiting):
         return self._passage.take()
 
     def _read_again(self) -> None:
-        """Nothing was found in it: perhaps only the parser that knows all dialects reads it, or the arguments
-        stand alone in an envelope."""
+        """Nothing was found. Perhaps only the parser that knows all dialects can read it, or the
+        arguments are alone in an envelope."""
         text = self._lead.head + self._passage.waiting
         calls = calls_in(text, self._new_parser, self._tool, "aggressive")
         if not (calls and calls[0][0] == self._tool.name):
@@ -166,7 +168,7 @@ class XmlMender(_Waiting):
             self._passage.replace(calls[0][1])
 
     def _alone_in_envelope(self, text: str) -> Json | None:
-        """The arguments that are all that an envelope holds."""
+        """The arguments, if an envelope holds nothing else."""
         found = _IN_ENVELOPE.match(text)
         read = read_arguments(found[1], self._tool) if found else None
         if read is None or not fits(self._tool, read[0]):
@@ -181,7 +183,7 @@ class XmlMender(_Waiting):
                     self._findings.count(Repair.XML_ARGUMENTS)
                     self._passage.replace(fragment)
                 case CallStart(0):
-                    pass  # of which these are the arguments
+                    pass  # the call whose arguments these are
                 case CallEnd(0):
                     self._findings.set_complete()
                 case CallStart() | ArgumentsDelta():
@@ -196,7 +198,7 @@ class XmlMender(_Waiting):
 
 
 class EncodedMender:
-    """Reads a JSON string whose text are the arguments; `inner` reads those."""
+    """Reads a JSON string whose text is the arguments, which `inner` reads."""
 
     def __init__(self, inner: ArgumentsReader, tool: Tool, new_parser: NewParser, findings: Findings) -> None:
         self._inner, self._tool, self._new_parser, self._findings = inner, tool, new_parser, findings
