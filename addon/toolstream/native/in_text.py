@@ -1,7 +1,8 @@
-"""The calls that were found in the text of a message, beside those that the server parsed.
+"""The calls that were found in the text of a message, besides those that the server parsed.
 
-One of each may be the same call: the server's parser lets a copy leak, or cuts a call in the text off and
-goes on with it. So a call in the text waits until it is complete, if the server has parsed any.
+The same call may be in both places: the server's parser lets a copy leak, or it cuts off a call in the
+text and continues it. So if the server has parsed any call, a call in the text waits until it is
+complete.
 """
 
 import json
@@ -15,22 +16,22 @@ from ..schema.json_call import Call, read_calls
 from ..schema.json_read import Json, loads
 from ..schema.json_write import dump
 
-# Whether a call of this name with these arguments leaves the answer; and whether the message ended in it
+# Called with name, arguments, and whether the message ended in the call. Returns whether it is dropped
 IsCopy = Callable[[str, Any, bool], bool]
 _FENCED = re.compile(r"\s*(?P<fence>`{3,}|~{3,})\w*\s(?P<json>.*)\s(?P=fence)\s*", re.DOTALL)
 _NOT_CLOSED = (Repair.MISSING_PARAMETER_CLOSE, Repair.MISSING_FUNCTION_CLOSE)
 
 
 class CallsInText:
-    """What was found in the text of one message."""
+    """The calls that were found in the text of one message."""
 
     def __init__(self) -> None:
         self.open = False  # the last call is not complete
         self._calls: list[tuple[str, list[str]]] = []  # name, fragments
         self._continued = ""
-        # By the text: of a call that was found there and may be a copy
+        # By the text: the events of a call in it that may be a copy
         self._suspects: dict[Hashable, list[Event]] = {}
-        self._cut: set[Hashable] = set()  # texts that end in the call that is suspect
+        self._cut: set[Hashable] = set()  # texts that end inside of such a call
 
     def __bool__(self) -> bool:
         return bool(self._calls)
@@ -41,9 +42,9 @@ class CallsInText:
         return self._suspects
 
     def note(self, events: list[Event]) -> None:
-        """Take note of the calls in these events."""
+        """Note the calls in these events."""
         for event in events:
-            if type(event) is ArgumentsDelta:  # mostly
+            if type(event) is ArgumentsDelta:  # the most frequent
                 if self._calls:
                     self._calls[-1][1].append(event.fragment)
             elif type(event) is CallStart:
@@ -57,7 +58,7 @@ class CallsInText:
         return any(other == name for other, _ in self._calls)
 
     def remove(self, name: str, arguments: Any) -> bool:
-        """Whether there is this call; it is not there any more."""
+        """Remove this call; return whether it was there."""
         calls = [(other, essence(loads("".join(fragments)))) for other, fragments in self._calls]
         if arguments is None or (name, essence(arguments)) not in calls:
             return False
@@ -65,8 +66,8 @@ class CallsInText:
         return True
 
     def go_on_with(self, name: str, arguments: Any) -> bool:
-        """Whether the call that is open is the beginning of this one; then it goes on with the rest of it. It
-        has been sent as far as it came."""
+        """Whether the open call is the beginning of this one. Then it is continued with the rest; the
+        beginning was sent already."""
         if not self.open:
             return False
         begun, fragments = self._calls[-1]
@@ -78,12 +79,13 @@ class CallsInText:
         return True
 
     def take_continued(self) -> str:
-        """What a call of the server's adds to the one in the text that it has cut off; "" if nothing."""
+        """What a call of the server adds to the call in the text that it has cut off; "" if nothing."""
         continued, self._continued = self._continued, ""
         return continued
 
     def without_copies(self, text: Hashable, events: list[Event], over: bool, is_copy: IsCopy) -> list[Event]:
-        """What was found in a text, but for copies. A call waits until it is complete; `over`: no longer."""
+        """What was found in a text, without copies. A call waits until it is complete, or until the text
+        is `over`."""
         kept: list[Event] = []
         for event in events:
             if not isinstance(event, CallStart | ArgumentsDelta | CallEnd):
@@ -111,19 +113,20 @@ class CallsInText:
 
 
 def calls_in_json(text: str) -> list[Call]:
-    """The calls that a text is, in JSON, fenced or not; none if it is anything else."""
+    """The calls that a whole text is, in JSON, with or without a fence; none if it is anything else."""
     fenced = _FENCED.fullmatch(text)
     return read_calls(fenced["json"] if fenced else text) or []
 
 
 def _ends_message(event: Event) -> bool:
-    """Whether a call is completed because the message is over: nothing stands in the place of its tag."""
+    """Whether this event shows that a call was completed because the message is over: there is no tag in
+    place of the missing one."""
     return isinstance(event, Repaired) and event.repair in _NOT_CLOSED and not event.excerpt.startswith("<")
 
 
 def essence(value: Any) -> Any:
-    """A value without what a server's parser may change in a string: the whitespace around it, and how lines
-    end."""
+    """A value without what a server's parser may change in its strings: surrounding whitespace, and the
+    kind of line ends."""
     if isinstance(value, str):
         return value.replace("\r\n", "\n").strip()
     if isinstance(value, dict):
@@ -132,7 +135,7 @@ def essence(value: Any) -> Any:
 
 
 def begins(arguments: Json, whole: Json) -> bool:
-    """Whether these are some of the `whole` arguments, and the last one as far as it has come."""
+    """Whether these are some of the `whole` arguments, the last of which may be cut off."""
     *earlier, last = arguments or [""]
     same = all(key in whole and essence(arguments[key]) == essence(whole[key]) for key in earlier)
     begun, other = essence(arguments.get(last)), essence(whole.get(last))
@@ -141,20 +144,20 @@ def begins(arguments: Json, whole: Json) -> bool:
 
 
 def rest_of(name: str, arguments: Any, begun: str, sent: str) -> str | None:
-    """What these arguments of a call have after `sent`, the beginning of one named `begun`; None if that is
-    another call, or begins in another way."""
+    """What these arguments of a call have after `sent`, which was sent of a call named `begun`; None if
+    that is another call, or does not begin like this."""
     return rest_after(dump(arguments), sent) if name == begun and arguments is not None else None
 
 
 def rest_after(arguments: str, sent: str) -> str | None:
-    """What arguments have after what was sent of them; None if they do not begin so, however written."""
+    """What arguments have after the part `sent`; None if they do not begin with it in any spelling."""
     fitting = (text for text in _spellings(arguments) if text.startswith(sent))
     found = next(fitting, None)
     return None if found is None else found[len(sent) :]
 
 
 def _spellings(arguments: str) -> Iterator[str]:
-    """The ways an engine may have begun to write these arguments."""
+    """The ways in which an engine may write these arguments."""
     value = loads(arguments)
     yield arguments
     for separators in ((",", ":"), (", ", ": ")):
