@@ -1,9 +1,11 @@
-"""A JSON object while it streams, as tokens. Only states: what is done about a token is up to the mender.
+"""Splits a JSON object into tokens while it streams. It only knows states; the mender decides what to do
+with a token.
 
-One method per state, in the table `_read`. A token is as much as is certain: the letters of a string come as
-they are, in pieces that end between two escapes; keys, numbers and words come whole, once something follows
-them. What models write for numbers and words is read as well. `peek` tells the next token, None if it takes
-more text to tell, and `advance` goes past it. So what is not done with is still `pending`.
+There is one method for each state, in the table `_read`. A token is as much as is certain: the letters of
+a string come in pieces that end between two escapes; keys, numbers and words come whole, once something
+follows them. What models write in place of numbers and words is read as well. `peek` returns the next
+token, or None if more text is needed; `advance` goes past it. Text in tokens that were not gone past is
+still `pending`.
 """
 
 import json
@@ -29,8 +31,8 @@ _BACKSLASH = re.compile(r"\\")
 _BEFORE_ESCAPE = re.compile(r'[^"\\\x00-\x1f]*+')
 _STRING = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"')
 _STRING_PART = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+\\?')
-# A key behind its first quote; what has to stand behind a string that has quotes of its own; and what may
-# become these
+# A key after its first quote; what has to follow a string that contains quotes; and the beginnings of
+# these
 _GAP = rf"\s{{0,{LOOK_AHEAD}}}+"
 _KEY_BEHIND = re.compile(rf'[^\W\d][^"\\\n]{{0,{JSON_KEY}}}"{_GAP}:')
 _KEY_PART = re.compile(rf'(?:[^\W\d][^"\\\n]{{0,{JSON_KEY}}}(?:"{_GAP})?)?')
@@ -40,14 +42,14 @@ _BEHIND_PART = re.compile(
 )
 _TO_QUOTE = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _OWN_QUOTE = re.compile(r'\\.|(")', re.DOTALL)
-_SPACE = re.compile(r"(?:[ \t\n\r]|\\[nrt])*")  # models write line breaks as in a string
+_SPACE = re.compile(r"(?:[ \t\n\r]|\\[nrt])*")  # models write line breaks as in strings
 _WORD = re.compile(r'[^\s,:"{}\[\]\\]*+')
 _CONTROL = re.compile(r"[\x00-\x1f]")
 _CLOSERS = {"{": "}", "[": "]"}
 
 
 class State(Enum):
-    """Where in the object it goes on."""
+    """Where in the object reading continues."""
 
     __hash__ = object.__hash__  # members are compared by identity: this one is quick
 
@@ -60,7 +62,7 @@ class State(Enum):
     AS_TEXT = auto()  # in an object or array that is read as text
     NEXT = auto()  # after a value: a comma, or the end
     OVER = auto()  # after the object
-    REST = auto()  # in what stands there
+    REST = auto()  # in what follows the object
     BROKEN = auto()  # this is no JSON
 
 
@@ -79,18 +81,18 @@ class Kind(Enum):
     LETTERS = auto()  # of that string
     CONTROL = auto()  # a character in it that has to be escaped
     BACKSLASH = auto()  # one in it that escapes nothing
-    QUOTES = auto()  # the rest of it, from the first of its own quotes on, which lack their backslash
+    QUOTES = auto()  # the rest of it, from the first quote on that lacks its backslash
     UNQUOTE = auto()  # it ends
     SCALAR = auto()  # a number or a word
     RAW = auto()  # a piece of an object or array that is read as text
     RAW_END = auto()  # the last piece of it
-    AFTER = auto()  # something stands after the object; without text
+    AFTER = auto()  # something follows the object; without text
     BROKEN = auto()  # it cannot be read on; without text
     REST = auto()  # what is not read
 
 
 class Token(NamedTuple):
-    """What it is, its text, and the state after it."""
+    """What a token is, its text, and the state after it."""
 
     kind: Kind
     text: str
@@ -101,7 +103,7 @@ _IN_TEXT = (State.STRING, State.AS_TEXT, State.REST, State.BROKEN)
 
 
 class JsonStream:
-    """Reads one object. `is_key`: whether a key may be that of its next member."""
+    """Reads one object. `is_key`: whether this may be the key of its next member."""
 
     def __init__(self, is_key: Callable[[str], bool] = bool) -> None:
         self._is_key = is_key
@@ -123,16 +125,16 @@ class JsonStream:
         self._open: list[str] = []  # the brackets
         self._token: Token | None = None
         self._scanner = JsonScanner()
-        self._head: str | None = None  # what the string begins with, as long as a path may
-        self._bare = False  # the string is a path, and its backslashes are no escapes
-        self._begun = False  # the string has something
-        self._searched = (0, 0)  # how many quotes of its own it has, up to so many characters from here
+        self._head: str | None = None  # the beginning of the string, while it may be a path
+        self._bare = False  # the string is a path whose backslashes are no escapes
+        self._begun = False  # the string is not empty
+        self._searched = (0, 0)  # (quotes that it contains, characters in which they were counted)
         self._ends = False  # the next quote ends it
         self._over = False
 
     @property
     def is_settled(self) -> bool:
-        """Whether the escapes of the string that is open are escapes."""
+        """Whether it is certain that backslashes in the open string are escapes."""
         return self._head is None and not self._bare
 
     @property
@@ -142,17 +144,17 @@ class JsonStream:
 
     @property
     def in_array(self) -> bool:
-        """Whether the innermost is an array."""
+        """Whether the innermost of these is an array."""
         return self._open[-1:] == ["["]
 
     @property
     def pending(self) -> str:
-        """Received, and in no token that was gone past."""
+        """The text that was received and is in no token that was gone past."""
         return self._text[self._at :]
 
     @property
     def held(self) -> int:
-        """How many characters that is."""
+        """The number of characters of that text."""
         return len(self._text) - self._at
 
     def feed(self, text: str) -> None:
@@ -160,11 +162,11 @@ class JsonStream:
         self._text, self._at = self.pending + text, 0
 
     def finish(self) -> None:
-        """Nothing follows: a number or word at the end is a token if it is whole."""
+        """Nothing follows: a whole number or word at the end is a token now."""
         self._over = True
 
     def peek(self) -> Token | None:
-        """The next token; None if it takes more text to tell."""
+        """The next token; None if more text is needed."""
         spaced = self._at < len(self._text) and self._text[self._at] in " \t\n\r\\"
         if spaced and self.state not in _IN_TEXT and (end := self._end_of_space()) != self._at:
             self._token = Token(Kind.SPACE, self._text[self._at : end], self.state) if end else None
@@ -173,15 +175,15 @@ class JsonStream:
         return self._token
 
     def _end_of_space(self) -> int | None:
-        """Where the whitespace ends that begins here; None if more text tells. A backslash and a letter are
-        some, too, between the parts of the object."""
+        """Where the whitespace that begins here ends; None if more text is needed. Between the parts of
+        the object, a backslash and a letter count as whitespace, too."""
         text, at = self._text, self._at
         if self.state is State.OVER:
             return end_of(JSON_WHITESPACE, text, at)
         return None if text[at:] == "\\" else end_of(_SPACE, text, at)
 
     def advance(self, token: Token) -> None:
-        """Go past the token, unless it is to be read in another way."""
+        """Go past the token, unless it has to be read in another way."""
         if token is not self._token:
             return
         if token.kind is Kind.OPEN:
@@ -198,19 +200,19 @@ class JsonStream:
         self.state = token.then
 
     def read_as_text(self) -> None:
-        """The object or array that opens now is the text of a string."""
+        """Read the object or array that opens now as the text of a string."""
         self.state, self._token, self._scanner = State.AS_TEXT, None, JsonScanner()
 
     def drop(self) -> None:
-        """Nothing of what is pending is read any more."""
+        """Forget everything that is pending."""
         self._text, self._at, self._token = "", 0, None
 
     def break_off(self) -> None:
-        """This is no JSON from here on."""
+        """From here on this is not JSON."""
         self.state, self._token = State.BROKEN, None
 
     def begin_again(self) -> None:
-        """Another object stands after this one, and is to be read in its place."""
+        """Another object follows this one, and is read in its place."""
         self._at += 1
         self.state, self._token, self._open = State.FIRST, None, ["{"]
 
@@ -265,7 +267,7 @@ class JsonStream:
         return Token(Kind.BACKSLASH if char == "\\" else Kind.CONTROL, char, State.STRING)
 
     def _at_quote(self, behind: str) -> Token | None:
-        """It ends the string, unless a letter is right behind it: then it may be one of the string's own."""
+        """A quote ends the string, unless a letter follows directly: then it may be a part of the string."""
         if self._begun and not self._ends and self.depth == 1:
             if not behind and not self._over:
                 return None
@@ -275,9 +277,9 @@ class JsonStream:
         return Token(Kind.UNQUOTE, '"', State.NEXT)
 
     def _end_behind_quotes(self) -> int:
-        """Where a string ends that has quotes of its own, the first of them here: at one that the next key
-        follows, or the end. -1 if nobody can tell, for a key may open, or one has no partner; 0 if more text
-        tells."""
+        """Where a string ends that contains quotes, the first of them here: at a quote that is followed
+        by the next key or by the end. -1 if that is not clear, because a key may begin or a quote has no
+        partner; 0 if more text is needed."""
         text, (quotes, size) = self._text, self._searched
         while found := _TO_QUOTE.match(text, self._at + size):
             end = found.end()
@@ -301,7 +303,7 @@ class JsonStream:
         return _LETTERS_OF_PATH if self._bare else _LETTERS
 
     def _settle(self, head: str) -> None:
-        """Tell whether the string that begins so is a path, if it can be told."""
+        """Decide whether the string that begins like this is a path, if possible."""
         end = end_of(_BEFORE_ESCAPE, self._text, self._at)
         head += self._text[self._at : end]
         if end == len(self._text) and may_begin_path(head):
@@ -336,21 +338,22 @@ class JsonStream:
 
 
 def joined(text: str) -> str:
-    """Text with no pair of surrogates cut in two."""
+    """The text with pairs of surrogates that were cut in two joined."""
     if text.isascii():
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def mended(inside: str, quotes: bool = False) -> str:
-    """The inside of a JSON string with everything escaped that has to be; its own `quotes`, too."""
+    """The inside of a JSON string with everything escaped that has to be; with `quotes`, its own quotes
+    as well."""
     if quotes:
         inside = _OWN_QUOTE.sub(lambda found: r"\"" if found[1] else found[0], inside)
     return _CONTROL.sub(lambda found: escaped(found[0]), doubled_escapes(inside))
 
 
 def unescaped(inside: str) -> str:
-    """The text of the inside of a JSON string; what is no escape stays as it is."""
+    """The text of the inside of a JSON string. Invalid escapes stay as they are."""
     try:
         text = json.loads(f'"{inside}"', strict=False)
     except ValueError:
