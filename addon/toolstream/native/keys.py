@@ -1,4 +1,4 @@
-r"""Keys of a server's arguments with more in them: `command=ls`, `<parameter=command>`, `command>\nls`."""
+r"""Keys of a server's arguments with surplus text: `command=ls`, `<parameter=command>`, `command>\nls`."""
 
 import re
 from functools import cache
@@ -10,14 +10,15 @@ from .tags import parameter_words
 
 
 class DamagedKey(NamedTuple):
-    """The declared key, and the value after it; None if there is only the key."""
+    """The declared key, and the value after it; None if there is no value."""
 
     name: str
     value: str | None
 
 
 def read_damaged_key(key: str, tool: Tool) -> DamagedKey | None:
-    """What a key of the arguments means; None if it is declared as it stands, or is nothing of the tool's."""
+    """What a key of the arguments means; None if it is declared as it stands, or means no parameter of
+    the tool."""
     if tool.declares(key):
         return None
     name, is_pair, value = key.partition("=")
@@ -31,7 +32,7 @@ def read_damaged_key(key: str, tool: Tool) -> DamagedKey | None:
 
 @cache
 def _decorated() -> re.Pattern[str]:
-    """A key with pieces of its tag around it, and perhaps the value after its end."""
+    """A key with remains of its tag around it, and perhaps the value after that."""
     words = "|".join(map(re.escape, sorted(parameter_words(), key=len, reverse=True)))
     quote = r"[\"']?"
     name = rf"{quote}(?P<name>[\w.-]{{1,{NAME}}}){quote}"
