@@ -1,9 +1,9 @@
-r"""The arguments of a call that the server parsed itself, put right while they stream.
+r"""Mends the arguments of a call that the server parsed, while they stream.
 
-What they should be is one JSON object, which `ObjectMender` reads. `Mender` tells by their first characters
-what they are instead: XML, which the parser for text reads; JSON in a string, which is read once more; an
-object without its first bracket, or with something before it; or nothing that can be read, which waits for
-the end.
+They should be one JSON object, which `ObjectMender` reads. `Mender` recognises by their first characters
+what they are instead: XML, which the parser for text reads; JSON in a string, which is decoded first; an
+object without its first bracket or with something before it; or something unreadable, which waits for its
+end.
 """
 
 import re
@@ -50,10 +50,10 @@ class Mender:
     ) -> None:
         self._tool, self._new_parser, self._findings = tool, new_parser, findings
         self._may_be_empty, self._nested = may_be_empty, nested
-        self._lead = ""  # what has come, as long as it is not told what it is
+        self._lead = ""  # the beginning, until it is clear what the arguments are
         self._form: ArgumentsReader | None = None
         self._received: list[str] = []
-        self._fed = 0  # characters of it
+        self._fed = 0  # characters of that
         self._cumulative = False  # each delta repeats all before it
 
     @property
@@ -72,7 +72,7 @@ class Mender:
         return self._form.feed(text) if self._form else self._begin(text)
 
     def _new_part(self, text: str) -> str:
-        """A delta without what came before, if it repeats all of that (cumulative snapshots)."""
+        """A delta without its beginning, if that repeats everything before it (cumulative snapshots)."""
         before = "".join(self._received)
         awaits_value = isinstance(self._form, ObjectMender | WrappedMender) and self._form.awaits_value
         may_repeat = text[0] == "{" and len(text) > len(before) and not awaits_value
@@ -83,7 +83,7 @@ class Mender:
         return text[len(before) :]
 
     def _begin(self, text: str) -> str:
-        """Tell what they are, if it can be told. Whitespace before them passes."""
+        """Find out what the arguments are, if that is clear yet. Whitespace before them passes."""
         self._lead += text
         bare = self._lead.lstrip(" \t\n\r")
         space = self._lead[: len(self._lead) - len(bare)]
@@ -93,7 +93,7 @@ class Mender:
         return out
 
     def _form_of(self, text: str) -> ArgumentsReader | None:
-        """What reads arguments that begin so; None if more has to come."""
+        """The reader for arguments that begin like this; None if more text is needed."""
         if text[0] == "{":
             return self._opened(text)
         if text[0] == '"':
@@ -112,7 +112,7 @@ class Mender:
         return names or word in ("json", self._tool.name)
 
     def _after_junk(self, text: str, at: int) -> ArgumentsReader | None:
-        """An object with something before it that says nothing."""
+        """An object with meaningless text before it."""
         inner = self._opened(text[at:])
         if inner is None:
             return None
@@ -126,7 +126,7 @@ class Mender:
         return ObjectMender(self._tool, self._new_parser, self._findings)
 
     def _opened(self, text: str) -> ArgumentsReader | None:
-        """An object, or one around it, which its first key tells."""
+        """An object; its first key tells whether it is wrapped in another one."""
         if _FIRST_KEY_PART.fullmatch(text) and len(text) < TOKEN:
             return None
         found = _FIRST_KEY.match(text)
