@@ -1,8 +1,8 @@
-"""What stands for a tool's name in a call that the server parsed: the name, perhaps with pieces of its tag,
-or with arguments that the server has not parted from it.
+"""What a server's call has in place of a tool's name: the name, perhaps with remains of its tag, or with
+arguments that the server has not separated from it.
 
-What is cut off a name may say nothing, or it has to be read as arguments. Where it says anything else, the
-name is left as it is: a call must not be run without what was said.
+What is cut off from a name must either say nothing, or be readable as arguments. If it says anything
+else, the name stays as it is: a call must not run without a part of what was said.
 """
 
 import re
@@ -20,19 +20,19 @@ from .swallowed import calls_in
 from .tags import end_of_leftovers, is_lone_opener, lead_of, name_in
 
 _SAYS_NOTHING = re.compile(r"[\W_]*")
-_AROUND = " \t\r\n\"'>"  # what may stand between a name and its arguments
+_AROUND = " \t\r\n\"'>"  # may be between a name and its arguments
 _KEYWORD = re.compile(r"""\s*+([\w-]++)\s*+=\s*+(?:"([^"\\]*+)"|'([^'\\]*+)'|([\w.+-]++))\s*+(?:,|\Z)""")
 
 
 class Named(NamedTuple):
-    """The tool that a name means, and the members of its arguments that stood there."""
+    """The tool that a name means, and the arguments that were beside it."""
 
     tool: Tool
     members: Json | None = None
 
 
 def read_name(text: str, toolset: Toolset, new_parser: NewParser) -> Named | None:
-    """What a name means; None if no tool that is declared, or nobody knows what else it says."""
+    """What a name means; None if it means no declared tool, or if it is not clear what else it says."""
     if tool := toolset.find(text):
         return Named(tool)
     bare, rest = name_in(text)
@@ -47,14 +47,14 @@ def read_name(text: str, toolset: Toolset, new_parser: NewParser) -> Named | Non
 
 
 def _says_nothing(rest: str, tool: Tool) -> bool:
-    """Whether it is brackets, quotes, closing tags, or one opening tag that has nothing in it."""
+    """Whether the rest is only brackets, quotes, closing tags, or one opening tag with nothing in it."""
     rest = rest.lstrip(_AROUND)
     rest = rest[end_of_leftovers(rest, tool) :]
     return is_lone_opener(rest, tool) or _SAYS_NOTHING.fullmatch(rest) is not None
 
 
 def _arguments_in(rest: str, tool: Tool, new_parser: NewParser) -> Json | None:
-    """The arguments that stand after a name; None if it is anything else, or the tool has other ones."""
+    """The arguments after a name; None if the rest is anything else, or the tool has no such parameters."""
     inside = _unwrapped(rest)
     given = read_object(inside) if inside.startswith("{") else None
     if given is None and (pairs := attributes_in(f" {inside}") or _keywords_in(inside)):
@@ -68,7 +68,7 @@ def _arguments_in(rest: str, tool: Tool, new_parser: NewParser) -> Json | None:
 
 
 def _unwrapped(rest: str) -> str:
-    """Without the parentheses of a call in code, or the end of a tag."""
+    """The text without the parentheses of a call in code, or without the end of a tag."""
     rest = rest.strip()
     if rest.startswith("(") and rest.endswith(")"):
         return rest[1:-1].strip()
