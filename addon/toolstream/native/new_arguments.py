@@ -1,6 +1,8 @@
-"""Puts together what reads the arguments of a call: the parser for text in them, the mender, the rules.
+"""Assembles the readers for the arguments of a call: the parser for text in them, the mender, and the
+rules.
 
-The others do not import the parser; they are given a way to get one, which is made here.
+The other modules of this room do not import the parser. They are given a way to make one, which is made
+here.
 """
 
 from ..parser.parser import ToolCallParser
@@ -16,8 +18,8 @@ from .ruled import RuledArguments
 
 
 def new_parser(toolset: Toolset) -> NewParser:
-    """Makes parsers for the tools of a request. What they find is nobody's choice, so any tool is allowed;
-    the user's rules come later."""
+    """Makes parsers for the tools of a request. They find calls in arguments, so tool_choice does not
+    matter and any tool is allowed. The user's rules are applied later."""
 
     known: dict[Tool | None, Toolset] = {}
 
@@ -29,8 +31,8 @@ def new_parser(toolset: Toolset) -> NewParser:
 
 
 def new_arguments(toolset: Toolset, takes_prose: bool = False) -> NewArguments:
-    """Makes what reads the arguments of calls in the answer to a request. `takes_prose`: prose behind them
-    becomes text of the answer."""
+    """Makes readers for the arguments of calls in the answer to a request. `takes_prose`: prose after the
+    arguments can become text of the answer."""
     parsers = new_parser(toolset)
 
     def new(tool: Tool, ledger: Ledger, preset: Json | None = None) -> Arguments:
