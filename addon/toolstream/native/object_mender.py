@@ -1,11 +1,11 @@
-"""The arguments of a call as a JSON object, put right while they stream.
+"""Mends arguments that are a JSON object, while they stream.
 
-`JsonStream` tells the tokens; here is one method for what is done about each kind. What fits the schema
-passes as it came. What the schema proves wrong is proved by its first character, so that all that was sent
-before stays valid: a string where none is allowed waits, and is written as what it says; anything else where
-only a string will do is written as a string. Escapes, Python's words and commas before a closing bracket are
-put right in place. What a string has swallowed is told by `swallowed`. Where the text is no JSON all of it
-waits for the end.
+`JsonStream` splits them into tokens; here is one method for each kind of token. What fits the schema
+passes as it came. A value of the wrong type is recognised by its first character, so that everything that
+was sent before stays valid: a string where none is allowed waits for its end and is then converted; any
+other value where only a string is allowed is written as a string. Escapes, Python's words, and commas
+before a closing bracket are corrected in place. `swallowed` finds what a string has swallowed. If the
+text is not JSON, all of it waits for the end.
 """
 
 import re
@@ -26,7 +26,7 @@ from .reader import Findings, NewParser, Passage
 from .scalars import is_allowed, kind_of, may_be_omitted, written
 from .swallowed import ValueWatch, split_value
 
-# Letters of a string that are payload whatever follows, and line breaks that no tag follows
+# Letters of a string that are payload in any case, including line breaks before anything but a tag
 _PLAIN = re.compile(r'(?:[^"\\<\x00-\x1f]++|\\["\\/bft]|\\n(?=[^"\\<]|\\[^ru])|(?!))*+')
 _BLANK = re.compile(r"(?:\s|\\[nrt])*")
 _ESCAPED_SPACE = re.compile(r"\\[nrt]")
@@ -40,15 +40,15 @@ class ObjectMender:
         self._stream = JsonStream(lambda key: tool.declares(key) and key not in self._place.given)
         self._passage, self._watch = Passage(), ValueWatch()
         self._received: list[str] = []
-        self._plain = False  # letters are payload at once
-        self._literal = False  # nothing is looked at any more
+        self._plain = False  # in a string whose letters can pass at once
+        self._literal = False  # everything passes unread
         self._place = Place()
-        self._misfit: Parameter | None = None  # what the string that is open does not fit
-        self._damaged: DamagedKey | None = None  # the key that waits is K=V
-        self._string_at = 0  # where the string that is open begins, in what waits or was written
-        self._has_tags = False  # a value before has tags of calls
-        self._closers: tuple[Run, int] | None = None  # that wait at a value's end, with its quote
-        self._tails = 0  # strings whose ends were read as text
+        self._misfit: Parameter | None = None  # the schema that the open string does not fit
+        self._damaged: DamagedKey | None = None  # the key that waits, written as K=V
+        self._string_at = 0  # where the open string begins, in what waits or was written
+        self._has_tags = False  # an earlier value contains tags of calls
+        self._closers: tuple[Run, int] | None = None  # closing tags that wait, and their size with the quote
+        self._tails = 0  # strings whose ends were parsed as text
         self._stopped_in: State | None = None  # the state in which it could not be read on
         self._act: dict[Kind, Callable[[str], None]] = {
             Kind.SPACE: self._on_space,
@@ -104,7 +104,7 @@ class ObjectMender:
             self._give_up()
 
     def _give_up(self) -> None:
-        """All that waits leaves as it came, and so does what follows."""
+        """Everything that waits leaves as it came, and so does what follows."""
         self._literal = True
         self._passage.write(self._watch.waiting + self._stream.pending)
         self._watch.drop()
@@ -131,14 +131,14 @@ class ObjectMender:
             self._close_object()
 
     def _repair(self, repair: Repair, text: str = "") -> None:
-        """Count a repair, and write something in place of what waits."""
+        """Count a repair, and write this text in place of what waits."""
         self._findings.count(repair)
         self._passage.replace(text)
 
     # Brackets
 
     def _on_space(self, text: str) -> None:
-        """Whitespace and colons wait if what is before them does."""
+        """Whitespace and colons wait if what comes before them does."""
         if "\\" in text:
             self._findings.count(Repair.JSON_REPAIRED)
             text = _ESCAPED_SPACE.sub(" ", text)
@@ -160,7 +160,7 @@ class ObjectMender:
             self._give_up()
 
     def _release(self, text: str) -> None:
-        """Text leaves after what waited."""
+        """Write this text after what waited."""
         self._damaged = None
         self._passage.write(text)
 
@@ -170,7 +170,7 @@ class ObjectMender:
         if waiting[:1] == ",":
             self._repair(Repair.JSON_REPAIRED, waiting[1:])
         if self._place.outermost and self._stream.state is State.FIRST:
-            self._passage.hold(bracket)  # `{}`: the arguments, or a false start before them
+            self._passage.hold(bracket)  # `{}`: these are the arguments, or a false start before them
             return
         self._release(bracket)
         self._place.close()
@@ -188,7 +188,7 @@ class ObjectMender:
     def _on_broken(self, _: str) -> None:
         self._stopped_in = self._stream.state
         self._decide_closers(last=False)
-        if self._stopped_in is State.VALUE:  # the key has been there
+        if self._stopped_in is State.VALUE:  # its key is complete
             self._passage.write("")
 
     # Keys and scalars
@@ -216,7 +216,7 @@ class ObjectMender:
             self._release(text)
 
     def _separate(self) -> None:
-        """A comma before a key is one too many if what stood there was left out."""
+        """A comma before a key is surplus if what came before it was left out."""
         waiting = self._passage.waiting
         if self._place.is_first and waiting[:1] == ",":
             self._passage.replace(waiting[1:])
@@ -226,7 +226,7 @@ class ObjectMender:
         return None if damaged and damaged.name in self._place.given else damaged
 
     def _mend_key(self, name: str, text: str) -> None:
-        """`"K=V": ""` was `"K": "V"`."""
+        """`"K=V": ""` stood for `"K": "V"`."""
         value = coerce(text, self._tool.parameter(name))
         value = text if value in (FAILED, OMITTED) else value
         self._repair(Repair.DAMAGED_KEY, f"{quoted(name)}: {dump(value)}")
@@ -235,7 +235,7 @@ class ObjectMender:
         self._damaged = None
 
     def _omit(self) -> None:
-        """The member that has begun is left out, with what waits of it."""
+        """Leave out the last member, with the part of it that waits."""
         self._repair(Repair.WRONG_TYPE)
         self._place.omit()
 
@@ -298,14 +298,14 @@ class ObjectMender:
         self._watch.drop()
 
     def _tail(self) -> str:
-        """What waits of a string, as JSON."""
+        """The part of a string that waits, as JSON."""
         text = self._watch.waiting
         if (right := mended(text)) != text:
             self._findings.count(Repair.JSON_REPAIRED)
         return right
 
     def _on_misfit(self, parameter: Parameter, quote: str) -> None:
-        """A string where none is allowed: written as what it says."""
+        """A string where none is allowed: write the value that it stands for."""
         waiting, at = self._passage.waiting, self._string_at
         text = unescaped(waiting[at + 1 :])
         value, is_closed = coerced(text, parameter, self._place.key)
@@ -322,8 +322,8 @@ class ObjectMender:
     # The end of a string that has closing tags
 
     def _take_tail(self, tail: str, quote: str) -> bool:
-        """Whether the end of a string is closing tags, which wait for what follows it, or further parameters
-        and further calls."""
+        """Whether the end of a string consists of closing tags, which then wait for what follows the
+        string; or of further parameters and calls."""
         if run := closing_run(tail, self._place.key):
             if self._has_tags or not run.may_be_swallowed or self._is_empty_so_far:
                 return False
@@ -335,12 +335,12 @@ class ObjectMender:
 
     @property
     def _is_empty_so_far(self) -> bool:
-        """Whether the string that is open has nothing but whitespace before what waits of it."""
+        """Whether the open string has nothing but whitespace before the part that waits."""
         return _BLANK.fullmatch(self._passage.since(self._string_at)) is not None
 
     def _decide_closers(self, last: bool) -> None:
-        """Closing tags at the end of the value before: a server that swallows them does so in the `last` one.
-        Else only those are none of the value's that no document has."""
+        """Decide about closing tags at the end of the value before. A server that swallows them does so
+        in the `last` value. In other values they are only removed if no document has such tags."""
         if self._closers is None:
             return
         (run, size), self._closers = self._closers, None
@@ -354,7 +354,7 @@ class ObjectMender:
         self._passage.hold(after)
 
     def _take_swallowed(self, tail: str) -> bool:
-        """Whether the end of a string is further parameters and further calls."""
+        """Whether the end of a string consists of further parameters and calls."""
         self._tails += 1
         if self._tails > TAILS:
             return False
@@ -371,7 +371,7 @@ class ObjectMender:
     # The end
 
     def _close_rest(self, stopped: bool) -> None:
-        """After the object. What cannot be parted from it makes all of it no object."""
+        """After the object. If what follows cannot be separated from it, all of it together is no object."""
         rest = self._passage.waiting + self._stream.pending
         text = self._passage.text
         if not can_part(rest, text, self._tool, self._new_parser, self._findings, stopped):
@@ -389,7 +389,7 @@ class ObjectMender:
             self._findings.set_complete()
 
     def _close_object(self) -> None:
-        """Only brackets are missing at the end, and nothing that the tool requires."""
+        """Close an object that only lacks brackets at its end, and no required member."""
         comma = (self._passage.waiting + self._stream.pending).strip()
         if comma and not (comma == "," and self._place.outermost):
             return
