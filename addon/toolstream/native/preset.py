@@ -1,4 +1,4 @@
-"""Members of the arguments of a server's call that came in place of its tool's name."""
+"""Arguments of a server's call that came in place of its tool's name."""
 
 from ..schema.json_read import Json, loads_object
 from ..schema.json_write import dump
@@ -7,8 +7,8 @@ from .reader import ArgumentsReader, Findings
 
 
 class PresetArguments:
-    """Reads arguments as `inner` does, and writes the members of `preset` that they do not have themselves
-    before their last bracket."""
+    """Reads arguments as `inner` does, and adds the members of `preset` that they lack before their last
+    bracket."""
 
     def __init__(self, inner: ArgumentsReader, preset: Json, findings: Findings) -> None:
         self._inner, self._preset, self._findings = inner, preset, findings
@@ -30,7 +30,7 @@ class PresetArguments:
         return self._filled(self._inner.close(stopped))
 
     def _filled(self, out: str) -> str:
-        """What is given out now, with the members in it if it has the end of the object."""
+        """The text to give out now, with the members added if it contains the end of the object."""
         self._given_out.append(out)
         if not (self._preset and self._findings.complete):
             return out
