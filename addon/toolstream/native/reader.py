@@ -1,8 +1,8 @@
-"""What all have in common that read the arguments of a call that the server parsed.
+"""What all readers of a server's arguments have in common.
 
-The arguments pass through readers that are put one into the other, as pipes are: `Mender` puts right what is
-wrong with the JSON, `RuledArguments` applies the user's rules. Each takes text and gives out the text that is
-to be sent. What they find out beside the text goes into one `Findings`.
+The arguments pass through readers that are nested like pipes: `Mender` corrects the JSON,
+`RuledArguments` applies the user's rules. Each takes text and gives out the text to send. Everything else
+that they find out goes into one `Findings`.
 """
 
 from typing import Protocol
@@ -20,12 +20,12 @@ class ArgumentsReader(Protocol):
 
     @property
     def pending(self) -> str:
-        """Received, and not given out."""
+        """Text that was received and not given out."""
         ...
 
     @property
     def held(self) -> int:
-        """How many characters that is."""
+        """The number of characters of that text."""
         ...
 
     def feed(self, text: str) -> str:
@@ -33,7 +33,7 @@ class ArgumentsReader(Protocol):
         ...
 
     def close(self, stopped: bool) -> str:
-        """The arguments are over; return the rest. `stopped`: because the model says so."""
+        """The arguments are over; return the rest. `stopped`: because the model stopped by itself."""
         ...
 
 
@@ -46,7 +46,7 @@ class TextParser(Protocol):
 
 
 class NewParser(Protocol):
-    """Makes a parser for the tools of the request, and for this one if it is not among them."""
+    """Makes a parser for the tools of the request, and for this tool if it is not among them."""
 
     def __call__(
         self, tool: Tool | None = None, live: bool = True, recovery: str = "tolerant"
@@ -54,23 +54,23 @@ class NewParser(Protocol):
 
 
 class Findings:
-    """What is known of the arguments of one call beside their text."""
+    """What is known about the arguments of one call, besides their text."""
 
     def __init__(self, ledger: Ledger, takes_prose: bool = False) -> None:
-        self.takes_prose = takes_prose  # prose behind the object can be said elsewhere
+        self.takes_prose = takes_prose  # prose after the object can become text of the answer
         self.prose = ""
-        self.complete = False  # what was given out is one JSON object
-        self.changed = False  # what was given out is not what came
+        self.complete = False  # the text that was given out is one JSON object
+        self.changed = False  # the text that was given out is not the text that came
         self.swallowed: Calls = []  # calls that were in the arguments
         self.has_rules = False  # rules may change them
-        self.tool = ""  # the name of the tool that rules have made it a call of
-        self.awaits_end = False  # rules have to see all of them first
+        self.tool = ""  # the name of the tool to which rules have converted the call
+        self.awaits_end = False  # rules need to see all of the arguments first
         self._gave_up = False
         self._ledger = ledger
         self._repairs: set[Repair] = set()
 
     def count(self, repair: Repair, changes: bool = True) -> None:
-        """Count a repair, once for these arguments; `changes`: their text is another one by it."""
+        """Count a repair, once for these arguments. `changes`: it changes their text."""
         self.changed = self.changed or changes
         if repair not in self._repairs:
             self._ledger.repaired(repair)
@@ -83,86 +83,86 @@ class Findings:
             self._ledger.repaired(repair)
 
     def has(self, repair: Repair) -> bool:
-        """Whether it was made."""
+        """Whether this repair was made."""
         return repair in self._repairs
 
     def refuse(self, reason: Refused, excerpt: str) -> None:
-        """Count what stays as it is although something is wrong with it."""
+        """Count something that is wrong and stays as it is."""
         self._ledger.refuse(reason, excerpt)
 
     def set_complete(self, complete: bool = True) -> None:
-        """Whether what was given out is one JSON object."""
+        """Set whether the text that was given out is one JSON object."""
         self.complete = complete
 
     def add_calls(self, calls: Calls) -> None:
-        """Calls that were in the arguments."""
+        """Add calls that were in the arguments."""
         self.swallowed += calls
 
     def expect_rules(self, live: bool) -> None:
-        """Rules apply to them; unless they are `live` they have to see all of them first."""
+        """Rules apply to the arguments. Unless they are `live`, they need to see all of them first."""
         self.has_rules, self.awaits_end = True, not live
 
     def rename(self, tool: str) -> None:
-        """Rules have made it a call of this tool."""
+        """Rules have converted the call to one of this tool."""
         self.tool = tool
 
     def give_up_rules(self) -> None:
-        """The arguments are too long for rules that have to see all of them."""
+        """The arguments are too long for rules that need to see all of them."""
         self._gave_up = True
 
     @property
     def decided(self) -> bool:
-        """Whether nothing that comes can change what it is a call of."""
+        """Whether nothing that comes can change the tool of the call."""
         return self.complete or self._gave_up
 
 
 class Passage:
-    """What passes a reader: text that waits, and text that has been written."""
+    """What passes through a reader: text that waits, and text that was written."""
 
     def __init__(self) -> None:
         self._held: list[str] = []
         self.held = 0  # characters that wait
         self._written: list[str] = []
-        self._taken = 0  # how many pieces of it were given out
+        self._taken = 0  # how many of these pieces were given out
 
     @property
     def pending(self) -> str:
-        """What waits, after what was written and not given out."""
+        """Text that was written and not given out, and after it the text that waits."""
         return "".join(self._written[self._taken :]) + self.waiting
 
     @property
     def waiting(self) -> str:
-        """What waits."""
+        """The text that waits."""
         return "".join(self._held)
 
     @property
     def text(self) -> str:
-        """All that was written."""
+        """All text that was written."""
         return "".join(self._written)
 
     @property
     def mark(self) -> int:
-        """A place in what was written, for `since`."""
+        """A place in the text that was written, for `since`."""
         return len(self._written)
 
     def since(self, mark: int) -> str:
-        """What was written after this place."""
+        """The text that was written after this place."""
         return "".join(self._written[mark:])
 
     def take(self) -> str:
-        """What was written since the last time."""
+        """The text that was written since the last time."""
         written = self._written[self._taken :]
         self._taken = len(self._written)
         return written[0] if len(written) == 1 else "".join(written)
 
     def hold(self, text: str) -> None:
-        """Text waits."""
+        """Let text wait."""
         if text:
             self._held.append(text)
             self.held += len(text)
 
     def write(self, text: str) -> None:
-        """Text leaves, and what waited leaves before it."""
+        """Write text, after everything that waits."""
         if self._held:
             self._written += self._held
             self._held, self.held = [], 0
@@ -170,7 +170,7 @@ class Passage:
             self._written.append(text)
 
     def replace(self, text: str) -> None:
-        """Text leaves in place of what waited."""
+        """Write text in place of everything that waits."""
         if text:
             self._written.append(text)
         self._held, self.held = [], 0
