@@ -1,5 +1,6 @@
-"""To which call of the server's a piece belongs, though the index is missing or always the same, and ids
-repeat."""
+"""Finds the call of the server that a piece belongs to, even if the index is missing or always the same,
+or ids repeat.
+"""
 
 from ..wire.base import CallPiece
 from .call import NativeCall
@@ -17,7 +18,7 @@ class Routes:
         self._by_id: dict[str, NativeCall] = {}
 
     def begin_frame(self) -> None:
-        """Another frame with calls."""
+        """Another frame with calls begins."""
         self.turn += 1
 
     def add(self, call: NativeCall, piece: CallPiece) -> None:
@@ -29,7 +30,8 @@ class Routes:
             self._by_id.setdefault(piece.id, call)
 
     def find(self, piece: CallPiece, name: str) -> Found:
-        """The call that a piece belongs to. None: to a new one, which may be a copy of the other."""
+        """The call that a piece belongs to, and None. Or None if a new call begins, and the call that
+        this may be a copy of."""
         known = self._by_id.get(piece.id) if piece.id else None
         if piece.whole:
             return None, known
@@ -42,7 +44,8 @@ class Routes:
         return self._named_again(call, piece, name, known)
 
     def _named_again(self, call: NativeCall, piece: CallPiece, name: str, known: NativeCall | None) -> Found:
-        """The same for a piece with the name of a call that has one: the name is repeated, or the index."""
+        """The same for a piece with a name, if its call already has one: either the name is repeated, or
+        the index."""
         other_id, arguments = piece.id not in ("", call.server_id), call.arguments
         is_over = arguments.findings.complete or not arguments.fed or arguments.can_end
         if other_id:
