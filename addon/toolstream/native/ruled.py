@@ -1,9 +1,10 @@
-"""The user's rules on a call that the server parsed itself, while its arguments stream.
+"""Applies the user's rules to a call that the server parsed, while its arguments stream.
 
-What a `Mender` gives out is the text of a JSON object; here it goes through the rules before it is sent. A
-member passes unless a rule wants to see its value. Such a value waits, with the key and the comma before it,
-since the member may be left out. What rules add is written before the object is closed. Where a rule may make
-it a call of another tool, all of the object waits. What is no object passes.
+What a `Mender` gives out is the text of a JSON object. Here it passes the rules before it is sent. A
+member passes at once, unless a rule needs to see its value. Then the value waits, with the key and the
+comma before it, because the member may be removed. What rules add is written before the object is closed.
+If a rule may convert the call to another tool, the whole object waits. Anything that is not an object
+passes.
 """
 
 from json import loads as read_json
@@ -22,12 +23,12 @@ from ..schema.toolset import Toolset
 from .json_stream import JsonStream, Kind, Token
 from .reader import ArgumentsReader, Findings, Passage
 
-# What ends a value of the object itself: how many brackets are open before it
+# Tokens that end a member of the object itself, with the number of open brackets before them
 _ENDS = ((1, Kind.UNQUOTE), (1, Kind.SCALAR), (2, Kind.CLOSE))
 
 
 class ObjectRules(Protocol):
-    """Rules that the text of one object goes through."""
+    """Rules that the text of one object passes."""
 
     @property
     def pending(self) -> str: ...
@@ -41,13 +42,13 @@ class ObjectRules(Protocol):
 
 
 class RuledArguments:
-    """Reads arguments as `inner` does, and applies rules to what it gives out."""
+    """Reads arguments as `inner` does, and applies rules to what that gives out."""
 
     def __init__(self, inner: ArgumentsReader, rules: ToolRules, findings: Findings) -> None:
         self._inner = inner
         kind = LiveRules if rules.live else WholeRules
         self._rules: ObjectRules = kind(rules, findings)
-        self._between = ""  # given out by one, and not taken by the other
+        self._between = ""  # given out by `inner`, and not taken by the rules yet
         findings.expect_rules(rules.live)
 
     @property
@@ -79,9 +80,9 @@ class LiveRules:
         self._rules, self._findings = rules, findings
         self._stream, self._passage = JsonStream(), Passage()
         self._given: set[str] = set()
-        self._begun = False  # a member has gone on
+        self._begun = False  # a member was written
         self._awaited = ""  # the key of a member that waits
-        self._value_at = 0  # where in what waits its value begins; 0 if it has not
+        self._value_at = 0  # the index of its value in the text that waits; 0 if there is none yet
 
     @property
     def pending(self) -> str:
@@ -109,7 +110,7 @@ class LiveRules:
         return self._passage.take()
 
     def _take_member(self, token: Token) -> None:
-        """What stands before a value waits for it."""
+        """Text before a value waits for the value."""
         match token.kind:
             case Kind.KEY:
                 self._begin(token.text)
@@ -134,7 +135,8 @@ class LiveRules:
             self._awaited, self._value_at = key if waits else "", 0
 
     def _await(self, token: Token) -> None:
-        """A value waits until it is complete, or only as long as it may be empty."""
+        """A value waits until it is complete; or, if rules only concern empty values, while it may be
+        empty."""
         first = not self._value_at and token.kind not in (Kind.COLON, Kind.SPACE)
         self._value_at = self._passage.held if first else self._value_at
         self._passage.hold(token.text)
@@ -147,7 +149,7 @@ class LiveRules:
             self._release()
 
     def _decide(self) -> None:
-        """The value is complete: what rules make of it."""
+        """The value is complete: apply the rules."""
         waiting = self._passage.waiting
         try:
             value = read_json(waiting[self._value_at :], parse_float=as_written, strict=False)
@@ -167,13 +169,13 @@ class LiveRules:
         self._awaited = ""
 
     def _release(self) -> None:
-        """The member goes on."""
+        """The member passes."""
         self._begun = True
         self._passage.write("")
         self._awaited = ""
 
     def _append(self) -> None:
-        """What rules add to the members."""
+        """Write the members that rules add."""
         arguments, applied = self._rules.appended(self._given)
         self._findings.count_rules(applied)
         if not arguments:
@@ -183,7 +185,7 @@ class LiveRules:
 
 
 class WholeRules:
-    """Applies rules that have to see all of the object."""
+    """Applies rules that need to see the whole object."""
 
     def __init__(self, rules: ToolRules, findings: Findings) -> None:
         self._rules, self._findings = rules, findings
@@ -230,7 +232,7 @@ class WholeRules:
 
 
 def transformed(text: str, rules: ToolRules) -> tuple[str, str, Applied] | None:
-    """Name, arguments and what was done to a call with these arguments; None if no rule applies."""
+    """The name and the arguments that rules make of a call, and what they did; None if no rule applies."""
     arguments = read_object(text)
     if arguments is None:
         return None
@@ -239,7 +241,7 @@ def transformed(text: str, rules: ToolRules) -> tuple[str, str, Applied] | None:
 
 
 def ruled(name: str, arguments: str, toolset: Toolset, ledger: Ledger) -> tuple[str, str]:
-    """Name and arguments of a call that is all there, after the rules for it."""
+    """The name and the arguments of a complete call, after its rules."""
     rules = toolset.rules_for(toolset.tools.get(name) or Tool(name))
     found = transformed(arguments, rules) if rules else None
     if found is None:
