@@ -1,4 +1,4 @@
-"""A number or a word in a server's arguments, as JSON writes it and its schema wants it (P6, P7).
+"""A number or a word in a server's arguments: how JSON writes it, and what its schema asks for (P6, P7).
 
 Models write Python's words, numbers that JSON does not have, and null for what they leave out.
 """
@@ -13,39 +13,39 @@ from ..schema.schema import Parameter
 _NO_NUMBERS = {"NaN", "Infinity", "+Infinity", "-Infinity"}
 _WORDS = {"true", "false", "null", *PYTHON_WORDS, *_NO_NUMBERS}
 _KINDS = {'"': "string", "{": "object", "[": "array", "t": "boolean", "f": "boolean", "n": "null"}
-STARTS = frozenset("+-.0123456789tfnTFNI")  # how numbers and words begin
+STARTS = frozenset("+-.0123456789tfnTFNI")  # first characters of numbers and words
 _ANY_NUMBER = Parameter({"type": "number"}, {}, True)
 
 
 def is_scalar(token: str) -> bool:
-    """Whether it is a number or a word, in JSON or in what models write for it."""
+    """Whether this is a number or a word, in JSON or as models write it."""
     return token in _WORDS or JSON_NUMBER.fullmatch(token) is not None or NUMBER.fullmatch(token) is not None
 
 
 def is_whole(token: str) -> bool:
-    """Whether it is one that nothing need follow: `3.` may be a part of `3.5`."""
+    """Whether this is complete even if nothing follows. (`3.` may be a part of `3.5`.)"""
     return token in _WORDS or JSON_NUMBER.fullmatch(token) is not None
 
 
 def kind_of(token: str) -> str:
-    """The type of a JSON value that begins so."""
+    """The type of a JSON value that begins like this."""
     return _KINDS.get(token[0], "number")
 
 
 def is_allowed(kind: str, parameter: Parameter) -> bool:
-    """Whether a value of this kind may stand here. Nothing is known to be wrong with a null."""
+    """Whether a value of this type is allowed. A null is never known to be wrong."""
     types = parameter.types
     return not types or kind == "null" or kind in types or (kind == "number" and "integer" in types)
 
 
 def may_be_omitted(parameter: Parameter) -> bool:
-    """Whether a null or an empty value means that the member is left out."""
+    """Whether a member with a null or an empty value may have to be left out."""
     types = parameter.types
     return bool(types) and not (parameter.required or {"string", "null"} <= types)
 
 
 def written(token: str, parameter: Parameter) -> tuple[str, Repair | None]:
-    """What to write for a number or word, and what was mended; "" if its member is left out."""
+    """What to write for a number or word, and the repair that this takes; "" if its member is left out."""
     text = PYTHON_WORDS.get(token, token)
     if text == "null":
         value, _ = conform(None, parameter)
