@@ -1,8 +1,8 @@
 """What a server's parser has swallowed into the arguments of a call.
 
-It took a closing tag of a parameter for payload, and all that followed with it: further parameters of the
-call, and further calls. `ValueWatch` sees where that may have happened while the value streams, and from
-there on holds it; `split_value` reads what it was.
+It took a parameter's closing tag for payload, and everything after it: further parameters of the call,
+and further calls. `ValueWatch` recognises where that may have happened while the value streams, and holds
+the text from there on. `split_value` reads it.
 """
 
 from collections.abc import Collection
@@ -20,25 +20,25 @@ Split = tuple[Json, Calls]  # parameters, calls
 
 
 class ValueWatch:
-    """Watches one string after the other, as they stand in JSON. What may be the end of a parameter waits; an
-    opening tag in the string makes closing ones its own."""
+    """Watches one string after another, as they are written in JSON. What may be the end of a parameter
+    waits. After an opening tag in the string, closing tags belong to it."""
 
     def __init__(self) -> None:
         self._held: list[str] = []
         self.held = 0
-        self.swallows = False  # a closing tag was found, and a tag after it: the rest of the string waits
-        self.has_tags = False  # this string has tags of a call
-        self._key = ""  # of which it is the value
-        self._example = False
-        self._opens = False  # it has opened a function, an envelope or an element named as the parameter
+        self.swallows = False  # a closing tag was found, and a tag after it, so the rest of the string waits
+        self.has_tags = False  # this string contains tags of a call
+        self._key = ""  # the key of the string
+        self._example = False  # it has opened a parameter, so closing tags are payload
+        self._opens = False  # it has opened a function, an envelope or an element named after the parameter
 
     @property
     def waiting(self) -> str:
-        """What waits."""
+        """The text that waits."""
         return "".join(self._held)
 
     def begin(self, key: str) -> None:
-        """Another string, the value of this parameter."""
+        """Another string begins, the value of this parameter."""
         self.drop()
         self._key, self.has_tags = key, False
         self._example = self._opens = False
@@ -48,7 +48,7 @@ class ValueWatch:
         self._held, self.held, self.swallows = [], 0, False
 
     def hold(self, text: str) -> None:
-        """Text waits with the rest."""
+        """Let text wait with the rest."""
         self._held.append(text)
         self.held += len(text)
 
@@ -63,7 +63,7 @@ class ValueWatch:
         return text[:at]
 
     def _end_of_payload(self, text: str) -> int:
-        """Where what may be a closing tag begins."""
+        """The index where what may be a closing tag begins."""
         tags, at = in_strings(), 0
         while (at := end_of(tags.clean, text, at)) < len(text):
             tag = tags.tag.match(text, at)
@@ -82,8 +82,8 @@ class ValueWatch:
         return at
 
     def _may_close(self, text: str, at: int) -> bool:
-        """Whether a tag that closes a function or an envelope, or is named as the parameter, begins a run of
-        closing tags, or stands before another one of a call."""
+        """Whether a tag that closes a function or an envelope, or is named after the parameter, begins a
+        run of closing tags or comes before another tag of a call."""
         tags = in_strings()
         tag = tags.word.match(text, at)
         if tag is None:
@@ -110,15 +110,16 @@ class ValueWatch:
 
     @property
     def is_closed(self) -> bool:
-        """Whether what waits, at the end of the string, begins with a closing tag."""
+        """Whether the text that waits at the end of the string begins with a closing tag."""
         return self.swallows or (self.held > 0 and in_strings().closer.fullmatch(self.waiting) is not None)
 
 
 def split_value(
     tail: str, key: str, tool: Tool, given: Collection[str], new_parser: NewParser
 ) -> Split | None:
-    """What a value of the parameter `key` ends in, from its closing tag on: the further parameters of this
-    call, beside those that are `given`, and the calls after it. None if it is anything else."""
+    """What the end of a value of the parameter `key` contains, from its closing tag on: the further
+    parameters of this call, besides those that are `given`, and the calls after it. None if it is
+    anything else."""
     if tail.lstrip().startswith(own := f"</{key}>"):
         tail = tail.replace(own, QWEN.parameter_close[0], 1)
     for lead in leads_to(tail, key, tool):
@@ -140,7 +141,8 @@ def _split(
 
 
 def calls_in(text: str, new_parser: NewParser, tool: Tool, recovery: str) -> Calls:
-    """The calls that a text consists of; none if it holds anything else, or a call of an undeclared tool."""
+    """The calls that a text consists of; none if it contains anything else, or a call of an undeclared
+    tool."""
     said, calls = text_and_calls(text, new_parser, tool, recovery)
     return [] if said.strip() else calls
 
@@ -148,7 +150,7 @@ def calls_in(text: str, new_parser: NewParser, tool: Tool, recovery: str) -> Cal
 def text_and_calls(
     text: str, new_parser: NewParser, tool: Tool, recovery: str, reason: str = "stop"
 ) -> tuple[str, Calls]:
-    """What a text says, and the calls in it: none if one is of an undeclared tool."""
+    """The text in a text, and the calls in it; no calls if one is of an undeclared tool."""
     parser = new_parser(tool, live=False, recovery=recovery)
     events = parser.feed(text) + parser.close(reason)
     if any(isinstance(e, Repaired) and e.repair is Repair.UNDECLARED_NAME for e in events):
