@@ -1,13 +1,13 @@
-r"""The tags of all dialects, as they are found in the arguments of a call that the server parsed.
+r"""The tags of all dialects, as they occur in the arguments of a call that the server parsed.
 
-That it is a call is certain, so every dialect is read, whatever the recovery level. All of it comes from the
-dialect tables: a new table is read here as well.
+It is certain that this is a call, so every dialect is read, whatever the recovery level. Everything comes
+from the dialect tables: a new table is read here as well.
 
-A tag is looked for in three places. Before the object, where XML stands in its place (`lead_of`). After the
-object, where what closes nothing is left over (`end_of_leftovers`). And in a string of the object, where the
-end of the parameter and all that followed it were swallowed (`IN_STRING`). In a string tags are escaped as
-JSON allows it: Go writes `<` as `\u003c`, PHP writes `/` as `\/`, and whoever sends ASCII alone escapes the
-bars of DSML.
+Tags are searched in three places: before the object, where XML is in its place (`lead_of`); after the
+object, where surplus closing tags are left over (`end_of_leftovers`); and in a string of the object, if
+that has swallowed the end of the parameter and everything after it (`in_strings`). In a string, tags are
+escaped as JSON allows: Go writes `<` as `\u003c`, PHP writes `/` as `\/`, and a server that sends only
+ASCII escapes the bars of DSML.
 """
 
 import re
@@ -22,8 +22,8 @@ from ..limits import CLOSING_RUN, LOOK_AHEAD, NAME, NUMBER
 from ..schema.schema import Tool
 
 QWEN = DIALECTS[0]
-NAMED = rf"=[^\s<>\"\\]{{0,{NAME}}}"  # the name that a closing tag repeats
-JOINED = rf"(?:_\w{{0,{NAME}}}|{NAMED})"  # what is run together with the word of a closing tag
+NAMED = rf"=[^\s<>\"\\]{{0,{NAME}}}"  # a name that a closing tag repeats
+JOINED = rf"(?:_\w{{0,{NAME}}}|{NAMED})"  # text that is joined to the word of a closing tag
 _OPENERS = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.NAMELESS_OPEN, TagKind.PARAMETER_OPEN)
 _STEM = re.compile(r"</?[^\s<>{}=/~\"']+")  # a tag's bracket and its word
 _WORD = re.compile(r"<([^\s<>{}=/~\"']+)")
@@ -35,8 +35,8 @@ WORD_OF_CLOSER = re.compile(r"</(\w+)")
 
 @dataclass(frozen=True)
 class Lead:
-    """How text that stands for arguments begins: `head` has to come before it, so that it is a call for a
-    parser of this recovery level."""
+    """What has to come before a text so that a parser reads it as a call: the `head`; and the recovery
+    level of that parser."""
 
     head: str
     recovery: str
@@ -54,7 +54,8 @@ def spelled(*kinds: TagKind) -> Iterator[tuple[Dialect, TagKind, str]]:
 
 
 def _stem(spelling: str) -> str:
-    """The bracket and the word that a tag begins with; "" if a name of the request's stands there."""
+    """The bracket and the word with which a tag begins; "" if a name of the request is in the place of
+    the word."""
     found = _STEM.match(spelling)
     return found[0] if found else ""
 
@@ -63,13 +64,13 @@ def _stem(spelling: str) -> str:
 
 
 def _filled(spelling: str, name: str) -> str:
-    """A tag as a model writes it."""
+    """A tag as a model writes it, with this name."""
     tag = spelling.partition("~")[0].replace("{gap}", "").replace("{number}", "0")
     return tag.replace("{attributes}", "").replace("{name}", name)
 
 
 def _head(dialect: Dialect, kind: TagKind, tool: str) -> str:
-    """What has to come before a tag of this kind: the envelope, and the tag of the function."""
+    """What has to come before a tag of this kind: the envelope, and the function's tag."""
     own = dialect if dialect.taught else QWEN
     if kind is TagKind.WRAP_OPEN:
         return ""
@@ -81,7 +82,8 @@ def _head(dialect: Dialect, kind: TagKind, tool: str) -> str:
 
 @cache
 def _leads() -> list[tuple[str, Dialect, TagKind, str]]:
-    """(stem, dialect, kind, spelling) of all tags that arguments may begin with, the longest stems first."""
+    """(stem, dialect, kind, spelling) of all tags with which arguments may begin, the longest stems
+    first."""
     found = [(_stem(text), dialect, kind, text) for dialect, kind, text in spelled(*_OPENERS)]
     for dialect, kind, text in spelled(TagKind.CALL_OPEN):
         if inner := _INSIDE.search(text):
@@ -89,12 +91,12 @@ def _leads() -> list[tuple[str, Dialect, TagKind, str]]:
     seen: dict[str, tuple[str, Dialect, TagKind, str]] = {}
     for lead in found:
         if lead[0]:
-            seen.setdefault(lead[0], lead)  # the dialects are in the order of their rank
+            seen.setdefault(lead[0], lead)  # the first dialect has the lowest rank
     return sorted(seen.values(), key=lambda lead: -len(lead[0]))
 
 
 def lead_of(text: str, tool: Tool) -> Lead | None:
-    """What begins at the start of a text that stands in place of arguments of this tool; None if nothing."""
+    """The lead for a text in place of arguments of this tool; None if it begins with no tag."""
     for stem, dialect, kind, spelling in _leads():
         if text.startswith(stem):
             if spelling.startswith(stem):
@@ -108,7 +110,7 @@ def lead_of(text: str, tool: Tool) -> Lead | None:
 
 
 def _leads_of(tool: Tool) -> Iterator[tuple[str, Dialect, TagKind]]:
-    """The beginnings that have a name of this tool in them: `<key>`, `<name>`, `name<arg_key>`."""
+    """The beginnings that contain a name of this tool: `<key>`, `<name>`, `name<arg_key>`."""
     for dialect, kind, spelling in spelled(TagKind.PARAMETER_OPEN):
         if spelling == "<{key}>":
             yield from ((f"<{key}>", dialect, kind) for key in tool.arguments.declared)
@@ -119,18 +121,18 @@ def _leads_of(tool: Tool) -> Iterator[tuple[str, Dialect, TagKind]]:
 
 
 def _stems_of(tool: Tool) -> Iterator[str]:
-    """How the tags begin with which arguments of this tool may begin."""
+    """The beginnings of all tags with which arguments of this tool may begin."""
     yield from (stem for stem, *_ in _leads())
     yield from (stem for stem, *_ in _leads_of(tool))
 
 
 def is_lone_opener(text: str, tool: Tool) -> bool:
-    """Whether it is one opening tag with which arguments of this tool may begin, and nothing in it."""
+    """Whether this is a single opening tag with which arguments of this tool may begin, and nothing else."""
     return lead_of(text, tool) is not None and _LONE_OPENER.fullmatch(text) is not None
 
 
 def may_lead(text: str, tool: Tool) -> bool:
-    """Whether a text is the beginning of a tag with which arguments may begin, and no more than that."""
+    """Whether a text is an unfinished tag with which arguments may begin, and nothing more."""
     return any(stem.startswith(text) for stem in _stems_of(tool))
 
 
@@ -138,7 +140,7 @@ def may_lead(text: str, tool: Tool) -> bool:
 
 
 def either(spellings: Iterable[str]) -> str:
-    """A pattern of all these tags. The last bracket may be missing where the text ends."""
+    """A pattern for all these tags. At the end of the text, the last bracket may be missing."""
     tags = {patterns(text, tolerant=True)[0] for text in spellings}
     cut = {patterns(text[:-1], tolerant=True)[0] + r"(?=[\s<]|\Z)" for text in spellings if text[-1] == ">"}
     return "|".join(sorted(tags | cut, key=len, reverse=True)).replace("(?P<n>", "(?:")
@@ -146,7 +148,8 @@ def either(spellings: Iterable[str]) -> str:
 
 @cache
 def _leftover() -> re.Pattern[str]:
-    """Whitespace, a bracket, or a tag that closes nothing; the group is a name that has to be declared."""
+    """Whitespace, a bracket, or a tag that closes nothing. The group `n` is a name that has to be
+    declared."""
     named = [text for _, _, text in spelled(*CLOSERS, TagKind.STRAY) if "{tool}" in text or "{key}" in text]
     others = {
         text for _, _, text in spelled(*CLOSERS, TagKind.STRAY) if text not in named and "~" not in text
@@ -155,8 +158,8 @@ def _leftover() -> re.Pattern[str]:
 
 
 def end_of_leftovers(text: str, tool: Tool) -> int:
-    """Where in the text after an object that ends that says nothing: brackets, closing tags, and tokens that
-    end a turn."""
+    """The index where meaningless text after an object ends: brackets, closing tags, and tokens that end
+    a turn."""
     at, pattern = 0, _leftover()
     while found := pattern.match(text, at):
         if (name := found["n"]) and name != tool.name and not tool.declares(name):
@@ -174,7 +177,7 @@ _SPACE = rf"(?: |\\[nrt]){{0,{LOOK_AHEAD}}}"
 
 
 def _in_json(char: str) -> tuple[str, str]:
-    """The pattern of a character in a JSON string, and that of its beginnings."""
+    """The pattern of a character in a JSON string, and the pattern of its beginnings."""
     match char:
         case "<":
             return _LT, _LT_PART
@@ -262,8 +265,8 @@ def parameter_words() -> set[str]:
 
 
 def leads_to(tail: str, key: str, tool: Tool) -> Iterator[Lead]:
-    """What may have to come before a text that begins with the closing tag of the parameter `key`, and has
-    opening tags after it. Dialects that not every parser reads are asked only if one of those is theirs."""
+    """All leads for a text that begins with the closing tag of the parameter `key` and has opening tags
+    after it. Dialects that only the aggressive level reads are tried only if one of those tags is theirs."""
     if not any(stem in tail for stem in _stems_of(tool)):
         return
     bare, leads = tail.lstrip(), []
@@ -279,7 +282,7 @@ def leads_to(tail: str, key: str, tool: Tool) -> Iterator[Lead]:
 
 
 def _begun(dialect: Dialect) -> Iterator[str]:
-    """The opening tags of a dialect as far as they are always the same."""
+    """The beginnings of a dialect's opening tags, as far as they are literal."""
     for spelling in (*dialect.wrap_open, *dialect.call_open, *dialect.parameter_open):
         yield spelling.partition("{")[0]
 
@@ -288,8 +291,8 @@ def _begun(dialect: Dialect) -> Iterator[str]:
 
 
 def name_in(text: str) -> tuple[str, str]:
-    """What may be a tool's name in text that stands for one, with pieces of its tag around it, else ""; and
-    what stands after it."""
+    """What may be the tool's name in a text in place of a name, without the remains of its tag, else "";
+    and the text after it."""
     found = _polluted().match(text)
     return (found[1], text[found.end() :]) if found else ("", text)
 
