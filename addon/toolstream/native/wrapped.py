@@ -1,5 +1,5 @@
-"""Arguments of a server's call that may be wrapped in another object (`schema/wrapped`): it waits until it is
-complete.
+"""Arguments of a server's call that may be wrapped in another object (`schema/wrapped`). They wait until
+they are complete.
 """
 
 from ..limits import HELD
@@ -13,7 +13,7 @@ from .reader import ArgumentsReader, Findings
 
 
 class WrappedMender:
-    """Holds an object until it is complete; `inner` reads it, or what is wrapped in it."""
+    """Holds an object until it is complete. Then `inner` reads it, or the object that is wrapped in it."""
 
     def __init__(self, inner: ArgumentsReader, tool: Tool, findings: Findings) -> None:
         self._inner, self._tool, self._findings = inner, tool, findings
