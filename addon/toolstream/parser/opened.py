@@ -35,7 +35,7 @@ class Value:
     looked: int = 0  # position up to which it was judged
     opens: bool = False  # an opening tag of calls stands in it
     calls: int = 0  # examples that are open in it
-    wraps: int = 0  # and their envelopes
+    wraps: int = 0  # envelopes of examples that are open in it
     elements: int = 0  # other parameters that are open in it, and began a line
     inline: int = 0  # other parameters that were opened in the middle of its last line
     line_calls: int = 0  # calls that were opened in that line, not alone on it
