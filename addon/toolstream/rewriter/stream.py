@@ -180,8 +180,6 @@ class StreamRewriter:
         for piece in reading.slices:
             if piece.piece is None:
                 message, lane = self._message_of(piece)
-                if piece.text.strip() and not self.wire.blocks:
-                    self._pass_by_calls()
             else:
                 message = self._message(piece.piece.group)
                 if turn is not message:
@@ -200,13 +198,17 @@ class StreamRewriter:
                 message.hear(lane, lane.feed(piece.text), said)
             if piece.piece:
                 message.after_call(lane, piece.piece.whole, said)
+        self._close_ended(reading, said, over)
+        self._deliver(held, said, over)
+
+    def _close_ended(self, reading: Reading, said: Said, over: set[Lane]) -> None:
+        """Close the messages that a frame ends."""
         for group, reason in reading.ends:
             if group is not None:
                 self._message(group)  # even if it has no text
             for message in self.messages.values():
                 if group in (None, message.group):
                     message.close(reason, said, over)
-        self._deliver(held, said, over)
 
     def _pass_by_calls(self) -> None:
         """Text does not wait for an undecided call before it: the frames of that call are emptied, and if
@@ -236,9 +238,13 @@ class StreamRewriter:
         return Message(0, natives, self.parsers.reader, self.wire.blocks)
 
     def _message_of(self, piece: Slice) -> tuple[Message, Lane]:
+        """The message and the lane that a text belongs to."""
         assert piece.lane
         message = self._message(piece.lane.group)
-        return message, message.lane(piece.lane)
+        lane = message.lane(piece.lane)
+        if piece.text.strip() and not self.wire.blocks:
+            self._pass_by_calls()
+        return message, lane
 
     # What becomes of what was read
 
@@ -323,15 +329,7 @@ class StreamRewriter:
         if resumed is None:
             return False
         self._recovered = True
-        for lane in message.lanes.values():
-            if lane.id.kind is Kind.ARGUMENTS:
-                self.queue.diverge(lane, "")
-        said, over = Said(), set[Lane]()
-        answer = Slice(content.id, "answer")
-        if message.active is not content:
-            message.take_turn(content, answer, said, over)
-        message.close(None, said, over)
-        self._deliver(None, said, over)
+        self._close_in_error(message, content)
         begun, rest, calls = resumed
         if not content.fed and unparsed.text:
             self._own(content.id, [Text(unparsed.text)])
@@ -343,6 +341,18 @@ class StreamRewriter:
         self.queue.items.append(Ending(self.last, message.group))
         self.ledger.add(unparsed.ledger)
         return True
+
+    def _close_in_error(self, message: Message, content: Lane) -> None:
+        """An error ends the message: its text goes on as if there had been more of it, so that nothing
+        waits any longer."""
+        for lane in message.lanes.values():
+            if lane.id.kind is Kind.ARGUMENTS:
+                self.queue.diverge(lane, "")
+        said, over = Said(), set[Lane]()
+        if message.active is not content:
+            message.take_turn(content, Slice(content.id, "answer"), said, over)
+        message.close(None, said, over)
+        self._deliver(None, said, over)
 
     def _own(self, lane: LaneId, events: list[Event]) -> None:
         self.queue.items.append(Own(lane, events, self.last))

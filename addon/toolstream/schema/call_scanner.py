@@ -67,28 +67,33 @@ class CallScanner:
 
     def _outside(self, text: str, at: int) -> int:
         """The offset after the next mark; -1 if the mark may not stand there."""
-        found = (_MARK if self._in_call else _NESTED).search(text, at)
+        in_call = self._in_call
+        found = (_MARK if in_call else _NESTED).search(text, at)
         if found is None:
             return len(text)
         mark = found[0]
-        if (self._in_call and mark not in self._expected) or len(self._open) > DEPTH:
+        if (in_call and mark not in self._expected) or len(self._open) > DEPTH:
             return self._fail(found.start())
         if mark == '"':
-            self._quoted, self._word = True, "" if self._in_call else None
+            self._quoted, self._word = True, "" if in_call else None
         elif mark in "[{":
             self._open += mark
             self._expected = '"}' if mark == "{" else "{"
         elif mark in "]}":
-            self._open = self._open[:-1]
-            if self._outer and not self._open:
-                self._open, self._outer = "{", False
-            self._expected = ("}," if self._open.endswith("{") else "],") if self._open else ""
-        elif mark == ":" and self._key == _CALLS:
+            self._close_bracket()
+        elif mark == ",":
+            self._expected, self._key = '"' if self._open.endswith("{") else "{", ""
+        elif self._key == _CALLS:
             self._open_list()
         else:
-            self._expected = '"{[' if mark == ":" else '"' if self._open.endswith("{") else "{"
-            self._key = self._key if mark == ":" else ""
+            self._expected = '"{['
         return found.end()
+
+    def _close_bracket(self) -> None:
+        self._open = self._open[:-1]
+        if self._outer and not self._open:
+            self._open, self._outer = "{", False
+        self._expected = ("}," if self._open.endswith("{") else "],") if self._open else ""
 
     def _open_list(self) -> None:
         """All calls stand in one list, as in a message of an API."""

@@ -131,19 +131,22 @@ class MessagesEncoder:
             self._ledger.repaired(Repair.CALL_SHAPE)
         if piece.at is At.CLOSE:
             return self._extra(reading, lane, number)
-        if not self._changed:
-            return reading.frame
+        return self._new_delta(reading, lane, number, said[0]) if self._changed else reading.frame
+
+    def _new_delta(self, reading: Reading, lane: LaneId, number: int, text: str) -> bytes:
+        """A delta that leaves with this text, in the block of this number; -1 if its block did not leave."""
+        piece = reading.slices[0]
         if lane.kind in EMPTY and (number not in self._open or lane in self._ours):
-            return self._text(lane, said[0])
+            return self._text(lane, text)
         if lane.call and number < 0:
-            return self._server_call(lane, lane.call, Text(said[0]))
-        if number < 0 or (piece.text and not said[0]):
+            return self._server_call(lane, lane.call, Text(text))
+        if number < 0 or (piece.text and not text):
             return b""
-        if said[0] == piece.text and reading.json.get("index") == number:
+        if text == piece.text and reading.json.get("index") == number:
             return reading.frame
         if lane.kind in DELTAS and _is_plain(reading):
-            return _delta(number, lane.kind, said[0])
-        return self._renumbered(reading, number, [(path, quoted(said[0])) for path in piece.paths])
+            return _delta(number, lane.kind, text)
+        return self._renumbered(reading, number, [(path, quoted(text)) for path in piece.paths])
 
     def _extra(self, reading: Reading, lane: LaneId, number: int) -> bytes:
         """What a block has besides its text, such as a signature."""

@@ -73,21 +73,28 @@ class ChatEncoder:
         if "plain" not in facts:
             self._learn(reading)
         if facts["plain"]:
-            unnamed = facts["roles"] and [choice for choice in facts["roles"] if not choice.role]
-            if texts is not None and not (unnamed or any(texts)):
-                if "bare" not in facts:
-                    facts["bare"] = _is_bare(reading)
-                if facts["bare"]:
-                    return b""
-            if texts is None or reading.end:
-                for choice in unnamed:
-                    choice.role = True
-                return reading.frame if texts is None else reading.with_text(texts[0])
+            if (out := self._plain(reading, texts)) is not None:
+                return out
         elif texts is None and facts["further"] and (further := self._further(reading)):
             return further
         if not choices_of(reading.json):
             return reading.frame
         return self._edited(full(reading), texts)
+
+    def _plain(self, reading: Reading, texts: list[str] | None) -> bytes | None:
+        """A chunk that has no call and ends nothing; None if it has to be edited."""
+        facts = reading.facts
+        unnamed = facts["roles"] and [choice for choice in facts["roles"] if not choice.role]
+        if texts is not None and not (unnamed or any(texts)):
+            if "bare" not in facts:
+                facts["bare"] = _is_bare(reading)
+            if facts["bare"]:
+                return b""
+        if texts is not None and not reading.end:
+            return None
+        for choice in unnamed:
+            choice.role = True
+        return reading.frame if texts is None else reading.with_text(texts[0])
 
     def _learn(self, reading: Reading) -> None:
         """Note what all frames of this envelope have in common."""
@@ -105,10 +112,14 @@ class ChatEncoder:
         facts = reading.facts
         facts["plain"], facts["roles"] = plain and not ends, roles
         facts["further"] = () if ends or len(choices) != 1 else _further_number(reading, delta)
-        for piece in reading.slices:
+        self._note_fields(reading.slices)
+
+    def _note_fields(self, slices: list[Slice]) -> None:
+        """Note under which names the server sends reasoning."""
+        for piece in slices:
             if piece.lane and piece.lane.kind is Kind.REASONING:
-                names = [str(path[3]) for path in piece.paths if not path[4:]]
-                self._choice(piece.lane.group).fields = names or self._choice(piece.lane.group).fields
+                choice = self._choice(piece.lane.group)
+                choice.fields = [str(path[3]) for path in piece.paths if not path[4:]] or choice.fields
 
     def _further(self, reading: Reading) -> bytes:
         """A later delta of a call that was announced: as it came, or corrected, each in the same way. b""
@@ -135,21 +146,30 @@ class ChatEncoder:
         edits, before = _edits_of_texts(said), b""
         keep = not said or any(text for piece, text in said if not piece.piece)
         for at, json_choice in choices_of(reading.json):
-            choice, delta = self._choice(json_choice.get("index", 0)), delta_of(json_choice)
             calls = [(piece, text) for piece, text in said if piece.piece and _at(piece) == at]
-            left = self._write_calls(choice, at, delta, calls, edits)
-            if left and not delta.get("tool_calls"):  # a legacy function_call
-                before += self._writer(reading, choice).calls(left, self._first_role(choice))
-            reason = json_choice.get("finish_reason") or None
-            keep = keep or reason is not None or bool(left) or _has_more(reading, at, delta, bool(calls))
-            if delta.get("role"):
-                keep = self._first_role(choice) or keep
-            edits += self._finish(choice, at, reason)
+            legacy, says = self._edit_choice(reading, at, json_choice, calls, edits)
+            before += legacy
+            keep = keep or says
         if not keep:
             return before
         if not edits:
             return before + reading.frame
         return before + replace_data(reading.frame, splice(reading.data, edits))
+
+    def _edit_choice(
+        self, reading: Reading, at: int, json_choice: Json, calls: list[tuple[Slice, str]], edits: Edits
+    ) -> tuple[bytes, bool]:
+        """A chunk of our own with the call that a legacy `function_call` holds, and whether the choice
+        says anything besides its texts. Edits are added for what changes."""
+        choice, delta = self._choice(json_choice.get("index", 0)), delta_of(json_choice)
+        left, legacy = self._write_calls(choice, at, delta, calls, edits), b""
+        if left and not delta.get("tool_calls"):
+            legacy = self._writer(reading, choice).calls(left, self._first_role(choice))
+        reason = json_choice.get("finish_reason") or None
+        is_first = bool(delta.get("role")) and self._first_role(choice)
+        edits += self._finish(choice, at, reason)
+        says = is_first or reason is not None or bool(left) or _has_more(reading, at, delta, bool(calls))
+        return legacy, says
 
     def _finish(self, choice: Choice, at: int, reason: Any) -> Edits:
         again = choice.finished and bool(choice.calls) and reason is not None

@@ -88,11 +88,10 @@ class Output:
             sequence = json.get("sequence_number")
             self.sequence = sequence if isinstance(sequence, int) else self.sequence
         else:
-            for key, value in self._numbers(json, item, part).items():
-                if key not in json:
-                    missing += f',"{key}":{compact(value)}'
-                elif json[key] != value:
-                    edits = [*edits, ((key,), compact(value))]
+            numbers = self._numbers(json, item, part).items()
+            missing = "".join(f',"{key}":{compact(value)}' for key, value in numbers if key not in json)
+            wrong = [(key, value) for key, value in numbers if json.get(key, value) != value]
+            edits = [*edits, *(((key,), compact(value)) for key, value in wrong)]
         if not (edits or done) and (not missing or reading.frame.endswith(END)):  # the quick way
             return reading.frame[: -len(END)] + missing.encode() + END if missing else reading.frame
         data = with_more(edited(reading.data or read_data(reading.frame) or "", edits), missing)
