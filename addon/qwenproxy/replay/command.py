@@ -27,6 +27,7 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from ..options import RECOVERIES
 from ..recording.format import RecordingError
 from ..recording.format import load as load_recording
 from . import compare, importing, overview, record, shrink
@@ -95,8 +96,9 @@ def _disagreements(result: Run) -> Iterator[str]:
     for name, differs in result.disagreements[:SHOWN_CUTS]:
         yield f"{name}, the result differs from that of its own pieces:"
         yield from (f"  {line}" for line in differs)
-    if more := len(result.disagreements) - SHOWN_CUTS:
-        yield from ([f"and at {more} more of {result.cuts} cuts"] if more > 0 else [])
+    more = len(result.disagreements) - SHOWN_CUTS
+    if more > 0:
+        yield f"and at {more} more of {result.cuts} cuts"
 
 
 def write_golden(path: Path, result: Run) -> Report:
@@ -205,7 +207,7 @@ def command_replay(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--golden", action="store_true", help="rewrite the goldens that differ")
     parser.add_argument("--json", action="store_true", help="print the reports as JSON")
-    parser.add_argument("--recovery", choices=("strict", "tolerant", "aggressive"), default="tolerant")
+    parser.add_argument("--recovery", choices=RECOVERIES, default="tolerant")
     options = parser.parse_args(arguments)
     paths, wrong = find(options.paths)
     reports = [*replay_all(paths, options.recovery, options.golden, Progress(len(paths))), *wrong]

@@ -71,8 +71,10 @@ def _call(what: str, old: Call | None, new: Call | None) -> Iterator[str]:
         return
     if old is None or new is None or old.name != new.name or old.values is None or new.values is None:
         yield f"{what}:"
-        yield from (f"    - {_written(old)}" for _ in [0] if old)
-        yield from (f"    + {_written(new)}" for _ in [0] if new)
+        if old:
+            yield f"    - {_written(old)}"
+        if new:
+            yield f"    + {_written(new)}"
         return
     yield f"{what}, {new.name}:"
     for key in sorted(old.values.keys() | new.values.keys()):
@@ -88,8 +90,10 @@ def _argument(key: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> 
             yield from (f"    {line}" for line in _text(f"argument {key}", was, now))
             return
     yield f"    argument {key}:"
-    yield from (f"      - {_short(old)}" for _ in [0] if old is not None)
-    yield from (f"      + {_short(new)}" for _ in [0] if new is not None)
+    if old is not None:
+        yield f"      - {_short(old)}"
+    if new is not None:
+        yield f"      + {_short(new)}"
 
 
 def _written(call: Call) -> str:

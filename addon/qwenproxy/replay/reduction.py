@@ -136,19 +136,8 @@ class Wish:
     def __str__(self) -> str:
         return f"{self.kind}={self.name}" if self.name else self.kind
 
-    def in_text(self, now: Parsed, before: Parsed) -> bool:
-        """Whether the result of a text shows it."""
-        match self.kind:
-            case "repair":
-                return self.name in now.repairs
-            case "refused":
-                return self.name in now.refused
-            case "crash":
-                return bool(now.crash)
-        return now != before
-
-    def in_stream(self, now: Golden, before: Golden) -> bool:
-        """Whether the result of an answer shows it."""
+    def is_shown(self, now: Parsed | Golden, before: Parsed | Golden) -> bool:
+        """Whether the result of a text, or of an answer, shows it. `before` is that of the rules `before`."""
         match self.kind:
             case "repair":
                 return self.name in now.repairs
@@ -170,7 +159,7 @@ class Watch:
         self._seen: dict[Case, bool] = {}
         self._per_character = False
         self._limits = self._parsed(case)
-        if not wish.in_text(*self._limits):
+        if not wish.is_shown(*self._limits):
             self._per_character = True
             self._limits = self._parsed(case)
 
@@ -182,7 +171,7 @@ class Watch:
         if case not in self._seen:
             parsed = self._parsed(case)
             clean = all(map(_adds_nothing, parsed, self._limits))
-            self._seen[case] = clean and self._wish.in_text(*parsed)
+            self._seen[case] = clean and self._wish.is_shown(*parsed)
         return self._seen[case]
 
 
@@ -291,9 +280,8 @@ def shrink_events(recording: Recording, wish: Wish, recovery: str) -> Recording:
 
     def shows(smaller: Recording) -> bool:
         now = outcome(smaller, smaller.chunks, recovery)
-        return wish.in_stream(
-            now, outcome(smaller, smaller.chunks, recovery, wish.before) if wish.before else now
-        )
+        before = outcome(smaller, smaller.chunks, recovery, wish.before) if wish.before else now
+        return wish.is_shown(now, before)
 
     def with_events(events: list[bytes]) -> Recording:
         return dataclasses.replace(recording, chunks=events, times=[0.0] * len(events), out=b"", ledger={})

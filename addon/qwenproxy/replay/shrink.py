@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..options import RECOVERIES
 from ..recording.format import Recording, RecordingError, save
 from . import casefile, importing, other_version
 from .casefile import Case, CaseError
@@ -56,7 +57,7 @@ def command(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--into", type=Path, default=Path(), metavar="DIR", help="for a reduced recording (.)"
     )
-    parser.add_argument("--recovery", choices=("strict", "tolerant", "aggressive"), default="tolerant")
+    parser.add_argument("--recovery", choices=RECOVERIES, default="tolerant")
     options = parser.parse_args(arguments)
     try:
         return _shrink(options)

@@ -210,6 +210,6 @@ def test_rules_that_are_not_there(tmp_path: Path) -> None:
 
 
 def test_a_wish_in_a_stream() -> None:
-    assert read_wish("crash").in_stream(Golden(crash="x"), Golden())
-    assert read_wish("refused=fenced").in_stream(Golden(refused={"fenced": 1}), Golden())
-    assert not Wish("changed").in_stream(Golden(), Golden())
+    assert read_wish("crash").is_shown(Golden(crash="x"), Golden())
+    assert read_wish("refused=fenced").is_shown(Golden(refused={"fenced": 1}), Golden())
+    assert not Wish("changed").is_shown(Golden(), Golden())
