@@ -13,12 +13,11 @@ file can be written again.
 """
 
 import logging
-import re
 import time
 from pathlib import Path
 
 from .format import Recording, make_folder, save
-from .redaction import redact
+from .redaction import in_file_name, redact
 
 log = logging.getLogger("qwen_fix")
 
@@ -79,9 +78,4 @@ def is_kind(recording: Recording, what: str) -> bool:
 def file_stem(started: float, model: str, outcome: str, flow_id: str) -> str:
     """Return a name for a recording, readable and valid on any file system."""
     moment = time.strftime("%Y%m%d-%H%M%S", time.localtime(started)) + f".{int(started * 1000) % 1000:03}"
-    return f"{moment}-{readable(model)}-{outcome}-{flow_id[:6]}"
-
-
-def readable(text: str) -> str:
-    """Return the part of a text that is safe in a file name."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:40] or "unknown"
+    return f"{moment}-{in_file_name(model) or 'unknown'}-{outcome}-{flow_id[:6]}"

@@ -239,7 +239,7 @@ class _Scrubber:
 
     def file_name(self, name: str) -> str:
         for secret in self.repeats.values:
-            for written in {secret, _in_file_name(secret)} - {""}:
+            for written in {secret, in_file_name(secret)} - {""}:
                 name = name.replace(written, REDACTED)
         return name
 
@@ -274,8 +274,9 @@ class _Scrubber:
                 return value
 
 
-def _in_file_name(secret: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", secret).strip("-.")[:40]
+def in_file_name(text: str) -> str:
+    """Return the part of a text that is safe in a file name; it may be empty."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:40]
 
 
 def _decoded(data: bytes) -> str:
