@@ -88,7 +88,7 @@ def report_of(chat: Chat, outcome: Outcome, down: str = "") -> Report:
 def client_left(flow: http.HTTPFlow, reason: str) -> bool:
     """Whether there is no answer because the client has disconnected."""
     said = reason.lower()
-    return any(words in said for words in _CLIENT_LEFT) or not flow.client_conn.connected
+    return any(phrase in said for phrase in _CLIENT_LEFT) or not flow.client_conn.connected
 
 
 def show_streamed(chat: Chat, outcome: Outcome, response: http.Response) -> None:

@@ -113,15 +113,12 @@ async def health(state: State, _asked: Asked) -> http.Response:
     if state.rules and state.rules.changed:
         await asyncio.to_thread(state.rules.refresh)
     heard = await asyncio.gather(*map(state.backends.heard, state.urls))
-    upstreams = [
-        {"url": url, "answers": not (h.down or h.wrong), "said": h.said or h.wrong or h.down}
-        for url, h in zip(state.urls, heard, strict=True)
-    ]
-    troubles = [
-        h.wrong or f"{url} does not answer ({h.down})"
-        for url, h in zip(state.urls, heard, strict=True)
-        if h.down or h.wrong
-    ]
+    upstreams, troubles = [], []
+    for server, h in zip(state.urls, heard, strict=True):
+        is_well = not (h.down or h.wrong)
+        upstreams.append({"url": server, "answers": is_well, "said": h.said or h.wrong or h.down})
+        if not is_well:
+            troubles.append(h.wrong or f"{server} does not answer ({h.down})")
     if state.rules and state.rules.error:
         troubles.append(f"{state.rules.error}; the old rules stay in force")
     said = {
