@@ -36,6 +36,21 @@ TOOLS = [
     read_tool("write(path: string, content: string)"),
     read_tool("get_goal()"),
 ]
+# A call in the text, and what it says; the second has no surrogates, so it leaves byte-identical at every cut
+WEATHER = """\
+<tool_call>
+<function=get_weather>
+<parameter=city>
+Zürich 🙂
+</parameter>
+<parameter=days>
+3
+</parameter>
+</function>
+</tool_call>"""
+OSLO = WEATHER.replace("Zürich 🙂", "Oslo")
+CALL = ("get_weather", {"city": "Zürich 🙂", "days": 3})
+CALL_OSLO = ("get_weather", {"city": "Oslo", "days": 3})
 
 
 def request(*tools: str, **fields: Any) -> Json:

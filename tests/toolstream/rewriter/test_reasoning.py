@@ -19,15 +19,19 @@ from support.cases import read_all
 from support.cuts import Cuts, cut_at, few_cuts, joined, per_character
 from support.streams import (
     ASSISTANT,
+    CALL,
+    CALL_OSLO,
     DASHSCOPE,
     DONE,
     ENGINES,
     EVERY_ENGINE,
     LLAMA_CPP,
     OLLAMA,
+    OSLO,
     SGLANG,
     THOUGHTS,
     VLLM,
+    WEATHER,
     Engine,
     Message,
     byte_cuts,
@@ -48,20 +52,6 @@ Json = dict[str, Any]
 Shape = Callable[[str], Json]
 
 ASKED = request()
-CALL_TEXT = """\
-<tool_call>
-<function=get_weather>
-<parameter=city>
-Zürich 🙂
-</parameter>
-<parameter=days>
-3
-</parameter>
-</function>
-</tool_call>"""
-OSLO = CALL_TEXT.replace("Zürich 🙂", "Oslo")  # has no surrogates, so it leaves byte-identical at every cut
-CALL = ("get_weather", {"city": "Zürich 🙂", "days": 3})
-CALL_OSLO = ("get_weather", {"city": "Oslo", "days": 3})
 PLAN = "The user wants the weather.\n\nI'll look.\n\n"
 PLANNED = PLAN.rstrip()
 NATIVE = ("get_weather", ['{"city": ', '"Oslo"}'])
@@ -202,7 +192,7 @@ def test_a_case_that_is_not_streamed(case: Case) -> None:
 @every_shape
 def test_a_call_at_every_cut_of_the_text(shape: Shape, cuts: Cuts) -> None:
     engine = ENGINES[ALL_SHAPES.index(shape)]
-    for pieces in cuts(PLAN + CALL_TEXT):
+    for pieces in cuts(PLAN + WEATHER):
         out, _ = send(answer(pieces, shape=shape, engine=engine), ASKED)
         assert read_answer(out).message.said == ("", PLANNED, [CALL], "tool_calls", "")
         assert set(texts_of(out).values()) == {PLANNED}
@@ -211,7 +201,7 @@ def test_a_call_at_every_cut_of_the_text(shape: Shape, cuts: Cuts) -> None:
 @pytest.mark.slow
 @every_shape
 def test_a_call_at_every_cut_of_the_bytes(shape: Shape) -> None:
-    body = b"".join(answer(cut_at(PLAN + CALL_TEXT, range(3, 200, 5)), shape=shape))
+    body = b"".join(answer(cut_at(PLAN + WEATHER, range(3, 200, 5)), shape=shape))
     for pieces in byte_cuts(body, every=len(body) // 20, random_cuts=5):
         said = read_answer(send(pieces, ASKED)[0]).message.said
         assert said == ("", PLANNED, [CALL], "tool_calls", "")
@@ -221,7 +211,7 @@ def test_a_call_at_every_cut_of_the_bytes(shape: Shape) -> None:
 @every_engine
 @every_shape
 def test_a_run_of_calls_and_blanks_behind_it(engine: Engine, shape: Shape) -> None:
-    for pieces in few_cuts(f"{PLAN}{CALL_TEXT}\n\n{OSLO}\n\n"):
+    for pieces in few_cuts(f"{PLAN}{WEATHER}\n\n{OSLO}\n\n"):
         out, answered = send(answer(pieces, shape=shape, engine=engine), ASKED)
         assert read_answer(out).message.said == ("", PLANNED, [CALL, CALL_OSLO], "tool_calls", "")
         assert (answered.ledger.calls, answered.ledger.as_dict()["repairs"]) == (2, {})
@@ -229,7 +219,7 @@ def test_a_run_of_calls_and_blanks_behind_it(engine: Engine, shape: Shape) -> No
 
 @every_shape
 def test_nothing_but_a_call(shape: Shape) -> None:
-    for pieces in few_cuts(CALL_TEXT):
+    for pieces in few_cuts(WEATHER):
         message = message_of(answer(pieces, shape=shape, engine=OLLAMA))
         assert message.said == ("", "", [CALL], "tool_calls", "")
 
@@ -237,34 +227,34 @@ def test_nothing_but_a_call(shape: Shape) -> None:
 @every_engine
 @every_shape
 def test_a_whole_message_in_one_chunk(engine: Engine, shape: Shape) -> None:
-    events = [engine.chunk((0, ASSISTANT | shape(PLAN + CALL_TEXT), "stop")), DONE]
+    events = [engine.chunk((0, ASSISTANT | shape(PLAN + WEATHER), "stop")), DONE]
     assert message_of(events).said == ("", PLANNED, [CALL], "tool_calls", "")
 
 
 @every_shape
 def test_reasoning_in_the_chunk_of_the_finish_reason(shape: Shape) -> None:
-    for pieces in few_cuts(PLAN + CALL_TEXT):
+    for pieces in few_cuts(PLAN + WEATHER):
         *most, last = pieces
         events = [*VLLM.open(), *thoughts(most, shape), VLLM.chunk((0, shape(last), "stop")), DONE]
         assert message_of(events).said == ("", PLANNED, [CALL], "tool_calls", "")
 
 
 def test_a_field_that_changes_its_name_is_one_text() -> None:
-    pieces = cut_at(PLAN + CALL_TEXT, range(3, 200, 5))
+    pieces = cut_at(PLAN + WEATHER, range(3, 200, 5))
     events = [delta(**ALL_SHAPES[at % len(SHAPES)](piece)) for at, piece in enumerate(pieces)]
     assert message_of([*VLLM.open(), *events, *VLLM.ending()]).named == [CALL]
 
 
 @every_shape
 def test_no_delta_is_left_that_says_nothing(shape: Shape) -> None:
-    out, _ = send(answer(per_character(PLAN + CALL_TEXT), shape=shape), ASKED)
+    out, _ = send(answer(per_character(PLAN + WEATHER), shape=shape), ASKED)
     deltas = [choice["delta"] for chunk in read_answer(out).chunks for choice in chunk["choices"]]
     silent = [d for d in deltas if not (d.get("tool_calls") or any(text for _, text in fields_of(d)))]
     assert len(silent) == 2, "the role, and the finish_reason"
 
 
 def test_details_that_are_signed_are_kept_without_the_call() -> None:
-    pieces = cut_at(PLAN + CALL_TEXT, range(3, 200, 5))
+    pieces = cut_at(PLAN + WEATHER, range(3, 200, 5))
     events = answer(pieces, shape=lambda text: {"reasoning": text} | details(text, signature="s"))
     out, _ = send(events, ASKED)
     assert out.count(b'"signature":"s"') == len(pieces)
@@ -283,7 +273,7 @@ def test_a_text_that_is_no_copy_passes_as_it_is() -> None:
 
 
 def test_the_call_is_written_into_the_envelope_of_the_server() -> None:
-    chunks = read_answer(send(answer(per_character(CALL_TEXT), engine=LLAMA_CPP), ASKED)[0]).chunks
+    chunks = read_answer(send(answer(per_character(WEATHER), engine=LLAMA_CPP), ASKED)[0]).chunks
     assert {(chunk["id"], chunk["system_fingerprint"]) for chunk in chunks} == {
         ("chatcmpl-Qkdb", "b0-unknown")
     }
@@ -379,10 +369,10 @@ def test_something_else_came_first_and_all_is_as_it_came(first: list[bytes]) -> 
 
 def test_a_call_in_the_content_is_the_only_one() -> None:
     for pieces in few_cuts(OSLO):
-        message = message_of(answer(per_character(PLAN + CALL_TEXT), *map(VLLM.text, pieces)))
-        assert message.said == ("", PLAN + CALL_TEXT, [CALL_OSLO], "tool_calls", "")
-    choice = rewritten(completion(reasoning=PLAN + CALL_TEXT, content=OSLO))
-    assert (choice["message"]["reasoning"], calls_of(choice)) == (PLAN + CALL_TEXT, [CALL_OSLO])
+        message = message_of(answer(per_character(PLAN + WEATHER), *map(VLLM.text, pieces)))
+        assert message.said == ("", PLAN + WEATHER, [CALL_OSLO], "tool_calls", "")
+    choice = rewritten(completion(reasoning=PLAN + WEATHER, content=OSLO))
+    assert (choice["message"]["reasoning"], calls_of(choice)) == (PLAN + WEATHER, [CALL_OSLO])
 
 
 @pytest.mark.parametrize("tail", ["", "</think>\n\n"])
@@ -402,7 +392,7 @@ def test_the_rest_of_the_thinking_in_the_content(tail: str) -> None:
 
 @pytest.mark.parametrize("at", [0, 30, -2, -1], ids=["before", "in between", "behind", "at the end"])
 def test_blank_content_is_none_and_stays(at: int) -> None:
-    events = [*thoughts(per_character(PLAN + CALL_TEXT)), delta(), VLLM.end()]
+    events = [*thoughts(per_character(PLAN + WEATHER)), delta(), VLLM.end()]
     events[at : at + 1 or None] = [
         *events[at : at + 1 or None][: at in (0, 30)],
         VLLM.chunk((0, {"content": " \n"}, "stop" if at == -1 else None)),
@@ -466,7 +456,7 @@ def test_what_stands_between_keeps_its_place() -> None:
 
 
 def test_what_stands_beside_the_reasoning_survives() -> None:
-    pieces = re.findall("(?s).{1,7}", PLAN + CALL_TEXT)
+    pieces = re.findall("(?s).{1,7}", PLAN + WEATHER)
     events = [VLLM.chunk((0, {"reasoning": p, "x": at}, None), timings=[1.5]) for at, p in enumerate(pieces)]
     read = read_answer(send([*VLLM.open(), *events, *VLLM.ending()], ASKED)[0])
     assert read.message.said == ("", PLANNED, [CALL], "tool_calls", "")
@@ -514,10 +504,10 @@ def test_a_healthy_stream_is_byte_identical_at_every_cut(events: list[bytes]) ->
 
 @pytest.mark.parametrize("asked", [{}, request(tool_choice="none")])
 def test_without_tools_nothing_is_read(asked: Json) -> None:
-    events = answer(per_character(PLAN + CALL_TEXT))
+    events = answer(per_character(PLAN + WEATHER))
     answered = StreamRewriter(asked)
     assert [piece for one in events for piece in answered.feed(one)] == events
-    body = completion(reasoning=CALL_TEXT)
+    body = completion(reasoning=WEATHER)
     assert rewrite_completion(asked, body)[0] is body
 
 
@@ -530,7 +520,7 @@ def test_reasoning_is_the_same_by_every_way_through(shape: Shape, deltas: list[s
     """Deltas that take the shortcut and deltas that do not; the whole text at once takes none."""
     events = answer(["To", " be", *deltas, " read"], shape=shape, engine=LLAMA_CPP)
     assert send(events, ASKED)[0] == b"".join(events)
-    pieces = ["To", " be", *deltas, " read\n", "```\n~~~\n\n", CALL_TEXT]
+    pieces = ["To", " be", *deltas, " read\n", "```\n~~~\n\n", WEATHER]
     whole = message_of(answer(["".join(pieces)], shape=shape))
     assert message_of(answer(pieces, shape=shape)).said == whole.said
 
@@ -563,7 +553,7 @@ def test_a_surrogate_pair_in_two_deltas_leaves_joined(warm: list[str], shape: Sh
 @pytest.mark.parametrize("together", [True, False], ids=["in one chunk", "interleaved"])
 @every_shape
 def test_each_choice_for_itself(shape: Shape, together: bool) -> None:
-    texts = [PLAN + CALL_TEXT, PLAN + CALL_TEXT + "\nOr not?", OSLO, PLAN + OSLO]
+    texts = [PLAN + WEATHER, PLAN + WEATHER + "\nOr not?", OSLO, PLAN + OSLO]
     for size in (1, 3, 11, 500):
         rows = [re.findall(f"(?s).{{1,{size}}}", text) for text in texts]
         steps: list[list[tuple[int, Json, str | None]]] = [
@@ -580,7 +570,7 @@ def test_each_choice_for_itself(shape: Shape, together: bool) -> None:
 
 
 def test_a_choice_beside_one_that_is_rewritten_keeps_its_bytes() -> None:
-    calls = thoughts(per_character(CALL_TEXT), engine=LLAMA_CPP)
+    calls = thoughts(per_character(WEATHER), engine=LLAMA_CPP)
     other = thoughts([f"{i} <" for i in range(len(calls))], engine=LLAMA_CPP, index=1)
     mixed = [e for pair in zip(calls, other, strict=True) for e in pair]
     out, _ = send([*LLAMA_CPP.open(0, 1), *mixed, LLAMA_CPP.end(), LLAMA_CPP.end(index=1)], ASKED)
@@ -599,8 +589,8 @@ def test_an_answer_that_breaks_off_leaves_as_it_came(end: list[bytes]) -> None:
 
 def test_the_calls_of_an_error_are_the_calls_of_the_message() -> None:
     error = event({"error": {"code": 500, "message": f"Failed to parse input at pos 0: {OSLO}"}})
-    events = [*LLAMA_CPP.open(), *thoughts(per_character(PLAN + CALL_TEXT), engine=LLAMA_CPP), error]
-    assert message_of(events).said == ("", PLAN + CALL_TEXT, [CALL_OSLO], "tool_calls", "")
+    events = [*LLAMA_CPP.open(), *thoughts(per_character(PLAN + WEATHER), engine=LLAMA_CPP), error]
+    assert message_of(events).said == ("", PLAN + WEATHER, [CALL_OSLO], "tool_calls", "")
 
 
 # Not streamed
@@ -608,14 +598,14 @@ def test_the_calls_of_an_error_are_the_calls_of_the_message() -> None:
 
 @every_shape
 def test_a_call_moves_from_the_reasoning(shape: Shape) -> None:
-    choice = rewritten(completion(**shape(f"{PLAN}{CALL_TEXT}\n{OSLO}\n\n"), x=[1.0]))
+    choice = rewritten(completion(**shape(f"{PLAN}{WEATHER}\n{OSLO}\n\n"), x=[1.0]))
     assert (calls_of(choice), choice["finish_reason"]) == ([CALL, CALL_OSLO], "tool_calls")
     assert choice["message"].items() >= (shape(PLANNED) | {"x": [1.0], "content": None}).items()
 
 
 @every_shape
 def test_if_nothing_is_left_the_field_is_an_empty_string(shape: Shape) -> None:
-    message = rewritten(completion(**shape(f"\n{CALL_TEXT}\n")))["message"]
+    message = rewritten(completion(**shape(f"\n{WEATHER}\n")))["message"]
     assert message.items() >= (shape("") | {"content": None}).items()
 
 
@@ -634,7 +624,7 @@ def test_if_nothing_is_left_the_field_is_an_empty_string(shape: Shape) -> None:
 )
 @every_shape
 def test_something_else_is_said_and_the_body_is_the_same_object(more: Json, shape: Shape) -> None:
-    body = completion("tool_calls" if "tool_calls" in more else "stop", **shape(PLAN + CALL_TEXT) | more)
+    body = completion("tool_calls" if "tool_calls" in more else "stop", **shape(PLAN + WEATHER) | more)
     out, ledger = rewrite_completion(ASKED, body)
     assert out is body
     assert ledger.as_dict()["refused"] == {"reasoning": 1}
@@ -642,7 +632,7 @@ def test_something_else_is_said_and_the_body_is_the_same_object(more: Json, shap
 
 @pytest.mark.parametrize("content", ["", " \n", None])
 def test_content_that_is_empty_is_null(content: Any) -> None:
-    choice = rewritten(completion(reasoning=CALL_TEXT, content=content))
+    choice = rewritten(completion(reasoning=WEATHER, content=content))
     assert (calls_of(choice), choice["message"]["content"]) == ([CALL], content or None)
 
 
@@ -713,7 +703,7 @@ def test_whatever_fails_no_reasoning_is_lost_or_doubled(
 TAGS = ["<tool_call>", "</tool_call>", "<function=get_weather>", "<function=get_goal>", "<function=nobody>"]
 TAGS += ["</function>", "<parameter=city>", "<parameter=days>", "</parameter>", "<think>", "</think>"]
 BITS = ["\n", "\n", " ", "x", "3", "🙂", "`", "```\n", "<", ">", "\ud83d", "\ude42", "<|im_end|>", "\r\n"]
-CALLS = [CALL_TEXT, CALL_TEXT, OSLO, f"\n{OSLO}\n", '{"name": "get_goal", "arguments": {}}', "w" * 30]
+CALLS = [WEATHER, WEATHER, OSLO, f"\n{OSLO}\n", '{"name": "get_goal", "arguments": {}}', "w" * 30]
 TEXTS = st.lists(st.sampled_from([*TAGS, *BITS, *CALLS]), max_size=8).map("".join)
 SAID = st.sampled_from(["So.", " a < b", "</think>", "```\n", "🙂 ", OSLO, f"Hm.\n{OSLO}\n", f"{OSLO}\nOk."])
 KINDS = st.sampled_from(["reasoning", "reasoning", "content", "blanks", "call"])
@@ -780,7 +770,7 @@ def test_a_message_that_is_not_streamed_comes_to_the_same(stream: tuple[list[byt
 
 # A <think> in the content beside reasoning that has a field of its own
 
-BARE = CALL_TEXT.removeprefix("<tool_call>\n").removesuffix("\n</tool_call>")
+BARE = WEATHER.removeprefix("<tool_call>\n").removesuffix("\n</tool_call>")
 
 
 def apart(*parts: tuple[str, str]) -> Message:
@@ -789,14 +779,14 @@ def apart(*parts: tuple[str, str]) -> Message:
     return message_of([*LLAMA_CPP.open(), *deltas, *LLAMA_CPP.ending("stop")])
 
 
-@pytest.mark.parametrize("call", [CALL_TEXT, BARE, f"{BARE}\n{BARE}"])
+@pytest.mark.parametrize("call", [WEATHER, BARE, f"{BARE}\n{BARE}"])
 def test_a_think_opens_nothing_once_the_field_goes_on(call: str) -> None:
     message = apart(("content", "<think>\n"), ("reasoning_content", "hm"), ("content", f"{call}\nDone."))
     assert message.named == [CALL] * call.count("</function>")
     assert (message.text, message.finish) == ("<think>\n\nDone.", "tool_calls")
 
 
-@pytest.mark.parametrize("call", [CALL_TEXT, BARE])
+@pytest.mark.parametrize("call", [WEATHER, BARE])
 def test_in_a_think_behind_the_field_the_call_at_the_end_counts(call: str) -> None:
     message = apart(("reasoning_content", "hm"), ("content", f"<think>\n{call}\n"))
     assert (message.named, message.text) == ([CALL], "<think>\n</think>")

@@ -19,6 +19,8 @@ from support.cases import by_file, named, read_all
 from support.cuts import Cuts, cut_at, few_cuts, per_character
 from support.streams import (
     ASSISTANT,
+    CALL,
+    CALL_OSLO,
     DASHSCOPE,
     DONE,
     ENGINES,
@@ -27,8 +29,10 @@ from support.streams import (
     LLAMA_CPP,
     MLX_LM,
     OLLAMA,
+    OSLO,
     SGLANG,
     VLLM,
+    WEATHER,
     Answer,
     Engine,
     ObjectionError,
@@ -67,20 +71,6 @@ from toolstream.wire.chat_encoder import ChatEncoder, Synthesis
 from toolstream.wire.sse import EventSplitter
 
 ASKED = request()
-WEATHER = """\
-<tool_call>
-<function=get_weather>
-<parameter=city>
-Zürich 🙂
-</parameter>
-<parameter=days>
-3
-</parameter>
-</function>
-</tool_call>"""
-OSLO = WEATHER.replace("Zürich 🙂", "Oslo")
-CALL = ("get_weather", {"city": "Zürich 🙂", "days": 3})
-CALL_OSLO = ("get_weather", {"city": "Oslo", "days": 3})
 NATIVE = ("get_weather", ['{"city": ', '"Os', 'lo"}'])
 NATIVE_READ = ("get_weather", {"city": "Oslo"})
 CLEAN = [engine for engine in ENGINES if engine.clean_calls]
