@@ -108,10 +108,9 @@ class Message:
         answers = lane.id.kind is not REASONING and not (piece.at is OPEN and lane.id.kind is CONTENT)
         self._answered = self._answered or (answers and not self._blocks)
         for other in self.lanes.values():
-            if other is lane or other.over or other in over or other.id.kind is CALL:
-                continue
-            self._interrupt(other, lane, answers, said, over)
-            other.sealed = other.sealed or self._blocks
+            if other is not lane and other.id.kind is not CALL and not (other.over or other in over):
+                self._interrupt(other, lane, answers, said, over)
+                other.sealed = other.sealed or self._blocks
         if self._blocks:
             self.natives.finish_all_but(lane.id.call)
         elif lane.id.kind is not CALL:

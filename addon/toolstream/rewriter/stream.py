@@ -264,7 +264,7 @@ class StreamRewriter:
         self.queue.items.extend(after)
 
     def _settle(
-        self, lane: Lane, events: list[Event], held: Held | None, over: bool, after: list[Item]
+        self, lane: Lane, came: list[Event], held: Held | None, over: bool, after: list[Item]
     ) -> None:
         """Count what came out of one lane. If that is not the text that went in, the frames that hold
         this text are cut, and everything else that came out goes into the queue."""
@@ -273,13 +273,12 @@ class StreamRewriter:
         slots = [slot for slot in held.slots if slot.lane is lane] if held else []
         early = over or not slots  # anything besides text goes before the current frame
         end = self.queue.place_of_end(lane) if early else None  # or before the frame that ends the lane
-        kept = self.messages[lane.id.group].filtered(lane, events, over)
-        lane.called = lane.called or len(kept) < len(events)
-        events, came = kept, events
-        if lane.aligned and lane.account(events):
+        kept = self.messages[lane.id.group].filtered(lane, came, over)
+        lane.called = lane.called or len(kept) < len(came)
+        if lane.aligned and lane.account(kept):
             lane.over = lane.over or over
             return
-        lead, rest = leading_text(events)
+        lead, rest = leading_text(kept)
         before = bool(over and rest)  # together with this frame's part of the text
         if lane.aligned:
             lead = self._cut(lane, lead, slots, before)
