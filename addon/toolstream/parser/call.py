@@ -9,10 +9,10 @@ from ..grammar.grammar import keeps_to
 from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
 from ..grammar.likeness import DOCUMENT, PARAMETER, alike, squeeze
 from ..grammar.matcher import Tag
-from ..grammar.text import BLANK, LINE_REST, WHITESPACE, end_of
+from ..grammar.text import LINE_REST, WHITESPACE, end_of
 from ..grammar.tokens import WORD, opens_json
 from ..grammar.tokens import end_of as tag_end
-from ..limits import LOOK_AHEAD, TAG, UNTAGGED_GAP
+from ..limits import TAG, UNTAGGED_GAP
 from ..repairs import Refused, Repair
 from ..schema.json_call import ARGUMENT_KEYS
 from .elements import ELEMENTS, element_of
@@ -22,20 +22,20 @@ from .open_call import end_call, end_unclosed, give, has_text, only_key, open_ca
 from .opened import Call, Value
 from .place import Behind, Choice, Level, Place
 from .readings import BY_PLACE, moved
+from .surplus import behind_body, drop_tag, drop_text, end_of_surplus, take
 
 _GO_ON = (TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.CALL_CLOSE, Following.MORE)
 _VALUE = re.compile(r"""\bvalue\s?=\s?(["'])(.*?)\1""")  # an attribute of a parameter's tag
 _OPENER, _SEPARATOR = re.compile(r"<(\w+)="), re.compile(r"(?::[ \t]*|[ \t]*)(?=[^\s:=]|\Z)(?!/>)")
 _LINE = re.compile(r"[^<\r\n]*[^<\s]")
 _ODD = re.compile(r"""[ "']""")  # characters that no name has
-_SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
 
 
 def call(m: Message) -> Step:
     """State: in a call, between its parameters."""
     call_, buffer = open_call(m), m.buffer
     if call_.body_done:
-        return _behind_body(m, call_)
+        return behind_body(m, call_)
     call_.gap = (call_.gap + buffer.take(end_of(WHITESPACE, buffer.text, buffer.at)))[-UNTAGGED_GAP:]
     tag = _tag(m, call_, buffer.at)
     if tag is MORE:
@@ -50,12 +50,12 @@ def call(m: Message) -> Step:
             return _at_parameter(m, call_, tag)
         case TagKind.STRAY if tag.dialect is ELEMENTS and not tag.raw.startswith("</"):
             call_.place.around.add(element_of(tag))
-            return _drop(m, Repair.STRAY_OPENER, tag)
+            return drop_tag(m, Repair.STRAY_OPENER, tag)
         case TagKind.PARAMETER_CLOSE | TagKind.STRAY:
             call_.unread = call_.unread or (tag.kind is TagKind.PARAMETER_CLOSE and bool(call_.stray.strip()))
-            return _drop(m, Repair.STRAY_CLOSER, tag)
+            return drop_tag(m, Repair.STRAY_CLOSER, tag)
         case TagKind.CALL_CLOSE if kind := _after_early(m, call_, tag):
-            return Step.MORE if kind is Following.MORE else _drop(m, Repair.STRAY_CLOSER, tag)
+            return Step.MORE if kind is Following.MORE else drop_tag(m, Repair.STRAY_CLOSER, tag)
         case TagKind.CALL_CLOSE:
             return _close(m, tag)
         case TagKind.WRAP_CLOSE | TagKind.WRAP_OPEN if not call_.named:
@@ -63,7 +63,7 @@ def call(m: Message) -> Step:
         case TagKind.CALL_OPEN if kind := _closes_without_slash(m, call_, tag):
             return Step.MORE if kind is Following.MORE else _close(m, replace(tag, cost=Cost.ALIKE))
         case TagKind.WRAP_OPEN | TagKind.CALL_OPEN if kind := _opened_again(m, call_, tag):
-            return Step.MORE if kind is Following.MORE else _drop(m, Repair.STRAY_OPENER, tag)
+            return Step.MORE if kind is Following.MORE else drop_tag(m, Repair.STRAY_OPENER, tag)
         case _ if call_.named:
             use_spare(m, call_)
             return end_unclosed(m, tag.raw)
@@ -114,11 +114,13 @@ def _no_tag(m: Message, call_: Call) -> Step:
     if call_.empty and not call_.begun:
         return end_call(m)
     if text[at] in '>"' and m.tolerant and _ends_tag(m, call_, text[at]):
-        return _take(m, at + 1)
+        return take(m, at + 1)
     if text[at] == "{" and m.tolerant and not call_.begun and opens_json(text, at, buffer.over) is True:
         return _arguments(m, at)
     if only_key(call_) and m.tolerant and not (call_.begun or _is_markup(call_, text, at)):
         return m.go(At.LOOSE)
+    if text[at] in "}])" and m.tolerant and (end := end_of_surplus(m, at)):
+        return Step.MORE if end is MORE else drop_text(m, end)
     return has_text(m)
 
 
@@ -138,16 +140,6 @@ def _is_markup(call_: Call, text: str, at: int) -> bool:
     if word is None:
         return False
     return word[1] in call_.place.opened if word[0][1] == "/" else word[1] not in DOCUMENT
-
-
-def _take(m: Message, end: int) -> Step:
-    m.buffer.at = end
-    return Step.GO
-
-
-def _drop(m: Message, repair: Repair, tag: Tag) -> Step:
-    m.log.repair(repair, tag.raw)
-    return _take(m, tag.end)
 
 
 def _close(m: Message, tag: Tag) -> Step:
@@ -349,49 +341,3 @@ def _end_of_attribute(m: Message, tag: Tag) -> int | Wait:
     if kind is Following.MORE:
         return MORE
     return closer.end if closer and kind is TagKind.PARAMETER_CLOSE else 0
-
-
-# After arguments that were one JSON object
-
-
-def _behind_body(m: Message, call_: Call) -> Step:
-    """Only closing tags can follow, and surplus brackets."""
-    buffer, place = m.buffer, call_.place
-    text = buffer.text
-    buffer.at += text.startswith(")", buffer.at)
-    at = end_of(_SURPLUS, text, buffer.at)
-    tag = place.tags.match(text, at) or place.slipped(text, at, buffer.over)
-    partial = at == len(text) or place.tags.may_begin(text, at)
-    if tag is MORE or (tag is None and partial and not buffer.over):
-        return Step.MORE
-    if tag:
-        buffer.at = at
-        return _close_body(m, tag)
-    around = _closer_around(m, call_, at)
-    if around is MORE:
-        return Step.MORE
-    if around:
-        return _drop(m, Repair.STRAY_CLOSER, around)
-    buffer.at = at if at == len(text) else buffer.at
-    return end_unclosed(m, text[buffer.at :])
-
-
-def _close_body(m: Message, tag: Tag) -> Step:
-    if tag.cost > Cost.TABLE:
-        m.log.repair(Repair.DAMAGED_TAG, tag.raw)
-    if tag.kind is TagKind.PARAMETER_CLOSE:
-        return _take(m, tag.end)
-    if tag.kind is TagKind.CALL_CLOSE or any(tag.raw in d.call_close for d in m.kept):
-        m.buffer.at = tag.end
-        return end_call(m)
-    return end_unclosed(m, m.buffer.text[m.buffer.at :])
-
-
-def _closer_around(m: Message, call_: Call, at: int) -> Tag | Wait | None:
-    """The closing tag of an element around the arguments, if it is here."""
-    if not call_.place.around or at >= len(m.buffer.text):
-        return None
-    choice = call_.place.choose(m.buffer.text, at, m.buffer.over, Level.CALL, m.buffer.base)
-    if choice is MORE or choice is None:
-        return choice
-    return choice.tag if choice.tag.dialect is ELEMENTS else None

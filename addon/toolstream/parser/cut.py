@@ -10,7 +10,7 @@ from .interrupted import break_off
 from .message import Message, Step
 from .open_call import end_unclosed, open_call, use_spare
 from .opened import Call, Value
-from .value import break_before, finish, leave_open
+from .value_text import break_before, finish, leave_open
 
 
 def cut(m: Message) -> Step:

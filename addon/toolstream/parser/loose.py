@@ -17,7 +17,7 @@ from .message import At, Message, Step
 from .open_call import only_key, open_call, stray_text
 from .opened import Call, Spare
 from .place import Behind, Level
-from .value import break_before
+from .value_text import break_before
 
 # What is left of the opening tag for this key, with some letters lost or changed
 _TAG_LIKE = rf"""(?=[^\n]*[<=])[<\w \t=/"']{{{{1,{DAMAGED_OPENER}}}}}?(?<!\w){{key}}["']?[ \t]?>"""

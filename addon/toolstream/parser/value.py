@@ -16,13 +16,14 @@ from ..grammar.matcher import Tag
 from ..grammar.text import BLANK, LINE_REST
 from ..grammar.tokens import BRACKET, DULL, PARTIAL, WORD, held_from, next_place
 from ..grammar.tokens import end_of as tag_end
-from ..limits import LETTERS, LOOK_AHEAD, PIECE, VALUE_LINE, WORDS
+from ..limits import LETTERS, PIECE, WORDS
 from ..repairs import Repair
 from .evidence import Payload
 from .judge import judge
 from .message import At, Envelope, Message, Step
 from .opened import Value
 from .place import Run
+from .value_text import break_before, finish, open_value, write_up_to
 
 _LOOK = re.compile(rf"{BRACKET.pattern}|\n")
 _BEGINS_WORD = re.compile(r"</?[A-Za-z]")
@@ -32,7 +33,7 @@ _LATE_PART = re.compile(r"\r?(?:\n(?:>\r?)?)?")
 
 def value(m: Message) -> Step:
     """State: in a value, up to the tag that ends it."""
-    open_ = _value(m)
+    open_ = open_value(m)
     if not (open_.started or _start(m, open_)):
         return Step.MORE
     buffer = m.buffer
@@ -41,7 +42,7 @@ def value(m: Message) -> Step:
     if at < 0:
         if buffer.over:
             return m.go(At.CUT)
-        _pass(m, open_, _held(m, open_))
+        write_up_to(m, open_, _held(m, open_))
         return Step.MORE
     if open_.json:
         _pass_before(m, open_, at)
@@ -95,12 +96,6 @@ def _leave_nameless(m: Message, end: int) -> Step:
         m.say_all(end - m.buffer.base)
         m.context.function_said = True
     return Step.GO
-
-
-def _value(m: Message) -> Value:
-    assert m.call
-    assert m.call.value
-    return m.call.value
 
 
 def _start(m: Message, open_: Value) -> bool:
@@ -211,34 +206,9 @@ def _extend_lines(m: Message, open_: Value, text: str) -> list[Event] | None:
     return [ArgumentsDelta(call.index, fragment)] if fragment else []
 
 
-def _pass(m: Message, open_: Value, end: int) -> None:
-    """The text up to this index is payload. If a space comes after the opening tag, the rest of its line
-    waits."""
-    buffer = m.buffer
-    if end <= buffer.at:
-        return
-    piece = buffer.text[buffer.at : end]
-    if open_.lead:
-        if "\n" not in piece and len(piece) <= VALUE_LINE:
-            return
-        open_.lead = False
-    write(m, piece)
-    buffer.at = end
-    open_.look(m.buffer, end)
-    open_.passed = True
-
-
 def _pass_before(m: Message, open_: Value, at: int) -> None:
     """The text before this index is payload, except for a line break and what may become a tag."""
-    _pass(m, open_, min(break_before(m.buffer.text, m.buffer.at, at), _held(m, open_)))
-
-
-def write(m: Message, piece: str) -> None:
-    """Emit a piece of the open value."""
-    assert m.call
-    if m.call.value and m.call.value.json:
-        m.call.value.json.feed(piece)
-    m.fragment(m.call.writer.feed(piece))
+    write_up_to(m, open_, min(break_before(m.buffer.text, m.buffer.at, at), _held(m, open_)))
 
 
 def _held(m: Message, open_: Value) -> int:
@@ -256,15 +226,6 @@ def _held_in(open_: Value, text: str, at: int, fresh: bool) -> int:
         return len(text) - 1
     end = held_from(text, at, fresh, open_.tables.missing)
     return break_before(text, at, end) if end < len(text) or text[-1:] in (" ", "\t", "\n") else end
-
-
-def break_before(text: str, at: int, end: int) -> int:
-    """`end` without the one line break directly before it, and the indentation after that."""
-    start = max(at, end - LOOK_AHEAD)
-    found = text.rfind("\n", start, end)
-    if found < 0 or text[found + 1 : end].strip(" \t"):
-        return end
-    return found - (found > start and text[found - 1] == "\r")
 
 
 def _end_value(m: Message, open_: Value, run: Run) -> Step:
@@ -290,24 +251,3 @@ def _end_value(m: Message, open_: Value, run: Run) -> Step:
         m.log.repair(Repair.MISSING_PARAMETER_CLOSE, first.raw)
     m.call.place.close_value(run.tags[1:])
     return m.go(At.CALL)
-
-
-def finish(m: Message, end: int) -> None:
-    """The open value is complete, up to this index."""
-    assert m.call
-    open_ = _value(m)
-    if open_.lead:  # it is all on the line of its tag, and not closed: the space is markup
-        open_.lead = False
-        m.buffer.at = min(m.buffer.at + 1, end)
-    _pass(m, open_, end)
-    m.fragment(m.call.writer.end())
-    m.call.value = None
-
-
-def leave_open(m: Message, end: int) -> None:
-    """The open value was cut off at this index."""
-    assert m.call
-    open_ = _value(m)
-    open_.lead = False
-    _pass(m, open_, end)
-    m.call.value = None

@@ -55,6 +55,7 @@ from toolstream.native.reader import Passage
 from toolstream.native.swallowed import ValueWatch
 from toolstream.parser import call as call_state
 from toolstream.parser import value as value_state
+from toolstream.parser import value_text
 from toolstream.parser.buffer import Buffer
 from toolstream.parser.event_log import EventLog
 from toolstream.parser.markdown import Markdown
@@ -956,7 +957,7 @@ POINTS = [
     (call_state, "_open"),
     (call_state, "end_call"),
     (value_state, "judge"),
-    (value_state, "write"),
+    (value_text, "write"),
     (StreamRewriter, "_deliver"),
     (StreamRewriter, "_settle"),
     (Steady, "take"),

@@ -1,0 +1,93 @@
+"""What is too many in a call: tags, and brackets that belong to nothing; and what may follow arguments that
+were one JSON object.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..grammar.kinds import MORE, Cost, TagKind, Wait
+from ..grammar.matcher import Tag
+from ..grammar.text import BLANK, end_of
+from ..limits import LOOK_AHEAD
+from ..repairs import Repair
+from .elements import ELEMENTS
+from .message import Message, Step
+from .open_call import end_call, end_unclosed
+from .opened import Call
+from .place import Level
+
+_SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
+
+
+def take(m: Message, end: int) -> Step:
+    """The text up to this index is markup of the call."""
+    m.buffer.at = end
+    return Step.GO
+
+
+def drop_tag(m: Message, repair: Repair, tag: Tag) -> Step:
+    """A tag that is too many."""
+    m.log.repair(repair, tag.raw)
+    return take(m, tag.end)
+
+
+def drop_text(m: Message, end: int) -> Step:
+    """Brackets that are too many."""
+    m.log.repair(Repair.STRAY_CLOSER, m.buffer.text[m.buffer.at : end].strip())
+    return take(m, end)
+
+
+def end_of_surplus(m: Message, at: int) -> int | Wait | None:
+    """The end of brackets that belong to nothing, if the next tag follows them; None if other text does."""
+    text = m.buffer.text
+    end = end_of(_SURPLUS, text, at)
+    if end == len(text) and not m.buffer.over:
+        return MORE
+    return end if text[end : end + 1] in ("", "<") else None
+
+
+# After arguments that were one JSON object
+
+
+def behind_body(m: Message, call_: Call) -> Step:
+    """Only closing tags can follow, and surplus brackets."""
+    buffer, place = m.buffer, call_.place
+    text = buffer.text
+    buffer.at += text.startswith(")", buffer.at)
+    at = end_of(_SURPLUS, text, buffer.at)
+    tag = place.tags.match(text, at) or place.slipped(text, at, buffer.over)
+    partial = at == len(text) or place.tags.may_begin(text, at)
+    if tag is MORE or (tag is None and partial and not buffer.over):
+        return Step.MORE
+    if tag:
+        buffer.at = at
+        return _close_body(m, tag)
+    around = _closer_around(m, call_, at)
+    if around is MORE:
+        return Step.MORE
+    if around:
+        return drop_tag(m, Repair.STRAY_CLOSER, around)
+    buffer.at = at if at == len(text) else buffer.at
+    return end_unclosed(m, text[buffer.at :])
+
+
+def _close_body(m: Message, tag: Tag) -> Step:
+    if tag.cost > Cost.TABLE:
+        m.log.repair(Repair.DAMAGED_TAG, tag.raw)
+    if tag.kind is TagKind.PARAMETER_CLOSE:
+        return take(m, tag.end)
+    if tag.kind is TagKind.CALL_CLOSE or any(tag.raw in d.call_close for d in m.kept):
+        m.buffer.at = tag.end
+        return end_call(m)
+    return end_unclosed(m, m.buffer.text[m.buffer.at :])
+
+
+def _closer_around(m: Message, call_: Call, at: int) -> Tag | Wait | None:
+    """The closing tag of an element around the arguments, if it is here."""
+    if not call_.place.around or at >= len(m.buffer.text):
+        return None
+    choice = call_.place.choose(m.buffer.text, at, m.buffer.over, Level.CALL, m.buffer.base)
+    if choice is MORE or choice is None:
+        return choice
+    return choice.tag if choice.tag.dialect is ELEMENTS else None

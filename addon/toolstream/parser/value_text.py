@@ -1,0 +1,68 @@
+"""The text of the value that is open: what is written of it, and where it ends."""
+
+from __future__ import annotations
+
+from ..limits import LOOK_AHEAD, VALUE_LINE
+from .message import Message
+from .opened import Value
+
+
+def open_value(m: Message) -> Value:
+    assert m.call
+    assert m.call.value
+    return m.call.value
+
+
+def write_up_to(m: Message, open_: Value, end: int) -> None:
+    """The text up to this index is payload. If a space comes after the opening tag, the rest of its line
+    waits."""
+    buffer = m.buffer
+    if end <= buffer.at:
+        return
+    piece = buffer.text[buffer.at : end]
+    if open_.lead:
+        if "\n" not in piece and len(piece) <= VALUE_LINE:
+            return
+        open_.lead = False
+    write(m, piece)
+    buffer.at = end
+    open_.look(m.buffer, end)
+    open_.passed = True
+
+
+def write(m: Message, piece: str) -> None:
+    """Emit a piece of the open value."""
+    assert m.call
+    if m.call.value and m.call.value.json:
+        m.call.value.json.feed(piece)
+    m.fragment(m.call.writer.feed(piece))
+
+
+def break_before(text: str, at: int, end: int) -> int:
+    """`end` without the one line break directly before it, and the indentation after that."""
+    start = max(at, end - LOOK_AHEAD)
+    found = text.rfind("\n", start, end)
+    if found < 0 or text[found + 1 : end].strip(" \t"):
+        return end
+    return found - (found > start and text[found - 1] == "\r")
+
+
+def finish(m: Message, end: int) -> None:
+    """The open value is complete, up to this index."""
+    assert m.call
+    open_ = open_value(m)
+    if open_.lead:  # it is all on the line of its tag, and not closed: the space is markup
+        open_.lead = False
+        m.buffer.at = min(m.buffer.at + 1, end)
+    write_up_to(m, open_, end)
+    m.fragment(m.call.writer.end())
+    m.call.value = None
+
+
+def leave_open(m: Message, end: int) -> None:
+    """The open value was cut off at this index."""
+    assert m.call
+    open_ = open_value(m)
+    open_.lead = False
+    write_up_to(m, open_, end)
+    m.call.value = None
