@@ -47,7 +47,7 @@ def read_opening(tag: Tag, text: str, toolset: Toolset, level: str) -> Opening |
     raw = text[tag.start : tag.end]
     if tolerant and (found := _with_attributes(raw, tag.name, toolset)):
         return found
-    if tag.damaged and _ARGUMENTS.search(_ATTRIBUTE.sub("", raw.partition(tag.name)[2])):
+    if tag.name and tag.damaged and _ARGUMENTS.search(_ATTRIBUTE.sub("", raw.partition(tag.name)[2])):
         return None  # nobody knows what it says of the call
     if found := find_tool(tag.name, toolset, level):
         return found
