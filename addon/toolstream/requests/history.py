@@ -16,7 +16,7 @@ from ..schema.schema import Tool
 from ..schema.toolset import Toolset
 from ..wire import WIRES
 from ..wire.earlier_calls import EARLIER_CALLS, Arguments
-from ..wire.json_edit import Path, span, splice, with_members
+from ..wire.json_edit import Edit, span, splice, with_members
 
 
 def repair_request(request_body: bytes, body: Json, api: str = "chat") -> tuple[bytes, list[Repair]]:
@@ -32,7 +32,7 @@ def repair_request(request_body: bytes, body: Json, api: str = "chat") -> tuple[
     return splice(text, edits).encode(), [Repair.BROKEN_HISTORY] * len(broken)
 
 
-def _edit(text: str, arguments: Arguments, mended: str) -> tuple[Path, str]:
+def _edit(text: str, arguments: Arguments, mended: str) -> Edit:
     """The edit that puts the mended arguments in their place, or adds them if they are missing."""
     new = quoted(mended) if arguments.as_text else mended
     *holder, member = arguments.path

@@ -21,10 +21,8 @@ from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..repairs import Ledger, Repair
 from ..schema.json_write import quoted
 from .base import At, Kind, LaneId, Reading, ServerCall, Slice, finish_reason, joined, new_id
-from .json_edit import Path, span, splice, with_members
+from .json_edit import Edit, Edits, span, splice, with_members
 from .sse import read_data, replace_data
-
-Edit = tuple[Path, str]
 
 CONTENT, REASONING, ARGUMENTS, OTHER = Kind
 WORDS = ("end_turn", "tool_use", "max_tokens")
@@ -114,7 +112,7 @@ class MessagesEncoder:
         self._changed = self._changed or misplaced or bool(members)
         before = self._stop_all()
         number = self._begin(lane, reading.json.get("index"))
-        edits: list[Edit] = []
+        edits: Edits = []
         if members and (where := span(reading.data, ("content_block",))):
             edits.append((("content_block",), with_members(reading.data[slice(*where)], members)))
         out = before + self._renumbered(reading, number, edits)

@@ -19,7 +19,6 @@ from ..schema.json_read import Json, loads_object, object_in, text_in
 from ..schema.json_write import quoted
 from .anthropic_encoder import (
     ASTRAY,
-    Edit,
     MessagesEncoder,
     head_edits,
     message_head,
@@ -27,7 +26,7 @@ from .anthropic_encoder import (
     tool_use,
 )
 from .base import Asked, At, CallPiece, Found, Kind, LaneId, Reading, ServerCall, Slice, new_id
-from .json_edit import Path, members, splice, value_at, with_members
+from .json_edit import Edits, Path, members, splice, value_at, with_members
 from .sse import EventSplitter, is_aside, read_data
 
 TEXTS = {"text": Kind.CONTENT, "thinking": Kind.REASONING}  # blocks of text, each with a member of its name
@@ -204,7 +203,7 @@ class AnthropicMessages:
         sent = reading.json.get("stop_reason")
         cut = any(call.broken for call in calls if call)
         reason = stop_reason(sent, bool(calls), None in calls, cut, ledger)
-        edits: list[Edit] = [(("content",), f"[{','.join(new)}]")] if new != old else []
+        edits: Edits = [(("content",), f"[{','.join(new)}]")] if new != old else []
         edits += [(("stop_reason",), quoted(reason))] if reason and reason != sent else []
         return splice(reading.data, edits) if edits else reading.data
 

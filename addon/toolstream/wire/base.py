@@ -20,8 +20,8 @@ from ..events import OVER as OVER  # one of the reasons in `Reading.ends`
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
 from ..repairs import Ledger, Repair
 from ..schema.json_read import Json
-from ..schema.json_write import escaped
-from .json_edit import Path
+from ..schema.json_write import escaped, quoted
+from .json_edit import Edits, Path
 
 
 class Kind(Enum):
@@ -118,6 +118,10 @@ class Slice:
     paths: Sequence[Path] = ()  # where the text stands in the frame; several if it is repeated
     at: At = At.TEXT
     piece: CallPiece | None = None
+
+    def edits(self, text: str) -> Edits:
+        """What changes in the frame if it says this text; nothing if it does so already."""
+        return [] if text == self.text else [(path, quoted(text)) for path in self.paths]
 
 
 @dataclass(slots=True)

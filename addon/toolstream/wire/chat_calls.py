@@ -7,9 +7,7 @@ from typing import Any
 from ..schema.json_read import Json, object_in
 from ..schema.json_write import dump
 from .base import ServerCall
-from .json_edit import Path
-
-Edits = list[tuple[Path, str]]
+from .json_edit import Edits, Path
 
 
 def is_head(json_call: Json, call: ServerCall, number: int) -> bool:

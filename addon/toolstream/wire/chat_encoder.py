@@ -14,7 +14,7 @@ from ..repairs import Ledger, Repair
 from ..schema.json_read import Json, object_in
 from ..schema.json_write import compact, quoted
 from .base import Kind, LaneId, Reading, ServerCall, Slice, joined
-from .chat_calls import Edits, call_head, edits_of, is_further, is_head, merged
+from .chat_calls import call_head, edits_of, is_further, is_head, merged
 from .chat_json import (
     CALLS,
     COPIED,
@@ -27,7 +27,7 @@ from .chat_json import (
     read_chunk,
     reason_to_send,
 )
-from .json_edit import Path, splice
+from .json_edit import Edits, Path, splice
 from .sse import read_data, replace_data
 
 
@@ -329,8 +329,7 @@ def _has_more(reading: Reading, at: int, delta: Json, calls: bool) -> bool:
 
 
 def _edits_of_texts(said: list[tuple[Slice, str]]) -> Edits:
-    changed = [(piece, text) for piece, text in said if not piece.piece and text != piece.text]
-    return [(path, quoted(text)) for piece, text in changed for path in piece.paths]
+    return [edit for piece, text in said if not piece.piece for edit in piece.edits(text)]
 
 
 def _written(call: ServerCall, number: int, text: str, old: Json, inner: Json, first: bool) -> Json:

@@ -10,7 +10,7 @@ from ..schema.json_read import Json, object_in
 from ..schema.json_write import dump, quoted
 from .base import Found, Kind, Reading, ServerCall, Slice
 from .chat_json import choices_of, new_call_id, reason_to_send
-from .json_edit import Path, span, splice, value_at
+from .json_edit import Edit, Edits, Path, span, splice, value_at
 
 
 class Part(NamedTuple):
@@ -35,7 +35,7 @@ class Part(NamedTuple):
 
 def write_whole(reading: Reading, found: Found, ledger: Ledger) -> str:
     """The body to send."""
-    edits: list[tuple[Path, str]] = []
+    edits: Edits = []
     parts = list(map(Part, reading.slices, found.texts, found.calls))
     for at, choice in choices_of(reading.json):
         if isinstance(choice.get("message"), dict):
@@ -44,9 +44,7 @@ def write_whole(reading: Reading, found: Found, ledger: Ledger) -> str:
     return splice(reading.data, edits) if edits else reading.data
 
 
-def _edit_choice(
-    text: str, at: int, choice: Json, parts: list[Part], ledger: Ledger
-) -> Iterator[tuple[Path, str]]:
+def _edit_choice(text: str, at: int, choice: Json, parts: list[Part], ledger: Ledger) -> Iterator[Edit]:
     """The edits that move the calls in one choice's texts to its `tool_calls`, and correct the calls
     there."""
     path: Path = ("choices", at, "message")

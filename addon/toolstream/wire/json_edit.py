@@ -7,6 +7,8 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from ..schema.json_write import quoted
 
 Path = tuple[str | int, ...]  # keys and positions, from the outermost value on
+Edit = tuple[Path, str]  # the place of a value, and the JSON text to put there
+Edits = list[Edit]
 
 # Returns (value, its end). StopIteration if there is no value
 _SCAN = json.JSONDecoder(strict=False).scan_once  # type: ignore[attr-defined]
@@ -34,7 +36,7 @@ def value_at(text: str, path: Path) -> str:
     return text[slice(*where)] if where else ""
 
 
-def splice(text: str, edits: list[tuple[Path, str]]) -> str:
+def splice(text: str, edits: Edits) -> str:
     """The JSON text with the values at some paths replaced. Paths that do not exist are ignored."""
     spans = [(where, new) for path, new in edits if (where := span(text, path))]
     for (start, end), new in sorted(spans, reverse=True):

@@ -15,9 +15,8 @@ from ..repairs import Ledger, Repair
 from ..schema.json_read import Json, loads, object_in, text_in
 from ..schema.json_write import compact, quoted
 from .base import Asked, At, LaneId, Reading, ServerCall, new_id
-from .json_edit import Path
+from .json_edit import Edits, Path
 from .responses_items import (
-    Edits,
     Item,
     Source,
     Texts,
@@ -58,7 +57,7 @@ class CallWriter:
         edits: Edits = [(("item", key), compact(value)) for key, value in changes.items()]
         for piece, text in list(texts_of(reading, texts))[1:]:  # it already has arguments
             item.pieces.append(text)
-            edits += [(path, quoted(text)) for path in piece.paths if text != piece.text]
+            edits += piece.edits(text)
         if lane:
             self._calls[lane] = item
         return self._out.send(reading, edits, item)

@@ -19,11 +19,10 @@ from ..repairs import Ledger, Repair
 from ..schema.json_read import Json, loads, object_in, objects_in, text_in
 from ..schema.json_write import compact, quoted
 from .base import Asked, At, Kind, LaneId, Reading, joined, new_id
-from .json_edit import Path
+from .json_edit import Edits, Path
 from .responses_calls import CallWriter
 from .responses_items import (
     TEXT_PARTS,
-    Edits,
     Item,
     Part,
     PartKey,
@@ -63,7 +62,7 @@ class ResponsesEncoder:
                 self._out.sequence = -1
             self._repair_envelope()
         missing: Json = {}
-        if self._out.repairing:
+        if self._out.completing:
             wanted = {"created_at": 0, "model": self._asked.model, "output": []}
             missing = {key: value for key, value in wanted.items() if key not in response}
         self._response = response | missing
@@ -82,7 +81,7 @@ class ResponsesEncoder:
         for piece, text in texts_of(reading, texts):  # it already has text
             if piece.at is At.TEXT and piece.lane:
                 self._part(item, piece.lane).pieces.append(text)
-                edits += [(path, quoted(text)) for path in piece.paths if text != piece.text]
+                edits += piece.edits(text)
         return self._out.send(reading, edits, item)
 
     def _part_added(self, reading: Reading, texts: Texts) -> bytes:
@@ -98,7 +97,7 @@ class ResponsesEncoder:
         for piece, text in texts_of(reading, texts):
             if piece.at is At.TEXT:
                 part.pieces.append(text)
-                edits += [(path, quoted(text)) for path in piece.paths if text != piece.text]
+                edits += piece.edits(text)
         return self._out.send(reading, edits, item, part)
 
     def _text_delta(self, reading: Reading, texts: Texts) -> bytes:
@@ -169,7 +168,7 @@ class ResponsesEncoder:
             return b""
         edits: Edits = []
         for piece, text in texts_of(reading, texts):
-            edits += [(path, quoted(text)) for path in piece.paths if text != piece.text]
+            edits += piece.edits(text)
         return self._out.send(reading, edits, item)
 
     # Texts
@@ -297,8 +296,8 @@ class ResponsesEncoder:
     # The envelope
 
     def _repair_envelope(self) -> None:
-        if not self._out.repairing:
-            self._out.repairing = True
+        if not self._out.completing:
+            self._out.completing = True
             self._ledger.repaired(Repair.ENVELOPE)
 
 

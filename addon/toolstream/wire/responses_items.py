@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from ..schema.json_read import Json, text_in
 from ..schema.json_write import quoted
 from .base import Asked, Reading, ServerCall, Slice, new_id
-from .json_edit import Path, span
+from .json_edit import Edits, span
 
 PartKey = tuple[str, int]  # the member of the item that the part stands in, and its place there
 Texts = list[str] | None  # the texts for the slices of a frame; None: all as they came
-Edits = list[tuple[Path, str]]  # a path in a JSON text, and the JSON text to put there
 
 ARGUMENTS: PartKey = ("arguments", 0)  # the key of a call's arguments
 # By the type of a part: the member of its item that it stands in

@@ -11,10 +11,9 @@ from typing import Any
 from ..schema.json_read import Json, loads_object, object_in, objects_in, text_in
 from ..schema.json_write import compact, quoted
 from .base import Reading, new_id
-from .json_edit import value_at
+from .json_edit import Edits, value_at
 from .responses_items import (
     TEXT_PARTS,
-    Edits,
     Item,
     Part,
     Source,
@@ -44,12 +43,13 @@ class Output:
         self.items: list[Item] = []
         self.current: dict[Source | None, Item] = {}  # the item that events about this source are about now
         self.sequence: int | None = None  # the last sequence number that was sent; None if there are none
-        self.changed = False  # the client does not get the server's answer
-        self.repairing = False  # the server leaves members out
+        self.changed = False  # the client gets another answer than the server's
+        self.completing = False  # the client also gets what the server leaves out
 
     @property
     def altered(self) -> bool:
-        return self.changed or self.repairing
+        """Whether we number the events, and add those that are missing."""
+        return self.changed or self.completing
 
     @property
     def next_number(self) -> int:

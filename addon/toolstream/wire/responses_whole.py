@@ -10,10 +10,9 @@ from ..repairs import Ledger
 from ..schema.json_read import Json, loads_object, object_in, objects_in, text_in
 from ..schema.json_write import compact, quoted
 from .base import Asked, Found, Reading, new_id
-from .json_edit import members, span, value_at
+from .json_edit import Edits, members, span, value_at
 from .responses_items import (
     TEXT_PARTS,
-    Edits,
     array,
     edited,
     head_changes,
