@@ -137,7 +137,7 @@ class TagPiece:
                     yield MORE
                 continue
             key = _named(c, name[0])
-            if key and (end := _end_behind(c, start + len(key))) is not None:
+            if key and (end := _end_after_name(c, start + len(key))) is not None:
                 yield end if end is MORE else (wrong, end, key)
 
 
@@ -148,7 +148,7 @@ def _named(c: Context, word: str) -> str:
     return next((name for name in names if name and c.known.is_named(c.kind, name)), "")
 
 
-def _end_behind(c: Context, at: int) -> int | Wait | None:
+def _end_after_name(c: Context, at: int) -> int | Wait | None:
     """Where a tag ends whose name ends at `at`; None if this is not the end of a tag."""
     if not c.over and _PART.match(c.text, at):
         return MORE
@@ -174,7 +174,7 @@ class DirectPiece:
                 continue
             wrong = slips(c.text[at:start], "</" if self.closes else "<")
             key = _named(c, name[0]) if wrong <= 1 else ""
-            end = _end_behind(c, start + len(key)) if key else None
+            end = _end_after_name(c, start + len(key)) if key else None
             if end is MORE:
                 yield MORE
             elif end is not None and (c.text[at] in OPEN or c.text[end - 1] in CLOSE):
@@ -276,14 +276,16 @@ class Slipped:
         for end in self.pieces[number].read(c, at, number + 1 >= self.ahead):
             if end is MORE:
                 return MORE
-            wrong, behind, name = end
-            if left < bool(wrong):
+            wrong, after, name = end
+            is_wrong = wrong > 0
+            if left < is_wrong:
                 continue
-            rest = self._read_from(number + 1, c, behind, left - bool(wrong))
+            rest = self._read_from(number + 1, c, after, left - is_wrong)
             if rest is MORE:
                 return MORE
             if rest is not None:
-                return wrong + rest[0], behind if number + 1 == self.ahead else rest[1], name or rest[2]
+                further, last, other = rest
+                return wrong + further, after if number + 1 == self.ahead else last, name or other
         return None
 
 

@@ -108,7 +108,7 @@ def _pending(rewriter: Rewriting, lane: Lane, in_work: int) -> str:
     """What a new parser holds of a lane's text without its last `in_work` characters; the parser that
     failed may not know."""
     parser = rewriter.parsers.new(lane.id.kind, Ledger())
-    if lane.behind_calls:
+    if lane.after_calls:
         parser.interrupt(())
     for came in _without_end(lane.came, in_work):
         if came is None:

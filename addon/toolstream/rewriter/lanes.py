@@ -103,7 +103,7 @@ class Lane:
     """One lane of an answer."""
 
     __slots__ = (
-        *("aligned", "behind_calls", "called", "came", "fed", "id", "in_call"),
+        *("after_calls", "aligned", "called", "came", "fed", "id", "in_call"),
         *("over", "passed", "reader", "sealed"),
     )
 
@@ -116,7 +116,7 @@ class Lane:
         self.called = False  # a call was found in its text
         self.sealed = False  # most likely nothing more comes, so no frame waits for its next character
         self.over = False  # the reader is closed
-        self.behind_calls = False  # calls of the server came before its text, or within
+        self.after_calls = False  # calls of the server came before its text, or within
         # The texts that came in and have not passed; once it has diverged, all of them. None: an interruption
         self.came: list[str | None] = []
 
@@ -143,12 +143,12 @@ class Lane:
         """Tell the reader that something else follows. `calls`: it is calls of the server with these
         names."""
         self.came.append(None)
-        self.behind_calls = self.behind_calls or calls is not None
+        self.after_calls = self.after_calls or calls is not None
         return self.reader.interrupt(calls)
 
-    def begin_behind_calls(self) -> None:
+    def begin_after_calls(self) -> None:
         """The lane begins after calls of the server."""
-        self.behind_calls = True
+        self.after_calls = True
         self.reader.interrupt(())
 
     @property

@@ -55,7 +55,7 @@ class Message:
     def _begin_content(self, lane: Lane) -> None:
         """Tell a new reader of content what came before it."""
         if self._calls:
-            lane.begin_behind_calls()
+            lane.begin_after_calls()
         if any(other.fed for other in self.lanes.values() if other.id.kind is REASONING):
             lane.reader.forget_thinking()
 

@@ -198,8 +198,8 @@ class OutputQueue:
         out, self.out = self.out, []
         if len(out) == 1:
             return out if out[0] else []
-        joined = b"".join(out)
-        return [joined] if joined else []
+        whole = b"".join(out)
+        return [whole] if whole else []
 
     @property
     def is_long(self) -> bool:

@@ -253,7 +253,7 @@ class StreamRewriter:
         after: list[Item] = []
         calling = [message for message in self.messages.values() if message.natives.calls]
         extra = [found for message in calling for found in message.extra()]  # first, because it may fail
-        for lane, events in sorted(said.items(), key=_is_found):  # the server's calls come first
+        for lane, events in sorted(said.items(), key=_is_of_text):  # the server's calls come first
             self._settle(lane, events, held, lane in over, after)
         for lane_id, events in extra:
             ends = any(lane.id.group == lane_id.group for lane in over)
@@ -369,6 +369,6 @@ def _fill(slots: list[Slot], lead: str, before: bool) -> str:
     return ""
 
 
-def _is_found(said: tuple[Lane, list[Event]]) -> bool:
-    """Whether these events come from a text, in which calls are found."""
+def _is_of_text(said: tuple[Lane, list[Event]]) -> bool:
+    """Whether these events come from a text, and not from a call that the server parsed."""
     return said[0].id.kind is not Kind.ARGUMENTS

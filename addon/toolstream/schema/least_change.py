@@ -152,8 +152,8 @@ def _places(text: str, at: int) -> Iterable[int]:
     start = max(0, at - MARKS_WITHIN)
     before = [found.start() for found in _MARK.finditer(text, start, at + 1)][-MARKS:]
     end = max(at + 1, len(text) - MARKS)
-    behind = [found.start() for found in _MARK.finditer(text, end)] if text[at : at + 1] == '"' else []
-    return dict.fromkeys([*before, at, *behind, len(text)])
+    after = [found.start() for found in _MARK.finditer(text, end)] if text[at : at + 1] == '"' else []
+    return dict.fromkeys([*before, at, *after, len(text)])
 
 
 def _other_marks(text: str, at: int) -> Iterator[Change]:

@@ -231,12 +231,12 @@ def _written_text(block: str, piece: Slice, text: str | None) -> list[str]:
 
 def _written_call(block: str, piece: Slice, text: str | None, ledger: Ledger) -> str:
     """The block of the server's call, corrected."""
-    members = head_edits(piece)
-    if "id" in members and piece.lane and piece.lane.call:
+    changes = head_edits(piece)
+    if "id" in changes and piece.lane and piece.lane.call:
         piece.lane.call.reshape(ledger)
     if text is not None and loads_object(text) is not None:
-        members["input"] = text
-    return with_members(block, members) if members else block
+        changes["input"] = text
+    return with_members(block, changes) if changes else block
 
 
 # The request

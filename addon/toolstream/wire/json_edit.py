@@ -44,11 +44,11 @@ def splice(text: str, edits: Edits) -> str:
     return text
 
 
-def with_members(text: str, members: Mapping[str, str]) -> str:
-    """The JSON text of an object with these members replaced or added. They are JSON texts themselves."""
-    missing = [key for key in members if span(text, (key,)) is None]
-    text = splice(text, [((key,), new) for key, new in members.items()])
-    added = ",".join(f"{quoted(key)}:{members[key]}" for key in missing)
+def with_members(text: str, changes: Mapping[str, str]) -> str:
+    """The JSON text of an object with members replaced or added. `changes` are JSON texts, by their keys."""
+    missing = [key for key in changes if span(text, (key,)) is None]
+    text = splice(text, [((key,), new) for key, new in changes.items()])
+    added = ",".join(f"{quoted(key)}:{changes[key]}" for key in missing)
     inside = text.rstrip()[:-1].rstrip()
     return f"{inside}{'' if inside.endswith('{') else ','}{added}}}" if added else text
 

@@ -25,7 +25,7 @@ from ..schema.json_write import dump, encodable, quoted
 from .base import Asked, CallPiece, Found, Kind, LaneId, Names, Reading, ServerCall, Slice, joined
 from .chat_completions import used_ids
 from .chat_json import new_call_id
-from .json_edit import Path, members, splice, value_at
+from .json_edit import Edits, Path, members, splice, value_at
 from .ndjson import LineSplitter
 
 TEXTS = {"thinking": Kind.REASONING, "content": Kind.CONTENT}  # of a message, in the order of what it says
@@ -307,7 +307,7 @@ class OllamaEncoder:
 
 
 def _in_line(arguments: str) -> str:
-    """Arguments without line breaks, which are whitespace in JSON, as strings contain none."""
+    """Arguments in one line. JSON strings contain no line breaks, so every line break is whitespace."""
     return encodable(arguments).translate(_IN_LINE)
 
 
@@ -321,10 +321,10 @@ def _is_dropped(part: Slice) -> bool:
 
 def _edited(reading: Reading, texts: Texts, before: Elements, after: Elements) -> str:
     """The line or body with these texts and calls; `reading.data` itself if nothing changes."""
-    data, edits = reading.data, []
+    data, edits = reading.data, Edits()
     for part, text in zip_longest(reading.slices, texts or ()):
-        if not part.piece and text is not None and text != part.text:
-            edits += [(path, quoted(text)) for path in part.paths]
+        if not part.piece and text is not None:
+            edits += part.edits(text)
     if edits:
         data = splice(data, edits)
     return data if before == after else _with_calls(data, after.values())
