@@ -84,20 +84,27 @@ class Output:
     ) -> bytes:
         """A frame of the server, with its numbers corrected."""
         json, missing = reading.json, ""
-        if not self.altered:
-            sequence = json.get("sequence_number")
-            self.sequence = sequence if isinstance(sequence, int) else self.sequence
-        else:
-            numbers = self._numbers(json, item, part).items()
-            missing = "".join(f',"{key}":{compact(value)}' for key, value in numbers if key not in json)
-            wrong = [(key, value) for key, value in numbers if json.get(key, value) != value]
-            edits = [*edits, *(((key,), compact(value)) for key, value in wrong)]
+        if self.altered:
+            missing, wrong = self._renumbered(json, item, part)
+            edits = [*edits, *wrong]
+        elif isinstance(sequence := json.get("sequence_number"), int):
+            self.sequence = sequence
         if not (edits or done) and (not missing or reading.frame.endswith(END)):  # the quick way
             return reading.frame[: -len(END)] + missing.encode() + END if missing else reading.frame
         data = with_more(edited(reading.data or read_data(reading.frame) or "", edits), missing)
         if done and item:
             item.open, item.done = False, data
         return replace_data(reading.frame, data) if edits or missing else reading.frame
+
+    def _renumbered(self, json: Json, item: Item | None, part: Part | None) -> tuple[str, Edits]:
+        """The members for the place of an event that it lacks, as JSON text, and edits to the wrong ones."""
+        missing, edits = "", Edits()
+        for key, value in self._numbers(json, item, part).items():
+            if key not in json:
+                missing += f',"{key}":{compact(value)}'
+            elif json[key] != value:
+                edits.append(((key,), compact(value)))
+        return missing, edits
 
     def _numbers(self, json: Json, item: Item | None, part: Part | None) -> Json:
         """The members that give the place of an event."""
