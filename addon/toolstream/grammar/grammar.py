@@ -22,6 +22,7 @@ LEVELS = ("strict", "tolerant", "aggressive")
 TAUGHT = tuple(dialect for dialect in DIALECTS if dialect.taught)
 BASE = TAUGHT[:1]  # Qwen's own: a call that keeps to no dialect is compared with this one
 FOREIGN = tuple(dialect for dialect in DIALECTS if dialect not in BASE and not dialect.damaged)
+_FOREIGN_NAMES = frozenset(dialect.name for dialect in FOREIGN)
 
 
 def spellings(*kinds: TagKind, level: str, dialects: Iterable[Dialect] = DIALECTS) -> Iterator[Spelling]:
@@ -145,7 +146,8 @@ def keeps_to(tag: Tag, dialects: Iterable[Dialect]) -> bool:
 
 def foreign(*dialects: Dialect) -> tuple[Dialect, ...]:
     """Those of these dialects that are not Qwen's own, each once, in the order of FOREIGN."""
-    return tuple(known for known in FOREIGN if any(known is dialect for dialect in dialects))
+    names = {dialect.name for dialect in dialects} & _FOREIGN_NAMES
+    return tuple(known for known in FOREIGN if known.name in names) if names else ()
 
 
 def is_canonical(tag: Tag, dialect: Dialect) -> bool:

@@ -82,6 +82,13 @@ class TagPiece:
         if self.end and not self.alone:
             yield from self._shaped(c, at)
 
+    def may_stand(self, text: str, at: int, over: bool) -> bool:
+        """Whether this can be it; of several tags one can be any."""
+        head = self.head.lower()
+        return not self.alone or bool(
+            aligned(head, text, at, over) or (self.end and aligned(head + ">", text, at, over))
+        )
+
     def is_near(self, text: str) -> bool:
         """Whether a whole tag is nearly this one."""
         found = aligned(self.head.lower(), text, 0, True)
@@ -264,10 +271,13 @@ class Slipped:
         first = self.pieces[0]
         if not isinstance(first, TagPiece) or not (first.alone or first.named):
             return True
-        return any(part in beginning for part in _parts(first.head.lower()))
+        return _parts(first.head.lower()).search(beginning) is not None
 
     def read(self, text: str, at: int, over: bool, known: Known) -> End | Wait | None:
         """The tag at `at`: the number of slips, where it ends, and the name in it. None if there is none."""
+        first = self.pieces[0]
+        if isinstance(first, TagPiece) and not first.may_stand(text, at, over):
+            return None
         return self._read_from(0, Context(text, over, known, self.kind), at, self.most)
 
     def _read_from(self, number: int, c: Context, at: int, left: int) -> End | Wait | None:
@@ -297,7 +307,7 @@ def aligned(head: str, text: str, at: int, over: bool) -> list[tuple[int, int]] 
     whole = len(head) + _most(head)
     window = text[at : at + whole].lower()
     ends = over or len(window) == whole
-    if ends and not any(part in window for part in _parts(head)):
+    if ends and not _parts(head).search(window):
         return []
     found = _aligned(head, window, ends)
     return found if found is MORE else [(wrong, at + end) for wrong, end in found]
@@ -309,11 +319,11 @@ def _most(head: str) -> int:
 
 
 @cache
-def _parts(head: str) -> Sequence[str]:
+def _parts(head: str) -> re.Pattern[str]:
     """The head cut into parts, so that at least one stays intact: each slip touches at most two."""
     count = 2 * _most(head) + 1
     bounds = [len(head) * n // count for n in range(count + 1)]
-    return [head[start:end] for start, end in pairwise(bounds)]
+    return re.compile("|".join(re.escape(head[start:end]) for start, end in pairwise(bounds)))
 
 
 @lru_cache(ALIGNED)

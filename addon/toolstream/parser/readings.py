@@ -401,4 +401,6 @@ def by_place(token: Token, kind: TagKind, cost: Cost, name: str = "", dialect: D
 
 def moved(tag: Tag, by: int) -> Tag:
     """The same tag, with its indexes moved."""
+    if by == 0:
+        return tag
     return Tag(tag.kind, tag.name, tag.start + by, tag.end + by, tag.raw, tag.dialect, tag.cost)

@@ -16,6 +16,7 @@ from ..limits import SLIPS, TAG_SLIPS, WORD_IN_TAG
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
 
+Asked = tuple[str, int, bool, bool]
 _IN_ENVELOPE = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.CALL_IN_ENVELOPE)
 
 
@@ -40,6 +41,7 @@ class Slips:
     key: str = ""  # of the open value
     given: set[str] = field(default_factory=set)
     spoken: tuple[Dialect, ...] = ()
+    _last_opener: tuple[Asked, Tag | Wait | None] | None = None  # what was asked for last, and found
 
     def slipped(self, text: str, at: int, over: bool) -> Tag | Wait | None:
         """The misspelt tag at `at`, of a dialect that the call is written in; None if there is none."""
@@ -48,9 +50,13 @@ class Slips:
         return self._nearest(self._may_slip(), text, at, over)
 
     def slipped_opener(self, text: str, at: int, over: bool, wrapped: bool) -> Tag | Wait | None:
-        """The same for a tag that may open a call outside of calls. `wrapped`: in an envelope."""
-        kinds = _IN_ENVELOPE if wrapped else _IN_ENVELOPE[:1]
-        return self._nearest(self.grammar.slipped(kinds), text, at, over)
+        """The same for a tag that may open a call outside of calls. `wrapped`: in an envelope. Several states ask
+        for the same place in turn."""
+        asked = text, at, over, wrapped
+        if self._last_opener is None or self._last_opener[0] != asked:
+            kinds = _IN_ENVELOPE if wrapped else _IN_ENVELOPE[:1]
+            self._last_opener = asked, self._nearest(self.grammar.slipped(kinds), text, at, over)
+        return self._last_opener[1]
 
     def names_key(self, text: str) -> bool:
         """Whether a text contains a part of an opening tag that names a parameter in an element of its
