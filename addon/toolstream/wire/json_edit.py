@@ -24,6 +24,8 @@ def span(text: str, path: Path) -> tuple[int, int] | None:
         for key, start in _members(text, at):
             if key == step:
                 found = start
+                if not _may_repeat(text, step, start):
+                    break
         if found is None:
             return None
         at = found
@@ -73,6 +75,11 @@ def _members(text: str, at: int) -> Iterator[tuple[str | int, int]]:
             at = _skip(text, at)
         if text[at] == ",":
             at = _skip(text, at + 1)
+
+
+def _may_repeat(text: str, step: str | int, at: int) -> bool:
+    """Whether a key may come again behind `at`, be it with escapes in it."""
+    return isinstance(step, str) and (text.find("\\", at) >= 0 or text.find(f'"{step}"', at) >= 0)
 
 
 def _skip(text: str, at: int) -> int:
