@@ -2,7 +2,10 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
+
+from ..limits import TOOLS
 
 _SIGNS = " \t\n\r\f\v\"'“”„‘’«»`.,;:*(){}[]/"  # noqa: RUF001
 
@@ -11,6 +14,7 @@ class Names:
     """The names that {tool} and {key} stand for. In names of tools, case, `_` and `-` are ignored."""
 
     def __init__(self, tools: Iterable[str] = (), keys: Iterable[str] = ()) -> None:
+        self.all = frozenset((*tools, *keys))
         self._names = {"tool": {fold(name) for name in tools}, "key": set(keys)}
         self._sorted = {what: sorted(names) for what, names in self._names.items()}
         # Of all names, folded
@@ -27,6 +31,12 @@ class Names:
         names = self._sorted[what]
         at = bisect_left(names, start)
         return at < len(names) and names[at].startswith(start)
+
+
+@lru_cache(TOOLS)
+def known_names(tools: frozenset[str], keys: frozenset[str] = frozenset()) -> Names:
+    """The same ones for the same names: a session asks with the same tools each time."""
+    return Names(tools, keys)
 
 
 def fold(name: str) -> str:

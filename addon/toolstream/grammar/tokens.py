@@ -60,7 +60,7 @@ _TAG = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Lost:
     """Tags that lost their opening bracket. `tag` matches at the start of a line before one; `part`
     matches the end of a text that may still become one, no longer than the longest."""
@@ -149,8 +149,7 @@ def opens_json(text: str, at: int, over: bool) -> bool | Wait:
     return True if found["sure"] else over or MORE if found.end() == len(text) else False
 
 
-@lru_cache(64)
-def plain_text(words: frozenset[str], missing: Lost = LOST) -> re.Pattern[str]:
+def plain_text(words: frozenset[str], missing: Lost) -> re.Pattern[str]:
     """A pattern for text that holds no tag but those with these words, no line that begins with a lost
     tag, and no half of a surrogate pair."""
     known = "|".join(sorted(words))

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+from functools import lru_cache
 
 from ..grammar.dialect import Dialect
 from ..grammar.grammar import foreign
@@ -19,7 +20,7 @@ from ..grammar.matcher import Tag, TagMatcher
 from ..grammar.text import BLANK, skip_blanks
 from ..grammar.text import end_of as skip
 from ..grammar.tokens import LOST, OPEN, Lost, Token, end_of, held_from, next_place, plain_text, read_tag
-from ..limits import CLOSING_RUN
+from ..limits import CLOSING_RUN, TABLES
 from .elements import element_of
 from .readings import OPENERS, Readings, by_place, is_by_place, is_cut, moved
 
@@ -88,6 +89,14 @@ class Tables:
     missing: Lost
 
 
+@lru_cache(TABLES)
+def _tables(
+    within: TagMatcher, behind: TagMatcher, names: frozenset[str], closer: re.Pattern[str], missing: Lost
+) -> Tables:
+    plain = plain_text(DOCUMENT - names - within.words, missing)
+    return Tables(within, behind, plain, closer, missing)
+
+
 # How far a closing tag closes
 CLOSED_BY = {
     TagKind.PARAMETER_CLOSE: Level.CALL,
@@ -142,8 +151,7 @@ class Place(Readings):
     def _tables_for(self, dialect: Dialect, kept: Sequence[Dialect]) -> Tables:
         within = self._body.same_names(self.grammar.within(dialect))
         behind = self._body.same_names(self.grammar.value_ends(kept))
-        plain = plain_text(DOCUMENT - self.names - within.words, self.missing)
-        return Tables(within, behind, plain, self.grammar.closer(dialect), self.missing)
+        return _tables(within, behind, self.names, self.grammar.closer(dialect), self.missing)
 
     def close_value(self, run: list[Tag]) -> None:
         """The value is over, and these tags follow."""

@@ -56,7 +56,7 @@ class Readings(Slips):
     there."""
 
     grammar: Grammar
-    names: frozenset[str] = frozenset()  # of the tool and its parameters: direct tags
+    names: frozenset[str] = field(init=False)  # of the tool and its parameters: direct tags
     tags: TagMatcher = field(init=False)
     dialect: Dialect = BASE[0]  # of the open value's tag
     word: str = ""  # of the call's opening tag, if that is in no dialect table
@@ -72,9 +72,9 @@ class Readings(Slips):
     def __post_init__(self) -> None:
         names = NO_NAMES
         if self.tool and self.named:
-            self.names = frozenset((self.tool.name, *self.tool.arguments.declared))
-            self._odd = [name for name in self.tool.arguments.declared if _ODD.search(name)]
             names = self.toolset.names_of(self.tool)
+            self._odd = [name for name in self.tool.arguments.declared if _ODD.search(name)]
+        self.names = names.all
         self._body = self.tags = self.grammar.body.with_names(names)
 
     def readings(self, text: str, at: int, over: bool) -> list[Tag] | Wait:

@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Any
 
-from ..grammar.names import Names, fold, without_signs
+from ..grammar.names import Names, fold, known_names, without_signs
 from ..limits import NUMBER
 from .json_read import Json
 from .rules import Rules, ToolRules
@@ -32,7 +32,6 @@ class Toolset:
         rules: Rules | None = None,
         aliases: Mapping[str, str] | None = None,
     ) -> None:
-        self._names_of: dict[str, Names] = {}  # by the tool
         self.tools = {} if tool_choice == "none" else read_tools(tools)
         self._aliases = aliases or {}
         self._rules = rules
@@ -103,17 +102,12 @@ class Toolset:
 
     def names_of(self, tool: Tool) -> Names:
         """The names of a tool and of its parameters, for a matcher."""
-        if self.tools.get(tool.name) is not tool:
-            return Names([tool.name], tool.arguments.declared)
-        names = self._names_of.get(tool.name)
-        if names is None:
-            names = self._names_of[tool.name] = Names([tool.name], tool.arguments.declared)
-        return names
+        return known_names(frozenset({tool.name}), tool.arguments.declared)
 
     @cached_property
     def names(self) -> Names:
         """The names of all tools, for a matcher."""
-        return Names(self.tools)
+        return known_names(frozenset(self.tools))
 
     @cached_property
     def any_tool(self) -> Tool:
