@@ -147,7 +147,10 @@ class NativeCall(ServerCall):
         if self.foreign:
             return [Text(text)] if text else []
         if self._unread is None:
-            self._give_out(self.arguments.feed(text))
+            out = self.arguments.feed(text)
+            if self.settled and not self._out:
+                return [Text(out)] if out else []
+            self._give_out(out)
         else:
             self._unread.append(text)
             self._unread_size += len(text)

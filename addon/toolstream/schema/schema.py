@@ -13,14 +13,15 @@ nowhere, a cycle or garbage only costs the typing of that value. Nested paramete
 recursive schemas are finite.
 """
 
+import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import unquote
 
-from ..limits import INDEX_DIGITS
+from ..limits import INDEX_DIGITS, TOOLS
 
 Schema = dict[str, Any]
 Types = frozenset[str]
@@ -150,8 +151,22 @@ def read_tools(tools: Any) -> dict[str, Tool]:
         function = _dict(entry, "function") or entry
         name = function.get("name") if isinstance(function, dict) else None
         if isinstance(name, str) and name:
-            found.setdefault(name, Tool(name, function.get("parameters")))
+            found.setdefault(name, _tool(name, function.get("parameters")))
     return found
+
+
+def _tool(name: str, parameters: Any) -> Tool:
+    """A tool; the one that was read before if a request has declared the same."""
+    try:
+        return _known_tool(name, json.dumps(parameters))
+    except (TypeError, ValueError, RecursionError):
+        return Tool(name, parameters)
+
+
+@lru_cache(TOOLS)
+def _known_tool(name: str, parameters: str) -> Tool:
+    """A session declares the same tools each time, and what is found out of a schema is kept in it."""
+    return Tool(name, json.loads(parameters))
 
 
 def type_of(value: Any) -> str:
