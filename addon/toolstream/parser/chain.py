@@ -114,7 +114,7 @@ def read_spelt(m: Message, at: int, wrapped: bool) -> Tag | Wait | None:
         return None if tag and is_word_of_ours(tag) else tag
     tag = tags.match(text, at)
     if tag is None or _says_no_tool(m, tag):  # a longer spelling may fit better
-        better = tags.match_declared(text, at)
+        better = tag and tags.match_declared(text, at)
         if not (better or m.buffer.over) and tags.may_begin_declared(text, at):
             return MORE
         tag = better or tag
