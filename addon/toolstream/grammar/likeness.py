@@ -5,6 +5,7 @@ three words that structure a call, ignoring punctuation and case.
 """
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from ..limits import LETTERS, LONG, SLIPS
@@ -75,16 +76,23 @@ def nearly(word: str, name: str) -> bool:
     return word == name or (len(name) >= LONG and slips(word, name) == 1)
 
 
+def _nearest(word: str, among: Sequence[str], share: int) -> str:
+    """The word of these that this one is but for slips, one in `share` letters; "" if it is none."""
+    lacking = (len(set(known).difference(word)) > len(known) // share for known in among)
+    if all(lacking):  # each letter that it has not is a slip
+        return ""
+    distance, known = min((slips(word, known), known) for known in among)
+    return known if distance <= len(known) // share else ""
+
+
 @lru_cache(4096)
 def alike(word: str) -> str:
     """The structural word that this word nearly is; "" if none. `word` is squeezed."""
     if len(word) < LETTERS:
         return ""
-    distance, known = min((slips(word, known), known) for known in (PARAMETER, FUNCTION, ENVELOPE))
-    if distance <= len(known) // 3:
+    if known := _nearest(word, (PARAMETER, FUNCTION, ENVELOPE), 3):
         return known
-    distance, other = min((slips(word, known), known) for known in _LONG)
-    if distance <= len(other) // LETTERS:
+    if other := _nearest(word, _LONG, LETTERS):
         return SYNONYMS[other]
     return next((k for k in (PARAMETER, FUNCTION) if k.startswith(word) or word.startswith(k)), "")
 
