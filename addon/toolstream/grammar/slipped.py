@@ -71,8 +71,8 @@ class TagPiece:
 
     def read(self, c: Context, at: int, last: bool) -> Iterator[End | Wait]:
         """Where it may end, the likeliest first. `last`: anything may follow."""
-        if self.alone and self.head[1:2] != "/" and "/" in c.text[at : at + 2]:
-            return  # a closing tag
+        if not self.may_stand(c.text, at, c.over):
+            return
         if self.named:
             yield from self._read_named(c, at)
             return
@@ -84,10 +84,12 @@ class TagPiece:
 
     def may_stand(self, text: str, at: int, over: bool) -> bool:
         """Whether this can be it; of several tags one can be any."""
+        if not self.alone:
+            return True
+        if self.head[1:2] != "/" and "/" in text[at : at + 2]:
+            return False  # a closing tag
         head = self.head.lower()
-        return not self.alone or bool(
-            aligned(head, text, at, over) or (self.end and aligned(head + ">", text, at, over))
-        )
+        return bool(aligned(head, text, at, over) or (self.end and aligned(head + ">", text, at, over)))
 
     def is_near(self, text: str) -> bool:
         """Whether a whole tag is nearly this one."""
@@ -107,9 +109,10 @@ class TagPiece:
                 continue  # brackets of another kind, not of tags
             if last and self.end and not bracket:
                 line = _LINE_END.match(c.text, end)
-                if line is None or (line.end() == len(c.text) and not c.over):
-                    if not c.over and (end == len(c.text) or not c.text[end:].strip(" \t")):
-                        yield MORE
+                if line is None:
+                    continue
+                if line.end() == len(c.text) and not c.over:
+                    yield MORE
                     continue
             yield wrong, end, ""
 

@@ -185,6 +185,7 @@ def test_what_is_no_tag_of_ours_waits_for_one_character(text: str) -> None:
         ("<|e", " and so on"),
         ("so <|e", " and so on"),
         ("a << b", " and so on"),
+        ("<function=", " " * 300),
     ],
 )
 def test_prose_waits_only_while_it_may_be_a_tag(text: str, behind: str) -> None:
