@@ -196,7 +196,8 @@ class ResponsesEncoder:
 
     def _part(self, item: Item, lane: LaneId) -> Part:
         """The part of a text in its item, a new one the first time."""
-        key, kind = _key_of(lane), _text_key(lane)[1]
+        _, kind, index = _text_key(lane)
+        key = TEXT_PARTS[kind], index
         part = item.parts.get(key)
         if part is None:
             number = item.next_part(key[0]) if self._out.changed else key[1]
