@@ -50,8 +50,8 @@ class Slips:
         return self._nearest(self._may_slip(), text, at, over)
 
     def slipped_opener(self, text: str, at: int, over: bool, wrapped: bool) -> Tag | Wait | None:
-        """The same for a tag that may open a call outside of calls. `wrapped`: in an envelope. Several states ask
-        for the same place in turn."""
+        """The same for a tag that may open a call outside of calls. `wrapped`: in an envelope. Several states
+        ask about the same place in turn."""
         asked = text, at, over, wrapped
         if self._last_opener is None or self._last_opener[0] != asked:
             kinds = _IN_ENVELOPE if wrapped else _IN_ENVELOPE[:1]
