@@ -15,7 +15,7 @@ import re
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import is_structural
 from ..grammar.matcher import Tag
-from ..grammar.text import LINE_REST, skip_blanks
+from ..grammar.text import LINE_REST, end_of, skip_blanks
 from ..grammar.tokens import Token, read_tag
 from ..limits import LETTERS
 from .behind_run import before_tag_of_ours, ends_before_text, look_behind
@@ -25,6 +25,7 @@ from .opened import Value
 from .place import Behind, Level, Place, Run
 from .readings import OPENERS, by_place, is_by_place, is_cut, moved
 
+_BRACKETS = re.compile(rf"[< ]{{0,{LETTERS}}}(?=<[/\w])")
 _NAMELESS = re.compile(r"<\s?parameter\b", re.I)  # also in documents of other kinds
 
 
@@ -145,10 +146,8 @@ def _is_before_exact(m: Message, at: int) -> bool:
     """Whether the bracket at `at` is payload because an exact tag begins directly after it, or after a
     few more brackets."""
     assert m.call
-    text, behind = m.buffer.text, at + 1
-    while behind - at < LETTERS and text.startswith("<<", behind):
-        behind += 1
-    tag = m.call.place.tags.match(text, behind)
+    text = m.buffer.text
+    tag = m.call.place.tags.match(text, end_of(_BRACKETS, text, at + 1))
     return tag is not None and tag.cost is Cost.EXACT
 
 
