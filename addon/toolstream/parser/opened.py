@@ -28,7 +28,7 @@ class Value:
     started: bool = False  # the line break after the opening tag was read
     same_line: bool = False  # there was no line break
     lead: bool = False  # a space is between the opening tag and the text on its line
-    passed: bool = False  # a part of it was written
+    passed: bool = False  # a part of it was written that is not only whitespace
     waits: bool = False  # a tag waits for what follows
     lines: bool = False  # up to `looked`, it has more than one line
     blank: bool = True  # up to `looked`, its last line is blank

@@ -27,7 +27,7 @@ def write_up_to(m: Message, open_: Value, end: int) -> None:
     write(m, piece)
     buffer.at = end
     open_.look(m.buffer, end)
-    open_.passed = True
+    open_.passed = open_.passed or not piece.isspace()
 
 
 def write(m: Message, piece: str) -> None:
