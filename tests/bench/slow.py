@@ -59,6 +59,8 @@ INPUTS: dict[str, tuple[str, str]] = {
     "a name without end": (OPEN + "<function=", "a"),
     "a key without end": (OPEN + "<function=write>\n<parameter=", "a"),
     "blanks in a name": ("<function=", " "),
+    "blanks in names": ("", "<function=a" + " " * 300),
+    "blanks in names in quotes": ("", '<invoke name="a' + " " * 300),
     "an undeclared tool": (OPEN + "<function=nobody>\n<parameter=x>\n", "abc\n"),
     "an unclosed <think>": ("<think>\n" + HEAD, "abc\n"),
     "text between parameters": (OPEN + "<function=write>\n", "text < text\n"),

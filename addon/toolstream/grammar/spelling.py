@@ -39,7 +39,7 @@ _MEMBER = rf"[^<>\"'\n]|\"[^\"\n]{{0,{QUOTED}}}\"|'[^'\n]{{0,{QUOTED}}}'"
 _CLOSER = r"functions?|tools?|calls?|tool_?calls?|function_?calls?|invoke|invocation|parameters?|param"
 MADE_UP_CLOSER = re.compile(rf"_?(?:[a-z]+_)?(?:{_CLOSER})(?:_[a-z]+)?")
 _PLACEHOLDERS = {  # word: its pattern, and the pattern of its beginnings
-    "name": (rf"[^<>\"'\n]{{1,{NAME}}}",) * 2,
+    "name": (rf"[^\s<>\"'](?:{BLANKS}[^\s<>\"']){{0,{NAME}}}",) * 2,  # a blank in it may be a slip
     "tool": (_DECLARED,) * 2,
     "key": (_DECLARED,) * 2,
     "word": (rf"[^\s<>\"'=]{{1,{NAME}}}",) * 2,
