@@ -14,6 +14,7 @@ without whitespace between the two.
     {gap}           whitespace
     {slot}          a word that says what belongs in its place, such as `name`
     {number}        digits
+    {ending}        the name of a token that ends a turn or a text
     {closer}        a name that models give to a closing tag that they made up
 
 The canonical spelling is matched exactly. The tolerant one also allows whitespace around the `=` and
@@ -56,6 +57,7 @@ _PLACEHOLDERS = {  # word: its pattern, and the pattern of its beginnings
     "gap": (FOLLOWING,) * 2,
     "slot": (r"(?:name|tool|function|tool_name|function_name|NAME)", rf"[A-Za-z_]{{1,{SLOT}}}"),
     "number": (rf"\d{{1,{NUMBER}}}",) * 2,
+    "ending": (r"(?:(?:im_)?end(?:_?of_?[a-z]{1,16})?|eo[stm](?:_id)?)", rf"[a-z_]{{1,{MADE_UP_NAME}}}"),
     "closer": (MADE_UP_CLOSER.pattern, rf"[a-z_]{{1,{MADE_UP_NAME}}}"),
 }
 _ANY_NAME = re.compile(r"\{(?:name|tool|key)\}")

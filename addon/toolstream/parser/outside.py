@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 
 from ..events import Event, Text
+from ..grammar.grammar import BASE
 from ..grammar.kinds import MORE, THINK, Following, TagKind
 from ..grammar.likeness import DOCUMENT, EXAMPLE
 from ..grammar.matcher import Tag
@@ -373,7 +374,8 @@ def _orphan_closer(m: Message, tag: Tag) -> Step:
         return Step.GO
     context.function_said = context.function_said and tag.kind is TagKind.PARAMETER_CLOSE
     context.tags_said = context.tags_said or context.last == ":"
-    if tag.dialect.by_name or not context.at_line_start or context.tags_said or context.thinking:
+    own = tag.dialect in BASE  # of another one, documents may have it
+    if not own or not context.at_line_start or context.tags_said or context.thinking:
         m.say(tag.end)
         return Step.GO
     m.try_(None, at_end=True)

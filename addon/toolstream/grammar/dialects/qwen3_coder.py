@@ -19,7 +19,7 @@ DIALECT = Dialect(
     result_open=("<tool_response>", "<tool_result>", "<result>", "<output>"),
     result_close=("</tool_response>", "</tool_result>", "</result>", "</output>"),
     comment_open=("<!--",),
-    stray=("<|im_end|>", "<|endoftext|>", "<|im_start|>assistant", "</{closer}>"),
+    stray=("<|{ending}|>", "</s>", "<eos>", "<end_of_turn>", "<|im_start|>assistant", "</{closer}>"),
     writing=Writing(
         call="<tool_call>\n<function={name}>\n{arguments}</function>\n</tool_call>",
         parameter="<parameter={key}>\n{value}\n</parameter>\n",
