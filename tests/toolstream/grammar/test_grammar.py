@@ -40,6 +40,7 @@ SAMPLES = {
     "slot": "name",
     "number": "12",
     "closer": "function_invocation",
+    "ending": "im_end",
 }
 ALL = list(spellings(*KINDS, level="aggressive"))
 LOOSE = TagMatcher(spellings(*KINDS, level="tolerant"))

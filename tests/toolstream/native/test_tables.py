@@ -110,7 +110,8 @@ def test_an_object_without_its_first_bracket() -> None:
 def test_what_closes_nothing_is_dropped_after_the_object(dialect: Dialect) -> None:
     closers = (*dialect.parameter_close, *dialect.call_close, *dialect.wrap_close)
     for spelling in (*closers, *(text for text in dialect.stray if "~" not in text)):
-        filled = {"{tool}": "ls", "{key}": "path", "{cut}": "\n", "{number}": "2", "{closer}": "invocation"}
+        filled = {"{tool}": "ls", "{key}": "path", "{cut}": "\n", "{number}": "2"}
+        filled |= {"{closer}": "invocation", "{ending}": "im_end"}
         for word, text in filled.items():
             spelling = spelling.replace(word, text)
         assert_read('{"path": "a"}' + spelling, {"path": "a"}, ["stray-closer"])

@@ -418,7 +418,7 @@ def test_reasoning_leaves_with_the_event_it_came_in(engine: Engine, shape: Shape
 
 
 def test_only_a_candidate_is_held_and_only_while_it_is_one() -> None:
-    text = f"Hm.\n{OSLO} no."  # a word may be the rest of a tag until it is over
+    text = f"Ok.\n{OSLO} no."  # a word may be the rest of a tag until it is over
     answered, gone = StreamRewriter(ASKED), 0
     for came, one in enumerate(thoughts(text), 1):
         gone += b"".join(answered.feed(one)).count(b"\n\n")
@@ -428,7 +428,7 @@ def test_only_a_candidate_is_held_and_only_while_it_is_one() -> None:
 
 def test_blank_content_does_not_hold_the_reasoning_behind_it() -> None:
     opening, blank, other = *VLLM.open(), *map(VLLM.text, ["\n", " \n"])
-    first, *more, last = thoughts(["Hm", " and", " so", " on"])
+    first, *more, last = thoughts(["Ok", " and", " so", " on"])
     sent = each_alone([opening, blank, first, *more, other, last])
     assert sent == [opening, b"", blank + first, *more, b"", other + last, b""]
 

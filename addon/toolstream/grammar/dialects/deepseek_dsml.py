@@ -11,7 +11,7 @@ from ..writing import Declared, Writing
 
 DIALECT = Dialect(
     "deepseek_dsml",
-    level="aggressive",
+    level="tolerant",
     taught=True,
     in_values=False,
     wrap_open=("<｜DSML｜function_calls>", "<｜DSML｜tool_calls>"),

@@ -9,7 +9,7 @@ from ..writing import Writing
 
 DIALECT = Dialect(
     "glm4",
-    level="aggressive",
+    level="tolerant",
     taught=True,
     closed=True,
     in_values=False,

@@ -7,7 +7,7 @@ from ..dialect import Body, Dialect
 
 DIALECT = Dialect(
     "kimi_k2",
-    level="aggressive",
+    level="tolerant",
     taught=True,
     body=Body.JSON,
     in_values=False,

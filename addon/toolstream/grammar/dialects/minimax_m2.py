@@ -5,7 +5,7 @@ from ..writing import Declared, Writing
 
 DIALECT = Dialect(
     "minimax_m2",
-    level="aggressive",
+    level="tolerant",
     taught=True,
     in_values=False,
     wrap_open=("<minimax:tool_call>",),
