@@ -19,8 +19,7 @@ from ..limits import AFTER_QUOTE
 from ..repairs import Repair
 from ..schema.coercion import FAILED
 from ..schema.json_call import BESIDE, fits
-from ..schema.json_read import loads
-from ..schema.lenient_json import keys_of
+from ..schema.json_read import keys_of, loads
 from .json_head import Head, read_head
 from .json_key import QUOTES, Key, read_key
 from .json_quote import OpenString, closes_all, goes_on

@@ -1,5 +1,6 @@
 """JSON read without an exception, whatever the text is: a caller that may get anything asks for a value."""
 
+from collections.abc import Iterable
 from json import JSONDecoder
 from typing import Any
 
@@ -30,3 +31,25 @@ def loads_object(text: str, strict: bool = True) -> Json | None:
     """The same for a text that should be an object; None if it is anything else."""
     value = loads(text, strict)
     return value if isinstance(value, dict) else None
+
+
+def strings_of(value: Any) -> Iterable[str]:
+    """Every string in a value, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, member in value.items():
+            yield from (key, *strings_of(member))
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings_of(item)
+
+
+def keys_of(value: Any) -> Iterable[str]:
+    """Every key in a value."""
+    if isinstance(value, dict):
+        for key, member in value.items():
+            yield from (key, *keys_of(member))
+    elif isinstance(value, list):
+        for item in value:
+            yield from keys_of(item)
