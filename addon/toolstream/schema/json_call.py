@@ -14,7 +14,7 @@ from .json_read import Json
 from .json_write import as_written
 from .lenient_json import read_damaged
 from .python_literals import read_python_call
-from .schema import Tool, type_of
+from .schema import Tool
 from .toolset import Toolset
 
 KEYS = frozenset({"name", "arguments", "parameters", "id", "type"})  # what a call may consist of
@@ -162,16 +162,14 @@ def read_object(text: str) -> Json | None:
     return None
 
 
-def read_value(text: str, types: Collection[str] = ()) -> tuple[Any, bool] | None:
-    """The value of a JSON text, as a model writes it, and whether it had to be mended; None if it cannot be
-    read. `types`: of which a value is that had to be."""
+def read_value(text: str) -> tuple[Any] | None:
+    """The value of a JSON text, as a model writes it; None if it cannot be read."""
     for attempt in (text, doubled_escapes(text)):
         try:
-            return _DECODER.decode(attempt), False
+            return (_DECODER.decode(attempt),)
         except (ValueError, RecursionError):
             continue
-    damaged = read_damaged(text, lambda value: not types or type_of(value) in types)
-    return None if damaged is None else (damaged, True)
+    return None
 
 
 def _call(value: Any, read: Reader) -> Call:

@@ -126,6 +126,12 @@ def with_brackets(text: str) -> str:
     return text + "".join(_CLOSERS[mark] for mark in reversed(open_brackets)) if open_brackets else ""
 
 
+def with_last_bracket(text: str) -> str:
+    """With the bracket that closes the first one, behind another one; "" if it is there."""
+    closer = _CLOSERS.get(text[:1], "")
+    return text + closer if text[-1:] in _CLOSERS.values() and text[-1:] != closer else ""
+
+
 def _all_stand_in(strings: Iterable[str], text: str) -> bool:
     listed = list(strings)
     if listed.count("") > text.count('""') + text.count("''"):

@@ -11,7 +11,7 @@ from typing import Any
 from ..limits import FENCE_INFO
 from . import coercion
 from .coercion import CONTAINERS, FAILED, conform, is_wanted, too_deep
-from .lenient_json import read_damaged
+from .lenient_json import read_damaged, with_last_bracket
 from .schema import Parameter
 
 _FENCED = re.compile(rf"```\w{{0,{FENCE_INFO}}}[ \t]*\n(.*?)\s*```", re.DOTALL)
@@ -51,9 +51,12 @@ def _damaged_container(bare: str, parameter: Parameter) -> Any:
 
 
 def _unwrapped(bare: str) -> Iterator[str]:
-    """The text, and without what stands around an array or object by mistake: a fence, a mark behind it."""
+    """The text, and without what stands around an array or object by mistake: a fence, a mark behind it; or
+    with its last bracket."""
     yield bare
     if fenced := _FENCED.fullmatch(bare):
         yield fenced[1]
     elif (inner := bare.rstrip(_MARKS)) != bare and inner[-1:] in ("}", "]"):
         yield inner
+    elif lengthened := with_last_bracket(bare):
+        yield lengthened
