@@ -34,11 +34,20 @@ def read_members(m: Message, body: Body) -> Progress:
     return progress
 
 
+def _mark(m: Message) -> str:
+    """The same; "<" also for the end of a fence around the call, which ends it as a tag does."""
+    char = next_char(m)
+    if char and m.fence.startswith(char):
+        at_fence = m.buffer.text.startswith(m.fence, m.buffer.at)
+        return "<" if at_fence else "" if m.fence.startswith(m.buffer.unread) and not m.buffer.over else char
+    return char
+
+
 # Keys
 
 
 def _key(m: Message, body: Body) -> Progress:
-    char = next_char(m)
+    char = _mark(m)
     if char == "}":
         body.mended = body.mended or body.comma
         return _close(m, body)
@@ -68,7 +77,7 @@ def _open_member(m: Message, body: Body, key: Key, dropped: bool = False) -> Pro
 
 
 def _comma(m: Message, body: Body) -> Progress:
-    match next_char(m):
+    match _mark(m):
         case ",":
             body.comma = True
             return go(m, body, Caret.KEY, 1)
@@ -135,7 +144,7 @@ def _done(m: Message, body: Body) -> Progress:
 
 
 def _outside(m: Message, body: Body) -> Progress:
-    match next_char(m):
+    match _mark(m):
         case "}":
             return _close(m, body)
         case ",":
@@ -192,7 +201,8 @@ def _stop(m: Message, body: Body, char: str) -> Progress:
     """A tag, or the end of the message, and brackets are missing."""
     if char == "" and not m.buffer.over:
         return Progress.MORE
-    if not (_TAG.match(m.buffer.text, m.buffer.at) if char else m.complete and not body.comma):
+    is_end = _TAG.match(m.buffer.text, m.buffer.at) or next_char(m) in m.fence[:1]
+    if not (is_end if char else m.complete and not body.comma):
         return Progress.MORE if char and m.buffer.unread == "<" and not m.buffer.over else Progress.FAILED
     if body.inside and not fits(body.tool, body.writer.given):
         return Progress.FAILED

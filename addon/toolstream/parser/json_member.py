@@ -23,6 +23,7 @@ from .message import Message
 
 _BEHIND, _BEHIND_SCALAR = ",}<", ",}<)]>;:="  # what may stand behind a word
 _BEHIND_CONTAINER = ("", *'}])>,<"')  # what may stand behind an array or object
+_CLOSING = {"“": "”"}
 _WHOLE = ('"', "}", "]")  # the ends of what nothing can be missing of but brackets
 
 
@@ -70,7 +71,7 @@ def read_a_value(m: Message, body: Body) -> Progress:
         case "'":
             return _single_quotes(m, body)
         case quote if quote in QUOTES:
-            return _without_quote(m, body, 1)
+            return _other_quote(m, body, quote)
         case ":":
             return skip(m, body)
         case "<":
@@ -89,21 +90,23 @@ def _at_tag(m: Message, body: Body) -> Progress:
         return Progress.FAILED
     if not m.buffer.over and tags.may_begin(text, at):
         return Progress.MORE
-    return _without_quote(m, body, 0)
+    return _without_quote(m, body)
 
 
 def _at_quote(m: Message, body: Body) -> Progress:
     text, at = m.buffer.text, m.buffer.at + 1
-    if at == len(text) and not m.buffer.over:
+    if text[at:] in ("", '"', '""') and not m.buffer.over:
         return Progress.MORE
+    if text.startswith('""', at) and text[at + 2 : at + 3] not in ("", ",", "}", "]"):
+        return _other_quote(m, body, '"""')
     return _open_string(m, body, at, is_empty=text[at : at + 1] == '"')
 
 
-def _open_string(m: Message, body: Body, at: int, is_empty: bool = False) -> Progress:
-    """The inside of a string begins at this index."""
+def _open_string(m: Message, body: Body, at: int, is_empty: bool = False, quote: str = "") -> Progress:
+    """The inside of a string begins at this index, behind this `quote` if it is not that of JSON."""
     opener = None if body.dropped or is_empty else body.writer.open_string(body.key)
     string = (body.key, body.brackets + body.inside, body.is_free, body.tool.declares, m.grammar.body)
-    body.string = OpenString(*string, m.slipped, is_empty)
+    body.string = OpenString(*string, m.slipped, m.fence, quote, is_empty)
     body.streams = opener is not None
     if opener is None:
         body.mark = m.log.mark()
@@ -195,7 +198,7 @@ def _scalar(m: Message, body: Body) -> Progress:
     if behind in QUOTES and behind and not _may_be_string(body):
         return _scalar_in_quote(m, body, word)
     if behind and behind not in (_BEHIND if _may_be_string(body) else _BEHIND_SCALAR):
-        return _without_quote(m, body, 0)
+        return _without_quote(m, body)
     bare = word if _may_be_string(body) else word.rstrip(QUOTES)
     value, mended = value_of(bare, body.tool.parameter(body.key).types)
     if value is FAILED or not (behind or m.complete):  # or it may be cut
@@ -219,20 +222,28 @@ def _scalar_in_quote(m: Message, body: Body, word: str) -> Progress:
     return _end_value(m, body, value)
 
 
-def _without_quote(m: Message, body: Body, size: int) -> Progress:
-    """A string whose first quote was lost, or has `size` and is another one."""
+def _without_quote(m: Message, body: Body) -> Progress:
+    """A string whose first quote was lost."""
+    return _other_quote(m, body, "")
+
+
+def _other_quote(m: Message, body: Body, quote: str) -> Progress:
+    """A string that begins with another quote than that of JSON."""
     if not _may_be_string(body) or body.dropped:
         return Progress.FAILED
     body.mended = True
-    return _open_string(m, body, m.buffer.at + size)
+    return _open_string(m, body, m.buffer.at + len(quote), quote=_CLOSING.get(quote, quote))
 
 
 def _single_quotes(m: Message, body: Body) -> Progress:
-    found = read_single(m.buffer.text, m.buffer.at, m.buffer.over)
+    text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
+    if text.startswith("'''", at):
+        return _other_quote(m, body, "'''")
+    found = MORE if text[at:] in ("'", "''") and not over else read_single(text, at, over)
     if found is MORE:
         return Progress.MORE
     if not isinstance(found, tuple):
-        return _without_quote(m, body, 1)
+        return _other_quote(m, body, "'")
     body.mended, m.buffer.at = True, found[1]
     return _end_value(m, body, found[0])
 
