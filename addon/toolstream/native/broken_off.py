@@ -4,9 +4,11 @@ The whole text is read leniently. If there is one way to read it, and it begins 
 is written anew from there.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from ..limits import MADE_UP_NAME, NAME
 from ..schema.coercion import conform
 from ..schema.json_call import wanted_by
 from ..schema.json_read import loads
@@ -17,6 +19,8 @@ from ..schema.schema import Parameter, Tool
 from .json_stream import State, joined
 
 _STATES = (State.FIRST, State.FURTHER, State.VALUE, State.NEXT)  # in which the rest can be written anew
+_LEFT_BEHIND = re.compile(rf"(?:\s*+(?:</\w{{1,{NAME}}}>|<\|\w{{1,{MADE_UP_NAME}}}\|>|</s>|`{{3}}))++\s*\Z")
+_ENDS_IN_VALUE = re.compile(r"""(?:[:,\[]\s*+(?:-?\d++(?:\.\d++)?|true|false|null)|[^\\\s]")\Z""")
 _ENDS = frozenset("}])>")  # closing brackets, and what models write instead
 
 
@@ -110,11 +114,11 @@ class Place:
 def continuation(whole: str, sent: str, frames: Sequence[Frame], state: State, tool: Tool) -> str | None:
     """What has to follow `sent`, if `whole` can be read in one way only; `state` is the one in which nothing
     could be read, in the innermost of the `frames`."""
-    whole = joined(whole)
-    if state not in _STATES or whole.rstrip()[-1:] not in _ENDS:
+    whole = _LEFT_BEHIND.sub("", joined(whole)).rstrip()
+    if state not in _STATES:
         return None
     try:
-        value = _read(whole, tool, state)
+        value = _read(whole, tool, state) if whole[-1:] in _ENDS else _read_cut(whole, frames, tool)
         if value is None:
             return None
         value, _ = conform(value, tool.arguments)
@@ -147,6 +151,15 @@ def _read(whole: str, tool: Tool, state: State) -> Any:
         return value
     value = None if state is State.NEXT else read_damaged(whole, accept)
     return value if accept(value) and same_letters(value, whole) else None
+
+
+def _read_cut(whole: str, frames: Sequence[Frame], tool: Tool) -> Any:
+    """The arguments if they end with a value, and the brackets behind it are missing."""
+    if not _ENDS_IN_VALUE.search(whole):
+        return None
+    accept, closed = wanted_by(tool), whole + "".join(frame.closer for frame in reversed(frames))
+    value = loads(closed)
+    return value if accept(value) else least_change(closed, accept)
 
 
 def _rest_of(value: Any, frames: Sequence[Frame], state: State) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from ..repairs import Repair
+from .coercion import is_wanted
 from .escapes import doubled_escapes
 from .json_read import Json
 from .json_write import as_written
@@ -70,7 +71,7 @@ def fits(tool: Tool | None, keys: Collection[str]) -> bool:
 
 def wanted_by(tool: Tool) -> Callable[[Any], bool]:
     """Tells whether a value is the arguments that a tool wants."""
-    return lambda value: isinstance(value, dict) and fits(tool, value)
+    return lambda value: isinstance(value, dict) and fits(tool, value) and is_wanted(value, tool.arguments)
 
 
 def read_calls(text: str, drift: bool = False) -> list[Call] | None:

@@ -148,6 +148,8 @@ def _merged(value: Any) -> int:
 
 def _changes(text: str, at: int) -> Iterator[Change]:
     """Every change of one mark, where a decoder stopped at `at`."""
+    if text[at : at + 1] in ("}", "]") and text[at + 1 :].strip():
+        yield Change(_PRESENT, at, at + 1, "")  # it closes nothing
     for mark in (",", ":"):
         yield Change(_PRESENT, at, at, mark)
         if text[at : at + 1] in (",", ":", ";", "=", "."):
