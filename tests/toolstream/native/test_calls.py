@@ -94,7 +94,7 @@ MENDED = [
     ("ls", '{}{"path":"a"}', {"path": "a"}, ["repeated-arguments"]),
     ("ls", '{"path":"a"}{"path":"a"}', {"path": "a"}, ["repeated-arguments"]),
     ("ls", '{"path":"a"}\n{"path": "a"}{"path":"a"}', {"path": "a"}, ["repeated-arguments"]),
-    ("ls", '{"path":"a"}{"path":"b"}', {"path": "a"}, ["repeated-arguments"]),
+    ("ls", '{"path":"a"}{"path":"a","limit":5}', {"path": "a"}, ["repeated-arguments"]),
     # F02
     (
         "ls",
