@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from ..limits import MADE_UP_NAME, NAME
+from ..limits import MADE_UP_NAME, NAME, SCALAR, TAG
 from ..schema.coercion import conform
 from ..schema.json_call import wanted_by
 from ..schema.json_read import loads
@@ -19,7 +19,7 @@ from ..schema.schema import Parameter, Tool
 from .json_stream import State, joined
 
 _STATES = (State.FIRST, State.FURTHER, State.VALUE, State.NEXT)  # in which the rest can be written anew
-_LEFT_BEHIND = re.compile(rf"(?:\s*+(?:</\w{{1,{NAME}}}>|<\|\w{{1,{MADE_UP_NAME}}}\|>|</s>|`{{3}}))++\s*\Z")
+_LEFT_BEHIND = re.compile(rf"(?:\s*+(?:</\w{{1,{NAME}}}>|<\|\w{{1,{MADE_UP_NAME}}}\|>|`{{3}})|(?!))++\s*\Z")
 _ENDS_IN_VALUE = re.compile(r"""(?:[:,\[]\s*+(?:-?\d++(?:\.\d++)?|true|false|null)|[^\\\s]")\Z""")
 _ENDS = frozenset("}])>")  # closing brackets, and what models write instead
 
@@ -114,7 +114,7 @@ class Place:
 def continuation(whole: str, sent: str, frames: Sequence[Frame], state: State, tool: Tool) -> str | None:
     """What has to follow `sent`, if `whole` can be read in one way only; `state` is the one in which nothing
     could be read, in the innermost of the `frames`."""
-    whole = _LEFT_BEHIND.sub("", joined(whole)).rstrip()
+    whole = _without_leftovers(joined(whole))
     if state not in _STATES:
         return None
     try:
@@ -126,6 +126,13 @@ def continuation(whole: str, sent: str, frames: Sequence[Frame], state: State, t
         return rest if loads(joined(sent) + rest) == value else None
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
+
+
+def _without_leftovers(text: str) -> str:
+    """A text without the tags, tokens and fences at its end."""
+    text = text.rstrip()
+    found = _LEFT_BEHIND.search(text, max(0, len(text) - TAG))
+    return text[: found.start()] if found else text
 
 
 def closers(sent: str, frames: Sequence[Frame]) -> str | None:
@@ -155,7 +162,7 @@ def _read(whole: str, tool: Tool, state: State) -> Any:
 
 def _read_cut(whole: str, frames: Sequence[Frame], tool: Tool) -> Any:
     """The arguments if they end with a value, and the brackets behind it are missing."""
-    if not _ENDS_IN_VALUE.search(whole):
+    if not _ENDS_IN_VALUE.search(whole, max(0, len(whole) - SCALAR)):
         return None
     accept, closed = wanted_by(tool), whole + "".join(frame.closer for frame in reversed(frames))
     value = loads(closed)

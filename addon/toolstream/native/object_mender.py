@@ -63,6 +63,7 @@ class ObjectMender:
             Kind.CONTROL: self._on_wrong_letter,
             Kind.BACKSLASH: self._on_wrong_letter,
             Kind.QUOTES: self._on_quotes,
+            Kind.MARKED: self._on_marked,
             Kind.UNQUOTE: self._on_unquote,
             Kind.SCALAR: self._on_scalar,
             Kind.RAW: self._on_raw,
@@ -291,6 +292,9 @@ class ObjectMender:
     def _on_quotes(self, text: str) -> None:
         self._findings.count(Repair.JSON_REPAIRED)
         self._on_letters(mended(text, quotes=True))
+
+    def _on_marked(self, text: str) -> None:
+        self._on_quotes(text[2:-2])
 
     def _on_unquote(self, quote: str) -> None:
         if self._misfit:
