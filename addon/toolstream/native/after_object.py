@@ -14,7 +14,7 @@ from ..limits import MADE_UP_NAME, NAME, OBJECTS
 from ..repairs import Refused, Repair
 from ..schema.coercion import conform
 from ..schema.json_call import fits
-from ..schema.json_read import loads
+from ..schema.json_read import Json, loads
 from ..schema.json_write import dump
 from ..schema.schema import Tool
 from .json_stream import joined
@@ -53,13 +53,14 @@ def can_part(
 
 
 def _is_again(rest: str, object_: str, tool: Tool, findings: Findings) -> bool:
-    """Whether it is the arguments once more, or other ones: of further calls, if they are a list, else they
-    are dropped."""
+    """Whether it is the arguments once more, or other ones: of further calls, if they fit the tool. What only
+    says less or more than the arguments is dropped."""
     again = _objects(rest)
     if again and all(isinstance(value, dict) for value in again):
         arguments = loads(joined(object_))
         others = [value for value in again if value != arguments]
-        if others and rest.lstrip()[0] == "," and all(fits(tool, value) for value in others):
+        is_list = rest.lstrip()[0] == ","
+        if others and all(fits(tool, v) and (is_list or _is_other(v, arguments)) for v in others):
             findings.count(Repair.SWALLOWED_CALL)
             findings.add_calls([(tool.name, dump(conform(value, tool.arguments)[0])) for value in others])
             return True
@@ -72,6 +73,12 @@ def _is_again(rest: str, object_: str, tool: Tool, findings: Findings) -> bool:
         findings.count(Repair.REPEATED_ARGUMENTS)
         return True
     return False
+
+
+def _is_other(value: Json, arguments: Any) -> bool:
+    """Whether it does not only say less than these arguments, or more."""
+    both = (value.items(), arguments.items()) if isinstance(arguments, dict) else None
+    return both is not None and not (both[0] <= both[1] or both[1] <= both[0])
 
 
 def _objects(text: str) -> list[Any]:

@@ -4,9 +4,11 @@ The whole text is read leniently. If there is only one way to read it, and the r
 sent, the rest is rewritten from there.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from ..limits import MADE_UP_NAME, NAME, SCALAR, TAG
 from ..schema.coercion import conform
 from ..schema.json_call import wanted_by
 from ..schema.json_read import loads
@@ -17,6 +19,8 @@ from ..schema.schema import Parameter, Tool
 from .json_stream import State, joined
 
 _STATES = (State.FIRST, State.FURTHER, State.VALUE, State.NEXT)  # from which the rest can be rewritten
+_LEFT_BEHIND = re.compile(rf"(?:\s*+(?:</\w{{1,{NAME}}}>|<\|\w{{1,{MADE_UP_NAME}}}\|>|`{{3}})|(?!))++\s*\Z")
+_ENDS_IN_VALUE = re.compile(r"""(?:[:,\[]\s*+(?:-?\d++(?:\.\d++)?|true|false|null)|[^\\\s]")\Z""")
 _ENDS = frozenset("}])>")  # closing brackets, and what models write instead
 
 
@@ -110,11 +114,11 @@ class Place:
 def continuation(whole: str, sent: str, frames: Sequence[Frame], state: State, tool: Tool) -> str | None:
     """The JSON that completes `sent`, if `whole` can be read in only one way; otherwise None. `state` is
     the state in which reading failed, in the innermost of the `frames`."""
-    whole = joined(whole)
-    if state not in _STATES or whole.rstrip()[-1:] not in _ENDS:
+    whole = _without_leftovers(joined(whole))
+    if state not in _STATES:
         return None
     try:
-        value = _read(whole, tool, state)
+        value = _read(whole, tool, state) if whole[-1:] in _ENDS else _read_cut(whole, frames, tool)
         if value is None:
             return None
         value, _ = conform(value, tool.arguments)
@@ -122,6 +126,13 @@ def continuation(whole: str, sent: str, frames: Sequence[Frame], state: State, t
         return rest if loads(joined(sent) + rest) == value else None
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
+
+
+def _without_leftovers(text: str) -> str:
+    """A text without the tags, tokens and fences at its end."""
+    text = text.rstrip()
+    found = _LEFT_BEHIND.search(text, max(0, len(text) - TAG))
+    return text[: found.start()] if found else text
 
 
 def closers(sent: str, frames: Sequence[Frame]) -> str | None:
@@ -147,6 +158,15 @@ def _read(whole: str, tool: Tool, state: State) -> Any:
         return value
     value = None if state is State.NEXT else read_damaged(whole, accept)
     return value if accept(value) and same_letters(value, whole) else None
+
+
+def _read_cut(whole: str, frames: Sequence[Frame], tool: Tool) -> Any:
+    """The arguments if they end with a value, and the brackets behind it are missing."""
+    if not _ENDS_IN_VALUE.search(whole, max(0, len(whole) - SCALAR)):
+        return None
+    accept, closed = wanted_by(tool), whole + "".join(frame.closer for frame in reversed(frames))
+    value = loads(closed)
+    return value if accept(value) else least_change(closed, accept)
 
 
 def _rest_of(value: Any, frames: Sequence[Frame], state: State) -> str:

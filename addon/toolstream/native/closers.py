@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from ..grammar.kinds import CLOSERS
 from ..grammar.text import end_of
 from ..limits import CLOSING_RUN, NAME
-from ..schema.coercion import FAILED, coerce
+from ..schema.coercion import FAILED
 from ..schema.schema import Parameter
+from ..schema.values import coerce
 from .tags import JOINED, NAMED, QWEN, WORD_OF_CLOSER, either, spelled
 
 _LINE_BREAK = re.compile(r"\r?\n")

@@ -81,7 +81,8 @@ class Kind(Enum):
     LETTERS = auto()  # of that string
     CONTROL = auto()  # a character in it that has to be escaped
     BACKSLASH = auto()  # one in it that escapes nothing
-    QUOTES = auto()  # the rest of it, from the first quote on that lacks its backslash
+    QUOTES = auto()  # the rest of it, from the first of its own quotes on, which lack their backslash
+    MARKED = auto()  # quotes too many where it begins; of three, all of it up to the last quote
     UNQUOTE = auto()  # it ends
     SCALAR = auto()  # a number or a word
     RAW = auto()  # a piece of an object or array that is read as text
@@ -194,8 +195,9 @@ class JsonStream:
             self._head, self._bare, self._begun, self._ends = "", False, False, False
             self._searched = (0, 0)
         elif self.state is State.STRING:
-            self._begun, self._ends = True, token.kind is Kind.QUOTES
-            self._head = self._head + token.text if self._head is not None else None
+            is_all = token.kind is Kind.QUOTES or (token.kind is Kind.MARKED and token.text != '"')
+            self._begun, self._ends = True, is_all
+            self._head = self._head + token.text if self._head is not None and token.text != '"' else None
         self._at += len(token.text)
         self.state = token.then
 
@@ -267,14 +269,44 @@ class JsonStream:
         return Token(Kind.BACKSLASH if char == "\\" else Kind.CONTROL, char, State.STRING)
 
     def _at_quote(self, behind: str) -> Token | None:
-        """A quote ends the string, unless a letter follows directly: then it may be a part of the string."""
-        if self._begun and not self._ends and self.depth == 1:
-            if not behind and not self._over:
-                return None
-            end = self._end_behind_quotes() if behind.isalnum() or behind == "_" else -1
-            if end != -1:
-                return Token(Kind.QUOTES, self._text[self._at : end], State.STRING) if end else None
-        return Token(Kind.UNQUOTE, '"', State.NEXT)
+        """It ends the string, unless a letter is right behind it: then it may be one of the string's own."""
+        if self._ends or self.depth > 1:
+            return Token(Kind.UNQUOTE, '"', State.NEXT)
+        if not behind and not self._over:
+            return None
+        if not self._begun:
+            return self._at_first_quote(behind)
+        end = self._end_behind_quotes() if behind.isalnum() or behind == "_" else -1
+        if end == -1:
+            return Token(Kind.UNQUOTE, '"', State.NEXT)
+        return Token(Kind.QUOTES, self._text[self._at : end], State.STRING) if end else None
+
+    def _at_first_quote(self, behind: str) -> Token | None:
+        """The string is empty, unless a letter or one more quote is right behind it."""
+        size = self._size_of_marked(behind == '"') if behind.isalnum() or behind == '"' else -1
+        if size == -1:
+            return Token(Kind.UNQUOTE, '"', State.NEXT)
+        return Token(Kind.MARKED, self._text[self._at : self._at + size], State.STRING) if size else None
+
+    def _size_of_marked(self, triple: bool) -> int:
+        """How long a quote is that is one too many where the string begins; of `triple` ones, how long all is
+        up to the last quote. -1 if they are none, for nothing ends the string; 0 if more text tells."""
+        text, mark, (_, searched) = self._text, '"""' if triple else '"', self._searched
+        start = self._at + max(searched, 2 if triple else 1)
+        while (end := text.find(mark, start)) >= 0:
+            behind = end + len(mark)
+            if not self._over and (_BEHIND_PART.fullmatch(text, behind) or text[behind:] == '"'):
+                break
+            found = _BEHIND.match(text, behind)
+            if found and (found[1] is None or self._is_key(found[1])):
+                return behind - 1 - self._at if triple else 1
+            if not triple and not _is_escaped(text, end):
+                return -1
+            start = end + 1
+        else:
+            start = max(start, len(text) - len(mark) + 1)
+        self._searched = 0, start - self._at
+        return -1 if self._over else 0
 
     def _end_behind_quotes(self) -> int:
         """Where a string ends that contains quotes, the first of them here: at a quote that is followed
@@ -335,6 +367,12 @@ class JsonStream:
 
     def _broken(self, char: str = "?") -> Token | None:
         return Token(Kind.BROKEN, "", State.BROKEN) if char else None
+
+
+def _is_escaped(text: str, at: int) -> bool:
+    """Whether a backslash before this index is one that escapes."""
+    before = text[max(0, at - LOOK_AHEAD) : at]
+    return (len(before) - len(before.rstrip("\\"))) % 2 == 1
 
 
 def joined(text: str) -> str:

@@ -17,11 +17,11 @@ from ..schema.coercion import FAILED, OMITTED, coerce
 from ..schema.json_read import loads, loads_object
 from ..schema.json_write import dump, escaped, quoted
 from ..schema.schema import Parameter, Tool
-from .after_object import can_part
-from .broken_off import Place, closers, continuation
+from .broken_off import Place
 from .closers import Run, closing_run, coerced
 from .json_stream import JsonStream, Kind, State, joined, mended, unescaped
 from .keys import DamagedKey, read_damaged_key
+from .object_end import ObjectEnd
 from .reader import Findings, NewParser, Passage
 from .scalars import is_allowed, kind_of, may_be_omitted, written
 from .swallowed import ValueWatch, split_value
@@ -50,6 +50,7 @@ class ObjectMender:
         self._closers: tuple[Run, int] | None = None  # closing tags that wait, and their size with the quote
         self._tails = 0  # strings whose ends were parsed as text
         self._stopped_in: State | None = None  # the state in which it could not be read on
+        self._end = ObjectEnd(tool, new_parser, findings, self._passage, self._stream, self._place)
         self._act: dict[Kind, Callable[[str], None]] = {
             Kind.SPACE: self._on_space,
             Kind.OPEN: self._on_open,
@@ -62,6 +63,7 @@ class ObjectMender:
             Kind.CONTROL: self._on_wrong_letter,
             Kind.BACKSLASH: self._on_wrong_letter,
             Kind.QUOTES: self._on_quotes,
+            Kind.MARKED: self._on_marked,
             Kind.UNQUOTE: self._on_unquote,
             Kind.SCALAR: self._on_scalar,
             Kind.RAW: self._on_raw,
@@ -112,7 +114,7 @@ class ObjectMender:
 
     def close(self, stopped: bool) -> str:
         if self._findings.complete:
-            self._close_rest(stopped)
+            self._end.part_rest(stopped)
         elif stopped:
             self._close_open()
         self._give_up()
@@ -124,11 +126,15 @@ class ObjectMender:
         """The model has stopped, and the object is not closed."""
         self._stream.finish()
         self._run()
-        if self._stopped_in:
-            self._close_broken(self._stopped_in)
-        elif self._stream.state in (State.NEXT, State.FURTHER):
+        state, whole = self._stopped_in or self._stream.state, "".join(self._received)
+        if self._misfit and state is State.STRING:
+            self._end.close_in_value(whole, self._string_at)
+            return
+        if not self._stopped_in and state in (State.NEXT, State.FURTHER):
             self._decide_closers(last=True)
-            self._close_object()
+            self._end.close_object()
+        if not self._findings.complete:
+            self._end.close_broken(whole, state)
 
     def _repair(self, repair: Repair, text: str = "") -> None:
         """Count a repair, and write this text in place of what waits."""
@@ -287,6 +293,9 @@ class ObjectMender:
         self._findings.count(Repair.JSON_REPAIRED)
         self._on_letters(mended(text, quotes=True))
 
+    def _on_marked(self, text: str) -> None:
+        self._on_quotes(text[2:-2])
+
     def _on_unquote(self, quote: str) -> None:
         if self._misfit:
             self._on_misfit(self._misfit, quote)
@@ -367,34 +376,3 @@ class ObjectMender:
         self._release('"' + "".join(f", {quoted(key)}: {dump(value)}" for key, value in members.items()))
         self._place.give(members)
         return True
-
-    # The end
-
-    def _close_rest(self, stopped: bool) -> None:
-        """After the object. If what follows cannot be separated from it, all of it together is no object."""
-        rest = self._passage.waiting + self._stream.pending
-        text = self._passage.text
-        if not can_part(rest, text, self._tool, self._new_parser, self._findings, stopped):
-            self._findings.set_complete(False)
-        elif rest.strip():
-            self._passage.replace("")
-            self._stream.drop()
-
-    def _close_broken(self, state: State) -> None:
-        whole = "".join(self._received)
-        rest = continuation(whole, self._passage.text, self._place.frames, state, self._tool)
-        if rest is not None:
-            self._repair(Repair.JSON_REPAIRED, rest)
-            self._stream.drop()
-            self._findings.set_complete()
-
-    def _close_object(self) -> None:
-        """Close an object that only lacks brackets at its end, and no required member."""
-        comma = (self._passage.waiting + self._stream.pending).strip()
-        if comma and not (comma == "," and self._place.outermost):
-            return
-        if self._tool.required <= self._place.given:
-            brackets = closers(self._passage.text, self._place.frames)
-            if brackets is not None:
-                self._repair(Repair.JSON_REPAIRED, brackets)
-                self._findings.set_complete()

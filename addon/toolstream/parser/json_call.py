@@ -217,7 +217,9 @@ def _at_surplus(m: Message) -> Step:
     at = end_of(_SURPLUS, text, m.buffer.at)
     if at == len(text) and not over:
         return Step.MORE
-    if at == len(text) or text[at] == "<":
+    if at < len(text) and not over and m.fence.startswith(text[at:]):
+        return Step.MORE
+    if at == len(text) or text[at] == "<" or (m.fence and text.startswith(m.fence, at)):
         m.log.repair(Repair.STRAY_CLOSER, text[m.buffer.at : at])
         m.drop(at)
     return _leave(m)

@@ -17,8 +17,8 @@ from ..schema.json_call import ARGUMENT_KEYS, BESIDE, NAME_KEYS, WRAP_KEYS
 _KEY, _TEXT = rf'[^"\\\n]{{0,{WORD}}}', rf'[^"\\\n]{{0,{DECLARED_NAME}}}'
 _MEMBER = re.compile(rf'{_S}"(?P<key>{_KEY})"{_S}:{_S}(?:"(?P<text>{_TEXT})"{_S},|(?P<object>\{{))')
 _MEMBER_PART = re.compile(rf'{_S}(?:"{_KEY}(?:"{_S}(?::{_S}(?:"{_TEXT}(?:"{_S})?)?)?)?)?')
-_FIRST = re.compile(rf'{_S}"(?P<key>[^"\\\n]{{1,{JSON_KEY}}})"{_S}:{_S}(?=["{{\[\-0-9tfn])')
-_FIRST_PART = re.compile(rf'{_S}(?:"[^"\\\n]{{0,{JSON_KEY}}}(?:"{_S}(?::{_S})?)?)?')
+_FIRST = re.compile(rf'{_S}"(?P<key>[^"\\\n]{{1,{JSON_KEY}}})"{_S}:{_S}(?=["{{\[\-0-9tfn`]|\'\'\')')
+_FIRST_PART = re.compile(rf"""{_S}(?:"[^"\\\n]{{0,{JSON_KEY}}}(?:"{_S}(?::{_S}'{{0,2}})?)?)?""")
 _EMPTY = re.compile(
     rf'\{{{_S}"name"{_S}:{_S}"(?P<name>{_TEXT})"{_S},{_S}"(?:{"|".join(ARGUMENT_KEYS)})"{_S}:{_S}\{{{_S}\}}'
 )

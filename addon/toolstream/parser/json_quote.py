@@ -47,8 +47,11 @@ class OpenString:
     declares: Callable[[str], bool]
     tags: TagMatcher
     slipped: Callable[[str, int, bool], object]
+    fence: str = ""  # the end of a fence around the call
+    quote: str = ""  # the quote of another language that it began with, and may end with
     doubled: bool = False
     mended: bool = False
+    inner: int = 0  # how many quotes in it were escaped
     lost: bool = False  # its last quote is missing, or is another mark
     odd: dict[str, int] = field(default_factory=dict)  # how often each other kind of quote occurs in it
     head: str | None = ""  # its beginning, while that may be a path; None once that is decided
@@ -65,6 +68,8 @@ def judge(string: OpenString, text: str, start: int, at: int, over: bool) -> Quo
         return Quote.END if over else MORE
     if text[after] == '"':
         found = _after_quote(string, text, at, after, over)
+    elif string.fence and string.fence.startswith(text[after]):
+        found = _before_fence(string, text, after, over)
     else:
         judge_by = _BY_MARK.get(text[after])
         found = judge_by(string, text, after, over) if judge_by else Quote.INNER
@@ -121,6 +126,8 @@ def _after_brackets(string: OpenString, text: str, at: int, over: bool) -> Quote
         return Quote.END
     if closes_all and not string.mended and (slipped := string.slipped(text, end, over)):
         return MORE if slipped is MORE else Quote.END
+    if string.fence and string.fence.startswith(text[end]):
+        return _before_fence(string, text, end, over)
     match text[end]:
         case "<":
             return before_tag(string, text, end, over)
@@ -133,6 +140,16 @@ def _after_brackets(string: OpenString, text: str, at: int, over: bool) -> Quote
         case "{":
             return _before_double(string, text, end, over)
     return Quote.INNER
+
+
+def _before_fence(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
+    """The end of a fence around the call, if nothing but a tag may follow it."""
+    end = end_of(JSON_WHITESPACE, text, at + len(string.fence))
+    if not text.startswith(string.fence[: len(text) - at], at):
+        return Quote.INNER
+    if end >= len(text):
+        return Quote.END if over else MORE
+    return before_tag(string, text, end, over) if text[end] == "<" else Quote.INNER
 
 
 def _before_closers(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:

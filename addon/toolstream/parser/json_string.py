@@ -13,6 +13,7 @@ wait while they are the last text that has arrived.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from enum import Enum
 
 from ..grammar.kinds import CLOSERS, MORE, TagKind, Wait
@@ -24,7 +25,7 @@ from ..schema.json_write import encodable
 from .json_key import QUOTES
 from .json_quote import OpenString, Quote, comma_before, judge
 
-_PLAIN = re.compile(r'[^"\\<\x00-\x1f]++')
+_PLAIN = {mark: re.compile(rf'[^"\\<\x00-\x1f{mark}]++') for mark in ("", *QUOTES)}
 _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
 _ESCAPE_PART = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
 _RAW = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -81,13 +82,16 @@ def whole(string: OpenString, last: str) -> str:
 def _read(string: OpenString, text: str, start: int, over: bool) -> tuple[str, int, Ending]:
     out: list[str] = []
     at, limit = start, len(text) if over else _held_from(text, start, len(text))
+    plains = _PLAIN[string.quote[:1]]
     while at < limit:
-        if plain := _PLAIN.match(text, at, limit):
+        if plain := plains.match(text, at, limit):
             out.append(plain[0])
             at = plain.end()
             continue
         end: tuple[str, int] | Wait
         match text[at]:
+            case mark if mark == string.quote[:1]:
+                end = _read_other_quote(string, text, start, at, over)
             case '"':
                 end = _read_quote(string, text, start, at, over)
             case "<":
@@ -138,6 +142,8 @@ def _read_escape(string: OpenString, before: str, text: str, at: int, over: bool
         if bare is None:
             return MORE
         string.head, string.bare = None, bare
+    if text[at + 1 : at + 2] == string.quote[:1] != "":
+        return text[at + 1].replace('"', r"\""), at + 2
     if string.bare and text[at + 1 : at + 2] not in ("", '"', "\\"):
         return "\\\\", at + 1
     if found := _ESCAPE.match(text, at):
@@ -149,6 +155,8 @@ def _read_escape(string: OpenString, before: str, text: str, at: int, over: bool
 
 
 def _read_quote(string: OpenString, text: str, start: int, at: int, over: bool) -> tuple[str, int] | Wait:
+    if string.quote and (len(string.quote) > 1 or string.inner % 2):
+        return _inner(string, at)
     match judge(string, text, start, at, over or len(text) - at > AFTER_QUOTE):
         case Wait.MORE:
             return MORE
@@ -157,11 +165,33 @@ def _read_quote(string: OpenString, text: str, start: int, at: int, over: bool) 
         case Quote.DOUBLED:
             string.mended = True
             return _ENDS, at + 2
-        case Quote.OPENS_KEY:
+        case Quote.OPENS_KEY if not string.quote:
             string.mended = string.lost = True
             return _ENDS, comma_before(text, start, at)
-    string.mended = True
+    return _inner(string, at)
+
+
+def _inner(string: OpenString, at: int) -> tuple[str, int]:
+    string.mended, string.inner = True, string.inner + 1
     return '\\"', at + 1
+
+
+def _read_other_quote(
+    string: OpenString, text: str, start: int, at: int, over: bool
+) -> tuple[str, int] | Wait:
+    """The quote that the string began with, and which is none of JSON: its end, as for `_read_quote`."""
+    quote, end = string.quote, at + len(string.quote)
+    if len(text) <= end and not over and quote.startswith(text[at:]):
+        return MORE
+    if text.startswith(quote, at) and not (len(quote) > 1 and text.startswith(quote[0], end)):
+        found = judge(
+            replace(string, mended=False), text, start, end - 1, over or len(text) - at > AFTER_QUOTE
+        )
+        if found is MORE:
+            return MORE
+        if found is Quote.END:
+            return _ENDS, end
+    return _inner(string, at) if quote[0] == '"' else (quote[0], at + 1)
 
 
 # Tags

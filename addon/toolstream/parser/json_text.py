@@ -13,7 +13,7 @@ from enum import Enum
 
 from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.matcher import Tag, TagMatcher
-from ..limits import JSON_LINE, QUOTE_TEXT, QUOTE_TRIES
+from ..limits import HELD, JSON_LINE, QUOTE_TEXT, QUOTE_TRIES
 from ..schema.json_scanner import JsonScanner
 from .buffer import Buffer
 
@@ -50,6 +50,10 @@ class JsonText:
     def so_far(self) -> str:
         """The text that was read."""
         return self.buffer.since(self.start)
+
+    def go_on(self) -> None:
+        """It did not end with that bracket, for it cannot be read: it goes on to a tag."""
+        self.ended, self.scanner = None, JsonScanner(HELD)
 
 
 def read_text(json: JsonText) -> Ended | Wait:

@@ -10,10 +10,11 @@ from ..grammar.kinds import MORE, Wait
 from ..grammar.text import JSON_SPACE as _S
 from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import TOKEN
-from ..schema.coercion import FAILED
+from ..schema.coercion import FAILED, is_wanted
 from ..schema.json_call import read_value
 from ..schema.json_read import loads
-from ..schema.lenient_json import with_brackets
+from ..schema.lenient_json import read_damaged, with_brackets, with_last_bracket
+from ..schema.schema import Parameter, type_of
 
 BARE_WORD = re.compile(r"[\w./~-]+")
 _SCALAR = re.compile(rf"""[^\s,{{}}\[\]()"'<>:;=]{{1,{TOKEN}}}""")
@@ -47,26 +48,49 @@ def read_single(text: str, at: int, over: bool) -> tuple[Any, int] | Wait | None
     found = _SINGLE.match(text, at)
     if found is None:
         return MORE if not over and _SINGLE_PART.fullmatch(text, at) else None
-    value = read_value(f"[{found[0]}]")
-    return (value[0][0], found.end()) if value else None
+    value = read_damaged(f"[{found[0]}]")
+    return (value[0], found.end()) if value else None
 
 
 def read_container(
-    text: str, types: frozenset[str], brackets: int, is_all: bool = False
+    text: str, parameter: Parameter, brackets: int, is_all: bool = False, is_long: bool = False
 ) -> tuple[Any, bool, int] | None:
     """The array or object at the beginning of a text, whether it had to be repaired, and how many
     characters of the text come after it: up to so many of the `brackets` that close the call. None if it
     cannot be read. `is_all`: what
-    it lacks are brackets."""
+    it lacks are brackets. `is_long`: all that close the call should be there."""
     if text[:2] in ("[[", "{{") and text[-1] != _CLOSERS[text[0]]:  # doubled: the last one closes the call
         value = loads(text[1:-1], strict=False)
         if value is not None:
             return value, True, 1
     for behind in _closers(text, brackets):
-        if found := read_value(text[: len(text) - behind], types):
-            return *found, behind
+        if exact := read_value(text[: len(text) - behind]):
+            return exact[0], False, behind
+    if found := _damaged_container(text, parameter, brackets + is_long, is_long):
+        return found
     value = loads(with_brackets(text), strict=False) if is_all else None
     return None if value is None else (value, True, 0)
+
+
+def _damaged_container(
+    text: str, parameter: Parameter, brackets: int, is_long: bool
+) -> tuple[Any, bool, int] | None:
+    """The same of one that is no JSON: rather as its schema wants it, else of the right type."""
+
+    def is_meant(value: Any) -> bool:
+        return is_wanted(value, parameter)
+
+    def has_type(value: Any) -> bool:
+        return not parameter.types or type_of(value) in parameter.types
+
+    behinds = sorted(_closers(text, brackets), reverse=is_long)
+    for accept, more in ((is_meant, False), (is_meant, is_long), (has_type, False)):
+        for behind in behinds:
+            inner = text[: len(text) - behind].rstrip()
+            value = read_damaged(with_last_bracket(inner) if more else inner, accept)
+            if value is not None and accept(value):
+                return value, True, behind
+    return None
 
 
 def _closers(text: str, brackets: int) -> Iterator[int]:

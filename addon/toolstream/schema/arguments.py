@@ -18,8 +18,6 @@ from .coercion import (
     FAILED,
     NULL,
     OMITTED,
-    coerce,
-    coerced,
     conform,
     conform_members,
     fits_as_text,
@@ -30,6 +28,7 @@ from .json_write import STRICT, dump, encodable, escaped, quoted
 from .rules import NO_TEXTS, ToolRules
 from .schema import Tool
 from .toolset import Toolset
+from .values import coerce, coerced, read_string
 from .wrapped import unwrapped
 
 
@@ -158,6 +157,9 @@ class ArgumentsWriter:
             return ""
         self.given.add(key)
         parameter, applied = self._tool.parameter(key), False
+        value, mended = read_string(value, parameter)
+        if mended:
+            self.repairs.append((Repair.JSON_REPAIRED, key[:EXCERPT]))
         value, _ = conform(value, parameter)
         if value is OMITTED:
             self._absent.add(key)
@@ -206,10 +208,12 @@ class ArgumentsWriter:
 
     def _resolve(self) -> str:
         text = self._taken()
-        value, written = coerced(text, self._parameter)
+        value, written, mended = coerced(text, self._parameter)
         if value is OMITTED:
             self._absent.add(self._key)
             return ""
+        if mended:
+            self.repairs.append((Repair.JSON_REPAIRED, _excerpt(self._key, text)))
         failed = value is FAILED
         if failed:
             value = "" if text.isspace() else text
@@ -295,6 +299,11 @@ def write_call(
     if (inner := unwrapped(arguments, tool)) is not None:
         applied.append((Repair.NESTED_ARGUMENTS, next(iter(arguments))))
         arguments = inner
+    for key, value in arguments.items():
+        read, mended = read_string(value, tool.parameter(key))
+        if mended:
+            applied.append((Repair.JSON_REPAIRED, _excerpt(key, value)))
+            arguments = {**arguments, key: read}
     if rules := toolset.rules_for(tool):
         conformed, _ = conform(arguments, tool.arguments)
         name, arguments, more = rules.transform(conformed if type(conformed) is dict else arguments, texts)

@@ -30,7 +30,8 @@ from .schema import Parameter, type_of
 NULL = "null"
 _NULLS = ("null", "none", "undefined")
 _BOOLEANS = {"true": True, "false": False}
-_CONTAINERS = frozenset({"array", "object"})
+CONTAINERS = frozenset({"array", "object"})
+_NO_KEY = re.compile(r"""["'`{}\[\]:,<>\n]""")  # marks that tell that a key has swallowed more than a key
 _LEADS = {"array": "[", "object": "{", "null": "n"}  # the first characters of types other than string
 _INTEGER = re.compile(r"(-?(?:0|[1-9][0-9]*+))(?:\.0++)?")
 NUMBER = re.compile(
@@ -76,7 +77,7 @@ def coerced(text: str, parameter: Parameter) -> tuple[Any, str]:
     for kind, read in _SCALARS.items():
         if kind in types and (value := read(bare)) is not FAILED:
             return value, ""
-    return _container(bare, parameter, _READERS) if types & _CONTAINERS else (FAILED, "")
+    return _container(bare, parameter, _READERS) if types & CONTAINERS else (FAILED, "")
 
 
 def _string_unless(text: str, parameter: Parameter) -> tuple[Any, str]:
@@ -93,7 +94,7 @@ def _string_unless(text: str, parameter: Parameter) -> tuple[Any, str]:
 
 def leads(parameter: Parameter) -> str:
     """The first characters of a value that may turn out not to be a string."""
-    types = parameter.types or _CONTAINERS
+    types = parameter.types or CONTAINERS
     return "".join(lead for kind, lead in _LEADS.items() if kind in types)
 
 
@@ -171,7 +172,7 @@ def _container(bare: str, parameter: Parameter, readers: tuple[Reader, ...]) -> 
         if isinstance(value, str):
             bare = value.strip()
             value, exact = _read(bare, readers)
-        if type_of(value) not in (parameter.types or _CONTAINERS) & _CONTAINERS:
+        if type_of(value) not in (parameter.types or CONTAINERS) & CONTAINERS:
             return FAILED, ""
         value, changed = _conform(value, parameter, 0)
         return value, encodable(bare) if exact and not changed else dump(value)
@@ -186,13 +187,14 @@ def _read(text: str, readers: tuple[Reader, ...]) -> tuple[Any, bool]:
             value = reader(text)
         except (ValueError, RecursionError):
             continue
-        if _too_deep(text, value):
+        if too_deep(text, value):
             break
         return value, reader is readers[0]
     raise ValueError("cannot be read")
 
 
-def _too_deep(text: str, value: Any) -> bool:
+def too_deep(text: str, value: Any) -> bool:
+    """Whether what was read from a text is nested more deeply than any tool wants."""
     if sum(map(text.count, "[{(")) <= DEPTH:
         return False
     level = [value]
@@ -205,6 +207,41 @@ def _children(node: Any) -> Iterable[Any]:
     if isinstance(node, dict):
         return node.values()
     return node if isinstance(node, list) else ()
+
+
+def is_wanted(value: Any, parameter: Parameter) -> bool:
+    """Whether a guess is what the schema describes, once it is conformed: types, keys that are declared and
+    that are required, items. What nothing is known of fits."""
+    try:
+        return _fits(value, parameter)
+    except RecursionError:
+        return False
+
+
+def _fits(value: Any, parameter: Parameter) -> bool:
+    kind = type_of(value)
+    if kind not in CONTAINERS:
+        value, _ = _conform(value, parameter, 0)
+        return value is OMITTED or _is_allowed(type_of(value), parameter)
+    if not _is_allowed(kind, parameter):
+        return False
+    if kind == "array":
+        return all(_fits(item, parameter.item(index)) for index, item in enumerate(value))
+    return parameter.required_keys <= value.keys() and all(
+        _knows(parameter, key) and _fits(member, parameter.member(key)) for key, member in value.items()
+    )
+
+
+def _is_allowed(kind: str, parameter: Parameter) -> bool:
+    types = parameter.types
+    return not types or kind in types or (kind == "integer" and "number" in types)
+
+
+def _knows(parameter: Parameter, key: str) -> bool:
+    """Whether a key may be meant: one that is declared, or, where none is, one that looks like a key."""
+    if parameter.declared:
+        return key in parameter.declared or bool(parameter.member(key).types)
+    return bool(key) and not _NO_KEY.search(key)
 
 
 def _conform(value: Any, parameter: Parameter, depth: int) -> tuple[Any, bool]:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from ..repairs import Repair
+from .coercion import is_wanted
 from .escapes import doubled_escapes
 from .json_read import Json
 from .json_write import as_written
 from .lenient_json import read_damaged
 from .python_literals import read_python_call
-from .schema import Tool, type_of
+from .schema import Tool
 from .toolset import Toolset
 
 KEYS = frozenset({"name", "arguments", "parameters", "id", "type"})  # of a call, as models are taught
@@ -70,8 +71,8 @@ def fits(tool: Tool | None, keys: Collection[str]) -> bool:
 
 
 def wanted_by(tool: Tool) -> Callable[[Any], bool]:
-    """A test for values that are arguments as a tool asks for them."""
-    return lambda value: isinstance(value, dict) and fits(tool, value)
+    """Tells whether a value is the arguments that a tool wants."""
+    return lambda value: isinstance(value, dict) and fits(tool, value) and is_wanted(value, tool.arguments)
 
 
 def read_calls(text: str, drift: bool = False) -> list[Call] | None:
@@ -163,16 +164,14 @@ def read_object(text: str) -> Json | None:
     return None
 
 
-def read_value(text: str, types: Collection[str] = ()) -> tuple[Any, bool] | None:
-    """The value of a JSON text as a model writes it, and whether it had to be repaired; None if it cannot
-    be read. `types`: a value that had to be repaired has to be of one of these."""
+def read_value(text: str) -> tuple[Any] | None:
+    """The value of a JSON text, as a model writes it; None if it cannot be read."""
     for attempt in (text, doubled_escapes(text)):
         try:
-            return _DECODER.decode(attempt), False
+            return (_DECODER.decode(attempt),)
         except (ValueError, RecursionError):
             continue
-    damaged = read_damaged(text, lambda value: not types or type_of(value) in types)
-    return None if damaged is None else (damaged, True)
+    return None
 
 
 def _call(value: Any, read: Reader) -> Call:

@@ -1,6 +1,6 @@
 """JSON from outside, read without an exception whatever it holds: texts, and members of an object."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from json import JSONDecoder
 from typing import Any
 
@@ -51,3 +51,25 @@ def text_in(json: Mapping[str, Any], key: str) -> str:
     """The string that is this member; "" if it is missing or anything else."""
     value = json.get(key)
     return value if isinstance(value, str) else ""
+
+
+def strings_of(value: Any) -> Iterable[str]:
+    """Every string in a value, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, member in value.items():
+            yield from (key, *strings_of(member))
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings_of(item)
+
+
+def keys_of(value: Any) -> Iterable[str]:
+    """Every key in a value."""
+    if isinstance(value, dict):
+        for key, member in value.items():
+            yield from (key, *keys_of(member))
+    elif isinstance(value, list):
+        for item in value:
+            yield from keys_of(item)

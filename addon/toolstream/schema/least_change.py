@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import COMMA_GAP, MARKS, MARKS_WITHIN, ONE_CHANGE, SCALAR
+from .json_read import strings_of
 from .json_write import LENIENT, dump
 
 _QUOTES = "\"'`“”„‘’«»"
@@ -33,6 +34,8 @@ _OPENERS = {"”": "“„", "’": "‘", "»": "«", "'": "'", "`": "`"}  # of
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],"]', re.DOTALL)  # or a quote without a partner
 _BEFORE_VALUE = {"{": '{"":', "[": "["}
 _BARE_SCALAR = re.compile(r"[:\[,]\s*+(?:-?[\d.eE+-]++|true|false|null)\Z")  # that has not begun with a quote
+_DOUBLED = re.compile(r"(?<!\\)(\S)\s*+\1\Z")
+_BETWEEN = re.compile(r"[,:]\s")
 _LINE_BREAK = re.compile(r"\r?\n[ \t]*\Z")
 
 _PRESENT, _MISSING = 1, 2  # the cost of changing a mark, and of adding one
@@ -63,7 +66,7 @@ def least_change(text: str, accept: Callable[[Any], bool]) -> Any:
     for change, value in _readings(text, sorted(_changes(text, at))):
         if change.cost > least:
             break
-        cost = change.cost + _unpaired(value)
+        cost = change.cost + _unpaired(value) + _merged(value)
         if cost <= least and accept(value):
             cheapest, least = [*(cheapest if cost == least else ()), value], cost
     return cheapest[0] if len({dump(value) for value in cheapest}) == 1 else None
@@ -132,11 +135,22 @@ def _unpaired(value: Any, *pairs: str) -> int:
     return sum(_unpaired(part, *pairs) for item in items for part in item)
 
 
+def _merged(value: Any) -> int:
+    """How many strings look like two, or the rest of one: they begin with what stands between two of them,
+    or have it behind a quote without a partner."""
+    return sum(
+        1 if _BETWEEN.match(string) else 2 * (string.count('"') % 2 and '",' in string)
+        for string in strings_of(value)
+    )
+
+
 # The changes
 
 
 def _changes(text: str, at: int) -> Iterator[Change]:
     """Every change of one mark, for a decoder that stopped at `at`."""
+    if text[at : at + 1] in ("}", "]") and text[at + 1 :].strip():
+        yield Change(_PRESENT, at, at + 1, "")  # it closes nothing
     for mark in (",", ":"):
         yield Change(_PRESENT, at, at, mark)
         if text[at : at + 1] in (",", ":", ";", "=", "."):
@@ -161,7 +175,7 @@ def _other_marks(text: str, at: int) -> Iterator[Change]:
     mark = text[at : at + 1]
     if not mark:
         return
-    if mark in _QUOTES + "{}[],:" and text[max(0, at - COMMA_GAP) : at].rstrip()[-1:] == mark:
+    if mark in _QUOTES + "{}[],:" and _DOUBLED.search(text, max(0, at - COMMA_GAP), at + 1):
         yield Change(_PRESENT, at, at + 1, "")
     if mark == '"' and _BARE_SCALAR.search(text, max(0, at - SCALAR), at):
         yield Change(_PRESENT, at, at + 1, "")

@@ -17,10 +17,12 @@ from typing import Any
 from ..limits import COMMA_GAP, ONE_CHANGE, PLACES, SMALL, WORD
 from .coercion import FAILED, coerce
 from .escapes import with_paths
-from .json_read import loads
+from .inner_quotes import quotes_escaped
+from .json_read import loads, strings_of
 from .json_scanner import JsonScanner
 from .json_write import dump, escaped
 from .least_change import least_change
+from .python_literals import as_json
 from .schema import Parameter
 
 try:
@@ -45,22 +47,40 @@ def _is_any(value: Any) -> bool:
     return isinstance(value, (dict, list))
 
 
-def read_damaged(text: str, accept: Callable[[Any], bool] = _is_any) -> Any:
-    """The object or array that a text stands for that is not JSON; None if that is not certain. `accept`
-    says whether a value may be meant."""
+def read_damaged(text: str, accept: Callable[[Any], bool] = _is_any, is_value: bool = False) -> Any:
+    """The object or array that a text, which is no JSON, stands for; None if that is not certain. `accept`
+    says whether a value may be meant. `is_value`: the text was not cut off, whatever it ends with, and it
+    does not harm much if it is not read."""
     text = with_paths(text.strip())
-    closed = with_brackets(text) if text[-1:] in ("}", "]") else ""
+    is_all = is_value or text[-1:] in ("}", "]")
+    closed = with_brackets(text) if is_all and text[:2] not in ("[[", "{{") else ""
     for attempt in (_undoubled(text), closed):
-        if attempt and (value := loads(attempt, strict=False)) is not None:
+        if attempt and (value := loads(attempt, strict=False)) is not None and accept(value):
             return value
     value = loads(_as_json(text), strict=False)
     if value is not None and accept(value) and _all_stand_in(strings_of(value), text):
         return value
-    value = coerce(text, _ANY)
-    if value is not FAILED:
+    if (value := coerce(text, _ANY)) is not FAILED:
         return value
-    if (value := least_change(text, accept)) is not None:
-        return value
+    for read in (least_change, quotes_escaped, *((_in_python,) if is_all else ())):
+        if (value := read(text, accept)) is not None:
+            return value
+    return None if is_value else _repaired(text)
+
+
+def _in_python(text: str, accept: Callable[[Any], bool]) -> Any:
+    """What is written as in Python, and has a slip in it."""
+    try:
+        json = as_json(text)
+    except ValueError:
+        return None
+    closed = with_brackets(json)
+    value = loads(closed) if closed else least_change(json, accept)
+    return value if value is not None and accept(value) else None
+
+
+def _repaired(text: str) -> Any:
+    """What the json-repair library makes of it."""
     if repair_json is None or len(text) > SMALL or text[-1:] != _CLOSERS.get(text[:1], ""):
         return None
     value = loads(repair_json(text, ensure_ascii=False))
@@ -76,28 +96,6 @@ def same_letters(value: Any, text: str) -> bool:
 def _without_breaks(text: str) -> str:
     """The letters of a text without line breaks, which models write unescaped."""
     return _letters(_BREAKS.sub("", text))
-
-
-def strings_of(value: Any) -> Iterable[str]:
-    """Every string in a value, keys included."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, member in value.items():
-            yield from (key, *strings_of(member))
-    elif isinstance(value, list):
-        for item in value:
-            yield from strings_of(item)
-
-
-def keys_of(value: Any) -> Iterable[str]:
-    """Every key in a value."""
-    if isinstance(value, dict):
-        for key, member in value.items():
-            yield from (key, *keys_of(member))
-    elif isinstance(value, list):
-        for item in value:
-            yield from keys_of(item)
 
 
 def _as_json(text: str) -> str:
@@ -126,6 +124,12 @@ def with_brackets(text: str) -> str:
         ):
             return ""
     return text + "".join(_CLOSERS[mark] for mark in reversed(open_brackets)) if open_brackets else ""
+
+
+def with_last_bracket(text: str) -> str:
+    """With the bracket that closes the first one, behind another one; "" if it is there."""
+    closer = _CLOSERS.get(text[:1], "")
+    return text + closer if text[-1:] in _CLOSERS.values() and text[-1:] != closer else ""
 
 
 def _all_stand_in(strings: Iterable[str], text: str) -> bool:

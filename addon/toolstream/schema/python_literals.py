@@ -13,6 +13,7 @@ _PYTHON_TOKEN = re.compile(
 )
 _CALL = re.compile(rf"\s*+([^\W\d][\w.-]{{0,{DECLARED_NAME}}})\((.*)\)\s*+;?\s*+", re.DOTALL)
 PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
+_WORD = re.compile(r"[^\W\d][\w-]*")  # that may be a key
 _PYTHON_ESCAPE = re.compile(
     r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(\r?\n|.))", re.DOTALL
 )
@@ -28,11 +29,18 @@ def read_python_literal(text: str) -> Any:
 
     `ast` is not used: its time, memory and stack are not bounded by the size of the input, and it warns.
     """
+    return STRICT.decode(as_json(text))
+
+
+def as_json(text: str) -> str:
+    """What is written as in Python, or with keys that have no quotes, as JSON; it may still lack brackets."""
     out: list[str] = []
     opened: list[list[int]] = []
     for token in _PYTHON_TOKEN.finditer(text):
         kind = token.lastgroup or ""
         if kind == "mark":
+            if token[0] == ":" and _WORD.fullmatch(out[-1] if out else ""):
+                out[-1] = quoted(out[-1])
             _mark(token[0], out, opened)
         elif kind in ("single", "double"):
             out.append(quoted(_PYTHON_ESCAPE.sub(_python_escape, token[kind])))
@@ -40,7 +48,7 @@ def read_python_literal(text: str) -> Any:
             out.append(PYTHON_WORDS.get(token[0], token[0]))
         elif kind == "junk":
             raise ValueError("not a Python literal")
-    return STRICT.decode(" ".join(out))
+    return " ".join(out)
 
 
 def read_python_call(text: str) -> tuple[str, dict[str, Any]] | None:
@@ -89,7 +97,10 @@ def _mark(mark: str, out: list[str], opened: list[list[int]]) -> None:
 
 
 def _close_bracket(mark: str, out: list[str], opened: list[list[int]]) -> str:
-    """The bracket that closes it in JSON; "" for parentheses that only group."""
+    """The bracket that closes it in JSON; "" for parentheses that only group. One that closes nothing
+    stays."""
+    if not opened and mark != ")":
+        return mark
     if not opened:
         raise ValueError("nothing to close")
     start, commas = opened.pop()

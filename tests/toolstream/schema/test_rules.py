@@ -505,7 +505,7 @@ def test_values_one_by_one() -> None:
     assert found
     assert found.value("a", "") == ("y", [(DEFAULT, "set_default")])
     assert found.value("a", "x") == ("x", [])
-    assert found.value("b", "[1") == ([], [(DEFAULT, "parse_json_array")])
+    assert found.value("b", "[1 x") == ([], [(DEFAULT, "parse_json_array")])
     assert found.value("b", [1]) == ([1], [])
     assert found.value("c", "x") == (OMITTED, [(REMOVED, "remove_parameter")])
     assert found.value("d", "") == ("", [])

@@ -1,0 +1,262 @@
+"""The values of the members of a call's arguments in JSON, while they stream.
+
+A string that may be one leaves as it comes. Any other value is complete first, and typed by the schema.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..events import ArgumentsDelta
+from ..grammar.kinds import MORE, Wait
+from ..grammar.text import JSON_WHITESPACE, end_of
+from ..limits import LOOK_AHEAD
+from ..schema.coercion import FAILED, OMITTED, coerce
+from ..schema.json_read import keys_of, loads
+from .json_key import QUOTES
+from .json_quote import OpenString
+from .json_reader import Body, Caret, Progress
+from .json_string import Ending, read_string, whole
+from .json_text import Ended, JsonText, read_text
+from .json_value import BARE_WORD, read_container, read_single, read_word, value_of
+from .message import Message
+
+_BEHIND, _BEHIND_SCALAR = ",}<", ",}<)]>;:="  # what may stand behind a word
+_BEHIND_CONTAINER = ("", *'}])>,<"')  # what may stand behind an array or object
+_CLOSING = {"“": "”"}
+_WHOLE = ('"', "}", "]")  # the ends of what nothing can be missing of but brackets
+
+
+def next_char(m: Message) -> str:
+    """The next character that is no whitespace; "" if none has come."""
+    buffer = m.buffer
+    buffer.at = end_of(JSON_WHITESPACE, buffer.text, buffer.at)
+    return buffer.text[buffer.at : buffer.at + 1]
+
+
+def go(m: Message, body: Body, caret: Caret, size: int = 0) -> Progress:
+    m.buffer.at += size
+    body.caret = caret
+    return Progress.GO
+
+
+def skip(m: Message, body: Body) -> Progress:
+    """A character that is one too many."""
+    body.mended = True
+    return go(m, body, body.caret, 1)
+
+
+def say(m: Message, body: Body, fragment: str) -> None:
+    if fragment:
+        m.log.emit(ArgumentsDelta(body.index, fragment))
+    while body.writer.repairs:
+        m.log.repair(*body.writer.repairs.pop(0))
+
+
+# Values
+
+
+def read_a_value(m: Message, body: Body) -> Progress:
+    match next_char(m):
+        case "":
+            return Progress.FAILED if m.buffer.over else Progress.MORE
+        case '"':
+            return _at_quote(m, body)
+        case "{" | "[":
+            body.mark = m.log.mark()
+            body.container = JsonText(
+                m.buffer, m.grammar.ends_json, lambda text: _read_container(body, text) is not None
+            )
+            return go(m, body, Caret.CONTAINER)
+        case "'":
+            return _single_quotes(m, body)
+        case quote if quote in QUOTES:
+            return _other_quote(m, body, quote)
+        case ":":
+            return skip(m, body)
+        case "<":
+            return _at_tag(m, body)
+        case "]" if "array" in body.tool.parameter(body.key).types:
+            body.mended = True
+            m.buffer.at += 1
+            return _end_value(m, body, [])
+    return _scalar(m, body)
+
+
+def _at_tag(m: Message, body: Body) -> Progress:
+    """A tag that is none of a call, or else begins a string that lost its first quote."""
+    text, at, tags = m.buffer.text, m.buffer.at, m.grammar.body
+    if tags.match(text, at):
+        return Progress.FAILED
+    if not m.buffer.over and tags.may_begin(text, at):
+        return Progress.MORE
+    return _without_quote(m, body)
+
+
+def _at_quote(m: Message, body: Body) -> Progress:
+    text, at = m.buffer.text, m.buffer.at + 1
+    if text[at:] in ("", '"', '""') and not m.buffer.over:
+        return Progress.MORE
+    if text.startswith('""', at) and text[at + 2 : at + 3] not in ("", ",", "}", "]"):
+        return _other_quote(m, body, '"""')
+    return _open_string(m, body, at, is_empty=text[at : at + 1] == '"')
+
+
+def _open_string(m: Message, body: Body, at: int, is_empty: bool = False, quote: str = "") -> Progress:
+    """The inside of a string begins at this index, behind this `quote` if it is not that of JSON."""
+    opener = None if body.dropped or is_empty else body.writer.open_string(body.key)
+    string = (body.key, body.brackets + body.inside, body.is_free, body.tool.declares, m.grammar.body)
+    body.string = OpenString(*string, m.slipped, m.fence, quote, is_empty)
+    body.streams = opener is not None
+    if opener is None:
+        body.mark = m.log.mark()
+    else:
+        say(m, body, opener)
+    m.buffer.at = at
+    return go(m, body, Caret.STRING)
+
+
+def read_a_string(m: Message, body: Body) -> Progress:
+    string, buffer = body.string, m.buffer
+    assert string
+    piece, buffer.at, ending = read_string(string, buffer.text, buffer.at, buffer.over)
+    if body.streams:
+        say(m, body, piece)
+    elif ending is Ending.OPEN:
+        string.pieces.append(piece)
+    if ending is Ending.OPEN:
+        return Progress.FAILED if buffer.over else Progress.MORE
+    buffer.at += len(string.closer)
+    body.mended = body.mended or string.mended
+    value = None if body.streams else loads(f'"{whole(string, piece)}"')
+    if string.mended and not (_may_be_string(body) or _is_typed(body, value)):
+        return Progress.FAILED
+    if not body.streams:
+        return _end_value(m, body, value)
+    say(m, body, '"')
+    return go(m, body, _behind(body))
+
+
+def _may_be_string(body: Body) -> bool:
+    types = body.tool.parameter(body.key).types
+    return not types or "string" in types
+
+
+def _is_typed(body: Body, value: Any) -> bool:
+    """Whether a string says what is wanted in its place."""
+    return isinstance(value, str) and coerce(value, body.tool.parameter(body.key)) not in (FAILED, OMITTED)
+
+
+def _read_container(
+    body: Body, text: str, is_all: bool = True, is_long: bool = True
+) -> tuple[Any, bool, int] | None:
+    parameter = body.tool.parameter(body.key)
+    return read_container(text, parameter, body.brackets + body.inside, is_all, is_long)
+
+
+def read_a_container(m: Message, body: Body) -> Progress:
+    container = body.container
+    assert container
+    ended = read_text(container)
+    if ended is MORE:
+        return Progress.MORE
+    is_all = ended is Ended.TAG or container.so_far.rstrip().endswith(_WHOLE)
+    found = _read_container(body, container.so_far, is_all, ended is not Ended.BRACKET)
+    if ended is Ended.BRACKET and (found is None or found[1]):
+        follows = _char_behind(m)
+        if follows is MORE:
+            return Progress.MORE
+        if found is None or follows not in _BEHIND_CONTAINER:
+            container.go_on()
+            return Progress.GO
+    if found is None or (ended is Ended.MESSAGE and not m.complete):
+        return Progress.FAILED
+    return _end_container(m, body, *found)
+
+
+def _char_behind(m: Message) -> str | Wait:
+    """The next character that is no whitespace, which stays."""
+    text, at = m.buffer.text, m.buffer.at
+    end = end_of(JSON_WHITESPACE, text, at)
+    return MORE if end == len(text) and not m.buffer.over and end - at < LOOK_AHEAD else text[end : end + 1]
+
+
+def _end_container(m: Message, body: Body, value: Any, mended: bool, behind: int) -> Progress:
+    if mended and not all(BARE_WORD.fullmatch(key) and not body.is_free(key) for key in keys_of(value)):
+        return Progress.FAILED  # it may have swallowed what is behind it
+    body.mended = body.mended or mended
+    m.buffer.rewind(m.buffer.position - behind)
+    return _end_value(m, body, value)
+
+
+def _scalar(m: Message, body: Body) -> Progress:
+    """A number or a word; or a string that lost its first quote."""
+    found = read_word(m.buffer.text, m.buffer.at, m.buffer.over)
+    if not isinstance(found, tuple):
+        return Progress.MORE if found is MORE else Progress.FAILED
+    word, behind = found
+    if behind in QUOTES and behind and not _may_be_string(body):
+        return _scalar_in_quote(m, body, word)
+    if behind and behind not in (_BEHIND if _may_be_string(body) else _BEHIND_SCALAR):
+        return _without_quote(m, body)
+    bare = word if _may_be_string(body) else word.rstrip(QUOTES)
+    value, mended = value_of(bare, body.tool.parameter(body.key).types)
+    if value is FAILED or not (behind or m.complete):  # or it may be cut
+        return Progress.FAILED
+    body.mended = body.mended or mended or bare != word
+    m.buffer.at += len(word)
+    return _end_value(m, body, value)
+
+
+def _scalar_in_quote(m: Message, body: Body, word: str) -> Progress:
+    """A number or a word with a quote behind it that closes nothing."""
+    text, over = m.buffer.text, m.buffer.over
+    quote = end_of(JSON_WHITESPACE, text, m.buffer.at + len(word))
+    end = end_of(JSON_WHITESPACE, text, quote + 1)
+    if end == len(text) and not over:
+        return Progress.MORE
+    value, _ = value_of(word, body.tool.parameter(body.key).types)
+    if value is FAILED or text[end : end + 1] not in tuple(_BEHIND):
+        return Progress.FAILED
+    body.mended, m.buffer.at = True, quote + 1
+    return _end_value(m, body, value)
+
+
+def _without_quote(m: Message, body: Body) -> Progress:
+    """A string whose first quote was lost."""
+    return _other_quote(m, body, "")
+
+
+def _other_quote(m: Message, body: Body, quote: str) -> Progress:
+    """A string that begins with another quote than that of JSON."""
+    if not _may_be_string(body) or body.dropped:
+        return Progress.FAILED
+    body.mended = True
+    return _open_string(m, body, m.buffer.at + len(quote), quote=_CLOSING.get(quote, quote))
+
+
+def _single_quotes(m: Message, body: Body) -> Progress:
+    text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
+    if text.startswith("'''", at):
+        return _other_quote(m, body, "'''")
+    found = MORE if text[at:] in ("'", "''") and not over else read_single(text, at, over)
+    if found is MORE:
+        return Progress.MORE
+    if not isinstance(found, tuple):
+        return _other_quote(m, body, "'")
+    body.mended, m.buffer.at = True, found[1]
+    return _end_value(m, body, found[0])
+
+
+def _end_value(m: Message, body: Body, value: Any) -> Progress:
+    """A value that is complete."""
+    if body.mark:
+        m.log.commit(body.mark)
+        body.mark = None
+    if not body.dropped:
+        say(m, body, body.writer.member(body.key, value))
+    return go(m, body, _behind(body))
+
+
+def _behind(body: Body) -> Caret:
+    return Caret.COMMA if body.inside else Caret.OUTSIDE

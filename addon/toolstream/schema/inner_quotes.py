@@ -1,0 +1,68 @@
+"""JSON in whose strings quotes lack their backslash.
+
+A quote ends a string if what may follow it does: a colon behind a key, a bracket that closes what is open,
+or a comma with a key or an item behind it. Every other one is a part of the string. That counts only if all
+quotes that are parts of one string have a partner, and it does not look like two strings and what is between.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ..limits import ONE_CHANGE
+from .json_read import loads
+
+_TO_QUOTE = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_OUTSIDE = re.compile(r'[^"{}\[\]]*+')
+_BEHIND_KEY = re.compile(r"\s*+:")
+_BEHIND_MEMBER = re.compile(r'\s*+(?:\}|,\s*+(?:"[^"\\\n]*+"\s*+:|\}))')
+_BEHIND_ITEM = re.compile(r'\s*+(?:\]|,\s*+["{\[\d\-tfn\]])')
+
+_BETWEEN = re.compile(r"""["'`“”]\s*+[,:;.]\s*+\\?\"""")
+_BEHIND = (_BEHIND_MEMBER, _BEHIND_ITEM)
+
+
+def quotes_escaped(text: str, accept: Callable[[Any], bool]) -> Any:
+    """What a text says if quotes in strings are escaped; None if it is not certain."""
+    if len(text) > ONE_CHANGE:
+        return None
+    written = _written(text)
+    value = loads(written, strict=False) if written else None
+    return value if value is not None and accept(value) else None
+
+
+def _written(text: str) -> str:
+    """The text with these quotes escaped; "" if there are none, or one has no partner."""
+    out: list[str] = []
+    opened: list[str] = []
+    at, any_inner, is_key = 0, False, False
+    while at < len(text):
+        between = _OUTSIDE.match(text, at)
+        end = between.end() if between else at
+        part, mark = text[at:end], text[end : end + 1]
+        out.append(part + mark)
+        at = end + 1
+        if mark in ("{", "["):
+            opened.append(mark)
+        elif mark in ("}", "]") and opened:
+            opened.pop()
+        elif mark == '"':
+            is_key = opened[-1:] == ["{"] and ":" not in part
+            string, inner, at = _string(text, at, _BEHIND_KEY if is_key else _BEHIND[opened[-1:] == ["["]])
+            if inner % 2 or at < 0 or (inner and _BETWEEN.search(string)):
+                return ""
+            any_inner = any_inner or inner > 0
+            out.append(string)
+    return "".join(out) if any_inner else ""
+
+
+def _string(text: str, at: int, behind: re.Pattern[str]) -> tuple[str, int, int]:
+    """The rest of the string that begins at `at`, how many quotes in it were not escaped, and where it ends;
+    -1 if it does not."""
+    pieces: list[str] = []
+    while found := _TO_QUOTE.match(text, at):
+        at = found.end()
+        if behind.match(text, at):
+            return r"\"".join([*pieces, found[0]]), len(pieces), at
+        pieces.append(found[0][:-1])
+    return "", 0, -1

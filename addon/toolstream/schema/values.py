@@ -1,0 +1,62 @@
+"""The text of one value as its schema wants it, also that of an array or object with a slip in it.
+
+What is well written, or in Python's notation, `coercion` reads. What it cannot read is mended as JSON of a
+call is (`lenient_json`), and counts only if the result is what the schema describes.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ..limits import FENCE_INFO
+from . import coercion
+from .coercion import CONTAINERS, FAILED, conform, is_wanted, too_deep
+from .lenient_json import read_damaged, with_last_bracket
+from .schema import Parameter
+
+_FENCED = re.compile(rf"```\w{{0,{FENCE_INFO}}}[ \t]*\n(.*?)\s*```", re.DOTALL)
+_MARKS = ",;. \t\r\n"
+
+
+def coerce(text: str, parameter: Parameter) -> Any:
+    """The JSON value of a complete text, or FAILED, or OMITTED."""
+    return coerced(text, parameter)[0]
+
+
+def coerced(text: str, parameter: Parameter) -> tuple[Any, str, bool]:
+    """The value, its JSON text if that is known already, and whether it had to be mended."""
+    value, written = coercion.coerced(text, parameter)
+    bare = text.strip()
+    if value is not FAILED or not bare or not parameter.types & CONTAINERS:
+        return value, written, False
+    value = _damaged_container(bare, parameter)
+    return value, "", value is not FAILED
+
+
+def read_string(value: Any, parameter: Parameter) -> tuple[Any, bool]:
+    """A value; or, if it is a string by mistake and has a slip in it, what it says, and True."""
+    if not isinstance(value, str) or not parameter.types & CONTAINERS or "string" in parameter.types:
+        return value, False
+    found, _, mended = coerced(value, parameter)
+    return (found if mended else value), mended
+
+
+def _damaged_container(bare: str, parameter: Parameter) -> Any:
+    """An array or object with a slip in it, conformed, if it is what the schema describes."""
+    for text in _unwrapped(bare):
+        value = read_damaged(text, lambda value: is_wanted(value, parameter), is_value=True)
+        if value is not None and is_wanted(value, parameter) and not too_deep(text, value):
+            return conform(value, parameter)[0]
+    return FAILED
+
+
+def _unwrapped(bare: str) -> Iterator[str]:
+    """The text, and without what stands around an array or object by mistake: a fence, a mark behind it; or
+    with its last bracket."""
+    yield bare
+    if fenced := _FENCED.fullmatch(bare):
+        yield fenced[1]
+    elif (inner := bare.rstrip(_MARKS)) != bare and inner[-1:] in ("}", "]"):
+        yield inner
+    elif lengthened := with_last_bracket(bare):
+        yield lengthened
