@@ -9,7 +9,7 @@ from .grammar.dialects import DIALECTS, Dialect
 from .grammar.grammar import grammar as prepare
 from .grammar.likeness import DOCUMENT
 from .grammar.names import fold
-from .grammar.spelling import MADE_UP_CLOSER
+from .grammar.spelling import UNLISTED
 from .parser.parser import ToolCallParser
 from .repairs import Ledger, Named, Refusal, Refused, Repair
 from .requests.history import repair_request
@@ -25,8 +25,8 @@ __all__ = [
     "DIALECTS",
     "DOCUMENT",
     "FITTING",
-    "MADE_UP_CLOSER",
     "OMITTED",
+    "UNLISTED",
     "Action",
     "ArgumentsDelta",
     "CallEnd",

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from toolstream import CALL_KEYS, DIALECTS, DOCUMENT, MADE_UP_CLOSER, fold
+from toolstream import CALL_KEYS, DIALECTS, DOCUMENT, UNLISTED, fold
 
 LETTERS = "gchdkjpqmwsyzoli"
 QUOTES = "“”‘’"  # noqa: RUF001  (models write JSON with them)
@@ -147,7 +147,7 @@ class Filler:
         is_start = match.string[: match.start()].strip(" \t/|") == "<"
         if is_start and (word in DOCUMENT or any(tag.startswith(word) for tag in TAG_WORDS | self._names)):
             return word
-        known = fold(word.rstrip("0123456789")) in self._pieces or MADE_UP_CLOSER.fullmatch(word)
+        known = fold(word.rstrip("0123456789")) in self._pieces or UNLISTED.fullmatch(word)
         return word if known else self._run(word)
 
     def _run(self, run: str) -> str:

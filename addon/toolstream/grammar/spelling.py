@@ -39,8 +39,12 @@ _DECLARED = rf"[^\s<>\"'={{}}()\[\],/]{{1,{DECLARED_NAME}}}"
 _MEMBER = rf"[^<>\"'\n]|\"[^\"\n]{{0,{QUOTED}}}\"|'[^'\n]{{0,{QUOTED}}}'"
 _CLOSER = r"functions?|tools?|calls?|tool_?calls?|function_?calls?|invoke|invocation|parameters?|param"
 MADE_UP_CLOSER = re.compile(rf"_?(?:[a-z]+_)?(?:{_CLOSER})(?:_[a-z]+)?")
+_NAME = rf"[^\s<>\"'](?:{BLANKS}[^\s<>\"']){{0,{NAME}}}"  # a blank in it may be a slip
+_ENDING = r"(?:(?:im_)?end(?:_?of_?[a-z]{1,16})?|eo[stm](?:_id)?)"
+# Words of tags that no table lists one by one: of closing tags that models make up, of tokens that end a turn
+UNLISTED = re.compile(rf"{MADE_UP_CLOSER.pattern}|{_ENDING}")
 _PLACEHOLDERS = {  # word: its pattern, and the pattern of its beginnings
-    "name": (rf"[^\s<>\"'](?:{BLANKS}[^\s<>\"']){{0,{NAME}}}",) * 2,  # a blank in it may be a slip
+    "name": (_NAME, _NAME + BLANKS),
     "tool": (_DECLARED,) * 2,
     "key": (_DECLARED,) * 2,
     "word": (rf"[^\s<>\"'=]{{1,{NAME}}}",) * 2,
@@ -57,7 +61,7 @@ _PLACEHOLDERS = {  # word: its pattern, and the pattern of its beginnings
     "gap": (FOLLOWING,) * 2,
     "slot": (r"(?:name|tool|function|tool_name|function_name|NAME)", rf"[A-Za-z_]{{1,{SLOT}}}"),
     "number": (rf"\d{{1,{NUMBER}}}",) * 2,
-    "ending": (r"(?:(?:im_)?end(?:_?of_?[a-z]{1,16})?|eo[stm](?:_id)?)", rf"[a-z_]{{1,{MADE_UP_NAME}}}"),
+    "ending": (_ENDING, rf"[a-z_]{{1,{MADE_UP_NAME}}}"),
     "closer": (MADE_UP_CLOSER.pattern, rf"[a-z_]{{1,{MADE_UP_NAME}}}"),
 }
 _ANY_NAME = re.compile(r"\{(?:name|tool|key)\}")
@@ -128,7 +132,8 @@ def _units(spelling: str, tolerant: bool) -> Iterator[tuple[str, str]]:
 def _placeholder(word: str, in_quotes: bool, tolerant: bool) -> Iterator[tuple[str, str]]:
     pattern, beginning = _PLACEHOLDERS[word]
     if word in _NAMED:
-        pattern, beginning = f"(?P<n>{pattern})", f"(?P<n>{beginning})"
+        same = pattern == beginning
+        pattern, beginning = f"(?P<n>{pattern})", f"(?P<n>{beginning})" if same else beginning
     quote = "[\"']?" if tolerant and (in_quotes or word == "name") else '"' if in_quotes else ""
     yield from ((p, p) for p in [quote] if p)
     yield pattern, beginning

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..grammar.dialect import Dialect
-from ..grammar.kinds import CALL_KINDS, MORE, TagKind, Wait
+from ..grammar.kinds import CALL_KINDS, CLOSERS, MORE, TagKind, Wait
 from ..grammar.matcher import Tag
 from ..grammar.slipped import Slipped
+from ..grammar.tokens import CLOSE
 from ..limits import SLIPS, TAG_SLIPS, WORD_IN_TAG
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
@@ -87,7 +88,8 @@ class Slips:
                 continue
             wrong, end, name = found
             tag = Tag(one.kind, name, at, end, text[at:end], one.dialect, one.cost)
-            if self._may_be(tag):
+            cut = end == len(text) and tag.kind not in CLOSERS and tag.raw[-1] not in CLOSE
+            if self._may_be(tag) and not cut:
                 nearest, fewest = tag, wrong
         return nearest
 
