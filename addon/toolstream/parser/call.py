@@ -60,6 +60,9 @@ def call(m: Message) -> Step:
             return _close(m, tag)
         case TagKind.WRAP_CLOSE | TagKind.WRAP_OPEN if not call_.named:
             return end_call(m)
+        case TagKind.CALL_OPEN if _is_named_late(m, call_, tag):
+            call_.late = tag.name
+            return drop_tag(m, Repair.NAME_MISPLACED, tag)
         case TagKind.CALL_OPEN if kind := _closes_without_slash(m, call_, tag):
             return Step.MORE if kind is Following.MORE else _close(m, replace(tag, cost=Cost.ALIKE))
         case TagKind.WRAP_OPEN | TagKind.CALL_OPEN if kind := _opened_again(m, call_, tag):
@@ -152,6 +155,14 @@ def _close(m: Message, tag: Tag) -> Step:
     m.buffer.at = end
     use_spare(m, open_call(m))
     return end_call(m)
+
+
+def _is_named_late(m: Message, call_: Call, tag: Tag) -> bool:
+    """Whether a function's tag in the same envelope names the tool of the parameters before it."""
+    if call_.named or call_.late or not m.tolerant or m.envelope is not Envelope.OPEN:
+        return False
+    tool = m.toolset.find(tag.name)
+    return tool is not None and call_.writer.given <= tool.arguments.declared
 
 
 def _lacks_slash(call_: Call, tag: Tag) -> bool:

@@ -257,9 +257,9 @@ def _unknown_envelope(m: Message, token: Token) -> Tag | Wait | None:
     text = m.buffer.text
     if token.end == len(text) and not m.buffer.over:
         return MORE
-    if text[token.end : token.end + 1] not in ("\r", "\n"):
-        return None
     nameless = SYNONYMS.get(word) == FUNCTION  # its name is somewhere else
+    if text[token.end : token.end + 1] not in (("\r", "\n", "<") if nameless else ("\r", "\n")):
+        return None
     return by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE if nameless else Cost.SHAPE)
 
 

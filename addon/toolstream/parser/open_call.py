@@ -181,7 +181,7 @@ def end_call(m: Message) -> Step:
     if not call.named:
         call.writer.close()
         assert isinstance(call.writer, DeferredArguments)
-        opening = _meant(m, call.writer.values)
+        opening = _meant(m, call.writer.values, call.late)
         if opening is None or not m.toolset.allows(opening.tool.name):
             return m.reject()
         for repair, excerpt in opening.repairs:
@@ -195,9 +195,11 @@ def end_call(m: Message) -> Step:
     return m.end_call()
 
 
-def _meant(m: Message, values: Sequence[tuple[str, str]]) -> Opening | None:
-    """The tool that a call without a name means: the only one that has all of its parameters, or the one
-    that a parameter names. None if it is not clear."""
+def _meant(m: Message, values: Sequence[tuple[str, str]], late: str) -> Opening | None:
+    """The tool that a call without a name means: the one that was named `late`, the only one that has all of
+    its parameters, or the one that a parameter names. None if it is not clear."""
+    if tool := m.toolset.find(late):
+        return Opening(tool, given=list(values))
     fitting = m.toolset.infer({key for key, _ in values})
     for at, (key, text) in enumerate(values):
         tool = m.toolset.find(text.strip()) if key in NAME_KEYS else None

@@ -156,6 +156,7 @@ class Call:
     body_done: bool = False  # all its arguments came as one JSON object
     body_cut: bool = False  # the message ended in that object
     unclear: bool = False  # a closing tag that was taken for payload may have been the end of a value
+    late: str = ""  # the name of its tool, if that came after parameters
     gap: str = ""  # whitespace before what comes next
     stray: str = ""  # text between its parameters, up to STRAY characters
     unread: bool = False  # such text was closed like a parameter
