@@ -55,7 +55,7 @@ def can_part(
 def _is_again(rest: str, object_: str, tool: Tool, findings: Findings) -> bool:
     """Whether it is the arguments once more, or other ones: of further calls, if they fit the tool. What only
     says less or more than the arguments is dropped."""
-    again = _objects(rest)
+    again = _objects(joined(rest))
     if again and all(isinstance(value, dict) for value in again):
         arguments = loads(joined(object_))
         others = [value for value in again if value != arguments]

@@ -55,6 +55,13 @@ def test_the_object_once_more_is_dropped_though_it_is_cut(rest: str, finish: str
         assert (message.finish, repairs) == (finish, ["repeated-arguments"])
 
 
+def test_the_object_once_more_is_the_same_wherever_a_character_is_cut() -> None:
+    for pieces in all_cuts('{"path": "\U0001f600"}{"path": "\U0001f600"}'):
+        mended = Mended(LS, pieces, stopped=True)
+        assert (mended.value, mended.more) == ({"path": "\U0001f600"}, []), pieces
+        assert mended.repairs == ["repeated-arguments"]
+
+
 def test_a_list_of_objects_is_so_many_calls() -> None:
     for pieces in all_cuts('[{"path": "a"}, {"path": "b", "limit": "5"}]'):
         mended = Mended(LS, pieces, stopped=True)
