@@ -147,7 +147,8 @@ class Filler:
         is_start = match.string[: match.start()].strip(" \t/|") == "<"
         if is_start and (word in DOCUMENT or any(tag.startswith(word) for tag in TAG_WORDS | self._names)):
             return word
-        known = fold(word.rstrip("0123456789")) in self._pieces or UNLISTED.fullmatch(word)
+        bare = word.rstrip("0123456789")
+        known = fold(bare) in self._pieces or UNLISTED.fullmatch(bare)
         return word if known else self._run(word)
 
     def _run(self, run: str) -> str:

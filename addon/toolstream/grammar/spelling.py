@@ -41,8 +41,10 @@ _CLOSER = r"functions?|tools?|calls?|tool_?calls?|function_?calls?|invoke|invoca
 MADE_UP_CLOSER = re.compile(rf"_?(?:[a-z]+_)?(?:{_CLOSER})(?:_[a-z]+)?")
 _NAME = rf"[^\s<>\"'](?:{BLANKS}[^\s<>\"']){{0,{NAME}}}"  # a blank in it may be a slip
 _ENDING = r"(?:(?:im_)?end(?:_?of_?[a-z]{1,16})?|eo[stm](?:_id)?)"
-# Words of tags that no table lists one by one: of closing tags that models make up, of tokens that end a turn
-UNLISTED = re.compile(rf"{MADE_UP_CLOSER.pattern}|{_ENDING}")
+_SHOWN = r"(?i:(?:bad|good)?_?(?:example|sample)s?_?)"
+# Words of tags that no table lists one by one: of closing tags that models make up, of tokens that end a
+# turn, of elements that show an example
+UNLISTED = re.compile(rf"{MADE_UP_CLOSER.pattern}|{_ENDING}|{_SHOWN}")
 _PLACEHOLDERS = {  # word: its pattern, and the pattern of its beginnings
     "name": (_NAME, _NAME + BLANKS),
     "tool": (_DECLARED,) * 2,

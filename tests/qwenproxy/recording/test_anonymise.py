@@ -29,6 +29,10 @@ LETTERS = {
     "a letter for the > behind a name, and a name that is another one",
     "cut inside of an escape",
     "the same twice, and text follows",
+    "keys without quotes and a brace lost",
+    "a line break within a key",
+    "square brackets for those of an envelope",
+    "a direct tag's with a slip",
 }
 
 
