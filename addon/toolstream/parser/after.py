@@ -27,7 +27,7 @@ _CLOSING = (TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE, TagKind.PARAMETER_CLOSE, Tag
 _THINK_CLOSE = "</think>"
 
 
-def after(m: Message) -> Step:
+def after_call(m: Message) -> Step:
     """State: after a call. Closing tags, the next call, or text."""
     text = m.buffer.text
     at = end_of(WHITESPACE, text, m.seen)

@@ -56,7 +56,7 @@ def open_bare_json(m: Message, orphan: bool = False) -> Step:
     return m.go(At.BARE_JSON)
 
 
-def bare_json(m: Message) -> Step:
+def in_bare_json(m: Message) -> Step:
     """State: in JSON without a tag around it."""
     json = m.json
     assert isinstance(json, BareCall)

@@ -31,7 +31,7 @@ _LINE = re.compile(r"[^<\r\n]*[^<\s]")
 _ODD = re.compile(r"""[ "']""")  # characters that no name has
 
 
-def call(m: Message) -> Step:
+def in_call(m: Message) -> Step:
     """State: in a call, between its parameters."""
     call_, buffer = open_call(m), m.buffer
     if call_.body_done:
@@ -240,7 +240,7 @@ def _json_behind(m: Message, call_: Call, at: int) -> Following | None:
     return Following.MORE if first is MORE else None
 
 
-def stray(m: Message) -> Step:
+def in_stray(m: Message) -> Step:
     """State: in text between parameters."""
     buffer = m.buffer
     at = buffer.text.find("<", buffer.at)

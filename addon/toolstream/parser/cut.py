@@ -13,7 +13,7 @@ from .opened import Call, Value
 from .value_text import break_before, finish, leave_open
 
 
-def cut(m: Message) -> Step:
+def at_cut(m: Message) -> Step:
     """State: at the end of the message, with an open call."""
     call = open_call(m)
     complete = m.complete and not call.body_cut

@@ -17,7 +17,7 @@ from .opening import open_json_call, open_nameless, open_wrapped
 from .place import behind
 
 
-def envelope(m: Message) -> Step:
+def at_envelope(m: Message) -> Step:
     """State: at <tool_call>. What is inside of it?"""
     chain = read_chain(m, m.seen)
     if chain is MORE:

@@ -42,7 +42,7 @@ Calls = tuple[list[Found], list[Repair]]
 _SURPLUS = re.compile(f"[{BLANK}}}\\]]{{0,{LOOK_AHEAD}}}")
 
 
-def json(m: Message) -> Step:
+def in_json(m: Message) -> Step:
     """State: in JSON."""
     if m.json is None:
         return _begin(m)

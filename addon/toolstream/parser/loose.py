@@ -27,7 +27,7 @@ _NAMES_ANOTHER = re.compile(r"<\w+=")
 _NEWLINE = re.compile(r"\r?\n")
 
 
-def loose(m: Message) -> Step:
+def in_loose(m: Message) -> Step:
     """State: in such text."""
     call, buffer = open_call(m), m.buffer
     if call.spare is None:

@@ -90,7 +90,7 @@ def _plain_end(m: Message, text: str) -> int:
     return len(text)
 
 
-def line_start(m: Message) -> Step:
+def at_line_start(m: Message) -> Step:
     """State: at the start of the message; at the aggressive level, of any line. An untagged call may
     stand here."""
     text = m.buffer.text
@@ -136,7 +136,7 @@ def _at_untagged(m: Message) -> Step:
     return open_bare_json(m)
 
 
-def text(m: Message) -> Step:
+def in_text(m: Message) -> Step:
     """State: in text, up to the next tag that may open a call."""
     found = _find(m)
     if m.tolerant and (line := _untagged_before(m, found.at)) is not None:
@@ -382,7 +382,7 @@ def _orphan_closer(m: Message, tag: Tag) -> Step:
     return m.go(At.AFTER)
 
 
-def span(m: Message) -> Step:
+def in_span(m: Message) -> Step:
     """State: at a tag after an open backtick. It is quoted if the code span closes before a blank line."""
     text, at = m.buffer.text, m.seen
     run = m.context.code_span

@@ -19,44 +19,44 @@ from ..limits import STEPS, STEPS_PER_CHARACTER
 from ..repairs import Ledger, Refused
 from ..schema.rules import Rules
 from ..schema.toolset import Toolset
-from .after import after
-from .bare_json import bare_json
+from .after import after_call
+from .bare_json import in_bare_json
 from .buffer import Buffer
-from .call import call, stray
+from .call import in_call, in_stray
 from .context import Context
-from .cut import cut
-from .envelope import envelope
+from .cut import at_cut
+from .envelope import at_envelope
 from .event_log import EventLog, Mark
 from .interrupted import drop_opener, go_behind_call
-from .json_call import give_up_json, json
-from .loose import is_text, loose
+from .json_call import give_up_json, in_json
+from .loose import in_loose, is_text
 from .message import At, Message, Step
+from .outside import at_line_start, in_span, in_text
 from .outside import extend as extend_text
-from .outside import line_start, span, text
 from .value import extend as extend_value
-from .value import value
+from .value import in_value
 
 
-def literal(m: Message) -> Step:
+def in_literal(m: Message) -> Step:
     """State: everything is text."""
     m.say_all(len(m.buffer.text))
     return Step.MORE
 
 
 STATES: dict[At, Callable[[Message], Step]] = {
-    At.LITERAL: literal,
-    At.LINE_START: line_start,
-    At.TEXT: text,
-    At.SPAN: span,
-    At.ENVELOPE: envelope,
-    At.CALL: call,
-    At.VALUE: value,
-    At.LOOSE: loose,
-    At.STRAY: stray,
-    At.JSON: json,
-    At.BARE_JSON: bare_json,
-    At.AFTER: after,
-    At.CUT: cut,
+    At.LITERAL: in_literal,
+    At.LINE_START: at_line_start,
+    At.TEXT: in_text,
+    At.SPAN: in_span,
+    At.ENVELOPE: at_envelope,
+    At.CALL: in_call,
+    At.VALUE: in_value,
+    At.LOOSE: in_loose,
+    At.STRAY: in_stray,
+    At.JSON: in_json,
+    At.BARE_JSON: in_bare_json,
+    At.AFTER: after_call,
+    At.CUT: at_cut,
 }
 
 

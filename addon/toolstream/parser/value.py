@@ -31,7 +31,7 @@ _LATE_BRACKET = re.compile(r"\r?\n>\r?\n")  # the last bracket of the opening ta
 _LATE_PART = re.compile(r"\r?(?:\n(?:>\r?)?)?")
 
 
-def value(m: Message) -> Step:
+def in_value(m: Message) -> Step:
     """State: in a value, up to the tag that ends it."""
     open_ = open_value(m)
     if not (open_.started or _start(m, open_)):
