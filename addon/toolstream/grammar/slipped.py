@@ -9,11 +9,11 @@ right. Names of tools and parameters are never guessed: they have to be declared
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from itertools import pairwise
+from functools import cache
 from typing import Protocol
 
-from ..limits import ALIGNED, DECLARED_NAME, LETTERS, LONG, LONG_TAG, TAG_JUNK, TAG_SLIPS, WORD_IN_TAG
+from ..limits import DECLARED_NAME, LETTERS, LONG, TAG_JUNK, TAG_SLIPS, WORD_IN_TAG
+from .alignment import aligned, parts_of
 from .dialect import Dialect
 from .kinds import MORE, Cost, TagKind, Wait
 from .likeness import slips
@@ -34,8 +34,6 @@ _SHAPE = re.compile(rf"<(/?)[^\s<>/]{{1,{WORD_IN_TAG}}}>")
 _SHAPE_PART = re.compile(rf"<?/?[^\s<>/]{{0,{WORD_IN_TAG}}}\Z")
 _LINE_END = re.compile(_LINE_ENDS)
 _PART = re.compile(rf"[\"']?(?:{_MORE_IN_IT})?(?:[)\]}}\w]?[ \t]{{0,8}}|{_ITS_END})?\Z")
-_QUOTES = frozenset("`\"'*#>!")  # a line that begins with one of these only mentions a tag
-_BEGINS = OPEN + "/"  # characters that a tag may have twice at its beginning
 # A bracket, a slash, and what may have become of them before the name of a direct tag
 _LEAD = re.compile(rf"(?P<lead>[{OPEN}(\[{{/\\]{{0,3}}[a-z_.:=-]?[{OPEN}/\\]{{0,2}}|[^\W\d]?)[ \t]?")
 
@@ -274,7 +272,7 @@ class Slipped:
         first = self.pieces[0]
         if not isinstance(first, TagPiece) or not (first.alone or first.named):
             return True
-        return _parts(first.head.lower()).search(beginning) is not None
+        return parts_of(first.head.lower()).search(beginning) is not None
 
     def read(self, text: str, at: int, over: bool, known: Known) -> End | Wait | None:
         """The tag at `at`: the number of slips, where it ends, and the name in it. None if there is none."""
@@ -300,66 +298,6 @@ class Slipped:
                 further, last, other = rest
                 return wrong + further, after if number + 1 == self.ahead else last, name or other
         return None
-
-
-def aligned(head: str, text: str, at: int, over: bool) -> list[tuple[int, int]] | Wait:
-    """Where a text from `at` on may be this head: (number of slips, end) of each place, the fewest slips
-    and then the longest first. Two swapped neighbours are one slip."""
-    if text[at : at + 1] in _QUOTES:
-        return []
-    whole = len(head) + _most(head)
-    window = text[at : at + whole].lower()
-    ends = over or len(window) == whole
-    if ends and not _parts(head).search(window):
-        return []
-    found = _aligned(head, window, ends)
-    return found if found is MORE else [(wrong, at + end) for wrong, end in found]
-
-
-def _most(head: str) -> int:
-    """How many slips a head may have."""
-    return TAG_SLIPS if len(head) >= LONG_TAG else 1
-
-
-@cache
-def _parts(head: str) -> re.Pattern[str]:
-    """The head cut into parts, so that at least one stays intact: each slip touches at most two."""
-    count = 2 * _most(head) + 1
-    bounds = [len(head) * n // count for n in range(count + 1)]
-    return re.compile("|".join(re.escape(head[start:end]) for start, end in pairwise(bounds)))
-
-
-@lru_cache(ALIGNED)
-def _aligned(head: str, text: str, over: bool) -> list[tuple[int, int]] | Wait:
-    """The same for the beginning of a text."""
-    most, size, found = _most(head), len(head), []
-    far = most + 1
-    two_up: list[int] = []
-    up: list[int] = []
-    row = list(range(size + 1))
-    for i in range(1, size + most + 1):
-        if i > len(text):
-            if over:
-                break
-            return MORE
-        x = text[i - 1]
-        if x in "\r\n" or (x == "<" and i > LETTERS):
-            break
-        surplus = far if x == "<" and text[: i - 1].strip(_BEGINS) else 1  # another tag begins
-        two_up, up, row = up, row, [i if x in _BEGINS else far] + [far] * size
-        low, high = max(1, i - most), min(size, i + most)
-        for j in range(low, high + 1):
-            y = head[j - 1]
-            other = x != y and (far if x == "<" else 1)
-            best = min(up[j] + surplus, row[j - 1] + 1, up[j - 1] + other)
-            if i > 1 and j > 1 and x == head[j - 2] and text[i - 2] == y:
-                best = min(best, two_up[j - 2] + 1)
-            row[j] = best
-        if row[size] <= most:
-            found.append((row[size], i))
-        if row[size] == 0 or min(row[low - 1 : high + 1]) > most:
-            break
-    return sorted(found, key=lambda place: (place[0], -place[1]))
 
 
 # From the tables

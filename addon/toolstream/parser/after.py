@@ -16,12 +16,12 @@ from ..grammar.tokens import Token, read_tag
 from ..grammar.tokens import end_of as end_of_tag
 from ..limits import WHITESPACE_RUN
 from ..repairs import Refused, Repair
+from .by_place import OPENERS, is_by_place, is_cut, moved
 from .chain import is_word, read_chain
 from .json_head import read_head
 from .message import At, Before, Envelope, Message, Step
 from .opening import open_bare, open_wrapped
 from .place import Behind, Level, Run
-from .readings import OPENERS, is_by_place, is_cut, moved
 
 _CLOSING = (TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE, TagKind.PARAMETER_CLOSE, TagKind.STRAY)
 _THINK_CLOSE = "</think>"

@@ -15,13 +15,13 @@ from ..grammar.tokens import end_of as tag_end
 from ..limits import TAG, UNTAGGED_GAP
 from ..repairs import Refused, Repair
 from ..schema.json_call import ARGUMENT_KEYS
+from .by_place import BY_PLACE, moved
 from .elements import ELEMENTS, element_of
 from .json_head import read_first_key
 from .message import At, Envelope, Message, Step
 from .open_call import end_call, end_unclosed, give, has_text, only_key, open_call, stray_text, use_spare
 from .opened import Call, Value
 from .place import Behind, Choice, Level, Place
-from .readings import BY_PLACE, moved
 from .surplus import behind_body, drop_tag, drop_text, end_of_surplus, take
 
 _GO_ON = (TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.CALL_CLOSE, Following.MORE)
@@ -116,15 +116,22 @@ def _no_tag(m: Message, call_: Call) -> Step:
         return m.go(At.CUT) if buffer.over else Step.MORE
     if call_.empty and not call_.begun:
         return end_call(m)
-    if text[at] in '>"' and m.tolerant and _ends_tag(m, call_, text[at]):
+    return (_in_place_of_tag(m, call_, at) if m.tolerant else None) or has_text(m)
+
+
+def _in_place_of_tag(m: Message, call_: Call, at: int) -> Step | None:
+    """What may stand for a tag: its last mark, arguments in JSON, a value alone, brackets that belong to
+    nothing; None if it is text."""
+    text, mark = m.buffer.text, m.buffer.text[at]
+    if mark in '>"' and _ends_tag(m, call_, mark):
         return take(m, at + 1)
-    if text[at] == "{" and m.tolerant and not call_.begun and opens_json(text, at, buffer.over) is True:
+    if mark == "{" and not call_.begun and opens_json(text, at, m.buffer.over) is True:
         return _arguments(m, at)
-    if only_key(call_) and m.tolerant and not (call_.begun or _is_markup(call_, text, at)):
+    if only_key(call_) and not (call_.begun or _is_markup(call_, text, at)):
         return m.go(At.LOOSE)
-    if text[at] in "}])" and m.tolerant and (end := end_of_surplus(m, at)):
+    if mark in "}])" and (end := end_of_surplus(m, at)):
         return Step.MORE if end is MORE else drop_text(m, end)
-    return has_text(m)
+    return None
 
 
 def _ends_tag(m: Message, call_: Call, mark: str) -> bool:

@@ -21,11 +21,11 @@ from ..grammar.matcher import Tag
 from ..grammar.tokens import CLOSE, OPEN, Token, end_of, opens_json, read_tag
 from ..limits import DAMAGED_ENVELOPES, LETTERS, WRAPS
 from ..schema.tool_name import read_opening
+from .by_place import BY_PLACE, attribute_of, by_place, is_by_place, is_cut
 from .fence import Fence, read_fence
 from .json_head import lacks_bracket, name_of_empty, name_of_python, read_head
 from .message import Message
 from .place import behind
-from .readings import BY_PLACE, attribute_of, by_place, is_by_place, is_cut
 
 _PROSE = re.compile(
     rf"[:;.,!*-]?([^\W_]{{1,64}})(?![\w:=＝/{OPEN}{CLOSE}-])[ \t]{{0,8}}[^\s:=＝/{OPEN}{CLOSE}]"
@@ -305,18 +305,25 @@ def _is_believed(m: Message, chain: Chain, tag: Tag, inside: bool) -> bool | Wai
     if tool is None or not m.toolset.allows(tool.name) or m.context.in_result:
         return False
     if inside or chain.wraps:
-        known = worst <= Cost.TABLE or (worst is Cost.ALIKE and _is_function(tag))
-        if known and tag.raw[0] == "<" and not tag.dialect.by_name:
-            return True
-        exact = tag.cost is Cost.EXACT and tag.dialect in BASE
-        if worst is Cost.SHAPE and not (exact or is_by_place(tag) or tag.dialect.damaged):
-            return False  # other documents have such tags, too
+        if (believed := _is_believed_inside(tag, worst)) is not None:
+            return believed
     elif not m.context.at_line_start or m.context.thinking or m.context.in_markup:
         return False
     proved = m.is_proved(tag, tool)
     if proved is True and tag.raw[0] != "<" and "<" in tag.raw:  # a sign, which prose has between tags
         return m.buffer.text.startswith("<", behind(m.buffer.text, tag))
     return proved
+
+
+def _is_believed_inside(tag: Tag, worst: Cost) -> bool | None:
+    """The same for a tag in an envelope; None if it has to be proved."""
+    known = worst <= Cost.TABLE or (worst is Cost.ALIKE and _is_function(tag))
+    if known and tag.raw[0] == "<" and not tag.dialect.by_name:
+        return True
+    exact = tag.cost is Cost.EXACT and tag.dialect in BASE
+    if worst is Cost.SHAPE and not (exact or is_by_place(tag) or tag.dialect.damaged):
+        return False  # other documents have such tags, too
+    return None
 
 
 def _is_function(tag: Tag) -> bool:

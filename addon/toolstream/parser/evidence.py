@@ -8,9 +8,9 @@ from enum import Enum
 
 from ..grammar.kinds import Cost, TagKind, Wait
 from ..grammar.matcher import Tag
+from .by_place import OPENERS
 from .opened import Value
 from .place import CLOSED_BY, Behind, Level, Run
-from .readings import OPENERS
 
 
 class Payload(Enum):

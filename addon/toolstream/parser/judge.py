@@ -19,11 +19,11 @@ from ..grammar.text import LINE_REST, end_of, skip_blanks
 from ..grammar.tokens import Token, read_tag
 from ..limits import LETTERS
 from .behind_run import before_tag_of_ours, ends_before_text, look_behind
+from .by_place import OPENERS, by_place, is_by_place, is_cut, moved
 from .evidence import Judgement, Payload, is_believed, is_complete, is_misspelt
 from .message import Message
 from .opened import Value
 from .place import Behind, Level, Place, Run
-from .readings import OPENERS, by_place, is_by_place, is_cut, moved
 
 _BRACKETS = re.compile(rf"[< ]{{0,{LETTERS}}}(?=<[/\w])")
 _NAMELESS = re.compile(r"<\s?parameter\b", re.I)  # also in documents of other kinds

@@ -20,10 +20,10 @@ from ..schema.json_call import NAME_KEYS
 from ..schema.json_read import Json
 from ..schema.rules import NO_TEXTS
 from ..schema.tool_name import Opening
+from .by_place import is_by_place
 from .message import At, Envelope, Message, Step
 from .opened import Call
 from .place import Place
-from .readings import is_by_place
 
 _WORD = re.compile(r"\W{0,4}(\w+)=")  # of a tag that carries a name
 

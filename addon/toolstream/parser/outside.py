@@ -12,20 +12,20 @@ import re
 from dataclasses import dataclass
 
 from ..events import Event, Text
-from ..grammar.grammar import BASE
 from ..grammar.kinds import MORE, THINK, Following, TagKind
 from ..grammar.likeness import DOCUMENT, EXAMPLE
 from ..grammar.matcher import Tag
 from ..grammar.text import BLANK, WHITESPACE, end_of
 from ..grammar.tokens import DULL, OPEN, PARTIAL, WORD, held_from, next_place, read_tag
 from ..limits import CODE_SPAN
-from ..repairs import Refused, Repair
+from ..repairs import Refused
 from ..schema.tool_name import read_opening
+from .apart import comment, is_candidate, orphan_closer, quote, result, show_example, think
 from .bare_json import open_bare_json
+from .by_place import attribute_of
 from .chain import is_word_of_ours, read_chain
-from .message import At, Before, Envelope, Message, Step
+from .message import At, Before, Message, Step
 from .opening import kind_after, open_bare, open_nameless
-from .readings import attribute_of
 
 _UNTAGGED = r"[ \t]{0,3}(?=[{\[`~C])"  # what an untagged call may begin with, at the start of a line
 _JSON = r"[ \t]{0,3}(?=\{)"
@@ -35,7 +35,6 @@ _BEGINS = re.compile(r"[{\[`~C]")
 _LOOK = re.compile(rf"[{OPEN.replace('<', '')}\n\r`\ud800-\udfff]")
 _DULL_WORDS = DOCUMENT - {"think", "result", "output", "example"}
 TEXT = Before.TEXT
-_SHOWN = ("", "\r", "\n", "<", "{", "[")
 _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
 
 
@@ -241,7 +240,7 @@ def _at_place(m: Message) -> Step:
     if context.quoted or context.in_result:
         return _pass(m)
     if (example := EXAMPLE.match(m.buffer.text, m.seen)) and context.at_line_start:
-        return _show(m, example)
+        return show_example(m, example)
     chain = read_chain(m, m.seen)
     if chain is MORE:
         return Step.MORE
@@ -253,17 +252,6 @@ def _at_place(m: Message) -> Step:
         return m.go(At.ENVELOPE)
     assert chain.tag
     return open_bare(m, chain.tag)
-
-
-def _show(m: Message, example: re.Match[str]) -> Step:
-    """An element that shows an example, if that begins here and not prose."""
-    text, end = m.buffer.text, example.end()
-    if end == len(text) and not m.buffer.over:
-        return Step.MORE
-    m.say(end)
-    if text[end : end + 1] in _SHOWN:
-        m.context.show_until(f"</{example[1]}>")
-    return Step.GO
 
 
 def _pass(m: Message) -> Step:
@@ -279,18 +267,18 @@ def _pass(m: Message) -> Step:
 
 def _at_tag(m: Message, tag: Tag) -> Step:
     if m.context.quoted:
-        return _quote(m, tag)
+        return quote(m, tag)
     if m.context.code_span:
-        return m.go(At.SPAN) if _is_candidate(tag) or tag.kind in THINK else _quote(m, tag)
+        return m.go(At.SPAN) if is_candidate(tag) or tag.kind in THINK else quote(m, tag)
     match tag.kind:
         case kind if kind in THINK:
-            return _think(m, tag)
+            return think(m, tag)
         case TagKind.COMMENT_OPEN:
-            return _comment(m, tag)
+            return comment(m, tag)
         case TagKind.RESULT_OPEN | TagKind.RESULT_CLOSE:
-            return _result(m, tag)
+            return result(m, tag)
         case TagKind.PARAMETER_CLOSE | TagKind.CALL_CLOSE | TagKind.WRAP_CLOSE:
-            return _orphan_closer(m, tag)
+            return orphan_closer(m, tag)
     return _at_opener(m, tag)
 
 
@@ -307,21 +295,6 @@ def _at_opener(m: Message, tag: Tag) -> Step:
     return open_nameless(m, tag, [])
 
 
-def _is_candidate(tag: Tag) -> bool:
-    """Whether a user may wonder why this tag opens no call. Tags that are named after a tool may be
-    anything."""
-    opens = tag.kind in _OPENING or tag.kind is TagKind.NAMELESS_OPEN
-    return opens and not tag.dialect.by_name
-
-
-def _quote(m: Message, tag: Tag, end: int = 0) -> Step:
-    """A tag that is quoted, and the text up to `end`."""
-    if _is_candidate(tag):
-        return m.refuse(Refused.FENCED, end or tag.end, wrap=tag.kind is TagKind.WRAP_OPEN)
-    m.say(end or tag.end)
-    return Step.GO
-
-
 def _direct(m: Message, tag: Tag) -> Step:
     """A tag named after a tool: text, unless a parameter of the tool follows it."""
     opening = read_opening(tag, m.buffer.text, m.toolset, m.grammar.level)
@@ -334,52 +307,6 @@ def _direct(m: Message, tag: Tag) -> Step:
             return open_bare(m, tag)
     m.say(tag.end)
     return Step.GO
-
-
-def _think(m: Message, tag: Tag) -> Step:
-    """<think> or </think>: text, and a call may follow directly. A </think> that closes nothing waits,
-    because directly before a call it is dropped."""
-    if m.context.think(tag.kind):
-        m.know(tag.end)
-        m.orphan_think = True
-    else:
-        m.say(tag.end)
-    m.context.new_line()
-    return m.go(At.LINE_START if tag.kind is TagKind.THINK_CLOSE and m.tolerant else At.TEXT)
-
-
-def _comment(m: Message, tag: Tag) -> Step:
-    begins = m.context.at_line_start
-    m.say(tag.end)
-    if begins:
-        m.context.show_until("-->")
-    return Step.GO
-
-
-def _result(m: Message, tag: Tag) -> Step:
-    m.context.enter_or_leave_result(tag, tag.raw)
-    m.say(tag.end)
-    m.context.last = "."
-    return Step.GO
-
-
-def _orphan_closer(m: Message, tag: Tag) -> Step:
-    """A closing tag at the start of a line. It is dropped if nothing else follows in the message, the
-    text had no opening tag that it may belong to, and the text does not announce it with a colon."""
-    context = m.context
-    if tag.kind is TagKind.WRAP_CLOSE and m.envelope is Envelope.LEFT:
-        m.log.repair(Repair.STRAY_CLOSER, tag.raw)
-        m.envelope = Envelope.NONE
-        m.drop(tag.end)
-        return Step.GO
-    context.function_said = context.function_said and tag.kind is TagKind.PARAMETER_CLOSE
-    context.tags_said = context.tags_said or context.last == ":"
-    own = tag.dialect in BASE  # of another one, documents may have it
-    if not own or not context.at_line_start or context.tags_said or context.thinking:
-        m.say(tag.end)
-        return Step.GO
-    m.try_(None, at_end=True)
-    return m.go(At.AFTER)
 
 
 def in_span(m: Message) -> Step:
@@ -397,7 +324,7 @@ def in_span(m: Message) -> Step:
         m.context.close_span()
         return Step.GO
     if tag := m.lookout.openers.match(text, at):
-        _quote(m, tag, end.end())
+        quote(m, tag, end.end())
     m.say(end.end())
     m.before = Before.TEXT
     return Step.GO

@@ -21,8 +21,9 @@ from ..grammar.text import BLANK, skip_blanks
 from ..grammar.text import end_of as skip
 from ..grammar.tokens import LOST, OPEN, Lost, Token, end_of, held_from, next_place, plain_text, read_tag
 from ..limits import CLOSING_RUN, TABLES
+from .by_place import OPENERS, by_place, is_by_place, is_cut, moved
 from .elements import element_of
-from .readings import OPENERS, Readings, by_place, is_by_place, is_cut, moved
+from .readings import Readings
 
 _ON_LINE = re.compile(r"[ \t]*")
 

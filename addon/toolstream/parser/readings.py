@@ -32,16 +32,10 @@ from ..grammar.names import Names, without_signs
 from ..grammar.text import BLANK
 from ..grammar.tokens import Token, read_tag
 from ..limits import WORDS
-from ..repairs import Repair
+from .by_place import ATTRIBUTE, BY_NAME, BY_PLACE, NAME_KEYS, by_place, is_cut, moved
 from .elements import ELEMENTS, read_element
 from .slips import Slips
 
-BY_PLACE = Dialect("by_place", damaged=True, repair=Repair.DAMAGED_TAG)
-BY_NAME = Dialect("by_name", damaged=True, by_name=True, common=True, repair=Repair.DAMAGED_TAG)
-
-OPENERS = frozenset({TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.WRAP_OPEN, TagKind.NAMELESS_OPEN})
-_NAME_KEYS = frozenset({"name", "key", "id", "tool", "function", "parameter"})
-_ATTRIBUTE = re.compile(r"""\s*=\s*["']?([^"'<>\s]{1,128})""")
 NO_NAMES = Names()
 _TYPED = re.compile(r"(.+):\w+")  # a name with its type
 _ODD = re.compile(r"""["'<>]""")
@@ -235,7 +229,7 @@ class Readings(Slips):
     def _opening(self, token: Token) -> Iterator[Tag]:
         word, name = squeeze(token.word), token.name
         kind = SYNONYMS.get(word, "")
-        attribute = _ATTRIBUTE.match(token.attributes) if name in _NAME_KEYS else None
+        attribute = ATTRIBUTE.match(token.attributes) if name in NAME_KEYS else None
         if attribute and (tag := self._with_name(token, kind, attribute[1])):
             yield tag
             return
@@ -376,31 +370,3 @@ class Readings(Slips):
         """Whether one call may contain this tag and the tag of the open value: both are of one dialect,
         or one is damaged."""
         return tag.dialect is self.dialect or tag.dialect.damaged or self.dialect.damaged
-
-
-def attribute_of(token: Token) -> str:
-    """The name in an attribute of a tag; "" if there is none."""
-    found = _ATTRIBUTE.match(token.attributes) if token.name in _NAME_KEYS else None
-    return found[1] if found else ""
-
-
-def is_by_place(tag: Tag) -> bool:
-    """Whether a tag is in no dialect table, but was recognised by its place."""
-    return tag.dialect is BY_PLACE or tag.dialect is BY_NAME
-
-
-def is_cut(token: Token, text: str) -> bool:
-    """Whether the message ends inside of this tag."""
-    return token.end == len(text) and not token.closed
-
-
-def by_place(token: Token, kind: TagKind, cost: Cost, name: str = "", dialect: Dialect = BY_PLACE) -> Tag:
-    """The tag that a token stands for."""
-    return Tag(kind, name, token.start, token.end, token.raw, dialect, cost)
-
-
-def moved(tag: Tag, by: int) -> Tag:
-    """The same tag, with its indexes moved."""
-    if by == 0:
-        return tag
-    return Tag(tag.kind, tag.name, tag.start + by, tag.end + by, tag.raw, tag.dialect, tag.cost)

@@ -1,0 +1,72 @@
+"""Where a text may be the head of a tag, a few slips aside."""
+
+import re
+from functools import cache, lru_cache
+from itertools import pairwise
+
+from ..limits import ALIGNED, LETTERS, LONG_TAG, TAG_SLIPS
+from .kinds import MORE, Wait
+from .tokens import OPEN
+
+_QUOTES = frozenset("`\"'*#>!")  # a line that begins with one of these only mentions a tag
+_BEGINS = OPEN + "/"  # characters that a tag may have twice at its beginning
+
+
+def aligned(head: str, text: str, at: int, over: bool) -> list[tuple[int, int]] | Wait:
+    """Where a text from `at` on may be this head: (number of slips, end) of each place, the fewest slips
+    and then the longest first. Two swapped neighbours are one slip."""
+    if text[at : at + 1] in _QUOTES:
+        return []
+    whole = len(head) + _most(head)
+    window = text[at : at + whole].lower()
+    ends = over or len(window) == whole
+    if ends and not parts_of(head).search(window):
+        return []
+    found = _aligned(head, window, ends)
+    return found if found is MORE else [(wrong, at + end) for wrong, end in found]
+
+
+def _most(head: str) -> int:
+    """How many slips a head may have."""
+    return TAG_SLIPS if len(head) >= LONG_TAG else 1
+
+
+@cache
+def parts_of(head: str) -> re.Pattern[str]:
+    """The head cut into parts, so that at least one stays intact: each slip touches at most two."""
+    count = 2 * _most(head) + 1
+    bounds = [len(head) * n // count for n in range(count + 1)]
+    return re.compile("|".join(re.escape(head[start:end]) for start, end in pairwise(bounds)))
+
+
+@lru_cache(ALIGNED)
+def _aligned(head: str, text: str, over: bool) -> list[tuple[int, int]] | Wait:
+    """The same for the beginning of a text."""
+    most, size, found = _most(head), len(head), []
+    far = most + 1
+    two_up: list[int] = []
+    up: list[int] = []
+    row = list(range(size + 1))
+    for i in range(1, size + most + 1):
+        if i > len(text):
+            if over:
+                break
+            return MORE
+        x = text[i - 1]
+        if x in "\r\n" or (x == "<" and i > LETTERS):
+            break
+        surplus = far if x == "<" and text[: i - 1].strip(_BEGINS) else 1  # another tag begins
+        two_up, up, row = up, row, [i if x in _BEGINS else far] + [far] * size
+        low, high = max(1, i - most), min(size, i + most)
+        for j in range(low, high + 1):
+            y = head[j - 1]
+            other = x != y and (far if x == "<" else 1)
+            best = min(up[j] + surplus, row[j - 1] + 1, up[j - 1] + other)
+            if i > 1 and j > 1 and x == head[j - 2] and text[i - 2] == y:
+                best = min(best, two_up[j - 2] + 1)
+            row[j] = best
+        if row[size] <= most:
+            found.append((row[size], i))
+        if row[size] == 0 or min(row[low - 1 : high + 1]) > most:
+            break
+    return sorted(found, key=lambda place: (place[0], -place[1]))

@@ -1,0 +1,88 @@
+"""What is no call outside of calls: examples, quoted tags, thinking, comments, results that the model made
+up, and closing tags that close nothing.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..grammar.grammar import BASE
+from ..grammar.kinds import TagKind
+from ..grammar.matcher import Tag
+from ..repairs import Refused, Repair
+from .message import At, Envelope, Message, Step
+
+_OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
+_SHOWN = ("", "\r", "\n", "<", "{", "[")
+
+
+def show_example(m: Message, example: re.Match[str]) -> Step:
+    """An element that shows an example, if that begins here and not prose."""
+    text, end = m.buffer.text, example.end()
+    if end == len(text) and not m.buffer.over:
+        return Step.MORE
+    m.say(end)
+    if text[end : end + 1] in _SHOWN:
+        m.context.show_until(f"</{example[1]}>")
+    return Step.GO
+
+
+def quote(m: Message, tag: Tag, end: int = 0) -> Step:
+    """A tag that is quoted, and the text up to `end`."""
+    if is_candidate(tag):
+        return m.refuse(Refused.FENCED, end or tag.end, wrap=tag.kind is TagKind.WRAP_OPEN)
+    m.say(end or tag.end)
+    return Step.GO
+
+
+def is_candidate(tag: Tag) -> bool:
+    """Whether a user may wonder why this tag opens no call. Tags that are named after a tool may be
+    anything."""
+    opens = tag.kind in _OPENING or tag.kind is TagKind.NAMELESS_OPEN
+    return opens and not tag.dialect.by_name
+
+
+def think(m: Message, tag: Tag) -> Step:
+    """<think> or </think>: text, and a call may follow directly. A </think> that closes nothing waits,
+    because directly before a call it is dropped."""
+    if m.context.think(tag.kind):
+        m.know(tag.end)
+        m.orphan_think = True
+    else:
+        m.say(tag.end)
+    m.context.new_line()
+    return m.go(At.LINE_START if tag.kind is TagKind.THINK_CLOSE and m.tolerant else At.TEXT)
+
+
+def comment(m: Message, tag: Tag) -> Step:
+    begins = m.context.at_line_start
+    m.say(tag.end)
+    if begins:
+        m.context.show_until("-->")
+    return Step.GO
+
+
+def result(m: Message, tag: Tag) -> Step:
+    m.context.enter_or_leave_result(tag, tag.raw)
+    m.say(tag.end)
+    m.context.last = "."
+    return Step.GO
+
+
+def orphan_closer(m: Message, tag: Tag) -> Step:
+    """A closing tag at the start of a line. It is dropped if nothing else follows in the message, the
+    text had no opening tag that it may belong to, and the text does not announce it with a colon."""
+    context = m.context
+    if tag.kind is TagKind.WRAP_CLOSE and m.envelope is Envelope.LEFT:
+        m.log.repair(Repair.STRAY_CLOSER, tag.raw)
+        m.envelope = Envelope.NONE
+        m.drop(tag.end)
+        return Step.GO
+    context.function_said = context.function_said and tag.kind is TagKind.PARAMETER_CLOSE
+    context.tags_said = context.tags_said or context.last == ":"
+    own = tag.dialect in BASE  # of another one, documents may have it
+    if not own or not context.at_line_start or context.tags_said or context.thinking:
+        m.say(tag.end)
+        return Step.GO
+    m.try_(None, at_end=True)
+    return m.go(At.AFTER)

@@ -1,0 +1,46 @@
+"""Tags that are in no dialect table: what is said about a tag that was recognised by its place (P21)."""
+
+from __future__ import annotations
+
+import re
+
+from ..grammar.dialect import Dialect
+from ..grammar.kinds import Cost, TagKind
+from ..grammar.matcher import Tag
+from ..grammar.tokens import Token
+from ..repairs import Repair
+
+BY_PLACE = Dialect("by_place", damaged=True, repair=Repair.DAMAGED_TAG)
+BY_NAME = Dialect("by_name", damaged=True, by_name=True, common=True, repair=Repair.DAMAGED_TAG)
+OPENERS = frozenset({TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.WRAP_OPEN, TagKind.NAMELESS_OPEN})
+
+NAME_KEYS = frozenset({"name", "key", "id", "tool", "function", "parameter"})
+ATTRIBUTE = re.compile(r"""\s*=\s*["']?([^"'<>\s]{1,128})""")
+
+
+def attribute_of(token: Token) -> str:
+    """The name in an attribute of a tag; "" if there is none."""
+    found = ATTRIBUTE.match(token.attributes) if token.name in NAME_KEYS else None
+    return found[1] if found else ""
+
+
+def is_by_place(tag: Tag) -> bool:
+    """Whether a tag is in no dialect table, but was recognised by its place."""
+    return tag.dialect is BY_PLACE or tag.dialect is BY_NAME
+
+
+def is_cut(token: Token, text: str) -> bool:
+    """Whether the message ends inside of this tag."""
+    return token.end == len(text) and not token.closed
+
+
+def by_place(token: Token, kind: TagKind, cost: Cost, name: str = "", dialect: Dialect = BY_PLACE) -> Tag:
+    """The tag that a token stands for."""
+    return Tag(kind, name, token.start, token.end, token.raw, dialect, cost)
+
+
+def moved(tag: Tag, by: int) -> Tag:
+    """The same tag, with its indexes moved."""
+    if by == 0:
+        return tag
+    return Tag(tag.kind, tag.name, tag.start + by, tag.end + by, tag.raw, tag.dialect, tag.cost)
