@@ -46,7 +46,7 @@ _RUN = rf"""{_PLAIN}{{1,{TAG}}}?(?=(?!{_PLAIN})|/[ \t]{{0,8}}[{CLOSE}]|[)\]}}]{_
 _TAG = re.compile(
     rf"""
     (?P<open>[{OPEN}]{{1,2}}|[(\[{{|]|[pft](?=<)|) [ \t]{{0,8}} (?P<slash>[/\\／]{{0,2}}) [ \t]{{0,8}}
-    (?P<inner>[{OPEN}]?) (?:[:;.,!*-]|{_NAMESPACE})?
+    (?P<inner>[{OPEN}]?) (?:[:;.,!*-]|(?P<space>{_NAMESPACE}))?
     (?P<word>(?:[^\s<>=:"'/|(){{}}\[\],;{OPEN}{CLOSE}]|/(?=\w)){{0,64}})
     (?: (?P<sep>[ \t]{{0,8}}[=:＝]{{1,2}}[ \t]{{0,8}}|[ \t]{{1,8}}) (?P<name>"[^"\n<>{CLOSE}]{{1,128}}+"?
         |'[^'\n<>{CLOSE}]{{1,128}}+'? |[^\s<>"'={OPEN}{CLOSE}]{{1,128}}+) )?
@@ -95,6 +95,7 @@ class Token:
     end: int
     raw: str
     slash: bool
+    space: str
     word: str
     sep: str
     name: str
@@ -124,6 +125,7 @@ def read_tag(text: str, at: int, over: bool) -> Token | Wait | None:
         match.end(),
         match[0],
         bool(match["slash"]),
+        match["space"] or "",
         match["word"],
         (match["sep"] or "").strip() or ("" if match["sep"] is None else " "),
         name,

@@ -245,6 +245,8 @@ def _end_message(m: Message) -> Step:
     m.drop(len(m.buffer.text))
     if m.trial is None:
         return Step.MORE
+    if m.trial.why is None and m.context.needs_call:
+        return m.reject()
     if m.ended and not m.log.damaged_since(m.trial):
         m.accept()
         return Step.GO

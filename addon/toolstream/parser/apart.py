@@ -80,9 +80,9 @@ def orphan_closer(m: Message, tag: Tag) -> Step:
         return Step.GO
     context.function_said = context.function_said and tag.kind is TagKind.PARAMETER_CLOSE
     context.tags_said = context.tags_said or context.last == ":"
-    own = tag.dialect in BASE  # of another one, documents may have it
-    if not own or not context.at_line_start or context.tags_said or context.thinking:
+    if tag.dialect.by_name or not context.at_line_start or context.tags_said or context.thinking:
         m.say(tag.end)
         return Step.GO
     m.try_(None, at_end=True)
+    context.needs_call = context.needs_call or tag.dialect not in BASE  # documents may have it, too
     return m.go(At.AFTER)

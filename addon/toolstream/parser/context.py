@@ -30,6 +30,7 @@ class Context(Markdown):
         "_until",
         "function_said",
         "last",
+        "needs_call",
         "shown",
         "tags_said",
         "thinking",
@@ -45,6 +46,7 @@ class Context(Markdown):
         self.last = "."  # the last character that was no blank
         self.thinking = reasoning
         self.tags_said = False  # the text had opening tags, so that closing ones may belong to them
+        self.needs_call = False  # a closing tag waits that only goes if a call follows
         self.function_said = False  # it had a function's tag, so parameters after it belong to a named call
 
     @property

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from ..grammar.dialects import Dialect
 from ..grammar.grammar import BASE, TAUGHT, foreign, keeps_to, kept_to
-from ..grammar.kinds import MORE, Cost, Following, TagKind
+from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
 from ..grammar.matcher import Tag
-from ..grammar.text import skip_blanks
+from ..grammar.text import LINE_REST, skip_blanks
 from ..grammar.tokens import WORD
 from ..repairs import Refused, Repair
 from ..schema.schema import Tool
@@ -84,7 +84,8 @@ def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
     if at == len(text) and not m.buffer.over:
         return Step.MORE
     bracket = text[at : at + 1]
-    cut = bracket == "<" and m.buffer.over and m.lookout.after.may_begin(text, at)
+    after = m.lookout.after
+    cut = m.buffer.over and bracket == "<" and after.may_begin(text, at) and not after.match(text, at)
     if bracket == "{" or cut or (bracket == "<" and not m.tolerant):
         return _open(m, tag, opening, [])
     alone = at == len(text) or "\n" in text[tag.end : at]
@@ -125,8 +126,9 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
         m.context.new_line()  # directly after a call counts as the start of a line
         m.envelope = Envelope.REFUSED
         return Step.GO
-    kind = _kind_after_name(m, tag, opening)
-    if kind is Following.MORE:
+    mentioned = opening is not None and _is_mentioned(m, tag, opening.tool)
+    kind = Following.OTHER if mentioned is True else _kind_after_name(m, tag, opening)
+    if kind is Following.MORE or mentioned is MORE:
         return Step.MORE
     if kind is Following.OTHER:
         return m.refuse(Refused.NO_CALL, wraps[0].end if wraps else tag.end)
@@ -143,6 +145,18 @@ def _why_not_wrapped(m: Message, opening: Opening | None) -> Refused | None:
         return None if m.toolset.allows(opening.tool.name) else Refused.FORBIDDEN
     may_be_any = m.tolerant and m.toolset.any_allowed and not m.context.thinking
     return None if may_be_any else Refused.UNDECLARED
+
+
+def _is_mentioned(m: Message, tag: Tag, tool: Tool) -> bool | Wait:
+    """Whether a name that is all an envelope holds is no call, but `<tool_call>now</tool_call>` in prose: it
+    has no lines of its own, or the tool needs arguments."""
+    text, at = m.buffer.text, skip_blanks(m.buffer.text, tag.end)
+    if tag.raw[0] == "<" or not text.startswith("</", at):
+        return False
+    rest = LINE_REST.match(text, text.find(">", at) + 1)
+    if rest and rest.end() == len(text) and not m.buffer.over:
+        return MORE
+    return bool(tool.required) or not m.context.at_line_start or rest is None or rest[1] is None
 
 
 def _kind_after_name(m: Message, tag: Tag, opening: Opening | None) -> TagKind | Following | None:

@@ -349,6 +349,7 @@ class Place(Readings):
         the tool's own parameters, or the call's end if the tool requires nothing. There, a tag that is
         only named after a parameter proves nothing.
         """
+        assert self.tool
         at = behind(text, tag)
         if at >= len(text):
             return False if over else MORE
@@ -357,7 +358,8 @@ class Place(Readings):
             return MORE
         direct = tag.dialect.by_name and not tag.spelt
         if not (is_by_place(tag) or direct):
-            return any(text[at] == "<" or found.kind is TagKind.PARAMETER_OPEN for found in readings)
+            tags = (found for found in readings if found.kind is not TagKind.STRAY or not self.tool.required)
+            return any(text[at] == "<" or found.kind is TagKind.PARAMETER_OPEN for found in tags)
         return any(self._proves(found, direct) for found in readings)
 
     def _proves(self, tag: Tag, direct: bool) -> bool:

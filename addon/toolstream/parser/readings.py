@@ -184,6 +184,8 @@ class Readings(Slips):
         """All tags that a token may be that is in no dialect table, apart from mere shape."""
         if not (token.bracket or token.closed):
             return []  # without both brackets a word is a word
+        if token.space and self.key and (not token.slash or self.opened.get(token.space)):
+            return []  # the value has elements in this namespace
         found = self._known.get(token.raw)
         if found is None:
             read = self._closing(token) if token.slash else self._opening(token)
@@ -337,6 +339,8 @@ class Readings(Slips):
     def note(self, token: Token, closes: bool) -> None:
         """A tag in the value is payload: it opens a word there, or `closes` one."""
         opened, word = self.opened, token.word
+        if token.space and not token.slash:
+            opened[token.space] = opened[token.space + token.word] = 1
         if not token.slash and word and squeeze(word) not in STRUCTURAL and len(opened) < WORDS:
             self.markup = self.markup or token.closed
             opened[word] = opened.get(word, 0) + 1
@@ -351,7 +355,7 @@ class Readings(Slips):
             and token.bracket
             and len(word) > 1
             and word not in DOCUMENT
-            and not self.opened.get(token.word)
+            and not self.opened.get(token.space + token.word)
             and not token.attributes.strip()
             and not (self.markup and word.isascii())
         )

@@ -13,6 +13,7 @@ from toolstream.limits import TAG
 
 PLAIN = {
     "slash": False,
+    "space": "",
     "word": "",
     "sep": "",
     "name": "",
