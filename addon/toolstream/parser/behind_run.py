@@ -32,12 +32,13 @@ def look_behind(m: Message, open_: Value, run: Run, otherwise: Payload | None = 
     return _search(m, open_, run, _second, otherwise or run)
 
 
-def before_tag_of_ours(m: Message, open_: Value, run: Run) -> Judgement:
+def before_tag_of_ours(m: Message, open_: Value, run: Run, lines: bool) -> Judgement:
     """A value's own closing tag, and text behind it: the end if the next tag of a call opens another
     parameter or closes the call, for that would lack a closing tag before it."""
     assert m.call
     own = m.call.place.own
-    return _search(m, open_, run, _next_of_ours, run if own and own.by_name else Payload.TAG)
+    ends = (own is not None and own.by_name) or (m.buffer.over and not lines)
+    return _search(m, open_, run, _next_of_ours, run if ends else Payload.TAG)
 
 
 def _search(

@@ -178,7 +178,7 @@ def _doubt(m: Message, open_: Value, run: Run, alone: bool, lines: bool) -> Judg
     if alone and open_.verbatim and _lacks_its_closer(run):
         judgement = look_behind(m, open_, run, Payload.TAG)
     elif (alone or not lines) and open_.verbatim and _is_own_closer(m, open_, run, alone):
-        judgement = before_tag_of_ours(m, open_, run)
+        judgement = before_tag_of_ours(m, open_, run, lines)
     if judgement is not Payload.TAG:
         return judgement
     if first.spelt and alone:
