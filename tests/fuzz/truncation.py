@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from fuzz.calls import Call, Piece, Style, text_of, write, write_json
@@ -153,13 +154,15 @@ def _without_start(raw: str) -> str:
 
 
 def _typed(text: str) -> Iterator[Any]:
-    """What a text may be that is no string: null for nothing, and JSON or Python's booleans."""
+    """What a text may be that is no string: null for nothing, JSON, perhaps without its last brackets, and
+    Python's booleans."""
     yield None
     words = {"true": True, "false": False}
     if text.strip().lower() in words:
         yield words[text.strip().lower()]
         return
-    try:
-        yield json.loads(text)
-    except ValueError:
-        yield ""
+    for closers in ("", *("".join(few) for n in range(1, 4) for few in product("]}", repeat=n))):
+        with contextlib.suppress(ValueError):
+            yield json.loads(text + closers)
+            return
+    yield ""
