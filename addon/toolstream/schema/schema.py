@@ -94,9 +94,10 @@ class Parameter:
 
     def member(self, key: str) -> "Parameter":
         """What is known about a member of an object."""
+        if key not in self.declared:  # not kept: there is no end of them, and tools are kept for long
+            return self._nest(_undeclared(key), key in self.required_keys)
         if key not in self._nested:
-            pick = _property(key) if key in self.declared else _undeclared(key)
-            self._nested[key] = self._nest(pick, key in self.required_keys)
+            self._nested[key] = self._nest(_property(key), key in self.required_keys)
         return self._nested[key]
 
     def item(self, index: int = 0) -> "Parameter":
