@@ -156,7 +156,8 @@ def _is_mentioned(m: Message, tag: Tag, tool: Tool) -> bool | Wait:
     rest = LINE_REST.match(text, text.find(">", at) + 1)
     if rest and rest.end() == len(text) and not m.buffer.over:
         return MORE
-    return bool(tool.required) or not m.context.at_line_start or rest is None or rest[1] is None
+    needs = bool(tool.required) and not m.aggressive
+    return needs or not m.context.at_line_start or rest is None or rest[1] is None
 
 
 def _kind_after_name(m: Message, tag: Tag, opening: Opening | None) -> TagKind | Following | None:

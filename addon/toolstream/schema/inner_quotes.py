@@ -37,8 +37,8 @@ def _written(text: str) -> str:
     opened: list[str] = []
     at, any_inner, is_key = 0, False, False
     while at < len(text):
-        between = _OUTSIDE.match(text, at)
-        end = between.end() if between else at
+        outside = _OUTSIDE.match(text, at)
+        end = outside.end() if outside else at
         part, mark = text[at:end], text[end : end + 1]
         out.append(part + mark)
         at = end + 1
@@ -48,21 +48,32 @@ def _written(text: str) -> str:
             opened.pop()
         elif mark == '"':
             is_key = opened[-1:] == ["{"] and ":" not in part
-            string, inner, at = _string(text, at, _BEHIND_KEY if is_key else _BEHIND[opened[-1:] == ["["]])
-            if inner % 2 or at < 0 or (inner and _BETWEEN.search(string)):
+            pieces, at = _string(text, at, _BEHIND_KEY if is_key else _BEHIND[opened[-1:] == ["["]])
+            string = r"\"".join(pieces)
+            if (
+                not len(pieces) % 2
+                or any(map(_is_between, pieces[1::2]))
+                or (pieces[1:] and _BETWEEN.search(string))
+            ):
                 return ""
-            any_inner = any_inner or inner > 0
+            any_inner = any_inner or len(pieces) > 1
             out.append(string)
     return "".join(out) if any_inner else ""
 
 
-def _string(text: str, at: int, behind: re.Pattern[str]) -> tuple[str, int, int]:
-    """The rest of the string that begins at `at`, how many quotes in it were not escaped, and where it ends;
-    -1 if it does not."""
+def _string(text: str, at: int, behind: re.Pattern[str]) -> tuple[list[str], int]:
+    """The rest of the string that begins at `at`, parted at the quotes in it that are not escaped, and where
+    it ends; nothing if it does not."""
     pieces: list[str] = []
     while found := _TO_QUOTE.match(text, at):
         at = found.end()
         if behind.match(text, at):
-            return r"\"".join([*pieces, found[0]]), len(pieces), at
+            return [*pieces, found[0]], at
         pieces.append(found[0][:-1])
-    return "", 0, -1
+    return [], at
+
+
+def _is_between(piece: str) -> bool:
+    """Whether what two quotes in a string have between them is no quotation, but stands between two strings
+    of which a comma was lost: `"a" "b"`."""
+    return piece.strip() != piece or not piece

@@ -28,6 +28,7 @@ _MARK = re.compile(rf"[{re.escape(_QUOTES + _OPENING + _CLOSING)},:;=.]")
 _ODD_QUOTE = rf"[{_QUOTES.replace(chr(34), '')}]"
 _ODD_OPENING = re.compile(rf"([{{\[,:]\s*+){_ODD_QUOTE}")
 _ODD_CLOSING = re.compile(rf"{_ODD_QUOTE}(?=\s*+[}}\],:])")
+_TWO = re.compile(r"""['"`]\s*[+,;:]?\s*['"`]""")  # two strings with a mark between them, not one
 _ODD_PAIRS = ("'", "`", "“”", "‘’", "«»")
 _BARE_QUOTE = re.compile(r'(?<!\\)"')
 _OPENERS = {"”": "“„", "’": "‘", "»": "«", "'": "'", "`": "`"}  # of the quotes that may close a string
@@ -59,7 +60,8 @@ def least_change(text: str, accept: Callable[[Any], bool]) -> Any:
         return None
     for straight in (_straightened(text), _straightened(_BARE_QUOTE.sub(r"\"", text))):
         value = _value(straight)
-        if value is not None and accept(value) and not _unpaired(value, *_ODD_PAIRS):
+        odd = value is None or _unpaired(value, *_ODD_PAIRS) or any(map(_TWO.search, strings_of(value)))
+        if not odd and accept(value):
             return value
     cheapest: list[Any] = []
     least = _MISSING + _MISSING

@@ -169,7 +169,8 @@ def test_swallowed_calls_of_other_dialects() -> None:
     text = in_json("a</｜DSML｜parameter>\n</｜DSML｜invoke>\n" + call + "</｜DSML｜function_calls>", "")
     assert_read('{"path": "' + text + '"}', {"path": "a"}, ["swallowed-call"], [("ls", "{}")])
     text = in_json("a</arg_value></tool_call>\n<tool_call>ls</tool_call>", "")
-    assert_read('{"path": "' + text + '"}', {"path": "a"}, ["swallowed-call"], [("ls", "{}")])
+    whole = Mended(read_tool("ls(path?: string)"), ['{"path": "' + text + '"}'], stopped=True)
+    assert (whole.value, whole.more) == ({"path": "a"}, [("ls", "{}")])
 
 
 @pytest.mark.parametrize(

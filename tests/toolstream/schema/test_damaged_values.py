@@ -48,6 +48,8 @@ MENDED: list[tuple[str, Any, str, Any]] = [
     ("single quotes, one too many", ANY, "['a']]", ["a"]),
     ("single quotes and a comma", ANY, "[1 2, 'a']", [1, 2, "a"]),
     ("comma at the end", STRINGS, '["a", "b"],', ["a", "b"]),
+    ("a comma lost between strings", STRINGS, '["a", "b" "c"]', ["a", "b", "c"]),
+    ("single quotes, and a comma lost", STRINGS, "['a' 'b']", ["a", "b"]),
     ("fenced", POINT, '```json\n{"a": "x", "n": 1}\n```', {"a": "x", "n": 1}),
     ("fenced and damaged", POINT, '```\n{"a": "x" "n": 1}\n```', {"a": "x", "n": 1}),
     ("quotes in a string", POINT, '{"a": "say "hi" now", "n": 1}', {"a": 'say "hi" now', "n": 1}),
@@ -97,6 +99,9 @@ FAILS = [
     ("a call", STRINGS, "[open('x')]"),
     ("prose", STRINGS, "first this, then [that]"),
     ("comments", POINT, '{"a": "x", // why\n"n": 1}'),
+    ("strings that are added", STRINGS, '["a" + "b"]'),
+    ("commas lost between strings", STRINGS, '["a" "b" "c"]'),
+    ("a key without its value", POINT, '{"a": "x" "b"}'),
     ("dots for the rest", STRINGS, '["a", ...]'),
     ("too deep", ANY, "[" * (DEPTH + 1) + "]" * DEPTH),
 ]
