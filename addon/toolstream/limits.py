@@ -58,6 +58,7 @@ CANONICAL = 256  # tags whose dialects are remembered
 ALIGNED = 4096  # texts for which the possible ends of a misspelt tag are remembered
 TAG_SLIPS = 2  # letters that may be wrong in a long tag; in a shorter one, one
 LONG_TAG = 10  # characters that a long tag has at least
+AHEAD = 1024  # characters that are looked at to tell whether a misspelt opening tag begins
 WORD_IN_TAG = 32  # letters of the word in such a tag
 TAG_JUNK = 96  # surplus characters in such a tag
 LONG = 6  # letters that a word has at least, if misspelt forms of it are recognised

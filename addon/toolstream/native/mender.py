@@ -23,8 +23,9 @@ from .tags import lead_of, may_lead
 from .wrapped import WrappedMender
 
 _GAP = rf"(?:[ \t]|\\[nrt]){{0,{LOOK_AHEAD}}}"
-_ENCODED = re.compile(rf'"(?:\\+")*{_GAP}(?:\{{{_GAP}(?:[^"\\ \t]|\\[^nrt])|<|\\u003[cC])')
-_ENCODED_PART = re.compile(rf'"(?:\\+")*{_GAP}(?:\\+|\\(?:u(?:0(?:03?)?)?)?|\{{{_GAP}\\?)?')
+_DEEPER = rf'(?:\\{{1,7}}"){{0,{ENCODED}}}'  # a string in a string
+_ENCODED = re.compile(rf'"{_DEEPER}{_GAP}(?:\{{{_GAP}(?:[^"\\ \t]|\\[^nrt])|<|\\u003[cC])')
+_ENCODED_PART = re.compile(rf'"{_DEEPER}{_GAP}(?:\\{{1,7}}|\\(?:u(?:0(?:03?)?)?)?|\{{{_GAP}\\?)?')
 _KEY = re.compile(r'("[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+")[ \t\n\r]*+:')
 _KEY_PART = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+(?:\\|"[ \t\n\r]*+)?')
 _FIRST_KEY = re.compile(r'\{[ \t\n\r]*+("[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+")')

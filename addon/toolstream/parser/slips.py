@@ -13,11 +13,12 @@ from ..grammar.kinds import CALL_KINDS, CLOSERS, MORE, TagKind, Wait
 from ..grammar.matcher import Tag
 from ..grammar.slipped import Slipped
 from ..grammar.tokens import CLOSE
-from ..limits import SLIPS, TAG_SLIPS, WORD_IN_TAG
+from ..limits import AHEAD, SLIPS, TAG_SLIPS, WORD_IN_TAG, WORDS
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
+from .by_place import moved
 
-Asked = tuple[str, int, bool, bool]
+Asked = tuple[str, bool, bool]  # the text, whether that is all, and whether it is in an envelope
 _IN_ENVELOPE = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.CALL_IN_ENVELOPE)
 
 
@@ -42,7 +43,7 @@ class Slips:
     key: str = ""  # of the open value
     given: set[str] = field(default_factory=set)
     spoken: tuple[Dialect, ...] = ()
-    _last_opener: tuple[Asked, Tag | Wait | None] | None = None  # what was asked for last, and found
+    _openers: dict[Asked, Tag | Wait | None] = field(default_factory=dict)  # that were asked for, and found
 
     def slipped(self, text: str, at: int, over: bool) -> Tag | Wait | None:
         """The misspelt tag at `at`, of a dialect that the call is written in; None if there is none."""
@@ -52,12 +53,16 @@ class Slips:
 
     def slipped_opener(self, text: str, at: int, over: bool, wrapped: bool) -> Tag | Wait | None:
         """The same for a tag that may open a call outside of calls. `wrapped`: in an envelope. Several states
-        ask about the same place in turn."""
-        asked = text, at, over, wrapped
-        if self._last_opener is None or self._last_opener[0] != asked:
+        ask about the same place in turn, and the same tags come again."""
+        ahead = text[at : at + AHEAD]
+        asked = ahead, over or len(ahead) == AHEAD, wrapped
+        if asked not in self._openers:
             kinds = _IN_ENVELOPE if wrapped else _IN_ENVELOPE[:1]
-            self._last_opener = asked, self._nearest(self.grammar.slipped(kinds), text, at, over)
-        return self._last_opener[1]
+            if len(self._openers) == WORDS:
+                self._openers.clear()
+            self._openers[asked] = self._nearest(self.grammar.slipped(kinds), ahead, 0, asked[1])
+        found = self._openers[asked]
+        return moved(found, at) if isinstance(found, Tag) else found
 
     def names_key(self, text: str) -> bool:
         """Whether a text contains a part of an opening tag that names a parameter in an element of its

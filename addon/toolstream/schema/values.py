@@ -14,7 +14,7 @@ from .coercion import CONTAINERS, FAILED, conform, is_wanted, too_deep
 from .lenient_json import read_damaged, with_last_bracket
 from .schema import Parameter
 
-_FENCED = re.compile(rf"```\w{{0,{FENCE_INFO}}}[ \t]*\n(.*?)\s*```", re.DOTALL)
+_FENCE = re.compile(rf"```\w{{0,{FENCE_INFO}}}[ \t]*\n")
 _MARKS = ",;. \t\r\n"
 
 
@@ -54,8 +54,9 @@ def _unwrapped(bare: str) -> Iterator[str]:
     """The text, and without what stands around an array or object by mistake: a fence, a mark behind it; or
     with its last bracket."""
     yield bare
-    if fenced := _FENCED.fullmatch(bare):
-        yield fenced[1]
+    opening = _FENCE.match(bare)
+    if opening and bare.endswith("```"):
+        yield bare[opening.end() : -3].strip()
     elif (inner := bare.rstrip(_MARKS)) != bare and inner[-1:] in ("}", "]"):
         yield inner
     elif lengthened := with_last_bracket(bare):
