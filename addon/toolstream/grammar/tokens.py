@@ -11,6 +11,7 @@ is a `:` or a space, or the end is missing because the line ends or the next tag
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from sys import maxsize
 
 from ..limits import TAG, WORDLESS
 from .kinds import MORE, Wait
@@ -160,12 +161,12 @@ def plain_text(words: frozenset[str], missing: Lost) -> re.Pattern[str]:
     return re.compile(rf"(?:[^{OPEN}\n\r\ud800-\udfff]+|{bracket}|\n(?!{missing.tag.pattern}))*")
 
 
-def next_place(text: str, at: int, fresh: bool = False, missing: Lost = LOST) -> int:
-    """The index where the next tag may begin: at a bracket, or at a word at the start of a line that lost
-    its bracket; -1 if there is none. `fresh`: a line begins at `at`."""
+def next_place(text: str, at: int, fresh: bool = False, missing: Lost = LOST, end: int = maxsize) -> int:
+    """The index where the next tag may begin: at a bracket before `end`, or at a word at the start of a line
+    that lost its bracket; -1 if there is none. `fresh`: a line begins at `at`."""
     if fresh and (found := missing.tag.match(text, at)):
         return found.end()
-    while stop := _STOP.search(text, at):
+    while stop := _STOP.search(text, at, end):
         at = stop.end()
         if stop[0] != "\n":
             return at - 1

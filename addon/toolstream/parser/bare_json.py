@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.text import BLANK, skip_blanks
-from ..limits import AFTER_JSON, FENCE_RUN
+from ..limits import AFTER_JSON, FENCE_RUN, PIECE
 from ..repairs import Refused, Repair
 from ..schema.call_scanner import CallScanner, Progress
 from ..schema.json_call import DRIFT, KEYS, read_calls
@@ -65,8 +65,10 @@ def in_bare_json(m: Message) -> Step:
 
 def _in_json(m: Message, json: BareCall) -> Step:
     buffer = m.buffer
-    progress = json.scanner.feed(buffer.text[buffer.at :])
+    progress = json.scanner.feed(buffer.text[buffer.at : buffer.at + PIECE])
     buffer.at += json.scanner.end
+    if progress is Progress.MORE and buffer.at < len(buffer.text):
+        return Step.GO
     if progress is Progress.MORE and m.followed is not None:
         return break_off(m, None)
     if progress is Progress.HOPELESS or (progress is Progress.MORE and buffer.over):

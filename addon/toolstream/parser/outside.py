@@ -17,7 +17,7 @@ from ..grammar.likeness import DOCUMENT, EXAMPLE
 from ..grammar.matcher import Tag
 from ..grammar.text import BLANK, WHITESPACE, end_of
 from ..grammar.tokens import DULL, OPEN, PARTIAL, WORD, held_from, next_place, read_tag
-from ..limits import CODE_SPAN
+from ..limits import CODE_SPAN, PIECE
 from ..repairs import Refused
 from ..schema.tool_name import read_opening
 from .apart import comment, is_candidate, orphan_closer, quote, result, show_example, think
@@ -46,6 +46,7 @@ class Found:
     at: int
     tag: Tag | None = None
     place: bool = False
+    passes: bool = False  # the text up to there was looked at, and more of it has come
 
 
 def extend(m: Message, piece: str) -> list[Event] | None:
@@ -120,7 +121,7 @@ def _at_lost_bracket(m: Message) -> Step | None:
 def _is_lost(m: Message, at: int) -> bool:
     """Whether the word of a tag follows the bracket at `at`."""
     text = m.buffer.text
-    return text[at] in "[{" and next_place(text, at, True, m.lookout.missing) == at
+    return text[at] in "[{" and next_place(text, at, True, m.lookout.missing, at + 1) == at
 
 
 def _at_untagged(m: Message) -> Step:
@@ -137,8 +138,10 @@ def _at_untagged(m: Message) -> Step:
 
 def in_text(m: Message) -> Step:
     """State: in text, up to the next tag that may open a call."""
-    found = _find(m)
-    if m.tolerant and (line := _untagged_before(m, found.at)) is not None:
+    end = _end_of_piece(m.buffer.text, m.seen)
+    line = _untagged_before(m, end) if m.tolerant else None
+    found = _find(m, end if line is None else line)
+    if line is not None and found.at >= line:
         m.say(line)
         return m.go(At.LINE_START) if m.aggressive else _at_json(m)
     m.say(found.at)
@@ -146,6 +149,8 @@ def in_text(m: Message) -> Step:
         return _at_tag(m, found.tag)
     if found.place:
         return _at_place(m)
+    if found.passes:
+        return Step.GO
     if m.buffer.over:
         m.say_all(found.at)
     return Step.MORE
@@ -174,13 +179,22 @@ def _at_json(m: Message) -> Step:
 # The next tag
 
 
-def _find(m: Message) -> Found:
-    """The next place that has to be looked at."""
+def _end_of_piece(text: str, at: int) -> int:
+    """The end of a piece that is looked at in one go: within no line break, and no pair of surrogates."""
+    end = at + PIECE
+    half = text[end - 1 : end]
+    return end - (half == "\r" or "\ud800" <= half < "\udc00")
+
+
+def _find(m: Message, end: int) -> Found:
+    """The next place that has to be looked at, if there is one before `end`."""
     text, start = m.buffer.text, m.seen
     fresh = m.tolerant and m.context.at_line_start
-    at, found = _next(m, start, fresh), None
+    at, found = _next(m, start, fresh, end), None
     while at >= 0 and not (found := _look(m, at)):
-        at = _next(m, at + 1, False)
+        at = _next(m, at + 1, False, end)
+    if found is None and end < len(text):
+        return Found(end, passes=True)
     held = len(text) if m.buffer.over else _held(m, start, fresh)
     return found if found and found.at <= held else Found(held)
 
@@ -193,10 +207,11 @@ def _held(m: Message, start: int, fresh: bool) -> int:
     return max(start, min(end, len(text) - 1)) if text.endswith("\r") else end
 
 
-def _next(m: Message, at: int, fresh: bool) -> int:
-    """The index where the next tag may begin, skipping tags of documents; -1 if there is none."""
+def _next(m: Message, at: int, fresh: bool, end: int) -> int:
+    """The index before `end` where the next tag may begin, skipping tags of documents; -1 if there is
+    none."""
     text, missing = m.buffer.text, m.lookout.missing
-    while (at := next_place(text, at, fresh, missing) if m.tolerant else text.find("<", at)) >= 0:
+    while (at := next_place(text, at, fresh, missing, end) if m.tolerant else text.find("<", at, end)) >= 0:
         word = WORD.match(text, at)
         if word is None or word[1] not in _DULL_WORDS or m.lookout.names.has("tool", word[1]):
             return at

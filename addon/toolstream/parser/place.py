@@ -223,7 +223,7 @@ class Place(Readings):
             return True
         if same_line:
             return False
-        if next_place(text, at, True, self.missing) == at:
+        if next_place(text, at, True, self.missing, at + 1) == at:
             return True
         return MORE if not over and held_from(text, at, True, self.missing) <= at else False
 
