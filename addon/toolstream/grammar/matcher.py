@@ -54,6 +54,12 @@ class Tag:
         """Whether it is in a dialect table, exactly or tolerantly."""
         return self.cost <= Cost.TABLE
 
+    def moved(self, by: int) -> "Tag":
+        """The same tag, with its indexes moved."""
+        if by == 0:
+            return self
+        return Tag(self.kind, self.name, self.start + by, self.end + by, self.raw, self.dialect, self.cost)
+
 
 class TagMatcher:
     """The tags that one state reacts to, and the tails of a text that may still become one."""

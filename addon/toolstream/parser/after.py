@@ -16,7 +16,7 @@ from ..grammar.tokens import Token, read_tag
 from ..grammar.tokens import end_of as end_of_tag
 from ..limits import WHITESPACE_RUN
 from ..repairs import Refused, Repair
-from .by_place import OPENERS, is_by_place, is_cut, moved
+from .by_place import OPENERS, is_by_place, is_cut
 from .chain import is_word, read_chain
 from .json_head import read_head
 from .message import At, Before, Envelope, Message, Step
@@ -199,7 +199,7 @@ def _at_damaged_closer(m: Message, at: int) -> Step:
         return Step.MORE
     if not run.tags or run.tags[0].kind in OPENERS or not _is_believed(m, run):
         return _leave(m)
-    tag = _to_its_end(m, moved(run.tags[0], -m.buffer.base))
+    tag = _to_its_end(m, run.tags[0].moved(-m.buffer.base))
     return Step.MORE if tag is MORE else _close(m, tag)
 
 

@@ -9,20 +9,22 @@ import re
 from ..grammar.grammar import BASE
 from ..grammar.kinds import TagKind
 from ..grammar.matcher import Tag
+from ..grammar.text import WHITESPACE, end_of
 from ..repairs import Refused, Repair
 from .message import At, Envelope, Message, Step
 
 _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
-_SHOWN = ("", "\r", "\n", "<", "{", "[")
+_SHOWN = ("<", "{", "[")
 
 
 def show_example(m: Message, example: re.Match[str]) -> Step:
-    """An element that shows an example, if that begins here and not prose."""
+    """An element that shows an example, if a tag or JSON is the first thing in it, and not prose."""
     text, end = m.buffer.text, example.end()
-    if end == len(text) and not m.buffer.over:
+    first = end_of(WHITESPACE, text, end)
+    if first == len(text) and not m.buffer.over:
         return Step.MORE
     m.say(end)
-    if text[end : end + 1] in _SHOWN:
+    if text[first : first + 1] in _SHOWN:
         m.context.show_until(f"</{example[1]}>")
     return Step.GO
 

@@ -49,7 +49,7 @@ def open_bare_json(m: Message, orphan: bool = False) -> Step:
     if text[start : start + 1] not in ("{", "["):
         m.say(at + 1)
         return m.go(At.TEXT)
-    m.try_(Refused.NOT_ALONE, at_end=not (m.aggressive or orphan))
+    m.try_(Refused.NOT_ALONE, at_end=not m.aggressive)
     m.buffer.at = start
     scanner = CallScanner(m.toolset.names, DRIFT if m.aggressive else KEYS)
     m.json = BareCall(scanner, m.buffer.position, run, orphan)

@@ -37,10 +37,3 @@ def is_cut(token: Token, text: str) -> bool:
 def by_place(token: Token, kind: TagKind, cost: Cost, name: str = "", dialect: Dialect = BY_PLACE) -> Tag:
     """The tag that a token stands for."""
     return Tag(kind, name, token.start, token.end, token.raw, dialect, cost)
-
-
-def moved(tag: Tag, by: int) -> Tag:
-    """The same tag, with its indexes moved."""
-    if by == 0:
-        return tag
-    return Tag(tag.kind, tag.name, tag.start + by, tag.end + by, tag.raw, tag.dialect, tag.cost)

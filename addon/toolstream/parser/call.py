@@ -15,7 +15,7 @@ from ..grammar.tokens import end_of as tag_end
 from ..limits import TAG, UNTAGGED_GAP
 from ..repairs import Refused, Repair
 from ..schema.json_call import ARGUMENT_KEYS
-from .by_place import BY_PLACE, moved
+from .by_place import BY_PLACE
 from .elements import ELEMENTS, element_of
 from .json_head import read_first_key
 from .message import At, Envelope, Message, Step
@@ -79,7 +79,7 @@ def _tag(m: Message, call_: Call, at: int) -> Tag | Wait | None:
     if at >= len(text):
         return None if over else MORE
     if believed := place.believed(base + at):
-        return moved(believed, -base)
+        return believed.moved(-base)
     if tag := place.tags.match(text, at):
         return place.with_name(tag, text, over)
     if place.tags.may_begin(text, at):

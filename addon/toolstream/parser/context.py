@@ -82,7 +82,7 @@ class Context(Markdown):
             self.tags_said = True
         if self.shown:
             text = self._tail + text
-            self.shown, self._tail = self._until not in text, text[1 - len(self._until) :]
+            self.shown, self._tail = self._until not in text.lower(), text[1 - len(self._until) :]
         if solid := text.rstrip(BLANK):
             self.last = solid[-1]
 
@@ -106,7 +106,7 @@ class Context(Markdown):
     def show_until(self, end: str) -> None:
         """What follows is shown, up to this text: the last that was noted is `<!--`, or the opening tag of an
         example. (Within a line it is only mentioned.)"""
-        self.shown, self._until, self._tail = True, end, ""
+        self.shown, self._until, self._tail = True, end.lower(), ""
 
     def enter_or_leave_result(self, tag: Tag, raw: str) -> None:
         """The opening or closing tag of a result. `raw` is its text."""

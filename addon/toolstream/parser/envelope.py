@@ -10,6 +10,7 @@ from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.matcher import Tag
 from ..grammar.text import LINE_REST
 from ..repairs import Refused, Repair
+from .by_place import is_by_place
 from .chain import Chain, read_chain
 from .json_head import read_head
 from .message import At, Before, Message, Step
@@ -50,7 +51,7 @@ def _at_closer(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     if opens is MORE:
         return Step.MORE
     if inner is None or not opens:
-        return _empty(m, tag.end)
+        return _empty(m, tag.end, any(map(is_by_place, wraps)))
     inner.wraps = [*wraps, tag]
     return open_json_call(m, inner) if inner.tag is None else open_wrapped(m, inner.tag, inner.wraps)
 
@@ -64,13 +65,14 @@ def _opens_inside(m: Message, chain: Chain) -> bool | Wait:
     return head if head is MORE else head is not None and m.toolset.find(head.name) is not None
 
 
-def _empty(m: Message, end: int) -> Step:
-    """Drop an empty envelope directly after a call, or alone on its lines. In prose it is only mentioned."""
+def _empty(m: Message, end: int, by_place: bool) -> Step:
+    """Drop an empty envelope directly after a call, or alone on its lines. In prose it is only mentioned.
+    `by_place`: no table has it, so a document may."""
     rest = LINE_REST.match(m.buffer.text, end)
     behind_call = m.before is Before.CALL
     if rest and rest[1] in ("", "\r") and not (m.buffer.over or behind_call):
         return Step.MORE
-    alone = m.context.at_line_start and rest is not None and rest[1] is not None
+    alone = m.context.at_line_start and rest is not None and rest[1] is not None and not by_place
     if not (m.tolerant and (behind_call or (alone and not m.reasoning))):
         return m.refuse(Refused.NO_CALL, end)
     if not behind_call:

@@ -19,7 +19,7 @@ from ..grammar.text import LINE_REST, end_of, skip_blanks
 from ..grammar.tokens import Token, read_tag
 from ..limits import LETTERS
 from .behind_run import before_tag_of_ours, ends_before_text, look_behind
-from .by_place import OPENERS, by_place, is_by_place, is_cut, moved
+from .by_place import OPENERS, by_place, is_by_place, is_cut
 from .evidence import Judgement, Payload, is_believed, is_complete, is_misspelt
 from .message import Message
 from .opened import Value
@@ -54,7 +54,7 @@ def _judged(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement:
     if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not place.may_be_sibling(tag, alone):
         return _no_sibling(m, open_, tag, alone)
     if _ends_at_once(open_, place, tag):
-        return Run([moved(tag, m.buffer.base)], m.buffer.base + tag.end, Level.CALL)
+        return Run([tag.moved(m.buffer.base)], m.buffer.base + tag.end, Level.CALL)
     place.alone = alone
     run = place.run(m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
     if run is MORE:

@@ -169,8 +169,11 @@ def _untagged_before(m: Message, end: int) -> int | None:
 
 
 def _at_json(m: Message) -> Step:
-    """A bracket at the start of a line: a call if the closing tag of an envelope follows it."""
-    if m.context.may_open_json:
+    """A bracket at the start of a line: a call if the closing tag of an envelope follows it, which no tag
+    before it may have opened, and the message ends with that."""
+    if step := _at_lost_bracket(m):
+        return step
+    if m.context.may_open_json and not m.context.tags_said:
         return open_bare_json(m, orphan=True)
     m.say(m.seen + 1)
     return Step.GO

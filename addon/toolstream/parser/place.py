@@ -15,16 +15,17 @@ from functools import lru_cache
 from ..grammar.dialect import Dialect
 from ..grammar.grammar import foreign
 from ..grammar.kinds import CALL_KINDS, MORE, Cost, TagKind, Wait
-from ..grammar.likeness import DOCUMENT
+from ..grammar.likeness import DOCUMENT, PARAMETER
 from ..grammar.matcher import Tag, TagMatcher
 from ..grammar.text import BLANK, skip_blanks
 from ..grammar.text import end_of as skip
 from ..grammar.tokens import LOST, OPEN, Lost, Token, end_of, held_from, next_place, plain_text, read_tag
 from ..limits import CLOSING_RUN, TABLES
-from .by_place import OPENERS, by_place, is_by_place, is_cut, moved
+from .by_place import OPENERS, by_place, is_by_place, is_cut
 from .elements import element_of
 from .readings import Readings
 
+_NAMESPACED = re.compile(r"<[A-Za-z]\w*:")  # its closing tag is, too
 _ON_LINE = re.compile(r"[ \t]*")
 
 
@@ -139,7 +140,8 @@ class Place(Readings):
         tables = self._tables[dialect.name]
         own = dialect if dialect.parameter_close and not dialect.in_values else None
         self._begin(tag.name, tables.behind, own)
-        self.given, self.element, self.dialect = given, element_of(tag), dialect
+        self.given, self.dialect = given, dialect
+        self.element = PARAMETER if _NAMESPACED.match(tag.raw) else element_of(tag)
         return tables
 
     def speak(self, *dialects: Dialect) -> None:
@@ -238,7 +240,7 @@ class Place(Readings):
                 return MORE
             if not opens:
                 return Behind.OTHER
-        run.tags.append(moved(tag, base))
+        run.tags.append(tag.moved(base))
         run.cost += tag.cost + choice.missing
         run.end = base + tag.start
         return Behind.PARAMETER if tag.kind is TagKind.PARAMETER_OPEN else Behind.CALL
@@ -250,7 +252,7 @@ class Place(Readings):
         if end is MORE:
             return False
         if tag.kind is not TagKind.STRAY:
-            run.tags.append(moved(tag, base))
+            run.tags.append(tag.moved(base))
             run.cost += tag.cost + choice.missing
         run.end, run.level = base + end, choice.level
         return True
@@ -264,7 +266,7 @@ class Place(Readings):
         if seen is MORE:
             return MORE
         by = seen.base - base
-        readings = seen.readings if by == 0 else [moved(tag, by) for tag in seen.readings]
+        readings = seen.readings if by == 0 else [tag.moved(by) for tag in seen.readings]
         if behind and readings and not _has_bracket(readings[0]):
             return None
         if len(readings) > 1 and readings[0].kind is TagKind.WRAP_OPEN:  # or did it lose its slash?
@@ -283,7 +285,7 @@ class Place(Readings):
         if token is None or is_cut(token, text) or not self.is_shape(token):
             return None
         after = Level(min(level + 1, Level.NOTHING))
-        return Choice(moved(by_place(token, _CLOSES[after], Cost.SHAPE), by), after, 0)
+        return Choice(by_place(token, _CLOSES[after], Cost.SHAPE).moved(by), after, 0)
 
     def _look(self, text: str, at: int, over: bool, base: int) -> Seen | Wait:
         """What is at `at`. It is remembered, because runs that begin nearby read the same tags."""

@@ -32,7 +32,7 @@ from ..grammar.names import Names, without_signs
 from ..grammar.text import BLANK
 from ..grammar.tokens import Token, read_tag
 from ..limits import WORDS
-from .by_place import ATTRIBUTE, BY_NAME, BY_PLACE, NAME_KEYS, by_place, is_cut, moved
+from .by_place import ATTRIBUTE, BY_NAME, BY_PLACE, NAME_KEYS, by_place, is_cut
 from .elements import ELEMENTS, read_element
 from .slips import Slips
 
@@ -192,7 +192,7 @@ class Readings(Slips):
             found = sorted(read, key=lambda tag: tag.cost)
             if len(self._known) < WORDS:
                 self._known[token.raw] = found
-        return [moved(tag, token.start - tag.start) for tag in found]
+        return [tag.moved(token.start - tag.start) for tag in found]
 
     def _closing(self, token: Token) -> Iterator[Tag]:
         word, letters = squeeze(token.word), squeeze(token.word + token.name + token.attributes)
@@ -225,7 +225,7 @@ class Readings(Slips):
         whole = kind and token.bracket and token.closed and not token.name
         if not (whole or cut):
             return None
-        plain = cut or (token.raw[0] == "<" and token.raw.count("<") == 1)
+        plain = cut or (token.raw[0] == "<" and token.raw.count("<") == 1 and not token.space)
         return by_place(token, CLOSES[kind or cut], Cost.TABLE if plain else Cost.ALIKE)
 
     def _opening(self, token: Token) -> Iterator[Tag]:
@@ -307,7 +307,7 @@ class Readings(Slips):
             yield by_place(token, TagKind.WRAP_OPEN, Cost.TABLE if intact else Cost.ALIKE)
         direct = False
         if kind:
-            if not token.raw.endswith("/>"):
+            if not (token.raw.endswith("/>") or token.space):
                 yield by_place(token, CLOSES[kind], Cost.ALIKE)  # without its slash
         else:
             for tag in self._joined(token):

@@ -16,7 +16,6 @@ from ..grammar.tokens import CLOSE
 from ..limits import AHEAD, SLIPS, TAG_SLIPS, WORD_IN_TAG, WORDS
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
-from .by_place import moved
 
 Asked = tuple[str, bool, bool]  # the text, whether that is all, and whether it is in an envelope
 _IN_ENVELOPE = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.CALL_IN_ENVELOPE)
@@ -62,7 +61,7 @@ class Slips:
                 self._openers.clear()
             self._openers[asked] = self._nearest(self.grammar.slipped(kinds), ahead, 0, asked[1])
         found = self._openers[asked]
-        return moved(found, at) if isinstance(found, Tag) else found
+        return found.moved(at) if isinstance(found, Tag) else found
 
     def names_key(self, text: str) -> bool:
         """Whether a text contains a part of an opening tag that names a parameter in an element of its
