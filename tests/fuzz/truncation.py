@@ -112,9 +112,8 @@ def _unfinished(whole: Whole, text: str, stopped: bool) -> Iterator[Reading]:
 def _closed(text: str) -> Iterator[Reading]:
     """JSON that lacks nothing but its last brackets."""
     _, bracket, rest = text.partition("{")
-    for closers in ("}", "}}"):
-        with contextlib.suppress(ValueError, KeyError):
-            yield Reading(json.loads(bracket + rest + closers)["arguments"])
+    with contextlib.suppress(KeyError, TypeError):
+        yield from (Reading(call["arguments"]) for call in _without_brackets(bracket + rest) if call)
 
 
 def _mended(whole: Whole, text: str) -> Iterator[Reading]:
@@ -161,8 +160,11 @@ def _typed(text: str) -> Iterator[Any]:
     if text.strip().lower() in words:
         yield words[text.strip().lower()]
         return
-    for closers in ("", *("".join(few) for n in range(1, 4) for few in product("]}", repeat=n))):
+    yield next(_without_brackets(text), "")
+
+
+def _without_brackets(text: str) -> Iterator[Any]:
+    """What JSON says that is whole but for the last brackets it may lack."""
+    for closers in ("", *("".join(few) for n in range(1, 5) for few in product("]}", repeat=n))):
         with contextlib.suppress(ValueError):
             yield json.loads(text + closers)
-            return
-    yield ""
