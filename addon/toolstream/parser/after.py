@@ -176,7 +176,8 @@ def _at_damaged_opener(m: Message, at: int) -> Step | None:
     chain = read_chain(m, at, inside=m.envelope is Envelope.OPEN)
     if chain is MORE:
         return Step.MORE
-    if chain.wraps and (chain.opens or chain.at >= len(m.buffer.text)):
+    first = chain.wraps[0] if chain.wraps else None
+    if first and first.start == at and (chain.opens or chain.at >= len(m.buffer.text)):
         m.miss_envelope_close()
         return m.go(At.ENVELOPE)
     if chain.tag and chain.tag.kind is TagKind.CALL_OPEN and _is_damaged(chain.tag):

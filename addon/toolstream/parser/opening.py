@@ -83,20 +83,28 @@ def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
     at = skip_blanks(text, tag.end)
     if at == len(text) and not m.buffer.over:
         return Step.MORE
-    bracket = text[at : at + 1]
-    after = m.lookout.after
-    cut = m.buffer.over and bracket == "<" and after.may_begin(text, at) and not after.match(text, at)
-    if bracket == "{" or cut or (bracket == "<" and not m.tolerant):
+    if text[at : at + 1] == "{" or _is_tag(m, at):
         return _open(m, tag, opening, [])
-    alone = at == len(text) or "\n" in text[tag.end : at]
-    if m.tolerant and alone and tag.ends_itself and not opening.tool.required:
+    if not m.tolerant:
+        return m.refuse(Refused.NO_CALL, tag.end)
+    ends_line = "\n" in text[tag.end : at]
+    if tag.ends_itself and not opening.tool.required and (ends_line or at == len(text)):
         return _open(m, tag, opening, [])
-    if m.tolerant and (proved := m.is_proved(tag, opening.tool)):
+    if proved := m.is_proved(tag, opening.tool):
         return Step.MORE if proved is MORE else _open(m, tag, opening, [])
-    if m.tolerant and "\n" in text[tag.end : at] and len(opening.tool.required) == 1:
+    if ends_line and len(opening.tool.required) == 1:
         m.try_(Refused.NO_CALL, at_end=False)
         return _open(m, tag, opening, [], certain=False)
     return m.refuse(Refused.NO_CALL, tag.end)
+
+
+def _is_tag(m: Message, at: int) -> bool:
+    """Whether a tag stands behind the one of a bare call: half a tag of its body with which the message ends,
+    or any if the level is strict."""
+    text, inside = m.buffer.text, m.lookout.after
+    if text[at : at + 1] != "<":
+        return False
+    return not m.tolerant or (m.buffer.over and inside.may_begin(text, at) and not inside.match(text, at))
 
 
 def kind_after(m: Message, tag: Tag, tool: Tool, slips: bool = False) -> TagKind | Following:

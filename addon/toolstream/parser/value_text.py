@@ -21,13 +21,18 @@ def write_up_to(m: Message, open_: Value, end: int) -> None:
         return
     piece = buffer.text[buffer.at : end]
     if open_.lead:
-        if "\n" not in piece and len(piece) <= VALUE_LINE:
+        if _is_on_line(piece):
             return
         open_.lead = False
     write(m, piece)
     buffer.at = end
     open_.look(m.buffer, end)
     open_.passed = open_.passed or not piece.isspace()
+
+
+def _is_on_line(piece: str) -> bool:
+    """Whether a value, up to here, is on the line of its tag."""
+    return "\n" not in piece and len(piece) <= VALUE_LINE
 
 
 def write(m: Message, piece: str) -> None:
@@ -51,9 +56,10 @@ def finish(m: Message, end: int) -> None:
     """The open value is complete, up to this index."""
     assert m.call
     open_ = open_value(m)
-    if open_.lead:  # it is all on the line of its tag, and not closed: the space is markup
+    if open_.lead:
         open_.lead = False
-        m.buffer.at = min(m.buffer.at + 1, end)
+        if _is_on_line(m.buffer.text[m.buffer.at : end]):  # and it was not closed: the space is markup
+            m.buffer.at = min(m.buffer.at + 1, end)
     write_up_to(m, open_, end)
     m.fragment(m.call.writer.end())
     m.call.value = None
