@@ -59,7 +59,7 @@ def _judged(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement:
     run = place.run(m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
     if run is MORE:
         return MORE
-    if open_.in_element(m.buffer, at) and _closes_element(place, tag, run):
+    if open_.in_element and _closes_element(place, tag, run):
         open_.close_element()
         return Payload.TAG
     if open_.calls or open_.wraps or _opened_in_line(open_, tag, run):

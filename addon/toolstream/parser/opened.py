@@ -62,18 +62,26 @@ class Value:
         """Note what text[start:end] tells about the last line of the value."""
         line = text.rfind("\n", start, end) + 1
         if line:
-            self.lines, self.inline, self.line_calls, self.line_wraps = True, 0, 0, 0
-            self.line_ends = False
+            self.lines = True
+            self._forget_line()
         self.blank = (line > 0 or self.blank) and not text[line or start : end].strip(" \t")
+
+    def leave_line(self, buffer: Buffer, at: int) -> None:
+        """Forget what opened in a line, if this index is on a later one."""
+        if "\n" in buffer.text[self.looked - buffer.base : at]:
+            self._forget_line()
+
+    def _forget_line(self) -> None:
+        self.inline, self.line_calls, self.line_wraps, self.line_ends = 0, 0, 0, False
 
     def has_lines(self, buffer: Buffer, at: int) -> bool:
         """Whether the value has more than one line up to this index, or began after a line break."""
         return self.lines or "\n" in buffer.text[self.looked - buffer.base : at]
 
-    def in_element(self, buffer: Buffer, at: int) -> bool:
-        """Whether an element is open at this index."""
-        same_line = "\n" not in buffer.text[self.looked - buffer.base : at]
-        return self.elements > 0 or (self.inline > 0 and same_line)
+    @property
+    def in_element(self) -> bool:
+        """Whether an element is open."""
+        return self.elements > 0 or self.inline > 0
 
     def open_element(self, buffer: Buffer, at: int, raw: str, alone: bool) -> None:
         """A parameter's opening tag at this index is payload."""

@@ -27,8 +27,8 @@ from .chain import is_word_of_ours, read_chain
 from .message import At, Before, Message, Step
 from .opening import kind_after, open_bare, open_nameless
 
-_UNTAGGED = r"[ \t]{0,3}(?=[{\[`~C])"  # what an untagged call may begin with, at the start of a line
-_JSON = r"[ \t]{0,3}(?=\{)"
+_UNTAGGED = r" {0,3}(?=[{\[`~C])"  # what an untagged call may begin with, at the start of a line
+_JSON = r" {0,3}(?=\{)"
 _AT_START, _AT_LINE = re.compile(_UNTAGGED), re.compile(r"\n" + _UNTAGGED)
 _JSON_AT_START, _JSON_AT_LINE = re.compile(_JSON), re.compile(r"\n" + _JSON)
 _BEGINS = re.compile(r"[{\[`~C]")

@@ -46,7 +46,7 @@ def in_value(m: Message) -> Step:
         return Step.MORE
     if open_.json:
         _pass_before(m, open_, at)
-    open_.look(buffer, at)
+    open_.leave_line(buffer, at)
     tag, judgement = judge(m, open_, at)
     if judgement is MORE:
         open_.waits = True
