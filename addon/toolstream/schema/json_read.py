@@ -55,21 +55,24 @@ def text_in(json: Mapping[str, Any], key: str) -> str:
 
 def strings_of(value: Any) -> Iterable[str]:
     """Every string in a value, keys too."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, member in value.items():
-            yield from (key, *strings_of(member))
-    elif isinstance(value, list):
-        for item in value:
-            yield from strings_of(item)
+    left = [value]  # not by recursion: a value may be nested more deeply than the stack
+    while left:
+        part = left.pop()
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, dict):
+            left += reversed([each for member in part.items() for each in member])
+        elif isinstance(part, list):
+            left += reversed(part)
 
 
 def keys_of(value: Any) -> Iterable[str]:
     """Every key in a value."""
-    if isinstance(value, dict):
-        for key, member in value.items():
-            yield from (key, *keys_of(member))
-    elif isinstance(value, list):
-        for item in value:
-            yield from keys_of(item)
+    left = [value]
+    while left:
+        part = left.pop()
+        if isinstance(part, dict):
+            yield from part
+            left += part.values()
+        elif isinstance(part, list):
+            left += part

@@ -128,13 +128,11 @@ def _straightened(text: str) -> str:
 def _unpaired(value: Any, *pairs: str) -> int:
     """How many strings have a quote without its partner. `pairs`: such quotes, instead of the straight
     one."""
-    if isinstance(value, str):
-        return sum(
-            value.count(pair[0]) % 2 if len(pair) == 1 else value.count(pair[0]) != value.count(pair[1])
-            for pair in pairs or '"'
-        )
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return sum(_unpaired(part, *pairs) for item in items for part in item)
+    return sum(
+        string.count(pair[0]) % 2 if len(pair) == 1 else string.count(pair[0]) != string.count(pair[1])
+        for string in strings_of(value)
+        for pair in pairs or '"'
+    )
 
 
 def _merged(value: Any) -> int:

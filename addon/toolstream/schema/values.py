@@ -44,8 +44,12 @@ def read_string(value: Any, parameter: Parameter) -> tuple[Any, bool]:
 def _damaged_container(bare: str, parameter: Parameter) -> Any:
     """An array or object with a slip in it, conformed, if it is what the schema describes."""
     for text in _unwrapped(bare):
-        value = read_damaged(text, lambda value: is_wanted(value, parameter), is_value=True)
-        if value is not None and is_wanted(value, parameter) and not too_deep(text, value):
+
+        def fits(value: Any, text: str = text) -> bool:
+            return not too_deep(text, value) and is_wanted(value, parameter)
+
+        value = read_damaged(text, fits, is_value=True)
+        if value is not None and fits(value):
             return conform(value, parameter)[0]
     return FAILED
 
