@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from fuzz.samples import Judged, Sample, Verdict, declared
-from support.cuts import joined, per_character
+from support.cuts import all_cuts, joined, per_character
 from toolstream.native.new_arguments import new_arguments
 from toolstream.repairs import Ledger
 from toolstream.schema.schema import read_tools
@@ -41,6 +41,14 @@ class Mended:
     @property
     def value(self) -> Any:
         return json.loads(self.text)
+
+
+def at_every_cut(tool: dict[str, Any], text: str, stopped: bool = True) -> Mended:
+    """What goes out for these arguments, the same wherever they are cut."""
+    whole = Mended(tool, [text], stopped)
+    for pieces in all_cuts(text):
+        assert Mended(tool, pieces, stopped).outcome == whole.outcome, pieces
+    return whole
 
 
 def mended(sample: Sample) -> Judged:

@@ -1,24 +1,18 @@
 """Arrays and objects that a server's call has as strings, with a slip in what the string says."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from fuzz.native import Mended
+from fuzz.native import at_every_cut
 from support.cases import read_tool
-from support.cuts import all_cuts
 
 F = read_tool(
     'f(l?: {"type": "array", "items": {"type": "string"}}, s?: string, u?: string|array,'
     ' o?: {"type": "object", "properties": {"a": {"type": "string"}, "n": {"type": "integer"}}})'
 )
-
-
-def mended(text: str) -> Mended:
-    whole = Mended(F, [text], True)
-    for pieces in all_cuts(text):
-        assert Mended(F, pieces, True).outcome == whole.outcome, pieces
-    return whole
+mended = partial(at_every_cut, F)
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,17 @@
 """How a server's arguments end: in a value with a slip in it, before what does not belong to them, or with
 those of another call behind them."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from fuzz.native import Mended
+from fuzz.native import at_every_cut
 from support.cases import read_tool
-from support.cuts import all_cuts
 
 READ = read_tool("read(path: string, limit?: integer, tags?: array, all?: boolean)")
 A, AT_FIVE, TAGS = {"path": "a"}, {"path": "a", "limit": 5}, {"path": "a", "tags": ["b"]}
-
-
-def mended(text: str, stopped: bool = True) -> Mended:
-    whole = Mended(READ, [text], stopped)
-    for pieces in all_cuts(text):
-        assert Mended(READ, pieces, stopped).outcome == whole.outcome, pieces
-    return whole
+mended = partial(at_every_cut, READ)
 
 
 @pytest.mark.parametrize(

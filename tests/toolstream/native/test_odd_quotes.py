@@ -1,21 +1,15 @@
 """Strings of a server's arguments with more than one quote where they begin."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from fuzz.native import Mended
+from fuzz.native import at_every_cut
 from support.cases import read_tool
-from support.cuts import all_cuts
 
 WRITE = read_tool("write(path: string, content?: string, limit?: integer, tags?: array)")
-
-
-def mended(text: str, stopped: bool = True) -> Mended:
-    whole = Mended(WRITE, [text], stopped)
-    for pieces in all_cuts(text):
-        assert Mended(WRITE, pieces, stopped).outcome == whole.outcome, pieces
-    return whole
+mended = partial(at_every_cut, WRITE)
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,13 @@
 
 # ruff: noqa: RUF001
 
+from functools import partial
 from typing import Any
 
 import pytest
 
-from fuzz.native import Mended
+from fuzz.native import Mended, at_every_cut
 from support.cases import read_tool
-from support.cuts import all_cuts, few_cuts
 from toolstream import DIALECTS
 from toolstream.grammar.dialect import Body, Dialect
 from toolstream.native.closers import closing_run
@@ -18,14 +18,7 @@ from toolstream.schema.schema import read_tools
 LS = read_tool("ls(path: string, limit?: integer)")
 (TOOL,) = read_tools([LS]).values()
 Json = dict[str, Any]
-
-
-def mended(text: str, stopped: bool = True) -> Mended:
-    """What comes of arguments, the same at every cut."""
-    whole = Mended(LS, [text], stopped)
-    for pieces in few_cuts(text) if len(text) > 120 else all_cuts(text):
-        assert Mended(LS, pieces, stopped).outcome == whole.outcome, pieces
-    return whole
+mended = partial(at_every_cut, LS)
 
 
 def assert_read(

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from fuzz.native import Mended
+from fuzz.native import Mended, at_every_cut
 from support.cases import read_tool
-from support.cuts import all_cuts, few_cuts
 
 EDIT = read_tool("edit(path: string, old: string, new: string)")
 ANY = read_tool(
@@ -17,18 +16,10 @@ ANY = read_tool(
 Json = dict[str, Any]
 
 
-def mended(tool: Json, text: str) -> Mended:
-    """What comes of arguments, the same at every cut."""
-    whole = Mended(tool, [text], stopped=True)
-    for pieces in few_cuts(text) if len(text) > 90 else all_cuts(text):
-        assert Mended(tool, pieces, stopped=True).outcome == whole.outcome, pieces
-    return whole
-
-
 def assert_same(tool: Json, arguments: Json) -> None:
     """Arguments pass as they are."""
     text = json.dumps(arguments)
-    whole = mended(tool, text)
+    whole = at_every_cut(tool, text)
     assert (whole.text, whole.complete, whole.repairs) == (text, True, [])
 
 
@@ -76,7 +67,7 @@ RUNS = [
 @pytest.mark.parametrize("run", RUNS)
 @pytest.mark.parametrize("behind", ["}", " }", "", ","])
 def test_a_run_at_the_end_of_the_last_value_is_swallowed(run: str, behind: str) -> None:
-    whole = mended(ANY, '{"path": "p", "note": ' + json.dumps(f"ls{run}") + behind)
+    whole = at_every_cut(ANY, '{"path": "p", "note": ' + json.dumps(f"ls{run}") + behind)
     assert (whole.value, whole.complete) == ({"path": "p", "note": "ls"}, True)
     assert "stray-closer" in whole.repairs
 
@@ -88,7 +79,7 @@ def test_before_another_member_it_is_payload(run: str) -> None:
 
 def test_one_that_no_document_has_is_swallowed_before_another_member() -> None:
     for closer in ("\\n</parameter", "\\n</parameter=note>"):
-        whole = mended(ANY, '{"note": "ls' + closer + '", "path": "p"}')
+        whole = at_every_cut(ANY, '{"note": "ls' + closer + '", "path": "p"}')
         assert (whole.value, whole.repairs) == ({"note": "ls", "path": "p"}, ["stray-closer"])
 
 
@@ -104,14 +95,14 @@ TYPED = {
 def test_a_value_that_is_no_string_has_no_closing_tags(key: str) -> None:
     text, value = TYPED[key]
     for arguments in ({key: text, "path": "p"}, {"path": "p", key: text}):
-        whole = mended(ANY, json.dumps(arguments))
+        whole = at_every_cut(ANY, json.dumps(arguments))
         assert whole.value == {"path": "p", key: value}
         assert whole.repairs == ["stray-closer", "wrong-type"]
 
 
 def test_a_parameter_that_is_closed_by_its_name_has_not_swallowed_the_next() -> None:
     tail = '</note>\n<parameter name="meta">{"tags": "a,b"}</parameter>'
-    whole = mended(ANY, json.dumps({"path": "p", "note": f"text\nmore{tail}"}))
+    whole = at_every_cut(ANY, json.dumps({"path": "p", "note": f"text\nmore{tail}"}))
     assert whole.value == {"path": "p", "note": "text\nmore", "meta": {"tags": "a,b"}}
     assert whole.repairs == ["swallowed-call"]
     assert_same(ANY, {"path": "p", "note": f"<note>text{tail}"})
@@ -138,7 +129,7 @@ NUMBERS = [
 @pytest.mark.parametrize(("key", "token", "value"), NUMBERS)
 def test_numbers_that_json_does_not_have(key: str, token: str, value: Any) -> None:
     for text in (f'{{"{key}": {token}, "path": "p"}}', f'{{"path":"p","{key}":{token}}}'):
-        whole = mended(ANY, text)
+        whole = at_every_cut(ANY, text)
         assert (whole.value, whole.complete) == ({"path": "p", key: value}, True)
         assert whole.repairs == ["wrong-type"]
         assert "NaN" not in whole.text.replace('"NaN"', "")
@@ -152,17 +143,20 @@ LEFT_OUT += [("note", "null"), ("tags", "null"), ("maybe", '""')]
 def test_a_member_that_is_not_given_is_left_out(key: str, token: str) -> None:
     member = f'"{key}": {token}'
     for text in (f'{{{member}, "path": "p"}}', f'{{"path": "p", {member}}}', f'{{"path": "p" , {member},}}'):
-        whole = mended(ANY, text)
+        whole = at_every_cut(ANY, text)
         assert (whole.value, whole.complete) == ({"path": "p"}, True)
         assert "wrong-type" in whole.repairs
-    whole = mended(ANY, f'{{{member}, "path": "p", {member}, "ratio": 1}}')
+    whole = at_every_cut(ANY, f'{{{member}, "path": "p", {member}, "ratio": 1}}')
     assert whole.value == {"path": "p", "ratio": 1}
-    assert mended(ANY, f"{{{member}}}").value == {}
+    assert at_every_cut(ANY, f"{{{member}}}").value == {}
 
 
 def test_it_is_left_out_of_an_object_in_it() -> None:
-    assert mended(ANY, '{"todo": {"at": null}, "path": "p"}').value == {"todo": {}, "path": "p"}
-    assert mended(ANY, '{"todo": {"at": null, "x": 1}, "path": "p"}').value == {"todo": {"x": 1}, "path": "p"}
+    assert at_every_cut(ANY, '{"todo": {"at": null}, "path": "p"}').value == {"todo": {}, "path": "p"}
+    assert at_every_cut(ANY, '{"todo": {"at": null, "x": 1}, "path": "p"}').value == {
+        "todo": {"x": 1},
+        "path": "p",
+    }
 
 
 STAYS = ['{"path": null}', '{"path": "p", "maybe": null}', '{"path": "p", "other": null}', '{"path": ""}']
@@ -171,14 +165,14 @@ STAYS += ['{"path": "p", "note": ""}', '{"path": "p", "tags": [null]}', '{"path"
 
 @pytest.mark.parametrize("text", STAYS)
 def test_what_may_be_null_or_has_to_be_there_stays(text: str) -> None:
-    whole = mended(ANY, text)
+    whole = at_every_cut(ANY, text)
     assert (whole.text, whole.repairs) == (text, [])
 
 
 def test_what_breaks_off_after_a_member_left_out_is_mended() -> None:
-    whole = mended(ANY, "{\"limit\": null, 'path': 'p'}")
+    whole = at_every_cut(ANY, "{\"limit\": null, 'path': 'p'}")
     assert (whole.value, whole.complete) == ({"path": "p"}, True)
-    whole = mended(ANY, '{"path": "p", "limit": None, "tags": [\'a\']}')
+    whole = at_every_cut(ANY, '{"path": "p", "limit": None, "tags": [\'a\']}')
     assert (whole.value, whole.complete) == ({"path": "p", "tags": ["a"]}, True)
 
 
@@ -199,7 +193,7 @@ KEYS = {
 
 @pytest.mark.parametrize("text", KEYS)
 def test_a_key_with_pieces_of_its_tag(text: str) -> None:
-    whole = mended(ANY, text)
+    whole = at_every_cut(ANY, text)
     assert (whole.value, whole.complete) == (KEYS[text], True)
     assert "damaged-key" in whole.repairs
 
@@ -216,7 +210,7 @@ OTHER_KEYS = [
 
 @pytest.mark.parametrize("text", OTHER_KEYS)
 def test_other_keys_stay(text: str) -> None:
-    whole = mended(ANY, text)
+    whole = at_every_cut(ANY, text)
     assert (whole.text, whole.repairs) == (text, [])
 
 
@@ -239,7 +233,7 @@ LOST = {
 @pytest.mark.parametrize("case", LOST)
 def test_brackets_lost_behind_a_complete_member_are_mended(case: str) -> None:
     text, value = LOST[case]
-    whole = mended(ANY, text.replace("{", '{"path": "p", ', 1))
+    whole = at_every_cut(ANY, text.replace("{", '{"path": "p", ', 1))
     assert (whole.value, whole.complete) == ({"path": "p", **value}, True)
     assert whole.repairs == ["json-repaired"]
 
@@ -253,15 +247,15 @@ def test_brackets_lost_behind_a_complete_member_are_mended(case: str) -> None:
 )
 def test_behind_anything_else_they_are_not(member: str) -> None:
     text = f'{{"path": "p", {member}'
-    assert not mended(ANY, text).complete
+    assert not at_every_cut(ANY, text).complete
 
 
 def test_nor_are_they_if_something_is_missing_or_the_answer_was_cut() -> None:
-    assert not mended(ANY, '{"limit": 3').complete
+    assert not at_every_cut(ANY, '{"limit": 3').complete
     inner = read_tool(
         't(a: {"type": "object", "required": ["x", "y"], "properties": {"x": {"type": "integer"}}})'
     )
-    assert not mended(inner, '{"a": {"x": 1').complete
+    assert not at_every_cut(inner, '{"a": {"x": 1').complete
     for text in ('{"path": "p", "limit": 3', '{"path": "p", "tags": ["a"'):
         cut = Mended(ANY, [text], stopped=False)
         assert (cut.text, cut.complete, cut.repairs) == (text, False, [])
@@ -269,5 +263,5 @@ def test_nor_are_they_if_something_is_missing_or_the_answer_was_cut() -> None:
 
 @pytest.mark.parametrize("gap", ["\\n", "\\n\\t", " \\n "])
 def test_a_line_break_of_two_characters_before_a_colon(gap: str) -> None:
-    whole = mended(ANY, f'{{"path"{gap}: "p", "limit"{gap}: 3}}')
+    whole = at_every_cut(ANY, f'{{"path"{gap}: "p", "limit"{gap}: 3}}')
     assert (whole.value, whole.complete) == ({"path": "p", "limit": 3}, True)

@@ -5,19 +5,11 @@ from typing import Any
 
 import pytest
 
-from fuzz.native import Mended
+from fuzz.native import at_every_cut
 from support.cases import read_tool
-from support.cuts import all_cuts
 
 LS = read_tool("ls(path: string, limit?: integer)")
 RUN = read_tool("run(arguments: object, name?: string)")
-
-
-def mended(tool: dict[str, Any], text: str, stopped: bool = True) -> Mended:
-    whole = Mended(tool, [text], stopped)
-    for pieces in all_cuts(text):
-        assert Mended(tool, pieces, stopped).outcome == whole.outcome, pieces
-    return whole
 
 
 WRAPPED = [
@@ -42,7 +34,7 @@ WRAPPED = [
 
 @pytest.mark.parametrize(("text", "repairs"), WRAPPED)
 def test_what_fits_is_taken_out(text: str, repairs: list[str]) -> None:
-    whole = mended(LS, text)
+    whole = at_every_cut(LS, text)
     assert (whole.value, whole.repairs) == ({"path": "a", "limit": 5}, repairs)
 
 
@@ -58,7 +50,7 @@ NEW = read_tool("new(name: string, age?: integer)")
     ],
 )
 def test_a_tool_that_has_a_name_may_be_named(text: str) -> None:
-    whole = mended(NEW, text)
+    whole = at_every_cut(NEW, text)
     assert (whole.value, whole.repairs) == ({"name": "x"}, ["nested-arguments"])
 
 
@@ -88,7 +80,7 @@ SAME = [
 
 @pytest.mark.parametrize(("tool", "text"), SAME)
 def test_what_does_not_fit_passes(tool: dict[str, Any], text: str) -> None:
-    whole = mended(tool, text)
+    whole = at_every_cut(tool, text)
     assert (whole.text, whole.complete, whole.repairs) == (text, True, [])
 
 
@@ -96,5 +88,5 @@ def test_what_does_not_fit_passes(tool: dict[str, Any], text: str) -> None:
     "text", ['{"arguments": {"path": "a"', '{"name', "{", '{"name": "ls", "arguments": {']
 )
 def test_what_is_cut_off_is_not_completed(text: str) -> None:
-    whole = mended(LS, text, stopped=False)
+    whole = at_every_cut(LS, text, stopped=False)
     assert (whole.text, whole.complete, whole.repairs) == (text, False, [])
