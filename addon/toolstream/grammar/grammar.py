@@ -84,6 +84,7 @@ class Grammar:
         }
 
         self._slipped: dict[tuple[tuple[str, ...], tuple[TagKind, ...]], Sequence[Slipped]] = {}
+        self._words: dict[tuple[tuple[str, ...], tuple[TagKind, ...]], frozenset[str]] = {}
 
     def slipped(self, kinds: tuple[TagKind, ...], dialects: Sequence[Dialect] = FOREIGN) -> Sequence[Slipped]:
         """The spellings of these kinds that are also recognised with a slip in them."""
@@ -93,14 +94,21 @@ class Grammar:
             self._slipped[key] = [one for one in found if one]
         return self._slipped[key]
 
+    def _words_of(self, kinds: tuple[TagKind, ...], dialects: Sequence[Dialect]) -> frozenset[str]:
+        """How the tags of these spellings begin after their bracket."""
+        key = tuple(dialect.name for dialect in dialects), kinds
+        if key not in self._words:
+            self._words[key] = frozenset(w for one in self.slipped(kinds, dialects) for w in one.words)
+        return self._words[key]
+
     def lost(
         self, kinds: tuple[TagKind, ...], dialects: Sequence[Dialect] = FOREIGN, names: Iterable[str] = ()
     ) -> Lost:
         """What such tags look like without their opening bracket. `names`: names of tags that are named
         after a tool or parameter."""
-        words = {word for one in self.slipped(kinds, dialects) for word in one.words}
+        words = self._words_of(kinds, dialects)
         direct = any(dialect.by_name for dialect in dialects)
-        return lost(frozenset(words | {f"{name}>" for name in names if direct}))
+        return lost(words.union(f"{name}>" for name in names if direct))
 
     def value_ends(self, kept: Iterable[Dialect]) -> TagMatcher:
         """The tags that may follow a value, in a call that keeps to the dialects `kept`."""
