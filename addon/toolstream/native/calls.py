@@ -121,11 +121,11 @@ class NativeCalls:
         if self.calls and self.calls[-1].can_be_over:
             self._finish(self.calls[-1])
 
-    def finish_all_but(self, call: ServerCall | None) -> None:
-        """All other calls are complete."""
-        for other in self.calls:
-            if other is not call and other.named:
-                self._finish(other)
+    def finish(self, calls: Iterable[NativeCall]) -> None:
+        """Something else follows, so these calls are complete."""
+        for call in calls:
+            if call.named:
+                self._finish(call)
 
     def _finish(self, call: NativeCall) -> None:
         """No more arguments come for this call."""

@@ -112,7 +112,7 @@ class Message:
                 self._interrupt(other, lane, answers, said, over)
                 other.sealed = other.sealed or self._blocks
         if self._blocks:
-            self.natives.finish_all_but(lane.id.call)
+            self.natives.finish(call for call, its in self._calls.items() if its is not lane and _is_over(its))
         elif lane.id.kind is not CALL:
             self.natives.pause()
         self.drain(said)
@@ -210,3 +210,9 @@ class Message:
             if not lane.over and lane not in over:
                 self.hear(lane, lane.reader.close(reason), said)
                 over.add(lane)
+
+
+def _is_over(lane: Lane) -> bool:
+    """Whether a call's block is over because another one goes on: some servers say so only at the end. A block
+    without arguments may have been announced ahead."""
+    return lane.sealed or lane.fed > 0

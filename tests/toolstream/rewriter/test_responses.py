@@ -671,3 +671,18 @@ def numbered(*events: tuple[str, Json]) -> bytes:
         more = {key: value for key, value in members.items() if key != "type"}
         out += sse(f"response.{kind}", **more | {"sequence_number": number})
     return out
+
+
+def test_items_may_be_announced_before_their_arguments() -> None:
+    """The arguments of two calls may come one after the other or by turns, once both items are there."""
+    parts: list[Part] = [NATIVE, ("call", "get_weather", '{"city":"Rom","days":2}')]
+    events = [event + b"\n\n" for event in canonical(parts, step=30).split(b"\n\n") if event]
+    first, second = ([e for e in events if b'"output_index":%d' % at in e] for at in (0, 1))
+    others = [event for event in events if event not in first + second]
+    for order in ("one after the other", "by turns"):
+        calls = first[1:] + second[1:]
+        if order == "by turns":
+            calls = [event for pair in zip(first[1:], second[1:], strict=True) for event in pair]
+        data = b"".join([*others[:-1], first[0], second[0], *calls, others[-1]])
+        out, ledger = rewrite_at_every_cut(data)
+        assert (out, ledger.repairs.total()) == (data, 0), order
