@@ -19,7 +19,7 @@ from ..schema.json_call import Call
 from ..schema.json_read import loads
 from ..schema.schema import NO_TOOL, Tool
 from ..schema.toolset import Toolset
-from ..wire.base import Asked, CallPiece, ServerCall
+from ..wire.base import Asked, CallPiece
 from .arguments import Arguments, NewArguments
 from .call import NativeCall
 from .in_text import CallsInText, begins, essence, rest_after, rest_of
@@ -59,6 +59,11 @@ class NativeCalls:
     def sent(self) -> bool:
         """Whether the client was told about a call."""
         return bool(self._foreign) or any(call.announced for call in self.calls)
+
+    @property
+    def in_call(self) -> bool:
+        """Whether the arguments of a call are not complete."""
+        return any(not (call.foreign or call.arguments.findings.complete) for call in self.calls)
 
     # Reading
 

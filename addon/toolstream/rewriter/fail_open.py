@@ -136,8 +136,10 @@ def give_up(rewriter: Rewriting, rest: list[bytes]) -> list[bytes]:
     rewriter.passing = True
     queue = rewriter.queue
     half_sent = any(isinstance(item, Own) and _ends_call(item) for item in queue.items)
+    queue.items += [queue.end] if queue.end else []
     frames = [_as_it_came(rewriter, item) for item in queue.items]
     queue.items.clear()
+    queue.end = None
     rewriter.framer.pending.clear()
     in_call = any(lane.in_call for message in rewriter.messages.values() for lane in message.lanes.values())
     rewriter.guarded = b"" if in_call or half_sent else None

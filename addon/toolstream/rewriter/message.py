@@ -95,6 +95,12 @@ class Message:
         """The lanes of calls for which it is not decided yet what becomes of them."""
         return [lane for call, lane in self._calls.items() if not call.settled]
 
+    @property
+    def in_call(self) -> bool:
+        """Whether a call is not complete, as far as it has come."""
+        said = [lane for lane in self.lanes.values() if lane.id.kind is CONTENT and not lane.over]
+        return self.natives.in_call or any(lane.in_call or lane.reader.pending.strip() for lane in said)
+
     # Turns
 
     def take_turn(self, lane: Lane, piece: Slice, said: Said, over: set[Lane]) -> None:
@@ -112,7 +118,9 @@ class Message:
                 self._interrupt(other, lane, answers, said, over)
                 other.sealed = other.sealed or self._blocks
         if self._blocks:
-            self.natives.finish(call for call, its in self._calls.items() if its is not lane and _is_over(its))
+            self.natives.finish(
+                call for call, its in self._calls.items() if its is not lane and _is_over(its)
+            )
         elif lane.id.kind is not CALL:
             self.natives.pause()
         self.drain(said)
@@ -213,6 +221,6 @@ class Message:
 
 
 def _is_over(lane: Lane) -> bool:
-    """Whether a call's block is over because another one goes on: some servers say so only at the end. A block
-    without arguments may have been announced ahead."""
+    """Whether a call's block is over because another one goes on: some servers say so only at the end.
+    A block without arguments may have been announced ahead."""
     return lane.sealed or lane.fed > 0

@@ -127,6 +127,7 @@ class OutputQueue:
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
         self.items: deque[Item] = deque()
+        self.end: Held | None = None  # comes after all items, and after those that are still to come
         self.out: list[bytes] = []
         self._has_asides = False
 
@@ -209,7 +210,8 @@ class OutputQueue:
     @property
     def size(self) -> int:
         """About how many bytes wait."""
-        return sum(map(_size, self.items)) + sum(map(len, self.out))
+        end = len(self.end.reading.frame) if self.end else 0
+        return end + sum(map(_size, self.items)) + sum(map(len, self.out))
 
 
 def _holds_words(held: Held) -> bool:

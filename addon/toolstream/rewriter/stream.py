@@ -23,6 +23,7 @@ from ..wire import WIRES
 from ..wire.base import At, Kind, LaneId, Reading, Slice
 from ..wire.envelope import Envelopes
 from . import fail_open
+from .early_end import EarlyEnd
 from .engine_errors import read_unparsed
 from .fail_open import InWork
 from .lanes import Lane, leading_text
@@ -54,6 +55,7 @@ class StreamRewriter:
         self.messages: dict[int, Message] = {}
         self._envelopes = Envelopes(self.wire.read)
         self._steady = Steady(self._envelopes, self.messages, self.queue, self._deliver)
+        self._early_end = EarlyEnd(self.messages, self.queue, self.ledger)
         self.last = Reading(b"")  # the last frame that was read
         self.in_work: list[InWork] = []
         self.blind = False  # after a failure: frames go through the encoder, but nobody reads their texts
@@ -96,6 +98,7 @@ class StreamRewriter:
         if rest:
             self._read_guarded(rest)
         try:
+            self._end_if_over(None)
             if not self.blind:
                 self._end()
         except Exception:
@@ -165,7 +168,20 @@ class StreamRewriter:
         if reading.aside:
             self.queue.put_aside(frame)
             return
+        self._end_if_over(reading)
         self.last, self._steady.lane, self._steady.last = reading, None, None
+        unread = self.blind or self._recovered or self.wire.blocks
+        if not unread and self._early_end.hold(reading):
+            return
+        self._put(reading)
+
+    def _end_if_over(self, reading: Reading | None) -> None:
+        """Put an end that waited into the queue, if the next frame does not go on; None: there is none."""
+        if end := self._early_end.over(reading):
+            self._put(end)
+            self.queue.end = None
+
+    def _put(self, reading: Reading) -> None:
         if self._recovered or (reading.error is not None and not self.blind and self._recover(reading)):
             return
         if self.blind or not (reading.slices or reading.ends):

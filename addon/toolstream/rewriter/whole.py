@@ -122,14 +122,14 @@ class Finder:
 
     def find(self) -> Found:
         """What becomes of each slice."""
-        groups = {_group(piece) for piece in self._slices}
+        groups = {piece.group for piece in self._slices}
         for group in sorted(groups):
             self._read_message(group)
         return self._found
 
     def _read_message(self, group: int) -> None:
         reason = self._reasons.get(group, self._reasons.get(None))
-        places = [at for at, piece in enumerate(self._slices) if _group(piece) == group]
+        places = [at for at, piece in enumerate(self._slices) if piece.group == group]
         natives = self._read_natives(group, places, reason)
         more = False
         for n, at in enumerate(places):
@@ -228,13 +228,6 @@ class Finder:
         if thinks_apart:
             parser.forget_thinking()
         return parser.feed(text) + parser.close(reason)
-
-
-def _group(piece: Slice) -> int:
-    if piece.piece:
-        return piece.piece.group
-    assert piece.lane
-    return piece.lane.group
 
 
 def _is_answer(piece: Slice) -> bool:

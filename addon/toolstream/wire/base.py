@@ -119,6 +119,14 @@ class Slice:
     at: At = At.TEXT
     piece: CallPiece | None = None
 
+    @property
+    def group(self) -> int:
+        """The message that it belongs to."""
+        if self.piece:
+            return self.piece.group
+        assert self.lane
+        return self.lane.group
+
     def edits(self, text: str) -> Edits:
         """What changes in the frame if it says this text; nothing if it does so already."""
         return [] if text == self.text else [(path, quoted(text)) for path in self.paths]
