@@ -11,7 +11,15 @@ from support.streams import DONE, ENGINES, LLAMA_CPP, Engine, byte_cuts, read_an
 TOOLS = [read_tool(line) for line in ("bash(command: string)", "ls(path?: string)")]
 ASKED: dict[str, Any] = {"model": "qwen", "stream": True, "messages": [], "tools": TOOLS}
 HEAD = {"id": "c1", "type": "function"}
-TEXT = ["<tool_call>\n<function=ba", "sh>\n<parameter=command>\nls", " -l\n</parameter>\n</function>\n</tool_call>"]
+TEXT = [
+    "<tool_call>\n<function=ba",
+    "sh>\n<parameter=command>\nls",
+    " -l\n</parameter>\n</function>\n</tool_call>",
+]
+    "<tool_call>\n<function=ba",
+    "sh>\n<parameter=command>\nls",
+    " -l\n</parameter>\n</function>\n</tool_call>",
+]
 
 
 def parsed(name: str, *fragments: str, index: int = 0) -> list[dict[str, Any]]:
