@@ -230,12 +230,14 @@ Piece = TagPiece | DirectPiece | Between
 @dataclass(frozen=True, slots=True)
 class Slipped:
     """A spelling in pieces. The pieces from the index `ahead` on follow the tag and do not belong to it.
-    `most`: how many of its tags may have slips."""
+    `most`: how many of its tags may have slips. Of `many` tags one may be lost, if the others are right; but
+    not the first, which shows where they begin."""
 
     spelling: Spelling
     pieces: Sequence[Piece]
     ahead: int
     most: int
+    many: bool
 
     @property
     def kind(self) -> TagKind:
@@ -263,6 +265,13 @@ class Slipped:
             yield word[:LONG] if len(word) >= LONG else word + ">"
 
     @property
+    def ends_call(self) -> bool:
+        """Whether a closing tag follows, so that this opens a call without arguments."""
+        return any(
+            isinstance(piece, TagPiece) and piece.head[1] == "/" for piece in self.pieces[self.ahead :][:2]
+        )
+
+    @property
     def several(self) -> bool:
         """Whether it has several tags, so that the right ones are evidence for the misspelt one."""
         return len(list(self.tags)) > 1
@@ -284,20 +293,24 @@ class Slipped:
     def _read_from(self, number: int, c: Context, at: int, left: int) -> End | Wait | None:
         if number == len(self.pieces):
             return 0, at, ""
-        for end in self.pieces[number].read(c, at, number + 1 >= self.ahead):
+        piece = self.pieces[number]
+        for end in piece.read(c, at, number + 1 >= self.ahead):
             if end is MORE:
                 return MORE
-            wrong, after, name = end
-            is_wrong = wrong > 0
-            if left < is_wrong:
-                continue
-            rest = self._read_from(number + 1, c, after, left - is_wrong)
-            if rest is MORE:
-                return MORE
-            if rest is not None:
-                further, last, other = rest
-                return wrong + further, after if number + 1 == self.ahead else last, name or other
-        return None
+            found = self._go_on(number, c, end, left - (end[0] > 0))
+            if found is not None:
+                return found
+        lost = number > 0 and self.many and left == self.most and isinstance(piece, TagPiece)
+        return self._go_on(number, c, (TAG_SLIPS + 1, at, ""), 0) if lost else None
+
+    def _go_on(self, number: int, c: Context, end: End, left: int) -> End | Wait | None:
+        """The tag, if the piece of this number ends there, and `left` tags after it may have slips."""
+        wrong, after, name = end
+        rest = self._read_from(number + 1, c, after, left) if left >= 0 else None
+        if rest is MORE or rest is None:
+            return rest
+        further, last, other = rest
+        return wrong + further, after if number + 1 == self.ahead else last, name or other
 
 
 # From the tables
@@ -321,7 +334,7 @@ def slipped(spelling: Spelling) -> Slipped | None:
     )
     if not tags or short or spelling.text[0] not in "<{":
         return None
-    return Slipped(spelling, every, len(pieces), max(1, tags - 1))
+    return Slipped(spelling, every, len(pieces), max(1, tags - 1), tags > 2)
 
 
 def _whole_parameter(follows: str, dialect: Dialect) -> str:

@@ -39,7 +39,8 @@ PARTIAL = re.compile(r"</?[ \t]?\w{0,16}")  # an unfinished tag of a document
 
 
 _PLAIN = rf"""[^\s<>"'{OPEN}{CLOSE}]"""
-_NAMESPACE = r"[A-Za-z]\w{0,32}:(?=parameter|function|tool_?call|invoke)"  # which says nothing of a call
+# What says nothing of a call: a namespace, or the mark that all tags of DSML have, in any bars
+_NAMESPACE = r"(?:[A-Za-z]\w{0,32}:|[|｜‖]{1,2}\w{1,16}[|｜‖]{1,2})(?=parameter|function|tool_?call|invoke)"
 _LINE_ENDS = rf"[ \t]*(?:[\r\n{OPEN}]|\Z)"
 # A run of plain characters ends only where something else may come. Else two runs side by side could share
 # the characters out in too many ways.

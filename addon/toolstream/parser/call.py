@@ -81,6 +81,9 @@ def _tag(m: Message, call_: Call, at: int) -> Tag | Wait | None:
     if believed := place.believed(base + at):
         return believed.moved(-base)
     if tag := place.tags.match(text, at):
+        pair = place.slipped_pair(text, at, over) if m.tolerant and tag.kind is TagKind.WRAP_OPEN else None
+        if pair:
+            return pair  # its first tag became that of an envelope
         return place.with_name(tag, text, over)
     if place.tags.may_begin(text, at):
         return None if over else MORE

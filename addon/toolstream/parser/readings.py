@@ -303,7 +303,8 @@ class Readings(Slips):
     def _nameless(self, token: Token, word: str) -> Iterator[Tag]:
         kind, near = SYNONYMS.get(word, ""), alike(word)
         if kind == ENVELOPE:
-            intact = token.bracket and token.closed and token.raw.count("<") == 1
+            plain = token.bracket and token.closed and token.raw.count("<") == 1
+            intact = plain and token.space[-1:] in ("", ":")
             yield by_place(token, TagKind.WRAP_OPEN, Cost.TABLE if intact else Cost.ALIKE)
         direct = False
         if kind:
@@ -365,6 +366,12 @@ class Readings(Slips):
         if tag.dialect is BY_NAME and not (self.own and self.own.by_name):
             return False
         return alone and self.is_free(tag.name) and self.may_go_with(tag)
+
+    def is_own_opener(self, tag: Tag) -> bool:
+        """Whether this is an opening tag of the dialect whose tags alone close the value. Nothing in a line
+        looks like one by chance, unless it is named after a parameter."""
+        opens = tag.kind is TagKind.PARAMETER_OPEN and tag.dialect is self.own
+        return opens and not tag.dialect.by_name
 
     def is_free(self, name: str) -> bool:
         """Whether this is a parameter of the tool that was not given yet."""

@@ -63,6 +63,10 @@ class Slips:
         found = self._openers[asked]
         return found.moved(at) if isinstance(found, Tag) else found
 
+    def slipped_pair(self, text: str, at: int, over: bool) -> Tag | Wait | None:
+        """The same for a parameter's opening tag that consists of several, of which one is misspelt."""
+        return self._nearest(self._pairs(), text, at, over)
+
     def names_key(self, text: str) -> bool:
         """Whether a text contains a part of an opening tag that names a parameter in an element of its
         own."""
@@ -93,7 +97,7 @@ class Slips:
             wrong, end, name = found
             tag = Tag(one.kind, name, at, end, text[at:end], one.dialect, one.cost)
             cut = end == len(text) and tag.kind not in CLOSERS and tag.raw[-1] not in CLOSE
-            if self._may_be(tag) and not cut:
+            if self._may_be(tag) and not cut and not (one.ends_call and self._lacks(tag.name)):
                 nearest, fewest = tag, wrong
         return nearest
 
@@ -101,8 +105,10 @@ class Slips:
         if self.spoken:
             yield from self.grammar.slipped(CALL_KINDS, self.spoken)
         if self.tool and not self.key:
-            pairs = self.grammar.slipped((TagKind.PARAMETER_OPEN,))
-            yield from (one for one in pairs if one.several)
+            yield from self._pairs()
+
+    def _pairs(self) -> Iterator[Slipped]:
+        return (one for one in self.grammar.slipped((TagKind.PARAMETER_OPEN,)) if one.several)
 
     def _may_be(self, tag: Tag) -> bool:
         """Whether a misspelt tag can be this tag, here."""
@@ -112,6 +118,11 @@ class Slips:
             return not self.is_foreign(tag) and tag.name in ("", self.key)
         own = self._is_own_tool(tag.name)
         return own or not tag.name if tag.kind is TagKind.CALL_CLOSE else not (tag.dialect.by_name and own)
+
+    def _lacks(self, name: str) -> bool:
+        """Whether a call of this tool needs arguments."""
+        tool = self.toolset.find(name)
+        return tool is not None and bool(tool.required)
 
     def _is_own_tool(self, name: str) -> bool:
         return self.tool is not None and self.toolset.find(name) is self.tool

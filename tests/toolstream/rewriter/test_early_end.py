@@ -16,10 +16,6 @@ TEXT = [
     "sh>\n<parameter=command>\nls",
     " -l\n</parameter>\n</function>\n</tool_call>",
 ]
-    "<tool_call>\n<function=ba",
-    "sh>\n<parameter=command>\nls",
-    " -l\n</parameter>\n</function>\n</tool_call>",
-]
 
 
 def parsed(name: str, *fragments: str, index: int = 0) -> list[dict[str, Any]]:
