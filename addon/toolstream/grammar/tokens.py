@@ -40,7 +40,9 @@ PARTIAL = re.compile(r"</?[ \t]?\w{0,16}")  # an unfinished tag of a document
 
 _PLAIN = rf"""[^\s<>"'{OPEN}{CLOSE}]"""
 # What says nothing of a call: a namespace, or the mark that all tags of DSML have, in any bars
-_NAMESPACE = r"(?:[A-Za-z]\w{0,32}:|[|｜‖]{1,2}\w{1,16}[|｜‖]{1,2})(?=parameter|function|tool_?call|invoke)"
+_STRUCTURAL = "parameter|function|tool_?call|invoke"
+_NAMESPACE = rf"[A-Za-z]\w{{0,32}}:(?={_STRUCTURAL})"
+_MARK = rf"[|｜‖]{{1,2}}(?:\w{{1,16}}(?:[|｜‖]{{1,2}}(?:(?={_STRUCTURAL})|[a-z_]{{0,9}}\Z)|\Z)|\Z)"
 _LINE_ENDS = rf"[ \t]*(?:[\r\n{OPEN}]|\Z)"
 # A run of plain characters ends only where something else may come. Else two runs side by side could share
 # the characters out in too many ways.
@@ -48,7 +50,7 @@ _RUN = rf"""{_PLAIN}{{1,{TAG}}}?(?=(?!{_PLAIN})|/[ \t]{{0,8}}[{CLOSE}]|[)\]}}]{_
 _TAG = re.compile(
     rf"""
     (?P<open>[{OPEN}]{{1,2}}|[(\[{{|]|[pft](?=<)|) [ \t]{{0,8}} (?P<slash>[/\\／]{{0,2}}) [ \t]{{0,8}}
-    (?P<inner>[{OPEN}]?) (?:[:;.,!*-]|(?P<space>{_NAMESPACE}))?
+    (?P<inner>[{OPEN}]?) (?:[:;.,!*-]|(?P<space>{_NAMESPACE}|{_MARK}))?
     (?P<word>(?:[^\s<>=:"'/|(){{}}\[\],;{OPEN}{CLOSE}]|/(?=\w)){{0,64}})
     (?: (?P<sep>[ \t]{{0,8}}[=:＝]{{1,2}}[ \t]{{0,8}}|[ \t]{{1,8}}) (?P<name>"[^"\n<>{CLOSE}]{{1,128}}+"?
         |'[^'\n<>{CLOSE}]{{1,128}}+'? |[^\s<>"'={OPEN}{CLOSE}]{{1,128}}+) )?
@@ -115,7 +117,7 @@ def read_tag(text: str, at: int, over: bool) -> Token | Wait | None:
         return None
     end = match["end"]
     if not over and _ends_with(text, match):
-        named = match["word"] or match["slash"] or match.end() - at <= WORDLESS
+        named = match["word"] or match["space"] or match["slash"] or match.end() - at <= WORDLESS
         return MORE if named else None  # more may belong to it
     if not match["word"] and not (match["slash"] and match["name"]):
         return None

@@ -25,7 +25,7 @@ from .message import Message
 from .opened import Value
 from .place import Behind, Level, Place, Run
 
-_BRACKETS = re.compile(rf"[< ]{{0,{LETTERS}}}(?=<[/\w])")
+_BRACKETS = re.compile(rf"[</ ]{{0,{LETTERS}}}(?=<[/\w])")
 _NAMELESS = re.compile(r"<\s?parameter\b", re.I)  # also in documents of other kinds
 
 
