@@ -94,6 +94,11 @@ class Grammar:
             self._slipped[key] = [one for one in found if one]
         return self._slipped[key]
 
+    def nearly_wraps(self, word: str) -> bool:
+        """Whether a tag with this word may be a misspelt opening tag of an envelope."""
+        text = f"<{word}>"
+        return any(piece.is_near(text) for one in self.slipped((TagKind.WRAP_OPEN,)) for piece in one.tags)
+
     def _words_of(self, kinds: tuple[TagKind, ...], dialects: Sequence[Dialect]) -> frozenset[str]:
         """How the tags of these spellings begin after their bracket."""
         key = tuple(dialect.name for dialect in dialects), kinds

@@ -83,7 +83,7 @@ def _at_stray(m: Message, tag: Tag) -> Step:
     token = read_tag(m.buffer.text, tag.start, m.buffer.over)
     if token is MORE:
         return Step.MORE
-    readings = m.lookout.place.alike(token) if token else []
+    readings = m.outside.alike(token) if token else []
     if not readings or readings[0].kind is not TagKind.WRAP_CLOSE:
         return _close(m, tag)
     closer = _to_its_end(m, readings[0])
@@ -193,7 +193,7 @@ def _at_damaged_closer(m: Message, at: int) -> Step:
     """A closing tag that is in no dialect table."""
     token = read_tag(m.buffer.text, at, m.buffer.over)
     if isinstance(token, Token) and is_cut(token, m.buffer.text):
-        readings = m.lookout.place.alike(token)
+        readings = m.outside.alike(token)
         return _close(m, readings[0]) if readings and readings[0].kind in _CLOSING else _leave(m)
     run = _run(m, at)
     if run is MORE:
@@ -211,7 +211,7 @@ def _to_its_end(m: Message, tag: Tag) -> Tag | Wait:
 
 
 def _run(m: Message, at: int) -> Run | Wait:
-    place = m.lookout.place
+    place = m.outside
     place.wrapped, place.spoken = m.envelope is Envelope.OPEN, m.spoken
     level = Level.NOTHING if m.envelope is Envelope.NONE else Level.ENVELOPE
     return place.run(m.buffer.text, at, m.buffer.over, level, m.buffer.base)

@@ -168,7 +168,7 @@ def _read_by_place(m: Message, at: int, chain: Chain, inside: bool) -> Tag | Wai
         return found
     if not (wrapped or m.context.at_line_start):
         return found
-    return m.lookout.place.slipped_opener(m.buffer.text, at, m.buffer.over, wrapped) or found
+    return m.outside.slipped_opener(m.buffer.text, at, m.buffer.over, wrapped) or found
 
 
 def _read_damaged(m: Message, at: int, chain: Chain, wrapped: bool) -> Tag | Wait | None:
@@ -181,7 +181,7 @@ def _read_damaged(m: Message, at: int, chain: Chain, wrapped: bool) -> Tag | Wai
         return _named_line(m, at) if wrapped else None
     if is_cut(token, text):
         return None
-    readings = [] if token.slash and not wrapped else m.lookout.place.alike(token)
+    readings = [] if token.slash and not wrapped else m.outside.alike(token)
     tag = _chosen(m, token, readings, chain) or (None if wrapped else _unknown_envelope(m, token))
     if tag is MORE or tag is None:
         return tag

@@ -13,20 +13,19 @@ from ..grammar.names import Names
 from ..grammar.tokens import Lost
 from ..limits import WORDS
 from ..schema.toolset import Toolset
-from .place import Place
 
 
 @dataclass(frozen=True, slots=True)
 class Lookout:
-    """One matcher for each state, and the place where no tool is known yet. `lines`: what opens an
-    untagged call at the start of a line. `missing`: opening tags without their bracket."""
+    """One matcher for each state. `lines`: what opens an untagged call at the start of a line. `missing`:
+    opening tags without their bracket."""
 
+    grammar: Grammar
     names: Names
     openers: TagMatcher
     lines: TagMatcher
     envelope: TagMatcher
     after: TagMatcher
-    place: Place
     missing: Lost
     _dull: dict[str, bool] = field(default_factory=dict)
 
@@ -35,7 +34,7 @@ class Lookout:
         known = self._dull.get(word)
         if known is None:
             ours = word in self.openers.words or is_structural(word) or self.names.has("tool", word)
-            known = not (ours or self.place.nearly_wraps(word))
+            known = not (ours or self.grammar.nearly_wraps(word))
             if len(self._dull) < WORDS:
                 self._dull[word] = known
         return known
@@ -45,11 +44,11 @@ class Lookout:
         """What to search in an answer to a request with these tools."""
         names = toolset.names
         return cls(
+            grammar,
             names,
             grammar.openers.with_names(names),
             grammar.lines.with_names(names),
             grammar.envelope.with_names(names),
             grammar.after.with_names(names),
-            Place(toolset, grammar),
             grammar.lost((TagKind.WRAP_OPEN,)),
         )

@@ -118,6 +118,7 @@ class Message:
     # A chain of tags that needs more text: its beginning; and its tags, their end, and the fence between them
     chain: tuple[tuple[int, int, bool], list[Tag], int, str] | None = None
     lookout: Lookout = field(init=False)
+    outside: Place = field(init=False)  # the place outside of calls, where no tool is known yet
     tolerant: bool = field(init=False)
     aggressive: bool = field(init=False)
     _before_trial: Earlier | None = None
@@ -125,6 +126,7 @@ class Message:
 
     def __post_init__(self) -> None:
         self.lookout = Lookout.of(self.toolset, self.grammar)
+        self.outside = Place(self.toolset, self.grammar)
         self.tolerant = self.grammar.level != "strict"
         self.aggressive = self.grammar.level == "aggressive"
 
@@ -133,7 +135,7 @@ class Message:
         there is none."""
         if not self.spoken:
             return None
-        place = self.call.place if self.call else self.lookout.place
+        place = self.call.place if self.call else self.outside
         place.speak(*self.spoken)
         return place.slipped(text, at, over)
 

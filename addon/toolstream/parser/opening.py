@@ -206,7 +206,7 @@ def open_json_call(m: Message, chain: Chain) -> Step:
         _try_in_thinking(m, Refused.INVALID_JSON)
     unknown = chain.worst is Cost.SHAPE  # the envelope may be anybody's, if there is more to the message
     if unknown and (word := WORD.match(chain.wraps[0].raw)):
-        m.lookout.place.wrap = word[1]
+        m.outside.wrap = word[1]
     m.try_(Refused.NOT_ALONE if unknown else Refused.INVALID_JSON, at_end=unknown)
     _drop_think(m)
     if chain.wraps:

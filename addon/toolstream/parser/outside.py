@@ -232,7 +232,7 @@ def _look(m: Message, at: int) -> Found | None:
         return Found(at)
     if not m.tolerant or DULL.match(text, at):
         return None
-    if _starts_line(m, at) and (slipped := m.lookout.place.slipped_opener(text, at, over, False)):
+    if _starts_line(m, at) and (slipped := m.outside.slipped_opener(text, at, over, False)):
         return Found(at, place=slipped is not MORE)
     token = read_tag(text, at, over)
     if token is MORE:
@@ -240,7 +240,7 @@ def _look(m: Message, at: int) -> Found | None:
     if token is None or token.slash:
         return None
     plain = token.bracket and token.closed and not token.name
-    opens = plain or any(tag.kind in _OPENING for tag in m.lookout.place.alike(token))
+    opens = plain or any(tag.kind in _OPENING for tag in m.outside.alike(token))
     names = opens or m.toolset.find(token.name) or m.toolset.find(attribute_of(token))
     return Found(at, place=True) if names else None
 

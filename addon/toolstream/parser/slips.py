@@ -73,13 +73,6 @@ class Slips:
         pairs = self.grammar.slipped((TagKind.PARAMETER_OPEN,))
         return any(tag.head in text for one in pairs if one.dialect.parameter_close for tag in one.tags)
 
-    def nearly_wraps(self, word: str) -> bool:
-        """Whether a tag with this word may be a misspelt opening tag of an envelope."""
-        text = f"<{word}>"
-        return any(
-            piece.is_near(text) for one in self.grammar.slipped(_IN_ENVELOPE[:1]) for piece in one.tags
-        )
-
     def _nearest(self, slips: Iterable[Slipped], text: str, at: int, over: bool) -> Tag | Wait | None:
         """The tag with the fewest slips."""
         nearest: Tag | None = None
