@@ -13,7 +13,7 @@ from ..grammar.tokens import next_place
 from ..limits import BEHIND_CALL, LOOK_AHEAD
 from .evidence import Judgement, Payload, is_believed, is_complete
 from .message import Message
-from .opened import Value
+from .open_value import Value
 from .place import Behind, Level, Place, Run
 
 

@@ -18,9 +18,9 @@ from ..schema.json_call import ARGUMENT_KEYS
 from .by_place import BY_PLACE
 from .elements import ELEMENTS, element_of
 from .json_head import read_first_key
-from .message import At, Envelope, Message, Step
+from .message import At, Call, Envelope, Message, Step
 from .open_call import end_call, end_unclosed, give, has_text, only_key, open_call, stray_text, use_spare
-from .opened import Call, Value
+from .open_value import Value
 from .place import Behind, Choice, Level, Place
 from .surplus import behind_body, drop_tag, drop_text, end_of_surplus, take
 

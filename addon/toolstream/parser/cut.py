@@ -7,9 +7,9 @@ from __future__ import annotations
 from ..grammar.tokens import Token, read_tag
 from ..repairs import Refused, Repair
 from .interrupted import break_off
-from .message import Message, Step
+from .message import Call, Message, Step
 from .open_call import end_unclosed, open_call, use_spare
-from .opened import Call, Value
+from .open_value import Value
 from .value_text import break_before, finish, leave_open
 
 

@@ -9,7 +9,7 @@ from enum import Enum
 from ..grammar.kinds import Cost, TagKind, Wait
 from ..grammar.matcher import Tag
 from .by_place import OPENERS
-from .opened import Value
+from .open_value import Value
 from .place import CLOSED_BY, Behind, Level, Run
 
 

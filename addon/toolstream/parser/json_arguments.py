@@ -20,9 +20,8 @@ from .event_log import Mark
 from .json_head import read_first_key
 from .json_reader import Body, Closing, JsonArguments
 from .json_text import Ended, JsonText, may_be_all, read_text
-from .message import At, Message, Step
+from .message import At, Call, Message, Step
 from .open_call import give_all, stray_text
-from .opened import Call
 
 
 def can_stream(m: Message, tool: Tool, key: str) -> bool:

@@ -22,7 +22,7 @@ from .behind_run import before_tag_of_ours, ends_before_text, look_behind
 from .by_place import OPENERS, by_place, is_by_place, is_cut
 from .evidence import Judgement, Payload, is_believed, is_complete, is_misspelt
 from .message import Message
-from .opened import Value
+from .open_value import Value
 from .place import Behind, Level, Place, Run
 
 _BRACKETS = re.compile(rf"[</ ]{{0,{LETTERS}}}(?=<[/\w])")

@@ -13,9 +13,8 @@ from ..grammar.matcher import Tag
 from ..limits import DAMAGED_OPENER, OPENER_PREFIX
 from ..repairs import Repair
 from ..schema.json_read import loads
-from .message import At, Message, Step
+from .message import At, Call, Message, Spare, Step
 from .open_call import only_key, open_call, stray_text
-from .opened import Call, Spare
 from .place import Behind, Level
 from .value_text import break_before
 

@@ -18,13 +18,14 @@ from ..grammar.matcher import Tag
 from ..grammar.text import BLANK, trailing
 from ..limits import WHITESPACE_RUN
 from ..repairs import Refused, Repair
+from ..schema.arguments import ArgumentsWriter, DeferredArguments
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
 from .buffer import Buffer
 from .context import Context
 from .event_log import EventLog, Mark
 from .lookout import Lookout
-from .opened import Call
+from .open_value import Value
 from .place import Place
 
 
@@ -80,6 +81,58 @@ class Earlier:
     context: Context
     known: int
     calls: int
+
+
+@dataclass(slots=True)
+class Spare:
+    """Text where a parameter should have opened. It is the value of the only possible parameter, unless
+    that is given later."""
+
+    mark: Mark
+    text: str = ""
+    value: str = ""
+    closed: bool = False  # a parameter's closing tag came after it
+
+
+@dataclass(slots=True)
+class Call:
+    """The open call.
+
+    `named`: its opening tag names the tool. Otherwise its arguments tell, once they are complete.
+    `closed`: it needs no closing tag of its own.
+    `certain`: it is a call, whatever else it holds.
+    `deferred`: it is announced when it is complete, because the user's rules need to see all of it.
+    `half_said`: its tag held a value.
+    `empty`: its tag says that there is nothing in it.
+    """
+
+    index: int
+    tool: Tool
+    place: Place
+    writer: ArgumentsWriter | DeferredArguments
+    named: bool = True
+    closed: bool = False
+    certain: bool = True
+    deferred: bool = False
+    half_said: bool = False
+    cut: bool = False  # its tag has no bracket at its end
+    quoted: bool = False  # its tag has no quote after the name
+    empty: bool = False
+    in_parameter: bool = False  # its arguments are in a parameter that holds all of them
+    body_done: bool = False  # all its arguments came as one JSON object
+    body_cut: bool = False  # the message ended in that object
+    unclear: bool = False  # a closing tag that was taken for payload may have been the end of a value
+    late: str = ""  # the name of its tool, if that came after parameters
+    gap: str = ""  # whitespace before what comes next
+    stray: str = ""  # text between its parameters, up to STRAY characters
+    unread: bool = False  # such text was closed like a parameter
+    value: Value | None = None
+    spare: Spare | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has any arguments yet."""
+        return bool(self.writer.given or self.spare or self.body_done)
 
 
 @dataclass(slots=True)

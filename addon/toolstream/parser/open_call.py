@@ -21,8 +21,7 @@ from ..schema.json_read import Json
 from ..schema.rules import NO_TEXTS
 from ..schema.tool_name import Opening
 from .by_place import is_by_place
-from .message import At, Envelope, Message, Step
-from .opened import Call
+from .message import At, Call, Envelope, Message, Step
 from .place import Place
 
 _WORD = re.compile(r"\W{0,4}(\w+)=")  # of a tag that carries a name

@@ -23,6 +23,7 @@ from ..grammar.tokens import LOST, OPEN, Lost, Token, end_of, held_from, next_pl
 from ..limits import CLOSING_RUN, TABLES
 from .by_place import OPENERS, by_place, is_by_place, is_cut
 from .elements import element_of
+from .open_value import Tables
 from .readings import Readings
 
 _NAMESPACED = re.compile(r"<[A-Za-z]\w*:")  # its closing tag is, too
@@ -76,19 +77,6 @@ class Seen:
     readings: list[Tag]
     token: Token | None
     base: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """What is searched in a value: tags `within` it, including those of examples; tags that may come
-    `behind` it; `plain` text, which can be skipped; its `closer`, which may be the end; and tags that are
-    `missing` their bracket."""
-
-    within: TagMatcher
-    behind: TagMatcher
-    plain: re.Pattern[str]
-    closer: re.Pattern[str]
-    missing: Lost
 
 
 @lru_cache(TABLES)

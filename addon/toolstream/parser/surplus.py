@@ -12,9 +12,8 @@ from ..grammar.text import BLANK, end_of
 from ..limits import LOOK_AHEAD
 from ..repairs import Repair
 from .elements import ELEMENTS
-from .message import Message, Step
+from .message import Call, Message, Step
 from .open_call import end_call, end_unclosed
-from .opened import Call
 from .place import Level
 
 _SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")

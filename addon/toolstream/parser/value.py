@@ -21,7 +21,7 @@ from ..repairs import Repair
 from .evidence import Payload
 from .judge import judge
 from .message import At, Envelope, Message, Step
-from .opened import Value
+from .open_value import Value
 from .place import Run
 from .value_text import break_before, finish, open_value, write_up_to
 

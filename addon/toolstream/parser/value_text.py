@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..limits import LOOK_AHEAD, VALUE_LINE
 from .message import Message
-from .opened import Value
+from .open_value import Value
 
 
 def open_value(m: Message) -> Value:

@@ -1,18 +1,30 @@
-"""The open call, and its open value."""
+"""The open value, and what is searched in it."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Self
 
 from ..grammar.kinds import TagKind
-from ..grammar.matcher import Tag
-from ..schema.arguments import ArgumentsWriter, DeferredArguments
+from ..grammar.matcher import Tag, TagMatcher
+from ..grammar.tokens import Lost
 from ..schema.json_scanner import WholeJson
-from ..schema.schema import Parameter, Tool
+from ..schema.schema import Parameter
 from .buffer import Buffer
-from .event_log import Mark
-from .place import Place, Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What is searched in a value: tags `within` it, including those of examples; tags that may come
+    `behind` it; `plain` text, which can be skipped; its `closer`, which may be the end; and tags that are
+    `missing` their bracket."""
+
+    within: TagMatcher
+    behind: TagMatcher
+    plain: re.Pattern[str]
+    closer: re.Pattern[str]
+    missing: Lost
 
 
 @dataclass(slots=True)
@@ -123,55 +135,3 @@ class Value:
         start = self.looked - buffer.base
         line = buffer.text.rfind("\n", start, at) + 1
         return (line > 0 or self.blank) and not buffer.text[line or start : at].strip(" \t")
-
-
-@dataclass(slots=True)
-class Spare:
-    """Text where a parameter should have opened. It is the value of the only possible parameter, unless
-    that is given later."""
-
-    mark: Mark
-    text: str = ""
-    value: str = ""
-    closed: bool = False  # a parameter's closing tag came after it
-
-
-@dataclass(slots=True)
-class Call:
-    """The open call.
-
-    `named`: its opening tag names the tool. Otherwise its arguments tell, once they are complete.
-    `closed`: it needs no closing tag of its own.
-    `certain`: it is a call, whatever else it holds.
-    `deferred`: it is announced when it is complete, because the user's rules need to see all of it.
-    `half_said`: its tag held a value.
-    `empty`: its tag says that there is nothing in it.
-    """
-
-    index: int
-    tool: Tool
-    place: Place
-    writer: ArgumentsWriter | DeferredArguments
-    named: bool = True
-    closed: bool = False
-    certain: bool = True
-    deferred: bool = False
-    half_said: bool = False
-    cut: bool = False  # its tag has no bracket at its end
-    quoted: bool = False  # its tag has no quote after the name
-    empty: bool = False
-    in_parameter: bool = False  # its arguments are in a parameter that holds all of them
-    body_done: bool = False  # all its arguments came as one JSON object
-    body_cut: bool = False  # the message ended in that object
-    unclear: bool = False  # a closing tag that was taken for payload may have been the end of a value
-    late: str = ""  # the name of its tool, if that came after parameters
-    gap: str = ""  # whitespace before what comes next
-    stray: str = ""  # text between its parameters, up to STRAY characters
-    unread: bool = False  # such text was closed like a parameter
-    value: Value | None = None
-    spare: Spare | None = None
-
-    @property
-    def begun(self) -> bool:
-        """Whether it has any arguments yet."""
-        return bool(self.writer.given or self.spare or self.body_done)
