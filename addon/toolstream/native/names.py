@@ -8,13 +8,13 @@ else, the name stays as it is: a call must not run without a part of what was sa
 import re
 from typing import NamedTuple
 
-from ..schema.arguments import typed
 from ..schema.coercion import conform
 from ..schema.json_call import read_object
 from ..schema.json_read import Json, loads_object
 from ..schema.schema import Tool
 from ..schema.tool_name import attributes_in
 from ..schema.toolset import Toolset
+from ..schema.whole_arguments import typed
 from .reader import NewParser
 from .swallowed import calls_in
 from .tags import end_of_leftovers, is_lone_opener, lead_of, name_in

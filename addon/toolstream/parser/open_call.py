@@ -15,11 +15,12 @@ from ..grammar.matcher import Tag
 from ..grammar.tokens import WORD
 from ..limits import STRAY, WORDS
 from ..repairs import Refused, Repair
-from ..schema.arguments import ArgumentsWriter, DeferredArguments, typed, write_call
+from ..schema.arguments import ArgumentsWriter, DeferredArguments
 from ..schema.json_call import NAME_KEYS
 from ..schema.json_read import Json
 from ..schema.rules import NO_TEXTS
 from ..schema.tool_name import Opening
+from ..schema.whole_arguments import typed, write_call
 from .by_place import is_by_place
 from .message import At, Call, Envelope, Message, Step
 from .place import Place

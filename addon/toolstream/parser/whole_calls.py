@@ -7,10 +7,10 @@ import re
 from ..events import ArgumentsDelta, CallEnd, CallStart
 from ..grammar.likeness import SYNONYMS, squeeze
 from ..repairs import Refused, Repair
-from ..schema.arguments import write_call
 from ..schema.json_read import Json
 from ..schema.schema import Tool
 from ..schema.tool_name import Opening, find_tool
+from ..schema.whole_arguments import write_call
 from .message import Message
 
 _BETWEEN_WORDS = re.compile(r"[^\w.-]+")

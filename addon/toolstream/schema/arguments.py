@@ -7,29 +7,17 @@ other type is held to its end and written whole. So is every value that one of t
 see first. What the rules add is written before the object is closed.
 """
 
-from collections.abc import Iterable, Mapping
 from enum import Enum, auto
 from json.encoder import encode_basestring
 from typing import Any
 
 from ..limits import EXCERPT, HELD
 from ..repairs import Repair
-from .coercion import (
-    FAILED,
-    NULL,
-    OMITTED,
-    conform,
-    conform_members,
-    fits_as_text,
-    leads,
-)
-from .json_read import Json
-from .json_write import STRICT, dump, encodable, escaped, quoted
-from .rules import NO_TEXTS, ToolRules
+from .coercion import FAILED, NULL, OMITTED, conform, fits_as_text, leads
+from .json_write import dump, encodable, escaped, quoted
+from .rules import ToolRules
 from .schema import Tool
-from .toolset import Toolset
-from .values import coerce, coerced, read_string
-from .wrapped import unwrapped
+from .values import coerced, read_string
 
 
 class _State(Enum):
@@ -170,7 +158,7 @@ class ArgumentsWriter:
         if value is OMITTED:
             return ""
         if not (applied or fits_as_text(value, parameter)):
-            self.repairs.append((Repair.COERCION_FAILED, _excerpt(key, value)))
+            self.repairs.append((Repair.COERCION_FAILED, excerpt_of(key, value)))
         try:
             written = dump(value)
         except RecursionError:  # nested so deeply that no client reads it either
@@ -213,7 +201,7 @@ class ArgumentsWriter:
             self._absent.add(self._key)
             return ""
         if mended:
-            self.repairs.append((Repair.JSON_REPAIRED, _excerpt(self._key, text)))
+            self.repairs.append((Repair.JSON_REPAIRED, excerpt_of(self._key, text)))
         failed = value is FAILED
         if failed:
             value = "" if text.isspace() else text
@@ -225,7 +213,7 @@ class ArgumentsWriter:
             if applied:
                 failed, written = False, ""
         if failed:
-            self.repairs.append((Repair.COERCION_FAILED, _excerpt(self._key, text)))
+            self.repairs.append((Repair.COERCION_FAILED, excerpt_of(self._key, text)))
         return self._member(self._key) + (written or dump(value))
 
     def _member(self, key: str) -> str:
@@ -276,63 +264,6 @@ class DeferredArguments:
         return self.end()
 
 
-def write_object(tool: Tool | None, arguments: Json, text: str) -> tuple[str, list[tuple[Repair, str]]]:
-    """A whole arguments object as JSON that conforms to the schema, and what was repaired. `text` is the
-    JSON it was read from; it is kept if nothing changes."""
-    parameters = (tool or Tool("")).arguments
-    own = _reading_of(text, arguments)
-    try:
-        members, changed = conform_members(arguments if own is None else own, parameters, 0)
-        written = encodable(text.strip()) if own is not None and not changed else dump(members)
-    except RecursionError:
-        return "{}" if own is None else encodable(text), [(Repair.COERCION_FAILED, text[:EXCERPT])]
-    misfits = [key for key, value in members.items() if not fits_as_text(value, parameters.member(key))]
-    return written, [(Repair.COERCION_FAILED, _excerpt(key, members[key])) for key in misfits]
-
-
-def write_call(
-    tool: Tool, arguments: Json, toolset: Toolset, texts: Mapping[str, str] = NO_TEXTS
-) -> tuple[str, str, list[tuple[Repair, str]]]:
-    """The name and the JSON object of a complete call, and what was done to its arguments. `texts` as for
-    `ToolRules.transform`."""
-    applied: list[tuple[Repair, str]] = []
-    if (inner := unwrapped(arguments, tool)) is not None:
-        applied.append((Repair.NESTED_ARGUMENTS, next(iter(arguments))))
-        arguments = inner
-    for key, value in arguments.items():
-        read, mended = read_string(value, tool.parameter(key))
-        if mended:
-            applied.append((Repair.JSON_REPAIRED, _excerpt(key, value)))
-            arguments = {**arguments, key: read}
-    if rules := toolset.rules_for(tool):
-        conformed, _ = conform(arguments, tool.arguments)
-        name, arguments, more = rules.transform(conformed if type(conformed) is dict else arguments, texts)
-        applied += more
-        tool = toolset.tools.get(name, tool)
-    text, misfits = write_object(tool, arguments, "")
-    return tool.name, text, [*applied, *misfits]
-
-
-def typed(values: Iterable[tuple[str, str]], tool: Tool) -> Json:
-    """Arguments as they are typed by the schema. A value that cannot be typed stays text. If a key comes
-    twice, the first value counts."""
-    arguments: Json = {}
-    for key, text in values:
-        if key not in arguments:
-            value = coerce(text, tool.parameter(key))
-            arguments[key] = ("" if text.isspace() else text) if value is FAILED else value
-    return {key: value for key, value in arguments.items() if value is not OMITTED}
-
-
-def _excerpt(key: str, text: str) -> str:
+def excerpt_of(key: str, text: str) -> str:
+    """What a repair quotes of a value."""
     return f"{key}={text[:EXCERPT]}"[:EXCERPT]
-
-
-def _reading_of(text: str, arguments: Json) -> Json | None:
-    """The text read as an object that keeps numbers as written; None if it does not say the same as
-    `arguments`."""
-    try:
-        own = STRICT.decode(text)
-        return own if isinstance(own, dict) and own == arguments else None
-    except (ValueError, RecursionError):
-        return None

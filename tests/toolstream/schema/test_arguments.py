@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from toolstream.limits import DEPTH, DIGITS, EXCERPT
 from toolstream.repairs import Repair
-from toolstream.schema.arguments import ArgumentsWriter, write_object
+from toolstream.schema.arguments import ArgumentsWriter
 from toolstream.schema.coercion import (
     FAILED,
     OMITTED,
@@ -23,6 +23,7 @@ from toolstream.schema.escapes import doubled_escapes
 from toolstream.schema.json_write import as_written, dump
 from toolstream.schema.schema import Parameter, Tool
 from toolstream.schema.values import coerce
+from toolstream.schema.whole_arguments import write_object
 
 STRING, INTEGER, NUMBER, BOOLEAN, ARRAY, OBJECT, NULL = (
     {"type": t} for t in ("string", "integer", "number", "boolean", "array", "object", "null")

@@ -12,7 +12,6 @@ from support.cases import read_tool
 from support.cuts import cut_at
 from support.outcome import run
 from toolstream.repairs import Repair
-from toolstream.schema.arguments import typed
 from toolstream.schema.coercion import OMITTED, conform
 from toolstream.schema.rules import (
     FITTING,
@@ -24,6 +23,7 @@ from toolstream.schema.rules import (
 )
 from toolstream.schema.schema import Tool
 from toolstream.schema.toolset import Toolset
+from toolstream.schema.whole_arguments import typed
 
 DEFAULT, CONVERTED, REMOVED, TOOL = (
     Repair.RULE_DEFAULT,
