@@ -12,7 +12,7 @@ from ..grammar.matcher import TagMatcher
 from ..grammar.names import Names
 from ..grammar.tokens import Lost
 from ..limits import WORDS
-from ..schema.toolset import Toolset
+from ..schema.declared import DeclaredTools
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Lookout:
         return known
 
     @classmethod
-    def of(cls, toolset: Toolset, grammar: Grammar) -> Self:
+    def of(cls, toolset: DeclaredTools, grammar: Grammar) -> Self:
         """What to search in an answer to a request with these tools."""
         names = toolset.names
         return cls(

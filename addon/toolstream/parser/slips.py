@@ -14,8 +14,8 @@ from ..grammar.matcher import Tag
 from ..grammar.slipped import Slipped
 from ..grammar.tokens import CLOSE
 from ..limits import AHEAD, SLIPS, TAG_SLIPS, WORD_IN_TAG, WORDS
+from ..schema.declared import DeclaredTools
 from ..schema.schema import Tool
-from ..schema.toolset import Toolset
 
 Asked = tuple[str, bool, bool]  # the text, whether that is all, and whether it is in an envelope
 _IN_ENVELOPE = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.CALL_IN_ENVELOPE)
@@ -34,7 +34,7 @@ class Slips:
     """What is open. `own`: the dialect whose tags alone close the open value; None if it is one of the
     dialects whose tags may be mixed. `spoken`: the dialects of other models that the call is written in."""
 
-    toolset: Toolset
+    toolset: DeclaredTools
     grammar: Spellings
     tool: Tool | None = None
     named: bool = True  # the tool is known

@@ -10,13 +10,13 @@ from typing import Any
 
 from ..repairs import Repair
 from .coercion import is_wanted
+from .declared import DeclaredTools
 from .escapes import doubled_escapes
 from .json_read import Json
 from .json_write import as_written
 from .lenient_json import read_damaged
 from .python_literals import read_python_call
 from .schema import Tool
-from .toolset import Toolset
 
 KEYS = frozenset({"name", "arguments", "parameters", "id", "type"})  # of a call, as models are taught
 # What models write instead, for the name, for the arguments, and for an object around both
@@ -36,7 +36,9 @@ Reader = Callable[[Json], tuple[Any, Any]]  # the name and the arguments of an o
 _DECODER = json.JSONDecoder(strict=False, parse_float=as_written)
 
 
-def read_body(text: str, toolset: Toolset, tolerant: bool = True) -> tuple[list[Call], list[Repair]] | None:
+def read_body(
+    text: str, toolset: DeclaredTools, tolerant: bool = True
+) -> tuple[list[Call], list[Repair]] | None:
     """The calls in the JSON of an envelope, and the repairs that this took; None if it is not certain
     that there are any. Unless `tolerant`, only calls as models are taught to write them."""
     if calls := read_calls(text) or (tolerant and read_calls(text, drift=True)):
@@ -49,7 +51,7 @@ def read_body(text: str, toolset: Toolset, tolerant: bool = True) -> tuple[list[
     return None
 
 
-def _fitting(take: Callable[[Reader], list[Call] | None], toolset: Toolset) -> list[Call] | None:
+def _fitting(take: Callable[[Reader], list[Call] | None], toolset: DeclaredTools) -> list[Call] | None:
     """The calls, in the first shape in which all of them fit their tools."""
     for read in (_by_shape, _flat, _by_name):
         calls = take(read)
@@ -58,7 +60,7 @@ def _fitting(take: Callable[[Reader], list[Call] | None], toolset: Toolset) -> l
     return None
 
 
-def _in_python(text: str, toolset: Toolset) -> list[Call] | None:
+def _in_python(text: str, toolset: DeclaredTools) -> list[Call] | None:
     """The call, if it is written as in Python."""
     call = read_python_call(text)
     return [call] if call and fits(toolset.find(call[0]), call[1]) else None
@@ -99,7 +101,7 @@ def call_of(value: Any) -> Call | None:
     return None
 
 
-def _damaged_calls(text: str, toolset: Toolset) -> list[Call] | None:
+def _damaged_calls(text: str, toolset: DeclaredTools) -> list[Call] | None:
     """The calls of a text that is not quite JSON; None if it is not certain what it says."""
 
     def calls_of(value: Any) -> list[Call] | None:

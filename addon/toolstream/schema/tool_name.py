@@ -1,8 +1,8 @@
 """What the opening tag of a call says: the tool, and arguments that stand in the tag.
 
-A name is certain if it is declared, or differs from a declared one only as `Toolset.find` allows. A
-damaged tag may have attributes in place of parameters, or a value in place of the name. At the aggressive
-level the most similar declared name is taken.
+A name is certain if it is declared, or differs from a declared one only as `DeclaredTools.find` allows.
+A damaged tag may have attributes in place of parameters, or a value in place of the name. At the
+aggressive level the most similar declared name is taken.
 """
 
 import re
@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from ..grammar.matcher import Tag
 from ..limits import NAME
 from ..repairs import Repair
+from .declared import DeclaredTools
 from .json_call import ARGUMENT_KEYS, read_object
 from .json_write import dump
 from .schema import Tool
-from .toolset import Toolset
 
 _ATTRIBUTE = re.compile(rf"""\s+([^\s<>"'=]{{1,{NAME}}})\s*=\s*(?:"([^"]*+)"|'([^']*+)'|([^\s"'<>]++))""")
 _ARGUMENTS = re.compile(r"""[("'{]["']?\w""")  # what may be some, behind a name
@@ -32,7 +32,7 @@ class Opening:
     given: list[tuple[str, str]] = field(default_factory=list)
 
 
-def find_tool(name: str, toolset: Toolset, level: str) -> Opening | None:
+def find_tool(name: str, toolset: DeclaredTools, level: str) -> Opening | None:
     """The declared tool that a name means; None if there is none."""
     if tool := toolset.find(name, level != "strict"):
         return Opening(tool, [] if tool.name == name else [(Repair.NAME_NORMALISED, name)])
@@ -41,7 +41,7 @@ def find_tool(name: str, toolset: Toolset, level: str) -> Opening | None:
     return None
 
 
-def read_opening(tag: Tag, text: str, toolset: Toolset, level: str) -> Opening | None:
+def read_opening(tag: Tag, text: str, toolset: DeclaredTools, level: str) -> Opening | None:
     """What a tag in `text` says; None if it means no declared tool."""
     tolerant = level != "strict" and tag.name
     raw = text[tag.start : tag.end]
@@ -65,7 +65,7 @@ def attributes_in(text: str) -> list[tuple[str, str]]:
     return [(key, a or b or c) for key, a, b, c in _ATTRIBUTE.findall(text)]
 
 
-def _with_attributes(raw: str, name: str, toolset: Toolset) -> Opening | None:
+def _with_attributes(raw: str, name: str, toolset: DeclaredTools) -> Opening | None:
     """`<function=read path="a.py">`: the attributes are parameters, except for those that any tag may
     have. Or
     all of them stand there in JSON: `<function=read {"path": "a.py"}>`."""
