@@ -10,8 +10,9 @@ from .grammar.grammar import grammar as prepare
 from .grammar.likeness import DOCUMENT
 from .grammar.names import fold
 from .grammar.spelling import UNLISTED
+from .ledger import Ledger, Refusal
 from .parser.parser import ToolCallParser
-from .repairs import Ledger, Named, Refusal, Refused, Repair
+from .repairs import Named, Refused, Repair
 from .requests.history import repair_request
 from .rewriter.stream import StreamRewriter
 from .rewriter.whole import recover_error, rewrite_completion

@@ -7,8 +7,8 @@ from typing import Any
 
 from fuzz.samples import Judged, Sample, Verdict, declared
 from support.cuts import all_cuts, joined, per_character
+from toolstream.ledger import Ledger
 from toolstream.native.new_arguments import new_arguments
-from toolstream.repairs import Ledger
 from toolstream.schema.schema import read_tools
 from toolstream.schema.toolset import Toolset
 

@@ -853,7 +853,7 @@ def _break(directory: Path, method: str) -> Path:
     script = directory / "broken.py"
     script.write_text(
         "from qwenproxy import answer\n"
-        "from toolstream.repairs import Ledger\n"
+        "from toolstream.ledger import Ledger\n"
         "class Broken:\n"
         "    def __init__(self, *_, **__): self.ledger = Ledger()\n"
         "    def feed(self, data): return [data]\n"

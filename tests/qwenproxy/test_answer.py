@@ -11,7 +11,7 @@ from qwenproxy.answer import StreamedAnswer, rewrite_streamed, rewrite_whole
 from qwenproxy.apis import CHAT
 from qwenproxy.encoding import BrokenError, TooLargeError
 from qwenproxy.outcome import pass_whole
-from toolstream.repairs import Ledger
+from toolstream.ledger import Ledger
 
 
 class Script:

@@ -14,7 +14,7 @@ ROOT = Path(toolstream.__file__).parent
 ORDER = (
     {"limits"},
     {"repairs"},
-    {"events", "grammar"},
+    {"events", "grammar", "ledger"},
     {"schema"},
     {"parser", "wire"},
     {"native"},

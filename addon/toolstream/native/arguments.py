@@ -2,7 +2,8 @@
 
 from typing import Any, Protocol
 
-from ..repairs import Ledger, Refused, Repair
+from ..ledger import Ledger
+from ..repairs import Refused, Repair
 from ..schema.json_read import Json, loads
 from ..schema.schema import Tool
 from .json_stream import joined

@@ -4,7 +4,8 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from ..events import Event, Text
-from ..repairs import Ledger, Repair
+from ..ledger import Ledger
+from ..repairs import Repair
 from ..schema.json_read import loads_object
 from ..schema.schema import NO_TOOL, Tool
 from ..wire.base import ServerCall

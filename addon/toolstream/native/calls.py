@@ -14,7 +14,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
 from ..events import COMPLETE, OVER, Event
-from ..repairs import Ledger, Refused, Repair
+from ..ledger import Ledger
+from ..repairs import Refused, Repair
 from ..schema.json_call import Call
 from ..schema.json_read import loads
 from ..schema.schema import NO_TOOL, Tool

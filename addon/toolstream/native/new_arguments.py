@@ -5,8 +5,8 @@ The other modules of this room do not import the parser. They are given a way to
 here.
 """
 
+from ..ledger import Ledger
 from ..parser.parser import ToolCallParser
-from ..repairs import Ledger
 from ..schema.json_read import Json
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset

@@ -8,7 +8,8 @@ that they find out goes into one `Findings`.
 from typing import Protocol
 
 from ..events import Event
-from ..repairs import Ledger, Refused, Repair
+from ..ledger import Ledger
+from ..repairs import Refused, Repair
 from ..schema.rules import Applied
 from ..schema.schema import Tool
 

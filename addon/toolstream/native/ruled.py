@@ -10,8 +10,8 @@ passes.
 from json import loads as read_json
 from typing import Protocol
 
+from ..ledger import Ledger
 from ..limits import HELD
-from ..repairs import Ledger
 from ..schema.coercion import OMITTED
 from ..schema.json_call import read_object
 from ..schema.json_read import loads

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
 from ..grammar.text import trailing
+from ..ledger import Ledger
 from ..limits import EXCERPT, HELD
-from ..repairs import Ledger, Refused, Repair
+from ..repairs import Refused, Repair
 from .buffer import Buffer
 
 # Repairs that are not allowed in a call that only its completeness makes certain

@@ -15,8 +15,9 @@ from ..events import COMPLETE, OVER, Event
 from ..grammar.grammar import LEVELS, grammar
 from ..grammar.text import BLANK
 from ..grammar.tokens import BEGINNING, OPEN
+from ..ledger import Ledger
 from ..limits import STEPS, STEPS_PER_CHARACTER
-from ..repairs import Ledger, Refused
+from ..repairs import Refused
 from ..schema.rules import Rules
 from ..schema.toolset import Toolset
 from .after import after_call

@@ -8,8 +8,9 @@ result of the tool, which follows the call, still tells what happened.
 
 import json
 
+from ..ledger import Ledger
 from ..native.new_arguments import new_arguments
-from ..repairs import Ledger, Repair
+from ..repairs import Repair
 from ..schema.json_read import Json
 from ..schema.json_write import encodable, quoted
 from ..schema.schema import Tool

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ..events import COMPLETE
-from ..repairs import Ledger, Repair
+from ..ledger import Ledger
+from ..repairs import Repair
 from ..wire.base import Reading
 from .queue import Held, OutputQueue
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..events import Text, calls_of
+from ..ledger import Ledger
 from ..parser.parser import ToolCallParser
-from ..repairs import Ledger, Repair
+from ..repairs import Repair
 
 _MESSAGE = re.compile(r"Failed to parse input at pos \d+: (.*)", re.DOTALL)
 

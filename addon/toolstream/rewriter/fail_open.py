@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from ..events import CallEnd, Text
+from ..ledger import Ledger
 from ..native.calls import NativeCalls
-from ..repairs import Ledger
 from ..wire.base import Framer, Kind, LaneId, Reading, Wire
 from .lanes import Lane, Reader
 from .queue import Held, Item, OutputQueue, Own, words

@@ -6,8 +6,8 @@ answer begins, while nobody waits for a frame.
 
 from contextlib import suppress
 
+from ..ledger import Ledger
 from ..parser.parser import ToolCallParser
-from ..repairs import Ledger
 from ..schema.toolset import Toolset
 from ..wire.base import Kind, Wire
 from .lanes import Reader, Solid

@@ -12,10 +12,10 @@ import traceback
 from contextlib import suppress
 
 from ..events import Event, Repaired, Text
+from ..ledger import Ledger
 from ..limits import UNFINISHED_EVENT
 from ..native.calls import NativeCalls
 from ..native.new_arguments import new_arguments, new_parser
-from ..repairs import Ledger
 from ..schema.json_read import Json
 from ..schema.rules import Rules
 from ..schema.toolset import Toolset

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text, calls_of
+from ..ledger import Ledger
 from ..native.call import NativeCall
 from ..native.calls import NativeCalls
 from ..native.in_text import calls_in_json
 from ..native.new_arguments import new_arguments, new_parser
 from ..parser.parser import ToolCallParser
-from ..repairs import Ledger, Repair
+from ..repairs import Repair
 from ..schema.json_read import Json, loads_object
 from ..schema.rules import Rules
 from ..schema.toolset import Toolset

@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
-from ..repairs import Ledger, Repair
+from ..ledger import Ledger
+from ..repairs import Repair
 from ..schema.json_write import quoted
 from .base import At, Kind, LaneId, Reading, ServerCall, Slice, finish_reason, joined, new_id
 from .json_edit import Edit, Edits, span, splice, with_members

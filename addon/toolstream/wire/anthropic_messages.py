@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..repairs import Ledger
+from ..ledger import Ledger
 from ..schema.json_read import Json, loads_object, object_in, text_in
 from ..schema.json_write import quoted
 from .anthropic_encoder import (

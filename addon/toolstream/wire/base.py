@@ -18,7 +18,8 @@ from typing import Any, Protocol
 
 from ..events import OVER as OVER  # one of the reasons in `Reading.ends`
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
-from ..repairs import Ledger, Repair
+from ..ledger import Ledger
+from ..repairs import Repair
 from ..schema.json_read import Json
 from ..schema.json_write import escaped, quoted
 from .json_edit import Edits, Path

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ..repairs import Ledger
+from ..ledger import Ledger
 from ..schema.json_read import Json, loads, object_in, text_in
 from ..schema.json_write import dump
 from ..schema.toolset import parallel_calls

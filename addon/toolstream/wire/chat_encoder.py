@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
-from ..repairs import Ledger, Repair
+from ..ledger import Ledger
+from ..repairs import Repair
 from ..schema.json_read import Json, object_in
 from ..schema.json_write import compact, quoted
 from .base import Kind, LaneId, Reading, ServerCall, Slice, joined

@@ -5,7 +5,8 @@ bytes.
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ..repairs import Ledger, Repair
+from ..ledger import Ledger
+from ..repairs import Repair
 from ..schema.json_read import Json, object_in
 from ..schema.json_write import dump, quoted
 from .base import Found, Kind, Reading, ServerCall, Slice

@@ -19,7 +19,8 @@ from itertools import zip_longest
 from typing import Any
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
-from ..repairs import Ledger, Repair
+from ..ledger import Ledger
+from ..repairs import Repair
 from ..schema.json_read import Json, loads, loads_object, object_in, text_in
 from ..schema.json_write import dump, encodable, quoted
 from .base import Asked, CallPiece, Found, Kind, LaneId, Names, Reading, ServerCall, Slice, joined

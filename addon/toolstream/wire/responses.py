@@ -16,7 +16,7 @@ that do not know namespaces join the two.
 from collections.abc import Callable
 
 from ..events import OVER
-from ..repairs import Ledger
+from ..ledger import Ledger
 from ..schema.json_read import Json, loads_object, object_in, objects_in, text_in
 from .base import At, CallPiece, Found, Kind, LaneId, Names, Reading, Slice, new_id
 from .responses_encoder import ResponsesEncoder

@@ -11,7 +11,8 @@ answer is altered.
 
 from typing import Any
 
-from ..repairs import Ledger, Repair
+from ..ledger import Ledger
+from ..repairs import Repair
 from ..schema.json_read import Json, loads, object_in, text_in
 from ..schema.json_write import compact, quoted
 from .base import Asked, At, LaneId, Reading, ServerCall, new_id

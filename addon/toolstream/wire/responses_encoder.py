@@ -15,7 +15,8 @@ shows this (`Repair.ENVELOPE`), whatever is missing is added to all events. What
 from collections.abc import Callable
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
-from ..repairs import Ledger, Repair
+from ..ledger import Ledger
+from ..repairs import Repair
 from ..schema.json_read import Json, loads, object_in, objects_in, text_in
 from ..schema.json_write import compact, quoted
 from .base import Asked, At, Kind, LaneId, Reading, joined, new_id

@@ -6,7 +6,7 @@ after it, and the rest of a message becomes a new message after them.
 
 from collections.abc import Iterator, Sequence
 
-from ..repairs import Ledger
+from ..ledger import Ledger
 from ..schema.json_read import Json, loads_object, object_in, objects_in, text_in
 from ..schema.json_write import compact, quoted
 from .base import Asked, Found, Reading, new_id

@@ -23,7 +23,7 @@ from qwenproxy.replay.golden import (
 from qwenproxy.replay.golden_diff import difference
 from qwenproxy.replay.outline import Call, Message
 from qwenproxy.replay.rerun import outcome
-from toolstream.repairs import Ledger
+from toolstream.ledger import Ledger
 
 HEALED = Golden(
     unchanged=False,

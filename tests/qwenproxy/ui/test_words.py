@@ -11,7 +11,8 @@ from qwenproxy.ui import words
 from qwenproxy.ui.report import Kind, Report
 from qwenproxy.ui.stats import Stats
 from qwenproxy.ui.verdict import verdicts
-from toolstream.repairs import Ledger, Refused, Repair
+from toolstream.ledger import Ledger
+from toolstream.repairs import Refused, Repair
 
 OPEN, CLOSER = Repair.MISSING_TOOL_CALL_OPEN, Repair.STRAY_CLOSER
 

@@ -3,10 +3,11 @@
 import pytest
 
 from toolstream.events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
+from toolstream.ledger import Ledger
 from toolstream.limits import EXCERPT, HELD
 from toolstream.parser.buffer import Buffer
 from toolstream.parser.event_log import EventLog
-from toolstream.repairs import Ledger, Refused, Repair
+from toolstream.repairs import Refused, Repair
 
 CALL: list[Event] = [CallStart(0, "read"), ArgumentsDelta(0, "{}"), CallEnd(0)]
 

@@ -28,9 +28,10 @@ from toolstream.events import (
     Text,
 )
 from toolstream.grammar.grammar import LEVELS
+from toolstream.ledger import Ledger
 from toolstream.limits import EXCERPT, HELD, PIECE, WHITESPACE_RUN
 from toolstream.parser.buffer import Buffer
-from toolstream.repairs import Ledger, Refused, Repair
+from toolstream.repairs import Refused, Repair
 from toolstream.schema.rules import Action, Condition, Rule, Rules
 
 FUZZ = "FUZZ" in os.environ

@@ -15,9 +15,9 @@ from support.cases import read_tool
 from support.planted import PlantedError, Point, can_run, failures, functions, modules_of
 from support.wires import APIS, Api
 from toolstream import StreamRewriter, ToolCallParser
+from toolstream.ledger import Ledger
 from toolstream.native.call import NativeCall
 from toolstream.native.calls import NativeCalls
-from toolstream.repairs import Ledger
 from toolstream.rewriter import fail_open
 from toolstream.rewriter.queue import OutputQueue
 

@@ -23,9 +23,10 @@ from support.strict_responses import (
     whole,
 )
 from toolstream import StreamRewriter, rewrite_completion
+from toolstream.ledger import Ledger
 from toolstream.native.calls import NativeCall
 from toolstream.parser.parser import ToolCallParser
-from toolstream.repairs import Ledger, Repair
+from toolstream.repairs import Repair
 from toolstream.wire.responses_encoder import ResponsesEncoder
 
 Json = dict[str, Any]

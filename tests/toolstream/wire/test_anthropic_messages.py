@@ -8,7 +8,7 @@ import pytest
 
 from support.strict_messages import BEGIN, PING, block, end, event, events, read_stream, stop, whole
 from toolstream.events import ArgumentsDelta, CallEnd, CallStart, Text
-from toolstream.repairs import Ledger
+from toolstream.ledger import Ledger
 from toolstream.wire.anthropic_encoder import MessagesEncoder, stop_reason
 from toolstream.wire.anthropic_messages import AnthropicMessages
 from toolstream.wire.base import SAID, At, Found, Kind, LaneId, Reading, ServerCall

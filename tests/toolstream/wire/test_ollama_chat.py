@@ -9,7 +9,8 @@ import pytest
 from support import strict_ollama
 from support.strict_ollama import done, line
 from toolstream.events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, Text
-from toolstream.repairs import Ledger, Repair
+from toolstream.ledger import Ledger
+from toolstream.repairs import Repair
 from toolstream.wire.base import Found, Kind, LaneId, Reading, ServerCall, Wire
 from toolstream.wire.ollama_chat import OllamaChat, OllamaEncoder
 

@@ -7,7 +7,8 @@ import pytest
 
 from support.strict_responses import canonical, events_of, llamacpp, read, sse, whole
 from toolstream.events import ArgumentsDelta, CallEnd, CallStart, Text
-from toolstream.repairs import Ledger, Repair
+from toolstream.ledger import Ledger
+from toolstream.repairs import Repair
 from toolstream.schema.toolset import Toolset
 from toolstream.wire.base import SAID, At, Kind, LaneId, Reading, ServerCall, Slice
 from toolstream.wire.json_edit import value_at
