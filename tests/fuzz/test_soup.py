@@ -15,8 +15,8 @@ from support.outcome import run, text_of
 from toolstream import ToolCallParser
 from toolstream.grammar.grammar import grammar
 from toolstream.grammar.kinds import TagKind
-from toolstream.grammar.text import BLANK
-from toolstream.grammar.tokens import OPEN, held_from, next_place
+from toolstream.grammar.text import BLANK, OPEN
+from toolstream.grammar.tokens import held_from, next_place
 from toolstream.repairs import Repair
 
 LOSSY = {Repair.EMPTY_ENVELOPE, Repair.STRAY_CLOSER, Repair.STRAY_OPENER}

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from ..limits import ALIGNED, LETTERS, LONG_TAG, TAG_SLIPS
 from .kinds import MORE, Wait
-from .tokens import OPEN
+from .text import OPEN
 
 _QUOTES = frozenset("`\"'*#>!")  # a line that begins with one of these only mentions a tag
 _BEGINS = OPEN + "/"  # characters that a tag may have twice at its beginning

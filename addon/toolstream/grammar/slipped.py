@@ -18,7 +18,7 @@ from .dialect import Dialect
 from .kinds import MORE, Cost, TagKind, Wait
 from .likeness import slips
 from .spelling import FOLLOWING, Spelling, patterns
-from .tokens import CLOSE, OPEN
+from .text import CLOSE, OPEN
 
 _PIECE = re.compile(r"<[^<>]*>?|[^<]+")
 _PLACEHOLDER = re.compile(r"\{(name|tool|key)\}")

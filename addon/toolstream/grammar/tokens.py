@@ -15,10 +15,8 @@ from sys import maxsize
 
 from ..limits import TAG, WORDLESS
 from .kinds import MORE, Wait
-from .text import BLANK
+from .text import BLANK, CLOSE, OPEN
 
-OPEN = "<‹＜〈⟨《«≤"
-CLOSE = ">›＞〉⟩》»→≥"
 _WORDS = ("parameter", "param", "function", "func", "tool_", "tool>", "invoke", "arg_")
 
 _STOP = re.compile(rf"[{OPEN}\n]")

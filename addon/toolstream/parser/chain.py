@@ -18,7 +18,8 @@ from ..grammar.grammar import BASE
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT, ENVELOPE, FUNCTION, SYNONYMS, alike, is_structural, squeeze
 from ..grammar.matcher import Tag
-from ..grammar.tokens import CLOSE, OPEN, Token, end_of, opens_json, read_tag
+from ..grammar.text import CLOSE, OPEN
+from ..grammar.tokens import Token, end_of, opens_json, read_tag
 from ..limits import DAMAGED_ENVELOPES, LETTERS, WRAPS
 from ..schema.tool_name import read_opening
 from .by_place import BY_PLACE, attribute_of, by_place, is_by_place, is_cut

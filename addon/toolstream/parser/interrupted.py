@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ..grammar.likeness import is_structural
-from ..grammar.tokens import CLOSE, OPEN
+from ..grammar.text import CLOSE, OPEN
 from ..limits import NAME
 from ..repairs import Refused, Repair
 from .message import At, Before, Message, Step

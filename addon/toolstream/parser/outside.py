@@ -15,8 +15,8 @@ from ..events import Event, Text
 from ..grammar.kinds import MORE, THINK, Following, TagKind
 from ..grammar.likeness import DOCUMENT, EXAMPLE
 from ..grammar.matcher import Tag
-from ..grammar.text import BLANK, WHITESPACE, end_of
-from ..grammar.tokens import DULL, OPEN, PARTIAL, WORD, held_from, next_place, read_tag
+from ..grammar.text import BLANK, OPEN, WHITESPACE, end_of
+from ..grammar.tokens import DULL, PARTIAL, WORD, held_from, next_place, read_tag
 from ..limits import CODE_SPAN, PIECE
 from ..repairs import Refused
 from ..schema.tool_name import read_opening

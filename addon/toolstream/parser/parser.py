@@ -13,8 +13,8 @@ from typing import Any
 
 from ..events import COMPLETE, OVER, Event
 from ..grammar.grammar import LEVELS, grammar
-from ..grammar.text import BLANK
-from ..grammar.tokens import BEGINNING, OPEN
+from ..grammar.text import BLANK, OPEN
+from ..grammar.tokens import BEGINNING
 from ..ledger import Ledger
 from ..limits import STEPS, STEPS_PER_CHARACTER
 from ..repairs import Refused

@@ -17,9 +17,9 @@ from ..grammar.grammar import foreign
 from ..grammar.kinds import CALL_KINDS, MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT, PARAMETER
 from ..grammar.matcher import Tag, TagMatcher
-from ..grammar.text import BLANK, skip_blanks
+from ..grammar.text import BLANK, OPEN, skip_blanks
 from ..grammar.text import end_of as skip
-from ..grammar.tokens import LOST, OPEN, Lost, Token, end_of, held_from, next_place, plain_text, read_tag
+from ..grammar.tokens import LOST, Lost, Token, end_of, held_from, next_place, plain_text, read_tag
 from ..limits import CLOSING_RUN, TABLES
 from .by_place import OPENERS, by_place, is_by_place, is_cut
 from .elements import element_of

@@ -12,7 +12,7 @@ from ..grammar.dialect import Dialect
 from ..grammar.kinds import CALL_KINDS, CLOSERS, MORE, TagKind, Wait
 from ..grammar.matcher import Tag
 from ..grammar.slipped import Slipped
-from ..grammar.tokens import CLOSE
+from ..grammar.text import CLOSE
 from ..limits import AHEAD, SLIPS, TAG_SLIPS, WORD_IN_TAG, WORDS
 from ..schema.declared import DeclaredTools
 from ..schema.schema import Tool
