@@ -14,7 +14,7 @@ from typing import Any
 
 from ..events import Text, calls_of
 from ..ledger import Ledger
-from ..parser.parser import ToolCallParser
+from ..native.reader import TextParser
 from ..repairs import Repair
 
 _MESSAGE = re.compile(r"Failed to parse input at pos \d+: (.*)", re.DOTALL)
@@ -26,12 +26,11 @@ class Unparsed:
 
     text: str
     calls: list[tuple[str, str]]
-    ledger: Ledger
 
 
-def read_unparsed(error: Any, parser: ToolCallParser) -> Unparsed | None:
+def read_unparsed(error: Any, parser: TextParser, ledger: Ledger) -> Unparsed | None:
     """The calls in an error; None if it holds no complete one. `parser` is a new parser that is not
-    `live`."""
+    `live`; it counts in `ledger`."""
     message = error.get("message") if isinstance(error, dict) else error
     found = _MESSAGE.search(message) if isinstance(message, str) else None
     if found is None:
@@ -40,5 +39,5 @@ def read_unparsed(error: Any, parser: ToolCallParser) -> Unparsed | None:
     calls = calls_of(events)
     if not calls:
         return None
-    parser.ledger.repaired(Repair.ENGINE_ERROR)
-    return Unparsed("".join(e.text for e in events if isinstance(e, Text)), calls, parser.ledger)
+    ledger.repaired(Repair.ENGINE_ERROR)
+    return Unparsed("".join(e.text for e in events if isinstance(e, Text)), calls)

@@ -337,7 +337,8 @@ class StreamRewriter:
         what was sent."""
         message = next(iter(self.messages.values()), None) or self._message(0)
         content = message.content()
-        unparsed = read_unparsed(reading.error, self.parsers.new(CONTENT, Ledger(), live=False))
+        ledger = Ledger()
+        unparsed = read_unparsed(reading.error, self.parsers.new(CONTENT, ledger, live=False), ledger)
         if unparsed is None or len(self.messages) > 1 or content.over or message.natives.open_in_text:
             return False
         resumed = message.natives.resume(unparsed.calls)
@@ -354,7 +355,7 @@ class StreamRewriter:
         for name, arguments in calls:
             self._own(message.swallowed_lane, message.whole_call(name, arguments))
         self.queue.items.append(Ending(self.last, message.group))
-        self.ledger.add(unparsed.ledger)
+        self.ledger.add(ledger)
         return True
 
     def _close_in_error(self, message: Message, content: Lane) -> None:

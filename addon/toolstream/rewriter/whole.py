@@ -73,10 +73,10 @@ def recover_error(
         body = loads_object(error_body.decode(), strict=False) or {}
     except UnicodeDecodeError:
         return None
-    unparsed = read_unparsed(body.get("error"), task.parser())
+    unparsed = read_unparsed(body.get("error"), task.parser(), task.ledger)
     if unparsed is None:
         return None
-    return task.wire.written_whole(unparsed.text, unparsed.calls).encode(), unparsed.ledger
+    return task.wire.written_whole(unparsed.text, unparsed.calls).encode(), task.ledger
 
 
 @dataclass(frozen=True, slots=True)
