@@ -9,6 +9,7 @@ from fuzz.samples import Judged, Sample, Verdict, declared
 from support.cuts import all_cuts, joined, per_character
 from toolstream.ledger import Ledger
 from toolstream.native.new_arguments import new_arguments
+from toolstream.parser.parser import argument_parsers
 from toolstream.schema.schema import read_tools
 from toolstream.schema.toolset import Toolset
 
@@ -20,7 +21,8 @@ class Mended:
 
     def __init__(self, tool: dict[str, Any], pieces: Iterable[str], stopped: bool) -> None:
         ledger, (declared,) = Ledger(), read_tools([tool]).values()
-        mended = new_arguments(Toolset([tool]))(declared, ledger)
+        toolset = Toolset([tool])
+        mended = new_arguments(toolset, argument_parsers(toolset))(declared, ledger)
         for piece in pieces:
             mended.feed(piece)
         mended.close(stopped)

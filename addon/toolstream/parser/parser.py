@@ -19,6 +19,7 @@ from ..ledger import Ledger
 from ..limits import STEPS, STEPS_PER_CHARACTER
 from ..repairs import Refused
 from ..schema.rules import Rules
+from ..schema.schema import Tool
 from ..schema.toolset import Toolset
 from .after import after_call
 from .bare_json import in_bare_json
@@ -220,3 +221,16 @@ class ToolCallParser:
         if m.call and m.call.spare:
             return is_text(m, self._buffer.since(mark.position))
         return give_up_json(m, mark)
+
+
+def argument_parsers(toolset: Toolset) -> Callable[..., ToolCallParser]:
+    """Makes parsers for the tools of a request, and for a tool that is not among them. They find calls in
+    the arguments of another call, so tool_choice does not matter and any tool is allowed. The user's rules
+    are applied later."""
+    known: dict[Tool | None, Toolset] = {}
+
+    def new(tool: Tool | None = None, live: bool = True, recovery: str = "tolerant") -> ToolCallParser:
+        tools = known.get(tool) or known.setdefault(tool, toolset.unrestricted(tool))
+        return ToolCallParser(tools, recovery=recovery, live=live)
+
+    return new

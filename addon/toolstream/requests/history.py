@@ -10,6 +10,7 @@ import json
 
 from ..ledger import Ledger
 from ..native.new_arguments import new_arguments
+from ..parser.parser import argument_parsers
 from ..repairs import Repair
 from ..schema.json_read import Json
 from ..schema.json_write import encodable, quoted
@@ -54,7 +55,7 @@ def _mended(arguments: Arguments, toolset: Toolset) -> str:
 
 
 def _read(arguments: str, toolset: Toolset, tool: Tool) -> str:
-    mended = new_arguments(toolset)(tool, Ledger())
+    mended = new_arguments(toolset, argument_parsers(toolset))(tool, Ledger())
     mended.feed(arguments)
     mended.close(stopped=True)
     return mended.text if mended.findings.complete else "{}"

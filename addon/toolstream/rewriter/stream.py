@@ -15,7 +15,8 @@ from ..events import Event, Repaired, Text
 from ..ledger import Ledger
 from ..limits import UNFINISHED_EVENT
 from ..native.calls import NativeCalls
-from ..native.new_arguments import new_arguments, new_parser
+from ..native.new_arguments import new_arguments
+from ..parser.parser import argument_parsers
 from ..schema.json_read import Json
 from ..schema.rules import Rules
 from ..schema.toolset import Toolset
@@ -243,13 +244,14 @@ class StreamRewriter:
         return message
 
     def _new_message(self) -> Message:
+        in_arguments = argument_parsers(self._toolset)
         natives = NativeCalls(
             self.asked,
             self._toolset,
             self.ledger,
             self.wire.new_id,
-            new_arguments(self._toolset, True),
-            new_parser(self._toolset),
+            new_arguments(self._toolset, in_arguments, takes_prose=True),
+            in_arguments,
         )
         return Message(0, natives, self.parsers.reader, self.wire.blocks)
 

@@ -14,8 +14,8 @@ from ..ledger import Ledger
 from ..native.call import NativeCall
 from ..native.calls import NativeCalls
 from ..native.in_text import calls_in_json
-from ..native.new_arguments import new_arguments, new_parser
-from ..parser.parser import ToolCallParser
+from ..native.new_arguments import new_arguments
+from ..parser.parser import ToolCallParser, argument_parsers
 from ..repairs import Repair
 from ..schema.json_read import Json, loads_object
 from ..schema.rules import Rules
@@ -152,14 +152,14 @@ class Finder:
 
     def _read_natives(self, group: int, places: list[int], reason: str | None) -> NativeCalls:
         """Read and mend the calls that the server parsed."""
-        wire = self._task.wire
+        wire, in_arguments = self._task.wire, argument_parsers(self._task.toolset)
         natives = NativeCalls(
             wire.asked,
             self._task.toolset,
             self._task.ledger,
             wire.new_id,
-            new_arguments(self._task.toolset, takes_prose=wire.name == "chat"),
-            new_parser(self._task.toolset),
+            new_arguments(self._task.toolset, in_arguments, takes_prose=wire.name == "chat"),
+            in_arguments,
         )
         natives.begin_frame()
         calls: list[tuple[int, NativeCall, str]] = []
