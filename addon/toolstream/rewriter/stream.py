@@ -10,13 +10,14 @@ A failure costs a repair and never an answer: see fail_open.py.
 
 import traceback
 from contextlib import suppress
+from functools import partial
 
 from ..events import Event, Repaired, Text
 from ..ledger import Ledger
 from ..limits import UNFINISHED_EVENT
 from ..native.calls import NativeCalls
 from ..native.new_arguments import new_arguments
-from ..parser.parser import argument_parsers
+from ..parser.parser import ToolCallParser, argument_parsers
 from ..schema.json_read import Json
 from ..schema.rules import Rules
 from ..schema.toolset import Toolset
@@ -61,12 +62,14 @@ class StreamRewriter:
         self.in_work: list[InWork] = []
         self.blind = False  # after a failure: frames go through the encoder, but nobody reads their texts
         self._toolset = Toolset(self.asked.tools, self.asked.tool_choice, rules, self.asked.aliases)
-        self.parsers = Parsers(self.wire, self._toolset, recovery, self.ledger)
+        parser = partial(ToolCallParser, self._toolset, recovery=recovery, parallel=self.asked.parallel)
+        self.parsers = Parsers(parser, self.wire, self.ledger)
         self._recovered = False  # calls were read from an error, and nothing after it is read
         self._ready: Message | None = None  # made before the answer begins, to save time then
         self.passing = not self._toolset.tools or bool(self.asked.unread)
         self.guarded: bytes | None = None  # after a failure that left half a call: the beginning of a line
         if not self.passing:
+            self.parsers.prepare()
             with suppress(Exception):  # it is made again once there is text
                 self._ready = self._new_message()
 
