@@ -56,7 +56,8 @@ _TAG = re.compile(
         |[ \t]{{1,8}}(?:[\w:.-]{{0,64}}[ \t]{{0,8}}=[ \t]{{0,8}}|[/\\?]|[\w:.-]{{1,64}}(?=[ \t]{{0,8}}\Z)
             |(?=["']\Z))
         ){{0,8}}?)
-    (?P<end>/?[ \t]{{0,8}}[{CLOSE}]{{1,2}} |[)\]}}](?={_LINE_ENDS}) |[ \t]{{0,8}}(?=[\r\n{OPEN}]|\Z))
+    (?P<end>/?[ \t]{{0,8}}[{CLOSE}]{{1,2}} |[)\]}}](?={_LINE_ENDS}) |\](?=[ \t]?[{{\[])
+        |[ \t]{{0,8}}(?=[\r\n{OPEN}]|\Z))
     """,
     re.VERBOSE,
 )
@@ -79,10 +80,11 @@ def lost(words: frozenset[str] = frozenset()) -> Lost:
     half = "|".join(f"(?:{'(?:'.join(map(re.escape, w))}{')?' * len(w)}" for w in known)
     swapped = "|".join([swapped, *(re.escape(f"{word[0]}<{word[1:]}") for word in sorted(words))])
     first = re.escape("".join(sorted({"p", "f", "t", *(word[0] for word in words)})))
+    begun = rf"\S?[/\\]?<?(?:{half})?|\[/?(?i:{half})?"
     longest = max(map(len, known)) + 3
     return Lost(
-        re.compile(rf"[ \t]{{0,16}}+(?=\S?[/\\]?<?(?:{whole}|{swapped}))"),
-        re.compile(rf"[ \t]{{0,16}}+(?=\S{{0,{longest}}}\Z)(?:\S?[/\\]?<?(?:{half})?|[{first}]<\w{{0,4}})\Z"),
+        re.compile(rf"[ \t]{{0,16}}+(?=\S?[/\\]?<?(?:{whole}|{swapped})|\[/?(?i:{whole}))"),
+        re.compile(rf"[ \t]{{0,16}}+(?=\S{{0,{longest}}}\Z)(?:{begun}|[{first}]<\w{{0,4}})\Z"),
     )
 
 

@@ -224,7 +224,8 @@ def _after_early(m: Message, call_: Call, closer: Tag) -> TagKind | Following | 
     opening tag may have held, and one of its own parameters follows. None if it is not closed too early."""
     given, tool = call_.writer.given, call_.tool
     lacks = not call_.begun and bool(tool.arguments.declared - given)
-    if not m.tolerant or not (lacks or (call_.half_said and not tool.required <= given)):
+    wrapped = m.envelope is Envelope.OPEN and bool(tool.arguments.declared - given)
+    if not m.tolerant or not (lacks or wrapped or (call_.half_said and not tool.required <= given)):
         return None
     if m.buffer.text.startswith("</", end_of(WHITESPACE, m.buffer.text, closer.end)):
         return None

@@ -18,9 +18,9 @@ from ..grammar.grammar import BASE
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT, ENVELOPE, FUNCTION, SYNONYMS, alike, is_structural, squeeze
 from ..grammar.matcher import Tag
-from ..grammar.text import CLOSE, OPEN
+from ..grammar.text import CLOSE, OPEN, skip_blanks
 from ..grammar.tokens import Token, end_of, opens_json, read_tag
-from ..limits import DAMAGED_ENVELOPES, LETTERS, WRAPS
+from ..limits import DAMAGED_ENVELOPES, DECLARED_NAME, LETTERS, WRAPS
 from ..schema.tool_name import read_opening
 from .by_place import BY_PLACE, attribute_of, by_place, is_by_place, is_cut
 from .fence import Fence, read_fence
@@ -33,6 +33,9 @@ _PROSE = re.compile(
 )
 _NAMED_PART = re.compile(r"""[^\w\s<]{0,4}(?:\w{0,16}[=:][ \t]?)?["']?([\w.-]{0,128})["']?[^\w\s<>]{0,3}""")
 _NAMED_LINE = re.compile(_NAMED_PART.pattern + ">")
+# What says nothing between an envelope and the function in it
+_INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff]+")
+_THOUGHT, _WORD = "</think>", re.compile(rf"[\w.:-]{{1,{DECLARED_NAME}}}+")
 _OF_NO_TOOL = frozenset({TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN})
 
 
@@ -68,6 +71,8 @@ def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
         _, wraps, chain.at, chain.fence = m.chain
         chain.wraps = list(wraps)
     while True:
+        if not _skip_noise(m, chain):
+            return MORE
         found = _read_next(m, chain, inside)
         if found is MORE:
             return MORE
@@ -102,6 +107,42 @@ def _read_next(m: Message, chain: Chain, inside: bool) -> Tag | Fence | Wait | b
     if not m.tolerant or sum(map(is_by_place, chain.wraps)) >= DAMAGED_ENVELOPES:
         return None
     return _read_by_place(m, at, chain, inside)
+
+
+def _skip_noise(m: Message, chain: Chain) -> bool:
+    """Count what says nothing behind the last envelope's tag to that tag; False if more text is needed."""
+    if not chain.wraps or not m.tolerant or chain.wraps[-1].dialect is BY_PLACE:
+        return True
+    text, wrap = m.buffer.text, chain.wraps[-1]
+    end = _end_of_noise(m, chain.at)
+    if end is MORE:
+        return False
+    if end > chain.at:
+        chain.wraps[-1] = replace(wrap, end=end, raw=text[wrap.start : end], dialect=BY_PLACE)
+        chain.at = behind(text, chain.wraps[-1])
+    return True
+
+
+def _end_of_noise(m: Message, at: int) -> int | Wait:
+    """The end of what says nothing at `at`, before the function's tag: characters that nobody sees, the end
+    of the thinking, or the name of the function without its tag. `at` itself if there is nothing."""
+    text, over = m.buffer.text, m.buffer.over
+    if found := _INVISIBLE.match(text, at):
+        return found.end()
+    if text.startswith(_THOUGHT, at):
+        return at + len(_THOUGHT)
+    word = _WORD.match(text, at)
+    if word is None:
+        return MORE if not over and _THOUGHT.startswith(text[at:]) else at
+    ahead = skip_blanks(text, word.end())
+    tag = f"<function={word[0]}>"
+    if m.toolset.find(word[0], False) and text.startswith(tag, ahead):
+        return word.end()
+    return MORE if not over and tag.startswith(text[ahead:]) and _may_be_tool(m, word[0]) else at
+
+
+def _may_be_tool(m: Message, word: str) -> bool:
+    return any(name.startswith(word) for name in m.toolset.tools)
 
 
 # Tags in a dialect table

@@ -219,7 +219,7 @@ def test_a_long_run_of_blanks_does_not_wait_as_a_whole() -> None:
 def test_a_value_that_is_no_string_comes_at_its_end() -> None:
     parser = parser_in("<tool_call>\n<function=read>\n<parameter=limit>\n")
     assert parser.feed("12345\n") == []
-    assert merged(parser.feed("</parameter>\n</function>")) == [
+    assert merged(parser.feed("</parameter>\n</function>\n</tool_call>")) == [
         ArgumentsDelta(0, '{"limit": 12345}'),
         CallEnd(0),
     ]

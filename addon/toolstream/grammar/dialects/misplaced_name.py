@@ -31,6 +31,7 @@ DIALECT = Dialect(
         "<function>{name}</function>",
         "<name>{name}</name>",
         '{"name":{gap}"{tool}"{gap},~<parameter=',
+        '{"name":{gap}"{tool}"{gap},{gap}"arguments":~<parameter=',
         '{"function={tool}>~<parameter=',
         "{tool}\n~{",
     ),
