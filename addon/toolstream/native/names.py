@@ -8,6 +8,7 @@ else, the name stays as it is: a call must not run without a part of what was sa
 import re
 from typing import NamedTuple
 
+from ..limits import NAME
 from ..schema.coercion import conform
 from ..schema.json_call import read_object
 from ..schema.json_read import Json, loads_object
@@ -19,7 +20,7 @@ from .reader import NewParser
 from .swallowed import calls_in
 from .tags import end_of_leftovers, is_lone_opener, lead_of, name_in
 
-_SAYS_NOTHING = re.compile(r"[\W_]*")
+_SAYS_NOTHING = re.compile(rf"(?:<\|\w{{1,{NAME}}}\|>\w{{0,{NAME}}}|[\W_])*+")  # tokens of a model, too
 _AROUND = " \t\r\n\"'>"  # may be between a name and its arguments
 _KEYWORD = re.compile(r"""\s*+([\w-]++)\s*+=\s*+(?:"([^"\\]*+)"|'([^'\\]*+)'|([\w.+-]++))\s*+(?:,|\Z)""")
 

@@ -301,4 +301,6 @@ def name_in(text: str) -> tuple[str, str]:
 def _polluted() -> re.Pattern[str]:
     words = {found[1] for _, _, text in spelled(TagKind.CALL_OPEN) if (found := _WORD.match(text))}
     listed = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
-    return re.compile(rf"\s*<?\s*(?:(?:{listed})(?!\w)(?:\s*name)?\s*=?\s*)?[\"']?([\w.:/-]+)")
+    around = {found[1] for _, _, text in spelled(TagKind.WRAP_OPEN) if (found := _WORD.match(text))}
+    before = rf"(?:<(?:{'|'.join(sorted(map(re.escape, around)))})>\s*)?(?:\{{\s*\"name\"\s*:\s*)?"
+    return re.compile(rf"\s*{before}<?\s*(?:(?:{listed})(?!\w)(?:\s*name)?\s*=?\s*)?[\"']?([\w.:/-]+)")

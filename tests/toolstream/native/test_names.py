@@ -50,6 +50,11 @@ READ = {
     "list_dir\n</parameter>\n</function>": {},
     "list_dir\n<parameter=path>": {},
     "list_dir\n<parameter=": {},
+    "list_dir<|channel|>commentary": {},
+    "list_dir<|constrain|>json": {},
+    "list_dir<|tool_call_argument_begin|>": {},
+    "<tool_call>list_dir": {},
+    '{"name": "list_dir"': {},
 }
 
 
