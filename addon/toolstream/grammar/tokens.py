@@ -21,7 +21,7 @@ _WORDS = ("parameter", "param", "function", "func", "tool_", "tool>", "invoke", 
 
 _STOP = re.compile(rf"[{OPEN}\n]")
 # Letters of a tag that slipped after its end, and what may become such letters
-_TAIL = re.compile(r"(\w{1,2})[ \t]*[\r\n]")
+_TAIL = re.compile(r"(\w{1,2}(?=[ \t]*[\r\n])|\w(?=<))")
 _LAST_TAIL = re.compile(r"(\w{1,2})?[ \t]{0,16}\Z")
 BRACKET = re.compile(rf"[{OPEN}\r\ud800-\udfff]")  # the beginning of a tag, a line end or half a character
 # A bracket that cannot begin a tag of a call, such as less-than; and a bracket with a word

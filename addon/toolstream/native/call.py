@@ -19,7 +19,16 @@ class NativeCall(ServerCall):
     `foreign`: it is not a function call, and passes unchanged."""
 
     __slots__ = (
-        *("_out", "_out_size", "_swallowed_sent", "_unread", "_unread_size", "arguments", "foreign"),
+        *(
+            "_ending",
+            "_out",
+            "_out_size",
+            "_swallowed_sent",
+            "_unread",
+            "_unread_size",
+            "arguments",
+            "foreign",
+        ),
         *("originals", "said", "server_id", "tool", "turn"),
     )
 
@@ -37,6 +46,7 @@ class NativeCall(ServerCall):
         self._out: list[str] = []
         self._out_size = 0
         self._swallowed_sent = 0
+        self._ending = False  # its last arguments are being read
 
     @property
     def named(self) -> bool:
@@ -105,17 +115,19 @@ class NativeCall(ServerCall):
 
     def end(self, stopped: bool) -> None:
         """No more arguments come. `stopped`: because the model stopped by itself."""
+        self._ending = True
         self._give_out(self.arguments.close(stopped))
+        self._ending = False
         self.beside = self.arguments.findings.prose
 
     def judge(self) -> None:
         """The call is over: note whether it is broken."""
         self.broken = self.announced and self.arguments.broken
 
-    def abandon(self) -> None:
+    def abandon(self, in_work: bool) -> None:
         """Nothing is read any more. If the call was changed so far, it cannot run, unless all of it was
-        sent."""
-        waits = self._out or self.arguments.pending
+        sent. `in_work`: what was read last was not."""
+        waits = in_work or self._ending or self._out or self.arguments.pending
         is_whole = not waits and loads_object(self.arguments.text) is not None
         self.broken = self.arguments.findings.changed and not is_whole
 

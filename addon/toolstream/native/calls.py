@@ -10,7 +10,7 @@ a call with the same id, or of a call that was found in the text), and while the
 it to a call of another tool.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from typing import Any
 
 from ..events import COMPLETE, OVER, Event
@@ -20,7 +20,7 @@ from ..schema.json_call import Call
 from ..schema.json_read import loads
 from ..schema.schema import NO_TOOL, Tool
 from ..schema.toolset import Toolset
-from ..wire.base import Asked, CallPiece
+from ..wire.base import Asked, CallPiece, ServerCall
 from .arguments import Arguments, NewArguments
 from .call import NativeCall
 from .in_text import CallsInText, begins, essence, rest_after, rest_of
@@ -176,13 +176,13 @@ class NativeCalls:
         self._ids.add(call_id)
         call.announce(call_id, call.tool.name)
 
-    def give_up(self) -> None:
+    def give_up(self, in_work: Collection[ServerCall | None]) -> None:
         """Nothing is read any more: the calls leave as they came. A call that was changed so far cannot
-        run."""
+        run, above all if it is `in_work`: then what was read last was not sent."""
         for call in self.calls:
             if not call.settled:
                 call.announce(call.server_id or self._new_id(), call.said)
-            call.abandon()
+            call.abandon(call in in_work)
 
     # Copies
 

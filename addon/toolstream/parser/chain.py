@@ -35,6 +35,7 @@ _NAMED_PART = re.compile(r"""[^\w\s<]{0,4}(?:\w{0,16}[=:][ \t]?)?["']?([\w.-]{0,
 _NAMED_LINE = re.compile(_NAMED_PART.pattern + ">")
 # What says nothing between an envelope and the function in it
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff]+")
+_FUNCTION = "<function="
 _THOUGHT, _WORD = "</think>", re.compile(rf"[\w.:-]{{1,{DECLARED_NAME}}}+")
 _OF_NO_TOOL = frozenset({TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN})
 
@@ -289,7 +290,7 @@ def _function(m: Message, token: Token, readings: list[Tag], wrapped: bool) -> T
 
 
 def _unknown_envelope(m: Message, token: Token) -> Tag | Wait | None:
-    """An unknown word in brackets, alone on its line."""
+    """An unknown word in brackets, alone on its line or directly before a function's tag."""
     plain = token.bracket and token.closed and not (token.slash or token.name or token.attributes.strip())
     word = squeeze(token.word)
     if not plain or len(word) < LETTERS or word in DOCUMENT or m.toolset.find(token.word):
@@ -300,7 +301,10 @@ def _unknown_envelope(m: Message, token: Token) -> Tag | Wait | None:
     if token.end == len(text) and not m.buffer.over:
         return MORE
     nameless = SYNONYMS.get(word) == FUNCTION  # its name is somewhere else
-    if text[token.end : token.end + 1] not in (("\r", "\n", "<") if nameless else ("\r", "\n")):
+    ahead = text[token.end : token.end + len(_FUNCTION)]
+    if _FUNCTION.startswith(ahead) and not (nameless or m.buffer.over or ahead == _FUNCTION):
+        return MORE
+    if ahead != _FUNCTION and ahead[:1] not in (("\r", "\n", "<") if nameless else ("\r", "\n")):
         return None
     return by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE if nameless else Cost.SHAPE)
 

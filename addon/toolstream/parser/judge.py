@@ -159,10 +159,18 @@ def _by_run(m: Message, open_: Value, run: Run, alone: bool) -> Judgement:
         return Payload.TAG
     first = run.tags[0]
     lines = open_.has_lines(m.buffer, first.start - m.buffer.base)
-    last = not lines and run.behind is Behind.END and run.level >= Level.ENVELOPE
+    last = not lines and _is_cut_off_by_ours(run)
     if is_believed(open_, run, alone or last) and (alone or not is_misspelt(run)):
         return run
     return _doubt(m, open_, run, alone, lines)
+
+
+def _is_cut_off_by_ours(run: Run) -> bool:
+    """Whether a run within a line ends the message with the call, or the next parameter directly after its
+    first tag."""
+    if run.behind is Behind.PARAMETER:
+        return len(run.tags) == 2 and run.tags[1].start == run.tags[0].end
+    return run.behind is Behind.END and run.level >= Level.ENVELOPE
 
 
 def _doubt(m: Message, open_: Value, run: Run, alone: bool, lines: bool) -> Judgement:

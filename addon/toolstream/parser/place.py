@@ -28,6 +28,7 @@ from .readings import Readings
 
 _NAMESPACED = re.compile(r"<[A-Za-z]\w*:")  # its closing tag is, too
 _ON_LINE = re.compile(r"[ \t]*")
+_SLASH, _SLASH_PART = re.compile(r"[(\[{|]?/[A-Za-z]"), re.compile(r"[(\[{|]?/?")
 
 
 class Level(IntEnum):
@@ -211,8 +212,14 @@ class Place(Readings):
         """Whether a tag may be at `at`. One that lost its bracket has to start its line."""
         if text[at] in OPEN or self.tags.match(text, at) or (not over and self.tags.may_begin(text, at)):
             return True
-        if same_line:
-            return False
+        if same_line:  # another bracket, or none, with the slash of a closing tag
+            return (
+                True
+                if _SLASH.match(text, at)
+                else MORE
+                if not over and _SLASH_PART.fullmatch(text, at)
+                else False
+            )
         if next_place(text, at, True, self.missing, at + 1) == at:
             return True
         return MORE if not over and held_from(text, at, True, self.missing) <= at else False
@@ -265,6 +272,8 @@ class Place(Readings):
         best, least = None, 0
         for tag in readings:
             choice = self._weigh(tag, level)
+            if best and tag.kind is TagKind.STRAY:
+                continue  # that it closes nothing is the weakest reading
             if choice and (best is None or choice.missing + tag.cost < least):
                 best, least = choice, choice.missing + tag.cost
         if best:
@@ -382,4 +391,5 @@ def _says_nothing(run: Run, tag: Tag) -> bool:
 
 
 def _has_bracket(tag: Tag) -> bool:
-    return tag.raw.lstrip(BLANK)[:1] in OPEN
+    raw = tag.raw.lstrip(BLANK)
+    return raw[:1] in OPEN or _SLASH.match(raw) is not None

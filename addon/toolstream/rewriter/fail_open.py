@@ -73,7 +73,7 @@ def go_blind(rewriter: Rewriting, frame: bytes | None) -> None:
     rewriter.blind = True
     try:
         for message in rewriter.messages.values():
-            message.natives.give_up()
+            message.natives.give_up([piece.lane.id.call for piece in in_work])
             for lane in message.lanes.values():
                 if suspects := message.natives.suspects.get(lane):
                     queue.items.append(Own(lane.id, list(suspects), rewriter.last))

@@ -33,6 +33,9 @@ LETTERS = {
     "a line break within a key",
     "square brackets for those of an envelope",
     "a direct tag's with a slip",
+    "brackets for the envelope",
+    "the envelope in square brackets and capitals",
+    "a space that nobody sees before its tag",
 }
 
 
