@@ -20,7 +20,7 @@ from .reader import NewParser
 from .swallowed import calls_in
 from .tags import end_of_leftovers, is_lone_opener, lead_of, name_in
 
-_SAYS_NOTHING = re.compile(rf"(?:<\|\w{{1,{NAME}}}\|>\w{{0,{NAME}}}|[\W_])*+")  # tokens of a model, too
+_SAYS_NOTHING = re.compile(rf"(?:<\|\w{{1,{NAME}}}\|>\w{{0,{NAME}}}|[\W_]|(?!))*+")  # tokens of a model, too
 _AROUND = " \t\r\n\"'>"  # may be between a name and its arguments
 _KEYWORD = re.compile(r"""\s*+([\w-]++)\s*+=\s*+(?:"([^"\\]*+)"|'([^'\\]*+)'|([\w.+-]++))\s*+(?:,|\Z)""")
 

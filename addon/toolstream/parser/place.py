@@ -279,7 +279,7 @@ class Place(Readings):
         if best:
             return best
         token = seen.token
-        if token is None or is_cut(token, text) or not self.is_shape(token):
+        if token is None or is_cut(token, text) or not self.is_shape(token, level >= Level.ENVELOPE):
             return None
         after = Level(min(level + 1, Level.NOTHING))
         return Choice(by_place(token, _CLOSES[after], Cost.SHAPE).moved(by), after, 0)

@@ -348,8 +348,9 @@ class Readings(Slips):
         elif token.slash and closes and opened.get(word):
             opened[word] -= 1
 
-    def is_shape(self, token: Token) -> bool:
-        """Whether this is shaped like a closing tag, and not like a tag of a document."""
+    def is_shape(self, token: Token, behind_call: bool = False) -> bool:
+        """Whether this is shaped like a closing tag, and not like a tag of a document, which it can hardly be
+        behind the closing tag of a call."""
         word = squeeze(token.word)
         return (
             token.slash
@@ -358,7 +359,7 @@ class Readings(Slips):
             and word not in DOCUMENT
             and not self.opened.get(token.space + token.word)
             and not token.attributes.strip()
-            and not (self.markup and word.isascii())
+            and (behind_call or not (self.markup and word.isascii()))
         )
 
     def may_be_sibling(self, tag: Tag, alone: bool) -> bool:
