@@ -240,6 +240,11 @@ class Slipped:
     many: bool
 
     @property
+    def _first(self) -> int:
+        """The index of its first tag."""
+        return next(n for n, piece in enumerate(self.pieces) if isinstance(piece, TagPiece))
+
+    @property
     def kind(self) -> TagKind:
         return self.spelling.kind
 
@@ -300,7 +305,7 @@ class Slipped:
             found = self._go_on(number, c, end, left - (end[0] > 0))
             if found is not None:
                 return found
-        lost = number > 0 and self.many and left == self.most and isinstance(piece, TagPiece)
+        lost = self.many and left == self.most and isinstance(piece, TagPiece) and number > self._first
         return self._go_on(number, c, (TAG_SLIPS + 1, at, ""), 0) if lost else None
 
     def _go_on(self, number: int, c: Context, end: End, left: int) -> End | Wait | None:

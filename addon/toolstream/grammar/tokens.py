@@ -41,6 +41,9 @@ _PLAIN = rf"""[^\s<>"'{OPEN}{CLOSE}]"""
 _STRUCTURAL = "parameter|function|tool_?call|invoke"
 _NAMESPACE = rf"[A-Za-z]\w{{0,32}}:(?={_STRUCTURAL})"
 _MARK = rf"[|｜‖]{{1,2}}(?:\w{{1,16}}(?:[|｜‖]{{1,2}}(?:(?={_STRUCTURAL})|[a-z_]{{0,9}}\Z)|\Z)|\Z)"
+_JSON_AHEAD = r'[ \t]?(?:\{[ \t\r\n]*(?:"|\Z)|\[[ \t\r\n]*(?:\{|\Z))'  # behind `[TOOL_CALL]`
+_JSON_BEGINS = re.compile(r"[ \t]*(?:[{\[][ \t\r\n]*)?")
+MARKED = re.compile(r"<([|｜‖]{1,2}\w{1,16}[|｜‖]{1,2})\w")
 _LINE_ENDS = rf"[ \t]*(?:[\r\n{OPEN}]|\Z)"
 # A run of plain characters ends only where something else may come. Else two runs side by side could share
 # the characters out in too many ways.
@@ -56,7 +59,7 @@ _TAG = re.compile(
         |[ \t]{{1,8}}(?:[\w:.-]{{0,64}}[ \t]{{0,8}}=[ \t]{{0,8}}|[/\\?]|[\w:.-]{{1,64}}(?=[ \t]{{0,8}}\Z)
             |(?=["']\Z))
         ){{0,8}}?)
-    (?P<end>/?[ \t]{{0,8}}[{CLOSE}]{{1,2}} |[)\]}}](?={_LINE_ENDS}) |\](?=[ \t]?[{{\[])
+    (?P<end>/?[ \t]{{0,8}}[{CLOSE}]{{1,2}} |[)\]}}](?={_LINE_ENDS}) |(?<=[lLsS])\](?={_JSON_AHEAD})
         |[ \t]{{0,8}}(?=[\r\n{OPEN}]|\Z))
     """,
     re.VERBOSE,
@@ -144,7 +147,7 @@ def _ends_with(text: str, tag: re.Match[str]) -> bool:
     looked at, too."""
     end = tag.end()
     near = tag["end"] in (")", "]", "}") and len(text) - end < TAG
-    return end == len(text) or (near and not text[end:].strip(" \t"))
+    return end == len(text) or (near and _JSON_BEGINS.fullmatch(text, end) is not None)
 
 
 def opens_json(text: str, at: int, over: bool) -> bool | Wait:

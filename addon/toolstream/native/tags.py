@@ -302,5 +302,5 @@ def _polluted() -> re.Pattern[str]:
     words = {found[1] for _, _, text in spelled(TagKind.CALL_OPEN) if (found := _WORD.match(text))}
     listed = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
     around = {found[1] for _, _, text in spelled(TagKind.WRAP_OPEN) if (found := _WORD.match(text))}
-    before = rf"(?:<(?:{'|'.join(sorted(map(re.escape, around)))})>\s*)?(?:\{{\s*\"name\"\s*:\s*)?"
-    return re.compile(rf"\s*{before}<?\s*(?:(?:{listed})(?!\w)(?:\s*name)?\s*=?\s*)?[\"']?([\w.:/-]+)")
+    before = rf"(?:<(?:{'|'.join(sorted(map(re.escape, around)))})>\s?)?(?:\{{\s?\"name\"\s?:\s?)?"
+    return re.compile(rf"\s{{0,8}}+{before}<?\s?(?:(?:{listed})(?!\w)(?:\s*name)?\s*=?\s*)?[\"']?([\w.:/-]+)")

@@ -12,7 +12,7 @@ from ..grammar.matcher import Tag
 from ..grammar.text import LINE_REST, WHITESPACE, end_of
 from ..grammar.tokens import WORD, opens_json
 from ..grammar.tokens import end_of as tag_end
-from ..limits import TAG, UNTAGGED_GAP
+from ..limits import LOOK_AHEAD, TAG, UNTAGGED_GAP
 from ..repairs import Refused, Repair
 from ..schema.json_call import ARGUMENT_KEYS
 from .by_place import BY_PLACE
@@ -227,15 +227,29 @@ def _after_early(m: Message, call_: Call, closer: Tag) -> TagKind | Following | 
     wrapped = m.envelope is Envelope.OPEN and bool(tool.arguments.declared - given)
     if not m.tolerant or not (lacks or wrapped or (call_.half_said and not tool.required <= given)):
         return None
-    if m.buffer.text.startswith("</", end_of(WHITESPACE, m.buffer.text, closer.end)):
+    at = end_of(WHITESPACE, m.buffer.text, closer.end)
+    if m.buffer.text.startswith("</", at) or at - closer.end > LOOK_AHEAD:
         return None
     kind, tag = look(m, closer.end)
     name = tag.name.partition("=")[0] if tag else ""
+    if tag and call_.begun and kind is TagKind.PARAMETER_OPEN:
+        lines = _lies_like_one(m, closer, tag)
+        kind = Following.MORE if lines is MORE else kind if lines else Following.OTHER
     if kind is TagKind.PARAMETER_OPEN and (call_.half_said or call_.place.is_free(name)):
         return kind
     if kind is Following.OTHER and lacks and m.envelope is Envelope.OPEN:
         return _json_behind(m, call_, end_of(WHITESPACE, m.buffer.text, closer.end))
     return Following.MORE if kind is Following.MORE else None
+
+
+def _lies_like_one(m: Message, closer: Tag, tag: Tag) -> bool | Wait:
+    """Whether a parameter's tag behind the call's closing tag is alone on its line, or directly behind
+    that, as no prose has it."""
+    rest = LINE_REST.match(m.buffer.text, tag.end)
+    if rest and rest[1] in ("", "\r") and not m.buffer.over:
+        return MORE
+    exact = tag.cost is Cost.EXACT and not tag.dialect.by_name
+    return exact and (tag.start == closer.end or (rest is not None and rest[1] is not None))
 
 
 def _json_behind(m: Message, call_: Call, at: int) -> Following | None:

@@ -33,10 +33,10 @@ _PROSE = re.compile(
 )
 _NAMED_PART = re.compile(r"""[^\w\s<]{0,4}(?:\w{0,16}[=:][ \t]?)?["']?([\w.-]{0,128})["']?[^\w\s<>]{0,3}""")
 _NAMED_LINE = re.compile(_NAMED_PART.pattern + ">")
+_FUNCTION, _THOUGHT = "<function=", "</think>"
 # What says nothing between an envelope and the function in it
-_INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff]+")
-_FUNCTION = "<function="
-_THOUGHT, _WORD = "</think>", re.compile(rf"[\w.:-]{{1,{DECLARED_NAME}}}+")
+_UNSEEN = "[\\u200b-\\u200f\\u2060\\ufeff]{1,8}+"
+_NOISE = re.compile(rf"{_UNSEEN}|{_THOUGHT}|(?P<name>[\w.:-]{{1,{DECLARED_NAME}}}+)")
 _OF_NO_TOOL = frozenset({TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN})
 
 
@@ -125,21 +125,21 @@ def _skip_noise(m: Message, chain: Chain) -> bool:
 
 
 def _end_of_noise(m: Message, at: int) -> int | Wait:
-    """The end of what says nothing at `at`, before the function's tag: characters that nobody sees, the end
-    of the thinking, or the name of the function without its tag. `at` itself if there is nothing."""
+    """The end of what says nothing at `at`, if the function's tag follows: characters that nobody sees, a
+    </think> that closes nothing, or the name of the function alone. `at` itself if there is nothing."""
     text, over = m.buffer.text, m.buffer.over
-    if found := _INVISIBLE.match(text, at):
-        return found.end()
-    if text.startswith(_THOUGHT, at):
-        return at + len(_THOUGHT)
-    word = _WORD.match(text, at)
-    if word is None:
-        return MORE if not over and _THOUGHT.startswith(text[at:]) else at
-    ahead = skip_blanks(text, word.end())
-    tag = f"<function={word[0]}>"
-    if m.toolset.find(word[0], False) and text.startswith(tag, ahead):
-        return word.end()
-    return MORE if not over and tag.startswith(text[ahead:]) and _may_be_tool(m, word[0]) else at
+    found = _NOISE.match(text, at)
+    if found is None or (found[0] == _THOUGHT and m.context.thinking):
+        partial = not over and _THOUGHT.startswith(text[at:])
+        return MORE if partial else at
+    ahead = skip_blanks(text, found.end())
+    name = found["name"] or ""
+    if name and not (ahead == found.end() or "\n" in text[found.end() : ahead]):
+        return at  # prose
+    tag = f"{_FUNCTION}{name}>" if name else _FUNCTION
+    if text.startswith(tag, ahead):
+        return found.end() if not name or m.toolset.find(name, False) else at
+    return MORE if not over and tag.startswith(text[ahead:]) and _may_be_tool(m, name) else at
 
 
 def _may_be_tool(m: Message, word: str) -> bool:

@@ -50,13 +50,12 @@ def _judged(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement:
     opens = tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN) and tag.spelt and not is_by_place(tag)
     if opens and (example := _example(m, open_, tag, alone)):
         return example
-    begins = alone or (place.is_own_opener(tag) and not open_.opens)
     open_.opens = open_.opens or tag.kind in OPENERS
-    if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not place.may_be_sibling(tag, begins):
+    if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not place.may_be_sibling(tag, alone):
         return _no_sibling(m, open_, tag, alone)
     if _ends_at_once(open_, place, tag):
         return Run([tag.moved(m.buffer.base)], m.buffer.base + tag.end, Level.CALL)
-    place.alone = begins
+    place.alone = alone
     run = place.run(m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
     if run is MORE:
         return MORE

@@ -17,9 +17,9 @@ from ..grammar.grammar import foreign
 from ..grammar.kinds import CALL_KINDS, MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT, PARAMETER
 from ..grammar.matcher import Tag, TagMatcher
-from ..grammar.text import BLANK, OPEN, skip_blanks
+from ..grammar.text import BLANK, CLOSE, OPEN, skip_blanks
 from ..grammar.text import end_of as skip
-from ..grammar.tokens import LOST, Lost, Token, end_of, held_from, next_place, plain_text, read_tag
+from ..grammar.tokens import LOST, MARKED, Lost, Token, end_of, held_from, next_place, plain_text, read_tag
 from ..limits import CLOSING_RUN, TABLES
 from .by_place import OPENERS, by_place, is_by_place, is_cut
 from .elements import element_of
@@ -131,6 +131,8 @@ class Place(Readings):
         self._begin(tag.name, tables.behind, own)
         self.given, self.dialect = given, dialect
         self.element = PARAMETER if _NAMESPACED.match(tag.raw) else element_of(tag)
+        marked = MARKED.match(tag.raw)
+        self.mark = marked[1] if marked else ""
         return tables
 
     def speak(self, *dialects: Dialect) -> None:
@@ -151,7 +153,7 @@ class Place(Readings):
         self._run = run
 
     def _begin(self, key: str, tags: TagMatcher, own: Dialect | None) -> None:
-        self.key, self.tags, self.own, self.element = key, tags, own, ""
+        self.key, self.tags, self.own, self.element, self.mark = key, tags, own, "", ""
         self.opened, self.markup = {}, False
         self._known.clear()
         self._begun.clear()
@@ -339,6 +341,8 @@ class Place(Readings):
         at = skip_blanks(text, tag.end)
         if at >= len(text):
             return over or MORE
+        if tag.raw[-1] not in CLOSE and "\n" not in text[tag.end : at]:
+            return False  # `[tool_call] [1]`: a link
         return text[at] in "{[" or self._opens_inside(text, at, over)
 
     def proves(self, tag: Tag, text: str, over: bool) -> bool | Wait:
@@ -368,9 +372,10 @@ class Place(Readings):
         return tag.kind is TagKind.CALL_CLOSE and tag.cost is Cost.EXACT and not self.tool.required
 
     def _opens_inside(self, text: str, at: int, over: bool) -> bool | Wait:
-        if self.grammar.envelope.match(text, at):
+        envelope = self.grammar.envelope.with_names(self.toolset.names)
+        if envelope.match(text, at):
             return True
-        if not over and self.grammar.envelope.may_begin(text, at):
+        if not over and envelope.may_begin(text, at):
             return MORE
         inner = self.readings(text, at, over)
         return MORE if inner is MORE else any(tag.kind in OPENERS for tag in inner)

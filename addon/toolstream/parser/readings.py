@@ -55,6 +55,7 @@ class Readings(Slips):
     dialect: Dialect = BASE[0]  # of the open value's tag
     word: str = ""  # of the call's opening tag, if that is in no dialect table
     wrap: str = ""  # of the envelope's opening tag, if no table has that
+    mark: str = ""  # in bars, of the open value's tag
     element: str = ""  # the element that holds the open value, if its tag is in no dialect table
     around: set[str] = field(default_factory=set)  # elements around the parameters
     opened: dict[str, int] = field(default_factory=dict)  # words that the value has opened
@@ -184,12 +185,15 @@ class Readings(Slips):
         """All tags that a token may be that is in no dialect table, apart from mere shape."""
         if not (token.bracket or token.closed):
             return []  # without both brackets a word is a word
-        if token.space and self.key and (not token.slash or self.opened.get(token.space)):
+        marked = token.space != "" and token.space == self.mark
+        if token.space and self.key and not marked and (not token.slash or self.opened.get(token.space)):
             return []  # the value has elements in this namespace
         found = self._known.get(token.raw)
         if found is None:
             read = self._closing(token) if token.slash else self._opening(token)
             found = sorted(read, key=lambda tag: tag.cost)
+            if marked:  # as the tag that opened the value
+                found = [replace(tag, cost=min(tag.cost, Cost.TABLE)) for tag in found]
             if len(self._known) < WORDS:
                 self._known[token.raw] = found
         return [tag.moved(token.start - tag.start) for tag in found]
@@ -367,12 +371,6 @@ class Readings(Slips):
         if tag.dialect is BY_NAME and not (self.own and self.own.by_name):
             return False
         return alone and self.is_free(tag.name) and self.may_go_with(tag)
-
-    def is_own_opener(self, tag: Tag) -> bool:
-        """Whether this is an opening tag of the dialect whose tags alone close the value. Nothing in a line
-        looks like one by chance, unless it is named after a parameter."""
-        opens = tag.kind is TagKind.PARAMETER_OPEN and tag.dialect is self.own
-        return opens and not tag.dialect.by_name
 
     def is_free(self, name: str) -> bool:
         """Whether this is a parameter of the tool that was not given yet."""

@@ -107,7 +107,8 @@ class StreamRewriter:
                 self._end()
         except Exception:
             self._note_failure()
-            fail_open.go_blind(self, None)
+            end, self.queue.end = self.queue.end, None
+            fail_open.go_blind(self, end.reading.frame if end else None)
         self._release()
         try:
             self.queue.out.append(self.queue.encoder.close())
@@ -174,7 +175,7 @@ class StreamRewriter:
             return
         self._end_if_over(reading)
         self.last, self._steady.lane, self._steady.last = reading, None, None
-        unread = self.blind or self._recovered or self.wire.blocks
+        unread = self.blind or self._recovered or self.wire.blocks or not self.wire.pieces
         if not unread and self._early_end.hold(reading):
             return
         self._put(reading)

@@ -144,6 +144,7 @@ class Reading:
     # (group, finish_reason in the words of chat completions); group None: every lane that is open
     ends: Sequence[tuple[int | None, str | None]] = ()
     facts: dict[Any, Any] = field(default_factory=dict)  # what an encoder notes about frames of this envelope
+    says_more: bool = False  # besides its texts and ends
     aside: bool = False  # a ping or a comment: it overtakes frames that are held
     error: Any = None  # the error that the frame reports, as the server wrote it
     # Where in the frame its only text is, without the quotes; both 0 if unknown

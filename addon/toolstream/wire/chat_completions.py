@@ -70,7 +70,7 @@ class ChatCompletions:
                 reading.slices += self._slices(delta, index, ("choices", at, "delta"), False)
             if reason := choice.get("finish_reason"):
                 ends.append((index, _text(reason)))
-        reading.ends = ends
+        reading.ends, reading.says_more = ends, bool(reading.json.get("usage") or reading.json.get("timings"))
         return reading
 
     def _slices(self, message: Json, group: int, path: Path, whole: bool) -> Iterator[Slice]:

@@ -7,6 +7,8 @@ import pytest
 
 from support.cases import read_tool
 from support.streams import DONE, ENGINES, LLAMA_CPP, Engine, byte_cuts, read_answer, send
+from toolstream import StreamRewriter
+from toolstream.rewriter.message import Message
 
 TOOLS = [read_tool(line) for line in ("bash(command: string)", "ls(path?: string)")]
 ASKED: dict[str, Any] = {"model": "qwen", "stream": True, "messages": [], "tools": TOOLS}
@@ -85,3 +87,45 @@ def test_the_end_of_another_choice_decides_nothing() -> None:
     body, rewriter = send(events, ASKED)
     assert body == b"".join(events)
     assert rewriter.ledger.repairs.total() == 0
+
+
+def test_a_body_that_breaks_off_behind_an_end_is_not_completed_by_it() -> None:
+    events = ended(parsed("bash", '{"command": "ls', " -l"), {1}, "stop", LLAMA_CPP)[:-2]
+    body, _ = send(events, ASKED)
+    assert reasons(body) == []
+
+
+def test_an_end_with_more_in_it_stays() -> None:
+    """Its usage would be lost."""
+    usage = {"prompt_tokens": 17, "completion_tokens": 65, "total_tokens": 82}
+    deltas = [LLAMA_CPP.chunk((0, delta, None)) for delta in parsed("bash", '{"command": "', 'ls -l"}')]
+    first = LLAMA_CPP.chunk((0, {}, "tool_calls"), usage=usage)
+    body, _ = send(
+        [*LLAMA_CPP.open(), *deltas[:2], first, deltas[2], LLAMA_CPP.end("tool_calls"), DONE], ASKED
+    )
+    assert json.dumps(usage, separators=(",", ":")).encode() in body
+
+
+def test_the_ends_of_two_choices_in_one_frame_stay() -> None:
+    both = [
+        LLAMA_CPP.chunk(*((index, delta, None) for index in (0, 1)))
+        for delta in parsed("bash", '{"command": "')
+    ]
+    rest = LLAMA_CPP.chunk((0, parsed("bash", 'ls -l"}')[1], None))
+    ends = [LLAMA_CPP.chunk((0, {}, "stop"), (1, {}, "stop")), rest, LLAMA_CPP.end("stop", 0), DONE]
+    body, _ = send([*LLAMA_CPP.open(0, 1), *both, *ends], ASKED)
+    chunks = [json.loads(line[6:]) for line in body.splitlines() if line.startswith(b"data: {")]
+    ended_choices = {c["index"] for chunk in chunks for c in chunk["choices"] if c.get("finish_reason")}
+    assert ended_choices == {0, 1}
+
+
+def test_a_failure_at_the_end_of_the_body_costs_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    rewriter = StreamRewriter(ASKED)
+    events = ended(parsed("bash", '{"command": "ls -l"'), {1}, "tool_calls", LLAMA_CPP)[:-2]
+    out = [piece for event in events for piece in rewriter.feed(event)]
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(Message, "close", fail)
+    assert len(reasons(b"".join(out + rewriter.close()))) == 1
