@@ -157,11 +157,24 @@ def _by_run(m: Message, open_: Value, run: Run, alone: bool) -> Judgement:
     if not run.tags:
         return Payload.TAG
     first = run.tags[0]
+    if not (alone or open_.same_line) and _closes_on_a_line(m, run):
+        return Payload.TAG
     lines = open_.has_lines(m.buffer, first.start - m.buffer.base)
     last = not lines and _is_cut_off_by_ours(run)
     if is_believed(open_, run, alone or last) and (alone or not is_misspelt(run)):
         return run
     return _doubt(m, open_, run, alone, lines)
+
+
+def _closes_on_a_line(m: Message, run: Run) -> bool:
+    """Whether the value's own closing tag begins a line later in the run, so that the tags before it are the
+    end of a line of the value."""
+    text, base, end = m.buffer.text, m.buffer.base, run.tags[0].end
+    for tag in run.tags[1:]:
+        if tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT:
+            return "\n" in text[end - base : tag.start - base]
+        end = tag.end
+    return False
 
 
 def _is_cut_off_by_ours(run: Run) -> bool:
