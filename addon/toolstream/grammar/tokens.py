@@ -42,6 +42,7 @@ _STRUCTURAL = "parameter|function|tool_?call|invoke"
 _NAMESPACE = rf"[A-Za-z]\w{{0,32}}:(?={_STRUCTURAL})"
 _MARK = rf"[|｜‖]{{1,2}}(?:\w{{1,16}}(?:[|｜‖]{{1,2}}(?:(?={_STRUCTURAL})|[a-z_]{{0,9}}\Z)|\Z)|\Z)"
 _JSON_AHEAD = r'[ \t]?(?:\{[ \t\r\n]*(?:"|\Z)|\[[ \t\r\n]*(?:\{|\Z))'  # behind `[TOOL_CALL]`
+_BREAK = re.compile(r"\r?\n?[ \t]{0,8}>?[ \t]{0,8}")  # before a bracket that is late
 _JSON_BEGINS = re.compile(r"[ \t]*(?:[{\[][ \t\r\n]*)?")
 MARKED = re.compile(r"<([|｜‖]{1,2}\w{1,16}[|｜‖]{1,2})\w")
 _LINE_ENDS = rf"[ \t]*(?:[\r\n{OPEN}]|\Z)"
@@ -60,7 +61,7 @@ _TAG = re.compile(
             |(?=["']\Z))
         ){{0,8}}?)
     (?P<end>/?[ \t]{{0,8}}[{CLOSE}]{{1,2}} |[)\]}}](?={_LINE_ENDS}) |(?<=[lLsS])\](?={_JSON_AHEAD})
-        |[ \t]{{0,8}}(?=[\r\n{OPEN}]|\Z))
+        |\r?\n[ \t]{{0,8}}>(?=[ \t]*(?:[\r\n<]|\Z)) |[ \t]{{0,8}}(?=[\r\n{OPEN}]|\Z))
     """,
     re.VERBOSE,
 )
@@ -147,7 +148,8 @@ def _ends_with(text: str, tag: re.Match[str]) -> bool:
     looked at, too."""
     end = tag.end()
     near = tag["end"] in (")", "]", "}") and len(text) - end < TAG
-    return end == len(text) or (near and _JSON_BEGINS.fullmatch(text, end) is not None)
+    late = tag["word"] and tag["open"] and not tag["end"].strip() and _BREAK.fullmatch(text, end)
+    return end == len(text) or bool(late) or (near and _JSON_BEGINS.fullmatch(text, end) is not None)
 
 
 def opens_json(text: str, at: int, over: bool) -> bool | Wait:

@@ -28,6 +28,7 @@ from .readings import Readings
 
 _NAMESPACED = re.compile(r"<[A-Za-z]\w*:")  # its closing tag is, too
 _ON_LINE = re.compile(r"[ \t]*")
+_LATE = re.compile(r"[ \t]*\r?\n[ \t]*(?=>[ \t]*(?:[\r\n<]|\Z))")  # before a bracket on the next line
 _SLASH, _SLASH_PART = re.compile(r"[(\[{|]?/[A-Za-z]"), re.compile(r"[(\[{|]?/?")
 
 
@@ -384,6 +385,8 @@ class Place(Readings):
 def behind(text: str, tag: Tag) -> int:
     """The index where what follows a tag begins, after a surplus bracket."""
     at = tag.end if tag.spelt else skip(_ON_LINE, text, tag.end)
+    if tag.raw[-1] not in CLOSE:
+        at = skip(_LATE, text, at)
     return skip_blanks(text, at + text.startswith(">", at))
 
 

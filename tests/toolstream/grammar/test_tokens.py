@@ -42,7 +42,7 @@ PLAIN = {
         ),
         ("<function=read", "\nx", {"word": "function", "sep": "=", "name": "read", "closed": False}),
         ("<function=read", "<x", {"word": "function", "sep": "=", "name": "read", "closed": False}),
-        ("<parameter=path]", "\n", {"word": "parameter", "sep": "=", "name": "path", "closed": False}),
+        ("<parameter=path]", "\nx", {"word": "parameter", "sep": "=", "name": "path", "closed": False}),
         ("</function→", "\n", {"word": "function", "slash": True}),
         ("＜tool_call＞", "x", {"word": "tool_call"}),  # noqa: RUF001
         ("[tool_call]", "\n", {"word": "tool_call"}),
