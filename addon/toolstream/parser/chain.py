@@ -21,10 +21,11 @@ from ..grammar.matcher import Tag
 from ..grammar.text import CLOSE, OPEN, skip_blanks
 from ..grammar.tokens import Token, end_of, opens_json, read_tag
 from ..limits import DAMAGED_ENVELOPES, DECLARED_NAME, LETTERS, WRAPS
+from ..schema.schema import Tool
 from ..schema.tool_name import read_opening
 from .by_place import BY_PLACE, attribute_of, by_place, is_by_place, is_cut
 from .fence import Fence, read_fence
-from .json_head import lacks_bracket, name_of_empty, name_of_python, read_head
+from .json_head import lacks_bracket, name_of_empty, name_of_python, read_first_key, read_head
 from .message import Message
 from .place import behind
 
@@ -355,10 +356,17 @@ def _is_believed(m: Message, chain: Chain, tag: Tag, inside: bool) -> bool | Wai
             return believed
     elif not m.context.at_line_start or m.context.thinking or m.context.in_markup:
         return False
-    proved = m.is_proved(tag, tool)
+    proved = m.is_proved(tag, tool) or _is_argument(m, tag, tool)
     if proved is True and tag.raw[0] != "<" and "<" in tag.raw:  # a sign, which prose has between tags
         return m.buffer.text.startswith("<", behind(m.buffer.text, tag))
     return proved
+
+
+def _is_argument(m: Message, tag: Tag, tool: Tool) -> bool | Wait:
+    """Whether JSON follows a tag, with a parameter of its tool."""
+    text, at = m.buffer.text, behind(m.buffer.text, tag)
+    first = read_first_key(text, at, m.buffer.over) if text.startswith("{", at) else None
+    return MORE if first is MORE else first is not None and tool.declares(first[0])
 
 
 def _is_believed_inside(tag: Tag, worst: Cost) -> bool | None:

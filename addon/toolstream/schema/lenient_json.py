@@ -4,9 +4,9 @@ The result tells whether a reading is safe: every letter of the text must be in 
 and every string of the value must occur in the text unchanged. A file in a string must not lose a quote
 to a lucky guess.
 
-These are tried in turn: brackets that are doubled, or missing at the end; keys written as in a tag;
-Python's notation; one wrong mark (`least_change`); and the json-repair library, if it is installed, for
-texts that are short enough for its quadratic time.
+These are tried in turn: brackets that are doubled, or missing at the end; line breaks as two characters;
+keys written as in a tag; Python's notation; one wrong mark (`least_change`); and the json-repair library,
+if it is installed, for texts that are short enough for its quadratic time.
 """
 
 import re
@@ -37,6 +37,7 @@ _RUNS_BEFORE = re.compile(r"""(?:\\(?:[nrt][ ]*)?|[,:{\[]\s*["']\s+)\Z""")
 _RUNS_ON = re.compile(r"""[ ]*\\[nrt]|\s+["']\s*[,:}\]]""")
 _BACKSLASHES = re.compile(r"\\+")  # one or two: of an escape, or of what should have been one
 _BRACKET_OR_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]"]', re.DOTALL)
+_STRING_OR_BREAK = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|\\[nrt]', re.DOTALL)
 _CLOSERS = {"{": "}", "[": "]"}
 _NAME_EQUALS = re.compile(rf'"function=([\w.-]{{1,{WORD}}})"(?=\s*[,}}])')
 _ARGUMENTS_EQUAL = re.compile(rf'"(arguments|parameters)="(\w{{1,{WORD}}})="')
@@ -54,7 +55,7 @@ def read_damaged(text: str, accept: Callable[[Any], bool] = _is_any, is_value: b
     text = with_paths(text.strip())
     is_all = is_value or text[-1:] in ("}", "]")
     closed = with_brackets(text) if is_all and text[:2] not in ("[[", "{{") else ""
-    for attempt in (_undoubled(text), closed):
+    for attempt in (_undoubled(text), closed, _with_spaces(text)):
         if attempt and (value := loads(attempt, strict=False)) is not None and accept(value):
             return value
     value = loads(_as_json(text), strict=False)
@@ -106,6 +107,12 @@ def _as_json(text: str) -> str:
     written = _KEY_EQUALS.sub(r'\1"\2": ', written)
     end = JsonScanner().feed(written) or len(written)
     return written[:end] if written != text and not written[end:].strip("}] \t\r\n") else ""
+
+
+def _with_spaces(text: str) -> str:
+    """With blanks for the `\\n` between members that should have been line breaks; "" if there are none."""
+    spaced = _STRING_OR_BREAK.sub(lambda found: found[0] if found[0][0] == '"' else " ", text)
+    return spaced if spaced != text else ""
 
 
 def _undoubled(text: str) -> str:

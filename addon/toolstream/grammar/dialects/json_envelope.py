@@ -1,4 +1,5 @@
-"""Envelopes that other models are taught for JSON calls, or that stand around other envelopes."""
+"""Envelopes that other models are taught for JSON calls, or that stand around other envelopes. LM Studio
+teaches the one in square brackets to models whose own format it does not know."""
 
 from ..dialect import Dialect
 
@@ -20,7 +21,8 @@ DIALECT = Dialect(
         "<tool_calls>~<tool>",
         "<tool_calls>~<tool_name>",
         "<tool_calls>~<parameter=",
+        "[TOOL_REQUEST]~{",
     ),
-    wrap_close=("</tools>", "</function_call>", "</tool_calls>"),
+    wrap_close=("</tools>", "</function_call>", "</tool_calls>", "[END_TOOL_REQUEST]"),
     in_values=False,
 )
