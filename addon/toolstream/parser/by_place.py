@@ -7,6 +7,7 @@ import re
 from ..grammar.dialect import Dialect
 from ..grammar.kinds import Cost, TagKind
 from ..grammar.matcher import Tag
+from ..grammar.text import CLOSE, end_of, skip_blanks
 from ..grammar.tokens import Token
 from ..repairs import Repair
 
@@ -15,6 +16,8 @@ BY_NAME = Dialect("by_name", damaged=True, by_name=True, common=True, repair=Rep
 OPENERS = frozenset({TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.WRAP_OPEN, TagKind.NAMELESS_OPEN})
 
 NAME_KEYS = frozenset({"name", "key", "id", "tool", "function", "parameter"})
+_ON_LINE = re.compile(r"[ \t]*")
+_LATE = re.compile(r"[ \t]*\r?\n[ \t]*(?=>[ \t]*(?:[\r\n<]|\Z))")  # before a bracket on the next line
 ATTRIBUTE = re.compile(r"""\s*=\s*["']?([^"'<>\s]{1,128})""")
 
 
@@ -37,3 +40,11 @@ def is_cut(token: Token, text: str) -> bool:
 def by_place(token: Token, kind: TagKind, cost: Cost, name: str = "", dialect: Dialect = BY_PLACE) -> Tag:
     """The tag that a token stands for."""
     return Tag(kind, name, token.start, token.end, token.raw, dialect, cost)
+
+
+def behind(text: str, tag: Tag) -> int:
+    """The index where what follows a tag begins, after a surplus bracket."""
+    at = tag.end if tag.spelt else end_of(_ON_LINE, text, tag.end)
+    if tag.raw[-1] not in CLOSE:
+        at = end_of(_LATE, text, at)
+    return skip_blanks(text, at + text.startswith(">", at))

@@ -222,24 +222,28 @@ def look(m: Message, at: int) -> tuple[TagKind | Following, Tag | None]:
 def _after_early(m: Message, call_: Call, closer: Tag) -> TagKind | Following | None:
     """What follows if a call is closed too early: it has no parameters yet, or lacks some that its
     opening tag may have held, and one of its own parameters follows. None if it is not closed too early."""
-    given, tool = call_.writer.given, call_.tool
-    lacks = not call_.begun and bool(tool.arguments.declared - given)
-    wrapped = m.envelope is Envelope.OPEN and bool(tool.arguments.declared - given)
-    if not m.tolerant or not (lacks or wrapped or (call_.half_said and not tool.required <= given)):
-        return None
     at = end_of(WHITESPACE, m.buffer.text, closer.end)
-    if m.buffer.text.startswith("</", at) or at - closer.end > LOOK_AHEAD:
+    if not _may_lack(m, call_) or m.buffer.text.startswith("</", at) or at - closer.end > LOOK_AHEAD:
         return None
     kind, tag = look(m, closer.end)
-    name = tag.name.partition("=")[0] if tag else ""
-    if tag and call_.begun and kind is TagKind.PARAMETER_OPEN:
-        lines = _lies_like_one(m, closer, tag)
-        kind = Following.MORE if lines is MORE else kind if lines else Following.OTHER
-    if kind is TagKind.PARAMETER_OPEN and (call_.half_said or call_.place.is_free(name)):
-        return kind
-    if kind is Following.OTHER and lacks and m.envelope is Envelope.OPEN:
-        return _json_behind(m, call_, end_of(WHITESPACE, m.buffer.text, closer.end))
+    if kind is TagKind.PARAMETER_OPEN and tag:
+        lies_so = not call_.begun or _lies_like_one(m, closer, tag)
+        if lies_so is MORE:
+            return Following.MORE
+        is_own = call_.half_said or call_.place.is_free(tag.name.partition("=")[0])
+        return kind if lies_so and is_own else None
+    if kind is Following.OTHER and not call_.begun and m.envelope is Envelope.OPEN:
+        return _json_behind(m, call_, at)
     return Following.MORE if kind is Following.MORE else None
+
+
+def _may_lack(m: Message, call_: Call) -> bool:
+    """Whether a call may have parameters that come behind its closing tag."""
+    given, tool = call_.writer.given, call_.tool
+    if call_.half_said and not tool.required <= given:
+        return m.tolerant
+    lacks = bool(tool.arguments.declared - given)
+    return m.tolerant and lacks and (not call_.begun or m.envelope is Envelope.OPEN)
 
 
 def _lies_like_one(m: Message, closer: Tag, tag: Tag) -> bool | Wait:

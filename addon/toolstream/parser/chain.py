@@ -23,11 +23,10 @@ from ..grammar.tokens import Token, end_of, opens_json, read_tag
 from ..limits import DAMAGED_ENVELOPES, DECLARED_NAME, LETTERS, WRAPS
 from ..schema.schema import Tool
 from ..schema.tool_name import read_opening
-from .by_place import BY_PLACE, attribute_of, by_place, is_by_place, is_cut
+from .by_place import BY_PLACE, attribute_of, behind, by_place, is_by_place, is_cut
 from .fence import Fence, read_fence
 from .json_head import lacks_bracket, name_of_empty, name_of_python, read_first_key, read_head
 from .message import Message
-from .place import behind
 
 _PROSE = re.compile(
     rf"[:;.,!*-]?([^\W_]{{1,64}})(?![\w:=＝/{OPEN}{CLOSE}-])[ \t]{{0,8}}[^\s:=＝/{OPEN}{CLOSE}]"
@@ -290,15 +289,18 @@ def _function(m: Message, token: Token, readings: list[Tag], wrapped: bool) -> T
     return None
 
 
-def _unknown_envelope(m: Message, token: Token) -> Tag | Wait | None:
-    """An unknown word in brackets, alone on its line or directly before a function's tag."""
+def _is_unknown_word(m: Message, token: Token) -> bool:
+    """Whether a token is nothing but a word in brackets, which names no tool and is in no document."""
     plain = token.bracket and token.closed and not (token.slash or token.name or token.attributes.strip())
     word = squeeze(token.word)
-    if not plain or len(word) < LETTERS or word in DOCUMENT or m.toolset.find(token.word):
+    return plain and len(word) >= LETTERS and word not in DOCUMENT and m.toolset.find(token.word) is None
+
+
+def _unknown_envelope(m: Message, token: Token) -> Tag | Wait | None:
+    """An unknown word in brackets, alone on its line or directly before a function's tag."""
+    if not m.context.at_line_start or m.context.in_markup or not _is_unknown_word(m, token):
         return None
-    if not m.context.at_line_start or m.context.in_markup:
-        return None
-    text = m.buffer.text
+    text, word = m.buffer.text, squeeze(token.word)
     if token.end == len(text) and not m.buffer.over:
         return MORE
     nameless = SYNONYMS.get(word) == FUNCTION  # its name is somewhere else

@@ -10,12 +10,11 @@ from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.matcher import Tag
 from ..grammar.text import LINE_REST
 from ..repairs import Refused, Repair
-from .by_place import is_by_place
+from .by_place import behind, is_by_place
 from .chain import Chain, read_chain
 from .json_head import read_head
 from .message import At, Before, Message, Step
 from .opening import open_json_call, open_nameless, open_wrapped
-from .place import behind
 
 
 def at_envelope(m: Message) -> Step:

@@ -18,17 +18,14 @@ from ..grammar.kinds import CALL_KINDS, MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT, PARAMETER
 from ..grammar.matcher import Tag, TagMatcher
 from ..grammar.text import BLANK, CLOSE, OPEN, skip_blanks
-from ..grammar.text import end_of as skip
 from ..grammar.tokens import LOST, MARKED, Lost, Token, end_of, held_from, next_place, plain_text, read_tag
 from ..limits import CLOSING_RUN, TABLES
-from .by_place import OPENERS, by_place, is_by_place, is_cut
+from .by_place import OPENERS, behind, by_place, is_by_place, is_cut
 from .elements import element_of
 from .open_value import Tables
 from .readings import Readings
 
 _NAMESPACED = re.compile(r"<[A-Za-z]\w*:")  # its closing tag is, too
-_ON_LINE = re.compile(r"[ \t]*")
-_LATE = re.compile(r"[ \t]*\r?\n[ \t]*(?=>[ \t]*(?:[\r\n<]|\Z))")  # before a bracket on the next line
 _SLASH, _SLASH_PART = re.compile(r"[(\[{|]?/[A-Za-z]"), re.compile(r"[(\[{|]?/?")
 
 
@@ -272,6 +269,15 @@ class Place(Readings):
             if opens is MORE:
                 return MORE
             readings = readings[:1] if opens else readings[1:]
+        if best := self._cheapest(readings, level):
+            return best
+        token = seen.token
+        if token is None or is_cut(token, text) or not self.is_shape(token, level >= Level.ENVELOPE):
+            return None
+        after = Level(min(level + 1, Level.NOTHING))
+        return Choice(by_place(token, _CLOSES[after], Cost.SHAPE).moved(by), after, 0)
+
+    def _cheapest(self, readings: list[Tag], level: Level) -> Choice | None:
         best, least = None, 0
         for tag in readings:
             choice = self._weigh(tag, level)
@@ -279,13 +285,7 @@ class Place(Readings):
                 continue  # that it closes nothing is the weakest reading
             if choice and (best is None or choice.missing + tag.cost < least):
                 best, least = choice, choice.missing + tag.cost
-        if best:
-            return best
-        token = seen.token
-        if token is None or is_cut(token, text) or not self.is_shape(token, level >= Level.ENVELOPE):
-            return None
-        after = Level(min(level + 1, Level.NOTHING))
-        return Choice(by_place(token, _CLOSES[after], Cost.SHAPE).moved(by), after, 0)
+        return best
 
     def _look(self, text: str, at: int, over: bool, base: int) -> Seen | Wait:
         """What is at `at`. It is remembered, because runs that begin nearby read the same tags."""
@@ -380,14 +380,6 @@ class Place(Readings):
             return MORE
         inner = self.readings(text, at, over)
         return MORE if inner is MORE else any(tag.kind in OPENERS for tag in inner)
-
-
-def behind(text: str, tag: Tag) -> int:
-    """The index where what follows a tag begins, after a surplus bracket."""
-    at = tag.end if tag.spelt else skip(_ON_LINE, text, tag.end)
-    if tag.raw[-1] not in CLOSE:
-        at = skip(_LATE, text, at)
-    return skip_blanks(text, at + text.startswith(">", at))
 
 
 def _says_nothing(run: Run, tag: Tag) -> bool:
