@@ -19,7 +19,7 @@ from .place import Behind, Level
 from .value_text import break_before
 
 # What is left of the opening tag for this key, with some letters lost or changed
-_TAG_LIKE = rf"""(?=[^\n]*[<=])[<\w \t=/"']{{{{1,{DAMAGED_OPENER}}}}}?(?<!\w){{key}}["']?[ \t]?>"""
+_TAG_LIKE = rf"""(?=[^\n]*[<=])\w?<?[\w \t=/"']{{{{1,{DAMAGED_OPENER}}}}}?(?<!\w){{key}}["']?[ \t]?>"""
 # The key as in YAML, a shell or JSON, with the value on the same line
 _KEY_LIKE = r"""(["']?){key}\1[ \t]?[:=][ \t]*(?=\S)"""
 _NAMES_ANOTHER = re.compile(r"<\w+=")
