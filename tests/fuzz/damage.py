@@ -85,5 +85,5 @@ def letters(text: str) -> str:
     """What no repair may change in JSON: all but marks, however it is escaped."""
     plain = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), text)
     plain = re.sub(r"\\[nrtbf]|[\n\r\t]", "", joined(plain))
-    plain = re.sub(r"(?<!\w)0?\.(?=\d)|(?<=\d)\.0?(?!\d)|(?<![\w.])0+(?=\d)", "", plain)  # `.0`, `5.`, `007`
+    plain = re.sub(r"(?<!\w)0*\.(?=\d)|(?<=\d)\.0?(?!\d)|(?<![\w.])0+(?=\d)", "", plain)  # `.0`, `5.`, `007`
     return "".join(filter(str.isalnum, plain)).casefold()
