@@ -270,13 +270,6 @@ class Slipped:
             yield word[:LONG] if len(word) >= LONG else word + ">"
 
     @property
-    def ends_call(self) -> bool:
-        """Whether a closing tag follows, so that this opens a call without arguments."""
-        return any(
-            isinstance(piece, TagPiece) and piece.head[1] == "/" for piece in self.pieces[self.ahead :][:2]
-        )
-
-    @property
     def several(self) -> bool:
         """Whether it has several tags, so that the right ones are evidence for the misspelt one."""
         return len(list(self.tags)) > 1

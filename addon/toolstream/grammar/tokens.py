@@ -37,14 +37,14 @@ PARTIAL = re.compile(r"</?[ \t]?\w{0,16}")  # an unfinished tag of a document
 
 
 _PLAIN = rf"""[^\s<>"'{OPEN}{CLOSE}]"""
+_STRUCTURAL, _BARS = "parameter|function|tool_?call|invoke", "[|｜‖]{1,2}"
 # What says nothing of a call: a namespace, or the mark that all tags of DSML have, in any bars
-_STRUCTURAL = "parameter|function|tool_?call|invoke"
 _NAMESPACE = rf"[A-Za-z]\w{{0,32}}:(?={_STRUCTURAL})"
-_MARK = rf"[|｜‖]{{1,2}}(?:\w{{1,16}}(?:[|｜‖]{{1,2}}(?:(?={_STRUCTURAL})|[a-z_]{{0,9}}\Z)|\Z)|\Z)"
+_MARK = rf"{_BARS}(?:\w{{1,16}}(?:{_BARS}(?:(?={_STRUCTURAL})|[a-z_]{{0,9}}\Z)|\Z)|\Z)"
+MARKED = re.compile(rf"<({_BARS}\w{{1,16}}{_BARS})\w")
 _JSON_AHEAD = r'[ \t]?(?:\{[ \t\r\n]*(?:"|\Z)|\[[ \t\r\n]*(?:\{|\Z))'  # behind `[TOOL_CALL]`
 _BREAK = re.compile(r"\r?\n?[ \t]{0,8}>?[ \t]{0,8}")  # before a bracket that is late
 _JSON_BEGINS = re.compile(r"[ \t]*(?:[{\[][ \t\r\n]*)?")
-MARKED = re.compile(r"<([|｜‖]{1,2}\w{1,16}[|｜‖]{1,2})\w")
 _LINE_ENDS = rf"[ \t]*(?:[\r\n{OPEN}]|\Z)"
 # A run of plain characters ends only where something else may come. Else two runs side by side could share
 # the characters out in too many ways.

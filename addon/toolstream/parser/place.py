@@ -213,13 +213,8 @@ class Place(Readings):
         if text[at] in OPEN or self.tags.match(text, at) or (not over and self.tags.may_begin(text, at)):
             return True
         if same_line:  # another bracket, or none, with the slash of a closing tag
-            return (
-                True
-                if _SLASH.match(text, at)
-                else MORE
-                if not over and _SLASH_PART.fullmatch(text, at)
-                else False
-            )
+            partial = not over and _SLASH_PART.fullmatch(text, at)
+            return MORE if partial else _SLASH.match(text, at) is not None
         if next_place(text, at, True, self.missing, at + 1) == at:
             return True
         return MORE if not over and held_from(text, at, True, self.missing) <= at else False

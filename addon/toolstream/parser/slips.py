@@ -90,7 +90,7 @@ class Slips:
             wrong, end, name = found
             tag = Tag(one.kind, name, at, end, text[at:end], one.dialect, one.cost)
             cut = end == len(text) and tag.kind not in CLOSERS and tag.raw[-1] not in CLOSE
-            if self._may_be(tag) and not cut and not (one.ends_call and self._lacks(tag.name)):
+            if self._may_be(tag) and not cut:
                 nearest, fewest = tag, wrong
         return nearest
 
@@ -111,11 +111,6 @@ class Slips:
             return not self.is_foreign(tag) and tag.name in ("", self.key)
         own = self._is_own_tool(tag.name)
         return own or not tag.name if tag.kind is TagKind.CALL_CLOSE else not (tag.dialect.by_name and own)
-
-    def _lacks(self, name: str) -> bool:
-        """Whether a call of this tool needs arguments."""
-        tool = self.toolset.find(name)
-        return tool is not None and bool(tool.required)
 
     def _is_own_tool(self, name: str) -> bool:
         return self.tool is not None and self.toolset.find(name) is self.tool
