@@ -74,9 +74,9 @@ class Slips:
         return any(tag.head in text for one in pairs if one.dialect.parameter_close for tag in one.tags)
 
     def _nearest(self, slips: Iterable[Slipped], text: str, at: int, over: bool) -> Tag | Wait | None:
-        """The tag with the fewest slips."""
+        """The tag with the fewest slips, and of those the longest."""
         nearest: Tag | None = None
-        fewest = SLIPS
+        fewest, longest = SLIPS, at
         beginning = text[at : at + WORD_IN_TAG].lower()
         whole = over or len(beginning) == WORD_IN_TAG or ">" in beginning[:-TAG_SLIPS]
         for one in slips:
@@ -85,13 +85,13 @@ class Slips:
             found = one.read(text, at, over, self)
             if found is MORE:
                 return MORE
-            if found is None or found[0] >= fewest:
+            if found is None or (found[0], -found[1]) >= (fewest, -longest):
                 continue
             wrong, end, name = found
             tag = Tag(one.kind, name, at, end, text[at:end], one.dialect, one.cost)
             cut = end == len(text) and tag.kind not in CLOSERS and tag.raw[-1] not in CLOSE
             if self._may_be(tag) and not cut:
-                nearest, fewest = tag, wrong
+                nearest, fewest, longest = tag, wrong, end
         return nearest
 
     def _may_slip(self) -> Iterator[Slipped]:
