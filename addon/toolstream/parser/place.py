@@ -374,7 +374,9 @@ class Place(Readings):
         if not over and envelope.may_begin(text, at):
             return MORE
         inner = self.readings(text, at, over)
-        return MORE if inner is MORE else any(tag.kind in OPENERS for tag in inner)
+        if inner is MORE:
+            return MORE
+        return any(tag.kind in OPENERS and (tag.spelt or tag.kind is not TagKind.WRAP_OPEN) for tag in inner)
 
 
 def _says_nothing(run: Run, tag: Tag) -> bool:
