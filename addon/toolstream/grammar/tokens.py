@@ -41,6 +41,7 @@ _STRUCTURAL, _BARS = "parameter|function|tool_?call|invoke", "[|｜‖]{1,2}"
 # What says nothing of a call: a namespace, or the mark that all tags of DSML have, in any bars
 _NAMESPACE = rf"[A-Za-z]\w{{0,32}}:(?={_STRUCTURAL})"
 _MARK = rf"{_BARS}(?:\w{{1,16}}(?:{_BARS}(?:(?={_STRUCTURAL})|[a-z_]{{0,9}}\Z)|\Z)|\Z)"
+IN_BARS = re.compile(_BARS)
 MARKED = re.compile(rf"<({_BARS}\w{{1,16}}{_BARS})\w")
 _JSON_AHEAD = r'[ \t]?(?:\{[ \t\r\n]*(?:"|\Z)|\[[ \t\r\n]*(?:\{|\Z))'  # behind `[TOOL_CALL]`
 _BREAK = re.compile(r"\r?\n?[ \t]{0,8}>?[ \t]{0,8}")  # before a bracket that is late
@@ -62,7 +63,7 @@ _TAG = re.compile(
             |(?=["']\Z))
         ){{0,8}}?)
     (?P<end>/?[ \t]{{0,8}}[{CLOSE}]{{1,2}} |[)\]}}](?={_LINE_ENDS}) |(?<=[lLsS])\](?={_JSON_AHEAD})
-        |(?(begun)\r?\n[ \t]{{0,8}}>(?=[ \t]*(?:[\r\n<]|\Z))|(?!)) |[ \t]{{0,8}}(?=[\r\n{OPEN}]|\Z))
+        |(?(begun)\r?\n[ \t]{{0,8}}>(?(name)|(?=[ \t]*(?:[\r\n<]|\Z)))|(?!)) |[ \t]{{0,8}}(?=[\r\n{OPEN}]|\Z))
     """,
     re.VERBOSE,
 )

@@ -297,17 +297,14 @@ def _is_unknown_word(m: Message, token: Token) -> bool:
 
 
 def _unknown_envelope(m: Message, token: Token) -> Tag | Wait | None:
-    """An unknown word in brackets, alone on its line or directly before a function's tag."""
+    """An unknown word in brackets, alone on its line."""
     if not m.context.at_line_start or m.context.in_markup or not _is_unknown_word(m, token):
         return None
     text, word = m.buffer.text, squeeze(token.word)
     if token.end == len(text) and not m.buffer.over:
         return MORE
     nameless = SYNONYMS.get(word) == FUNCTION  # its name is somewhere else
-    ahead = text[token.end : token.end + len(_FUNCTION)]
-    if _FUNCTION.startswith(ahead) and not (nameless or m.buffer.over or ahead == _FUNCTION):
-        return MORE
-    if ahead != _FUNCTION and ahead[:1] not in (("\r", "\n", "<") if nameless else ("\r", "\n")):
+    if text[token.end : token.end + 1] not in (("\r", "\n", "<") if nameless else ("\r", "\n")):
         return None
     return by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE if nameless else Cost.SHAPE)
 

@@ -16,7 +16,7 @@ from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import is_structural
 from ..grammar.matcher import Tag
 from ..grammar.text import LINE_REST, end_of, skip_blanks
-from ..grammar.tokens import Token, read_tag
+from ..grammar.tokens import IN_BARS, Token, read_tag
 from ..limits import LETTERS
 from .behind_run import before_tag_of_ours, ends_before_text, look_behind
 from .by_place import OPENERS, by_place, is_by_place, is_cut
@@ -157,8 +157,11 @@ def _by_run(m: Message, open_: Value, run: Run, alone: bool) -> Judgement:
     if not run.tags:
         return Payload.TAG
     first = run.tags[0]
-    if not (alone or open_.same_line) and _closes_on_a_line(m, run):
+    if not (alone or open_.same_line) and (end := _line_of_its_own(m, run)):
+        open_.payload_to = end
         return Payload.TAG
+    if not alone and run.behind is Behind.PARAMETER and first.cost > Cost.TABLE and IN_BARS.search(first.raw):
+        return Payload.TAG  # marked as no tag of this call is
     lines = open_.has_lines(m.buffer, first.start - m.buffer.base)
     last = not lines and _is_cut_off_by_ours(run)
     if is_believed(open_, run, alone or last) and (alone or not is_misspelt(run)):
@@ -166,15 +169,15 @@ def _by_run(m: Message, open_: Value, run: Run, alone: bool) -> Judgement:
     return _doubt(m, open_, run, alone, lines)
 
 
-def _closes_on_a_line(m: Message, run: Run) -> bool:
-    """Whether the value's own closing tag begins a line later in the run, so that the tags before it are the
-    end of a line of the value."""
+def _line_of_its_own(m: Message, run: Run) -> int:
+    """The position where the value's own closing tag begins a line later in the run, so that the tags before
+    it are the end of the value; 0 if there is none."""
     text, base, end = m.buffer.text, m.buffer.base, run.tags[0].end
     for tag in run.tags[1:]:
         if tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT:
-            return "\n" in text[end - base : tag.start - base]
+            return tag.start if "\n" in text[end - base : tag.start - base] else 0
         end = tag.end
-    return False
+    return 0
 
 
 def _is_cut_off_by_ours(run: Run) -> bool:

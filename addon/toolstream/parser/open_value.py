@@ -53,6 +53,7 @@ class Value:
     line_calls: int = 0  # calls that were opened in that line, not alone on it
     line_wraps: int = 0  # envelopes that were opened in that line
     line_ends: bool = False  # a parameter of such a call has ended
+    payload_to: int = 0  # position up to which tags are payload
     searched: int = 0  # after a run that may be the end: position up to which another run was searched
 
     @classmethod

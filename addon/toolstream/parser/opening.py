@@ -19,7 +19,7 @@ from ..repairs import Refused, Repair
 from ..schema.schema import Tool
 from ..schema.tool_name import Opening, read_opening
 from .chain import Chain, read_chain
-from .message import At, Before, Envelope, Message, Step
+from .message import At, Envelope, Message, Step
 from .open_call import start_call
 from .place import Place
 
@@ -56,11 +56,7 @@ def _open_bare(m: Message, tag: Tag, opening: Opening) -> Step:
     if why := _why_not_bare(m, tag, opening):
         return m.refuse(why, tag.end)
     if m.trial and m.trial.at_end:
-        if not (m.trial.why is Refused.NOT_ALONE and m.before is Before.CALL):
-            return m.reject()
-        m.accept()  # another call stands behind it
-    if tag.dialect.by_name and tag.name.isalpha() and m.context.last == ":":
-        m.try_(Refused.NOT_ALONE, at_end=True)  # the text may announce an element that it shows
+        return m.reject()
     return _open_before(m, tag, opening)
 
 

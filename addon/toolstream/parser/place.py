@@ -260,7 +260,7 @@ class Place(Readings):
         if behind and readings and not _has_bracket(readings[0]):
             return None
         if len(readings) > 1 and readings[0].kind is TagKind.WRAP_OPEN:  # or did it lose its slash?
-            opens = self.opens_call(readings[0], text, over)
+            opens = readings[0].raw[-1] not in CLOSE or self.opens_call(readings[0], text, over)
             if opens is MORE:
                 return MORE
             readings = readings[:1] if opens else readings[1:]
@@ -368,7 +368,9 @@ class Place(Readings):
         return tag.kind is TagKind.CALL_CLOSE and tag.cost is Cost.EXACT and not self.tool.required
 
     def _opens_inside(self, text: str, at: int, over: bool) -> bool | Wait:
-        envelope = self.grammar.envelope.with_names(self.toolset.names)
+        envelope = self.grammar.envelope
+        if self.own and not self.own.by_name:  # a name alone says nothing, but in calls of this dialect
+            envelope = envelope.with_names(self.toolset.names)
         if envelope.match(text, at):
             return True
         if not over and envelope.may_begin(text, at):

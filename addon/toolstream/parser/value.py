@@ -27,7 +27,9 @@ from .value_text import break_before, finish, open_value, write_up_to
 
 _LOOK = re.compile(rf"{BRACKET.pattern}|\n")
 _BEGINS_WORD = re.compile(r"</?[A-Za-z]")
-_LATE_BRACKET = re.compile(r"\r?\n>\r?\n")  # the last bracket of the opening tag, on a line of its own
+_LATE_BRACKET = re.compile(
+    r"\r?\n>(?:\r?\n|(?=[^\s>]))"
+)  # the last bracket of the opening tag, on the next line
 _LATE_PART = re.compile(r"\r?(?:\n(?:>\r?)?)?")
 
 
@@ -62,7 +64,8 @@ def in_value(m: Message) -> Step:
             m.log.repair(Repair.STRAY_OPENER if twice else Repair.STRAY_CLOSER, tag.raw)
             m.buffer.at, open_.started, open_.elements, open_.inline = tag.end, False, 0, 0
             return Step.GO
-    open_.look(m.buffer, tag.end if tag and judgement is Payload.EXAMPLE else at + 1)
+    end = tag.end if tag and judgement is Payload.EXAMPLE else at + 1
+    open_.look(m.buffer, max(end, open_.payload_to - buffer.base))
     return Step.GO
 
 
