@@ -272,9 +272,10 @@ def leads_to(tail: str, key: str, tool: Tool) -> Iterator[Lead]:
     bare, leads = tail.lstrip(), []
     for dialect, _, spelling in spelled(TagKind.PARAMETER_CLOSE):
         stem, recovery = _stem(spelling), _recovery(dialect)
-        if not stem or not bare.startswith(stem):
+        goes_on = any(text in tail for text in _begun(dialect))
+        if not (stem and bare.startswith(stem) and (dialect.in_values or goes_on)):
             continue
-        if recovery == "tolerant" or any(text in tail for text in _begun(dialect)):
+        if recovery == "tolerant" or goes_on:
             opener = (dialect.parameter_open if not dialect.damaged else ()) or QWEN.parameter_open
             head = _head(dialect, TagKind.PARAMETER_OPEN, tool.name) + _filled(opener[0], key)
             leads.append(Lead(head, recovery))
