@@ -153,9 +153,11 @@ def _without_start(raw: str) -> str:
 
 
 def _typed(text: str) -> Iterator[Any]:
-    """What a text may be that is no string: null for nothing, JSON, perhaps without its last brackets, and
-    Python's booleans."""
+    """What a text may be that is no string: null for nothing, JSON, perhaps without its last brackets, a
+    number that ends in its point, and Python's booleans."""
     yield None
+    if whole := re.fullmatch(r"\s*(-?\d+)\.\s*", text):
+        yield int(whole[1])
     words = {"true": True, "false": False}
     if text.strip().lower() in words:
         yield words[text.strip().lower()]
