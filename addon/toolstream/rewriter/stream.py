@@ -173,10 +173,11 @@ class StreamRewriter:
         if reading.aside:
             self.queue.put_aside(frame)
             return
-        self._end_if_over(reading)
+        if self.queue.end:
+            self._end_if_over(reading)
         self.last, self._steady.lane, self._steady.last = reading, None, None
         unread = self.blind or self._recovered or self.wire.blocks or not self.wire.pieces
-        if not unread and self._early_end.hold(reading):
+        if reading.ends and not unread and self._early_end.hold(reading):
             return
         self._put(reading)
 
