@@ -19,16 +19,8 @@ class NativeCall(ServerCall):
     `foreign`: it is not a function call, and passes unchanged."""
 
     __slots__ = (
-        *(
-            "_ending",
-            "_out",
-            "_out_size",
-            "_swallowed_sent",
-            "_unread",
-            "_unread_size",
-            "arguments",
-            "foreign",
-        ),
+        *("_ending", "_out", "_out_size", "_swallowed_sent", "_unread", "_unread_size"),
+        *("arguments", "foreign"),
         *("originals", "said", "server_id", "tool", "turn"),
     )
 

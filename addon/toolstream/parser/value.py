@@ -27,9 +27,8 @@ from .value_text import break_before, finish, open_value, write_up_to
 
 _LOOK = re.compile(rf"{BRACKET.pattern}|\n")
 _BEGINS_WORD = re.compile(r"</?[A-Za-z]")
-_LATE_BRACKET = re.compile(
-    r"\r?\n>(?:\r?\n|(?=[^\s>]))"
-)  # the last bracket of the opening tag, on the next line
+# The last bracket of the opening tag, on the next line
+_LATE_BRACKET = re.compile(r"\r?\n>(?:\r?\n|(?=[^\s>]))")
 _LATE_PART = re.compile(r"\r?(?:\n(?:>\r?)?)?")
 
 
