@@ -72,10 +72,12 @@ _TAG = re.compile(
 @dataclass(frozen=True, slots=True, eq=False)
 class Lost:
     """Tags that lost their opening bracket. `tag` matches at the start of a line before one; `part`
-    matches the end of a text that may still become one, no longer than the longest."""
+    matches the end of a text that may still become one, no longer than the longest; `lines` a text in which
+    no line but the first begins with either, or with JSON."""
 
     tag: re.Pattern[str]
     part: re.Pattern[str]
+    lines: re.Pattern[str]
 
 
 @lru_cache(256)
@@ -88,10 +90,11 @@ def lost(words: frozenset[str] = frozenset()) -> Lost:
     first = re.escape("".join(sorted({"p", "f", "t", *(word[0] for word in words)})))
     begun = rf"\S?[/\\]?<?(?:{half})?|\[/?(?i:{half})?"
     longest = max(map(len, known)) + 3
-    return Lost(
-        re.compile(rf"[ \t]{{0,16}}+(?=\S?[/\\]?<?(?:{whole}|{swapped})|\[/?(?i:{whole}))"),
-        re.compile(rf"[ \t]{{0,16}}+(?=\S{{0,{longest}}}\Z)(?:{begun}|[{first}]<\w{{0,4}})\Z"),
-    )
+    tag = rf"[ \t]{{0,16}}+(?=\S?[/\\]?<?(?:{whole}|{swapped})|\[/?(?i:{whole}))"
+    part = rf"[ \t]{{0,16}}+(?=\S{{0,{longest}}}\Z)(?:{begun}|[{first}]<\w{{0,4}})\Z"
+    line = rf"[ \t]*+(?![^\n])|(?! {{0,3}}\{{|{tag}|{part})[^\n]*+"
+    lines = rf"[^\n]*+(?:\n(?:{line})|(?!))*+"
+    return Lost(re.compile(tag), re.compile(part), re.compile(lines))
 
 
 LOST = lost()

@@ -32,7 +32,7 @@ _JSON = r" {0,3}(?=\{)"
 _AT_START, _AT_LINE = re.compile(_UNTAGGED), re.compile(r"\n" + _UNTAGGED)
 _JSON_AT_START, _JSON_AT_LINE = re.compile(_JSON), re.compile(r"\n" + _JSON)
 _BEGINS = re.compile(r"[{\[`~C]")
-_LOOK = re.compile(rf"[{OPEN.replace('<', '')}\n\r`\ud800-\udfff]")
+_LOOK = re.compile(rf"[{OPEN.replace('<', '')}\r`\ud800-\udfff]")
 _DULL_WORDS = DOCUMENT - {"think", "result", "output", "example"}
 TEXT = Before.TEXT
 _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
@@ -50,20 +50,23 @@ class Found:
 
 
 def extend(m: Message, piece: str) -> list[Event] | None:
-    """The fast path for a piece without a line break in which no tag of a call begins: its events. None
-    if it has to be looked at, together with what waits."""
+    """The fast path for a piece in which no tag of a call begins: its events. None if it has to be looked
+    at, together with what waits."""
     buffer, log, context = m.buffer, m.log, m.context
-    if _LOOK.search(piece) or log.marks or log.events or buffer.high or m.aggressive:
+    if _LOOK.search(piece) or log.marks or log.events or buffer.high or m.aggressive or context.shown:
         return None
-    if not context.settled or context.shown or m.known > buffer.base + buffer.at:
+    waits = buffer.at < len(buffer.text)
+    if "\n" in piece or (waits and m.known > buffer.base + buffer.at):
+        return _extend_lines(m, piece)
+    if not context.settled:
         return None
     text = piece
-    if buffer.at < len(buffer.text):
+    if waits:
         if _LOOK.search(buffer.text, buffer.at):
             return None
         text = buffer.text[buffer.at :] + piece
     end = _plain_end(m, text) if "<" in text else len(text)
-    if end < 0 or text.isspace():
+    if end < 0 or (m.orphan_think and text.isspace()):
         return None
     buffer.skip(text, end)
     m.known = buffer.base
@@ -72,8 +75,22 @@ def extend(m: Message, piece: str) -> list[Event] | None:
         return []
     passed = text[:end]
     context.note(passed)
-    m.before, m.orphan_think = TEXT, False
+    if passed.strip(BLANK):
+        m.before, m.orphan_think = TEXT, False
     return [Text(passed)]
+
+
+def _extend_lines(m: Message, piece: str) -> list[Event] | None:
+    """The same for a piece with line breaks, or after whitespace that a call would drop."""
+    buffer, context = m.buffer, m.context
+    begun = context.settled
+    if not (begun or context.at_line_start) or m.seen < len(buffer.text) or "<" in piece:
+        return None
+    if not m.lookout.missing.lines.fullmatch(piece if begun else "\n" + piece):
+        return None
+    buffer.feed(piece)
+    m.say(len(buffer.text))
+    return m.log.take()
 
 
 def _plain_end(m: Message, text: str) -> int:

@@ -15,6 +15,7 @@ from ..wire.envelope import Envelopes, copied
 from .lanes import Lane, leading_text
 from .queue import Held, OutputQueue, Own, Slot
 
+NO_TEXT = [""]
 Said = dict[Lane, list[Event]]  # what came out of lanes
 Deliver = Callable[[Held, Said, set[Lane]], None]
 
@@ -77,9 +78,9 @@ class Steady:
         if events is None and not queue.items and not (call and call.decided):
             queue.out.append(queue.encoder.frame(reading, None))
         elif events is None or lane.aligned or call or queue.items:
-            return self._hold(copied(reading), lane, events) or queue.is_long
-        elif lane.in_call and _is_more(events):
-            out = queue.encoder.frame(reading, [""])
+            return self._wait(reading, lane, events) or queue.is_long
+        elif lane.in_call and (not events or (len(events) == 1 and type(events[0]) is ArgumentsDelta)):
+            out = queue.encoder.frame(reading, NO_TEXT)
             if events:
                 self._messages[lane.id.group].natives.note(events)
                 out += queue.encoder.events(lane.id, events, reading)
@@ -103,15 +104,23 @@ class Steady:
             self.last = lane.id
         return bool(rest)
 
-    def _hold(self, reading: Reading, lane: Lane, events: list[Event] | None) -> bool:
-        """Put a frame into the queue, with what came out of the lane. Return whether anything did."""
+    def _wait(self, reading: Reading, lane: Lane, events: list[Event] | None) -> bool:
+        """Handle a frame before which others wait, or which has to wait itself. Return whether anything
+        in the queue may leave now."""
+        queue, call = self._queue, lane.id.call
+        more = not (call and call.decided)  # only its text can come out
+        counted = more and (events is None or (lane.aligned and lane.account(events)))
+        if counted and events and lane.passed == lane.fed:  # so all that waited before it can leave
+            queue.release()
+            if not queue.items:
+                queue.out.append(queue.encoder.frame(reading, None))
+                return False
+        reading = copied(reading)
         piece = reading.slices[0]
         piece.lane = lane.id
         held = Held(reading, [Slot(piece, lane, self.start)])
-        call = lane.id.call
-        more = not (call and call.decided)  # only its text can come out
-        if more and (events is None or (lane.aligned and lane.account(events))):
-            self._queue.items.append(held)
+        if counted:
+            queue.items.append(held)
             return events != []
         message, said = self._messages[lane.id.group], Said()
         if events is not None:
@@ -121,11 +130,3 @@ class Steady:
         self._deliver(held, said, set())
         self.last = lane.id
         return True
-
-
-def _is_more(events: list[Event]) -> bool:
-    """Whether these events are nothing but further arguments of a call."""
-    for event in events:  # noqa: SIM110  (mostly one, for which `all` takes longer)
-        if type(event) is not ArgumentsDelta:
-            return False
-    return True

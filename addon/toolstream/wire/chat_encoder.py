@@ -31,6 +31,8 @@ from .chat_json import (
 from .json_edit import Edits, Path, splice
 from .sse import read_data, replace_data
 
+NO_TEXT = [""]
+
 
 class Choice:
     """What was sent of one choice."""
@@ -71,6 +73,8 @@ class ChatEncoder:
 
     def frame(self, reading: Reading, texts: list[str] | None) -> bytes:
         facts = reading.facts
+        if texts == NO_TEXT and "silent" in facts:
+            return b""
         if "plain" not in facts:
             self._learn(reading)
         if facts["plain"]:
@@ -90,6 +94,7 @@ class ChatEncoder:
             if "bare" not in facts:
                 facts["bare"] = _is_bare(reading)
             if facts["bare"]:
+                facts["silent"] = True
                 return b""
         if texts is not None and not reading.end:
             return None
@@ -250,8 +255,9 @@ class ChatEncoder:
     # Chunks of our own
 
     def events(self, lane: LaneId, events: list[Event], near: Reading) -> bytes:
-        choice, out, only = self._choices.get(lane.group) or self._choice(lane.group), [], events[0]
+        choice = self._choices.get(lane.group) or self._choice(lane.group)
         writer: Synthesis = near.facts.get(choice.index) or self._writer(near, choice)
+        only, out = events[0], []
         if type(only) is ArgumentsDelta and len(events) == 1:
             return writer.call_arguments(choice.number((lane, only.index)), only.fragment)
         for event in joined(events):
