@@ -11,6 +11,7 @@ text is not JSON, all of it waits for the end.
 import re
 from collections.abc import Callable
 
+from ..grammar.text import end_of
 from ..limits import HELD, OPEN_BRACKETS, PIECE, TAILS
 from ..repairs import Refused, Repair
 from ..schema.coercion import FAILED, OMITTED, coerce
@@ -28,6 +29,7 @@ from .swallowed import ValueWatch, split_value
 
 # Letters of a string that are payload in any case, including line breaks before anything but a tag
 _PLAIN = re.compile(r'(?:[^"\\<\x00-\x1f]++|\\["\\/bft]|\\n(?=[^"\\<]|\\[^ru])|(?!))*+')
+_LINE_BREAK = "\\n"
 _BLANK = re.compile(r"(?:\s|\\[nrt])*")
 _ESCAPED_SPACE = re.compile(r"\\[nrt]")
 
@@ -75,7 +77,12 @@ class ObjectMender:
 
     @property
     def pending(self) -> str:
-        return self._passage.pending + self._watch.waiting + self._stream.pending
+        return self._passage.pending + self._unread
+
+    @property
+    def _unread(self) -> str:
+        """The text that came and is not understood yet."""
+        return self._watch.waiting + self._stream.pending
 
     @property
     def held(self) -> int:
@@ -88,14 +95,32 @@ class ObjectMender:
 
     def feed(self, text: str) -> str:
         self._received.append(text)
-        if self._literal or (self._plain and _PLAIN.fullmatch(text)):
+        if self._literal:
             self._passage.write(text)
-            return self._passage.take()
-        for at in range(0, len(text), PIECE):
-            self._stream.feed(text[at : at + PIECE])
-            self._run()
-        self._plain = self._stream.state is State.STRING and self._stream.is_settled and not self.held
+        elif not (self._plain and self._goes_on(text)):
+            for at in range(0, len(text), PIECE):
+                self._stream.feed(text[at : at + PIECE])
+                self._run()
+            settled = self._stream.state is State.STRING and self._stream.is_settled
+            self._plain = settled and not self._passage.held and self._unread in ("", _LINE_BREAK, "\\")
         return self._passage.take()
+
+    def _goes_on(self, text: str) -> bool:
+        """Pass more letters of a string, if they are plain. A line break at their end waits, and so does
+        half of an escape."""
+        watch, stream = self._watch, self._stream
+        waited = self._unread if watch.held or stream.held else ""
+        text = waited + text
+        end = end_of(_PLAIN, text)
+        waits = text[end:]
+        if waits and waits != "\\" and not (waits == _LINE_BREAK and self._place.outermost):
+            return False
+        self._passage.write(text[:end])
+        if waited or waits:
+            watch.drop()
+            stream.drop()
+            (stream.feed if waits == "\\" else watch.hold)(waits)
+        return True
 
     def _run(self) -> None:
         while token := self._stream.peek():
@@ -108,7 +133,7 @@ class ObjectMender:
     def _give_up(self) -> None:
         """Everything that waits leaves as it came, and so does what follows."""
         self._literal = True
-        self._passage.write(self._watch.waiting + self._stream.pending)
+        self._passage.write(self._unread)
         self._watch.drop()
         self._stream.drop()
 
@@ -334,18 +359,14 @@ class ObjectMender:
         """Whether the end of a string consists of closing tags, which then wait for what follows the
         string; or of further parameters and calls."""
         if run := closing_run(tail, self._place.key):
-            if self._has_tags or not run.may_be_swallowed or self._is_empty_so_far:
+            is_empty = _BLANK.fullmatch(self._passage.since(self._string_at))  # apart from what waits
+            if self._has_tags or not run.may_be_swallowed or is_empty:
                 return False
             text = self._tail() + quote
             self._passage.hold(text)
             self._closers = run, len(text)
             return True
         return self._watch.is_closed and self._take_swallowed(tail)
-
-    @property
-    def _is_empty_so_far(self) -> bool:
-        """Whether the open string has nothing but whitespace before the part that waits."""
-        return _BLANK.fullmatch(self._passage.since(self._string_at)) is not None
 
     def _decide_closers(self, last: bool) -> None:
         """Decide about closing tags at the end of the value before. A server that swallows them does so
