@@ -130,8 +130,9 @@ def written(part: str | Block) -> str:
     return part if isinstance(part, str) else part.text
 
 
-# What may wait at the end of a value: a closing tag, half an escape, or in JSON what may stand behind a quote
-_MAY_WAIT = re.compile(r"[\s,}\]]*(?:[<\\]|\Z)")
+# What may wait at the end of a value: a closing tag, half an escape, or in JSON a quote and what may stand
+# behind it
+_MAY_WAIT = re.compile(r"'?[\s,}\]]*(?:[<\\]|\Z)")
 
 PLACES = st.lists(st.integers(0, 1 << 16), max_size=5)
 
