@@ -66,6 +66,13 @@ _PLACEHOLDERS = {  # word: its pattern, and the pattern of its beginnings
     "ending": (_ENDING, rf"[a-z_]{{1,{MADE_UP_NAME}}}"),
     "closer": (MADE_UP_CLOSER.pattern, rf"[a-z_]{{1,{MADE_UP_NAME}}}"),
 }
+# The marks of a tag, with the whitespace that the tolerant spelling allows beside them
+_WITH_BLANKS = {
+    "<": ("<", BLANKS),
+    "/": ("/", BLANKS),
+    "=": (BLANKS, "=", BLANKS, r"(?:\r?\n)?"),
+    ">": (BLANKS, ">"),
+}
 _ANY_NAME = re.compile(r"\{(?:name|tool|key)\}")
 _NAMED = ("name", "tool", "key", "word", "pair")
 
@@ -119,16 +126,9 @@ def _units(spelling: str, tolerant: bool) -> Iterator[tuple[str, str]]:
         word = unit.strip('"').strip("{}")
         if len(unit) > 1 and word in _PLACEHOLDERS:
             yield from _placeholder(word, unit[0] == '"', tolerant)
-        elif unit == "<" and tolerant:
-            yield from ((p, p) for p in ("<", BLANKS))
-        elif unit == "/" and tolerant:
-            yield from ((p, p) for p in ("/", BLANKS))
-        elif unit == "=" and tolerant:
-            yield from ((p, p) for p in (BLANKS, "=", BLANKS, r"(?:\r?\n)?"))
-        elif unit == ">" and tolerant:
-            yield from ((p, p) for p in (BLANKS, ">"))
         else:
-            yield (re.escape(unit),) * 2
+            literal = _WITH_BLANKS.get(unit) if tolerant else None
+            yield from ((p, p) for p in literal or (re.escape(unit),))
 
 
 def _placeholder(word: str, in_quotes: bool, tolerant: bool) -> Iterator[tuple[str, str]]:

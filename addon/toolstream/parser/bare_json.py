@@ -19,7 +19,7 @@ from ..schema.json_call import DRIFT, KEYS, read_calls
 from .fence import read_fence
 from .interrupted import break_off
 from .message import At, Envelope, Message, Step
-from .whole_calls import emit_calls, meant, why_not
+from .whole_calls import Meant, emit_calls, meant, why_not
 
 _OF_ENVELOPE = (TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE)
 _CLOSES_NOTHING = (*_OF_ENVELOPE, TagKind.STRAY)
@@ -124,15 +124,8 @@ def _end_of_line(m: Message, json: BareCall) -> int | Wait | None:
 
 def _decide(m: Message, json: BareCall) -> Step:
     """The JSON is complete: is it a call?"""
-    in_message = json.scanner.in_message
-    found = read_calls(json.text, m.aggressive or in_message) or []
-    complete = m.aggressive or in_message or len(found) == json.scanner.arguments
-    if not (found and complete and all(name for name, _ in found)):
-        return _reject(m, json)
-    if m.trial and json.fence:
-        m.trial.at_end = True
-    calls = [meant(m, name, arguments) for name, arguments in found]
-    if in_message and any(opening is None for opening, _, _ in calls):
+    calls = _calls_in(m, json)
+    if not calls:
         return _reject(m, json)
     if why := why_not(m, calls):
         return m.reject(why)
@@ -145,6 +138,20 @@ def _decide(m: Message, json: BareCall) -> Step:
         m.log.repair(Repair.MISSING_TOOL_CALL_OPEN, json.text)
     m.envelope = Envelope.ORPHAN if json.orphan else Envelope.NONE
     return m.end_call()
+
+
+def _calls_in(m: Message, json: BareCall) -> list[Meant]:
+    """The calls that the JSON consists of; none if it contains anything else."""
+    in_message = json.scanner.in_message
+    found = read_calls(json.text, m.aggressive or in_message) or []
+    complete = m.aggressive or in_message or len(found) == json.scanner.arguments
+    if not (complete and all(name for name, _ in found)):
+        return []
+    if found and m.trial and json.fence:
+        m.trial.at_end = True
+    calls = [meant(m, name, arguments) for name, arguments in found]
+    undeclared = any(opening is None for opening, _, _ in calls)
+    return [] if in_message and undeclared else calls
 
 
 def _reject(m: Message, json: BareCall) -> Step:

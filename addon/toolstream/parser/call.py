@@ -43,6 +43,11 @@ def in_call(m: Message) -> Step:
     if tag is None:
         return _no_tag(m, call_)
     call_.gap = ""
+    return _at_tag(m, call_, tag)
+
+
+def _at_tag(m: Message, call_: Call, tag: Tag) -> Step:
+    """What a tag between two parameters does."""
     match tag.kind:
         case TagKind.PARAMETER_OPEN if _lacks_slash(call_, tag):
             return has_text(m)
@@ -302,11 +307,17 @@ def _at_parameter(m: Message, call_: Call, tag: Tag) -> Step:
             return has_text(m)
         tag = opener or tag
     if tag.name in ARGUMENT_KEYS and not (call_.begun or declares(tag.name)):
-        at = end_of(WHITESPACE, m.buffer.text, tag.end)
-        if at == len(m.buffer.text) and not m.buffer.over:
-            return Step.MORE
-        if m.buffer.text[at : at + 1] == "{":
-            return _arguments(m, at, in_parameter=True)
+        return _at_all_arguments(m, call_, tag)
+    return _open(m, call_, tag)
+
+
+def _at_all_arguments(m: Message, call_: Call, tag: Tag) -> Step:
+    """`<parameter=arguments>`: if an object follows, it is all arguments."""
+    at = end_of(WHITESPACE, m.buffer.text, tag.end)
+    if at == len(m.buffer.text) and not m.buffer.over:
+        return Step.MORE
+    if m.buffer.text[at : at + 1] == "{":
+        return _arguments(m, at, in_parameter=True)
     return _open(m, call_, tag)
 
 

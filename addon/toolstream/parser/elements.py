@@ -49,7 +49,7 @@ def read_element(
     for pattern in (_NAMED, _PAIR):
         found = pattern.match(text, at, end)
         if found and declares(found["key"]) and found["word"] not in DOCUMENT:
-            if found.groupdict().get("first") and declares(found["first"]):
+            if pattern is _PAIR and declares(found["first"]):
                 return None
             return _tag(TagKind.PARAMETER_OPEN, found["key"], found.start(), found.end(), text)
     around = _AROUND.match(text, at, end)

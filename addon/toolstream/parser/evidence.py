@@ -93,19 +93,26 @@ def _closes(tags: list[Tag]) -> bool:
 
 def is_believed(open_: Value, run: Run, alone: bool) -> bool:
     """Whether the first tag of a run in a value ends the value. `alone`: it starts its line."""
-    if not run.tags or run.behind is Behind.OTHER or (not run.level and run.behind is not Behind.PARAMETER):
+    if not run.tags or run.behind is Behind.OTHER:
         return False
+    if run.level is Level.VALUE and run.behind is not Behind.PARAMETER:
+        return False  # it closes nothing
     first, rest = run.tags[0], run.tags[1:]
     if _begins_later(open_, run):
         return False
     if first.spelt:
         return first.kind in (TagKind.PARAMETER_CLOSE, *OPENERS) or run.level >= Level.ENVELOPE
     if first.cost is Cost.ALIKE:
-        if run.behind is Behind.CALL and run.level < Level.ENVELOPE:
-            return False
-        ends = run.behind is Behind.END and (alone or run.level >= Level.ENVELOPE)
-        return any(tag.spelt for tag in rest) or ends or (alone and bool(rest))
+        return _speaks_for_likeness(run, rest, alone)
     return alone and _speaks_for_shape(run, rest)
+
+
+def _speaks_for_likeness(run: Run, rest: list[Tag], alone: bool) -> bool:
+    """Whether what follows a tag is evidence enough, if the tag is nearly a known one."""
+    if run.behind is Behind.CALL and run.level < Level.ENVELOPE:
+        return False
+    ends = run.behind is Behind.END and (alone or run.level >= Level.ENVELOPE)
+    return any(tag.spelt for tag in rest) or ends or (alone and bool(rest))
 
 
 def _speaks_for_shape(run: Run, rest: list[Tag]) -> bool:

@@ -120,11 +120,12 @@ def _after_brackets(string: OpenString, text: str, at: int, over: bool) -> Quote
     end = end_of(_BRACKETS, text, at)
     if end == len(text):
         return Quote.END if over else MORE
-    closes_all = text.count("}", at, end) >= string.brackets
+    is_all = text.count("}", at, end) >= string.brackets
     # Anything may follow the call, but not directly after its last bracket
-    if closes_all and not string.mended and (text[end] in "{[" or text[end - 1].isspace()):
+    may_end = is_all and not string.mended
+    if may_end and (text[end] in "{[" or text[end - 1].isspace()):
         return Quote.END
-    if closes_all and not string.mended and (slipped := string.slipped(text, end, over)):
+    if may_end and (slipped := string.slipped(text, end, over)):
         return MORE if slipped is MORE else Quote.END
     if string.fence and string.fence.startswith(text[end]):
         return _before_fence(string, text, end, over)
@@ -133,7 +134,7 @@ def _after_brackets(string: OpenString, text: str, at: int, over: bool) -> Quote
             return before_tag(string, text, end, over)
         case ",":
             return _before_member(string, text, end, over)
-        case ")" if closes_all:
+        case ")" if is_all:
             return Quote.END
         case ")" | ">":
             return _before_closers(string, text, at, over)

@@ -103,6 +103,8 @@ _MISSING = {
     TagKind.CALL_OPEN: (8, Cost.MISSING, 0, 0),
     TagKind.WRAP_OPEN: (12, 8, Cost.MISSING, 0),
 }
+# The same for the tags of an envelope, if none is open
+_MISSING_UNWRAPPED = {TagKind.WRAP_OPEN: (8, 6, 4, 2), TagKind.WRAP_CLOSE: (9, Cost.MISSING + 1, 1, 2)}
 
 
 @dataclass(slots=True)
@@ -184,9 +186,7 @@ class Place(Readings):
 
     def _read_on(self, run: Run, text: str, over: bool, base: int) -> Behind | Wait:
         while len(run.tags) < CLOSING_RUN:
-            here = skip_blanks(text, run.end - base)
-            if run.tags and text.startswith(">", run.end - base):  # it belongs to the tag before
-                here = skip_blanks(text, run.end - base + 1)
+            here = _next_in(run, text, base)
             if here >= len(text):
                 run.end = base + here if over else run.end
                 return Behind.END if over else MORE
@@ -200,13 +200,17 @@ class Place(Readings):
             if choice is None:
                 cut = over and bool(run.tags) and self.tags.may_begin(text, here)
                 return Behind.END if cut else Behind.OTHER
-            if run.tags and _says_nothing(run, choice.tag):
-                return Behind.OTHER
-            if choice.tag.kind in OPENERS:
-                return self._open_behind(run, choice, text, over, base)
-            if not self._add(run, choice, text, over, base):
-                return MORE
+            if (ends := self._go_on(run, choice, text, over, base)) is not None:
+                return ends
         return Behind.OTHER
+
+    def _go_on(self, run: Run, choice: Choice, text: str, over: bool, base: int) -> Behind | Wait | None:
+        """Add a tag to the run. If the run ends here: what follows it. None if it goes on."""
+        if run.tags and _says_nothing(run, choice.tag):
+            return Behind.OTHER
+        if choice.tag.kind in OPENERS:
+            return self._open_behind(run, choice, text, over, base)
+        return None if self._add(run, choice, text, over, base) else MORE
 
     def may_be_tag(self, text: str, at: int, over: bool, same_line: bool) -> bool | Wait:
         """Whether a tag may be at `at`. One that lost its bracket has to start its line."""
@@ -248,16 +252,16 @@ class Place(Readings):
         return True
 
     def choose(
-        self, text: str, at: int, over: bool, level: Level, base: int, behind: bool = False
+        self, text: str, at: int, over: bool, level: Level, base: int, same_line: bool = False
     ) -> Choice | Wait | None:
-        """The cheapest reading of what is at `at`; None if it is no tag. `behind`: it follows another tag
-        on the same line, where a word without a bracket is no tag."""
+        """The cheapest reading of what is at `at`; None if it is no tag. `same_line`: it follows another
+        tag on its line, where a word without a bracket is no tag."""
         seen = self._look(text, at, over, base)
         if seen is MORE:
             return MORE
         by = seen.base - base
         readings = seen.readings if by == 0 else [tag.moved(by) for tag in seen.readings]
-        if behind and readings and not _has_bracket(readings[0]):
+        if same_line and readings and not _has_bracket(readings[0]):
             return None
         if len(readings) > 1 and readings[0].kind is TagKind.WRAP_OPEN:  # or did it lose its slash?
             opens = readings[0].raw[-1] not in CLOSE or self.opens_call(readings[0], text, over)
@@ -307,11 +311,9 @@ class Place(Readings):
                 return Choice(tag, level, 0) if self._may_be_surplus(level) else None
             case TagKind.PARAMETER_OPEN | TagKind.NAMELESS_OPEN if not self._may_open(tag, level):
                 return None
-            case TagKind.WRAP_OPEN if not self.wrapped:
-                return Choice(tag, level, _MISSING[TagKind.CALL_OPEN][Level.VALUE] - 2 * level)
-            case TagKind.WRAP_CLOSE if not self.wrapped:
-                return Choice(tag, Level.NOTHING, _MISSING[tag.kind][level] + 1)
-        return Choice(tag, max(level, CLOSED_BY.get(tag.kind, level)), _MISSING[tag.kind][level])
+        known = {} if self.wrapped else _MISSING_UNWRAPPED
+        missing = known.get(tag.kind, _MISSING[tag.kind])[level]
+        return Choice(tag, max(level, CLOSED_BY.get(tag.kind, level)), missing)
 
     def _may_be_surplus(self, level: Level) -> bool:
         """Whether a tag that closes nothing may be in a run. At the strict level it may only be at the
@@ -379,6 +381,12 @@ class Place(Readings):
         if inner is MORE:
             return MORE
         return any(tag.kind in OPENERS and (tag.spelt or tag.kind is not TagKind.WRAP_OPEN) for tag in inner)
+
+
+def _next_in(run: Run, text: str, base: int) -> int:
+    """The index where the next tag of a run may begin. A surplus bracket belongs to the tag before."""
+    end = run.end - base
+    return skip_blanks(text, end + (bool(run.tags) and text.startswith(">", end)))
 
 
 def _says_nothing(run: Run, tag: Tag) -> bool:

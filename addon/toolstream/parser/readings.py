@@ -199,12 +199,12 @@ class Readings(Slips):
         return [tag.moved(token.start - tag.start) for tag in found]
 
     def _closing(self, token: Token) -> Iterator[Tag]:
-        word, letters = squeeze(token.word), squeeze(token.word + token.name + token.attributes)
-        kind = SYNONYMS.get(letters, "")
         if token.word and token.word in (self.element, *self.around):
             closes = TagKind.PARAMETER_CLOSE if token.word == self.element else TagKind.STRAY
             yield by_place(token, closes, Cost.TABLE, dialect=ELEMENTS)
             return
+        word, letters = squeeze(token.word), squeeze(token.word + token.name + token.attributes)
+        kind = SYNONYMS.get(letters, "")
         if whole := self._whole_closer(token, kind):
             yield whole
             return
@@ -213,14 +213,18 @@ class Readings(Slips):
             yield by_place(token, CLOSES[kind], Cost.ALIKE, token.name)
             if kind == PARAMETER and token.name not in self.given and self._means(token.name):
                 yield by_place(token, TagKind.PARAMETER_OPEN, Cost.ALIKE, token.name)  # a slash too many
-        elif token.name or not word:
-            return
-        elif token.word == self.wrap:
-            yield by_place(token, TagKind.WRAP_CLOSE, Cost.ALIKE)
-        elif self.key and nearly(word, squeeze(self.key)):
-            yield by_place(token, TagKind.PARAMETER_CLOSE, Cost.ALIKE)
-        elif token.word == self.word or (self.tool and word == squeeze(self.tool.name)):
-            yield by_place(token, TagKind.CALL_CLOSE, Cost.ALIKE)
+        elif word and not token.name and (named := self._closed_by_name(token.word, word)):
+            yield by_place(token, named, Cost.ALIKE)
+
+    def _closed_by_name(self, raw: str, word: str) -> TagKind | None:
+        """What a closing tag closes that is named after it: the envelope, the open parameter or the call;
+        None if it is named after nothing that is open. `word` is `raw`, squeezed."""
+        if raw == self.wrap:
+            return TagKind.WRAP_CLOSE
+        if self.key and nearly(word, squeeze(self.key)):
+            return TagKind.PARAMETER_CLOSE
+        is_call = raw == self.word or (self.tool is not None and word == squeeze(self.tool.name))
+        return TagKind.CALL_CLOSE if is_call else None
 
     def _whole_closer(self, token: Token, kind: str) -> Tag | None:
         """A closing tag with one of Qwen's words and both brackets, or an exact one without its last
@@ -310,19 +314,15 @@ class Readings(Slips):
             plain = token.bracket and token.closed and token.raw.count("<") == 1
             intact = plain and token.space[-1:] in ("", ":")
             yield by_place(token, TagKind.WRAP_OPEN, Cost.TABLE if intact else Cost.ALIKE)
-        direct = False
-        if kind:
-            if not (token.raw.endswith("/>") or token.space):
-                yield by_place(token, CLOSES[kind], Cost.ALIKE)  # without its slash
-        else:
-            for tag in self._joined(token):
-                direct = True
-                yield tag
+        joined = [] if kind else list(self._joined(token))
+        if kind and not (token.raw.endswith("/>") or token.space):
+            yield by_place(token, CLOSES[kind], Cost.ALIKE)  # without its slash
+        yield from joined
         if self.tool and self.tool.declares(token.word):
             yield by_place(token, TagKind.PARAMETER_OPEN, Cost.TABLE, token.word, BY_NAME)
         elif self._is_tool(token.word) and token.word not in _RESULTS:
             yield by_place(token, TagKind.CALL_OPEN, Cost.TABLE, token.word, BY_NAME)
-        elif not (kind or direct) and near and "=" not in token.attributes:
+        elif not (kind or joined) and near and "=" not in token.attributes:
             if near == ENVELOPE:
                 yield by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE)
             yield by_place(token, CLOSES[near], Cost.ALIKE)

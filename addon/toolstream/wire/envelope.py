@@ -193,22 +193,33 @@ class Envelopes:
     def _learn(self, reading: Reading) -> None:
         """Remember the envelope of a frame that holds one text and nothing else."""
         (piece,) = reading.slices
-        call = piece.piece
-        if reading.ends or reading.error is not None or piece.at is not At.TEXT:
-            return
-        if not (piece.text and piece.paths) or (call and call.name):
+        if not _is_only_text(reading, piece):
             return
         self._tries += 1
         if (written := _around(reading.frame, piece)) is None:
             return
         others = [template for template in self._templates if not template.is_like(piece)]
-        exact = len(others) == len(self._templates) or len(piece.paths) > 1
-        gaps = [Gap(part, exact) for part in written]
-        kind = Copies if len(gaps) > 2 else Changing if any(gap.members for gap in gaps) else Template
-        template = kind(gaps, reading)
+        failed = len(others) < len(self._templates)  # an exact template of this text
+        template = _template(written, reading, exact=not failed or len(piece.paths) > 1)
         known = template.read(reading.frame)
         if known and known.slices[0].text == piece.text:
             self._templates = [template, *others][:TEMPLATES]
+
+
+def _is_only_text(reading: Reading, piece: Slice) -> bool:
+    """Whether a frame holds this text and nothing else."""
+    if reading.ends or reading.error is not None or piece.at is not At.TEXT:
+        return False
+    names_call = piece.piece is not None and bool(piece.piece.name)
+    return bool(piece.text and piece.paths) and not names_call
+
+
+def _template(written: list[bytes], reading: Reading, exact: bool) -> Template:
+    """The template for a frame with these bytes around its text."""
+    gaps = [Gap(part, exact) for part in written]
+    if len(gaps) > 2:
+        return Copies(gaps, reading)
+    return Changing(gaps, reading) if any(gap.members for gap in gaps) else Template(gaps, reading)
 
 
 def copied(known: Reading) -> Reading:
