@@ -196,7 +196,7 @@ def held_from(text: str, at: int, fresh: bool, missing: Lost = LOST) -> int:
     return start if start >= 0 and missing.part.match(text, start) else len(text)
 
 
-def end_of(end: int, exact: bool, text: str, over: bool) -> int | Wait:
+def end_of_tag(end: int, exact: bool, text: str, over: bool) -> int | Wait:
     """The end of a tag whose bracket ends at `end`. Letters of the tag may have slipped after the
     bracket; those count too, unless the tag is `exact`."""
     if exact:

@@ -68,11 +68,16 @@ def _is_again(rest: str, object_: str, tool: Tool, findings: Findings) -> bool:
         if others:
             findings.refuse(Refused.SECOND_OBJECT, rest)
         return True
-    begun = "".join(rest.split())
-    if len(begun) > 1 and begun[0] == "{" and "".join(object_.split()).startswith(begun):
+    if _is_beginning(rest, object_):
         findings.count(Repair.REPEATED_ARGUMENTS)
         return True
     return False
+
+
+def _is_beginning(rest: str, object_: str) -> bool:
+    """Whether the arguments begin with this text, whatever whitespace is in the two."""
+    begun = "".join(rest.split())
+    return len(begun) > 1 and begun[0] == "{" and "".join(object_.split()).startswith(begun)
 
 
 def _is_other(value: Json, arguments: Any) -> bool:

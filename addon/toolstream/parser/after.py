@@ -7,17 +7,14 @@ of tags from there on tells what it closes (P21).
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.matcher import Tag
 from ..grammar.text import WHITESPACE, end_of
 from ..grammar.tokens import Token, read_tag
-from ..grammar.tokens import end_of as end_of_tag
 from ..limits import WHITESPACE_RUN
 from ..repairs import Refused, Repair
 from .by_place import OPENERS, is_by_place, is_cut
-from .chain import is_word, read_chain
+from .chain import is_word, read_chain, to_its_end
 from .json_head import read_head
 from .message import At, Before, Envelope, Message, Step
 from .opening import open_bare, open_wrapped
@@ -86,7 +83,7 @@ def _at_stray(m: Message, tag: Tag) -> Step:
     readings = m.outside.alike(token) if token else []
     if not readings or readings[0].kind is not TagKind.WRAP_CLOSE:
         return _close(m, tag)
-    closer = _to_its_end(m, readings[0])
+    closer = to_its_end(m, readings[0])
     return Step.MORE if closer is MORE else _close(m, closer)
 
 
@@ -200,14 +197,8 @@ def _at_damaged_closer(m: Message, at: int) -> Step:
         return Step.MORE
     if not run.tags or run.tags[0].kind in OPENERS or not _is_believed(m, run):
         return _leave(m)
-    tag = _to_its_end(m, run.tags[0].moved(-m.buffer.base))
+    tag = to_its_end(m, run.tags[0].moved(-m.buffer.base))
     return Step.MORE if tag is MORE else _close(m, tag)
-
-
-def _to_its_end(m: Message, tag: Tag) -> Tag | Wait:
-    """The tag, including letters that slipped after its bracket."""
-    end = end_of_tag(tag.end, tag.spelt, m.buffer.text, m.buffer.over)
-    return MORE if end is MORE else replace(tag, end=end)
 
 
 def _run(m: Message, at: int) -> Run | Wait:

@@ -10,8 +10,7 @@ from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
 from ..grammar.likeness import DOCUMENT, PARAMETER, alike, squeeze
 from ..grammar.matcher import Tag
 from ..grammar.text import LINE_REST, WHITESPACE, end_of
-from ..grammar.tokens import WORD, opens_json
-from ..grammar.tokens import end_of as tag_end
+from ..grammar.tokens import WORD, end_of_tag, opens_json
 from ..limits import LOOK_AHEAD, TAG, UNTAGGED_GAP
 from ..repairs import Refused, Repair
 from ..schema.json_call import ARGUMENT_KEYS
@@ -162,7 +161,7 @@ def _is_markup(call_: Call, text: str, at: int) -> bool:
 
 def _close(m: Message, tag: Tag) -> Step:
     """The call's own closing tag."""
-    end = tag_end(tag.end, tag.dialect is not BY_PLACE or tag.spelt, m.buffer.text, m.buffer.over)
+    end = end_of_tag(tag.end, tag.dialect is not BY_PLACE or tag.spelt, m.buffer.text, m.buffer.over)
     if end is MORE:
         return Step.MORE
     if tag.damaged:

@@ -19,7 +19,7 @@ from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT, ENVELOPE, FUNCTION, SYNONYMS, alike, is_structural, squeeze
 from ..grammar.matcher import Tag
 from ..grammar.text import CLOSE, OPEN, skip_blanks
-from ..grammar.tokens import Token, end_of, opens_json, read_tag
+from ..grammar.tokens import Token, end_of_tag, opens_json, read_tag
 from ..limits import DAMAGED_ENVELOPES, DECLARED_NAME, LETTERS, WRAPS
 from ..schema.schema import Tool
 from ..schema.tool_name import read_opening
@@ -228,10 +228,13 @@ def _read_damaged(m: Message, at: int, chain: Chain, wrapped: bool) -> Tag | Wai
     tag = _chosen(m, token, readings, chain) or (None if wrapped else _unknown_envelope(m, token))
     if tag is MORE or tag is None:
         return tag
-    end = end_of(tag.end, tag.spelt, text, over)
-    if end is MORE or end == tag.end:
-        return MORE if end is MORE else tag
-    return replace(tag, end=end)
+    return to_its_end(m, tag)
+
+
+def to_its_end(m: Message, tag: Tag) -> Tag | Wait:
+    """The tag, including letters that slipped after its bracket."""
+    end = end_of_tag(tag.end, tag.spelt, m.buffer.text, m.buffer.over)
+    return MORE if end is MORE else replace(tag, end=end)
 
 
 def _named_line(m: Message, at: int) -> Tag | Wait | None:

@@ -15,6 +15,7 @@ from ..limits import EXCERPT
 from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter
 from ..schema.json_call import read_arguments
+from ..schema.json_read import Json
 from ..schema.schema import Tool
 from .event_log import Mark
 from .json_head import read_first_key
@@ -93,12 +94,7 @@ def read_on_arguments(m: Message, reader: JsonArguments) -> Step:
     if ended is Ended.MESSAGE and not (m.complete and may_be_all(text)):
         return _cut(m, call, reader.retry)
     found = read_arguments(text, call.tool)
-    known = (
-        found is None or not call.tool.arguments.declared or found[0].keys() <= call.tool.arguments.declared
-    )
-    if closing is Closing.VALUE or (closing is Closing.PARAMETER and not (reader.in_parameter or known)):
-        found = None
-    if found is None:
+    if found is None or not _may_close(closing, reader, found[0], call.tool):
         return _is_text(m, call, reader, text)
     m.log.commit(reader.retry)
     _say_body(m, found[1], text)
@@ -119,6 +115,14 @@ def _closing(m: Message, call: Call) -> Closing | Wait:
         return MORE
     opens = tag is not None and tag.kind is TagKind.PARAMETER_OPEN
     return Closing.VALUE if opens and closing is Closing.PARAMETER else closing
+
+
+def _may_close(closing: Closing, reader: JsonArguments, arguments: Json, tool: Tool) -> bool:
+    """Whether these arguments may be all, by the closing tag after them."""
+    if closing is not Closing.PARAMETER or reader.in_parameter:
+        return closing is not Closing.VALUE
+    declared = tool.arguments.declared
+    return not declared or arguments.keys() <= declared
 
 
 def _cut(m: Message, call: Call, retry: Mark) -> Step:

@@ -241,12 +241,8 @@ def _read_calls(m: Message, calls: JsonCalls) -> Step:
     if ended is MORE:
         return Step.MORE
     text, why = json.so_far, Refused.TRUNCATED if calls.broken else None
-    if ended is Ended.BRACKET and (broken := _goes_on(m, calls)):
-        return Step.MORE if broken is MORE else _refuse(m, json, why)
-    if ended is Ended.MESSAGE and m.followed is not None:
-        return break_off(m, Refused.TRUNCATED)
-    if ended is Ended.MESSAGE and not (m.complete and may_be_all(text)):
-        return _refuse(m, json, Refused.TRUNCATED)
+    if step := _at_wrong_end(m, calls, json, ended, why):
+        return step
     if text[:1].isalpha() and (alone := _stands_alone(m)) is not True:
         return Step.MORE if alone is MORE else _refuse(m, json, None)
     found: Calls | Wait | None = read_body(text, m.toolset, m.tolerant)
@@ -257,6 +253,20 @@ def _read_calls(m: Message, calls: JsonCalls) -> Step:
     if found is None:
         return _refuse(m, json, why)
     return _emit_calls(m, calls, found, text)
+
+
+def _at_wrong_end(
+    m: Message, calls: JsonCalls, json: JsonText, ended: Ended, why: Refused | None
+) -> Step | None:
+    """What follows if the JSON is not complete where it ended; None if it may be."""
+    if ended is Ended.BRACKET:
+        broken = _goes_on(m, calls)
+        return Step.MORE if broken is MORE else _refuse(m, json, why) if broken else None
+    if ended is not Ended.MESSAGE:
+        return None
+    if m.followed is not None:
+        return break_off(m, Refused.TRUNCATED)
+    return None if m.complete and may_be_all(json.so_far) else _refuse(m, json, Refused.TRUNCATED)
 
 
 def _stands_alone(m: Message) -> bool | Wait:

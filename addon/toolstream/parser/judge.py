@@ -46,7 +46,7 @@ def _tag(m: Message, open_: Value, at: int, alone: bool) -> Tag | Judgement:
 
 def _judged(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement:
     assert m.call
-    place, at = m.call.place, tag.start
+    place = m.call.place
     opens = tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN) and tag.spelt and not is_by_place(tag)
     if opens and (example := _example(m, open_, tag, alone)):
         return example
@@ -55,18 +55,27 @@ def _judged(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement:
         return _no_sibling(m, open_, tag, alone)
     if _ends_at_once(open_, place, tag):
         return Run([tag.moved(m.buffer.base)], m.buffer.base + tag.end, Level.CALL)
+    run = _run(m, place, tag.start, alone)
+    return MORE if run is MORE else _with_run(m, open_, tag, run, alone)
+
+
+def _run(m: Message, place: Place, at: int, alone: bool) -> Run | Wait:
+    """The run of tags that begins at `at`. `alone`: the first one starts its line."""
     place.alone = alone
-    run = place.run(m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
-    if run is MORE:
-        return MORE
-    if open_.in_element and _closes_element(place, tag, run):
+    return place.run(m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
+
+
+def _with_run(m: Message, open_: Value, tag: Tag, run: Run, alone: bool) -> Judgement:
+    """The same, with the run that begins with the tag."""
+    assert m.call
+    if open_.in_element and _closes_element(m.call.place, tag, run):
         open_.close_element()
         return Payload.TAG
     if open_.calls or open_.wraps or _opened_in_line(open_, tag, run):
         return _in_example(m, open_, tag, run)
     judgement = _by_run(m, open_, run, alone)
     if judgement is Payload.TAG and _NAMELESS.match(tag.raw):
-        open_.open_element(m.buffer, at, tag.raw, alone)
+        open_.open_element(m.buffer, tag.start, tag.raw, alone)
     return judgement
 
 
@@ -76,8 +85,7 @@ def _no_sibling(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement:
     assert m.call
     place = m.call.place
     if alone and place.may_lack_slash(tag):
-        place.alone = alone
-        run = place.run(m.buffer.text, tag.start, m.buffer.over, Level.VALUE, m.buffer.base)
+        run = _run(m, place, tag.start, alone)
         if run is MORE or is_believed(open_, run, alone):
             return run
     open_.open_element(m.buffer, tag.start, tag.raw, alone)
@@ -284,26 +292,30 @@ def _in_example(m: Message, open_: Value, tag: Tag, run: Run) -> Judgement:
     """A run inside of an example: its closing tags are payload. But those that the message ends with are
     ours."""
     assert m.call
-    calls = sum(t.kind is TagKind.CALL_CLOSE for t in run.tags)
-    wraps = sum(t.kind is TagKind.WRAP_CLOSE for t in run.tags)
-    opened = open_.wraps or open_.line_wraps
-    ends = run.behind is Behind.END and run.level >= Level.ENVELOPE
-    if _goes_on(run.tags):
+    wrapped = m.call.place.wrapped
+    bare = not wrapped and bool(run.tags) and run.tags[0].kind is TagKind.WRAP_CLOSE
+    if _goes_on(run.tags) or (bare and open_.wraps):  # the envelope is the example's
         return _close_example(open_, tag)
-    bare = not m.call.place.wrapped and bool(run.tags) and run.tags[0].kind is TagKind.WRAP_CLOSE
-    if bare and open_.wraps:  # the envelope is the example's
-        return _close_example(open_, tag)
-    if ends and calls <= max(open_.calls, 1) and wraps <= max(open_.wraps, 1):
+    if _ends_message(open_, run):
         return run
-    if (
-        run.behind is Behind.OTHER
-        and wraps > opened
-        and m.call.place.wrapped
-        and is_complete(open_, run, True)
-    ):
-        judgement = look_behind(m, open_, run)  # an envelope closes that the example has not opened
+    closes_ours = wrapped and _count(run, TagKind.WRAP_CLOSE) > (open_.wraps or open_.line_wraps)
+    if closes_ours and run.behind is Behind.OTHER and is_complete(open_, run, True):
+        judgement = look_behind(m, open_, run)
         return judgement if isinstance(judgement, Run | Wait) else _close_example(open_, tag)
     return _close_example(open_, tag)
+
+
+def _ends_message(open_: Value, run: Run) -> bool:
+    """Whether the message ends with a run that closes the call, and no more than the examples have
+    opened."""
+    if run.behind is not Behind.END or run.level < Level.ENVELOPE:
+        return False
+    calls, wraps = _count(run, TagKind.CALL_CLOSE), _count(run, TagKind.WRAP_CLOSE)
+    return calls <= max(open_.calls, 1) and wraps <= max(open_.wraps, 1)
+
+
+def _count(run: Run, kind: TagKind) -> int:
+    return sum(tag.kind is kind for tag in run.tags)
 
 
 def _goes_on(tags: list[Tag]) -> bool:

@@ -247,8 +247,12 @@ def _look(m: Message, at: int) -> Found | None:
         return Found(at, tag)
     if not over and m.lookout.openers.may_begin(text, at):
         return Found(at)
-    if not m.tolerant or DULL.match(text, at):
-        return None
+    return None if not m.tolerant or DULL.match(text, at) else _look_by_place(m, at)
+
+
+def _look_by_place(m: Message, at: int) -> Found | None:
+    """The same for a tag that is in no dialect table."""
+    text, over = m.buffer.text, m.buffer.over
     if _starts_line(m, at) and (slipped := m.outside.slipped_opener(text, at, over, False)):
         return Found(at, place=slipped is not MORE)
     token = read_tag(text, at, over)

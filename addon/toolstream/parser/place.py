@@ -18,7 +18,17 @@ from ..grammar.kinds import CALL_KINDS, MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT, PARAMETER
 from ..grammar.matcher import Tag, TagMatcher
 from ..grammar.text import BLANK, CLOSE, OPEN, skip_blanks
-from ..grammar.tokens import LOST, MARKED, Lost, Token, end_of, held_from, next_place, plain_text, read_tag
+from ..grammar.tokens import (
+    LOST,
+    MARKED,
+    Lost,
+    Token,
+    end_of_tag,
+    held_from,
+    next_place,
+    plain_text,
+    read_tag,
+)
 from ..limits import CLOSING_RUN, TABLES
 from .by_place import OPENERS, behind, by_place, is_by_place, is_cut
 from .elements import element_of
@@ -242,7 +252,7 @@ class Place(Readings):
     def _add(self, run: Run, choice: Choice, text: str, over: bool, base: int) -> bool:
         """Add a closing tag to the run; False if more text is needed to tell where it ends."""
         tag = choice.tag
-        end = end_of(tag.end, tag.spelt or tag.cost is Cost.SHAPE, text, over)
+        end = end_of_tag(tag.end, tag.spelt or tag.cost is Cost.SHAPE, text, over)
         if end is MORE:
             return False
         if tag.kind is not TagKind.STRAY:

@@ -14,8 +14,7 @@ from ..grammar.kinds import MORE, Cost, TagKind
 from ..grammar.likeness import DOCUMENT, is_structural
 from ..grammar.matcher import Tag
 from ..grammar.text import BLANK, LINE_REST
-from ..grammar.tokens import BRACKET, DULL, PARTIAL, WORD, held_from, next_place
-from ..grammar.tokens import end_of as tag_end
+from ..grammar.tokens import BRACKET, DULL, PARTIAL, WORD, end_of_tag, held_from, next_place
 from ..limits import LETTERS, PIECE, WORDS
 from ..repairs import Repair
 from .evidence import Payload
@@ -55,16 +54,25 @@ def in_value(m: Message) -> Step:
         return Step.MORE
     if isinstance(judgement, Run):
         return _end_value(m, open_, judgement)
-    if tag and _is_named_late(m, open_, tag):
-        return _leave_nameless(m, m.buffer.base + tag.end)
-    if tag and not open_.passed and tag.start == m.buffer.at and m.tolerant:
-        twice = _is_said_twice(m, open_, tag)
-        if twice or _is_closed_early(m, open_, tag):
-            m.log.repair(Repair.STRAY_OPENER if twice else Repair.STRAY_CLOSER, tag.raw)
-            m.buffer.at, open_.started, open_.elements, open_.inline = tag.end, False, 0, 0
-            return Step.GO
+    if tag and (step := _at_first_tag(m, open_, tag)):
+        return step
     end = tag.end if tag and judgement is Payload.EXAMPLE else at + 1
     open_.look(m.buffer, max(end, open_.payload_to - buffer.base))
+    return Step.GO
+
+
+def _at_first_tag(m: Message, open_: Value, tag: Tag) -> Step | None:
+    """A tag that is the first thing in a value, and is no payload: it names the tool, or is surplus. None
+    if it is payload."""
+    if _is_named_late(m, open_, tag):
+        return _leave_nameless(m, m.buffer.base + tag.end)
+    if open_.passed or tag.start != m.buffer.at or not m.tolerant:
+        return None
+    twice = _is_said_twice(m, open_, tag)
+    if not (twice or _is_closed_early(m, open_, tag)):
+        return None
+    m.log.repair(Repair.STRAY_OPENER if twice else Repair.STRAY_CLOSER, tag.raw)
+    m.buffer.at, open_.started, open_.elements, open_.inline = tag.end, False, 0, 0
     return Step.GO
 
 
@@ -106,9 +114,7 @@ def _start(m: Message, open_: Value) -> bool:
     too: some models write `<parameter=path> a.py` without a closing tag. Return False if more text is
     needed."""
     text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
-    rest = text[at : at + LETTERS]
-    waits = rest in ("", "\r", " ", ">") or (open_.quoted and rest == '"')
-    if not over and (waits or (open_.cut and _LATE_PART.fullmatch(rest))):
+    if not over and _may_go_on(open_, text[at : at + LETTERS]):
         return False
     if open_.quoted and text.startswith(('"\n', '"\r'), at):
         at += 1  # the quote belongs to the name in the tag
@@ -124,6 +130,13 @@ def _start(m: Message, open_: Value) -> bool:
     open_.started = True
     open_.looked = m.buffer.position
     return True
+
+
+def _may_go_on(open_: Value, rest: str) -> bool:
+    """Whether what follows the opening tag may be half of the markup at its end."""
+    if rest in ("", "\r", " ", ">") or (open_.quoted and rest == '"'):
+        return True
+    return open_.cut and _LATE_PART.fullmatch(rest) is not None
 
 
 # Where a tag may be
@@ -248,7 +261,7 @@ def _end_value(m: Message, open_: Value, run: Run) -> Step:
     if first.kind is TagKind.PARAMETER_CLOSE:
         if first.damaged:
             m.log.repair(Repair.DAMAGED_TAG, first.raw)
-        end = tag_end(first.end - base, first.spelt, text, True)
+        end = end_of_tag(first.end - base, first.spelt, text, True)
         m.buffer.at = first.end - base if end is MORE else end
     else:
         m.log.repair(Repair.MISSING_PARAMETER_CLOSE, first.raw)

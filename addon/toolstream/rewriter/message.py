@@ -117,14 +117,18 @@ class Message:
             if other is not lane and other.id.kind is not CALL and not (other.over or other in over):
                 self._interrupt(other, lane, answers, said, over)
                 other.sealed = other.sealed or self._blocks
+        self._finish_calls_before(lane)
+        self.drain(said)
+        self.active = lane
+
+    def _finish_calls_before(self, lane: Lane) -> None:
+        """A lane goes on, so calls of the server before it may be complete."""
         if self._blocks:
             self.natives.finish(
                 call for call, its in self._calls.items() if its is not lane and _is_over(its)
             )
         elif lane.id.kind is not CALL:
             self.natives.pause()
-        self.drain(said)
-        self.active = lane
 
     def _interrupt(self, other: Lane, by: Lane, answers: bool, said: Said, over: set[Lane]) -> None:
         if by.id.kind is REASONING:

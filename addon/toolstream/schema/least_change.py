@@ -60,9 +60,18 @@ def least_change(text: str, accept: Callable[[Any], bool]) -> Any:
         return None
     for straight in (_straightened(text), _straightened(_BARE_QUOTE.sub(r"\"", text))):
         value = _value(straight)
-        odd = value is None or _unpaired(value, *_ODD_PAIRS) or any(map(_TWO.search, strings_of(value)))
-        if not odd and accept(value):
+        if value is not None and not _is_odd(value) and accept(value):
             return value
+    return _cheapest(text, at, accept)
+
+
+def _is_odd(value: Any) -> bool:
+    """Whether a string in it has an odd quote without a partner, or looks like two strings."""
+    return bool(_unpaired(value, *_ODD_PAIRS)) or any(map(_TWO.search, strings_of(value)))
+
+
+def _cheapest(text: str, at: int, accept: Callable[[Any], bool]) -> Any:
+    """The value after the cheapest change of one mark; None if changes that cost the same differ."""
     cheapest: list[Any] = []
     least = _MISSING + _MISSING
     for change, value in _readings(text, sorted(_changes(text, at))):

@@ -67,22 +67,25 @@ def attributes_in(text: str) -> list[tuple[str, str]]:
 
 def _with_attributes(raw: str, name: str, toolset: DeclaredTools) -> Opening | None:
     """`<function=read path="a.py">`: the attributes are parameters, except for those that any tag may
-    have. Or
-    all of them stand there in JSON: `<function=read {"path": "a.py"}>`."""
+    have. Or all of them stand there in JSON: `<function=read {"path": "a.py"}>`."""
     word = name.split()[0]
     tool, after = toolset.find(word), raw.partition("=")[2].partition(word)[2].rstrip(" \t/>")
     if tool is None:
         return None
     after = after.removeprefix('"') if raw.count('"') > after.count('"') else after
-    given = _of_object(after) or attributes_in(after)
-    if not given and len(tool.required) == 1 and (quoted := _QUOTED.fullmatch(after)):
-        given = [(next(iter(tool.required)), quoted[2])]
+    given = _of_object(after) or attributes_in(after) or _only_value(after, tool)
     if not given:
         return None
     own = [(key, text) for key, text in given if key not in _OF_XML or tool.declares(key)]
     if len(own) == 1 and own[0][0] in ARGUMENT_KEYS and not tool.declares(own[0][0]):
         own = _of_object(own[0][1]) or own
     return Opening(tool, [(Repair.DAMAGED_KEY, raw)] if own else [], own)
+
+
+def _only_value(text: str, tool: Tool) -> list[tuple[str, str]]:
+    """A quoted value alone, for the only required parameter; [] if it is anything else."""
+    quoted = _QUOTED.fullmatch(text) if len(tool.required) == 1 else None
+    return [(next(iter(tool.required)), quoted[2])] if quoted else []
 
 
 def _of_object(text: str) -> list[tuple[str, str]]:

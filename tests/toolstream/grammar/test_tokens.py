@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolstream.grammar.kinds import MORE, Wait
-from toolstream.grammar.tokens import Token, end_of, held_from, next_place, opens_json, read_tag
+from toolstream.grammar.tokens import Token, end_of_tag, held_from, next_place, opens_json, read_tag
 from toolstream.limits import TAG
 
 PLAIN = {
@@ -149,9 +149,9 @@ def test_held_from(text: str, fresh: bool, tail: str) -> None:
 )
 def test_end_of(behind: str, over: bool, letters: int | Wait) -> None:
     tag = "</function>"
-    found = end_of(len(tag), False, tag + behind, over)
+    found = end_of_tag(len(tag), False, tag + behind, over)
     assert found == (letters if isinstance(letters, Wait) else len(tag) + letters)
-    assert end_of(len(tag), True, tag + behind, over) == len(tag)
+    assert end_of_tag(len(tag), True, tag + behind, over) == len(tag)
 
 
 @pytest.mark.parametrize(
