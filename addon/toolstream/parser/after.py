@@ -16,7 +16,7 @@ from ..repairs import Refused, Repair
 from .by_place import OPENERS, is_by_place, is_cut
 from .chain import is_word, read_chain, to_its_end
 from .json_head import read_head
-from .message import At, Before, Envelope, Message, Step
+from .message import Before, Envelope, Message, State, Step
 from .opening import open_bare, open_wrapped
 from .place import Behind, Level, Run
 
@@ -49,7 +49,7 @@ def _at_tag(m: Message, tag: Tag) -> Step:
             return _close(m, tag)
         case TagKind.WRAP_OPEN if m.before is Before.CALL:
             m.miss_envelope_close()
-            return m.go(At.ENVELOPE)
+            return m.go(State.ENVELOPE)
         case TagKind.CALL_OPEN if m.before is Before.CALL:
             return _open(m, tag)
         case TagKind.WRAP_OPEN | TagKind.CALL_OPEN if m.trial and m.trial.why is None:
@@ -72,7 +72,7 @@ def _at_first_call(m: Message, tag: Tag) -> Step:
     if not (name and m.toolset.find(name)):
         return _leave(m)
     m.accept()
-    return m.go(At.TEXT)
+    return m.go(State.TEXT)
 
 
 def _at_stray(m: Message, tag: Tag) -> Step:
@@ -176,7 +176,7 @@ def _at_damaged_opener(m: Message, at: int) -> Step | None:
     first = chain.wraps[0] if chain.wraps else None
     if first and first.start == at and (chain.opens or chain.at >= len(m.buffer.text)):
         m.miss_envelope_close()
-        return m.go(At.ENVELOPE)
+        return m.go(State.ENVELOPE)
     if chain.tag and chain.tag.kind is TagKind.CALL_OPEN and _is_damaged(chain.tag):
         return _open(m, chain.tag)
     return None
@@ -226,7 +226,7 @@ def _leave(m: Message) -> Step:
     left = m.envelope is Envelope.OPEN and "\n" not in m.buffer.text[m.buffer.at : m.seen]
     m.miss_envelope_close()
     m.envelope, m.fence = Envelope.LEFT if left else Envelope.NONE, ""
-    return m.go(At.TEXT)
+    return m.go(State.TEXT)
 
 
 def _end_message(m: Message) -> Step:

@@ -11,7 +11,7 @@ from ..grammar.kinds import TagKind
 from ..grammar.matcher import Tag
 from ..grammar.text import WHITESPACE, end_of
 from ..repairs import Refused, Repair
-from .message import At, Envelope, Message, Step
+from .message import Envelope, Message, State, Step
 
 _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
 _SHOWN = ("<", "{", "[")
@@ -53,7 +53,7 @@ def think(m: Message, tag: Tag) -> Step:
     else:
         m.say(tag.end)
     m.context.new_line()
-    return m.go(At.LINE_START if tag.kind is TagKind.THINK_CLOSE and m.tolerant else At.TEXT)
+    return m.go(State.LINE_START if tag.kind is TagKind.THINK_CLOSE and m.tolerant else State.TEXT)
 
 
 def comment(m: Message, tag: Tag) -> Step:
@@ -85,6 +85,6 @@ def orphan_closer(m: Message, tag: Tag) -> Step:
     if tag.dialect.by_name or not context.at_line_start or context.tags_said or context.thinking:
         m.say(tag.end)
         return Step.GO
-    m.try_(None, at_end=True)
+    m.begin_trial(None, at_end=True)
     context.needs_call = context.needs_call or tag.dialect not in BASE  # documents may have it, too
-    return m.go(At.AFTER)
+    return m.go(State.AFTER)

@@ -18,7 +18,7 @@ from ..schema.call_scanner import CallScanner, Progress
 from ..schema.json_call import DRIFT, KEYS, read_calls
 from .fence import read_fence
 from .interrupted import break_off
-from .message import At, Envelope, Message, Step
+from .message import Envelope, Message, State, Step
 from .whole_calls import Meant, emit_calls, meant, why_not
 
 _OF_ENVELOPE = (TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE)
@@ -43,17 +43,17 @@ def open_bare_json(m: Message, orphan: bool = False) -> Step:
     text, at = m.buffer.text, m.seen
     fence = read_fence(text, at, m.buffer.over)
     if fence is MORE:
-        m.go(At.LINE_START)
+        m.go(State.LINE_START)
         return Step.MORE
     run, start = fence or ("", at)
     if text[start : start + 1] not in ("{", "["):
         m.say(at + 1)
-        return m.go(At.TEXT)
-    m.try_(Refused.NOT_ALONE, at_end=not m.aggressive)
+        return m.go(State.TEXT)
+    m.begin_trial(Refused.NOT_ALONE, at_end=not m.aggressive)
     m.buffer.at = start
     scanner = CallScanner(m.toolset.names, DRIFT if m.aggressive else KEYS)
     m.json = BareCall(scanner, m.buffer.position, run, orphan)
-    return m.go(At.BARE_JSON)
+    return m.go(State.BARE_JSON)
 
 
 def in_bare_json(m: Message) -> Step:

@@ -17,33 +17,33 @@ from .open_value import Value
 from .place import Behind, Level, Place, Run
 
 
-def ends_before_text(m: Message, open_: Value, run: Run, alone: bool, lines: bool) -> bool:
+def ends_before_text(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> bool:
     """Whether a run with text behind it may be the end. `lines`: the value has several, so that one within
     a line is payload."""
-    if run.level < Level.ENVELOPE or run.behind is not Behind.OTHER or not is_complete(open_, run, alone):
+    if run.level < Level.ENVELOPE or run.behind is not Behind.OTHER or not is_complete(value, run, alone):
         return False
     text, end = m.buffer.text, run.end - m.buffer.base
     return alone or not lines or "\n" in text[end : skip_blanks(text, end)]
 
 
-def look_behind(m: Message, open_: Value, run: Run, otherwise: Payload | None = None) -> Judgement:
+def look_behind(m: Message, value: Value, run: Run, otherwise: Payload | None = None) -> Judgement:
     """A run, and text behind it: payload if a second run follows soon, the end if another call does. If
     neither does, a complete run is the end, too."""
-    return _search(m, open_, run, _second, otherwise or run)
+    return _search(m, value, run, _second, otherwise or run)
 
 
-def before_tag_of_ours(m: Message, open_: Value, run: Run, lines: bool) -> Judgement:
+def before_tag_of_ours(m: Message, value: Value, run: Run, lines: bool) -> Judgement:
     """A value's own closing tag, and text behind it: the end if the next tag of a call opens another
     parameter or closes the call, for that would lack a closing tag before it."""
     assert m.call
     own = m.call.place.own
     ends = (own is not None and own.by_name) or (m.buffer.over and not lines)
-    return _search(m, open_, run, _next_of_ours, run if ends else Payload.TAG)
+    return _search(m, value, run, _next_of_ours, run if ends else Payload.TAG)
 
 
 def _search(
     m: Message,
-    open_: Value,
+    value: Value,
     run: Run,
     decide: Callable[[Message, Value, Run, int], Judgement | None],
     otherwise: Judgement,
@@ -51,24 +51,24 @@ def _search(
     """What the first tag behind a run says of it by which that can be decided."""
     text, over, base = m.buffer.text, m.buffer.over, m.buffer.base
     end = run.end - base
-    at = max(end, open_.searched - base)
+    at = max(end, value.searched - base)
     while 0 <= (at := next_place(text, at)) < end + BEHIND_CALL:
-        open_.searched = base + at
-        found = decide(m, open_, run, at)
+        value.searched = base + at
+        found = decide(m, value, run, at)
         if found is not None:
             return found
         at += 1
     if len(text) < end + BEHIND_CALL and not over:
-        open_.searched = base + max(end, len(text) - LOOK_AHEAD)
+        value.searched = base + max(end, len(text) - LOOK_AHEAD)
         return MORE
     return otherwise
 
 
-def _next_of_ours(m: Message, open_: Value, run: Run, at: int) -> Judgement | None:
+def _next_of_ours(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
     """What a tag behind the value's own closing tag says of that; None if it is none of a call."""
     assert m.call
     place = m.call.place
-    tag = _first_reading(m, open_, place, at)
+    tag = _first_reading(m, value, place, at)
     if tag is MORE or tag is None:
         return tag
     alone = _is_alone(m, run, at)
@@ -90,27 +90,27 @@ def _is_alone(m: Message, run: Run, at: int) -> bool:
     return not text[text.rfind("\n", run.end - m.buffer.base, at) + 1 : at].strip()
 
 
-def _second(m: Message, open_: Value, run: Run, at: int) -> Judgement | None:
+def _second(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
     """What a tag behind a complete run says of it; None if nothing."""
     assert m.call
     text, over, place = m.buffer.text, m.buffer.over, m.call.place
-    tag = _first_reading(m, open_, place, at)
+    tag = _first_reading(m, value, place, at)
     if tag is MORE or tag is None:
         return tag
     alone = _is_alone(m, run, at)
     if tag.kind is TagKind.WRAP_OPEN or (tag.kind is TagKind.CALL_OPEN and alone):
         opens = _opens_call(m, tag)
         return MORE if opens is MORE else run if opens else None
-    if tag.kind is TagKind.PARAMETER_CLOSE and tag.spelt and not _is_open_behind(m, open_, run, at):
+    if tag.kind is TagKind.PARAMETER_CLOSE and tag.spelt and not _is_open_behind(m, value, run, at):
         second = place.run(text, at, over, Level.VALUE, m.buffer.base)
         if second is MORE:
             return MORE
-        if is_believed(open_, second, alone) or ends_before_text(m, open_, second, alone, lines=True):
+        if is_believed(value, second, alone) or ends_before_text(m, value, second, alone, lines=True):
             return Payload.TAG
     return None
 
 
-def _first_reading(m: Message, open_: Value, place: Place, at: int) -> Tag | Wait | None:
+def _first_reading(m: Message, value: Value, place: Place, at: int) -> Tag | Wait | None:
     """The likeliest reading of what stands at `at`. To strict, another dialect's call is one, too."""
     text, over = m.buffer.text, m.buffer.over
     readings = place.readings(text, at, over)
@@ -118,17 +118,17 @@ def _first_reading(m: Message, open_: Value, place: Place, at: int) -> Tag | Wai
         return MORE
     if readings or m.tolerant:
         return readings[0] if readings else None
-    if not over and open_.tables.within.may_begin(text, at):
+    if not over and value.tables.within.may_begin(text, at):
         return MORE
-    return open_.tables.within.match(text, at)
+    return value.tables.within.match(text, at)
 
 
-def _is_open_behind(m: Message, open_: Value, run: Run, at: int) -> bool:
+def _is_open_behind(m: Message, value: Value, run: Run, at: int) -> bool:
     """Whether a parameter that opened behind a complete run, alone on its line, is still open at `at`: what
     closes there is that one."""
     text, end, opened = m.buffer.text, run.end - m.buffer.base, 0
     while (end := text.find("<", end, at)) >= 0:
-        tag = open_.tables.within.match(text, end)
+        tag = value.tables.within.match(text, end)
         line, rest = text[text.rfind("\n", 0, end) + 1 : end], LINE_REST.match(text, tag.end if tag else end)
         if tag and tag.kind is TagKind.PARAMETER_OPEN and not tag.dialect.by_name:
             opened += not line.strip() and rest is not None and rest[1] is not None

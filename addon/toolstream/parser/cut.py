@@ -40,13 +40,13 @@ def _leave(m: Message, call: Call, why: Refused) -> Step:
     return m.leave_unended(why, call.tool)
 
 
-def _end_value(m: Message, call: Call, open_: Value, complete: bool) -> None:
+def _end_value(m: Message, call: Call, value: Value, complete: bool) -> None:
     """The message ends in the value. If it is `complete`, the value ends here, apart from the remains of
     a closing tag."""
     text, at = m.buffer.text, m.buffer.at
     partial = text.rfind("<", at)
     begins = partial >= 0 and text[partial:] in ("<", "</") and not complete
-    end = partial if partial >= 0 and (begins or _is_cut_closer(m, call, open_, partial)) else len(text)
+    end = partial if partial >= 0 and (begins or _is_cut_closer(m, call, value, partial)) else len(text)
     end = break_before(text, at, end)
     end -= not complete and text.startswith("\r", end - 1) and end > at  # half a line break
     if complete:
@@ -56,11 +56,11 @@ def _end_value(m: Message, call: Call, open_: Value, complete: bool) -> None:
         leave_open(m, end)
 
 
-def _is_cut_closer(m: Message, call: Call, open_: Value, at: int) -> bool:
+def _is_cut_closer(m: Message, call: Call, value: Value, at: int) -> bool:
     """Whether the message ends in an unfinished closing tag that begins here."""
     text = m.buffer.text
     if not text.startswith("</", at) or len(text) - at < 3:
         return False
     token = read_tag(text, at, True) if m.tolerant else None
     alike = isinstance(token, Token) and token.end == len(text) and bool(call.place.alike(token))
-    return alike or open_.tables.within.may_begin(text, at)
+    return alike or value.tables.within.may_begin(text, at)

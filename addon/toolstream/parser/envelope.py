@@ -13,7 +13,7 @@ from ..repairs import Refused, Repair
 from .by_place import behind, is_by_place
 from .chain import Chain, read_chain
 from .json_head import read_head
-from .message import At, Before, Message, Step
+from .message import Before, Message, State, Step
 from .opening import open_json_call, open_nameless, open_wrapped
 
 
@@ -78,7 +78,7 @@ def _empty(m: Message, end: int, by_place: bool) -> Step:
         m.say_all(m.seen)
     m.log.repair(Repair.EMPTY_ENVELOPE, m.buffer.text[m.seen : end])
     m.drop(end)
-    return m.go(At.AFTER if behind_call else At.TEXT)
+    return m.go(State.AFTER if behind_call else State.TEXT)
 
 
 def _nothing(m: Message, chain: Chain) -> Step:
@@ -93,7 +93,7 @@ def _nothing(m: Message, chain: Chain) -> Step:
     for wrap in chain.wraps:
         m.log.repair(Repair.STRAY_OPENER, wrap.raw)
     m.drop(len(text) if at_end else chain.at)
-    return m.go(At.AFTER)
+    return m.go(State.AFTER)
 
 
 def _is_stray(m: Message, at: int) -> bool:

@@ -37,13 +37,13 @@ def is_misspelt(run: Run) -> bool:
     return first.damaged or first.raw[0] != "<" or first.raw[-1] != ">"
 
 
-def is_complete(open_: Value, run: Run, alone: bool) -> bool:
+def is_complete(value: Value, run: Run, alone: bool) -> bool:
     """Whether a run that text follows has all the tags that close a call."""
     first = run.tags[0]
     if first.kind is TagKind.CALL_CLOSE:  # its own closing tag is missing: all others have to be there
         exact = [tag.kind for tag in run.tags if tag.cost is Cost.EXACT]
         return alone and exact[:2] == [TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE]
-    if first.kind is not TagKind.PARAMETER_CLOSE or _begins_later(open_, run):
+    if first.kind is not TagKind.PARAMETER_CLOSE or _begins_later(value, run):
         return False
     spelt = sum(tag.spelt for tag in run.tags)
     return first.spelt or (alone and first.cost is Cost.ALIKE and spelt >= 1)
@@ -65,7 +65,7 @@ def _cost(tags: list[Tag]) -> int:
     return cost
 
 
-def _begins_later(open_: Value, run: Run) -> bool:
+def _begins_later(value: Value, run: Run) -> bool:
     """Whether less is wrong with a run if its first tags are payload. An exact first tag that the value
     cannot have opened is only payload if the rest is perfect: closing tags may be out of order, or
     doubled."""
@@ -73,17 +73,17 @@ def _begins_later(open_: Value, run: Run) -> bool:
     if first.kind is TagKind.PARAMETER_CLOSE and first.cost is Cost.EXACT:
         return False
     rests = [run.tags[i:] for i in range(1, len(run.tags))]
-    if _is_ours(open_, run):
+    if _is_ours(value, run):
         return any(_closes(rest) and not _cost_of_rest(rest) for rest in rests)
     return any(_cost_of_rest(rest) < _cost(run.tags) for rest in rests)
 
 
-def _is_ours(open_: Value, run: Run) -> bool:
+def _is_ours(value: Value, run: Run) -> bool:
     """Whether a run begins with a tag that closes a call, and the value contains no opening tag it could
     belong to."""
     first = run.tags[0]
     closes = first.kind in CLOSED_BY and first.cost is Cost.EXACT and run.level >= Level.ENVELOPE
-    return closes and not open_.opens and run.behind in (Behind.END, Behind.CALL)
+    return closes and not value.opens and run.behind in (Behind.END, Behind.CALL)
 
 
 def _closes(tags: list[Tag]) -> bool:
@@ -91,14 +91,14 @@ def _closes(tags: list[Tag]) -> bool:
     return any(tag.kind in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE) for tag in tags)
 
 
-def is_believed(open_: Value, run: Run, alone: bool) -> bool:
+def is_believed(value: Value, run: Run, alone: bool) -> bool:
     """Whether the first tag of a run in a value ends the value. `alone`: it starts its line."""
     if not run.tags or run.behind is Behind.OTHER:
         return False
     if run.level is Level.VALUE and run.behind is not Behind.PARAMETER:
         return False  # it closes nothing
     first, rest = run.tags[0], run.tags[1:]
-    if _begins_later(open_, run):
+    if _begins_later(value, run):
         return False
     if first.spelt:
         return first.kind in (TagKind.PARAMETER_CLOSE, *OPENERS) or run.level >= Level.ENVELOPE

@@ -12,7 +12,7 @@ from ..grammar.likeness import is_structural
 from ..grammar.text import CLOSE, OPEN
 from ..limits import NAME
 from ..repairs import Refused, Repair
-from .message import At, Before, Message, Step
+from .message import Before, Message, State, Step
 
 _WORD = re.compile(rf"[{OPEN}\\[({{|/ ]{{0,4}}(\w+)[^\s{OPEN}{CLOSE}]{{0,{NAME}}}[{CLOSE}]?")
 _NAME = re.compile(r"[\w.:-]*")
@@ -22,13 +22,18 @@ def drop_opener(m: Message) -> None:
     """Drop opening tags that wait, or the beginning of one, and closing tags that close nothing."""
     if m.trial and m.trial.why is None:
         m.accept()
-    if m.trial or m.at not in (At.TEXT, At.ENVELOPE, At.AFTER) or m.context.quoted or m.context.code_span:
+    if (
+        m.trial
+        or m.state not in (State.TEXT, State.ENVELOPE, State.AFTER)
+        or m.context.quoted
+        or m.context.code_span
+    ):
         return
     waits = m.buffer.text[m.seen :]
     if _is_of_a_call(m, waits):
         m.log.repair(Repair.STRAY_OPENER, waits)
         m.drop(len(m.buffer.text))
-        m.go(At.TEXT)
+        m.go(State.TEXT)
 
 
 def _is_of_a_call(m: Message, waits: str) -> bool:
@@ -73,10 +78,10 @@ def break_off(m: Message, why: Refused | None) -> Step:
 
 def go_behind_call(m: Message) -> None:
     """The next text follows a call of the server."""
-    if m.at is At.LITERAL or not m.tolerant or m.context.quoted or m.context.thinking:
+    if m.state is State.LITERAL or not m.tolerant or m.context.quoted or m.context.thinking:
         return
     m.context.function_said = False
     m.context.new_line()
     m.before, m.served, m.live = Before.CALL, m.buffer.position, False
     m.known = m.buffer.position
-    m.go(At.AFTER)
+    m.go(State.AFTER)

@@ -21,7 +21,7 @@ from .event_log import Mark
 from .json_head import read_first_key
 from .json_reader import Body, Closing, JsonArguments
 from .json_text import Ended, JsonText, may_be_all, read_text
-from .message import At, Call, Message, Step
+from .message import Call, Message, State, Step
 from .open_call import give_all, stray_text
 
 
@@ -77,7 +77,7 @@ def _say_body(m: Message, repairs: Sequence[Repair], text: str) -> None:
 def end_body(m: Message) -> Step:
     assert m.call
     m.call.body_done, m.json = True, None
-    return m.go(At.CALL)
+    return m.go(State.CALL)
 
 
 def read_on_arguments(m: Message, reader: JsonArguments) -> Step:
@@ -129,7 +129,7 @@ def _cut(m: Message, call: Call, retry: Mark) -> Step:
     """The message ended inside of them."""
     m.log.commit(retry)
     m.json, call.body_cut = None, True
-    return m.go(At.CUT)
+    return m.go(State.CUT)
 
 
 def _is_text(m: Message, call: Call, reader: JsonArguments, text: str) -> Step:

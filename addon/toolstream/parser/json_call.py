@@ -35,7 +35,7 @@ from .json_head import Head, read_head
 from .json_reader import BehindCall, Body, JsonArguments, JsonCalls, Progress, Reader
 from .json_string import is_last
 from .json_text import Ended, JsonText, may_be_all, read_text
-from .message import At, Envelope, Message, Step
+from .message import Envelope, Message, State, Step
 from .whole_calls import emit_calls, meant, why_not
 
 Calls = tuple[list[Found], list[Repair]]
@@ -185,7 +185,7 @@ def _say_json(m: Message, calls: JsonCalls, repairs: Sequence[Repair], text: str
 def _end_calls(m: Message, calls: JsonCalls) -> Step:
     m.end_call()
     m.json = BehindCall(calls.array)
-    return m.go(At.JSON)
+    return m.go(State.JSON)
 
 
 def _behind_call(m: Message, behind: BehindCall) -> Step:
@@ -199,7 +199,7 @@ def _behind_call(m: Message, behind: BehindCall) -> Step:
         case "{" | "[" if json := opens_json(text, at, m.buffer.over):
             if json is MORE:
                 return Step.MORE
-            m.try_(Refused.INVALID_JSON, at_end=m.context.thinking)
+            m.begin_trial(Refused.INVALID_JSON, at_end=m.context.thinking)
             m.buffer.at, m.json = at, JsonCalls(behind.array, said=True)
             return Step.GO
         case "]" if behind.array:
@@ -227,7 +227,7 @@ def _at_surplus(m: Message) -> Step:
 
 def _leave(m: Message) -> Step:
     m.json = None
-    return m.go(At.AFTER)
+    return m.go(State.AFTER)
 
 
 # In an envelope: calls that are read as a whole

@@ -29,34 +29,34 @@ _BRACKETS = re.compile(rf"[</ ]{{0,{LETTERS}}}(?=<[/\w])")
 _NAMELESS = re.compile(r"<\s?parameter\b", re.I)  # also in documents of other kinds
 
 
-def judge(m: Message, open_: Value, at: int) -> tuple[Tag | None, Judgement]:
+def judge(m: Message, value: Value, at: int) -> tuple[Tag | None, Judgement]:
     """The tag at `at`, and whether it ends the value."""
-    alone = open_.starts_line(m.buffer, at)
-    tag = _tag(m, open_, at, alone)
-    return (tag, _judged(m, open_, tag, alone)) if isinstance(tag, Tag) else (None, tag)
+    alone = value.starts_line(m.buffer, at)
+    tag = _tag(m, value, at, alone)
+    return (tag, _judged(m, value, tag, alone)) if isinstance(tag, Tag) else (None, tag)
 
 
-def _tag(m: Message, open_: Value, at: int, alone: bool) -> Tag | Judgement:
+def _tag(m: Message, value: Value, at: int, alone: bool) -> Tag | Judgement:
     """The tag at `at`, if it may be one."""
-    text, over, within = m.buffer.text, m.buffer.over, open_.tables.within
+    text, over, within = m.buffer.text, m.buffer.over, value.tables.within
     if tag := within.match(text, at):
         return tag
-    return MORE if not over and within.may_begin(text, at) else _unknown(m, open_, at, alone)
+    return MORE if not over and within.may_begin(text, at) else _unknown(m, value, at, alone)
 
 
-def _judged(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement:
+def _judged(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
     assert m.call
     place = m.call.place
     opens = tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN) and tag.spelt and not is_by_place(tag)
-    if opens and (example := _example(m, open_, tag, alone)):
+    if opens and (example := _example(m, value, tag, alone)):
         return example
-    open_.opens = open_.opens or tag.kind in OPENERS
+    value.opens = value.opens or tag.kind in OPENERS
     if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not place.may_be_sibling(tag, alone):
-        return _no_sibling(m, open_, tag, alone)
-    if _ends_at_once(open_, place, tag):
+        return _no_sibling(m, value, tag, alone)
+    if _ends_at_once(value, place, tag):
         return Run([tag.moved(m.buffer.base)], m.buffer.base + tag.end, Level.CALL)
     run = _run(m, place, tag.start, alone)
-    return MORE if run is MORE else _with_run(m, open_, tag, run, alone)
+    return MORE if run is MORE else _with_run(m, value, tag, run, alone)
 
 
 def _run(m: Message, place: Place, at: int, alone: bool) -> Run | Wait:
@@ -65,38 +65,38 @@ def _run(m: Message, place: Place, at: int, alone: bool) -> Run | Wait:
     return place.run(m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
 
 
-def _with_run(m: Message, open_: Value, tag: Tag, run: Run, alone: bool) -> Judgement:
+def _with_run(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Judgement:
     """The same, with the run that begins with the tag."""
     assert m.call
-    if open_.in_element and _closes_element(m.call.place, tag, run):
-        open_.close_element()
+    if value.in_element and _closes_element(m.call.place, tag, run):
+        value.close_element()
         return Payload.TAG
-    if open_.calls or open_.wraps or _opened_in_line(open_, tag, run):
-        return _in_example(m, open_, tag, run)
-    judgement = _by_run(m, open_, run, alone)
+    if value.calls or value.wraps or _opened_in_line(value, tag, run):
+        return _in_example(m, value, tag, run)
+    judgement = _by_run(m, value, run, alone)
     if judgement is Payload.TAG and _NAMELESS.match(tag.raw):
-        open_.open_element(m.buffer, tag.start, tag.raw, alone)
+        value.open_element(m.buffer, tag.start, tag.raw, alone)
     return judgement
 
 
-def _no_sibling(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement:
+def _no_sibling(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
     """The opening tag of a parameter that this call cannot have here. It is payload; or, if it is named
     after the open parameter, it is its closing tag without the slash."""
     assert m.call
     place = m.call.place
     if alone and place.may_lack_slash(tag):
         run = _run(m, place, tag.start, alone)
-        if run is MORE or is_believed(open_, run, alone):
+        if run is MORE or is_believed(value, run, alone):
             return run
-    open_.open_element(m.buffer, tag.start, tag.raw, alone)
+    value.open_element(m.buffer, tag.start, tag.raw, alone)
     return Payload.EXAMPLE
 
 
-def _ends_at_once(open_: Value, place: Place, tag: Tag) -> bool:
+def _ends_at_once(value: Value, place: Place, tag: Tag) -> bool:
     """Whether a tag ends a value whatever follows, because a value of this type contains no tag, or none
     after its last bracket."""
     closes = tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT and not place.is_foreign(tag)
-    return _may_end_anywhere(open_) and closes and not (open_.calls or open_.wraps)
+    return _may_end_anywhere(value) and closes and not (value.calls or value.wraps)
 
 
 def _closes_element(place: Place, tag: Tag, run: Run) -> bool:
@@ -110,12 +110,12 @@ def _closes_element(place: Place, tag: Tag, run: Run) -> bool:
     return sibling is not None and not (place.is_free(sibling.name) and place.may_go_with(sibling))
 
 
-def _may_end_anywhere(open_: Value) -> bool:
+def _may_end_anywhere(value: Value) -> bool:
     """Whether a value of this type contains no tag, or none after its last bracket."""
-    return not open_.verbatim and (open_.json is None or open_.json.complete)
+    return not value.verbatim and (value.json is None or value.json.complete)
 
 
-def _unknown(m: Message, open_: Value, at: int, alone: bool) -> Tag | Judgement:
+def _unknown(m: Message, value: Value, at: int, alone: bool) -> Tag | Judgement:
     """What a tag may be that is in no dialect table."""
     assert m.call
     if not m.tolerant or ((not alone or at == m.buffer.at) and _is_before_exact(m, at)):
@@ -128,10 +128,10 @@ def _unknown(m: Message, open_: Value, at: int, alone: bool) -> Tag | Judgement:
         return MORE
     if token is None or is_cut(token, m.buffer.text):
         return Payload.TAG
-    return _by_token(m, open_, token, alone)
+    return _by_token(m, value, token, alone)
 
 
-def _by_token(m: Message, open_: Value, token: Token, alone: bool) -> Tag | Payload:
+def _by_token(m: Message, value: Value, token: Token, alone: bool) -> Tag | Payload:
     """What may be meant by a token that is shaped like a tag. If it is payload, note what it opens or
     closes."""
     assert m.call
@@ -139,14 +139,14 @@ def _by_token(m: Message, open_: Value, token: Token, alone: bool) -> Tag | Payl
     readings = place.alike(token)
     if (token.bracket or alone) and readings:
         tag = readings[0]
-    elif token.bracket and (alone or not open_.has_lines(m.buffer, at)) and place.is_shape(token):
+    elif token.bracket and (alone or not value.has_lines(m.buffer, at)) and place.is_shape(token):
         return by_place(token, TagKind.PARAMETER_CLOSE, Cost.SHAPE)
     else:
         tag = None
     if tag is None and _NAMELESS.match(token.raw):
-        open_.open_element(m.buffer, at, token.raw, alone)
+        value.open_element(m.buffer, at, token.raw, alone)
     place.note(token, closes=tag is None)
-    open_.opens = open_.opens or (not token.slash and is_structural(token.word))
+    value.opens = value.opens or (not token.slash and is_structural(token.word))
     return tag or Payload.TAG
 
 
@@ -159,22 +159,22 @@ def _is_before_exact(m: Message, at: int) -> bool:
     return tag is not None and tag.cost is Cost.EXACT
 
 
-def _by_run(m: Message, open_: Value, run: Run, alone: bool) -> Judgement:
+def _by_run(m: Message, value: Value, run: Run, alone: bool) -> Judgement:
     """Whether a run ends the value, by what it closes and what follows it."""
     assert m.call
     if not run.tags:
         return Payload.TAG
     first = run.tags[0]
-    if not (alone or open_.same_line) and (end := _line_of_its_own(m, run)):
-        open_.payload_to = end
+    if not (alone or value.same_line) and (end := _line_of_its_own(m, run)):
+        value.payload_to = end
         return Payload.TAG
     if not alone and run.behind is Behind.PARAMETER and first.cost > Cost.TABLE and IN_BARS.search(first.raw):
         return Payload.TAG  # marked as no tag of this call is
-    lines = open_.has_lines(m.buffer, first.start - m.buffer.base)
+    lines = value.has_lines(m.buffer, first.start - m.buffer.base)
     last = not lines and _is_cut_off_by_ours(run)
-    if is_believed(open_, run, alone or last) and (alone or not is_misspelt(run)):
+    if is_believed(value, run, alone or last) and (alone or not is_misspelt(run)):
         return run
-    return _doubt(m, open_, run, alone, lines)
+    return _doubt(m, value, run, alone, lines)
 
 
 def _line_of_its_own(m: Message, run: Run) -> int:
@@ -196,21 +196,21 @@ def _is_cut_off_by_ours(run: Run) -> bool:
     return run.behind is Behind.END and run.level >= Level.ENVELOPE
 
 
-def _doubt(m: Message, open_: Value, run: Run, alone: bool, lines: bool) -> Judgement:
+def _doubt(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> Judgement:
     """Decide about a run that is not believed at once. `lines`: the value has several lines."""
     assert m.call
     first = run.tags[0]
     if first.kind in OPENERS:
         return Payload.TAG
-    if first.cost <= Cost.ALIKE and _may_end_anywhere(open_):
+    if first.cost <= Cost.ALIKE and _may_end_anywhere(value):
         return run
-    if ends_before_text(m, open_, run, alone, lines):
-        return look_behind(m, open_, run) if open_.verbatim else run
+    if ends_before_text(m, value, run, alone, lines):
+        return look_behind(m, value, run) if value.verbatim else run
     judgement: Judgement = Payload.TAG
-    if alone and open_.verbatim and _lacks_its_closer(run):
-        judgement = look_behind(m, open_, run, Payload.TAG)
-    elif (alone or not lines) and open_.verbatim and _is_own_closer(m, open_, run, alone):
-        judgement = before_tag_of_ours(m, open_, run, lines)
+    if alone and value.verbatim and _lacks_its_closer(run):
+        judgement = look_behind(m, value, run, Payload.TAG)
+    elif (alone or not lines) and value.verbatim and _is_own_closer(m, value, run, alone):
+        judgement = before_tag_of_ours(m, value, run, lines)
     if judgement is not Payload.TAG:
         return judgement
     if first.spelt and alone:
@@ -224,12 +224,12 @@ def _lacks_its_closer(run: Run) -> bool:
     return first.kind is TagKind.CALL_CLOSE and first.cost is Cost.EXACT and run.behind is Behind.OTHER
 
 
-def _is_own_closer(m: Message, open_: Value, run: Run, alone: bool) -> bool:
+def _is_own_closer(m: Message, value: Value, run: Run, alone: bool) -> bool:
     """Whether a run with text behind it, on another line, is the closing tag of a value that has something,
     and no other."""
     first, text, base = run.tags[0], m.buffer.text, m.buffer.base
     own = first.kind is TagKind.PARAMETER_CLOSE and first.cost is Cost.EXACT
-    has_text = open_.passed or bool(text[m.buffer.at : first.start - base].strip())
+    has_text = value.passed or bool(text[m.buffer.at : first.start - base].strip())
     if not own or not has_text or len(run.tags) > 1 or run.behind is not Behind.OTHER:
         return False
     return alone or "\n" in text[run.end - base : skip_blanks(text, run.end - base)]
@@ -238,7 +238,7 @@ def _is_own_closer(m: Message, open_: Value, run: Run, alone: bool) -> bool:
 # Examples
 
 
-def _example(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement | None:
+def _example(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement | None:
     """A call that opens in the value. It is an example if it is alone on its line, or at the end of a
     line with its content on the next one. Otherwise it is only mentioned, or it is all in this line. None
     if it is the last tag of the message, and a closing tag that lacks its slash."""
@@ -250,22 +250,22 @@ def _example(m: Message, open_: Value, tag: Tag, alone: bool) -> Judgement | Non
     if rest[1] in ("", "\r") and not over:
         return MORE
     if rest[1] is None:
-        open_.open_in_line(m.buffer, tag.start, wraps)
+        value.open_in_line(m.buffer, tag.start, wraps)
         return Payload.EXAMPLE
-    if not alone and (opens := _opens_inside(m, open_, tag)) is not True:
+    if not alone and (opens := _opens_inside(m, value, tag)) is not True:
         return MORE if opens is MORE else Payload.EXAMPLE
     if wraps:
         if over and rest.end() == len(text):
             return None
-        open_.wraps += 1
+        value.wraps += 1
     else:
-        open_.calls += 1
+        value.calls += 1
     return Payload.EXAMPLE
 
 
-def _opens_inside(m: Message, open_: Value, tag: Tag) -> bool | Wait:
+def _opens_inside(m: Message, value: Value, tag: Tag) -> bool | Wait:
     """Whether the content of a call or an envelope follows its tag."""
-    text, over, within = m.buffer.text, m.buffer.over, open_.tables.within
+    text, over, within = m.buffer.text, m.buffer.over, value.tables.within
     at = skip_blanks(text, tag.end)
     inner = within.match(text, at)
     if inner is None and not over and (at == len(text) or within.may_begin(text, at)):
@@ -274,44 +274,44 @@ def _opens_inside(m: Message, open_: Value, tag: Tag) -> bool | Wait:
     return inner is not None and inner.kind is kind and inner.cost is Cost.EXACT
 
 
-def _opened_in_line(open_: Value, tag: Tag, run: Run) -> bool:
+def _opened_in_line(value: Value, tag: Tag, run: Run) -> bool:
     """Whether a closing tag belongs to a call that was opened in the same line: it closes the parameter
     of that call, and the run closes no other envelope; or after that, it closes that call or its
     envelope."""
     match tag.kind:
-        case TagKind.PARAMETER_CLOSE if open_.inline and open_.line_calls:
-            return open_.line_wraps > 0 or all(t.kind is not TagKind.WRAP_CLOSE for t in run.tags)
+        case TagKind.PARAMETER_CLOSE if value.inline and value.line_calls:
+            return value.line_wraps > 0 or all(t.kind is not TagKind.WRAP_CLOSE for t in run.tags)
         case TagKind.CALL_CLOSE:
-            return open_.line_ends and open_.line_calls > 0
+            return value.line_ends and value.line_calls > 0
         case TagKind.WRAP_CLOSE:
-            return open_.line_ends and open_.line_wraps > 0
+            return value.line_ends and value.line_wraps > 0
     return False
 
 
-def _in_example(m: Message, open_: Value, tag: Tag, run: Run) -> Judgement:
+def _in_example(m: Message, value: Value, tag: Tag, run: Run) -> Judgement:
     """A run inside of an example: its closing tags are payload. But those that the message ends with are
     ours."""
     assert m.call
     wrapped = m.call.place.wrapped
     bare = not wrapped and bool(run.tags) and run.tags[0].kind is TagKind.WRAP_CLOSE
-    if _goes_on(run.tags) or (bare and open_.wraps):  # the envelope is the example's
-        return _close_example(open_, tag)
-    if _ends_message(open_, run):
+    if _goes_on(run.tags) or (bare and value.wraps):  # the envelope is the example's
+        return _close_example(value, tag)
+    if _ends_message(value, run):
         return run
-    closes_ours = wrapped and _count(run, TagKind.WRAP_CLOSE) > (open_.wraps or open_.line_wraps)
-    if closes_ours and run.behind is Behind.OTHER and is_complete(open_, run, True):
-        judgement = look_behind(m, open_, run)
-        return judgement if isinstance(judgement, Run | Wait) else _close_example(open_, tag)
-    return _close_example(open_, tag)
+    closes_ours = wrapped and _count(run, TagKind.WRAP_CLOSE) > (value.wraps or value.line_wraps)
+    if closes_ours and run.behind is Behind.OTHER and is_complete(value, run, True):
+        judgement = look_behind(m, value, run)
+        return judgement if isinstance(judgement, Run | Wait) else _close_example(value, tag)
+    return _close_example(value, tag)
 
 
-def _ends_message(open_: Value, run: Run) -> bool:
+def _ends_message(value: Value, run: Run) -> bool:
     """Whether the message ends with a run that closes the call, and no more than the examples have
     opened."""
     if run.behind is not Behind.END or run.level < Level.ENVELOPE:
         return False
     calls, wraps = _count(run, TagKind.CALL_CLOSE), _count(run, TagKind.WRAP_CLOSE)
-    return calls <= max(open_.calls, 1) and wraps <= max(open_.wraps, 1)
+    return calls <= max(value.calls, 1) and wraps <= max(value.wraps, 1)
 
 
 def _count(run: Run, kind: TagKind) -> int:
@@ -325,7 +325,7 @@ def _goes_on(tags: list[Tag]) -> bool:
     return bool(ends) and TagKind.PARAMETER_CLOSE in kinds[ends[0] :]
 
 
-def _close_example(open_: Value, tag: Tag) -> Judgement:
+def _close_example(value: Value, tag: Tag) -> Judgement:
     """A tag is payload and closes what an example has opened."""
-    open_.close(tag.kind)
+    value.close(tag.kind)
     return Payload.TAG

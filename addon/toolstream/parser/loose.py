@@ -13,7 +13,7 @@ from ..grammar.matcher import Tag
 from ..limits import DAMAGED_OPENER, OPENER_PREFIX
 from ..repairs import Repair
 from ..schema.json_read import loads
-from .message import At, Call, Message, Spare, Step
+from .message import Call, Message, Spare, State, Step
 from .open_call import only_key, open_call, stray_text
 from .place import Behind, Level
 from .value_text import break_before
@@ -37,7 +37,7 @@ def in_loose(m: Message) -> Step:
     if tag is None and not buffer.over:
         return Step.MORE
     if tag is None and not m.complete:
-        return m.go(At.CUT)
+        return m.go(State.CUT)
     raw = buffer.since(call.spare.mark.position)
     if tag is None or tag.kind not in CLOSERS:
         return is_text(m, raw)
@@ -83,7 +83,7 @@ def _take_for_value(m: Message, raw: str, closer: Tag) -> Step:
     if call.spare.closed:
         m.buffer.at = closer.end
     call.gap = ""
-    return m.go(At.CALL)
+    return m.go(State.CALL)
 
 
 def _opener_in(text: str, key: str) -> str | None:

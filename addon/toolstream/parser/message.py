@@ -36,7 +36,7 @@ class Step(Enum):
     GO = 1  # the next state may go on
 
 
-class At(Enum):
+class State(Enum):
     """The states. `parser` has the table of their functions."""
 
     __hash__ = object.__hash__  # members are compared by identity: this one is quick
@@ -145,7 +145,7 @@ class Message:
     context: Context
     toolset: Toolset
     grammar: Grammar
-    at: At
+    state: State
     live: bool = True  # the caller wants a call before it is complete
     reasoning: bool = False  # the text is what the model thought
     thinks_apart: bool = False  # the model's thinking has a field of its own
@@ -198,9 +198,9 @@ class Message:
         known, at = self.known - self.buffer.base, self.buffer.at
         return known if known > at else at
 
-    def go(self, at: At) -> Step:
+    def go(self, state: State) -> Step:
         """Continue with this state."""
-        self.at = at
+        self.state = state
         return Step.GO
 
     # Text
@@ -245,7 +245,7 @@ class Message:
 
     # Being unsure
 
-    def try_(self, why: Refused | None, at_end: bool) -> None:
+    def begin_trial(self, why: Refused | None, at_end: bool) -> None:
         """Begin a trial: it is decided later whether the text from here on, including whitespace that
         waits, is a call."""
         if self.trial is None:
@@ -276,7 +276,7 @@ class Message:
         self.known = max(known, self.buffer.position)
         self.orphan_think = self.orphan_think and not raw
         self.know(end - self.buffer.base)
-        return self.go(At.TEXT)
+        return self.go(State.TEXT)
 
     def abandon(self) -> Step:
         """What was on trial is the beginning of a call that comes in another way. It is dropped, with
@@ -290,7 +290,7 @@ class Message:
         self.envelope, self.orphan_think = Envelope.NONE, False
         self.log.repair(Repair.STRAY_OPENER, raw.strip())
         self.drop(len(self.buffer.text))
-        return self.go(At.TEXT)
+        return self.go(State.TEXT)
 
     # Candidates and calls
 
@@ -319,7 +319,7 @@ class Message:
             self.log.ledger.refuse(why, self.buffer.text[self.seen : end])
         self.say(end)
         self.before = Before.QUOTE if wrap else Before.TEXT
-        return self.go(At.TEXT)
+        return self.go(State.TEXT)
 
     def miss_envelope_close(self) -> None:
         """An open envelope ends without its closing tag."""
@@ -345,7 +345,7 @@ class Message:
         self.context.new_line()
         self.known = self.buffer.position
         self.before = Before.CALL
-        self.go(At.AFTER)
+        self.go(State.AFTER)
         if self.trial and not self.trial.at_end:
             if not self.tolerant and self.log.mended_since(self.trial):
                 return self.reject(Refused.TRUNCATED)
@@ -357,4 +357,4 @@ class Message:
         text."""
         self.log.ledger.refuse(why, tool.name)
         self.call = self.json = None
-        return self.go(At.LITERAL)
+        return self.go(State.LITERAL)

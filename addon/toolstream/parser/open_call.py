@@ -22,7 +22,7 @@ from ..schema.rules import NO_TEXTS
 from ..schema.tool_name import Opening
 from ..schema.whole_arguments import typed, write_call
 from .by_place import is_by_place
-from .message import At, Call, Envelope, Message, Step
+from .message import Call, Envelope, Message, State, Step
 from .place import Place
 
 _WORD = re.compile(r"\W{0,4}(\w+)=")  # of a tag that carries a name
@@ -52,7 +52,7 @@ def start_call(m: Message, opening: Opening | None, tag: Tag, certain: bool = Tr
     m.call.quoted = tag.raw.count('"') == 1
     if opening:
         _announce(m, m.call, opening)
-    return m.go(At.CALL)
+    return m.go(State.CALL)
 
 
 def _announce(m: Message, call: Call, opening: Opening) -> None:
@@ -117,7 +117,7 @@ def stray_text(m: Message, text: str) -> Step:
         _spare_is_text(m, call)
     call.stray = (call.stray + text)[:STRAY]
     m.log.text(text)
-    return m.go(At.STRAY)
+    return m.go(State.STRAY)
 
 
 def _spare_is_text(m: Message, call: Call) -> None:

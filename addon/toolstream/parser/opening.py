@@ -19,7 +19,7 @@ from ..repairs import Refused, Repair
 from ..schema.schema import Tool
 from ..schema.tool_name import Opening, read_opening
 from .chain import Chain, read_chain
-from .message import At, Envelope, Message, Step
+from .message import Envelope, Message, State, Step
 from .open_call import start_call
 from .place import Place
 
@@ -46,7 +46,7 @@ def _open_better(m: Message, tag: Tag) -> Step:
     if chain is MORE:
         return Step.MORE
     if chain.wraps and chain.opens:
-        return m.go(At.ENVELOPE)
+        return m.go(State.ENVELOPE)
     if chain.tag and (opening := _read_opening(m, chain.tag)):
         return _open_bare(m, chain.tag, opening)
     return m.refuse(Refused.UNDECLARED, tag.end)
@@ -93,7 +93,7 @@ def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
     if proved := m.is_proved(tag, opening.tool):
         return Step.MORE if proved is MORE else _open(m, tag, opening, [])
     if ends_line and len(opening.tool.required) == 1:
-        m.try_(Refused.NO_CALL, at_end=False)
+        m.begin_trial(Refused.NO_CALL, at_end=False)
         return _open(m, tag, opening, [], certain=False)
     return m.refuse(Refused.NO_CALL, tag.end)
 
@@ -143,7 +143,7 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     if m.context.thinking and m.calls and not m.trial:
         return m.refuse(Refused.REASONING, tag.end)
     if opening is None:
-        m.try_(Refused.UNDECLARED, at_end=True)
+        m.begin_trial(Refused.UNDECLARED, at_end=True)
         m.log.repair(Repair.UNDECLARED_NAME, tag.name)
     return _open(m, tag, opening or Opening(Tool(tag.name)), wraps)
 
@@ -193,7 +193,7 @@ def open_nameless(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
         return m.refuse(Refused.NOT_AT_LINE_START, tag.end)
     if m.context.function_said and not wraps:
         return m.refuse(Refused.UNDECLARED, tag.end)
-    m.try_(Refused.NAMELESS, at_end=False)
+    m.begin_trial(Refused.NAMELESS, at_end=False)
     return _open(m, tag, None, wraps)
 
 
@@ -207,14 +207,14 @@ def open_json_call(m: Message, chain: Chain) -> Step:
     unknown = chain.worst is Cost.SHAPE  # the envelope may be anybody's, if there is more to the message
     if unknown and (word := WORD.match(chain.wraps[0].raw)):
         m.outside.wrap = word[1]
-    m.try_(Refused.NOT_ALONE if unknown else Refused.INVALID_JSON, at_end=unknown)
+    m.begin_trial(Refused.NOT_ALONE if unknown else Refused.INVALID_JSON, at_end=unknown)
     _drop_think(m)
     if chain.wraps:
         m.envelope = Envelope.OPEN
     _note_tags(m, chain.wraps, None)
     m.drop(chain.at)
     m.json = None
-    return m.go(At.JSON)
+    return m.go(State.JSON)
 
 
 def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certain: bool = True) -> Step:
@@ -222,9 +222,9 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
     if m.context.thinking:
         _try_in_thinking(m, Refused.REASONING)
     elif opening and _may_be_element(tag, opening):
-        m.try_(Refused.NO_CALL, at_end=False)
+        m.begin_trial(Refused.NO_CALL, at_end=False)
     elif not m.live or m.is_dropped or (opening and _is_deferred(m, opening.tool)):
-        m.try_(Refused.TRUNCATED, at_end=False)
+        m.begin_trial(Refused.TRUNCATED, at_end=False)
     certain = certain and not (opening and _may_be_element(tag, opening))
     _drop_think(m)
     if wraps:
@@ -250,7 +250,7 @@ def _try_in_thinking(m: Message, why: Refused) -> None:
     closed."""
     if m.trial:
         return
-    m.try_(why, at_end=True)
+    m.begin_trial(why, at_end=True)
     if not m.reasoning:
         m.log.text("\n</think>")
         m.log.repair(Repair.THINK_CLOSED, m.buffer.text[m.seen :])

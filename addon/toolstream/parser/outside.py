@@ -24,7 +24,7 @@ from .apart import comment, is_candidate, orphan_closer, quote, result, show_exa
 from .bare_json import open_bare_json
 from .by_place import attribute_of
 from .chain import is_word_of_ours, read_chain
-from .message import At, Before, Message, Step
+from .message import Before, Message, State, Step
 from .opening import kind_after, open_bare, open_nameless
 
 _UNTAGGED = r" {0,3}(?=[{\[`~C])"  # what an untagged call may begin with, at the start of a line
@@ -123,14 +123,14 @@ def at_line_start(m: Message) -> Step:
         return _at_untagged(m)
     if begins and m.aggressive:
         m.say(m.seen + 1)
-    return m.go(At.TEXT)
+    return m.go(State.TEXT)
 
 
 def _at_lost_bracket(m: Message) -> Step | None:
     """A bracket that may stand for the opening bracket of a tag."""
     text, at = m.buffer.text, m.seen
     if _is_lost(m, at):
-        return m.go(At.TEXT)
+        return m.go(State.TEXT)
     may_be = text[at] in "[{" and held_from(text, at, True, m.lookout.missing) <= at
     return Step.MORE if may_be and not m.buffer.over else None
 
@@ -145,11 +145,11 @@ def _at_untagged(m: Message) -> Step:
     """A bracket, a fence or a word with which an untagged call may begin."""
     text = m.buffer.text
     if tag := m.lookout.lines.match(text, m.seen):
-        m.go(At.TEXT)
+        m.go(State.TEXT)
         return open_bare(m, tag)
     if not m.buffer.over and m.lookout.lines.may_begin(text, m.seen):
         return Step.MORE
-    m.go(At.TEXT)
+    m.go(State.TEXT)
     return open_bare_json(m)
 
 
@@ -160,7 +160,7 @@ def in_text(m: Message) -> Step:
     found = _find(m, end if line is None else line)
     if line is not None and found.at >= line:
         m.say(line)
-        return m.go(At.LINE_START) if m.aggressive else _at_json(m)
+        return m.go(State.LINE_START) if m.aggressive else _at_json(m)
     m.say(found.at)
     if found.tag:
         return _at_tag(m, found.tag)
@@ -286,9 +286,9 @@ def _at_place(m: Message) -> Step:
     if not chain.opens:
         return _pass(m)
     if context.code_span:
-        return m.go(At.SPAN)
+        return m.go(State.SPAN)
     if chain.wraps:
-        return m.go(At.ENVELOPE)
+        return m.go(State.ENVELOPE)
     assert chain.tag
     return open_bare(m, chain.tag)
 
@@ -308,7 +308,7 @@ def _at_tag(m: Message, tag: Tag) -> Step:
     if m.context.quoted:
         return quote(m, tag)
     if m.context.code_span:
-        return m.go(At.SPAN) if is_candidate(tag) or tag.kind in THINK else quote(m, tag)
+        return m.go(State.SPAN) if is_candidate(tag) or tag.kind in THINK else quote(m, tag)
     match tag.kind:
         case kind if kind in THINK:
             return think(m, tag)
@@ -326,7 +326,7 @@ def _at_opener(m: Message, tag: Tag) -> Step:
         return m.refuse(Refused.IN_RESULT, tag.end, wrap=tag.kind is TagKind.WRAP_OPEN)
     match tag.kind:
         case TagKind.WRAP_OPEN:
-            return m.go(At.ENVELOPE)
+            return m.go(State.ENVELOPE)
         case TagKind.CALL_OPEN if tag.dialect.by_name:
             return _direct(m, tag)
         case TagKind.CALL_OPEN:
@@ -358,7 +358,7 @@ def in_span(m: Message) -> Step:
     if waits and not m.buffer.over and len(text) - at < CODE_SPAN:
         m.looked = m.buffer.base + len(text.rstrip("`" + BLANK))
         return Step.MORE
-    m.go(At.TEXT)
+    m.go(State.TEXT)
     if end is None or not closes:
         m.context.close_span()
         return Step.GO

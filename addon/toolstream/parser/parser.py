@@ -32,7 +32,7 @@ from .event_log import EventLog, Mark
 from .interrupted import drop_opener, go_behind_call
 from .json_call import give_up_json, in_json
 from .loose import in_loose, is_text
-from .message import At, Message, Step
+from .message import Message, State, Step
 from .outside import at_line_start, in_span, in_text
 from .outside import extend as extend_text
 from .value import extend as extend_value
@@ -45,40 +45,40 @@ def in_literal(m: Message) -> Step:
     return Step.MORE
 
 
-STATES: dict[At, Callable[[Message], Step]] = {
-    At.LITERAL: in_literal,
-    At.LINE_START: at_line_start,
-    At.TEXT: in_text,
-    At.SPAN: in_span,
-    At.ENVELOPE: at_envelope,
-    At.CALL: in_call,
-    At.VALUE: in_value,
-    At.LOOSE: in_loose,
-    At.STRAY: in_stray,
-    At.JSON: in_json,
-    At.BARE_JSON: in_bare_json,
-    At.AFTER: after_call,
-    At.CUT: at_cut,
+STATES: dict[State, Callable[[Message], Step]] = {
+    State.LITERAL: in_literal,
+    State.LINE_START: at_line_start,
+    State.TEXT: in_text,
+    State.SPAN: in_span,
+    State.ENVELOPE: at_envelope,
+    State.CALL: in_call,
+    State.VALUE: in_value,
+    State.LOOSE: in_loose,
+    State.STRAY: in_stray,
+    State.JSON: in_json,
+    State.BARE_JSON: in_bare_json,
+    State.AFTER: after_call,
+    State.CUT: at_cut,
 }
 
 
 # To look up a member of an enum takes Python 3.11 ten times as long as to look up a global name
-TEXT, VALUE, GO = At.TEXT, At.VALUE, Step.GO
-_LOOKS_FOR_TAGS = frozenset({TEXT, At.ENVELOPE, At.CALL, VALUE, At.AFTER})
+TEXT, VALUE, GO = State.TEXT, State.VALUE, Step.GO
+_LOOKS_FOR_TAGS = frozenset({TEXT, State.ENVELOPE, State.CALL, VALUE, State.AFTER})
 
 
 def _is_behind_tag(m: Message) -> bool:
     """Whether nothing but complete tags waits, so that the beginning of another tag decides nothing yet."""
     waiting = m.buffer.text[m.buffer.at :].rstrip(BLANK)
-    match m.at:
-        case At.VALUE:
+    match m.state:
+        case State.VALUE:
             value = m.call.value if m.call else None
             return m.tolerant and value is not None and value.waits and waiting[-1:] == ">"
-        case At.CALL:  # if a closing tag waits, this may show that the call was not closed too early
+        case State.CALL:  # if a closing tag waits, this may show that the call was not closed too early
             return m.tolerant and m.buffer.at == len(m.buffer.text)
-        case At.ENVELOPE:
+        case State.ENVELOPE:
             return m.tolerant and waiting[-1:] == ">"
-    return m.tolerant and m.at is At.AFTER and not waiting
+    return m.tolerant and m.state is State.AFTER and not waiting
 
 
 class ToolCallParser:
@@ -109,14 +109,14 @@ class ToolCallParser:
         self._buffer = Buffer()
         self._log = EventLog(self._buffer, self.ledger, parallel)
         toolset, tolerant = Toolset.of(tools, tool_choice, rules), recovery != "strict"
-        start = At.LINE_START if tolerant else At.TEXT
+        start = State.LINE_START if tolerant else State.TEXT
         self._message = Message(
             self._buffer,
             self._log,
             Context(reasoning),
             toolset,
             grammar(recovery),
-            start if toolset.tools else At.LITERAL,
+            start if toolset.tools else State.LITERAL,
             live=live and tolerant,
             reasoning=reasoning,
         )
@@ -145,7 +145,7 @@ class ToolCallParser:
                 self._buffer.feed(text)
                 return []
             m.tag_at = -1
-        shortcut = extend_value if m.at is VALUE else extend_text if m.at is TEXT else None
+        shortcut = extend_value if m.state is VALUE else extend_text if m.state is TEXT else None
         if shortcut and text and (events := shortcut(m, text)) is not None:
             return events
         if text[:1] in OPEN and BEGINNING.fullmatch(text) and _is_behind_tag(m):
@@ -190,11 +190,11 @@ class ToolCallParser:
         """Let the states read what has arrived."""
         m, marks = self._message, self._log.marks
         done, most = 0, 0
-        while STATES[m.at](m) is GO or (marks and self._is_overdue(m)):
+        while STATES[m.state](m) is GO or (marks and self._is_overdue(m)):
             done, most = done + 1, max(most, len(self._buffer.text))  # the buffer may go back
             if done > STEPS + STEPS_PER_CHARACTER * most:
-                raise RuntimeError(f"the parser does not get on in {m.at.name}")
-        if self._buffer.at < len(self._buffer.text) and m.at in _LOOKS_FOR_TAGS and m.tolerant:
+                raise RuntimeError(f"the parser does not get on in {m.state.name}")
+        if self._buffer.at < len(self._buffer.text) and m.state in _LOOKS_FOR_TAGS and m.tolerant:
             self._note_tag(m)
         return self._log.take()
 

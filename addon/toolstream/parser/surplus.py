@@ -49,9 +49,9 @@ def end_of_surplus(m: Message, at: int) -> int | Wait | None:
 # After arguments that were one JSON object
 
 
-def behind_body(m: Message, call_: Call) -> Step:
+def behind_body(m: Message, call: Call) -> Step:
     """Only closing tags can follow, and surplus brackets."""
-    buffer, place = m.buffer, call_.place
+    buffer, place = m.buffer, call.place
     text = buffer.text
     buffer.at += text.startswith(")", buffer.at)
     at = end_of(_SURPLUS, text, buffer.at)
@@ -62,7 +62,7 @@ def behind_body(m: Message, call_: Call) -> Step:
     if tag:
         buffer.at = at
         return _close_body(m, tag)
-    around = _closer_around(m, call_, at)
+    around = _closer_around(m, call, at)
     if around is MORE:
         return Step.MORE
     if around:
@@ -82,11 +82,11 @@ def _close_body(m: Message, tag: Tag) -> Step:
     return end_unclosed(m, m.buffer.text[m.buffer.at :])
 
 
-def _closer_around(m: Message, call_: Call, at: int) -> Tag | Wait | None:
+def _closer_around(m: Message, call: Call, at: int) -> Tag | Wait | None:
     """The closing tag of an element around the arguments, if it is here."""
-    if not call_.place.around or at >= len(m.buffer.text):
+    if not call.place.around or at >= len(m.buffer.text):
         return None
-    choice = call_.place.choose(m.buffer.text, at, m.buffer.over, Level.CALL, m.buffer.base)
+    choice = call.place.choose(m.buffer.text, at, m.buffer.over, Level.CALL, m.buffer.base)
     if choice is MORE or choice is None:
         return choice
     return choice.tag if choice.tag.dialect is ELEMENTS else None

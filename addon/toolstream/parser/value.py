@@ -19,7 +19,7 @@ from ..limits import LETTERS, PIECE, WORDS
 from ..repairs import Repair
 from .evidence import Payload
 from .judge import judge
-from .message import At, Envelope, Message, Step
+from .message import Envelope, Message, State, Step
 from .open_value import Value
 from .place import Run
 from .value_text import break_before, finish, open_value, write_up_to
@@ -33,69 +33,69 @@ _LATE_PART = re.compile(r"\r?(?:\n(?:>\r?)?)?")
 
 def in_value(m: Message) -> Step:
     """State: in a value, up to the tag that ends it."""
-    open_ = open_value(m)
-    if not (open_.started or _start(m, open_)):
+    value = open_value(m)
+    if not (value.started or _start(m, value)):
         return Step.MORE
     buffer = m.buffer
-    at = _next(m, open_)
-    open_.waits = False
+    at = _next(m, value)
+    value.waits = False
     if at < 0:
         if buffer.over:
-            return m.go(At.CUT)
-        write_up_to(m, open_, _held(m, open_))
+            return m.go(State.CUT)
+        write_up_to(m, value, _held(m, value))
         return Step.MORE
-    if open_.json:
-        _pass_before(m, open_, at)
-    open_.leave_line(buffer, at)
-    tag, judgement = judge(m, open_, at)
+    if value.json:
+        _pass_before(m, value, at)
+    value.leave_line(buffer, at)
+    tag, judgement = judge(m, value, at)
     if judgement is MORE:
-        open_.waits = True
-        _pass_before(m, open_, at)
+        value.waits = True
+        _pass_before(m, value, at)
         return Step.MORE
     if isinstance(judgement, Run):
-        return _end_value(m, open_, judgement)
-    if tag and (step := _at_first_tag(m, open_, tag)):
+        return _end_value(m, value, judgement)
+    if tag and (step := _at_first_tag(m, value, tag)):
         return step
     end = tag.end if tag and judgement is Payload.EXAMPLE else at + 1
-    open_.look(m.buffer, max(end, open_.payload_to - buffer.base))
+    value.look(m.buffer, max(end, value.payload_to - buffer.base))
     return Step.GO
 
 
-def _at_first_tag(m: Message, open_: Value, tag: Tag) -> Step | None:
+def _at_first_tag(m: Message, value: Value, tag: Tag) -> Step | None:
     """A tag that is the first thing in a value, and is no payload: it names the tool, or is surplus. None
     if it is payload."""
-    if _is_named_late(m, open_, tag):
+    if _is_named_late(m, value, tag):
         return _leave_nameless(m, m.buffer.base + tag.end)
-    if open_.passed or tag.start != m.buffer.at or not m.tolerant:
+    if value.passed or tag.start != m.buffer.at or not m.tolerant:
         return None
-    twice = _is_said_twice(m, open_, tag)
-    if not (twice or _is_closed_early(m, open_, tag)):
+    twice = _is_said_twice(m, value, tag)
+    if not (twice or _is_closed_early(m, value, tag)):
         return None
     m.log.repair(Repair.STRAY_OPENER if twice else Repair.STRAY_CLOSER, tag.raw)
-    m.buffer.at, open_.started, open_.elements, open_.inline = tag.end, False, 0, 0
+    m.buffer.at, value.started, value.elements, value.inline = tag.end, False, 0, 0
     return Step.GO
 
 
-def _is_said_twice(m: Message, open_: Value, tag: Tag) -> bool:
+def _is_said_twice(m: Message, value: Value, tag: Tag) -> bool:
     """Whether a value begins with its own opening tag again. In a string that may be payload."""
     assert m.call
-    return not open_.verbatim and tag.kind is TagKind.PARAMETER_OPEN and tag.name == m.call.place.key
+    return not value.verbatim and tag.kind is TagKind.PARAMETER_OPEN and tag.name == m.call.place.key
 
 
-def _is_closed_early(m: Message, open_: Value, tag: Tag) -> bool:
+def _is_closed_early(m: Message, value: Value, tag: Tag) -> bool:
     """Whether the closing tag comes directly after the opening one, and the value on the lines after it."""
     rest = LINE_REST.match(m.buffer.text, tag.end)
     alone = rest is not None and rest[1] is not None
-    return alone and open_.same_line and tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT
+    return alone and value.same_line and tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT
 
 
-def _is_named_late(m: Message, open_: Value, tag: Tag) -> bool:
+def _is_named_late(m: Message, value: Value, tag: Tag) -> bool:
     """Whether a function's tag is the first thing in a value of a call without a name: it should have
     come earlier."""
     assert m.call
     if m.call.named or m.trial is None or tag.kind is not TagKind.CALL_OPEN:
         return False
-    return not open_.passed and not m.buffer.text[m.buffer.at : tag.start].strip(BLANK)
+    return not value.passed and not m.buffer.text[m.buffer.at : tag.start].strip(BLANK)
 
 
 def _leave_nameless(m: Message, end: int) -> Step:
@@ -109,59 +109,59 @@ def _leave_nameless(m: Message, end: int) -> Step:
     return Step.GO
 
 
-def _start(m: Message, open_: Value) -> bool:
+def _start(m: Message, value: Value) -> bool:
     """Drop the one line break after the opening tag, and a surplus bracket. A space there may be markup,
     too: some models write `<parameter=path> a.py` without a closing tag. Return False if more text is
     needed."""
     text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
-    if not over and _may_go_on(open_, text[at : at + LETTERS]):
+    if not over and _may_go_on(value, text[at : at + LETTERS]):
         return False
-    if open_.quoted and text.startswith(('"\n', '"\r'), at):
+    if value.quoted and text.startswith(('"\n', '"\r'), at):
         at += 1  # the quote belongs to the name in the tag
-    if text.startswith((">\n", ">\r"), at) or (open_.cut and _LATE_BRACKET.match(text, at)):
+    if text.startswith((">\n", ">\r"), at) or (value.cut and _LATE_BRACKET.match(text, at)):
         at = text.index(">", at) + 1
     if text.startswith(("\n", "\r\n"), at):
         at = text.index("\n", at) + 1
     elif over and text[at:] == "\r":
         at += 1
-    open_.same_line = at == m.buffer.at
-    open_.lead = text[at : at + 1] == " " and not text[at + 1 : at + 2].isspace() and open_.same_line
+    value.same_line = at == m.buffer.at
+    value.lead = text[at : at + 1] == " " and not text[at + 1 : at + 2].isspace() and value.same_line
     m.buffer.at = at
-    open_.started = True
-    open_.looked = m.buffer.position
+    value.started = True
+    value.looked = m.buffer.position
     return True
 
 
-def _may_go_on(open_: Value, rest: str) -> bool:
+def _may_go_on(value: Value, rest: str) -> bool:
     """Whether what follows the opening tag may be half of the markup at its end."""
-    if rest in ("", "\r", " ", ">") or (open_.quoted and rest == '"'):
+    if rest in ("", "\r", " ", ">") or (value.quoted and rest == '"'):
         return True
-    return open_.cut and _LATE_PART.fullmatch(rest) is not None
+    return value.cut and _LATE_PART.fullmatch(rest) is not None
 
 
 # Where a tag may be
 
 
-def _next(m: Message, open_: Value) -> int:
+def _next(m: Message, value: Value) -> int:
     """The index of the next tag that could be structural; -1 if there is none. Tags that only documents
     have are noted."""
     assert m.call
     text, place = m.buffer.text, m.call.place
-    at = max(m.buffer.at, open_.looked - m.buffer.base)
-    fresh = open_.blank and at == open_.looked - m.buffer.base
-    while (at := next_place(text, at, fresh, open_.tables.missing)) >= 0:
+    at = max(m.buffer.at, value.looked - m.buffer.base)
+    fresh = value.blank and at == value.looked - m.buffer.base
+    while (at := next_place(text, at, fresh, value.tables.missing)) >= 0:
         fresh = False
         if DULL.match(text, at):
             at += 1
             continue
         word = WORD.match(text, at)
-        if word is None or not _is_dull(word, place.names, open_.tables.within.words):
+        if word is None or not _is_dull(word, place.names, value.tables.within.words):
             return at
         if word[1] not in DOCUMENT and len(place.opened) < WORDS:
             place.opened[word[1]] = place.opened.get(word[1], 0) + 1
         place.markup = True
         at = word.end() - 1
-        open_.look(m.buffer, at)
+        value.look(m.buffer, at)
     return -1
 
 
@@ -185,66 +185,66 @@ def extend(m: Message, text: str) -> list[Event] | None:
     call, buffer, log = m.call, m.buffer, m.log
     if log.marks or log.events or call is None or call.value is None or buffer.high:
         return None
-    open_ = call.value
-    if not open_.passed or open_.waits or open_.json or not (log.parallel or m.calls == 1):
+    value = call.value
+    if not value.passed or value.waits or value.json or not (log.parallel or m.calls == 1):
         return None
     if _LOOK.search(text) or buffer.at != len(buffer.text):
-        return _extend_lines(m, open_, buffer.text[buffer.at :] + text) if len(text) < PIECE else None
-    open_.blank = open_.blank and text.isspace()
+        return _extend_lines(m, value, buffer.text[buffer.at :] + text) if len(text) < PIECE else None
+    value.blank = value.blank and text.isspace()
     fragment = call.writer.feed(text)
     buffer.skip("", len(text))
-    open_.looked = buffer.base
+    value.looked = buffer.base
     return [ArgumentsDelta(call.index, fragment)] if fragment else []
 
 
-def _extend_lines(m: Message, open_: Value, text: str) -> list[Event] | None:
+def _extend_lines(m: Message, value: Value, text: str) -> list[Event] | None:
     """The same for text with line breaks or tags of documents, or if a line break waits."""
     call = m.call
-    found = open_.tables.plain.match(text)
+    found = value.tables.plain.match(text)
     assert call
     assert found
     end = found.end()
     waits = end < len(text)
     if waits and PARTIAL.fullmatch(text, end):
         m.tag_at = m.buffer.position + end
-    elif waits and open_.verbatim and open_.tables.closer.fullmatch(text, end):
-        open_.waits = True
+    elif waits and value.verbatim and value.tables.closer.fullmatch(text, end):
+        value.waits = True
     elif waits:
         return None
     markup = _BEGINS_WORD.search(text, 0, end) is not None
     solid = break_before(text, 0, end) if waits and text[end] == "<" else end
-    end = min(solid, _held_in(open_, text, 0, False))
-    open_.pass_over(text, 0, end)
+    end = min(solid, _held_in(value, text, 0, False))
+    value.pass_over(text, 0, end)
     call.place.markup = call.place.markup or markup
     fragment = call.writer.feed(text[:end]) if end else ""
     m.buffer.skip(text, end)
-    open_.looked = m.buffer.base
+    value.looked = m.buffer.base
     return [ArgumentsDelta(call.index, fragment)] if fragment else []
 
 
-def _pass_before(m: Message, open_: Value, at: int) -> None:
+def _pass_before(m: Message, value: Value, at: int) -> None:
     """The text before this index is payload, except for a line break and what may become a tag."""
-    write_up_to(m, open_, min(break_before(m.buffer.text, m.buffer.at, at), _held(m, open_)))
+    write_up_to(m, value, min(break_before(m.buffer.text, m.buffer.at, at), _held(m, value)))
 
 
-def _held(m: Message, open_: Value) -> int:
+def _held(m: Message, value: Value) -> int:
     """The index of the end of the buffer that waits."""
     if m.tolerant:
-        return _held_in(open_, m.buffer.text, m.buffer.at, not open_.passed)
+        return _held_in(value, m.buffer.text, m.buffer.at, not value.passed)
     text = m.buffer.text
     return len(text) - 1 if text[-1:] == "\r" else break_before(text, m.buffer.at, len(text))
 
 
-def _held_in(open_: Value, text: str, at: int, fresh: bool) -> int:
+def _held_in(value: Value, text: str, at: int, fresh: bool) -> int:
     """The index of the end of a text that waits: a line break, and the beginning of a tag without its
     bracket. `fresh`: a line begins at `at`."""
     if text[-1:] == "\r":
         return len(text) - 1
-    end = held_from(text, at, fresh, open_.tables.missing)
+    end = held_from(text, at, fresh, value.tables.missing)
     return break_before(text, at, end) if end < len(text) or text[-1:] in (" ", "\t", "\n") else end
 
 
-def _end_value(m: Message, open_: Value, run: Run) -> Step:
+def _end_value(m: Message, value: Value, run: Run) -> Step:
     """The value ends before the first tag of the run."""
     assert m.call
     text, first, base = m.buffer.text, run.tags[0], m.buffer.base
@@ -253,8 +253,8 @@ def _end_value(m: Message, open_: Value, run: Run) -> Step:
     rest = LINE_REST.match(text, first.end - base)
     if before < start and text[start - 1] in " \t" and (rest is None or rest[1] is None):
         before = start  # the tag is not alone on its line
-    if open_.lead and first.kind is TagKind.PARAMETER_CLOSE:
-        open_.lead = False
+    if value.lead and first.kind is TagKind.PARAMETER_CLOSE:
+        value.lead = False
     finish(m, before)
     m.buffer.at = start
     m.known = m.buffer.position
@@ -266,4 +266,4 @@ def _end_value(m: Message, open_: Value, run: Run) -> Step:
     else:
         m.log.repair(Repair.MISSING_PARAMETER_CLOSE, first.raw)
     m.call.place.close_value(run.tags[1:])
-    return m.go(At.CALL)
+    return m.go(State.CALL)

@@ -13,21 +13,21 @@ def open_value(m: Message) -> Value:
     return m.call.value
 
 
-def write_up_to(m: Message, open_: Value, end: int) -> None:
+def write_up_to(m: Message, value: Value, end: int) -> None:
     """The text up to this index is payload. If a space comes after the opening tag, the rest of its line
     waits."""
     buffer = m.buffer
     if end <= buffer.at:
         return
     piece = buffer.text[buffer.at : end]
-    if open_.lead:
+    if value.lead:
         if _is_on_line(piece):
             return
-        open_.lead = False
+        value.lead = False
     write(m, piece)
     buffer.at = end
-    open_.look(m.buffer, end)
-    open_.passed = open_.passed or not piece.isspace()
+    value.look(m.buffer, end)
+    value.passed = value.passed or not piece.isspace()
 
 
 def _is_on_line(piece: str) -> bool:
@@ -55,12 +55,12 @@ def break_before(text: str, at: int, end: int) -> int:
 def finish(m: Message, end: int) -> None:
     """The open value is complete, up to this index."""
     assert m.call
-    open_ = open_value(m)
-    if open_.lead:
-        open_.lead = False
+    value = open_value(m)
+    if value.lead:
+        value.lead = False
         if _is_on_line(m.buffer.text[m.buffer.at : end]):  # and it was not closed: the space is markup
             m.buffer.at = min(m.buffer.at + 1, end)
-    write_up_to(m, open_, end)
+    write_up_to(m, value, end)
     m.fragment(m.call.writer.end())
     m.call.value = None
 
@@ -68,7 +68,7 @@ def finish(m: Message, end: int) -> None:
 def leave_open(m: Message, end: int) -> None:
     """The open value was cut off at this index."""
     assert m.call
-    open_ = open_value(m)
-    open_.lead = False
-    write_up_to(m, open_, end)
+    value = open_value(m)
+    value.lead = False
+    write_up_to(m, value, end)
     m.call.value = None
