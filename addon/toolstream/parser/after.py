@@ -18,7 +18,7 @@ from .chain import is_word, read_chain, to_its_end
 from .json_head import read_head
 from .message import Before, Envelope, Message, State, Step
 from .opening import open_bare, open_wrapped
-from .place import Behind, Level, Run
+from .place import FollowedBy, Level, Run
 
 _CLOSING = (TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE, TagKind.PARAMETER_CLOSE, TagKind.STRAY)
 _THINK_CLOSE = "</think>"
@@ -213,7 +213,7 @@ def _is_believed(m: Message, run: Run) -> bool:
     evidence."""
     if run.tags[0].cost <= Cost.ALIKE or (len(run.tags) > 1 and run.tags[1].spelt):
         return True
-    return m.envelope is Envelope.OPEN and run.behind in (Behind.END, Behind.CALL)
+    return m.envelope is Envelope.OPEN and run.followed_by in (FollowedBy.END, FollowedBy.CALL)
 
 
 # The end

@@ -14,13 +14,17 @@ from ..limits import BEHIND_CALL, LOOK_AHEAD
 from .evidence import Judgement, Payload, is_believed, is_complete
 from .message import Message
 from .open_value import Value
-from .place import Behind, Level, Place, Run
+from .place import FollowedBy, Level, Place, Run
 
 
 def ends_before_text(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> bool:
     """Whether a run with text behind it may be the end. `lines`: the value has several, so that one within
     a line is payload."""
-    if run.level < Level.ENVELOPE or run.behind is not Behind.OTHER or not is_complete(value, run, alone):
+    if (
+        run.level < Level.ENVELOPE
+        or run.followed_by is not FollowedBy.OTHER
+        or not is_complete(value, run, alone)
+    ):
         return False
     text, end = m.buffer.text, run.end - m.buffer.base
     return alone or not lines or "\n" in text[end : skip_blanks(text, end)]
@@ -80,7 +84,7 @@ def _next_of_ours(m: Message, value: Value, run: Run, at: int) -> Judgement | No
     if second is MORE:
         return MORE
     own = place.own is not None and place.own.by_name
-    ends = second.level >= Level.ENVELOPE and (own or second.behind in (Behind.END, Behind.CALL))
+    ends = second.level >= Level.ENVELOPE and (own or second.followed_by in (FollowedBy.END, FollowedBy.CALL))
     return run if ends and tag.cost is Cost.EXACT else Payload.TAG
 
 

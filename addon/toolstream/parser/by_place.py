@@ -42,7 +42,7 @@ def by_place(token: Token, kind: TagKind, cost: Cost, name: str = "", dialect: D
     return Tag(kind, name, token.start, token.end, token.raw, dialect, cost)
 
 
-def behind(text: str, tag: Tag) -> int:
+def index_after(text: str, tag: Tag) -> int:
     """The index where what follows a tag begins, after a surplus bracket."""
     at = tag.end if tag.spelt else end_of(_ON_LINE, text, tag.end)
     if tag.raw[-1] not in CLOSE:

@@ -20,7 +20,7 @@ from .json_head import read_first_key
 from .message import Call, Envelope, Message, State, Step
 from .open_call import end_call, end_unclosed, give, has_text, only_key, open_call, stray_text, use_spare
 from .open_value import Value
-from .place import Behind, Choice, Level, Place
+from .place import Choice, FollowedBy, Level, Place
 from .surplus import behind_body, drop_tag, drop_text, end_of_surplus, take
 
 _GO_ON = (TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.CALL_CLOSE, Following.MORE)
@@ -56,7 +56,8 @@ def _at_tag(m: Message, call: Call, tag: Tag) -> Step:
             call.place.around.add(element_of(tag))
             return drop_tag(m, Repair.STRAY_OPENER, tag)
         case TagKind.PARAMETER_CLOSE | TagKind.STRAY:
-            call.unread = call.unread or (tag.kind is TagKind.PARAMETER_CLOSE and bool(call.stray.strip()))
+            if tag.kind is TagKind.PARAMETER_CLOSE and call.stray.strip():
+                call.unread = True
             return drop_tag(m, Repair.STRAY_CLOSER, tag)
         case TagKind.CALL_CLOSE if kind := _after_early(m, call, tag):
             return Step.MORE if kind is Following.MORE else drop_tag(m, Repair.STRAY_CLOSER, tag)
@@ -113,7 +114,7 @@ def _tag_by_place(m: Message, place: Place, at: int) -> Tag | Wait | None:
     run = place.run(text, at, over, Level.CALL, base)
     if run is MORE:
         return MORE
-    return tag if run.tags and run.behind is not Behind.OTHER else None
+    return tag if run.tags and run.followed_by is not FollowedBy.OTHER else None
 
 
 def _no_tag(m: Message, call: Call) -> Step:

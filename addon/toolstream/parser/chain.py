@@ -23,10 +23,10 @@ from ..grammar.tokens import Token, end_of_tag, opens_json, read_tag
 from ..limits import DAMAGED_ENVELOPES, DECLARED_NAME, LETTERS, WRAPS
 from ..schema.schema import Tool
 from ..schema.tool_name import read_opening
-from .by_place import BY_PLACE, attribute_of, behind, by_place, is_by_place, is_cut
+from .by_place import BY_PLACE, attribute_of, by_place, index_after, is_by_place, is_cut
 from .fence import Fence, read_fence
 from .json_head import lacks_bracket, name_of_empty, name_of_python, read_first_key, read_head
-from .message import Message
+from .message import Message, UnfinishedChain
 
 _PROSE = re.compile(
     rf"[:;.,!*-]?([^\W_]{{1,64}})(?![\w:=＝/{OPEN}{CLOSE}-])[ \t]{{0,8}}[^\s:=＝/{OPEN}{CLOSE}]"
@@ -68,9 +68,8 @@ def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
     an envelope is open already."""
     text, start = m.buffer.text, (m.buffer.base, at, inside)
     chain = Chain(at=at)
-    if m.chain and m.chain[0] == start:
-        _, wraps, chain.at, chain.fence = m.chain
-        chain.wraps = list(wraps)
+    if m.chain and m.chain.start == start:
+        chain.wraps, chain.at, chain.fence = list(m.chain.wraps), m.chain.end, m.chain.fence
     while True:
         if not _skip_noise(m, chain):
             return MORE
@@ -86,9 +85,9 @@ def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
         if m.tolerant and text.startswith(">", found.end):
             found = replace(found, end=found.end + 1, raw=found.raw + ">", dialect=BY_PLACE)
         chain.wraps.append(found)
-        chain.at = behind(text, found)
+        chain.at = index_after(text, found)
         if chain.at < len(text):
-            m.chain = start, list(chain.wraps), chain.at, chain.fence
+            m.chain = UnfinishedChain(start, list(chain.wraps), chain.at, chain.fence)
 
 
 def _read_next(m: Message, chain: Chain, inside: bool) -> Tag | Fence | Wait | bool | None:
@@ -120,7 +119,7 @@ def _skip_noise(m: Message, chain: Chain) -> bool:
         return False
     if end > chain.at:
         chain.wraps[-1] = replace(wrap, end=end, raw=text[wrap.start : end], dialect=BY_PLACE)
-        chain.at = behind(text, chain.wraps[-1])
+        chain.at = index_after(text, chain.wraps[-1])
     return True
 
 
@@ -360,13 +359,13 @@ def _is_believed(m: Message, chain: Chain, tag: Tag, inside: bool) -> bool | Wai
         return False
     proved = m.is_proved(tag, tool) or _is_argument(m, tag, tool)
     if proved is True and tag.raw[0] != "<" and "<" in tag.raw:  # a sign, which prose has between tags
-        return m.buffer.text.startswith("<", behind(m.buffer.text, tag))
+        return m.buffer.text.startswith("<", index_after(m.buffer.text, tag))
     return proved
 
 
 def _is_argument(m: Message, tag: Tag, tool: Tool) -> bool | Wait:
     """Whether JSON follows a tag, with a parameter of its tool."""
-    text, at = m.buffer.text, behind(m.buffer.text, tag)
+    text, at = m.buffer.text, index_after(m.buffer.text, tag)
     first = read_first_key(text, at, m.buffer.over) if text.startswith("{", at) else None
     return MORE if first is MORE else first is not None and tool.declares(first[0])
 

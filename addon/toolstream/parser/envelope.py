@@ -10,7 +10,7 @@ from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.matcher import Tag
 from ..grammar.text import LINE_REST
 from ..repairs import Refused, Repair
-from .by_place import behind, is_by_place
+from .by_place import index_after, is_by_place
 from .chain import Chain, read_chain
 from .json_head import read_head
 from .message import Before, Message, State, Step
@@ -43,7 +43,7 @@ def _open(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
 
 def _at_closer(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     """The envelope is empty; or it was closed too early, and what can only stand in an envelope follows."""
-    inner = read_chain(m, behind(m.buffer.text, tag), inside=True) if m.tolerant else None
+    inner = read_chain(m, index_after(m.buffer.text, tag), inside=True) if m.tolerant else None
     if inner is MORE:
         return Step.MORE
     opens = inner is not None and not inner.wraps and _opens_inside(m, inner)

@@ -10,7 +10,7 @@ from ..grammar.kinds import Cost, TagKind, Wait
 from ..grammar.matcher import Tag
 from .by_place import OPENERS
 from .open_value import Value
-from .place import CLOSED_BY, Behind, Level, Run
+from .place import CLOSED_BY, FollowedBy, Level, Run
 
 
 class Payload(Enum):
@@ -28,7 +28,7 @@ def is_misspelt(run: Run) -> bool:
     another tag cuts the first one off, if the next parameter opens, or if the message ends with all tags
     that close the call."""
     first, rest = run.tags[0], run.tags[1:]
-    if rest and run.behind is Behind.END and run.level >= Level.ENVELOPE:
+    if rest and run.followed_by is FollowedBy.END and run.level >= Level.ENVELOPE:
         return False
     if rest and rest[0].spelt:
         adjacent, opens = rest[0].start == first.end, rest[0].kind is TagKind.PARAMETER_OPEN
@@ -83,7 +83,7 @@ def _is_ours(value: Value, run: Run) -> bool:
     belong to."""
     first = run.tags[0]
     closes = first.kind in CLOSED_BY and first.cost is Cost.EXACT and run.level >= Level.ENVELOPE
-    return closes and not value.opens and run.behind in (Behind.END, Behind.CALL)
+    return closes and not value.opens and run.followed_by in (FollowedBy.END, FollowedBy.CALL)
 
 
 def _closes(tags: list[Tag]) -> bool:
@@ -93,9 +93,9 @@ def _closes(tags: list[Tag]) -> bool:
 
 def is_believed(value: Value, run: Run, alone: bool) -> bool:
     """Whether the first tag of a run in a value ends the value. `alone`: it starts its line."""
-    if not run.tags or run.behind is Behind.OTHER:
+    if not run.tags or run.followed_by is FollowedBy.OTHER:
         return False
-    if run.level is Level.VALUE and run.behind is not Behind.PARAMETER:
+    if run.level is Level.VALUE and run.followed_by is not FollowedBy.PARAMETER:
         return False  # it closes nothing
     first, rest = run.tags[0], run.tags[1:]
     if _begins_later(value, run):
@@ -109,14 +109,14 @@ def is_believed(value: Value, run: Run, alone: bool) -> bool:
 
 def _speaks_for_likeness(run: Run, rest: list[Tag], alone: bool) -> bool:
     """Whether what follows a tag is evidence enough, if the tag is nearly a known one."""
-    if run.behind is Behind.CALL and run.level < Level.ENVELOPE:
+    if run.followed_by is FollowedBy.CALL and run.level < Level.ENVELOPE:
         return False
-    ends = run.behind is Behind.END and (alone or run.level >= Level.ENVELOPE)
+    ends = run.followed_by is FollowedBy.END and (alone or run.level >= Level.ENVELOPE)
     return any(tag.spelt for tag in rest) or ends or (alone and bool(rest))
 
 
 def _speaks_for_shape(run: Run, rest: list[Tag]) -> bool:
     """Whether what follows a tag is evidence enough, if the tag only has the right shape."""
     sure = any(tag.spelt or tag.kind is TagKind.PARAMETER_OPEN for tag in rest)
-    closes = run.behind is Behind.PARAMETER or run.level >= Level.ENVELOPE
+    closes = run.followed_by is FollowedBy.PARAMETER or run.level >= Level.ENVELOPE
     return sure and closes and rest[0].cost <= Cost.ALIKE

@@ -23,7 +23,7 @@ from .by_place import OPENERS, by_place, is_by_place, is_cut
 from .evidence import Judgement, Payload, is_believed, is_complete, is_misspelt
 from .message import Message
 from .open_value import Value
-from .place import Behind, Level, Place, Run
+from .place import FollowedBy, Level, Place, Run
 
 _BRACKETS = re.compile(rf"[</ ]{{0,{LETTERS}}}(?=<[/\w])")
 _NAMELESS = re.compile(r"<\s?parameter\b", re.I)  # also in documents of other kinds
@@ -106,7 +106,7 @@ def _closes_element(place: Place, tag: Tag, run: Run) -> bool:
         return False
     if len(run.tags) > 1 and run.tags[1].kind is tag.kind and run.tags[1].cost <= Cost.ALIKE:
         return True
-    sibling = run.tags[-1] if run.behind is Behind.PARAMETER else None
+    sibling = run.tags[-1] if run.followed_by is FollowedBy.PARAMETER else None
     return sibling is not None and not (place.is_free(sibling.name) and place.may_go_with(sibling))
 
 
@@ -168,7 +168,12 @@ def _by_run(m: Message, value: Value, run: Run, alone: bool) -> Judgement:
     if not (alone or value.same_line) and (end := _line_of_its_own(m, run)):
         value.payload_to = end
         return Payload.TAG
-    if not alone and run.behind is Behind.PARAMETER and first.cost > Cost.TABLE and IN_BARS.search(first.raw):
+    if (
+        not alone
+        and run.followed_by is FollowedBy.PARAMETER
+        and first.cost > Cost.TABLE
+        and IN_BARS.search(first.raw)
+    ):
         return Payload.TAG  # marked as no tag of this call is
     lines = value.has_lines(m.buffer, first.start - m.buffer.base)
     last = not lines and _is_cut_off_by_ours(run)
@@ -191,9 +196,9 @@ def _line_of_its_own(m: Message, run: Run) -> int:
 def _is_cut_off_by_ours(run: Run) -> bool:
     """Whether a run within a line ends the message with the call, or the next parameter directly after its
     first tag."""
-    if run.behind is Behind.PARAMETER:
+    if run.followed_by is FollowedBy.PARAMETER:
         return len(run.tags) == 2 and run.tags[1].start == run.tags[0].end
-    return run.behind is Behind.END and run.level >= Level.ENVELOPE
+    return run.followed_by is FollowedBy.END and run.level >= Level.ENVELOPE
 
 
 def _doubt(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> Judgement:
@@ -221,7 +226,9 @@ def _doubt(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> Judg
 def _lacks_its_closer(run: Run) -> bool:
     """Whether a run that text follows would be the end, but the value's own closing tag is missing."""
     first = run.tags[0]
-    return first.kind is TagKind.CALL_CLOSE and first.cost is Cost.EXACT and run.behind is Behind.OTHER
+    return (
+        first.kind is TagKind.CALL_CLOSE and first.cost is Cost.EXACT and run.followed_by is FollowedBy.OTHER
+    )
 
 
 def _is_own_closer(m: Message, value: Value, run: Run, alone: bool) -> bool:
@@ -230,7 +237,7 @@ def _is_own_closer(m: Message, value: Value, run: Run, alone: bool) -> bool:
     first, text, base = run.tags[0], m.buffer.text, m.buffer.base
     own = first.kind is TagKind.PARAMETER_CLOSE and first.cost is Cost.EXACT
     has_text = value.passed or bool(text[m.buffer.at : first.start - base].strip())
-    if not own or not has_text or len(run.tags) > 1 or run.behind is not Behind.OTHER:
+    if not own or not has_text or len(run.tags) > 1 or run.followed_by is not FollowedBy.OTHER:
         return False
     return alone or "\n" in text[run.end - base : skip_blanks(text, run.end - base)]
 
@@ -299,7 +306,7 @@ def _in_example(m: Message, value: Value, tag: Tag, run: Run) -> Judgement:
     if _ends_message(value, run):
         return run
     closes_ours = wrapped and _count(run, TagKind.WRAP_CLOSE) > (value.wraps or value.line_wraps)
-    if closes_ours and run.behind is Behind.OTHER and is_complete(value, run, True):
+    if closes_ours and run.followed_by is FollowedBy.OTHER and is_complete(value, run, True):
         judgement = look_behind(m, value, run)
         return judgement if isinstance(judgement, Run | Wait) else _close_example(value, tag)
     return _close_example(value, tag)
@@ -308,7 +315,7 @@ def _in_example(m: Message, value: Value, tag: Tag, run: Run) -> Judgement:
 def _ends_message(value: Value, run: Run) -> bool:
     """Whether the message ends with a run that closes the call, and no more than the examples have
     opened."""
-    if run.behind is not Behind.END or run.level < Level.ENVELOPE:
+    if run.followed_by is not FollowedBy.END or run.level < Level.ENVELOPE:
         return False
     calls, wraps = _count(run, TagKind.CALL_CLOSE), _count(run, TagKind.WRAP_CLOSE)
     return calls <= max(value.calls, 1) and wraps <= max(value.wraps, 1)

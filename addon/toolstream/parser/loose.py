@@ -15,7 +15,7 @@ from ..repairs import Repair
 from ..schema.json_read import loads
 from .message import Call, Message, Spare, State, Step
 from .open_call import only_key, open_call, stray_text
-from .place import Behind, Level
+from .place import FollowedBy, Level
 from .value_text import break_before
 
 # What is left of the opening tag for this key, with some letters lost or changed
@@ -44,16 +44,16 @@ def in_loose(m: Message) -> Step:
     behind = _behind(m, call, tag)
     if behind is None:
         return Step.MORE
-    return is_text(m, raw) if behind is Behind.OTHER else _take_for_value(m, raw, tag)
+    return is_text(m, raw) if behind is FollowedBy.OTHER else _take_for_value(m, raw, tag)
 
 
-def _behind(m: Message, call: Call, closer: Tag) -> Behind | None:
+def _behind(m: Message, call: Call, closer: Tag) -> FollowedBy | None:
     """What follows the closing tags of a call without an envelope: if that is prose, the text is prose,
     too. None if more text is needed."""
     if call.place.wrapped:
-        return Behind.END
+        return FollowedBy.END
     run = call.place.run(m.buffer.text, closer.start, m.buffer.over, Level.VALUE, m.buffer.base)
-    return None if run is MORE else run.behind
+    return None if run is MORE else run.followed_by
 
 
 def is_text(m: Message, raw: str) -> Step:

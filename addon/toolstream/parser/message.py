@@ -83,6 +83,18 @@ class Earlier:
     calls: int
 
 
+@dataclass(frozen=True, slots=True)
+class UnfinishedChain:
+    """Tags in a row that need more text. `start`: the buffer's base, the index of the first tag, and
+    whether an envelope is open around them. `end`: the index where reading continues. `fence`: what opened
+    a code fence between them."""
+
+    start: tuple[int, int, bool]
+    wraps: Sequence[Tag]
+    end: int
+    fence: str
+
+
 @dataclass(slots=True)
 class Spare:
     """Text where a parameter should have opened. It is the value of the only possible parameter, unless
@@ -168,8 +180,7 @@ class Message:
     json_from: int = 0  # position where its envelope begins
     tag_at: int = -1  # position of an unfinished tag that waits; -1 if there is none
     looked: int = 0  # position up to which the end of a code span was searched
-    # A chain of tags that needs more text: its beginning; and its tags, their end, and the fence between them
-    chain: tuple[tuple[int, int, bool], list[Tag], int, str] | None = None
+    chain: UnfinishedChain | None = None
     lookout: Lookout = field(init=False)
     outside: Place = field(init=False)  # the place outside of calls, where no tool is known yet
     tolerant: bool = field(init=False)

@@ -30,7 +30,7 @@ from ..grammar.tokens import (
     read_tag,
 )
 from ..limits import CLOSING_RUN, TABLES
-from .by_place import OPENERS, behind, by_place, is_by_place, is_cut
+from .by_place import OPENERS, by_place, index_after, is_by_place, is_cut
 from .elements import element_of
 from .open_value import Tables
 from .readings import Readings
@@ -48,7 +48,7 @@ class Level(IntEnum):
     NOTHING = 3  # the envelope
 
 
-class Behind(Enum):
+class FollowedBy(Enum):
     """What follows a run of tags."""
 
     END = 0  # of the message
@@ -65,7 +65,7 @@ class Run:
     end: int
     level: Level
     cost: int = 0
-    behind: Behind | None = None  # None while it takes more text to tell
+    followed_by: FollowedBy | None = None  # None while it takes more text to tell
 
 
 @dataclass(slots=True)
@@ -187,37 +187,37 @@ class Place(Readings):
             if len(self._begun) > 3:
                 self._begun = {key: old for key, old in self._begun.items() if key[0] > start}
             run = self._begun[start, level] = Run([], start, level)
-        if run.behind is None:
+        if run.followed_by is None:
             behind = self._read_on(run, text, over, base)
             if behind is MORE:
                 return MORE
-            run.behind = behind
+            run.followed_by = behind
         return run
 
-    def _read_on(self, run: Run, text: str, over: bool, base: int) -> Behind | Wait:
+    def _read_on(self, run: Run, text: str, over: bool, base: int) -> FollowedBy | Wait:
         while len(run.tags) < CLOSING_RUN:
             here = _next_in(run, text, base)
             if here >= len(text):
                 run.end = base + here if over else run.end
-                return Behind.END if over else MORE
+                return FollowedBy.END if over else MORE
             same_line = bool(run.tags) and "\n" not in text[run.end - base : here]
             may_be = not run.tags or self.may_be_tag(text, here, over, same_line)
             if may_be is not True:
-                return MORE if may_be is MORE else Behind.OTHER
+                return MORE if may_be is MORE else FollowedBy.OTHER
             choice = self.choose(text, here, over, run.level, base, same_line)
             if choice is MORE:
                 return MORE
             if choice is None:
                 cut = over and bool(run.tags) and self.tags.may_begin(text, here)
-                return Behind.END if cut else Behind.OTHER
+                return FollowedBy.END if cut else FollowedBy.OTHER
             if (ends := self._go_on(run, choice, text, over, base)) is not None:
                 return ends
-        return Behind.OTHER
+        return FollowedBy.OTHER
 
-    def _go_on(self, run: Run, choice: Choice, text: str, over: bool, base: int) -> Behind | Wait | None:
+    def _go_on(self, run: Run, choice: Choice, text: str, over: bool, base: int) -> FollowedBy | Wait | None:
         """Add a tag to the run. If the run ends here: what follows it. None if it goes on."""
         if run.tags and _says_nothing(run, choice.tag):
-            return Behind.OTHER
+            return FollowedBy.OTHER
         if choice.tag.kind in OPENERS:
             return self._open_behind(run, choice, text, over, base)
         return None if self._add(run, choice, text, over, base) else MORE
@@ -233,21 +233,21 @@ class Place(Readings):
             return True
         return MORE if not over and held_from(text, at, True, self.missing) <= at else False
 
-    def _open_behind(self, run: Run, choice: Choice, text: str, over: bool, base: int) -> Behind | Wait:
+    def _open_behind(self, run: Run, choice: Choice, text: str, over: bool, base: int) -> FollowedBy | Wait:
         tag = choice.tag
         if tag.kind is TagKind.PARAMETER_OPEN:
             if run.tags and run.tags[0].cost > Cost.EXACT and not self.is_free(tag.name):
-                return Behind.OTHER
+                return FollowedBy.OTHER
         else:
             opens = self.opens_call(tag, text, over)
             if opens is MORE:
                 return MORE
             if not opens:
-                return Behind.OTHER
+                return FollowedBy.OTHER
         run.tags.append(tag.moved(base))
         run.cost += tag.cost + choice.missing
         run.end = base + tag.start
-        return Behind.PARAMETER if tag.kind is TagKind.PARAMETER_OPEN else Behind.CALL
+        return FollowedBy.PARAMETER if tag.kind is TagKind.PARAMETER_OPEN else FollowedBy.CALL
 
     def _add(self, run: Run, choice: Choice, text: str, over: bool, base: int) -> bool:
         """Add a closing tag to the run; False if more text is needed to tell where it ends."""
@@ -361,7 +361,7 @@ class Place(Readings):
         only named after a parameter proves nothing.
         """
         assert self.tool
-        at = behind(text, tag)
+        at = index_after(text, tag)
         if at >= len(text):
             return False if over else MORE
         readings = self.readings(text, at, over)

@@ -6,26 +6,19 @@ on with the message, it waits on; and if that is an end itself, the earlier one 
 """
 
 from collections.abc import Mapping
-from typing import Protocol
 
 from ..events import COMPLETE
 from ..ledger import Ledger
 from ..repairs import Repair
 from ..wire.base import Reading
+from .message import Message
 from .queue import Held, OutputQueue
-
-
-class Speaking(Protocol):
-    """The part of a message that is needed here."""
-
-    @property
-    def in_call(self) -> bool: ...
 
 
 class EarlyEnd:
     """Finds the ends that may come too early. The one that waits is `queue.end`."""
 
-    def __init__(self, messages: Mapping[int, Speaking], queue: OutputQueue, ledger: Ledger) -> None:
+    def __init__(self, messages: Mapping[int, Message], queue: OutputQueue, ledger: Ledger) -> None:
         self._messages, self._queue, self._ledger = messages, queue, ledger
         self._passed_by = False  # the message has gone on since the end that waits
 

@@ -6,15 +6,15 @@ too, all frames that wait leave as they came, and so does the rest of the body. 
 half sent, nothing may say that there is a call to run.
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from ..events import CallEnd, Text
 from ..ledger import Ledger
-from ..native.calls import NativeCalls
-from ..wire.base import Framer, Kind, LaneId, Reading, Wire
-from .lanes import Lane, Reader
+from ..wire.base import Framer, Kind, Reading, Wire
+from .lanes import Lane
+from .message import Message
+from .parsers import Parsers
 from .queue import Held, Item, OutputQueue, Own, words
 
 
@@ -26,32 +26,14 @@ class InWork(NamedTuple):
     fed: int
 
 
-class Speaking(Protocol):
-    """The part of a message that is needed here."""
-
-    lanes: dict[LaneId, Lane]
-    natives: NativeCalls
-
-
-class Parsers(Protocol):
-    """Makes parsers."""
-
-    def new(self, kind: Kind, ledger: Ledger) -> Reader: ...
-
-
 class Rewriting(Protocol):
     """The part of a rewriter that is needed here."""
 
     wire: Wire
     framer: Framer
     queue: OutputQueue
-
-    @property
-    def parsers(self) -> Parsers: ...
-
-    @property
-    def messages(self) -> Mapping[int, Speaking]: ...
-
+    parsers: Parsers
+    messages: dict[int, Message]
     last: Reading  # the last frame that was read
     in_work: list[InWork]
     blind: bool  # nobody reads the texts of frames any more

@@ -6,33 +6,16 @@ text. Only a frame that is read in full can change that, so this is checked afte
 """
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from ..events import ArgumentsDelta, Event
-from ..native.calls import NativeCalls
 from ..wire.base import LaneId, Reading
 from ..wire.envelope import Envelopes, copied
 from .lanes import Lane, leading_text
+from .message import Message, Said
 from .queue import Held, OutputQueue, Own, Slot
 
 NO_TEXT = [""]
-Said = dict[Lane, list[Event]]  # what came out of lanes
 Deliver = Callable[[Held, Said, set[Lane]], None]
-
-
-class Speaking(Protocol):
-    """The part of a message that is needed here."""
-
-    active: Lane | None
-    natives: NativeCalls
-
-    def hear(self, lane: Lane, events: list[Event], said: Said) -> None: ...
-
-    def note(self, lane: Lane, events: list[Event]) -> None: ...
-
-    def filtered(self, lane: Lane, events: list[Event], over: bool) -> list[Event]: ...
-
-    def after_call(self, lane: Lane, whole: bool, said: Said) -> None: ...
 
 
 class Steady:
@@ -42,7 +25,7 @@ class Steady:
     __slots__ = ("_deliver", "_envelopes", "_messages", "_queue", "fed", "lane", "last", "start")
 
     def __init__(
-        self, envelopes: Envelopes, messages: Mapping[int, Speaking], queue: OutputQueue, deliver: Deliver
+        self, envelopes: Envelopes, messages: Mapping[int, Message], queue: OutputQueue, deliver: Deliver
     ) -> None:
         self._envelopes, self._messages, self._queue, self._deliver = envelopes, messages, queue, deliver
         self.lane: Lane | None = None  # None: there is none

@@ -10,7 +10,7 @@ from toolstream.grammar.grammar import BASE, grammar
 from toolstream.grammar.kinds import MORE, Cost, TagKind
 from toolstream.grammar.matcher import Tag
 from toolstream.limits import CLOSING_RUN
-from toolstream.parser.place import Behind, Level, Place, Run
+from toolstream.parser.place import FollowedBy, Level, Place, Run
 from toolstream.schema.toolset import Toolset
 
 TOOLS = [
@@ -100,7 +100,7 @@ def test_more_text_tells_what_a_tag_is(text: str) -> None:
 )
 def test_what_a_run_closes(text: str, kinds: list[TagKind], level: Level) -> None:
     run = run_of(text)
-    assert ([tag.kind for tag in run.tags], run.level, run.behind) == (kinds, level, Behind.END)
+    assert ([tag.kind for tag in run.tags], run.level, run.followed_by) == (kinds, level, FollowedBy.END)
 
 
 @pytest.mark.parametrize(
@@ -143,24 +143,24 @@ def test_a_missing_tag_costs_more_than_any_that_is_there() -> None:
 @pytest.mark.parametrize(
     ("text", "behind"),
     [
-        ("</parameter>\n", Behind.END),
-        ("</parameter>\n<parameter=path>", Behind.PARAMETER),
-        ("</parameter>\n<parameterpath>", Behind.PARAMETER),
-        ("</parameter>\n<function=read>", Behind.CALL),
-        ("</parameter>\n<tool_call>\n<function=read>", Behind.CALL),
-        ("</parameter>\n<tool_call>\n{", Behind.CALL),
-        ("</parameter>\n<tool_call>\nof an envelope", Behind.OTHER),
-        ("</parameter>\n<function=nope>", Behind.OTHER),
-        ("</parameter> text", Behind.OTHER),
-        ("</parameter>\n<div>", Behind.OTHER),
-        ("</parameter>\n</function>\ntext", Behind.OTHER),
-        ("text", Behind.OTHER),
-        ("</div>\n</function>", Behind.OTHER),
-        ("</foo>\n</bar>\n</tool_call>", Behind.OTHER),  # neither unknown word speaks for the other
+        ("</parameter>\n", FollowedBy.END),
+        ("</parameter>\n<parameter=path>", FollowedBy.PARAMETER),
+        ("</parameter>\n<parameterpath>", FollowedBy.PARAMETER),
+        ("</parameter>\n<function=read>", FollowedBy.CALL),
+        ("</parameter>\n<tool_call>\n<function=read>", FollowedBy.CALL),
+        ("</parameter>\n<tool_call>\n{", FollowedBy.CALL),
+        ("</parameter>\n<tool_call>\nof an envelope", FollowedBy.OTHER),
+        ("</parameter>\n<function=nope>", FollowedBy.OTHER),
+        ("</parameter> text", FollowedBy.OTHER),
+        ("</parameter>\n<div>", FollowedBy.OTHER),
+        ("</parameter>\n</function>\ntext", FollowedBy.OTHER),
+        ("text", FollowedBy.OTHER),
+        ("</div>\n</function>", FollowedBy.OTHER),
+        ("</foo>\n</bar>\n</tool_call>", FollowedBy.OTHER),  # neither unknown word speaks for the other
     ],
 )
-def test_what_is_behind_a_run(text: str, behind: Behind) -> None:
-    assert run_of(text).behind is behind
+def test_what_is_behind_a_run(text: str, behind: FollowedBy) -> None:
+    assert run_of(text).followed_by is behind
 
 
 def test_what_is_behind_is_where_the_run_ends() -> None:
@@ -172,12 +172,12 @@ def test_what_is_behind_is_where_the_run_ends() -> None:
 
 def test_a_parameter_opens_without_a_closer_before_it_once_and_at_a_line_start() -> None:
     text = "<parameter=path>\nb"
-    assert run_of(text).behind is Behind.PARAMETER
-    assert run_of(text, place_in(given=("path",))).behind is Behind.OTHER
-    assert run_of(text.replace("path", "nope")).behind is Behind.OTHER
+    assert run_of(text).followed_by is FollowedBy.PARAMETER
+    assert run_of(text, place_in(given=("path",))).followed_by is FollowedBy.OTHER
+    assert run_of(text.replace("path", "nope")).followed_by is FollowedBy.OTHER
     place = place_in()
     place.alone = False
-    assert run_of(text, place).behind is Behind.OTHER
+    assert run_of(text, place).followed_by is FollowedBy.OTHER
 
 
 def test_what_the_value_has_opened_itself_closes_nothing_of_ours() -> None:
@@ -202,7 +202,7 @@ def test_in_markup_an_unknown_word_closes_nothing() -> None:
 
 def test_so_many_tags_are_looked_across() -> None:
     run = run_of("</parameter>" * (CLOSING_RUN + 2))
-    assert (len(run.tags), run.behind) == (CLOSING_RUN, Behind.OTHER)
+    assert (len(run.tags), run.followed_by) == (CLOSING_RUN, FollowedBy.OTHER)
 
 
 @pytest.mark.parametrize(
