@@ -5,7 +5,7 @@ sent, the rest is rewritten from there.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..limits import MADE_UP_NAME, NAME, SCALAR, TAG
@@ -15,100 +15,14 @@ from ..schema.json_read import loads
 from ..schema.json_write import dump, quoted
 from ..schema.least_change import least_change
 from ..schema.lenient_json import read_damaged, same_letters
-from ..schema.schema import Parameter, Tool
+from ..schema.schema import Tool
 from .json_stream import State, joined
+from .nesting import Frame
 
 _STATES = (State.FIRST, State.FURTHER, State.VALUE, State.NEXT)  # from which the rest can be rewritten
 _LEFT_BEHIND = re.compile(rf"(?:\s*+(?:</\w{{1,{NAME}}}>|<\|\w{{1,{MADE_UP_NAME}}}\|>|`{{3}})|(?!))++\s*\Z")
 _ENDS_IN_VALUE = re.compile(r"""(?:[:,\[]\s*+(?:-?\d++(?:\.\d++)?|true|false|null)|[^\\\s]")\Z""")
 _ENDS = frozenset("}])>")  # closing brackets, and what models write instead
-
-
-class Frame:
-    """An open object or array: its schema, and where in it we are."""
-
-    __slots__ = ("count", "is_array", "key", "parameter")
-
-    def __init__(self, parameter: Parameter, is_array: bool) -> None:
-        self.parameter = parameter
-        self.is_array = is_array
-        self.count = 0  # members or items that have begun, without those that are left out
-        self.key = ""  # the key of the last member
-
-    def begin_value(self) -> Parameter:
-        """A value begins; return its schema."""
-        known = self.parameter.item(self.count) if self.is_array else self.parameter.member(self.key)
-        self.count += 1
-        return known
-
-    def rename(self, key: str) -> None:
-        """Set the key of the next value, or correct that of the last one."""
-        self.key = key
-
-    @property
-    def known(self) -> Parameter:
-        """The schema of the value with the current key."""
-        return self.parameter.member(self.key)
-
-    @property
-    def closer(self) -> str:
-        return "]" if self.is_array else "}"
-
-
-class Place:
-    """Where in the object we are: the objects and arrays that are open, and the members so far."""
-
-    def __init__(self) -> None:
-        self.frames: list[Frame] = []
-        self.given: set[str] = set()
-
-    @property
-    def outermost(self) -> bool:
-        """Whether only the object itself is open."""
-        return len(self.frames) == 1
-
-    @property
-    def key(self) -> str:
-        """The key of the last member."""
-        return self.frames[-1].key
-
-    def open(self, parameter: Parameter, is_array: bool) -> int:
-        """An object or array begins; return how many are open."""
-        self.frames.append(Frame(parameter, is_array))
-        return len(self.frames)
-
-    def close(self) -> None:
-        """The innermost object or array ends."""
-        self.frames.pop()
-
-    def begin_value(self) -> Parameter:
-        """A value begins; return its schema."""
-        if self.outermost:
-            self.given.add(self.key)
-        return self.frames[-1].begin_value()
-
-    def rename(self, key: str) -> None:
-        """Set the key of the next member, or correct that of the last one."""
-        self.frames[-1].rename(key)
-
-    @property
-    def is_first(self) -> bool:
-        """Whether the innermost object or array has no member or item yet."""
-        return not self.frames[-1].count
-
-    @property
-    def known(self) -> Parameter:
-        """The schema of the member whose key has come."""
-        return self.frames[-1].known
-
-    def omit(self) -> None:
-        """The last member is left out."""
-        self.frames[-1].count -= 1
-
-    def give(self, keys: Collection[str]) -> None:
-        """The object has these members as well."""
-        self.given.update(keys)
-        self.frames[-1].count += len(keys)
 
 
 def continuation(whole: str, sent: str, frames: Sequence[Frame], state: State, tool: Tool) -> str | None:

@@ -3,8 +3,9 @@
 from ..repairs import Repair
 from ..schema.schema import Tool
 from .after_object import can_part
-from .broken_off import Place, closers, continuation
+from .broken_off import closers, continuation
 from .json_stream import JsonStream, State
+from .nesting import Nesting
 from .reader import Findings, NewParser, Passage
 
 
@@ -18,10 +19,10 @@ class ObjectEnd:
         findings: Findings,
         passage: Passage,
         stream: JsonStream,
-        place: Place,
+        nesting: Nesting,
     ) -> None:
         self._tool, self._new_parser, self._findings = tool, new_parser, findings
-        self._passage, self._stream, self._place = passage, stream, place
+        self._passage, self._stream, self._nesting = passage, stream, nesting
 
     def part_rest(self, stopped: bool) -> None:
         """After the object. What cannot be parted from it makes all of it no object."""
@@ -36,24 +37,24 @@ class ObjectEnd:
     def close_object(self) -> None:
         """Only brackets are missing at the end, and nothing that the tool requires."""
         comma = (self._passage.waiting + self._stream.pending).strip()
-        if comma and not (comma == "," and self._place.outermost):
+        if comma and not (comma == "," and self._nesting.outermost):
             return
-        if self._tool.required <= self._place.given:
-            brackets = closers(self._passage.text, self._place.frames)
+        if self._tool.required <= self._nesting.given:
+            brackets = closers(self._passage.text, self._nesting.frames)
             if brackets is not None:
                 self._complete(brackets)
 
     def close_broken(self, whole: str, state: State) -> None:
         """The object could not be read on in this state. `whole` is all of its text."""
-        rest = continuation(whole, self._passage.text, self._place.frames, state, self._tool)
+        rest = continuation(whole, self._passage.text, self._nesting.frames, state, self._tool)
         if rest is not None:
             self._complete(rest)
 
     def close_in_value(self, whole: str, at: int) -> None:
         """The object ends in a value that waits from this place on, and that is no string."""
         before, sent = self._passage.waiting[:at], self._passage.text
-        self._place.omit()
-        rest = continuation(whole, sent + before, self._place.frames, State.VALUE, self._tool)
+        self._nesting.omit()
+        rest = continuation(whole, sent + before, self._nesting.frames, State.VALUE, self._tool)
         if rest is not None:
             self._complete(before + rest)
 

@@ -18,10 +18,10 @@ from ..schema.coercion import FAILED, OMITTED, coerce
 from ..schema.json_read import loads, loads_object
 from ..schema.json_write import dump, escaped, quoted
 from ..schema.schema import Parameter, Tool
-from .broken_off import Place
 from .closers import Run, closing_run, coerced
 from .json_stream import JsonStream, Kind, State, joined, mended, unescaped
 from .keys import DamagedKey, read_damaged_key
+from .nesting import Nesting
 from .object_end import ObjectEnd
 from .reader import Findings, NewParser, Passage
 from .scalars import is_allowed, kind_of, may_be_omitted, written
@@ -39,12 +39,12 @@ class ObjectMender:
 
     def __init__(self, tool: Tool, new_parser: NewParser, findings: Findings) -> None:
         self._tool, self._new_parser, self._findings = tool, new_parser, findings
-        self._stream = JsonStream(lambda key: tool.declares(key) and key not in self._place.given)
+        self._stream = JsonStream(lambda key: tool.declares(key) and key not in self._nesting.given)
         self._passage, self._watch = Passage(), ValueWatch()
         self._received: list[str] = []
         self._plain = False  # in a string whose letters can pass at once
         self._literal = False  # everything passes unread
-        self._place = Place()
+        self._nesting = Nesting()
         self._misfit: Parameter | None = None  # the schema that the open string does not fit
         self._damaged: DamagedKey | None = None  # the key that waits, written as K=V
         self._string_at = 0  # where the open string begins, in what waits or was written
@@ -52,7 +52,7 @@ class ObjectMender:
         self._closers: tuple[Run, int] | None = None  # closing tags that wait, and their size with the quote
         self._tails = 0  # strings whose ends were parsed as text
         self._stopped_in: State | None = None  # the state in which it could not be read on
-        self._end = ObjectEnd(tool, new_parser, findings, self._passage, self._stream, self._place)
+        self._end = ObjectEnd(tool, new_parser, findings, self._passage, self._stream, self._nesting)
         self._act: dict[Kind, Callable[[str], None]] = {
             Kind.SPACE: self._on_space,
             Kind.OPEN: self._on_open,
@@ -113,7 +113,7 @@ class ObjectMender:
         text = waited + text
         end = end_of(_PLAIN, text)
         waits = text[end:]
-        if waits and waits != "\\" and not (waits == _LINE_BREAK and self._place.outermost):
+        if waits and waits != "\\" and not (waits == _LINE_BREAK and self._nesting.outermost):
             return False
         self._passage.write(text[:end])
         if waited or waits:
@@ -179,15 +179,15 @@ class ObjectMender:
             self._passage.write(text)
 
     def _on_open(self, bracket: str) -> None:
-        inside = bool(self._place.frames)
-        parameter = self._place.begin_value() if inside else self._tool.arguments
+        inside = bool(self._nesting.frames)
+        parameter = self._nesting.begin_value() if inside else self._tool.arguments
         if inside and "string" in parameter.types and not is_allowed(kind_of(bracket), parameter):
             self._findings.count(Repair.WRONG_TYPE)
             self._release('"')
             self._stream.read_as_text()
             return
         self._release(bracket)
-        if self._place.open(parameter, bracket == "[") > OPEN_BRACKETS:
+        if self._nesting.open(parameter, bracket == "[") > OPEN_BRACKETS:
             self._give_up()
 
     def _release(self, text: str) -> None:
@@ -200,12 +200,12 @@ class ObjectMender:
         waiting = self._passage.waiting
         if waiting[:1] == ",":
             self._repair(Repair.JSON_REPAIRED, waiting[1:])
-        if self._place.outermost and self._stream.state is State.FIRST:
+        if self._nesting.outermost and self._stream.state is State.FIRST:
             self._passage.hold(bracket)  # `{}`: these are the arguments, or a false start before them
             return
         self._release(bracket)
-        self._place.close()
-        if not self._place.frames:
+        self._nesting.close()
+        if not self._nesting.frames:
             self._findings.set_complete()
 
     def _on_after(self, _: str) -> None:
@@ -236,12 +236,12 @@ class ObjectMender:
         if damaged and damaged.value is None:
             self._findings.count(Repair.DAMAGED_KEY)
             key, text, damaged = damaged.name, quoted(damaged.name), None
-        self._place.rename(key)
+        self._nesting.rename(key)
         if damaged:
             self._release("")
             self._passage.hold(text)
             self._damaged = damaged
-        elif may_be_omitted(self._place.known):
+        elif may_be_omitted(self._nesting.known):
             self._passage.hold(text)
         else:
             self._release(text)
@@ -249,29 +249,29 @@ class ObjectMender:
     def _separate(self) -> None:
         """A comma before a key is surplus if what came before it was left out."""
         waiting = self._passage.waiting
-        if self._place.is_first and waiting[:1] == ",":
+        if self._nesting.is_first and waiting[:1] == ",":
             self._passage.replace(waiting[1:])
 
     def _damage_of(self, key: str) -> DamagedKey | None:
-        damaged = read_damaged_key(key, self._tool) if self._place.outermost else None
-        return None if damaged and damaged.name in self._place.given else damaged
+        damaged = read_damaged_key(key, self._tool) if self._nesting.outermost else None
+        return None if damaged and damaged.name in self._nesting.given else damaged
 
     def _mend_key(self, name: str, text: str) -> None:
         """`"K=V": ""` stood for `"K": "V"`."""
         value = coerce(text, self._tool.parameter(name))
         value = text if value in (FAILED, OMITTED) else value
         self._repair(Repair.DAMAGED_KEY, f"{quoted(name)}: {dump(value)}")
-        self._place.rename(name)
-        self._place.given.add(name)
+        self._nesting.rename(name)
+        self._nesting.given.add(name)
         self._damaged = None
 
     def _omit(self) -> None:
         """Leave out the last member, with the part of it that waits."""
         self._repair(Repair.WRONG_TYPE)
-        self._place.omit()
+        self._nesting.omit()
 
     def _on_scalar(self, text: str) -> None:
-        token, repair = written(text, self._place.begin_value())
+        token, repair = written(text, self._nesting.begin_value())
         if not token:
             self._omit()
             return
@@ -288,9 +288,9 @@ class ObjectMender:
     # Strings
 
     def _on_quote(self, quote: str) -> None:
-        parameter = self._place.begin_value()
+        parameter = self._nesting.begin_value()
         self._misfit = None if is_allowed("string", parameter) else parameter
-        self._watch.begin(self._place.key)
+        self._watch.begin(self._nesting.key)
         if self._misfit or self._damaged:
             self._string_at = self._passage.held
             self._passage.hold(quote)
@@ -302,7 +302,7 @@ class ObjectMender:
         if self._misfit:
             self._passage.hold(text)
         else:
-            self._release(self._watch.feed(text) if self._place.outermost else text)
+            self._release(self._watch.feed(text) if self._nesting.outermost else text)
 
     def _on_wrong_letter(self, char: str) -> None:
         if self._misfit:
@@ -342,11 +342,11 @@ class ObjectMender:
         """A string where none is allowed: write the value that it stands for."""
         waiting, at = self._passage.waiting, self._string_at
         text = unescaped(waiting[at + 1 :])
-        value, is_closed = coerced(text, parameter, self._place.key)
+        value, is_closed = coerced(text, parameter, self._nesting.key)
         if is_closed:
             self._findings.count(Repair.STRAY_CLOSER)
         if value is FAILED:
-            self._findings.refuse(Refused.MISFIT, f"{self._place.key}={text}")
+            self._findings.refuse(Refused.MISFIT, f"{self._nesting.key}={text}")
             self._release(quote)
         elif value is OMITTED:
             self._omit()
@@ -358,7 +358,7 @@ class ObjectMender:
     def _take_tail(self, tail: str, quote: str) -> bool:
         """Whether the end of a string consists of closing tags, which then wait for what follows the
         string; or of further parameters and calls."""
-        if run := closing_run(tail, self._place.key):
+        if run := closing_run(tail, self._nesting.key):
             is_empty = _BLANK.fullmatch(self._passage.since(self._string_at))  # apart from what waits
             if self._has_tags or not run.may_be_swallowed or is_empty:
                 return False
@@ -388,12 +388,12 @@ class ObjectMender:
         self._tails += 1
         if self._tails > TAILS:
             return False
-        split = split_value(tail, self._place.key, self._tool, self._place.given, self._new_parser)
+        split = split_value(tail, self._nesting.key, self._tool, self._nesting.given, self._new_parser)
         if split is None:
             return False
         members, calls = split
         self._findings.count(Repair.SWALLOWED_CALL)
         self._findings.add_calls(calls)
         self._release('"' + "".join(f", {quoted(key)}: {dump(value)}" for key, value in members.items()))
-        self._place.give(members)
+        self._nesting.give(members)
         return True

@@ -15,7 +15,7 @@ BY_PLACE = Dialect("by_place", damaged=True, repair=Repair.DAMAGED_TAG)
 BY_NAME = Dialect("by_name", damaged=True, by_name=True, common=True, repair=Repair.DAMAGED_TAG)
 OPENERS = frozenset({TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.WRAP_OPEN, TagKind.NAMELESS_OPEN})
 
-NAME_KEYS = frozenset({"name", "key", "id", "tool", "function", "parameter"})
+NAME_ATTRIBUTES = frozenset({"name", "key", "id", "tool", "function", "parameter"})  # they hold the name
 _ON_LINE = re.compile(r"[ \t]*")
 _LATE = re.compile(r"[ \t]*\r?\n[ \t]*(?=>[ \t]*(?:[\r\n<]|\Z))")  # before a bracket on the next line
 ATTRIBUTE = re.compile(r"""\s*=\s*["']?([^"'<>\s]{1,128})""")
@@ -23,7 +23,7 @@ ATTRIBUTE = re.compile(r"""\s*=\s*["']?([^"'<>\s]{1,128})""")
 
 def attribute_of(token: Token) -> str:
     """The name in an attribute of a tag; "" if there is none."""
-    found = ATTRIBUTE.match(token.attributes) if token.name in NAME_KEYS else None
+    found = ATTRIBUTE.match(token.attributes) if token.name in NAME_ATTRIBUTES else None
     return found[1] if found else ""
 
 

@@ -103,7 +103,8 @@ CLOSED_BY = {
     TagKind.WRAP_CLOSE: Level.NOTHING,
 }
 _CLOSES = {level: kind for kind, level in CLOSED_BY.items()}
-# The cost of what is missing before a tag, or surplus, at each level
+# The cost of what is missing before a tag, or surplus, at each level: 4 for one tag, 8 for two, 12 for three;
+# 1 for a tag that closes what is closed
 _MISSING = {
     TagKind.PARAMETER_CLOSE: (0, 1, 1, 1),
     TagKind.CALL_CLOSE: (Cost.MISSING, 0, 1, 1),

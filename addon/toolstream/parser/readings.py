@@ -32,7 +32,7 @@ from ..grammar.names import Names, without_signs
 from ..grammar.text import BLANK
 from ..grammar.tokens import Token, read_tag
 from ..limits import WORDS
-from .by_place import ATTRIBUTE, BY_NAME, BY_PLACE, NAME_KEYS, by_place, is_cut
+from .by_place import ATTRIBUTE, BY_NAME, BY_PLACE, NAME_ATTRIBUTES, by_place, is_cut
 from .elements import ELEMENTS, read_element
 from .slips import Slips
 
@@ -239,7 +239,7 @@ class Readings(Slips):
     def _opening(self, token: Token) -> Iterator[Tag]:
         word, name = squeeze(token.word), token.name
         kind = SYNONYMS.get(word, "")
-        attribute = ATTRIBUTE.match(token.attributes) if name in NAME_KEYS else None
+        attribute = ATTRIBUTE.match(token.attributes) if name in NAME_ATTRIBUTES else None
         if attribute and (tag := self._with_name(token, kind, attribute[1])):
             yield tag
             return

@@ -142,11 +142,15 @@ class Finder:
             if piece.lane.kind is Kind.CONTENT:
                 natives.note(events)
                 events = natives.without_copies(at, events, over=True, more=more)
-            left = "".join(event.text for event in events if isinstance(event, Text))
-            self._found.calls[at] = calls_of(events)
+            self._take_text(at, events)
             more = more or bool(self._found.calls[at])
-            if left != piece.text or self._found.calls[at]:
-                self._found.texts[at] = left
+
+    def _take_text(self, at: int, events: list[Event]) -> None:
+        """Note what was found in the text of a slice."""
+        left, calls = _text(events), calls_of(events)
+        self._found.calls[at] = calls
+        if calls or left != self._slices[at].text:
+            self._found.texts[at] = left
 
     # Calls that the server parsed
 
@@ -158,7 +162,7 @@ class Finder:
             self._task.toolset,
             self._task.ledger,
             wire.new_id,
-            new_arguments(self._task.toolset, in_arguments, takes_prose=wire.name == "chat"),
+            new_arguments(self._task.toolset, in_arguments, wire.takes_prose),
             in_arguments,
         )
         natives.begin_frame()

@@ -75,6 +75,7 @@ class AnthropicMessages:
     pieces = True
     blocks = True
     solid = True
+    takes_prose = False
 
     def __init__(self, request: Json) -> None:
         self.asked = read_request(request)

@@ -234,6 +234,7 @@ class Wire(Protocol):
     pieces: bool  # arguments may be sent in pieces; otherwise a call is held until it is complete
     blocks: bool  # a lane never continues once another lane of its group has begun
     solid: bool  # a text may not consist of whitespace alone
+    takes_prose: bool  # an answer that is not streamed can take the prose after a call's arguments
     asked: Asked
 
     def __init__(self, request: Json) -> None: ...

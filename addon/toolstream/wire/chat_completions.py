@@ -31,7 +31,7 @@ class ChatCompletions:
     path = r"/chat/completions$"
     media_type = "text/event-stream"
     keep_alive = b": keep-alive\n\n"
-    pieces, blocks, solid = True, False, False
+    pieces, blocks, solid, takes_prose = True, False, False, True
 
     def __init__(self, request: Json) -> None:
         self.asked = _asked(request)

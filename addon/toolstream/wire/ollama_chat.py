@@ -50,7 +50,7 @@ class OllamaChat:
     path = r"/api/chat$"
     media_type = "application/x-ndjson"
     keep_alive = b""  # clients read every line as JSON, an empty one too
-    pieces, blocks, solid = False, False, False
+    pieces, blocks, solid, takes_prose = False, False, False, False
 
     def __init__(self, request: Json) -> None:
         self.asked = _asked(request)

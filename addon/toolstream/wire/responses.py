@@ -48,6 +48,7 @@ class Responses:
     pieces = True
     blocks = True
     solid = False
+    takes_prose = False
 
     def __init__(self, request: Json) -> None:
         self.asked = read_request(request)
