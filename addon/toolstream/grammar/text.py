@@ -27,7 +27,7 @@ def end_of(pattern: re.Pattern[str], text: str, start: int = 0) -> int:
     return found.end() if found else start
 
 
-def skip_blanks(text: str, at: int) -> int:
+def skip_whitespace(text: str, at: int) -> int:
     """The end of the whitespace at `at`, of which at most LOOK_AHEAD characters count."""
     found = GAP.match(text, at)
     return found.end() if found else at

@@ -28,7 +28,7 @@ def after_call(m: Message) -> Step:
     """State: after a call. Closing tags, the next call, or text."""
     text = m.buffer.text
     at = end_of(WHITESPACE, text, m.seen)
-    m.know(at)
+    m.show_context(at)
     if at == len(text) and m.buffer.over:
         return _end_message(m)
     if at - m.buffer.at > WHITESPACE_RUN:
@@ -233,7 +233,7 @@ def _end_message(m: Message) -> Step:
     """The message ends after a call."""
     m.miss_envelope_close()
     if m.served == m.buffer.position:  # nothing but whitespace follows the server's call
-        m.say_all(len(m.buffer.text))
+        m.emit_all(len(m.buffer.text))
     m.drop(len(m.buffer.text))
     if m.trial is None:
         return Step.MORE

@@ -23,7 +23,7 @@ def show_example(m: Message, example: re.Match[str]) -> Step:
     first = end_of(WHITESPACE, text, end)
     if first == len(text) and not m.buffer.over:
         return Step.MORE
-    m.say(end)
+    m.emit_text(end)
     if text[first : first + 1] in _SHOWN:
         m.context.show_until(f"</{example[1]}>")
     return Step.GO
@@ -33,7 +33,7 @@ def quote(m: Message, tag: Tag, end: int = 0) -> Step:
     """A tag that is quoted, and the text up to `end`."""
     if is_candidate(tag):
         return m.refuse(Refused.FENCED, end or tag.end, wrap=tag.kind is TagKind.WRAP_OPEN)
-    m.say(end or tag.end)
+    m.emit_text(end or tag.end)
     return Step.GO
 
 
@@ -48,17 +48,17 @@ def think(m: Message, tag: Tag) -> Step:
     """<think> or </think>: text, and a call may follow directly. A </think> that closes nothing waits,
     because directly before a call it is dropped."""
     if m.context.think(tag.kind):
-        m.know(tag.end)
+        m.show_context(tag.end)
         m.orphan_think = True
     else:
-        m.say(tag.end)
+        m.emit_text(tag.end)
     m.context.new_line()
     return m.go(State.LINE_START if tag.kind is TagKind.THINK_CLOSE and m.tolerant else State.TEXT)
 
 
 def comment(m: Message, tag: Tag) -> Step:
     begins = m.context.at_line_start
-    m.say(tag.end)
+    m.emit_text(tag.end)
     if begins:
         m.context.show_until("-->")
     return Step.GO
@@ -66,7 +66,7 @@ def comment(m: Message, tag: Tag) -> Step:
 
 def result(m: Message, tag: Tag) -> Step:
     m.context.enter_or_leave_result(tag, tag.raw)
-    m.say(tag.end)
+    m.emit_text(tag.end)
     m.context.last = "."
     return Step.GO
 
@@ -80,10 +80,10 @@ def orphan_closer(m: Message, tag: Tag) -> Step:
         m.envelope = Envelope.NONE
         m.drop(tag.end)
         return Step.GO
-    context.function_said = context.function_said and tag.kind is TagKind.PARAMETER_CLOSE
-    context.tags_said = context.tags_said or context.last == ":"
-    if tag.dialect.by_name or not context.at_line_start or context.tags_said or context.thinking:
-        m.say(tag.end)
+    context.function_seen = context.function_seen and tag.kind is TagKind.PARAMETER_CLOSE
+    context.tags_seen = context.tags_seen or context.last == ":"
+    if tag.dialect.by_name or not context.at_line_start or context.tags_seen or context.thinking:
+        m.emit_text(tag.end)
         return Step.GO
     m.begin_trial(None, at_end=True)
     context.needs_call = context.needs_call or tag.dialect not in BASE  # documents may have it, too

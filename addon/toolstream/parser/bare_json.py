@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from ..grammar.kinds import MORE, TagKind, Wait
-from ..grammar.text import BLANK, skip_blanks
+from ..grammar.text import BLANK, skip_whitespace
 from ..limits import AFTER_JSON, FENCE_RUN, PIECE
 from ..repairs import Refused, Repair
 from ..schema.call_scanner import CallScanner, Progress
@@ -47,7 +47,7 @@ def open_bare_json(m: Message, orphan: bool = False) -> Step:
         return Step.MORE
     run, start = fence or ("", at)
     if text[start : start + 1] not in ("{", "["):
-        m.say(at + 1)
+        m.emit_text(at + 1)
         return m.go(State.TEXT)
     m.begin_trial(Refused.NOT_ALONE, at_end=not m.aggressive)
     m.buffer.at = start
@@ -96,7 +96,7 @@ def _end_before_closer(m: Message, json: BareCall) -> int | Wait | None:
     """Where the JSON ends if a closing tag or a token of the model follows (of an orphan, the closing tag of
     its envelope); None if none does."""
     text, at, tags = m.buffer.text, m.buffer.at, m.lookout.after
-    here = skip_blanks(text, at)
+    here = skip_whitespace(text, at)
     if json.fence:
         return None
     if tag := tags.match(text, here):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.matcher import Tag
-from ..grammar.text import LINE_REST, skip_blanks
+from ..grammar.text import LINE_REST, skip_whitespace
 from ..grammar.tokens import next_place
 from ..limits import BEHIND_CALL, LOOK_AHEAD
 from .evidence import Judgement, Payload, is_believed, is_complete
@@ -27,7 +27,7 @@ def ends_before_text(m: Message, value: Value, run: Run, alone: bool, lines: boo
     ):
         return False
     text, end = m.buffer.text, run.end - m.buffer.base
-    return alone or not lines or "\n" in text[end : skip_blanks(text, end)]
+    return alone or not lines or "\n" in text[end : skip_whitespace(text, end)]
 
 
 def look_behind(m: Message, value: Value, run: Run, otherwise: Payload | None = None) -> Judgement:

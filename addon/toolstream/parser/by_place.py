@@ -7,7 +7,7 @@ import re
 from ..grammar.dialect import Dialect
 from ..grammar.kinds import Cost, TagKind
 from ..grammar.matcher import Tag
-from ..grammar.text import CLOSE, end_of, skip_blanks
+from ..grammar.text import CLOSE, end_of, skip_whitespace
 from ..grammar.tokens import Token
 from ..repairs import Repair
 
@@ -47,4 +47,4 @@ def index_after(text: str, tag: Tag) -> int:
     at = tag.end if tag.spelt else end_of(_ON_LINE, text, tag.end)
     if tag.raw[-1] not in CLOSE:
         at = end_of(_LATE, text, at)
-    return skip_blanks(text, at + text.startswith(">", at))
+    return skip_whitespace(text, at + text.startswith(">", at))

@@ -235,7 +235,7 @@ def _after_early(m: Message, call: Call, closer: Tag) -> TagKind | Following | N
         lies_so = not call.begun or _lies_like_one(m, closer, tag)
         if lies_so is MORE:
             return Following.MORE
-        is_own = call.half_said or call.place.is_free(tag.name.partition("=")[0])
+        is_own = call.has_value_in_tag or call.place.is_free(tag.name.partition("=")[0])
         return kind if lies_so and is_own else None
     if kind is Following.OTHER and not call.begun and m.envelope is Envelope.OPEN:
         return _json_behind(m, call, at)
@@ -245,7 +245,7 @@ def _after_early(m: Message, call: Call, closer: Tag) -> TagKind | Following | N
 def _may_lack(m: Message, call: Call) -> bool:
     """Whether a call may have parameters that come behind its closing tag."""
     given, tool = call.writer.given, call.tool
-    if call.half_said and not tool.required <= given:
+    if call.has_value_in_tag and not tool.required <= given:
         return m.tolerant
     lacks = bool(tool.arguments.declared - given)
     return m.tolerant and lacks and (not call.begun or m.envelope is Envelope.OPEN)

@@ -18,7 +18,7 @@ from ..grammar.grammar import BASE
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT, ENVELOPE, FUNCTION, SYNONYMS, alike, is_structural, squeeze
 from ..grammar.matcher import Tag
-from ..grammar.text import CLOSE, OPEN, skip_blanks
+from ..grammar.text import CLOSE, OPEN, skip_whitespace
 from ..grammar.tokens import Token, end_of_tag, opens_json, read_tag
 from ..limits import DAMAGED_ENVELOPES, DECLARED_NAME, LETTERS, WRAPS
 from ..schema.schema import Tool
@@ -131,7 +131,7 @@ def _end_of_noise(m: Message, at: int) -> int | Wait:
     if found is None or (found[0] == _THOUGHT and m.context.thinking):
         partial = not over and _THOUGHT.startswith(text[at:])
         return MORE if partial else at
-    ahead = skip_blanks(text, found.end())
+    ahead = skip_whitespace(text, found.end())
     name = found["name"] or ""
     if name and not (ahead == found.end() or "\n" in text[found.end() : ahead]):
         return at  # prose

@@ -28,11 +28,11 @@ class Context(Markdown):
         "_results",
         "_tail",
         "_until",
-        "function_said",
+        "function_seen",
         "last",
         "needs_call",
         "shown",
-        "tags_said",
+        "tags_seen",
         "thinking",
     )
 
@@ -45,9 +45,9 @@ class Context(Markdown):
         self._tail = ""  # what this may have begun with
         self.last = "."  # the last character that was no blank
         self.thinking = reasoning
-        self.tags_said = False  # the text had opening tags, so that closing ones may belong to them
+        self.tags_seen = False  # the text had opening tags, so that closing ones may belong to them
         self.needs_call = False  # a closing tag waits that only goes if a call follows
-        self.function_said = False  # it had a function's tag, so parameters after it belong to a named call
+        self.function_seen = False  # it had a function's tag, so parameters after it belong to a named call
 
     @property
     def quoted(self) -> bool:
@@ -79,7 +79,7 @@ class Context(Markdown):
     def note(self, text: str) -> None:
         """Note what the text says about the text after it; in addition to `feed`."""
         if "<" in text and _OPENING.search(text):
-            self.tags_said = True
+            self.tags_seen = True
         if self.shown:
             text = self._tail + text
             self.shown, self._tail = self._until not in text.lower(), text[1 - len(self._until) :]

@@ -75,7 +75,7 @@ def _empty(m: Message, end: int, by_place: bool) -> Step:
     if not (m.tolerant and (behind_call or (alone and not m.reasoning))):
         return m.refuse(Refused.NO_CALL, end)
     if not behind_call:
-        m.say_all(m.seen)
+        m.emit_all(m.seen)
     m.log.repair(Repair.EMPTY_ENVELOPE, m.buffer.text[m.seen : end])
     m.drop(end)
     return m.go(State.AFTER if behind_call else State.TEXT)

@@ -80,7 +80,7 @@ def go_behind_call(m: Message) -> None:
     """The next text follows a call of the server."""
     if m.state is State.LITERAL or not m.tolerant or m.context.quoted or m.context.thinking:
         return
-    m.context.function_said = False
+    m.context.function_seen = False
     m.context.new_line()
     m.before, m.served, m.live = Before.CALL, m.buffer.position, False
     m.known = m.buffer.position

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from ..events import CallEnd, CallStart
 from ..grammar.kinds import MORE, Wait
-from ..grammar.text import BLANK, JSON_WHITESPACE, end_of, skip_blanks
+from ..grammar.text import BLANK, JSON_WHITESPACE, end_of, skip_whitespace
 from ..grammar.tokens import opens_json
 from ..limits import BEHIND_CALL, EXCERPT, HELD, LOOK_AHEAD, RETURNS
 from ..repairs import Refused, Repair
@@ -190,9 +190,9 @@ def _end_calls(m: Message, calls: JsonCalls) -> Step:
 
 def _behind_call(m: Message, behind: BehindCall) -> Step:
     """Another call follows, or surplus brackets, or the end of the envelope."""
-    text, at = m.buffer.text, skip_blanks(m.buffer.text, m.buffer.at)
+    text, at = m.buffer.text, skip_whitespace(m.buffer.text, m.buffer.at)
     if text[at : at + 1] == ",":
-        at = skip_blanks(text, at + 1)
+        at = skip_whitespace(text, at + 1)
     if at == len(text) and not m.buffer.over:
         return Step.MORE
     match text[at : at + 1]:
@@ -273,7 +273,7 @@ def _stands_alone(m: Message) -> bool | Wait:
     """Whether the message ends after a call as in Python, or another call follows it. No model is taught
     such calls, but they are often mentioned."""
     text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
-    end = skip_blanks(text, at)
+    end = skip_whitespace(text, at)
     alone = is_last(m.grammar.body, text, end, over) if end < len(text) else over or MORE
     return False if alone is MORE and len(text) - at > BEHIND_CALL else alone
 

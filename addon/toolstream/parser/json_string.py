@@ -18,7 +18,7 @@ from enum import Enum
 
 from ..grammar.kinds import CLOSERS, MORE, TagKind, Wait
 from ..grammar.matcher import Tag, TagMatcher
-from ..grammar.text import skip_blanks
+from ..grammar.text import skip_whitespace
 from ..limits import AFTER_QUOTE, CLOSING_RUN, COMMA_GAP, STRING_TAIL
 from ..schema.escapes import is_bare, may_begin_path
 from ..schema.json_write import encodable
@@ -261,7 +261,7 @@ def _is_end(string: OpenString, text: str, at: int, over: bool) -> bool | Wait:
         return last
     if string.opened or tag.kind is not TagKind.WRAP_OPEN:
         return False
-    after = skip_blanks(text, tag.end)
+    after = skip_whitespace(text, tag.end)
     inner = string.tags.match(text, after)
     if inner is None and not over and (after == len(text) or string.tags.may_begin(text, after)):
         return MORE
@@ -279,7 +279,7 @@ def _behind_closers(tags: TagMatcher, text: str, at: int) -> tuple[int, Tag | No
         tag = tags.match(text, at)
         if tag is None or tag.kind not in CLOSERS:
             break
-        at = skip_blanks(text, tag.end)
+        at = skip_whitespace(text, tag.end)
     return at, tag
 
 

@@ -15,7 +15,7 @@ import re
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import is_structural
 from ..grammar.matcher import Tag
-from ..grammar.text import LINE_REST, end_of, skip_blanks
+from ..grammar.text import LINE_REST, end_of, skip_whitespace
 from ..grammar.tokens import IN_BARS, Token, read_tag
 from ..limits import LETTERS
 from .behind_run import before_tag_of_ours, ends_before_text, look_behind
@@ -239,7 +239,7 @@ def _is_own_closer(m: Message, value: Value, run: Run, alone: bool) -> bool:
     has_text = value.passed or bool(text[m.buffer.at : first.start - base].strip())
     if not own or not has_text or len(run.tags) > 1 or run.followed_by is not FollowedBy.OTHER:
         return False
-    return alone or "\n" in text[run.end - base : skip_blanks(text, run.end - base)]
+    return alone or "\n" in text[run.end - base : skip_whitespace(text, run.end - base)]
 
 
 # Examples
@@ -273,7 +273,7 @@ def _example(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement | Non
 def _opens_inside(m: Message, value: Value, tag: Tag) -> bool | Wait:
     """Whether the content of a call or an envelope follows its tag."""
     text, over, within = m.buffer.text, m.buffer.over, value.tables.within
-    at = skip_blanks(text, tag.end)
+    at = skip_whitespace(text, tag.end)
     inner = within.match(text, at)
     if inner is None and not over and (at == len(text) or within.may_begin(text, at)):
         return MORE

@@ -114,7 +114,7 @@ class Call:
     `closed`: it needs no closing tag of its own.
     `certain`: it is a call, whatever else it holds.
     `deferred`: it is announced when it is complete, because the user's rules need to see all of it.
-    `half_said`: its tag held a value.
+    `has_value_in_tag`: its tag held a value.
     `empty`: its tag says that there is nothing in it.
     """
 
@@ -126,7 +126,7 @@ class Call:
     closed: bool = False
     certain: bool = True
     deferred: bool = False
-    half_said: bool = False
+    has_value_in_tag: bool = False
     cut: bool = False  # its tag has no bracket at its end
     quoted: bool = False  # its tag has no quote after the name
     empty: bool = False
@@ -216,7 +216,7 @@ class Message:
 
     # Text
 
-    def know(self, end: int) -> None:
+    def show_context(self, end: int) -> None:
         """Show the context the text up to this index; each character only once."""
         start = self.seen
         if end > start:
@@ -229,12 +229,12 @@ class Message:
         self.context.feed(text)
         self.context.note(text)
 
-    def say(self, end: int) -> None:
+    def emit_text(self, end: int) -> None:
         """The text up to this index is text. It is emitted, except for whitespace at its end from the
         first line break on, which a call would drop."""
         start, waits = self.buffer.at, self.orphan_think and end - self.buffer.at < WHITESPACE_RUN
         waits = waits and not self.buffer.text[self.seen : end].strip(BLANK)
-        self.know(end)
+        self.show_context(end)
         if waits:
             return
         solid = trailing(self.buffer.text, start, end)
@@ -243,9 +243,9 @@ class Message:
         if solid > start:
             self.log.text(self.buffer.take(solid))
 
-    def say_all(self, end: int) -> None:
+    def emit_all(self, end: int) -> None:
         """The text up to this index is text, whatever follows. All of it is emitted."""
-        self.know(end)
+        self.show_context(end)
         self.log.text(self.buffer.take(end))
         self.before, self.orphan_think = Before.TEXT, False
 
@@ -286,7 +286,7 @@ class Message:
         self._tell(raw[known - trial.position :])
         self.known = max(known, self.buffer.position)
         self.orphan_think = self.orphan_think and not raw
-        self.know(end - self.buffer.base)
+        self.show_context(end - self.buffer.base)
         return self.go(State.TEXT)
 
     def abandon(self) -> Step:
@@ -328,7 +328,7 @@ class Message:
         self.miss_envelope_close()
         if self.before is not Before.QUOTE:
             self.log.ledger.refuse(why, self.buffer.text[self.seen : end])
-        self.say(end)
+        self.emit_text(end)
         self.before = Before.QUOTE if wrap else Before.TEXT
         return self.go(State.TEXT)
 
@@ -352,7 +352,7 @@ class Message:
     def end_call(self) -> Step:
         """A call is complete, and `buffer.at` is after it."""
         self.call = self.json = None
-        self.context.function_said = False
+        self.context.function_seen = False
         self.context.new_line()
         self.known = self.buffer.position
         self.before = Before.CALL

@@ -64,7 +64,7 @@ def _announce(m: Message, call: Call, opening: Opening) -> None:
         call.writer = ArgumentsWriter(opening.tool, rules)
     else:
         call.deferred, call.writer = True, DeferredArguments()
-    call.half_said = bool(opening.given)
+    call.has_value_in_tag = bool(opening.given)
     for key, text in opening.given:
         give(m, key, text)
 

@@ -13,7 +13,7 @@ from ..grammar.dialects import Dialect
 from ..grammar.grammar import BASE, TAUGHT, foreign, keeps_to, kept_to
 from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
 from ..grammar.matcher import Tag
-from ..grammar.text import LINE_REST, skip_blanks
+from ..grammar.text import LINE_REST, skip_whitespace
 from ..grammar.tokens import WORD
 from ..repairs import Refused, Repair
 from ..schema.schema import Tool
@@ -29,7 +29,7 @@ _IN_ELEMENT = (TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN, Following.JSON)
 
 def open_bare(m: Message, tag: Tag) -> Step:
     """<function=…> without <tool_call>: at the start of a line, declared, and followed by a tag or JSON."""
-    m.context.function_said = True
+    m.context.function_seen = True
     opening = _read_opening(m, tag)
     if opening is None and (better := m.lookout.openers.match_declared(m.buffer.text, tag.start)):
         tag, opening = better, _read_opening(m, better)
@@ -80,7 +80,7 @@ def _why_not_bare(m: Message, tag: Tag, opening: Opening) -> Refused | None:
 def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
     """Open a bare call, if what follows its tag may stand in a call."""
     text = m.buffer.text
-    at = skip_blanks(text, tag.end)
+    at = skip_whitespace(text, tag.end)
     if at == len(text) and not m.buffer.over:
         return Step.MORE
     if text[at : at + 1] == "{" or _is_tag(m, at):
@@ -111,7 +111,7 @@ def kind_after(m: Message, tag: Tag, tool: Tool, slips: bool = False) -> TagKind
     """What follows a tag that is named after a tool. `slips`: a misspelt tag counts, too."""
     inside = m.grammar.body.with_names(m.toolset.names_of(tool))
     text = m.buffer.text
-    at = skip_blanks(text, tag.end)
+    at = skip_whitespace(text, tag.end)
     if found := inside.match(text, at):
         return found.kind
     if not m.buffer.over and (at == len(text) or inside.may_begin(text, at)):
@@ -158,7 +158,7 @@ def _why_not_wrapped(m: Message, opening: Opening | None) -> Refused | None:
 def _is_mentioned(m: Message, tag: Tag, tool: Tool) -> bool | Wait:
     """Whether a name that is all an envelope holds is no call, but `<tool_call>now</tool_call>` in prose: it
     has no lines of its own, or the tool needs arguments."""
-    text, at = m.buffer.text, skip_blanks(m.buffer.text, tag.end)
+    text, at = m.buffer.text, skip_whitespace(m.buffer.text, tag.end)
     if tag.raw[0] == "<" or not text.startswith("</", at):
         return False
     rest = LINE_REST.match(text, text.find(">", at) + 1)
@@ -191,7 +191,7 @@ def open_nameless(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
         return m.refuse(Refused.REASONING, tag.end)
     if not (wraps or m.context.at_line_start):
         return m.refuse(Refused.NOT_AT_LINE_START, tag.end)
-    if m.context.function_said and not wraps:
+    if m.context.function_seen and not wraps:
         return m.refuse(Refused.UNDECLARED, tag.end)
     m.begin_trial(Refused.NAMELESS, at_end=False)
     return _open(m, tag, None, wraps)

@@ -89,7 +89,7 @@ def _extend_lines(m: Message, piece: str) -> list[Event] | None:
     if not m.lookout.missing.lines.fullmatch(piece if begun else "\n" + piece):
         return None
     buffer.feed(piece)
-    m.say(len(buffer.text))
+    m.emit_text(len(buffer.text))
     return m.log.take()
 
 
@@ -113,7 +113,7 @@ def at_line_start(m: Message) -> Step:
     text = m.buffer.text
     end = end_of(WHITESPACE, text, m.seen)
     waits = end == len(text) and not m.buffer.over
-    m.say(end - (waits and text.endswith("\r")))  # `\r` may be half of a line break
+    m.emit_text(end - (waits and text.endswith("\r")))  # `\r` may be half of a line break
     if waits:
         return Step.MORE
     begins = m.context.at_line_start and _BEGINS.match(text, m.seen)
@@ -122,7 +122,7 @@ def at_line_start(m: Message) -> Step:
     if begins and m.context.may_open_json and (m.aggressive or not m.calls):
         return _at_untagged(m)
     if begins and m.aggressive:
-        m.say(m.seen + 1)
+        m.emit_text(m.seen + 1)
     return m.go(State.TEXT)
 
 
@@ -159,9 +159,9 @@ def in_text(m: Message) -> Step:
     line = _untagged_before(m, end) if m.tolerant else None
     found = _find(m, end if line is None else line)
     if line is not None and found.at >= line:
-        m.say(line)
+        m.emit_text(line)
         return m.go(State.LINE_START) if m.aggressive else _at_json(m)
-    m.say(found.at)
+    m.emit_text(found.at)
     if found.tag:
         return _at_tag(m, found.tag)
     if found.place:
@@ -169,7 +169,7 @@ def in_text(m: Message) -> Step:
     if found.passes:
         return Step.GO
     if m.buffer.over:
-        m.say_all(found.at)
+        m.emit_all(found.at)
     return Step.MORE
 
 
@@ -190,9 +190,9 @@ def _at_json(m: Message) -> Step:
     before it may have opened, and the message ends with that."""
     if step := _at_lost_bracket(m):
         return step
-    if m.context.may_open_json and not m.context.tags_said:
+    if m.context.may_open_json and not m.context.tags_seen:
         return open_bare_json(m, orphan=True)
-    m.say(m.seen + 1)
+    m.emit_text(m.seen + 1)
     return Step.GO
 
 
@@ -297,7 +297,7 @@ def _pass(m: Message) -> Step:
     """A bracket that begins no tag of a call. The letter after it shows the context that the text has
     tags."""
     text, end = m.buffer.text, m.seen + 1
-    m.say(end + text[end : end + 1].isalpha())
+    m.emit_text(end + text[end : end + 1].isalpha())
     return Step.GO
 
 
@@ -344,7 +344,7 @@ def _direct(m: Message, tag: Tag) -> Step:
             return Step.MORE
         if kind is TagKind.PARAMETER_OPEN:
             return open_bare(m, tag)
-    m.say(tag.end)
+    m.emit_text(tag.end)
     return Step.GO
 
 
@@ -364,6 +364,6 @@ def in_span(m: Message) -> Step:
         return Step.GO
     if tag := m.lookout.openers.match(text, at):
         quote(m, tag, end.end())
-    m.say(end.end())
+    m.emit_text(end.end())
     m.before = Before.TEXT
     return Step.GO

@@ -41,7 +41,7 @@ from .value import in_value
 
 def in_literal(m: Message) -> Step:
     """State: everything is text."""
-    m.say_all(len(m.buffer.text))
+    m.emit_all(len(m.buffer.text))
     return Step.MORE
 
 

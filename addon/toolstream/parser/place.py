@@ -17,7 +17,7 @@ from ..grammar.grammar import foreign
 from ..grammar.kinds import CALL_KINDS, MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT, PARAMETER
 from ..grammar.matcher import Tag, TagMatcher
-from ..grammar.text import BLANK, CLOSE, OPEN, skip_blanks
+from ..grammar.text import BLANK, CLOSE, OPEN, skip_whitespace
 from ..grammar.tokens import (
     LOST,
     MARKED,
@@ -347,7 +347,7 @@ class Place(Readings):
         by_name = tag.dialect.by_name
         if tag.kind is TagKind.CALL_OPEN and not (by_name and self.own and self.own.by_name):
             return not by_name
-        at = skip_blanks(text, tag.end)
+        at = skip_whitespace(text, tag.end)
         if at >= len(text):
             return over or MORE
         if tag.raw[-1] not in CLOSE and "\n" not in text[tag.end : at]:
@@ -397,7 +397,7 @@ class Place(Readings):
 def _next_in(run: Run, text: str, base: int) -> int:
     """The index where the next tag of a run may begin. A surplus bracket belongs to the tag before."""
     end = run.end - base
-    return skip_blanks(text, end + (bool(run.tags) and text.startswith(">", end)))
+    return skip_whitespace(text, end + (bool(run.tags) and text.startswith(">", end)))
 
 
 def _says_nothing(run: Run, tag: Tag) -> bool:

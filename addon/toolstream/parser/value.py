@@ -104,8 +104,8 @@ def _leave_nameless(m: Message, end: int) -> Step:
     wrapped = m.envelope is Envelope.OPEN
     m.reject()
     if wrapped:
-        m.say_all(end - m.buffer.base)
-        m.context.function_said = True
+        m.emit_all(end - m.buffer.base)
+        m.context.function_seen = True
     return Step.GO
 
 
