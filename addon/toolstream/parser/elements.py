@@ -52,15 +52,29 @@ def read_element(
             if pattern is _PAIR and declares(found["first"]):
                 return None
             return _tag(TagKind.PARAMETER_OPEN, found["key"], found.start(), found.end(), text)
-    around = _AROUND.match(text, at, end)
-    if around and not declares(around["word"]):
-        inner = around.end()
-        if around["inner"] == "{" or begins(text, inner):
-            return _tag(TagKind.STRAY, "", at, inner, text)
-        deeper = read_element(text, inner, over, declares, begins, end) if len(text) > inner + 1 else None
-        if deeper is MORE or isinstance(deeper, Tag):
-            return MORE if deeper is MORE else _tag(TagKind.STRAY, "", at, inner, text)
+    if around := _read_around(text, at, over, declares, begins, end):
+        return around
     return MORE if not over and len(text) < end and _PART.fullmatch(text, at) else None
+
+
+def _read_around(
+    text: str,
+    at: int,
+    over: bool,
+    declares: Callable[[str], bool],
+    begins: Callable[[str, int], bool],
+    end: int,
+) -> Tag | Wait | None:
+    """The same for an element around the parameters: one of them opens in it, or JSON does."""
+    around = _AROUND.match(text, at, end)
+    if around is None or declares(around["word"]):
+        return None
+    inner = around.end()
+    if around["inner"] != "{" and not begins(text, inner):
+        deeper = read_element(text, inner, over, declares, begins, end) if len(text) > inner + 1 else None
+        if deeper is MORE or deeper is None:
+            return deeper
+    return _tag(TagKind.STRAY, "", at, inner, text)
 
 
 def _tag(kind: TagKind, name: str, start: int, end: int, text: str) -> Tag:

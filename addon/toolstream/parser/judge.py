@@ -211,15 +211,20 @@ def _doubt(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> Judg
         return run
     if ends_before_text(m, value, run, alone, lines):
         return look_behind(m, value, run) if value.verbatim else run
-    judgement: Judgement = Payload.TAG
-    if alone and value.verbatim and _lacks_its_closer(run):
-        judgement = look_behind(m, value, run, Payload.TAG)
-    elif (alone or not lines) and value.verbatim and _is_own_closer(m, value, run, alone):
-        judgement = before_tag_of_ours(m, value, run, lines)
-    if judgement is not Payload.TAG:
-        return judgement
-    if first.spelt and alone:
+    judgement = _by_text_after(m, value, run, alone, lines)
+    if judgement is Payload.TAG and first.spelt and alone:
         m.call.unclear = True
+    return judgement
+
+
+def _by_text_after(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> Judgement:
+    """What the text after a run that lacks a tag says about it. Without such evidence it is payload."""
+    if not value.verbatim:
+        return Payload.TAG
+    if alone and _lacks_its_closer(run):
+        return look_behind(m, value, run, Payload.TAG)
+    if (alone or not lines) and _is_own_closer(m, value, run, alone):
+        return before_tag_of_ours(m, value, run, lines)
     return Payload.TAG
 
 

@@ -284,14 +284,18 @@ class Readings(Slips):
         elif near == ENVELOPE:  # with attributes, or cut
             yield by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE)
             yield by_place(token, TagKind.WRAP_CLOSE, Cost.ALIKE)
-        elif (near == PARAMETER and (self.tool is None or self.tool.declares(name))) or (
-            near == FUNCTION and self._is_tool(name)
-        ):
+        elif self._may_have(near, name):
             yield by_place(token, OPENS[near], Cost.ALIKE, name)
         elif kind and not token.attributes and BLANK[0] not in name:
             yield by_place(token, OPENS[kind], Cost.ALIKE, name)
         else:
             yield from self._shaped(token, name)
+
+    def _may_have(self, word: str, name: str) -> bool:
+        """Whether the tag of a parameter or function may have this name."""
+        if word == PARAMETER:
+            return self.tool is None or self.tool.declares(name)
+        return word == FUNCTION and self._is_tool(name)
 
     def _shaped(self, token: Token, name: str) -> Iterator[Tag]:
         """An unknown word with a declared name."""
@@ -311,9 +315,7 @@ class Readings(Slips):
     def _nameless(self, token: Token, word: str) -> Iterator[Tag]:
         kind, near = SYNONYMS.get(word, ""), alike(word)
         if kind == ENVELOPE:
-            plain = token.bracket and token.closed and token.raw.count("<") == 1
-            intact = plain and token.space[-1:] in ("", ":")
-            yield by_place(token, TagKind.WRAP_OPEN, Cost.TABLE if intact else Cost.ALIKE)
+            yield by_place(token, TagKind.WRAP_OPEN, Cost.TABLE if _is_intact(token) else Cost.ALIKE)
         joined = [] if kind else list(self._joined(token))
         if kind and not (token.raw.endswith("/>") or token.space):
             yield by_place(token, CLOSES[kind], Cost.ALIKE)  # without its slash
@@ -380,3 +382,9 @@ class Readings(Slips):
         """Whether one call may contain this tag and the tag of the open value: both are of one dialect,
         or one is damaged."""
         return tag.dialect is self.dialect or tag.dialect.damaged or self.dialect.damaged
+
+
+def _is_intact(token: Token) -> bool:
+    """Whether a tag has both brackets and no mark in bars."""
+    plain = token.bracket and token.closed and token.raw.count("<") == 1
+    return plain and token.space[-1:] in ("", ":")
