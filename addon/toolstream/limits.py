@@ -50,6 +50,7 @@ FENCE_INDENT = 16  # whitespace characters between a fence's line and the JSON i
 # In values
 
 CLOSING_RUN = 8  # tags in a row that are read together
+NO_END = 99  # the cost of a run that can end no value: more than any other run costs
 BEHIND_CALL = 512  # characters after a complete run of closing tags that may still show it was payload
 WORDLESS = 12  # characters from the bracket of a tag up to its word
 TABLES = 64  # sets of tables for a value that are remembered

@@ -8,6 +8,7 @@ from enum import Enum
 
 from ..grammar.kinds import Cost, TagKind, Wait
 from ..grammar.matcher import Tag
+from ..limits import NO_END
 from .by_place import OPENERS
 from .open_value import Value
 from .place import CLOSED_BY, FollowedBy, Level, Run
@@ -21,7 +22,6 @@ class Payload(Enum):
 
 
 Judgement = Run | Payload | Wait
-IMPOSSIBLE = 99  # the cost of a run that can end no value: more than any other run costs
 
 
 def is_misspelt(run: Run) -> bool:
@@ -52,7 +52,7 @@ def is_complete(value: Value, run: Run, alone: bool) -> bool:
 
 def _cost_of_rest(tags: list[Tag]) -> int:
     """What these tags of a run cost if those before them are payload."""
-    return IMPOSSIBLE if tags[0].kind in OPENERS or not tags[0].spelt else _cost(tags)
+    return NO_END if tags[0].kind in OPENERS or not tags[0].spelt else _cost(tags)
 
 
 def _cost(tags: list[Tag]) -> int:
