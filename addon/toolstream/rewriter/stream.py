@@ -294,6 +294,8 @@ class StreamRewriter:
         if lane.id.call and not lane.id.call.settled:
             return
         slots = [slot for slot in held.slots if slot.lane is lane] if held else []
+        early = over or not slots  # anything besides text goes before the current frame
+        end = self.queue.place_of_end(lane) if early else None  # or before the frame that ends the lane
         kept = self.messages[lane.id.group].filtered(lane, came, over)
         lane.called = lane.called or len(kept) < len(came)
         if lane.aligned and lane.account(kept):
@@ -308,15 +310,8 @@ class StreamRewriter:
         lane.settle(came, over)
         if not all(isinstance(event, Repaired) for event in rest):
             own = Own(lane.id, rest, held.reading if held else self.last)
-            if over or not slots:
-                self._put_before_end(lane, own)
-            else:
-                after.append(own)
-
-    def _put_before_end(self, lane: Lane, own: Own) -> None:
-        """Put events before the current frame, and before the frame that ends their lane."""
-        items, end = self.queue.items, self.queue.place_of_end(lane)
-        items.insert(len(items) if end is None else end, own)
+            items = self.queue.items if early else after
+            items.insert(len(items) if end is None else end, own)
 
     def _cut(self, lane: Lane, lead: str, slots: list[Slot], before: bool) -> str:
         """From here on the output of a lane differs from its input: cut the frames that hold its text.
