@@ -33,6 +33,11 @@ class Writing:
     tool: str = "{tool}\n"
     declared: Declared = Declared.JSON
 
+    @property
+    def tight(self) -> bool:
+        """Whether no line breaks are written around a value, so that those at its ends belong to it."""
+        return ">{value}<" in self.parameter
+
     def write_call(self, name: str, arguments: Mapping[str, Any]) -> str:
         """One call as text. A value may be read back differently if it contains closing tags of the
         dialect or ends in a lone carriage return."""

@@ -18,7 +18,7 @@ from .chain import is_word, read_chain, to_its_end
 from .json_head import read_head
 from .message import Before, Envelope, Message, State, Step
 from .opening import open_bare, open_wrapped
-from .place import FollowedBy, Level, Run
+from .run import FollowedBy, Level, Run
 
 _CLOSING = (TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE, TagKind.PARAMETER_CLOSE, TagKind.STRAY)
 _THINK_CLOSE = "</think>"

@@ -14,7 +14,8 @@ from ..limits import BEHIND_CALL, LOOK_AHEAD
 from .evidence import Judgement, Payload, is_believed, is_complete
 from .message import Message
 from .open_value import Value
-from .place import FollowedBy, Level, Place, Run
+from .place import Place
+from .run import FollowedBy, Level, Run
 
 
 def ends_before_text(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> bool:

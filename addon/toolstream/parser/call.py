@@ -20,13 +20,15 @@ from .json_head import read_first_key
 from .message import Call, Envelope, Message, State, Step
 from .open_call import end_call, end_unclosed, give, has_text, only_key, open_call, stray_text, use_spare
 from .open_value import Value
-from .place import Choice, FollowedBy, Level, Place
+from .place import Place
+from .run import Choice, FollowedBy, Level
 from .surplus import behind_body, drop_tag, drop_text, end_of_surplus, take
 
 _GO_ON = (TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.CALL_CLOSE, Following.MORE)
 _VALUE = re.compile(r"""\bvalue\s?=\s?(["'])(.*?)\1""")  # an attribute of a parameter's tag
 _OPENER, _SEPARATOR = re.compile(r"<(\w+)="), re.compile(r"(?::[ \t]*|[ \t]*)(?=[^\s:=]|\Z)(?!/>)")
 _LINE = re.compile(r"[^<\r\n]*[^<\s]")
+_DECLARES = re.compile(r"""\s(?:type|required)\s?=""")  # an attribute of a parameter that is only declared
 _ODD = re.compile(r"""[ "']""")  # characters that no name has
 
 
@@ -72,7 +74,7 @@ def _at_tag(m: Message, call: Call, tag: Tag) -> Step:
             return Step.MORE if kind is Following.MORE else _close(m, replace(tag, cost=Cost.ALIKE))
         case TagKind.WRAP_OPEN | TagKind.CALL_OPEN if kind := _opened_again(m, call, tag):
             return Step.MORE if kind is Following.MORE else drop_tag(m, Repair.STRAY_OPENER, tag)
-        case _ if call.named:
+        case _ if call.named and (call.certain or call.spare):
             use_spare(m, call)
             return end_unclosed(m, tag.raw)
     return m.reject()
@@ -360,6 +362,8 @@ def _before_value(m: Message, call: Call, at: int) -> Tag | Wait | None:
 
 
 def _open(m: Message, call: Call, tag: Tag) -> Step:
+    if call.missing and _DECLARES.search(tag.raw):
+        return m.reject()
     key, dialect = tag.name, tag.dialect
     end = _end_of_attribute(m, tag) if m.tolerant else 0
     if end is MORE:
@@ -373,12 +377,12 @@ def _open(m: Message, call: Call, tag: Tag) -> Step:
     m.buffer.at = tag.end
     call.closed = call.closed or dialect.closed
     only_markup = m.live and m.log.parallel and not (call.deferred or call.spare)
-    if m.trial and m.trial.why is Refused.NO_CALL and only_markup:
+    if m.trial and m.trial.why is Refused.NO_CALL and only_markup and call.missing <= {key}:
         m.accept()  # now it is known that the call can be read
     call.certain = True
     m.fragment(call.writer.begin(key))
     tables = call.place.open_value(tag, m.kept, call.writer.given)
-    call.value = Value.of(call.tool.parameter(key), tables, tag)
+    call.value = Value.of(call.tool.parameter(key), tables, tag, call.place.is_tight)
     return m.go(State.VALUE)
 
 

@@ -11,7 +11,7 @@ from ..grammar.matcher import Tag
 from ..limits import NO_END
 from .by_place import OPENERS
 from .open_value import Value
-from .place import CLOSED_BY, FollowedBy, Level, Run
+from .run import CLOSED_BY, FollowedBy, Level, Run
 
 
 class Payload(Enum):
@@ -62,7 +62,7 @@ def _cost(tags: list[Tag]) -> int:
         if tag.kind in CLOSED_BY:
             after = CLOSED_BY[tag.kind]
             cost += tag.cost + (Cost.MISSING * (after - 1 - level) if after > level else Cost.TABLE)
-            level = max(level, after)
+            level = max(level, Level.ENVELOPE if tag.dialect.closed else after)
     return cost
 
 

@@ -23,7 +23,8 @@ from .by_place import OPENERS, by_place, is_by_place, is_cut
 from .evidence import Judgement, Payload, is_believed, is_complete, is_misspelt
 from .message import Message
 from .open_value import Value
-from .place import FollowedBy, Level, Place, Run
+from .place import Place
+from .run import FollowedBy, Level, Run
 
 _BRACKETS = re.compile(rf"[</ ]{{0,{LETTERS}}}(?=<[/\w])")
 _NAMELESS = re.compile(r"<\s?parameter\b", re.I)  # also in documents of other kinds
@@ -48,7 +49,7 @@ def _judged(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
     assert m.call
     place = m.call.place
     opens = tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN) and tag.spelt and not is_by_place(tag)
-    if opens and (example := _example(m, value, tag, alone)):
+    if opens and place.nests(tag) and (example := _example(m, value, tag, alone)):
         return example
     value.opens = value.opens or tag.kind in OPENERS
     if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not place.may_be_sibling(tag, alone):
@@ -72,7 +73,10 @@ def _with_run(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Judg
         value.close_element()
         return Payload.TAG
     if value.calls or value.wraps or _opened_in_line(value, tag, run):
-        return _in_example(m, value, tag, run)
+        return _in_example(m, value, tag, run, alone)
+    lacks_its_closer = value.opens and tag.kind is not TagKind.PARAMETER_CLOSE
+    if (value.in_element or lacks_its_closer) and _is_cut_in_example(m, value, run):
+        return _close_example(value, tag)
     judgement = _by_run(m, value, run, alone)
     if judgement is Payload.TAG and _NAMELESS.match(tag.raw):
         value.open_element(m.buffer, tag.start, tag.raw, alone)
@@ -221,19 +225,19 @@ def _by_text_after(m: Message, value: Value, run: Run, alone: bool, lines: bool)
     """What the text after a run that lacks a tag says about it. Without such evidence it is payload."""
     if not value.verbatim:
         return Payload.TAG
-    if alone and _lacks_its_closer(run):
+    if alone and _lacks_its_closer(m, run):
         return look_behind(m, value, run, Payload.TAG)
     if (alone or not lines) and _is_own_closer(m, value, run, alone):
         return before_tag_of_ours(m, value, run, lines)
     return Payload.TAG
 
 
-def _lacks_its_closer(run: Run) -> bool:
-    """Whether a run that text follows would be the end, but the value's own closing tag is missing."""
-    first = run.tags[0]
-    return (
-        first.kind is TagKind.CALL_CLOSE and first.cost is Cost.EXACT and run.followed_by is FollowedBy.OTHER
-    )
+def _lacks_its_closer(m: Message, run: Run) -> bool:
+    """Whether a run that text follows on another line would be the end, but the value's own closing tag is
+    missing."""
+    first, text, end = run.tags[0], m.buffer.text, run.end - m.buffer.base
+    closes = first.kind is TagKind.CALL_CLOSE and first.cost is Cost.EXACT
+    return closes and run.followed_by is FollowedBy.OTHER and "\n" in text[end : skip_whitespace(text, end)]
 
 
 def _is_own_closer(m: Message, value: Value, run: Run, alone: bool) -> bool:
@@ -300,30 +304,66 @@ def _opened_in_line(value: Value, tag: Tag, run: Run) -> bool:
     return False
 
 
-def _in_example(m: Message, value: Value, tag: Tag, run: Run) -> Judgement:
+def _in_example(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Judgement:
     """A run inside of an example: its closing tags are payload. But those that the message ends with are
-    ours."""
+    ours, and those that the example has not opened."""
     assert m.call
+    if tag.kind is TagKind.PARAMETER_OPEN:
+        value.open_element(m.buffer, tag.start, tag.raw, alone)
+        return Payload.EXAMPLE
     wrapped = m.call.place.wrapped
     bare = not wrapped and bool(run.tags) and run.tags[0].kind is TagKind.WRAP_CLOSE
     if _goes_on(run.tags) or (bare and value.wraps):  # the envelope is the example's
         return _close_example(value, tag)
-    if _ends_message(value, run):
+    if _ends_message(m, value, run) or _is_ours(m, value, tag, run):
         return run
-    closes_ours = wrapped and _count(run, TagKind.WRAP_CLOSE) > (value.wraps or value.line_wraps)
+    closes_ours = wrapped and _closes_envelope(value, run)
     if closes_ours and run.followed_by is FollowedBy.OTHER and is_complete(value, run, True):
         judgement = look_behind(m, value, run)
         return judgement if isinstance(judgement, Run | Wait) else _close_example(value, tag)
     return _close_example(value, tag)
 
 
-def _ends_message(value: Value, run: Run) -> bool:
+def _is_ours(m: Message, value: Value, tag: Tag, run: Run) -> bool:
+    """Whether a run begins with a closing tag that the example has not opened, and another parameter of the
+    call, or its end and another call, follows."""
+    assert m.call
+    place = m.call.place
+    closes = tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT and not place.is_foreign(tag)
+    if not closes or value.in_element:
+        return False
+    last = run.tags[-1]
+    if run.followed_by is FollowedBy.PARAMETER:
+        return place.is_free(last.name) and place.may_go_with(last)
+    exact = [other.kind for other in run.tags[:-1] if other.cost is Cost.EXACT]
+    ends = [TagKind.PARAMETER_CLOSE, TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE]
+    return run.followed_by is FollowedBy.CALL and place.wrapped and exact == ends
+
+
+def _ends_message(m: Message, value: Value, run: Run) -> bool:
     """Whether the message ends with a run that closes the call, and no more than the examples have
     opened."""
     if run.followed_by is not FollowedBy.END or run.level < Level.ENVELOPE:
         return False
     calls, wraps = _count(run, TagKind.CALL_CLOSE), _count(run, TagKind.WRAP_CLOSE)
-    return calls <= max(value.calls, 1) and wraps <= max(value.wraps, 1)
+    fits = calls <= max(value.calls, 1) and wraps <= max(value.wraps, 1)
+    return fits and not _is_cut_in_example(m, value, run)
+
+
+def _is_cut_in_example(m: Message, value: Value, run: Run) -> bool:
+    """Whether the message was cut off after a run that closes no more than an example in the value has
+    opened."""
+    assert m.call
+    if m.complete or run.followed_by is not FollowedBy.END:
+        return False
+    if m.call.place.wrapped:
+        return not _closes_envelope(value, run)
+    return _count(run, TagKind.CALL_CLOSE) <= value.calls + value.line_calls
+
+
+def _closes_envelope(value: Value, run: Run) -> bool:
+    """Whether a run closes an envelope that no example has opened."""
+    return _count(run, TagKind.WRAP_CLOSE) > (value.wraps or value.line_wraps)
 
 
 def _count(run: Run, kind: TagKind) -> int:

@@ -15,7 +15,7 @@ from ..repairs import Repair
 from ..schema.json_read import loads
 from .message import Call, Message, Spare, State, Step
 from .open_call import only_key, open_call, stray_text
-from .place import FollowedBy, Level
+from .run import FollowedBy, Level
 from .value_text import break_before
 
 # What is left of the opening tag for this key, with some letters lost or changed

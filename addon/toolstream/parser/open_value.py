@@ -37,6 +37,7 @@ class Value:
     json: WholeJson | None = None
     cut: bool = False  # its opening tag has no bracket at its end
     quoted: bool = False  # its opening tag has no quote after the name
+    tight: bool = False  # models are taught to write no line breaks around it
     started: bool = False  # the line break after the opening tag was read
     same_line: bool = False  # there was no line break
     lead: bool = False  # a space is between the opening tag and the text on its line
@@ -44,6 +45,7 @@ class Value:
     waits: bool = False  # a tag waits for what follows
     lines: bool = False  # up to `looked`, it has more than one line
     blank: bool = True  # up to `looked`, its last line is blank
+    begins: int = 0  # position of its first character
     looked: int = 0  # position up to which it was judged
     opens: bool = False  # an opening tag of calls stands in it
     calls: int = 0  # examples that are open in it
@@ -57,12 +59,12 @@ class Value:
     searched: int = 0  # after a run that may be the end: position up to which another run was searched
 
     @classmethod
-    def of(cls, schema: Parameter, tables: Tables, tag: Tag) -> Self:
+    def of(cls, schema: Parameter, tables: Tables, tag: Tag, tight: bool) -> Self:
         """The value of a parameter that this tag opens."""
         types = schema.types
         verbatim = not types or "string" in types
         json = None if verbatim or not types & {"array", "object"} else WholeJson()
-        return cls(tables, verbatim, json, tag.raw[-1] != ">", tag.raw.count('"') == 1)
+        return cls(tables, verbatim, json, tag.raw[-1] != ">", tag.raw.count('"') == 1, tight)
 
     def look(self, buffer: Buffer, end: int) -> None:
         """The text up to this index is judged."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import Enum, IntEnum
 from functools import lru_cache
 
 from ..grammar.dialect import Dialect
@@ -34,48 +33,10 @@ from .by_place import OPENERS, by_place, index_after, is_by_place, is_cut
 from .elements import element_of
 from .open_value import Tables
 from .readings import Readings
+from .run import CLOSED_BY, CLOSES_AT, Choice, FollowedBy, Level, Run, missing_before
 
 _NAMESPACED = re.compile(r"<[A-Za-z]\w*:")  # its closing tag is, too
 _SLASH, _SLASH_PART = re.compile(r"[(\[{|]?/[A-Za-z]"), re.compile(r"[(\[{|]?/?")
-
-
-class Level(IntEnum):
-    """What a run of tags has closed so far."""
-
-    VALUE = 0  # nothing: a value is open
-    CALL = 1  # the value
-    ENVELOPE = 2  # the call
-    NOTHING = 3  # the envelope
-
-
-class FollowedBy(Enum):
-    """What follows a run of tags."""
-
-    END = 0  # of the message
-    PARAMETER = 1  # one opens
-    CALL = 2  # a call, or its envelope, opens
-    OTHER = 3
-
-
-@dataclass(slots=True)
-class Run:
-    """Tags in a row, at positions in the message. `level`: what they close."""
-
-    tags: list[Tag]
-    end: int
-    level: Level
-    cost: int = 0
-    followed_by: FollowedBy | None = None  # None while it takes more text to tell
-
-
-@dataclass(slots=True)
-class Choice:
-    """The tag that is chosen at a level, what the run has closed after it, and the cost of the tags that
-    are missing before it."""
-
-    tag: Tag
-    level: Level
-    missing: int
 
 
 @dataclass(slots=True)
@@ -94,28 +55,6 @@ def _tables(
 ) -> Tables:
     plain = plain_text(DOCUMENT - names - within.words, missing)
     return Tables(within, behind, plain, closer, missing)
-
-
-# How far a closing tag closes
-CLOSED_BY = {
-    TagKind.PARAMETER_CLOSE: Level.CALL,
-    TagKind.CALL_CLOSE: Level.ENVELOPE,
-    TagKind.WRAP_CLOSE: Level.NOTHING,
-}
-_CLOSES = {level: kind for kind, level in CLOSED_BY.items()}
-# The cost of what is missing before a tag, or surplus, at each level: 4 for one tag, 8 for two, 12 for three;
-# 1 for a tag that closes what is closed
-_MISSING = {
-    TagKind.PARAMETER_CLOSE: (0, 1, 1, 1),
-    TagKind.CALL_CLOSE: (Cost.MISSING, 0, 1, 1),
-    TagKind.WRAP_CLOSE: (8, Cost.MISSING, 0, 1),
-    TagKind.PARAMETER_OPEN: (Cost.MISSING, 0, 0, 0),
-    TagKind.NAMELESS_OPEN: (Cost.MISSING, 0, 0, 0),
-    TagKind.CALL_OPEN: (8, Cost.MISSING, 0, 0),
-    TagKind.WRAP_OPEN: (12, 8, Cost.MISSING, 0),
-}
-# The same for the tags of an envelope, if none is open
-_MISSING_UNWRAPPED = {TagKind.WRAP_OPEN: (8, 6, 4, 2), TagKind.WRAP_CLOSE: (9, Cost.MISSING + 1, 1, 2)}
 
 
 @dataclass(slots=True)
@@ -140,11 +79,26 @@ class Place(Readings):
         tables = self._tables[dialect.name]
         own = dialect if dialect.parameter_close and not dialect.in_values else None
         self._begin(tag.name, tables.behind, own)
-        self.given, self.dialect = given, dialect
+        self.given, self.dialect, self.kept = given, dialect, kept
         self.element = PARAMETER if _NAMESPACED.match(tag.raw) else element_of(tag)
         marked = MARKED.match(tag.raw)
         self.mark = marked[1] if marked else ""
         return tables
+
+    @property
+    def is_tight(self) -> bool:
+        """Whether the dialect of the open value has no line breaks around values."""
+        if self.own and not self.own.by_name:
+            return True
+        return any(dialect.writing is not None and dialect.writing.tight for dialect in self.kept)
+
+    def nests(self, tag: Tag) -> bool:
+        """Whether a call that this tag opens in the open value may hold the same closing tags."""
+        own = self.own
+        if own is None or own.by_name or tag.dialect in (own, *self.kept):
+            return True
+        wraps = tag.kind is TagKind.WRAP_OPEN
+        return wraps and (not own.wrap_open or tag.raw in own.wrap_open)
 
     def speak(self, *dialects: Dialect) -> None:
         """The call is written in these dialects, too."""
@@ -285,7 +239,7 @@ class Place(Readings):
         if token is None or is_cut(token, text) or not self.is_shape(token, level >= Level.ENVELOPE):
             return None
         after = Level(min(level + 1, Level.NOTHING))
-        return Choice(by_place(token, _CLOSES[after], Cost.SHAPE).moved(by), after, 0)
+        return Choice(by_place(token, CLOSES_AT[after], Cost.SHAPE).moved(by), after, 0)
 
     def _cheapest(self, readings: list[Tag], level: Level) -> Choice | None:
         best, least = None, 0
@@ -322,8 +276,7 @@ class Place(Readings):
                 return Choice(tag, level, 0) if self._may_be_surplus(level) else None
             case TagKind.PARAMETER_OPEN | TagKind.NAMELESS_OPEN if not self._may_open(tag, level):
                 return None
-        known = {} if self.wrapped else _MISSING_UNWRAPPED
-        missing = known.get(tag.kind, _MISSING[tag.kind])[level]
+        missing = missing_before(tag.kind, level, self.wrapped)
         return Choice(tag, max(level, CLOSED_BY.get(tag.kind, level)), missing)
 
     def _may_be_surplus(self, level: Level) -> bool:
@@ -370,9 +323,14 @@ class Place(Readings):
             return MORE
         direct = tag.dialect.by_name and not tag.spelt
         if not (is_by_place(tag) or direct):
-            tags = (found for found in readings if found.kind is not TagKind.STRAY or not self.tool.required)
+            tags = (found for found in readings if not (self.tool.required and self._is_no_part(found)))
             return any(text[at] == "<" or found.kind is TagKind.PARAMETER_OPEN for found in tags)
         return any(self._proves(found, direct) for found in readings)
+
+    def _is_no_part(self, tag: Tag) -> bool:
+        """Whether a tag is surplus, or opens a call of another tool."""
+        other = tag.kind is TagKind.CALL_OPEN and self.toolset.find(tag.name) not in (None, self.tool)
+        return other or tag.kind is TagKind.STRAY
 
     def _proves(self, tag: Tag, direct: bool) -> bool:
         assert self.tool

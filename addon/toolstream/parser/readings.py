@@ -53,6 +53,7 @@ class Readings(Slips):
     names: frozenset[str] = field(init=False)  # of the tool and its parameters: direct tags
     tags: TagMatcher = field(init=False)
     dialect: Dialect = BASE[0]  # of the open value's tag
+    kept: Sequence[Dialect] = ()  # the dialects that the call keeps to
     word: str = ""  # of the call's opening tag, if that is in no dialect table
     wrap: str = ""  # of the envelope's opening tag, if no table has that
     mark: str = ""  # in bars, of the open value's tag
@@ -159,7 +160,8 @@ class Readings(Slips):
         """Whether this may be a tag of a document, in a value that another dialect opened."""
         if tag.dialect.by_name:
             return not (self.own and self.own.by_name)
-        return tag.kind in CLOSERS and not tag.dialect.in_values and not self.is_own(tag)
+        ours = tag.dialect.in_values or tag.dialect in self.kept or self.is_own(tag)
+        return tag.kind in CLOSERS and not ours
 
     def with_name(self, tag: Tag, text: str, over: bool) -> Tag | Wait:
         """The same tag. But if its name is not declared, the tag whose declared name is similar."""

@@ -14,7 +14,7 @@ from ..repairs import Repair
 from .elements import ELEMENTS
 from .message import Call, Message, Step
 from .open_call import end_call, end_unclosed
-from .place import Level
+from .run import Level
 
 _SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
 

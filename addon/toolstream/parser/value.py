@@ -21,7 +21,7 @@ from .evidence import Payload
 from .judge import judge
 from .message import Envelope, Message, State, Step
 from .open_value import Value
-from .place import Run
+from .run import Run
 from .value_text import break_before, finish, open_value, write_up_to
 
 _LOOK = re.compile(rf"{BRACKET.pattern}|\n")
@@ -66,7 +66,7 @@ def _at_first_tag(m: Message, value: Value, tag: Tag) -> Step | None:
     if it is payload."""
     if _is_named_late(m, value, tag):
         return _leave_nameless(m, m.buffer.base + tag.end)
-    if value.passed or tag.start != m.buffer.at or not m.tolerant:
+    if m.buffer.base + tag.start != value.begins or not m.tolerant:
         return None
     twice = _is_said_twice(m, value, tag)
     if not (twice or _is_closed_early(m, value, tag)):
@@ -84,9 +84,11 @@ def _is_said_twice(m: Message, value: Value, tag: Tag) -> bool:
 
 def _is_closed_early(m: Message, value: Value, tag: Tag) -> bool:
     """Whether the closing tag comes directly after the opening one, and the value on the lines after it."""
+    assert m.call
     rest = LINE_REST.match(m.buffer.text, tag.end)
-    alone = rest is not None and rest[1] is not None
-    return alone and value.same_line and tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT
+    alone = rest is not None and rest[1] is not None and value.same_line
+    closes = tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT
+    return alone and closes and not m.call.place.is_foreign(tag)
 
 
 def _is_named_late(m: Message, value: Value, tag: Tag) -> bool:
@@ -118,7 +120,8 @@ def _start(m: Message, value: Value) -> bool:
         return False
     if value.quoted and text.startswith(('"\n', '"\r'), at):
         at += 1  # the quote belongs to the name in the tag
-    if text.startswith((">\n", ">\r"), at) or (value.cut and _LATE_BRACKET.match(text, at)):
+    surplus = not value.tight and text.startswith((">\n", ">\r"), at)
+    if surplus or (value.cut and _LATE_BRACKET.match(text, at)):
         at = text.index(">", at) + 1
     if text.startswith(("\n", "\r\n"), at):
         at = text.index("\n", at) + 1
@@ -128,7 +131,7 @@ def _start(m: Message, value: Value) -> bool:
     value.lead = text[at : at + 1] == " " and not text[at + 1 : at + 2].isspace() and value.same_line
     m.buffer.at = at
     value.started = True
-    value.looked = m.buffer.position
+    value.looked = value.begins = m.buffer.position
     return True
 
 
@@ -251,10 +254,12 @@ def _end_value(m: Message, value: Value, run: Run) -> Step:
     start = first.start - base
     before = break_before(text, m.buffer.at, start)
     rest = LINE_REST.match(text, first.end - base)
-    if before < start and text[start - 1] in " \t" and (rest is None or rest[1] is None):
+    alone = rest is not None and rest[1] is not None
+    if before < start and text[start - 1] in " \t" and not alone:
         before = start  # the tag is not alone on its line
-    if value.lead and first.kind is TagKind.PARAMETER_CLOSE:
+    if first.kind is TagKind.PARAMETER_CLOSE:
         value.lead = False
+        before = start if value.tight and value.same_line else before
     finish(m, before)
     m.buffer.at = start
     m.known = m.buffer.position

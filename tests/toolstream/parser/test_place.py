@@ -10,7 +10,8 @@ from toolstream.grammar.grammar import BASE, grammar
 from toolstream.grammar.kinds import MORE, Cost, TagKind
 from toolstream.grammar.matcher import Tag
 from toolstream.limits import CLOSING_RUN
-from toolstream.parser.place import FollowedBy, Level, Place, Run
+from toolstream.parser.place import Place
+from toolstream.parser.run import FollowedBy, Level, Run
 from toolstream.schema.toolset import Toolset
 
 TOOLS = [

@@ -1,0 +1,77 @@
+"""A run: tags in a row that may close what is open, and what that costs (P21)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+from ..grammar.kinds import Cost, TagKind
+from ..grammar.matcher import Tag
+
+
+class Level(IntEnum):
+    """What a run of tags has closed so far."""
+
+    VALUE = 0  # nothing: a value is open
+    CALL = 1  # the value
+    ENVELOPE = 2  # the call
+    NOTHING = 3  # the envelope
+
+
+class FollowedBy(Enum):
+    """What follows a run of tags."""
+
+    END = 0  # of the message
+    PARAMETER = 1  # one opens
+    CALL = 2  # a call, or its envelope, opens
+    OTHER = 3
+
+
+@dataclass(slots=True)
+class Run:
+    """Tags in a row, at positions in the message. `level`: what they close."""
+
+    tags: list[Tag]
+    end: int
+    level: Level
+    cost: int = 0
+    followed_by: FollowedBy | None = None  # None while it takes more text to tell
+
+
+@dataclass(slots=True)
+class Choice:
+    """The tag that is chosen at a level, what the run has closed after it, and the cost of the tags that
+    are missing before it."""
+
+    tag: Tag
+    level: Level
+    missing: int
+
+
+# How far a closing tag closes
+CLOSED_BY = {
+    TagKind.PARAMETER_CLOSE: Level.CALL,
+    TagKind.CALL_CLOSE: Level.ENVELOPE,
+    TagKind.WRAP_CLOSE: Level.NOTHING,
+}
+CLOSES_AT = {level: kind for kind, level in CLOSED_BY.items()}
+# The cost of what is missing before a tag, or surplus, at each level: 4 for one tag, 8 for two, 12 for three;
+# 1 for a tag that closes what is closed
+_MISSING = {
+    TagKind.PARAMETER_CLOSE: (0, 1, 1, 1),
+    TagKind.CALL_CLOSE: (Cost.MISSING, 0, 1, 1),
+    TagKind.WRAP_CLOSE: (8, Cost.MISSING, 0, 1),
+    TagKind.PARAMETER_OPEN: (Cost.MISSING, 0, 0, 0),
+    TagKind.NAMELESS_OPEN: (Cost.MISSING, 0, 0, 0),
+    TagKind.CALL_OPEN: (8, Cost.MISSING, 0, 0),
+    TagKind.WRAP_OPEN: (12, 8, Cost.MISSING, 0),
+}
+# The same for the tags of an envelope, if none is open
+_UNWRAPPED = {TagKind.WRAP_OPEN: (8, 6, 4, 2), TagKind.WRAP_CLOSE: (9, Cost.MISSING + 1, 1, 2)}
+
+
+def missing_before(kind: TagKind, level: Level, wrapped: bool) -> int:
+    """The cost of the tags that are missing before a tag of this kind, at this level. `wrapped`: an envelope
+    is open."""
+    known = {} if wrapped else _UNWRAPPED
+    return known.get(kind, _MISSING[kind])[level]
