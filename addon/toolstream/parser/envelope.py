@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.matcher import Tag
-from ..grammar.text import LINE_REST
+from ..grammar.text import LINE_REST, WHITESPACE, end_of
 from ..repairs import Refused, Repair
 from .by_place import index_after, is_by_place
 from .chain import Chain, read_chain
@@ -67,16 +67,17 @@ def _opens_inside(m: Message, chain: Chain) -> bool | Wait:
 def _empty(m: Message, end: int, by_place: bool) -> Step:
     """Drop an empty envelope directly after a call, or alone on its lines. In prose it is only mentioned.
     `by_place`: no table has it, so a document may."""
-    rest = LINE_REST.match(m.buffer.text, end)
-    behind_call = m.before is Before.CALL
-    if rest and rest[1] in ("", "\r") and not (m.buffer.over or behind_call):
+    text, rest = m.buffer.text, LINE_REST.match(m.buffer.text, end)
+    behind_call, following = m.before is Before.CALL, end_of(WHITESPACE, text, end)
+    if following == len(text) and not (m.buffer.over or behind_call):
         return Step.MORE
     alone = m.context.at_line_start and rest is not None and rest[1] is not None and not by_place
+    alone = alone and (not m.context.has_text or text[following : following + 1] in ("", "<"))
     if not (m.tolerant and (behind_call or (alone and not m.reasoning))):
         return m.refuse(Refused.NO_CALL, end)
     if not behind_call:
         m.emit_all(m.seen)
-    m.log.repair(Repair.EMPTY_ENVELOPE, m.buffer.text[m.seen : end])
+    m.log.repair(Repair.EMPTY_ENVELOPE, text[m.seen : end])
     m.drop(end)
     return m.go(State.AFTER if behind_call else State.TEXT)
 

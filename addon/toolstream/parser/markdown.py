@@ -69,6 +69,11 @@ class Markdown:
         return self._blank and self._head is not None and len(self._head.expandtabs(4)) <= 3
 
     @property
+    def has_text(self) -> bool:
+        """Whether a line before this one, or this one, has more than whitespace."""
+        return self._said or not self._blank
+
+    @property
     def settled(self) -> bool:
         """Whether text without backticks and line breaks changes nothing."""
         return self._head is None and not (self._run or self._blank)

@@ -116,6 +116,8 @@ class Call:
     `deferred`: it is announced when it is complete, because the user's rules need to see all of it.
     `has_value_in_tag`: its tag held a value.
     `empty`: its tag says that there is nothing in it.
+    `awaited`: parameters without which it may be an element of a document. It is on trial until all of
+    them have opened. `needs_all`: it is no call without them.
     """
 
     index: int
@@ -130,6 +132,8 @@ class Call:
     cut: bool = False  # its tag has no bracket at its end
     quoted: bool = False  # its tag has no quote after the name
     empty: bool = False
+    awaited: Collection[str] = ()
+    needs_all: bool = False
     in_parameter: bool = False  # its arguments are in a parameter that holds all of them
     body_done: bool = False  # all its arguments came as one JSON object
     body_cut: bool = False  # the message ended in that object
@@ -140,6 +144,11 @@ class Call:
     unread: bool = False  # such text was closed like a parameter
     value: Value | None = None
     spare: Spare | None = None
+
+    @property
+    def missing(self) -> set[str]:
+        """The awaited parameters that have not opened yet."""
+        return set(self.awaited) - self.writer.given
 
     @property
     def begun(self) -> bool:

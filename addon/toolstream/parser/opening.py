@@ -7,6 +7,7 @@ the ledger says why.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from ..grammar.dialects import Dialect
@@ -24,6 +25,8 @@ from .open_call import start_call
 from .place import Place
 
 _IN_DIRECT = (TagKind.PARAMETER_OPEN, TagKind.CALL_CLOSE, Following.JSON)  # may follow a direct tag
+_LIST = re.compile(r"<(?:tools|functions)>")  # of declared tools, as in a prompt
+_ASSIGNS = re.compile(r"\W{0,4}\w+[=:]")  # a tag such as <function=…>
 _IN_ELEMENT = (TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN, Following.JSON)
 
 
@@ -74,7 +77,16 @@ def _why_not_bare(m: Message, tag: Tag, opening: Opening) -> Refused | None:
         return Refused.NOT_AT_LINE_START
     if m.context.in_markup and tag.dialect.common:
         return Refused.IN_MARKUP
+    if _is_doubtful(tag, []) and not all(opening.tool.declares(key) for key, _ in opening.given):
+        return Refused.NO_CALL
     return None
+
+
+def _is_doubtful(tag: Tag, wraps: list[Tag]) -> bool:
+    """Whether documents have such tags, too."""
+    if tag.dialect.repair is Repair.NAME_MISPLACED:
+        return not any(wrap.cost is Cost.EXACT and wrap.kind is TagKind.WRAP_OPEN for wrap in wraps)
+    return not wraps and (tag.dialect.by_name or tag.dialect.common or tag.cost is Cost.SHAPE)
 
 
 def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
@@ -127,8 +139,10 @@ def kind_after(m: Message, tag: Tag, tool: Tool, slips: bool = False) -> TagKind
 def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     """<function=…> in an envelope. An undeclared tool is on trial."""
     opening = _read_opening(m, tag)
-    if why := _why_not_wrapped(m, opening):
+    if why := _why_not_wrapped(m, tag, opening):
         return m.refuse(why, tag.end)
+    if wraps and _LIST.match(wraps[0].raw) and not _ASSIGNS.match(tag.raw):
+        return m.refuse(Refused.NO_CALL, wraps[0].end)
     if m.trial and m.trial.at_end and opening and not m.context.thinking:
         m.reject()
         m.context.new_line()  # directly after a call counts as the start of a line
@@ -148,10 +162,11 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     return _open(m, tag, opening or Opening(Tool(tag.name)), wraps)
 
 
-def _why_not_wrapped(m: Message, opening: Opening | None) -> Refused | None:
+def _why_not_wrapped(m: Message, tag: Tag, opening: Opening | None) -> Refused | None:
     if opening:
         return None if m.toolset.allows(opening.tool.name) else Refused.FORBIDDEN
     may_be_any = m.tolerant and m.toolset.any_allowed and not m.context.thinking
+    may_be_any = may_be_any and any(map(str.isalnum, tag.name))  # `<function=...>` in a template
     return None if may_be_any else Refused.UNDECLARED
 
 
@@ -221,7 +236,7 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
     """Begin a call whose tag is in the text."""
     if m.context.thinking:
         _try_in_thinking(m, Refused.REASONING)
-    elif opening and _may_be_element(tag, opening):
+    elif opening and (_may_be_element(tag, opening) or _is_doubtful(tag, wraps)):
         m.begin_trial(Refused.NO_CALL, at_end=False)
     elif not m.live or m.is_dropped or (opening and _is_deferred(m, opening.tool)):
         m.begin_trial(Refused.TRUNCATED, at_end=False)
@@ -231,7 +246,11 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
         m.envelope = Envelope.OPEN
     _note_opening(m, tag, opening, wraps)
     m.drop(tag.start if tag.kind is TagKind.PARAMETER_OPEN else tag.end)
-    return start_call(m, opening, tag, certain)
+    step = start_call(m, opening, tag, certain)
+    if m.call and opening and _is_doubtful(tag, wraps):
+        m.call.awaited = opening.tool.required
+        m.call.needs_all = not tag.dialect.by_name
+    return step
 
 
 def _may_be_element(tag: Tag, opening: Opening) -> bool:
