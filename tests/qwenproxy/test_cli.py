@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import os
 import re
 import shutil
 import signal
@@ -258,6 +259,24 @@ def test_a_taken_port_is_refused(upstream: Upstream) -> None:
 
 
 # The others
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "replay summary {folder}",
+        "replay import {folder}/llamacpp-raw-prose.flow --into {new}",
+        "replay shrink {folder}/llamacpp-raw-noopen.flow --keep repair=missing-tool-call-open",
+    ],
+)
+def test_a_reader_that_has_enough_is_no_error(command: str, tmp_path: Path) -> None:
+    """As `head` is."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    arguments = command.format(folder=ROOT / "recordings", new=tmp_path).split()
+    done = subprocess.run([*QWEN_FIX, *arguments], stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_help_names_every_command_and_every_option() -> None:

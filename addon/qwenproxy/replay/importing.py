@@ -331,6 +331,8 @@ def _import(path: Path, request: Json, directory: Path, names: Sequence[str]) ->
             print(f"{path}: left out: {why}")
         for chat, written in zip(chats, write(chats, directory, names), strict=True):
             print(f"{written}: {_described(chat)}")
+    except BrokenPipeError:
+        raise
     except (RecordingError, OSError) as e:
         print(e, file=sys.stderr)
         return 2

@@ -226,6 +226,8 @@ def command(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         return _record(options)
+    except BrokenPipeError:
+        raise
     except (ServerError, RecordingError, OSError) as e:
         print(e, file=sys.stderr)
         return 2

@@ -61,6 +61,8 @@ def command(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         return _shrink(options)
+    except BrokenPipeError:
+        raise
     except (ShrinkError, NoSuchRulesError) as e:
         print(e, file=sys.stderr)
         return 1
