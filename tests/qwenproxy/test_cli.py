@@ -316,7 +316,7 @@ def test_every_command_has_a_help(name: str, capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit) as left:
         cli.main([*name.split(), "--help"])
     assert left.value.code == 0
-    said = "qwen-fix replay record" if name == "record" else f"qwen-fix {name}"
+    said = "qwen-fix record" if name == "replay record" else f"qwen-fix {name}"
     assert capsys.readouterr().out.startswith(f"usage: {said}")
 
 

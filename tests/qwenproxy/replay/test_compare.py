@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from answers import ASKED, LEAKING, PROSE, answer, native
-from proxy import Upstream, aborted, completion, events, sized, streamed, until_close
+from proxy import Script, Upstream, aborted, completion, events, sized, streamed, until_close
 
 from qwenproxy.apis import CHAT
 from qwenproxy.recording.format import load, save
@@ -97,7 +97,38 @@ def test_record(upstream: Upstream, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert b"planted" not in (tmp_path / "one.flow").read_bytes()
     assert upstream.requests[0].json == default_request(CHAT)
     assert main(arguments) == 2
-    assert "one.flow: already exists" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/one.flow exists already: write another name, or use another --into\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (sized(b'{"error": {"message": "gone"}}', status="404 Not Found"), "with status 404: gone"),
+        (sized(b"gone", status="404 Not Found"), "with status 404: gone"),
+        (sized(b"", status="404 Not Found"), "with status 404: an empty body"),
+        (sized(b'{"error": {"message": "full"}}'), "the server answered with an error: full"),
+        (sized(b'{"hello": 1}'), "this is no answer of the API chat"),
+        (aborted(LEAKING.chunks[:3]), "the answer broke off: "),
+    ],
+)
+def test_what_is_no_answer_is_recorded_and_said(
+    upstream: Upstream, tmp_path: Path, capsys: pytest.CaptureFixture[str], script: Script, said: str
+) -> None:
+    upstream.answer = script
+    assert main(["record", "one", "--backend", upstream.url, "--into", str(tmp_path)]) == 1
+    assert (tmp_path / "one.flow").exists()
+    line = capsys.readouterr().err
+    assert line.startswith(f"{upstream.url}/v1/chat/completions: ")
+    assert said in line
+    assert line.endswith("; it is recorded all the same\n")
+
+
+@pytest.mark.parametrize("name", ["foo/../x", "/x", "a\\b", ""])
+def test_a_name_has_no_slash(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["record", name, "--backend", NOWHERE, "--into", str(tmp_path)]) == 2
+    assert "write a name without a slash; --into says where" in capsys.readouterr().err
 
 
 def test_record_a_request_of_ones_own(upstream: Upstream, tmp_path: Path) -> None:
