@@ -36,17 +36,24 @@ NAMED = 20  # recordings listed in a 404
 
 
 def read_library(paths: Iterable[Path], mode: str = "replay") -> Library:
-    """Read recordings from files and directories. Raises RecordingError."""
-    return Library((from_http(p) if p.suffix == ".http" else load(p) for p in _files(paths)), mode)
+    """Read recordings from files and directories. A broken one in a directory costs a line. Raises
+    RecordingError."""
+    return Library((recording for path in paths for recording in _recordings(path)), mode)
 
 
-def _files(paths: Iterable[Path]) -> list[Path]:
-    found: list[Path] = []
-    for path in paths:
-        found += (
-            sorted(p for p in path.iterdir() if p.suffix in (".flow", ".http")) if path.is_dir() else [path]
-        )
-    return found
+def _recordings(path: Path) -> Iterator[Recording]:
+    if not path.is_dir():
+        yield _read(path)
+        return
+    for file in sorted(f for f in path.iterdir() if f.suffix in (".flow", ".http")):
+        try:
+            yield _read(file)
+        except RecordingError as e:
+            print(printable(f"left out: {e}"), file=sys.stderr, flush=True)
+
+
+def _read(path: Path) -> Recording:
+    return from_http(path) if path.suffix == ".http" else load(path)
 
 
 @dataclass(frozen=True, slots=True)

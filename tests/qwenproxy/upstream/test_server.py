@@ -16,7 +16,7 @@ from served import Served
 
 from qwenproxy.recording.format import Recording, save
 from qwenproxy.upstream.matching import Library
-from qwenproxy.upstream.server import Pace, Upstream, main
+from qwenproxy.upstream.server import Pace, Upstream, main, read_library
 
 SSE = (("Content-Type", "text/event-stream"), ("Transfer-Encoding", "chunked"), ("X-Engine", "test"))
 CHUNKS = events("Hello there.")
@@ -204,8 +204,23 @@ def test_files_that_cannot_be_served(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main([str(tmp_path)]) == 2
     assert f"no recordings in {tmp_path}" in capsys.readouterr().err
     (tmp_path / "bad.flow").write_bytes(b"no")
+    assert main([str(tmp_path / "bad.flow")]) == 2
+    assert "bad.flow: not a mitmproxy flow file, or cut off" in capsys.readouterr().err
     assert main([str(tmp_path)]) == 2
-    assert "bad.flow" in capsys.readouterr().err
+    assert capsys.readouterr().err.splitlines() == [
+        f"left out: {tmp_path}/bad.flow: not a mitmproxy flow file, or cut off",
+        f"qwen-fix serve: no recordings in {tmp_path}",
+    ]
+
+
+def test_one_broken_file_does_not_keep_the_others_from_being_served(
+    library: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (library / "bad.flow").write_bytes((library / "streamed.flow").read_bytes()[:500])
+    (library / "bad.http").write_bytes(b"no")
+    assert list(read_library([library]).by_name) == ["broken", "capture", "error", "streamed"]
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(".")[0] for line in said] == [f"left out: {library}/bad"] * 2
 
 
 def test_large_heads_and_no_http_close_the_connection(served: Served) -> None:
