@@ -213,6 +213,12 @@ def test_broken_recordings_are_named(
     assert "no recordings" in capsys.readouterr().err
 
 
+def test_what_was_not_asked_has_no_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "nope.flow"
+    assert main(["compare", str(path), "--backend", NOWHERE]) == 2
+    assert capsys.readouterr().out == f"{path}: No such file or directory\n"
+
+
 def test_rates_of_nothing() -> None:
     assert rates([]) == {}
     assert rates([Golden(error="x")])["answers with an error"] == 1

@@ -93,7 +93,8 @@ def test_an_unknown_request_is_told_what_there_is(served: Served) -> None:
     assert (error["type"], error["code"]) == ("invalid_request_error", "no_recording")
     assert error["message"].startswith(
         "To get a recording of this API, use its name as the model; "
-        "there are: streamed, broken, capture, error. POST /v1/chat/completions: no recording answers this; the nearest is streamed"
+        "there are: streamed, broken, capture, error. "
+        "POST /v1/chat/completions: no recording answers this; the nearest is streamed"
     )
     assert error["nearest"] == "streamed"
     assert error["differs"] == [
