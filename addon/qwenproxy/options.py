@@ -128,7 +128,7 @@ def _directory(name: str) -> Callable[[str], Path | None]:
     return read_directory
 
 
-def _names(name: str) -> Callable[[str], frozenset[str]]:
+def names_reader(name: str) -> Callable[[str], frozenset[str]]:
     def read_names(value: str) -> frozenset[str]:
         names = [part.strip().lower() for part in value.split(",") if part.strip()]
         if value and not names:
@@ -244,7 +244,7 @@ OPTIONS = (
         "",
         "Names of further headers, query parameters and JSON keys to redact in recordings, comma separated; "
         "messages stands for everything that the user and the model wrote.",
-        _names,
+        names_reader,
     ),
     Option(
         "repair_history",

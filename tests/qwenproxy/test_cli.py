@@ -258,6 +258,25 @@ def test_a_taken_port_is_refused(upstream: Upstream) -> None:
     )
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ("backend=http://x:1", "backend=http://x:1: write BACKEND=http://x:1"),
+        ("PORT=9191", "PORT=9191: write LISTEN=9191"),
+        ("args=-v", "args=-v: write it in capital letters"),
+    ],
+)
+def test_make_refuses_a_variable_that_it_would_ignore(given: str, advice: str) -> None:
+    make = ["make", "--dry-run", "run"]
+    done = subprocess.run([*make, given], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert advice in done.stderr
+    name, _, value = given.partition("=")
+    environment = os.environ | {name: value}  # of another program
+    assert subprocess.run(make, cwd=ROOT, capture_output=True, env=environment, check=False).returncode == 0
+
+
 # The others
 
 

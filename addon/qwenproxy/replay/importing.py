@@ -27,6 +27,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..apis import of_answer
+from ..options import BadValueError, names_reader
 from ..recording import soundness
 from ..recording.captures import api_in, checked, from_http
 from ..recording.format import (
@@ -329,17 +330,17 @@ def command(arguments: Sequence[str]) -> int:
         "--redact", default="", metavar="NAMES", help="further headers and keys, with commas; messages"
     )
     options = parser.parse_args(arguments)
-    names = [name.strip() for name in options.redact.split(",") if name.strip()]
     try:
+        names = names_reader("--redact")(options.redact)
         request = read_request(options.request)
-    except RecordingError as e:
+    except (BadValueError, RecordingError) as e:
         print(e, file=sys.stderr)
         return 2
     written: set[Path] = set()
     return max(_import(path, request, options.into, names, written) for path in options.files)
 
 
-def _import(path: Path, request: Json, directory: Path, names: Sequence[str], written: set[Path]) -> int:
+def _import(path: Path, request: Json, directory: Path, names: Iterable[str], written: set[Path]) -> int:
     try:
         chats, others = read(path, request)
         if not chats:

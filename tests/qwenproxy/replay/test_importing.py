@@ -129,6 +129,8 @@ def test_files_and_requests_that_are_not_there(tmp_path: Path, capsys: pytest.Ca
         read(tmp_path / "none.sse", {})
     assert command(["x.txt", "--into", str(tmp_path), "--request", str(tmp_path / "no.json")]) == 2
     assert "no.json: No such file" in capsys.readouterr().err
+    assert command(["x.txt", "--into", str(tmp_path), "--redact", "a b"]) == 2
+    assert "--redact=a b: write names separated by commas" in capsys.readouterr().err
 
 
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
