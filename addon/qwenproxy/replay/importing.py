@@ -58,6 +58,8 @@ Reader = Callable[[Path, Json], Found]
 
 def read(path: Path, request: Json) -> Found:
     """Return the chats in a file of any known kind. Raises RecordingError."""
+    if not path.exists():
+        raise RecordingError(f"{path}: there is no such file")
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise RecordingError(f"{path}: unknown kind of file; known are {', '.join(READERS)}")

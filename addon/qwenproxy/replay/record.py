@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..apis import APIS, CHAT, Api
-from ..backend.addresses import on_this_machine
+from ..backend.addresses import BadAddressError, on_this_machine, read_server
 from ..recording.format import Headers, Recording, RecordingError, make_folder, save
 from ..recording.redaction import redact
 from ..terminal import printable
@@ -125,7 +125,7 @@ def ask(
             http_version="HTTP/1.0" if response.version == 10 else "HTTP/1.1",
         )
     except (OSError, http.client.HTTPException, ValueError) as e:
-        raise ServerError(f"{url}: {e}") from None
+        raise ServerError(f"{url}: {getattr(e, 'strerror', None) or e}") from None
     finally:
         if connection:
             connection.close()
@@ -146,7 +146,7 @@ def look(backend: str, path: str, headers: Headers, patience: float) -> tuple[He
                 break
             body += piece
     except (OSError, http.client.HTTPException, ValueError) as e:
-        raise ServerError(f"{url}: {e}") from None
+        raise ServerError(f"{url}: {getattr(e, 'strerror', None) or e}") from None
     finally:
         if connection:
             connection.close()
@@ -156,10 +156,13 @@ def look(backend: str, path: str, headers: Headers, patience: float) -> tuple[He
 
 
 def address(backend: str, path: str) -> str:
-    """Return the URL of `path` on a server that is given with or without scheme and /v1."""
-    base = on_this_machine(backend)
-    base = base if "://" in base else f"http://{base}"
-    return base.rstrip("/").removesuffix("/v1") + path
+    """Return the URL of `path` on a server, given with or without scheme and /v1. Raises ServerError."""
+    base = on_this_machine(backend.strip())
+    is_host = base and "://" not in base and not base.startswith(("http:", "https:"))
+    try:
+        return read_server(f"http://{base}" if is_host else base) + path
+    except BadAddressError as e:
+        raise ServerError(str(e)) from None
 
 
 def _connect(url: str, patience: float) -> http.client.HTTPConnection:

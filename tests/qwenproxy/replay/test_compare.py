@@ -71,6 +71,20 @@ def test_addresses(backend: str, url: str) -> None:
     assert address(backend, "/v1/x") == url
 
 
+@pytest.mark.parametrize(
+    ("backend", "advice"),
+    [
+        ("", "an empty address: write a URL such as http://localhost:8080"),
+        ("http:/localhost:1", "http:/localhost:1: write http://localhost:1"),
+        ("http://h/?a=1", "http://h/?a=1: leave out what stands after the path"),
+    ],
+)
+def test_an_address_that_cannot_be(backend: str, advice: str) -> None:
+    with pytest.raises(ServerError) as refused:
+        address(backend, "/v1/x")
+    assert str(refused.value) == advice
+
+
 @pytest.mark.parametrize("backend", [NOWHERE, "ftp://h", "http://", "http://h:x"])
 def test_a_server_that_is_not_there(backend: str) -> None:
     with pytest.raises(ServerError, match=r"^\w+:/"):

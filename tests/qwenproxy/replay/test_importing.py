@@ -124,9 +124,9 @@ def test_a_file_that_is_none_is_named(
 
 def test_files_and_requests_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command([str(tmp_path / "none.txt"), "--into", str(tmp_path)]) == 2
-    assert "none.txt: No such file" in capsys.readouterr().err
-    with pytest.raises(RecordingError):
-        read(tmp_path / "none.sse", {})
+    assert "none.txt: there is no such file" in capsys.readouterr().err
+    with pytest.raises(RecordingError, match="none: there is no such file"):
+        read(tmp_path / "none", {})
     assert command(["x.txt", "--into", str(tmp_path), "--request", str(tmp_path / "no.json")]) == 2
     assert "no.json: No such file" in capsys.readouterr().err
     assert command(["x.txt", "--into", str(tmp_path), "--redact", "a b"]) == 2
