@@ -11,6 +11,12 @@ PYTHON  ?=
 ARGS    ?=
 SECONDS ?= 60
 
+# A variable that nothing reads would be ignored. PORT and URL may be in the environment for another program.
+GIVEN = $(foreach name,$(1),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+$(foreach name,$(call GIVEN,backend URL url),$(error $(name)=$($(name)): write BACKEND=$($(name))))
+$(foreach name,$(call GIVEN,listen PORT port HOST host),$(error $(name)=$($(name)): write LISTEN=$($(name))))
+$(foreach name,$(call GIVEN,args name request seconds python venv),$(error $(name)=$($(name)): write it in capital letters))
+
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools

@@ -16,6 +16,8 @@ from qwenproxy.options import OPTIONS
 from qwenproxy.replay import command as replay
 from qwenproxy.rules.file import SHIPPED, read
 from qwenproxy.ui.endpoints import ENDPOINTS
+from qwenproxy.ui.report import Kind
+from qwenproxy.ui.stats import FIELDS
 from toolstream.repairs import Refused, Repair
 from toolstream.schema.rules import FITTING, Action, Condition
 
@@ -63,6 +65,11 @@ def table_in(text: str, heading: str) -> list[str]:
 @pytest.mark.parametrize("name", TABLES)
 def test_table(name: str) -> None:
     assert table_in(READMES[MANUAL], TABLES[name][0]) == TABLES[name]
+
+
+def test_outcomes_are_spelt_as_the_manual_says() -> None:
+    differ = {str(kind): FIELDS[kind] for kind in Kind if str(kind).replace("-", "_") != FIELDS[kind]}
+    assert differ == {"backend-error": "backend_errors"}
 
 
 def test_the_readme_takes_two_minutes() -> None:

@@ -6,7 +6,6 @@ only its name is listed here.
 """
 
 import argparse
-import difflib
 import importlib
 import io
 import logging
@@ -19,29 +18,27 @@ from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 
-from mitmproxy.exceptions import OptionsError
-
 from . import __version__, demo, service
+from .arguments import refuse_misplaced, refuse_settings
 from .backend.addresses import (
     LOCAL,
+    PORT,
     Address,
     BadAddressError,
     free,
     read_backend,
     read_listener,
 )
-from .options import OPTIONS, PREFIX, misspelt, read
+from .options import OPTIONS, BadValueError
 from .recording.format import RecordingError
 from .replay import command as replay
 from .replay import record
-from .rules.file import RulesError
-from .rules.file import read as read_rules
 from .ui.doctor import command as doctor
 from .upstream import server as upstream
 from .upstream.matching import Library
 
 SCRIPT = Path(__file__).parents[1] / "qwen_fix.py"
-LISTEN = "127.0.0.1:9090"
+LISTEN = f"{LOCAL}:{PORT}"
 WEB_PORT = 8081  # mitmweb's default
 EXAMPLE = demo.SCENES[0].recording
 
@@ -83,17 +80,6 @@ mitmproxy's own options pass through (-w FILE, --set NAME=VALUE, --ssl-insecure 
 
 environment: QWEN_FIX_BACKEND and QWEN_FIX_LISTEN stand for --backend and --listen."""
 
-# Options that people may try instead of ours: mitmproxy has them too, or has nothing similar.
-MISTAKEN = {
-    "--listen-host": "write --listen HOST:PORT",
-    "--listen-port": "write --listen PORT",
-    "-p": "write --listen PORT",
-    "--mode": "write --backend URL and --listen; for another mode run mitmdump -s yourself",
-    "-m": "write --backend URL and --listen; for another mode run mitmdump -s yourself",
-    "--record": "write --set qwen_record=FOLDER",
-    "--port": "write --listen PORT",
-}
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
@@ -104,6 +90,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _main(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        _discard_output()
+        return 141
+
+
+def _discard_output() -> None:
+    """Let nothing be written any more: `head` has read enough, and Python would complain at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
 
 
 def _main(arguments: Sequence[str]) -> int:
@@ -111,7 +107,7 @@ def _main(arguments: Sequence[str]) -> int:
     if name in ("-h", "--help", "help"):
         print(HELP)
         return 0
-    if name in ("-V", "--version"):
+    if {"-V", "--version"} & {*arguments}:
         print(f"qwen-fix {__version__}, mitmproxy {version('mitmproxy')}, Python {sys.version.split()[0]}")
         return 0
     if name not in COMMANDS:
@@ -139,14 +135,14 @@ def _start(name: str, program: str, arguments: Sequence[str]) -> int:
     parser = parser_of(name)
     options, passed = parser.parse_known_args(arguments)
     try:
-        refuse_misplaced(passed, parser, options.backend)
+        refuse_misplaced(passed, list(parser._option_string_actions), options.backend)
         refuse_settings(passed)
         wanted = read_listener(options.listen)
-        backend = None if options.backend is None else read_backend(options.backend, wanted)
+        backend = None if options.backend is None else _backend(options.backend, wanted)
         listener = free(wanted)
         web_port = _web_port(passed, backend or "") if name == "web" else []
         library = library_in(options.recordings) if backend is None else None
-    except (BadAddressError, OptionsError, RecordingError) as e:
+    except (BadAddressError, BadValueError, RecordingError) as e:
         return complain(f"{name}: {e}")
     with ExitStack() as stack:
         if library:
@@ -155,6 +151,15 @@ def _start(name: str, program: str, arguments: Sequence[str]) -> int:
         logging.getLogger("mitmproxy.proxy.mode_servers").addFilter(_is_no_listener_line)
         mode = f"reverse:{backend}@{listener.host}:{listener.port}"  # an IPv6 host has no brackets here
         return start(program, ["-s", str(SCRIPT), "--mode", mode, *web_port, *passed])
+
+
+def _backend(text: str, listener: Address) -> str:
+    if not text.strip():
+        raise BadAddressError(
+            "--backend or QWEN_FIX_BACKEND is empty: write the address of your model server; "
+            "leave both out for recorded answers"
+        )
+    return read_backend(text, listener)
 
 
 def _web_port(passed: Sequence[str], backend: str) -> list[str]:
@@ -224,42 +229,6 @@ def parser_of(name: str) -> argparse.ArgumentParser:
 
 def _wrapped(text: str) -> str:
     return textwrap.fill(text, 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
-
-
-def refuse_misplaced(passed: Sequence[str], parser: argparse.ArgumentParser, backend: str | None) -> None:
-    """Raise OptionsError for arguments that were most likely not meant for mitmproxy."""
-    if backend is None and passed and not passed[0].startswith("-"):
-        raise OptionsError(f"{passed[0]}: write --backend {passed[0]}")
-    ours = list(parser._option_string_actions)
-    for word in passed:
-        name = word.partition("=")[0]
-        if name in MISTAKEN:
-            raise OptionsError(f"{name}: {MISTAKEN[name]}")
-        if name.startswith("--") and (near := difflib.get_close_matches(name, ours, n=1, cutoff=0.75)):
-            raise OptionsError(f"{name}: there is no such option; write {near[0]}")
-
-
-def refuse_settings(passed: Sequence[str]) -> None:
-    """Raise OptionsError for a bad setting of ours, in one line: mitmproxy would print more than that."""
-    given = [value for word, value in pairwise([*passed, ""]) if word == "--set"]
-    given += [word.removeprefix("--set=") for word in passed if word.startswith("--set=")]
-    ours = [pair for pair in given if pair.startswith(PREFIX)]
-    for pair in ours:
-        name, equals, _ = pair.partition("=")
-        if lines := misspelt({name: ""}):
-            raise OptionsError(lines[0])
-        if not equals:
-            raise OptionsError(f"{name}: write --set {name}=VALUE")
-    values = dict(pair.split("=", 1) for pair in ours)
-    if len(values) < len(ours):
-        twice = next(name for name in values if sum(pair.startswith(f"{name}=") for pair in ours) > 1)
-        raise OptionsError(f"{twice}: given more than once; write it once")
-    settings = read(values)
-    if settings.rules:
-        try:
-            read_rules(settings.rules)
-        except RulesError as e:
-            raise OptionsError(f"qwen_rules: {e}") from None
 
 
 def _offer(library: Library, listener: Address) -> str:

@@ -7,7 +7,6 @@ Two more mistakes would go unnoticed: a name that no script declares, and a name
 without a value. `misspelt` and `unreadable` find them in mitmproxy's list of deferred options.
 """
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -21,10 +20,12 @@ from mitmproxy.addonmanager import Loader
 from .apis import APIS
 from .recording.recorder import KINDS
 from .rules.file import DEFAULT, SHIPPED
+from .wording import nearest
 
 PREFIX = "qwen_"
 RECOVERIES = ("strict", "tolerant", "aggressive")
 MODES = ("fix", "observe")
+CLIENTS_PATHS = (*(api.address for api in APIS.values()), "/v1/models", "/api/tags", "/api/v1/models")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +128,11 @@ def _directory(name: str) -> Callable[[str], Path | None]:
     return read_directory
 
 
-def _names(name: str) -> Callable[[str], frozenset[str]]:
+def names_reader(name: str) -> Callable[[str], frozenset[str]]:
     def read_names(value: str) -> frozenset[str]:
         names = [part.strip().lower() for part in value.split(",") if part.strip()]
+        if value and not names:
+            raise BadValueError(f"{name}={value}: write names separated by commas, or nothing")
         for bad in (n for n in names if not re.fullmatch(r"[\w.-]+", n)):
             message = f"{name}={value}: write names separated by commas, such as x-team,user (not {bad!r})"
             raise BadValueError(message)
@@ -149,8 +152,12 @@ def _rules_file(_name: str) -> Callable[[str], Path | None]:
 
 def _path_prefix(name: str) -> Callable[[str], str]:
     def read_path_prefix(value: str) -> str:
-        if value and not re.fullmatch(r"(/[\w.~-]+)+", value):
+        if not value:
+            return value
+        if not re.fullmatch(r"(/[\w.~-]+)+", value):
             raise BadValueError(f"{name}={value}: write a path such as /_qwen, or nothing")
+        if taken := next((path for path in CLIENTS_PATHS if f"{path}/".startswith(f"{value}/")), ""):
+            raise BadValueError(f"{name}={value}: clients need {taken}; write another path, such as /_qwen")
         return value
 
     return read_path_prefix
@@ -237,7 +244,7 @@ OPTIONS = (
         "",
         "Names of further headers, query parameters and JSON keys to redact in recordings, comma separated; "
         "messages stands for everything that the user and the model wrote.",
-        _names,
+        names_reader,
     ),
     Option(
         "repair_history",
@@ -274,6 +281,7 @@ OPTIONS = (
     ),
 )
 NAMES = tuple(option.name for option in OPTIONS)
+FIELDS = tuple(option.field for option in OPTIONS)
 
 
 def register(loader: Loader) -> None:
@@ -288,12 +296,14 @@ def read(values: Mapping[str, str]) -> Settings:
 
 def misspelt(deferred: Mapping[str, Any]) -> list[str]:
     """Return a line for each option that was set, looks like ours, and does not exist."""
-    return [_nearest(name) for name in deferred if name.startswith(PREFIX) and name not in NAMES]
+    return [_no_such(name) for name in deferred if name.startswith(PREFIX) and name not in NAMES]
 
 
-def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.0)
-    return f"{name}: there is no such option; write {near[0]}"
+def _no_such(name: str) -> str:
+    """The prefix does not make a name similar."""
+    near = nearest(name.removeprefix(PREFIX), FIELDS)
+    there_are = PREFIX + near if near else f"one of {', '.join(NAMES)}"
+    return f"{name}: there is no such option; write {there_are}"
 
 
 def unreadable(deferred: Mapping[str, Any]) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """The command `qwen-fix`, in its own process and from another folder."""
 
+import asyncio
 import http.client
 import json
+import os
 import re
 import shutil
 import signal
@@ -12,14 +14,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mitmproxy.options import Options
+from mitmproxy.tools import cmdline
+from mitmproxy.tools.dump import DumpMaster
 from proxy import LEAK, PATIENCE, ROOT, Proxy, Upstream, ask, chat, closed_port, events, streamed, understood
 from ruamel.yaml import YAML
 
 from qwenproxy import cli, service
+from qwenproxy.arguments import MISTAKEN, refuse_misplaced
 from qwenproxy.backend.addresses import BadAddressError
-from qwenproxy.options import OPTIONS
+from qwenproxy.options import OPTIONS, BadValueError, Option
 from qwenproxy.replay import command as replay
 
+OURS = list(cli.parser_of("run")._option_string_actions)
 QWEN_FIX = (sys.executable, "-m", "qwenproxy")
 
 
@@ -175,10 +182,29 @@ REFUSED = {
     "--backend 8080 --set qwen_recovery=lax": "qwen_recovery=lax: write strict, tolerant or aggressive",
     "--backend 8080 --set=qwen_mdoe=fix": "qwen_mdoe: there is no such option; write qwen_mode",
     "--recordings /dev/null/x --listen 0": "/dev/null/x: Not a directory",
-    "--backend= --listen 0": "write http://",
-    "--backend 8080 --listen-port 1": "--listen-port: write --listen PORT",
+    "--backend= --listen 0": "--backend or QWEN_FIX_BACKEND is empty: write the address of your model server",
+    "--backend 8080 --listen-port 1": "--listen-port: write --listen [HOST:]PORT",
+    "--backend 8080 -p9191": "-p9191: write --listen [HOST:]PORT",
+    "--backend 8080 --host 0.0.0.0": "--host: write --listen [HOST:]PORT",
+    "--upstream http://x": "--upstream: write --backend URL",
+    "--server=http://x": "--server: write --backend URL",
+    "--url http://x": "--url: write --backend URL",
+    "-b 8080": "-b: write --backend URL",
     "--backend 8080 --mode regular": "--mode: write --backend URL and --listen",
-    "--backend 8080 --record flows": "--record: write --set qwen_record=FOLDER",
+    "--backend 8080 --mode observe": "--mode: write --set qwen_mode=observe",
+    "--backend 8080 --record flows": "--record: write --set qwen_record=flows",
+    "--backend 8080 --qwen-record": "--qwen-record: write --set qwen_record=VALUE",
+    "--backend 8080 --qwen_record_what=failed": "--qwen_record_what: write --set qwen_record_what=failed",
+    "--backend 8080 --qwen-recod x": "--qwen-recod: there is no such option; write --set qwen_record=VALUE",
+    "--backend 8080 --observe": "--observe: write --set qwen_mode=observe",
+    "--backend 8080 --strict": "--strict: write --set qwen_recovery=strict",
+    "--backend 8080 --insecure": "--insecure: write --ssl-insecure",
+    "--backend 8080 --debug": "--debug: write --set termlog_verbosity=debug",
+    "--backend 8080 --web": "--web: write qwen-fix web instead of qwen-fix run",
+    "--backend 8080 --api-key x": "--api-key: leave it out: the client sends its own key",
+    "--backend 8080 --set termlog_verbosity=loud": "loud: write error, warn, info, alert or debug",
+    "--backend 8080 --set record=flows": "record: write --set qwen_record=flows",
+    "--backend 8080 --set qwen_loop_guard=on": "qwen_loop_guard: there is no such option; write one of qwen_",
     "--backend 8080 --set qwen_mode": "qwen_mode: write --set qwen_mode=VALUE",
     "--backend 8080 --set qwen_mode=fix --set qwen_mode=observe": "qwen_mode: given more than once",
     "--backend 8080 --set qwen_rules=/no/such": "qwen_rules: /no/such: write default, or the path of a YAML",
@@ -197,6 +223,32 @@ def test_nonsense_is_refused_with_one_line(
     assert REFUSED[arguments] in line
 
 
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_every_option_of_ours_may_be_tried_as_a_flag(option: Option) -> None:
+    for flag in (f"--{option.field}", f"--qwen-{option.field.replace('_', '-')}", f"--{option.name}"):
+        value = option.choices[0] if option.choices else "x"
+        with pytest.raises(BadValueError) as refused:
+            refuse_misplaced([flag, value], OURS, "8080")
+        assert str(refused.value) == f"{flag}: write --set {option.name}={value}"
+
+
+def test_every_other_flag_of_mitmproxy_passes_through() -> None:
+    async def flags() -> set[str]:
+        options = DumpMaster(Options()).options
+        parsers = (cmdline.mitmdump(options), cmdline.mitmweb(options))
+        return {flag for parser in parsers for flag in parser._option_string_actions}
+
+    refused = set(MISTAKEN) & (there_are := asyncio.run(flags()))
+    assert refused == {"--listen-host", "--listen-port", "--mode", "--server", "-m", "-p"}
+    for flag in there_are - refused - {*OURS}:
+        refuse_misplaced([flag, "x"], OURS, "8080")
+
+
+def test_the_version_is_ours_whatever_is_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", "--backend", "8080", "--version"]) == 0
+    assert capsys.readouterr().out.startswith("qwen-fix ")
+
+
 def test_a_taken_port_is_refused(upstream: Upstream) -> None:
     done = qwen_fix("run", "--backend", "http://127.0.0.1:1", "--listen", str(upstream.port))
     assert (done.returncode, done.stdout) == (2, "")
@@ -206,7 +258,44 @@ def test_a_taken_port_is_refused(upstream: Upstream) -> None:
     )
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ("backend=http://x:1", "backend=http://x:1: write BACKEND=http://x:1"),
+        ("PORT=9191", "PORT=9191: write LISTEN=9191"),
+        ("args=-v", "args=-v: write it in capital letters"),
+    ],
+)
+def test_make_refuses_a_variable_that_it_would_ignore(given: str, advice: str) -> None:
+    make = ["make", "--dry-run", "run"]
+    done = subprocess.run([*make, given], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert advice in done.stderr
+    name, _, value = given.partition("=")
+    environment = os.environ | {name: value}  # of another program
+    assert subprocess.run(make, cwd=ROOT, capture_output=True, env=environment, check=False).returncode == 0
+
+
 # The others
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "replay summary {folder}",
+        "replay import {folder}/llamacpp-raw-prose.flow --into {new}",
+        "replay shrink {folder}/llamacpp-raw-noopen.flow --keep repair=missing-tool-call-open",
+    ],
+)
+def test_a_reader_that_has_enough_is_no_error(command: str, tmp_path: Path) -> None:
+    """As `head` is."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    arguments = command.format(folder=ROOT / "recordings", new=tmp_path).split()
+    done = subprocess.run([*QWEN_FIX, *arguments], stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_help_names_every_command_and_every_option() -> None:
@@ -246,7 +335,7 @@ def test_every_command_has_a_help(name: str, capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit) as left:
         cli.main([*name.split(), "--help"])
     assert left.value.code == 0
-    said = "qwen-fix replay record" if name == "record" else f"qwen-fix {name}"
+    said = "qwen-fix record" if name == "replay record" else f"qwen-fix {name}"
     assert capsys.readouterr().out.startswith(f"usage: {said}")
 
 

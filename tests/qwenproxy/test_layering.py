@@ -15,7 +15,7 @@ ADDON = ROOT / "addon"
 KNOW_MITMPROXY = {
     f"qwenproxy/{name}.py"
     for name in (
-        *("addon", "chat", "cli", "configuration", "finish", "options", "response", "recording/format"),
+        *("addon", "arguments", "chat", "configuration", "finish", "options", "response", "recording/format"),
         *("mitm/internals", "mitm/listeners", "setup"),
         *("ui/commands", "ui/contentview", "ui/endpoints", "ui/mitmweb", "ui/observer", "ui/own_flows"),
         "ui/unread",

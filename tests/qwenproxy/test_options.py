@@ -50,7 +50,7 @@ def test_rules_are_shipped_or_in_a_file() -> None:
 
 
 def test_the_prefix_of_our_own_endpoints() -> None:
-    for prefix in ("", "/_qwen", "/a/b-c.d"):
+    for prefix in ("", "/_qwen", "/a/b-c.d", "/v", "/v1/_qwen"):
         assert options.read({"qwen_control": prefix}).control == prefix
 
 
@@ -81,6 +81,7 @@ def test_seconds() -> None:
         ("qwen_record_what", "none", "all, repaired, refused or failed"),
         ("qwen_redact", "a;b", "names separated by commas"),
         ("qwen_redact", "a b", "names separated by commas"),
+        ("qwen_redact", ", ,", "names separated by commas, or nothing"),
         *(
             ("qwen_keepalive", value, "seconds, such as 5, or 0 for none")
             for value in ("-1", "5s", "nan", "inf", "1e3", ".5", "off", "\u0665")
@@ -97,6 +98,24 @@ def test_a_bad_value_is_one_line_that_says_what_to_write(name: str, value: str, 
     line = str(caught.value)
     assert line.startswith(f"{name}={value}: write {advice}")
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [
+        ("/v1", "/v1/chat/completions"),
+        ("/v1/messages", "/v1/messages"),
+        ("/v1/models", "/v1/models"),
+        ("/api", "/api/chat"),
+        ("/api/v1", "/api/v1/models"),
+    ],
+)
+def test_our_own_endpoints_leave_the_clients_their_paths(value: str, taken: str) -> None:
+    with pytest.raises(OptionsError) as caught:
+        options.read({"qwen_control": value})
+    assert str(caught.value) == (
+        f"qwen_control={value}: clients need {taken}; write another path, such as /_qwen"
+    )
 
 
 def test_a_bad_value_while_running_changes_nothing() -> None:
@@ -122,6 +141,12 @@ def test_the_first_answer_does_not_wait_for_the_grammar() -> None:
 def test_only_our_own_names_can_be_misspelt() -> None:
     assert options.misspelt({"qwen_path": "x", "other_option": "y", "qwen_mode": "z"}) == [
         "qwen_path: there is no such option; write qwen_paths"
+    ]
+
+
+def test_a_name_like_no_other_gets_a_list_of_what_there_is() -> None:
+    assert options.misspelt({"qwen_loop_guard": "on"}) == [
+        f"qwen_loop_guard: there is no such option; write one of {', '.join(options.NAMES)}"
     ]
 
 

@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 LOCAL = "127.0.0.1"
+PORT = 9090  # where the proxy listens unless told otherwise
+EXAMPLE = "http://localhost:8080"
+EMPTY = "an empty address"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _HOST = re.compile(r"[\w.:-]+")
 _END = r"(/chat/completions|/messages|/responses|/models)?/?\Z"  # of a URL that is more than a base URL
 _BASE = re.compile(r"(/v1)?" + _END)
+_SCHEME_SLIP = re.compile(r"(https?)[:/]+", re.I)  # what begins a URL without ://
 
 
 class BadAddressError(ValueError):
@@ -42,11 +46,23 @@ def url(scheme: str, host: str, port: int) -> str:
 
 
 def read_listener(text: str) -> Address:
-    """Read `9090`, `127.0.0.1:9090` or `[::1]:9090`. Raises BadAddressError."""
-    host, _, port = text.strip().rpartition(":")
-    if not _is_number(port) or int(port) > 65535 or (":" in text and not host):
-        raise BadAddressError(f"{text}: write a port, or a host and a port, such as {LOCAL}:9090")
+    """Read `9090`, `127.0.0.1:9090` or `[::1]:9090`. Half of it will do: `localhost`, `[::1]` or `:9090`.
+    Raises BadAddressError."""
+    text = text.strip()
+    if _is_host_alone(text):
+        return Address(text.strip("[]"), PORT)
+    host, _, port = text.rpartition(":")
+    if not _is_number(port):
+        raise BadAddressError(f"{text or EMPTY}: write a port, or a host and a port, such as {LOCAL}:{PORT}")
+    if int(port) > 65535:
+        raise BadAddressError(f"{text}: write a port from 1 to 65535, or 0 for any free one")
     return Address(host.strip("[]") or LOCAL, int(port))
+
+
+def _is_host_alone(text: str) -> bool:
+    if text.startswith("[") or ":" not in text:
+        return is_loopback_name(text) or is_address(text.strip("[]"))
+    return False
 
 
 def on_this_machine(text: str) -> str:
@@ -87,24 +103,35 @@ def read_server(text: str) -> str:
 
 def _port_or_url(text: str) -> str:
     text = text.strip()
+    if not text:
+        raise BadAddressError(f"{EMPTY}: write a URL such as {EXAMPLE}")
     if _is_number(text) and not 0 < int(text) < 65536:
-        raise BadAddressError(f"{text}: write a port from 1 to 65535, or a URL such as http://localhost:8080")
+        raise BadAddressError(f"{text}: write a port from 1 to 65535, or a URL such as {EXAMPLE}")
     return text
 
 
 def _parts(text: str) -> SplitResult:
     if "://" not in text:
-        raise BadAddressError(f"{text}: write http://{text}, or https:// if it speaks that")
+        raise BadAddressError(f"{text}: write {_with_scheme(text)}")
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as e:
-        raise BadAddressError(f"{text}: write a URL such as http://localhost:8080 ({e})") from None
+        raise BadAddressError(f"{text}: write a URL such as {EXAMPLE} ({e})") from None
     if parts.scheme not in DEFAULT_PORTS or not _HOST.fullmatch(parts.hostname or "") or port == 0:
-        raise BadAddressError(f"{text}: write an http:// or https:// URL such as http://localhost:8080")
+        raise BadAddressError(f"{text}: write an http:// or https:// URL such as {EXAMPLE}")
     if "@" in parts.netloc:
         raise BadAddressError(f"{text}: leave out what stands before the @; the client sends its own key")
     return parts
+
+
+def _with_scheme(text: str) -> str:
+    """Return what was most likely meant by an address without ://."""
+    if slip := _SCHEME_SLIP.match(text):
+        return f"{slip[1].lower()}://{text[slip.end() :]}"
+    host, slash, path = text.lstrip("/").partition("/")
+    port = ":8080" if is_loopback_name(host) else ""
+    return f"http://{host}{port}{slash}{path}, or https:// if it speaks that"
 
 
 def _is_number(text: str) -> bool:
@@ -127,6 +154,15 @@ def is_local(host: str) -> bool:
 def is_loopback_name(host: str) -> bool:
     """Whether this is a loopback address, or a name for one."""
     return host.lower().rstrip(".") == "localhost" or is_loopback(host)
+
+
+def is_address(host: str) -> bool:
+    """Whether this is an address, and not a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:
@@ -158,16 +194,16 @@ def free(listener: Address) -> Address:
 
 
 def _why_not(error: Exception, listener: Address) -> str:
-    another = Address(listener.host, listener.port + 1 if listener.port < 65535 else 9090)
+    another = Address(listener.host, listener.port + 1 if listener.port < 65535 else PORT)
     match getattr(error, "errno", None):
         case errno.EADDRINUSE:
             who = "another qwen-fix" if _is_qwen_fix(listener) else "another program"
             return f"{who} listens there; write another port, such as {another}"
         case errno.EACCES | errno.EPERM:
-            return "this port is for the administrator; write one above 1023, such as 9090"
+            return f"this port is for the administrator; write one above 1023, such as {PORT}"
         case _:
             reason = getattr(error, "strerror", None) or error
-            return f"write an address of this machine, such as {LOCAL}:9090 ({reason})"
+            return f"write an address of this machine, such as {LOCAL}:{PORT} ({reason})"
 
 
 def _is_qwen_fix(listener: Address) -> bool:

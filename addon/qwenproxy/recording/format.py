@@ -132,10 +132,12 @@ def _read_flows(path: Path) -> list[http.HTTPFlow]:
     try:
         with path.open("rb") as file:
             return [f for f in io.FlowReader(file).stream() if isinstance(f, http.HTTPFlow)]
-    except (OSError, exceptions.FlowReadException) as e:
-        raise RecordingError(f"{path}: {getattr(e, 'strerror', None) or _in_one_line(e)}") from None
+    except OSError as e:
+        raise RecordingError(f"{path}: {e.strerror or e}") from None
     except Exception as e:  # mitmproxy trusts its files and may raise anything
-        raise RecordingError(f"{path}: no flow can be read from it ({type(e).__name__})") from None
+        is_newer = isinstance(e, exceptions.FlowReadException) and "version" in str(e)
+        reason = _in_one_line(e) if is_newer else "not a mitmproxy flow file, or cut off"
+        raise RecordingError(f"{path}: {reason}") from None
 
 
 Reader = Callable[[http.HTTPFlow, str], Recording]

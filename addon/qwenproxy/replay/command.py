@@ -30,13 +30,14 @@ from pathlib import Path
 from ..options import RECOVERIES
 from ..recording.format import RecordingError
 from ..recording.format import load as load_recording
+from ..wording import counted, instead
 from . import compare, importing, overview, record, shrink
 from .golden import SUFFIX, GoldenError, dumps, golden_path
 from .golden import load as load_golden
 from .golden_diff import difference
+from .overview import RECORDINGS
 from .rerun import SMALL_PIECES_LIMIT, Run, run
 
-RECORDINGS = Path("recordings")
 SHOWN_CUTS = 3  # how many disagreeing cuts are shown
 WORTH_A_PROCESS = 2_000_000  # bytes of recordings; starting a process takes as long as these
 BAR = 30  # characters
@@ -127,8 +128,6 @@ def find(paths: Iterable[Path]) -> tuple[list[Path], list[Report]]:
         found += flows
         if path.is_dir():
             wrong += [_orphan(g) for g in sorted(path.glob(f"*{SUFFIX}")) if g not in names]
-            if not flows:
-                wrong.append(Report(path, Status.BROKEN, ["no recordings (*.flow) in it"]))
     return found, wrong
 
 
@@ -171,7 +170,7 @@ def summary(reports: Sequence[Report]) -> str:
     """`12 recordings: 10 same, 2 changed`."""
     counts = [(sum(r.status is status for r in reports), status.value) for status in Status]
     said = ", ".join(f"{count} {name}" for count, name in counts if count)
-    return f"{len(reports)} recording{'' if len(reports) == 1 else 's'}: {said or 'nothing to do'}"
+    return f"{counted(len(reports), 'recording')}: {said or 'nothing to do'}"
 
 
 def advice(reports: Sequence[Report], asked: Sequence[str]) -> str:
@@ -209,12 +208,28 @@ def command_replay(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print the reports as JSON")
     parser.add_argument("--recovery", choices=RECOVERIES, default="tolerant")
     options = parser.parse_args(arguments)
+    if missing := overview.why_missing(options.paths):
+        return complain(missing)
     paths, wrong = find(options.paths)
+    empty = [
+        complain(f"{folder}: no recordings (*.flow) in it") for folder in options.paths if is_empty(folder)
+    ]
+    if not paths and not wrong:
+        return 2
     reports = [*replay_all(paths, options.recovery, options.golden, Progress(len(paths))), *wrong]
     level = [] if options.recovery == "tolerant" else ["--recovery", options.recovery]
     asked = [*level, *map(str, options.paths)]
     print(_as_json(reports) if options.json else _as_text(reports, asked))
-    return max((r.status.exit_code for r in reports), default=0)
+    return max([*empty, *(r.status.exit_code for r in reports)])
+
+
+def is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.glob("*.flow"))
+
+
+def complain(line: str) -> int:
+    print(line, file=sys.stderr)
+    return 2
 
 
 def _as_text(reports: Sequence[Report], asked: Sequence[str]) -> str:
@@ -239,4 +254,14 @@ COMMANDS = {
 def main(arguments: Sequence[str]) -> int:
     if arguments and (command := COMMANDS.get(arguments[0])):
         return command(arguments[1:])
+    if arguments and (line := no_command(arguments[0])):
+        return complain(line)
     return command_replay(arguments)
+
+
+def no_command(word: str) -> str:
+    """Say what to write instead of a word that is no command, and no path either; empty if it is one."""
+    path = Path(word)
+    if word.startswith("-") or path == RECORDINGS or path.suffix or len(path.parts) != 1 or path.exists():
+        return ""
+    return f"{word}: there is no such file, folder or command; {instead(word, COMMANDS)}"

@@ -168,9 +168,9 @@ def _as_text(compared: Sequence[Comparison]) -> str:
     asked = [c for c in compared if not c.error]
     same = sum(not c.lines for c in asked)
     said = [str(c) for c in compared if c.error or c.lines]
-    return "\n".join(
-        [*said, f"{len(compared)} asked again: {same} same, {len(asked) - same} changed", *table(asked)]
-    )
+    if asked:
+        said += [f"{len(asked)} asked again: {same} same, {len(asked) - same} changed", *table(asked)]
+    return "\n".join(said)
 
 
 def _as_json(compared: Sequence[Comparison]) -> str:

@@ -21,11 +21,13 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..apis import of_answer
+from ..options import BadValueError, names_reader
 from ..recording import soundness
 from ..recording.captures import api_in, checked, from_http
 from ..recording.format import (
@@ -41,6 +43,7 @@ from ..recording.format import (
     save,
 )
 from ..recording.redaction import redact
+from ..wording import counted
 
 DELTA = 4  # characters in each invented delta
 SSE_HEADERS: Headers = (("Content-Type", "text/event-stream"),)
@@ -55,6 +58,8 @@ Reader = Callable[[Path, Json], Found]
 
 def read(path: Path, request: Json) -> Found:
     """Return the chats in a file of any known kind. Raises RecordingError."""
+    if not path.exists():
+        raise RecordingError(f"{path}: there is no such file")
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise RecordingError(f"{path}: unknown kind of file; known are {', '.join(READERS)}")
@@ -272,16 +277,28 @@ READERS: dict[str, Reader] = {
 # Writing
 
 
-def write(recordings: Sequence[Recording], directory: Path, names: Iterable[str]) -> Iterator[Path]:
-    """Write recordings without secrets, numbered if there are several. Raises RecordingError."""
+def write(
+    recordings: Sequence[Recording], directory: Path, names: Iterable[str], written: set[Path]
+) -> Iterator[Path]:
+    """Write recordings without secrets, numbered if there are several. `written`: the files of this run.
+    Raises RecordingError."""
     make_folder(directory)
     for number, recording in enumerate(recordings, 1):
         name = recording.name if len(recordings) == 1 else f"{recording.name}-{number:02}"
-        path = directory / f"{name}.flow"
-        if path.exists():
-            raise RecordingError(f"{path}: already exists")
-        save(redact(dataclasses.replace(recording, name=name), names), path)
+        path = _free(directory / f"{name}.flow", written)
+        save(redact(dataclasses.replace(recording, name=path.stem), names), path)
+        written.add(path)
         yield path
+
+
+def _free(path: Path, written: set[Path]) -> Path:
+    """Return the path, numbered if this run has written it. Raises RecordingError if it was there before."""
+    if path in written:
+        numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
+        return next(other for other in numbered if not other.exists())
+    if path.exists():
+        raise RecordingError(f"{path} exists already: rename it, or use another --into")
+    return path
 
 
 def read_request(path: Path | None) -> Json:
@@ -315,33 +332,41 @@ def command(arguments: Sequence[str]) -> int:
         "--redact", default="", metavar="NAMES", help="further headers and keys, with commas; messages"
     )
     options = parser.parse_args(arguments)
-    names = [name.strip() for name in options.redact.split(",") if name.strip()]
     try:
+        names = names_reader("--redact")(options.redact)
         request = read_request(options.request)
+    except (BadValueError, RecordingError) as e:
+        print(e, file=sys.stderr)
+        return 2
+    written: set[Path] = set()
+    return max(_import(path, request, options.into, names, written) for path in options.files)
+
+
+def _import(path: Path, request: Json, directory: Path, names: Iterable[str], written: set[Path]) -> int:
+    try:
+        chats, others = read(path, request)
+        if not chats:
+            raise RecordingError(why_none(path, others))
     except RecordingError as e:
         print(e, file=sys.stderr)
         return 2
-    return max(_import(path, request, options.into, names) for path in options.files)
-
-
-def _import(path: Path, request: Json, directory: Path, names: Sequence[str]) -> int:
+    for why in others:
+        print(f"{path}: left out: {why}")
     try:
-        chats, others = read(path, request)
-        for why in others if chats else ():
-            print(f"{path}: left out: {why}")
-        for chat, written in zip(chats, write(chats, directory, names), strict=True):
-            print(f"{written}: {_described(chat)}")
+        for chat, made in zip(chats, write(chats, directory, names, written), strict=True):
+            print(f"{made}: {_described(chat)}")
+    except BrokenPipeError:
+        raise
     except (RecordingError, OSError) as e:
-        print(e, file=sys.stderr)
-        return 2
-    if not chats:
-        print(why_none(path, others), file=sys.stderr)
+        print(f"{path}: {e}", file=sys.stderr)
         return 2
     return 0
 
 
 def _described(recording: Recording) -> str:
     tools = recording.request.get("tools") or []
-    return f"{len(recording.body)} bytes in {len(recording.chunks)} pieces, {len(tools)} tools" + (
-        "" if tools else "; without tools nothing is repaired; give some with --request FILE.json"
+    return f"{counted(len(recording.body), 'byte')} in {counted(len(recording.chunks), 'piece')}, " + (
+        counted(len(tools), "tool")
+        if tools
+        else "0 tools; without tools nothing is repaired; give some with --request FILE.json"
     )

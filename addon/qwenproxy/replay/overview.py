@@ -2,7 +2,8 @@
 
     qwen-fix replay summary [PATH …]
 
-Nothing is rerun: the numbers come from the recorded ledgers.
+The numbers come from the recorded ledgers. What has none, because the proxy did not record it, runs through
+today's rules.
 """
 
 import argparse
@@ -11,12 +12,14 @@ import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from ..recording.format import Recording, RecordingError, header
 from ..recording.recorder import is_kind
+from ..wording import counted
 from . import importing
+from .rerun import rewrite
 
 RECORDINGS = Path("recordings")
 LONGEST = 60  # characters of a model's name
@@ -108,6 +111,9 @@ def command(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     options = parser.parse_args(arguments)
+    if missing := why_missing(options.paths):
+        print(missing, file=sys.stderr)
+        return 2
     recordings: list[Recording] = []
     broken = 0
     for path in options.paths:
@@ -120,10 +126,30 @@ def command(arguments: Sequence[str]) -> int:
     if not recordings and not broken:
         print(f"no recordings (*.flow) in {', '.join(map(str, options.paths))}", file=sys.stderr)
         return 2
-    found = overview(recordings)
+    found = overview(map(with_ledger, recordings))
     if options.json or found:
         print(_as_json(found) if options.json else "\n".join(table(found)))
+    if bare := sum(not recording.ledger for recording in recordings):
+        print(f"\n{counted(bare, 'chat')} without a ledger: counted by today's rules", file=sys.stderr)
     return 2 if broken else 0
+
+
+def why_missing(paths: Sequence[Path]) -> str:
+    """Say what to do if nothing was named and the default folder is not there; empty if it is."""
+    return (
+        f"no folder {RECORDINGS} here: name one" if paths == [RECORDINGS] and not RECORDINGS.exists() else ""
+    )
+
+
+def with_ledger(recording: Recording) -> Recording:
+    """Return a recording with what today's rules find, unless the proxy has noted what it did."""
+    if recording.ledger:
+        return recording
+    try:
+        out, ledger = rewrite(recording, recording.chunks, "tolerant")
+    except Exception as e:  # what is recorded may be anything
+        return replace(recording, ledger={"failure": repr(e)})
+    return replace(recording, out=out, ledger=ledger.as_dict())
 
 
 def chats_in(file: Path) -> list[Recording]:

@@ -22,9 +22,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..apis import APIS, CHAT, Api
-from ..backend.addresses import on_this_machine
+from ..backend.addresses import BadAddressError, on_this_machine, read_server
 from ..recording.format import Headers, Recording, RecordingError, make_folder, save
 from ..recording.redaction import redact
+from ..terminal import printable
+from ..wording import counted
+from . import outline
 from .importing import read_request
 
 Json = dict[str, Any]
@@ -32,6 +35,7 @@ Json = dict[str, Any]
 PATIENCE = 600.0  # seconds without a byte
 MOST_AT_ONCE = 65536  # bytes
 LARGEST_PAGE = 1 << 20  # bytes
+SHOWN = 200  # bytes of an answer that is none
 HUNG_UP = "the server hung up"
 HEADERS: Headers = (
     ("Content-Type", "application/json"),
@@ -121,7 +125,7 @@ def ask(
             http_version="HTTP/1.0" if response.version == 10 else "HTTP/1.1",
         )
     except (OSError, http.client.HTTPException, ValueError) as e:
-        raise ServerError(f"{url}: {e}") from None
+        raise ServerError(f"{url}: {getattr(e, 'strerror', None) or e}") from None
     finally:
         if connection:
             connection.close()
@@ -142,7 +146,7 @@ def look(backend: str, path: str, headers: Headers, patience: float) -> tuple[He
                 break
             body += piece
     except (OSError, http.client.HTTPException, ValueError) as e:
-        raise ServerError(f"{url}: {e}") from None
+        raise ServerError(f"{url}: {getattr(e, 'strerror', None) or e}") from None
     finally:
         if connection:
             connection.close()
@@ -152,10 +156,13 @@ def look(backend: str, path: str, headers: Headers, patience: float) -> tuple[He
 
 
 def address(backend: str, path: str) -> str:
-    """Return the URL of `path` on a server that is given with or without scheme and /v1."""
-    base = on_this_machine(backend)
-    base = base if "://" in base else f"http://{base}"
-    return base.rstrip("/").removesuffix("/v1") + path
+    """Return the URL of `path` on a server, given with or without scheme and /v1. Raises ServerError."""
+    base = on_this_machine(backend.strip())
+    is_host = base and "://" not in base and not base.startswith(("http:", "https:"))
+    try:
+        return read_server(f"http://{base}" if is_host else base) + path
+    except BadAddressError as e:
+        raise ServerError(str(e)) from None
 
 
 def _connect(url: str, patience: float) -> http.client.HTTPConnection:
@@ -214,7 +221,7 @@ def add_options(parser: argparse.ArgumentParser, model: str = "instead of the mo
 
 def command(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="qwen-fix replay record",
+        prog="qwen-fix record",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -226,20 +233,46 @@ def command(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         return _record(options)
+    except BrokenPipeError:
+        raise
     except (ServerError, RecordingError, OSError) as e:
         print(e, file=sys.stderr)
         return 2
 
 
 def _record(options: argparse.Namespace) -> int:
-    path = options.into / f"{options.name}.flow"
-    if path.exists():
-        raise RecordingError(f"{path}: already exists")
+    path = _path_of(options.name, options.into)
     api = APIS[options.api]
     request = read_request(options.request) or default_request(api)
     request = request | ({"model": options.model} if options.model else {})
     recording = ask(options.backend, options.name, request, api, headers=read_headers(options.header))
     make_folder(options.into)
     save(redact(recording), path)
-    print(f"{path}: status {recording.status}, {len(recording.body)} bytes in {len(recording.chunks)} pieces")
-    return 0
+    size, pieces = counted(len(recording.body), "byte"), counted(len(recording.chunks), "piece")
+    print(f"{path}: status {recording.status}, {size} in {pieces}")
+    if wrong := why_no_answer(recording):
+        print(f"{recording.url}: {printable(wrong)}; it is recorded all the same", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def _path_of(name: str, folder: Path) -> Path:
+    """Return the path of a new recording. Raises RecordingError."""
+    if not name or set(name) & set("/\\\0"):
+        raise RecordingError(f"{name or 'an empty name'}: write a name without a slash; --into says where")
+    path = folder / f"{name}.flow"
+    if path.exists():
+        raise RecordingError(f"{path} exists already: write another name, or use another --into")
+    return path
+
+
+def why_no_answer(recording: Recording) -> str:
+    """Say why a recording is not the answer of a model; empty if it is."""
+    messages, error = outline.read(recording.body, recording.is_stream, recording.of)
+    if recording.status != 200:
+        body = recording.body[:SHOWN].decode(errors="replace").strip()
+        return f"the server answered with status {recording.status}: {error or body or 'an empty body'}"
+    if recording.aborted:
+        return f"the answer broke off: {recording.aborted}"
+    if error:
+        return f"the server answered with an error: {error}"
+    return "" if messages else f"this is no answer of the API {recording.api}"

@@ -1,9 +1,9 @@
 """Reduces a recording to the smallest one that still shows something, as a case for `tests/cases`.
 
-    qwen-fix replay shrink FILE --keep repair=stray-closer   a repair is made
-                                           --keep refused=fenced        a candidate is refused
-                                           --keep crash                 an exception is raised
-                                           --keep changed               the result is not the same as before
+    qwen-fix replay shrink FILE --keep repair=stray-closer    a repair is made
+                                --keep refused=fenced         a candidate is refused
+                                --keep crash                  an exception is raised
+                                --keep changed                the result is not the same as before
 
 FILE is a recording, or any file that `import` reads. Its text is taken out of the deltas and
 reduced by delta debugging (Zeller and Hildebrandt, "Simplifying and isolating failure-inducing
@@ -61,6 +61,8 @@ def command(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         return _shrink(options)
+    except BrokenPipeError:
+        raise
     except (ShrinkError, NoSuchRulesError) as e:
         print(e, file=sys.stderr)
         return 1

@@ -41,7 +41,8 @@ from typing import Any
 
 from toolstream import FITTING, OMITTED, Action, Condition, Rule, Rules
 
-from .yaml_blocks import LARGEST, Block, WrongError, nearest, parse
+from ..wording import instead
+from .yaml_blocks import LARGEST, Block, WrongError, parse
 
 log = logging.getLogger("qwen_fix")
 
@@ -272,8 +273,8 @@ def _rule_or_off(entry: Block, name: str, earlier: Collection[str]) -> Rule | No
         return rule if enabled else None
     entry.only(_RULE_KEYS)
     if name not in earlier:
-        instead = f"write {nearest(name, earlier)}" if earlier else "remove it"
-        raise entry.wrong("name", f"there is no rule {name} to switch off; {instead}")
+        advice = instead(name, earlier) if earlier else "remove it"
+        raise entry.wrong("name", f"there is no rule {name} to switch off; {advice}")
     return None
 
 

@@ -4,11 +4,12 @@ Each method raises a `WrongError` with the line, the key and what to write inste
 Values are plain JSON data. The language is YAML 1.2, in which yes and no are strings.
 """
 
-import difflib
 import re
 from collections.abc import Collection, Iterator
 from math import isfinite
 from typing import Any, TypeVar
+
+from ..wording import instead
 
 try:
     from ruamel.yaml import YAML
@@ -66,7 +67,7 @@ class Block:
         """Raise for a key that is not one of these."""
         for key in self:
             if key not in known:
-                raise self.wrong(key, f"there is no such key; write {nearest(key, known)}")
+                raise self.wrong(key, f"there is no such key; {instead(key, known)}")
 
     def block(self, key: str, what: str) -> "Block":
         """Return a mapping inside this one; an empty one if the key is missing."""
@@ -101,7 +102,7 @@ class Block:
         for choice in choices:
             if found == choice:
                 return choice
-        raise self.wrong(key, f"there is no {found}; write {nearest(found, choices)}")
+        raise self.wrong(key, f"there is no {found}; {instead(found, choices)}")
 
     def names(self, key: str) -> tuple[str, ...]:
         found = self._data.get(key)
@@ -205,8 +206,3 @@ def _plain(value: Any) -> Any:
         case list():
             return [_plain(item) for item in value]
     raise ValueError("write a value that JSON has, or put it in quotes")
-
-
-def nearest(word: str, known: Collection[str]) -> str:
-    """Return the known word that is most similar."""
-    return difflib.get_close_matches(word, [str(k) for k in known], n=1, cutoff=0.0)[0]

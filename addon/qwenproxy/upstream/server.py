@@ -13,6 +13,7 @@ A recording that broke off breaks off again. One of an HTTP/1.0 server ends with
 import argparse
 import asyncio
 import json
+import math
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,31 +23,43 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from .. import apis
+from .. import apis, wording
 from ..apis import CHAT, Api
+from ..backend.addresses import LOCAL, Address, BadAddressError, free
 from ..recording.captures import from_http
 from ..recording.format import Recording, RecordingError, load, parse_object
 from ..terminal import printable
 from .matching import MODES, Library, Miss
 
-HOST = "127.0.0.1"
+HOST = LOCAL
 HOP_BY_HOP = frozenset(("connection", "content-length", "keep-alive", "transfer-encoding"))
 LARGEST_HEAD = 1 << 20  # bytes
-NAMED = 20  # recordings listed in a 404
+NAMED = 10  # recordings listed in a 404
+NO_PAGE = (
+    "Here are only recordings: /v1/models lists them, and a chat is answered by POST. "
+    "If qwen-fix runs in front, its status page is at /_qwen/"
+)
 
 
 def read_library(paths: Iterable[Path], mode: str = "replay") -> Library:
-    """Read recordings from files and directories. Raises RecordingError."""
-    return Library((from_http(p) if p.suffix == ".http" else load(p) for p in _files(paths)), mode)
+    """Read recordings from files and directories. A broken one in a directory costs a line. Raises
+    RecordingError."""
+    return Library((recording for path in paths for recording in _recordings(path)), mode)
 
 
-def _files(paths: Iterable[Path]) -> list[Path]:
-    found: list[Path] = []
-    for path in paths:
-        found += (
-            sorted(p for p in path.iterdir() if p.suffix in (".flow", ".http")) if path.is_dir() else [path]
-        )
-    return found
+def _recordings(path: Path) -> Iterator[Recording]:
+    if not path.is_dir():
+        yield _read(path)
+        return
+    for file in sorted(f for f in path.iterdir() if f.suffix in (".flow", ".http")):
+        try:
+            yield _read(file)
+        except RecordingError as e:
+            print(printable(f"left out: {e}"), file=sys.stderr, flush=True)
+
+
+def _read(path: Path) -> Recording:
+    return from_http(path) if path.suffix == ".http" else load(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +113,9 @@ class Upstream:
             return await _write_json(writer, 200, models(self._library))
         if request.method == "GET" and request.path.endswith("/api/tags"):
             return await _write_json(writer, 200, tags(self._library))
+        if request.method == "GET":
+            print(printable(f"GET {request.path}: 404"), file=sys.stderr, flush=True)
+            return await _write_json(writer, 404, CHAT.error("not_found", NO_PAGE))
         api = apis.at(request.path) or CHAT
         found = self._library.find(parse_object(request.body), api)
         if isinstance(found, Miss):
@@ -191,10 +207,11 @@ def tags(library: Library) -> dict[str, Any]:
 
 def not_found(request: Request, miss: Miss, library: Library, api: Api = CHAT) -> dict[str, Any]:
     names = [name for name, recording in library.by_name.items() if recording.api == api.name]
+    names.sort(key=lambda name: name != miss.nearest)
     listed = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
     message = (
-        f"{request.method} {request.path}: {miss}. To get a recording of this API, use its name as the "
-        f"model; there are: {listed or 'none'}"
+        f"To get a recording of this API, use its name as the model; there are: {listed or 'none'}. "
+        f"{request.method} {request.path}: {miss}"
     )
     said = api.error("no_recording", message)
     if isinstance(said["error"], dict):
@@ -245,26 +262,33 @@ def _url(server: asyncio.Server) -> str:
 
 
 def counted(library: Library) -> str:
-    count = len(library.by_name)
-    return f"{count} recording{'' if count == 1 else 's'}"
+    return wording.counted(len(library.by_name), "recording")
 
 
 def _port(text: str) -> int:
-    if not 0 <= (value := int(text)) < 65536:
+    if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text}: write a port from 1 to 65535, or 0 for any free one")
-    return value
+    return int(text)
 
 
 def _at_least_0(text: str) -> float:
-    if not (value := float(text)) >= 0:
-        raise argparse.ArgumentTypeError(f"{text}: write 0 or more")
-    return value
+    if not _number(text) >= 0:
+        raise argparse.ArgumentTypeError(f"{text}: write a number, 0 or more")
+    return float(text)
 
 
 def _above_0(text: str) -> float:
-    if not (value := float(text)) > 0:
-        raise argparse.ArgumentTypeError(f"{text}: write more than 0")
-    return value
+    if not _number(text) > 0:
+        raise argparse.ArgumentTypeError(f"{text}: write a number, more than 0")
+    return float(text)
+
+
+def _number(text: str) -> float:
+    """Return NaN for what is no number: it is not more than anything."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -292,12 +316,16 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     pace = Pace(options.speed, options.ttft, options.rate)
     try:
+        if options.port:
+            free(Address(HOST, options.port))
         library = read_library(options.paths, options.mode)
         if not library.by_name:
             raise RecordingError(f"no recordings in {', '.join(map(str, options.paths))}")
         asyncio.run(run(library, options.port, pace))
         return 0
-    except (RecordingError, OSError) as e:
+    except BrokenPipeError:
+        raise
+    except (BadAddressError, RecordingError, OSError) as e:
         print(f"{parser.prog}: {e}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -58,6 +58,14 @@ def test_a_server_that_is_asked_may_have_a_path(written: str, meant: str) -> Non
     [
         ("localhost:8080", "write http://localhost:8080, or https:// if it speaks that"),
         ("box", "write http://box, or https://"),
+        ("localhost", "localhost: write http://localhost:8080, or https:// if it speaks that"),
+        ("127.0.0.1/v1", "write http://127.0.0.1:8080/v1, or https://"),
+        ("http:/localhost:18250", "http:/localhost:18250: write http://localhost:18250"),
+        ("HTTPS:box", "HTTPS:box: write https://box"),
+        ("http//box:1", "http//box:1: write http://box:1"),
+        ("//box:1", "//box:1: write http://box:1, or https://"),
+        ("", "an empty address: write a URL such as http://localhost:8080"),
+        (" ", "an empty address: write a URL such as http://localhost:8080"),
         (
             "https://openrouter.ai/api/v1",
             "write https://openrouter.ai, and in your client the base URL http://127.0.0.1:9090/api/v1: "
@@ -105,8 +113,27 @@ def test_a_listener(written: str, meant: Address) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["", "x", "localhost", ":9090", "a:b", "1:70000", "http://a:1/", "²", "a:²", "-1"]
+    ("written", "meant"),
+    [
+        ("localhost", Address("localhost", 9090)),
+        ("0.0.0.0", Address("0.0.0.0", 9090)),
+        ("[::1]", Address("::1", 9090)),
+        (":9191", Address("127.0.0.1", 9191)),
+    ],
 )
+def test_half_a_listener(written: str, meant: Address) -> None:
+    assert read_listener(written) == meant
+
+
+@pytest.mark.parametrize("written", ["99999", "1:70000", ":65536"])
+def test_a_listener_with_too_large_a_port(written: str) -> None:
+    with pytest.raises(
+        BadAddressError, match=f"{written}: write a port from 1 to 65535, or 0 for any free one"
+    ):
+        read_listener(written)
+
+
+@pytest.mark.parametrize("written", ["", "x", ":", "localhost:", "a:b", "http://a:1/", "²", "a:²", "-1"])
 def test_a_listener_that_cannot_be(written: str) -> None:
     with pytest.raises(
         BadAddressError, match=r"write a port, or a host and a port, such as 127\.0\.0\.1:9090"

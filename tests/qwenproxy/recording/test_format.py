@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from answers import FULL, saved
 from mitmproxy import http, io
+from mitmproxy.io import tnetstring
 from mitmproxy.test import tflow
 
 from qwenproxy.recording.format import (
@@ -76,7 +77,14 @@ def test_a_foreign_file_is_refused(tmp_path: Path, flows: list[http.HTTPFlow], r
 def test_a_corrupt_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "corrupt.flow"
     path.write_bytes(content)
-    with pytest.raises(RecordingError, match=r"corrupt\.flow"):
+    with pytest.raises(RecordingError, match=r"corrupt\.flow: not a mitmproxy flow file, or cut off"):
+        load(path)
+
+
+def test_a_file_of_a_newer_mitmproxy_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "newer.flow"
+    path.write_bytes(tnetstring.dumps({"version": 9999}))
+    with pytest.raises(RecordingError, match=r"newer\.flow: .* cannot read .* version 9999"):
         load(path)
 
 

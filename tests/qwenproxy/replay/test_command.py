@@ -99,9 +99,37 @@ def test_broken_files_do_not_keep_the_others_from_running(directory: Path, said:
     assert "5 recordings: 1 same, 4 broken" in text
 
 
-def test_a_directory_without_recordings_is_broken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path)]) == 2
-    assert "no recordings (*.flow) in it" in capsys.readouterr().out
+def test_a_directory_without_recordings_is_one_line(
+    directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    line = f"{empty}: no recordings (*.flow) in it\n"
+    assert main([str(empty)]) == 2
+    assert capsys.readouterr() == ("", line)
+    assert main([str(directory), str(empty)]) == 2
+    assert capsys.readouterr() == ("3 recordings: 3 same\n", line)
+
+
+@pytest.mark.parametrize("arguments", [[], ["recordings"], ["--golden"], ["summary"]])
+def test_a_default_that_is_not_there_asks_for_another(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert capsys.readouterr() == ("", "no folder recordings here: name one\n")
+
+
+@pytest.mark.parametrize(
+    ("word", "advice"),
+    [("imprt", "write import"), ("start", "write one of summary, import, shrink, record, compare")],
+)
+def test_a_word_that_is_no_command_is_no_path(
+    word: str, advice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([word, "a.txt"]) == 2
+    assert capsys.readouterr() == ("", f"{word}: there is no such file, folder or command; {advice}\n")
 
 
 def test_a_failure_of_ours_names_the_file(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from answers import ASKED, LEAKING, PROSE, answer, native
-from proxy import Upstream, aborted, completion, events, sized, streamed, until_close
+from proxy import Script, Upstream, aborted, completion, events, sized, streamed, until_close
 
 from qwenproxy.apis import CHAT
 from qwenproxy.recording.format import load, save
@@ -71,6 +71,20 @@ def test_addresses(backend: str, url: str) -> None:
     assert address(backend, "/v1/x") == url
 
 
+@pytest.mark.parametrize(
+    ("backend", "advice"),
+    [
+        ("", "an empty address: write a URL such as http://localhost:8080"),
+        ("http:/localhost:1", "http:/localhost:1: write http://localhost:1"),
+        ("http://h/?a=1", "http://h/?a=1: leave out what stands after the path"),
+    ],
+)
+def test_an_address_that_cannot_be(backend: str, advice: str) -> None:
+    with pytest.raises(ServerError) as refused:
+        address(backend, "/v1/x")
+    assert str(refused.value) == advice
+
+
 @pytest.mark.parametrize("backend", [NOWHERE, "ftp://h", "http://", "http://h:x"])
 def test_a_server_that_is_not_there(backend: str) -> None:
     with pytest.raises(ServerError, match=r"^\w+:/"):
@@ -97,7 +111,38 @@ def test_record(upstream: Upstream, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert b"planted" not in (tmp_path / "one.flow").read_bytes()
     assert upstream.requests[0].json == default_request(CHAT)
     assert main(arguments) == 2
-    assert "one.flow: already exists" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/one.flow exists already: write another name, or use another --into\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (sized(b'{"error": {"message": "gone"}}', status="404 Not Found"), "with status 404: gone"),
+        (sized(b"gone", status="404 Not Found"), "with status 404: gone"),
+        (sized(b"", status="404 Not Found"), "with status 404: an empty body"),
+        (sized(b'{"error": {"message": "full"}}'), "the server answered with an error: full"),
+        (sized(b'{"hello": 1}'), "this is no answer of the API chat"),
+        (aborted(LEAKING.chunks[:3]), "the answer broke off: "),
+    ],
+)
+def test_what_is_no_answer_is_recorded_and_said(
+    upstream: Upstream, tmp_path: Path, capsys: pytest.CaptureFixture[str], script: Script, said: str
+) -> None:
+    upstream.answer = script
+    assert main(["record", "one", "--backend", upstream.url, "--into", str(tmp_path)]) == 1
+    assert (tmp_path / "one.flow").exists()
+    line = capsys.readouterr().err
+    assert line.startswith(f"{upstream.url}/v1/chat/completions: ")
+    assert said in line
+    assert line.endswith("; it is recorded all the same\n")
+
+
+@pytest.mark.parametrize("name", ["foo/../x", "/x", "a\\b", ""])
+def test_a_name_has_no_slash(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["record", name, "--backend", NOWHERE, "--into", str(tmp_path)]) == 2
+    assert "write a name without a slash; --into says where" in capsys.readouterr().err
 
 
 def test_record_a_request_of_ones_own(upstream: Upstream, tmp_path: Path) -> None:
@@ -180,6 +225,12 @@ def test_broken_recordings_are_named(
     (tmp_path / "empty").mkdir()
     assert main(["compare", str(tmp_path / "empty"), "--backend", upstream.url]) == 2
     assert "no recordings" in capsys.readouterr().err
+
+
+def test_what_was_not_asked_has_no_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "nope.flow"
+    assert main(["compare", str(path), "--backend", NOWHERE]) == 2
+    assert capsys.readouterr().out == f"{path}: No such file or directory\n"
 
 
 def test_rates_of_nothing() -> None:

@@ -124,11 +124,13 @@ def test_a_file_that_is_none_is_named(
 
 def test_files_and_requests_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command([str(tmp_path / "none.txt"), "--into", str(tmp_path)]) == 2
-    assert "none.txt: No such file" in capsys.readouterr().err
-    with pytest.raises(RecordingError):
-        read(tmp_path / "none.sse", {})
+    assert "none.txt: there is no such file" in capsys.readouterr().err
+    with pytest.raises(RecordingError, match="none: there is no such file"):
+        read(tmp_path / "none", {})
     assert command(["x.txt", "--into", str(tmp_path), "--request", str(tmp_path / "no.json")]) == 2
     assert "no.json: No such file" in capsys.readouterr().err
+    assert command(["x.txt", "--into", str(tmp_path), "--redact", "a b"]) == 2
+    assert "--redact=a b: write names separated by commas" in capsys.readouterr().err
 
 
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,7 +139,26 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert command([str(path), "--into", str(tmp_path)]) == 0
     assert "without tools nothing is repaired" in capsys.readouterr().out
     assert command([str(path), "--into", str(tmp_path)]) == 2
-    assert "a.flow: already exists" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f"{path}: {tmp_path}/a.flow exists already: rename it, or use another --into\n"
+    )
+
+
+def test_files_of_one_name_become_recordings_of_several(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.txt").write_text("Hello")
+    (tmp_path / "a.sse").write_bytes(chunk({"content": "Hi"}))
+    (tmp_path / "a.json").write_bytes(completion("Hey"))
+    into = tmp_path / "into"
+    paths = [str(tmp_path / f"a.{kind}") for kind in ("txt", "sse", "json")]
+    assert command([*paths, "--into", str(into)]) == 0
+    assert sorted(path.name for path in into.iterdir()) == ["a-2.flow", "a-3.flow", "a.flow"]
+    assert b"Hey" in load(into / "a-3.flow").body
+    assert (
+        f"{into}/a-2.flow: {len(chunk({'content': 'Hi'}))} bytes in 1 piece, 0 tools"
+        in capsys.readouterr().out
+    )
 
 
 # Flows

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from answers import BUFFERED, CUT, LEAKING, PROSE
 
-from qwenproxy.recording.format import Recording, save
+from qwenproxy.recording.format import Recording, load, save
 from qwenproxy.replay.command import main
 from qwenproxy.replay.overview import client_of, command
 from qwenproxy.replay.rerun import rewrite
@@ -57,6 +57,29 @@ def test_it_is_there_for_programs(folder: Path, capsys: pytest.CaptureFixture[st
     (chats,) = json.loads(capsys.readouterr().out)["chats"]
     assert (chats["client"], chats["model"], chats["chats"]) == ("opencode/1.18.33", "coder", 1)
     assert chats["repairs"] == {"missing-tool-call-open": 1}
+
+
+def test_what_has_no_ledger_is_counted_by_todays_rules(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command([str(folder)]) == 0
+    before = capsys.readouterr()
+    assert before.err == ""
+    for path in folder.iterdir():
+        save(replace(load(path), ledger={}, out=b""), path)
+    assert command([str(folder)]) == 0
+    after = capsys.readouterr()
+    assert after.out == before.out
+    assert after.err == "\n5 chats without a ledger: counted by today's rules\n"
+
+
+def test_what_cannot_be_rewritten_counts_as_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(replace(LEAKING, rules="tools: ["), tmp_path / "a.flow")
+    assert command([str(tmp_path), "--json"]) == 0
+    (chats,) = json.loads(capsys.readouterr().out)["chats"]
+    assert (chats["chats"], chats["failed"]) == (1, 1)
 
 
 def test_files_that_cannot_be_read_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -330,6 +330,7 @@ BAD = [
         f"default_value: {USELESS}",
     ),
     (default("default_vale: 1"), 9, "default_vale: there is no such key; write default_value"),
+    (default("colour: x"), 9, "colour: there is no such key; write one of name, parameter, condition, ac"),
     (default(value="2001-01-01"), 8, NO_JSON),
     (default(value=".nan"), 8, NO_JSON),
     (default(value="!x y"), 8, NO_JSON),

@@ -16,7 +16,7 @@ from served import Served
 
 from qwenproxy.recording.format import Recording, save
 from qwenproxy.upstream.matching import Library
-from qwenproxy.upstream.server import Pace, Upstream, main
+from qwenproxy.upstream.server import NO_PAGE, Pace, Upstream, main, read_library
 
 SSE = (("Content-Type", "text/event-stream"), ("Transfer-Encoding", "chunked"), ("X-Engine", "test"))
 CHUNKS = events("Hello there.")
@@ -91,12 +91,21 @@ def test_an_error_is_an_error_again(served: Served) -> None:
 def test_an_unknown_request_is_told_what_there_is(served: Served) -> None:
     error = asked(served, model="other").json["error"]
     assert (error["type"], error["code"]) == ("invalid_request_error", "no_recording")
-    assert error["message"].endswith("there are: broken, capture, error, streamed")
+    assert error["message"].startswith(
+        "To get a recording of this API, use its name as the model; "
+        "there are: streamed, broken, capture, error. "
+        "POST /v1/chat/completions: no recording answers this; the nearest is streamed"
+    )
     assert error["nearest"] == "streamed"
     assert error["differs"] == [
         'model: "other" asked, "qwen" recorded',
         'question: "hi" asked, "asked before" recorded',
     ]
+
+
+def test_a_page_that_is_asked_for_is_told_where_to_look(served: Served) -> None:
+    reply = ask(served, path="/", method="GET")
+    assert (reply.status, reply.json["error"]["message"]) == (404, NO_PAGE)
 
 
 def test_a_miss_is_one_line_on_stderr(library: Path) -> None:
@@ -200,12 +209,43 @@ def test_a_pace_that_makes_no_sense(argument: str, capsys: pytest.CaptureFixture
     assert argument[2:6] in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("port", ["x", "-1", "65536"])
+def test_a_port_that_makes_no_sense(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["recordings", f"--port={port}"])
+    assert f"--port: {port}: write a port from 1 to 65535, or 0 for" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken(library: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert main([str(library), "--port", str(port)]) == 2
+    assert f"qwen-fix serve: 127.0.0.1:{port}: another program listens there; write another port" in (
+        capsys.readouterr().err
+    )
+
+
 def test_files_that_cannot_be_served(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 2
     assert f"no recordings in {tmp_path}" in capsys.readouterr().err
     (tmp_path / "bad.flow").write_bytes(b"no")
+    assert main([str(tmp_path / "bad.flow")]) == 2
+    assert "bad.flow: not a mitmproxy flow file, or cut off" in capsys.readouterr().err
     assert main([str(tmp_path)]) == 2
-    assert "bad.flow" in capsys.readouterr().err
+    assert capsys.readouterr().err.splitlines() == [
+        f"left out: {tmp_path}/bad.flow: not a mitmproxy flow file, or cut off",
+        f"qwen-fix serve: no recordings in {tmp_path}",
+    ]
+
+
+def test_one_broken_file_does_not_keep_the_others_from_being_served(
+    library: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (library / "bad.flow").write_bytes((library / "streamed.flow").read_bytes()[:500])
+    (library / "bad.http").write_bytes(b"no")
+    assert list(read_library([library]).by_name) == ["broken", "capture", "error", "streamed"]
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(".")[0] for line in said] == [f"left out: {library}/bad"] * 2
 
 
 def test_large_heads_and_no_http_close_the_connection(served: Served) -> None:

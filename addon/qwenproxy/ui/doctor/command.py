@@ -25,6 +25,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,7 +38,7 @@ from ...recording.format import Headers, Recording, header
 from ...replay import record, rerun
 from ...replay.golden import golden
 from ...terminal import printable
-from .diagnosis import Kind, Other, Verdict, refused, unasked, verdict, with_others
+from .diagnosis import Kind, Other, Verdict, refused, unasked, unlisted, verdict, with_others
 from .engines import ENGINES, Engine, Signs, recognise
 from .findings import Answer, Finding, find, findings
 from .questions import ONE_CALL, QUESTIONS, Question
@@ -69,9 +70,14 @@ class Doctor:
         self._headers = headers
         self._signs = Signs()
         self._room = 0  # tokens for an answer, if the server demands a number
+        self._unlisted = ""
 
     def examine(self) -> Verdict:
         """Ask all questions and return the verdict."""
+        found = self._verdict()
+        return replace(found, details=[self._unlisted, *found.details]) if self._unlisted else found
+
+    def _verdict(self) -> Verdict:
         if found := self._not_askable():
             return found
         self._look_around()
@@ -110,7 +116,9 @@ class Doctor:
         listed = self._page("/v1/models").get("data")
         models = [model for model in listed if isinstance(model, dict)] if isinstance(listed, list) else []
         self._signs.owners = {str(model.get("owned_by")) for model in models}
-        self.model = self.model or next((str(model["id"]) for model in models if model.get("id")), "default")
+        names = [str(model["id"]) for model in models if model.get("id")]
+        self._unlisted = unlisted(self.model, names)
+        self.model = self.model or next(iter(names), "default")
         self.engine = recognise(self._signs)
         for path in [engine.page[0] for engine in ENGINES if engine.page[0]]:
             if self.engine is None:

@@ -22,6 +22,7 @@ from .engines import Engine, cures, refusing
 from .findings import FILLED, Answer, Finding, State, in_words
 from .questions import Flaw
 
+NAMED = 8  # models
 HEALTHY, REPAIRED, UNASKED, LOST = range(4)  # exit codes
 
 
@@ -151,6 +152,14 @@ def with_others(verdict: Verdict, others: list[Other], engine: Engine | None) ->
 def unasked(kind: Kind, line: str) -> Verdict:
     """Return the verdict on a server that could not be asked."""
     return Verdict(kind, UNASKED, [line])
+
+
+def unlisted(model: str, listed: list[str]) -> str:
+    """Say that the server does not list a model; empty if it does, or lists none. Ollama adds `:latest`."""
+    if not model or not listed or {model, f"{model}:latest"} & {*listed}:
+        return ""
+    more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
+    return f"The server lists no model {model}. It lists {', '.join(listed[:NAMED])}{more}."
 
 
 def refused(answer: Answer, without_tools: Answer, engine: Engine | None, backend: str) -> Verdict:

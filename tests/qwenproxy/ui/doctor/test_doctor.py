@@ -16,6 +16,7 @@ from qwenproxy import cli
 from qwenproxy.apis import APIS
 from qwenproxy.replay.record import Limits
 from qwenproxy.ui.doctor import command as doctor
+from qwenproxy.ui.doctor.diagnosis import unlisted
 from qwenproxy.ui.doctor.engines import ENGINES, Signs, cures, recognise, refusing
 from qwenproxy.ui.doctor.questions import FILE, QUESTIONS
 
@@ -362,8 +363,25 @@ def test_the_model_is_the_first_that_is_listed(ask: Callable[..., Said], upstrea
     script = server(of(native), pages(v1_models={"data": [{"id": "first"}, {"id": "second"}]}))
     assert ask(script).json["model"] == "first"
     assert {r.json["model"] for r in upstream.requests if r.body} == {"first"}
-    assert ask(script, "--model", "second").json["model"] == "second"
+    second = ask(script, "--model", "second")
+    assert second.json["model"] == "second"
+    assert "lists" not in second.text
     assert ask(server(of(native))).json["model"] == "default"
+
+
+def test_a_model_that_is_not_listed_is_said(ask: Callable[..., Said]) -> None:
+    names = ["first", *(f"m{n}" for n in range(9))]
+    said = ask(
+        server(of(native), pages(v1_models={"data": [{"id": name} for name in names]})), "--model", "nope"
+    )
+    line = "The server lists no model nope. It lists first, m0, m1, m2, m3, m4, m5, m6 and 2 more."
+    assert line in said.text.splitlines()
+    assert (said.code, said.json["details"][0]) == (0, line)
+
+
+def test_ollama_adds_a_tag_to_the_name_of_a_model() -> None:
+    assert unlisted("qwen3", ["qwen3:latest"]) == ""
+    assert unlisted("qwen3", []) == ""
 
 
 def test_headers_and_the_path_of_a_gateway(ask: Callable[..., Said], upstream: Upstream) -> None:
