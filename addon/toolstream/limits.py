@@ -50,6 +50,7 @@ FENCE_INDENT = 16  # whitespace characters between a fence's line and the JSON i
 # In values
 
 CLOSING_RUN = 8  # tags in a row that are read together
+RUNS = 3  # runs of tags that are remembered, besides the newest
 NO_END = 99  # the cost of a run that can end no value: more than any other run costs
 BEHIND_CALL = 512  # characters after a complete run of closing tags that may still show it was payload
 WORDLESS = 12  # characters from the bracket of a tag up to its word
@@ -65,6 +66,9 @@ TAG_JUNK = 96  # surplus characters in such a tag
 LONG = 6  # letters that a word has at least, if misspelt forms of it are recognised
 LETTERS = 4  # letters that a misspelt word has at least: shorter ones are similar to too many words
 SLIPS = 9  # more edits than any misspelt word needs
+LENGTHS_APART = 3  # letters by which two words may differ in length and still be compared
+COMPARED = 4096  # words whose likeness is remembered
+LOST_WORDS = 256  # sets of words of which it is remembered what their tags look like without a bracket
 DAMAGED_ENVELOPES = 2  # opening tags of envelopes in a row that are in no dialect table
 WORDS = 256  # words that a value has opened as tags, and readings of tags in it, that are remembered
 VALUE_LINE = 256  # characters after an opening tag that wait for the end of the line

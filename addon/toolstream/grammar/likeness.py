@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from ..limits import LETTERS, LONG, SLIPS
+from ..limits import COMPARED, LENGTHS_APART, LETTERS, LONG, SLIPS
 from .kinds import TagKind
 
 PARAMETER, FUNCTION, ENVELOPE = "parameter", "function", "toolcall"
@@ -52,11 +52,11 @@ def squeeze(text: str) -> str:
     return _PUNCTUATION.sub("", text).casefold()
 
 
-@lru_cache(4096)
+@lru_cache(COMPARED)
 def slips(a: str, b: str) -> int:
     """The number of edits between two words; SLIPS if their lengths differ by more than three. Two
     swapped neighbours are one edit."""
-    if abs(len(a) - len(b)) > 3:
+    if abs(len(a) - len(b)) > LENGTHS_APART:
         return SLIPS
     two_up: list[int] = []
     up: list[int] = []
@@ -85,7 +85,7 @@ def _nearest(word: str, among: Sequence[str], share: int) -> str:
     return known if distance <= len(known) // share else ""
 
 
-@lru_cache(4096)
+@lru_cache(COMPARED)
 def alike(word: str) -> str:
     """The structural word that this word nearly is; "" if none. `word` is squeezed."""
     if len(word) < LETTERS:

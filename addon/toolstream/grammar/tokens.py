@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from sys import maxsize
 
-from ..limits import TAG, WORDLESS
+from ..limits import LOST_WORDS, TAG, WORDLESS
 from .kinds import MORE, Wait
 from .text import BLANK, CLOSE, OPEN
 
@@ -80,7 +80,7 @@ class Lost:
     lines: re.Pattern[str]
 
 
-@lru_cache(256)
+@lru_cache(LOST_WORDS)
 def lost(words: frozenset[str] = frozenset()) -> Lost:
     """Lost tags that begin with one of these words, or with one of Qwen's own."""
     known = [*_WORDS, *sorted(words)]

@@ -28,7 +28,7 @@ from ..grammar.tokens import (
     plain_text,
     read_tag,
 )
-from ..limits import CLOSING_RUN, TABLES
+from ..limits import CLOSING_RUN, RUNS, TABLES
 from .by_place import OPENERS, by_place, index_after, is_by_place, is_cut
 from .elements import element_of
 from .open_value import Tables
@@ -139,7 +139,7 @@ class Place(Readings):
         start = base + at
         run = self._begun.get((start, level))
         if run is None:
-            if len(self._begun) > 3:
+            if len(self._begun) > RUNS:
                 self._begun = {key: old for key, old in self._begun.items() if key[0] > start}
             run = self._begun[start, level] = Run([], start, level)
         if run.followed_by is None:
