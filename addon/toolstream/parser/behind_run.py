@@ -4,6 +4,7 @@ it another run, a parameter or a call.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
@@ -16,6 +17,8 @@ from .message import Message
 from .open_value import Value
 from .place import Place
 from .run import FollowedBy, Level, Run
+
+_FENCE = re.compile(r"[ \t]*\r?\n[ \t]*(?:```+|~~~+)[ \t]*\r?\n")  # its closing line
 
 
 def ends_before_text(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> bool:
@@ -33,7 +36,10 @@ def ends_before_text(m: Message, value: Value, run: Run, alone: bool, lines: boo
 
 def look_behind(m: Message, value: Value, run: Run, otherwise: Payload | None = None) -> Judgement:
     """A run, and text behind it: payload if a second run follows soon, the end if another call does. If
-    neither does, a complete run is the end, too."""
+    neither does, a complete run is the end, too, unless a code fence of the value closes behind it."""
+    if otherwise is None and not (m.fence or m.buffer.over):
+        fence = _FENCE.match(m.buffer.text, run.end - m.buffer.base)
+        otherwise = Payload.TAG if fence else None
     return _search(m, value, run, _second, otherwise or run)
 
 
