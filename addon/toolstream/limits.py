@@ -8,6 +8,7 @@ text, or the likelier reading is taken.
 # What may be held
 
 HELD = 1 << 20  # characters held of one choice: a possible call, or a value that waits to be typed or judged
+HELD_OF_WHOLE = 1 << 26  # the same in an answer that is not streamed, which is in memory anyway
 HELD_FRAMES = 1 << 14  # frames that wait; past them they are emptied, and their text comes in one of our own
 UNFINISHED_EVENT = 1 << 24  # bytes of one event that has no end; past them this is no stream of chunks
 PIECE = 4096  # characters; longer input is read in such pieces, because a reader may copy all it looks at

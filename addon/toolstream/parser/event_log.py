@@ -45,13 +45,13 @@ class Mark:
 
 class EventLog:
     """The `events` of one message that were not given out yet, and the open `marks`, the oldest first.
-    Without `parallel`, only the first call is emitted."""
+    Without `parallel`, only the first call is emitted. `most`: characters that may be read after a mark."""
 
-    __slots__ = ("_buffer", "events", "ledger", "marks", "parallel")
+    __slots__ = ("_buffer", "_most", "events", "ledger", "marks", "parallel")
 
-    def __init__(self, buffer: Buffer, ledger: Ledger, parallel: bool = True) -> None:
+    def __init__(self, buffer: Buffer, ledger: Ledger, parallel: bool = True, most: int = HELD) -> None:
         self.ledger, self.parallel = ledger, parallel
-        self._buffer = buffer
+        self._buffer, self._most = buffer, most
         self.events: list[Event] = []
         self.marks: list[Mark] = []
 
@@ -123,7 +123,7 @@ class EventLog:
     def overdue(self) -> Mark | None:
         """The oldest mark, if too much was read since it was set."""
         oldest = self.marks[0] if self.marks else None
-        return oldest if oldest and self._buffer.position - oldest.position > HELD else None
+        return oldest if oldest and self._buffer.position - oldest.position > self._most else None
 
     @property
     def pending(self) -> str:

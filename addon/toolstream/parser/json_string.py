@@ -97,7 +97,7 @@ def _read(string: OpenString, text: str, start: int, over: bool) -> tuple[str, i
             case "<":
                 end = _read_tag(string, text, start, at, over)
             case "\\":
-                end = _read_escape(string, "".join(out), text, at, over)
+                end = _read_escape(string, out, text, at, over)
             case raw:
                 end = _escaped(raw), at + 1
         if isinstance(end, Wait):
@@ -136,9 +136,11 @@ def _held_from(text: str, start: int, end: int) -> int:
     return tail.start() if tail else end
 
 
-def _read_escape(string: OpenString, before: str, text: str, at: int, over: bool) -> tuple[str, int] | Wait:
+def _read_escape(
+    string: OpenString, before: list[str], text: str, at: int, over: bool
+) -> tuple[str, int] | Wait:
     if string.head is not None:
-        bare = is_bare(string.head + before, text, at, over)
+        bare = is_bare(string.head + "".join(before), text, at, over)
         if bare is None:
             return MORE
         string.head, string.bare = None, bare

@@ -16,7 +16,7 @@ from ..grammar.grammar import LEVELS, grammar
 from ..grammar.text import BLANK, OPEN
 from ..grammar.tokens import BEGINNING
 from ..ledger import Ledger
-from ..limits import STEPS, STEPS_PER_CHARACTER
+from ..limits import HELD, STEPS, STEPS_PER_CHARACTER
 from ..repairs import Refused
 from ..schema.rules import Rules
 from ..schema.schema import Tool
@@ -88,7 +88,8 @@ class ToolCallParser:
     now. `close` takes the finish_reason: an unfinished call is completed only after a natural stop; None
     is not one. `parallel=False` emits only the first call. `live=False` emits only complete calls.
     `reasoning=True` says that the text is what the model thought, as in a <think> that is never closed.
-    `rules` are the user's own. No text makes `feed` or `close` raise.
+    `rules` are the user's own. `most` characters are held of what may be a call. No text makes `feed` or
+    `close` raise.
     """
 
     def __init__(
@@ -102,12 +103,13 @@ class ToolCallParser:
         reasoning: bool = False,
         ledger: Ledger | None = None,
         rules: Rules | None = None,
+        most: int = HELD,
     ) -> None:
         if recovery not in LEVELS:
             raise ValueError(f"recovery is one of {', '.join(LEVELS)}, not {recovery!r}")
         self.ledger = ledger if ledger is not None else Ledger()
         self._buffer = Buffer()
-        self._log = EventLog(self._buffer, self.ledger, parallel)
+        self._log = EventLog(self._buffer, self.ledger, parallel, most)
         toolset, tolerant = Toolset.of(tools, tool_choice, rules), recovery != "strict"
         start = State.LINE_START if tolerant else State.TEXT
         self._message = Message(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text, calls_of
 from ..ledger import Ledger
+from ..limits import HELD_OF_WHOLE
 from ..native.call import NativeCall
 from ..native.calls import NativeCalls
 from ..native.in_text import calls_in_json
@@ -111,6 +112,7 @@ class Task:
             live=live,
             reasoning=reasoning,
             ledger=self.ledger if ledger is None else ledger,
+            most=HELD_OF_WHOLE,
         )
 
 

@@ -10,6 +10,7 @@ from qwenproxy.replay.casefile import Case
 from support.cases import by_file, named, read_all
 from support.streams import LLAMA_CPP, request
 from toolstream import rewrite_completion
+from toolstream.limits import HELD
 from toolstream.rewriter import whole
 from toolstream.wire import chat_completions, chat_whole
 
@@ -237,6 +238,20 @@ def test_parallel_tool_calls_false_leaves_the_first() -> None:
 def test_escaped_content_is_read_as_text() -> None:
     body = json.dumps(json.loads(body_of(CALL_TEXT))).replace("<", "\\u003c").encode()
     assert said(rewritten(body)["choices"][0]) == (None, [CALL], "tool_calls")
+
+
+@pytest.mark.parametrize("in_json", [False, True])
+def test_a_call_longer_than_a_stream_would_hold(in_json: bool) -> None:
+    content = "print(1)\n" * (HELD // 8)
+    arguments = {"path": "a.py", "content": content}
+    parameters = "".join(f"<parameter={k}>\n{v}\n</parameter>\n" for k, v in arguments.items())
+    call = (
+        json.dumps({"name": "write", "arguments": arguments})
+        if in_json
+        else f"<function=write>\n{parameters}</function>"
+    )
+    choice = rewritten(body_of(f"<tool_call>\n{call}\n</tool_call>"))["choices"][0]
+    assert said(choice) == (None, [("write", arguments)], "tool_calls")
 
 
 def test_the_ledger_counts_all_choices() -> None:
