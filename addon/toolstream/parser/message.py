@@ -117,7 +117,7 @@ class Call:
     `has_value_in_tag`: its tag held a value.
     `empty`: its tag says that there is nothing in it.
     `awaited`: parameters without which it may be an element of a document. It is on trial until all of
-    them have opened. `needs_all`: it is no call without them.
+    them have opened. `needs_all`: it is no call without them; one with a `direct` tag, if it contains text.
     """
 
     index: int
@@ -134,6 +134,7 @@ class Call:
     empty: bool = False
     awaited: Collection[str] = ()
     needs_all: bool = False
+    direct: bool = False
     in_parameter: bool = False  # its arguments are in a parameter that holds all of them
     body_done: bool = False  # all its arguments came as one JSON object
     body_cut: bool = False  # the message ended in that object

@@ -101,7 +101,7 @@ def only_key(call: Call) -> str:
 def has_text(m: Message) -> Step:
     """Text between parameters. It does not belong to the call, but must not be dropped."""
     call = open_call(m)
-    call.needs_all = call.needs_all or bool(call.missing)
+    call.needs_all = call.needs_all or (call.direct and bool(call.missing))
     if not (call.certain and call.named):
         m.buffer.take(m.buffer.at + 1)  # else the same tag would open the same call again
         return m.reject()

@@ -248,8 +248,8 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
     m.drop(tag.start if tag.kind is TagKind.PARAMETER_OPEN else tag.end)
     step = start_call(m, opening, tag, certain)
     if m.call and opening and _is_doubtful(tag, wraps):
-        m.call.awaited = opening.tool.required
-        m.call.needs_all = not tag.dialect.by_name
+        m.call.awaited, m.call.direct = opening.tool.required, tag.dialect.by_name
+        m.call.needs_all = _may_be_element(tag, opening) or tag.cost is Cost.SHAPE
     return step
 
 
