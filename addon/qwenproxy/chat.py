@@ -15,6 +15,7 @@ from toolstream.wire.base import Asked
 from . import apis
 from .answer import StreamedAnswer
 from .apis import CHAT, Api
+from .form import Form
 from .options import Settings
 from .recording.format import parse_object
 from .terminal import printable
@@ -42,6 +43,8 @@ class Chat:
     repairs: list[Repair] = field(default_factory=list)  # to the request
     answer: StreamedAnswer | None = None
     head: dict[str, Any] = field(default_factory=dict)  # of the response, as the upstream sent it
+    body_form: Form | None = None  # of an answer that is not passed on live
+    unread: str = ""  # why the answer was passed on unread; empty if it was not
 
     @classmethod
     def begin(
@@ -62,10 +65,14 @@ class Chat:
         return self.request.api
 
     @property
+    def form(self) -> Form | None:
+        """Return the form in which the answer was read; None if it has none."""
+        return self.answer.form if self.answer else self.body_form
+
+    @property
     def is_stream(self) -> bool:
         """Whether the answer is a stream."""
-        headers = dict(self.head.get("headers", ()))
-        return any(k.lower() == "content-type" and self.api.is_stream(v) for k, v in headers.items())
+        return self.form is Form.STREAM
 
 
 def api_of(request: http.Request, settings: Settings) -> Api | None:

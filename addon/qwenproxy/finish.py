@@ -7,11 +7,12 @@ from typing import Any
 from mitmproxy import http
 
 from .chat import SHUTDOWN, Chat, flow_name
+from .form import JSON, Form
 from .outcome import Outcome
 from .recording import format as recording
-from .recording.format import Recording
+from .recording.format import Headers, Recording
 from .recording.recorder import Recorder, file_stem
-from .response import answer_at_once
+from .response import answer_at_once, why_unread
 from .rules.file import as_text
 from .ui import words
 from .ui.observer import Observer
@@ -32,6 +33,7 @@ def finish(chat: Chat, aborted: str, observer: Observer, recorder: Recorder | No
         return
     outcome = chat.answer.outcome if chat.answer else answer_at_once(chat, response)
     outcome.aborted = outcome.aborted or aborted
+    chat.unread = why_unread(chat, outcome)
     for repair in chat.repairs:
         outcome.ledger.repaired(repair)
     report = _reported(chat, outcome)
@@ -82,6 +84,7 @@ def report_of(chat: Chat, outcome: Outcome, down: str = "") -> Report:
         ledger=outcome.ledger,
         aborted=down if left else outcome.aborted,
         down="" if left or outcome.aborted else down or got.error,
+        unread=chat.unread,
     )
 
 
@@ -113,9 +116,21 @@ def as_recording(chat: Chat, outcome: Outcome) -> Recording:
         aborted=outcome.aborted,
         observed=chat.settings.observe,
         rules=as_text(chat.rules) if chat.rules and chat.rules.tools else "",
-        **chat.head,
+        **chat.head | {"headers": _read_as(chat)},
         **request,
     )
+
+
+def _read_as(chat: Chat) -> Headers:
+    """Return the headers of the answer. Where they did not say what it is, they do in a recording: the tools
+    for recordings only know that."""
+    headers: Headers = chat.head["headers"]
+    kinds = {Form.STREAM: chat.api.wire.media_type, Form.WHOLE: JSON}
+    kind = kinds.get(chat.form or Form.OTHER, "")
+    if not kind or kind in recording.header(headers, "content-type").lower():
+        return headers
+    others = tuple((key, value) for key, value in headers if key.lower() != "content-type")
+    return (*others, ("content-type", kind))
 
 
 def metadata(record: Recording) -> dict[str, Any]:

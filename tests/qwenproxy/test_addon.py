@@ -287,14 +287,13 @@ def test_a_compressed_completion(shared: Shared, coding: str, compress: Callable
     assert "content-encoding" not in repaired.headers
 
 
-def test_an_unknown_coding_passes_with_a_warning(shared: Shared) -> None:
+def test_an_unknown_coding_passes_as_it_came(shared: Shared) -> None:
     header = "Content-Encoding: exi"
-    reply = shared.reply(streamed([b"\x01\x02", b"\x03"], header))
+    reply = shared.reply(streamed([b"\x01\x02", b"\x03"], header), chat(model="exi"))
     assert reply.body == b"\x01\x02\x03"
     assert reply.headers["content-encoding"] == "exi"
     assert shared.reply(sized(b"\x01", "application/json", header)).body == b"\x01"
-    shared.proxy.wait_for("passed through unchanged: content-encoding exi cannot be read")
-    assert shared.proxy.log.count("content-encoding exi") == 1
+    assert "not read: content-encoding exi cannot be read" in shared.proxy.wait_for(" · exi · 200 · ")
 
 
 def test_a_coding_whose_package_is_missing_passes_as_it_came(
@@ -310,7 +309,7 @@ def test_a_coding_whose_package_is_missing_passes_as_it_came(
         assert (reply.body, reply.headers["content-encoding"]) == (packed, "zstd")
         assert "accept-encoding" not in upstream.requests[-1].headers
     assert proxy.stop() == 0
-    assert proxy.log.count("content-encoding zstd cannot be read without backports.zstd") == 1
+    assert proxy.log.count("not read: content-encoding zstd cannot be read without backports.zstd") == 2
 
 
 def test_a_compressed_stream_that_breaks_off(shared: Shared) -> None:
@@ -1124,3 +1123,107 @@ def test_an_event_of_several_data_lines_stays_one(shared: Shared) -> None:
     datas = ["\n".join(line[6:] for line in lines if line.startswith("data: ")) for lines in blocks]
     choices = [choice for data in datas if data[:1] == "{" for choice in json.loads(data)["choices"]]
     assert [c["finish_reason"] for c in choices if c["finish_reason"]] == ["tool_calls"]
+
+
+# Answers whose type says too little
+
+VAGUE = ["", "text/plain; charset=utf-8", "application/octet-stream", "application/json"]
+
+
+def _typed(kind: str) -> list[str]:
+    return [f"Content-Type: {kind}"] if kind else []
+
+
+def open_ended(pieces: list[bytes], kind: str = "") -> live.Script:
+    """Send the pieces as chunks, with this type or none."""
+
+    async def script(_request: live.Request, writer: Any) -> bool:
+        writer.write(live.head(*_typed(kind), "Transfer-Encoding: chunked"))
+        for piece in pieces:
+            writer.write(live.framed(piece))
+            await writer.drain()
+        writer.write(b"0\r\n\r\n")
+        return True
+
+    return script
+
+
+@pytest.mark.parametrize("kind", VAGUE)
+@pytest.mark.parametrize("size", [1, 100, 10_000])
+def test_a_stream_without_its_type_is_repaired(shared: Shared, kind: str, size: int) -> None:
+    reply = shared.reply(open_ended(cut(b"".join(LEAKING), size), kind))
+    assert understood(reply.body) == HEALED
+    assert reply.headers.get("content-type", "") == kind
+    assert shared.reply(open_ended(cut(b"".join(PROSE), size), kind)).body == b"".join(PROSE)
+
+
+@pytest.mark.parametrize("kind", VAGUE)
+def test_a_stream_without_its_type_is_passed_on_as_it_comes(shared: Shared, kind: str) -> None:
+    shared.upstream.answer = pause = Pause(events("first")[:2], events("second"), kind or "text/plain")
+    client = Listening(shared.proxy)
+    client.hear(b"firs")  # while the upstream waits
+    pause.go()
+    assert client.rest().endswith(b"[DONE]\n\n")
+
+
+@pytest.mark.parametrize("kind", VAGUE)
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_whole_answer_without_its_type_is_repaired(shared: Shared, kind: str, stream: bool) -> None:
+    for script in (open_ended(cut(completion(LEAK), 50), kind), sized(completion(LEAK), kind)):
+        reply = shared.reply(script, chat(stream=stream))
+        assert reply.json["choices"][0]["finish_reason"] == "tool_calls"
+
+
+def test_a_stream_without_its_type_is_recorded_as_one(shared: Shared) -> None:
+    shared.reply(open_ended(LEAKING), chat(model="untyped"))
+    recording = load(shared.recorded("untyped"))
+    assert recording.is_stream
+    assert (recording.body, recording.ledger["calls"]) == (b"".join(LEAKING), 1)
+
+
+UNREAD = {
+    "html": (open_ended([b"<html>", b"<p>Log in"], "text/html"), "content-type text/html"),
+    "text": (open_ended([b"I am ", b"no API."], "text/plain"), "content-type text/plain"),
+    "untyped": (open_ended([b"dat", b"um"]), "no content-type"),
+    "empty": (sized(b"", "application/json"), "an empty body"),
+    "no-events": (streamed([]), "an empty body"),
+    "list": (sized(b"[1]"), "the body is no JSON"),
+    "half": (open_ended([b'{"choices"'], "text/plain"), "the body is no JSON"),
+    "packed": (
+        streamed([gzip.compress(b"data: x")], "Content-Encoding: gzip", kind="text/plain"),
+        "content-type text/plain, content-encoding gzip",
+    ),
+    "broken": (
+        sized(gzip.compress(b"x")[:10] + b"\xff" * 10, "application/json", "Content-Encoding: gzip"),
+        "the body is not gzip as its header says",
+    ),
+    "lines": (streamed([b"{}\n"], kind="application/x-ndjson"), "content-type application/x-ndjson"),
+}
+
+
+@pytest.mark.parametrize("model", UNREAD)
+def test_what_is_not_read_is_said(shared: Shared, model: str) -> None:
+    script, reason = UNREAD[model]
+    model = f"unread-{model}"
+    reply = shared.reply(script, chat(model=model))
+    assert f" · {model} · 200 · not read: {reason}" in shared.proxy.wait_for(f" · chat · {model} · ")
+    assert load(shared.recorded(model)).out == reply.body
+    quiet = shared.reply(script, chat(model=f"{model}-quiet", tools=[]))
+    assert quiet.body == reply.body
+    assert " · no tools · " in shared.proxy.wait_for(f" · chat · {model}-quiet · ")
+
+
+@pytest.mark.parametrize("kind", ["text/html", "text/plain", "application/octet-stream"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_is_not_read_is_passed_on_as_it_comes(shared: Shared, kind: str, stream: bool) -> None:
+    shared.upstream.answer = pause = Pause([b"first, "], [b"second"], kind)
+    client = Listening(shared.proxy, chat(stream=stream))
+    client.hear(b"first")
+    pause.go()
+    assert client.rest() == b"first, second"
+
+
+def test_a_whole_answer_that_breaks_off_is_as_it_came(shared: Shared) -> None:
+    reply = shared.reply(aborted([completion(LEAK)[:90]], kind="text/plain"), chat(model="half-whole"))
+    assert (reply.body, reply.whole) == (completion(LEAK)[:90], False)
+    assert "not read" not in shared.proxy.wait_for(" · half-whole · ")

@@ -85,6 +85,14 @@ def test_a_leak_is_repaired_while_it_streams(shared: Shared, name: str) -> None:
 
 
 @every_api
+def test_a_leak_is_repaired_without_its_type(shared: Shared, name: str) -> None:
+    reply = shared.reply(name, streamed(small(name, TEXT), kind="text/plain"))
+    assert messages_of(reply.body, True, APIS[name]) == healed(name)
+    reply = shared.reply(name, streamed([whole(name, TEXT)], kind="text/plain"), asked(name, stream=False))
+    assert messages_of(reply.body, False, APIS[name]) == healed(name)
+
+
+@every_api
 def test_a_leak_is_repaired_in_one_piece(shared: Shared, name: str) -> None:
     reply = shared.reply(name, sized(whole(name, TEXT)), asked(name, stream=False))
     assert messages_of(reply.body, False, APIS[name]) == healed(name)

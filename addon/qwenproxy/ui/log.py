@@ -21,7 +21,7 @@ def tell(report: Report) -> None:
     ledger = report.ledger
     if ledger.failure:
         log.error("%s\n%s", line(report), ledger.failure)
-    elif report.kind in (Kind.BACKEND_ERROR, Kind.BROKEN_OFF):
+    elif report.kind in (Kind.BACKEND_ERROR, Kind.BROKEN_OFF, Kind.NOT_READ):
         log.warning("%s", line(report))
     else:
         log.info("%s", line(report))
@@ -45,6 +45,7 @@ def _counted(counts: Counts) -> str:
         ("left as text in", kinds[Kind.LEFT]),
         ("failed open in", kinds[Kind.FAILED_OPEN]),
         ("broke off in", kinds[Kind.BROKEN_OFF]),
+        ("not read in", kinds[Kind.NOT_READ]),
         ("server errors in", kinds[Kind.BACKEND_ERROR]),
     )
     numbers = [

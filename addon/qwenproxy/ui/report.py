@@ -44,6 +44,7 @@ class Kind(StrEnum):
     BACKEND_ERROR = "backend-error"  # no answer came, or one with an error status
     FAILED_OPEN = "failed-open"  # the rewriter failed, and the rest was passed through unchanged
     BROKEN_OFF = "broken-off"
+    NOT_READ = "not-read"  # with tools, but it is no answer that can be read
     LEFT = "left"  # a call stayed text
     REPAIRED = "repaired"
     WOULD_REPAIR = "would-repair"  # observed only
@@ -69,6 +70,7 @@ class Report:
     ledger: Ledger
     aborted: str = ""  # why the answer broke off
     down: str = ""  # why the server gave no answer
+    unread: str = ""  # why its answer was passed on unread
 
     @property
     def kind(self) -> Kind:
@@ -80,6 +82,8 @@ class Report:
             return Kind.FAILED_OPEN
         if self.aborted:
             return Kind.BROKEN_OFF
+        if self.unread and self.with_tools:
+            return Kind.NOT_READ
         if self.left:
             return Kind.LEFT
         if changed:
@@ -94,7 +98,7 @@ class Report:
     @property
     def is_answer(self) -> bool:
         """Whether there was an answer in which a call could have leaked."""
-        return self.with_tools and self.status > 0 and self.kind != Kind.BACKEND_ERROR
+        return self.with_tools and self.status > 0 and self.kind not in (Kind.BACKEND_ERROR, Kind.NOT_READ)
 
     @property
     def leaked(self) -> bool:

@@ -77,6 +77,7 @@ FIELDS = {
     Kind.LEFT: "left",
     Kind.FAILED_OPEN: "failed_open",
     Kind.BROKEN_OFF: "broken_off",
+    Kind.NOT_READ: "not_read",
     Kind.BACKEND_ERROR: "backend_errors",
 }
 

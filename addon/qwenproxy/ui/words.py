@@ -4,6 +4,7 @@ write, bash · call without <tool_call>                        repaired
 write · would repair: call without <tool_call>                only observed
 read · as the server sent it                                  nothing to do
 no call · left as text: in code, a quotation, a table or a comment
+not read: content-type text/html                              no answer that can be read
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from toolstream import Ledger
 from ..apis import CHAT
 from ..outcome import Outcome
 from ..terminal import printable
-from .report import FAULTS, Report
+from .report import FAULTS, Kind, Report
 
 FAILED = ":red_circle:"
 REPAIRED = ":wrench:"
@@ -47,7 +48,7 @@ def _tools(report: Report) -> str:
     names = list(report.tools)
     if len(names) > SHOWN_TOOLS:
         names[SHOWN_TOOLS:] = [f"{len(names) - SHOWN_TOOLS} more"]
-    if names or report.down or report.status >= 400:
+    if names or report.down or report.status >= 400 or report.kind == Kind.NOT_READ:
         return ", ".join(names)
     return "no call" if report.with_tools else "no tools"
 
@@ -66,6 +67,7 @@ def done(report: Report) -> str:
         f"the rewriter failed, the rest was passed through unchanged: {_last_line(ledger)}"
         if ledger.failure
         else "",
+        f"not read: {report.unread}" if report.kind == Kind.NOT_READ else "",
         f"broke off: {report.aborted}" if report.aborted else "",
         f"the server gave no answer: {report.down}" if report.down and not report.status else "",
         f"the server's error: {report.down}" if report.down and report.status else "",
