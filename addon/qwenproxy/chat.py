@@ -18,6 +18,7 @@ from .apis import CHAT, Api
 from .form import Form
 from .options import Settings
 from .recording.format import parse_object
+from .recording.redaction import path_without_keys
 from .terminal import printable
 
 SHUTDOWN = "shutdown"  # the reason when only we know why a flow was aborted
@@ -101,4 +102,5 @@ def is_refused(flow: http.HTTPFlow) -> bool:
 
 def flow_name(flow: http.HTTPFlow) -> str:
     """Return how log lines name a flow."""
-    return printable(f"{flow.request.method} {flow.request.path.partition('?')[0]}")
+    path = path_without_keys(flow.request.path.partition("?")[0])
+    return printable(f"{flow.request.method} {path}")

@@ -11,6 +11,7 @@ from .form import JSON, Form
 from .outcome import Outcome
 from .recording import format as recording
 from .recording.format import Headers, Recording
+from .recording.mask import mask_for
 from .recording.recorder import Recorder, file_stem
 from .response import answer_at_once, why_unread
 from .rules.file import as_text
@@ -64,9 +65,10 @@ def report_of(chat: Chat, outcome: Outcome, down: str = "") -> Report:
     flow, response = chat.flow, chat.flow.response
     asked = chat.request.asked
     sent, out = b"".join(outcome.chunks), b"".join(outcome.out)
-    heard = heard_in(out, chat.is_stream, chat.api) if out else UNHEARD
+    mask = mask_for(tuple(flow.request.headers.items(multi=True)), flow.request.url)
+    heard = heard_in(out, chat.is_stream, chat.api, mask) if out else UNHEARD
     differs = chat.settings.observe and sent != out
-    got = heard_in(sent, chat.is_stream, chat.api) if differs else heard
+    got = heard_in(sent, chat.is_stream, chat.api, mask) if differs else heard
     left = down and client_left(flow, down)
     return Report(
         started=flow.request.timestamp_start,
@@ -83,7 +85,7 @@ def report_of(chat: Chat, outcome: Outcome, down: str = "") -> Report:
         truncated=heard.truncated,
         ledger=outcome.ledger,
         aborted=down if left else outcome.aborted,
-        down="" if left or outcome.aborted else down or got.error,
+        down="" if left or outcome.aborted else mask(down) or got.error,
         unread=chat.unread,
     )
 

@@ -52,6 +52,7 @@ from qwenproxy.mitm.internals import error_body
 from qwenproxy.mitm.listeners import failed, upstream_named
 from qwenproxy.optional import ZSTD
 from qwenproxy.recording.format import load
+from qwenproxy.recording.redaction import REDACTED
 from qwenproxy.response import free_length
 
 PROSE = events("The tag <tool_call> opens a call. Zürich 🙂 is a city.")
@@ -572,8 +573,12 @@ def test_no_secret_of_an_error_reaches_the_disk(shared: Shared) -> None:
     )
     path = shared.recorded("planted")
     assert reply.body == echo  # the client gets it unchanged
+    ask(shared.proxy, b"{}", f"/v1/{key}/completions")
+    shared.proxy.wait_for(f"POST /v1/{REDACTED}/completions · passed through unread")
+    assert "the server's error: wrong key ***, ***" in shared.proxy.wait_for(" · planted · 401 · ")
+    said = ask(shared.proxy, b"", "/_qwen/chats", method="GET").body
     for planted in SECRETS:
-        assert planted.encode() not in path.read_bytes()
+        assert planted.encode() not in path.read_bytes() + said + shared.proxy.log.encode()
     assert load(path).request == chat(model="planted")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from toolstream import Ledger, Refused, Repair
 
 from ..apis import CHAT, Api
+from ..recording.mask import Mask
 from ..replay.outline import outline_of
 from ..replay.overview import client_of
 
@@ -126,12 +127,12 @@ class Heard:
 UNHEARD = Heard()
 
 
-def heard_in(body: bytes, is_stream: bool, api: Api = CHAT) -> Heard:
-    """Read the body of an answer."""
+def heard_in(body: bytes, is_stream: bool, api: Api = CHAT, mask: Mask = str) -> Heard:
+    """Read the body of an answer. `mask` hides keys in its error."""
     messages, error = outline_of(body, is_stream, api)
     names = [call.name for message in messages for call in message.calls]
     cut = any(message.finish_reason == "length" for message in messages)
-    brief = _QUOTES.split(error, maxsplit=1)[0].strip(" :,")[:LONGEST_ERROR]
+    brief = _QUOTES.split(mask(error) if error else "", maxsplit=1)[0].strip(" :,")[:LONGEST_ERROR]
     tools = tuple(shown(name) for name in names[:MOST_TOOLS])
     return Heard(tools, len(names), cut, brief or ("an error" if error else ""))
 

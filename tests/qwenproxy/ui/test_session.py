@@ -462,11 +462,26 @@ def test_an_error_event_is_the_servers_error(upstream: Upstream, start_proxy: Ca
 
 def test_what_is_passed_on_unread_is_said_once(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
     proxy = start_proxy(upstream.url, qwen_models="^other$")
-    for path in ("/v1/completions", "/v1/completions", "/v1/chat/completions"):
+    reasons = {
+        "/v1/completions": "no API has this path; if it is one of chat completions, set qwen_paths",
+        "/v1/chat/completions": "qwen_models does not match qwen",
+    }
+    for path in (*reasons, *reasons, "/v1/messages/count_tokens", "/tokenize", "/apply-template"):
         ask(proxy, chat(), path, {"User-Agent": "curl/8"})
+        ask(proxy, chat(tools=[]), path, {"User-Agent": "wget/1"})
     ask(proxy, b"", "/v1/models", method="GET")
-    proxy.wait_for("curl/8 · POST /v1/chat/completions · passed through unread")
-    assert proxy.log.count("passed through unread") == 2
+    proxy.wait_for("wget/1 · POST /apply-template · passed through unread")
+    for path, reason in reasons.items():
+        told = f"curl/8 sends tools to {path}, and its calls are not repaired: {reason}"
+        assert [line.endswith(told) for line in proxy.lines].count(True) == 1
+        told = f"wget/1 · POST {path} · passed through unread: {reason}"
+        assert [line.endswith(told) for line in proxy.lines].count(True) == 1
+    said = ask(proxy, b"", "/_qwen/stats", method="GET").json
+    assert [(one["api"], one["reason"], one["requests"]) for one in said["unread"]] == [
+        ("", reasons["/v1/completions"], 2),
+        ("chat", reasons["/v1/chat/completions"], 2),
+    ]
+    assert said["verdicts"][1]["text"].endswith(reasons["/v1/chat/completions"])
 
 
 def test_another_addon_may_be_called_as_a_part_of_ours(
