@@ -10,6 +10,7 @@ from mitmproxy.addonmanager import Loader
 from . import optional, options
 from .configuration import Configuration
 from .mitm import internals
+from .mitm.hangup import end_in_silence
 from .mitm.listeners import ready_lines
 from .terminal import guard_dumper, guard_handlers
 from .ui import contentview
@@ -32,6 +33,7 @@ def prepare(loader: Loader, is_chat: Callable[[http.Request], bool]) -> None:
     guard_handlers(logging.getLogger().handlers)
     guard_dumper(ctx.master.addons.get("dumper"))
     quieten()
+    end_in_silence()
     contentview.register()
     prefer("connection_strategy", "lazy")  # with eager there is no answer when the upstream is down
     if not getattr(ctx.options, "rfile", None):

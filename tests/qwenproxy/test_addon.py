@@ -394,6 +394,7 @@ def test_a_bomb_that_is_only_observed_passes(upstream: Upstream, start_proxy: Ca
 def test_an_upstream_that_breaks_off(shared: Shared) -> None:
     reply = shared.reply(aborted(LEAKING[:5]), chat(model="broken"))
     assert not reply.whole
+    assert " · broke off: the server closed the connection · " in shared.proxy.wait_for(" · broken · 200 · ")
     recording = load(shared.recorded("broken"))
     assert recording.body == b"".join(LEAKING[:5])
     assert recording.aborted
@@ -450,12 +451,13 @@ def test_a_client_that_leaves(shared: Shared) -> None:
     client = Listening(shared.proxy, chat(model="left"))
     client.hear(b"data:")
     client.leave()
+    assert " · broke off: the client disconnected · " in shared.proxy.wait_for(" · left · 200 · ")
     recording = load(shared.recorded("left"))
     assert recording.aborted == "Client disconnected."
     assert recording.body == b"".join(LEAKING[:3])
 
 
-@pytest.mark.parametrize("by", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("by", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_a_signal_keeps_what_has_come(
     upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path, by: str
 ) -> None:
@@ -464,6 +466,8 @@ def test_a_signal_keeps_what_has_come(
     client = Listening(proxy)
     client.hear(b"data:")
     assert proxy.stop(signal.Signals[by]) == 0
+    assert "broke off: the proxy was stopped" in proxy.wait_for(" · chat · qwen · ")
+    assert "Traceback" not in proxy.log
     client.rest()
     path = next(live.recordings(tmp_path / "flows"))
     assert [p.stat().st_mode & 0o777 for p in (path, path.parent)] == [0o600, 0o700]
@@ -501,7 +505,20 @@ def test_an_upstream_that_is_down(
         error = reply.json["error"]
         assert (error["type"], error["code"], error["param"]) == ("upstream_error", "bad_gateway", None)
         assert f"127.0.0.1:{gone.port}" in error["message"]
-    assert "Connect call failed" in refused.json["error"]["message"]
+    server = f"qwen-fix: http://127.0.0.1:{gone.port} does not answer"
+    assert closed.json["error"]["message"] == f"{server} (it closed the connection)."
+    advice = "Start your model server, or start qwen-fix with its address."
+    assert refused.json["error"]["message"] == f"{server} (nothing is listening there). {advice}"
+    again = ask(proxy)
+    assert again.json == refused.json
+    proxy.wait_for(f"http://127.0.0.1:{gone.port} does not answer any more (nothing is listening there)")
+    assert proxy.log.count("waiting for it") == 1
+    assert "Errno" not in proxy.log
+    back = Upstream(port=gone.port)
+    line = until(lambda: [line for line in proxy.lines if "answers, with qwen" in line][1:])
+    assert len(line) == 1
+    assert ask(proxy).status == 200
+    back.stop()
 
 
 def test_of_two_upstreams_the_one_that_failed_is_named(
@@ -517,7 +534,7 @@ def test_of_two_upstreams_the_one_that_failed_is_named(
         for reply in replies:
             assert reply.status == 502
             message = reply.json["error"]["message"]
-            assert [other for other in (*gone, upstream.port) if f"127.0.0.1:{other}:" in message] == [port]
+            assert [other for other in (*gone, upstream.port) if f"127.0.0.1:{other} " in message] == [port]
     assert ask(proxy).status == 200
 
 
@@ -815,7 +832,7 @@ def test_observing_changes_nothing_but_reports(
         path = until(lambda n=number: next(tmp_path.glob(f"*-seen-{n}-repaired-*.flow"), None))
         assert load(path).ledger["calls"] == 1
         assert b"tool_calls" in load(path).out
-    proxy.wait_for("get_weather · would repair: call without <tool_call>")
+    proxy.wait_for("would call get_weather · would repair: call without <tool_call>")
 
 
 # Fail open
@@ -1015,13 +1032,13 @@ def test_errors_look_as_a_client_expects(status: int, kind: str, code: str) -> N
         context.options.mode = ["reverse:http://[::1]:8080@127.0.0.1:9090", "regular"]
         error = json.loads(error_body(status, "it is so"))["error"]
     assert (error["type"], error["code"], error["param"]) == (kind, code, None)
-    assert error["message"] == ("it is so" if status < 500 else "upstream http://[::1]:8080: it is so")
+    assert error["message"] == ("it is so" if status < 500 else "qwen-fix: http://[::1]:8080: it is so")
 
 
 @pytest.mark.parametrize(
     ("modes", "named"),
     [
-        (["regular"], "server"),
+        (["regular"], "the server"),
         (["reverse:http://a:1@1"], "http://a:1"),
         (["reverse:http://a:1@1", "reverse:https://b@2"], "http://a:1 or https://b:443"),
     ],

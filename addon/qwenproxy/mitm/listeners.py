@@ -29,9 +29,11 @@ def backends(modes: Iterable[str]) -> list[str]:
     return [destination(mode) for mode in parsed if isinstance(mode, mode_specs.ReverseMode)]
 
 
-def note_failure(request: http.Request) -> None:
-    """Remember whose error page is written next."""
-    failed.set((url(request.scheme, request.host, request.port), apis.at(request.path) or CHAT))
+def note_failure(request: http.Request) -> str:
+    """Remember whose error page is written next; return the URL of that server."""
+    server = url(request.scheme, request.host, request.port)
+    failed.set((server, apis.at(request.path) or CHAT))
+    return server
 
 
 def failed_api() -> Api:
@@ -41,7 +43,7 @@ def failed_api() -> Api:
 
 def upstream_named(modes: Sequence[str]) -> str:
     """Return the upstream that failed, or all that may have failed."""
-    return failed.get()[0] or " or ".join(backends(modes)) or "server"
+    return failed.get()[0] or " or ".join(backends(modes)) or "the server"
 
 
 def refuse_modes(modes: Iterable[str], host: str, port: int | None) -> None:

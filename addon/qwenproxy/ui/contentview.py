@@ -17,6 +17,7 @@ from ..apis import APIS
 from ..recording.format import KEY, api_named
 from ..replay.outline import Message, messages_of
 from . import explain
+from .endings import in_words
 
 NAME = "Qwen tool calls"
 PRIORITY = 10  # mitmproxy's own views have at most 2
@@ -32,7 +33,7 @@ def render(body: bytes, data: dict[str, Any], content_type: str) -> str:
     lines = ["CLIENT WOULD RECEIVE" if would else "CLIENT RECEIVED", *_messages(received)]
     lines += ["", "WOULD BE REPAIRED" if would else "REPAIRED", *_ledger(data.get("ledger", {}))]
     if aborted := data.get("aborted"):
-        lines += ["", f"BROKEN OFF: {aborted}"]
+        lines += ["", f"BROKEN OFF: {in_words(aborted)}"]
     if sent != received:
         lines += ["", "MODEL SENT", *_messages(sent)]
     return "\n".join(lines) + "\n"

@@ -75,7 +75,7 @@ def test_a_chat_is_shown_by_itself(flow: http.HTTPFlow) -> None:
 
 def test_an_answer_that_broke_off_says_so() -> None:
     flow = flow_with(MODEL, aborted="Client disconnected.")
-    assert "BROKEN OFF: Client disconnected.\n" in shown(flow, flow.response)
+    assert "BROKEN OFF: the client disconnected\n" in shown(flow, flow.response)
 
 
 def test_an_unchanged_answer_is_shown_once() -> None:
