@@ -737,10 +737,13 @@ def test_a_directory_that_vanishes_costs_only_the_recordings(
 ) -> None:
     directory = tmp_path / "recordings"
     proxy = start_proxy(upstream.url, qwen_record=directory)
+    directory.rmdir()
     directory.write_text("in the way")
     upstream.answer = streamed(LEAKING)
     assert [understood(ask(proxy).body) for _ in range(2)] == [HEALED, HEALED]
     proxy.wait_for("nothing is recorded until this is fixed")
+    health = ask(proxy, b"", "/_qwen/health", method="GET").json
+    assert health["reason"].startswith(f"nothing is recorded: {directory}: ")
     proxy.stop()
     assert proxy.log.count("nothing is recorded") == 1
 
@@ -916,6 +919,7 @@ def test_old_mitmproxy_is_warned_of(start_proxy: Callable[..., Proxy]) -> None:
 BAD = {  # one of each kind; the others are in test_options.py
     "qwen_recovery=lax": "qwen_recovery=lax: write strict, tolerant or aggressive",
     "qwen_record=/dev/null": "qwen_record=/dev/null: write a directory",
+    "qwen_record=/proc/flows": "qwen_record=/proc/flows: nothing can be written there (",
     "qwen_mdoe=observe": "qwen_mdoe: there is no such option; write qwen_mode",
     "qwen_mode": "qwen_mode: write --set qwen_mode=VALUE",
     "mode=reverse:18200@0": "--mode reverse:18200@0: write reverse:http://localhost:18200@0, or https://",
