@@ -11,7 +11,7 @@ from . import optional, options
 from .configuration import Configuration
 from .mitm import internals
 from .mitm.hangup import end_in_silence
-from .mitm.listeners import ready_lines
+from .mitm.listeners import ready_lines, without_server
 from .terminal import guard_dumper, guard_handlers
 from .ui import contentview
 from .ui.log import quieten
@@ -65,4 +65,7 @@ def _greeting(configuration: Configuration) -> Iterator[str]:
     yield from optional.missing()
     settings, rules = configuration.settings, configuration.rules
     summary = f"recovery {settings.recovery}, mode {settings.mode}{f', {rules.summary}' if rules else ''}"
-    yield from ready_lines(ctx.master.addons.get("proxyserver").servers, summary, settings.control)
+    servers = ctx.master.addons.get("proxyserver").servers
+    if advice := without_server(servers):
+        log.warning("%s", advice)
+    yield from ready_lines(servers, summary, settings.control)
