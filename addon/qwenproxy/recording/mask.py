@@ -24,6 +24,8 @@ def mask_for(headers: Headers, url: str) -> Mask:
     """Return the function that hides the keys of this request in a text."""
 
     def masked(text: str) -> str:
+        if not text:
+            return ""
         found = frozenset(credentials(headers, url))
         scrubbed = Scrubber(Repeats(found, found), frozenset()).text(text)
         return _ASTERISKS.sub(HIDDEN, _WORD.sub(_word, scrubbed))
