@@ -38,7 +38,7 @@ def finish(chat: Chat, aborted: str, observer: Observer, recorder: Recorder | No
         outcome.ledger.repaired(repair)
     report = _reported(chat, outcome)
     record = as_recording(chat, outcome)  # with the comment
-    chat.flow.metadata[recording.KEY] = metadata(record)
+    chat.flow.metadata[recording.KEY] = metadata(record, chat.unread)
     if chat.answer:
         show_streamed(chat, outcome, response)
     if recorder:
@@ -157,9 +157,11 @@ def _read_as(chat: Chat) -> Headers:
     return (*others, ("content-type", kind))
 
 
-def metadata(record: Recording) -> dict[str, Any]:
+def metadata(record: Recording, unread: str = "") -> dict[str, Any]:
     """Return the metadata of a live flow. Its body is the rewritten one, so the raw one is added."""
     data = recording.metadata(record)
     if record.body != record.out:
         data["raw"] = record.body
+    if unread:
+        data["unread"] = unread
     return data

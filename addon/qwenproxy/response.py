@@ -119,7 +119,8 @@ def answer_at_once(chat: Chat, response: http.Response) -> Outcome:
 
 
 def _answer(chat: Chat, response: http.Response, plain: bytes) -> Outcome:
-    chat.body_form = chat.body_form or form_of(plain, chat.api, chat.request.asked.stream, is_over=True)
+    form = form_of(plain, chat.api, chat.request.asked.stream, is_over=True)
+    chat.body_form = form if form is Form.STREAM else chat.body_form or form
     if chat.body_form is Form.OTHER:
         return pass_whole(plain)
     outcome = rewrite_whole(

@@ -59,6 +59,8 @@ def explained(data: Json | None, request: Json) -> Iterator[str]:
     if failure := ledger.get("failure"):
         last = failure.strip().splitlines()[-1]
         yield printable(f"The rewriter failed, and the rest was passed through unchanged: {last}")
+    elif unread := data.get("unread"):
+        yield printable(f"The answer was passed through unread: {unread}")
     elif not lines:
         yield "Nothing looked like a leaked or damaged call: the answer was passed through unchanged."
 

@@ -18,13 +18,15 @@ from .endings import CLIENT_LEFT
 MOST_TOOLS = 20  # names kept of one answer
 LONGEST_NAME = 60  # characters of a name that a client or a model chose
 LONGEST_ERROR = 80  # characters
-LONGEST_END = 64  # bytes of a stream in which its last event is
+LONGEST_END = 4096  # bytes of a stream in which its last events are
 LONGEST_PAGE = 10_000  # bytes of an error page that are read
 
 # Where a server's error may begin to quote what was said, as llama.cpp's "Failed to parse input at …" does.
 _QUOTES = re.compile(r"at pos \d+:|[<{\[\"`“«\n]")
 
-_DONE = b"data: [DONE]"
+# What ends a stream even if it gives no reason
+_END = re.compile(rb'^data: ?\[DONE\]|"message_stop"|"done": ?true', re.M)
+_BINARY = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 _TITLE = re.compile(r"(?is)<title[^>]*>(.*?)</title")
 _UNSEEN = re.compile(r"(?is)<(script|style)\b.*?(?:</\1>|\Z)")
 _TAG = re.compile(r"<[^>]*>?")
@@ -161,7 +163,7 @@ def heard_in(
         call.name for m in messages for call in m.calls[: -1 if unfinished and _is_unfinished(m) else None]
     ]
     tools = tuple(shown(name) for name in names[:MOST_TOOLS])
-    has_end = _DONE in body[-LONGEST_END:] or any(message.finish_reason for message in messages)
+    has_end = _END.search(body[-LONGEST_END:]) or any(message.finish_reason for message in messages)
     is_endless = is_stream and bool(body) and not (has_end or error)
     return Heard(tools, len(names), cut, unfinished, is_endless, brief(mask(error)))
 
@@ -181,6 +183,8 @@ def error_page(body: bytes) -> str:
     """Return what an error says that has no format of an API: the title of a page, or the first words."""
     if found := parse_object(body):
         return next((v for v in map(found.get, ("detail", "message")) if isinstance(v, str)), "")
+    if _BINARY.search(body[:LONGEST_PAGE]):
+        return ""
     text = body[:LONGEST_PAGE].decode("utf-8", "replace")
     title = _TITLE.search(text)
     words = _TAG.sub(" ", title[1] if title else _UNSEEN.sub(" ", text))

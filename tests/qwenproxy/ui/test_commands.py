@@ -84,6 +84,7 @@ def test_every_reason_is_explained(reason: Refused) -> None:
         ({"ledger": {}}, {"tools": [WEATHER]}, "passed through unchanged"),
         ({"ledger": {}}, {}, "declares no tools"),
         ({"ledger": {}}, {"tools": [WEATHER], "tool_choice": "none"}, 'tool_choice: "none"'),
+        ({"ledger": {}, "unread": "no content-type"}, {"tools": [WEATHER]}, "unread: no content-type"),
         ({"ledger": {"calls": 1}, "observed": True}, {"tools": [WEATHER]}, "only observed"),
         ({"ledger": {"failure": "T\nValueError: no"}}, {"tools": [WEATHER]}, "ValueError: no"),
         ({"ledger": {}, "aborted": "client left\x1b"}, {"tools": [WEATHER]}, "broke off: client left\\x1b"),

@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from api_answers import NAMES, stream
 from proxy import chunk, completion, events
 
+from qwenproxy.apis import APIS
 from qwenproxy.replay.outline import telling_lines
 from qwenproxy.ui.report import LONGEST_NAME, MOST_TOOLS, client_name, error_page, heard_in, shown
 
@@ -61,6 +63,7 @@ def test_no_error_quotes_what_was_said(error: str, heard: str) -> None:
         (b"Internal Server Error", "Internal Server Error"),
         (b'{"detail": "Not Found"}', "Not Found"),
         (b'{"detail": [{"input": "my text"}]}', ""),
+        (b"\x1f\x8b\x08\x00\x00", ""),
         (b"", ""),
     ],
 )
@@ -83,6 +86,15 @@ def test_a_stream_without_an_end_is_known() -> None:
     assert not heard_in(b"".join(events("hi")), True).is_endless
     assert not heard_in(b"".join(events("hi")[:-2]) + b"data: [DONE]\n\n", True).is_endless
     assert not heard_in(completion("hi"), False).is_endless
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_api_has_its_end(name: str) -> None:
+    api, frames = APIS[name], stream(name, 'It says "done": true and data: [DONE].')
+    assert not heard_in(b"".join(frames), True, api).is_endless
+    assert heard_in(b"".join(frames[:-3]), True, api).is_endless
+    for reason in (b'"stop_reason": "end_turn"', b'"done_reason": "stop"'):
+        assert not heard_in(b"".join(frames).replace(reason, b'"x": 1'), True, api).is_endless
 
 
 @pytest.mark.parametrize(
