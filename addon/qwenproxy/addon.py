@@ -66,7 +66,7 @@ class QwenFix:
         self.open: dict[str, Chat] = {}  # by flow.id
         self.observer = Observer()
         self._own = OwnFlows(self.configuration, self.observer, self._load)
-        self._probes: set[asyncio.Task[None]] = set()
+        self._watched: dict[str, asyncio.Task[None]] = {}  # model servers that do not answer yet, or any more
         self.addons = [FlowList(self.configuration), Commands(self.configuration, self.observer)]
 
     def load(self, loader: Loader) -> None:
@@ -79,7 +79,7 @@ class QwenFix:
         end_on_hangup(ctx.master.shutdown)
         if setup.greet(self.configuration):
             for backend in model_servers():
-                self._probes.add(asyncio.create_task(probe.watch(backend, probe.tell, ask_backend)))
+                self._watch(backend)
 
     @fail_open
     def requestheaders(self, flow: http.HTTPFlow) -> None:
@@ -118,11 +118,13 @@ class QwenFix:
     @fail_open
     def error(self, flow: http.HTTPFlow) -> None:
         hide(flow)
-        note_failure(flow.request)
-        self._finish(flow, aborted=flow.error.msg if flow.error else "error")
+        server, reason = note_failure(flow.request), flow.error.msg if flow.error else "error"
+        if not flow.response and probe.is_unreachable(reason) and server in model_servers():
+            self._watch(server, probe.in_words(reason))
+        self._finish(flow, aborted=reason)
 
     def done(self) -> None:
-        for task in self._probes:
+        for task in self._watched.values():
             task.cancel()
         for chat in list(self.open.values()):
             self._finish_at_shutdown(chat.flow)
@@ -136,6 +138,13 @@ class QwenFix:
     def _finish(self, flow: http.HTTPFlow, aborted: str = "") -> None:
         if chat := self.open.pop(flow.id, None):
             finish(chat, aborted, self.observer, self.configuration.recorder)
+
+    def _watch(self, server: str, down: str = "") -> None:
+        """Log when the server answers. `down`: why it does not any more."""
+        task = self._watched.get(server)
+        if task is None or task.done():
+            watching = probe.watch(server, probe.tell, ask_backend, down)
+            self._watched[server] = asyncio.create_task(watching)
 
     def _is_whole(self, request: http.Request) -> bool:
         """Whether a request must be read in full, however large it is."""

@@ -26,6 +26,7 @@ from toolstream import Ledger, Rules, StreamRewriter, rewrite_completion
 from .apis import CHAT, Api
 from .encoding import Decoder, TooLargeError
 from .errors import too_large_frame
+from .form import Form
 from .outcome import Outcome, pass_whole
 
 _SLICE = 1 << 16  # about as much as one read from a socket
@@ -33,6 +34,8 @@ _SLICE = 1 << 16  # about as much as one read from a socket
 
 class StreamedAnswer:
     """The stream callable of one answer. Without a rewriter everything is passed through."""
+
+    form: Form | None = Form.STREAM
 
     def __init__(
         self,
@@ -152,6 +155,13 @@ class StreamedAnswer:
 
 def _nothing(_wire: bytes) -> bytes:
     return b""
+
+
+def pass_live(api: Api, form: Form) -> StreamedAnswer:
+    """Return the stream callable for an answer that is passed on as it comes."""
+    answer = StreamedAnswer(None, observe=True, api=api)
+    answer.form = form
+    return answer
 
 
 def rewrite_streamed(

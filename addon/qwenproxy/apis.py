@@ -59,7 +59,7 @@ class Api:
 
     def is_at(self, path: str) -> bool:
         """Whether requests to this path are of this API; `path` has no query."""
-        return self._path.search(path) is not None
+        return self._path.search(path.rstrip("/")) is not None
 
     def is_stream(self, content_type: str) -> bool:
         return self.wire.media_type in content_type.lower()

@@ -15,8 +15,10 @@ from toolstream.wire.base import Asked
 from . import apis
 from .answer import StreamedAnswer
 from .apis import CHAT, Api
+from .form import Form
 from .options import Settings
 from .recording.format import parse_object
+from .recording.redaction import path_without_keys
 from .terminal import printable
 
 SHUTDOWN = "shutdown"  # the reason when only we know why a flow was aborted
@@ -42,6 +44,8 @@ class Chat:
     repairs: list[Repair] = field(default_factory=list)  # to the request
     answer: StreamedAnswer | None = None
     head: dict[str, Any] = field(default_factory=dict)  # of the response, as the upstream sent it
+    body_form: Form | None = None  # of an answer that is not passed on live
+    unread: str = ""  # why the answer was passed on unread; empty if it was not
 
     @classmethod
     def begin(
@@ -62,10 +66,14 @@ class Chat:
         return self.request.api
 
     @property
+    def form(self) -> Form | None:
+        """Return the form in which the answer was read; None if it has none."""
+        return self.answer.form if self.answer else self.body_form
+
+    @property
     def is_stream(self) -> bool:
         """Whether the answer is a stream."""
-        headers = dict(self.head.get("headers", ()))
-        return any(k.lower() == "content-type" and self.api.is_stream(v) for k, v in headers.items())
+        return self.form is Form.STREAM
 
 
 def api_of(request: http.Request, settings: Settings) -> Api | None:
@@ -94,4 +102,5 @@ def is_refused(flow: http.HTTPFlow) -> bool:
 
 def flow_name(flow: http.HTTPFlow) -> str:
     """Return how log lines name a flow."""
-    return printable(f"{flow.request.method} {flow.request.path.partition('?')[0]}")
+    path = path_without_keys(flow.request.path.partition("?")[0])
+    return printable(f"{flow.request.method} {path}")

@@ -9,7 +9,7 @@ from toolstream import Rules, prepare
 from . import options
 from .backend.addresses import BadAddressError
 from .mitm.listeners import refuse_modes
-from .recording.recorder import Recorder
+from .recording.recorder import Recorder, try_folder
 from .rules.file import LiveRules, RulesError, rules_for
 
 LISTENER = {"mode", "listen_host", "listen_port"}
@@ -39,9 +39,7 @@ class Configuration:
         except BadAddressError as e:
             raise options.BadValueError(str(e)) from None
         if not RECORDER.isdisjoint(updated):
-            settings = self.settings
-            folder = settings.record
-            self.recorder = Recorder(folder, settings.redact, settings.record_what) if folder else None
+            self.recorder = _recorder(self.settings)
 
     def rules_for(self, body: dict[str, Any]) -> Rules | None:
         """Return the rules for the model of a request. If their file has changed, it is read again soon."""
@@ -49,6 +47,20 @@ class Configuration:
             return None
         self.rules.refresh_soon()
         return self.rules.file.for_model(str(body.get("model", "")))
+
+
+def _recorder(settings: options.Settings) -> Recorder | None:
+    folder = settings.record
+    if folder is None:
+        return None
+    try:
+        try_folder(folder)
+    except OSError as e:
+        reason = e.strerror or e
+        raise options.BadValueError(
+            f"qwen_record={folder}: nothing can be written there ({reason}); write another directory"
+        ) from None
+    return Recorder(folder, settings.redact, settings.record_what)
 
 
 def given() -> dict[str, str]:

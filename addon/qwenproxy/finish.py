@@ -2,25 +2,26 @@
 
 import logging
 import time
+from dataclasses import replace
 from typing import Any
 
 from mitmproxy import http
 
+from .backend import probe
 from .chat import SHUTDOWN, Chat, flow_name
+from .form import JSON, Form
 from .outcome import Outcome
 from .recording import format as recording
-from .recording.format import Recording
+from .recording.format import Headers, Recording
+from .recording.mask import mask_for
 from .recording.recorder import Recorder, file_stem
-from .response import answer_at_once
+from .response import answer_at_once, why_unread
 from .rules.file import as_text
-from .ui import words
+from .ui import endings, words
 from .ui.observer import Observer
-from .ui.report import UNHEARD, Report, client_name, heard_in, shown
+from .ui.report import CUT, UNHEARD, Heard, Report, brief, client_name, error_page, heard_in, shown
 
 log = logging.getLogger("qwen_fix")
-
-# mitmproxy's messages when the client has disconnected, over HTTP/1 and HTTP/2.
-_CLIENT_LEFT = ("client disconnect", "by client")
 
 
 def finish(chat: Chat, aborted: str, observer: Observer, recorder: Recorder | None) -> None:
@@ -32,11 +33,12 @@ def finish(chat: Chat, aborted: str, observer: Observer, recorder: Recorder | No
         return
     outcome = chat.answer.outcome if chat.answer else answer_at_once(chat, response)
     outcome.aborted = outcome.aborted or aborted
+    chat.unread = why_unread(chat, outcome)
     for repair in chat.repairs:
         outcome.ledger.repaired(repair)
     report = _reported(chat, outcome)
     record = as_recording(chat, outcome)  # with the comment
-    chat.flow.metadata[recording.KEY] = metadata(record)
+    chat.flow.metadata[recording.KEY] = metadata(record, chat.unread)
     if chat.answer:
         show_streamed(chat, outcome, response)
     if recorder:
@@ -59,20 +61,17 @@ def _reported(chat: Chat, outcome: Outcome) -> Report | None:
 
 def report_of(chat: Chat, outcome: Outcome, down: str = "") -> Report:
     """Return the chat as its user sees it. `down`: why there is no answer."""
-    flow, response = chat.flow, chat.flow.response
-    asked = chat.request.asked
-    sent, out = b"".join(outcome.chunks), b"".join(outcome.out)
-    heard = heard_in(out, chat.is_stream, chat.api) if out else UNHEARD
-    differs = chat.settings.observe and sent != out
-    got = heard_in(sent, chat.is_stream, chat.api) if differs else heard
-    left = down and client_left(flow, down)
+    flow, asked = chat.flow, chat.request.asked
+    heard, got = _heard(chat, outcome)
+    left = bool(down) and client_left(flow, down)
+    aborted = outcome.aborted or (down if left else "")
     return Report(
         started=flow.request.timestamp_start,
         seconds=time.time() - flow.request.timestamp_start,
         client=client_name(flow.request.headers.get("user-agent", "")),
         api=chat.api.name,
         model=shown(chat.request.body.get("model")),
-        status=response.status_code if response else 0,
+        status=flow.response.status_code if flow.response else 0,
         streamed=asked.stream,
         with_tools=bool(asked.tools) and asked.tool_choice != "none",
         observed=chat.settings.observe,
@@ -80,15 +79,43 @@ def report_of(chat: Chat, outcome: Outcome, down: str = "") -> Report:
         calls=got.calls,
         truncated=heard.truncated,
         ledger=outcome.ledger,
-        aborted=down if left else outcome.aborted,
-        down="" if left or outcome.aborted else down or got.error,
+        aborted=endings.CLIENT_LEFT if left else endings.in_words(aborted),
+        down="" if aborted else probe.in_words(down) or got.error,
+        unread=chat.unread,
+        unfinished=heard.unfinished,
+        is_endless=heard.is_endless,
+        told=got.tools,
+        why_no_tools=_why_no_tools(chat),
     )
+
+
+def _heard(chat: Chat, outcome: Outcome) -> tuple[Heard, Heard]:
+    """Return what the client would have got if nothing was only observed, and what it got."""
+    request, status = chat.flow.request, chat.flow.response.status_code if chat.flow.response else 0
+    mask = mask_for(tuple(request.headers.items(multi=True)), request.url)
+    may_be_cut = bool(outcome.aborted) or not outcome.ledger.refused.keys().isdisjoint(CUT)
+
+    def heard(body: bytes) -> Heard:
+        found = heard_in(body, chat.is_stream, chat.api, mask, may_be_cut) if body else UNHEARD
+        if status < 400 or found.error:
+            return found
+        return replace(found, error=brief(mask(error_page(body))))
+
+    sent, out = b"".join(outcome.chunks), b"".join(outcome.out)
+    fixed = heard(out)
+    return fixed, heard(sent) if chat.settings.observe and sent != out else fixed
+
+
+def _why_no_tools(chat: Chat) -> str:
+    asked, body = chat.request.asked, chat.request.body
+    if asked.tools:
+        return "tool_choice is none" if asked.tool_choice == "none" else ""
+    return "the old functions are not read" if body.get("functions") else ""
 
 
 def client_left(flow: http.HTTPFlow, reason: str) -> bool:
     """Whether there is no answer because the client has disconnected."""
-    said = reason.lower()
-    return any(phrase in said for phrase in _CLIENT_LEFT) or not flow.client_conn.connected
+    return endings.in_words(reason) == endings.CLIENT_LEFT or not flow.client_conn.connected
 
 
 def show_streamed(chat: Chat, outcome: Outcome, response: http.Response) -> None:
@@ -113,14 +140,28 @@ def as_recording(chat: Chat, outcome: Outcome) -> Recording:
         aborted=outcome.aborted,
         observed=chat.settings.observe,
         rules=as_text(chat.rules) if chat.rules and chat.rules.tools else "",
-        **chat.head,
+        **chat.head | {"headers": _read_as(chat)},
         **request,
     )
 
 
-def metadata(record: Recording) -> dict[str, Any]:
+def _read_as(chat: Chat) -> Headers:
+    """Return the headers of the answer. Where they did not say what it is, they do in a recording: the tools
+    for recordings only know that."""
+    headers: Headers = chat.head["headers"]
+    kinds = {Form.STREAM: chat.api.wire.media_type, Form.WHOLE: JSON}
+    kind = kinds.get(chat.form or Form.OTHER, "")
+    if not kind or kind in recording.header(headers, "content-type").lower():
+        return headers
+    others = tuple((key, value) for key, value in headers if key.lower() != "content-type")
+    return (*others, ("content-type", kind))
+
+
+def metadata(record: Recording, unread: str = "") -> dict[str, Any]:
     """Return the metadata of a live flow. Its body is the rewritten one, so the raw one is added."""
     data = recording.metadata(record)
     if record.body != record.out:
         data["raw"] = record.body
+    if unread:
+        data["unread"] = unread
     return data

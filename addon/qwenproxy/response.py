@@ -1,37 +1,33 @@
 """The server's response: whether it can be read, and how it gets to the rewriter.
 
-A stream gets a `StreamedAnswer`; a complete body is rewritten as a whole. A response that cannot be
-read is passed through unchanged.
+declared as a stream              a `StreamedAnswer`
+no telling type, and no length    an `UntypedAnswer`: its first bytes decide; so for JSON where a stream
+                                  was asked for
+JSON, or a length that is known   collected by mitmproxy, and rewritten as a whole
+anything else                     passed on live; the chat's line in the log says why
 """
 
-import functools
 import json
-import logging
 from typing import Any
 
 from mitmproxy import http
 
-from toolstream import recover_error
+from toolstream import StreamRewriter, recover_error
 
 from . import apis
-from .answer import StreamedAnswer, rewrite_streamed, rewrite_whole
-from .chat import Chat, flow_name
+from .answer import StreamedAnswer, pass_live, rewrite_streamed, rewrite_whole
+from .chat import Chat
 from .encoding import Decoder, TooLargeError, decoder
 from .errors import too_large
+from .form import Form, declared, form_of, trouble_with
 from .outcome import Outcome, pass_whole
 from .recording import format as recording
 from .terminal import printable
-
-log = logging.getLogger("qwen_fix")
+from .untyped import UntypedAnswer
 
 
 def content_type(response: http.Response) -> str:
     return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
-
-
-def is_stream(response: http.Response, chat: Chat) -> bool:
-    """Whether a response is a stream of the API of this chat."""
-    return content_type(response) == chat.api.wire.media_type
 
 
 def is_live_format(response: http.Response) -> bool:
@@ -41,19 +37,53 @@ def is_live_format(response: http.Response) -> bool:
 
 
 def begin(response: http.Response, chat: Chat | None) -> None:
-    """Handle the headers of a response. A live format is passed on live, even without a chat."""
+    """Handle the headers of a response. What is not read is passed on live, and so is a live format without a
+    chat. mitmproxy collects the rest."""
     if is_live_format(response):
         response.stream = response.stream or True
-    if chat and is_stream(response, chat):
+    if chat is None:
+        return
+    form = declared(content_type(response), chat.api)
+    if form is Form.STREAM:
         stream(chat, response)
+    elif response.status_code < 400 and (live := _live_answer(chat, response, form)):
+        chat.head = upstream_head(response, decoded=False)
+        chat.answer = response.stream = live
+
+
+def _live_answer(chat: Chat, response: http.Response, form: Form | None) -> StreamedAnswer | None:
+    """Return what passes on an answer that is not declared as a stream; None if it has to be collected: it
+    has an end that is known, or it is encoded."""
+    coding, trouble = decoder_of(response)
+    if trouble or form is Form.OTHER:
+        chat.unread = trouble
+        return pass_live(chat.api, Form.OTHER)
+    if "content-length" in response.headers:
+        return None
+    if coding:
+        return pass_live(chat.api, Form.OTHER) if form is None else None
+    return untyped(chat) if form is None or chat.request.asked.stream else None
+
+
+def untyped(chat: Chat) -> UntypedAnswer:
+    """Return the stream callable for an answer whose first bytes decide."""
+    settings, body, api = chat.settings, chat.request.body, chat.api
+
+    def whole(answer: bytes) -> Outcome:
+        return rewrite_whole(body, settings.recovery, answer, False, chat.rules, api)
+
+    rewriter = StreamRewriter(body, recovery=settings.recovery, rules=chat.rules, api=api.name)
+    asked = chat.request.asked
+    return UntypedAnswer(rewriter, whole, asked.stream, settings.observe, settings.keepalive, api=api)
 
 
 def stream(chat: Chat, response: http.Response) -> None:
     """Put a StreamedAnswer between the upstream and the client."""
-    coding, readable = decoder_of(response)
+    coding, trouble = decoder_of(response)
     chat.head = upstream_head(response, decoded=coding is not None)
-    if not readable or response.status_code >= 400:
-        chat.answer = StreamedAnswer(None, observe=True, api=chat.api)
+    chat.unread = trouble
+    if trouble or response.status_code >= 400:
+        chat.answer = pass_live(chat.api, Form.STREAM)
     else:
         settings = chat.settings
         chat.answer = rewrite_streamed(
@@ -73,9 +103,10 @@ def stream(chat: Chat, response: http.Response) -> None:
 def answer_at_once(chat: Chat, response: http.Response) -> Outcome:
     """Rewrite a body that mitmproxy has collected or another addon has set."""
     body = response.raw_content or b""
-    coding, readable = decoder_of(response)
+    coding, chat.unread = decoder_of(response)
     chat.head = upstream_head(response, decoded=coding is not None)
-    if not readable or not is_answer(response, chat):
+    chat.body_form = declared(content_type(response), chat.api)
+    if chat.unread or chat.body_form is Form.OTHER:
         return pass_whole(body)
     try:
         plain = coding.feed(body) if coding else body
@@ -83,17 +114,43 @@ def answer_at_once(chat: Chat, response: http.Response) -> Outcome:
         chat.head = upstream_head(response, decoded=False)
         return refuse(chat, response, e) if isinstance(e, TooLargeError) else pass_broken(chat, body, e)
     if response.status_code >= 400:
-        return answer_error(chat, response, plain)
-    recovery, streamed = chat.settings.recovery, is_stream(response, chat)
-    outcome = rewrite_whole(chat.request.body, recovery, plain, streamed, chat.rules, chat.api)
+        return answer_error(chat, response, plain) if chat.body_form else pass_whole(plain)
+    return _answer(chat, response, plain)
+
+
+def _answer(chat: Chat, response: http.Response, plain: bytes) -> Outcome:
+    form = form_of(plain, chat.api, chat.request.asked.stream, is_over=True)
+    chat.body_form = form if form is Form.STREAM else chat.body_form or form
+    if chat.body_form is Form.OTHER:
+        return pass_whole(plain)
+    outcome = rewrite_whole(
+        chat.request.body, chat.settings.recovery, plain, chat.is_stream, chat.rules, chat.api
+    )
     if not chat.settings.observe and (rewritten := b"".join(outcome.out)) != plain:
         response.headers.pop("content-encoding", None)
         response.content = rewritten
     return outcome
 
 
+def why_unread(chat: Chat, outcome: Outcome) -> str:
+    """Say why a finished answer was passed on unread; empty if it was read, or broke off, or is an error."""
+    if chat.head["status"] >= 400 or outcome.aborted:
+        return ""
+    if chat.unread or not (outcome.chunks and chat.form):
+        return chat.unread or trouble_with(b"", Form.OTHER)
+    if chat.form is Form.OTHER:
+        return _type_said(chat.head["headers"])
+    return "" if chat.is_stream else trouble_with(b"".join(outcome.chunks), chat.form)
+
+
+def _type_said(headers: recording.Headers) -> str:
+    said = {name: printable(recording.header(headers, name)) for name in ("content-type", "content-encoding")}
+    return ", ".join(f"{name} {value}" for name, value in said.items() if value) or "no content-type"
+
+
 def pass_broken(chat: Chat, body: bytes, error: Exception) -> Outcome:
-    log.warning("%s: passed through unchanged: %s", flow_name(chat.flow), error)
+    chat.unread = printable(str(error))
+    chat.body_form = Form.OTHER
     return pass_whole(body)
 
 
@@ -123,22 +180,12 @@ def answer_error(chat: Chat, response: http.Response, body: bytes) -> Outcome:
     return outcome
 
 
-def is_answer(response: http.Response, chat: Chat) -> bool:
-    return is_stream(response, chat) or content_type(response) == "application/json"
-
-
-def decoder_of(response: http.Response) -> tuple[Decoder | None, bool]:
-    """Return the decoder that the body needs, if any, and whether the body can be read."""
+def decoder_of(response: http.Response) -> tuple[Decoder | None, str]:
+    """Return the decoder that the body needs, if any, and why the body cannot be decoded, if it cannot."""
     try:
-        return decoder(response.headers.get("content-encoding", "")), True
+        return decoder(response.headers.get("content-encoding", "")), ""
     except ValueError as e:
-        warn_once(printable(f"passed through unchanged: {e}"))
-        return None, False
-
-
-@functools.lru_cache(maxsize=64)  # servers choose the text
-def warn_once(line: str) -> None:
-    log.warning(line)
+        return None, printable(str(e))
 
 
 def upstream_head(response: http.Response, decoded: bool) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from mitmproxy.addonmanager import Loader
 from . import optional, options
 from .configuration import Configuration
 from .mitm import internals
-from .mitm.listeners import ready_lines
+from .mitm.hangup import end_in_silence
+from .mitm.listeners import ready_lines, without_server
 from .terminal import guard_dumper, guard_handlers
 from .ui import contentview
 from .ui.log import quieten
@@ -32,6 +33,7 @@ def prepare(loader: Loader, is_chat: Callable[[http.Request], bool]) -> None:
     guard_handlers(logging.getLogger().handlers)
     guard_dumper(ctx.master.addons.get("dumper"))
     quieten()
+    end_in_silence()
     contentview.register()
     prefer("connection_strategy", "lazy")  # with eager there is no answer when the upstream is down
     if not getattr(ctx.options, "rfile", None):
@@ -63,4 +65,7 @@ def _greeting(configuration: Configuration) -> Iterator[str]:
     yield from optional.missing()
     settings, rules = configuration.settings, configuration.rules
     summary = f"recovery {settings.recovery}, mode {settings.mode}{f', {rules.summary}' if rules else ''}"
-    yield from ready_lines(ctx.master.addons.get("proxyserver").servers, summary, settings.control)
+    servers = ctx.master.addons.get("proxyserver").servers
+    if advice := without_server(servers):
+        log.warning("%s", advice)
+    yield from ready_lines(servers, summary, settings.control)

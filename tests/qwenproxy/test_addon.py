@@ -52,6 +52,7 @@ from qwenproxy.mitm.internals import error_body
 from qwenproxy.mitm.listeners import failed, upstream_named
 from qwenproxy.optional import ZSTD
 from qwenproxy.recording.format import load
+from qwenproxy.recording.redaction import REDACTED
 from qwenproxy.response import free_length
 
 PROSE = events("The tag <tool_call> opens a call. Zürich 🙂 is a city.")
@@ -287,14 +288,13 @@ def test_a_compressed_completion(shared: Shared, coding: str, compress: Callable
     assert "content-encoding" not in repaired.headers
 
 
-def test_an_unknown_coding_passes_with_a_warning(shared: Shared) -> None:
+def test_an_unknown_coding_passes_as_it_came(shared: Shared) -> None:
     header = "Content-Encoding: exi"
-    reply = shared.reply(streamed([b"\x01\x02", b"\x03"], header))
+    reply = shared.reply(streamed([b"\x01\x02", b"\x03"], header), chat(model="exi"))
     assert reply.body == b"\x01\x02\x03"
     assert reply.headers["content-encoding"] == "exi"
     assert shared.reply(sized(b"\x01", "application/json", header)).body == b"\x01"
-    shared.proxy.wait_for("passed through unchanged: content-encoding exi cannot be read")
-    assert shared.proxy.log.count("content-encoding exi") == 1
+    assert "not read: content-encoding exi cannot be read" in shared.proxy.wait_for(" · exi · 200 · ")
 
 
 def test_a_coding_whose_package_is_missing_passes_as_it_came(
@@ -310,7 +310,7 @@ def test_a_coding_whose_package_is_missing_passes_as_it_came(
         assert (reply.body, reply.headers["content-encoding"]) == (packed, "zstd")
         assert "accept-encoding" not in upstream.requests[-1].headers
     assert proxy.stop() == 0
-    assert proxy.log.count("content-encoding zstd cannot be read without backports.zstd") == 1
+    assert proxy.log.count("not read: content-encoding zstd cannot be read without backports.zstd") == 2
 
 
 def test_a_compressed_stream_that_breaks_off(shared: Shared) -> None:
@@ -394,6 +394,7 @@ def test_a_bomb_that_is_only_observed_passes(upstream: Upstream, start_proxy: Ca
 def test_an_upstream_that_breaks_off(shared: Shared) -> None:
     reply = shared.reply(aborted(LEAKING[:5]), chat(model="broken"))
     assert not reply.whole
+    assert " · broke off: the server closed the connection · " in shared.proxy.wait_for(" · broken · 200 · ")
     recording = load(shared.recorded("broken"))
     assert recording.body == b"".join(LEAKING[:5])
     assert recording.aborted
@@ -450,12 +451,13 @@ def test_a_client_that_leaves(shared: Shared) -> None:
     client = Listening(shared.proxy, chat(model="left"))
     client.hear(b"data:")
     client.leave()
+    assert " · broke off: the client disconnected · " in shared.proxy.wait_for(" · left · 200 · ")
     recording = load(shared.recorded("left"))
     assert recording.aborted == "Client disconnected."
     assert recording.body == b"".join(LEAKING[:3])
 
 
-@pytest.mark.parametrize("by", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("by", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_a_signal_keeps_what_has_come(
     upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path, by: str
 ) -> None:
@@ -464,6 +466,8 @@ def test_a_signal_keeps_what_has_come(
     client = Listening(proxy)
     client.hear(b"data:")
     assert proxy.stop(signal.Signals[by]) == 0
+    assert "broke off: the proxy was stopped" in proxy.wait_for(" · chat · qwen · ")
+    assert "Traceback" not in proxy.log
     client.rest()
     path = next(live.recordings(tmp_path / "flows"))
     assert [p.stat().st_mode & 0o777 for p in (path, path.parent)] == [0o600, 0o700]
@@ -501,7 +505,20 @@ def test_an_upstream_that_is_down(
         error = reply.json["error"]
         assert (error["type"], error["code"], error["param"]) == ("upstream_error", "bad_gateway", None)
         assert f"127.0.0.1:{gone.port}" in error["message"]
-    assert "Connect call failed" in refused.json["error"]["message"]
+    server = f"qwen-fix: http://127.0.0.1:{gone.port} does not answer"
+    assert closed.json["error"]["message"] == f"{server} (it closed the connection)."
+    advice = "Start your model server, or start qwen-fix with its address."
+    assert refused.json["error"]["message"] == f"{server} (nothing is listening there). {advice}"
+    again = ask(proxy)
+    assert again.json == refused.json
+    proxy.wait_for(f"http://127.0.0.1:{gone.port} does not answer any more (nothing is listening there)")
+    assert proxy.log.count("waiting for it") == 1
+    assert "Errno" not in proxy.log
+    back = Upstream(port=gone.port)
+    line = until(lambda: [line for line in proxy.lines if "answers, with qwen" in line][1:])
+    assert len(line) == 1
+    assert ask(proxy).status == 200
+    back.stop()
 
 
 def test_of_two_upstreams_the_one_that_failed_is_named(
@@ -517,7 +534,7 @@ def test_of_two_upstreams_the_one_that_failed_is_named(
         for reply in replies:
             assert reply.status == 502
             message = reply.json["error"]["message"]
-            assert [other for other in (*gone, upstream.port) if f"127.0.0.1:{other}:" in message] == [port]
+            assert [other for other in (*gone, upstream.port) if f"127.0.0.1:{other} " in message] == [port]
     assert ask(proxy).status == 200
 
 
@@ -573,8 +590,12 @@ def test_no_secret_of_an_error_reaches_the_disk(shared: Shared) -> None:
     )
     path = shared.recorded("planted")
     assert reply.body == echo  # the client gets it unchanged
+    ask(shared.proxy, b"{}", f"/v1/{key}/completions")
+    shared.proxy.wait_for(f"POST /v1/{REDACTED}/completions · passed through unread")
+    assert "the server's error: wrong key ***, ***" in shared.proxy.wait_for(" · planted · 401 · ")
+    said = ask(shared.proxy, b"", "/_qwen/chats", method="GET").body
     for planted in SECRETS:
-        assert planted.encode() not in path.read_bytes()
+        assert planted.encode() not in path.read_bytes() + said + shared.proxy.log.encode()
     assert load(path).request == chat(model="planted")
 
 
@@ -716,10 +737,13 @@ def test_a_directory_that_vanishes_costs_only_the_recordings(
 ) -> None:
     directory = tmp_path / "recordings"
     proxy = start_proxy(upstream.url, qwen_record=directory)
+    directory.rmdir()
     directory.write_text("in the way")
     upstream.answer = streamed(LEAKING)
     assert [understood(ask(proxy).body) for _ in range(2)] == [HEALED, HEALED]
     proxy.wait_for("nothing is recorded until this is fixed")
+    health = ask(proxy, b"", "/_qwen/health", method="GET").json
+    assert health["reason"].startswith(f"nothing is recorded: {directory}: ")
     proxy.stop()
     assert proxy.log.count("nothing is recorded") == 1
 
@@ -811,7 +835,7 @@ def test_observing_changes_nothing_but_reports(
         path = until(lambda n=number: next(tmp_path.glob(f"*-seen-{n}-repaired-*.flow"), None))
         assert load(path).ledger["calls"] == 1
         assert b"tool_calls" in load(path).out
-    proxy.wait_for("get_weather · would repair: call without <tool_call>")
+    proxy.wait_for("would call get_weather · would repair: call without <tool_call>")
 
 
 # Fail open
@@ -895,6 +919,7 @@ def test_old_mitmproxy_is_warned_of(start_proxy: Callable[..., Proxy]) -> None:
 BAD = {  # one of each kind; the others are in test_options.py
     "qwen_recovery=lax": "qwen_recovery=lax: write strict, tolerant or aggressive",
     "qwen_record=/dev/null": "qwen_record=/dev/null: write a directory",
+    "qwen_record=/proc/flows": "qwen_record=/proc/flows: nothing can be written there (",
     "qwen_mdoe=observe": "qwen_mdoe: there is no such option; write qwen_mode",
     "qwen_mode": "qwen_mode: write --set qwen_mode=VALUE",
     "mode=reverse:18200@0": "--mode reverse:18200@0: write reverse:http://localhost:18200@0, or https://",
@@ -1011,13 +1036,13 @@ def test_errors_look_as_a_client_expects(status: int, kind: str, code: str) -> N
         context.options.mode = ["reverse:http://[::1]:8080@127.0.0.1:9090", "regular"]
         error = json.loads(error_body(status, "it is so"))["error"]
     assert (error["type"], error["code"], error["param"]) == (kind, code, None)
-    assert error["message"] == ("it is so" if status < 500 else "upstream http://[::1]:8080: it is so")
+    assert error["message"] == ("it is so" if status < 500 else "qwen-fix: http://[::1]:8080: it is so")
 
 
 @pytest.mark.parametrize(
     ("modes", "named"),
     [
-        (["regular"], "server"),
+        (["regular"], "the server"),
         (["reverse:http://a:1@1"], "http://a:1"),
         (["reverse:http://a:1@1", "reverse:https://b@2"], "http://a:1 or https://b:443"),
     ],
@@ -1124,3 +1149,108 @@ def test_an_event_of_several_data_lines_stays_one(shared: Shared) -> None:
     datas = ["\n".join(line[6:] for line in lines if line.startswith("data: ")) for lines in blocks]
     choices = [choice for data in datas if data[:1] == "{" for choice in json.loads(data)["choices"]]
     assert [c["finish_reason"] for c in choices if c["finish_reason"]] == ["tool_calls"]
+
+
+# Answers whose type says too little
+
+VAGUE = ["", "text/plain; charset=utf-8", "application/octet-stream", "application/json"]
+
+
+def _typed(kind: str) -> list[str]:
+    return [f"Content-Type: {kind}"] if kind else []
+
+
+def open_ended(pieces: list[bytes], kind: str = "") -> live.Script:
+    """Send the pieces as chunks, with this type or none."""
+
+    async def script(_request: live.Request, writer: Any) -> bool:
+        writer.write(live.head(*_typed(kind), "Transfer-Encoding: chunked"))
+        for piece in pieces:
+            writer.write(live.framed(piece))
+            await writer.drain()
+        writer.write(b"0\r\n\r\n")
+        return True
+
+    return script
+
+
+@pytest.mark.parametrize("kind", VAGUE)
+@pytest.mark.parametrize("size", [1, 100, 10_000])
+def test_a_stream_without_its_type_is_repaired(shared: Shared, kind: str, size: int) -> None:
+    for script in (open_ended(cut(b"".join(LEAKING), size), kind), sized(b"".join(LEAKING), kind)):
+        reply = shared.reply(script)
+        assert understood(reply.body) == HEALED
+        assert reply.headers.get("content-type", "") == kind
+    assert shared.reply(open_ended(cut(b"".join(PROSE), size), kind)).body == b"".join(PROSE)
+
+
+@pytest.mark.parametrize("kind", VAGUE)
+def test_a_stream_without_its_type_is_passed_on_as_it_comes(shared: Shared, kind: str) -> None:
+    shared.upstream.answer = pause = Pause(events("first")[:2], events("second"), kind or "text/plain")
+    client = Listening(shared.proxy)
+    client.hear(b"firs")  # while the upstream waits
+    pause.go()
+    assert client.rest().endswith(b"[DONE]\n\n")
+
+
+@pytest.mark.parametrize("kind", VAGUE)
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_whole_answer_without_its_type_is_repaired(shared: Shared, kind: str, stream: bool) -> None:
+    for script in (open_ended(cut(completion(LEAK), 50), kind), sized(completion(LEAK), kind)):
+        reply = shared.reply(script, chat(stream=stream))
+        assert reply.json["choices"][0]["finish_reason"] == "tool_calls"
+
+
+def test_a_stream_without_its_type_is_recorded_as_one(shared: Shared) -> None:
+    shared.reply(open_ended(LEAKING), chat(model="untyped"))
+    recording = load(shared.recorded("untyped"))
+    assert recording.is_stream
+    assert (recording.body, recording.ledger["calls"]) == (b"".join(LEAKING), 1)
+
+
+UNREAD = {
+    "html": (open_ended([b"<html>", b"<p>Log in"], "text/html"), "content-type text/html"),
+    "text": (open_ended([b"I am ", b"no API."], "text/plain"), "content-type text/plain"),
+    "untyped": (open_ended([b"dat", b"um"]), "no content-type"),
+    "empty": (sized(b"", "application/json"), "an empty body"),
+    "no-events": (streamed([]), "an empty body"),
+    "list": (sized(b"[1]"), "the body is no JSON"),
+    "half": (open_ended([b'{"choices"'], "text/plain"), "the body is no JSON"),
+    "packed": (
+        streamed([gzip.compress(b"data: x")], "Content-Encoding: gzip", kind="text/plain"),
+        "content-type text/plain, content-encoding gzip",
+    ),
+    "broken": (
+        sized(gzip.compress(b"x")[:10] + b"\xff" * 10, "application/json", "Content-Encoding: gzip"),
+        "the body is not gzip as its header says",
+    ),
+    "lines": (streamed([b"{}\n"], kind="application/x-ndjson"), "content-type application/x-ndjson"),
+}
+
+
+@pytest.mark.parametrize("model", UNREAD)
+def test_what_is_not_read_is_said(shared: Shared, model: str) -> None:
+    script, reason = UNREAD[model]
+    model = f"unread-{model}"
+    reply = shared.reply(script, chat(model=model))
+    assert f" · {model} · 200 · not read: {reason}" in shared.proxy.wait_for(f" · chat · {model} · ")
+    assert load(shared.recorded(model)).out == reply.body
+    quiet = shared.reply(script, chat(model=f"{model}-quiet", tools=[]))
+    assert quiet.body == reply.body
+    assert " · no tools · " in shared.proxy.wait_for(f" · chat · {model}-quiet · ")
+
+
+@pytest.mark.parametrize("kind", ["text/html", "text/plain", "application/octet-stream"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_is_not_read_is_passed_on_as_it_comes(shared: Shared, kind: str, stream: bool) -> None:
+    shared.upstream.answer = pause = Pause([b"first, "], [b"second"], kind)
+    client = Listening(shared.proxy, chat(stream=stream))
+    client.hear(b"first")
+    pause.go()
+    assert client.rest() == b"first, second"
+
+
+def test_a_whole_answer_that_breaks_off_is_as_it_came(shared: Shared) -> None:
+    reply = shared.reply(aborted([completion(LEAK)[:90]], kind="text/plain"), chat(model="half-whole"))
+    assert (reply.body, reply.whole) == (completion(LEAK)[:90], False)
+    assert "not read" not in shared.proxy.wait_for(" · half-whole · ")

@@ -85,6 +85,14 @@ def test_a_leak_is_repaired_while_it_streams(shared: Shared, name: str) -> None:
 
 
 @every_api
+def test_a_leak_is_repaired_without_its_type(shared: Shared, name: str) -> None:
+    reply = shared.reply(name, streamed(small(name, TEXT), kind="text/plain"))
+    assert messages_of(reply.body, True, APIS[name]) == healed(name)
+    reply = shared.reply(name, streamed([whole(name, TEXT)], kind="text/plain"), asked(name, stream=False))
+    assert messages_of(reply.body, False, APIS[name]) == healed(name)
+
+
+@every_api
 def test_a_leak_is_repaired_in_one_piece(shared: Shared, name: str) -> None:
     reply = shared.reply(name, sized(whole(name, TEXT)), asked(name, stream=False))
     assert messages_of(reply.body, False, APIS[name]) == healed(name)
@@ -236,7 +244,9 @@ def test_only_observing(
     proxy = start_proxy(upstream.url, qwen_mode="observe")
     upstream.answer = live(name, stream(name, TEXT))
     assert ask(proxy, asked(name), APIS[name].address).body == b"".join(stream(name, TEXT))
-    proxy.wait_for(f" · {name} · qwen · 200 · get_weather · would repair: call without <tool_call> · ")
+    proxy.wait_for(
+        f" · {name} · qwen · 200 · would call get_weather · would repair: call without <tool_call> · "
+    )
 
 
 @every_api
@@ -261,8 +271,10 @@ def test_a_server_that_is_down(start_proxy: Callable[..., Proxy], name: str) -> 
     reply = ask(proxy, asked(name), APIS[name].address)
     assert (reply.status, reply.headers["content-type"]) == (502, "application/json")
     assert reply.json.keys() == APIS[name].error("c", "m").keys()
-    assert error_text(reply.json["error"]).startswith("upstream http://127.0.0.1:9: ")
-    proxy.wait_for(f" · {name} · qwen · no answer · ")
+    assert error_text(reply.json["error"]).startswith(
+        "qwen-fix: http://127.0.0.1:9 does not answer (nothing is listening there). Start your model server"
+    )
+    proxy.wait_for(f" · {name} · qwen · no answer · the server gave no answer: nothing is listening there · ")
 
 
 @every_api

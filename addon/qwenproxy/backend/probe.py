@@ -35,10 +35,12 @@ LARGEST_ANSWER = 1 << 20  # bytes
 MOST_MODELS, LONGEST_NAME = 3, 60  # named in a line; characters
 STARTING = (502, 503, 504)  # from a gateway whose server is not up yet, or from a server that loads its model
 REFUSED = "nothing is listening there"
+CLOSED = "it closed the connection"
 TRUST = "--ssl-insecure, or --set ssl_verify_upstream_trusted_ca=FILE"
 SIGNATURE_HEADER = "x-qwen-fix-probe"
 SIGNATURE = secrets.token_hex(16)  # of this process
 
+_ERRNO = re.compile(r"\[Errno -?\d+\] ")
 _LENGTH = re.compile(rb"(?i)\ncontent-length:\s*(\d{1,9})\s*(?:\r|$)")
 _CHUNKED = re.compile(rb"(?i)\ntransfer-encoding:\s*chunked\s*(?:\r|$)")
 
@@ -57,7 +59,7 @@ async def question(backend: str, verify: bool = True) -> Heard:
     parts = urlsplit(backend)
     host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
     other = "http" if parts.scheme == "https" else "https"
-    answer, reason = b"", "it closed the connection"
+    answer, reason = b"", CLOSED
     try:
         answer = await _ask(parts.scheme, host, port, verify)
     except ssl.SSLCertVerificationError as e:
@@ -78,12 +80,14 @@ async def question(backend: str, verify: bool = True) -> Heard:
 Ask = Callable[[str], Awaitable[Heard]]
 
 
-async def watch(backend: str, tell: Callable[[bool, str], None], ask: Ask = question) -> None:
-    """Ask until the server answers. Call `tell` once with each piece of news: (is it bad?, line)."""
+async def watch(backend: str, tell: Callable[[bool, str], None], ask: Ask = question, down: str = "") -> None:
+    """Ask until the server answers. Call `tell` once with each piece of news: (is it bad?, line). `down`: why
+    it does not answer any more, if that is known."""
     pauses = iter(PAUSES)
-    heard = await ask(backend)
+    heard = Heard(down=down) if down else await ask(backend)
     if heard.down:
-        tell(True, f"{backend} does not answer ({heard.down}); waiting for it")
+        more = " any more" if down else ""
+        tell(True, f"{backend} does not answer{more} ({heard.down}); waiting for it")
     while heard.down:
         await asyncio.sleep(next(pauses, PAUSES[-1]))
         heard = await ask(backend)
@@ -159,10 +163,26 @@ def _reason(error: Exception) -> str:
     """Say why nothing came. If a name has several addresses, asyncio only lists one error for each."""
     if isinstance(error, TimeoutError):
         return f"nothing for {PATIENCE:g} seconds"
-    refusals = str(error).count(f"Errno {errno.ECONNREFUSED}]")
-    if isinstance(error, ConnectionRefusedError) or (refusals and refusals == str(error).count("Errno ")):
+    if isinstance(error, ConnectionRefusedError) or _is_refusal(str(error)):
         return REFUSED
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _is_refusal(said: str) -> bool:
+    refusals = said.count(f"Errno {errno.ECONNREFUSED}]")
+    return bool(refusals) and refusals == said.count("Errno ")
+
+
+def is_unreachable(said: str) -> bool:
+    """Whether an error of mitmproxy's says that there was no connection to a server."""
+    return "Errno " in said
+
+
+def in_words(said: str) -> str:
+    """Return an error of mitmproxy's about a server that did not answer, in the words of this module."""
+    if _is_refusal(said):
+        return REFUSED
+    return CLOSED if "closed connection" in said else _ERRNO.sub("", said)
 
 
 def _understood(backend: str, answer: bytes) -> Heard:

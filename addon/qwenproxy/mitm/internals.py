@@ -30,6 +30,7 @@ from mitmproxy.proxy.layers.http import (
 
 from ..answer import StreamedAnswer
 from ..apis import SERVERS_FAULT
+from ..backend import probe
 from ..errors import api_error
 from .listeners import failed_api, upstream_named
 
@@ -38,6 +39,7 @@ log = logging.getLogger("qwen_fix")
 Step = Callable[[HttpStream, Any], CommandGenerator[None]]  # how a stream handles an event
 Wrapper = Callable[[Step, HttpStream, Any], CommandGenerator[None]]
 
+PROGRAM = "qwen-fix"
 _JSON = "application/json"
 
 
@@ -79,8 +81,16 @@ def error_body(status_code: int, message: str) -> bytes:
     code = reason.lower().replace(" ", "_").replace("-", "_")
     if ours:
         return json.dumps(api_error(code, message, api=failed_api())).encode()
-    said = f"upstream {upstream_named(ctx.options.mode)}: {message}"
+    said = _failure(upstream_named(ctx.options.mode), message)
     return json.dumps(api_error(code, said, SERVERS_FAULT, failed_api())).encode()
+
+
+def _failure(server: str, message: str) -> str:
+    """Say who speaks, what is wrong with which server, and what to do if it is down."""
+    said = f"{PROGRAM}: {server} does not answer ({probe.in_words(message)})."
+    if probe.is_unreachable(message):
+        said += f" Start your model server, or start {PROGRAM} with its address."
+    return said if probe.in_words(message) != message else f"{PROGRAM}: {server}: {message}"
 
 
 class JsonErrorConnection(_http2.BufferedH2Connection):

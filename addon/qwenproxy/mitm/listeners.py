@@ -29,9 +29,11 @@ def backends(modes: Iterable[str]) -> list[str]:
     return [destination(mode) for mode in parsed if isinstance(mode, mode_specs.ReverseMode)]
 
 
-def note_failure(request: http.Request) -> None:
-    """Remember whose error page is written next."""
-    failed.set((url(request.scheme, request.host, request.port), apis.at(request.path) or CHAT))
+def note_failure(request: http.Request) -> str:
+    """Remember whose error page is written next; return the URL of that server."""
+    server = url(request.scheme, request.host, request.port)
+    failed.set((server, apis.at(request.path) or CHAT))
+    return server
 
 
 def failed_api() -> Api:
@@ -41,7 +43,7 @@ def failed_api() -> Api:
 
 def upstream_named(modes: Sequence[str]) -> str:
     """Return the upstream that failed, or all that may have failed."""
-    return failed.get()[0] or " or ".join(backends(modes)) or "server"
+    return failed.get()[0] or " or ".join(backends(modes)) or "the server"
 
 
 def refuse_modes(modes: Iterable[str], host: str, port: int | None) -> None:
@@ -73,13 +75,26 @@ def ready_lines(servers: Iterable[ServerInstance[Any]], settings: str, control: 
         host, port, *_ = server.listen_addrs[0]
         here = here_of(host, port)
         others = ", and on all other addresses of this machine" if is_wildcard(host) else ""
-        yield f"qwen_fix ready: {here} -> {destination(server.mode)} ({settings}{others})"
+        yield f"qwen_fix ready: {here} -> {destination(server.mode)} ({settings}){others}"
     pages = [server for server in found if isinstance(server.mode, mode_specs.ReverseMode)]
     if control and pages:
         host, port, *_ = pages[0].listen_addrs[0]
         yield f"status page: {here_of(host, port)}{control}/"
     if not found:
         yield f"qwen_fix ready: no listener ({settings})"
+
+
+def without_server(servers: Iterable[ServerInstance[Any]]) -> str:
+    """Say what to do if clients find no model server behind these listeners; empty if they do."""
+    found = [server for server in servers if server.listen_addrs]
+    if not found or any(not isinstance(server.mode, mode_specs.RegularMode) for server in found):
+        return ""
+    host, port, *_ = found[0].listen_addrs[0]
+    listener = Address(LOCAL if is_wildcard(host) else host, port)
+    return (
+        f"no model server given: add --mode reverse:http://localhost:8080@{listener}, "
+        f"or set HTTP_PROXY=http://{listener} in the client"
+    )
 
 
 def here_of(host: str, port: int) -> str:

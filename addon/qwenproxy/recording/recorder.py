@@ -8,11 +8,12 @@ answered with an error) or `aborted`. A chat is recorded once the server has beg
 the answer ends. A chat without any answer (the server is down, or the client left first) has nothing to
 replay and is not recorded; the log and the client's 502 report it.
 
-A recording must never cost an answer. A full disk or a missing directory is logged once, until a
-file can be written again.
+A recording must never cost an answer. A directory that cannot be used stops the start (`try_folder`). A full
+disk is logged once, until a file can be written again; until then `trouble` says what is wrong.
 """
 
 import logging
+import tempfile
 import time
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class Recorder:
         self._directory = directory
         self._names = names
         self._what = what
-        self._failing = False
+        self.trouble = ""  # why nothing is recorded; empty if all is well
 
     def write(self, recording: Recording) -> Path | None:
         """Write a recording and return its path; None if unwanted or not possible. Never raises."""
@@ -44,7 +45,7 @@ class Recorder:
         except Exception as e:
             self._complain(f"{self._directory}: {e!r}")
         else:
-            self._failing = False
+            self.trouble = ""
             return path
         return None
 
@@ -56,9 +57,16 @@ class Recorder:
         return path
 
     def _complain(self, reason: str) -> None:
-        if not self._failing:
+        if not self.trouble:
             log.error("qwen_record: nothing is recorded until this is fixed: %s", reason)
-        self._failing = True
+        self.trouble = reason
+
+
+def try_folder(path: Path) -> None:
+    """Make a folder for recordings, and try to write into it. Raises OSError."""
+    make_folder(path)
+    with tempfile.TemporaryFile(dir=path):
+        pass
 
 
 def is_kind(recording: Recording, what: str) -> bool:

@@ -56,11 +56,12 @@ def redact(recording: Recording, names: Iterable[str] = ()) -> Recording:
 
 def _without_secrets(recording: Recording, names: frozenset[str]) -> Recording:
     bodies = {data: Body(data, names) for data in (recording.request_body, recording.body, recording.out)}
-    credentials = {value for value in _credentials(recording, names) if value}
+    headers = recording.request_headers + recording.headers
+    found = set(credentials(headers, recording.url, names))
     written = {value for body in bodies.values() for value in body.values()}
     written -= _protocol(recording.request, names) if written else set()
     is_error = recording.status >= 400 or _ERROR.search(recording.body) is not None
-    scrub = _Scrubber(Repeats(credentials | written, credentials if is_error else ()), names)
+    scrub = Scrubber(Repeats(found | written, found if is_error else ()), names)
     clean = {
         data: body.clean(scrub.repeats, is_error and data != recording.request_body)
         for data, body in bodies.items()
@@ -91,18 +92,26 @@ def _protocol(request: dict[str, Any], names: frozenset[str]) -> set[str]:
 # What is secret
 
 
-def _credentials(recording: Recording, names: frozenset[str]) -> Iterator[str]:
+def credentials(headers: Headers, url: str, names: frozenset[str] = frozenset()) -> Iterator[str]:
     """Yield the secrets in headers and URL."""
-    for key, value in recording.request_headers + recording.headers:
+    return filter(None, _credentials(headers, url, names))
+
+
+def _credentials(headers: Headers, url: str, names: frozenset[str]) -> Iterator[str]:
+    for key, value in headers:
         if is_secret(key) or key.lower() in names:
             yield from _secrets_in(key.lower(), value)
         yield from (v for k, v in _parameters(value) if is_secret_parameter(k))
-    for key, value in _parameters(recording.url):
+    for key, value in _parameters(url):
         if is_secret_parameter(key) or key.lower() in names:
             yield value
-    parts = urlsplit(recording.url)
-    yield from (part for part in parts.path.split("/") if _TOKEN.fullmatch(part))
-    yield from _PASSWORD.findall(recording.url)
+    yield from filter(is_key, urlsplit(url).path.split("/"))
+    yield from _PASSWORD.findall(url)
+
+
+def is_key(word: str) -> bool:
+    """Whether a word looks like a key or a token."""
+    return _TOKEN.fullmatch(word) is not None
 
 
 def _secrets_in(name: str, value: str) -> Iterator[str]:
@@ -213,7 +222,7 @@ def blank(raw: bytes | bytearray) -> bytes:
 # Everything else
 
 
-class _Scrubber:
+class Scrubber:
     """Removes known secrets, and the values of secret names, from the rest of a recording."""
 
     def __init__(self, repeats: Repeats, names: frozenset[str]) -> None:
@@ -254,8 +263,7 @@ class _Scrubber:
 
     def url(self, url: str) -> str:
         parts = urlsplit(_PASSWORD.sub(REDACTED, _PARAMETER.sub(self._parameter, url)))
-        path = "/".join(REDACTED if _TOKEN.fullmatch(part) else part for part in parts.path.split("/"))
-        return self.known(urlunsplit(parts._replace(path=path)))
+        return self.known(urlunsplit(parts._replace(path=path_without_keys(parts.path))))
 
     def _parameter(self, parameter: re.Match[str]) -> str:
         key = unquote_plus(parameter[1])
@@ -272,6 +280,10 @@ class _Scrubber:
                 return [self.plain(item) for item in value]
             case _:
                 return value
+
+
+def path_without_keys(path: str) -> str:
+    return "/".join(REDACTED if is_key(part) else part for part in path.split("/"))
 
 
 def in_file_name(text: str) -> str:

@@ -14,9 +14,11 @@ from typing import Any
 from mitmproxy import contentviews, flow, http
 
 from ..apis import APIS
+from ..form import Form, declared, form_of
 from ..recording.format import KEY, api_named
 from ..replay.outline import Message, messages_of
 from . import explain
+from .endings import in_words
 
 NAME = "Qwen tool calls"
 PRIORITY = 10  # mitmproxy's own views have at most 2
@@ -25,14 +27,18 @@ PRIORITY = 10  # mitmproxy's own views have at most 2
 def render(body: bytes, data: dict[str, Any], content_type: str) -> str:
     """Return the view of an answer; `data` is its metadata, `body` the body of the flow."""
     api = APIS[api_named(data)]
-    is_stream = api.is_stream(content_type)
+    raw = data.get("raw", body)
+    kind = content_type.partition(";")[0].strip().lower()
+    is_stream = (declared(kind, api) or form_of(raw, api, True, is_over=True)) is Form.STREAM
     received = messages_of(data.get("out", body), is_stream, api)
-    sent = messages_of(data.get("raw", body), is_stream, api)
+    sent = messages_of(raw, is_stream, api)
     would = data.get("observed") is True
     lines = ["CLIENT WOULD RECEIVE" if would else "CLIENT RECEIVED", *_messages(received)]
     lines += ["", "WOULD BE REPAIRED" if would else "REPAIRED", *_ledger(data.get("ledger", {}))]
+    if unread := data.get("unread"):
+        lines += ["", f"NOT READ: {unread}"]
     if aborted := data.get("aborted"):
-        lines += ["", f"BROKEN OFF: {aborted}"]
+        lines += ["", f"BROKEN OFF: {in_words(aborted)}"]
     if sent != received:
         lines += ["", "MODEL SENT", *_messages(sent)]
     return "\n".join(lines) + "\n"

@@ -72,6 +72,7 @@ class State:
     uptime: float = 0.0  # seconds
     open_chats: int = 0
     bytes_held: int = 0
+    recording_trouble: str = ""  # why nothing is recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,8 @@ async def health(state: State, _asked: Asked) -> http.Response:
             troubles.append(h.wrong or f"{server} does not answer ({h.down})")
     if state.rules and state.rules.error:
         troubles.append(f"{state.rules.error}; the old rules stay in force")
+    if state.recording_trouble:
+        troubles.append(f"nothing is recorded: {state.recording_trouble}")
     said = {
         "status": "degraded" if troubles else "ok",
         "reason": "; ".join(troubles),
@@ -240,8 +243,8 @@ ENDPOINTS = (
         "GET",
         "health",
         health,
-        "`ok`, or `degraded` and why: the server does not answer, or the rules are broken. Versions, uptime, "
-        "open chats, options, rules",
+        "`ok`, or `degraded` and why: the server does not answer, the rules are broken, or nothing can be "
+        "recorded. Versions, uptime, open chats, options, rules",
         alias="/_health",
     ),
     Endpoint(

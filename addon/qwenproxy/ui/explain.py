@@ -8,10 +8,13 @@ from toolstream import Refused, Repair
 from ..apis import APIS
 from ..recording.format import api_named
 from ..terminal import printable
-from .report import FAULTS
+from .endings import in_words
+from .report import CUT, FAULTS
 from .words import LEAKED
 
 Json = dict[str, Any]
+
+NOT_RUN = "not run: "  # it stayed text, or the client only got its beginning
 
 # The reason behind each refusal, and what would have to be different.
 REASONS: Mapping[Refused, str] = {
@@ -52,10 +55,12 @@ def explained(data: Json | None, request: Json) -> Iterator[str]:
     lines = list(ledger_lines(ledger))
     yield from lines
     if aborted := data.get("aborted"):
-        yield printable(f"The answer broke off: {aborted}")
+        yield printable(f"The answer broke off: {in_words(aborted)}")
     if failure := ledger.get("failure"):
         last = failure.strip().splitlines()[-1]
         yield printable(f"The rewriter failed, and the rest was passed through unchanged: {last}")
+    elif unread := data.get("unread"):
+        yield printable(f"The answer was passed through unread: {unread}")
     elif not lines:
         yield "Nothing looked like a leaked or damaged call: the answer was passed through unchanged."
 
@@ -69,7 +74,7 @@ def ledger_lines(ledger: Json) -> Iterator[str]:
         yield printable(f"{repair.words if repair else name}{f' x{count}' if count > 1 else ''}")
     for name, excerpt in ledger.get("refusals", []):
         reason = Refused.named(name)
-        left = "" if reason in FAULTS else "left as text: "
+        left = "" if reason in FAULTS else NOT_RUN if reason in CUT else "left as text: "
         yield printable(f"{left}{reason.words if reason else name}: {excerpt}")
         if reason:
             yield f"  {REASONS[reason]}"

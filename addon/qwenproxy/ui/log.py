@@ -13,6 +13,7 @@ log = logging.getLogger("qwen_fix")
 
 _CONNECTION = re.compile(
     r"(?:\[replay\] )?(?:client|server) (?:dis)?connect\b|Streaming (?:request to|response from) "
+    r"|error establishing server connection: "
 )
 
 
@@ -21,7 +22,7 @@ def tell(report: Report) -> None:
     ledger = report.ledger
     if ledger.failure:
         log.error("%s\n%s", line(report), ledger.failure)
-    elif report.kind in (Kind.BACKEND_ERROR, Kind.BROKEN_OFF):
+    elif report.kind in (Kind.BACKEND_ERROR, Kind.BROKEN_OFF, Kind.NOT_READ):
         log.warning("%s", line(report))
     else:
         log.info("%s", line(report))
@@ -42,9 +43,11 @@ def _counted(counts: Counts) -> str:
     said = (
         ("repaired in", kinds[Kind.REPAIRED]),
         ("would be repaired in", kinds[Kind.WOULD_REPAIR]),
-        ("left as text in", kinds[Kind.LEFT]),
+        ("not repaired in", kinds[Kind.LEFT]),
         ("failed open in", kinds[Kind.FAILED_OPEN]),
         ("broke off in", kinds[Kind.BROKEN_OFF]),
+        ("client left in", kinds[Kind.CLIENT_LEFT]),
+        ("not read in", kinds[Kind.NOT_READ]),
         ("server errors in", kinds[Kind.BACKEND_ERROR]),
     )
     numbers = [
@@ -60,7 +63,7 @@ def _plural(word: str, number: int) -> str:
 
 
 class Quiet(logging.Filter):
-    """Turns mitmproxy's lines about connections, five for each chat, into debug lines."""
+    """Turns mitmproxy's lines about connections, some for each chat, into debug lines."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno == logging.INFO and _CONNECTION.match(str(record.msg)):

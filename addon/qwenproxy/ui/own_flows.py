@@ -65,6 +65,7 @@ class OwnFlows:
             uptime=time.monotonic() - self._start,
             open_chats=open_chats,
             bytes_held=bytes_held,
+            recording_trouble=recorder.trouble if (recorder := self._configuration.recorder) else "",
         )
 
 

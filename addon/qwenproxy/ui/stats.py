@@ -35,6 +35,9 @@ class Counts:
     fates: Counter[Kind] = field(default_factory=Counter)  # of those that leaked or were damaged
     repairs: Counter[Repair] = field(default_factory=Counter)  # repairs, not chats
     refusals: Counter[Refused] = field(default_factory=Counter)
+    silent: int = 0  # chats that the server gave no answer to
+    last_error: str = ""  # of the server, with the status
+    last_unread: str = ""  # why an answer was not read
 
     def add(self, report: Report) -> None:
         self.chats += 1
@@ -48,6 +51,11 @@ class Counts:
             self.flags[name] += bool(getattr(report, name))
         self.repairs.update(report.ledger.repairs)
         self.refusals.update(report.ledger.refused)
+        if report.kind == Kind.BACKEND_ERROR:
+            self.silent += not report.status
+            self.last_error = ": ".join(filter(None, (str(report.status or "no answer"), report.down)))
+        if report.kind == Kind.NOT_READ:
+            self.last_unread = report.unread
 
     def as_json(self) -> Json:
         """Return the numbers, each with its share of the chats; for `leaked` and `damaged` of the answers to
@@ -77,6 +85,8 @@ FIELDS = {
     Kind.LEFT: "left",
     Kind.FAILED_OPEN: "failed_open",
     Kind.BROKEN_OFF: "broken_off",
+    Kind.CLIENT_LEFT: "client_left",
+    Kind.NOT_READ: "not_read",
     Kind.BACKEND_ERROR: "backend_errors",
 }
 

@@ -1,11 +1,12 @@
 """Requests that are passed through unread. If one has tools, the client may print XML, so the log says why.
 
-A request of an API that is known may stay unread because an option leaves its API out, or because its wire
-says that a rewritten answer would do harm (`Asked.unread`). Each client is named once for each path in the
-log; if it sends tools, also on the status page.
+A request may stay unread because an option leaves its API, its path or its model out, because its wire says
+that a rewritten answer would do harm (`Asked.unread`), or because no API has its path. Each client is named
+once for each path in the log; if it sends tools, also on the status page.
 """
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,12 +17,16 @@ from mitmproxy import http
 from .. import apis
 from ..options import Settings
 from ..recording.format import parse_object
+from ..recording.redaction import path_without_keys
 from ..terminal import printable
-from .report import client_name
+from .report import client_name, shown
 from .verdict import Level, Verdict
 
 MOST = 100  # pairs of client and path that are remembered
 LONGEST_PATH = 80  # characters
+NO_API = "no API has this path; if it is one of chat completions, set qwen_paths"
+
+_ONLY_READS = re.compile("token|template")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +34,12 @@ class Sender:
     """Who sends tools to which API, and why its answers stay unread."""
 
     client: str
-    api: str
+    api: str  # "" if the path is none of an API's
     reason: str
+    path: str
 
     def __str__(self) -> str:
-        path = apis.APIS[self.api].address
-        return f"{self.client} sends tools to {path}, and its calls are not repaired: {self.reason}"
+        return f"{self.client} sends tools to {self.path}, and its calls are not repaired: {self.reason}"
 
 
 def is_api(request: http.Request) -> bool:
@@ -42,18 +47,33 @@ def is_api(request: http.Request) -> bool:
     return request.method == "POST" and apis.at(request.path) is not None
 
 
-def why(request: http.Request, settings: Settings, unread: str) -> tuple[str, str]:
-    """Return the API of a request with tools and the reason why it stays unread; "" for the reason if nobody
-    has to know. `unread` is what its wire says."""
-    api = apis.at(request.path) if request.method == "POST" else None
-    if api is None or not parse_object(request.get_content(strict=False) or b"").get("tools"):
-        return "", ""
-    if unread:
-        return api.name, unread
-    if api.name not in settings.apis:
-        return api.name, f"qwen_apis does not name {api.name}"
-    left_out = not settings.paths.search(_path(request))
-    return api.name, "qwen_paths leaves this path out" if left_out else ""
+def why(request: http.Request, settings: Settings, unread: str) -> str:
+    """Say why a request stays unread; empty if it looks like no chat. `unread` is what its wire says."""
+    api, path = apis.at(request.path), _path(request)
+    if unread or request.method != "POST":
+        return unread
+    body = _body(request)
+    if not (api or (isinstance(body.get("messages"), list) and _may_answer(path))):
+        return ""
+    if api and api.name not in settings.apis:
+        return f"qwen_apis does not name {api.name}"
+    if not settings.paths.search(path):
+        return "qwen_paths leaves this path out"
+    if api is None:
+        return NO_API
+    if not api.is_request(body) or settings.models.search(str(body.get("model", ""))):
+        return ""
+    return f"qwen_models does not match {shown(body.get('model'))}"
+
+
+def _may_answer(path: str) -> bool:
+    """Whether a model could answer at such a path: not one that only counts tokens or fills in a template."""
+    above, _, last = path.rstrip("/").rpartition("/")
+    return not (apis.at(above) or _ONLY_READS.search(last))
+
+
+def _body(request: http.Request) -> dict[str, Any]:
+    return parse_object(request.get_content(strict=False) or b"")
 
 
 def _path(request: http.Request) -> str:
@@ -70,9 +90,11 @@ class Unread:
     def note(self, request: http.Request, settings: Settings, unread: str) -> Iterator[tuple[int, str]]:
         """Count a request; yield a log level and a line if it is the client's first on this path."""
         client, path = client_name(request.headers.get("user-agent", "")), _path(request)
-        api, reason = why(request, settings, unread)
-        if reason:
-            sender = Sender(client, api, reason)
+        shown_path = path_without_keys(path)[:LONGEST_PATH]
+        reason = why(request, settings, unread)
+        if reason and _body(request).get("tools"):
+            api = apis.at(path)
+            sender = Sender(client, api.name if api else "", reason, api.address if api else shown_path)
             if is_new(sender, self.seen):
                 yield logging.WARNING, printable(str(sender))
                 self.seen[sender] = 0
@@ -80,11 +102,8 @@ class Unread:
                 self.seen[sender] += 1
         elif request.method == "POST" and is_new((client, path), self._others):
             self._others.add((client, path))
-            more = f": {unread}" if unread else ""
-            yield (
-                logging.INFO,
-                printable(f"{client} · POST {path[:LONGEST_PATH]} · passed through unread{more}"),
-            )
+            more = f": {reason}" if reason else ""
+            yield logging.INFO, printable(f"{client} · POST {shown_path} · passed through unread{more}")
 
     def clear(self) -> None:
         self.seen.clear()

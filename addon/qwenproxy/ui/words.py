@@ -1,25 +1,28 @@
 """Says what was done to an answer, in words and as a marker, for the log, the flow list and the status page.
 
 write, bash · call without <tool_call>                        repaired
-write · would repair: call without <tool_call>                only observed
+would call write · would repair: call without <tool_call>     only observed
 read · as the server sent it                                  nothing to do
 no call · left as text: in code, a quotation, a table or a comment
+not read: content-type text/html                              no answer that can be read
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from toolstream import Ledger
+from toolstream import Ledger, Refused
 
 from ..apis import CHAT
 from ..outcome import Outcome
 from ..terminal import printable
-from .report import FAULTS, Report
+from .report import CUT, FAULTS, Kind, Report
 
 FAILED = ":red_circle:"
 REPAIRED = ":wrench:"
 REFUSED = ":eyes:"
 
+UNFINISHED = "call sent unfinished, so that nobody runs it"
 LEAKED = "call as text"  # a leaked call without other damage
 SHOWN_TOOLS = 5
 
@@ -44,33 +47,57 @@ def said(report: Report) -> str:
 
 
 def _tools(report: Report) -> str:
-    names = list(report.tools)
-    if len(names) > SHOWN_TOOLS:
-        names[SHOWN_TOOLS:] = [f"{len(names) - SHOWN_TOOLS} more"]
-    if names or report.down or report.status >= 400:
-        return ", ".join(names)
-    return "no call" if report.with_tools else "no tools"
+    told = report.tools if report.told is None else report.told
+    would = list((Counter(report.tools) - Counter(told)).elements())
+    called = filter(None, (_listed(told), f"would call {_listed(would)}" if would else ""))
+    nothing = "" if report.down or report.status >= 400 or report.kind == Kind.NOT_READ else _no_call(report)
+    return " · ".join(called) or nothing
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = [f"{len(names) - SHOWN_TOOLS} more"] if len(names) > SHOWN_TOOLS else []
+    return ", ".join([*names[:SHOWN_TOOLS], *more])
+
+
+def _no_call(report: Report) -> str:
+    if report.with_tools:
+        return "no call"
+    return f"no tools ({report.why_no_tools})" if report.why_no_tools else "no tools"
 
 
 def done(report: Report) -> str:
     """Say what was or would have been done, what was left, and what went wrong."""
     ledger = report.ledger
     faults = {reason: n for reason, n in ledger.refused.items() if reason in FAULTS}
-    left = {reason: n for reason, n in ledger.refused.items() if reason not in FAULTS}
+    left = left_as_text(report)
     repaired = words_of(ledger.repairs) or (LEAKED if ledger.calls else "")
     parts = (
         f"would repair: {repaired}" if repaired and report.observed else repaired,
         f"left as text: {words_of(left)}" if left else "",
         words_of(faults),
+        UNFINISHED if report.unfinished else "",
         "cut off at the token limit" if report.truncated else "",
         f"the rewriter failed, the rest was passed through unchanged: {_last_line(ledger)}"
         if ledger.failure
         else "",
+        "the server sent no finish_reason" if report.is_endless and not report.aborted else "",
+        f"not read: {report.unread}" if report.kind == Kind.NOT_READ else "",
         f"broke off: {report.aborted}" if report.aborted else "",
         f"the server gave no answer: {report.down}" if report.down and not report.status else "",
         f"the server's error: {report.down}" if report.down and report.status else "",
     )
     return "; ".join(filter(None, parts))
+
+
+def left_as_text(report: Report) -> Counter[Refused]:
+    """Return the reasons for which candidates stayed text. The library has the same reasons for a call whose
+    beginning had already been sent."""
+    left = Counter({reason: n for reason, n in report.ledger.refused.items() if reason not in FAULTS})
+    sent = report.unfinished
+    for reason in CUT:
+        taken = min(sent, left[reason])
+        left[reason], sent = left[reason] - taken, sent - taken
+    return +left
 
 
 def words_of(names: Mapping[Any, int]) -> str:

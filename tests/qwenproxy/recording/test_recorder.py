@@ -36,8 +36,10 @@ def test_a_full_disk_is_said_once_and_leaves_nothing(
     assert [r.getMessage() for r in caplog.records] == [
         f"qwen_record: nothing is recorded until this is fixed: {tmp_path}: No space left on device"
     ]
+    assert writer.trouble == f"{tmp_path}: No space left on device"
     monkeypatch.undo()
     assert writer.write(ANSWER)
+    assert not writer.trouble
     monkeypatch.setattr("qwenproxy.recording.format.io.FlowWriter.add", full)
     writer.write(ANSWER)
     assert len(caplog.records) == 2

@@ -32,7 +32,7 @@ from qwenproxy.ui.commands import Commands
 from qwenproxy.ui.explain import REASONS, explained
 from qwenproxy.ui.mitmweb import FlowList
 from qwenproxy.ui.observer import Observer
-from qwenproxy.ui.report import FAULTS
+from qwenproxy.ui.report import CUT, FAULTS
 from qwenproxy.ui.unread import MOST, Unread
 from toolstream.repairs import Refused
 
@@ -74,7 +74,7 @@ def test_an_answer_is_explained(run: Run) -> None:
 def test_every_reason_is_explained(reason: Refused) -> None:
     data = {"ledger": {"refusals": [[str(reason), "<tool_call>"]]}}
     lines = list(explained(data, {"tools": [WEATHER]}))
-    left = "" if reason in FAULTS else "left as text: "
+    left = "" if reason in FAULTS else "not run: " if reason in CUT else "left as text: "
     assert lines == [f"{left}{reason.words}: <tool_call>", f"  {REASONS[reason]}"]
 
 
@@ -84,6 +84,7 @@ def test_every_reason_is_explained(reason: Refused) -> None:
         ({"ledger": {}}, {"tools": [WEATHER]}, "passed through unchanged"),
         ({"ledger": {}}, {}, "declares no tools"),
         ({"ledger": {}}, {"tools": [WEATHER], "tool_choice": "none"}, 'tool_choice: "none"'),
+        ({"ledger": {}, "unread": "no content-type"}, {"tools": [WEATHER]}, "unread: no content-type"),
         ({"ledger": {"calls": 1}, "observed": True}, {"tools": [WEATHER]}, "only observed"),
         ({"ledger": {"failure": "T\nValueError: no"}}, {"tools": [WEATHER]}, "ValueError: no"),
         ({"ledger": {}, "aborted": "client left\x1b"}, {"tools": [WEATHER]}, "broke off: client left\\x1b"),

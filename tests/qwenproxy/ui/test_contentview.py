@@ -75,7 +75,9 @@ def test_a_chat_is_shown_by_itself(flow: http.HTTPFlow) -> None:
 
 def test_an_answer_that_broke_off_says_so() -> None:
     flow = flow_with(MODEL, aborted="Client disconnected.")
-    assert "BROKEN OFF: Client disconnected.\n" in shown(flow, flow.response)
+    assert "BROKEN OFF: the client disconnected\n" in shown(flow, flow.response)
+    flow = flow_with(MODEL, unread="no content-type")
+    assert "NOT READ: no content-type\n" in shown(flow, flow.response)
 
 
 def test_an_unchanged_answer_is_shown_once() -> None:
@@ -115,10 +117,12 @@ def test_registering_twice_leaves_one() -> None:
 
 @pytest.mark.parametrize("name", api_answers.NAMES)
 @pytest.mark.parametrize("is_stream", [True, False])
-def test_a_chat_of_each_api(name: str, is_stream: bool) -> None:
+@pytest.mark.parametrize("is_typed", [True, False])
+def test_a_chat_of_each_api(name: str, is_stream: bool, is_typed: bool) -> None:
     recording = api_answers.recorded(name, f"Let me see.\n{LEAK}", is_stream)
     sent, ledger = rewrite(recording, recording.chunks, "tolerant")
-    flow = to_flow(replace(recording, out=sent, ledger=ledger.as_dict()))
+    headers = recording.headers if is_typed else ()
+    flow = to_flow(replace(recording, out=sent, ledger=ledger.as_dict(), headers=headers))
     said = shown(flow, flow.response)
     received, _, model = said.partition("MODEL SENT")
     assert 'tool call: get_weather\n    city: "Zürich"\n    days: 3' in received

@@ -4,6 +4,7 @@ import asyncio
 import json
 import platform
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,13 @@ def test_health_is_degraded_while_the_server_is_down(heard: Heard, reason: str) 
     status, body = answered(asked("GET", "/_qwen/health"), state(ask=ask))
     assert (status, body["status"], body["reason"]) == (200, "degraded", reason)
     assert body["upstreams"] == [{"url": SERVER, "answers": False, "said": heard.wrong or heard.down}]
+
+
+def test_health_is_degraded_while_nothing_can_be_recorded() -> None:
+    to = replace(state(), recording_trouble="flows: No space left on device")
+    status, body = answered(asked("GET", "/_qwen/health"), to)
+    said = "nothing is recorded: flows: No space left on device"
+    assert (status, body["status"], body["reason"]) == (200, "degraded", said)
 
 
 def test_health_asks_the_server_once_for_many() -> None:

@@ -3,10 +3,12 @@
 import json
 
 import pytest
+from api_answers import NAMES, stream
 from proxy import chunk, completion, events
 
+from qwenproxy.apis import APIS
 from qwenproxy.replay.outline import telling_lines
-from qwenproxy.ui.report import LONGEST_NAME, MOST_TOOLS, client_name, heard_in, shown
+from qwenproxy.ui.report import LONGEST_NAME, MOST_TOOLS, client_name, error_page, heard_in, shown
 
 
 def call(name: str, index: int = 0) -> bytes:
@@ -51,6 +53,48 @@ def test_an_error_in_a_stream_is_heard() -> None:
 )
 def test_no_error_quotes_what_was_said(error: str, heard: str) -> None:
     assert heard_in(json.dumps({"error": {"message": error}}).encode(), False).error == heard
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        (b"<html><head><TITLE>502 Bad\n Gateway</TITLE></head><p>nginx", "502 Bad Gateway"),
+        (b"<style>p {}</style><h1>No &amp; no</h1><p>at all", "No & no at all"),
+        (b"Internal Server Error", "Internal Server Error"),
+        (b'{"detail": "Not Found"}', "Not Found"),
+        (b'{"detail": [{"input": "my text"}]}', ""),
+        (b"\x1f\x8b\x08\x00\x00", ""),
+        (b"", ""),
+    ],
+)
+def test_an_error_page_says_its_title_or_first_words(page: bytes, said: str) -> None:
+    assert error_page(page) == said
+
+
+def test_a_call_that_was_cut_off_is_not_called() -> None:
+    function = {"name": "write", "arguments": '{"a'}
+    half = chunk({"tool_calls": [{"index": 1, "id": "d", "type": "function", "function": function}]})
+    for end, may_be_cut in ((chunk({}, "length"), False), (b"", True)):
+        heard = heard_in(call("read") + half + end, True, may_be_cut=may_be_cut)
+        assert (heard.tools, heard.calls, heard.unfinished) == (("read",), 1, 1)
+    whole = heard_in(call("read") + chunk({}, "length"), True)
+    assert (whole.tools, whole.unfinished, whole.is_endless) == (("read",), 0, False)
+
+
+def test_a_stream_without_an_end_is_known() -> None:
+    assert heard_in(b"".join(events("hi")[:-2]), True).is_endless
+    assert not heard_in(b"".join(events("hi")), True).is_endless
+    assert not heard_in(b"".join(events("hi")[:-2]) + b"data: [DONE]\n\n", True).is_endless
+    assert not heard_in(completion("hi"), False).is_endless
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_api_has_its_end(name: str) -> None:
+    api, frames = APIS[name], stream(name, 'It says "done": true and data: [DONE].')
+    assert not heard_in(b"".join(frames), True, api).is_endless
+    assert heard_in(b"".join(frames[:-3]), True, api).is_endless
+    for reason in (b'"stop_reason": "end_turn"', b'"done_reason": "stop"'):
+        assert not heard_in(b"".join(frames).replace(reason, b'"x": 1'), True, api).is_endless
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,9 @@ SCRIPTS = {
     "damages": streamed(WRONG),
     "quotes": streamed(events(f"```\n{LEAK}\n```\n")),
     "cut": streamed([*events(LEAK[:40])[:-2], chunk({}, "length"), b"data: [DONE]\n\n"]),
+    "begins": streamed([*events("<tool_call>\n{")[:-2], chunk({}, "length"), b"data: [DONE]\n\n"]),
+    "stops": streamed(events("Hello.")[:-2]),
+    "gateway": sized(b"<html><title>502 Bad\n Gateway</title><p>x", "text/html", status="502 Bad Gateway"),
     "fails": sized(b'{"error": {"message": "no"}}', status="500 Oops"),
     "breaks": aborted(events(LEAK)[:20]),
 }
@@ -84,6 +87,8 @@ def session(confdir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     proxy = Proxy(upstream.url, confdir, stream_large_bodies="5k").wait_ready()
     for model in SCRIPTS:
         ask(proxy, chat(model=model, stream=model != "whole"), headers=AGENT)
+    ask(proxy, chat(model="forbids", tool_choice="none"), headers=AGENT)
+    ask(proxy, chat(model="old", tools=[], functions=[WEATHER["function"]]), headers=AGENT)
     ask(proxy, chat(model="plain", tools=[]), headers={"User-Agent": "curl/8"})
     yield Session(proxy)
     proxy.stop()
@@ -108,14 +113,24 @@ def test_the_log_has_nothing_else(session: Session) -> None:
     start = next(n for n, line in enumerate(session.proxy.lines) if "answers, with qwen" in line) + 1
     chats = [line for line in session.proxy.lines[start:] if " · chat · " in line]
     assert session.proxy.lines[start:] == chats
-    assert len(chats) == len(SCRIPTS) + 1
+    assert len(chats) == len(SCRIPTS) + 3
     assert "Zürich" not in session.proxy.log
 
 
 def test_what_is_not_whole_is_said(session: Session) -> None:
-    assert "broke off: " in session.line("breaks")
-    assert "cut off at the token limit" in session.line("cut")
-    assert "left as text: cut off inside" in session.line("cut")
+    half = "no call · call without <tool_call>; call sent unfinished, so that nobody runs it"
+    assert f" · {half}; broke off: the server closed the connection · " in session.line("breaks")
+    assert f" · {half}; cut off at the token limit · " in session.line("cut")
+    assert " · no call · left as text: cut off inside; cut off at the token limit · " in session.line(
+        "begins"
+    )
+    assert " · no call · the server sent no finish_reason · " in session.line("stops")
+
+
+def test_why_nothing_is_read_is_said(session: Session) -> None:
+    assert " · no tools (tool_choice is none) · " in session.line("forbids")
+    assert " · no tools (the old functions are not read) · " in session.line("old")
+    assert " · the server's error: 502 Bad Gateway · " in session.line("gateway")
 
 
 # Counts
@@ -124,16 +139,16 @@ def test_what_is_not_whole_is_said(session: Session) -> None:
 def test_the_counts_add_up(session: Session) -> None:
     said = session.get("stats").json
     total, models = said["total"], said["models"]
-    assert total["chats"] == len(SCRIPTS) + 1
+    assert total["chats"] == len(SCRIPTS) + 3
     kinds = ("passed", "repaired", "would_repair", "left", "failed_open", "broken_off", "backend_errors")
     assert {kind: total[kind]["count"] for kind in kinds} == {
-        "passed": 3,
+        "passed": 6,
         "repaired": 3,
         "would_repair": 0,
-        "left": 1,
+        "left": 2,
         "failed_open": 0,
         "broken_off": 1,
-        "backend_errors": 1,
+        "backend_errors": 2,
     }
     for counts in (total, *models.values(), *said["clients"].values()):
         assert sum(counts[kind]["count"] for kind in kinds) == counts["chats"]
@@ -141,30 +156,39 @@ def test_the_counts_add_up(session: Session) -> None:
     for field in ("chats", "answers", "calls"):
         assert sum(counts[field] for counts in models.values()) == total[field]
         assert sum(counts[field] for counts in said["clients"].values()) == total[field]
-    assert (total["streamed"]["count"], total["with_tools"]["count"]) == (len(SCRIPTS), len(SCRIPTS))
-    assert total["leaked"] == {"count": 4, "share": round(4 / 7, 4)}  # of the answers to requests with tools
+    assert (total["streamed"]["count"], total["with_tools"]["count"]) == (len(SCRIPTS) + 2, len(SCRIPTS))
+    assert total["leaked"] == {"count": 5, "share": round(5 / 9, 4)}  # of the answers to requests with tools
     assert total["damaged"]["count"] == 1
-    assert total["truncated"]["count"] == 1
-    opener = {"count": 4, "share": round(4 / 9, 4), "words": "call without <tool_call>"}
+    assert total["truncated"]["count"] == 2
+    opener = {"count": 4, "share": round(4 / 14, 4), "words": "call without <tool_call>"}
     assert total["repairs"]["missing-tool-call-open"] == opener
     assert set(said["clients"]) == {"opencode/1.18.33", "curl/8"}
     assert sum(entry["answers"] for entry in said["history"]) == total["answers"]
-    assert sum(entry["leaked"] for entry in said["history"]) == 4
+    assert sum(entry["leaked"] for entry in said["history"]) == 5
 
 
 @pytest.mark.parametrize(
     ("model", "text", "level"),
     [
-        ("leaks", "100 % of the answers of leaks leaked calls as text (1 of 1): repaired 1, left 0.", "warn"),
+        (
+            "leaks",
+            "100 % of the answers of leaks leaked calls as text (1 of 1): repaired 1, not repaired 0.",
+            "warn",
+        ),
         ("parses", "Your server parses the tool calls of parses itself: 0 of 1 needed repair.", "good"),
         (
             "damages",
-            "100 % of the answers of damages had damaged calls (1 of 1): repaired 1, left 0.",
+            "100 % of the answers of damages had damaged calls (1 of 1): repaired 1, not repaired 0.",
             "warn",
         ),
-        ("cut", "100 % of the answers of cut leaked calls as text (1 of 1): left 1.", "bad"),
+        ("cut", "100 % of the answers of cut leaked calls as text (1 of 1): not repaired 1.", "bad"),
         ("quotes", "No tool call of quotes yet, in 1 answer.", "none"),
-        ("fails", "fails: the server gave no answer to 1 chat.", "bad"),
+        ("fails", "fails: 1 of 1 chats failed at the server, the last with 500: no.", "bad"),
+        (
+            "gateway",
+            "gateway: 1 of 1 chats failed at the server, the last with 502: 502 Bad Gateway.",
+            "bad",
+        ),
         ("plain", "plain: no request had tools, so there was nothing to repair.", "none"),
     ],
 )
@@ -175,7 +199,7 @@ def test_the_verdict(session: Session, model: str, text: str, level: str) -> Non
 
 def test_the_last_chats(session: Session) -> None:
     chats = session.get("chats").json["chats"]
-    assert [c["model"] for c in chats] == ["plain", *reversed(SCRIPTS)]
+    assert [c["model"] for c in chats] == ["plain", "old", "forbids", *reversed(SCRIPTS)]
     by_model = {c["model"]: c for c in chats}
     for model, (said, outcome) in TALK.items():
         assert (by_model[model]["said"], by_model[model]["outcome"]) == (said, outcome)
@@ -226,7 +250,7 @@ def test_a_text_can_be_tried(session: Session) -> None:
     found = session.get("test?content=%3Cfunction%3Dls%3E%0A%3C/function%3E").json
     assert found["message"]["calls"] == [{"name": "ls", "arguments": {}}]
     assert found["tools"] == "guessed from the text"
-    assert session.get("stats").json["total"]["chats"] == len(SCRIPTS) + 1  # the trial was not a chat
+    assert session.get("stats").json["total"]["chats"] == len(SCRIPTS) + 3  # the trial was not a chat
 
 
 @pytest.mark.parametrize(
@@ -268,15 +292,17 @@ def test_observing_says_would_everywhere(upstream: Upstream, start_proxy: Callab
     upstream.answer = SCRIPTS["leaks"]
     proxy = start_proxy(upstream.url, qwen_mode="observe")
     ask(proxy)
-    assert " · get_weather · would repair: call without <tool_call> · " in proxy.wait_for(" · chat · qwen · ")
+    assert " · would call get_weather · would repair: call without <tool_call> · " in proxy.wait_for(
+        " · chat · qwen · "
+    )
     said = ask(proxy, b"", "/_qwen/stats", method="GET").json
     assert said["mode"] == "observe"
-    assert said["verdicts"][0]["text"].endswith("(1 of 1): would be repaired 1, left 0.")
+    assert said["verdicts"][0]["text"].endswith("(1 of 1): would be repaired 1, not repaired 0.")
     assert (said["total"]["would_repair"]["count"], said["total"]["repaired"]["count"]) == (1, 0)
     (kept,) = ask(proxy, b"", "/_qwen/chats", method="GET").json["chats"]
     assert (kept["outcome"], kept["said"]) == (
         "would-repair",
-        "get_weather · would repair: call without <tool_call>",
+        "would call get_weather · would repair: call without <tool_call>",
     )
     metrics = ask(proxy, b"", "/_qwen/metrics", method="GET").body.decode()
     assert 'qwen_fix_chats_total{model="qwen",outcome="would-repair"} 1.0' in metrics
@@ -446,10 +472,11 @@ def test_who_left_is_not_the_servers_fault(upstream: Upstream, start_proxy: Call
     )
     until(lambda: upstream.requests)
     client.close()
-    assert "broke off: " in proxy.wait_for(" · chat · qwen · ").lower()
+    assert "broke off: the client disconnected" in proxy.wait_for(" · chat · qwen · ")
     pause.go()
     said = ask(proxy, b"", "/_qwen/stats", method="GET").json["total"]
-    assert (said["backend_errors"]["count"], said["broken_off"]["count"]) == (0, 1)
+    numbers = [said[name]["count"] for name in ("backend_errors", "broken_off", "client_left")]
+    assert numbers == [0, 0, 1]
 
 
 def test_an_error_event_is_the_servers_error(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
@@ -462,11 +489,26 @@ def test_an_error_event_is_the_servers_error(upstream: Upstream, start_proxy: Ca
 
 def test_what_is_passed_on_unread_is_said_once(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
     proxy = start_proxy(upstream.url, qwen_models="^other$")
-    for path in ("/v1/completions", "/v1/completions", "/v1/chat/completions"):
+    reasons = {
+        "/v1/completions": "no API has this path; if it is one of chat completions, set qwen_paths",
+        "/v1/chat/completions": "qwen_models does not match qwen",
+    }
+    for path in (*reasons, *reasons, "/v1/messages/count_tokens", "/tokenize", "/apply-template"):
         ask(proxy, chat(), path, {"User-Agent": "curl/8"})
+        ask(proxy, chat(tools=[]), path, {"User-Agent": "wget/1"})
     ask(proxy, b"", "/v1/models", method="GET")
-    proxy.wait_for("curl/8 · POST /v1/chat/completions · passed through unread")
-    assert proxy.log.count("passed through unread") == 2
+    proxy.wait_for("wget/1 · POST /apply-template · passed through unread")
+    for path, reason in reasons.items():
+        told = f"curl/8 sends tools to {path}, and its calls are not repaired: {reason}"
+        assert [line.endswith(told) for line in proxy.lines].count(True) == 1
+        told = f"wget/1 · POST {path} · passed through unread: {reason}"
+        assert [line.endswith(told) for line in proxy.lines].count(True) == 1
+    said = ask(proxy, b"", "/_qwen/stats", method="GET").json
+    assert [(one["api"], one["reason"], one["requests"]) for one in said["unread"]] == [
+        ("", reasons["/v1/completions"], 2),
+        ("chat", reasons["/v1/chat/completions"], 2),
+    ]
+    assert said["verdicts"][1]["text"].endswith(reasons["/v1/chat/completions"])
 
 
 def test_another_addon_may_be_called_as_a_part_of_ours(

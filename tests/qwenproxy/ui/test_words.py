@@ -8,9 +8,10 @@ from mitmproxy.utils import emoji
 
 from qwenproxy.outcome import Outcome
 from qwenproxy.ui import words
+from qwenproxy.ui.endings import CLIENT_LEFT
 from qwenproxy.ui.report import Kind, Report
 from qwenproxy.ui.stats import Stats
-from qwenproxy.ui.verdict import verdicts
+from qwenproxy.ui.verdict import Level, verdicts
 from toolstream.ledger import Ledger
 from toolstream.repairs import Refused, Repair
 
@@ -95,8 +96,8 @@ def test_what_is_said(what: Ledger, tools: tuple[str, ...], said: str, marker: s
 
 
 def test_what_is_only_observed_would_be_done() -> None:
-    report = replace(CHAT, ledger=ledger(OPEN, calls=1), tools=("write",), observed=True)
-    assert words.said(report) == "write · would repair: call without <tool_call>"
+    report = replace(CHAT, ledger=ledger(OPEN, calls=1), tools=("ls", "write"), told=("ls",), observed=True)
+    assert words.said(report) == "ls · would call write · would repair: call without <tool_call>"
     assert report.kind == Kind.WOULD_REPAIR
     assert words.said(replace(CHAT, observed=True)) == "no call"
 
@@ -105,6 +106,15 @@ def test_what_is_only_observed_would_be_done() -> None:
     ("fields", "said", "kind"),
     [
         ({"with_tools": False}, "no tools", Kind.PASSED),
+        (
+            {"with_tools": False, "why_no_tools": "tool_choice is none"},
+            "no tools (tool_choice is none)",
+            Kind.PASSED,
+        ),
+        ({"unread": "content-type text/html"}, "not read: content-type text/html", Kind.NOT_READ),
+        ({"unread": "content-type text/html", "with_tools": False}, "no tools", Kind.PASSED),
+        ({"is_endless": True}, "no call · the server sent no finish_reason", Kind.PASSED),
+        ({"aborted": CLIENT_LEFT}, "no call · broke off: the client disconnected", Kind.CLIENT_LEFT),
         ({"truncated": True}, "no call · cut off at the token limit", Kind.PASSED),
         ({"status": 500}, "", Kind.BACKEND_ERROR),
         ({"status": 0, "down": "refused"}, "the server gave no answer: refused", Kind.BACKEND_ERROR),
@@ -187,3 +197,55 @@ def test_what_the_server_parsed_is_not_left_as_text() -> None:
     report = replace(CHAT, ledger=ledger(refused=(Refused.MISFIT, Refused.FENCED)), tools=("ls",))
     words_of_it = f"ls · left as text: {Refused.FENCED.words}; {Refused.MISFIT.words}"
     assert words.said(report) == words_of_it
+
+
+def test_a_call_that_was_sent_unfinished_is_not_left_as_text() -> None:
+    cut = replace(CHAT, ledger=ledger(refused=(Refused.TRUNCATED,)), unfinished=1)
+    assert words.said(cut) == f"no call · {words.UNFINISHED}"
+    both = replace(cut, ledger=ledger(refused=(Refused.TRUNCATED, Refused.TRUNCATED, Refused.FENCED)))
+    left = f"left as text: {Refused.FENCED.words}, {Refused.TRUNCATED.words}"
+    assert words.said(both) == f"no call · {left}; {words.UNFINISHED}"
+    assert cut.kind == Kind.LEFT
+
+
+NATIVE = {"tools": ("ls",), "calls": 1}
+LIMITED = {"status": 429, "down": "slow down"}
+DOWN = {"status": 0, "down": "nothing is listening there"}
+
+
+@pytest.mark.parametrize(
+    ("chats", "said", "level"),
+    [
+        ([DOWN, DOWN], "qwen: the server gave no answer to 2 chats.", Level.BAD),
+        (
+            [LIMITED, DOWN],
+            "qwen: 2 of 2 chats failed at the server, the last with no answer: nothing is",
+            "bad",
+        ),
+        (
+            [{"status": 401, "down": "Invalid API key"}] * 2,
+            "qwen: 2 of 2 chats failed at the server, the last with 401: Invalid API key.",
+            Level.BAD,
+        ),
+        (
+            [NATIVE, LIMITED],
+            "0 of 1 needed repair. 1 of 2 chats failed at the server, the last with 429: slow down.",
+            "bad",
+        ),
+        ([NATIVE, DOWN], "0 of 1 needed repair. The server gave no answer to 1 chat.", Level.BAD),
+        ([NATIVE, {"aborted": "x"}], "0 of 2 needed repair. 1 of 2 answers broke off.", Level.WARN),
+        ([NATIVE, {"aborted": CLIENT_LEFT}], "of qwen itself: 0 of 2 needed repair.", Level.GOOD),
+        (
+            [{"unread": "no content-type"}],
+            "qwen: 1 of 1 answers could not be read, the last: no content-type.",
+            Level.BAD,
+        ),
+    ],
+)
+def test_what_went_wrong_is_in_the_verdict(chats: list[dict[str, object]], said: str, level: Level) -> None:
+    stats = Stats()
+    for fields in chats:
+        stats.add(replace(CHAT, model="qwen", **fields))  # type: ignore[arg-type]
+    (verdict,) = verdicts(stats.models)
+    assert said in verdict.text
+    assert verdict.level == level
