@@ -13,12 +13,11 @@ from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..ledger import Ledger
 from ..repairs import Repair
 from ..schema.json_read import Json, object_in
-from ..schema.json_write import compact, quoted
+from ..schema.json_write import quoted
 from .base import Kind, LaneId, Reading, ServerCall, Slice, joined
 from .chat_calls import call_head, edits_of, is_further, is_head, merged
 from .chat_json import (
     CALLS,
-    COPIED,
     REASONING_FIELDS,
     choices_of,
     delta_of,
@@ -28,6 +27,7 @@ from .chat_json import (
     read_chunk,
     reason_to_send,
 )
+from .chat_synthesis import Synthesis
 from .json_edit import Edits, Path, splice
 from .sse import read_data, replace_data
 
@@ -277,7 +277,7 @@ class ChatEncoder:
                     choice.open, choice.calls = False, choice.calls + 1
         return b"".join(out)
 
-    def _call_arguments(self, writer: "Synthesis", choice: Choice, call: ServerCall, text: str) -> bytes:
+    def _call_arguments(self, writer: Synthesis, choice: Choice, call: ServerCall, text: str) -> bytes:
         """Arguments of a call that the server parsed, in a chunk of our own."""
         if not call.announced:
             return b""
@@ -301,7 +301,7 @@ class ChatEncoder:
         first, choice.role = not choice.role, True
         return first
 
-    def _writer(self, near: Reading, choice: Choice) -> "Synthesis":
+    def _writer(self, near: Reading, choice: Choice) -> Synthesis:
         """Writes chunks of our own in the envelope of this frame, or of the last one that has choices."""
         if not choices_of(near.json):
             near = self._near
@@ -365,41 +365,3 @@ def _further_number(reading: Reading, delta: Json) -> tuple[int | None] | tuple[
     element = listed[0] if len(listed) == 1 and isinstance(listed[0], dict) else {}
     number = element.get("index")
     return (number if type(number) is int and is_further(element, number) else None,)
-
-
-class Synthesis:
-    """Writes chunks of one choice in the envelope of a given chunk."""
-
-    __slots__ = ("_head",)
-
-    def __init__(self, chunk: Json, index: int) -> None:
-        envelope = {"object": "chat.completion.chunk"} | {k: chunk[k] for k in COPIED if k in chunk}
-        head = compact(envelope)
-        self._head = f'data: {head[:-1]},"choices":[{{"index":{index},"delta":'
-
-    def content(self, text: str, role: bool = False, fields: Sequence[str] = ("content",)) -> bytes:
-        """A delta with the same text in each of these fields."""
-        members = ",".join(f'"{field}":{quoted(text)}' for field in fields)
-        return self._chunk(f"{{{_role(role)}{members}}}")
-
-    def calls(self, calls: list[Json], role: bool = False) -> bytes:
-        """A delta with these elements of `tool_calls`."""
-        return self._chunk(f'{{{_role(role)}"tool_calls":{compact(calls)}}}')
-
-    def call_arguments(self, index: int, fragment: str) -> bytes:
-        """A later delta of a call."""
-        call = f'{{"index":{index},"function":{{"arguments":{quoted(fragment)}}}}}'
-        return f'{self._head}{{"tool_calls":[{call}]}},"finish_reason":null}}]}}\n\n'.encode()
-
-    def finish(self, reason: str) -> bytes:
-        """The chunk that ends the choice."""
-        return self._chunk("{}").replace(
-            b'"finish_reason":null', f'"finish_reason":{quoted(reason)}'.encode()
-        )
-
-    def _chunk(self, delta: str) -> bytes:
-        return f'{self._head}{delta},"finish_reason":null}}]}}\n\n'.encode()
-
-
-def _role(role: bool) -> str:
-    return '"role":"assistant",' if role else ""
