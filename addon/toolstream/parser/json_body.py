@@ -34,8 +34,9 @@ def read_members(m: Message, body: Body) -> Progress:
     return progress
 
 
-def _mark(m: Message) -> str:
-    """The same; "<" also for the end of a fence around the call, which ends it as a tag does."""
+def _next_mark(m: Message) -> str:
+    """The next character that is no whitespace; "<" also for the end of a fence around the call, which ends
+    it as a tag does."""
     char = next_char(m)
     if char and m.fence.startswith(char):
         at_fence = m.buffer.text.startswith(m.fence, m.buffer.at)
@@ -47,7 +48,7 @@ def _mark(m: Message) -> str:
 
 
 def _key(m: Message, body: Body) -> Progress:
-    char = _mark(m)
+    char = _next_mark(m)
     if char == "}":
         body.mended = body.mended or body.comma
         return _close(m, body)
@@ -77,7 +78,7 @@ def _open_member(m: Message, body: Body, key: Key, dropped: bool = False) -> Pro
 
 
 def _comma(m: Message, body: Body) -> Progress:
-    match _mark(m):
+    match _next_mark(m):
         case ",":
             body.comma = True
             return go(m, body, Caret.KEY, 1)
@@ -144,7 +145,7 @@ def _done(m: Message, body: Body) -> Progress:
 
 
 def _outside(m: Message, body: Body) -> Progress:
-    match _mark(m):
+    match _next_mark(m):
         case "}":
             return _close(m, body)
         case ",":
