@@ -8,6 +8,7 @@ from enum import Enum
 
 from ..grammar.kinds import Cost, TagKind, Wait
 from ..grammar.matcher import Tag
+from ..grammar.text import CLOSE
 from ..limits import NO_END
 from .by_place import OPENERS
 from .open_value import Value
@@ -112,6 +113,9 @@ def _speaks_for_likeness(run: Run, rest: list[Tag], alone: bool) -> bool:
     """Whether what follows a tag is evidence enough, if the tag is nearly a known one."""
     if run.followed_by is FollowedBy.CALL and run.level < Level.ENVELOPE:
         return False
+    first = run.tags[0]
+    if first.kind is not TagKind.PARAMETER_CLOSE and "/" not in first.raw and first.raw[-1] not in CLOSE:
+        return False  # the beginning of an opening tag
     ends = run.followed_by is FollowedBy.END and (alone or run.level >= Level.ENVELOPE)
     return any(tag.spelt for tag in rest) or ends or (alone and bool(rest))
 
