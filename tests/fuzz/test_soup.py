@@ -49,6 +49,53 @@ def test_what_is_pending_and_what_was_sent_is_all_there_is(soup: str, seed: int)
             assert joined(text_of(events) + parser.pending) == joined(fed)
 
 
+TOKENS = st.lists(
+    st.sampled_from(
+        [
+            *(
+                "\n",
+                "\n\n",
+                ".\n",
+                " ",
+                "  ",
+                "x",
+                " x",
+                " <T",
+                "<",
+                " < ",
+                "</C",
+                "~~~",
+                "```",
+                "`",
+                "|",
+                "> ",
+                "- ",
+            ),
+            *(
+                "function",
+                "=read>\n<parameter=path>\na\n</parameter>\n</function>",
+                "tool_call>\n",
+                "{",
+                "[",
+                "\r\n",
+            ),
+        ]
+    ),
+    max_size=12,
+)
+
+
+@fuzzed(300)
+@given(TOKENS)
+def test_prose_in_the_pieces_that_a_model_writes(tokens: list[str]) -> None:
+    """Text without tags goes a short way, which has to come to the same."""
+    text = "".join(tokens)
+    whole = run([text], TOOLS)
+    for pieces in (tokens, per_character(text)):
+        outcome = run(pieces, TOOLS)
+        assert (outcome.events, outcome.refused) == (whole.events, whole.refused)
+
+
 @fuzzed(200)
 @given(SOUP, st.sampled_from(["none", "no tools"]), FINISH)
 def test_without_tools_nothing_is_touched(soup: str, gate: str, finish: str | None) -> None:

@@ -362,7 +362,7 @@ def _before_value(m: Message, call: Call, at: int) -> Tag | Wait | None:
 
 
 def _open(m: Message, call: Call, tag: Tag) -> Step:
-    if call.missing and _DECLARES.search(tag.raw):
+    if call.is_doubtful() and _DECLARES.search(tag.raw):
         return m.reject()
     key, dialect = tag.name, tag.dialect
     end = _end_of_attribute(m, tag) if m.tolerant else 0
@@ -377,7 +377,7 @@ def _open(m: Message, call: Call, tag: Tag) -> Step:
     m.buffer.at = tag.end
     call.closed = call.closed or dialect.closed
     only_markup = m.live and m.log.parallel and not (call.deferred or call.spare)
-    if m.trial and m.trial.why is Refused.NO_CALL and only_markup and call.missing <= {key}:
+    if m.trial and m.trial.why is Refused.NO_CALL and only_markup and not call.is_doubtful(key):
         m.accept()  # now it is known that the call can be read
     call.certain = True
     m.fragment(call.writer.begin(key))

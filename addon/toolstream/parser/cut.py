@@ -34,7 +34,7 @@ def at_cut(m: Message) -> Step:
 
 def _leave(m: Message, call: Call, why: Refused) -> Step:
     if m.trial:
-        return break_off(m, why)
+        return break_off(m, Refused.NO_CALL if call.is_doubtful() else why)
     if call.spare:
         m.log.commit(call.spare.mark)
     return m.leave_unended(why, call.tool)

@@ -221,7 +221,7 @@ def _read_tag(string: OpenString, text: str, start: int, at: int, over: bool) ->
             string.mended = string.lost = True
             string.closer = _closer_before(string, text, start, end)
             return _ENDS, end - len(string.closer)
-    return tag.raw, tag.end
+    return (tag.raw, tag.end) if _PLAIN[""].fullmatch(tag.raw, 1) else ("<", at + 1)
 
 
 def _end_before(string: OpenString, text: str, start: int, at: int) -> int | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
-from ..grammar.likeness import is_structural
+from ..grammar.likeness import FUNCTION, SYNONYMS, is_structural, squeeze
 from ..grammar.matcher import Tag
 from ..grammar.text import LINE_REST, end_of, skip_whitespace
 from ..grammar.tokens import IN_BARS, Token, read_tag
@@ -49,9 +49,10 @@ def _judged(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
     assert m.call
     place = m.call.place
     opens = tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN) and tag.spelt and not is_by_place(tag)
-    if opens and place.nests(tag) and (example := _example(m, value, tag, alone)):
+    if opens and (example := _example(m, value, tag, alone)):
         return example
     value.opens = value.opens or tag.kind in OPENERS
+    value.opens_call = value.opens_call or tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
     if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not place.may_be_sibling(tag, alone):
         return _no_sibling(m, value, tag, alone)
     if _ends_at_once(value, place, tag):
@@ -72,14 +73,15 @@ def _with_run(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Judg
     if value.in_element and _closes_element(m.call.place, tag, run):
         value.close_element()
         return Payload.TAG
-    if value.calls or value.wraps or _opened_in_line(value, tag, run):
+    in_example = bool(value.calls or value.wraps) or _opened_in_line(value, tag, run)
+    if in_example and not (m.call.place.is_only_ours(tag) and not value.in_element):
         return _in_example(m, value, tag, run, alone)
     lacks_its_closer = value.opens and tag.kind is not TagKind.PARAMETER_CLOSE
     if (value.in_element or lacks_its_closer) and _is_cut_in_example(m, value, run):
         return _close_example(value, tag)
     judgement = _by_run(m, value, run, alone)
     if judgement is Payload.TAG and _NAMELESS.match(tag.raw):
-        value.open_element(m.buffer, tag.start, tag.raw, alone)
+        _open_element(m, value, tag.start, tag.raw, alone)
     return judgement
 
 
@@ -92,8 +94,15 @@ def _no_sibling(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
         run = _run(m, place, tag.start, alone)
         if run is MORE or is_believed(value, run, alone):
             return run
-    value.open_element(m.buffer, tag.start, tag.raw, alone)
+    _open_element(m, value, tag.start, tag.raw, alone)
     return Payload.EXAMPLE
+
+
+def _open_element(m: Message, value: Value, at: int, raw: str, alone: bool) -> None:
+    """A parameter's opening tag is payload, and so is its closing tag, if that could close the value."""
+    assert m.call
+    if m.call.place.may_nest(raw):
+        value.open_element(m.buffer, at, raw, alone)
 
 
 def _ends_at_once(value: Value, place: Place, tag: Tag) -> bool:
@@ -148,9 +157,10 @@ def _by_token(m: Message, value: Value, token: Token, alone: bool) -> Tag | Payl
     else:
         tag = None
     if tag is None and _NAMELESS.match(token.raw):
-        value.open_element(m.buffer, at, token.raw, alone)
+        _open_element(m, value, at, token.raw, alone)
     place.note(token, closes=tag is None)
     value.opens = value.opens or (not token.slash and is_structural(token.word))
+    value.opens_call = value.opens_call or (not token.slash and SYNONYMS.get(squeeze(token.word)) == FUNCTION)
     return tag or Payload.TAG
 
 
@@ -309,7 +319,7 @@ def _in_example(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Ju
     ours, and those that the example has not opened."""
     assert m.call
     if tag.kind is TagKind.PARAMETER_OPEN:
-        value.open_element(m.buffer, tag.start, tag.raw, alone)
+        _open_element(m, value, tag.start, tag.raw, alone)
         return Payload.EXAMPLE
     wrapped = m.call.place.wrapped
     bare = not wrapped and bool(run.tags) and run.tags[0].kind is TagKind.WRAP_CLOSE
@@ -354,11 +364,10 @@ def _is_cut_in_example(m: Message, value: Value, run: Run) -> bool:
     """Whether the message was cut off after a run that closes no more than an example in the value has
     opened."""
     assert m.call
-    if m.complete or run.followed_by is not FollowedBy.END:
+    if m.complete or run.followed_by is not FollowedBy.END or _closes_envelope(value, run):
         return False
-    if m.call.place.wrapped:
-        return not _closes_envelope(value, run)
-    return _count(run, TagKind.CALL_CLOSE) <= value.calls + value.line_calls
+    opened = max(value.calls + value.line_calls, value.opens_call)
+    return _count(run, TagKind.CALL_CLOSE) <= opened
 
 
 def _closes_envelope(value: Value, run: Run) -> bool:

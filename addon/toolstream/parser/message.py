@@ -116,8 +116,8 @@ class Call:
     `deferred`: it is announced when it is complete, because the user's rules need to see all of it.
     `has_value_in_tag`: its tag held a value.
     `empty`: its tag says that there is nothing in it.
-    `awaited`: parameters without which it may be an element of a document. It is on trial until all of
-    them have opened. `needs_all`: it is no call without them; one with a `direct` tag, if it contains text.
+    `awaited`: parameters without which it may be an element of a document. It is on trial until two of them
+    have opened, or all. `needs_all`: it is no call without all; one with a `direct` tag, if it contains text.
     """
 
     index: int
@@ -146,10 +146,12 @@ class Call:
     value: Value | None = None
     spare: Spare | None = None
 
-    @property
-    def missing(self) -> set[str]:
-        """The awaited parameters that have not opened yet."""
-        return set(self.awaited) - self.writer.given
+    def is_doubtful(self, opening: str = "") -> bool:
+        """Whether too few of the awaited parameters have opened: two of them are enough, unless it needs all.
+        `opening`: the one that opens now."""
+        opened = {*self.writer.given, opening}
+        missing = set(self.awaited) - opened
+        return bool(missing) and (self.needs_all or len(self.awaited) - len(missing) < 2)
 
     @property
     def begun(self) -> bool:

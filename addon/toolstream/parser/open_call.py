@@ -101,7 +101,7 @@ def only_key(call: Call) -> str:
 def has_text(m: Message) -> Step:
     """Text between parameters. It does not belong to the call, but must not be dropped."""
     call = open_call(m)
-    call.needs_all = call.needs_all or (call.direct and bool(call.missing))
+    call.needs_all = call.needs_all or (call.direct and call.is_doubtful())
     if not (call.certain and call.named):
         m.buffer.take(m.buffer.at + 1)  # else the same tag would open the same call again
         return m.reject()
@@ -177,7 +177,7 @@ def end_unclosed(m: Message, excerpt: str) -> Step:
 def end_call(m: Message) -> Step:
     """The open call is complete."""
     call = open_call(m)
-    if call.needs_all and call.missing:
+    if call.needs_all and call.is_doubtful():
         return m.reject()
     if _is_unread(call):
         return m.reject(Refused.UNREAD) if m.trial else m.leave_unended(Refused.UNREAD, call.tool)

@@ -26,7 +26,7 @@ from .place import Place
 
 _IN_DIRECT = (TagKind.PARAMETER_OPEN, TagKind.CALL_CLOSE, Following.JSON)  # may follow a direct tag
 _LIST = re.compile(r"<(?:tools|functions)>")  # of declared tools, as in a prompt
-_ASSIGNS = re.compile(r"\W{0,4}\w+[=:]")  # a tag such as <function=…>
+_ITEM = re.compile(r"<tool\s")  # of such a list
 _IN_ELEMENT = (TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN, Following.JSON)
 
 
@@ -77,16 +77,20 @@ def _why_not_bare(m: Message, tag: Tag, opening: Opening) -> Refused | None:
         return Refused.NOT_AT_LINE_START
     if m.context.in_markup and tag.dialect.common:
         return Refused.IN_MARKUP
-    if _is_doubtful(tag, []) and not all(opening.tool.declares(key) for key, _ in opening.given):
+    if _is_doubtful(m, tag, []) and not all(opening.tool.declares(key) for key, _ in opening.given):
         return Refused.NO_CALL
     return None
 
 
-def _is_doubtful(tag: Tag, wraps: list[Tag]) -> bool:
-    """Whether documents have such tags, too."""
+def _is_doubtful(m: Message, tag: Tag, wraps: list[Tag]) -> bool:
+    """Whether documents have such tags, too, and no envelope is open."""
+    if m.envelope is Envelope.OPEN:
+        return False
     if tag.dialect.repair is Repair.NAME_MISPLACED:
         return not any(wrap.cost is Cost.EXACT and wrap.kind is TagKind.WRAP_OPEN for wrap in wraps)
-    return not wraps and (tag.dialect.by_name or tag.dialect.common or tag.cost is Cost.SHAPE)
+    in_list = bool(wraps) and _LIST.match(wraps[0].raw) is not None
+    common = tag.dialect.by_name or tag.dialect.common or tag.cost is Cost.SHAPE
+    return common and (in_list or not wraps)
 
 
 def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
@@ -141,7 +145,7 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     opening = _read_opening(m, tag)
     if why := _why_not_wrapped(m, tag, opening):
         return m.refuse(why, tag.end)
-    if wraps and _LIST.match(wraps[0].raw) and not _ASSIGNS.match(tag.raw):
+    if wraps and _LIST.match(wraps[0].raw) and _ITEM.match(tag.raw):
         return m.refuse(Refused.NO_CALL, wraps[0].end)
     if m.trial and m.trial.at_end and opening and not m.context.thinking:
         m.reject()
@@ -234,9 +238,10 @@ def open_json_call(m: Message, chain: Chain) -> Step:
 
 def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certain: bool = True) -> Step:
     """Begin a call whose tag is in the text."""
+    doubtful = opening is not None and _is_doubtful(m, tag, wraps)
     if m.context.thinking:
         _try_in_thinking(m, Refused.REASONING)
-    elif opening and (_may_be_element(tag, opening) or _is_doubtful(tag, wraps)):
+    elif doubtful or (opening and _may_be_element(tag, opening)):
         m.begin_trial(Refused.NO_CALL, at_end=False)
     elif not m.live or m.is_dropped or (opening and _is_deferred(m, opening.tool)):
         m.begin_trial(Refused.TRUNCATED, at_end=False)
@@ -247,7 +252,7 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
     _note_opening(m, tag, opening, wraps)
     m.drop(tag.start if tag.kind is TagKind.PARAMETER_OPEN else tag.end)
     step = start_call(m, opening, tag, certain)
-    if m.call and opening and _is_doubtful(tag, wraps):
+    if doubtful and m.call and opening:
         m.call.awaited, m.call.direct = opening.tool.required, tag.dialect.by_name
         m.call.needs_all = _may_be_element(tag, opening) or tag.cost is Cost.SHAPE
     return step

@@ -62,9 +62,10 @@ def extend(m: Message, piece: str) -> list[Event] | None:
         return None
     text = piece
     if waits:
-        if _LOOK.search(buffer.text, buffer.at):
+        waiting = buffer.text[buffer.at :]
+        if "\n" in waiting or _LOOK.search(waiting):
             return None
-        text = buffer.text[buffer.at :] + piece
+        text = waiting + piece
     end = _plain_end(m, text) if "<" in text else len(text)
     if end < 0 or (m.orphan_think and text.isspace()):
         return None

@@ -92,13 +92,16 @@ class Place(Readings):
             return True
         return any(dialect.writing is not None and dialect.writing.tight for dialect in self.kept)
 
-    def nests(self, tag: Tag) -> bool:
-        """Whether a call that this tag opens in the open value may hold the same closing tags."""
+    def is_only_ours(self, tag: Tag) -> bool:
+        """Whether a tag closes values of the open value's dialect and of no other."""
+        return not (self.own and self.own.by_name) and tag.cost is Cost.EXACT and self.is_own(tag)
+
+    def may_nest(self, raw: str) -> bool:
+        """Whether the parameter that a tag opens in the open value has the same closing tag."""
         own = self.own
-        if own is None or own.by_name or tag.dialect in (own, *self.kept):
+        if own is None or own.by_name:
             return True
-        wraps = tag.kind is TagKind.WRAP_OPEN
-        return wraps and (not own.wrap_open or tag.raw in own.wrap_open)
+        return raw.startswith(tuple(spelling.partition("{")[0] for spelling in own.parameter_open))
 
     def speak(self, *dialects: Dialect) -> None:
         """The call is written in these dialects, too."""
