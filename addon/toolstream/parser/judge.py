@@ -20,7 +20,17 @@ from ..grammar.tokens import IN_BARS, Token, read_tag
 from ..limits import LETTERS
 from .behind_run import before_tag_of_ours, ends_before_text, look_behind
 from .by_place import OPENERS, by_place, is_by_place, is_cut
-from .evidence import Judgement, Payload, is_believed, is_complete, is_misspelt
+from .evidence import (
+    Judgement,
+    Payload,
+    closes_element,
+    goes_on,
+    is_believed,
+    is_complete,
+    is_cut_off_by_ours,
+    is_misspelt,
+    opened_in_line,
+)
 from .message import Message
 from .open_value import Value
 from .place import Place
@@ -70,10 +80,10 @@ def _run(m: Message, place: Place, at: int, alone: bool) -> Run | Wait:
 def _with_run(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Judgement:
     """The same, with the run that begins with the tag."""
     assert m.call
-    if value.in_element and _closes_element(m.call.place, tag, run):
+    if value.in_element and closes_element(m.call.place, tag, run):
         value.close_element()
         return Payload.TAG
-    in_example = bool(value.calls or value.wraps) or _opened_in_line(value, tag, run)
+    in_example = bool(value.calls or value.wraps) or opened_in_line(value, tag, run)
     if in_example and not (m.call.place.is_only_ours(tag) and not value.in_element):
         return _in_example(m, value, tag, run, alone)
     lacks_its_closer = value.opens and tag.kind is not TagKind.PARAMETER_CLOSE
@@ -110,17 +120,6 @@ def _ends_at_once(value: Value, place: Place, tag: Tag) -> bool:
     after its last bracket."""
     closes = tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT and not place.is_foreign(tag)
     return _may_end_anywhere(value) and closes and not (value.calls or value.wraps)
-
-
-def _closes_element(place: Place, tag: Tag, run: Run) -> bool:
-    """Whether a parameter's closing tag belongs to an element that the value has opened: then the value's
-    own closing tag follows, or a parameter that is not one of this call."""
-    if tag.kind is not TagKind.PARAMETER_CLOSE or tag.cost is not Cost.EXACT:
-        return False
-    if len(run.tags) > 1 and run.tags[1].kind is tag.kind and run.tags[1].cost <= Cost.ALIKE:
-        return True
-    sibling = run.tags[-1] if run.followed_by is FollowedBy.PARAMETER else None
-    return sibling is not None and not (place.is_free(sibling.name) and place.may_go_with(sibling))
 
 
 def _may_end_anywhere(value: Value) -> bool:
@@ -189,11 +188,22 @@ def _by_run(m: Message, value: Value, run: Run, alone: bool) -> Judgement:
         and IN_BARS.search(first.raw)
     ):
         return Payload.TAG  # marked as no tag of this call is
+    if not (alone or value.same_line) and _is_mentioned(m, value, run):
+        return Payload.TAG
     lines = value.has_lines(m.buffer, first.start - m.buffer.base)
-    last = not lines and _is_cut_off_by_ours(run)
+    last = not lines and is_cut_off_by_ours(run)
     if is_believed(value, run, alone or last) and (alone or not is_misspelt(run)):
         return run
     return _doubt(m, value, run, alone, lines)
+
+
+def _is_mentioned(m: Message, value: Value, run: Run) -> bool:
+    """Whether a run at the end of a line of text is a part of it, although a call follows: a blank comes
+    before it, and closing tags are missing."""
+    first = run.tags[0]
+    lacks = first.kind is not TagKind.PARAMETER_CLOSE or run.level < Level.ENVELOPE
+    blank = value.has_blank_before(m.buffer, first.start - m.buffer.base)
+    return blank and lacks and run.followed_by is FollowedBy.CALL
 
 
 def _line_of_its_own(m: Message, run: Run) -> int:
@@ -205,14 +215,6 @@ def _line_of_its_own(m: Message, run: Run) -> int:
             return tag.start if "\n" in text[end - base : tag.start - base] else 0
         end = tag.end
     return 0
-
-
-def _is_cut_off_by_ours(run: Run) -> bool:
-    """Whether a run within a line ends the message with the call, or the next parameter directly after its
-    first tag."""
-    if run.followed_by is FollowedBy.PARAMETER:
-        return len(run.tags) == 2 and run.tags[1].start == run.tags[0].end
-    return run.followed_by is FollowedBy.END and run.level >= Level.ENVELOPE
 
 
 def _doubt(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> Judgement:
@@ -300,20 +302,6 @@ def _opens_inside(m: Message, value: Value, tag: Tag) -> bool | Wait:
     return inner is not None and inner.kind is kind and inner.cost is Cost.EXACT
 
 
-def _opened_in_line(value: Value, tag: Tag, run: Run) -> bool:
-    """Whether a closing tag belongs to a call that was opened in the same line: it closes the parameter
-    of that call, and the run closes no other envelope; or after that, it closes that call or its
-    envelope."""
-    match tag.kind:
-        case TagKind.PARAMETER_CLOSE if value.inline and value.line_calls:
-            return value.line_wraps > 0 or all(t.kind is not TagKind.WRAP_CLOSE for t in run.tags)
-        case TagKind.CALL_CLOSE:
-            return value.line_ends and value.line_calls > 0
-        case TagKind.WRAP_CLOSE:
-            return value.line_ends and value.line_wraps > 0
-    return False
-
-
 def _in_example(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Judgement:
     """A run inside of an example: its closing tags are payload. But those that the message ends with are
     ours, and those that the example has not opened."""
@@ -323,7 +311,7 @@ def _in_example(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Ju
         return Payload.EXAMPLE
     wrapped = m.call.place.wrapped
     bare = not wrapped and bool(run.tags) and run.tags[0].kind is TagKind.WRAP_CLOSE
-    if _goes_on(run.tags) or (bare and value.wraps):  # the envelope is the example's
+    if goes_on(run.tags) or (bare and value.wraps):  # the envelope is the example's
         return _close_example(value, tag)
     if _ends_message(m, value, run) or _is_ours(m, value, tag, run):
         return run
@@ -377,13 +365,6 @@ def _closes_envelope(value: Value, run: Run) -> bool:
 
 def _count(run: Run, kind: TagKind) -> int:
     return sum(tag.kind is kind for tag in run.tags)
-
-
-def _goes_on(tags: list[Tag]) -> bool:
-    """Whether a value is closed in a run after the end of a call: then that was the end of an example."""
-    kinds = [tag.kind for tag in tags]
-    ends = [i for i, kind in enumerate(kinds) if kind in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE)]
-    return bool(ends) and TagKind.PARAMETER_CLOSE in kinds[ends[0] :]
 
 
 def _close_example(value: Value, tag: Tag) -> Judgement:

@@ -45,6 +45,7 @@ class Value:
     waits: bool = False  # a tag waits for what follows
     lines: bool = False  # up to `looked`, it has more than one line
     blank: bool = True  # up to `looked`, its last line is blank
+    spaced: bool = False  # up to `looked`, it ends with a blank
     begins: int = 0  # position of its first character
     looked: int = 0  # position up to which it was judged
     opens: bool = False  # an opening tag of calls stands in it
@@ -81,6 +82,7 @@ class Value:
             self.lines = True
             self._forget_line()
         self.blank = (line > 0 or self.blank) and not text[line or start : end].strip(" \t")
+        self.spaced = text[end - 1] in " \t" if end > start else self.spaced
 
     def leave_line(self, buffer: Buffer, at: int) -> None:
         """Forget what opened in a line, if this index is on a later one."""
@@ -133,6 +135,10 @@ class Value:
             self.inline -= 1
         else:
             self.elements -= 1
+
+    def has_blank_before(self, buffer: Buffer, at: int) -> bool:
+        """Whether a blank comes before this index."""
+        return buffer.text[at - 1] in " \t" if at > self.looked - buffer.base else self.spaced
 
     def starts_line(self, buffer: Buffer, at: int) -> bool:
         """Whether only indentation comes before this index on its line."""

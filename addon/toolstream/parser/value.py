@@ -193,7 +193,7 @@ def extend(m: Message, text: str) -> list[Event] | None:
         return None
     if _LOOK.search(text) or buffer.at != len(buffer.text):
         return _extend_lines(m, value, buffer.text[buffer.at :] + text) if len(text) < PIECE else None
-    value.blank = value.blank and text.isspace()
+    value.blank, value.spaced = value.blank and text.isspace(), text[-1] in " \t"
     fragment = call.writer.feed(text)
     buffer.skip("", len(text))
     value.looked = buffer.base
