@@ -33,6 +33,7 @@ _AT_START, _AT_LINE = re.compile(_UNTAGGED), re.compile(r"\n" + _UNTAGGED)
 _JSON_AT_START, _JSON_AT_LINE = re.compile(_JSON), re.compile(r"\n" + _JSON)
 _BEGINS = re.compile(r"[{\[`~C]")
 _LOOK = re.compile(rf"[{OPEN.replace('<', '')}\r`\ud800-\udfff]")
+_LOOK_FOR_LINES = re.compile(rf"{_LOOK.pattern}|\n")
 _DULL_WORDS = DOCUMENT - {"think", "result", "output", "example"}
 TEXT = Before.TEXT
 _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
@@ -62,10 +63,9 @@ def extend(m: Message, piece: str) -> list[Event] | None:
         return None
     text = piece
     if waits:
-        waiting = buffer.text[buffer.at :]
-        if "\n" in waiting or _LOOK.search(waiting):
+        if _LOOK_FOR_LINES.search(buffer.text, buffer.at):
             return None
-        text = waiting + piece
+        text = buffer.text[buffer.at :] + piece
     end = _plain_end(m, text) if "<" in text else len(text)
     if end < 0 or (m.orphan_think and text.isspace()):
         return None
