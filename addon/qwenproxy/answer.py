@@ -24,7 +24,7 @@ from typing import Any
 from toolstream import Ledger, Rules, StreamRewriter, rewrite_completion
 
 from .apis import CHAT, Api
-from .encoding import Decoder, TooLargeError
+from .encoding import BrokenError, Decoder, TooLargeError
 from .errors import too_large_frame
 from .form import Form
 from .outcome import Outcome, pass_whole
@@ -130,7 +130,8 @@ class StreamedAnswer:
         except Exception as e:
             # The client was told that the body is not encoded, so it cannot use the rest.
             self._decode = _nothing
-            self._note_failure()
+            said = str(e) if isinstance(e, BrokenError) else f"the body cannot be decoded: {e}"
+            self.outcome.aborted = said
             return getattr(e, "decoded", b"")
 
     def _refuse(self, error: TooLargeError) -> list[bytes]:

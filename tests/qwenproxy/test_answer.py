@@ -86,7 +86,7 @@ class Breaking:
 def test_what_cannot_be_decoded_is_not_sent_and_the_end_still_comes() -> None:
     streamed = scripted([b"A"], [b"held"], decoder=Breaking())
     assert [streamed(b"a"), streamed(b"!"), streamed(b"b"), streamed(b"")] == [[b"A"], [], [], [b"held"]]
-    assert "broken" in streamed.outcome.ledger.failure
+    assert streamed.outcome.aborted == "the body cannot be decoded: broken"
     assert streamed.outcome.chunks == [b"A"]
 
 
