@@ -135,8 +135,8 @@ class JsonStream:
 
     @property
     def is_settled(self) -> bool:
-        """Whether it is certain that backslashes in the open string are escapes."""
-        return self._head is None and not self._bare
+        """Whether the open string has begun, and backslashes in it are certainly escapes."""
+        return self._begun and self._head is None and not self._bare
 
     @property
     def depth(self) -> int:

@@ -277,7 +277,9 @@ def _example(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement | Non
         return Payload.EXAMPLE
     if rest[1] in ("", "\r") and not over:
         return MORE
-    if rest[1] is None:
+    if rest[1] is None and (opens := _opens_with_another(m, value, tag)) is not True:
+        if opens is MORE:
+            return MORE
         value.open_in_line(m.buffer, tag.start, wraps)
         return Payload.EXAMPLE
     if not alone and (opens := _opens_inside(m, value, tag)) is not True:
@@ -289,6 +291,19 @@ def _example(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement | Non
     else:
         value.calls += 1
     return Payload.EXAMPLE
+
+
+def _opens_with_another(m: Message, value: Value, tag: Tag) -> bool | Wait:
+    """Whether the tag of what is inside follows on the same line, and ends it."""
+    inner = _opens_inside(m, value, tag)
+    if inner is not True:
+        return inner
+    found = value.tables.within.match(m.buffer.text, skip_whitespace(m.buffer.text, tag.end))
+    assert found
+    rest = LINE_REST.match(m.buffer.text, found.end)
+    if rest and rest[1] in ("", "\r") and not m.buffer.over:
+        return MORE
+    return rest is not None and rest[1] is not None
 
 
 def _opens_inside(m: Message, value: Value, tag: Tag) -> bool | Wait:
