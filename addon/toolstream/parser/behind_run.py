@@ -30,14 +30,14 @@ def ends_before_text(m: Message, value: Value, run: Run, alone: bool, lines: boo
         or not is_complete(value, run, alone)
     ):
         return False
-    text, end = m.buffer.text, run.end - m.buffer.base
-    return alone or not lines or "\n" in text[end : skip_whitespace(text, end)]
+    text, start, end = m.buffer.text, run.tags[0].end - m.buffer.base, run.end - m.buffer.base
+    return alone or not lines or "\n" in text[start : skip_whitespace(text, end)]
 
 
 def look_behind(m: Message, value: Value, run: Run, otherwise: Payload | None = None) -> Judgement:
     """A run, and text behind it: payload if a second run follows soon, the end if another call does. If
     neither does, a complete run is the end, too, unless a code fence of the value closes behind it."""
-    if otherwise is None and not (m.fence or m.buffer.over):
+    if otherwise is None and (value.example or value.opens) and not (m.fence or m.buffer.over):
         fence = _FENCE.match(m.buffer.text, run.end - m.buffer.base)
         otherwise = Payload.TAG if fence else None
     return _search(m, value, run, _second, otherwise or run)

@@ -60,6 +60,7 @@ def _judged(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
     place = m.call.place
     opens = tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN) and tag.spelt and not is_by_place(tag)
     if opens and (example := _example(m, value, tag, alone)):
+        value.example = value.example or isinstance(example, Payload)
         return example
     value.opens = value.opens or tag.kind in OPENERS
     value.opens_call = value.opens_call or tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
@@ -367,7 +368,10 @@ def _is_cut_in_example(m: Message, value: Value, run: Run) -> bool:
     """Whether the message was cut off after a run that closes no more than an example in the value has
     opened."""
     assert m.call
+    place = m.call.place
     if m.complete or run.followed_by is not FollowedBy.END or _closes_envelope(value, run):
+        return False
+    if place.own and place.own.by_name:  # no example has its closing tags
         return False
     opened = max(value.calls + value.line_calls, value.opens_call)
     return _count(run, TagKind.CALL_CLOSE) <= opened

@@ -50,6 +50,7 @@ class Value:
     looked: int = 0  # position up to which it was judged
     opens: bool = False  # an opening tag of calls stands in it
     opens_call: bool = False  # one of a function or an envelope, or a word like that, stands in it
+    example: bool = False  # a call opens in it, open or not by now
     calls: int = 0  # examples that are open in it
     wraps: int = 0  # envelopes of examples that are open in it
     elements: int = 0  # other parameters that are open in it, and began a line

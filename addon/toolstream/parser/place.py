@@ -94,7 +94,9 @@ class Place(Readings):
 
     def is_only_ours(self, tag: Tag) -> bool:
         """Whether a tag closes values of the open value's dialect and of no other."""
-        return not (self.own and self.own.by_name) and tag.cost is Cost.EXACT and self.is_own(tag)
+        if tag.kind is not TagKind.PARAMETER_CLOSE or tag.cost is not Cost.EXACT:
+            return False
+        return self.own is not None and not self.own.by_name and self.is_own(tag)
 
     def may_nest(self, raw: str) -> bool:
         """Whether the parameter that a tag opens in the open value has the same closing tag."""
