@@ -30,7 +30,8 @@ def ends_before_text(m: Message, value: Value, run: Run, alone: bool, lines: boo
         or not is_complete(value, run, alone)
     ):
         return False
-    text, start, end = m.buffer.text, run.tags[0].end - m.buffer.base, run.end - m.buffer.base
+    text, end = m.buffer.text, run.end - m.buffer.base
+    start = run.tags[0].end - m.buffer.base if value.tight else end  # the first tag ends a line of text
     return alone or not lines or "\n" in text[start : skip_whitespace(text, end)]
 
 
