@@ -142,8 +142,18 @@ def is_same(server: Address, listener: Address) -> bool:
     """Whether a request to `server` would arrive at `listener`, judging by their names."""
     if not listener.port or server.port != listener.port:
         return False
+    if {_loopback_version(server.host), _loopback_version(listener.host)} == {4, 6}:
+        return False
     here = is_local(server.host) and (is_local(listener.host) or is_wildcard(listener.host))
     return here or server.host == listener.host
+
+
+def _loopback_version(host: str) -> int:
+    """Return 4 or 6 for a loopback address of that version of IP, 0 for anything else."""
+    if not is_loopback(host):
+        return 0
+    address = ipaddress.ip_address(host)
+    return 4 if getattr(address, "ipv4_mapped", None) else address.version
 
 
 def is_local(host: str) -> bool:

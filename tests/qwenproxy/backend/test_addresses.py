@@ -152,6 +152,8 @@ def test_a_listener_that_cannot_be(written: str) -> None:
         ("box:1", "127.0.0.1:1", False),
         ("192.168.0.9:1", "127.0.0.1:1", False),
         ("localhost:0", "127.0.0.1:0", False),
+        ("127.0.0.1:9090", "[::1]:9090", False),
+        ("[::1]:9090", "127.0.0.1:9090", False),
     ],
 )
 def test_which_addresses_are_one(server: str, listener: str, same: bool) -> None:
