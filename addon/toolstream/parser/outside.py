@@ -254,8 +254,11 @@ def _look(m: Message, at: int) -> Found | None:
 def _look_by_place(m: Message, at: int) -> Found | None:
     """The same for a tag that is in no dialect table."""
     text, over = m.buffer.text, m.buffer.over
-    if _starts_line(m, at) and (slipped := m.outside.slipped_opener(text, at, over, False)):
-        return Found(at, place=slipped is not MORE)
+    if _starts_line(m, at):
+        if slipped := m.outside.slipped_opener(text, at, over, False):
+            return Found(at, place=slipped is not MORE)
+    elif (word := WORD.match(text, at)) and m.lookout.is_dull(word[1]):
+        return None
     token = read_tag(text, at, over)
     if token is MORE:
         return Found(at)
