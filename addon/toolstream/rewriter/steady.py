@@ -8,13 +8,12 @@ text. Only a frame that is read in full can change that, so this is checked afte
 from collections.abc import Callable, Mapping
 
 from ..events import ArgumentsDelta, Event
-from ..wire.base import LaneId, Reading
+from ..wire.base import NO_TEXT, LaneId, Reading
 from ..wire.envelope import Envelopes, copied
 from .lanes import Lane, leading_text
 from .message import Message, Said
 from .queue import Held, OutputQueue, Own, Slot
 
-NO_TEXT = [""]
 Deliver = Callable[[Held, Said, set[Lane]], None]
 
 

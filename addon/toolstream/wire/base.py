@@ -222,6 +222,7 @@ class Encoder(Protocol):
 
 
 SAID = "\x00said"  # stands for the text of a slice that opens or closes a lane and is sent
+NO_TEXT = [""]  # the texts of a frame that says nothing in its only slice
 
 
 class Wire(Protocol):

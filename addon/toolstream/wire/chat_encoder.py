@@ -14,7 +14,7 @@ from ..ledger import Ledger
 from ..repairs import Repair
 from ..schema.json_read import Json, object_in
 from ..schema.json_write import quoted
-from .base import Kind, LaneId, Reading, ServerCall, Slice, joined
+from .base import NO_TEXT, Kind, LaneId, Reading, ServerCall, Slice, joined
 from .chat_calls import call_head, edits_of, is_further, is_head, merged
 from .chat_json import (
     CALLS,
@@ -30,8 +30,6 @@ from .chat_json import (
 from .chat_synthesis import Synthesis
 from .json_edit import Edits, Path, splice
 from .sse import read_data, replace_data
-
-NO_TEXT = [""]
 
 
 class Choice:
