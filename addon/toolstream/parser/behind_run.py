@@ -112,7 +112,8 @@ def _second(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
     alone = _is_alone(m, run, at)
     if tag.kind is TagKind.WRAP_OPEN or (tag.kind is TagKind.CALL_OPEN and alone):
         opens = _opens_call(m, tag)
-        return MORE if opens is MORE else run if opens else None
+        within = opens is True and _is_within_value(m, value, run, tag.end)
+        return MORE if opens is MORE or within is MORE else run if opens and not within else None
     if tag.kind is TagKind.PARAMETER_CLOSE and tag.spelt and not _is_open_behind(m, value, run, at):
         second = place.run(text, at, over, Level.VALUE, m.buffer.base)
         if second is MORE:
@@ -120,6 +121,23 @@ def _second(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
         if is_believed(value, second, alone) or ends_before_text(m, value, second, alone, lines=True):
             return Payload.TAG
     return None
+
+
+def _is_within_value(m: Message, value: Value, run: Run, at: int) -> bool | Wait:
+    """Whether a call that opens before `at`, behind a run within a line, is payload, too: the first tag in
+    it closes a parameter."""
+    assert m.call
+    if value.same_line or value.starts_line(m.buffer, run.tags[0].start - m.buffer.base):
+        return False
+    limit = run.end - m.buffer.base + BEHIND_CALL
+    while 0 <= (at := next_place(m.buffer.text, at)) < limit:
+        tag = _first_reading(m, value, m.call.place, at)
+        if tag is MORE:
+            return MORE
+        if tag and tag.kind not in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN):
+            return tag.kind is TagKind.PARAMETER_CLOSE
+        at += 1
+    return MORE if len(m.buffer.text) < limit and not m.buffer.over else False
 
 
 def _first_reading(m: Message, value: Value, place: Place, at: int) -> Tag | Wait | None:

@@ -22,6 +22,7 @@ _BRACKETS = re.compile(r"[}\]\s]*+")
 _CLOSERS = re.compile(r"[}\])>\s]*+")
 _COMMA_BEFORE = re.compile(rf",\s{{0,{COMMA_GAP}}}\Z")
 _COMMAS = re.compile(r"[,\s]*+")
+_DOUBLED = re.compile(r"<\s?(?=<)")
 _SURPLUS = re.compile(r"[}\],\s]*+")
 
 
@@ -131,7 +132,8 @@ def _after_brackets(string: OpenString, text: str, at: int, over: bool) -> Quote
         return _before_fence(string, text, end, over)
     match text[end]:
         case "<":
-            return before_tag(string, text, end, over)
+            doubled = _DOUBLED.match(text, end) if may_end else None
+            return before_tag(string, text, doubled.end() if doubled else end, over)
         case ",":
             return _before_member(string, text, end, over)
         case ")" if is_all:
