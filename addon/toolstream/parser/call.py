@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
-from ..grammar.grammar import keeps_to
 from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
-from ..grammar.likeness import DOCUMENT, PARAMETER, alike, squeeze
+from ..grammar.likeness import DOCUMENT
 from ..grammar.matcher import Tag
 from ..grammar.text import LINE_REST, WHITESPACE, end_of
 from ..grammar.tokens import WORD, end_of_tag, opens_json
-from ..limits import LOOK_AHEAD, TAG, UNTAGGED_GAP
-from ..repairs import Refused, Repair
-from ..schema.json_call import ARGUMENT_KEYS
+from ..limits import LOOK_AHEAD, UNTAGGED_GAP
+from ..repairs import Repair
 from .by_place import BY_PLACE
 from .elements import ELEMENTS, element_of
 from .json_head import read_first_key
 from .message import Call, Envelope, Message, State, Step
-from .open_call import end_call, end_unclosed, give, has_text, only_key, open_call, stray_text, use_spare
-from .open_value import Value
+from .open_call import end_call, end_unclosed, has_text, only_key, open_call, stray_text, use_spare
+from .parameter import all_arguments, at_parameter, look
 from .place import Place
 from .run import Choice, FollowedBy, Level
 from .surplus import behind_body, drop_tag, drop_text, end_of_surplus, take
 
 _GO_ON = (TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.CALL_CLOSE, Following.MORE)
-_VALUE = re.compile(r"""\bvalue\s?=\s?(["'])(.*?)\1""")  # an attribute of a parameter's tag
-_OPENER, _SEPARATOR = re.compile(r"<(\w+)="), re.compile(r"(?::[ \t]*|[ \t]*)(?=[^\s:=]|\Z)(?!/>)")
-_LINE = re.compile(r"[^<\r\n]*[^<\s]")
-_DECLARES = re.compile(r"""\s(?:type|required)\s?=""")  # an attribute of a parameter that is only declared
-_ODD = re.compile(r"""[ "']""")  # characters that no name has
 
 
 def in_call(m: Message) -> Step:
@@ -53,7 +45,7 @@ def _at_tag(m: Message, call: Call, tag: Tag) -> Step:
         case TagKind.PARAMETER_OPEN if _lacks_slash(call, tag):
             return has_text(m)
         case TagKind.PARAMETER_OPEN:
-            return _at_parameter(m, call, tag)
+            return at_parameter(m, call, tag)
         case TagKind.STRAY if tag.dialect is ELEMENTS and not tag.raw.startswith("</"):
             call.place.around.add(element_of(tag))
             return drop_tag(m, Repair.STRAY_OPENER, tag)
@@ -136,7 +128,7 @@ def _in_place_of_tag(m: Message, call: Call, at: int) -> Step | None:
     if mark in '>"' and _ends_tag(m, call, mark):
         return take(m, at + 1)
     if mark == "{" and not call.begun and opens_json(text, at, m.buffer.over) is True:
-        return _arguments(m, at)
+        return all_arguments(m, at)
     if only_key(call) and not (call.begun or _is_markup(call, text, at)):
         return m.go(State.LOOSE)
     if mark in "}])" and (end := end_of_surplus(m, at)):
@@ -216,16 +208,6 @@ def _opened_again(m: Message, call: Call, tag: Tag) -> TagKind | Following | Non
     return kind if kind in _GO_ON else None
 
 
-def look(m: Message, at: int) -> tuple[TagKind | Following, Tag | None]:
-    """What follows the whitespace at this index; and the tag, if it is one."""
-    text, tags = m.buffer.text, open_call(m).place.tags
-    at = end_of(WHITESPACE, text, at)
-    if tag := tags.match(text, at):
-        return tag.kind, tag
-    partial = at == len(text) or tags.may_begin(text, at)
-    return Following.MORE if partial and not m.buffer.over else Following.OTHER, None
-
-
 def _after_early(m: Message, call: Call, closer: Tag) -> TagKind | Following | None:
     """What follows if a call is closed too early: it has no parameters yet, or lacks some that its
     opening tag may have held, and one of its own parameters follows. None if it is not closed too early."""
@@ -282,117 +264,3 @@ def in_stray(m: Message) -> Step:
     at = buffer.text.find("<", buffer.at)
     stray_text(m, buffer.take(at if at >= 0 else len(buffer.text)))
     return m.go(State.CALL) if at >= 0 or buffer.over else Step.MORE
-
-
-# Arguments
-
-
-def _arguments(m: Message, at: int, in_parameter: bool = False) -> Step:
-    """The bracket at this index opens all arguments, as JSON."""
-    m.buffer.at, open_call(m).in_parameter = at, in_parameter
-    return m.go(State.JSON)
-
-
-def _at_parameter(m: Message, call: Call, tag: Tag) -> Step:
-    """The opening tag of a parameter, or what is left of one."""
-    declares = call.tool.declares
-    key, equals, text = tag.name.partition("=")
-    if equals and declares(key.strip()) and not declares(tag.name):
-        if step := _give_in_tag(m, tag, key.strip(), text):
-            return step
-        tag = tag if text else replace(tag, name=key)  # the `=` stands for the bracket
-    if not declares(tag.name) and _is_odd(tag):
-        opener = _before_value(m, call, tag.start)
-        if opener is MORE:
-            return Step.MORE
-        if opener is None and _ODD.search(tag.name):
-            return has_text(m)
-        tag = opener or tag
-    if tag.name in ARGUMENT_KEYS and not (call.begun or declares(tag.name)):
-        return _at_all_arguments(m, call, tag)
-    return _open(m, call, tag)
-
-
-def _at_all_arguments(m: Message, call: Call, tag: Tag) -> Step:
-    """`<parameter=arguments>`: if an object follows, it is all arguments."""
-    at = end_of(WHITESPACE, m.buffer.text, tag.end)
-    if at == len(m.buffer.text) and not m.buffer.over:
-        return Step.MORE
-    if m.buffer.text[at : at + 1] == "{":
-        return _arguments(m, at, in_parameter=True)
-    return _open(m, call, tag)
-
-
-def _give_in_tag(m: Message, tag: Tag, key: str, text: str) -> Step | None:
-    """`<parameter=K=V</parameter>`, where only the schema tells K from V. None if the parameter is not
-    closed at once."""
-    kind, closer = look(m, tag.end)
-    if kind is Following.MORE:
-        return Step.MORE
-    if closer is None or kind is not TagKind.PARAMETER_CLOSE:
-        return None
-    m.log.repair(Repair.DAMAGED_KEY, m.buffer.text[tag.start : closer.end])
-    m.buffer.at = closer.end
-    give(m, key, text.strip("\"'"))
-    return Step.GO
-
-
-def _is_odd(tag: Tag) -> bool:
-    """Whether a tag has lost its bracket, or has characters in its name that no name has."""
-    return tag.raw[-1] != ">" or _ODD.search(tag.name) is not None
-
-
-def _before_value(m: Message, call: Call, at: int) -> Tag | Wait | None:
-    """An opening tag of a parameter without its bracket, whose value follows on the same line."""
-    text, found = m.buffer.text, _OPENER.match(m.buffer.text, at, at + TAG)
-    if found is None or alike(squeeze(found[1])) != PARAMETER:
-        return None
-    free = call.tool.arguments.declared - call.writer.given
-    key = max((key for key in free if text.startswith(key, found.end())), key=len, default="")
-    separator = _SEPARATOR.match(text, found.end() + len(key))
-    if not key or separator is None:
-        return None
-    end, line = separator.end(), _LINE.match(text, separator.end(), at + TAG)
-    if line is None or (line.end() == len(text) and not m.buffer.over):
-        return MORE if not m.buffer.over and len(text) - at < TAG else None
-    if line[0][-1] == ">":
-        return None  # the value is in the tag
-    raw = text[at:end]
-    return Tag(TagKind.PARAMETER_OPEN, key, at, end, raw, BY_PLACE, Cost.ALIKE)
-
-
-def _open(m: Message, call: Call, tag: Tag) -> Step:
-    if call.is_doubtful() and _DECLARES.search(tag.raw):
-        return m.reject()
-    key, dialect = tag.name, tag.dialect
-    end = _end_of_attribute(m, tag) if m.tolerant else 0
-    if end is MORE:
-        return Step.MORE
-    if not keeps_to(tag, m.kept):
-        m.log.repair(tag.repair, tag.raw)
-    if end and (value := _VALUE.search(tag.raw)):
-        m.buffer.at = end
-        give(m, key, value[2])
-        return Step.GO
-    m.buffer.at = tag.end
-    call.closed = call.closed or dialect.closed
-    only_markup = m.live and m.log.parallel and not (call.deferred or call.spare)
-    if m.trial and m.trial.why is Refused.NO_CALL and only_markup and not call.is_doubtful(key):
-        m.accept()  # now it is known that the call can be read
-    call.certain = True
-    m.fragment(call.writer.begin(key))
-    tables = call.place.open_value(tag, m.kept, call.writer.given)
-    call.value = Value.of(call.tool.parameter(key), tables, tag, call.place.is_tight)
-    return m.go(State.VALUE)
-
-
-def _end_of_attribute(m: Message, tag: Tag) -> int | Wait:
-    """The end of a parameter whose value is an attribute of its tag; 0 if its value is not there."""
-    if not _VALUE.search(tag.raw):
-        return 0
-    if tag.ends_itself:
-        return tag.end
-    kind, closer = look(m, tag.end)
-    if kind is Following.MORE:
-        return MORE
-    return closer.end if closer and kind is TagKind.PARAMETER_CLOSE else 0

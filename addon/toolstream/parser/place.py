@@ -293,7 +293,7 @@ class Place(Readings):
     def _may_open(self, tag: Tag, level: Level) -> bool:
         declared = self.tool is not None and self.tool.declares(tag.name)
         if level is Level.CALL:
-            return declared or tag.spelt
+            return declared or tag.spelt or not tag.name
         return level is Level.VALUE and declared and tag.name not in self.given and self.alone
 
     def opens_call(self, tag: Tag, text: str, over: bool) -> bool | Wait:

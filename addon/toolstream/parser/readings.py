@@ -39,6 +39,7 @@ from .slips import Slips
 NO_NAMES = Names()
 _TYPED = re.compile(r"(.+):\w+")  # a name with its type
 _ODD = re.compile(r"""["'<>]""")
+_NO_NAME = re.compile(r"""\s*[=:][\s"']*""")
 _RESULTS = frozenset({"result", "output", "tool_response", "tool_result"})
 _SEPARATORS = frozenset({"=", ":", "＝", "=="})  # noqa: RUF001
 _EXACT_CLOSERS = {"</parameter": PARAMETER, "</function": FUNCTION, "</tool_call": ENVELOPE}
@@ -316,6 +317,8 @@ class Readings(Slips):
 
     def _nameless(self, token: Token, word: str) -> Iterator[Tag]:
         kind, near = SYNONYMS.get(word, ""), alike(word)
+        if kind == PARAMETER and (_NO_NAME.fullmatch(token.attributes) or not (self.key or token.attributes)):
+            yield by_place(token, TagKind.PARAMETER_OPEN, Cost.ALIKE)
         if kind == ENVELOPE:
             yield by_place(token, TagKind.WRAP_OPEN, Cost.TABLE if _is_intact(token) else Cost.ALIKE)
         joined = [] if kind else list(self._joined(token))

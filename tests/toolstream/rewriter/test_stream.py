@@ -54,8 +54,8 @@ from toolstream.native.object_mender import ObjectMender
 from toolstream.native.reader import Passage
 from toolstream.native.swallowed import ValueWatch
 from toolstream.parser import call as call_state
+from toolstream.parser import parameter, value_text
 from toolstream.parser import value as value_state
-from toolstream.parser import value_text
 from toolstream.parser.buffer import Buffer
 from toolstream.parser.event_log import EventLog
 from toolstream.parser.markdown import Markdown
@@ -954,7 +954,7 @@ POINTS = [
     (EventLog, "emit"),
     (EventLog, "take"),
     (Place, "run"),
-    (call_state, "_open"),
+    (parameter, "_open"),
     (call_state, "end_call"),
     (value_state, "judge"),
     (value_text, "write"),
