@@ -42,7 +42,7 @@ _DOCUMENT = """
 DOCUMENT = frozenset(_DOCUMENT.split())
 
 EXAMPLE = re.compile(
-    r"<((?:\w{1,64}[_-])?(?:example|sample)s?(?:[_-]\w{1,64})?)>[ \t]{0,16}", re.I
+    r"<((?:\w{1,64}[_-])?(?:example|sample)s?(?:[_-]\w{1,64})?|pre|code)>[ \t]{0,16}", re.I
 )  # shows what is in it
 _PUNCTUATION = re.compile(r"[\W_]+")
 

@@ -9,12 +9,15 @@ import re
 from ..grammar.grammar import BASE
 from ..grammar.kinds import TagKind
 from ..grammar.matcher import Tag
-from ..grammar.text import WHITESPACE, end_of
+from ..grammar.text import BLANK, WHITESPACE, end_of
+from ..grammar.tokens import WORD
+from ..limits import CODE_SPAN
 from ..repairs import Refused, Repair
-from .message import Envelope, Message, State, Step
+from .message import Before, Envelope, Message, State, Step
 
 _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
 _SHOWN = ("<", "{", "[")
+QUOTED = {'"': '"', "'": "'", "“": "”", "„": "“", "‘": "’", "«": "»"}  # noqa: RUF001
 
 
 def show_example(m: Message, example: re.Match[str]) -> Step:
@@ -42,6 +45,40 @@ def is_candidate(tag: Tag) -> bool:
     anything."""
     opens = tag.kind in _OPENING or tag.kind is TagKind.NAMELESS_OPEN
     return opens and not tag.dialect.by_name
+
+
+def may_be_quoted(m: Message, tag: Tag) -> bool:
+    """Whether a quotation mark stands before an envelope, within a line."""
+    context = m.context
+    return tag.kind is TagKind.WRAP_OPEN and context.last in QUOTED and not context.at_line_start
+
+
+def in_span(m: Message) -> Step:
+    """State: at a tag after an open backtick or quotation mark. It is quoted if the code span closes, or if
+    a quotation mark follows the envelope, before a blank line."""
+    text, at, context = m.buffer.text, m.seen, m.context
+    tag, run = m.lookout.openers.match(text, at), context.code_span
+    if run:
+        close = rf"(?<!`)`{{{run}}}(?!`)"
+    else:
+        word = WORD.match(tag.raw) if tag else None
+        close = rf"(?<=</{word[1] if word else ''}>){QUOTED[context.last]}"
+    end = re.compile(rf"({close})|\n[ \t]*\r?\n").search(text, max(at, m.looked - m.buffer.base))
+    closes = end is not None and end[1] is not None
+    waits = end is None or (run > 0 and closes and end.end() == len(text))
+    if waits and not m.buffer.over and len(text) - at < CODE_SPAN:
+        m.looked = m.buffer.base + len(text.rstrip("`" + BLANK))
+        return Step.MORE
+    m.go(State.TEXT)
+    if end is None or not closes:
+        context.close_span()
+        context.last = "."
+        return Step.GO
+    if tag:
+        quote(m, tag, end.end())
+    m.emit_text(end.end())
+    m.before = Before.TEXT
+    return Step.GO
 
 
 def think(m: Message, tag: Tag) -> Step:

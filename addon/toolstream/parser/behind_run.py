@@ -53,6 +53,12 @@ def before_tag_of_ours(m: Message, value: Value, run: Run, lines: bool) -> Judge
     return _search(m, value, run, _next_of_ours, run if ends else Payload.TAG)
 
 
+def before_sibling(m: Message, value: Value, run: Run) -> Judgement:
+    """A parameter of the call opens in a value that nothing has closed: payload if text follows the closing
+    tag of that parameter, as in an example."""
+    return _search(m, value, run, _closes_sibling, run)
+
+
 def _search(
     m: Message,
     value: Value,
@@ -96,6 +102,22 @@ def _next_of_ours(m: Message, value: Value, run: Run, at: int) -> Judgement | No
     return run if ends and tag.cost is Cost.EXACT else Payload.TAG
 
 
+def _closes_sibling(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
+    """What a tag in the value of that parameter says; None if nothing."""
+    assert m.call
+    tag = _first_reading(m, value, m.call.place, at)
+    if tag is MORE or tag is None or tag.cost is not Cost.EXACT:
+        return MORE if tag is MORE else None
+    if tag.kind is not TagKind.PARAMETER_CLOSE:
+        return run if tag.kind in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE) else None
+    if not _is_alone(m, run, at):
+        return None
+    second = m.call.place.run(m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
+    if second is MORE:
+        return MORE
+    return Payload.EXAMPLE if second.level is Level.CALL and second.followed_by is FollowedBy.OTHER else run
+
+
 def _is_alone(m: Message, run: Run, at: int) -> bool:
     """Whether only an indentation stands before this index on its line, behind a run."""
     text = m.buffer.text
@@ -125,7 +147,7 @@ def _second(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
 
 def _is_within_value(m: Message, value: Value, run: Run, at: int) -> bool | Wait:
     """Whether a call that opens before `at`, behind a run within a line, is payload, too: the first tag in
-    it closes a parameter."""
+    it that means anything closes a parameter."""
     assert m.call
     if value.same_line or value.starts_line(m.buffer, run.tags[0].start - m.buffer.base):
         return False
@@ -134,7 +156,7 @@ def _is_within_value(m: Message, value: Value, run: Run, at: int) -> bool | Wait
         tag = _first_reading(m, value, m.call.place, at)
         if tag is MORE:
             return MORE
-        if tag and tag.kind not in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN):
+        if tag and tag.kind not in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.STRAY):
             return tag.kind is TagKind.PARAMETER_CLOSE
         at += 1
     return MORE if len(m.buffer.text) < limit and not m.buffer.over else False

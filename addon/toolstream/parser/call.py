@@ -116,7 +116,7 @@ def _no_tag(m: Message, call: Call) -> Step:
     text, at = buffer.text, buffer.at
     if at >= len(text) or call.place.tags.may_begin(text, at):
         return m.go(State.CUT) if buffer.over else Step.MORE
-    if call.empty and not call.begun:
+    if call.empty and (call.has_value_in_tag or not call.begun):
         return end_call(m)
     return (_in_place_of_tag(m, call, at) if m.tolerant else None) or has_text(m)
 

@@ -22,11 +22,11 @@ from ..grammar.text import CLOSE, OPEN, skip_whitespace
 from ..grammar.tokens import Token, end_of_tag, opens_json, read_tag
 from ..limits import DAMAGED_ENVELOPES, DECLARED_NAME, LETTERS, WRAPS
 from ..schema.schema import Tool
-from ..schema.tool_name import read_opening
+from ..schema.tool_name import attributes_in, read_opening
 from .by_place import BY_PLACE, attribute_of, by_place, index_after, is_by_place, is_cut
 from .fence import Fence, read_fence
 from .json_head import lacks_bracket, name_of_empty, name_of_python, read_first_key, read_head
-from .message import Message, UnfinishedChain
+from .message import Envelope, Message, UnfinishedChain
 
 _PROSE = re.compile(
     rf"[:;.,!*-]?([^\W_]{{1,64}})(?![\w:=＝/{OPEN}{CLOSE}-])[ \t]{{0,8}}[^\s:=＝/{OPEN}{CLOSE}]"
@@ -285,6 +285,11 @@ def _function(m: Message, token: Token, readings: list[Tag], wrapped: bool) -> T
     is_named = token.sep == "=" and token.name and not m.toolset.any_tool.declares(token.name)
     if is_named and m.toolset.find(token.name):
         return by_place(token, TagKind.CALL_OPEN, Cost.SHAPE, token.name)
+    inside = wrapped or m.envelope is Envelope.OPEN
+    if inside and squeeze(token.word) not in SYNONYMS and (tool := m.toolset.find(token.word)):
+        given = attributes_in(f"{token.sep}{token.name}{token.attributes}".rstrip(" /"))
+        if given and all(tool.declares(key) for key, _ in given):
+            return by_place(token, TagKind.CALL_OPEN, Cost.TABLE, token.word)
     named = attribute_of(token) if squeeze(token.word) not in DOCUMENT else ""
     if named and m.toolset.find(named):
         return by_place(token, TagKind.CALL_OPEN, Cost.SHAPE, named)

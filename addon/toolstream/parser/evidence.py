@@ -36,7 +36,7 @@ def is_misspelt(run: Run) -> bool:
         return False
     if rest and rest[0].spelt:
         adjacent, opens = rest[0].start == first.end, rest[0].kind is TagKind.PARAMETER_OPEN
-        if adjacent or (opens and first.raw[0] == "<"):
+        if adjacent or (opens and (first.raw[0] == "<" or first.raw[1:2] == "/")):
             return False
     return first.damaged or first.raw[0] != "<" or first.raw[-1] != ">"
 
@@ -72,8 +72,11 @@ def _cost(tags: list[Tag]) -> int:
 def _begins_later(value: Value, run: Run) -> bool:
     """Whether less is wrong with a run if its first tags are payload. An exact first tag that the value
     cannot have opened is only payload if the rest is perfect: closing tags may be out of order, or
-    doubled."""
+    doubled. If a run closes the call and then the value, and another parameter follows, it is the end of
+    its last tag only."""
     first = run.tags[0]
+    if run.followed_by is FollowedBy.PARAMETER and goes_on(run.tags):
+        return True
     if first.kind is TagKind.PARAMETER_CLOSE and (first.cost is Cost.EXACT or first.dialect is ELEMENTS):
         return False
     rests = [run.tags[i:] for i in range(1, len(run.tags))]

@@ -18,7 +18,7 @@ from ..grammar.matcher import Tag
 from ..grammar.text import LINE_REST, end_of, skip_whitespace
 from ..grammar.tokens import IN_BARS, Token, read_tag
 from ..limits import LETTERS
-from .behind_run import before_tag_of_ours, ends_before_text, look_behind
+from .behind_run import before_sibling, before_tag_of_ours, ends_before_text, look_behind
 from .by_place import OPENERS, by_place, is_by_place, is_cut
 from .evidence import (
     Judgement,
@@ -91,6 +91,10 @@ def _with_run(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Judg
     if (value.in_element or lacks_its_closer) and _is_cut_in_example(m, value, run):
         return _close_example(value, tag)
     judgement = _by_run(m, value, run, alone)
+    if judgement is run and tag.kind is TagKind.PARAMETER_OPEN and value.verbatim:
+        judgement = before_sibling(m, value, run)
+        if judgement is Payload.EXAMPLE:
+            _open_element(m, value, tag.start, tag.raw, alone)
     if judgement is Payload.TAG and _NAMELESS.match(tag.raw):
         _open_element(m, value, tag.start, tag.raw, alone)
     return judgement
@@ -182,12 +186,7 @@ def _by_run(m: Message, value: Value, run: Run, alone: bool) -> Judgement:
     if not (alone or value.same_line) and (end := _line_of_its_own(m, run)):
         value.payload_to = end
         return Payload.TAG
-    if (
-        not alone
-        and run.followed_by is FollowedBy.PARAMETER
-        and first.cost > Cost.TABLE
-        and IN_BARS.search(first.raw)
-    ):
+    if not alone and first.cost > Cost.TABLE and IN_BARS.search(first.raw) and _opens_in_line(m, run):
         return Payload.TAG  # marked as no tag of this call is
     if not (alone or value.same_line) and _is_mentioned(m, value, run):
         return Payload.TAG
@@ -196,6 +195,13 @@ def _by_run(m: Message, value: Value, run: Run, alone: bool) -> Judgement:
     if is_believed(value, run, alone or last) and (alone or not is_misspelt(run)):
         return run
     return _doubt(m, value, run, alone, lines)
+
+
+def _opens_in_line(m: Message, run: Run) -> bool:
+    """Whether another parameter opens in the line of a run's first tag."""
+    text, base = m.buffer.text, m.buffer.base
+    opens = run.followed_by is FollowedBy.PARAMETER
+    return opens and "\n" not in text[run.tags[0].end - base : run.tags[-1].start - base]
 
 
 def _is_mentioned(m: Message, value: Value, run: Run) -> bool:

@@ -44,7 +44,7 @@ class State(Enum):
     LITERAL = 0  # all is text: no tools are declared, or what follows may belong to an unfinished call
     LINE_START = 1  # of the message, or at the aggressive level of any line: an untagged call may stand here
     TEXT = 2  # text, up to the next tag that may open a call
-    SPAN = 3  # at a tag after an open backtick
+    SPAN = 3  # at a tag after an open backtick or quotation mark
     ENVELOPE = 4  # at the opening tag of an envelope
     CALL = 5  # between the parameters of a call
     VALUE = 6  # in the value of a parameter

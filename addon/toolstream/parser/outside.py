@@ -17,10 +17,10 @@ from ..grammar.likeness import DOCUMENT, EXAMPLE
 from ..grammar.matcher import Tag
 from ..grammar.text import BLANK, OPEN, WHITESPACE, end_of
 from ..grammar.tokens import DULL, PARTIAL, WORD, held_from, next_place, read_tag
-from ..limits import CODE_SPAN, PIECE
+from ..limits import PIECE
 from ..repairs import Refused
 from ..schema.tool_name import read_opening
-from .apart import comment, is_candidate, orphan_closer, quote, result, show_example, think
+from .apart import comment, is_candidate, may_be_quoted, orphan_closer, quote, result, show_example, think
 from .bare_json import open_bare_json
 from .by_place import attribute_of
 from .chain import is_word_of_ours, read_chain
@@ -34,7 +34,7 @@ _JSON_AT_START, _JSON_AT_LINE = re.compile(_JSON), re.compile(r"\n" + _JSON)
 _BEGINS = re.compile(r"[{\[`~C]")
 _LOOK = re.compile(rf"[{OPEN.replace('<', '')}\r`\ud800-\udfff]")
 _LOOK_FOR_LINES = re.compile(rf"{_LOOK.pattern}|\n")
-_DULL_WORDS = DOCUMENT - {"think", "result", "output", "example"}
+_DULL_WORDS = DOCUMENT - {"think", "result", "output", "example", "pre", "code"}
 TEXT = Before.TEXT
 _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
 
@@ -313,6 +313,8 @@ def _at_tag(m: Message, tag: Tag) -> Step:
         return quote(m, tag)
     if m.context.code_span:
         return m.go(State.SPAN) if is_candidate(tag) or tag.kind in THINK else quote(m, tag)
+    if may_be_quoted(m, tag):
+        return m.go(State.SPAN)
     match tag.kind:
         case kind if kind in THINK:
             return think(m, tag)
@@ -349,25 +351,4 @@ def _direct(m: Message, tag: Tag) -> Step:
         if kind is TagKind.PARAMETER_OPEN:
             return open_bare(m, tag)
     m.emit_text(tag.end)
-    return Step.GO
-
-
-def in_span(m: Message) -> Step:
-    """State: at a tag after an open backtick. It is quoted if the code span closes before a blank line."""
-    text, at = m.buffer.text, m.seen
-    run = m.context.code_span
-    end = re.compile(rf"(?<!`)`{{{run}}}(?!`)|\n[ \t]*\r?\n").search(text, max(at, m.looked - m.buffer.base))
-    closes = end is not None and end[0][0] == "`"
-    waits = end is None or (closes and end.end() == len(text))
-    if waits and not m.buffer.over and len(text) - at < CODE_SPAN:
-        m.looked = m.buffer.base + len(text.rstrip("`" + BLANK))
-        return Step.MORE
-    m.go(State.TEXT)
-    if end is None or not closes:
-        m.context.close_span()
-        return Step.GO
-    if tag := m.lookout.openers.match(text, at):
-        quote(m, tag, end.end())
-    m.emit_text(end.end())
-    m.before = Before.TEXT
     return Step.GO

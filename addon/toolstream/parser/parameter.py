@@ -132,7 +132,8 @@ def _open(m: Message, call: Call, tag: Tag) -> Step:
     m.buffer.at = tag.end
     call.closed = call.closed or dialect.closed
     only_markup = m.live and m.log.parallel and not (call.deferred or call.spare)
-    if m.trial and m.trial.why is Refused.NO_CALL and only_markup and not call.is_doubtful(key):
+    on_trial = m.trial and m.trial.why is Refused.NO_CALL and not m.trial.at_end
+    if on_trial and only_markup and not call.is_doubtful(key):
         m.accept()  # now it is known that the call can be read
     call.certain = True
     m.fragment(call.writer.begin(key))

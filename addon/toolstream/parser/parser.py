@@ -22,6 +22,7 @@ from ..schema.rules import Rules
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
 from .after import after_call
+from .apart import in_span
 from .bare_json import in_bare_json
 from .buffer import Buffer
 from .call import in_call, in_stray
@@ -33,7 +34,7 @@ from .interrupted import drop_opener, go_behind_call
 from .json_call import give_up_json, in_json
 from .loose import in_loose, is_text
 from .message import Message, State, Step
-from .outside import at_line_start, in_span, in_text
+from .outside import at_line_start, in_text
 from .outside import extend as extend_text
 from .value import extend as extend_value
 from .value import in_value

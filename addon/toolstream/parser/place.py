@@ -167,12 +167,23 @@ class Place(Readings):
             choice = self.choose(text, here, over, run.level, base, same_line)
             if choice is MORE:
                 return MORE
+            if choice is None and (tag := self._sibling_behind(run, text, here)):
+                choice = Choice(tag, run.level, 0)
             if choice is None:
                 cut = over and bool(run.tags) and self.tags.may_begin(text, here)
                 return FollowedBy.END if cut else FollowedBy.OTHER
             if (ends := self._go_on(run, choice, text, over, base)) is not None:
                 return ends
         return FollowedBy.OTHER
+
+    def _sibling_behind(self, run: Run, text: str, at: int) -> Tag | None:
+        """Another parameter's opening tag behind the closing tag of a value, although the run has closed the
+        call before that."""
+        if not run.tags or run.tags[-1].kind is not TagKind.PARAMETER_CLOSE:
+            return None
+        tag = self.tags.match(text, at)
+        opens = tag and tag.kind is TagKind.PARAMETER_OPEN and tag.cost is Cost.EXACT
+        return tag if opens and tag and self.is_free(tag.name) and self.may_go_with(tag) else None
 
     def _go_on(self, run: Run, choice: Choice, text: str, over: bool, base: int) -> FollowedBy | Wait | None:
         """Add a tag to the run. If the run ends here: what follows it. None if it goes on."""

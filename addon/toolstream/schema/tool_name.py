@@ -45,7 +45,8 @@ def read_opening(tag: Tag, text: str, toolset: DeclaredTools, level: str) -> Ope
     """What a tag in `text` says; None if it means no declared tool."""
     tolerant = level != "strict" and tag.name
     raw = text[tag.start : tag.end]
-    if tolerant and (found := _with_attributes(raw, tag.name, toolset)):
+    direct = tag.damaged and raw.startswith(f"<{tag.name} ")
+    if tolerant and (found := _with_attributes(raw, tag.name, toolset, direct)):
         return found
     if tag.name and tag.damaged and _ARGUMENTS.search(_ATTRIBUTE.sub("", raw.partition(tag.name)[2])):
         return None  # nobody knows what it says of the call
@@ -65,11 +66,12 @@ def attributes_in(text: str) -> list[tuple[str, str]]:
     return [(key, a or b or c) for key, a, b, c in _ATTRIBUTE.findall(text)]
 
 
-def _with_attributes(raw: str, name: str, toolset: DeclaredTools) -> Opening | None:
-    """`<function=read path="a.py">`: the attributes are parameters, except for those that any tag may
-    have. Or all of them stand there in JSON: `<function=read {"path": "a.py"}>`."""
+def _with_attributes(raw: str, name: str, toolset: DeclaredTools, direct: bool) -> Opening | None:
+    """`<function=read path="a.py">`, or `direct`, `<read path="a.py">`: the attributes are parameters, except
+    for those that any tag may have. Or all of them stand there in JSON: `<function=read {"path": "a.py"}>`."""
     word = name.split()[0]
-    tool, after = toolset.find(word), raw.partition("=")[2].partition(word)[2].rstrip(" \t/>")
+    tool = toolset.find(word)
+    after = (raw if direct else raw.partition("=")[2]).partition(word)[2].rstrip(" \t/>")
     if tool is None:
         return None
     after = after.removeprefix('"') if raw.count('"') > after.count('"') else after
