@@ -68,7 +68,7 @@ def attributes_in(text: str) -> list[tuple[str, str]]:
 
 def _with_attributes(raw: str, name: str, toolset: DeclaredTools, direct: bool) -> Opening | None:
     """`<function=read path="a.py">`, or `direct`, `<read path="a.py">`: the attributes are parameters, except
-    for those that any tag may have. Or all of them stand there in JSON: `<function=read {"path": "a.py"}>`."""
+    for those that any tag may have. Or all stand there in JSON: `<function=read {"path": "a.py"}>`."""
     word = name.split()[0]
     tool = toolset.find(word)
     after = (raw if direct else raw.partition("=")[2]).partition(word)[2].rstrip(" \t/>")
