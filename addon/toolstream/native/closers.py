@@ -27,7 +27,7 @@ class Run(NamedTuple):
     own_line: bool  # they come after a line break
     of_parameter: bool  # one of them closes a parameter
     telling: bool  # one of them does not occur in ordinary documents
-    damaged: bool  # one of them has a name in it, or lacks its last bracket
+    damaged: bool  # one of them has a name or a number in it, or lacks its last bracket
 
     @property
     def may_be_swallowed(self) -> bool:

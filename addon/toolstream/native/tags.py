@@ -23,7 +23,8 @@ from ..schema.schema import Tool
 
 QWEN = DIALECTS[0]
 NAMED = rf"=[^\s<>\"\\]{{0,{NAME}}}"  # a name that a closing tag repeats
-JOINED = rf"(?:_\w{{0,{NAME}}}|{NAMED})"  # text that is joined to the word of a closing tag
+# What may be joined to the word of a parameter's closing tag; in JSON, a slash may be escaped
+JOINED = rf"(?:_\w{{0,{NAME}}}|{NAMED}|\d{{1,{NUMBER}}}|\\?/)"
 _OPENERS = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.NAMELESS_OPEN, TagKind.PARAMETER_OPEN)
 _STEM = re.compile(r"</?[^\s<>{}=/~\"']+")  # a tag's bracket and its word
 _WORD = re.compile(r"<([^\s<>{}=/~\"']+)")
@@ -225,7 +226,7 @@ class TagsInStrings:
         opener, opener_part = _alternatives(
             filter(None, (_stem(text) for _, _, text in spelled(TagKind.PARAMETER_OPEN)))
         )
-        end = rf"(?:\d{{1,{NUMBER}}}|\\?/|{JOINED})?{_in_json('>')[0]}?"  # as damaged tags have it
+        end = rf"{JOINED}?{_in_json('>')[0]}?"  # as damaged tags have it
         self.tag = re.compile(rf"(?:{_NEWLINE})?(?:(?P<opener>{opener})|{closer})")
         self.closer = re.compile(rf"(?:{_NEWLINE})?{closer}{end}{_SPACE}")
         self.closer_and_tag = re.compile(self.closer.pattern + _LT)
