@@ -55,7 +55,7 @@ def before_tag_of_ours(m: Message, value: Value, run: Run, lines: bool) -> Judge
 
 def before_sibling(m: Message, value: Value, run: Run) -> Judgement:
     """A parameter of the call opens in a value that nothing has closed: payload if text follows the closing
-    tag of that parameter, as in an example."""
+    tag of that parameter, which is not empty, as in an example."""
     return _search(m, value, run, _closes_sibling, run)
 
 
@@ -110,7 +110,8 @@ def _closes_sibling(m: Message, value: Value, run: Run, at: int) -> Judgement | 
         return MORE if tag is MORE else None
     if tag.kind is not TagKind.PARAMETER_CLOSE:
         return run if tag.kind in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE) else None
-    if not _is_alone(m, run, at):
+    inside = m.buffer.text[run.tags[-1].end - m.buffer.base : at]
+    if not (inside.strip() and _is_alone(m, run, at)):
         return None
     second = m.call.place.run(m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
     if second is MORE:
