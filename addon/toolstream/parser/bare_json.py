@@ -8,6 +8,7 @@ trial. As soon as it contains something that no such call has, it is text.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..grammar.kinds import MORE, TagKind, Wait
@@ -15,9 +16,10 @@ from ..grammar.text import BLANK, skip_whitespace
 from ..limits import AFTER_JSON, FENCE_RUN, PIECE
 from ..repairs import Refused, Repair
 from ..schema.call_scanner import CallScanner, Progress
-from ..schema.json_call import DRIFT, KEYS, read_calls
+from ..schema.json_call import DRIFT, KEYS, read_body, read_calls
 from .fence import read_fence
 from .interrupted import break_off
+from .json_text import may_be_all
 from .message import Envelope, Message, State, Step
 from .whole_calls import Meant, emit_calls, meant, why_not
 
@@ -28,13 +30,15 @@ _CLOSES_NOTHING = (*_OF_ENVELOPE, TagKind.STRAY)
 @dataclass(slots=True)
 class BareCall:
     """The JSON from the position `start` on. `fence`: what opened the fence it stands in, which belongs to
-    it. `orphan`: the closing tag of an envelope has to follow. `complete`: its last bracket was read."""
+    it. `orphan`: the closing tag of an envelope has to follow. `complete`: its last bracket was read.
+    `damaged`: it cannot be read as it is, and is held to the end of the message."""
 
     scanner: CallScanner
     start: int
     fence: str = ""
     orphan: bool = False
     complete: bool = False
+    damaged: bool = False
     text: str = ""
 
 
@@ -60,6 +64,8 @@ def in_bare_json(m: Message) -> Step:
     """State: in JSON without a tag around it."""
     json = m.json
     assert isinstance(json, BareCall)
+    if json.damaged:
+        return _at_damaged(m, json)
     return _behind_json(m, json) if json.complete else _in_json(m, json)
 
 
@@ -72,7 +78,7 @@ def _in_json(m: Message, json: BareCall) -> Step:
     if progress is Progress.MORE and m.followed is not None:
         return break_off(m, None)
     if progress is Progress.HOPELESS or (progress is Progress.MORE and buffer.over):
-        return _reject(m, json)
+        return _give_up(m, json)
     if progress is Progress.MORE:
         return Step.MORE
     json.complete, json.text = True, buffer.since(json.start)
@@ -126,13 +132,18 @@ def _decide(m: Message, json: BareCall) -> Step:
     """The JSON is complete: is it a call?"""
     calls = _calls_in(m, json)
     if not calls:
-        return _reject(m, json)
+        return _give_up(m, json)
+    return _emit(m, json, calls, [Repair.UNTAGGED_JSON])
+
+
+def _emit(m: Message, json: BareCall, calls: list[Meant], repairs: Sequence[Repair]) -> Step:
     if why := why_not(m, calls):
         return m.reject(why)
     if m.orphan_think:
         m.log.repair(Repair.ORPHAN_THINK_CLOSE, "</think>")
         m.orphan_think = False
-    m.log.repair(Repair.UNTAGGED_JSON, json.text)
+    for repair in repairs:
+        m.log.repair(repair, json.text)
     emit_calls(m, calls)
     if json.orphan:
         m.log.repair(Repair.MISSING_TOOL_CALL_OPEN, json.text)
@@ -152,6 +163,34 @@ def _calls_in(m: Message, json: BareCall) -> list[Meant]:
     calls = [meant(m, name, arguments) for name, arguments in found]
     undeclared = any(opening is None for opening, _, _ in calls)
     return [] if in_message and undeclared else calls
+
+
+# Damaged calls
+
+
+def _give_up(m: Message, json: BareCall) -> Step:
+    """No call can be read here. But if it names a tool and has arguments, and the message begins with it, it
+    may be a damaged one."""
+    begins = json.scanner.named and json.scanner.arguments > 0 and not m.context.has_text
+    if not (begins and m.tolerant and not json.orphan and not m.calls):
+        return _reject(m, json)
+    json.damaged = True
+    return Step.GO
+
+
+def _at_damaged(m: Message, json: BareCall) -> Step:
+    """It is a call if the message says nothing else, and ended by itself."""
+    m.buffer.at = len(m.buffer.text)
+    if not m.buffer.over:
+        return Step.MORE
+    json.text = m.buffer.since(json.start).strip().removesuffix(json.fence).rstrip()
+    found = read_body(json.text, m.toolset) if m.complete and may_be_all(json.text) else None
+    calls = [meant(m, name, arguments) for name, arguments in found[0]] if found else []
+    if not (found and calls and all(opening for opening, _, _ in calls)):
+        return _reject(m, json)
+    step = _emit(m, json, calls, [Repair.UNTAGGED_JSON, *found[1]])
+    m.accept()
+    return step
 
 
 def _reject(m: Message, json: BareCall) -> Step:
