@@ -7,7 +7,7 @@ from dataclasses import replace
 from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
 from ..grammar.likeness import DOCUMENT
 from ..grammar.matcher import Tag
-from ..grammar.text import LINE_REST, WHITESPACE, end_of
+from ..grammar.text import CLOSE, LINE_REST, WHITESPACE, end_of
 from ..grammar.tokens import WORD, end_of_tag, opens_json
 from ..limits import LOOK_AHEAD, UNTAGGED_GAP
 from ..repairs import Repair
@@ -156,6 +156,9 @@ def _is_markup(call: Call, text: str, at: int) -> bool:
 
 def _close(m: Message, tag: Tag) -> Step:
     """The call's own closing tag."""
+    lacks_end = tag.damaged and tag.raw[-1] not in CLOSE and tag.end == len(m.buffer.text)
+    if lacks_end and m.buffer.over and not m.complete:
+        return m.go(State.CUT)
     end = end_of_tag(tag.end, tag.dialect is not BY_PLACE or tag.spelt, m.buffer.text, m.buffer.over)
     if end is MORE:
         return Step.MORE
