@@ -1,5 +1,5 @@
-"""Text where a parameter should open. It is the value of the tool's only required parameter, without its
-opening tag; or it is just text.
+"""Text where a parameter should open, or behind a tag of one that has no name. It is the value of the tool's
+only required parameter, or of the only one that is not given in the end; or it is just text.
 
 Nothing before the next tag tells which. So the text is read after a mark.
 """
@@ -89,6 +89,8 @@ def _take_for_value(m: Message, raw: str, closer: Tag) -> Step:
 def _opener_in(text: str, key: str) -> str | None:
     """What is left of an opening tag at the beginning of a value; "" if nothing is, None if it names
     another parameter."""
+    if not key:
+        return ""
     line = text.partition("\n")[0].rstrip()
     if len(line) >= OPENER_PREFIX and f"<parameter={key}>".startswith(line):
         return line

@@ -98,6 +98,14 @@ def only_key(call: Call) -> str:
     return key if call.named and (not types or "string" in types) else ""
 
 
+def only_free(call: Call) -> str:
+    """The only parameter that a tag without a name can mean: the only one that is required and was not given
+    yet, or else the only one that was not given. "" if there are several."""
+    given, tool = call.writer.given, call.tool
+    free = (tool.required - given) or (tool.arguments.declared - given)
+    return next(iter(free)) if call.named and len(free) == 1 else ""
+
+
 def has_text(m: Message) -> Step:
     """Text between parameters. It does not belong to the call, but must not be dropped."""
     call = open_call(m)
@@ -155,10 +163,11 @@ def _named(key: str) -> re.Pattern[str]:
 
 def use_spare(m: Message, call: Call) -> None:
     """The call ends. If its parameter was not given, the value without a tag is used for it."""
-    spare, key = call.spare, only_key(call)
+    spare = call.spare
     if spare is None:
         return
-    if key in call.writer.given:
+    key = only_key(call) or only_free(call)
+    if not key or key in call.writer.given:
         _spare_is_text(m, call)
         return
     call.spare = None

@@ -15,7 +15,7 @@ from ..repairs import Refused, Repair
 from ..schema.json_call import ARGUMENT_KEYS
 from .by_place import BY_PLACE
 from .message import Call, Message, State, Step
-from .open_call import give, has_text, open_call
+from .open_call import give, has_text, only_free, open_call
 from .open_value import Value
 
 _VALUE = re.compile(r"""\bvalue\s?=\s?(["'])(.*?)\1""")  # an attribute of a parameter's tag
@@ -54,18 +54,23 @@ def at_parameter(m: Message, call: Call, tag: Tag) -> Step:
 
 
 def _at_nameless(m: Message, call: Call, tag: Tag) -> Step:
-    """The opening tag of a parameter without a name. A value belongs to the only parameter that is required
-    and was not given yet, or else to the only one that was not given."""
+    """The opening tag of a parameter without a name. If only the rest of the call can tell which one it is,
+    its value waits for that."""
+    text, at = m.buffer.text, end_of(WHITESPACE, m.buffer.text, tag.end)
+    if tag.raw[-1] != ">" and text.startswith(">", at):
+        tag = replace(tag, raw=text[tag.start : at + 1], end=at + 1)
     kind, _ = look(m, tag.end)
     if kind is Following.MORE:
         return Step.MORE
-    given, tool = call.writer.given, call.tool
-    free = (tool.required - given) or (tool.arguments.declared - given)
-    if kind is TagKind.PARAMETER_CLOSE or not call.named or len(free) != 1:
-        m.log.repair(Repair.STRAY_OPENER, tag.raw)
-        m.buffer.at = tag.end
+    key = only_free(call) if kind is not TagKind.PARAMETER_CLOSE else ""
+    if key:
+        return _open(m, call, replace(tag, name=key))
+    m.log.repair(Repair.STRAY_OPENER, tag.raw)
+    m.buffer.at = tag.end
+    if call.spare or not call.named or kind is not Following.OTHER:
         return Step.GO
-    return _open(m, call, replace(tag, name=next(iter(free))))
+    call.gap = m.buffer.take(end_of(WHITESPACE, text, tag.end))
+    return m.go(State.LOOSE)
 
 
 def _at_all_arguments(m: Message, call: Call, tag: Tag) -> Step:
