@@ -17,6 +17,7 @@ from ..limits import AFTER_JSON, FENCE_RUN, PIECE
 from ..repairs import Refused, Repair
 from ..schema.call_scanner import CallScanner, Progress
 from ..schema.json_call import DRIFT, KEYS, read_body, read_calls
+from ..schema.json_write import dump
 from .fence import read_fence
 from .interrupted import break_off
 from .json_text import may_be_all
@@ -24,6 +25,9 @@ from .message import Envelope, Message, State, Step
 from .whole_calls import Meant, emit_calls, meant, why_not
 
 _OF_ENVELOPE = (TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE)
+_MARKS = re.compile(
+    r'\\"\s*[,:}\]]'
+)  # marks of JSON in a string, which it may have taken from the JSON around it
 _CLOSES_NOTHING = (*_OF_ENVELOPE, TagKind.STRAY)
 
 
@@ -186,7 +190,8 @@ def _at_damaged(m: Message, json: BareCall) -> Step:
     json.text = m.buffer.since(json.start).strip().removesuffix(json.fence).rstrip()
     found = read_body(json.text, m.toolset) if m.complete and may_be_all(json.text) else None
     calls = [meant(m, name, arguments) for name, arguments in found[0]] if found else []
-    if not (found and calls and all(opening for opening, _, _ in calls)):
+    is_certain = all(opening and not _MARKS.search(dump(arguments)) for opening, _, arguments in calls)
+    if not (found and calls and is_certain):
         return _reject(m, json)
     step = _emit(m, json, calls, [Repair.UNTAGGED_JSON, *found[1]])
     m.accept()

@@ -13,7 +13,6 @@ from ..limits import NO_END
 from .by_place import OPENERS
 from .elements import ELEMENTS
 from .open_value import Value
-from .place import Place
 from .run import CLOSED_BY, FollowedBy, Level, Run
 
 
@@ -130,37 +129,6 @@ def _speaks_for_shape(run: Run, rest: list[Tag]) -> bool:
     sure = any(tag.spelt or tag.kind is TagKind.PARAMETER_OPEN for tag in rest)
     closes = run.followed_by is FollowedBy.PARAMETER or run.level >= Level.ENVELOPE
     return sure and closes and rest[0].cost <= Cost.ALIKE
-
-
-# What belongs to an example
-
-
-def closes_element(place: Place, tag: Tag, run: Run) -> bool:
-    """Whether a parameter's closing tag belongs to an element that the value has opened: then the value's
-    own closing tag follows, or a parameter that is not one of this call, or a call without the end of this
-    one."""
-    if tag.kind is not TagKind.PARAMETER_CLOSE or tag.cost is not Cost.EXACT:
-        return False
-    if len(run.tags) > 1 and run.tags[1].kind is tag.kind and run.tags[1].cost <= Cost.ALIKE:
-        return True
-    if run.followed_by is FollowedBy.CALL and run.level is Level.CALL:
-        return True
-    sibling = run.tags[-1] if run.followed_by is FollowedBy.PARAMETER else None
-    return sibling is not None and not (place.is_free(sibling.name) and place.may_go_with(sibling))
-
-
-def opened_in_line(value: Value, tag: Tag, run: Run) -> bool:
-    """Whether a closing tag belongs to a call that was opened in the same line: it closes the parameter
-    of that call, and the run closes no other envelope; or after that, it closes that call or its
-    envelope."""
-    match tag.kind:
-        case TagKind.PARAMETER_CLOSE if value.inline and value.line_calls:
-            return value.line_wraps > 0 or all(t.kind is not TagKind.WRAP_CLOSE for t in run.tags)
-        case TagKind.CALL_CLOSE:
-            return value.line_calls > 0 and (value.line_ends or run.followed_by is FollowedBy.CALL)
-        case TagKind.WRAP_CLOSE:
-            return value.line_wraps > 0 and (value.line_ends or run.followed_by is FollowedBy.CALL)
-    return False
 
 
 def goes_on(tags: list[Tag]) -> bool:

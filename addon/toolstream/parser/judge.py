@@ -15,7 +15,7 @@ import re
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import FUNCTION, SYNONYMS, is_structural, squeeze
 from ..grammar.matcher import Tag
-from ..grammar.text import LINE_REST, end_of, skip_whitespace
+from ..grammar.text import end_of, skip_whitespace
 from ..grammar.tokens import IN_BARS, Token, read_tag
 from ..limits import LETTERS
 from .behind_run import before_sibling, before_tag_of_ours, ends_before_text, look_behind
@@ -23,12 +23,21 @@ from .by_place import OPENERS, by_place, is_by_place, is_cut
 from .evidence import (
     Judgement,
     Payload,
-    closes_element,
     goes_on,
     is_believed,
     is_complete,
     is_cut_off_by_ours,
     is_misspelt,
+)
+from .examples import (
+    close_example,
+    closes_element,
+    closes_envelope,
+    ends_message,
+    example,
+    is_cut_in_example,
+    is_ours,
+    open_element,
     opened_in_line,
 )
 from .message import Message
@@ -59,9 +68,13 @@ def _judged(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
     assert m.call
     place = m.call.place
     opens = tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN) and tag.spelt and not is_by_place(tag)
-    if opens and (example := _example(m, value, tag, alone)):
-        value.example = value.example or isinstance(example, Payload)
-        return example
+    if opens and alone and _may_end_anywhere(value):
+        run = _run(m, place, tag.start, alone)
+        if run is MORE or run.followed_by is FollowedBy.CALL:
+            return run
+    if opens and (shown := example(m, value, tag, alone)):
+        value.example = value.example or isinstance(shown, Payload)
+        return shown
     value.opens = value.opens or tag.kind in OPENERS
     value.opens_call = value.opens_call or tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
     if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not place.may_be_sibling(tag, alone):
@@ -84,20 +97,40 @@ def _with_run(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Judg
     if value.in_element and closes_element(m.call.place, tag, run):
         value.close_element()
         return Payload.TAG
-    in_example = bool(value.calls or value.wraps) or opened_in_line(value, tag, run)
-    if in_example and not (m.call.place.is_only_ours(tag) and not value.in_element):
+    within = bool(value.calls or value.wraps) or opened_in_line(value, tag, run)
+    if within and not (m.call.place.is_only_ours(tag) and not value.in_element):
         return _in_example(m, value, tag, run, alone)
     lacks_its_closer = value.opens and tag.kind is not TagKind.PARAMETER_CLOSE
-    if (value.in_element or lacks_its_closer) and _is_cut_in_example(m, value, run):
-        return _close_example(value, tag)
+    if (value.in_element or lacks_its_closer) and is_cut_in_example(m, value, run):
+        return close_example(value, tag)
     judgement = _by_run(m, value, run, alone)
     if judgement is run and tag.kind is TagKind.PARAMETER_OPEN and value.verbatim:
         judgement = before_sibling(m, value, run)
         if judgement is Payload.EXAMPLE:
-            _open_element(m, value, tag.start, tag.raw, alone)
+            open_element(m, value, tag.start, tag.raw, alone)
     if judgement is Payload.TAG and _NAMELESS.match(tag.raw):
-        _open_element(m, value, tag.start, tag.raw, alone)
+        open_element(m, value, tag.start, tag.raw, alone)
     return judgement
+
+
+def _in_example(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Judgement:
+    """A run inside of an example: its closing tags are payload. But those that the message ends with are
+    ours, and those that the example has not opened."""
+    assert m.call
+    if tag.kind is TagKind.PARAMETER_OPEN:
+        open_element(m, value, tag.start, tag.raw, alone)
+        return Payload.EXAMPLE
+    wrapped = m.call.place.wrapped
+    bare = not wrapped and bool(run.tags) and run.tags[0].kind is TagKind.WRAP_CLOSE
+    if goes_on(run.tags) or (bare and value.wraps):  # the envelope is the example's
+        return close_example(value, tag)
+    if ends_message(m, value, run) or is_ours(m, value, tag, run):
+        return run
+    closes_ours = wrapped and closes_envelope(value, run)
+    if closes_ours and run.followed_by is FollowedBy.OTHER and is_complete(value, run, True):
+        judgement = look_behind(m, value, run)
+        return judgement if isinstance(judgement, Run | Wait) else close_example(value, tag)
+    return close_example(value, tag)
 
 
 def _no_sibling(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
@@ -109,15 +142,8 @@ def _no_sibling(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
         run = _run(m, place, tag.start, alone)
         if run is MORE or is_believed(value, run, alone):
             return run
-    _open_element(m, value, tag.start, tag.raw, alone)
+    open_element(m, value, tag.start, tag.raw, alone)
     return Payload.EXAMPLE
-
-
-def _open_element(m: Message, value: Value, at: int, raw: str, alone: bool) -> None:
-    """A parameter's opening tag is payload, and so is its closing tag, if that could close the value."""
-    assert m.call
-    if m.call.place.may_nest(raw):
-        value.open_element(m.buffer, at, raw, alone)
 
 
 def _ends_at_once(value: Value, place: Place, tag: Tag) -> bool:
@@ -161,7 +187,7 @@ def _by_token(m: Message, value: Value, token: Token, alone: bool) -> Tag | Payl
     else:
         tag = None
     if tag is None and _NAMELESS.match(token.raw):
-        _open_element(m, value, at, token.raw, alone)
+        open_element(m, value, at, token.raw, alone)
     place.note(token, closes=tag is None)
     value.opens = value.opens or (not token.slash and is_structural(token.word))
     value.opens_call = value.opens_call or (not token.slash and SYNONYMS.get(squeeze(token.word)) == FUNCTION)
@@ -268,131 +294,3 @@ def _is_own_closer(m: Message, value: Value, run: Run, alone: bool) -> bool:
     if not own or not has_text or len(run.tags) > 1 or run.followed_by is not FollowedBy.OTHER:
         return False
     return alone or "\n" in text[run.end - base : skip_whitespace(text, run.end - base)]
-
-
-# Examples
-
-
-def _example(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement | None:
-    """A call that opens in the value. It is an example if it is alone on its line, or at the end of a
-    line with its content on the next one. Otherwise it is only mentioned, or it is all in this line. None
-    if it is the last tag of the message, and a closing tag that lacks its slash."""
-    text, over = m.buffer.text, m.buffer.over
-    wraps = tag.kind is TagKind.WRAP_OPEN
-    rest = LINE_REST.match(text, tag.end)
-    if tag.raw.endswith("/>") or (tag.dialect.damaged and tag.raw[-1] != ">") or rest is None:
-        return Payload.EXAMPLE
-    if rest[1] in ("", "\r") and not over:
-        return MORE
-    if rest[1] is None and (opens := _opens_with_another(m, value, tag)) is not True:
-        if opens is MORE:
-            return MORE
-        value.open_in_line(m.buffer, tag.start, wraps)
-        return Payload.EXAMPLE
-    if not alone and (opens := _opens_inside(m, value, tag)) is not True:
-        return MORE if opens is MORE else Payload.EXAMPLE
-    if wraps:
-        if over and rest.end() == len(text):
-            return None
-        value.wraps += 1
-    else:
-        value.calls += 1
-    return Payload.EXAMPLE
-
-
-def _opens_with_another(m: Message, value: Value, tag: Tag) -> bool | Wait:
-    """Whether the tag of what is inside follows on the same line, and ends it."""
-    inner = _opens_inside(m, value, tag)
-    if inner is not True:
-        return inner
-    found = value.tables.within.match(m.buffer.text, skip_whitespace(m.buffer.text, tag.end))
-    assert found
-    rest = LINE_REST.match(m.buffer.text, found.end)
-    if rest and rest[1] in ("", "\r") and not m.buffer.over:
-        return MORE
-    return rest is not None and rest[1] is not None
-
-
-def _opens_inside(m: Message, value: Value, tag: Tag) -> bool | Wait:
-    """Whether the content of a call or an envelope follows its tag."""
-    text, over, within = m.buffer.text, m.buffer.over, value.tables.within
-    at = skip_whitespace(text, tag.end)
-    inner = within.match(text, at)
-    if inner is None and not over and (at == len(text) or within.may_begin(text, at)):
-        return MORE
-    kind = TagKind.CALL_OPEN if tag.kind is TagKind.WRAP_OPEN else TagKind.PARAMETER_OPEN
-    return inner is not None and inner.kind is kind and inner.cost is Cost.EXACT
-
-
-def _in_example(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Judgement:
-    """A run inside of an example: its closing tags are payload. But those that the message ends with are
-    ours, and those that the example has not opened."""
-    assert m.call
-    if tag.kind is TagKind.PARAMETER_OPEN:
-        _open_element(m, value, tag.start, tag.raw, alone)
-        return Payload.EXAMPLE
-    wrapped = m.call.place.wrapped
-    bare = not wrapped and bool(run.tags) and run.tags[0].kind is TagKind.WRAP_CLOSE
-    if goes_on(run.tags) or (bare and value.wraps):  # the envelope is the example's
-        return _close_example(value, tag)
-    if _ends_message(m, value, run) or _is_ours(m, value, tag, run):
-        return run
-    closes_ours = wrapped and _closes_envelope(value, run)
-    if closes_ours and run.followed_by is FollowedBy.OTHER and is_complete(value, run, True):
-        judgement = look_behind(m, value, run)
-        return judgement if isinstance(judgement, Run | Wait) else _close_example(value, tag)
-    return _close_example(value, tag)
-
-
-def _is_ours(m: Message, value: Value, tag: Tag, run: Run) -> bool:
-    """Whether a run begins with a closing tag that the example has not opened, and another parameter of the
-    call, or its end and another call, follows."""
-    assert m.call
-    place = m.call.place
-    closes = tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT and not place.is_foreign(tag)
-    if not closes or value.in_element:
-        return False
-    last = run.tags[-1]
-    if run.followed_by is FollowedBy.PARAMETER:
-        return place.is_free(last.name) and place.may_go_with(last)
-    exact = [other.kind for other in run.tags[:-1] if other.cost is Cost.EXACT]
-    ends = [TagKind.PARAMETER_CLOSE, TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE]
-    return run.followed_by is FollowedBy.CALL and place.wrapped and exact == ends
-
-
-def _ends_message(m: Message, value: Value, run: Run) -> bool:
-    """Whether the message ends with a run that closes the call, and no more than the examples have
-    opened."""
-    if run.followed_by is not FollowedBy.END or run.level < Level.ENVELOPE:
-        return False
-    calls, wraps = _count(run, TagKind.CALL_CLOSE), _count(run, TagKind.WRAP_CLOSE)
-    fits = calls <= max(value.calls, 1) and wraps <= max(value.wraps, 1)
-    return fits and not _is_cut_in_example(m, value, run)
-
-
-def _is_cut_in_example(m: Message, value: Value, run: Run) -> bool:
-    """Whether the message was cut off after a run that closes no more than an example in the value has
-    opened."""
-    assert m.call
-    place = m.call.place
-    if m.complete or run.followed_by is not FollowedBy.END or _closes_envelope(value, run):
-        return False
-    if place.own and place.own.by_name:  # no example has its closing tags
-        return False
-    opened = max(value.calls + value.line_calls, value.opens_call)
-    return _count(run, TagKind.CALL_CLOSE) <= opened
-
-
-def _closes_envelope(value: Value, run: Run) -> bool:
-    """Whether a run closes an envelope that no example has opened."""
-    return _count(run, TagKind.WRAP_CLOSE) > (value.wraps or value.line_wraps)
-
-
-def _count(run: Run, kind: TagKind) -> int:
-    return sum(tag.kind is kind for tag in run.tags)
-
-
-def _close_example(value: Value, tag: Tag) -> Judgement:
-    """A tag is payload and closes what an example has opened."""
-    value.close(tag.kind)
-    return Payload.TAG

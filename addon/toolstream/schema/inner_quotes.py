@@ -3,6 +3,7 @@
 A quote ends a string if what may follow it does: a colon behind a key, a bracket that closes what is open,
 or a comma with a key or an item behind it. Every other one is a part of the string. That counts only if all
 quotes that are parts of one string have a partner, and it does not look like two strings and what is between.
+One between two letters or digits needs no partner (`5"x7`, a Hebrew abbreviation): JSON has none there.
 """
 
 import re
@@ -20,15 +21,19 @@ _BEHIND_ITEM = re.compile(r'\s*+(?:\]|,\s*+["{\[\d\-tfn\]])')
 
 _BETWEEN = re.compile(r"""["'`“”]\s*+[,:;.]\s*+\\?\"""")
 _BEHIND = (_BEHIND_MEMBER, _BEHIND_ITEM)
+_IN_WORD = re.compile(r'(?<=\w)"(?=\w)')
 
 
 def quotes_escaped(text: str, accept: Callable[[Any], bool]) -> Any:
     """What a text says if quotes in strings are escaped; None if it is not certain."""
     if len(text) > ONE_CHANGE:
         return None
-    written = _written(text)
-    value = loads(written, strict=False) if written else None
-    return value if value is not None and accept(value) else None
+    escaped, words = _IN_WORD.subn(r'\\"', text)
+    for written in (escaped if words else "", _written(escaped)):
+        value = loads(written, strict=False) if written else None
+        if value is not None and accept(value):
+            return value
+    return None
 
 
 def _written(text: str) -> str:
