@@ -69,6 +69,11 @@ class Markdown:
         return self._blank and self._head is not None and len(self._head.expandtabs(4)) <= 3
 
     @property
+    def on_blank_line(self) -> bool:
+        """Whether only whitespace comes before the next character on its line, however much."""
+        return self._blank
+
+    @property
     def has_text(self) -> bool:
         """Whether a line before this one, or this one, has more than whitespace."""
         return self._said or not self._blank

@@ -210,7 +210,7 @@ def _end_of_piece(text: str, at: int) -> int:
 def _find(m: Message, end: int) -> Found:
     """The next place that has to be looked at, if there is one before `end`."""
     text, start = m.buffer.text, m.seen
-    fresh = m.tolerant and m.context.at_line_start
+    fresh = m.tolerant and m.context.on_blank_line
     at, found = _next(m, start, fresh, end), None
     while at >= 0 and not (found := _look(m, at)):
         at = _next(m, at + 1, False, end)
@@ -274,7 +274,7 @@ def _starts_line(m: Message, at: int) -> bool:
     """Whether only whitespace comes before this index on its line."""
     text, start = m.buffer.text, m.seen
     line = text.rfind("\n", start, at) + 1
-    return (line > 0 or m.context.at_line_start) and not text[line or start : at].strip(BLANK)
+    return (line > 0 or m.context.on_blank_line) and not text[line or start : at].strip(BLANK)
 
 
 def _at_place(m: Message) -> Step:
