@@ -32,18 +32,23 @@ SYNONYMS = {
 # Those whose misspelt forms cannot be words of a document
 _LONG = sorted(word for word, kind in SYNONYMS.items() if len(word) >= LONG and kind != PARAMETER)
 # Words of documents: a tag with one of them is always payload
-_DOCUMENT = """
+_HTML = """
     a abbr article aside b body br button code dd details div dl dt em footer form g h1 h2 h3 h4 h5 h6
     head header html i iframe img input label li link main meta nav ol option p path pre script section
     select small span strong style summary sub sup svg t table tbody td template text textarea tfoot th
-    thead title tr tt u ul video xml item entry dependency dependencies project plugin build properties
+    thead title tr tt u ul video
+"""
+_OTHERS = """
+    xml item entry dependency dependencies project plugin build properties
     property dict array result output example think
 """
-DOCUMENT = frozenset(_DOCUMENT.split())
+HTML = frozenset(_HTML.split())
+DOCUMENT = HTML | frozenset(_OTHERS.split())
 
 EXAMPLE = re.compile(
-    r"<((?:\w{1,64}[_-])?(?:example|sample)s?(?:[_-]\w{1,64})?|pre|code)>[ \t]{0,16}", re.I
+    r"<((?:\w{1,64}[_-])?(?:example|sample)s?(?:[_-]\w{1,64})?)>[ \t]{0,16}", re.I
 )  # shows what is in it
+CODE = re.compile(r"<(pre|code)>(?:\s{0,16}<code>)?", re.I)  # shows code
 _PUNCTUATION = re.compile(r"[\W_]+")
 
 

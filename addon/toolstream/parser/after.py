@@ -48,6 +48,7 @@ def _at_tag(m: Message, tag: Tag) -> Step:
         case kind if kind in _CLOSING:
             return _close(m, tag)
         case TagKind.WRAP_OPEN if m.before is Before.CALL:
+            _accept_element(m)
             m.miss_envelope_close()
             return m.go(State.ENVELOPE)
         case TagKind.CALL_OPEN if m.before is Before.CALL:
@@ -87,7 +88,14 @@ def _at_stray(m: Message, tag: Tag) -> Step:
     return Step.MORE if closer is MORE else _close(m, closer)
 
 
+def _accept_element(m: Message) -> None:
+    """A call that might have been an element of a page is none, for nothing but calls follow it."""
+    if m.trial and m.trial.why is Refused.NO_CALL:
+        m.accept()
+
+
 def _open(m: Message, tag: Tag) -> Step:
+    _accept_element(m)
     return open_wrapped(m, tag, []) if m.envelope is Envelope.OPEN else open_bare(m, tag)
 
 
@@ -235,6 +243,7 @@ def _end_message(m: Message) -> Step:
     if m.served == m.buffer.position:  # nothing but whitespace follows the server's call
         m.emit_all(len(m.buffer.text))
     m.drop(len(m.buffer.text))
+    _accept_element(m)
     if m.trial is None:
         return Step.MORE
     if m.trial.why is None and m.context.needs_call:

@@ -18,6 +18,7 @@ from .open_value import Value
 from .place import Place
 from .run import FollowedBy, Level, Run
 
+_NAMELESS = re.compile(r"<\s?parameter\b(?![^<>]*/>)", re.I)
 _FENCE = re.compile(r"[ \t]*\r?\n[ \t]*(?:```+|~~~+)[ \t]*\r?\n")  # its closing line
 
 
@@ -54,9 +55,56 @@ def before_tag_of_ours(m: Message, value: Value, run: Run, lines: bool) -> Judge
 
 
 def before_sibling(m: Message, value: Value, run: Run) -> Judgement:
-    """A parameter of the call opens in a value that nothing has closed: payload if text follows the closing
-    tag of that parameter, which is not empty, as in an example."""
-    return _search(m, value, run, _closes_sibling, run)
+    """A parameter of the call opens in a value of several lines that nothing has closed: payload if text
+    follows its closing tag, and then the value's own one comes, or the same parameter, as in an example."""
+    text, over, base = m.buffer.text, m.buffer.over, m.buffer.base
+    opener, limit = run.tags[-1], run.end - base + BEHIND_CALL
+    if not value.has_lines(m.buffer, opener.start - base):
+        return run
+    at, opened, closed = opener.end - base, 0, False
+    while 0 <= (at := next_place(text, at)) < limit:
+        tag = _first_reading(m, value, _place(m), at)
+        if tag is MORE:
+            return MORE
+        at += 1
+        if tag is None or tag.cost is not Cost.EXACT or tag.dialect.by_name:
+            opened += _NAMELESS.match(text, at - 1) is not None
+            continue
+        match tag.kind:
+            case TagKind.CALL_CLOSE | TagKind.WRAP_CLOSE:
+                return run
+            case TagKind.PARAMETER_OPEN if closed:
+                return Payload.EXAMPLE if tag.name == opener.name else run
+            case TagKind.PARAMETER_OPEN:
+                opened += 1
+            case TagKind.PARAMETER_CLOSE if opened:
+                opened -= 1
+            case TagKind.PARAMETER_CLOSE if closed:
+                return Payload.EXAMPLE
+            case TagKind.PARAMETER_CLOSE:
+                closes = _closes_example(m, tag, opener.end - base)
+                if closes is not True:
+                    return MORE if closes is MORE else run
+                closed = True
+    return MORE if len(text) < limit and not over else run
+
+
+def _closes_example(m: Message, tag: Tag, start: int) -> bool | Wait:
+    """Whether a parameter's closing tag on a line of its own, with something since `start`, has text after
+    it."""
+    text = m.buffer.text
+    inside = text[start : tag.start]
+    if not inside.strip() or inside[inside.rfind("\n") + 1 :].strip():
+        return False
+    run = _place(m).run(text, tag.start, m.buffer.over, Level.VALUE, m.buffer.base)
+    if run is MORE:
+        return MORE
+    return run.level is Level.CALL and run.followed_by is FollowedBy.OTHER
+
+
+def _place(m: Message) -> Place:
+    assert m.call
+    return m.call.place
 
 
 def _search(
@@ -100,23 +148,6 @@ def _next_of_ours(m: Message, value: Value, run: Run, at: int) -> Judgement | No
     own = place.own is not None and place.own.by_name
     ends = second.level >= Level.ENVELOPE and (own or second.followed_by in (FollowedBy.END, FollowedBy.CALL))
     return run if ends and tag.cost is Cost.EXACT else Payload.TAG
-
-
-def _closes_sibling(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
-    """What a tag in the value of that parameter says; None if nothing."""
-    assert m.call
-    tag = _first_reading(m, value, m.call.place, at)
-    if tag is MORE or tag is None or tag.cost is not Cost.EXACT:
-        return MORE if tag is MORE else None
-    if tag.kind is not TagKind.PARAMETER_CLOSE:
-        return run if tag.kind in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE) else None
-    inside = m.buffer.text[run.tags[-1].end - m.buffer.base : at]
-    if not (inside.strip() and _is_alone(m, run, at)):
-        return None
-    second = m.call.place.run(m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
-    if second is MORE:
-        return MORE
-    return Payload.EXAMPLE if second.level is Level.CALL and second.followed_by is FollowedBy.OTHER else run
 
 
 def _is_alone(m: Message, run: Run, at: int) -> bool:

@@ -22,11 +22,11 @@ from ..grammar.text import CLOSE, OPEN, skip_whitespace
 from ..grammar.tokens import Token, end_of_tag, opens_json, read_tag
 from ..limits import DAMAGED_ENVELOPES, DECLARED_NAME, LETTERS, WRAPS
 from ..schema.schema import Tool
-from ..schema.tool_name import attributes_in, read_opening
+from ..schema.tool_name import are_parameters, read_opening
 from .by_place import BY_PLACE, attribute_of, by_place, index_after, is_by_place, is_cut
 from .fence import Fence, read_fence
 from .json_head import lacks_bracket, name_of_empty, name_of_python, read_first_key, read_head
-from .message import Envelope, Message, UnfinishedChain
+from .message import Message, UnfinishedChain
 
 _PROSE = re.compile(
     rf"[:;.,!*-]?([^\W_]{{1,64}})(?![\w:=＝/{OPEN}{CLOSE}-])[ \t]{{0,8}}[^\s:=＝/{OPEN}{CLOSE}]"
@@ -223,6 +223,8 @@ def _read_damaged(m: Message, at: int, chain: Chain, wrapped: bool) -> Tag | Wai
         return _named_line(m, at) if wrapped else None
     if is_cut(token, text):
         return None
+    if wrapped and (holds := _holds_parameters(m, token)):
+        return MORE if holds is MORE else by_place(token, TagKind.CALL_OPEN, Cost.TABLE, token.word)
     readings = [] if token.slash and not wrapped else m.outside.alike(token)
     tag = _chosen(m, token, readings, chain) or (None if wrapped else _unknown_envelope(m, token))
     if tag is MORE or tag is None:
@@ -285,15 +287,22 @@ def _function(m: Message, token: Token, readings: list[Tag], wrapped: bool) -> T
     is_named = token.sep == "=" and token.name and not m.toolset.any_tool.declares(token.name)
     if is_named and m.toolset.find(token.name):
         return by_place(token, TagKind.CALL_OPEN, Cost.SHAPE, token.name)
-    inside = wrapped or m.envelope is Envelope.OPEN
-    if inside and squeeze(token.word) not in SYNONYMS and (tool := m.toolset.find(token.word)):
-        given = attributes_in(f"{token.sep}{token.name}{token.attributes}".rstrip(" /"))
-        if given and all(tool.declares(key) for key, _ in given):
-            return by_place(token, TagKind.CALL_OPEN, Cost.TABLE, token.word)
     named = attribute_of(token) if squeeze(token.word) not in DOCUMENT else ""
     if named and m.toolset.find(named):
         return by_place(token, TagKind.CALL_OPEN, Cost.SHAPE, named)
     return None
+
+
+def _holds_parameters(m: Message, token: Token) -> bool | Wait:
+    """Whether a tag is named after a tool, and its attributes are parameters of that. No text follows it."""
+    tool = m.toolset.find(token.word) if squeeze(token.word) not in SYNONYMS else None
+    attributes = f"{token.sep}{token.name}{token.attributes}".rstrip(" /")
+    if tool is None or not token.closed or token.slash or not are_parameters(attributes, tool):
+        return False
+    at = skip_whitespace(m.buffer.text, token.end)
+    if at == len(m.buffer.text) and not (m.buffer.over or token.raw.endswith("/>")):
+        return MORE
+    return token.raw.endswith("/>") or m.buffer.text[at : at + 1] in ("", "<")
 
 
 def _is_unknown_word(m: Message, token: Token) -> bool:

@@ -28,6 +28,7 @@ class Context(Markdown):
         "_results",
         "_tail",
         "_until",
+        "ends",
         "function_seen",
         "last",
         "needs_call",
@@ -44,6 +45,7 @@ class Context(Markdown):
         self._until = ""  # what ends that
         self._tail = ""  # what this may have begun with
         self.last = "."  # the last character that was no blank
+        self.ends = ""  # the last two characters
         self.thinking = reasoning
         self.tags_seen = False  # the text had opening tags, so that closing ones may belong to them
         self.needs_call = False  # a closing tag waits that only goes if a call follows
@@ -85,6 +87,7 @@ class Context(Markdown):
             self.shown, self._tail = self._until not in text.lower(), text[1 - len(self._until) :]
         if solid := text.rstrip(BLANK):
             self.last = solid[-1]
+        self.ends = text[-2:] if len(text) > 1 else self.ends[-1:] + text
 
     def new_line(self) -> None:
         super().new_line()
@@ -93,6 +96,7 @@ class Context(Markdown):
     def think(self, kind: TagKind) -> bool:
         """Enter or leave a <think>. Return whether this is a </think> that closes nothing."""
         opens = kind is TagKind.THINK_OPEN
+        self.shown = self.shown and opens
         orphan = not (opens or self.thinking)
         self.thinking = self._reasoning or (opens and (self.thinking or self.at_line_start))
         return orphan

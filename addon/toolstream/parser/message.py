@@ -98,9 +98,10 @@ class UnfinishedChain:
 @dataclass(slots=True)
 class Spare:
     """Text where a parameter should have opened. It is the value of the only possible parameter, unless
-    that is given later."""
+    that is given later. `tagged`: behind a tag without a name."""
 
     mark: Mark
+    tagged: bool = False
     text: str = ""
     value: str = ""
     closed: bool = False  # a parameter's closing tag came after it

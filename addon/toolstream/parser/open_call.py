@@ -166,7 +166,7 @@ def use_spare(m: Message, call: Call) -> None:
     spare = call.spare
     if spare is None:
         return
-    key = only_key(call) or only_free(call)
+    key = only_free(call) if spare.tagged else only_key(call)
     if not key or key in call.writer.given:
         _spare_is_text(m, call)
         return

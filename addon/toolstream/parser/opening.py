@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from ..grammar.dialects import Dialect
 from ..grammar.grammar import BASE, TAUGHT, foreign, keeps_to, kept_to
 from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
-from ..grammar.likeness import DOCUMENT
+from ..grammar.likeness import HTML
 from ..grammar.matcher import Tag
 from ..grammar.text import LINE_REST, skip_whitespace
 from ..grammar.tokens import WORD
@@ -243,7 +243,7 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
     if m.context.thinking:
         _try_in_thinking(m, Refused.REASONING)
     elif doubtful or (opening and _may_be_element(tag, opening)):
-        m.begin_trial(Refused.NO_CALL, at_end=_is_of_documents(tag))
+        m.begin_trial(Refused.NO_CALL, at_end=_is_of_html(tag))
     elif not m.live or m.is_dropped or (opening and _is_deferred(m, opening.tool)):
         m.begin_trial(Refused.TRUNCATED, at_end=False)
     certain = certain and not (opening and _may_be_element(tag, opening))
@@ -259,10 +259,10 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
     return step
 
 
-def _is_of_documents(tag: Tag) -> bool:
-    """Whether a tag that is named after a tool is one of HTML, too, as `<select>`. It is a call only if the
-    message ends with it."""
-    return tag.dialect.by_name and tag.name in DOCUMENT
+def _is_of_html(tag: Tag) -> bool:
+    """Whether a tag that is named after a tool is one of HTML, too, as `<select>`. It is a call only if
+    nothing but calls follow it."""
+    return tag.dialect.by_name and tag.name in HTML
 
 
 def _may_be_element(tag: Tag, opening: Opening) -> bool:

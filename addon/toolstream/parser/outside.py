@@ -13,14 +13,24 @@ from dataclasses import dataclass
 
 from ..events import Event, Text
 from ..grammar.kinds import MORE, THINK, Following, TagKind
-from ..grammar.likeness import DOCUMENT, EXAMPLE
+from ..grammar.likeness import CODE, DOCUMENT, EXAMPLE
 from ..grammar.matcher import Tag
 from ..grammar.text import BLANK, OPEN, WHITESPACE, end_of
 from ..grammar.tokens import DULL, PARTIAL, WORD, held_from, next_place, read_tag
 from ..limits import PIECE
 from ..repairs import Refused
 from ..schema.tool_name import read_opening
-from .apart import comment, is_candidate, may_be_quoted, orphan_closer, quote, result, show_example, think
+from .apart import (
+    comment,
+    is_candidate,
+    may_be_quoted,
+    orphan_closer,
+    quote,
+    result,
+    show_code,
+    show_example,
+    think,
+)
 from .bare_json import open_bare_json
 from .by_place import attribute_of
 from .chain import is_word_of_ours, read_chain
@@ -284,6 +294,8 @@ def _at_place(m: Message) -> Step:
         return _pass(m)
     if (example := EXAMPLE.match(m.buffer.text, m.seen)) and context.at_line_start:
         return show_example(m, example)
+    if (code := CODE.match(m.buffer.text, m.seen)) and context.at_line_start:
+        return show_code(m, code)
     chain = read_chain(m, m.seen)
     if chain is MORE:
         return Step.MORE

@@ -14,8 +14,8 @@ from ..limits import TAG
 from ..repairs import Refused, Repair
 from ..schema.json_call import ARGUMENT_KEYS
 from .by_place import BY_PLACE
-from .message import Call, Message, State, Step
-from .open_call import give, has_text, only_free, open_call
+from .message import Call, Message, Spare, State, Step
+from .open_call import give, has_text, open_call
 from .open_value import Value
 
 _VALUE = re.compile(r"""\bvalue\s?=\s?(["'])(.*?)\1""")  # an attribute of a parameter's tag
@@ -54,7 +54,7 @@ def at_parameter(m: Message, call: Call, tag: Tag) -> Step:
 
 
 def _at_nameless(m: Message, call: Call, tag: Tag) -> Step:
-    """The opening tag of a parameter without a name. If only the rest of the call can tell which one it is,
+    """The opening tag of a parameter without a name. Only the rest of the call can tell which one it is, so
     its value waits for that."""
     text, at = m.buffer.text, end_of(WHITESPACE, m.buffer.text, tag.end)
     if tag.raw[-1] != ">" and text.startswith(">", at):
@@ -62,14 +62,12 @@ def _at_nameless(m: Message, call: Call, tag: Tag) -> Step:
     kind, _ = look(m, tag.end)
     if kind is Following.MORE:
         return Step.MORE
-    key = only_free(call) if kind is not TagKind.PARAMETER_CLOSE else ""
-    if key:
-        return _open(m, call, replace(tag, name=key))
     m.log.repair(Repair.STRAY_OPENER, tag.raw)
     m.buffer.at = tag.end
     if call.spare or not call.named or kind is not Following.OTHER:
         return Step.GO
     call.gap = m.buffer.take(end_of(WHITESPACE, text, tag.end))
+    call.spare = Spare(m.log.mark(), tagged=True)
     return m.go(State.LOOSE)
 
 

@@ -177,9 +177,12 @@ class Place(Readings):
         return FollowedBy.OTHER
 
     def _sibling_behind(self, run: Run, text: str, at: int) -> Tag | None:
-        """Another parameter's opening tag behind the closing tag of a value, although the run has closed the
-        call before that."""
-        if not run.tags or run.tags[-1].kind is not TagKind.PARAMETER_CLOSE:
+        """Another parameter's opening tag behind the closing tag of the open value, although the run has
+        closed the call before that."""
+        ends = [tag for tag in run.tags if tag.kind in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE)]
+        if not (self.key and ends) or run.tags[-1].kind is not TagKind.PARAMETER_CLOSE:
+            return None
+        if any(tag.cost > Cost.ALIKE for tag in ends):
             return None
         tag = self.tags.match(text, at)
         opens = tag and tag.kind is TagKind.PARAMETER_OPEN and tag.cost is Cost.EXACT

@@ -45,7 +45,7 @@ def read_opening(tag: Tag, text: str, toolset: DeclaredTools, level: str) -> Ope
     """What a tag in `text` says; None if it means no declared tool."""
     tolerant = level != "strict" and tag.name
     raw = text[tag.start : tag.end]
-    direct = tag.damaged and raw.startswith(f"<{tag.name} ")
+    direct = tag.damaged and "=" not in raw.partition(tag.name)[0]
     if tolerant and (found := _with_attributes(raw, tag.name, toolset, direct)):
         return found
     if tag.name and tag.damaged and _ARGUMENTS.search(_ATTRIBUTE.sub("", raw.partition(tag.name)[2])):
@@ -66,6 +66,12 @@ def attributes_in(text: str) -> list[tuple[str, str]]:
     return [(key, a or b or c) for key, a, b, c in _ATTRIBUTE.findall(text)]
 
 
+def are_parameters(text: str, tool: Tool) -> bool:
+    """Whether a text consists of attributes that are all parameters of the tool."""
+    given = attributes_in(text)
+    return bool(given) and all(tool.declares(key) for key, _ in given)
+
+
 def _with_attributes(raw: str, name: str, toolset: DeclaredTools, direct: bool) -> Opening | None:
     """`<function=read path="a.py">`, or `direct`, `<read path="a.py">`: the attributes are parameters, except
     for those that any tag may have. Or all stand there in JSON: `<function=read {"path": "a.py"}>`."""
@@ -78,7 +84,7 @@ def _with_attributes(raw: str, name: str, toolset: DeclaredTools, direct: bool) 
     given = _of_object(after) or attributes_in(after) or _only_value(after, tool)
     if not given:
         return None
-    own = [(key, text) for key, text in given if key not in _OF_XML or tool.declares(key)]
+    own = [(key, text) for key, text in given if tool.declares(key) or not (direct or key in _OF_XML)]
     if len(own) == 1 and own[0][0] in ARGUMENT_KEYS and not tool.declares(own[0][0]):
         own = _of_object(own[0][1]) or own
     return Opening(tool, [(Repair.DAMAGED_KEY, raw)] if own else [], own)
