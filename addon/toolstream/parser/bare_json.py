@@ -158,6 +158,8 @@ def _emit(m: Message, json: BareCall, calls: list[Meant], repairs: Sequence[Repa
 def _calls_in(m: Message, json: BareCall) -> list[Meant]:
     """The calls that the JSON consists of; none if it contains anything else."""
     in_message = json.scanner.in_message
+    if in_message and '"arguments"' not in json.text:
+        return []  # an API declares tools in a `function`, too
     found = read_calls(json.text, m.aggressive or in_message) or []
     complete = m.aggressive or in_message or len(found) == json.scanner.arguments
     if not (complete and all(name for name, _ in found)):

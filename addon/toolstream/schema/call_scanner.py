@@ -12,7 +12,7 @@ from ..grammar.text import BLANK
 from ..limits import DEPTH, WORD
 from .json_call import ARGUMENT_KEYS, NAME_KEYS, TYPES
 
-_CALLS = "tool_calls"
+_CALLS, _FUNCTION = "tool_calls", "function"
 _MARK = re.compile(rf"[^{BLANK}]")
 _QUOTE = re.compile(r'["\\]')
 _NESTED = re.compile(r'["{}\[\]]')
@@ -34,7 +34,7 @@ class CallScanner:
         self.named = False  # it has named a declared tool
         self.arguments = 0  # keys for arguments that it has had
         self.end = 0
-        self.in_message = False  # the calls are in a list under `tool_calls`, as in a message of an API
+        self.in_message = False  # as in a message of an API: in a list under `tool_calls`, or in a `function`
         self._names, self._keys = names, keys | {_CALLS}
         self._outer = False  # the bracket of that message is open
         self._open = ""  # the brackets that are open
@@ -98,7 +98,7 @@ class CallScanner:
     def _open_list(self) -> None:
         """All calls stand in one list, as in a message of an API."""
         self.in_message = self._outer = True
-        self._keys = self._keys - {_CALLS} | {"function"}
+        self._keys = self._keys - {_CALLS} | {_FUNCTION}
         self._open, self._expected, self._key = "", "[", ""
 
     def _in_string(self, text: str, at: int) -> int:
@@ -130,12 +130,16 @@ class CallScanner:
         if not self._key:
             self._key, self._expected = word, ":"
             self.arguments += word in ARGUMENT_KEYS
+            self.in_message = self.in_message or word == _FUNCTION
             return word in self._keys
         self._expected = "},"
         if self._key in NAME_KEYS:
             self.named = self._names.has("tool", word)
             return self.named
-        return self._key != "type" or word in TYPES
+        if self._key != "type":
+            return True
+        self._keys = self._keys | {_FUNCTION}
+        return word in TYPES
 
     def _may_be(self, word: str) -> bool:
         """Whether a word that begins like this may stand here."""
