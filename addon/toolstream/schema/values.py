@@ -34,10 +34,13 @@ def coerced(text: str, parameter: Parameter) -> tuple[Any, str, bool]:
 
 
 def read_string(value: Any, parameter: Parameter) -> tuple[Any, bool]:
-    """A value; or, if it is a string by mistake and has a slip in it, what it says, and True."""
+    """A value; or, if it is a string by mistake and has a slip in it, what it says, and True. If its first
+    bracket is missing, or it ends in a comma, more may be."""
     if not isinstance(value, str) or not parameter.types & CONTAINERS or "string" in parameter.types:
         return value, False
     found, _, mended = coerced(value, parameter)
+    bare = value.strip()
+    mended = mended and bare[:1] + bare[-1:] not in ("{]", "[}", "[,", "{,")
     return (found if mended else value), mended
 
 
