@@ -34,14 +34,19 @@ def coerced(text: str, parameter: Parameter) -> tuple[Any, str, bool]:
 
 
 def read_string(value: Any, parameter: Parameter) -> tuple[Any, bool]:
-    """A value; or, if it is a string by mistake and has a slip in it, what it says, and True. If its first
-    bracket is missing, or it ends in a comma, more may be."""
+    """A value; or, if it is a string by mistake and has a slip in it, what it says, and True."""
     if not isinstance(value, str) or not parameter.types & CONTAINERS or "string" in parameter.types:
         return value, False
+    if is_torn(value):
+        return value, False
     found, _, mended = coerced(value, parameter)
-    bare = value.strip()
-    mended = mended and bare[:1] + bare[-1:] not in ("{]", "[}", "[,", "{,")
     return (found if mended else value), mended
+
+
+def is_torn(text: str) -> bool:
+    """Whether JSON in a string has lost its first bracket, or ends in a comma: then more may be missing."""
+    bare = text.strip()
+    return bare[:1] + bare[-1:] in ("{]", "[}", "[,", "{,")
 
 
 def _damaged_container(bare: str, parameter: Parameter) -> Any:
