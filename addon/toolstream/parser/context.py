@@ -78,16 +78,19 @@ class Context(Markdown):
         other._results = list(self._results)
         return other
 
-    def note(self, text: str) -> None:
-        """Note what the text says about the text after it; in addition to `feed`."""
+    def note(self, text: str) -> bool:
+        """Note what the text says about the text after it; in addition to `feed`. Return whether it has
+        anything but blanks."""
         if "<" in text and _OPENING.search(text):
             self.tags_seen = True
         if self.shown:
             text = self._tail + text
             self.shown, self._tail = self._until not in text.lower(), text[1 - len(self._until) :]
+        self.ends = text[-2:] if len(text) > 1 else self.ends[-1:] + text
         if solid := text.rstrip(BLANK):
             self.last = solid[-1]
-        self.ends = text[-2:] if len(text) > 1 else self.ends[-1:] + text
+            return True
+        return False
 
     def new_line(self) -> None:
         super().new_line()

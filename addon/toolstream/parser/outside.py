@@ -87,8 +87,7 @@ def extend(m: Message, piece: str) -> list[Event] | None:
     if end == 0:
         return []
     passed = text[:end]
-    context.note(passed)
-    if passed.strip(BLANK):
+    if context.note(passed):
         m.before, m.orphan_think = TEXT, False
     return [Text(passed)]
 
