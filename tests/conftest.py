@@ -4,6 +4,7 @@ And how much is tried: `make test` shortens some tests, such as those at every c
 fixture `cuts`, or `thorough`. `pytest --thorough` runs just those, in full; `make fuzz` begins with it.
 """
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +35,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "filterwarnings", "ignore::DeprecationWarning:(ldap3|mitmproxy|passlib|pyparsing)"
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """All that is imported and collected stays to the end: do not look for garbage in it, again and again."""
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -21,13 +21,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from warm import Mitmdump
+from warm import PROGRAMS, Forked
 
 from qwenproxy.backend.probe import SIGNATURE_HEADER
 
@@ -300,19 +300,20 @@ class Upstream:
 
 # The proxy
 
+MITMDUMP = (sys.executable, "-c", "from mitmproxy.tools.main import mitmdump; mitmdump()")
+
 
 class Proxy:
     """mitmdump with the addon. `arguments` go to mitmdump, `options` to `--set`. `program` is run instead of
-    mitmdump; with `script=False` it loads the script itself."""
-
-    program = (sys.executable, "-c", "from mitmproxy.tools.main import mitmdump; mitmdump()")
+    mitmdump, in a process that is forked if it is one of PROGRAMS; with `script=False` it loads the script
+    itself."""
 
     def __init__(
         self,
         upstream_url: str,
         confdir: Path,
         *arguments: str,
-        program: Iterable[str] = (),
+        program: Sequence[str] = ("mitmdump",),
         script: bool = True,
         environment: Mapping[str, str] = MappingProxyType({}),
         **options: Any,
@@ -321,12 +322,12 @@ class Proxy:
         mode = ("--mode", f"reverse:{upstream_url}@127.0.0.1:0") if upstream_url else ()
         given = [*mode, *(["-s", str(SCRIPT)] if script else []), *sets, *arguments]
         variables = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
-        self._process: subprocess.Popen[bytes] | Mitmdump
-        if not program and not environment:
-            self._process = Mitmdump(given, str(confdir), variables)
+        self._process: subprocess.Popen[bytes] | Forked
+        if program[0] in PROGRAMS:
+            self._process = Forked([*program, *given], str(confdir), variables)
         else:
             self._process = subprocess.Popen(
-                [*(program or self.program), *given],
+                [*program, *given],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -457,8 +458,6 @@ def recordings(directory: Path) -> Iterator[Path]:
 
 
 # mitmweb
-
-MITMWEB = (sys.executable, "-c", "from mitmproxy.tools.main import mitmweb; mitmweb()")
 
 
 def of_mitmweb(port: int, path: str, password: str = "secret") -> bytes:

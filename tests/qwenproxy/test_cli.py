@@ -1,7 +1,8 @@
-"""The command `qwen-fix`, in its own process and from another folder."""
+"""The command `qwen-fix`. A program named "qwen-fix" runs in a forked process, QWEN_FIX in one of its own."""
 
 import asyncio
 import http.client
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -38,16 +40,14 @@ def has_ipv6() -> bool:
     return True
 
 
-def qwen_fix(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command that terminates."""
-    return subprocess.run(
-        [*QWEN_FIX, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        cwd=folder,
-        check=False,
-    )
+def qwen_fix(*arguments: str) -> tuple[int, str, str]:
+    """Run a command that ends, in this process; return its exit code, output and errors."""
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        try:
+            code = cli.main(arguments)
+        except SystemExit as e:
+            code = int(e.code or 0)
+    return code, out.getvalue(), err.getvalue()
 
 
 # run and web
@@ -76,7 +76,7 @@ def test_the_log_can_be_read_while_it_is_written(
 
 @pytest.mark.skipif(not has_ipv6(), reason="needs IPv6")
 def test_it_listens_on_ipv6(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
-    program = (*QWEN_FIX, "run", "--backend", upstream.url, "--listen", "[::1]:0")
+    program = ("qwen-fix", "run", "--backend", upstream.url, "--listen", "[::1]:0")
     log = start_proxy("", program=program, script=False).log
     ready = re.search(r"qwen_fix ready: http://\[::1\]:(\d+) ->", log)
     assert ready
@@ -86,7 +86,7 @@ def test_it_listens_on_ipv6(upstream: Upstream, start_proxy: Callable[..., Proxy
 
 
 def test_all_addresses_are_said_to_be_open(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
-    program = (*QWEN_FIX, "run", "--backend", upstream.url, "--listen", "0.0.0.0:0")
+    program = ("qwen-fix", "run", "--backend", upstream.url, "--listen", "0.0.0.0:0")
     proxy = start_proxy("", program=program, script=False)
     assert "and on all other addresses of this machine" in proxy.wait_for("qwen_fix ready")
     assert ask(proxy).status == 200
@@ -107,7 +107,7 @@ def test_ctrl_c_at_once_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_ctrl_c_ends_the_recordings_too(start_proxy: Callable[..., Proxy]) -> None:
-    proxy = start_proxy("", program=(*QWEN_FIX, "run", "--listen", "0"), script=False)
+    proxy = start_proxy("", program=("qwen-fix", "run", "--listen", "0"), script=False)
     recordings = re.search(r"ready: \S+ -> http://(\S+) ", proxy.log)
     assert recordings
     connection = http.client.HTTPConnection(recordings[1], timeout=PATIENCE)
@@ -121,7 +121,7 @@ def test_ctrl_c_ends_the_recordings_too(start_proxy: Callable[..., Proxy]) -> No
 def test_options_of_mitmproxy_pass_through(
     upstream: Upstream, start_proxy: Callable[..., Proxy], tmp_path: Path
 ) -> None:
-    program = (*QWEN_FIX, "run", "-w", str(tmp_path / "saved.flow"), "--set", "qwen_mode=observe")
+    program = ("qwen-fix", "run", "-w", str(tmp_path / "saved.flow"), "--set", "qwen_mode=observe")
     environment = {"QWEN_FIX_BACKEND": upstream.url, "QWEN_FIX_LISTEN": "0"}
     proxy = start_proxy("", program=program, script=False, environment=environment)
     assert "mode observe" in proxy.log
@@ -131,7 +131,7 @@ def test_options_of_mitmproxy_pass_through(
 
 
 def test_without_a_backend_recordings_stand_in(start_proxy: Callable[..., Proxy]) -> None:
-    proxy = start_proxy("", program=(*QWEN_FIX, "run", "--listen", "0"), script=False)
+    proxy = start_proxy("", program=("qwen-fix", "run", "--listen", "0"), script=False)
     model = re.search(r"use its name as the model, such as (\S+);", proxy.log)
     assert model
     assert understood(ask(proxy, chat(model=model[1])).body).finish == "tool_calls"
@@ -141,7 +141,7 @@ def test_without_a_backend_recordings_stand_in(start_proxy: Callable[..., Proxy]
 def test_the_curl_of_the_readme_works_without_a_backend(start_proxy: Callable[..., Proxy]) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"^curl .*?\n(?=```)", readme, re.M | re.S)
-    proxy = start_proxy("", program=(*QWEN_FIX, "run", "--listen", "0"), script=False)
+    proxy = start_proxy("", program=("qwen-fix", "run", "--listen", "0"), script=False)
     command = command.replace("http://127.0.0.1:9090", proxy.url)
     said = subprocess.check_output(command, shell=True, stderr=subprocess.DEVNULL)
     message = understood(said)
@@ -152,7 +152,7 @@ def test_the_curl_of_the_readme_works_without_a_backend(start_proxy: Callable[..
 def test_web_shows_it_in_mitmweb(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
     web_port = closed_port()
     own = ("--no-web-open-browser", "--web-port", str(web_port))
-    program = (*QWEN_FIX, "web", "--backend", upstream.url, "--listen", "0", *own)
+    program = ("qwen-fix", "web", "--backend", upstream.url, "--listen", "0", *own)
     proxy = start_proxy("", program=program, script=False, web_password="secret")
     proxy.wait_for("Web server listening")
     upstream.answer = streamed(events(LEAK))
@@ -250,9 +250,9 @@ def test_the_version_is_ours_whatever_is_run(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_taken_port_is_refused(upstream: Upstream) -> None:
-    done = qwen_fix("run", "--backend", "http://127.0.0.1:1", "--listen", str(upstream.port))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
+    code, out, err = qwen_fix("run", "--backend", "http://127.0.0.1:1", "--listen", str(upstream.port))
+    assert (code, out) == (2, "")
+    assert err == (
         f"qwen-fix run: 127.0.0.1:{upstream.port}: another program listens there; "
         f"write another port, such as 127.0.0.1:{upstream.port + 1}\n"
     )
@@ -299,21 +299,22 @@ def test_a_reader_that_has_enough_is_no_error(command: str, tmp_path: Path) -> N
 
 
 def test_help_names_every_command_and_every_option() -> None:
-    said = qwen_fix("--help").stdout
+    _, said, _ = qwen_fix("--help")
     assert all(f"qwen-fix {name}" in said for name in cli.COMMANDS)
-    said = qwen_fix("run", "--help").stdout
+    _, said, _ = qwen_fix("run", "--help")
     assert all(f"--set {option.name}=" in said for option in OPTIONS)
     assert max(map(len, said.splitlines())) <= 110
 
 
 def test_it_says_its_version() -> None:
-    assert re.fullmatch(r"qwen-fix \d\S+, mitmproxy \d\S+, Python \d\S+\n", qwen_fix("--version").stdout)
+    said = subprocess.check_output([*QWEN_FIX, "--version"], text=True)
+    assert re.fullmatch(r"qwen-fix \d\S+, mitmproxy \d\S+, Python \d\S+\n", said)
 
 
 def test_an_unknown_command() -> None:
-    done = qwen_fix("start")
-    assert done.returncode == 2
-    assert done.stderr.startswith("qwen-fix start: there is no such command; write run, web, ")
+    code, _, err = qwen_fix("start")
+    assert code == 2
+    assert err.startswith("qwen-fix start: there is no such command; write run, web, ")
 
 
 def test_the_demo_is_right(tmp_path: Path) -> None:
@@ -343,7 +344,7 @@ def test_every_command_has_a_help(name: str, capsys: pytest.CaptureFixture[str])
 
 
 def test_a_unit_that_starts_this_program() -> None:
-    unit = qwen_fix("service", "systemd").stdout
+    _, unit, _ = qwen_fix("service", "systemd")
     assert "RestartPreventExitStatus=2" in unit
     (start,) = re.findall(r"^ExecStart=(.*) run \$QWEN_FIX_ARGS$", unit, re.M)
     assert subprocess.check_output([*start.split(), "--version"], text=True).startswith("qwen-fix ")
@@ -356,16 +357,15 @@ def test_what_systemd_would_read_otherwise_is_quoted() -> None:
 
 
 def test_the_environment_that_it_reads(upstream: Upstream, start_proxy: Callable[..., Proxy]) -> None:
-    said = qwen_fix(
-        "service", "environment", "--backend", upstream.url, "--listen", str(closed_port())
-    ).stdout
+    arguments = ("service", "environment", "--backend", upstream.url, "--listen", str(closed_port()))
+    _, said, _ = qwen_fix(*arguments)
     pairs = [line.split("=", 1) for line in said.splitlines() if line and not line.startswith("#")]
-    proxy = start_proxy("", program=(*QWEN_FIX, "run"), script=False, environment=dict(pairs))
+    proxy = start_proxy("", program=("qwen-fix", "run"), script=False, environment=dict(pairs))
     assert ask(proxy).status == 200
 
 
 def test_a_compose_file_next_to_vllm() -> None:
-    compose = YAML(typ="safe").load(qwen_fix("service", "compose", "--listen", "9191").stdout)
+    compose = YAML(typ="safe").load(qwen_fix("service", "compose", "--listen", "9191")[1])
     proxy, vllm = compose["services"]["qwen-fix"], compose["services"]["vllm"]
     assert proxy["depends_on"] == ["vllm"]
     assert proxy["ports"] == ["127.0.0.1:9191:9090"]

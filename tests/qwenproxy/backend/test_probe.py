@@ -149,7 +149,8 @@ def test_one_who_speaks_something_else() -> None:
         assert heard(f"http://127.0.0.1:{port}").wrong.endswith("is it the port of another program?")
 
 
-def test_http_where_https_was_meant(upstream: Upstream) -> None:
+def test_http_where_https_was_meant(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "PATIENCE", 0.5)  # the server waits for more
     backend = f"https://127.0.0.1:{upstream.port}"
     assert heard(backend).wrong == f"{backend} speaks http, not https: write {upstream.url}"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from answers import ASKED, DONE, LEAKING, PROSE
 from mitmproxy import http, io
-from proxy import LEAK, Proxy, chunk, completion, events
+from proxy import LEAK, MITMDUMP, chunk, completion, events
 
 from qwenproxy.recording.format import (
     KEY,
@@ -290,7 +290,7 @@ def test_a_har_that_mitmproxy_wrote(tmp_path: Path, confdir: Path) -> None:
     flow, written = tmp_path / "leaking.flow", tmp_path / "leaking.har"
     save(LEAKING, flow)
     arguments = ["-nr", str(flow), "--set", f"hardump={written}", "--set", f"confdir={confdir}"]
-    subprocess.run([*Proxy.program, *arguments], check=True, capture_output=True)
+    subprocess.run([*MITMDUMP, *arguments], check=True, capture_output=True)
     (recording,) = imported(tmp_path, written)
     assert recording.body == BODY
     assert recording.request == ASKED

@@ -13,7 +13,6 @@ from mitmproxy.addons.view import View
 from mitmproxy.test import taddons, tflow, tutils
 from proxy import (
     LEAK,
-    MITMWEB,
     WEATHER,
     Proxy,
     Upstream,
@@ -146,7 +145,9 @@ def test_mitmweb_keeps_the_last_chats_and_none_of_our_own_answers(
 ) -> None:
     port = closed_port()
     arguments = ("--no-web-open-browser", "--web-port", str(port))
-    proxy = start_proxy(upstream.url, *arguments, program=MITMWEB, web_password="secret", qwen_web_keep="3")
+    proxy = start_proxy(
+        upstream.url, *arguments, program=("mitmweb",), web_password="secret", qwen_web_keep="3"
+    )
     upstream.answer = streamed(events(LEAK))
     for number in range(6):
         ask(proxy, chat(model=f"m{number}"))

@@ -542,6 +542,7 @@ def test_an_answer_without_an_end_is_broken_off(
         return False
 
     monkeypatch.setattr(doctor, "LIMITS", limits)
+    monkeypatch.setattr(doctor, "GLANCE", 0.2)
     said = ask(server(lambda _: endless))
     assert said.code in (2, 3)
     assert reason in said.progress
