@@ -256,13 +256,24 @@ EVERY_ENGINE = [*ENGINES, *VARYING]
 def byte_cuts(body: bytes, every: int = 1, random_cuts: int = 20) -> Iterator[list[bytes]]:
     """Yield the body whole, per byte, cut in two after every `every`-th byte, and cut at random."""
     yield [body]
-    yield [body[i : i + 1] for i in range(len(body))]
+    yield per_byte(body)
     for at in range(1, len(body), every):
         yield [body[:at], body[at:]]
     choose = random.Random(len(body))
     for _ in range(random_cuts):
         places = sorted(choose.randint(0, len(body)) for _ in range(choose.randint(2, 30)))
         yield [body[a:b] for a, b in zip([0, *places], [*places, len(body)], strict=True)]
+
+
+def per_byte(body: bytes) -> list[bytes]:
+    return [body[at : at + 1] for at in range(len(body))]
+
+
+def cut_anywhere(body: bytes) -> list[bytes]:
+    """The body cut at six places. The same size gives the same places."""
+    choose = random.Random(len(body))
+    places = sorted(choose.randint(0, len(body)) for _ in range(6))
+    return [body[a:b] for a, b in zip([0, *places], [*places, len(body)], strict=True)]
 
 
 def gathered(events: list[bytes], seed: int = 0) -> list[bytes]:

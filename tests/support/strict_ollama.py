@@ -38,7 +38,7 @@ def line(message: Json | None = None, done: bool = False, **more: Any) -> bytes:
 
 def dumped(body: Any) -> bytes:
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    if any("\ud800" <= c <= "\udfff" for c in text):
+    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
         text = json.dumps(body, separators=(",", ":"))
     return text.encode()
 

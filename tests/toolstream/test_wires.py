@@ -2,9 +2,9 @@
 
 What a parser makes of a text is tried at every cut elsewhere (test_cases.py). Here it is what becomes of
 that on the wire. So a few sizes of deltas, and cuts of the bytes, are enough; `make fuzz` tries more.
+Streams of chat completions, as each engine writes them, are in rewriter/test_stream.py and test_reasoning.py.
 """
 
-import random
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from qwenproxy.replay.casefile import Case
 from support.cases import by_file, named, read_all
 from support.checks import normal
-from support.streams import send
+from support.streams import cut_anywhere, per_byte, send
 from support.wires import APIS, LATE, Api, Heard, Json
 from toolstream import Ledger, rewrite_completion
 
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 
 CASES = [case for case in read_all() if not case.bug]
 FILES = by_file(CASES)
+OTHERS = [api for api in APIS if api.name != "chat"]
 APPLIES = 0.95  # of all cases, to each API
 SMALL = 5000  # a body that is tried byte by byte
 WHOLE = 10**6  # the size of a delta that holds a whole text
@@ -74,10 +75,8 @@ def cut_bytes(body: bytes, thorough: bool) -> Iterator[list[bytes]]:
     if thorough:
         yield [body]
     if thorough and len(body) < SMALL:
-        yield [body[at : at + 1] for at in range(len(body))]
-    choose = random.Random(len(body))
-    places = sorted(choose.randint(0, len(body)) for _ in range(6))
-    yield [body[a:b] for a, b in zip([0, *places], [*places, len(body)], strict=True)]
+        yield per_byte(body)
+    yield cut_anywhere(body)
 
 
 def compare(api: Api, case: Case, heard: Heard, ledger: Ledger, live: bool) -> None:
@@ -111,6 +110,7 @@ def unchanged(case: Case) -> bool:
 
 
 @pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("api", OTHERS, ids=lambda api: api.title)
 def test_a_streamed_answer(api: Api, file: str, thorough: bool) -> None:
     for number, case in enumerate(FILES[file]):
         steps = [1, 4, WHOLE] if thorough else [STEPS[number % len(STEPS)]]

@@ -533,7 +533,7 @@ def test_a_plain_value_costs_a_few_calls_per_delta() -> None:
 
 @pytest.mark.parametrize("unit", ["<a>", "<args>\n", "<a>path</a>", '<a name="x">', "```\n"])
 def test_elements_in_elements_have_an_end(unit: str) -> None:
-    text = "<tool_call>\n<function=read>\n" + unit * 20_000
+    text = "<tool_call>\n<function=read>\n" + unit * 5_000
     parser = ToolCallParser(TOOLS)
     events = [*parser.feed(text), *parser.close("stop")]
     assert parser.pending == ""

@@ -154,24 +154,25 @@ def finish_of(case: Case) -> str | None:
     return case.finish
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_case_in_the_stream_of_an_engine(case: Case) -> None:
-    engine = EVERY_ENGINE[CASES.index(case) % len(EVERY_ENGINE)]
-    shape = ALL_SHAPES[CASES.index(case) // 2 % len(SHAPES)]
+@pytest.mark.parametrize(("number", "case"), list(enumerate(CASES)), ids=map(str, CASES))
+def test_a_case_in_the_stream_of_an_engine(number: int, case: Case) -> None:
+    engine = EVERY_ENGINE[number % len(EVERY_ENGINE)]
+    shape = ALL_SHAPES[number // 2 % len(SHAPES)]
     for pieces in few_cuts(case.input):
         events = answer(pieces, shape=shape, engine=engine, finish=case.finish)
         out, answered = send(events, case.request, recovery=case.recovery, rules=case.user_rules)
         calls = [(name, json.loads(arguments)) for name, arguments in case.calls]
         assert read_answer(out).message.said == ("", case.text, calls, finish_of(case), "")
         assert set(texts_of(out).values()) <= {case.text}
+        assert answered.ledger.as_dict()["repairs"] == Counter(case.repairs)
         assert answered.ledger.as_dict()["refused"] == Counter(case.refused)
         if not case.calls:
             assert out == b"".join(events)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_case_that_is_not_streamed(case: Case) -> None:
-    sent = ALL_SHAPES[CASES.index(case) % len(SHAPES)](case.input)
+@pytest.mark.parametrize(("number", "case"), list(enumerate(CASES)), ids=map(str, CASES))
+def test_a_case_that_is_not_streamed(number: int, case: Case) -> None:
+    sent = ALL_SHAPES[number % len(SHAPES)](case.input)
     body = completion(case.finish, **sent)
     out, ledger = rewrite_completion(case.request, body, recovery=case.recovery, rules=case.user_rules)
     choice = json.loads(out)["choices"][0]
