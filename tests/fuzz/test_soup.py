@@ -13,9 +13,10 @@ from fuzz.soup import FINISH, OPTIONS, SOUP, TOOLS
 from support.cuts import at_random, cut_at, joined, per_character, units
 from support.outcome import run, text_of
 from toolstream import ToolCallParser
+from toolstream.grammar.brackets import OPEN
 from toolstream.grammar.grammar import grammar
 from toolstream.grammar.kinds import TagKind
-from toolstream.grammar.text import BLANK, OPEN
+from toolstream.grammar.text import BLANK
 from toolstream.grammar.tokens import held_from, next_place
 from toolstream.repairs import Repair
 

@@ -46,9 +46,8 @@ def watched(known: Callable[[Key], bool]) -> Iterator[None]:
 
     def watch_slipped(slipped: Slipped, *given: Any) -> Any:
         found = read_slipped(slipped, *given)
-        spelling = slipped.spelling
         fits = isinstance(found, tuple)
-        return None if fits and not known((spelling.dialect.name, spelling.text)) else found
+        return None if fits and not known((slipped.dialect.name, slipped.text)) else found
 
     HOME._read, Slipped.read = watch, watch_slipped  # type: ignore[method-assign, assignment]
     try:

@@ -5,8 +5,8 @@ from functools import cache, lru_cache
 from itertools import pairwise
 
 from ..limits import ALIGNED, LETTERS, LONG_TAG, TAG_SLIPS
+from .brackets import OPEN
 from .kinds import MORE, Wait
-from .text import OPEN
 
 _QUOTES = frozenset("`\"'*#>!")  # a line that begins with one of these only mentions a tag
 _BEGINS = OPEN + "/"  # characters that a tag may have twice at its beginning

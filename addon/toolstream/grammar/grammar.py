@@ -10,18 +10,17 @@ from functools import cache, lru_cache
 from itertools import product
 
 from ..limits import CANONICAL
-from .dialects import DIALECTS, Dialect
+from .dialects import BASE, DIALECTS, FOREIGN, TAUGHT, Dialect
+from .in_pieces import in_pieces
 from .kinds import CALL_KINDS, OPENS_A_CALL, THINK, Cost, TagKind
-from .matcher import Tag, TagMatcher
-from .slipped import Slipped, slipped
+from .matcher import TagMatcher
+from .slipped import Slipped
 from .spelling import Spelling, patterns, read_spelling
+from .tag import Tag
 from .text import GAP
 from .tokens import Lost, lost
 
 LEVELS = ("strict", "tolerant", "aggressive")
-TAUGHT = tuple(dialect for dialect in DIALECTS if dialect.taught)
-BASE = TAUGHT[:1]  # Qwen's own: a call that keeps to no dialect is compared with this one
-FOREIGN = tuple(dialect for dialect in DIALECTS if dialect not in BASE and not dialect.damaged)
 _FOREIGN_NAMES = frozenset(dialect.name for dialect in FOREIGN)
 
 
@@ -90,7 +89,7 @@ class Grammar:
         """The spellings of these kinds that are also recognised with a slip in them."""
         key = tuple(dialect.name for dialect in dialects), kinds
         if key not in self._slipped:
-            found = map(slipped, spellings(*kinds, level=self.level, dialects=dialects))
+            found = map(in_pieces, spellings(*kinds, level=self.level, dialects=dialects))
             self._slipped[key] = [one for one in found if one]
         return self._slipped[key]
 

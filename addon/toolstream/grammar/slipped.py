@@ -1,6 +1,6 @@
 """Misspelt tags of a dialect table.
 
-A spelling is taken apart into its tags and the text between them. Each tag is compared with the text, and
+A spelling comes in pieces: its tags and the text between them. Each tag is compared with the text, and
 may have a slip: one or two letters are wrong, missing, surplus or swapped; it contains surplus text; or
 its last bracket is another character or missing. If a spelling has several tags, most of them have to be
 right. Names of tools and parameters are never guessed: they have to be declared, letter by letter.
@@ -9,19 +9,15 @@ right. Names of tools and parameters are never guessed: they have to be declared
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Protocol
 
-from ..limits import DECLARED_NAME, LETTERS, LONG, TAG_JUNK, TAG_SLIPS, WORD_IN_TAG
+from ..limits import DECLARED_NAME, LONG, TAG_JUNK, TAG_SLIPS, WORD_IN_TAG
 from .alignment import aligned, parts_of
+from .brackets import CLOSE, OPEN
 from .dialect import Dialect
 from .kinds import MORE, Cost, TagKind, Wait
 from .likeness import slips
-from .spelling import FOLLOWING, Spelling, patterns
-from .text import CLOSE, OPEN
 
-_PIECE = re.compile(r"<[^<>]*>?|[^<]+")
-_PLACEHOLDER = re.compile(r"\{(name|tool|key)\}")
 _NAME = re.compile(rf"[^\s<>\"'={{}}()\[\],/{OPEN}{CLOSE}]{{1,{DECLARED_NAME}}}")
 _MORE_IN_IT = rf"(?:[ \t]{{0,8}}[=:/]|[ \t]{{1,8}})[^<>\n{CLOSE}]{{0,{TAG_JUNK}}}"
 _ATTRIBUTES = r"(?:[ \t]{1,8}\w{1,32}=[\"'][^\"'<>\n]{0,64}[\"']){0,4}"
@@ -231,9 +227,11 @@ Piece = TagPiece | DirectPiece | Between
 class Slipped:
     """A spelling in pieces. The pieces from the index `ahead` on follow the tag and do not belong to it.
     `most`: how many of its tags may have slips. Of `many` tags one may be lost, if the others are right; but
-    not the first, which shows where they begin."""
+    not the first, which shows where they begin. `text`: as the dialect's table has it."""
 
-    spelling: Spelling
+    kind: TagKind
+    text: str
+    dialect: Dialect
     pieces: Sequence[Piece]
     ahead: int
     most: int
@@ -243,14 +241,6 @@ class Slipped:
     def _first(self) -> int:
         """The index of its first tag."""
         return next(n for n, piece in enumerate(self.pieces) if isinstance(piece, TagPiece))
-
-    @property
-    def kind(self) -> TagKind:
-        return self.spelling.kind
-
-    @property
-    def dialect(self) -> Dialect:
-        return self.spelling.dialect
 
     @property
     def cost(self) -> Cost:
@@ -309,53 +299,3 @@ class Slipped:
             return rest
         further, last, other = rest
         return wrong + further, after if number + 1 == self.ahead else last, name or other
-
-
-# From the tables
-
-
-@cache
-def slipped(spelling: Spelling) -> Slipped | None:
-    """A spelling of a table in pieces; None if a slip would leave nothing recognisable."""
-    tag, _, follows = spelling.text.partition("~")
-    follows = _whole_parameter(follows, spelling.dialect)
-    pieces = [_piece(text, tag.count("<") == 1) for text in _PIECE.findall(tag)]
-    ahead = [_piece(text, follows.count("<") == 1, named=False) for text in _PIECE.findall(follows)]
-    if ahead:
-        ahead.insert(0, Between(re.compile(FOLLOWING), re.compile(FOLLOWING), named=False))
-    every = [*pieces, *ahead]
-    tags = sum(isinstance(piece, TagPiece | DirectPiece) for piece in every)
-    if tags == 1 and any(isinstance(piece, TagPiece) for piece in ahead):
-        return None  # nothing but what follows says that it is a tag
-    short = any(
-        isinstance(piece, TagPiece) and (len(piece.head) < LETTERS or "{" in piece.head) for piece in every
-    )
-    if not tags or short or spelling.text[0] not in "<{":
-        return None
-    return Slipped(spelling, every, len(pieces), max(1, tags - 1), tags > 2)
-
-
-def _whole_parameter(follows: str, dialect: Dialect) -> str:
-    """What has to follow, completed to the whole tag if it is the beginning of a parameter's tag."""
-    return next((text for text in dialect.parameter_open if follows and text.startswith(follows)), follows)
-
-
-def _piece(text: str, alone: bool, named: bool = True) -> Piece:
-    """A tag, or the text between two. `alone`: it is the only tag. `named`: the name in it has to be
-    declared."""
-    text = text.replace("{attributes}", "")
-    name = _PLACEHOLDER.search(text)
-    if text[0] != "<":
-        pattern, begins = patterns(text, False)
-        return Between(
-            re.compile(pattern),
-            re.compile(begins),
-            named and name is not None,
-            named and name is not None and name[0] == text,
-        )
-    if name is None:
-        return TagPiece(text.removesuffix(">"), named=False, end=text[-1] == ">", alone=alone)
-    head = text[: name.start()]
-    if head in ("<", "</"):
-        return DirectPiece(closes=head == "</")
-    return TagPiece(head, named=True, end=True, alone=alone)

@@ -1,6 +1,4 @@
-"""Patterns that several readers share: whitespace, line ends, brackets, and JSON's numbers."""
-
-# ruff: noqa: RUF001
+"""Patterns that several readers share: whitespace, line ends, and JSON's numbers."""
 
 import re
 
@@ -11,10 +9,6 @@ WHITESPACE = re.compile(f"[{BLANK}]*")
 GAP = re.compile(f"[{BLANK}]{{0,{LOOK_AHEAD}}}")  # between a tag and what has to follow it
 # The rest of a line; its end is the group, if nothing but blanks come before that
 LINE_REST = re.compile(r"[ \t]*(\r?\n|\r?\Z)?")
-
-# The brackets of a tag, and what they may be instead
-OPEN = "<‹＜〈⟨《«≤"
-CLOSE = ">›＞〉⟩》»→≥"
 
 JSON_SPACE = r"[ \t\n\r]*+"
 JSON_WHITESPACE = re.compile(JSON_SPACE)

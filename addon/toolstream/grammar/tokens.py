@@ -14,8 +14,9 @@ from functools import lru_cache
 from sys import maxsize
 
 from ..limits import LOST_WORDS, TAG, WORDLESS
+from .brackets import CLOSE, OPEN
 from .kinds import MORE, Wait
-from .text import BLANK, CLOSE, OPEN
+from .text import BLANK
 
 _WORDS = ("parameter", "param", "function", "func", "tool_", "tool>", "invoke", "arg_")
 
@@ -115,6 +116,12 @@ class Token:
     attributes: str
     bracket: bool  # it begins with a bracket
     closed: bool  # it ends with one
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether it has both brackets and no mark in bars."""
+        plain = self.bracket and self.closed and self.raw.count("<") == 1
+        return plain and self.space[-1:] in ("", ":")
 
 
 def read_tag(text: str, at: int, over: bool) -> Token | Wait | None:

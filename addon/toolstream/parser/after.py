@@ -8,7 +8,7 @@ of tags from there on tells what it closes (P21).
 from __future__ import annotations
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
-from ..grammar.matcher import Tag
+from ..grammar.tag import Tag
 from ..grammar.text import WHITESPACE, end_of
 from ..grammar.tokens import Token, read_tag
 from ..limits import WHITESPACE_RUN

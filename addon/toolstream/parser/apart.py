@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import re
 
-from ..grammar.grammar import BASE
+from ..grammar.dialects import BASE
 from ..grammar.kinds import MORE, TagKind
-from ..grammar.matcher import Tag
+from ..grammar.tag import Tag
 from ..grammar.text import BLANK, WHITESPACE, end_of
 from ..grammar.tokens import WORD
 from ..limits import CODE_SPAN

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
-from ..grammar.matcher import Tag
+from ..grammar.tag import Tag
 from ..grammar.text import LINE_REST, skip_whitespace
 from ..grammar.tokens import next_place
 from ..limits import BEHIND_CALL, LOOK_AHEAD

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+from ..grammar.brackets import CLOSE
 from ..grammar.dialect import Dialect
 from ..grammar.kinds import Cost, TagKind
-from ..grammar.matcher import Tag
-from ..grammar.text import CLOSE, end_of, skip_whitespace
+from ..grammar.tag import Tag
+from ..grammar.text import end_of, skip_whitespace
 from ..grammar.tokens import Token
 from ..repairs import Repair
 

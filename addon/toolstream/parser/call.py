@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..grammar.brackets import CLOSE
 from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
 from ..grammar.likeness import DOCUMENT
-from ..grammar.matcher import Tag
-from ..grammar.text import CLOSE, LINE_REST, WHITESPACE, end_of
+from ..grammar.tag import Tag
+from ..grammar.text import LINE_REST, WHITESPACE, end_of
 from ..grammar.tokens import WORD, end_of_tag, opens_json
 from ..limits import LOOK_AHEAD, UNTAGGED_GAP
 from ..repairs import Repair

@@ -14,11 +14,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
-from ..grammar.grammar import BASE
+from ..grammar.brackets import CLOSE, OPEN
+from ..grammar.dialects import BASE
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT, ENVELOPE, FUNCTION, SYNONYMS, alike, is_structural, squeeze
-from ..grammar.matcher import Tag
-from ..grammar.text import CLOSE, OPEN, skip_whitespace
+from ..grammar.tag import Tag
+from ..grammar.text import skip_whitespace
 from ..grammar.tokens import Token, end_of_tag, opens_json, read_tag
 from ..limits import DAMAGED_ENVELOPES, DECLARED_NAME, LETTERS, WRAPS
 from ..schema.schema import Tool
@@ -28,9 +29,8 @@ from .fence import Fence, read_fence
 from .json_head import lacks_bracket, name_of_empty, name_of_python, read_first_key, read_head
 from .message import Message, UnfinishedChain
 
-_PROSE = re.compile(
-    rf"[:;.,!*-]?([^\W_]{{1,64}})(?![\w:=＝/{OPEN}{CLOSE}-])[ \t]{{0,8}}[^\s:=＝/{OPEN}{CLOSE}]"
-)
+_SIGNS = f":=＝/{OPEN}{CLOSE}"
+_PROSE = re.compile(rf"[:;.,!*-]?([^\W_]{{1,64}})(?![\w{_SIGNS}-])[ \t]{{0,8}}[^\s{_SIGNS}]")
 _NAMED_PART = re.compile(r"""[^\w\s<]{0,4}(?:\w{0,16}[=:][ \t]?)?["']?([\w.-]{0,128})["']?[^\w\s<>]{0,3}""")
 _NAMED_LINE = re.compile(_NAMED_PART.pattern + ">")
 _FUNCTION, _THOUGHT = "<function=", "</think>"

@@ -11,7 +11,7 @@ from copy import copy
 from typing import Self
 
 from ..grammar.kinds import TagKind
-from ..grammar.matcher import Tag
+from ..grammar.tag import Tag
 from ..grammar.text import BLANK
 from .markdown import Markdown
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from ..grammar.dialect import Dialect
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT
-from ..grammar.matcher import Tag
+from ..grammar.tag import Tag
 from ..grammar.text import BLANK
 from ..limits import ELEMENT, LOOK_AHEAD
 from ..repairs import Repair

@@ -7,7 +7,7 @@ mentioned. After a call it may also be surplus.
 from __future__ import annotations
 
 from ..grammar.kinds import MORE, TagKind, Wait
-from ..grammar.matcher import Tag
+from ..grammar.tag import Tag
 from ..grammar.text import LINE_REST, WHITESPACE, end_of
 from ..repairs import Refused, Repair
 from .by_place import index_after, is_by_place

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from enum import Enum
 
+from ..grammar.brackets import CLOSE
 from ..grammar.kinds import Cost, TagKind, Wait
-from ..grammar.matcher import Tag
-from ..grammar.text import CLOSE
+from ..grammar.tag import Tag
 from ..limits import NO_END
 from .by_place import OPENERS
 from .elements import ELEMENTS

@@ -5,7 +5,7 @@ closes them is payload, too.
 from __future__ import annotations
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
-from ..grammar.matcher import Tag
+from ..grammar.tag import Tag
 from ..grammar.text import LINE_REST, skip_whitespace
 from .evidence import Judgement, Payload
 from .message import Message

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
+from ..grammar.brackets import CLOSE, OPEN
 from ..grammar.likeness import is_structural
-from ..grammar.text import CLOSE, OPEN
 from ..limits import NAME
 from ..repairs import Refused, Repair
 from .message import Before, Message, State, Step

@@ -17,7 +17,8 @@ from dataclasses import replace
 from enum import Enum
 
 from ..grammar.kinds import CLOSERS, MORE, TagKind, Wait
-from ..grammar.matcher import Tag, TagMatcher
+from ..grammar.matcher import TagMatcher
+from ..grammar.tag import Tag
 from ..grammar.text import skip_whitespace
 from ..limits import AFTER_QUOTE, CLOSING_RUN, COMMA_GAP, STRING_TAIL
 from ..schema.escapes import is_bare, may_begin_path

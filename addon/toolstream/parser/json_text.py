@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..grammar.kinds import MORE, TagKind, Wait
-from ..grammar.matcher import Tag, TagMatcher
+from ..grammar.matcher import TagMatcher
+from ..grammar.tag import Tag
 from ..limits import HELD, JSON_LINE, QUOTE_TEXT, QUOTE_TRIES
 from ..schema.json_scanner import JsonScanner
 from .buffer import Buffer

@@ -14,7 +14,7 @@ import re
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import FUNCTION, SYNONYMS, is_structural, squeeze
-from ..grammar.matcher import Tag
+from ..grammar.tag import Tag
 from ..grammar.text import end_of, skip_whitespace
 from ..grammar.tokens import IN_BARS, Token, read_tag
 from ..limits import LETTERS

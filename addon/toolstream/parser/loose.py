@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ..grammar.kinds import CLOSERS, MORE, TagKind
-from ..grammar.matcher import Tag
+from ..grammar.tag import Tag
 from ..limits import DAMAGED_OPENER, OPENER_PREFIX
 from ..repairs import Repair
 from ..schema.json_read import loads

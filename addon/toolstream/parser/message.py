@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..events import ArgumentsDelta
-from ..grammar.dialects import Dialect
-from ..grammar.grammar import BASE, Grammar
+from ..grammar.dialects import BASE, Dialect
+from ..grammar.grammar import Grammar
 from ..grammar.kinds import Wait
-from ..grammar.matcher import Tag
+from ..grammar.tag import Tag
 from ..grammar.text import BLANK, trailing
 from ..limits import WHITESPACE_RUN
 from ..repairs import Refused, Repair

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ..events import ArgumentsDelta, CallEnd, CallStart
-from ..grammar.matcher import Tag
+from ..grammar.tag import Tag
 from ..grammar.tokens import WORD
 from ..limits import STRAY, WORDS
 from ..repairs import Refused, Repair

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from ..grammar.kinds import TagKind
-from ..grammar.matcher import Tag, TagMatcher
+from ..grammar.matcher import TagMatcher
+from ..grammar.tag import Tag
 from ..grammar.tokens import Lost
 from ..schema.json_scanner import WholeJson
 from ..schema.schema import Parameter

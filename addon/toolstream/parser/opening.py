@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..grammar.dialects import Dialect
-from ..grammar.grammar import BASE, TAUGHT, foreign, keeps_to, kept_to
+from ..grammar.dialects import BASE, TAUGHT, Dialect
+from ..grammar.grammar import foreign, keeps_to, kept_to
 from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
 from ..grammar.likeness import HTML
-from ..grammar.matcher import Tag
+from ..grammar.tag import Tag
 from ..grammar.text import LINE_REST, skip_whitespace
 from ..grammar.tokens import WORD
 from ..repairs import Refused, Repair

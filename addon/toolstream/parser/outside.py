@@ -12,10 +12,11 @@ import re
 from dataclasses import dataclass
 
 from ..events import Event, Text
+from ..grammar.brackets import OPEN
 from ..grammar.kinds import MORE, THINK, Following, TagKind, Wait
 from ..grammar.likeness import CODE, DOCUMENT, EXAMPLE
-from ..grammar.matcher import Tag
-from ..grammar.text import BLANK, OPEN, WHITESPACE, end_of, skip_whitespace
+from ..grammar.tag import Tag
+from ..grammar.text import BLANK, WHITESPACE, end_of, skip_whitespace
 from ..grammar.tokens import DULL, PARTIAL, WORD, held_from, next_place, read_tag
 from ..limits import PIECE
 from ..repairs import Refused

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..grammar.grammar import keeps_to
 from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
 from ..grammar.likeness import PARAMETER, alike, squeeze
-from ..grammar.matcher import Tag
+from ..grammar.tag import Tag
 from ..grammar.text import WHITESPACE, end_of
 from ..limits import TAG
 from ..repairs import Refused, Repair

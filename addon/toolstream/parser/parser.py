@@ -12,8 +12,9 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from ..events import COMPLETE, OVER, Event
+from ..grammar.brackets import OPEN
 from ..grammar.grammar import LEVELS, grammar
-from ..grammar.text import BLANK, OPEN
+from ..grammar.text import BLANK
 from ..grammar.tokens import BEGINNING
 from ..ledger import Ledger
 from ..limits import HELD, STEPS, STEPS_PER_CHARACTER

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from ..grammar.brackets import CLOSE, OPEN
 from ..grammar.dialect import Dialect
-from ..grammar.grammar import foreign
+from ..grammar.grammar import Grammar, foreign
 from ..grammar.kinds import CALL_KINDS, MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT, PARAMETER
-from ..grammar.matcher import Tag, TagMatcher
-from ..grammar.text import BLANK, CLOSE, OPEN, skip_whitespace
+from ..grammar.matcher import TagMatcher
+from ..grammar.tag import Tag
+from ..grammar.text import BLANK, skip_whitespace
 from ..grammar.tokens import (
     LOST,
     MARKED,
@@ -61,6 +63,7 @@ def _tables(
 class Place(Readings):
     """What is open at the place of a tag, and the runs of tags that were read there."""
 
+    grammar: Grammar
     wrapped: bool = False  # an envelope is open
     missing: Lost = LOST  # tags without their bracket
     alone: bool = True  # the tag being judged starts its line

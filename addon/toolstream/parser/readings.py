@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from ..grammar.dialect import Dialect
-from ..grammar.grammar import BASE, Grammar
+from ..grammar.dialects import BASE
 from ..grammar.kinds import CLOSERS, MORE, Cost, TagKind, Wait
 from ..grammar.likeness import (
     CLOSES,
@@ -27,14 +28,15 @@ from ..grammar.likeness import (
     nearly,
     squeeze,
 )
-from ..grammar.matcher import Tag, TagMatcher
+from ..grammar.matcher import TagMatcher
 from ..grammar.names import Names, without_signs
+from ..grammar.tag import Tag
 from ..grammar.text import BLANK
 from ..grammar.tokens import Token, read_tag
 from ..limits import WORDS
 from .by_place import ATTRIBUTE, BY_NAME, BY_PLACE, NAME_ATTRIBUTES, by_place, is_cut
 from .elements import ELEMENTS, read_element
-from .slips import Slips
+from .slips import Slips, Spellings
 
 NO_NAMES = Names()
 _TYPED = re.compile(r"(.+):\w+")  # a name with its type
@@ -45,12 +47,18 @@ _SEPARATORS = frozenset({"=", ":", "＝", "=="})  # noqa: RUF001
 _EXACT_CLOSERS = {"</parameter": PARAMETER, "</function": FUNCTION, "</tool_call": ENVELOPE}
 
 
+class Searched(Spellings, Protocol):
+    """The tags that are searched in a call, too."""
+
+    body: TagMatcher
+
+
 @dataclass(slots=True)
 class Readings(Slips):
     """What is open, as far as it tells what a tag may be. `tags`: the tags that dialect tables have
     there."""
 
-    grammar: Grammar
+    grammar: Searched
     names: frozenset[str] = field(init=False)  # of the tool and its parameters: direct tags
     tags: TagMatcher = field(init=False)
     dialect: Dialect = BASE[0]  # of the open value's tag
@@ -320,7 +328,7 @@ class Readings(Slips):
         if kind == PARAMETER and (_NO_NAME.fullmatch(token.attributes) or not (self.key or token.attributes)):
             yield by_place(token, TagKind.PARAMETER_OPEN, Cost.ALIKE)
         if kind == ENVELOPE:
-            yield by_place(token, TagKind.WRAP_OPEN, Cost.TABLE if _is_intact(token) else Cost.ALIKE)
+            yield by_place(token, TagKind.WRAP_OPEN, Cost.TABLE if token.is_intact else Cost.ALIKE)
         joined = [] if kind else list(self._joined(token))
         if kind and not (token.raw.endswith("/>") or token.space):
             yield by_place(token, CLOSES[kind], Cost.ALIKE)  # without its slash
@@ -387,9 +395,3 @@ class Readings(Slips):
         """Whether one call may contain this tag and the tag of the open value: both are of one dialect,
         or one is damaged."""
         return tag.dialect is self.dialect or tag.dialect.damaged or self.dialect.damaged
-
-
-def _is_intact(token: Token) -> bool:
-    """Whether a tag has both brackets and no mark in bars."""
-    plain = token.bracket and token.closed and token.raw.count("<") == 1
-    return plain and token.space[-1:] in ("", ":")

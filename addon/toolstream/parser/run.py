@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from ..grammar.kinds import Cost, TagKind
-from ..grammar.matcher import Tag
+from ..grammar.tag import Tag
 
 
 class Level(IntEnum):

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ..grammar.brackets import CLOSE
 from ..grammar.dialect import Dialect
 from ..grammar.kinds import CALL_KINDS, CLOSERS, MORE, TagKind, Wait
-from ..grammar.matcher import Tag
 from ..grammar.slipped import Slipped
-from ..grammar.text import CLOSE
+from ..grammar.tag import Tag
 from ..limits import AHEAD, SLIPS, TAG_SLIPS, WORD_IN_TAG, WORDS
 from ..schema.declared import DeclaredTools
 from ..schema.schema import Tool

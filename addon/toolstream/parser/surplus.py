@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
-from ..grammar.matcher import Tag
+from ..grammar.tag import Tag
 from ..grammar.text import BLANK, end_of
 from ..limits import LOOK_AHEAD
 from ..repairs import Repair

@@ -12,7 +12,7 @@ import re
 from ..events import ArgumentsDelta, Event
 from ..grammar.kinds import MORE, Cost, TagKind
 from ..grammar.likeness import DOCUMENT, is_structural
-from ..grammar.matcher import Tag
+from ..grammar.tag import Tag
 from ..grammar.text import BLANK, LINE_REST
 from ..grammar.tokens import BRACKET, DULL, PARTIAL, WORD, end_of_tag, held_from, next_place
 from ..limits import LETTERS, PIECE, WORDS

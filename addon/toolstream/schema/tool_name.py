@@ -8,7 +8,7 @@ aggressive level the most similar declared name is taken.
 import re
 from dataclasses import dataclass, field
 
-from ..grammar.matcher import Tag
+from ..grammar.tag import Tag
 from ..limits import NAME
 from ..repairs import Repair
 from .declared import DeclaredTools

@@ -6,9 +6,10 @@ import pytest
 
 from support.cases import read_tool
 from support.cuts import all_cuts
-from toolstream.grammar.grammar import BASE, grammar
+from toolstream.grammar.dialects import BASE
+from toolstream.grammar.grammar import grammar
 from toolstream.grammar.kinds import MORE, Cost, TagKind
-from toolstream.grammar.matcher import Tag
+from toolstream.grammar.tag import Tag
 from toolstream.limits import CLOSING_RUN
 from toolstream.parser.place import Place
 from toolstream.parser.run import FollowedBy, Level, Run

@@ -14,5 +14,8 @@ _TABLES: list[Dialect] = [
 ]
 
 DIALECTS = tuple(sorted(_TABLES, key=lambda dialect: (dialect.rank, dialect.name)))
+TAUGHT = tuple(dialect for dialect in DIALECTS if dialect.taught)
+BASE = TAUGHT[:1]  # Qwen's own: a call that keeps to no dialect is compared with this one
+FOREIGN = tuple(dialect for dialect in DIALECTS if dialect not in BASE and not dialect.damaged)
 
-__all__ = ["DIALECTS", "Dialect"]
+__all__ = ["BASE", "DIALECTS", "FOREIGN", "TAUGHT", "Dialect"]

@@ -1,0 +1,60 @@
+"""Takes the spellings of dialect tables apart, into tags and the text between them."""
+
+import re
+from functools import cache
+
+from ..limits import LETTERS
+from .dialect import Dialect
+from .slipped import Between, DirectPiece, Piece, Slipped, TagPiece
+from .spelling import FOLLOWING, Spelling, patterns
+
+_PIECE = re.compile(r"<[^<>]*>?|[^<]+")
+_PLACEHOLDER = re.compile(r"\{(name|tool|key)\}")
+
+
+@cache
+def in_pieces(spelling: Spelling) -> Slipped | None:
+    """A spelling in pieces; None if a slip would leave nothing recognisable."""
+    tag, _, follows = spelling.text.partition("~")
+    follows = _whole_parameter(follows, spelling.dialect)
+    pieces = [_piece(text, tag.count("<") == 1) for text in _PIECE.findall(tag)]
+    ahead = [_piece(text, follows.count("<") == 1, named=False) for text in _PIECE.findall(follows)]
+    if ahead:
+        ahead.insert(0, Between(re.compile(FOLLOWING), re.compile(FOLLOWING), named=False))
+    every = [*pieces, *ahead]
+    tags = sum(isinstance(piece, TagPiece | DirectPiece) for piece in every)
+    if tags == 1 and any(isinstance(piece, TagPiece) for piece in ahead):
+        return None  # nothing but what follows says that it is a tag
+    short = any(
+        isinstance(piece, TagPiece) and (len(piece.head) < LETTERS or "{" in piece.head) for piece in every
+    )
+    if not tags or short or spelling.text[0] not in "<{":
+        return None
+    own, most = len(pieces), max(1, tags - 1)
+    return Slipped(spelling.kind, spelling.text, spelling.dialect, every, own, most, tags > 2)
+
+
+def _whole_parameter(follows: str, dialect: Dialect) -> str:
+    """What has to follow, completed to the whole tag if it is the beginning of a parameter's tag."""
+    return next((text for text in dialect.parameter_open if follows and text.startswith(follows)), follows)
+
+
+def _piece(text: str, alone: bool, named: bool = True) -> Piece:
+    """A tag, or the text between two. `alone`: it is the only tag. `named`: the name in it has to be
+    declared."""
+    text = text.replace("{attributes}", "")
+    name = _PLACEHOLDER.search(text)
+    if text[0] != "<":
+        pattern, begins = patterns(text, False)
+        return Between(
+            re.compile(pattern),
+            re.compile(begins),
+            named and name is not None,
+            named and name is not None and name[0] == text,
+        )
+    if name is None:
+        return TagPiece(text.removesuffix(">"), named=False, end=text[-1] == ">", alone=alone)
+    head = text[: name.start()]
+    if head in ("<", "</"):
+        return DirectPiece(closes=head == "</")
+    return TagPiece(head, named=True, end=True, alone=alone)

@@ -1,0 +1,47 @@
+"""A tag that was found in a text."""
+
+from dataclasses import dataclass
+
+from ..repairs import Repair
+from .dialect import Body, Dialect
+from .kinds import Cost, TagKind
+
+
+@dataclass(slots=True)  # not frozen: that would take four times as long to make
+class Tag:
+    """A complete tag at text[start:end]. `name` has no whitespace around it, and is empty for closing
+    tags."""
+
+    kind: TagKind
+    name: str
+    start: int
+    end: int
+    raw: str
+    dialect: Dialect
+    cost: Cost = Cost.TABLE
+
+    @property
+    def ends_itself(self) -> bool:
+        """Whether it opens and closes at once: `<function=now/>`."""
+        return self.raw.endswith("/>") and self.dialect.body is Body.XML
+
+    @property
+    def damaged(self) -> bool:
+        """Whether something about it had to be repaired."""
+        return self.dialect.damaged or self.cost > Cost.TABLE
+
+    @property
+    def repair(self) -> Repair:
+        """The repair that reading it counts as."""
+        return Repair.DAMAGED_TAG if self.cost > Cost.TABLE else self.dialect.repair
+
+    @property
+    def spelt(self) -> bool:
+        """Whether it is in a dialect table, exactly or tolerantly."""
+        return self.cost <= Cost.TABLE
+
+    def moved(self, by: int) -> "Tag":
+        """The same tag, with its indexes moved."""
+        if by == 0:
+            return self
+        return Tag(self.kind, self.name, self.start + by, self.end + by, self.raw, self.dialect, self.cost)
