@@ -17,7 +17,7 @@ from .by_place import OPENERS, is_by_place, is_cut
 from .chain import is_word, read_chain, to_its_end
 from .json_head import read_head
 from .message import Before, Envelope, Message, State, Step
-from .opening import open_bare, open_wrapped
+from .opening import is_of_html, open_bare, open_wrapped
 from .run import FollowedBy, Level, Run
 
 _CLOSING = (TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE, TagKind.PARAMETER_CLOSE, TagKind.STRAY)
@@ -95,7 +95,8 @@ def _accept_element(m: Message) -> None:
 
 
 def _open(m: Message, tag: Tag) -> Step:
-    _accept_element(m)
+    if not is_of_html(tag):
+        _accept_element(m)
     return open_wrapped(m, tag, []) if m.envelope is Envelope.OPEN else open_bare(m, tag)
 
 

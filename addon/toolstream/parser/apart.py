@@ -11,7 +11,7 @@ from ..grammar.kinds import MORE, TagKind
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK, WHITESPACE, end_of
 from ..grammar.tokens import WORD
-from ..limits import CODE_SPAN
+from ..limits import CODE_SPAN, LOOK_AHEAD
 from ..repairs import Refused, Repair
 from .chain import read_chain
 from .message import Before, Envelope, Message, State, Step
@@ -34,14 +34,17 @@ def show_example(m: Message, example: re.Match[str]) -> Step:
 
 
 def show_code(m: Message, code: re.Match[str]) -> Step:
-    """An element that shows code, if a tag of a call is the first thing in it."""
-    text, tags = m.buffer.text, m.lookout.openers
+    """An element that shows code, if a call is the first thing in it."""
+    text = m.buffer.text
     first = end_of(WHITESPACE, text, code.end())
-    partial = "<code>".startswith(text[first:].lower()) or tags.may_begin(text, first)
-    if not m.buffer.over and partial:
+    near = first - code.end() <= LOOK_AHEAD
+    if near and not m.buffer.over and "<code>".startswith(text[first:].lower()):
+        return Step.MORE
+    chain = read_chain(m, first) if near and first < len(text) else None
+    if chain is MORE:
         return Step.MORE
     m.emit_text(code.end())
-    if tags.match(text, first):
+    if chain and chain.opens:
         m.context.show_until(f"</{code[1]}>")
     return Step.GO
 

@@ -16,8 +16,10 @@ from ..grammar.text import BLANK, skip_whitespace
 from ..limits import AFTER_JSON, FENCE_RUN, PIECE
 from ..repairs import Refused, Repair
 from ..schema.call_scanner import CallScanner, Progress
-from ..schema.json_call import DRIFT, KEYS, read_body, read_calls
+from ..schema.json_call import DRIFT, KEYS, read_body, read_calls, wanted_by
+from ..schema.json_read import Json, loads
 from ..schema.json_write import dump
+from ..schema.tool_name import Opening
 from .fence import read_fence
 from .interrupted import break_off
 from .json_text import may_be_all
@@ -28,21 +30,21 @@ _OF_ENVELOPE = (TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE)
 _MARKS = re.compile(
     r'\\"\s*[,:}\]]'
 )  # marks of JSON in a string, which it may have taken from the JSON around it
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_WORD = re.compile(r"[:\[,]\s*+(?!true\b|false\b|null\b)[A-Za-z_]")  # in place of a value, as in a schema
 _CLOSES_NOTHING = (*_OF_ENVELOPE, TagKind.STRAY)
 
 
 @dataclass(slots=True)
 class BareCall:
     """The JSON from the position `start` on. `fence`: what opened the fence it stands in, which belongs to
-    it. `orphan`: the closing tag of an envelope has to follow. `complete`: its last bracket was read.
-    `damaged`: it cannot be read as it is, and is held to the end of the message."""
+    it. `orphan`: the closing tag of an envelope has to follow. `complete`: its last bracket was read."""
 
     scanner: CallScanner
     start: int
     fence: str = ""
     orphan: bool = False
     complete: bool = False
-    damaged: bool = False
     text: str = ""
 
 
@@ -68,8 +70,6 @@ def in_bare_json(m: Message) -> Step:
     """State: in JSON without a tag around it."""
     json = m.json
     assert isinstance(json, BareCall)
-    if json.damaged:
-        return _at_damaged(m, json)
     return _behind_json(m, json) if json.complete else _in_json(m, json)
 
 
@@ -81,7 +81,10 @@ def _in_json(m: Message, json: BareCall) -> Step:
         return Step.GO
     if progress is Progress.MORE and m.followed is not None:
         return break_off(m, None)
-    if progress is Progress.HOPELESS or (progress is Progress.MORE and buffer.over):
+    if progress is Progress.HOPELESS:
+        return _reject(m, json)
+    if progress is Progress.MORE and buffer.over:
+        json.text = buffer.since(json.start)
         return _give_up(m, json)
     if progress is Progress.MORE:
         return Step.MORE
@@ -158,9 +161,7 @@ def _emit(m: Message, json: BareCall, calls: list[Meant], repairs: Sequence[Repa
 def _calls_in(m: Message, json: BareCall) -> list[Meant]:
     """The calls that the JSON consists of; none if it contains anything else."""
     in_message = json.scanner.in_message
-    if in_message and '"arguments"' not in json.text:
-        return []  # an API declares tools in a `function`, too
-    found = read_calls(json.text, m.aggressive or in_message) or []
+    found = read_calls(json.text, m.aggressive or in_message or json.scanner.nested) or []
     complete = m.aggressive or in_message or len(found) == json.scanner.arguments
     if not (complete and all(name for name, _ in found)):
         return []
@@ -175,31 +176,27 @@ def _calls_in(m: Message, json: BareCall) -> list[Meant]:
 
 
 def _give_up(m: Message, json: BareCall) -> Step:
-    """No call can be read here. But if it names a tool and has arguments, and the message begins with it, it
-    may be a damaged one."""
-    begins = json.scanner.named and json.scanner.arguments > 0 and not m.context.has_text
-    if not (begins and m.tolerant and not json.orphan and not m.calls):
+    """It cannot be read as it is. But if it names a tool and has arguments, and the message begins with it,
+    it may be a damaged call: what makes it JSON is all that the tool requires, and nothing else."""
+    scanner, whole = json.scanner, m.complete or not m.buffer.over
+    begins = scanner.named and scanner.arguments == 1 and not (m.context.has_text or m.calls or json.orphan)
+    if not (m.tolerant and begins and whole and may_be_all(json.text)) or loads(json.text) is not None:
         return _reject(m, json)
-    json.damaged = True
-    return Step.GO
-
-
-def _at_damaged(m: Message, json: BareCall) -> Step:
-    """It is a call if the message says nothing else, and ended by itself."""
-    m.buffer.at = len(m.buffer.text)
-    if not m.buffer.over:
-        return Step.MORE
-    json.text = m.buffer.since(json.start).strip().removesuffix(json.fence).rstrip()
-    found = read_body(json.text, m.toolset) if m.complete and may_be_all(json.text) else None
+    if _WORD.search(_STRING.sub('""', json.text)):
+        return _reject(m, json)
+    found = read_body(json.text, m.toolset)
     calls = [meant(m, name, arguments) for name, arguments in found[0]] if found else []
-    is_certain = all(opening and not _MARKS.search(dump(arguments)) for opening, _, arguments in calls)
-    if not (found and calls and is_certain):
+    if len(calls) != 1 or not _is_certain(*calls[0]):
         return _reject(m, json)
-    step = _emit(m, json, calls, [Repair.UNTAGGED_JSON, *found[1]])
-    m.accept()
-    return step
+    return _emit(m, json, calls, [Repair.UNTAGGED_JSON, Repair.JSON_BODY])
+
+
+def _is_certain(opening: Opening | None, _name: str, arguments: Json) -> bool:
+    """Whether these arguments are all that a declared tool requires, and hold no marks of JSON."""
+    return opening is not None and wanted_by(opening.tool)(arguments) and not _MARKS.search(dump(arguments))
 
 
 def _reject(m: Message, json: BareCall) -> Step:
     """It is text. The refusal is only reported if it names a declared tool."""
-    return m.reject(silent=not json.scanner.named)
+    scanner = json.scanner
+    return m.reject(silent=not scanner.named or (scanner.nested and not scanner.arguments))

@@ -59,7 +59,7 @@ def before_sibling(m: Message, value: Value, run: Run) -> Judgement:
     follows its closing tag, and then the value's own one comes, or the same parameter, as in an example."""
     text, over, base = m.buffer.text, m.buffer.over, m.buffer.base
     opener, limit = run.tags[-1], run.end - base + BEHIND_CALL
-    if not value.has_lines(m.buffer, opener.start - base):
+    if not value.has_several_lines(m.buffer, opener.start - base):
         return run
     at, opened, closed = opener.end - base, 0, False
     while 0 <= (at := next_place(text, at)) < limit:

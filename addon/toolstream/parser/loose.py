@@ -11,7 +11,7 @@ import re
 from ..grammar.kinds import CLOSERS, MORE, TagKind
 from ..grammar.tag import Tag
 from ..limits import DAMAGED_OPENER, OPENER_PREFIX
-from ..repairs import Repair
+from ..repairs import Refused, Repair
 from ..schema.json_read import loads
 from .message import Call, Message, Spare, State, Step
 from .open_call import only_key, open_call, stray_text
@@ -39,12 +39,26 @@ def in_loose(m: Message) -> Step:
     if tag is None and not m.complete:
         return m.go(State.CUT)
     raw = buffer.since(call.spare.mark.position)
+    if call.spare.tagged and (tag is None or tag.kind not in CLOSERS):
+        return _leave_unread(m, call, raw)
     if tag is None or tag.kind not in CLOSERS:
         return is_text(m, raw)
     behind = _behind(m, call, tag)
     if behind is None:
         return Step.MORE
     return is_text(m, raw) if behind is FollowedBy.OTHER else _take_for_value(m, raw, tag)
+
+
+def _leave_unread(m: Message, call: Call, raw: str) -> Step:
+    """The value of a parameter without a name is not clear, and may hold what looks like calls."""
+    assert call.spare
+    if m.trial:
+        m.reject(Refused.UNREAD)
+        return m.go(State.LITERAL)
+    m.log.commit(call.spare.mark)
+    m.log.repair(Repair.TEXT_IN_CALL, raw)
+    m.log.text(raw)
+    return m.leave_unended(Refused.UNREAD, call.tool)
 
 
 def _behind(m: Message, call: Call, closer: Tag) -> FollowedBy | None:

@@ -16,10 +16,12 @@ from ..grammar.tokens import WORD
 from ..limits import STRAY, WORDS
 from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter, DeferredArguments
+from ..schema.coercion import FAILED
 from ..schema.json_call import NAME_KEYS
 from ..schema.json_read import Json
 from ..schema.rules import NO_TEXTS
 from ..schema.tool_name import Opening
+from ..schema.values import coerce
 from ..schema.whole_arguments import typed, write_call
 from .by_place import is_by_place
 from .message import Call, Envelope, Message, State, Step
@@ -167,7 +169,9 @@ def use_spare(m: Message, call: Call) -> None:
     if spare is None:
         return
     key = only_free(call) if spare.tagged else only_key(call)
-    if not key or key in call.writer.given:
+    types = call.tool.parameter(key).types if key else frozenset()
+    fits = not types or "string" in types or coerce(spare.value, call.tool.parameter(key)) is not FAILED
+    if not key or key in call.writer.given or not fits:
         _spare_is_text(m, call)
         return
     call.spare = None

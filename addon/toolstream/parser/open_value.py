@@ -44,7 +44,7 @@ class Value:
     lead: bool = False  # a space is between the opening tag and the text on its line
     passed: bool = False  # a part of it was written that is not only whitespace
     waits: bool = False  # a tag waits for what follows
-    lines: bool = False  # up to `looked`, it has more than one line
+    breaks: int = 0  # line breaks up to `looked`
     blank: bool = True  # up to `looked`, its last line is blank
     spaced: bool = False  # up to `looked`, it ends with a blank
     begins: int = 0  # position of its first character
@@ -81,7 +81,7 @@ class Value:
         """Note what text[start:end] tells about the last line of the value."""
         line = text.rfind("\n", start, end) + 1
         if line:
-            self.lines = True
+            self.breaks += text.count("\n", start, end)
             self._forget_line()
         self.blank = (line > 0 or self.blank) and not text[line or start : end].strip(" \t")
         self.spaced = text[end - 1] in " \t" if end > start else self.spaced
@@ -96,7 +96,12 @@ class Value:
 
     def has_lines(self, buffer: Buffer, at: int) -> bool:
         """Whether the value has more than one line up to this index, or began after a line break."""
-        return self.lines or "\n" in buffer.text[self.looked - buffer.base : at]
+        return self.breaks > 0 or "\n" in buffer.text[self.looked - buffer.base : at]
+
+    def has_several_lines(self, buffer: Buffer, at: int) -> bool:
+        """Whether a line break comes before the last one up to this index, which may be that of a closing
+        tag."""
+        return self.breaks + buffer.text.count("\n", self.looked - buffer.base, at) > 1
 
     @property
     def in_element(self) -> bool:

@@ -59,7 +59,7 @@ def _open_better(m: Message, tag: Tag) -> Step:
 def _open_bare(m: Message, tag: Tag, opening: Opening) -> Step:
     if why := _why_not_bare(m, tag, opening):
         return m.refuse(why, tag.end)
-    if m.trial and m.trial.at_end:
+    if m.trial and m.trial.at_end and not (m.trial.why is Refused.NO_CALL and is_of_html(tag)):
         return m.reject()
     return _open_before(m, tag, opening)
 
@@ -254,7 +254,7 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
     if m.context.thinking:
         _try_in_thinking(m, Refused.REASONING)
     elif doubtful or (opening and _may_be_element(tag, opening)):
-        m.begin_trial(Refused.NO_CALL, at_end=_is_of_html(tag))
+        m.begin_trial(Refused.NO_CALL, at_end=is_of_html(tag))
     elif not m.live or m.is_dropped or (opening and _is_deferred(m, opening.tool)):
         m.begin_trial(Refused.TRUNCATED, at_end=False)
     certain = certain and not (opening and _may_be_element(tag, opening))
@@ -270,7 +270,7 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
     return step
 
 
-def _is_of_html(tag: Tag) -> bool:
+def is_of_html(tag: Tag) -> bool:
     """Whether a tag that is named after a tool is one of HTML, too, as `<select>`. It is a call only if
     nothing but calls follow it."""
     return tag.dialect.by_name and tag.name in HTML

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 
 from ..events import Event, Text
 from ..grammar.brackets import OPEN
-from ..grammar.kinds import MORE, THINK, Following, TagKind, Wait
+from ..grammar.kinds import MORE, THINK, Following, TagKind
 from ..grammar.likeness import CODE, DOCUMENT, EXAMPLE
 from ..grammar.tag import Tag
-from ..grammar.text import BLANK, WHITESPACE, end_of, skip_whitespace
+from ..grammar.text import BLANK, WHITESPACE, end_of
 from ..grammar.tokens import DULL, PARTIAL, WORD, held_from, next_place, read_tag
 from ..limits import PIECE
 from ..repairs import Refused
-from ..schema.schema import Tool
 from ..schema.tool_name import read_opening
 from .apart import (
     comment,
@@ -36,7 +35,6 @@ from .apart import (
 from .bare_json import open_bare_json
 from .by_place import attribute_of
 from .chain import is_word_of_ours, read_chain
-from .json_head import read_first_key
 from .message import Before, Message, State, Step
 from .opening import kind_after, open_bare, open_nameless
 
@@ -355,25 +353,14 @@ def _at_opener(m: Message, tag: Tag) -> Step:
 
 
 def _direct(m: Message, tag: Tag) -> Step:
-    """A tag named after a tool: text, unless a parameter of the tool follows it, or JSON that begins with
-    one."""
+    """A tag named after a tool: text, unless a parameter of the tool follows it."""
     opening = read_opening(tag, m.buffer.text, m.toolset, m.grammar.level)
     assert opening
     if m.context.at_line_start and not (m.context.thinking or m.context.in_markup):
         kind = kind_after(m, tag, opening.tool)
         if kind is Following.MORE:
             return Step.MORE
-        holds = kind is TagKind.PARAMETER_OPEN or (
-            kind is Following.JSON and _holds_arguments(m, tag, opening.tool)
-        )
-        if holds:
-            return Step.MORE if holds is MORE else open_bare(m, tag)
+        if kind is TagKind.PARAMETER_OPEN:
+            return open_bare(m, tag)
     m.emit_text(tag.end)
     return Step.GO
-
-
-def _holds_arguments(m: Message, tag: Tag, tool: Tool) -> bool | Wait:
-    """Whether the JSON that follows a tag begins with a parameter of the tool."""
-    text = m.buffer.text
-    first = read_first_key(text, skip_whitespace(text, tag.end), m.buffer.over)
-    return MORE if first is MORE else first is not None and tool.declares(first[0])

@@ -10,18 +10,19 @@ from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
 from ..grammar.likeness import PARAMETER, alike, squeeze
 from ..grammar.tag import Tag
 from ..grammar.text import WHITESPACE, end_of
-from ..limits import TAG
+from ..limits import LOOK_AHEAD, TAG
 from ..repairs import Refused, Repair
 from ..schema.json_call import ARGUMENT_KEYS
 from .by_place import BY_PLACE
 from .message import Call, Message, Spare, State, Step
-from .open_call import give, has_text, open_call
+from .open_call import give, has_text, only_free, open_call
 from .open_value import Value
 
 _VALUE = re.compile(r"""\bvalue\s?=\s?(["'])(.*?)\1""")  # an attribute of a parameter's tag
 _OPENER, _SEPARATOR = re.compile(r"<(\w+)="), re.compile(r"(?::[ \t]*|[ \t]*)(?=[^\s:=]|\Z)(?!/>)")
 _LINE = re.compile(r"[^<\r\n]*[^<\s]")
 _DECLARES = re.compile(r"""\s(?:type|required)\s?=""")  # an attribute of a parameter that is only declared
+_NAMELESS = re.compile(r"""<parameter\s?(?:=\s?["']*)?>""")
 _ODD = re.compile(r"""[ "']""")  # characters that no name has
 
 
@@ -54,17 +55,22 @@ def at_parameter(m: Message, call: Call, tag: Tag) -> Step:
 
 
 def _at_nameless(m: Message, call: Call, tag: Tag) -> Step:
-    """The opening tag of a parameter without a name. Only the rest of the call can tell which one it is, so
-    its value waits for that."""
+    """The opening tag of a parameter without a name. It means the last one that is left. If there are more,
+    only the rest of the call can tell which one it is, so its value waits for that."""
     text, at = m.buffer.text, end_of(WHITESPACE, m.buffer.text, tag.end)
     if tag.raw[-1] != ">" and text.startswith(">", at):
         tag = replace(tag, raw=text[tag.start : at + 1], end=at + 1)
-    kind, _ = look(m, tag.end)
+    kind = Following.OTHER if at - tag.end > LOOK_AHEAD else look(m, tag.end)[0]
     if kind is Following.MORE:
         return Step.MORE
+    again = _NAMELESS.match(text, end_of(WHITESPACE, text, tag.end)) is not None
+    key, left = only_free(call), call.tool.arguments.declared - call.writer.given
+    is_last = len(left) == 1 and "string" in (call.tool.parameter(key).types or ("string",))
+    if key and is_last and kind is Following.OTHER and not again:
+        return _open(m, call, replace(tag, name=key))
     m.log.repair(Repair.STRAY_OPENER, tag.raw)
     m.buffer.at = tag.end
-    if call.spare or not call.named or kind is not Following.OTHER:
+    if call.spare or not call.named or kind is not Following.OTHER or again:
         return Step.GO
     call.gap = m.buffer.take(end_of(WHITESPACE, text, tag.end))
     call.spare = Spare(m.log.mark(), tagged=True)

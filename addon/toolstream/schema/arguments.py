@@ -197,9 +197,9 @@ class ArgumentsWriter:
     def _resolve(self) -> str:
         text = self._taken()
         value, written, mended = coerced(text, self._parameter)
-        opener = f"<parameter={self._key}>"
-        if value is FAILED and opener in text:  # once more, between its items
-            value, written, _ = coerced(text.replace(opener, ""), self._parameter)
+        if value is FAILED and (opener := f"<parameter={self._key}>") in text:  # once more, between its items
+            without = "\n".join(line for line in text.split("\n") if line.strip() != opener)
+            value, written, _ = coerced(without, self._parameter)
             mended = value is not FAILED
         if value is OMITTED:
             self._absent.add(self._key)

@@ -34,7 +34,8 @@ class CallScanner:
         self.named = False  # it has named a declared tool
         self.arguments = 0  # keys for arguments that it has had
         self.end = 0
-        self.in_message = False  # as in a message of an API: in a list under `tool_calls`, or in a `function`
+        self.in_message = False  # the calls are in a list under `tool_calls`, as in a message of an API
+        self.nested = False  # the name and the arguments are in an object under `function`, as in that
         self._names, self._keys = names, keys | {_CALLS}
         self._outer = False  # the bracket of that message is open
         self._open = ""  # the brackets that are open
@@ -43,6 +44,7 @@ class CallScanner:
         self._escaped = False
         self._expected = "[{"  # marks that may come next, outside of the arguments
         self._key = ""
+        self._may_nest = False  # `function` may be a key with an object
 
     def feed(self, text: str) -> Progress:
         """Read on."""
@@ -63,7 +65,7 @@ class CallScanner:
 
     @property
     def _in_call(self) -> bool:
-        return self._open.lstrip("[") in ("", "{")
+        return self._open.lstrip("[") in (("", "{", "{{") if self.nested else ("", "{"))
 
     def _outside(self, text: str, at: int) -> int:
         """The offset after the next mark; -1 if the mark may not stand there."""
@@ -79,12 +81,17 @@ class CallScanner:
         elif mark in "[{":
             self._open += mark
             self._expected = '"}' if mark == "{" else "{"
+            if in_call and self._key == _FUNCTION:
+                self._key = ""  # its members are those of the call
         elif mark in "]}":
             self._close_bracket()
         elif mark == ",":
             self._expected, self._key = '"' if self._open.endswith("{") else "{", ""
         elif self._key == _CALLS:
             self._open_list()
+        elif self._may_nest and self._key == _FUNCTION:
+            self.nested, self._keys = True, frozenset({"name", "arguments"})
+            self._expected = "{"
         else:
             self._expected = '"{['
         return found.end()
@@ -130,7 +137,6 @@ class CallScanner:
         if not self._key:
             self._key, self._expected = word, ":"
             self.arguments += word in ARGUMENT_KEYS
-            self.in_message = self.in_message or word == _FUNCTION
             return word in self._keys
         self._expected = "},"
         if self._key in NAME_KEYS:
@@ -138,6 +144,7 @@ class CallScanner:
             return self.named
         if self._key != "type":
             return True
+        self._may_nest = not self.in_message and _FUNCTION not in self._keys
         self._keys = self._keys | {_FUNCTION}
         return word in TYPES
 

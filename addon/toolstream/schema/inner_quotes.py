@@ -29,7 +29,7 @@ def quotes_escaped(text: str, accept: Callable[[Any], bool]) -> Any:
     if len(text) > ONE_CHANGE:
         return None
     escaped, words = _IN_WORD.subn(r'\\"', text)
-    for written in (escaped if words else "", _written(escaped)):
+    for written in (_written(text), escaped if words else "", _written(escaped) if words else ""):
         value = loads(written, strict=False) if written else None
         if value is not None and accept(value):
             return value

@@ -225,7 +225,9 @@ def _by_shape(value: Json) -> tuple[Any, Any]:
 def _flat(value: Json) -> tuple[Any, Any]:
     """The arguments are members beside the name."""
     key = next((key for key in NAME_KEYS if key in value), "")
-    arguments = {k: v for k, v in value.items() if k != key and not (k == "type" and v in TYPES)}
+    arguments = {
+        k: v for k, v in value.items() if k != key and not (k == "type" and isinstance(v, str) and v in TYPES)
+    }
     if not (key and arguments):
         raise ValueError("no name, or nothing beside it")
     return value[key], _no_schemas(arguments)
