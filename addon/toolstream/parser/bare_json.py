@@ -176,8 +176,8 @@ def _calls_in(m: Message, json: BareCall) -> list[Meant]:
 
 
 def _give_up(m: Message, json: BareCall) -> Step:
-    """It cannot be read as it is. If the message begins with it, and it names a tool and has arguments, it may
-    be a damaged call. That has to be certain, and to hold all that the tool requires."""
+    """It cannot be read as it is. If the message begins with it, and it names a tool and has arguments, it
+    may be a damaged call. That has to be certain, and to hold all that the tool requires."""
     scanner, whole = json.scanner, m.complete or not m.buffer.over
     begins = scanner.named and scanner.arguments == 1 and not (m.context.has_text or m.calls or json.orphan)
     if not (m.tolerant and begins and whole and may_be_all(json.text)) or loads(json.text) is not None:
