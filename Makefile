@@ -35,7 +35,7 @@ help:
 	@echo "make web BACKEND=http://localhost:8080   the same, to be watched in the browser"
 	@echo "make demo     the whole job on recorded answers, nothing else needed"
 	@echo "make check    the quick tests of the library: 30 seconds on two cores"
-	@echo "make test     all tests: 3 to 4 minutes on two cores"
+	@echo "make test     all tests: 3 minutes on two cores"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    what it costs: a few minutes; ARGS=--quick the library alone, 20 seconds"
 	@echo "make fuzz SECONDS=600   every case at every cut; then damaged calls, hostile values and the gates, other"
