@@ -762,6 +762,9 @@ def test_a_message_that_is_not_streamed_comes_to_the_same(stream: tuple[list[byt
     events, whole = stream
     if whole["choices"][0]["finish_reason"] not in ("stop", "tool_calls"):
         return
+    message = whole["choices"][0]["message"]
+    if message["tool_calls"] and "```" in message["content"]:
+        return  # a call may have come before it on its line, and nothing tells
     streamed = message_of(events, role=False)
     choice = rewritten(json.dumps(whole).encode())
     assert sorted(map(str, calls_of(choice))) == sorted(map(str, streamed.named))
