@@ -158,10 +158,7 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     if kind is Following.MORE or mentioned is MORE:
         return Step.MORE
     if kind is Following.OTHER:
-        if opening and not mentioned and _may_hold_value(m, tag, opening.tool, wraps):
-            m.begin_trial(Refused.NO_CALL, at_end=False)
-            return _open(m, tag, opening, wraps, certain=False)
-        return m.refuse(Refused.NO_CALL, wraps[0].end if wraps else tag.end)
+        return _open_around_text(m, tag, None if mentioned else opening, wraps)
     if m.context.thinking and m.calls and not m.trial:
         return m.refuse(Refused.REASONING, tag.end)
     if opening is None:
@@ -176,6 +173,14 @@ def _why_not_wrapped(m: Message, tag: Tag, opening: Opening | None) -> Refused |
     may_be_any = m.tolerant and m.toolset.any_allowed and not m.context.thinking
     may_be_any = may_be_any and any(map(str.isalnum, tag.name))  # `<function=...>` in a template
     return None if may_be_any else Refused.UNDECLARED
+
+
+def _open_around_text(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag]) -> Step:
+    """Text follows a tool's own tag: no call, unless it may be the value of the only required parameter."""
+    if opening and _may_hold_value(m, tag, opening.tool, wraps):
+        m.begin_trial(Refused.NO_CALL, at_end=False)
+        return _open(m, tag, opening, wraps, certain=False)
+    return m.refuse(Refused.NO_CALL, wraps[0].end if wraps else tag.end)
 
 
 def _may_hold_value(m: Message, tag: Tag, tool: Tool, wraps: list[Tag]) -> bool:
