@@ -29,8 +29,9 @@ BRACKET = re.compile(rf"[{OPEN}\r\ud800-\udfff]")  # the beginning of a tag, a l
 DULL = re.compile(r"<(?:!DOCTYPE|!\[|\?\w|[ \t]{0,8}[=\d&+($%]|[ \t]{1,8}(?!pa|fu|to|in|ar|/)\w[\w \t,;.)])")
 WORD = re.compile(r"</?([A-Za-z][\w-]*)(?:[\s>]|/>)")
 
+_AS_JSON = '{"function>'  # a tag whose bracket became the beginning of JSON
 _JSON = re.compile(
-    r"""[{\[]\s{0,64}+(?:(?P<sure>["'“”`{}\[\]\s]|\w{1,64}["”]\s{0,8}:|\w{1,64}:\s{0,8}["'\[{\d])|\w{0,64}["'”:]?\s{0,8}\Z)"""
+    r"""[{\[]\s{0,64}+(?!"function>)(?:(?P<sure>["'“”`{}\[\]\s]|\w{1,64}["”]\s{0,8}:|\w{1,64}:\s{0,8}["'\[{\d])|\w{0,64}["'”:]?\s{0,8}\Z)"""
 )
 # An unfinished tag, and nothing more
 BEGINNING = re.compile(rf"[{OPEN}]/?(?:[A-Za-z]\w{{0,32}}(?:=[\w.-]{{0,64}})?)?")
@@ -53,7 +54,7 @@ _LINE_ENDS = rf"[ \t]*(?:[\r\n{OPEN}]|\Z)"
 _RUN = rf"""{_PLAIN}{{1,{TAG}}}?(?=(?!{_PLAIN})|/[ \t]{{0,8}}[{CLOSE}]|[)\]}}]{_LINE_ENDS})"""
 _TAG = re.compile(
     rf"""
-    (?P<open>(?P<begun>[{OPEN}]{{1,2}}|[(\[{{|]|[pft](?=<))|) [ \t]{{0,8}}
+    (?P<open>(?P<begun>[{OPEN}]{{1,2}}|\{{"(?=function>)|[(\[{{|]|[pft](?=<))|) [ \t]{{0,8}}
     (?P<slash>[/\\／]{{0,2}}) [ \t]{{0,8}}
     (?P<inner>[{OPEN}]?) (?:[:;.,!*-]|(?P<space>{_NAMESPACE}|{_MARK}))?
     (?P<word>(?:[^\s<>=:"'/|(){{}}\[\],;{OPEN}{CLOSE}]|/(?=\w)){{0,64}})
@@ -166,6 +167,8 @@ def _ends_with(text: str, tag: re.Match[str]) -> bool:
 
 def opens_json(text: str, at: int, over: bool) -> bool | Wait:
     """Whether the bracket at `at` begins JSON, and does not stand for the bracket of a tag."""
+    if not over and text[at] == "{" and len(text) - at < len(_AS_JSON) and _AS_JSON.startswith(text[at:]):
+        return MORE
     found = _JSON.match(text, at)
     if found is None:
         return False
