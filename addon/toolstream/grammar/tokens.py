@@ -31,7 +31,7 @@ WORD = re.compile(r"</?([A-Za-z][\w-]*)(?:[\s>]|/>)")
 
 _AS_JSON = '{"function>'  # a tag whose bracket became the beginning of JSON
 _JSON = re.compile(
-    r"""[{\[]\s{0,64}+(?!"function>)(?:(?P<sure>["'“”`{}\[\]\s]|\w{1,64}["”]\s{0,8}:|\w{1,64}:\s{0,8}["'\[{\d])|\w{0,64}["'”:]?\s{0,8}\Z)"""
+    r"""(?!\{"function>)[{\[]\s{0,64}+(?:(?P<sure>["'“”`{}\[\]\s]|\w{1,64}["”]\s{0,8}:|\w{1,64}:\s{0,8}["'\[{\d])|\w{0,64}["'”:]?\s{0,8}\Z)"""
 )
 # An unfinished tag, and nothing more
 BEGINNING = re.compile(rf"[{OPEN}]/?(?:[A-Za-z]\w{{0,32}}(?:=[\w.-]{{0,64}})?)?")

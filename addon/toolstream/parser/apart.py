@@ -44,7 +44,9 @@ def show_code(m: Message, code: re.Match[str]) -> Step:
     if chain is MORE:
         return Step.MORE
     m.emit_text(code.end())
-    if chain and chain.opens:
+    tag = chain.tag if chain else None
+    opens = tag is not None and tag.kind is TagKind.CALL_OPEN and not tag.dialect.by_name
+    if opens or (chain and chain.json):
         m.context.show_until(f"</{code[1]}>")
     return Step.GO
 

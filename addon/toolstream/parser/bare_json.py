@@ -19,6 +19,7 @@ from ..schema.call_scanner import CallScanner, Progress
 from ..schema.json_call import DRIFT, KEYS, read_body, read_calls, wanted_by
 from ..schema.json_read import Json, loads
 from ..schema.json_write import dump
+from ..schema.lenient_json import with_brackets
 from ..schema.tool_name import Opening
 from .fence import read_fence
 from .interrupted import break_off
@@ -182,7 +183,10 @@ def _give_up(m: Message, json: BareCall) -> Step:
     begins = scanner.named and scanner.arguments == 1 and not (m.context.has_text or m.calls or json.orphan)
     if not (m.tolerant and begins and whole and may_be_all(json.text)) or loads(json.text) is not None:
         return _reject(m, json)
-    if _WORD.search(_STRING.sub('""', json.text)):
+    torn = (
+        not json.complete and loads(with_brackets(json.text)) is None
+    )  # more is wrong than brackets at its end
+    if torn or '"""' in json.text or _WORD.search(_STRING.sub('""', json.text)):
         return _reject(m, json)
     found = read_body(json.text, m.toolset)
     calls = [meant(m, name, arguments) for name, arguments in found[0]] if found else []

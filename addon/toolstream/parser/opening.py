@@ -158,7 +158,7 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     if kind is Following.MORE or mentioned is MORE:
         return Step.MORE
     if kind is Following.OTHER:
-        return _open_around_text(m, tag, None if mentioned else opening, wraps)
+        return m.refuse(Refused.NO_CALL, wraps[0].end if wraps else tag.end)
     if m.context.thinking and m.calls and not m.trial:
         return m.refuse(Refused.REASONING, tag.end)
     if opening is None:
@@ -173,22 +173,6 @@ def _why_not_wrapped(m: Message, tag: Tag, opening: Opening | None) -> Refused |
     may_be_any = m.tolerant and m.toolset.any_allowed and not m.context.thinking
     may_be_any = may_be_any and any(map(str.isalnum, tag.name))  # `<function=...>` in a template
     return None if may_be_any else Refused.UNDECLARED
-
-
-def _open_around_text(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag]) -> Step:
-    """Text follows a tool's own tag: no call, unless it may be the value of the only required parameter."""
-    if opening and _may_hold_value(m, tag, opening.tool, wraps):
-        m.begin_trial(Refused.NO_CALL, at_end=False)
-        return _open(m, tag, opening, wraps, certain=False)
-    return m.refuse(Refused.NO_CALL, wraps[0].end if wraps else tag.end)
-
-
-def _may_hold_value(m: Message, tag: Tag, tool: Tool, wraps: list[Tag]) -> bool:
-    """Whether what follows a tool's own tag, in an exact envelope on a line of its own, may be the value of
-    its only required parameter."""
-    exact = bool(wraps) and wraps[0].cost is Cost.EXACT and wraps[0].dialect in BASE
-    direct = tag.dialect.by_name and len(tool.required) == 1
-    return exact and direct and m.tolerant and m.context.at_line_start and not m.context.thinking
 
 
 def _is_mentioned(m: Message, tag: Tag, tool: Tool) -> bool | Wait:

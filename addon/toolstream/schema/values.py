@@ -11,6 +11,7 @@ from typing import Any
 from ..limits import FENCE_INFO
 from . import coercion
 from .coercion import CONTAINERS, FAILED, conform, is_wanted, too_deep
+from .json_read import loads
 from .lenient_json import read_damaged, with_last_bracket
 from .schema import Parameter
 
@@ -46,7 +47,8 @@ def read_string(value: Any, parameter: Parameter) -> tuple[Any, bool]:
 def is_torn(text: str) -> bool:
     """Whether JSON in a string has lost its first bracket, or ends in a comma: then more may be missing."""
     bare = text.strip()
-    return bare[:1] + bare[-1:] in ("{]", "[}", "[,", "{,")
+    torn = bare[:1] + bare[-1:] in ("{]", "[}", "[,", "{,")
+    return torn and loads(bare.rstrip(_MARKS)) is None
 
 
 def _damaged_container(bare: str, parameter: Parameter) -> Any:
