@@ -89,7 +89,7 @@ def _at_stray(m: Message, tag: Tag) -> Step:
 
 
 def _accept_element(m: Message) -> None:
-    """A call that might have been an element of a page is none, for nothing but calls follow it."""
+    """What might have been an element of a page is a call, for nothing but calls follow it."""
     if m.trial and m.trial.why is Refused.NO_CALL:
         m.accept()
 

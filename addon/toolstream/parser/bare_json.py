@@ -17,10 +17,9 @@ from ..limits import AFTER_JSON, FENCE_RUN, PIECE
 from ..repairs import Refused, Repair
 from ..schema.call_scanner import CallScanner, Progress
 from ..schema.json_call import DRIFT, KEYS, read_body, read_calls, wanted_by
-from ..schema.json_read import Json, loads
+from ..schema.json_read import loads
 from ..schema.json_write import dump
 from ..schema.lenient_json import with_brackets
-from ..schema.tool_name import Opening
 from .fence import read_fence
 from .interrupted import break_off
 from .json_text import may_be_all
@@ -28,9 +27,7 @@ from .message import Envelope, Message, State, Step
 from .whole_calls import Meant, emit_calls, meant, why_not
 
 _OF_ENVELOPE = (TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE)
-_MARKS = re.compile(
-    r'\\"\s*[,:}\]]'
-)  # marks of JSON in a string, which it may have taken from the JSON around it
+_MARKS = re.compile(r'\\"\s*[,:}\]]')  # of JSON, in a string that may have taken them from around it
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _WORD = re.compile(r"[:\[,]\s*+(?!true\b|false\b|null\b)[A-Za-z_]")  # in place of a value, as in a schema
 _CLOSES_NOTHING = (*_OF_ENVELOPE, TagKind.STRAY)
@@ -183,20 +180,19 @@ def _give_up(m: Message, json: BareCall) -> Step:
     begins = scanner.named and scanner.arguments == 1 and not (m.context.has_text or m.calls or json.orphan)
     if not (m.tolerant and begins and whole and may_be_all(json.text)) or loads(json.text) is not None:
         return _reject(m, json)
-    torn = (
-        not json.complete and loads(with_brackets(json.text)) is None
-    )  # more is wrong than brackets at its end
-    if torn or '"""' in json.text or _WORD.search(_STRING.sub('""', json.text)):
+    brackets = json.complete or loads(with_brackets(json.text)) is not None  # no more than those are missing
+    if not brackets or '"""' in json.text or _WORD.search(_STRING.sub('""', json.text)):
         return _reject(m, json)
     found = read_body(json.text, m.toolset)
     calls = [meant(m, name, arguments) for name, arguments in found[0]] if found else []
-    if len(calls) != 1 or not _is_certain(*calls[0]):
+    if len(calls) != 1 or not _is_certain(calls[0]):
         return _reject(m, json)
     return _emit(m, json, calls, [Repair.UNTAGGED_JSON, Repair.JSON_BODY])
 
 
-def _is_certain(opening: Opening | None, _name: str, arguments: Json) -> bool:
-    """Whether these arguments are all that a declared tool requires, and hold no marks of JSON."""
+def _is_certain(call: Meant) -> bool:
+    """Whether the arguments are all that a declared tool requires, and hold no marks of JSON."""
+    opening, _, arguments = call
     return opening is not None and wanted_by(opening.tool)(arguments) and not _MARKS.search(dump(arguments))
 
 

@@ -60,19 +60,20 @@ def _at_nameless(m: Message, call: Call, tag: Tag) -> Step:
     text, at = m.buffer.text, end_of(WHITESPACE, m.buffer.text, tag.end)
     if tag.raw[-1] != ">" and text.startswith(">", at):
         tag = replace(tag, raw=text[tag.start : at + 1], end=at + 1)
+        at = end_of(WHITESPACE, text, tag.end)
     kind = Following.OTHER if at - tag.end > LOOK_AHEAD else look(m, tag.end)[0]
     if kind is Following.MORE:
         return Step.MORE
-    again = _NAMELESS.match(text, end_of(WHITESPACE, text, tag.end)) is not None
+    has_value = kind is Following.OTHER and at < len(text) and not _NAMELESS.match(text, at)
     key, left = only_free(call), call.tool.arguments.declared - call.writer.given
     is_last = len(left) == 1 and "string" in (call.tool.parameter(key).types or ("string",))
-    if key and is_last and kind is Following.OTHER and not again:
+    if key and is_last and has_value:
         return _open(m, call, replace(tag, name=key))
     m.log.repair(Repair.STRAY_OPENER, tag.raw)
     m.buffer.at = tag.end
-    if call.spare or not call.named or kind is not Following.OTHER or again:
+    if call.spare or not call.named or not has_value:
         return Step.GO
-    call.gap = m.buffer.take(end_of(WHITESPACE, text, tag.end))
+    call.gap = m.buffer.take(at)
     call.spare = Spare(m.log.mark(), tagged=True)
     return m.go(State.LOOSE)
 
