@@ -5,7 +5,7 @@ it another run, a parameter or a call.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.tag import Tag
@@ -57,18 +57,15 @@ def before_tag_of_ours(m: Message, value: Value, run: Run, lines: bool) -> Judge
 def before_sibling(m: Message, value: Value, run: Run) -> Judgement:
     """A parameter of the call opens in a value of several lines that nothing has closed: payload if text
     follows its closing tag, and then the value's own one comes, or the same parameter, as in an example."""
-    text, over, base = m.buffer.text, m.buffer.over, m.buffer.base
-    opener, limit = run.tags[-1], run.end - base + BEHIND_CALL
-    if not value.has_several_lines(m.buffer, opener.start - base):
+    opener, opened, closed = run.tags[-1], 0, False
+    start = opener.end - m.buffer.base
+    if not value.has_several_lines(m.buffer, opener.start - m.buffer.base):
         return run
-    at, opened, closed = opener.end - base, 0, False
-    while 0 <= (at := next_place(text, at)) < limit:
-        tag = _first_reading(m, value, _place(m), at)
+    for at, tag in _readings_behind(m, value, start, run.end - m.buffer.base + BEHIND_CALL):
         if tag is MORE:
             return MORE
-        at += 1
         if tag is None or tag.cost is not Cost.EXACT or tag.dialect.by_name:
-            opened += _NAMELESS.match(text, at - 1) is not None
+            opened += _NAMELESS.match(m.buffer.text, at) is not None
             continue
         match tag.kind:
             case TagKind.CALL_CLOSE | TagKind.WRAP_CLOSE:
@@ -82,24 +79,62 @@ def before_sibling(m: Message, value: Value, run: Run) -> Judgement:
             case TagKind.PARAMETER_CLOSE if closed:
                 return Payload.EXAMPLE
             case TagKind.PARAMETER_CLOSE:
-                closes = _closes_example(m, tag, opener.end - base)
+                closes = _closes_example(m, tag, start)
                 if closes is not True:
                     return MORE if closes is MORE else run
                 closed = True
-    return MORE if len(text) < limit and not over else run
+    return run
+
+
+def before_last(m: Message, value: Value, run: Run) -> Judgement:
+    """An example in a value has left a parameter open, and a run closes one before another parameter that the
+    call requires: the end if the message ends with that one."""
+    assert m.call
+    opener = run.tags[-1]
+    start = opener.end - m.buffer.base
+    if opener.name not in m.call.tool.required:
+        return Payload.TAG
+    for at, tag in _readings_behind(m, value, start, start + BEHIND_CALL):
+        if tag is MORE:
+            return MORE
+        if tag is None or tag.cost is not Cost.EXACT or tag.dialect.by_name:
+            continue
+        last = _run(m, at)
+        if last is MORE:
+            return MORE
+        ends = m.complete and last.level >= Level.ENVELOPE and last.followed_by is FollowedBy.END
+        return run if ends else Payload.TAG
+    return Payload.TAG
+
+
+def _readings_behind(
+    m: Message, value: Value, start: int, end: int
+) -> Iterator[tuple[int, Tag | Wait | None]]:
+    """The indexes from `start` to `end` where a tag may be, each with its likeliest reading; last, MORE if
+    there may be others."""
+    text, at, place = m.buffer.text, start, _place(m)
+    while 0 <= (at := next_place(text, at)) < end:
+        reading = _first_reading(m, value, place, at)
+        yield at, reading
+        if reading is MORE:
+            return
+        at += 1
+    if len(text) < end and not m.buffer.over:
+        yield len(text), MORE
 
 
 def _closes_example(m: Message, tag: Tag, start: int) -> bool | Wait:
     """Whether a parameter's closing tag on a line of its own, with something since `start`, has text after
     it."""
-    text = m.buffer.text
-    inside = text[start : tag.start]
+    inside = m.buffer.text[start : tag.start]
     if not inside.strip() or inside[inside.rfind("\n") + 1 :].strip():
         return False
-    run = _place(m).run(text, tag.start, m.buffer.over, Level.VALUE, m.buffer.base)
-    if run is MORE:
-        return MORE
-    return run.level is Level.CALL and run.followed_by is FollowedBy.OTHER
+    run = _run(m, tag.start)
+    return MORE if run is MORE else run.level is Level.CALL and run.followed_by is FollowedBy.OTHER
+
+
+def _run(m: Message, at: int) -> Run | Wait:
+    return _place(m).run(m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
 
 
 def _place(m: Message) -> Place:
@@ -142,7 +177,7 @@ def _next_of_ours(m: Message, value: Value, run: Run, at: int) -> Judgement | No
         return run if tag.spelt and place.may_be_sibling(tag, alone) else Payload.TAG
     if not alone or tag.kind not in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE):
         return Payload.TAG
-    second = place.run(m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
+    second = _run(m, at)
     if second is MORE:
         return MORE
     own = place.own is not None and place.own.by_name
@@ -158,9 +193,7 @@ def _is_alone(m: Message, run: Run, at: int) -> bool:
 
 def _second(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
     """What a tag behind a complete run says of it; None if nothing."""
-    assert m.call
-    text, over, place = m.buffer.text, m.buffer.over, m.call.place
-    tag = _first_reading(m, value, place, at)
+    tag = _first_reading(m, value, _place(m), at)
     if tag is MORE or tag is None:
         return tag
     alone = _is_alone(m, run, at)
@@ -169,7 +202,7 @@ def _second(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
         within = opens is True and _is_within_value(m, value, run, tag.end)
         return MORE if opens is MORE or within is MORE else run if opens and not within else None
     if tag.kind is TagKind.PARAMETER_CLOSE and tag.spelt and not _is_open_behind(m, value, run, at):
-        second = place.run(text, at, over, Level.VALUE, m.buffer.base)
+        second = _run(m, at)
         if second is MORE:
             return MORE
         if is_believed(value, second, alone) or ends_before_text(m, value, second, alone, lines=True):
@@ -180,18 +213,14 @@ def _second(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
 def _is_within_value(m: Message, value: Value, run: Run, at: int) -> bool | Wait:
     """Whether a call that opens before `at`, behind a run within a line, is payload, too: the first tag in
     it that means anything closes a parameter."""
-    assert m.call
     if value.same_line or value.starts_line(m.buffer, run.tags[0].start - m.buffer.base):
         return False
-    limit = run.end - m.buffer.base + BEHIND_CALL
-    while 0 <= (at := next_place(m.buffer.text, at)) < limit:
-        tag = _first_reading(m, value, m.call.place, at)
+    for _, tag in _readings_behind(m, value, at, run.end - m.buffer.base + BEHIND_CALL):
         if tag is MORE:
             return MORE
         if tag and tag.kind not in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.STRAY):
             return tag.kind is TagKind.PARAMETER_CLOSE
-        at += 1
-    return MORE if len(m.buffer.text) < limit and not m.buffer.over else False
+    return False
 
 
 def _first_reading(m: Message, value: Value, place: Place, at: int) -> Tag | Wait | None:

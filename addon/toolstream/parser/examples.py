@@ -105,15 +105,26 @@ def is_ours(m: Message, value: Value, tag: Tag, run: Run) -> bool:
     call, or its end and another call, follows."""
     assert m.call
     place = m.call.place
-    closes = tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT and not place.is_foreign(tag)
-    if not closes or value.in_element:
+    if not _closes_own(place, tag) or value.in_element:
         return False
-    last = run.tags[-1]
     if run.followed_by is FollowedBy.PARAMETER:
-        return place.is_free(last.name) and place.may_go_with(last)
+        return closes_before_free(place, tag, run)
     exact = [other.kind for other in run.tags[:-1] if other.cost is Cost.EXACT]
     ends = [TagKind.PARAMETER_CLOSE, TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE]
     return run.followed_by is FollowedBy.CALL and place.wrapped and exact == ends
+
+
+def closes_before_free(place: Place, tag: Tag, run: Run) -> bool:
+    """Whether a run closes a parameter, and another one that the call may have follows."""
+    last = run.tags[-1] if run.followed_by is FollowedBy.PARAMETER else None
+    return (
+        last is not None and _closes_own(place, tag) and place.is_free(last.name) and place.may_go_with(last)
+    )
+
+
+def _closes_own(place: Place, tag: Tag) -> bool:
+    """Whether a tag closes parameters, as that of the open value does."""
+    return tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT and not place.is_foreign(tag)
 
 
 def ends_message(m: Message, value: Value, run: Run) -> bool:

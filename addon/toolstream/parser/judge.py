@@ -18,7 +18,7 @@ from ..grammar.tag import Tag
 from ..grammar.text import end_of, skip_whitespace
 from ..grammar.tokens import IN_BARS, Token, read_tag
 from ..limits import LETTERS
-from .behind_run import before_sibling, before_tag_of_ours, ends_before_text, look_behind
+from .behind_run import before_last, before_sibling, before_tag_of_ours, ends_before_text, look_behind
 from .by_place import OPENERS, by_place, is_by_place, is_cut
 from .evidence import (
     Judgement,
@@ -31,6 +31,7 @@ from .evidence import (
 )
 from .examples import (
     close_example,
+    closes_before_free,
     closes_element,
     closes_envelope,
     ends_message,
@@ -126,6 +127,9 @@ def _in_example(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Ju
         return close_example(value, tag)
     if ends_message(m, value, run) or is_ours(m, value, tag, run):
         return run
+    if value.in_element and closes_before_free(m.call.place, tag, run):
+        judgement = before_last(m, value, run)
+        return judgement if isinstance(judgement, Run | Wait) else close_example(value, tag)
     closes_ours = wrapped and closes_envelope(value, run)
     if closes_ours and run.followed_by is FollowedBy.OTHER and is_complete(value, run, True):
         judgement = look_behind(m, value, run)
