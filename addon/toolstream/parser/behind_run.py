@@ -107,6 +107,47 @@ def before_last(m: Message, value: Value, run: Run) -> Judgement:
     return Payload.TAG
 
 
+def opens_next(m: Message, value: Value, opener: Tag) -> bool | Wait:
+    """Whether the same call opens once more behind a value of one line that nothing has closed: it gives the
+    same parameter, and the closing tags of one call are all that comes before the end, or the next call."""
+    assert m.call
+    place, text = m.call.place, m.buffer.text
+    has_text = value.passed or bool(text[m.buffer.at : opener.start].strip())
+    wraps = opener.kind is TagKind.WRAP_OPEN
+    if not has_text or value.has_several_lines(m.buffer, opener.start) or wraps is not place.wrapped:
+        return False
+    order = [TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.PARAMETER_OPEN][not wraps :]
+    awaited = order[1:]
+    for at, tag in _readings_behind(m, value, opener.end, opener.end + BEHIND_CALL):
+        if tag is None or tag is MORE or tag.cost is not Cost.EXACT:
+            return MORE if tag is MORE else False
+        if not awaited and tag.kind is not opener.kind:
+            return _ends_call(m, at)
+        awaited = awaited or list(order)
+        if tag.kind is not awaited.pop(0) or not _is_same(m, tag):
+            return False
+    return False
+
+
+def _is_same(m: Message, tag: Tag) -> bool:
+    """Whether a tag opens what is open: an envelope, a call of this tool, or this parameter."""
+    assert m.call
+    if tag.kind is TagKind.CALL_OPEN:
+        return m.toolset.find(tag.name) is m.call.tool
+    return tag.name in ("", m.call.place.key)
+
+
+def _ends_call(m: Message, at: int) -> bool | Wait:
+    """Whether the closing tags of one call are here, and the message ends with them, or the next call
+    opens."""
+    run = _run(m, at)
+    if run is MORE:
+        return MORE
+    ends = run.followed_by is FollowedBy.CALL or (m.complete and run.followed_by is FollowedBy.END)
+    once = sum(tag.kind is TagKind.PARAMETER_CLOSE for tag in run.tags) == 1
+    return ends and once and run.level >= Level.ENVELOPE
+
+
 def _readings_behind(
     m: Message, value: Value, start: int, end: int
 ) -> Iterator[tuple[int, Tag | Wait | None]]:

@@ -18,7 +18,14 @@ from ..grammar.tag import Tag
 from ..grammar.text import end_of, skip_whitespace
 from ..grammar.tokens import IN_BARS, Token, read_tag
 from ..limits import LETTERS
-from .behind_run import before_last, before_sibling, before_tag_of_ours, ends_before_text, look_behind
+from .behind_run import (
+    before_last,
+    before_sibling,
+    before_tag_of_ours,
+    ends_before_text,
+    look_behind,
+    opens_next,
+)
 from .by_place import OPENERS, by_place, is_by_place, is_cut
 from .evidence import (
     Judgement,
@@ -69,10 +76,8 @@ def _judged(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
     assert m.call
     place = m.call.place
     opens = tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN) and tag.spelt and not is_by_place(tag)
-    if opens and alone and _may_end_anywhere(value):
-        run = _run(m, place, tag.start, alone)
-        if run is MORE or run.followed_by is FollowedBy.CALL:
-            return run
+    if opens and alone and (run := _before_next(m, value, tag)):
+        return run
     if opens and (shown := example(m, value, tag, alone)):
         value.example = value.example or isinstance(shown, Payload)
         return shown
@@ -84,6 +89,18 @@ def _judged(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
         return Run([tag.moved(m.buffer.base)], m.buffer.base + tag.end, Level.CALL)
     run = _run(m, place, tag.start, alone)
     return MORE if run is MORE else _with_run(m, value, tag, run, alone)
+
+
+def _before_next(m: Message, value: Value, opener: Tag) -> Run | Wait | None:
+    """The run that begins with the opening tag of the next call, alone on its line, if the value ends before
+    it: no closing tag has come. None if it does not."""
+    assert m.call
+    if not _may_end_anywhere(value):
+        opens = opens_next(m, value, opener)
+        if opens is not True:
+            return MORE if opens is MORE else None
+    run = _run(m, m.call.place, opener.start, alone=True)
+    return run if run is MORE or run.followed_by is FollowedBy.CALL else None
 
 
 def _run(m: Message, place: Place, at: int, alone: bool) -> Run | Wait:
