@@ -32,7 +32,7 @@ from .dialect import Dialect
 from .kinds import OPENS_A_CALL, TagKind
 from .text import GAP
 
-BLANKS = rf"[ \t]{{0,{TAG_GAP}}}"
+BLANKS = rf"[ \t\xa0\u2000-\u200a\u202f\u205f\u3000]{{0,{TAG_GAP}}}"  # all that Unicode has
 FOLLOWING = GAP.pattern
 
 _DECLARED = rf"[^\s<>\"'={{}}()\[\],/]{{1,{DECLARED_NAME}}}"

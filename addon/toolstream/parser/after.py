@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.tag import Tag
-from ..grammar.text import WHITESPACE, end_of
+from ..grammar.text import GAP, WHITESPACE, end_of
 from ..grammar.tokens import Token, read_tag
 from ..limits import WHITESPACE_RUN
 from ..repairs import Refused, Repair
@@ -133,6 +133,8 @@ def _at_no_tag(m: Message, at: int) -> Step:
     if text[at] == ">" and at == m.buffer.at:  # it belongs to the tag before
         m.log.repair(Repair.DAMAGED_TAG, ">")
         return _drop(m, at + 1)
+    if text[at] in ",;" and at == m.buffer.at and (step := _at_comma(m, at)):
+        return step
     if m.before is Before.CALL and (step := _at_damaged_opener(m, at)):
         return step
     return _at_damaged_closer(m, at)
@@ -175,6 +177,17 @@ def _at_fence(m: Message, at: int) -> Step | None:
     m.log.repair(Repair.STRAY_CLOSER, m.fence)
     m.fence = ""
     return _drop(m, end)
+
+
+def _at_comma(m: Message, at: int) -> Step | None:
+    """A comma between the closing tag of a call and that of its envelope."""
+    text, end = m.buffer.text, end_of(GAP, m.buffer.text, at + 1)
+    tag = m.lookout.after.match(text, end) if m.envelope is Envelope.OPEN else None
+    if tag and tag.kind is TagKind.WRAP_CLOSE:
+        m.log.repair(Repair.STRAY_CLOSER, text[at])
+        return _drop(m, at + 1)
+    waits = m.envelope is Envelope.OPEN and (end == len(text) or m.lookout.after.may_begin(text, end))
+    return Step.MORE if waits and not (tag or m.buffer.over) else None
 
 
 def _at_damaged_opener(m: Message, at: int) -> Step | None:

@@ -123,8 +123,8 @@ def _no_tag(m: Message, call: Call) -> Step:
 
 
 def _in_place_of_tag(m: Message, call: Call, at: int) -> Step | None:
-    """What may stand for a tag: its last mark, arguments in JSON, a value alone, brackets that belong to
-    nothing; None if it is text."""
+    """What may stand for a tag: its last mark, arguments in JSON, a value alone, brackets or a comma
+    that belong to nothing; None if it is text."""
     text, mark = m.buffer.text, m.buffer.text[at]
     if mark in '>"' and _ends_tag(m, call, mark):
         return take(m, at + 1)
@@ -132,7 +132,7 @@ def _in_place_of_tag(m: Message, call: Call, at: int) -> Step | None:
         return all_arguments(m, at)
     if only_key(call) and not (call.begun or _is_markup(call, text, at)):
         return m.go(State.LOOSE)
-    if mark in "}])" and (end := end_of_surplus(m, at)):
+    if (mark in "}])" or (mark in ",;" and not call.gap)) and (end := end_of_surplus(m, at)):
         return Step.MORE if end is MORE else drop_text(m, end)
     return None
 

@@ -16,7 +16,7 @@ from .message import Call, Message, Step
 from .open_call import end_call, end_unclosed
 from .run import Level
 
-_SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
+_SURPLUS = re.compile(rf"[,;]?[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
 
 
 def take(m: Message, end: int) -> Step:
@@ -32,13 +32,14 @@ def drop_tag(m: Message, repair: Repair, tag: Tag) -> Step:
 
 
 def drop_text(m: Message, end: int) -> Step:
-    """Brackets that are too many."""
+    """Brackets that are too many, or a comma."""
     m.log.repair(Repair.STRAY_CLOSER, m.buffer.text[m.buffer.at : end].strip())
     return take(m, end)
 
 
 def end_of_surplus(m: Message, at: int) -> int | Wait | None:
-    """The end of brackets that belong to nothing, if the next tag follows them; None if other text does."""
+    """The end of brackets or a comma that belong to nothing, if the next tag follows them; None if other
+    text does."""
     text = m.buffer.text
     end = end_of(_SURPLUS, text, at)
     if end == len(text) and not m.buffer.over:

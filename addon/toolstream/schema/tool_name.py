@@ -8,6 +8,7 @@ aggressive level the most similar declared name is taken.
 import re
 from dataclasses import dataclass, field
 
+from ..grammar.likeness import PARAMETER, SYNONYMS, squeeze
 from ..grammar.tag import Tag
 from ..limits import NAME
 from ..repairs import Repair
@@ -84,10 +85,19 @@ def _with_attributes(raw: str, name: str, toolset: DeclaredTools, direct: bool) 
     given = _of_object(after) or attributes_in(after) or _only_value(after, tool)
     if not given:
         return None
-    own = [(key, text) for key, text in given if tool.declares(key) or not (direct or key in _OF_XML)]
+    own = [
+        (key, text)
+        for key, text in given
+        if tool.declares(key) or not (direct or key in _OF_XML or _names_parameter(key, text, tool))
+    ]
     if len(own) == 1 and own[0][0] in ARGUMENT_KEYS and not tool.declares(own[0][0]):
         own = _of_object(own[0][1]) or own
     return Opening(tool, [(Repair.DAMAGED_KEY, raw)] if own else [], own)
+
+
+def _names_parameter(word: str, name: str, tool: Tool) -> bool:
+    """Whether an attribute says which parameter comes behind the tag: `<function=read parameter=path>`."""
+    return SYNONYMS.get(squeeze(word)) == PARAMETER and tool.declares(name)
 
 
 def _only_value(text: str, tool: Tool) -> list[tuple[str, str]]:
