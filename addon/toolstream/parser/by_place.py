@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from ..grammar.brackets import CLOSE
 from ..grammar.dialect import Dialect
-from ..grammar.kinds import Cost, TagKind
+from ..grammar.kinds import MORE, Cost, TagKind, Wait
+from ..grammar.likeness import PARAMETER, alike, squeeze
 from ..grammar.tag import Tag
 from ..grammar.text import end_of, skip_whitespace
 from ..grammar.tokens import Token
+from ..limits import TAG
 from ..repairs import Repair
 
 BY_PLACE = Dialect("by_place", damaged=True, repair=Repair.DAMAGED_TAG)
@@ -19,6 +22,8 @@ OPENERS = frozenset({TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.WRAP_OPE
 NAME_ATTRIBUTES = frozenset({"name", "key", "id", "tool", "function", "parameter"})  # they hold the name
 _ON_LINE = re.compile(r"[ \t]*")
 _LATE = re.compile(r"[ \t]*\r?\n[ \t]*(?=>[ \t]*(?:[\r\n<]|\Z))")  # before a bracket on the next line
+_OPENER, _LINE = re.compile(r"<(\w{1,32})="), re.compile(r"[^<\r\n]*+")
+_SEPARATOR = re.compile(r"(?::[ \t]*|[ \t]*)(?=[^\s:=]|\Z)(?!/>)")
 ATTRIBUTE = re.compile(r"""\s*=\s*["']?([^"'<>\s]{1,128})""")
 
 
@@ -41,6 +46,25 @@ def is_cut(token: Token, text: str) -> bool:
 def by_place(token: Token, kind: TagKind, cost: Cost, name: str = "", dialect: Dialect = BY_PLACE) -> Tag:
     """The tag that a token stands for."""
     return Tag(kind, name, token.start, token.end, token.raw, dialect, cost)
+
+
+def before_value(text: str, at: int, over: bool, free: Collection[str]) -> Tag | Wait | None:
+    """The opening tag of one of these parameters without its bracket, whose value follows on the same line:
+    `<parameter=ids: [1, 2]`."""
+    found = _OPENER.match(text, at, at + TAG)
+    if found is None or alike(squeeze(found[1])) != PARAMETER:
+        return None
+    key = max((key for key in free if text.startswith(key, found.end())), key=len, default="")
+    separator = _SEPARATOR.match(text, found.end() + len(key))
+    if not key or separator is None:
+        return None
+    end = separator.end()
+    line = end_of(_LINE, text[: at + TAG], end)
+    if line == len(text) and not over:
+        return MORE
+    if text[end:line].rstrip()[-1:] in ("", ">"):
+        return None  # the value is in the tag
+    return Tag(TagKind.PARAMETER_OPEN, key, at, end, text[at:end], BY_PLACE, Cost.ALIKE)
 
 
 def index_after(text: str, tag: Tag) -> int:

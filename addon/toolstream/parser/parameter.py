@@ -6,21 +6,18 @@ import re
 from dataclasses import replace
 
 from ..grammar.grammar import keeps_to
-from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
-from ..grammar.likeness import PARAMETER, alike, squeeze
+from ..grammar.kinds import MORE, Following, TagKind, Wait
 from ..grammar.tag import Tag
 from ..grammar.text import WHITESPACE, end_of
-from ..limits import LOOK_AHEAD, TAG
+from ..limits import LOOK_AHEAD
 from ..repairs import Refused, Repair
 from ..schema.json_call import ARGUMENT_KEYS
-from .by_place import BY_PLACE
+from .by_place import before_value
 from .message import Call, Message, Spare, State, Step
 from .open_call import give, has_text, only_free, open_call
 from .open_value import Value
 
 _VALUE = re.compile(r"""\bvalue\s?=\s?(["'])(.*?)\1""")  # an attribute of a parameter's tag
-_OPENER, _SEPARATOR = re.compile(r"<(\w+)="), re.compile(r"(?::[ \t]*|[ \t]*)(?=[^\s:=]|\Z)(?!/>)")
-_LINE = re.compile(r"[^<\r\n]*[^<\s]")
 _DECLARES = re.compile(r"""\s(?:type|required)\s?=""")  # an attribute of a parameter that is only declared
 _NAMELESS = re.compile(r"""<parameter\s?(?:=\s?["']*)?>""")
 _ODD = re.compile(r"""[ "']""")  # characters that no name has
@@ -43,7 +40,8 @@ def at_parameter(m: Message, call: Call, tag: Tag) -> Step:
             return step
         tag = tag if text else replace(tag, name=key)  # the `=` stands for the bracket
     if not declares(tag.name) and _is_odd(tag):
-        opener = _before_value(m, call, tag.start)
+        free = call.tool.arguments.declared - call.writer.given
+        opener = before_value(m.buffer.text, tag.start, m.buffer.over, free)
         if opener is MORE:
             return Step.MORE
         if opener is None and _ODD.search(tag.name):
@@ -105,25 +103,6 @@ def _give_in_tag(m: Message, tag: Tag, key: str, text: str) -> Step | None:
 def _is_odd(tag: Tag) -> bool:
     """Whether a tag has lost its bracket, or has characters in its name that no name has."""
     return tag.raw[-1] != ">" or _ODD.search(tag.name) is not None
-
-
-def _before_value(m: Message, call: Call, at: int) -> Tag | Wait | None:
-    """An opening tag of a parameter without its bracket, whose value follows on the same line."""
-    text, found = m.buffer.text, _OPENER.match(m.buffer.text, at, at + TAG)
-    if found is None or alike(squeeze(found[1])) != PARAMETER:
-        return None
-    free = call.tool.arguments.declared - call.writer.given
-    key = max((key for key in free if text.startswith(key, found.end())), key=len, default="")
-    separator = _SEPARATOR.match(text, found.end() + len(key))
-    if not key or separator is None:
-        return None
-    end, line = separator.end(), _LINE.match(text, separator.end(), at + TAG)
-    if line is None or (line.end() == len(text) and not m.buffer.over):
-        return MORE if not m.buffer.over and len(text) - at < TAG else None
-    if line[0][-1] == ">":
-        return None  # the value is in the tag
-    raw = text[at:end]
-    return Tag(TagKind.PARAMETER_OPEN, key, at, end, raw, BY_PLACE, Cost.ALIKE)
 
 
 def _open(m: Message, call: Call, tag: Tag) -> Step:

@@ -34,7 +34,7 @@ from ..grammar.tag import Tag
 from ..grammar.text import BLANK
 from ..grammar.tokens import Token, read_tag
 from ..limits import WORDS
-from .by_place import ATTRIBUTE, BY_NAME, BY_PLACE, NAME_ATTRIBUTES, by_place, is_cut
+from .by_place import ATTRIBUTE, BY_NAME, BY_PLACE, NAME_ATTRIBUTES, before_value, by_place, is_cut
 from .elements import ELEMENTS, read_element
 from .slips import Slips, Spellings
 
@@ -119,6 +119,8 @@ class Readings(Slips):
             found = self._slipped_or_call(text, at, over)
         if found is None and text[at] == "<" and self._reads_elements:
             found = read_element(text, at, over, self._declares, self._begins)
+        if found is None and self.tool and self.grammar.level != "strict":
+            found = before_value(text, at, over, self.tool.arguments.declared - self.given)
         if found:
             return MORE if found is MORE else [found]
         return self._damaged(text, at, over)
