@@ -1,4 +1,5 @@
-"""Every bound of the library: the number, and why it is there.
+"""The bounds of what is held, repeated and remembered: the numbers, and why they are there. How wide a part
+of a tag may be stands in its pattern.
 
 Without a bound a model that never stops, or a server that never ends an event, would fill the memory,
 keep the client waiting or use quadratic time. Past a bound nothing is lost: what was held goes out as

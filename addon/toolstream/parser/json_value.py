@@ -57,8 +57,8 @@ def read_container(
 ) -> tuple[Any, bool, int] | None:
     """The array or object at the beginning of a text, whether it had to be repaired, and how many
     characters of the text come after it: up to so many of the `brackets` that close the call. None if it
-    cannot be read. `is_all`: what
-    it lacks are brackets. `is_long`: all that close the call should be there."""
+    cannot be read. `is_all`: what it lacks are brackets. `is_long`: all that close the call should be
+    there."""
     if text[:2] in ("[[", "{{") and text[-1] != _CLOSERS[text[0]]:  # doubled: the last one closes the call
         value = loads(text[1:-1], strict=False)
         if value is not None:
