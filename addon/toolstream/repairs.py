@@ -79,6 +79,10 @@ class Repair(Named):
     RULE_TOOL = "rule-tool", "rule: turned into a call of another tool"
 
 
+# What was done: each repair, and the text it was found in or the name of the rule that did it
+Applied = list[tuple[Repair, str]]
+
+
 class Refused(Named):
     """Why a candidate was left as text."""
 

@@ -9,8 +9,7 @@ from typing import Protocol
 
 from ..events import Event
 from ..ledger import Ledger
-from ..repairs import Refused, Repair
-from ..schema.rules import Applied
+from ..repairs import Applied, Refused, Repair
 from ..schema.schema import Tool
 
 Calls = list[tuple[str, str]]  # name, arguments

@@ -12,12 +12,13 @@ from typing import Protocol
 
 from ..ledger import Ledger
 from ..limits import HELD
+from ..repairs import Applied
 from ..schema.coercion import OMITTED
 from ..schema.json_call import read_object
 from ..schema.json_read import loads
 from ..schema.json_scanner import JsonScanner
 from ..schema.json_write import as_written, dump, quoted
-from ..schema.rules import Applied, ToolRules
+from ..schema.rules import ToolRules
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
 from .json_stream import JsonStream, Kind, Token

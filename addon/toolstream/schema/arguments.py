@@ -12,7 +12,7 @@ from json.encoder import encode_basestring
 from typing import Any
 
 from ..limits import EXCERPT, HELD
-from ..repairs import Repair
+from ..repairs import Applied, Repair
 from .coercion import FAILED, NULL, OMITTED, conform, fits_as_text, leads
 from .json_write import dump, encodable, escaped, quoted
 from .rules import ToolRules
@@ -60,7 +60,7 @@ class ArgumentsWriter:
 
     def __init__(self, tool: Tool | None, rules: ToolRules | None = None) -> None:
         self.given: set[str] = set()
-        self.repairs: list[tuple[Repair, str]] = []
+        self.repairs: Applied = []
         self._tool = tool or Tool("")
         self._rules = rules
         self._absent: set[str] = set()  # given, but left out, because it was null or empty
@@ -239,7 +239,7 @@ class DeferredArguments:
 
     def __init__(self) -> None:
         self.given: set[str] = set()
-        self.repairs: list[tuple[Repair, str]] = []  # always empty: nothing is typed yet
+        self.repairs: Applied = []  # always empty: nothing is typed yet
         self.values: list[tuple[str, str]] = []
         self._open: tuple[str, list[str]] | None = None
 

@@ -23,12 +23,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..repairs import Named, Repair
+from ..repairs import Applied, Named, Repair
 from .coercion import FAILED, OMITTED, coerce, conform
 from .schema import Parameter, Tool, is_same
 
 Arguments = dict[str, Any]
-Applied = list[tuple[Repair, str]]  # what was done, and the name of the rule that did it
 
 
 class Condition(Named):

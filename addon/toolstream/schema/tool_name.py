@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ..grammar.likeness import PARAMETER, SYNONYMS, squeeze
 from ..grammar.tag import Tag
 from ..limits import NAME
-from ..repairs import Repair
+from ..repairs import Applied, Repair
 from .declared import DeclaredTools
 from .json_call import ARGUMENT_KEYS, read_object
 from .json_write import dump
@@ -29,7 +29,7 @@ class Opening:
     """The tool of a call, the arguments in its tag as (key, text), and the repairs that reading it took."""
 
     tool: Tool
-    repairs: list[tuple[Repair, str]] = field(default_factory=list)
+    repairs: Applied = field(default_factory=list)
     given: list[tuple[str, str]] = field(default_factory=list)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from ..limits import EXCERPT
-from ..repairs import Repair
+from ..repairs import Applied, Repair
 from .arguments import excerpt_of
 from .coercion import FAILED, OMITTED, conform, conform_members, fits_as_text
 from .json_read import Json
@@ -15,7 +15,7 @@ from .values import coerce, read_string
 from .wrapped import unwrapped
 
 
-def write_object(tool: Tool | None, arguments: Json, text: str) -> tuple[str, list[tuple[Repair, str]]]:
+def write_object(tool: Tool | None, arguments: Json, text: str) -> tuple[str, Applied]:
     """A whole arguments object as JSON that conforms to the schema, and what was repaired. `text` is the
     JSON it was read from; it is kept if nothing changes."""
     parameters = (tool or Tool("")).arguments
@@ -31,10 +31,10 @@ def write_object(tool: Tool | None, arguments: Json, text: str) -> tuple[str, li
 
 def write_call(
     tool: Tool, arguments: Json, toolset: Toolset, texts: Mapping[str, str] = NO_TEXTS
-) -> tuple[str, str, list[tuple[Repair, str]]]:
+) -> tuple[str, str, Applied]:
     """The name and the JSON object of a complete call, and what was done to its arguments. `texts` as for
     `ToolRules.transform`."""
-    applied: list[tuple[Repair, str]] = []
+    applied: Applied = []
     if (inner := unwrapped(arguments, tool)) is not None:
         applied.append((Repair.NESTED_ARGUMENTS, next(iter(arguments))))
         arguments = inner
