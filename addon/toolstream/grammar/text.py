@@ -1,4 +1,4 @@
-"""Patterns that several readers share: whitespace, line ends, and JSON's numbers."""
+"""What several readers share: patterns of whitespace, line ends and JSON's numbers, and surrogate pairs."""
 
 import re
 
@@ -19,6 +19,13 @@ def end_of(pattern: re.Pattern[str], text: str, start: int = 0) -> int:
     """The end of a match that begins at `start`; `start` if there is none."""
     found = pattern.match(text, start)
     return found.end() if found else start
+
+
+def joined(text: str) -> str:
+    """The text with pairs of surrogates that were cut in two joined."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def skip_whitespace(text: str, at: int) -> int:

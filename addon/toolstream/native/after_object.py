@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from ..grammar.text import end_of
+from ..grammar.text import end_of, joined
 from ..limits import MADE_UP_NAME, NAME, OBJECTS
 from ..repairs import Refused, Repair
 from ..schema.coercion import conform
@@ -17,7 +17,6 @@ from ..schema.json_call import fits
 from ..schema.json_read import Json, loads
 from ..schema.json_write import dump
 from ..schema.schema import Tool
-from .json_stream import joined
 from .reader import Findings, NewParser
 from .swallowed import text_and_calls
 from .tags import end_of_leftovers, is_lone_opener, lead_of

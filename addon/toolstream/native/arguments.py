@@ -2,11 +2,11 @@
 
 from typing import Any, Protocol
 
+from ..grammar.text import joined
 from ..ledger import Ledger
 from ..repairs import Refused, Repair
 from ..schema.json_read import Json, loads
 from ..schema.schema import Tool
-from .json_stream import joined
 from .reader import ArgumentsReader, Findings
 
 

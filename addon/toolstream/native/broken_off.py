@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from ..grammar.text import joined
 from ..limits import MADE_UP_NAME, NAME, SCALAR, TAG
 from ..schema.coercion import conform
 from ..schema.json_call import wanted_by
@@ -16,7 +17,7 @@ from ..schema.json_write import dump, quoted
 from ..schema.least_change import least_change
 from ..schema.lenient_json import read_damaged, same_letters
 from ..schema.schema import Tool
-from .json_stream import State, joined
+from .json_stream import State
 from .nesting import Frame
 
 _STATES = (State.FIRST, State.FURTHER, State.VALUE, State.NEXT)  # from which the rest can be rewritten

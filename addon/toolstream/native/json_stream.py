@@ -375,13 +375,6 @@ def _is_escaped(text: str, at: int) -> bool:
     return (len(before) - len(before.rstrip("\\"))) % 2 == 1
 
 
-def joined(text: str) -> str:
-    """The text with pairs of surrogates that were cut in two joined."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
-
-
 def mended(inside: str, quotes: bool = False) -> str:
     """The inside of a JSON string with everything escaped that has to be; with `quotes`, its own quotes
     as well."""

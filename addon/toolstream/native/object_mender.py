@@ -11,7 +11,7 @@ text is not JSON, all of it waits for the end.
 import re
 from collections.abc import Callable
 
-from ..grammar.text import end_of
+from ..grammar.text import end_of, joined
 from ..limits import HELD, OPEN_BRACKETS, PIECE, TAILS
 from ..repairs import Refused, Repair
 from ..schema.coercion import FAILED, OMITTED, coerce
@@ -19,7 +19,7 @@ from ..schema.json_read import loads, loads_object
 from ..schema.json_write import dump, escaped, quoted
 from ..schema.schema import Parameter, Tool
 from .closers import Run, closing_run, coerced
-from .json_stream import JsonStream, Kind, State, joined, mended, unescaped
+from .json_stream import JsonStream, Kind, State, mended, unescaped
 from .keys import DamagedKey, read_damaged_key
 from .nesting import Nesting
 from .object_end import ObjectEnd

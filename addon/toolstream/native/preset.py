@@ -1,8 +1,8 @@
 """Arguments of a server's call that came in place of its tool's name."""
 
+from ..grammar.text import joined
 from ..schema.json_read import Json, loads_object
 from ..schema.json_write import dump
-from .json_stream import joined
 from .reader import ArgumentsReader, Findings
 
 

@@ -6,6 +6,8 @@ is pinned. Pinned text is kept as the pieces in which it was read, not as one gr
 that grows by four characters would be copied each time.
 """
 
+from ..grammar.text import joined
+
 
 class Buffer:
     """`text[at:]` was received and is not understood yet. `base` is the position of `text[0]` in the
@@ -94,5 +96,4 @@ class Buffer:
         """The text without a surrogate pair cut in two: a first half at its end waits."""
         text = self.high + text
         self.high = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        text = text.removesuffix(self.high)
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+        return joined(text.removesuffix(self.high))
