@@ -17,8 +17,8 @@ from ..schema.json_call import fits
 from ..schema.json_read import Json, loads
 from ..schema.json_write import dump
 from ..schema.schema import Tool
+from .in_arguments import text_and_calls
 from .reader import Findings, NewParser
-from .swallowed import text_and_calls
 from .tags import end_of_leftovers, is_lone_opener, lead_of
 
 # Punctuation, and tokens that end a turn

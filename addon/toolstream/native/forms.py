@@ -16,9 +16,9 @@ from ..schema.lenient_json import read_damaged, same_letters
 from ..schema.python_literals import read_python_call
 from ..schema.schema import Tool
 from .after_object import can_part
+from .in_arguments import calls_in
 from .json_stream import unescaped
 from .reader import ArgumentsReader, Findings, NewParser, Passage
-from .swallowed import calls_in
 from .tags import Lead
 
 _NULLS, _EMPTY = ("null", "None"), ("[]", '""', "''", "()")  # these mean: no arguments

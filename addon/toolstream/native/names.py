@@ -16,8 +16,8 @@ from ..schema.schema import Tool
 from ..schema.tool_name import attributes_in
 from ..schema.toolset import Toolset
 from ..schema.whole_arguments import typed
+from .in_arguments import calls_in
 from .reader import NewParser
-from .swallowed import calls_in
 from .tags import end_of_leftovers, is_lone_opener, lead_of, name_in
 
 _SAYS_NOTHING = re.compile(rf"(?:<\|\w{{1,{NAME}}}\|>\w{{0,{NAME}}}|[\W_]|(?!))*+")  # tokens of a model, too

@@ -7,11 +7,10 @@ the text from there on. `split_value` reads it.
 
 from collections.abc import Collection
 
-from ..events import Repaired, Text, calls_of
 from ..grammar.text import end_of
-from ..repairs import Repair
 from ..schema.json_read import Json, loads
 from ..schema.schema import Tool
+from .in_arguments import calls_in
 from .json_stream import ESCAPE
 from .reader import Calls, NewParser
 from .tags import QWEN, Lead, in_strings, leads_to, outer_words
@@ -138,21 +137,3 @@ def _split(
     if any(name in given for name in first) or not all(map(tool.declares, first)):
         return None
     return (first, calls[1:]) if first or calls[1:] else None
-
-
-def calls_in(text: str, new_parser: NewParser, tool: Tool, recovery: str) -> Calls:
-    """The calls that a text consists of; none if it contains anything else, or a call of an undeclared
-    tool."""
-    said, calls = text_and_calls(text, new_parser, tool, recovery)
-    return [] if said.strip() else calls
-
-
-def text_and_calls(
-    text: str, new_parser: NewParser, tool: Tool, recovery: str, reason: str = "stop"
-) -> tuple[str, Calls]:
-    """The text in a text, and the calls in it; no calls if one is of an undeclared tool."""
-    parser = new_parser(tool, live=False, recovery=recovery)
-    events = parser.feed(text) + parser.close(reason)
-    if any(isinstance(e, Repaired) and e.repair is Repair.UNDECLARED_NAME for e in events):
-        return text, []
-    return "".join(e.text for e in events if isinstance(e, Text)), calls_of(events)
