@@ -17,7 +17,7 @@ from .coercion import FAILED, NULL, OMITTED, conform, fits_as_text, leads
 from .json_write import dump, encodable, escaped, quoted
 from .rules import ToolRules
 from .schema import Tool
-from .values import coerced, read_string
+from .values import coerced, excerpt_of, read_string
 
 
 class _State(Enum):
@@ -266,8 +266,3 @@ class DeferredArguments:
 
     def close(self) -> str:
         return self.end()
-
-
-def excerpt_of(key: str, text: str) -> str:
-    """What a repair quotes of a value."""
-    return f"{key}={text[:EXCERPT]}"[:EXCERPT]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ..limits import FENCE_INFO
+from ..limits import EXCERPT, FENCE_INFO
 from . import coercion
 from .coercion import CONTAINERS, FAILED, conform, is_wanted, too_deep
 from .json_read import loads
@@ -49,6 +49,11 @@ def is_torn(text: str) -> bool:
     bare = text.strip()
     torn = bare[:1] + bare[-1:] in ("{]", "[}", "[,", "{,")
     return torn and loads(bare.rstrip(_MARKS)) is None
+
+
+def excerpt_of(key: str, text: str) -> str:
+    """What a repair quotes of a value."""
+    return f"{key}={text[:EXCERPT]}"[:EXCERPT]
 
 
 def _damaged_container(bare: str, parameter: Parameter) -> Any:

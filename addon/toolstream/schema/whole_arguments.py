@@ -4,14 +4,13 @@ from collections.abc import Iterable, Mapping
 
 from ..limits import EXCERPT
 from ..repairs import Applied, Repair
-from .arguments import excerpt_of
 from .coercion import FAILED, OMITTED, conform, conform_members, fits_as_text
 from .json_read import Json
 from .json_write import STRICT, dump, encodable
 from .rules import NO_TEXTS
 from .schema import Tool
 from .toolset import Toolset
-from .values import coerce, read_string
+from .values import coerce, excerpt_of, read_string
 from .wrapped import unwrapped
 
 
