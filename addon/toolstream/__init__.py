@@ -16,8 +16,8 @@ from .repairs import Named, Refused, Repair
 from .requests.history import repair_request
 from .rewriter.stream import StreamRewriter
 from .rewriter.whole import recover_error, rewrite_completion
+from .schema.call_shape import CALL_KEYS
 from .schema.coercion import OMITTED
-from .schema.json_call import CALL_KEYS
 from .schema.rules import FITTING, Action, Condition, Rule, Rules
 from .schema.toolset import parallel_calls
 

@@ -12,8 +12,8 @@ from typing import Any
 from ..grammar.text import end_of, joined
 from ..limits import MADE_UP_NAME, NAME, OBJECTS
 from ..repairs import Refused, Repair
+from ..schema.call_shape import fits
 from ..schema.coercion import conform
-from ..schema.json_call import fits
 from ..schema.json_read import Json, loads
 from ..schema.json_write import dump
 from ..schema.schema import Tool

@@ -16,7 +16,7 @@ from typing import Any
 from ..events import COMPLETE, OVER, Event
 from ..ledger import Ledger
 from ..repairs import Refused, Repair
-from ..schema.json_call import Call
+from ..schema.call_shape import Call
 from ..schema.json_read import loads
 from ..schema.schema import NO_TOOL, Tool
 from ..schema.toolset import Toolset

@@ -8,8 +8,9 @@ from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired, calls_
 from ..grammar.text import end_of
 from ..limits import HELD
 from ..repairs import Refused, Repair
+from ..schema.call_shape import fits
 from ..schema.coercion import conform
-from ..schema.json_call import fits, read_arguments, read_object
+from ..schema.json_call import read_arguments, read_object
 from ..schema.json_read import Json
 from ..schema.json_write import dump
 from ..schema.lenient_json import read_damaged, same_letters

@@ -12,7 +12,8 @@ from typing import Any
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Repaired
 from ..repairs import Repair
-from ..schema.json_call import Call, read_calls
+from ..schema.call_shape import Call
+from ..schema.json_call import read_calls
 from ..schema.json_read import Json, loads
 from ..schema.json_write import dump
 

@@ -11,7 +11,7 @@ import re
 from ..grammar.text import end_of
 from ..limits import ENCODED, FENCE_INFO, LOOK_AHEAD, NAME, TOKEN
 from ..repairs import Repair
-from ..schema.json_call import ARGUMENT_KEYS, NAME_KEYS
+from ..schema.call_shape import ARGUMENT_KEYS, NAME_KEYS
 from ..schema.json_read import loads
 from ..schema.json_write import quoted
 from ..schema.schema import Tool

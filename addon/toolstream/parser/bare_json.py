@@ -16,7 +16,8 @@ from ..grammar.text import BLANK, skip_whitespace
 from ..limits import AFTER_JSON, FENCE_RUN, PIECE
 from ..repairs import Refused, Repair
 from ..schema.call_scanner import CallScanner, Progress
-from ..schema.json_call import DRIFT, KEYS, read_body, read_calls, wanted_by
+from ..schema.call_shape import DRIFT, KEYS
+from ..schema.json_call import read_body, read_calls, wanted_by
 from ..schema.json_read import loads
 from ..schema.json_write import dump
 from ..schema.lenient_json import with_brackets

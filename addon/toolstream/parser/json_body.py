@@ -15,7 +15,7 @@ from ..grammar.kinds import MORE, Wait
 from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import AFTER_QUOTE
 from ..repairs import Repair
-from ..schema.json_call import BESIDE, fits
+from ..schema.call_shape import BESIDE, fits
 from .json_head import Head, read_head
 from .json_key import QUOTES, Key, read_key
 from .json_member import go, next_char, read_a_container, read_a_string, read_a_value, say, skip

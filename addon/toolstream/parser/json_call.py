@@ -23,7 +23,7 @@ from ..grammar.tokens import opens_json
 from ..limits import BEHIND_CALL, EXCERPT, HELD, LOOK_AHEAD, RETURNS
 from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter
-from ..schema.json_call import Call as Found
+from ..schema.call_shape import Call as Found
 from ..schema.json_call import read_body
 from ..schema.json_scanner import JsonScanner
 from ..schema.tool_name import Opening, find_tool

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..grammar.kinds import MORE, Wait
 from ..grammar.text import JSON_SPACE as _S
 from ..limits import DECLARED_NAME, JSON_HEAD, JSON_KEY, WORD
-from ..schema.json_call import ARGUMENT_KEYS, BESIDE, NAME_KEYS, WRAP_KEYS
+from ..schema.call_shape import ARGUMENT_KEYS, BESIDE, NAME_KEYS, WRAP_KEYS
 
 _KEY, _TEXT = rf'[^"\\\n]{{0,{WORD}}}', rf'[^"\\\n]{{0,{DECLARED_NAME}}}'
 _MEMBER = re.compile(rf'{_S}"(?P<key>{_KEY})"{_S}:{_S}(?:"(?P<text>{_TEXT})"{_S},|(?P<object>\{{))')

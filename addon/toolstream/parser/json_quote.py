@@ -15,7 +15,7 @@ from ..grammar.kinds import MORE, Wait
 from ..grammar.matcher import TagMatcher
 from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import AFTER_QUOTE, COMMA_GAP
-from ..schema.json_call import BESIDE, CALL_KEYS
+from ..schema.call_shape import BESIDE, CALL_KEYS
 from .json_key import Key, read_key
 
 _BRACKETS = re.compile(r"[}\]\s]*+")

@@ -16,8 +16,8 @@ from ..grammar.tokens import WORD
 from ..limits import STRAY, WORDS
 from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter, DeferredArguments
+from ..schema.call_shape import NAME_KEYS
 from ..schema.coercion import FAILED
-from ..schema.json_call import NAME_KEYS
 from ..schema.json_read import Json
 from ..schema.rules import NO_TEXTS
 from ..schema.tool_name import Opening

@@ -11,7 +11,7 @@ from ..grammar.tag import Tag
 from ..grammar.text import WHITESPACE, end_of
 from ..limits import LOOK_AHEAD
 from ..repairs import Refused, Repair
-from ..schema.json_call import ARGUMENT_KEYS
+from ..schema.call_shape import ARGUMENT_KEYS
 from .by_place import before_value
 from .message import Call, Message, Spare, State, Step
 from .open_call import give, has_text, only_free, open_call

@@ -11,7 +11,7 @@ from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..native.call import NativeCall
 from ..native.calls import NativeCalls
 from ..native.in_text import calls_in_json
-from ..schema.json_call import Call
+from ..schema.call_shape import Call
 from ..wire.base import At, Kind, LaneId, Slice
 from .lanes import Lane, Reader, Unread, leading_text
 

@@ -10,7 +10,7 @@ from enum import Enum
 from ..grammar.names import Names
 from ..grammar.text import BLANK
 from ..limits import DEPTH, WORD
-from .json_call import ARGUMENT_KEYS, NAME_KEYS, TYPES
+from .call_shape import ARGUMENT_KEYS, NAME_KEYS, TYPES
 
 _CALLS, _FUNCTION = "tool_calls", "function"
 _MARK = re.compile(rf"[^{BLANK}]")

@@ -75,4 +75,6 @@ def _refuse_constant(name: str) -> Any:
 
 
 STRICT = JSONDecoder(parse_float=as_written, parse_constant=_refuse_constant)
+# Strings may contain line breaks as they are
 LENIENT = JSONDecoder(parse_float=as_written, parse_constant=_refuse_constant, strict=False)
+LENIENT_WITH_NAN = JSONDecoder(parse_float=as_written, strict=False)

@@ -12,8 +12,9 @@ from ..grammar.likeness import PARAMETER, SYNONYMS, squeeze
 from ..grammar.tag import Tag
 from ..limits import NAME
 from ..repairs import Applied, Repair
+from .call_shape import ARGUMENT_KEYS
 from .declared import DeclaredTools
-from .json_call import ARGUMENT_KEYS, read_object
+from .json_call import read_object
 from .json_write import dump
 from .schema import Tool
 

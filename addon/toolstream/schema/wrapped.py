@@ -8,7 +8,7 @@ models wrap twice, or write the inner object as a string.
 from typing import Any
 
 from ..limits import WRAPPED
-from .json_call import ARGUMENT_KEYS, CALL_KEYS, KEYS, NAME_KEYS, call_of, fits
+from .call_shape import ARGUMENT_KEYS, CALL_KEYS, KEYS, NAME_KEYS, call_of, fits
 from .json_read import Json, loads_object
 from .schema import Tool
 

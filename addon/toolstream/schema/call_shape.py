@@ -1,0 +1,119 @@
+"""What a JSON call is: `{"name": …, "arguments": {…}}`, and the variants that models write.
+
+"parameters" may stand for "arguments", and the arguments may be a JSON string of an object. A `Shape`
+reads the name and the arguments of one variant; it raises ValueError if the object is none of that.
+"""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from .json_read import Json
+from .json_write import LENIENT_WITH_NAN
+from .schema import Tool
+
+KEYS = frozenset({"name", "arguments", "parameters", "id", "type"})  # of a call, as models are taught
+# What models write instead, for the name, for the arguments, and for an object around both
+NAME_KEYS = ("name", "function", "tool_name", "tool")
+ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "tool_input")
+WRAP_KEYS = ("tool_call", "function_call", "function")
+BESIDE = ("id", "type")  # may stand beside the name and the arguments
+CALL_KEYS = frozenset((*NAME_KEYS, *ARGUMENT_KEYS, *WRAP_KEYS))
+DRIFT = KEYS | CALL_KEYS  # all keys of a call in any of these variants
+
+TYPES = frozenset({"function", "tool_call", "tool_use"})
+
+Call = tuple[str, Json]  # name, arguments; a call without a name has ""
+Shape = Callable[[Json], tuple[Any, Any]]  # the name and the arguments of an object that is a call
+
+
+def fits(tool: Tool | None, keys: Collection[str]) -> bool:
+    """Whether these keys are what a tool asks for: all that it requires, and none that it does not
+    declare."""
+    return tool is not None and tool.required <= set(keys) <= tool.arguments.declared
+
+
+def call_of(value: Any) -> Call | None:
+    """The call that a JSON value is; None if it may be anything else."""
+    for shape in (as_taught, drifted):
+        try:
+            return call_from(value, shape)
+        except (ValueError, RecursionError):
+            continue
+    return None
+
+
+def call_from(value: Any, shape: Shape) -> Call:
+    """The call that a JSON value of this shape is; ValueError if it is none."""
+    if not isinstance(value, dict):
+        raise ValueError("not a call")
+    name, arguments = shape(value)
+    if isinstance(arguments, str):
+        arguments = LENIENT_WITH_NAN.decode(arguments)
+    if not (isinstance(name, str) and isinstance(arguments, dict)):
+        raise ValueError("a name is no string, or arguments are no object")
+    if arguments.get("type") == "object" and isinstance(arguments.get("properties"), dict):
+        raise ValueError("a tool is being declared")
+    return name, arguments
+
+
+def as_taught(value: Json) -> tuple[Any, Any]:
+    """As models are taught to write a call."""
+    if "name" not in value or not KEYS.issuperset(value):
+        raise ValueError("more than a call")  # dropping it would lose what the model said
+    return value["name"], value.get("arguments", value.get("parameters", {}))
+
+
+def drifted(value: Json) -> tuple[Any, Any]:
+    """The keys are other ones that models write, or an object is around the call."""
+    for key in WRAP_KEYS:
+        inner = value.get(key)
+        if isinstance(inner, dict) and {key, "id", "type", "index"}.issuperset(value):
+            return drifted(inner)
+    names = [key for key in NAME_KEYS if key in value]
+    arguments = [key for key in ARGUMENT_KEYS if key in value]
+    if len(names) != 1 or len(arguments) > 1 or not {*names, *arguments, "id", "type"}.issuperset(value):
+        raise ValueError("more than a call")
+    name = value[names[0]]
+    if isinstance(name, dict) and not arguments:
+        return "", name  # the name is missing
+    return name, value[arguments[0]] if arguments else {}
+
+
+def _misspelt(value: Json) -> tuple[Any, Any]:
+    """The keys may be misspelt: of the two members, the string is the name and the object holds the
+    arguments."""
+    members = [member for key, member in value.items() if key not in BESIDE]
+    names = [member for member in members if isinstance(member, str)]
+    objects = [member for member in members if isinstance(member, dict)]
+    if len(members) == 2 and len(names) == len(objects) == 1:
+        return names[0], objects[0]
+    name, arguments = drifted(value)
+    return name, {} if arguments in (None, "") else arguments
+
+
+def _flat(value: Json) -> tuple[Any, Any]:
+    """The arguments are members beside the name."""
+    key = next((key for key in NAME_KEYS if key in value), "")
+    arguments = {
+        k: v for k, v in value.items() if k != key and not (k == "type" and isinstance(v, str) and v in TYPES)
+    }
+    if not (key and arguments):
+        raise ValueError("no name, or nothing beside it")
+    return value[key], _no_schemas(arguments)
+
+
+def _named_by_key(value: Json) -> tuple[Any, Any]:
+    """The only key is the tool's name, and its value the arguments."""
+    ((name, arguments),) = value.items()
+    return name, _no_schemas(arguments)
+
+
+def _no_schemas(arguments: Any) -> Any:
+    """The arguments; ValueError if their values look like schemas, so that a tool is being declared."""
+    if isinstance(arguments, dict) and any(isinstance(v, dict) and "type" in v for v in arguments.values()):
+        raise ValueError("a tool is being declared")
+    return arguments
+
+
+# Shapes that only count if the call fits its tool
+GUESSED: tuple[Shape, ...] = (_misspelt, _flat, _named_by_key)
