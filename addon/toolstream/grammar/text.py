@@ -1,4 +1,4 @@
-"""What several readers share: patterns of whitespace, line ends and JSON's numbers, and surrogate pairs."""
+"""What several readers share: patterns of whitespace, of line ends and of parts of JSON; surrogate pairs."""
 
 import re
 
@@ -13,6 +13,10 @@ LINE_REST = re.compile(r"[ \t]*(\r?\n|\r?\Z)?")
 JSON_SPACE = r"[ \t\n\r]*+"
 JSON_WHITESPACE = re.compile(JSON_SPACE)
 JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
+# A string, whatever its backslashes escape; and the rest of one, after its first quote
+JSON_STRING_REST = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+JSON_STRING = re.compile(f'"{JSON_STRING_REST.pattern}', re.DOTALL)
+JSON_CLOSERS = {"{": "}", "[": "]"}
 
 
 def end_of(pattern: re.Pattern[str], text: str, start: int = 0) -> int:

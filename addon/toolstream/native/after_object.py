@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from ..grammar.text import end_of, joined
+from ..grammar.text import JSON_STRING, end_of, joined
 from ..limits import MADE_UP_NAME, NAME, OBJECTS
 from ..repairs import Refused, Repair
 from ..schema.call_shape import fits
@@ -28,7 +28,6 @@ _MARKS = re.compile(r"[\s,;)\].]*")
 _MEMBER = re.compile(
     rf"""[\s,;:.)\]}}]*+\\?["']?(?P<key>(?<=["'])[^"'\\]{{1,{NAME}}}|[\w.$-]{{1,{NAME}}})\\?["']?\s*+:"""
 )
-_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _ESCAPED = re.compile(r"\\.", re.DOTALL)
 _END_OF_STRING = re.compile(r'"\s*+(?:[}\]]|\Z)')  # and of what contains it
 _BRACES = re.compile(r"[{}]")
@@ -128,7 +127,7 @@ def _may_be_quoted(marks: str, object_: str) -> bool:
 
 def _has_open_quote(object_: str) -> bool:
     """Whether the object ends with a string that contains an odd number of quotes."""
-    strings = _STRING.findall(object_) if object_.rstrip("]} \t\r\n").endswith('"') else []
+    strings = JSON_STRING.findall(object_) if object_.rstrip("]} \t\r\n").endswith('"') else []
     return bool(strings) and sum(found == '\\"' for found in _ESCAPED.findall(strings[-1])) % 2 == 1
 
 

@@ -14,18 +14,16 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import NamedTuple
 
-from ..grammar.text import JSON_WHITESPACE, end_of
+from ..grammar.text import JSON_CLOSERS, JSON_STRING_REST, JSON_WHITESPACE, end_of
 from ..limits import JSON_KEY, LOOK_AHEAD, TOKEN
-from ..schema.escapes import doubled_escapes, is_bare, may_begin_path
+from ..schema.escapes import ESCAPE, ESCAPE_PART, doubled_escapes, is_bare, may_begin_path
 from ..schema.json_scanner import JsonScanner
 from ..schema.json_write import escaped
 from .scalars import STARTS, is_scalar, is_whole
 
-ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
-_ESCAPE_PART = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
 # `|(?!)`, which never matches, stands last in what is repeated for good (`*+`): before 3.11.5 Python does not
 # go back to where the last repetition began if that fails half-way.
-_LETTERS = re.compile(r'(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|(?!))*+')
+_LETTERS = re.compile(rf'(?:[^"\\\x00-\x1f]++|{ESCAPE.pattern}|(?!))*+')
 _LETTERS_OF_PATH = re.compile(r'(?:[^"\\\x00-\x1f]++|\\["\\]|(?!))*+')
 _BACKSLASH = re.compile(r"\\")
 _BEFORE_ESCAPE = re.compile(r'[^"\\\x00-\x1f]*+')
@@ -40,12 +38,10 @@ _BEHIND = re.compile(rf'{_GAP}(?:\}}[\s}}]{{0,{LOOK_AHEAD}}}+\Z|,{_GAP}"([^"\\]{
 _BEHIND_PART = re.compile(
     rf'{_GAP}(?:\}}[\s}}]{{0,{LOOK_AHEAD}}}+|,{_GAP}(?:"[^"\\]{{0,{JSON_KEY}}}(?:"{_GAP})?)?)?'
 )
-_TO_QUOTE = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _OWN_QUOTE = re.compile(r'\\.|(")', re.DOTALL)
 _SPACE = re.compile(r"(?:[ \t\n\r]|\\[nrt])*")  # models write line breaks as in strings
 _WORD = re.compile(r'[^\s,:"{}\[\]\\]*+')
 _CONTROL = re.compile(r"[\x00-\x1f]")
-_CLOSERS = {"{": "}", "[": "]"}
 
 
 class State(Enum):
@@ -224,7 +220,7 @@ class JsonStream:
         return Token(Kind.OPEN, char, State.FIRST) if char else None
 
     def _at_member(self, char: str) -> Token | None:
-        if char == _CLOSERS[self._open[-1]]:
+        if char == JSON_CLOSERS[self._open[-1]]:
             return Token(Kind.CLOSE, char, State.NEXT if len(self._open) > 1 else State.OVER)
         if self.in_array:
             return self._at_value(char)
@@ -263,7 +259,7 @@ class JsonStream:
             return Token(Kind.LETTERS, self._text[self._at : end], State.STRING)
         if char == '"':
             return self._at_quote(self._text[self._at + 1 : self._at + 2])
-        part = _BACKSLASH if self._bare else _ESCAPE_PART
+        part = _BACKSLASH if self._bare else ESCAPE_PART
         if char == "" or self._head is not None or part.fullmatch(self._text, self._at):
             return None
         return Token(Kind.BACKSLASH if char == "\\" else Kind.CONTROL, char, State.STRING)
@@ -313,7 +309,7 @@ class JsonStream:
         by the next key or by the end. -1 if that is not clear, because a key may begin or a quote has no
         partner; 0 if more text is needed."""
         text, (quotes, size) = self._text, self._searched
-        while found := _TO_QUOTE.match(text, self._at + size):
+        while found := JSON_STRING_REST.match(text, self._at + size):
             end = found.end()
             if not self._over and (_KEY_PART.fullmatch(text, end) or _BEHIND_PART.fullmatch(text, end)):
                 break
@@ -355,7 +351,7 @@ class JsonStream:
     def _after_value(self, char: str) -> Token | None:
         if char == ",":
             return Token(Kind.COMMA, char, State.FURTHER)
-        if char == _CLOSERS[self._open[-1]]:
+        if char == JSON_CLOSERS[self._open[-1]]:
             return Token(Kind.CLOSE, char, State.NEXT if len(self._open) > 1 else State.OVER)
         return self._broken(char)
 

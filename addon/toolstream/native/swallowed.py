@@ -8,10 +8,10 @@ the text from there on. `split_value` reads it.
 from collections.abc import Collection
 
 from ..grammar.text import end_of
+from ..schema.escapes import ESCAPE
 from ..schema.json_read import Json, loads
 from ..schema.schema import Tool
 from .in_arguments import calls_in
-from .json_stream import ESCAPE
 from .reader import Calls, NewParser
 from .tags import QWEN, Lead, in_strings, leads_to, outer_words
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..grammar.kinds import MORE, TagKind, Wait
-from ..grammar.text import BLANK, skip_whitespace
+from ..grammar.text import BLANK, JSON_STRING, skip_whitespace
 from ..limits import AFTER_JSON, FENCE_RUN, PIECE
 from ..repairs import Refused, Repair
 from ..schema.call_scanner import CallScanner, Progress
@@ -29,7 +29,6 @@ from .whole_calls import Meant, emit_calls, meant, why_not
 
 _OF_ENVELOPE = (TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE)
 _MARKS = re.compile(r'\\"\s*[,:}\]]')  # of JSON, in a string that may have taken them from around it
-_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _WORD = re.compile(r"[:\[,]\s*+(?!true\b|false\b|null\b)[A-Za-z_]")  # in place of a value, as in a schema
 _CLOSES_NOTHING = (*_OF_ENVELOPE, TagKind.STRAY)
 
@@ -182,7 +181,7 @@ def _give_up(m: Message, json: BareCall) -> Step:
     if not (m.tolerant and begins and whole and may_be_all(json.text)) or loads(json.text) is not None:
         return _reject(m, json)
     brackets = json.complete or loads(with_brackets(json.text)) is not None  # no more than those are missing
-    if not brackets or '"""' in json.text or _WORD.search(_STRING.sub('""', json.text)):
+    if not brackets or '"""' in json.text or _WORD.search(JSON_STRING.sub('""', json.text)):
         return _reject(m, json)
     found = read_body(json.text, m.toolset)
     calls = [meant(m, name, arguments) for name, arguments in found[0]] if found else []

@@ -21,14 +21,12 @@ from ..grammar.matcher import TagMatcher
 from ..grammar.tag import Tag
 from ..grammar.text import skip_whitespace
 from ..limits import AFTER_QUOTE, CLOSING_RUN, COMMA_GAP, STRING_TAIL
-from ..schema.escapes import is_bare, may_begin_path
+from ..schema.escapes import ESCAPE, ESCAPE_PART, is_bare, may_begin_path
 from ..schema.json_write import encodable
 from .json_key import QUOTES
 from .json_quote import OpenString, Quote, comma_before, judge
 
 _PLAIN = {mark: re.compile(rf'[^"\\<\x00-\x1f{mark}]++') for mark in ("", *QUOTES)}
-_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
-_ESCAPE_PART = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")
 _RAW = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _ODD = re.compile(f"[{QUOTES[1:]}]")
 _WAIT = frozenset(",}]>" + QUOTES[1:])  # last characters of a possible tail, apart from whitespace
@@ -149,9 +147,9 @@ def _read_escape(
         return text[at + 1].replace('"', r"\""), at + 2
     if string.bare and text[at + 1 : at + 2] not in ("", '"', "\\"):
         return "\\\\", at + 1
-    if found := _ESCAPE.match(text, at):
+    if found := ESCAPE.match(text, at):
         return found[0], found.end()
-    return MORE if _ESCAPE_PART.fullmatch(text, at) else ("\\\\", at + 1)
+    return MORE if ESCAPE_PART.fullmatch(text, at) else ("\\\\", at + 1)
 
 
 # Quotes

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..grammar.kinds import MORE, Wait
+from ..grammar.text import JSON_CLOSERS, JSON_WHITESPACE, end_of
 from ..grammar.text import JSON_SPACE as _S
-from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import TOKEN
 from ..schema.coercion import FAILED, is_wanted
 from ..schema.json_call import read_value
@@ -20,7 +20,6 @@ BARE_WORD = re.compile(r"[\w./~-]+")
 _SCALAR = re.compile(rf"""[^\s,{{}}\[\]()"'<>:;=]{{1,{TOKEN}}}""")
 _SINGLE = re.compile(rf"'((?:[^'\\\n]|\\.){{0,{TOKEN}}})'(?={_S}[,}}])")
 _SINGLE_PART = re.compile(rf"'(?:[^'\\\n]|\\.){{0,{TOKEN}}}\\?(?:'{_S})?")
-_CLOSERS = {"{": "}", "[": "]"}
 _PYTHON = {"True": True, "False": False, "None": None}
 
 
@@ -59,7 +58,8 @@ def read_container(
     characters of the text come after it: up to so many of the `brackets` that close the call. None if it
     cannot be read. `is_all`: what it lacks are brackets. `is_long`: all that close the call should be
     there."""
-    if text[:2] in ("[[", "{{") and text[-1] != _CLOSERS[text[0]]:  # doubled: the last one closes the call
+    # Doubled: the last one closes the call
+    if text[:2] in ("[[", "{{") and text[-1] != JSON_CLOSERS[text[0]]:
         value = loads(text[1:-1], strict=False)
         if value is not None:
             return value, True, 1

@@ -1,4 +1,4 @@
-r"""Backslashes in JSON that escape nothing, and unescaped backslashes in Windows paths.
+r"""Escapes in JSON, backslashes in it that escape nothing, and unescaped backslashes in Windows paths.
 
 A string begins with such a path (`"C:\repo\src"`) if a drive or dots come before its first backslash. If
 one of its backslashes is no valid escape in JSON, and nothing before it is impossible in a path, then
@@ -9,16 +9,18 @@ import re
 
 from ..limits import PATH
 
+ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
+ESCAPE_PART = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")  # the beginning of one
 _HEAD = r"(?:[A-Za-z]:|\.\.?)"
 _WHOLE_HEAD, _HEAD_PART = re.compile(_HEAD), re.compile(r"[A-Za-z]?|[A-Za-z]:|\.\.?")
 _VALID = r"""\\(?:["/bfnrt]|u[0-9a-fA-F]{4})"""
 _UNITS = rf"""(?:[^"\\\s\x00-\x1f<>|?*:]|{_VALID}){{0,{PATH}}}"""
 _INVALID = r'\\(?:[^"\\/bfnrtu\x00-\x1f]|u(?![0-9a-fA-F]{0,3}\Z)(?![0-9a-fA-F]{4}))'
 _BARE = re.compile(_UNITS + _INVALID)
-_PART = re.compile(rf"{_UNITS}(?:\\(?:u[0-9a-fA-F]{{0,3}})?)?")
+_PART = re.compile(rf"{_UNITS}(?:{ESCAPE_PART.pattern})?")
 _IN_QUOTES = re.compile(rf'(?<!\\)"{_HEAD}(?=\\){_UNITS}{_INVALID}(?:[^"\\]|\\.)*', re.DOTALL)
 _BACKSLASH = re.compile(r'\\(["\\])|\\')
-_ESCAPE_OR_LONE_BACKSLASH = re.compile(r'(\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))|\\')
+_ESCAPE_OR_LONE_BACKSLASH = re.compile(rf"({ESCAPE.pattern})|\\")
 
 
 def may_begin_path(text: str) -> bool:

@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from ..grammar.text import JSON_STRING_REST
 from ..limits import ONE_CHANGE
 from .json_read import loads
 
-_TO_QUOTE = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _OUTSIDE = re.compile(r'[^"{}\[\]]*+')
 _BEHIND_KEY = re.compile(r"\s*+:")
 _BEHIND_MEMBER = re.compile(r'\s*+(?:\}|,\s*+(?:"[^"\\\n]*+"\s*+:|\}))')
@@ -70,7 +70,7 @@ def _string(text: str, at: int, behind: re.Pattern[str]) -> tuple[list[str], int
     """The rest of the string that begins at `at`, parted at the quotes in it that are not escaped, and where
     it ends; nothing if it does not."""
     pieces: list[str] = []
-    while found := _TO_QUOTE.match(text, at):
+    while found := JSON_STRING_REST.match(text, at):
         at = found.end()
         if behind.match(text, at):
             return [*pieces, found[0]], at

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from ..grammar.text import JSON_CLOSERS, JSON_STRING
 from ..limits import COMMA_GAP, ONE_CHANGE, PLACES, SMALL, WORD
 from .coercion import FAILED, coerce
 from .escapes import with_paths
@@ -36,9 +37,8 @@ _BREAKS = re.compile(r"\\[nrt]")
 _RUNS_BEFORE = re.compile(r"""(?:\\(?:[nrt][ ]*)?|[,:{\[]\s*["']\s+)\Z""")
 _RUNS_ON = re.compile(r"""[ ]*\\[nrt]|\s+["']\s*[,:}\]]""")
 _BACKSLASHES = re.compile(r"\\+")  # one or two: of an escape, or of what should have been one
-_BRACKET_OR_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]"]', re.DOTALL)
-_STRING_OR_BREAK = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|\\[nrt]', re.DOTALL)
-_CLOSERS = {"{": "}", "[": "]"}
+_BRACKET_OR_STRING = re.compile(rf'{JSON_STRING.pattern}|[{{}}\[\]"]', re.DOTALL)
+_STRING_OR_BREAK = re.compile(rf"{JSON_STRING.pattern}|\\[nrt]", re.DOTALL)
 _NAME_EQUALS = re.compile(rf'"function=([\w.-]{{1,{WORD}}})"(?=\s*[,}}])')
 _ARGUMENTS_EQUAL = re.compile(rf'"(arguments|parameters)="(\w{{1,{WORD}}})="')
 _KEY_EQUALS = re.compile(rf"""([{{,]\s{{0,64}})"?(\w{{1,{WORD}}})"?[ \t]?=[ \t]?(?=["\[{{])""")
@@ -82,7 +82,7 @@ def _in_python(text: str, accept: Callable[[Any], bool]) -> Any:
 
 def _repaired(text: str) -> Any:
     """What the json-repair library makes of it."""
-    if repair_json is None or len(text) > SMALL or text[-1:] != _CLOSERS.get(text[:1], ""):
+    if repair_json is None or len(text) > SMALL or text[-1:] != JSON_CLOSERS.get(text[:1], ""):
         return None
     value = loads(repair_json(text, ensure_ascii=False))
     same = same_letters(value, text) or _without_breaks(dump(value)) == _without_breaks(text)
@@ -124,19 +124,19 @@ def with_brackets(text: str) -> str:
     """With the brackets that are missing at the end; "" if none are, or others, or a quote."""
     open_brackets: list[str] = []
     for mark in _BRACKET_OR_STRING.findall(text):
-        if mark in _CLOSERS:
+        if mark in JSON_CLOSERS:
             open_brackets.append(mark)
         elif mark == '"' or (
-            mark in ("}", "]") and (not open_brackets or _CLOSERS[open_brackets.pop()] != mark)
+            mark in ("}", "]") and (not open_brackets or JSON_CLOSERS[open_brackets.pop()] != mark)
         ):
             return ""
-    return text + "".join(_CLOSERS[mark] for mark in reversed(open_brackets)) if open_brackets else ""
+    return text + "".join(JSON_CLOSERS[mark] for mark in reversed(open_brackets)) if open_brackets else ""
 
 
 def with_last_bracket(text: str) -> str:
     """With the bracket that closes the first one, behind another one; "" if it is there."""
-    closer = _CLOSERS.get(text[:1], "")
-    return text + closer if text[-1:] in _CLOSERS.values() and text[-1:] != closer else ""
+    closer = JSON_CLOSERS.get(text[:1], "")
+    return text + closer if text[-1:] in JSON_CLOSERS.values() and text[-1:] != closer else ""
 
 
 def _all_stand_in(strings: Iterable[str], text: str) -> bool:
