@@ -1,5 +1,5 @@
-"""Assembles the readers for the arguments of a call: the mender, the members that came in place of the
-name, and the rules.
+"""Assembles the readers for the arguments of a call (the mender, the members that came in place of the
+name, and the rules), and what reads the calls of a message.
 
 This room does not import the parser. It is given a way to make one, for text in the arguments.
 """
@@ -8,7 +8,9 @@ from ..ledger import Ledger
 from ..schema.json_read import Json
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
+from ..wire.base import Wire
 from .arguments import Arguments, NewArguments
+from .calls import NativeCalls
 from .mender import Mender
 from .preset import PresetArguments
 from .reader import ArgumentsReader, Findings, NewParser
@@ -30,3 +32,11 @@ def new_arguments(toolset: Toolset, new_parser: NewParser, takes_prose: bool = F
         return Arguments(reader, findings)
 
     return new
+
+
+def native_calls(
+    wire: Wire, toolset: Toolset, ledger: Ledger, new_parser: NewParser, takes_prose: bool
+) -> NativeCalls:
+    """What reads the calls of one message that the server parsed. `takes_prose` as above."""
+    arguments = new_arguments(toolset, new_parser, takes_prose)
+    return NativeCalls(wire.asked, toolset, ledger, wire.new_id, arguments, new_parser)

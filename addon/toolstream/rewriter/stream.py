@@ -15,8 +15,7 @@ from functools import partial
 from ..events import Event, Repaired, Text
 from ..ledger import Ledger
 from ..limits import UNFINISHED_EVENT
-from ..native.calls import NativeCalls
-from ..native.new_arguments import new_arguments
+from ..native.new_arguments import native_calls
 from ..parser.parser import ToolCallParser, argument_parsers
 from ..schema.json_read import Json
 from ..schema.rules import Rules
@@ -250,14 +249,7 @@ class StreamRewriter:
 
     def _new_message(self) -> Message:
         in_arguments = argument_parsers(self._toolset)
-        natives = NativeCalls(
-            self.asked,
-            self._toolset,
-            self.ledger,
-            self.wire.new_id,
-            new_arguments(self._toolset, in_arguments, takes_prose=True),
-            in_arguments,
-        )
+        natives = native_calls(self.wire, self._toolset, self.ledger, in_arguments, takes_prose=True)
         return Message(0, natives, self.parsers.reader, self.wire.blocks)
 
     def _message_of(self, piece: Slice) -> tuple[Message, Lane]:

@@ -15,7 +15,7 @@ from ..limits import HELD_OF_WHOLE
 from ..native.call import NativeCall
 from ..native.calls import NativeCalls
 from ..native.in_text import calls_in_json
-from ..native.new_arguments import new_arguments
+from ..native.new_arguments import native_calls
 from ..parser.parser import ToolCallParser, argument_parsers
 from ..repairs import Repair
 from ..schema.json_read import Json, loads_object
@@ -158,15 +158,9 @@ class Finder:
 
     def _read_natives(self, group: int, places: list[int], reason: str | None) -> NativeCalls:
         """Read and mend the calls that the server parsed."""
-        wire, in_arguments = self._task.wire, argument_parsers(self._task.toolset)
-        natives = NativeCalls(
-            wire.asked,
-            self._task.toolset,
-            self._task.ledger,
-            wire.new_id,
-            new_arguments(self._task.toolset, in_arguments, wire.takes_prose),
-            in_arguments,
-        )
+        task, wire = self._task, self._task.wire
+        in_arguments = argument_parsers(task.toolset)
+        natives = native_calls(wire, task.toolset, task.ledger, in_arguments, wire.takes_prose)
         natives.begin_frame()
         calls: list[tuple[int, NativeCall, str]] = []
         for at in places:
