@@ -19,20 +19,21 @@ class NativeCall(ServerCall):
     `foreign`: it is not a function call, and passes unchanged."""
 
     __slots__ = (
-        *("_ending", "_out", "_out_size", "_swallowed_sent", "_unread", "_unread_size"),
+        *("_ending", "_originals", "_out", "_out_size", "_swallowed_sent", "_unread", "_unread_size"),
         *("arguments", "foreign"),
-        *("originals", "said", "server_id", "tool", "turn"),
+        *("server_id", "server_name", "tool", "turn", "waits"),
     )
 
     def __init__(self, server_id: str, turn: int, arguments: Arguments, foreign: bool = False) -> None:
         super().__init__()
         self.server_id = server_id  # "" if it sent none
+        self.server_name = ""  # the name, as the server wrote it, or as its arguments tell
         self.turn = turn  # the frame it came with
         self.arguments = arguments
         self.foreign = self.announced = foreign
-        self.said = ""  # the name, as the server wrote it
         self.tool = NO_TOOL
-        self.originals: Sequence[NativeCall] | None = None  # what it may be a copy of; None: it does not wait
+        self.waits = False  # it may be a copy, or rules may convert it to a call of another tool
+        self._originals: Sequence[NativeCall] = ()  # calls of the server that it may be a copy of
         self._unread: list[str] | None = None if foreign else []  # arguments that came before the name
         self._unread_size = 0
         self._out: list[str] = []
@@ -56,12 +57,6 @@ class NativeCall(ServerCall):
         return self.tool.name, self.arguments.value
 
     @property
-    def waits_as_copy(self) -> bool:
-        """Whether it waits, because it may be a copy, or because rules may convert it to a call of
-        another tool."""
-        return self.originals is not None
-
-    @property
     def decided(self) -> bool:
         """Whether nothing that comes can change its tool."""
         return self.arguments.findings.decided
@@ -75,7 +70,7 @@ class NativeCall(ServerCall):
 
     def add_name(self, piece: str) -> None:
         """Its name, or a piece of it, has come."""
-        self.said += piece
+        self.server_name += piece
 
     def take_name(self, tool: Tool, arguments: Arguments) -> None:
         """It is a call of this tool. The arguments so far are read now."""
@@ -88,13 +83,14 @@ class NativeCall(ServerCall):
         """Rules have converted it to a call of this tool."""
         self.tool, self.name = tool, tool.name
 
-    def wait(self, originals: Sequence["NativeCall"]) -> None:
-        """It may be a copy of one of these calls, or of a call in the text."""
-        self.originals = originals
+    def wait(self, originals: Sequence["NativeCall"] = ()) -> None:
+        """It waits until it is over. It may be a copy of one of these calls."""
+        self.waits, self._originals = True, originals
 
     def stop_waiting(self) -> Sequence["NativeCall"]:
         """It no longer waits. Return the calls that it may be a copy of."""
-        originals, self.originals = self.originals or (), None
+        originals = self._originals
+        self.waits, self._originals = False, ()
         return originals
 
     def announce(self, call_id: str, name: str) -> None:

@@ -82,7 +82,7 @@ class NativeCalls:
         if call is None:
             call = self._new(piece, original)
         late = bool(call.unread)
-        if not call.named and self._take_name(call, name, piece.text) and not call.waits_as_copy:
+        if not call.named and self._take_name(call, name, piece.text) and not call.waits:
             self._announce(call)
         return call, late and call.named
 
@@ -91,7 +91,7 @@ class NativeCalls:
         call is over."""
         if whole and not call.foreign:
             self._end(call, stopped=True)
-        elif call.waits_as_copy and call.named and call.decided:
+        elif call.waits and call.named and call.decided:
             self._settle(call)
 
     def _foreign_call(self, piece: CallPiece) -> NativeCall:
@@ -136,7 +136,7 @@ class NativeCalls:
     def _finish(self, call: NativeCall) -> None:
         """No more arguments come for this call."""
         call.end(stopped=True)
-        if call.waits_as_copy:
+        if call.waits:
             self._settle(call)
 
     # How a call begins
@@ -144,10 +144,10 @@ class NativeCalls:
     def _take_name(self, call: NativeCall, name: str, text: str) -> bool:
         """Take a name, or a piece of it. Return whether the name is complete."""
         call.add_name(name)
-        if not call.said:
+        if not call.server_name:
             return False
-        unfinished = not text and self._toolset.find(call.said) is None
-        if unfinished and any(tool.startswith(call.said) for tool in self._toolset.tools):
+        unfinished = not text and self._toolset.find(call.server_name) is None
+        if unfinished and any(tool.startswith(call.server_name) for tool in self._toolset.tools):
             return False
         self._read_name(call)
         return True
@@ -157,14 +157,14 @@ class NativeCalls:
         return self._new_arguments(NO_TOOL, self._ledger)
 
     def _read_name(self, call: NativeCall) -> None:
-        found = read_name(call.said, self._toolset, self._new_parser)
-        tool = found.tool if found else Tool(call.said)
+        found = read_name(call.server_name, self._toolset, self._new_parser)
+        tool = found.tool if found else Tool(call.server_name)
         arguments = self._new_arguments(tool, self._ledger, found.members if found else None)
-        if found and tool.name != call.said:
+        if found and tool.name != call.server_name:
             arguments.count(Repair.NAME_NORMALISED)
         waits = self._in_text.has_name(tool.name) or arguments.findings.awaits_end
-        if waits and not call.waits_as_copy:
-            call.wait(())
+        if waits and not call.waits:
+            call.wait()
         call.take_name(tool, arguments)
 
     def _announce(self, call: NativeCall) -> None:
@@ -181,7 +181,7 @@ class NativeCalls:
         run, above all if it is `in_work`: then what was read last was not sent."""
         for call in self.calls:
             if not call.settled:
-                call.announce(call.server_id or self._new_id(), call.said)
+                call.announce(call.server_id or self._new_id(), call.server_name)
             call.abandon(call in in_work)
 
     # Copies
@@ -279,14 +279,14 @@ class NativeCalls:
     def _end(self, call: NativeCall, stopped: bool) -> None:
         """No more arguments come for this call. `stopped`: because the model stopped by itself."""
         if not call.named:
-            inferred = not call.said
+            inferred = not call.server_name
             if inferred and not self._name_by_arguments(call):
                 return
             self._read_name(call)
             if inferred:
                 call.arguments.count(Repair.NAME_INFERRED)
         call.end(stopped)
-        if call.waits_as_copy:
+        if call.waits:
             self._settle(call)
         elif not call.settled:
             self._announce(call)

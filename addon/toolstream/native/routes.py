@@ -49,7 +49,7 @@ class Routes:
         other_id, arguments = piece.id not in ("", call.server_id), call.arguments
         is_over = arguments.findings.complete or not arguments.fed or arguments.can_end
         if other_id:
-            return (None, known) if name != call.said or is_over else (call, None)
+            return (None, known) if name != call.server_name or is_over else (call, None)
         if arguments.findings.complete and piece.text.strip():
             return None, call if piece.id else None
         return call, None

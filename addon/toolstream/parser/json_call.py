@@ -177,9 +177,9 @@ def _behind_undeclared(m: Message) -> int | None:
 
 def _say_json(m: Message, calls: JsonCalls, repairs: Sequence[Repair], text: str) -> None:
     for repair in repairs:
-        if not (calls.said and repair is Repair.JSON_BODY):
+        if not (calls.reported and repair is Repair.JSON_BODY):
             m.log.repair(repair, text)
-    calls.said = True
+    calls.reported = True
 
 
 def _end_calls(m: Message, calls: JsonCalls) -> Step:
@@ -200,7 +200,7 @@ def _behind_call(m: Message, behind: BehindCall) -> Step:
             if json is MORE:
                 return Step.MORE
             m.begin_trial(Refused.INVALID_JSON, at_end=m.context.thinking)
-            m.buffer.at, m.json = at, JsonCalls(behind.array, said=True)
+            m.buffer.at, m.json = at, JsonCalls(behind.array, reported=True)
             return Step.GO
         case "]" if behind.array:
             behind.array = False

@@ -66,7 +66,7 @@ class JsonCalls:
     are None. `retry`: where it can be read again. `broken`: it was read once already, without success."""
 
     array: bool = False
-    said: bool = False  # the repair for a JSON body was reported
+    reported: bool = False  # the repair for a JSON body was reported
     body: Body | None = None
     text: JsonText | None = None
     retry: Mark | None = None

@@ -137,15 +137,15 @@ class Message:
             self.hear(other, other.interrupt(), said)
             over.add(other)
         elif by.id.kind is CALL and other.id.kind is CONTENT:
-            events = other.interrupt([call.said for call in self._calls])
-            if not self._waits_as_copy(other, events):
+            events = other.interrupt([call.server_name for call in self._calls])
+            if not self._may_be_copies(other, events):
                 self.hear(other, events, said)
             if self._calling and other is self._calling[0] and self.natives.open_in_text:
                 over.add(other)
         elif other.reader.held and (self._blocks or by.id.kind is CALL or other.reader.pending.isspace()):
             self.hear(other, other.interrupt(), said)
 
-    def _waits_as_copy(self, lane: Lane, events: list[Event]) -> bool:
+    def _may_be_copies(self, lane: Lane, events: list[Event]) -> bool:
         """Whether a lane's whole text is calls in JSON. Then it waits until the server's calls are
         complete, because it may be a copy of them."""
         text, rest = leading_text(events)
