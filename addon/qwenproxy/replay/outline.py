@@ -110,7 +110,7 @@ class _Reader:
         self.error = error_text(reading.error or reading.json.get("error")) or self.error
         numbers: dict[int, int] = {}  # by message: how many calls this frame has told of
         for part in reading.slices:
-            if part.piece:
+            if part.call_piece:
                 self._read_call(part, numbers)
             elif part.lane:
                 _add(self._of(part.lane.group).texts.setdefault(part.lane, []), part)
@@ -128,7 +128,7 @@ class _Reader:
         return self._said.setdefault(group, _Said())
 
     def _read_call(self, part: Slice, numbers: dict[int, int]) -> None:
-        piece = part.piece
+        piece = part.call_piece
         assert piece
         at = numbers[piece.group] = numbers.get(piece.group, -1) + 1
         calls = self._of(piece.group).calls

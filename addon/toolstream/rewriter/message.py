@@ -62,8 +62,8 @@ class Message:
     def lane_of_call(self, piece: Slice, said: Said) -> tuple[Lane, bool]:
         """The lane for a slice of a call that the server parsed, and whether its name came late. When a
         call begins, earlier ones may produce something; that goes into `said`."""
-        assert piece.piece
-        call, late = self.natives.read(piece.piece)
+        assert piece.call_piece
+        call, late = self.natives.read(piece.call_piece)
         lane = self._calls.get(call)
         if lane is None:
             lane_id = LaneId(self.group, CALL, len(self._calls), call)

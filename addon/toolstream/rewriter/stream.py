@@ -199,10 +199,10 @@ class StreamRewriter:
         held, said, over = Held(reading, []), Said(), set[Lane]()
         turn = None
         for piece in reading.slices:
-            if piece.piece is None:
+            if piece.call_piece is None:
                 message, lane = self._message_of(piece)
             else:
-                message = self._message(piece.piece.group)
+                message = self._message(piece.call_piece.group)
                 if turn is not message:
                     message.natives.begin_frame()
                     turn = message
@@ -217,8 +217,8 @@ class StreamRewriter:
             if piece.text and not lane.over and lane not in over:
                 self.in_work.append(InWork(lane, piece.text, lane.fed))
                 message.hear(lane, lane.feed(piece.text), said)
-            if piece.piece:
-                message.after_call(lane, piece.piece.whole, said)
+            if piece.call_piece:
+                message.after_call(lane, piece.call_piece.whole, said)
         self._close_ended(reading, said, over)
         self._deliver(held, said, over)
 

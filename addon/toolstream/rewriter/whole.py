@@ -165,8 +165,8 @@ class Finder:
         calls: list[tuple[int, NativeCall, str]] = []
         for at in places:
             piece = self._slices[at]
-            if piece.piece:
-                call, _ = natives.read(piece.piece)
+            if piece.call_piece:
+                call, _ = natives.read(piece.call_piece)
                 piece.lane = LaneId(group, Kind.ARGUMENTS, at, call)
                 out = _text(call.feed(piece.text))
                 natives.after(call)
@@ -194,7 +194,7 @@ class Finder:
             parser = self._task.parser(reasoning=True)
             answered = any(_is_answer(other) for other in others)
             return parser.feed(piece.text) + (parser.interrupt() if answered else parser.close(reason))
-        if any(other.piece for other in others) and natives.sent:
+        if any(other.call_piece for other in others) and natives.sent:
             return self._read_before(piece.text, natives)
         follows = self._task.wire.blocks and any(_is_answer(other) or other.text.strip() for other in others)
         apart = any(other.lane and other.lane.kind is Kind.REASONING and other.text for other in others)
@@ -233,7 +233,7 @@ class Finder:
 
 def _is_answer(piece: Slice) -> bool:
     """Whether reasoning is over when this slice comes."""
-    if piece.piece:
+    if piece.call_piece:
         return True
     assert piece.lane
     return piece.lane.kind is not Kind.REASONING and bool(piece.text.strip())

@@ -246,11 +246,11 @@ class MessagesEncoder:
     def _lane(self, piece: Slice) -> LaneId:
         """The lane of a slice. After a failure nobody assigns calls to lanes any more, so their last lane
         is used."""
-        if piece.piece is None:
+        if piece.call_piece is None:
             assert piece.lane
             return piece.lane
-        number = piece.piece.index
-        lane = piece.lane or self._lanes.get(number) or LaneId(piece.piece.group, Kind.OTHER, number)
+        number = piece.call_piece.index
+        lane = piece.lane or self._lanes.get(number) or LaneId(piece.call_piece.group, Kind.OTHER, number)
         self._lanes[number] = lane
         return lane
 
@@ -334,7 +334,7 @@ def stop_reason(sent: Any, called: bool, found: bool, cut: bool, ledger: Ledger)
 
 def head_edits(piece: Slice) -> dict[str, str]:
     """The members that have to be replaced in the head of a server's call."""
-    call, said = piece.lane and piece.lane.call, piece.piece
+    call, said = piece.lane and piece.lane.call, piece.call_piece
     if not call or not said:
         return {}
     wanted = {"id": (call.id, said.id), "name": (call.name, said.name)}

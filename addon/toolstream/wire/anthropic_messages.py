@@ -225,7 +225,7 @@ def _written_text(block: str, piece: Slice, text: str | None) -> list[str]:
     member = str(piece.paths[0][-1])
     return [
         f'{{"type":"text","text":{quoted(text)}}}'
-        if piece.piece
+        if piece.call_piece
         else with_members(block, {member: quoted(text)})
     ]
 

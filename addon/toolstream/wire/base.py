@@ -112,19 +112,19 @@ class CallPiece:
 @dataclass(slots=True)
 class Slice:
     """A part of a frame: text of a lane, or the beginning or the end of a lane. For a call that the
-    server parsed, `piece` is given instead of `lane`, and the rewriter sets `lane`."""
+    server parsed, `call_piece` is given instead of `lane`, and the rewriter sets `lane`."""
 
     lane: LaneId | None
     text: str = ""
     paths: Sequence[Path] = ()  # where the text stands in the frame; several if it is repeated
     at: At = At.TEXT
-    piece: CallPiece | None = None
+    call_piece: CallPiece | None = None
 
     @property
     def group(self) -> int:
         """The message that it belongs to."""
-        if self.piece:
-            return self.piece.group
+        if self.call_piece:
+            return self.call_piece.group
         assert self.lane
         return self.lane.group
 

@@ -85,7 +85,7 @@ class ChatCompletions:
         if not (message.get("tool_calls") or message.get("function_call")):
             return
         for piece, place in self._pieces(message, group, whole):
-            yield Slice(None, piece.text, [(*path, *place)], piece=piece)
+            yield Slice(None, piece.text, [(*path, *place)], call_piece=piece)
 
     def _pieces(self, message: Json, group: int, whole: bool) -> Iterator[tuple[CallPiece, Path]]:
         """What a delta or message says about calls, and where their arguments are."""

@@ -148,9 +148,9 @@ class ChatEncoder:
         if texts is not None:
             said = list(zip(reading.slices, texts, strict=True))
         edits, before = _edits_of_texts(said), b""
-        keep = not said or any(text for piece, text in said if not piece.piece)
+        keep = not said or any(text for piece, text in said if not piece.call_piece)
         for at, json_choice in choices_of(reading.json):
-            calls = [(piece, text) for piece, text in said if piece.piece and _at(piece) == at]
+            calls = [(piece, text) for piece, text in said if piece.call_piece and _at(piece) == at]
             legacy, says = self._edit_choice(reading, at, json_choice, calls, edits)
             before += legacy
             keep = keep or says
@@ -215,7 +215,7 @@ class ChatEncoder:
         """One element of `tool_calls` as it leaves; `old` itself if nothing has to change, {} if nothing
         is left of it."""
         call = piece.lane.call if piece.lane else None
-        assert piece.piece
+        assert piece.call_piece
         if call is None:  # nobody reads it any more
             return self._unread(choice, old)
         if not call.announced:
@@ -224,8 +224,8 @@ class ChatEncoder:
         number = choice.number(call)
         if first:
             choice.natives.append(call)
-            choice.unread[piece.piece.index] = number
-        if piece.piece.foreign:
+            choice.unread[piece.call_piece.index] = number
+        if piece.call_piece.foreign:
             return old if old.get("index", number) == number else old | {"index": number}
         right = listed and (is_head(old, call, number) if first else is_further(old, number))
         if not right:
@@ -334,7 +334,7 @@ def _has_more(reading: Reading, at: int, delta: Json, calls: bool) -> bool:
 
 
 def _edits_of_texts(said: list[tuple[Slice, str]]) -> Edits:
-    return [edit for piece, text in said if not piece.piece for edit in piece.edits(text)]
+    return [edit for piece, text in said if not piece.call_piece for edit in piece.edits(text)]
 
 
 def _written(call: ServerCall, number: int, text: str, old: Json, inner: Json, first: bool) -> Json:

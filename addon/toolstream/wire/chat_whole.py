@@ -49,7 +49,7 @@ def _edit_choice(text: str, at: int, choice: Json, parts: list[Part], ledger: Le
     """The edits that move the calls in one choice's texts to its `tool_calls`, and correct the calls
     there."""
     path: Path = ("choices", at, "message")
-    native = [part.call for part in parts if part.piece.piece and not part.call.dropped]
+    native = [part.call for part in parts if part.piece.call_piece and not part.call.dropped]
     calls = _found(parts, Kind.CONTENT) or _found(parts, Kind.REASONING)
     if message := value_at(text, path):
         edited = _edit_texts(message, parts)
@@ -79,7 +79,7 @@ def _edit_texts(message: str, parts: list[Part]) -> str:
         if part.is_of(Kind.REASONING) and part.left is not None:
             left = quoted(part.left)
             message = splice(message, [(path[3:], left) for path in part.piece.paths])
-    added = "".join(_text_of_call(part) for part in parts if part.piece.piece)
+    added = "".join(_text_of_call(part) for part in parts if part.piece.call_piece)
     content = [part for part in parts if part.is_of(Kind.CONTENT)]
     changed = [part.left for part in content if part.left is not None]
     if changed or added:
@@ -96,7 +96,7 @@ def _text_of_call(part: Part) -> str:
 
 def _edit_calls(message: str, json: Json, parts: list[Part], added: list[str], ledger: Ledger) -> str:
     """The message with its calls put right, and these elements of `tool_calls` added."""
-    native = [part for part in parts if part.piece.piece]
+    native = [part for part in parts if part.piece.call_piece]
     swallowed = [_new_element(*call) for part in native for call in part.calls]
     kept = [_element(message, json, part, ledger) for part in native]
     same = all(is_same for is_same, _ in kept) and isinstance(json.get("tool_calls"), list | None)
@@ -116,14 +116,14 @@ def _edit_calls(message: str, json: Json, parts: list[Part], added: list[str], l
 def _element(message: str, json: Json, part: Part, ledger: Ledger) -> tuple[bool, str]:
     """Whether an element of `tool_calls` stays as it is, and its text."""
     piece, call = part.piece, part.call
-    assert piece.piece
+    assert piece.call_piece
     if call.dropped:
         return False, ""
     path = piece.paths[0][3:]  # of the arguments
     listed = path[0] == "tool_calls"
     raw = value_at(message, path[:-2]) if listed else ""
     old = _value(json, path[:-2]) if raw else {"function": json.get("function_call")}
-    if piece.piece.foreign:
+    if piece.call_piece.foreign:
         return bool(raw), raw or dump(old)
     right = bool(raw) and len(path) > 3 and _is_right(old, call)
     if not right:

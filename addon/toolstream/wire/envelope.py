@@ -100,13 +100,13 @@ class Template:
             return None
         reading, piece = self.reading, self.piece
         reading.frame, reading.data, piece.text = frame, "", text
-        if piece.piece:
-            piece.piece.text, piece.lane = text, self.first.lane
+        if piece.call_piece:
+            piece.call_piece.text, piece.lane = text, self.first.lane
         return reading
 
     def is_like(self, piece: Slice) -> bool:
         """Whether the template is for the same text as this slice."""
-        own, other = self.piece.piece, piece.piece
+        own, other = self.piece.call_piece, piece.call_piece
         if own and other:
             return self.piece.paths == piece.paths and own.index == other.index
         return self.piece.paths == piece.paths and self.piece.lane is piece.lane
@@ -210,7 +210,7 @@ def _is_only_text(reading: Reading, piece: Slice) -> bool:
     """Whether a frame holds this text and nothing else."""
     if reading.ends or reading.error is not None or piece.at is not At.TEXT:
         return False
-    names_call = piece.piece is not None and bool(piece.piece.name)
+    names_call = piece.call_piece is not None and bool(piece.call_piece.name)
     return bool(piece.text and piece.paths) and not names_call
 
 
@@ -225,7 +225,7 @@ def _template(written: list[bytes], reading: Reading, exact: bool) -> Template:
 def copied(known: Reading) -> Reading:
     """A copy of a reading, which no other frame overwrites."""
     (piece,) = known.slices
-    call = piece.piece
+    call = piece.call_piece
     if call:
         call = CallPiece(call.group, call.index, call.id, call.name, call.text, call.foreign, call.whole)
     slices = [Slice(None if call else piece.lane, piece.text, piece.paths, piece.at, call)]

@@ -120,7 +120,7 @@ class OllamaChat:
             if isinstance(function, dict):
                 piece = _piece(self._calls, call, function, source)
                 self._calls += 1
-                yield Slice(None, piece.text, [(*CALLS, at, "function", "arguments")], piece=piece)
+                yield Slice(None, piece.text, [(*CALLS, at, "function", "arguments")], call_piece=piece)
 
     def _reason(self, json: Json) -> str:
         """Why the model stopped. Older servers do not say it."""
@@ -167,7 +167,7 @@ def _piece(number: int, call: Json, function: Json, source: str) -> CallPiece:
 
 def _elements(reading: Reading) -> Elements:
     """The elements of `tool_calls` of a line or body; {} if none of them is a call."""
-    called = any(part.piece for part in reading.slices)
+    called = any(part.call_piece for part in reading.slices)
     return members(value_at(reading.data, CALLS)) if called else {}
 
 
@@ -188,7 +188,7 @@ class OllamaEncoder:
     def frame(self, reading: Reading, texts: list[str] | None) -> bytes:
         if "model" in reading.json:
             self._near = reading.json
-        if texts is None and not any(part.piece for part in reading.slices):
+        if texts is None and not any(part.call_piece for part in reading.slices):
             return self._sent(reading.frame)
         reading.data = reading.data or reading.frame.decode()
         before = _elements(reading)
@@ -266,7 +266,7 @@ class OllamaEncoder:
         """The elements of `tool_calls` to send, by their old positions."""
         after = dict(before)
         for part, text in zip_longest(reading.slices, texts or ()):
-            if (piece := part.piece) is None:
+            if (piece := part.call_piece) is None:
                 continue
             place, call = part.paths[0][len(CALLS)], part.lane.call if part.lane else None
             if _is_dropped(part):
@@ -324,7 +324,7 @@ def _edited(reading: Reading, texts: Texts, before: Elements, after: Elements) -
     """The line or body with these texts and calls; `reading.data` itself if nothing changes."""
     data, edits = reading.data, Edits()
     for part, text in zip_longest(reading.slices, texts or ()):
-        if not part.piece and text is not None:
+        if not part.call_piece and text is not None:
             edits += part.edits(text)
     if edits:
         data = splice(data, edits)

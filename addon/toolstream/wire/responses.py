@@ -96,12 +96,12 @@ class Responses:
                 piece = CallPiece(
                     index=source.number, id=text_in(item, "call_id"), name=text_in(item, "name"), foreign=True
                 )
-                reading.slices = [Slice(None, at=OPEN, piece=piece)]
+                reading.slices = [Slice(None, at=OPEN, call_piece=piece)]
 
     def _call_added(self, reading: Reading, source: Source, item: Json) -> None:
         name = self._tool_name(source, item)
         head = CallPiece(index=source.number, id=text_in(item, "call_id"), name=name)
-        reading.slices = [Slice(None, at=OPEN, piece=head)]
+        reading.slices = [Slice(None, at=OPEN, call_piece=head)]
         if text := source.unread(ARGUMENTS, text_in(item, "arguments")):
             reading.slices.append(_arguments(source, text, TEXT, ("item", "arguments")))
 
@@ -165,8 +165,8 @@ class Responses:
             text = source.unread(ARGUMENTS, text_in(item, "arguments"))
             piece = _arguments(source, text, TEXT if text or is_new else CLOSE, ("item", "arguments"))
             reading.slices = [piece]
-            if is_new and piece.piece:
-                piece.piece.id, piece.piece.whole = text_in(item, "call_id"), True
+            if is_new and piece.call_piece:
+                piece.call_piece.id, piece.call_piece.whole = text_in(item, "call_id"), True
             self._name_late(reading, source, item)
         elif source.type in ("message", "reasoning"):
             reading.slices = self._texts(source, item, ("item",))
@@ -175,7 +175,7 @@ class Responses:
 
     def _name_late(self, reading: Reading, source: Source, json: Json) -> None:
         """Read the name of a call that was announced without one, or not at all."""
-        piece = reading.slices[0].piece
+        piece = reading.slices[0].call_piece
         if piece and not source.named:
             piece.name = self._tool_name(source, json)
 
@@ -276,7 +276,7 @@ class Responses:
                 reading.slices.append(self._whole_call(source, item))
             elif source.type in FOREIGN:
                 piece = CallPiece(index=number, id=text_in(item, "call_id"), foreign=True, whole=True)
-                reading.slices.append(Slice(None, piece=piece))
+                reading.slices.append(Slice(None, call_piece=piece))
             elif source.type in ("message", "reasoning"):
                 texts = self._texts(source, item, ("output", number))
                 reading.slices += [piece for piece in texts if piece.at is TEXT]
@@ -288,9 +288,9 @@ class Responses:
     def _whole_call(self, source: Source, item: Json) -> Slice:
         text = text_in(item, "arguments")
         piece = _arguments(source, text, TEXT, ("output", source.number, "arguments"))
-        if piece.piece:
-            piece.piece.id, piece.piece.whole = text_in(item, "call_id"), True
-            piece.piece.name = self._tool_name(source, item)
+        if piece.call_piece:
+            piece.call_piece.id, piece.call_piece.whole = text_in(item, "call_id"), True
+            piece.call_piece.name = self._tool_name(source, item)
         return piece
 
     def write_whole(self, reading: Reading, found: Found, ledger: Ledger) -> str:

@@ -114,7 +114,7 @@ class CallWriter:
 
     def item_done(self, reading: Reading, texts: Texts) -> bytes:
         piece, said = reading.slices[0], object_in(reading.json, "item")
-        if piece.piece and piece.piece.whole and piece.lane and piece.lane.call:
+        if piece.call_piece and piece.call_piece.whole and piece.lane and piece.lane.call:
             return self._whole_call(reading, piece.lane, piece.lane.call, texts)
         before, item = self._late_arguments(reading, texts)
         if item is None or not item.open:

@@ -51,7 +51,7 @@ class _Writer:
         self._asked, self._reading, self._found, self._ledger = asked, reading, found, ledger
         self._slices: dict[int, list[int]] = {}  # by the number of their item
         for at, piece in enumerate(reading.slices):
-            number = piece.piece.index if piece.piece else piece.paths[0][1]
+            number = piece.call_piece.index if piece.call_piece else piece.paths[0][1]
             if isinstance(number, int):
                 self._slices.setdefault(number, []).append(at)
         self._ids: set[str] = set()  # of the items that are written
@@ -60,7 +60,7 @@ class _Writer:
     def item(self, number: int) -> Iterator[str]:
         """The items that replace one of the server's, as JSON texts."""
         slices = self._slices.get(number, [])
-        is_call = any(self._reading.slices[at].piece for at in slices)
+        is_call = any(self._reading.slices[at].call_piece for at in slices)
         found = self._call(number, slices[0]) if is_call else self._texts(number, slices)
         yield from found
 

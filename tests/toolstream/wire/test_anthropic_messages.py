@@ -115,7 +115,7 @@ def test_a_signature_comes_after_the_thinking() -> None:
 
 def test_a_call() -> None:
     readings = read_all(*block(0, CALL, 100), stop(0))
-    pieces = [piece.piece for reading in readings for piece in reading.slices]
+    pieces = [piece.call_piece for reading in readings for piece in reading.slices]
     assert [piece and (piece.index, piece.id, piece.name, piece.text) for piece in pieces] == [
         (0, "toolu_server0", "ls", ""),
         (0, "", "", '{"a":1}'),
@@ -127,7 +127,7 @@ def test_a_call() -> None:
 def test_an_index_twice_is_two_blocks() -> None:
     readings = read_all(*block(0, TEXT), *block(0, TEXT), *block(0, CALL), *block(0, CALL))
     lanes = {piece.lane for reading in readings for piece in reading.slices if piece.lane}
-    indexes = {piece.piece.index for reading in readings for piece in reading.slices if piece.piece}
+    indexes = {piece.call_piece.index for reading in readings for piece in reading.slices if piece.call_piece}
     assert (len(lanes), indexes) == (2, {2, 3})
 
 
@@ -224,12 +224,14 @@ class Answer:
     def read(self, frame: bytes) -> Reading:
         reading = self.near = self.wire.read(frame)
         for piece in reading.slices:
-            if piece.piece:
-                lane = self.calls.setdefault(piece.piece.index, LaneId(0, Kind.ARGUMENTS, "", ServerCall()))
+            if piece.call_piece:
+                lane = self.calls.setdefault(
+                    piece.call_piece.index, LaneId(0, Kind.ARGUMENTS, "", ServerCall())
+                )
                 assert lane.call
                 lane.call.id, lane.call.name = (
-                    lane.call.id or piece.piece.id,
-                    lane.call.name or piece.piece.name,
+                    lane.call.id or piece.call_piece.id,
+                    lane.call.name or piece.call_piece.name,
                 )
                 piece.lane = lane
         return reading
@@ -443,7 +445,7 @@ def test_the_slices_of_a_whole_answer() -> None:
     assert [piece.text for piece in reading.slices] == ["Hi.", "Hm.", '{"a": 1.10}', ""]
     kinds = [piece.lane.kind if piece.lane else None for piece in reading.slices]
     assert kinds == [Kind.CONTENT, Kind.REASONING, None, Kind.OTHER]
-    call = reading.slices[2].piece
+    call = reading.slices[2].call_piece
     assert call
     assert (call.id, call.name, call.whole) == ("toolu_server2", "ls", True)
 

@@ -38,13 +38,13 @@ def native(*elements: Any, content: str = "", is_done: bool = False) -> bytes:
 
 def resolved(reading: Reading, number: int = 0, **differs: Any) -> ServerCall:
     """Play the rewriter: say what becomes of a call that the server parsed."""
-    part = [part for part in reading.slices if part.piece][number]
-    assert part.piece
+    part = [part for part in reading.slices if part.call_piece][number]
+    assert part.call_piece
     call = ServerCall()
-    call.id, call.name = part.piece.id or "call_new", part.piece.name
+    call.id, call.name = part.call_piece.id or "call_new", part.call_piece.name
     for key, value in differs.items():
         setattr(call, key, value)
-    part.lane = LaneId(0, Kind.ARGUMENTS, part.piece.index, call)
+    part.lane = LaneId(0, Kind.ARGUMENTS, part.call_piece.index, call)
     return call
 
 
@@ -172,7 +172,7 @@ def test_calls_that_the_server_parsed() -> None:
     reader = wire()
     first = reader.read(native(element({"b": 1.10}, id="call_1"), "no call", element("{}", type="function")))
     (second,) = reader.read(native(element(None, type="custom"))).slices
-    pieces = [part.piece for part in (*first.slices, second)]
+    pieces = [part.call_piece for part in (*first.slices, second)]
     assert [(p.index, p.id, p.name, p.text, p.foreign, p.whole) for p in pieces if p] == [
         (0, "call_1", "get_weather", '{"b":1.1}', False, True),
         (1, "", "get_weather", "{}", False, True),
@@ -188,8 +188,8 @@ def test_arguments_are_read_as_they_are_written() -> None:
     text = '{ "a" : 1.10,\t"b": "\\u00fc" }'
     raw = f'{{"message": {{"tool_calls": [ {{"function": {{"arguments": {text}, "name": "f"}}}} ] }}}}\n'
     (part,) = wire().read(raw.encode()).slices
-    assert part.piece
-    assert part.piece.text == part.text == text
+    assert part.call_piece
+    assert part.call_piece.text == part.text == text
 
 
 # Writing text
@@ -459,7 +459,7 @@ def test_the_end_of_an_answer_that_lacks_one() -> None:
 def whole(raw: bytes, texts: list[str | None], calls: list[list[tuple[str, str]]], **differs: Any) -> Json:
     reader, ledger = wire(), Ledger()
     reading = reader.read_whole(raw.decode())
-    if any(part.piece for part in reading.slices):
+    if any(part.call_piece for part in reading.slices):
         resolved(reading, **differs)
     answer = json.loads(reader.write_whole(reading, Found(texts, calls), ledger))
     return answer["message"]

@@ -138,7 +138,7 @@ def test_all_of_a_part_is_one_lane() -> None:
 def test_calls_are_pieces() -> None:
     for server in (canonical, llamacpp):
         found = slices(server([("call", "f", '{"a":1}'), ("call", "g", "{}")]))
-        pieces = [piece.piece for group in found for piece in group if piece.piece]
+        pieces = [piece.call_piece for group in found for piece in group if piece.call_piece]
         assert {piece.index for piece in pieces} == {0, 1}
         assert [(p.id, p.name) for p in pieces if p.name] == [("call_0", "f"), ("call_1", "g")]
         assert "".join(p.text for p in pieces if p.index == 0) == '{"a":1}'
@@ -220,7 +220,7 @@ def test_slices_of_a_body() -> None:
     for piece in reading.slices:
         ((*path,),) = piece.paths
         assert value_at(reading.data, tuple(path)) == json.dumps(piece.text)
-    call = reading.slices[2].piece
+    call = reading.slices[2].call_piece
     assert call
     assert (call.id, call.name, call.whole) == ("call_2", "f", True)
     assert reading.ends == [(None, "stop")]
@@ -334,7 +334,7 @@ def test_nothing_of_a_call_that_leaves_the_answer() -> None:
         reading = wire.read(frame)
         for piece in reading.slices:
             piece.lane = piece.lane or lane
-        dropped = any(piece.piece for piece in reading.slices)
+        dropped = any(piece.call_piece for piece in reading.slices)
         out += encoder.frame(reading, ["" for _ in reading.slices] if dropped else None)
     assert read(out).said == [("text", "x")]
 
