@@ -46,7 +46,7 @@ class EarlyEnd:
             self._ledger.repaired(Repair.FINISH_REASON)
             self._queue.end = None
             return None
-        goes_on = any(piece.group == group for piece in reading.slices)
+        goes_on = any(part.group == group for part in reading.slices)
         self._passed_by = self._passed_by or goes_on
         return None if goes_on else end.reading
 

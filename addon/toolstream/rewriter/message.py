@@ -59,16 +59,16 @@ class Message:
         if any(other.fed for other in self.lanes.values() if other.id.kind is REASONING):
             lane.reader.forget_thinking()
 
-    def lane_of_call(self, piece: Slice, said: Said) -> tuple[Lane, bool]:
+    def lane_of_call(self, part: Slice, said: Said) -> tuple[Lane, bool]:
         """The lane for a slice of a call that the server parsed, and whether its name came late. When a
         call begins, earlier ones may produce something; that goes into `said`."""
-        assert piece.call_piece
-        call, late = self.natives.read(piece.call_piece)
+        assert part.call_piece
+        call, late = self.natives.read(part.call_piece)
         lane = self._calls.get(call)
         if lane is None:
             lane_id = LaneId(self.group, CALL, len(self._calls), call)
             lane = self._calls[call] = self.lanes[lane_id] = Lane(lane_id, call)
-        piece.lane = lane.id
+        part.lane = lane.id
         self.drain(said)
         return lane, late
 
@@ -103,15 +103,15 @@ class Message:
 
     # Turns
 
-    def take_turn(self, lane: Lane, piece: Slice, said: Said, over: set[Lane]) -> None:
+    def take_turn(self, lane: Lane, part: Slice, said: Said, over: set[Lane]) -> None:
         """Another lane goes on with this slice, so the other lanes stop waiting for more text."""
-        solid = piece.at is OPEN or lane.id.kind is CALL or bool(piece.text.strip())
+        solid = part.at is OPEN or lane.id.kind is CALL or bool(part.text.strip())
         if not solid:
             self.active = None
             return
         if lane.id.kind is not CALL:
             self._decide_copies(said)
-        answers = lane.id.kind is not REASONING and not (piece.at is OPEN and lane.id.kind is CONTENT)
+        answers = lane.id.kind is not REASONING and not (part.at is OPEN and lane.id.kind is CONTENT)
         self._answered = self._answered or (answers and not self._blocks)
         for other in self.lanes.values():
             if other is not lane and other.id.kind is not CALL and not (other.over or other in over):

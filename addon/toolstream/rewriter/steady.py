@@ -52,11 +52,11 @@ class Steady:
         lane = self.lane
         if lane is None or lane.over or (reading := self._envelopes.known(frame)) is None:
             return None
-        piece, queue = reading.slices[0], self._queue
-        if piece.lane is not lane.id:
+        part, queue = reading.slices[0], self._queue
+        if part.lane is not lane.id:
             return None
-        self.fed, self.start, call = piece.text, lane.fed, lane.id.call
-        events = lane.go_on(piece.text)
+        self.fed, self.start, call = part.text, lane.fed, lane.id.call
+        events = lane.go_on(part.text)
         if events is None and not queue.items and not (call and call.decided):
             queue.out.append(queue.encoder.frame(reading, None))
         elif events is None or lane.aligned or call or queue.items:
@@ -98,9 +98,9 @@ class Steady:
                 queue.out.append(queue.encoder.frame(reading, None))
                 return False
         reading = copied(reading)
-        piece = reading.slices[0]
-        piece.lane = lane.id
-        held = Held(reading, [Slot(piece, lane, self.start)])
+        part = reading.slices[0]
+        part.lane = lane.id
+        held = Held(reading, [Slot(part, lane, self.start)])
         if counted:
             queue.items.append(held)
             return events != []

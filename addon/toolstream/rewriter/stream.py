@@ -198,27 +198,27 @@ class StreamRewriter:
     def _read_slices(self, reading: Reading) -> None:
         held, said, over = Held(reading, []), Said(), set[Lane]()
         turn = None
-        for piece in reading.slices:
-            if piece.call_piece is None:
-                message, lane = self._message_of(piece)
+        for part in reading.slices:
+            if part.call_piece is None:
+                message, lane = self._message_of(part)
             else:
-                message = self._message(piece.call_piece.group)
+                message = self._message(part.call_piece.group)
                 if turn is not message:
                     message.natives.begin_frame()
                     turn = message
-                lane, late = message.lane_of_call(piece, said)
+                lane, late = message.lane_of_call(part, said)
                 if late:
                     self.queue.diverge(lane, "")
-            if piece.at is not CLOSE and message.active is not lane:
-                message.take_turn(lane, piece, said, over)
-            held.slots.append(Slot(piece, lane, lane.fed))
-            if piece.at is CLOSE and not lane.waits:
+            if part.at is not CLOSE and message.active is not lane:
+                message.take_turn(lane, part, said, over)
+            held.slots.append(Slot(part, lane, lane.fed))
+            if part.at is CLOSE and not lane.waits:
                 lane.sealed = True
-            if piece.text and not lane.over and lane not in over:
-                self.in_work.append(InWork(lane, piece.text, lane.fed))
-                message.hear(lane, lane.feed(piece.text), said)
-            if piece.call_piece:
-                message.after_call(lane, piece.call_piece.whole, said)
+            if part.text and not lane.over and lane not in over:
+                self.in_work.append(InWork(lane, part.text, lane.fed))
+                message.hear(lane, lane.feed(part.text), said)
+            if part.call_piece:
+                message.after_call(lane, part.call_piece.whole, said)
         self._close_ended(reading, said, over)
         self._deliver(held, said, over)
 
@@ -252,12 +252,12 @@ class StreamRewriter:
         natives = native_calls(self.wire, self._toolset, self.ledger, in_arguments, takes_prose=True)
         return Message(0, natives, self.parsers.reader, self.wire.blocks)
 
-    def _message_of(self, piece: Slice) -> tuple[Message, Lane]:
+    def _message_of(self, part: Slice) -> tuple[Message, Lane]:
         """The message and the lane that a text belongs to."""
-        assert piece.lane
-        message = self._message(piece.lane.group)
-        lane = message.lane(piece.lane)
-        if piece.text.strip() and not self.wire.blocks:
+        assert part.lane
+        message = self._message(part.lane.group)
+        lane = message.lane(part.lane)
+        if part.text.strip() and not self.wire.blocks:
             self._pass_by_calls()
         return message, lane
 

@@ -125,23 +125,23 @@ class Finder:
 
     def find(self) -> Found:
         """What becomes of each slice."""
-        groups = {piece.group for piece in self._slices}
+        groups = {part.group for part in self._slices}
         for group in sorted(groups):
             self._read_message(group)
         return self._found
 
     def _read_message(self, group: int) -> None:
         reason = self._reasons.get(group, self._reasons.get(None))
-        places = [at for at, piece in enumerate(self._slices) if piece.group == group]
+        places = [at for at, part in enumerate(self._slices) if part.group == group]
         natives = self._read_natives(group, places, reason)
         more = False
         for n, at in enumerate(places):
-            piece = self._slices[at]
-            if piece.lane is None or piece.lane.kind not in (Kind.CONTENT, Kind.REASONING):
+            part = self._slices[at]
+            if part.lane is None or part.lane.kind not in (Kind.CONTENT, Kind.REASONING):
                 continue
             others = places[n + 1 :] if self._task.wire.blocks else [p for p in places if p != at]
-            events = self._read_text(piece, [self._slices[other] for other in others], natives, reason)
-            if piece.lane.kind is Kind.CONTENT:
+            events = self._read_text(part, [self._slices[other] for other in others], natives, reason)
+            if part.lane.kind is Kind.CONTENT:
                 natives.note(events)
                 events = natives.without_copies(at, events, over=True, more=more)
             self._take_text(at, events)
@@ -164,11 +164,11 @@ class Finder:
         natives.begin_frame()
         calls: list[tuple[int, NativeCall, str]] = []
         for at in places:
-            piece = self._slices[at]
-            if piece.call_piece:
-                call, _ = natives.read(piece.call_piece)
-                piece.lane = LaneId(group, Kind.ARGUMENTS, at, call)
-                out = _text(call.feed(piece.text))
+            part = self._slices[at]
+            if part.call_piece:
+                call, _ = natives.read(part.call_piece)
+                part.lane = LaneId(group, Kind.ARGUMENTS, at, call)
+                out = _text(call.feed(part.text))
                 natives.after(call)
                 calls.append((at, call, out))
         natives.close(reason)
@@ -187,18 +187,18 @@ class Finder:
     # Texts
 
     def _read_text(
-        self, piece: Slice, others: Sequence[Slice], natives: NativeCalls, reason: str | None
+        self, part: Slice, others: Sequence[Slice], natives: NativeCalls, reason: str | None
     ) -> list[Event]:
-        assert piece.lane
-        if piece.lane.kind is Kind.REASONING:
+        assert part.lane
+        if part.lane.kind is Kind.REASONING:
             parser = self._task.parser(reasoning=True)
             answered = any(_is_answer(other) for other in others)
-            return parser.feed(piece.text) + (parser.interrupt() if answered else parser.close(reason))
+            return parser.feed(part.text) + (parser.interrupt() if answered else parser.close(reason))
         if any(other.call_piece for other in others) and natives.sent:
-            return self._read_before(piece.text, natives)
+            return self._read_before(part.text, natives)
         follows = self._task.wire.blocks and any(_is_answer(other) or other.text.strip() for other in others)
         apart = any(other.lane and other.lane.kind is Kind.REASONING and other.text for other in others)
-        return self._parse(piece.text, None if follows else reason, apart)
+        return self._parse(part.text, None if follows else reason, apart)
 
     def _read_before(self, text: str, natives: NativeCalls) -> list[Event]:
         """Read the text before calls that the server parsed. A call in it that they break off is dropped
@@ -231,12 +231,12 @@ class Finder:
         return parser.feed(text) + parser.close(reason)
 
 
-def _is_answer(piece: Slice) -> bool:
+def _is_answer(part: Slice) -> bool:
     """Whether reasoning is over when this slice comes."""
-    if piece.call_piece:
+    if part.call_piece:
         return True
-    assert piece.lane
-    return piece.lane.kind is not Kind.REASONING and bool(piece.text.strip())
+    assert part.lane
+    return part.lane.kind is not Kind.REASONING and bool(part.text.strip())
 
 
 def _text(events: list[Event]) -> str:

@@ -71,7 +71,7 @@ class MessagesEncoder:
         return self._frame(reading, texts)
 
     def _frame(self, reading: Reading, texts: list[str] | None) -> bytes:
-        said = [piece.text for piece in reading.slices] if texts is None else texts
+        said = [part.text for part in reading.slices] if texts is None else texts
         match reading.json.get("type"):
             case "content_block_delta":
                 return self._delta(reading, said)
@@ -122,30 +122,30 @@ class MessagesEncoder:
     def _delta(self, reading: Reading, said: list[str]) -> bytes:
         if not reading.slices:
             return reading.frame
-        piece = reading.slices[0]
-        lane = self._lane(piece)
+        part = reading.slices[0]
+        lane = self._lane(part)
         number = self._numbers.get(lane, -1)
         if reading.facts.get(ASTRAY) and not self._changed:
             self._changed = True
             self._ledger.repaired(Repair.CALL_SHAPE)
-        if piece.at is At.CLOSE:
+        if part.at is At.CLOSE:
             return self._extra(reading, lane, number)
         return self._new_delta(reading, lane, number, said[0]) if self._changed else reading.frame
 
     def _new_delta(self, reading: Reading, lane: LaneId, number: int, text: str) -> bytes:
         """A delta that leaves with this text, in the block of this number; -1 if its block did not leave."""
-        piece = reading.slices[0]
+        part = reading.slices[0]
         if lane.kind in EMPTY and (number not in self._open or lane in self._ours):
             return self._text(lane, text)
         if lane.call and number < 0:
             return self._server_call(lane, lane.call, Text(text))
-        if number < 0 or (piece.text and not text):
+        if number < 0 or (part.text and not text):
             return b""
-        if text == piece.text and reading.json.get("index") == number:
+        if text == part.text and reading.json.get("index") == number:
             return reading.frame
         if lane.kind in DELTAS and _is_plain(reading):
             return _delta(number, lane.kind, text)
-        return self._renumbered(reading, number, [(path, quoted(text)) for path in piece.paths])
+        return self._renumbered(reading, number, [(path, quoted(text)) for path in part.paths])
 
     def _extra(self, reading: Reading, lane: LaneId, number: int) -> bytes:
         """What a block has besides its text, such as a signature."""
@@ -243,14 +243,14 @@ class MessagesEncoder:
 
     # Blocks
 
-    def _lane(self, piece: Slice) -> LaneId:
+    def _lane(self, part: Slice) -> LaneId:
         """The lane of a slice. After a failure nobody assigns calls to lanes any more, so their last lane
         is used."""
-        if piece.call_piece is None:
-            assert piece.lane
-            return piece.lane
-        number = piece.call_piece.index
-        lane = piece.lane or self._lanes.get(number) or LaneId(piece.call_piece.group, Kind.OTHER, number)
+        if part.call_piece is None:
+            assert part.lane
+            return part.lane
+        number = part.call_piece.index
+        lane = part.lane or self._lanes.get(number) or LaneId(part.call_piece.group, Kind.OTHER, number)
         self._lanes[number] = lane
         return lane
 
@@ -332,9 +332,9 @@ def stop_reason(sent: Any, called: bool, found: bool, cut: bool, ledger: Ledger)
     return reason
 
 
-def head_edits(piece: Slice) -> dict[str, str]:
+def head_edits(part: Slice) -> dict[str, str]:
     """The members that have to be replaced in the head of a server's call."""
-    call, said = piece.lane and piece.lane.call, piece.call_piece
+    call, said = part.lane and part.lane.call, part.call_piece
     if not call or not said:
         return {}
     wanted = {"id": (call.id, said.id), "name": (call.name, said.name)}

@@ -192,13 +192,13 @@ class AnthropicMessages:
         old = _written(reading.data, reading.json)
         new: list[str] = []
         calls: list[ServerCall | None] = []  # None: one of ours
-        for block, piece, text, ours in zip(old, reading.slices, found.texts, found.calls, strict=True):
-            call = piece.lane.call if piece.lane else None
+        for block, part, text, ours in zip(old, reading.slices, found.texts, found.calls, strict=True):
+            call = part.lane.call if part.lane else None
             if call and not call.dropped:
                 calls.append(call)
-                new.append(_written_call(block, piece, text, ledger))
+                new.append(_written_call(block, part, text, ledger))
             else:
-                new += _written_text(block, piece, text)
+                new += _written_text(block, part, text)
             new += [tool_use(self.new_id(), name, arguments) for name, arguments in ours]
             calls += [None] * len(ours)
         sent = reading.json.get("stop_reason")
@@ -215,26 +215,26 @@ class AnthropicMessages:
         return f"{{{head}}}"
 
 
-def _written_text(block: str, piece: Slice, text: str | None) -> list[str]:
+def _written_text(block: str, part: Slice, text: str | None) -> list[str]:
     """A block with what is left of its text; nothing if that is empty. Text in place of a call becomes a
     new block."""
     if text is None:
         return [block]
     if not text.strip():
         return []
-    member = str(piece.paths[0][-1])
+    member = str(part.paths[0][-1])
     return [
         f'{{"type":"text","text":{quoted(text)}}}'
-        if piece.call_piece
+        if part.call_piece
         else with_members(block, {member: quoted(text)})
     ]
 
 
-def _written_call(block: str, piece: Slice, text: str | None, ledger: Ledger) -> str:
+def _written_call(block: str, part: Slice, text: str | None, ledger: Ledger) -> str:
     """The block of the server's call, corrected."""
-    changes = head_edits(piece)
-    if "id" in changes and piece.lane and piece.lane.call:
-        piece.lane.call.reshape(ledger)
+    changes = head_edits(part)
+    if "id" in changes and part.lane and part.lane.call:
+        part.lane.call.reshape(ledger)
     if text is not None and loads_object(text) is not None:
         changes["input"] = text
     return with_members(block, changes) if changes else block

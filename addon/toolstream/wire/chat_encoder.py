@@ -120,20 +120,20 @@ class ChatEncoder:
 
     def _note_fields(self, slices: list[Slice]) -> None:
         """Note under which names the server sends reasoning."""
-        for piece in slices:
-            if piece.lane and piece.lane.kind is Kind.REASONING:
-                choice = self._choice(piece.lane.group)
-                choice.fields = [str(path[3]) for path in piece.paths if not path[4:]] or choice.fields
+        for part in slices:
+            if part.lane and part.lane.kind is Kind.REASONING:
+                choice = self._choice(part.lane.group)
+                choice.fields = [str(path[3]) for path in part.paths if not path[4:]] or choice.fields
 
     def _further(self, reading: Reading) -> bytes:
         """A later delta of a call that was announced: as it came, or corrected, each in the same way. b""
         if it is anything else."""
-        facts, (piece,) = reading.facts, reading.slices
-        call = piece.lane and piece.lane.call
-        number = self._choice(piece.lane.group).numbers.get(call) if piece.lane else None
+        facts, (part,) = reading.facts, reading.slices
+        call = part.lane and part.lane.call
+        number = self._choice(part.lane.group).numbers.get(call) if part.lane else None
         if number is None or number == facts["further"][0]:
             return b"" if number is None else reading.frame
-        text = quoted(piece.text).encode()
+        text = quoted(part.text).encode()
         if facts.get("shaped", (None,))[0] is call:
             _, head, tail = facts["shaped"]
             return bytes(head + text + tail)
@@ -144,13 +144,13 @@ class ChatEncoder:
         return out
 
     def _edited(self, reading: Reading, texts: list[str] | None) -> bytes:
-        said = [(piece, piece.text) for piece in reading.slices]
+        said = [(part, part.text) for part in reading.slices]
         if texts is not None:
             said = list(zip(reading.slices, texts, strict=True))
         edits, before = _edits_of_texts(said), b""
-        keep = not said or any(text for piece, text in said if not piece.call_piece)
+        keep = not said or any(text for part, text in said if not part.call_piece)
         for at, json_choice in choices_of(reading.json):
-            calls = [(piece, text) for piece, text in said if piece.call_piece and _at(piece) == at]
+            calls = [(part, text) for part, text in said if part.call_piece and _at(part) == at]
             legacy, says = self._edit_choice(reading, at, json_choice, calls, edits)
             before += legacy
             keep = keep or says
@@ -199,8 +199,8 @@ class ChatEncoder:
         listed = isinstance(old, list)
         elements = [json for json in (old if listed else [old]) if isinstance(json, dict)]
         left, same = [], listed and bool(delta.get("tool_calls"))
-        for json_call, (piece, text) in zip(elements, calls, strict=True):
-            new = self._element(choice, json_call, piece, text, same)
+        for json_call, (part, text) in zip(elements, calls, strict=True):
+            new = self._element(choice, json_call, part, text, same)
             same = same and new is json_call
             left.append(new)
         left = [json for json in left if json]
@@ -211,11 +211,11 @@ class ChatEncoder:
         edits += edits_of(path, old, left) if delta.get("tool_calls") else [(path, "null")]
         return left
 
-    def _element(self, choice: Choice, old: Json, piece: Slice, text: str, listed: bool) -> Json:
+    def _element(self, choice: Choice, old: Json, part: Slice, text: str, listed: bool) -> Json:
         """One element of `tool_calls` as it leaves; `old` itself if nothing has to change, {} if nothing
         is left of it."""
-        call = piece.lane.call if piece.lane else None
-        assert piece.call_piece
+        call = part.lane.call if part.lane else None
+        assert part.call_piece
         if call is None:  # nobody reads it any more
             return self._unread(choice, old)
         if not call.announced:
@@ -224,14 +224,14 @@ class ChatEncoder:
         number = choice.number(call)
         if first:
             choice.natives.append(call)
-            choice.unread[piece.call_piece.index] = number
-        if piece.call_piece.foreign:
+            choice.unread[part.call_piece.index] = number
+        if part.call_piece.foreign:
             return old if old.get("index", number) == number else old | {"index": number}
         right = listed and (is_head(old, call, number) if first else is_further(old, number))
         if not right:
             self._reshaped(choice, call)
         inner = object_in(old, "function")
-        if right and text == piece.text and (not first or inner.get("name") == call.name):
+        if right and text == part.text and (not first or inner.get("name") == call.name):
             return old
         return _written(call, number, text, old, inner, first)
 
@@ -316,9 +316,9 @@ def full(reading: Reading) -> Reading:
     return reading
 
 
-def _at(piece: Slice) -> Any:
+def _at(part: Slice) -> Any:
     """The position of a slice's choice in its chunk; -1 if unknown."""
-    return piece.paths[0][1] if piece.paths else -1
+    return part.paths[0][1] if part.paths else -1
 
 
 def _is_bare(reading: Reading) -> bool:
@@ -334,7 +334,7 @@ def _has_more(reading: Reading, at: int, delta: Json, calls: bool) -> bool:
 
 
 def _edits_of_texts(said: list[tuple[Slice, str]]) -> Edits:
-    return [edit for piece, text in said if not piece.call_piece for edit in piece.edits(text)]
+    return [edit for part, text in said if not part.call_piece for edit in part.edits(text)]
 
 
 def _written(call: ServerCall, number: int, text: str, old: Json, inner: Json, first: bool) -> Json:
@@ -350,7 +350,7 @@ def _written(call: ServerCall, number: int, text: str, old: Json, inner: Json, f
 
 def _fields(reading: Reading, at: int, delta: Json) -> set[str | int]:
     """The members of a choice's delta that hold nothing but text that is read."""
-    places = [path[3:] for piece in reading.slices for path in piece.paths if path[1] == at]
+    places = [path[3:] for part in reading.slices for path in part.paths if path[1] == at]
     return fields_of(delta, [place for place in places if place[0] not in CALLS])
 
 

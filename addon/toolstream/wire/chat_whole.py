@@ -18,20 +18,20 @@ class Part(NamedTuple):
     """A slice, what is left of its text (None: all of it), and the (name, arguments) of the calls that were
     found in it."""
 
-    piece: Slice
+    slice: Slice
     left: str | None
     calls: list[tuple[str, str]]
 
     def is_of(self, kind: Kind) -> bool:
         """Whether it is text of this kind."""
-        return self.piece.lane is not None and self.piece.lane.kind is kind
+        return self.slice.lane is not None and self.slice.lane.kind is kind
 
     @property
     def call(self) -> ServerCall:
         """The call that the server parsed, whose arguments it is."""
-        assert self.piece.lane
-        assert self.piece.lane.call
-        return self.piece.lane.call
+        assert self.slice.lane
+        assert self.slice.lane.call
+        return self.slice.lane.call
 
 
 def write_whole(reading: Reading, found: Found, ledger: Ledger) -> str:
@@ -40,7 +40,7 @@ def write_whole(reading: Reading, found: Found, ledger: Ledger) -> str:
     parts = list(map(Part, reading.slices, found.texts, found.calls))
     for at, choice in choices_of(reading.json):
         if isinstance(choice.get("message"), dict):
-            own = [part for part in parts if part.piece.paths and part.piece.paths[0][1] == at]
+            own = [part for part in parts if part.slice.paths and part.slice.paths[0][1] == at]
             edits += _edit_choice(reading.data, at, choice, own, ledger)
     return splice(reading.data, edits) if edits else reading.data
 
@@ -49,7 +49,7 @@ def _edit_choice(text: str, at: int, choice: Json, parts: list[Part], ledger: Le
     """The edits that move the calls in one choice's texts to its `tool_calls`, and correct the calls
     there."""
     path: Path = ("choices", at, "message")
-    native = [part.call for part in parts if part.piece.call_piece and not part.call.dropped]
+    native = [part.call for part in parts if part.slice.call_piece and not part.call.dropped]
     calls = _found(parts, Kind.CONTENT) or _found(parts, Kind.REASONING)
     if message := value_at(text, path):
         edited = _edit_texts(message, parts)
@@ -78,12 +78,12 @@ def _edit_texts(message: str, parts: list[Part]) -> str:
     for part in parts:
         if part.is_of(Kind.REASONING) and part.left is not None:
             left = quoted(part.left)
-            message = splice(message, [(path[3:], left) for path in part.piece.paths])
-    added = "".join(_text_of_call(part) for part in parts if part.piece.call_piece)
+            message = splice(message, [(path[3:], left) for path in part.slice.paths])
+    added = "".join(_text_of_call(part) for part in parts if part.slice.call_piece)
     content = [part for part in parts if part.is_of(Kind.CONTENT)]
     changed = [part.left for part in content if part.left is not None]
     if changed or added:
-        kept = (changed[0] if changed else "".join(part.piece.text for part in content)) + added
+        kept = (changed[0] if changed else "".join(part.slice.text for part in content)) + added
         message = splice(message, [(("content",), quoted(kept) if kept else "null")])
     return message
 
@@ -96,7 +96,7 @@ def _text_of_call(part: Part) -> str:
 
 def _edit_calls(message: str, json: Json, parts: list[Part], added: list[str], ledger: Ledger) -> str:
     """The message with its calls put right, and these elements of `tool_calls` added."""
-    native = [part for part in parts if part.piece.call_piece]
+    native = [part for part in parts if part.slice.call_piece]
     swallowed = [_new_element(*call) for part in native for call in part.calls]
     kept = [_element(message, json, part, ledger) for part in native]
     same = all(is_same for is_same, _ in kept) and isinstance(json.get("tool_calls"), list | None)
@@ -115,22 +115,22 @@ def _edit_calls(message: str, json: Json, parts: list[Part], added: list[str], l
 
 def _element(message: str, json: Json, part: Part, ledger: Ledger) -> tuple[bool, str]:
     """Whether an element of `tool_calls` stays as it is, and its text."""
-    piece, call = part.piece, part.call
-    assert piece.call_piece
+    own, call = part.slice, part.call
+    assert own.call_piece
     if call.dropped:
         return False, ""
-    path = piece.paths[0][3:]  # of the arguments
+    path = own.paths[0][3:]  # of the arguments
     listed = path[0] == "tool_calls"
     raw = value_at(message, path[:-2]) if listed else ""
     old = _value(json, path[:-2]) if raw else {"function": json.get("function_call")}
-    if piece.call_piece.foreign:
+    if own.call_piece.foreign:
         return bool(raw), raw or dump(old)
     right = bool(raw) and len(path) > 3 and _is_right(old, call)
     if not right:
         call.reshape(ledger)
     if right and part.left is None and object_in(old, "function").get("name") == call.name:
         return True, raw
-    return False, _mended_element(old, call, piece.text if part.left is None else part.left)
+    return False, _mended_element(old, call, own.text if part.left is None else part.left)
 
 
 def _is_right(json: Json, call: ServerCall) -> bool:

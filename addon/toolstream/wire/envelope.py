@@ -70,12 +70,12 @@ class Template:
     """A frame around one text. `gaps` are the bytes before and after it. `reading` is overwritten by the
     next frame of this envelope."""
 
-    __slots__ = ("first", "head", "piece", "reading", "tail")
+    __slots__ = ("first", "head", "reading", "slice", "tail")
 
     def __init__(self, gaps: list[Gap], reading: Reading) -> None:
         self.first = reading.slices[0]  # of the last frame whose reading was not overwritten
         self.reading = copied(reading)
-        self.piece = self.reading.slices[0]
+        self.slice = self.reading.slices[0]
         self.head, self.tail = gaps[0].parts[0], gaps[-1].parts[-1]
         self.reading.start, self.reading.end = len(self.head), -len(self.tail)
 
@@ -98,7 +98,7 @@ class Template:
             return None
         if not text:
             return None
-        reading, piece = self.reading, self.piece
+        reading, piece = self.reading, self.slice
         reading.frame, reading.data, piece.text = frame, "", text
         if piece.call_piece:
             piece.call_piece.text, piece.lane = text, self.first.lane
@@ -106,10 +106,10 @@ class Template:
 
     def is_like(self, piece: Slice) -> bool:
         """Whether the template is for the same text as this slice."""
-        own, other = self.piece.call_piece, piece.call_piece
+        own, other = self.slice.call_piece, piece.call_piece
         if own and other:
-            return self.piece.paths == piece.paths and own.index == other.index
-        return self.piece.paths == piece.paths and self.piece.lane is piece.lane
+            return self.slice.paths == piece.paths and own.index == other.index
+        return self.slice.paths == piece.paths and self.slice.lane is piece.lane
 
 
 class Changing(Template):
