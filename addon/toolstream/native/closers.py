@@ -13,7 +13,7 @@ from ..grammar.text import end_of
 from ..limits import CLOSING_RUN, NAME
 from ..schema.coercion import FAILED
 from ..schema.schema import Parameter
-from ..schema.values import coerce, is_torn
+from ..schema.values import coerce_leniently, is_torn
 from .tags import JOINED, NAMED, QWEN, WORD_OF_CLOSER, either, spelled
 
 _LINE_BREAK = re.compile(r"\r?\n")
@@ -80,11 +80,11 @@ def without_closing_run(text: str, key: str) -> str | None:
     return next((text[:at] for at in reversed(starts) if closing_run(text[at:], key)), None)
 
 
-def coerced(text: str, parameter: Parameter, key: str) -> tuple[Any, bool]:
+def coerced_without_closers(text: str, parameter: Parameter, key: str) -> tuple[Any, bool]:
     """The typed value of a text that is no string, and whether closing tags at its end were left out."""
-    value = FAILED if is_torn(text) else coerce(text, parameter)
+    value = FAILED if is_torn(text) else coerce_leniently(text, parameter)
     if value is FAILED and (bare := without_closing_run(text, key)) is not None:
-        value = coerce(bare, parameter)
+        value = coerce_leniently(bare, parameter)
         return value, value is not FAILED
     return value, False
 

@@ -18,7 +18,7 @@ from ..schema.coercion import FAILED, OMITTED, coerce
 from ..schema.json_read import loads, loads_object
 from ..schema.json_write import dump, escaped, quoted
 from ..schema.schema import Parameter, Tool
-from .closers import Run, closing_run, coerced
+from .closers import Run, closing_run, coerced_without_closers
 from .json_stream import JsonStream, Kind, State, mended, unescaped
 from .keys import DamagedKey, read_damaged_key
 from .nesting import Nesting
@@ -342,7 +342,7 @@ class ObjectMender:
         """A string where none is allowed: write the value that it stands for."""
         waiting, at = self._passage.waiting, self._string_at
         text = unescaped(waiting[at + 1 :])
-        value, is_closed = coerced(text, parameter, self._nesting.key)
+        value, is_closed = coerced_without_closers(text, parameter, self._nesting.key)
         if is_closed:
             self._findings.count(Repair.STRAY_CLOSER)
         if value is FAILED:

@@ -21,7 +21,7 @@ from ..schema.coercion import FAILED
 from ..schema.json_read import Json
 from ..schema.rules import NO_TEXTS
 from ..schema.tool_name import Opening
-from ..schema.values import coerce
+from ..schema.values import coerce_leniently
 from ..schema.whole_arguments import typed, write_call
 from .by_place import is_by_place
 from .message import Call, Envelope, Message, State, Step
@@ -170,7 +170,8 @@ def use_spare(m: Message, call: Call) -> None:
         return
     key = only_free(call) if spare.tagged else only_key(call)
     types = call.tool.parameter(key).types if key else frozenset()
-    fits = not types or "string" in types or coerce(spare.value, call.tool.parameter(key)) is not FAILED
+    takes_text = not types or "string" in types
+    fits = takes_text or coerce_leniently(spare.value, call.tool.parameter(key)) is not FAILED
     if not key or key in call.writer.given or not fits:
         _spare_is_text(m, call)
         return

@@ -17,7 +17,7 @@ from .coercion import FAILED, NULL, OMITTED, conform, fits_as_text, leads
 from .json_write import dump, encodable, escaped, quoted
 from .rules import ToolRules
 from .schema import Tool
-from .values import coerced, excerpt_of, read_string
+from .values import coerced_leniently, excerpt_of, read_string
 
 
 class _State(Enum):
@@ -196,10 +196,10 @@ class ArgumentsWriter:
 
     def _resolve(self) -> str:
         text = self._taken()
-        value, written, mended = coerced(text, self._parameter)
+        value, written, mended = coerced_leniently(text, self._parameter)
         if value is FAILED and (opener := f"<parameter={self._key}>") in text:  # once more, between its items
             without = "\n".join(line for line in text.split("\n") if line.strip() != opener)
-            value, written, _ = coerced(without, self._parameter)
+            value, written, _ = coerced_leniently(without, self._parameter)
             mended = value is not FAILED
         if value is OMITTED:
             self._absent.add(self._key)

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..limits import EXCERPT, FENCE_INFO
-from . import coercion
-from .coercion import CONTAINERS, FAILED, conform, is_wanted, too_deep
+from .coercion import CONTAINERS, FAILED, coerced, conform, is_wanted, too_deep
 from .json_read import loads
 from .lenient_json import read_damaged, with_last_bracket
 from .schema import Parameter
@@ -19,14 +18,14 @@ _FENCE = re.compile(rf"```\w{{0,{FENCE_INFO}}}[ \t]*\n")
 _MARKS = ",;. \t\r\n"
 
 
-def coerce(text: str, parameter: Parameter) -> Any:
-    """The JSON value of a complete text, or FAILED, or OMITTED."""
-    return coerced(text, parameter)[0]
+def coerce_leniently(text: str, parameter: Parameter) -> Any:
+    """The JSON value of a complete text, mended if it has a slip in it; or FAILED, or OMITTED."""
+    return coerced_leniently(text, parameter)[0]
 
 
-def coerced(text: str, parameter: Parameter) -> tuple[Any, str, bool]:
+def coerced_leniently(text: str, parameter: Parameter) -> tuple[Any, str, bool]:
     """The value, its JSON text if that is known already, and whether it had to be mended."""
-    value, written = coercion.coerced(text, parameter)
+    value, written = coerced(text, parameter)
     bare = text.strip()
     if value is not FAILED or not bare or not parameter.types & CONTAINERS:
         return value, written, False
@@ -40,7 +39,7 @@ def read_string(value: Any, parameter: Parameter) -> tuple[Any, bool]:
         return value, False
     if is_torn(value):
         return value, False
-    found, _, mended = coerced(value, parameter)
+    found, _, mended = coerced_leniently(value, parameter)
     return (found if mended else value), mended
 
 

@@ -10,7 +10,7 @@ from .json_write import STRICT, dump, encodable
 from .rules import NO_TEXTS
 from .schema import Tool
 from .toolset import Toolset
-from .values import coerce, excerpt_of, read_string
+from .values import coerce_leniently, excerpt_of, read_string
 from .wrapped import unwrapped
 
 
@@ -57,7 +57,7 @@ def typed(values: Iterable[tuple[str, str]], tool: Tool) -> Json:
     arguments: Json = {}
     for key, text in values:
         if key not in arguments:
-            value = coerce(text, tool.parameter(key))
+            value = coerce_leniently(text, tool.parameter(key))
             arguments[key] = ("" if text.isspace() else text) if value is FAILED else value
     return {key: value for key, value in arguments.items() if value is not OMITTED}
 

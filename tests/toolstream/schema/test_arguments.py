@@ -22,7 +22,7 @@ from toolstream.schema.coercion import (
 from toolstream.schema.escapes import doubled_escapes
 from toolstream.schema.json_write import as_written, dump
 from toolstream.schema.schema import Parameter, Tool
-from toolstream.schema.values import coerce
+from toolstream.schema.values import coerce_leniently
 from toolstream.schema.whole_arguments import write_object
 
 STRING, INTEGER, NUMBER, BOOLEAN, ARRAY, OBJECT, NULL = (
@@ -278,7 +278,7 @@ def test_values(name: str, schema: Any, text: str, value: str) -> None:
 
 @pytest.mark.parametrize(("name", "schema", "text", "value"), ROWS, ids=[row[0] for row in ROWS])
 def test_coerce_agrees_with_the_writer(name: str, schema: Any, text: str, value: str) -> None:
-    found = coerce(text, tool_of(schema).parameter("p"))
+    found = coerce_leniently(text, tool_of(schema).parameter("p"))
     assert (found is FAILED) == name.startswith("!")
     if found is not FAILED:
         assert json.loads(dump(found)) == json.loads(value)
@@ -298,7 +298,7 @@ OMITTED_ROWS = [
 @pytest.mark.parametrize(("name", "schema", "text"), OMITTED_ROWS, ids=[row[0] for row in OMITTED_ROWS])
 def test_an_optional_value_is_left_out(name: str, schema: Any, text: str) -> None:
     tool = tool_of(schema, required=False)
-    assert coerce(text, tool.parameter("p")) is OMITTED
+    assert coerce_leniently(text, tool.parameter("p")) is OMITTED
     for pieces in cuts(text):
         assert write(tool, ("p", pieces)) == ("{}", [])
         assert write(tool, ("p", pieces), ("last", ["x"])) == ('{"last": "x"}', [])
@@ -675,4 +675,4 @@ def test_any_object_is_written_as_valid_json(schema: Any, arguments: dict[str, A
 
 
 def test_unknown_parameter_knows_nothing() -> None:
-    assert coerce("5", Parameter(None, {}, False)) == "5"
+    assert coerce_leniently("5", Parameter(None, {}, False)) == "5"

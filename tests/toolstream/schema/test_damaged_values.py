@@ -9,7 +9,7 @@ from toolstream.repairs import Repair
 from toolstream.schema.arguments import ArgumentsWriter
 from toolstream.schema.coercion import FAILED
 from toolstream.schema.schema import Parameter, Tool
-from toolstream.schema.values import coerce
+from toolstream.schema.values import coerce_leniently
 
 STRING, INTEGER = {"type": "string"}, {"type": "integer"}
 TODO = {
@@ -72,8 +72,8 @@ MENDED: list[tuple[str, Any, str, Any]] = [
 @pytest.mark.parametrize(("schema", "text", "value"), [row[1:] for row in MENDED], ids=[r[0] for r in MENDED])
 def test_mended(schema: Any, text: str, value: Any) -> None:
     tool = Tool("t", {"properties": {"p": schema}, "required": ["p"]})
-    assert coerce(text, tool.parameter("p")) == value
-    assert coerce(f"\n{text}\n", tool.parameter("p")) == value
+    assert coerce_leniently(text, tool.parameter("p")) == value
+    assert coerce_leniently(f"\n{text}\n", tool.parameter("p")) == value
     writer = ArgumentsWriter(tool)
     writer.begin("p")
     writer.feed(text)
@@ -109,7 +109,7 @@ FAILS = [
 
 @pytest.mark.parametrize(("schema", "text"), [row[1:] for row in FAILS], ids=[row[0] for row in FAILS])
 def test_what_is_not_certain_stays_text(schema: Any, text: str) -> None:
-    assert coerce(text, Parameter(schema, {}, True)) is FAILED
+    assert coerce_leniently(text, Parameter(schema, {}, True)) is FAILED
 
 
 @pytest.mark.parametrize(
@@ -119,4 +119,4 @@ def test_what_is_not_certain_stays_text(schema: Any, text: str) -> None:
     "text", ['["a", "b"', '{"a": "x" "n": 1}', "['a', 'b']", '```json\n["a"]\n```', '["a"],']
 )
 def test_what_may_be_a_string_is_one(schema: Any, text: str) -> None:
-    assert coerce(text, Parameter(schema, {}, True)) == text
+    assert coerce_leniently(text, Parameter(schema, {}, True)) == text
