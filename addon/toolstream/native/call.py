@@ -1,5 +1,6 @@
 """One tool call that the server parsed: its state, and the reader of its lane."""
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from ..schema.schema import NO_TOOL, Tool
 from ..wire.base import ServerCall
 from .arguments import Arguments
 from .reader import Calls
+
+_WORD = re.compile(r"\w")
 
 
 class NativeCall(ServerCall):
@@ -50,6 +53,11 @@ class NativeCall(ServerCall):
     def unread(self) -> str:
         """The arguments that came before the name."""
         return "".join(self._unread or ())
+
+    @property
+    def as_text(self) -> str:
+        """What it says if it is no call; "" if that is nothing: `{}`."""
+        return self.unread if _WORD.search(self.unread) else ""
 
     @property
     def meaning(self) -> tuple[str, Any]:

@@ -308,7 +308,7 @@ class NativeCalls:
             return True
         if not call.dropped:
             call.drop()
-            self._texts += [text] if text.strip() else []
+            self._texts += [call.as_text] if call.as_text else []
             self._ledger.refuse(Refused.NAMELESS, text)
         return False
 

@@ -180,7 +180,7 @@ class Finder:
 
     def _take_call(self, at: int, call: NativeCall, arguments: str) -> None:
         if call.dropped:
-            self._found.texts[at] = call.unread if call.unread.strip() else ""
+            self._found.texts[at] = call.as_text
         elif not call.foreign and arguments != self._slices[at].text:
             self._found.texts[at] = arguments
 

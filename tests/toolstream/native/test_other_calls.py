@@ -170,7 +170,7 @@ def test_a_call_without_a_name_is_named_by_its_arguments(name: Any) -> None:
 
 
 @pytest.mark.parametrize("name", NAMELESS)
-@pytest.mark.parametrize("arguments", ['{"other": 1}', "no JSON", "{}", '{"path": "a"'])
+@pytest.mark.parametrize("arguments", ['{"other": 1}', "no JSON", '{"path": "a"'])
 def test_or_it_is_text(name: Any, arguments: str) -> None:
     function = {"name": name, "arguments": arguments} if name is not ... else {"arguments": arguments}
     call = {"id": "x1", "type": "function", "function": function}
@@ -182,3 +182,15 @@ def test_or_it_is_text(name: Any, arguments: str) -> None:
     message = read_answer(out).message
     assert (message.text, message.calls, message.finish) == (f"So: {arguments}", [], "stop")
     assert rewriter.ledger.as_dict()["refused"] == {"nameless": 1}
+
+
+@pytest.mark.parametrize("arguments", ["{}", "", "[]", "{"])
+def test_if_it_says_anything(arguments: str) -> None:
+    named = {"id": "x1", "type": "function", "function": {"name": "bash", "arguments": '{"command": "ls"}'}}
+    nameless = {"id": "x2", "type": "function", "function": {"name": "", "arguments": arguments}}
+    choice, _, _ = message_of({"content": None, "tool_calls": [named, nameless]})
+    assert not choice["message"]["content"]
+    assert [call["id"] for call in choice["message"]["tool_calls"]] == ["x1"]
+    out, _ = send(stream([[{"index": 0, **named}], [{"index": 1, **nameless}]]), ASKED)
+    message = read_answer(out).message
+    assert (message.text, len(message.calls), message.finish) == ("", 1, "tool_calls")
