@@ -21,7 +21,6 @@ from .text import GAP
 from .tokens import Lost, lost
 
 LEVELS = ("strict", "tolerant", "aggressive")
-_FOREIGN_NAMES = frozenset(dialect.name for dialect in FOREIGN)
 
 
 def spellings(*kinds: TagKind, level: str, dialects: Iterable[Dialect] = DIALECTS) -> Iterator[Spelling]:
@@ -154,12 +153,6 @@ def keeps_to(tag: Tag, dialects: Iterable[Dialect]) -> bool:
         if is_canonical(tag, dialect):
             return True
     return False
-
-
-def foreign(*dialects: Dialect) -> tuple[Dialect, ...]:
-    """Those of these dialects that are not Qwen's own, each once, in the order of FOREIGN."""
-    names = {dialect.name for dialect in dialects} & _FOREIGN_NAMES
-    return tuple(known for known in FOREIGN if known.name in names) if names else ()
 
 
 def is_canonical(tag: Tag, dialect: Dialect) -> bool:

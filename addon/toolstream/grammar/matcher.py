@@ -6,6 +6,7 @@ arrives? Both patterns are made from the same spelling.
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from ..limits import SPELLING
 from .kinds import Cost, TagKind
@@ -13,6 +14,7 @@ from .names import Names, fold
 from .spelling import Spelling
 from .tag import Tag
 from .text import BLANK
+from .tokens import Lost
 
 _WORD = re.compile(r"</?([A-Za-z][\w-]*)")
 _PLACEHOLDER = re.compile(r"\{\w+\}")
@@ -188,3 +190,16 @@ def _numbered(pattern: str, number: int) -> str:
 def _either(patterns: Iterable[str]) -> re.Pattern[str]:
     """One pattern for all of these; without any, a pattern that never matches."""
     return re.compile("|".join(patterns).replace("(?P<n>", "(?:") or r"(?!)")
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What is searched in a value: tags `within` it, including those of examples; tags that may come
+    `behind` it; `plain` text, which can be skipped; its `closer`, which may be the end; and tags that are
+    `missing` their bracket."""
+
+    within: TagMatcher
+    behind: TagMatcher
+    plain: re.Pattern[str]
+    closer: re.Pattern[str]
+    missing: Lost

@@ -19,6 +19,7 @@ from .json_head import read_head
 from .message import Before, Envelope, Message, State, Step
 from .opening import is_of_html, open_bare, open_wrapped
 from .run import FollowedBy, Level, Run
+from .runs import read_run
 
 _CLOSING = (TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE, TagKind.PARAMETER_CLOSE, TagKind.STRAY)
 _THINK_CLOSE = "</think>"
@@ -227,7 +228,7 @@ def _run(m: Message, at: int) -> Run | Wait:
     place = m.outside
     place.wrapped, place.spoken = m.envelope is Envelope.OPEN, m.spoken
     level = Level.NOTHING if m.envelope is Envelope.NONE else Level.ENVELOPE
-    return place.run(m.buffer.text, at, m.buffer.over, level, m.buffer.base)
+    return read_run(place, m.buffer.text, at, m.buffer.over, level, m.buffer.base)
 
 
 def _is_believed(m: Message, run: Run) -> bool:

@@ -17,6 +17,7 @@ from .message import Message
 from .open_value import Value
 from .place import Place
 from .run import FollowedBy, Level, Run
+from .runs import opens_call, proves, read_run
 
 _NAMELESS = re.compile(r"<\s?parameter\b(?![^<>]*/>)", re.I)
 _FENCE = re.compile(r"[ \t]*\r?\n[ \t]*(?:```+|~~~+)[ \t]*\r?\n")  # its closing line
@@ -175,7 +176,7 @@ def _closes_example(m: Message, tag: Tag, start: int) -> bool | Wait:
 
 
 def _run(m: Message, at: int) -> Run | Wait:
-    return _place(m).run(m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
+    return read_run(_place(m), m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
 
 
 def _place(m: Message) -> Place:
@@ -296,6 +297,6 @@ def _opens_call(m: Message, tag: Tag) -> bool | Wait:
     """Whether an opening tag behind a complete run begins another call; a misspelt one needs proof."""
     assert m.call
     if tag.spelt:
-        return m.call.place.opens_call(tag, m.buffer.text, m.buffer.over)
+        return opens_call(m.call.place, tag, m.buffer.text, m.buffer.over)
     tool = m.toolset.find(tag.name) if tag.kind is TagKind.CALL_OPEN else None
-    return tool is not None and m.is_proved(tag, tool)
+    return tool is not None and proves(m.inside(tool), tag, m.buffer.text, m.buffer.over)

@@ -20,6 +20,7 @@ from .open_call import end_call, end_unclosed, has_text, only_key, open_call, st
 from .parameter import all_arguments, at_parameter, look
 from .place import Place
 from .run import Choice, FollowedBy, Level
+from .runs import believed, choose, read_run
 from .surplus import behind_body, drop_tag, drop_text, end_of_surplus, take
 
 _GO_ON = (TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.CALL_CLOSE, Following.MORE)
@@ -78,8 +79,8 @@ def _tag(m: Message, call: Call, at: int) -> Tag | Wait | None:
     text, over, base, place = m.buffer.text, m.buffer.over, m.buffer.base, call.place
     if at >= len(text):
         return None if over else MORE
-    if believed := place.believed(base + at):
-        return believed.moved(-base)
+    if known := believed(place, base + at):
+        return known.moved(-base)
     if tag := place.tags.match(text, at):
         pair = place.slipped_pair(text, at, over) if m.tolerant and tag.kind is TagKind.WRAP_OPEN else None
         if pair:
@@ -98,7 +99,7 @@ def _tag_by_place(m: Message, place: Place, at: int) -> Tag | Wait | None:
     """A tag that is in no dialect table. A closing tag that is not even nearly a known one needs a run of
     tags as evidence."""
     text, over, base = m.buffer.text, m.buffer.over, m.buffer.base
-    choice = place.choose(text, at, over, Level.CALL, base)
+    choice = choose(place, text, at, over, Level.CALL, base)
     if choice is MORE or choice is None:
         return choice
     tag = choice.tag
@@ -106,7 +107,7 @@ def _tag_by_place(m: Message, place: Place, at: int) -> Tag | Wait | None:
         return tag
     if tag.kind in (TagKind.PARAMETER_CLOSE, TagKind.CALL_CLOSE) and tag.cost is Cost.ALIKE:
         return tag
-    run = place.run(text, at, over, Level.CALL, base)
+    run = read_run(place, text, at, over, Level.CALL, base)
     if run is MORE:
         return MORE
     return tag if run.tags and run.followed_by is not FollowedBy.OTHER else None
@@ -152,7 +153,7 @@ def _is_markup(call: Call, text: str, at: int) -> bool:
     word = WORD.match(text, at)
     if word is None:
         return False
-    return word[1] in call.place.opened if word[0][1] == "/" else word[1] not in DOCUMENT
+    return word[1] in call.place.inner.words if word[0][1] == "/" else word[1] not in DOCUMENT
 
 
 def _close(m: Message, tag: Tag) -> Step:
@@ -253,7 +254,7 @@ def _json_behind(m: Message, call: Call, at: int) -> Following | None:
     """Whether the arguments follow here as JSON, or in an element around JSON."""
     text, over, place = m.buffer.text, m.buffer.over, call.place
     if text.startswith("<", at):
-        choice = place.choose(text, at, over, Level.CALL, m.buffer.base)
+        choice = choose(place, text, at, over, Level.CALL, m.buffer.base)
         around = isinstance(choice, Choice) and choice.tag.dialect is ELEMENTS
         return Following.MORE if choice is MORE else Following.JSON if around else None
     first = read_first_key(text, at, over) if text.startswith("{", at) else None

@@ -28,6 +28,7 @@ from .by_place import BY_PLACE, attribute_of, by_place, index_after, is_by_place
 from .fence import Fence, read_fence
 from .json_head import lacks_bracket, name_of_empty, name_of_python, read_first_key, read_head
 from .message import Message, UnfinishedChain
+from .runs import proves
 
 _SIGNS = f":=＝/{OPEN}{CLOSE}"
 _PROSE = re.compile(rf"[:;.,!*-]?([^\W_]{{1,64}})(?![\w{_SIGNS}-])[ \t]{{0,8}}[^\s{_SIGNS}]")
@@ -245,10 +246,9 @@ def _named_line(m: Message, at: int) -> Tag | Wait | None:
     found = _NAMED_LINE.match(text, at)
     tool = m.toolset.find(found[1], False) if found else None
     if found is None or tool is None:
-        partial = not m.buffer.over and _NAMED_PART.fullmatch(text, at)
-        return MORE if partial else None
+        return MORE if not m.buffer.over and _NAMED_PART.fullmatch(text, at) else None
     tag = Tag(TagKind.CALL_OPEN, found[1], at, found.end(), found[0], BY_PLACE, Cost.ALIKE)
-    proved = m.is_proved(tag, tool)
+    proved = proves(m.inside(tool), tag, m.buffer.text, m.buffer.over)
     return MORE if proved is MORE else tag if proved else None
 
 
@@ -371,7 +371,7 @@ def _is_believed(m: Message, chain: Chain, tag: Tag, inside: bool) -> bool | Wai
             return believed
     elif not m.context.at_line_start or m.context.thinking or m.context.in_markup:
         return False
-    proved = m.is_proved(tag, tool) or _is_argument(m, tag, tool)
+    proved = proves(m.inside(tool), tag, m.buffer.text, m.buffer.over) or _is_argument(m, tag, tool)
     if proved is True and tag.raw[0] != "<" and "<" in tag.raw:  # a sign, which prose has between tags
         return m.buffer.text.startswith("<", index_after(m.buffer.text, tag))
     return proved

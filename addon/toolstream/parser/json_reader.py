@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from ..schema.arguments import ArgumentsWriter
 from ..schema.schema import Tool
 from .event_log import Mark
 from .json_quote import OpenString
 from .json_text import JsonText
+from .writer import MemberWriter
 
 
 class Caret(Enum):
@@ -41,7 +41,7 @@ class Body:
 
     index: int
     tool: Tool
-    writer: ArgumentsWriter
+    writer: MemberWriter
     brackets: int
     in_array: bool = False
     mended: bool = False

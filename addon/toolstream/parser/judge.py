@@ -1,6 +1,6 @@
 """Whether a tag in a value ends the value.
 
-`Place.run` reads the tags in a row from there: what they would close, and what follows them. That decides
+`read_run` reads the tags in a row from there: what they would close, and what follows them. That decides
 whether the first one is believed or is payload.
 
 A whole example call in a value is payload. So calls that open alone on a line are counted. A run that
@@ -52,6 +52,7 @@ from .message import Message
 from .open_value import Value
 from .place import Place
 from .run import FollowedBy, Level, Run
+from .runs import read_run
 
 _BRACKETS = re.compile(rf"[</ ]{{0,{LETTERS}}}(?=<[/\w])")
 _NAMELESS = re.compile(r"<\s?parameter\b", re.I)  # also in documents of other kinds
@@ -106,7 +107,7 @@ def _before_next(m: Message, value: Value, opener: Tag) -> Run | Wait | None:
 def _run(m: Message, place: Place, at: int, alone: bool) -> Run | Wait:
     """The run of tags that begins at `at`. `alone`: the first one starts its line."""
     place.alone = alone
-    return place.run(m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
+    return read_run(place, m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
 
 
 def _with_run(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Judgement:
@@ -203,13 +204,13 @@ def _by_token(m: Message, value: Value, token: Token, alone: bool) -> Tag | Payl
     readings = place.alike(token)
     if (token.bracket or alone) and readings:
         tag = readings[0]
-    elif token.bracket and (alone or not value.has_lines(m.buffer, at)) and place.is_shape(token):
+    elif token.bracket and (alone or not value.has_lines(m.buffer, at)) and place.inner.may_be_none(token):
         return by_place(token, TagKind.PARAMETER_CLOSE, Cost.SHAPE)
     else:
         tag = None
     if tag is None and _NAMELESS.match(token.raw):
         open_element(m, value, at, token.raw, alone)
-    place.note(token, closes=tag is None)
+    place.inner.note(token, closes=tag is None)
     value.opens = value.opens or (not token.slash and is_structural(token.word))
     value.opens_call = value.opens_call or (not token.slash and SYNONYMS.get(squeeze(token.word)) == FUNCTION)
     return tag or Payload.TAG

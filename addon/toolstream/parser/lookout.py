@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Protocol, Self
 
-from ..grammar.grammar import Grammar
 from ..grammar.kinds import TagKind
 from ..grammar.likeness import is_structural
 from ..grammar.matcher import TagMatcher
@@ -15,12 +14,25 @@ from ..limits import WORDS
 from ..schema.declared import DeclaredTools
 
 
+class Openers(Protocol):
+    """What may open a call."""
+
+    openers: TagMatcher
+    lines: TagMatcher
+    envelope: TagMatcher
+    after: TagMatcher
+
+    def nearly_wraps(self, word: str) -> bool: ...
+
+    def lost(self, kinds: tuple[TagKind, ...]) -> Lost: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Lookout:
     """One matcher for each state. `lines`: what opens an untagged call at the start of a line. `missing`:
     opening tags without their bracket."""
 
-    grammar: Grammar
+    grammar: Openers
     names: Names
     openers: TagMatcher
     lines: TagMatcher
@@ -40,7 +52,7 @@ class Lookout:
         return known
 
     @classmethod
-    def of(cls, toolset: DeclaredTools, grammar: Grammar) -> Self:
+    def of(cls, toolset: DeclaredTools, grammar: Openers) -> Self:
         """What to search in an answer to a request with these tools."""
         names = toolset.names
         return cls(

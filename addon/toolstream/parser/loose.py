@@ -16,6 +16,7 @@ from ..schema.json_read import loads
 from .message import Call, Message, Spare, State, Step
 from .open_call import only_key, open_call, stray_text
 from .run import FollowedBy, Level
+from .runs import read_run
 from .value_text import break_before
 
 # What is left of the opening tag for this key, with some letters lost or changed
@@ -66,7 +67,7 @@ def _behind(m: Message, call: Call, closer: Tag) -> FollowedBy | None:
     too. None if more text is needed."""
     if call.place.wrapped:
         return FollowedBy.END
-    run = call.place.run(m.buffer.text, closer.start, m.buffer.over, Level.VALUE, m.buffer.base)
+    run = read_run(call.place, m.buffer.text, closer.start, m.buffer.over, Level.VALUE, m.buffer.base)
     return None if run is MORE else run.followed_by
 
 

@@ -18,7 +18,6 @@ from ..grammar.tag import Tag
 from ..grammar.text import BLANK, trailing
 from ..limits import WHITESPACE_RUN
 from ..repairs import Refused, Repair
-from ..schema.arguments import ArgumentsWriter, DeferredArguments
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
 from .buffer import Buffer
@@ -27,6 +26,7 @@ from .event_log import EventLog, Mark
 from .lookout import Lookout
 from .open_value import Value
 from .place import Place
+from .writer import Writer
 
 
 class Step(Enum):
@@ -124,7 +124,7 @@ class Call:
     index: int
     tool: Tool
     place: Place
-    writer: ArgumentsWriter | DeferredArguments
+    writer: Writer
     named: bool = True
     closed: bool = False
     certain: bool = True
@@ -199,7 +199,7 @@ class Message:
     tolerant: bool = field(init=False)
     aggressive: bool = field(init=False)
     _before_trial: Earlier | None = None
-    _proof: Place | None = None  # inside of the candidate for a call
+    _inside: Place | None = None  # of the candidate for a call
 
     def __post_init__(self) -> None:
         self.lookout = Lookout.of(self.toolset, self.grammar)
@@ -318,11 +318,11 @@ class Message:
 
     # Candidates and calls
 
-    def is_proved(self, tag: Tag, tool: Tool) -> bool | Wait:
-        """Whether something follows this tag that may stand in a call of this tool."""
-        if self._proof is None or self._proof.tool is not tool:
-            self._proof = Place(self.toolset, self.grammar, tool, wrapped=True)
-        return self._proof.proves(tag, self.buffer.text, self.buffer.over)
+    def inside(self, tool: Tool) -> Place:
+        """The place in a call of this tool, before its first parameter."""
+        if self._inside is None or self._inside.tool is not tool:
+            self._inside = Place(self.toolset, self.grammar, tool, wrapped=True)
+        return self._inside
 
     def fragment(self, text: str) -> None:
         """Emit a piece of the open call's arguments, and the repairs in it."""

@@ -115,8 +115,8 @@ def has_text(m: Message) -> Step:
     if not (call.certain and call.named):
         m.buffer.take(m.buffer.at + 1)  # else the same tag would open the same call again
         return m.reject()
-    if (word := WORD.match(m.buffer.text, m.buffer.at)) and len(call.place.opened) < WORDS:
-        call.place.opened[word[1]] = 1  # so its closing tag is text, too
+    if (word := WORD.match(m.buffer.text, m.buffer.at)) and len(call.place.inner.words) < WORDS:
+        call.place.inner.words[word[1]] = 1  # so its closing tag is text, too
     m.log.repair(Repair.TEXT_IN_CALL, m.buffer.text[m.buffer.at :])
     return stray_text(m, m.buffer.take(m.buffer.at + 1))
 

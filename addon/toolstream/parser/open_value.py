@@ -1,31 +1,16 @@
-"""The open value, and what is searched in it."""
+"""The open value: what it is, and what has been noted of it."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Self
 
 from ..grammar.kinds import TagKind
-from ..grammar.matcher import TagMatcher
+from ..grammar.matcher import Tables
 from ..grammar.tag import Tag
-from ..grammar.tokens import Lost
 from ..schema.json_scanner import WholeJson
 from ..schema.schema import Parameter
 from .buffer import Buffer
-
-
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """What is searched in a value: tags `within` it, including those of examples; tags that may come
-    `behind` it; `plain` text, which can be skipped; its `closer`, which may be the end; and tags that are
-    `missing` their bracket."""
-
-    within: TagMatcher
-    behind: TagMatcher
-    plain: re.Pattern[str]
-    closer: re.Pattern[str]
-    missing: Lost
 
 
 @dataclass(slots=True)

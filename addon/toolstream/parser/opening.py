@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..grammar.dialects import BASE, TAUGHT, Dialect
-from ..grammar.grammar import foreign, keeps_to, kept_to
+from ..grammar.dialects import BASE, TAUGHT, Dialect, foreign
+from ..grammar.grammar import keeps_to, kept_to
 from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
 from ..grammar.likeness import HTML
 from ..grammar.tag import Tag
@@ -24,6 +24,7 @@ from .chain import Chain, read_chain
 from .message import Envelope, Message, State, Step
 from .open_call import start_call
 from .place import Place
+from .runs import proves
 
 _IN_DIRECT = (TagKind.PARAMETER_OPEN, TagKind.CALL_CLOSE, Following.JSON)  # may follow a direct tag
 _LIST = re.compile(r"<(?:tools|functions)>")  # of declared tools, as in a prompt
@@ -107,7 +108,7 @@ def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
     ends_line = "\n" in text[tag.end : at]
     if tag.ends_itself and not opening.tool.required and (ends_line or at == len(text)):
         return _open(m, tag, opening, [])
-    if proved := m.is_proved(tag, opening.tool):
+    if proved := proves(m.inside(opening.tool), tag, m.buffer.text, m.buffer.over):
         return Step.MORE if proved is MORE else _open(m, tag, opening, [])
     if ends_line and len(opening.tool.required) == 1:
         m.begin_trial(Refused.NO_CALL, at_end=False)

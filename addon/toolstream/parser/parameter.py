@@ -16,6 +16,7 @@ from .by_place import before_value
 from .message import Call, Message, Spare, State, Step
 from .open_call import give, has_text, only_free, open_call
 from .open_value import Value
+from .runs import enter_value
 
 _VALUE = re.compile(r"""\bvalue\s?=\s?(["'])(.*?)\1""")  # an attribute of a parameter's tag
 _DECLARES = re.compile(r"""\s(?:type|required)\s?=""")  # an attribute of a parameter that is only declared
@@ -126,7 +127,7 @@ def _open(m: Message, call: Call, tag: Tag) -> Step:
         m.accept()  # now it is known that the call can be read
     call.certain = True
     m.fragment(call.writer.begin(key))
-    tables = call.place.open_value(tag, m.kept, call.writer.given)
+    tables = enter_value(call.place, tag, m.kept, call.writer.given)
     call.value = Value.of(call.tool.parameter(key), tables, tag, call.place.is_tight)
     return m.go(State.VALUE)
 

@@ -1,92 +1,371 @@
-"""What is open at the place of a tag, and the runs of tags that begin there (P21).
+"""What is open at the place of a tag, and so what the tag may be (P21).
 
-`Place.run` reads the tags in a row: what they close, what they cost, and what follows them. By that
-evidence a state decides whether it believes the first one.
+What is at a place is compared with the tags that can stand there. Each of these steps is weaker evidence
+than the one before: it is spelt exactly, or as in a dialect table; it is similar, with a few slips or
+named after the open parameter or tool; it only has the shape of the one tag that can stand there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from ..grammar.brackets import CLOSE, OPEN
 from ..grammar.dialect import Dialect
-from ..grammar.grammar import Grammar, foreign
-from ..grammar.kinds import CALL_KINDS, MORE, Cost, TagKind, Wait
-from ..grammar.likeness import DOCUMENT, PARAMETER
-from ..grammar.matcher import TagMatcher
-from ..grammar.tag import Tag
-from ..grammar.text import BLANK, skip_whitespace
-from ..grammar.tokens import (
-    LOST,
-    MARKED,
-    Lost,
-    Token,
-    end_of_tag,
-    held_from,
-    next_place,
-    plain_text,
-    read_tag,
+from ..grammar.dialects import BASE, foreign
+from ..grammar.kinds import CALL_KINDS, CLOSERS, MORE, Cost, TagKind, Wait
+from ..grammar.likeness import (
+    CLOSES,
+    DOCUMENT,
+    ENVELOPE,
+    FUNCTION,
+    OPENS,
+    PARAMETER,
+    SYNONYMS,
+    alike,
+    nearly,
+    squeeze,
 )
-from ..limits import CLOSING_RUN, RUNS, TABLES
-from .by_place import OPENERS, by_place, index_after, is_by_place, is_cut
-from .elements import element_of
-from .open_value import Tables
-from .readings import Readings
-from .run import CLOSED_BY, CLOSES_AT, Choice, FollowedBy, Level, Run, missing_before
+from ..grammar.matcher import Tables, TagMatcher
+from ..grammar.names import Names
+from ..grammar.tag import Tag
+from ..grammar.text import BLANK
+from ..grammar.tokens import LOST, Lost, Token, read_tag
+from ..limits import WORDS
+from .by_place import ATTRIBUTE, BY_NAME, BY_PLACE, NAME_ATTRIBUTES, before_value, by_place, is_cut
+from .elements import ELEMENTS, read_element
+from .inner_tags import InnerTags
+from .run import Memory
+from .slips import Slips, Spellings
 
-_NAMESPACED = re.compile(r"<[A-Za-z]\w*:")  # its closing tag is, too
-_SLASH, _SLASH_PART = re.compile(r"[(\[{|]?/[A-Za-z]"), re.compile(r"[(\[{|]?/?")
+NO_NAMES = Names()
+_ODD = re.compile(r"""["'<>]""")
+_NO_NAME = re.compile(r"""\s*[=:][\s"']*""")
+_RESULTS = frozenset({"result", "output", "tool_response", "tool_result"})
+_SEPARATORS = frozenset({"=", ":", "＝", "=="})  # noqa: RUF001
+_EXACT_CLOSERS = {"</parameter": PARAMETER, "</function": FUNCTION, "</tool_call": ENVELOPE}
+
+
+class Searched(Spellings, Protocol):
+    """The tags that are searched in a call, too."""
+
+    body: TagMatcher
+    envelope: TagMatcher
+
+    def lost(
+        self, kinds: tuple[TagKind, ...], dialects: Sequence[Dialect] = ..., names: Iterable[str] = ...
+    ) -> Lost: ...
+
+    def within(self, dialect: Dialect) -> TagMatcher: ...
+
+    def value_ends(self, kept: Iterable[Dialect]) -> TagMatcher: ...
+
+    def closer(self, dialect: Dialect) -> re.Pattern[str]: ...
 
 
 @dataclass(slots=True)
-class Seen:
-    """What is at a place, with indexes counted from the position `base`: all tags that it may be, and the
-    token."""
+class Place(Slips):
+    """What is open at the place of a tag, and so what that may be. `tags`: the tags that dialect tables have
+    there; `body`: those that they have between the parameters of the call."""
 
-    readings: list[Tag]
-    token: Token | None
-    base: int
-
-
-@lru_cache(TABLES)
-def _tables(
-    within: TagMatcher, behind: TagMatcher, names: frozenset[str], closer: re.Pattern[str], missing: Lost
-) -> Tables:
-    plain = plain_text(DOCUMENT - names - within.words, missing)
-    return Tables(within, behind, plain, closer, missing)
-
-
-@dataclass(slots=True)
-class Place(Readings):
-    """What is open at the place of a tag, and the runs of tags that were read there."""
-
-    grammar: Grammar
+    grammar: Searched
+    names: frozenset[str] = field(init=False)  # of the tool and its parameters: direct tags
+    tags: TagMatcher = field(init=False)
+    dialect: Dialect = BASE[0]  # of the open value's tag
+    kept: Sequence[Dialect] = ()  # the dialects that the call keeps to
+    word: str = ""  # of the call's opening tag, if that is in no dialect table
+    wrap: str = ""  # of the envelope's opening tag, if no table has that
+    mark: str = ""  # in bars, of the open value's tag
+    element: str = ""  # the element that holds the open value, if its tag is in no dialect table
+    around: set[str] = field(default_factory=set)  # elements around the parameters
+    inner: InnerTags = field(default_factory=InnerTags)  # of the open value
     wrapped: bool = False  # an envelope is open
     missing: Lost = LOST  # tags without their bracket
     alone: bool = True  # the tag being judged starts its line
-    _begun: dict[tuple[int, Level], Run] = field(default_factory=dict)  # runs that were read, by position
-    _seen: dict[int, Seen] = field(default_factory=dict)  # by position
-    _tables: dict[str, Tables] = field(default_factory=dict)  # by the dialect that opened the value
-    _run: list[Tag] = field(default_factory=list)  # the tags after the last value
+    after_value: list[Tag] = field(default_factory=list)  # the tags after the last value
+    memory: Memory = field(default_factory=Memory)
+    tables: dict[str, Tables] = field(default_factory=dict)  # by the dialect that opened the value
+    _odd: Sequence[str] = ()  # declared names with characters that no name in a tag has
+    _known: dict[str, list[Tag]] = field(default_factory=dict)  # by the raw tag
+    body: TagMatcher = field(init=False)
 
-    def open_value(self, tag: Tag, kept: Sequence[Dialect], given: set[str]) -> Tables:
-        """This tag opens the value of a parameter, in a call that keeps to the dialects `kept`. `given`
-        are the parameters so far, including this one. Returns what is searched in the value."""
-        dialect = tag.dialect
-        self.speak(dialect)
-        if dialect.name not in self._tables:
-            self._tables[dialect.name] = self._tables_for(dialect, kept)
-        tables = self._tables[dialect.name]
-        own = dialect if dialect.parameter_close and not dialect.in_values else None
-        self._begin(tag.name, tables.behind, own)
-        self.given, self.dialect, self.kept = given, dialect, kept
-        self.element = PARAMETER if _NAMESPACED.match(tag.raw) else element_of(tag)
-        marked = MARKED.match(tag.raw)
-        self.mark = marked[1] if marked else ""
-        return tables
+    def __post_init__(self) -> None:
+        names = NO_NAMES
+        if self.tool and self.named:
+            names = self.toolset.names_of(self.tool)
+            self._odd = [name for name in self.tool.arguments.declared if _ODD.search(name)]
+        self.names = names.all
+        self.body = self.tags = self.grammar.body.with_names(names)
+
+    def readings(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
+        """All tags that may be at `at`, the likeliest first, apart from mere shape; MORE if more text is
+        needed."""
+        tag = self.tags.match(text, at)
+        if tag is None:
+            return self._of_no_table(text, at, over)
+        if tag.kind is TagKind.STRAY:
+            found = self._of_tables(text, at, over) or self._damaged(text, at, over)
+            return MORE if found is MORE else [*found, tag]
+        if self.is_foreign(tag):
+            by_name = self.own is not None and self.own.by_name and not tag.name
+            return [replace(tag, dialect=BY_PLACE, cost=Cost.ALIKE)] if by_name else []
+        if self.key and self._is_of_others(tag):
+            tag = replace(tag, dialect=BY_NAME if tag.dialect.by_name else BY_PLACE, cost=Cost.ALIKE)
+        named = self.with_name(tag, text, over)
+        if named is MORE:
+            return MORE
+        if self.may_lack_slash(tag):
+            return [tag, replace(tag, kind=TagKind.PARAMETER_CLOSE, cost=Cost.ALIKE)]
+        if named.kind is TagKind.WRAP_OPEN and named.raw[-1] == ">" and self.grammar.level != "strict":
+            return [named, replace(named, kind=TagKind.WRAP_CLOSE, dialect=BY_PLACE, cost=Cost.ALIKE)]
+        return [named]
+
+    def may_lack_slash(self, tag: Tag) -> bool:
+        """Whether an opening tag is named after the open parameter, in a call that is written in such
+        tags."""
+        same = tag.kind is TagKind.PARAMETER_OPEN and tag.name == self.key
+        return same and tag.dialect.by_name and bool(self.spoken)
+
+    def _of_no_table(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
+        if not over and self.tags.may_begin(text, at):
+            return MORE
+        found = self._read_odd(text, at, over) if self._odd else None
+        if found is None:
+            found = self._slipped_or_call(text, at, over)
+        if found is None and text[at] == "<" and self._reads_elements:
+            found = read_element(text, at, over, self._declares, self._begins)
+        if found is None and self.tool and self.grammar.level != "strict":
+            found = before_value(text, at, over, self.tool.arguments.declared - self.given)
+        if found:
+            return MORE if found is MORE else [found]
+        return self._damaged(text, at, over)
+
+    def _slipped_or_call(self, text: str, at: int, over: bool) -> Tag | Wait | None:
+        """The tag of another dialect that has slipped here; but what lacks the slash of a closing tag and
+        names a tool opens a call."""
+        found = self.slipped(text, at, over)
+        if isinstance(found, Tag) and found.kind is TagKind.CALL_CLOSE and found.raw[:2] != "</":
+            damaged = self._damaged(text, at, over)
+            if damaged is MORE:
+                return MORE
+            return next((tag for tag in damaged if tag.kind is TagKind.CALL_OPEN), found)
+        return found
+
+    def _of_tables(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
+        found = self.slipped(text, at, over)
+        return MORE if found is MORE else [found] if found else []
+
+    def _read_odd(self, text: str, at: int, over: bool) -> Tag | Wait | None:
+        """The opening tag of a parameter whose name contains characters of tags."""
+        for name in self._odd:
+            raw = f"<parameter={name}>"
+            if text.startswith(raw, at):
+                return Tag(TagKind.PARAMETER_OPEN, name, at, at + len(raw), raw, BASE[0], Cost.EXACT)
+            if not over and raw.startswith(text[at:]):
+                return MORE
+        return None
+
+    @property
+    def _reads_elements(self) -> bool:
+        """Whether a parameter may open in an element of any name."""
+        return self.grammar.level != "strict" and bool(self.element or (self.tool and not self.key))
+
+    def _begins(self, text: str, at: int) -> bool:
+        """Whether a parameter begins here as in a dialect table."""
+        tag = self.body.match(text, at)
+        return tag is not None and tag.kind is TagKind.PARAMETER_OPEN and self._declares(tag.name)
+
+    def _damaged(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
+        """All tags that may be at `at`, if it is in no dialect table."""
+        token = read_tag(text, at, over) if self.grammar.level != "strict" else None
+        if token is MORE or token is None:
+            return token or []
+        return [] if is_cut(token, text) else self.alike(token)
+
+    def _is_of_others(self, tag: Tag) -> bool:
+        """Whether this may be a tag of a document, in a value that another dialect opened."""
+        if tag.dialect.by_name:
+            return not (self.own and self.own.by_name)
+        ours = tag.dialect.in_values or tag.dialect in self.kept or self.is_own(tag)
+        return tag.kind in CLOSERS and not ours
+
+    def with_name(self, tag: Tag, text: str, over: bool) -> Tag | Wait:
+        """The same tag. But if its name is not declared, the tag whose declared name is similar."""
+        if self.grammar.level == "strict" or self._is_named(tag):
+            return tag
+        token = read_tag(text, tag.start, over)
+        if token is MORE:
+            return MORE
+        found = self.alike(token) if token else []
+        kinds = (tag.kind, TagKind.WRAP_OPEN)
+        return next((other for other in found if other.kind in kinds and self._is_named(other)), tag)
+
+    def _is_named(self, tag: Tag) -> bool:
+        """Whether the name in a tag is declared, as far as the declared names are known."""
+        if tag.kind is TagKind.CALL_OPEN:
+            return self.is_tool(tag.name)
+        if tag.kind is TagKind.PARAMETER_OPEN and self.tool and self.tool.arguments.declared:
+            key, equals, _ = tag.name.partition("=")
+            return self.tool.declares(tag.name) or (bool(equals) and self.tool.declares(key.strip()))
+        return True
+
+    def alike(self, token: Token) -> list[Tag]:
+        """All tags that a token may be that is in no dialect table, apart from mere shape."""
+        if not (token.bracket or token.closed):
+            return []  # without both brackets a word is a word
+        marked = token.space != "" and token.space == self.mark
+        if token.space and self.key and not marked and (not token.slash or self.inner.words.get(token.space)):
+            return []  # the value has elements in this namespace
+        found = self._known.get(token.raw)
+        if found is None:
+            read = self._closing(token) if token.slash else self._opening(token)
+            found = sorted(read, key=lambda tag: tag.cost)
+            if marked:  # as the tag that opened the value
+                found = [replace(tag, cost=min(tag.cost, Cost.TABLE)) for tag in found]
+            if len(self._known) < WORDS:
+                self._known[token.raw] = found
+        return [tag.moved(token.start - tag.start) for tag in found]
+
+    def _closing(self, token: Token) -> Iterator[Tag]:
+        if token.word and token.word in (self.element, *self.around):
+            closes = TagKind.PARAMETER_CLOSE if token.word == self.element else TagKind.STRAY
+            yield by_place(token, closes, Cost.TABLE, dialect=ELEMENTS)
+            return
+        word, letters = squeeze(token.word), squeeze(token.word + token.name + token.attributes)
+        kind = SYNONYMS.get(letters, "")
+        if whole := self._whole_closer(token, kind):
+            yield whole
+            return
+        kind = kind or SYNONYMS.get(word, "") or alike(letters) or alike(word)
+        if kind:
+            yield by_place(token, CLOSES[kind], Cost.ALIKE, token.name)
+            if kind == PARAMETER and token.name not in self.given and self.means(token.name):
+                yield by_place(token, TagKind.PARAMETER_OPEN, Cost.ALIKE, token.name)  # a slash too many
+        elif word and not token.name and (named := self._closed_by_name(token.word, word)):
+            yield by_place(token, named, Cost.ALIKE)
+
+    def _closed_by_name(self, raw: str, word: str) -> TagKind | None:
+        """What a closing tag closes that is named after it: the envelope, the open parameter or the call;
+        None if it is named after nothing that is open. `word` is `raw`, squeezed."""
+        if raw == self.wrap:
+            return TagKind.WRAP_CLOSE
+        if self.key and nearly(word, squeeze(self.key)):
+            return TagKind.PARAMETER_CLOSE
+        is_call = raw == self.word or (self.tool is not None and word == squeeze(self.tool.name))
+        return TagKind.CALL_CLOSE if is_call else None
+
+    def _whole_closer(self, token: Token, kind: str) -> Tag | None:
+        """A closing tag with one of Qwen's words and both brackets, or an exact one without its last
+        bracket."""
+        cut = _EXACT_CLOSERS.get(token.raw.strip(), "")
+        whole = kind and token.bracket and token.closed and not token.name
+        if not (whole or cut):
+            return None
+        plain = cut or (token.raw[0] == "<" and token.raw.count("<") == 1 and not token.space)
+        return by_place(token, CLOSES[kind or cut], Cost.TABLE if plain else Cost.ALIKE)
+
+    def _opening(self, token: Token) -> Iterator[Tag]:
+        word, name = squeeze(token.word), token.name
+        kind = SYNONYMS.get(word, "")
+        attribute = ATTRIBUTE.match(token.attributes) if name in NAME_ATTRIBUTES else None
+        if attribute and (tag := self._with_name(token, kind, attribute[1])):
+            yield tag
+            return
+        if attribute and not kind and self.spoken and token.bracket and token.closed:
+            yield from self._element(token, word, attribute[1])
+        if name and not self.means(name):
+            name = self.undecorated(name, token.closed)
+        if name:
+            yield from self._named(token, word, name)
+        elif token.bracket or kind or alike(word):
+            yield from self._nameless(token, word)
+
+    def _with_name(self, token: Token, kind: str, name: str) -> Tag | None:
+        """A tag whose name is in an attribute: `<invoke name="…">`."""
+        name = name if self.means(name) else self.undecorated(name, closed=True)
+        if kind in (PARAMETER, FUNCTION):
+            return by_place(token, OPENS[kind], Cost.TABLE, name)
+        return by_place(token, TagKind.CALL_OPEN, Cost.TABLE, name) if kind and self.is_tool(name) else None
+
+    def _element(self, token: Token, word: str, name: str) -> Iterator[Tag]:
+        """An element of any name that names a parameter, in a call that is written in such elements."""
+        if word not in DOCUMENT and self.is_free(name):
+            yield by_place(token, TagKind.PARAMETER_OPEN, Cost.SHAPE, name)
+
+    def _named(self, token: Token, word: str, name: str) -> Iterator[Tag]:
+        kind = SYNONYMS.get(word, "")
+        near = kind or alike(word)
+        plain = token.sep == "=" and not token.attributes and token.bracket and token.closed
+        if plain and kind in (PARAMETER, FUNCTION):
+            yield by_place(token, OPENS[kind], Cost.TABLE, name)
+        elif near == ENVELOPE and token.sep == "=" and self.is_tool(name):
+            yield by_place(token, TagKind.CALL_OPEN, Cost.ALIKE, name)
+        elif near == ENVELOPE:  # with attributes, or cut
+            yield by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE)
+            yield by_place(token, TagKind.WRAP_CLOSE, Cost.ALIKE)
+        elif self.may_have(near, name):
+            yield by_place(token, OPENS[near], Cost.ALIKE, name)
+        elif kind and not token.attributes and BLANK[0] not in name:
+            yield by_place(token, OPENS[kind], Cost.ALIKE, name)
+        else:
+            yield from self._shaped(token, name)
+
+    def _shaped(self, token: Token, name: str) -> Iterator[Tag]:
+        """An unknown word with a declared name."""
+        if token.sep in _SEPARATORS and not token.attributes.strip():
+            if self.is_tool(name):
+                yield by_place(token, TagKind.CALL_OPEN, Cost.SHAPE, name)
+                return
+            if self.tool and self.tool.declares(name):
+                yield by_place(token, TagKind.PARAMETER_OPEN, Cost.SHAPE, name)
+                return
+        letters = squeeze(token.word + token.name + token.attributes)
+        if alike(letters) == ENVELOPE and not self.means(name):  # `<to=l_call>`
+            yield by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE)
+            return
+        yield from self._joined(token)
+
+    def _nameless(self, token: Token, word: str) -> Iterator[Tag]:
+        kind, near = SYNONYMS.get(word, ""), alike(word)
+        if kind == PARAMETER and (_NO_NAME.fullmatch(token.attributes) or not (self.key or token.attributes)):
+            yield by_place(token, TagKind.PARAMETER_OPEN, Cost.ALIKE)
+        if kind == ENVELOPE:
+            yield by_place(token, TagKind.WRAP_OPEN, Cost.TABLE if token.is_intact else Cost.ALIKE)
+        joined = [] if kind else list(self._joined(token))
+        if kind and not (token.raw.endswith("/>") or token.space):
+            yield by_place(token, CLOSES[kind], Cost.ALIKE)  # without its slash
+        yield from joined
+        if self.tool and self.tool.declares(token.word):
+            yield by_place(token, TagKind.PARAMETER_OPEN, Cost.TABLE, token.word, BY_NAME)
+        elif self.is_tool(token.word) and token.word not in _RESULTS:
+            yield by_place(token, TagKind.CALL_OPEN, Cost.TABLE, token.word, BY_NAME)
+        elif not (kind or joined) and near and "=" not in token.attributes:
+            if near == ENVELOPE:
+                yield by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE)
+            yield by_place(token, CLOSES[near], Cost.ALIKE)
+
+    def _joined(self, token: Token) -> Iterator[Tag]:
+        """`<parameterpath>`: the separator is missing, or is another character."""
+        letters = squeeze(token.word + token.name + token.attributes)
+        keys = self.tool.arguments.declared if self.tool else ()
+        for names, kind in ((keys, PARAMETER), (self.toolset.tools, FUNCTION)):
+            for name in names:
+                head = letters.removesuffix(squeeze(name))
+                if head != letters and alike(head) == kind:
+                    yield by_place(token, OPENS[kind], Cost.ALIKE, name)
+                    return
+
+    def may_be_sibling(self, tag: Tag, alone: bool) -> bool:
+        """Whether this tag may open a parameter here, and so end the value before it."""
+        if tag.dialect is BY_NAME and not (self.own and self.own.by_name):
+            return False
+        return alone and self.is_free(tag.name) and self.may_go_with(tag)
+
+    def may_go_with(self, tag: Tag) -> bool:
+        """Whether one call may contain this tag and the tag of the open value: both are of one dialect,
+        or one is damaged."""
+        return tag.dialect is self.dialect or tag.dialect.damaged or self.dialect.damaged
 
     @property
     def is_tight(self) -> bool:
@@ -95,19 +374,6 @@ class Place(Readings):
             return True
         return any(dialect.writing is not None and dialect.writing.tight for dialect in self.kept)
 
-    def is_only_ours(self, tag: Tag) -> bool:
-        """Whether a tag closes values of the open value's dialect and of no other."""
-        if tag.kind is not TagKind.PARAMETER_CLOSE or tag.cost is not Cost.EXACT:
-            return False
-        return self.own is not None and not self.own.by_name and self.is_own(tag)
-
-    def may_nest(self, raw: str) -> bool:
-        """Whether the parameter that a tag opens in the open value has the same closing tag."""
-        own = self.own
-        if own is None or own.by_name:
-            return True
-        return raw.startswith(tuple(spelling.partition("{")[0] for spelling in own.parameter_open))
-
     def speak(self, *dialects: Dialect) -> None:
         """The call is written in these dialects, too."""
         spoken = foreign(*self.spoken, *dialects)
@@ -115,279 +381,9 @@ class Place(Readings):
             self.spoken = spoken
             self.missing = self.grammar.lost(CALL_KINDS, spoken, self.names)
 
-    def _tables_for(self, dialect: Dialect, kept: Sequence[Dialect]) -> Tables:
-        within = self._body.same_names(self.grammar.within(dialect))
-        behind = self._body.same_names(self.grammar.value_ends(kept))
-        return _tables(within, behind, self.names, self.grammar.closer(dialect), self.missing)
-
-    def close_value(self, run: list[Tag]) -> None:
-        """The value is over, and these tags follow."""
-        self._begin("", self._body, None)
-        self._run = run
-
-    def _begin(self, key: str, tags: TagMatcher, own: Dialect | None) -> None:
+    def set_value(self, key: str, tags: TagMatcher, own: Dialect | None) -> None:
+        """The value of this parameter is open; "": none is. `tags` may end it; `own` is as in Slips."""
         self.key, self.tags, self.own, self.element, self.mark = key, tags, own, "", ""
-        self.opened, self.markup = {}, False
+        self.inner = InnerTags()
         self._known.clear()
-        self._begun.clear()
-        self._seen.clear()
-
-    def believed(self, position: int) -> Tag | None:
-        """The tag at this position, if it was in the run that ended a value."""
-        for tag in self._run:
-            if tag.start == position:
-                return tag
-        return None
-
-    # Runs
-
-    def run(self, text: str, at: int, over: bool, level: Level, base: int) -> Run | Wait:
-        """The tags in a row from `at` on, read as what closes everything that is open at this level. If
-        more text is needed, the run is continued, not read again, when that arrives."""
-        start = base + at
-        run = self._begun.get((start, level))
-        if run is None:
-            if len(self._begun) > RUNS:
-                self._begun = {key: old for key, old in self._begun.items() if key[0] > start}
-            run = self._begun[start, level] = Run([], start, level)
-        if run.followed_by is None:
-            behind = self._read_on(run, text, over, base)
-            if behind is MORE:
-                return MORE
-            run.followed_by = behind
-        return run
-
-    def _read_on(self, run: Run, text: str, over: bool, base: int) -> FollowedBy | Wait:
-        while len(run.tags) < CLOSING_RUN:
-            here = _next_in(run, text, base)
-            if here >= len(text):
-                run.end = base + here if over else run.end
-                return FollowedBy.END if over else MORE
-            same_line = bool(run.tags) and "\n" not in text[run.end - base : here]
-            may_be = not run.tags or self.may_be_tag(text, here, over, same_line)
-            if may_be is not True:
-                return MORE if may_be is MORE else FollowedBy.OTHER
-            choice = self.choose(text, here, over, run.level, base, same_line)
-            if choice is MORE:
-                return MORE
-            if choice is None and (tag := self._sibling_behind(run, text, here)):
-                choice = Choice(tag, run.level, 0)
-            if choice is None:
-                cut = over and bool(run.tags) and self.tags.may_begin(text, here)
-                return FollowedBy.END if cut else FollowedBy.OTHER
-            if (ends := self._go_on(run, choice, text, over, base)) is not None:
-                return ends
-        return FollowedBy.OTHER
-
-    def _sibling_behind(self, run: Run, text: str, at: int) -> Tag | None:
-        """Another parameter's opening tag behind the closing tag of the open value, although the run has
-        closed the call before that."""
-        ends = [tag for tag in run.tags if tag.kind in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE)]
-        if not (self.key and ends) or run.tags[-1].kind is not TagKind.PARAMETER_CLOSE:
-            return None
-        if any(tag.cost > Cost.ALIKE for tag in ends):
-            return None
-        tag = self.tags.match(text, at)
-        opens = tag and tag.kind is TagKind.PARAMETER_OPEN and tag.cost is Cost.EXACT
-        return tag if opens and tag and self.is_free(tag.name) and self.may_go_with(tag) else None
-
-    def _go_on(self, run: Run, choice: Choice, text: str, over: bool, base: int) -> FollowedBy | Wait | None:
-        """Add a tag to the run. If the run ends here: what follows it. None if it goes on."""
-        if run.tags and _says_nothing(run, choice.tag):
-            return FollowedBy.OTHER
-        if choice.tag.kind in OPENERS:
-            return self._open_behind(run, choice, text, over, base)
-        return None if self._add(run, choice, text, over, base) else MORE
-
-    def may_be_tag(self, text: str, at: int, over: bool, same_line: bool) -> bool | Wait:
-        """Whether a tag may be at `at`. One that lost its bracket has to start its line."""
-        if text[at] in OPEN or self.tags.match(text, at) or (not over and self.tags.may_begin(text, at)):
-            return True
-        if same_line:  # another bracket, or none, with the slash of a closing tag
-            partial = not over and _SLASH_PART.fullmatch(text, at)
-            return MORE if partial else _SLASH.match(text, at) is not None
-        if next_place(text, at, True, self.missing, at + 1) == at:
-            return True
-        return MORE if not over and held_from(text, at, True, self.missing) <= at else False
-
-    def _open_behind(self, run: Run, choice: Choice, text: str, over: bool, base: int) -> FollowedBy | Wait:
-        tag = choice.tag
-        if tag.kind is TagKind.PARAMETER_OPEN:
-            if run.tags and run.tags[0].cost > Cost.EXACT and not self.is_free(tag.name):
-                return FollowedBy.OTHER
-        else:
-            opens = self.opens_call(tag, text, over)
-            if opens is MORE:
-                return MORE
-            if not opens:
-                return FollowedBy.OTHER
-        run.tags.append(tag.moved(base))
-        run.cost += tag.cost + choice.missing
-        run.end = base + tag.start
-        return FollowedBy.PARAMETER if tag.kind is TagKind.PARAMETER_OPEN else FollowedBy.CALL
-
-    def _add(self, run: Run, choice: Choice, text: str, over: bool, base: int) -> bool:
-        """Add a closing tag to the run; False if more text is needed to tell where it ends."""
-        tag = choice.tag
-        end = end_of_tag(tag.end, tag.spelt or tag.cost is Cost.SHAPE, text, over)
-        if end is MORE:
-            return False
-        if tag.kind is not TagKind.STRAY:
-            run.tags.append(tag.moved(base))
-            run.cost += tag.cost + choice.missing
-        run.end, run.level = base + end, choice.level
-        return True
-
-    def choose(
-        self, text: str, at: int, over: bool, level: Level, base: int, same_line: bool = False
-    ) -> Choice | Wait | None:
-        """The cheapest reading of what is at `at`; None if it is no tag. `same_line`: it follows another
-        tag on its line, where a word without a bracket is no tag."""
-        seen = self._look(text, at, over, base)
-        if seen is MORE:
-            return MORE
-        by = seen.base - base
-        readings = seen.readings if by == 0 else [tag.moved(by) for tag in seen.readings]
-        if same_line and readings and not _has_bracket(readings[0]):
-            return None
-        if len(readings) > 1 and readings[0].kind is TagKind.WRAP_OPEN:  # or did it lose its slash?
-            opens = readings[0].raw[-1] not in CLOSE or self.opens_call(readings[0], text, over)
-            if opens is MORE:
-                return MORE
-            readings = readings[:1] if opens else readings[1:]
-        if best := self._cheapest(readings, level):
-            return best
-        token = seen.token
-        if token is None or is_cut(token, text) or not self.is_shape(token, level >= Level.ENVELOPE):
-            return None
-        after = Level(min(level + 1, Level.NOTHING))
-        return Choice(by_place(token, CLOSES_AT[after], Cost.SHAPE).moved(by), after, 0)
-
-    def _cheapest(self, readings: list[Tag], level: Level) -> Choice | None:
-        best, least = None, 0
-        for tag in readings:
-            choice = self._weigh(tag, level)
-            if best and tag.kind is TagKind.STRAY:
-                continue  # that it closes nothing is the weakest reading
-            if choice and (best is None or choice.missing + tag.cost < least):
-                best, least = choice, choice.missing + tag.cost
-        return best
-
-    def _look(self, text: str, at: int, over: bool, base: int) -> Seen | Wait:
-        """What is at `at`. It is remembered, because runs that begin nearby read the same tags."""
-        seen = self._seen.get(base + at)
-        if seen is None:
-            readings = self.readings(text, at, over)
-            if readings is MORE:
-                return MORE
-            token = None if readings or self.grammar.level == "strict" else read_tag(text, at, over)
-            if token is MORE:
-                return MORE
-            if len(self._seen) > 2 * CLOSING_RUN:
-                self._seen = {old: known for old, known in self._seen.items() if old > base + at}
-            seen = self._seen[base + at] = Seen(readings, token, base)
-        return seen
-
-    def _weigh(self, tag: Tag, level: Level) -> Choice | None:
-        """What a reading means at a level: what it closes, and what is missing before it; None if it is
-        impossible."""
-        if tag.cost > Cost.EXACT and tag.raw[1:2] == "/" and self.opened.get(tag.raw[2:-1].strip()):
-            return None  # the value's own tag
-        match tag.kind:
-            case TagKind.STRAY:
-                return Choice(tag, level, 0) if self._may_be_surplus(level) else None
-            case TagKind.PARAMETER_OPEN | TagKind.NAMELESS_OPEN if not self._may_open(tag, level):
-                return None
-        missing = missing_before(tag.kind, level, self.wrapped)
-        return Choice(tag, max(level, CLOSED_BY.get(tag.kind, level)), missing)
-
-    def _may_be_surplus(self, level: Level) -> bool:
-        """Whether a tag that closes nothing may be in a run. At the strict level it may only be at the
-        end."""
-        end = Level.NOTHING if self.wrapped else Level.ENVELOPE
-        return level >= (end if self.grammar.level == "strict" else Level.CALL)
-
-    def _may_open(self, tag: Tag, level: Level) -> bool:
-        declared = self.tool is not None and self.tool.declares(tag.name)
-        if level is Level.CALL:
-            return declared or tag.spelt or not tag.name
-        return level is Level.VALUE and declared and tag.name not in self.given and self.alone
-
-    def opens_call(self, tag: Tag, text: str, over: bool) -> bool | Wait:
-        """Whether a call opens with this tag: it has a declared name, or is an envelope with something
-        inside. A tag that is only named after a tool proves nothing, unless the open call is written in
-        such tags."""
-        if tag.kind is TagKind.CALL_OPEN and not (tag.spelt and self._is_tool(tag.name)):
-            return False
-        by_name = tag.dialect.by_name
-        if tag.kind is TagKind.CALL_OPEN and not (by_name and self.own and self.own.by_name):
-            return not by_name
-        at = skip_whitespace(text, tag.end)
-        if at >= len(text):
-            return over or MORE
-        if tag.raw[-1] not in CLOSE and "\n" not in text[tag.end : at]:
-            return False  # `[tool_call] [1]`: a link
-        return text[at] in "{[" or self._opens_inside(text, at, over)
-
-    def proves(self, tag: Tag, text: str, over: bool) -> bool | Wait:
-        """Whether something follows the tag that may stand in a call of this tool.
-
-        After a tag in a dialect table, any tag of a call is enough. After another tag it has to be one of
-        the tool's own parameters, or the call's end if the tool requires nothing. There, a tag that is
-        only named after a parameter proves nothing.
-        """
-        assert self.tool
-        at = index_after(text, tag)
-        if at >= len(text):
-            return False if over else MORE
-        readings = self.readings(text, at, over)
-        if readings is MORE:
-            return MORE
-        direct = tag.dialect.by_name and not tag.spelt
-        if not (is_by_place(tag) or direct):
-            tags = (found for found in readings if not (self.tool.required and self._is_no_part(found)))
-            return any(text[at] == "<" or found.kind is TagKind.PARAMETER_OPEN for found in tags)
-        return any(self._proves(found, direct) for found in readings)
-
-    def _is_no_part(self, tag: Tag) -> bool:
-        """Whether a tag is surplus, or opens a call of another tool."""
-        other = tag.kind is TagKind.CALL_OPEN and self.toolset.find(tag.name) not in (None, self.tool)
-        return other or tag.kind is TagKind.STRAY
-
-    def _proves(self, tag: Tag, direct: bool) -> bool:
-        assert self.tool
-        if tag.kind is TagKind.PARAMETER_OPEN:
-            return self.tool.declares(tag.name) and (direct or not tag.dialect.by_name)
-        return tag.kind is TagKind.CALL_CLOSE and tag.cost is Cost.EXACT and not self.tool.required
-
-    def _opens_inside(self, text: str, at: int, over: bool) -> bool | Wait:
-        envelope = self.grammar.envelope
-        if self.own and not self.own.by_name:  # a name alone says nothing, but in calls of this dialect
-            envelope = envelope.with_names(self.toolset.names)
-        if envelope.match(text, at):
-            return True
-        if not over and envelope.may_begin(text, at):
-            return MORE
-        inner = self.readings(text, at, over)
-        if inner is MORE:
-            return MORE
-        return any(tag.kind in OPENERS and (tag.spelt or tag.kind is not TagKind.WRAP_OPEN) for tag in inner)
-
-
-def _next_in(run: Run, text: str, base: int) -> int:
-    """The index where the next tag of a run may begin. A surplus bracket belongs to the tag before."""
-    end = run.end - base
-    return skip_whitespace(text, end + (bool(run.tags) and text.startswith(">", end)))
-
-
-def _says_nothing(run: Run, tag: Tag) -> bool:
-    """Whether a tag is no evidence for the first tag of its run, because both are unknown words, or both
-    are misspelt closing tags of a value."""
-    first = run.tags[0]
-    twice = tag.kind is first.kind is TagKind.PARAMETER_CLOSE and not (tag.spelt or first.spelt)
-    return twice or tag.cost is first.cost is Cost.SHAPE
-
-
-def _has_bracket(tag: Tag) -> bool:
-    raw = tag.raw.lstrip(BLANK)
-    return raw[:1] in OPEN or _SLASH.match(raw) is not None
+        self.memory.clear()

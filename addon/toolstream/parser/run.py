@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
 from ..grammar.kinds import Cost, TagKind
 from ..grammar.tag import Tag
+from ..grammar.tokens import Token
 
 
 class Level(IntEnum):
@@ -46,6 +47,28 @@ class Choice:
     tag: Tag
     level: Level
     missing: int
+
+
+@dataclass(slots=True)
+class Seen:
+    """What is at a place, with indexes counted from the position `base`: all tags that it may be, and the
+    token."""
+
+    readings: list[Tag]
+    token: Token | None
+    base: int
+
+
+@dataclass(slots=True)
+class Memory:
+    """What was read already: runs by their position and level, and what is seen at a position."""
+
+    runs: dict[tuple[int, Level], Run] = field(default_factory=dict)
+    seen: dict[int, Seen] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        self.runs.clear()
+        self.seen.clear()
 
 
 # How far a closing tag closes

@@ -1,21 +1,26 @@
-"""What a misspelt tag may be, by what is open: a tag of a dialect that the call is written in, or one of
-several tags in a row of which the others are right.
+"""What is open, and what a misspelt tag may be by that: a tag of a dialect that the call is written in, or
+one of several tags in a row of which the others are right.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..grammar.brackets import CLOSE
 from ..grammar.dialect import Dialect
-from ..grammar.kinds import CALL_KINDS, CLOSERS, MORE, TagKind, Wait
+from ..grammar.kinds import CALL_KINDS, CLOSERS, MORE, Cost, TagKind, Wait
+from ..grammar.likeness import FUNCTION, PARAMETER
+from ..grammar.names import without_signs
 from ..grammar.slipped import Slipped
 from ..grammar.tag import Tag
 from ..limits import AHEAD, SLIPS, TAG_SLIPS, WORD_IN_TAG, WORDS
 from ..schema.declared import DeclaredTools
 from ..schema.schema import Tool
+
+_TYPED = re.compile(r"(.+):\w+")  # a name with its type
 
 Asked = tuple[str, bool, bool]  # the text, whether that is all, and whether it is in an envelope
 _IN_ENVELOPE = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.CALL_IN_ENVELOPE)
@@ -119,13 +124,36 @@ class Slips:
         """Whether a tag of this kind may have this name."""
         if kind in (TagKind.PARAMETER_OPEN, TagKind.PARAMETER_CLOSE):
             return self._declares(name)
-        return self._is_tool(name)
+        return self.is_tool(name)
 
     def _declares(self, name: str) -> bool:
         return self.tool is not None and self.tool.declares(name)
 
-    def _is_tool(self, name: str) -> bool:
+    def is_tool(self, name: str) -> bool:
         return self.toolset.find(name, self.grammar.level != "strict") is not None
+
+    def means(self, name: str) -> bool:
+        """Whether this is the name of a tool, or of a parameter of the open call."""
+        return self.is_tool(name) or self._declares(name)
+
+    def may_have(self, word: str, name: str) -> bool:
+        """Whether the tag of a parameter or function may have this name."""
+        if word == PARAMETER:
+            return self.tool is None or self.tool.declares(name)
+        return word == FUNCTION and self.is_tool(name)
+
+    def undecorated(self, name: str, closed: bool) -> str:
+        """A name without the character that stands for the bracket, and without additions: `bash()`,
+        `command:string`."""
+        if not closed and self.means(name[:-1]):
+            return name[:-1]
+        found = _TYPED.fullmatch(name)
+        bare = without_signs(found[1] if found else name)
+        return bare if self.means(bare) else name
+
+    def is_free(self, name: str) -> bool:
+        """Whether this is a parameter of the tool that was not given yet."""
+        return self._declares(name) and name not in self.given
 
     def is_foreign(self, tag: Tag) -> bool:
         """Whether a closing tag closes parameters of another dialect, or another parameter."""
@@ -137,3 +165,16 @@ class Slips:
         """Whether a tag belongs to the dialect whose tags alone close the value. Two dialects may share a
         tag."""
         return self.own is not None and (tag.dialect is self.own or tag.raw in self.own.parameter_close)
+
+    def is_only_ours(self, tag: Tag) -> bool:
+        """Whether a tag closes values of the open value's dialect and of no other."""
+        if tag.kind is not TagKind.PARAMETER_CLOSE or tag.cost is not Cost.EXACT:
+            return False
+        return self.own is not None and not self.own.by_name and self.is_own(tag)
+
+    def may_nest(self, raw: str) -> bool:
+        """Whether the parameter that a tag opens in the open value has the same closing tag."""
+        own = self.own
+        if own is None or own.by_name:
+            return True
+        return raw.startswith(tuple(spelling.partition("{")[0] for spelling in own.parameter_open))

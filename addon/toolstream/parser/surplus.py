@@ -15,6 +15,7 @@ from .elements import ELEMENTS
 from .message import Call, Message, Step
 from .open_call import end_call, end_unclosed
 from .run import Level
+from .runs import choose
 
 _SURPLUS = re.compile(rf"[,;]?[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
 
@@ -87,7 +88,7 @@ def _closer_around(m: Message, call: Call, at: int) -> Tag | Wait | None:
     """The closing tag of an element around the arguments, if it is here."""
     if not call.place.around or at >= len(m.buffer.text):
         return None
-    choice = call.place.choose(m.buffer.text, at, m.buffer.over, Level.CALL, m.buffer.base)
+    choice = choose(call.place, m.buffer.text, at, m.buffer.over, Level.CALL, m.buffer.base)
     if choice is MORE or choice is None:
         return choice
     return choice.tag if choice.tag.dialect is ELEMENTS else None

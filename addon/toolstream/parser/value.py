@@ -22,6 +22,7 @@ from .judge import judge
 from .message import Envelope, Message, State, Step
 from .open_value import Value
 from .run import Run
+from .runs import leave_value
 from .value_text import break_before, finish, open_value, write_up_to
 
 _LOOK = re.compile(rf"{BRACKET.pattern}|\n")
@@ -160,9 +161,9 @@ def _next(m: Message, value: Value) -> int:
         word = WORD.match(text, at)
         if word is None or not _is_dull(word, place.names, value.tables.within.words):
             return at
-        if word[1] not in DOCUMENT and len(place.opened) < WORDS:
-            place.opened[word[1]] = place.opened.get(word[1], 0) + 1
-        place.markup = True
+        if word[1] not in DOCUMENT and len(place.inner.words) < WORDS:
+            place.inner.words[word[1]] = place.inner.words.get(word[1], 0) + 1
+        place.inner.has_markup = True
         at = word.end() - 1
         value.look(m.buffer, at)
     return -1
@@ -218,7 +219,7 @@ def _extend_lines(m: Message, value: Value, text: str) -> list[Event] | None:
     solid = break_before(text, 0, end) if waits and text[end] == "<" else end
     end = min(solid, _held_in(value, text, 0, False))
     value.pass_over(text, 0, end)
-    call.place.markup = call.place.markup or markup
+    call.place.inner.has_markup = call.place.inner.has_markup or markup
     fragment = call.writer.feed(text[:end]) if end else ""
     m.buffer.skip(text, end)
     value.looked = m.buffer.base
@@ -270,5 +271,5 @@ def _end_value(m: Message, value: Value, run: Run) -> Step:
         m.buffer.at = first.end - base if end is MORE else end
     else:
         m.log.repair(Repair.MISSING_PARAMETER_CLOSE, first.raw)
-    m.call.place.close_value(run.tags[1:])
+    leave_value(m.call.place, run.tags[1:])
     return m.go(State.CALL)

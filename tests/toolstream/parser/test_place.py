@@ -13,6 +13,7 @@ from toolstream.grammar.tag import Tag
 from toolstream.limits import CLOSING_RUN
 from toolstream.parser.place import Place
 from toolstream.parser.run import FollowedBy, Level, Run
+from toolstream.parser.runs import believed, enter_value, leave_value, read_run
 from toolstream.schema.toolset import Toolset
 
 TOOLS = [
@@ -31,7 +32,7 @@ def place_in(
     """In a call of `write`, and if there is a key, in its value."""
     place = Place(TOOLSET, grammar(recovery), TOOLSET.tools["write"], wrapped=wrapped)
     if key:
-        place.open_value(opener(key), BASE, {key, *given})
+        enter_value(place, opener(key), BASE, {key, *given})
     return place
 
 
@@ -40,7 +41,7 @@ def opener(key: str) -> Tag:
 
 
 def run_of(text: str, place: Place | None = None, level: Level = Level.VALUE, over: bool = True) -> Run:
-    run = (place or place_in()).run(text, 0, over, level, 0)
+    run = read_run(place or place_in(), text, 0, over, level, 0)
     assert isinstance(run, Run)
     return run
 
@@ -186,19 +187,19 @@ def test_what_the_value_has_opened_itself_closes_nothing_of_ours() -> None:
     text = "</foo>\n</function>"
     assert run_of(text).level is Level.ENVELOPE
     place = place_in()
-    place.opened["foo"] = 1
+    place.inner.words["foo"] = 1
     assert (run_of(text, place).tags, run_of(text, place).level) == ([], Level.VALUE)
     place = place_in()
-    place.opened["paramter"] = 1
+    place.inner.words["paramter"] = 1
     assert run_of("</paramter>\n</function>", place).tags == []
 
 
 def test_in_markup_an_unknown_word_closes_nothing() -> None:
     place = place_in()
-    place.markup = True
+    place.inner.has_markup = True
     assert run_of("</foo>\n</function>", place).tags == []
     place = place_in()
-    place.markup = True
+    place.inner.has_markup = True
     assert run_of("</paramter>\n</function>", place).level is Level.ENVELOPE
 
 
@@ -220,23 +221,23 @@ def test_so_many_tags_are_looked_across() -> None:
 @pytest.mark.parametrize("base", [0, 1000])
 def test_a_run_is_gone_on_with_when_more_text_comes(text: str, base: int) -> None:
     """At every cut, with text before it that goes, it comes to the same."""
-    whole = place_in().run(text, 0, True, Level.VALUE, base)
+    whole = read_run(place_in(), text, 0, True, Level.VALUE, base)
     assert isinstance(whole, Run)
     for pieces in all_cuts(text):
         place, so_far = place_in(), "before "
         for piece in pieces:
             so_far += piece
-            run = place.run(so_far, 7, False, Level.VALUE, base - 7)
+            run = read_run(place, so_far, 7, False, Level.VALUE, base - 7)
             assert run is MORE or run == whole, f"cut into {pieces}"
-        assert place.run(so_far, 7, True, Level.VALUE, base - 7) == whole, f"cut into {pieces}"
+        assert read_run(place, so_far, 7, True, Level.VALUE, base - 7) == whole, f"cut into {pieces}"
 
 
 def test_it_is_not_read_again() -> None:
     place = place_in()
     first = "</parameter>\n</function>\n<"
-    assert place.run(first, 0, False, Level.VALUE, 0) is MORE
+    assert read_run(place, first, 0, False, Level.VALUE, 0) is MORE
     other = first.replace("</parameter>", "xxxxxxxxxxxx") + "/tool_call>\n"
-    run = place.run(other, 0, True, Level.VALUE, 0)
+    run = read_run(place, other, 0, True, Level.VALUE, 0)
     assert isinstance(run, Run)
     assert [tag.kind for tag in run.tags] == [P, F, W]
 
@@ -244,8 +245,8 @@ def test_it_is_not_read_again() -> None:
 def test_a_new_value_forgets_the_runs_of_the_last_one() -> None:
     place = place_in()
     run = run_of("</parameter>\n</function>", place)
-    place.close_value(run.tags[1:])
-    assert place.believed(len("</parameter>\n")) is run.tags[1]
-    assert place.believed(0) is None
-    place.open_value(opener("path"), BASE, {"content", "path"})
+    leave_value(place, run.tags[1:])
+    assert believed(place, len("</parameter>\n")) is run.tags[1]
+    assert believed(place, 0) is None
+    enter_value(place, opener("path"), BASE, {"content", "path"})
     assert run_of("text", place).tags == []

@@ -56,7 +56,7 @@ from toolstream.native.object_mender import ObjectMender
 from toolstream.native.reader import Passage
 from toolstream.native.swallowed import ValueWatch
 from toolstream.parser import call as call_state
-from toolstream.parser import parameter, value_text
+from toolstream.parser import parameter, runs, value_text
 from toolstream.parser import value as value_state
 from toolstream.parser.buffer import Buffer
 from toolstream.parser.event_log import EventLog
@@ -969,7 +969,8 @@ POINTS = [
     (Buffer, "skip"),
     (EventLog, "emit"),
     (EventLog, "take"),
-    (Place, "run"),
+    (Place, "readings"),
+    (runs, "choose"),
     (parameter, "_open"),
     (call_state, "end_call"),
     (value_state, "judge"),

@@ -17,5 +17,13 @@ DIALECTS = tuple(sorted(_TABLES, key=lambda dialect: (dialect.rank, dialect.name
 TAUGHT = tuple(dialect for dialect in DIALECTS if dialect.taught)
 BASE = TAUGHT[:1]  # Qwen's own: a call that keeps to no dialect is compared with this one
 FOREIGN = tuple(dialect for dialect in DIALECTS if dialect not in BASE and not dialect.damaged)
+_FOREIGN_NAMES = frozenset(dialect.name for dialect in FOREIGN)
 
-__all__ = ["BASE", "DIALECTS", "FOREIGN", "TAUGHT", "Dialect"]
+
+def foreign(*dialects: Dialect) -> tuple[Dialect, ...]:
+    """Those of these dialects that are not Qwen's own, each once, in the order of FOREIGN."""
+    names = {dialect.name for dialect in dialects} & _FOREIGN_NAMES
+    return tuple(known for known in FOREIGN if known.name in names) if names else ()
+
+
+__all__ = ["BASE", "DIALECTS", "FOREIGN", "TAUGHT", "Dialect", "foreign"]

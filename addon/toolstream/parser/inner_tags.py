@@ -1,0 +1,42 @@
+"""The tags of a document that is the value of a parameter: what it has opened, it closes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..grammar.likeness import DOCUMENT, STRUCTURAL, squeeze
+from ..grammar.tokens import Token
+from ..limits import WORDS
+
+
+@dataclass(slots=True)
+class InnerTags:
+    """What the value has opened. `words`: how often each is open."""
+
+    words: dict[str, int] = field(default_factory=dict)
+    has_markup: bool = False  # it contains tags of its own
+
+    def note(self, token: Token, closes: bool) -> None:
+        """A tag in the value is payload: it opens a word there, or `closes` one."""
+        words, word = self.words, token.word
+        if token.space and not token.slash:
+            words[token.space] = words[token.space + token.word] = 1
+        if not token.slash and word and squeeze(word) not in STRUCTURAL and len(words) < WORDS:
+            self.has_markup = self.has_markup or token.closed
+            words[word] = words.get(word, 0) + 1
+        elif token.slash and closes and words.get(word):
+            words[word] -= 1
+
+    def may_be_none(self, token: Token, behind_call: bool = False) -> bool:
+        """Whether this is shaped like a closing tag, and not like a tag of a document, which it can hardly be
+        behind the closing tag of a call."""
+        word = squeeze(token.word)
+        return (
+            token.slash
+            and token.bracket
+            and len(word) > 1
+            and word not in DOCUMENT
+            and not self.words.get(token.space + token.word)
+            and not token.attributes.strip()
+            and (behind_call or not (self.has_markup and word.isascii()))
+        )

@@ -1,0 +1,353 @@
+"""The runs of tags that begin at a place (P21).
+
+`read_run` reads the tags in a row: what they close, what they cost, and what follows them. By that evidence a
+state decides whether it believes the first one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from ..grammar.brackets import CLOSE, OPEN
+from ..grammar.dialect import Dialect
+from ..grammar.kinds import MORE, Cost, TagKind, Wait
+from ..grammar.likeness import DOCUMENT, PARAMETER
+from ..grammar.matcher import Tables, TagMatcher
+from ..grammar.tag import Tag
+from ..grammar.text import BLANK, skip_whitespace
+from ..grammar.tokens import MARKED, Lost, end_of_tag, held_from, next_place, plain_text, read_tag
+from ..limits import CLOSING_RUN, RUNS, TABLES
+from .by_place import OPENERS, by_place, index_after, is_by_place, is_cut
+from .elements import element_of
+from .place import Place
+from .run import CLOSED_BY, CLOSES_AT, Choice, FollowedBy, Level, Run, Seen, missing_before
+
+_NAMESPACED = re.compile(r"<[A-Za-z]\w*:")  # its closing tag is, too
+_SLASH, _SLASH_PART = re.compile(r"[(\[{|]?/[A-Za-z]"), re.compile(r"[(\[{|]?/?")
+
+
+# The value between two runs
+
+
+def enter_value(place: Place, tag: Tag, kept: Sequence[Dialect], given: set[str]) -> Tables:
+    """This tag opens the value of a parameter, in a call that keeps to the dialects `kept`. `given`
+    are the parameters so far, including this one. Return what is searched in the value."""
+    dialect = tag.dialect
+    place.speak(dialect)
+    if dialect.name not in place.tables:
+        place.tables[dialect.name] = _tables_for(place, dialect, kept)
+    tables = place.tables[dialect.name]
+    own = dialect if dialect.parameter_close and not dialect.in_values else None
+    place.set_value(tag.name, tables.behind, own)
+    place.given, place.dialect, place.kept = given, dialect, kept
+    place.element = PARAMETER if _NAMESPACED.match(tag.raw) else element_of(tag)
+    marked = MARKED.match(tag.raw)
+    place.mark = marked[1] if marked else ""
+    return tables
+
+
+def leave_value(place: Place, run: list[Tag]) -> None:
+    """The value is over, and these tags follow."""
+    place.set_value("", place.body, None)
+    place.after_value = run
+
+
+def _tables_for(place: Place, dialect: Dialect, kept: Sequence[Dialect]) -> Tables:
+    grammar = place.grammar
+    within = place.body.same_names(grammar.within(dialect))
+    behind = place.body.same_names(grammar.value_ends(kept))
+    return _tables(within, behind, place.names, grammar.closer(dialect), place.missing)
+
+
+@lru_cache(TABLES)
+def _tables(
+    within: TagMatcher, behind: TagMatcher, names: frozenset[str], closer: re.Pattern[str], missing: Lost
+) -> Tables:
+    plain = plain_text(DOCUMENT - names - within.words, missing)
+    return Tables(within, behind, plain, closer, missing)
+
+
+def believed(place: Place, position: int) -> Tag | None:
+    """The tag at this position, if it was in the run that ended a value."""
+    for tag in place.after_value:
+        if tag.start == position:
+            return tag
+    return None
+
+
+# Runs
+
+
+def read_run(place: Place, text: str, at: int, over: bool, level: Level, base: int) -> Run | Wait:
+    """The tags in a row from `at` on, read as what closes everything that is open at this level. If
+    more text is needed, the run is continued, not read again, when that arrives."""
+    start = base + at
+    run = place.memory.runs.get((start, level))
+    if run is None:
+        if len(place.memory.runs) > RUNS:
+            place.memory.runs = {key: old for key, old in place.memory.runs.items() if key[0] > start}
+        run = place.memory.runs[start, level] = Run([], start, level)
+    if run.followed_by is None:
+        behind = _read_on(place, run, text, over, base)
+        if behind is MORE:
+            return MORE
+        run.followed_by = behind
+    return run
+
+
+def _read_on(place: Place, run: Run, text: str, over: bool, base: int) -> FollowedBy | Wait:
+    while len(run.tags) < CLOSING_RUN:
+        here = _next_in(run, text, base)
+        if here >= len(text):
+            run.end = base + here if over else run.end
+            return FollowedBy.END if over else MORE
+        same_line = bool(run.tags) and "\n" not in text[run.end - base : here]
+        may_be = not run.tags or may_be_tag(place, text, here, over, same_line)
+        if may_be is not True:
+            return MORE if may_be is MORE else FollowedBy.OTHER
+        choice = choose(place, text, here, over, run.level, base, same_line)
+        if choice is MORE:
+            return MORE
+        if choice is None and (tag := _sibling_behind(place, run, text, here)):
+            choice = Choice(tag, run.level, 0)
+        if choice is None:
+            cut = over and bool(run.tags) and place.tags.may_begin(text, here)
+            return FollowedBy.END if cut else FollowedBy.OTHER
+        if (ends := _go_on(place, run, choice, text, over, base)) is not None:
+            return ends
+    return FollowedBy.OTHER
+
+
+def _sibling_behind(place: Place, run: Run, text: str, at: int) -> Tag | None:
+    """Another parameter's opening tag behind the closing tag of the open value, although the run has
+    closed the call before that."""
+    ends = [tag for tag in run.tags if tag.kind in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE)]
+    if not (place.key and ends) or run.tags[-1].kind is not TagKind.PARAMETER_CLOSE:
+        return None
+    if any(tag.cost > Cost.ALIKE for tag in ends):
+        return None
+    tag = place.tags.match(text, at)
+    opens = tag and tag.kind is TagKind.PARAMETER_OPEN and tag.cost is Cost.EXACT
+    return tag if opens and tag and place.is_free(tag.name) and place.may_go_with(tag) else None
+
+
+def _go_on(
+    place: Place, run: Run, choice: Choice, text: str, over: bool, base: int
+) -> FollowedBy | Wait | None:
+    """Add a tag to the run. If the run ends here: what follows it. None if it goes on."""
+    if run.tags and _says_nothing(run, choice.tag):
+        return FollowedBy.OTHER
+    if choice.tag.kind in OPENERS:
+        return _open_behind(place, run, choice, text, over, base)
+    return None if _add(place, run, choice, text, over, base) else MORE
+
+
+def may_be_tag(place: Place, text: str, at: int, over: bool, same_line: bool) -> bool | Wait:
+    """Whether a tag may be at `at`. One that lost its bracket has to start its line."""
+    if text[at] in OPEN or place.tags.match(text, at) or (not over and place.tags.may_begin(text, at)):
+        return True
+    if same_line:  # another bracket, or none, with the slash of a closing tag
+        partial = not over and _SLASH_PART.fullmatch(text, at)
+        return MORE if partial else _SLASH.match(text, at) is not None
+    if next_place(text, at, True, place.missing, at + 1) == at:
+        return True
+    return MORE if not over and held_from(text, at, True, place.missing) <= at else False
+
+
+def _open_behind(
+    place: Place, run: Run, choice: Choice, text: str, over: bool, base: int
+) -> FollowedBy | Wait:
+    tag = choice.tag
+    if tag.kind is TagKind.PARAMETER_OPEN:
+        if run.tags and run.tags[0].cost > Cost.EXACT and not place.is_free(tag.name):
+            return FollowedBy.OTHER
+    else:
+        opens = opens_call(place, tag, text, over)
+        if opens is MORE:
+            return MORE
+        if not opens:
+            return FollowedBy.OTHER
+    run.tags.append(tag.moved(base))
+    run.cost += tag.cost + choice.missing
+    run.end = base + tag.start
+    return FollowedBy.PARAMETER if tag.kind is TagKind.PARAMETER_OPEN else FollowedBy.CALL
+
+
+def _add(place: Place, run: Run, choice: Choice, text: str, over: bool, base: int) -> bool:
+    """Add a closing tag to the run; False if more text is needed to tell where it ends."""
+    tag = choice.tag
+    end = end_of_tag(tag.end, tag.spelt or tag.cost is Cost.SHAPE, text, over)
+    if end is MORE:
+        return False
+    if tag.kind is not TagKind.STRAY:
+        run.tags.append(tag.moved(base))
+        run.cost += tag.cost + choice.missing
+    run.end, run.level = base + end, choice.level
+    return True
+
+
+def choose(
+    place: Place, text: str, at: int, over: bool, level: Level, base: int, same_line: bool = False
+) -> Choice | Wait | None:
+    """The cheapest reading of what is at `at`; None if it is no tag. `same_line`: it follows another
+    tag on its line, where a word without a bracket is no tag."""
+    seen = _look(place, text, at, over, base)
+    if seen is MORE:
+        return MORE
+    by = seen.base - base
+    readings = seen.readings if by == 0 else [tag.moved(by) for tag in seen.readings]
+    if same_line and readings and not _has_bracket(readings[0]):
+        return None
+    if len(readings) > 1 and readings[0].kind is TagKind.WRAP_OPEN:  # or did it lose its slash?
+        opens = readings[0].raw[-1] not in CLOSE or opens_call(place, readings[0], text, over)
+        if opens is MORE:
+            return MORE
+        readings = readings[:1] if opens else readings[1:]
+    if best := _cheapest(place, readings, level):
+        return best
+    token = seen.token
+    if token is None or is_cut(token, text) or not place.inner.may_be_none(token, level >= Level.ENVELOPE):
+        return None
+    after = Level(min(level + 1, Level.NOTHING))
+    return Choice(by_place(token, CLOSES_AT[after], Cost.SHAPE).moved(by), after, 0)
+
+
+def _cheapest(place: Place, readings: list[Tag], level: Level) -> Choice | None:
+    best, least = None, 0
+    for tag in readings:
+        choice = _weigh(place, tag, level)
+        if best and tag.kind is TagKind.STRAY:
+            continue  # that it closes nothing is the weakest reading
+        if choice and (best is None or choice.missing + tag.cost < least):
+            best, least = choice, choice.missing + tag.cost
+    return best
+
+
+def _look(place: Place, text: str, at: int, over: bool, base: int) -> Seen | Wait:
+    """What is at `at`. It is remembered, because runs that begin nearby read the same tags."""
+    seen = place.memory.seen.get(base + at)
+    if seen is None:
+        readings = place.readings(text, at, over)
+        if readings is MORE:
+            return MORE
+        token = None if readings or place.grammar.level == "strict" else read_tag(text, at, over)
+        if token is MORE:
+            return MORE
+        if len(place.memory.seen) > 2 * CLOSING_RUN:
+            place.memory.seen = {old: known for old, known in place.memory.seen.items() if old > base + at}
+        seen = place.memory.seen[base + at] = Seen(readings, token, base)
+    return seen
+
+
+def _weigh(place: Place, tag: Tag, level: Level) -> Choice | None:
+    """What a reading means at a level: what it closes, and what is missing before it; None if it is
+    impossible."""
+    if tag.cost > Cost.EXACT and tag.raw[1:2] == "/" and place.inner.words.get(tag.raw[2:-1].strip()):
+        return None  # the value's own tag
+    match tag.kind:
+        case TagKind.STRAY:
+            return Choice(tag, level, 0) if _may_be_surplus(place, level) else None
+        case TagKind.PARAMETER_OPEN | TagKind.NAMELESS_OPEN if not _may_open(place, tag, level):
+            return None
+    missing = missing_before(tag.kind, level, place.wrapped)
+    return Choice(tag, max(level, CLOSED_BY.get(tag.kind, level)), missing)
+
+
+def _may_be_surplus(place: Place, level: Level) -> bool:
+    """Whether a tag that closes nothing may be in a run. At the strict level it may only be at the
+    end."""
+    end = Level.NOTHING if place.wrapped else Level.ENVELOPE
+    return level >= (end if place.grammar.level == "strict" else Level.CALL)
+
+
+def _may_open(place: Place, tag: Tag, level: Level) -> bool:
+    declared = place.tool is not None and place.tool.declares(tag.name)
+    if level is Level.CALL:
+        return declared or tag.spelt or not tag.name
+    return level is Level.VALUE and declared and tag.name not in place.given and place.alone
+
+
+def opens_call(place: Place, tag: Tag, text: str, over: bool) -> bool | Wait:
+    """Whether a call opens with this tag: it has a declared name, or is an envelope with something
+    inside. A tag that is only named after a tool proves nothing, unless the open call is written in
+    such tags."""
+    if tag.kind is TagKind.CALL_OPEN and not (tag.spelt and place.is_tool(tag.name)):
+        return False
+    by_name = tag.dialect.by_name
+    if tag.kind is TagKind.CALL_OPEN and not (by_name and place.own and place.own.by_name):
+        return not by_name
+    at = skip_whitespace(text, tag.end)
+    if at >= len(text):
+        return over or MORE
+    if tag.raw[-1] not in CLOSE and "\n" not in text[tag.end : at]:
+        return False  # `[tool_call] [1]`: a link
+    return text[at] in "{[" or _opens_inside(place, text, at, over)
+
+
+def proves(place: Place, tag: Tag, text: str, over: bool) -> bool | Wait:
+    """Whether something follows the tag that may stand in a call of this tool.
+
+    After a tag in a dialect table, any tag of a call is enough. After another tag it has to be one of
+    the tool's own parameters, or the call's end if the tool requires nothing. There, a tag that is
+    only named after a parameter proves nothing.
+    """
+    assert place.tool
+    at = index_after(text, tag)
+    if at >= len(text):
+        return False if over else MORE
+    readings = place.readings(text, at, over)
+    if readings is MORE:
+        return MORE
+    direct = tag.dialect.by_name and not tag.spelt
+    if not (is_by_place(tag) or direct):
+        tags = (found for found in readings if not (place.tool.required and _is_no_part(place, found)))
+        return any(text[at] == "<" or found.kind is TagKind.PARAMETER_OPEN for found in tags)
+    return any(_proves(place, found, direct) for found in readings)
+
+
+def _is_no_part(place: Place, tag: Tag) -> bool:
+    """Whether a tag is surplus, or opens a call of another tool."""
+    other = tag.kind is TagKind.CALL_OPEN and place.toolset.find(tag.name) not in (None, place.tool)
+    return other or tag.kind is TagKind.STRAY
+
+
+def _proves(place: Place, tag: Tag, direct: bool) -> bool:
+    assert place.tool
+    if tag.kind is TagKind.PARAMETER_OPEN:
+        return place.tool.declares(tag.name) and (direct or not tag.dialect.by_name)
+    return tag.kind is TagKind.CALL_CLOSE and tag.cost is Cost.EXACT and not place.tool.required
+
+
+def _opens_inside(place: Place, text: str, at: int, over: bool) -> bool | Wait:
+    envelope = place.grammar.envelope
+    if place.own and not place.own.by_name:  # a name alone says nothing, but in calls of this dialect
+        envelope = envelope.with_names(place.toolset.names)
+    if envelope.match(text, at):
+        return True
+    if not over and envelope.may_begin(text, at):
+        return MORE
+    inner = place.readings(text, at, over)
+    if inner is MORE:
+        return MORE
+    return any(tag.kind in OPENERS and (tag.spelt or tag.kind is not TagKind.WRAP_OPEN) for tag in inner)
+
+
+def _next_in(run: Run, text: str, base: int) -> int:
+    """The index where the next tag of a run may begin. A surplus bracket belongs to the tag before."""
+    end = run.end - base
+    return skip_whitespace(text, end + (bool(run.tags) and text.startswith(">", end)))
+
+
+def _says_nothing(run: Run, tag: Tag) -> bool:
+    """Whether a tag is no evidence for the first tag of its run, because both are unknown words, or both
+    are misspelt closing tags of a value."""
+    first = run.tags[0]
+    twice = tag.kind is first.kind is TagKind.PARAMETER_CLOSE and not (tag.spelt or first.spelt)
+    return twice or tag.cost is first.cost is Cost.SHAPE
+
+
+def _has_bracket(tag: Tag) -> bool:
+    raw = tag.raw.lstrip(BLANK)
+    return raw[:1] in OPEN or _SLASH.match(raw) is not None
