@@ -31,9 +31,9 @@ from .event_log import Mark
 from .interrupted import break_off
 from .json_arguments import arguments_follow, can_stream, end_body, open_arguments, read_on_arguments
 from .json_body import read_members
+from .json_end import behind_marks, between_calls, closes_call, is_last, is_mark
 from .json_head import Head, read_head
 from .json_reader import BehindCall, Body, JsonArguments, JsonCalls, Progress, Reader
-from .json_string import is_last
 from .json_text import Ended, JsonText, may_be_all, read_text
 from .message import Envelope, Message, State, Step
 from .whole_calls import emit_calls, meant, why_not
@@ -191,8 +191,7 @@ def _end_calls(m: Message, calls: JsonCalls) -> Step:
 def _behind_call(m: Message, behind: BehindCall) -> Step:
     """Another call follows, or surplus brackets, or the end of the envelope."""
     text, at = m.buffer.text, skip_whitespace(m.buffer.text, m.buffer.at)
-    if text[at : at + 1] == ",":
-        at = skip_whitespace(text, at + 1)
+    marks = "".join(text[at : (at := between_calls(text, at))].split())
     if at == len(text) and not m.buffer.over:
         return Step.MORE
     match text[at : at + 1]:
@@ -200,6 +199,8 @@ def _behind_call(m: Message, behind: BehindCall) -> Step:
             if json is MORE:
                 return Step.MORE
             m.begin_trial(Refused.INVALID_JSON, at_end=m.context.thinking)
+            if marks not in ("", ","):
+                m.log.repair(Repair.JSON_REPAIRED, marks)
             m.buffer.at, m.json = at, JsonCalls(behind.array, reported=True)
             return Step.GO
         case "]" if behind.array:
@@ -207,20 +208,24 @@ def _behind_call(m: Message, behind: BehindCall) -> Step:
             m.drop(at + 1)
             return Step.GO
         case "}" | "]":
-            return _at_surplus(m)
-    return _leave(m)
+            return _at_surplus(m, behind)
+    return _at_surplus(m, behind) if marks else _leave(m)
 
 
-def _at_surplus(m: Message) -> Step:
-    """Brackets that close nothing. They are dropped if a tag follows them, otherwise they are text."""
+def _at_surplus(m: Message, behind: BehindCall) -> Step:
+    """Brackets that close nothing, or marks. They are dropped if a tag follows, otherwise they are text."""
     text, over = m.buffer.text, m.buffer.over
     at = end_of(_SURPLUS, text, m.buffer.at)
+    if marked := is_mark(text, at):
+        at = behind_marks(text, m.buffer.at)
     if at == len(text) and not over:
         return Step.MORE
-    if at < len(text) and not over and m.fence.startswith(text[at:]):
+    if at < len(text) and not over and (m.fence.startswith(text[at:]) or m.lookout.after.may_begin(text, at)):
         return Step.MORE
-    if at == len(text) or text[at] == "<" or (m.fence and text.startswith(m.fence, at)):
-        m.log.repair(Repair.STRAY_CLOSER, text[m.buffer.at : at])
+    is_end = at == len(text) and not (marked and behind.array)  # else more of the array may be missing
+    is_tag = text.startswith("</" if marked else "<", at) or m.lookout.after.match(text, at)
+    if is_end or is_tag or (m.fence and text.startswith(m.fence, at)):
+        m.log.repair(Repair.JSON_REPAIRED if marked else Repair.STRAY_CLOSER, text[m.buffer.at : at])
         m.drop(at)
     return _leave(m)
 
@@ -297,7 +302,20 @@ def _goes_on(m: Message, calls: JsonCalls) -> bool | Wait:
     if here == len(text):
         return False if m.buffer.over else MORE
     mark = text[here]
-    return (mark in ':"') or (mark == "," and not calls.array) or (mark.isalnum() and here == at)
+    if mark == "," and not calls.array:
+        return _goes_on_behind(m, behind_marks(text, here))
+    return (mark in ':"') or (mark.isalnum() and here == at)
+
+
+def _goes_on_behind(m: Message, at: int) -> bool | Wait:
+    """The same behind a comma: it is one too many if another call follows, or tags that end the call."""
+    text, tags, over = m.buffer.text, m.grammar.body, m.buffer.over
+    if at == len(text) or (tags.may_begin(text, at) and not over):
+        return not over and MORE
+    if not text.startswith("</", at) and tags.match(text, at) is None:
+        return text[at] != "{"
+    closes = closes_call(tags, text, at, 1, over, m.complete)
+    return MORE if closes is MORE else not closes
 
 
 def _refuse(m: Message, json: JsonText, why: Refused | None) -> Step:

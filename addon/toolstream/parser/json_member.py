@@ -119,6 +119,7 @@ def _open_string(m: Message, body: Body, at: int, is_empty: bool = False, quote:
 def read_a_string(m: Message, body: Body) -> Progress:
     string, buffer = body.string, m.buffer
     assert string
+    string.complete = m.complete
     piece, buffer.at, ending = read_string(string, buffer.text, buffer.at, buffer.over)
     if body.streams:
         say(m, body, piece)

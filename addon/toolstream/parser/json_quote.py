@@ -13,15 +13,19 @@ from enum import Enum
 
 from ..grammar.kinds import MORE, Wait
 from ..grammar.matcher import TagMatcher
+from ..grammar.text import JSON_SPACE as _S
 from ..grammar.text import JSON_WHITESPACE, end_of
-from ..limits import AFTER_QUOTE, COMMA_GAP
+from ..limits import AFTER_QUOTE, COMMA_GAP, DECLARED_NAME
 from ..schema.call_shape import BESIDE, CALL_KEYS
+from .json_end import behind_marks, closes_call, is_mark
 from .json_key import Key, read_key
 
 _BRACKETS = re.compile(r"[}\]\s]*+")
 _CLOSERS = re.compile(r"[}\])>\s]*+")
 _COMMA_BEFORE = re.compile(rf",\s{{0,{COMMA_GAP}}}\Z")
 _COMMAS = re.compile(r"[,\s]*+")
+_NAME = re.compile(rf'{_S}(?:\{{|"[^"\\\n]{{0,{DECLARED_NAME}}}"{_S}[,}}])')
+_NAME_PART = re.compile(rf'{_S}(?:"[^"\\\n]{{0,{DECLARED_NAME}}}(?:"{_S})?)?')
 _DOUBLED = re.compile(r"<\s?(?=<)")
 _SURPLUS = re.compile(r"[}\],\s]*+")
 
@@ -58,6 +62,8 @@ class OpenString:
     head: str | None = ""  # its beginning, while that may be a path; None once that is decided
     bare: bool = False  # it is a path whose backslashes are no escapes
     opened: int = 0  # envelopes that are open in it
+    counted: list[tuple[int, int]] = field(default_factory=list)  # the same before tags in the last piece
+    complete: bool = False  # the message is over, and was not cut off
     closer: str = ""  # a tag that closed it instead of a quote
     pieces: list[str] = field(default_factory=list)  # the string so far, if it has to be complete first
 
@@ -130,13 +136,21 @@ def _after_brackets(string: OpenString, text: str, at: int, over: bool) -> Quote
         return MORE if slipped is MORE else Quote.END
     if string.fence and string.fence.startswith(text[end]):
         return _before_fence(string, text, end, over)
+    return _behind_brackets(string, text, at, end, over)
+
+
+def _behind_brackets(string: OpenString, text: str, at: int, end: int, over: bool) -> Quote | Wait:
+    """What the mark behind the brackets says."""
+    is_all = text.count("}", at, end) >= string.brackets
+    if is_mark(text, end) and (found := _before_end(string, text, end, is_all, over)) is not Quote.INNER:
+        return found
     match text[end]:
         case "<":
-            doubled = _DOUBLED.match(text, end) if may_end else None
+            doubled = _DOUBLED.match(text, end) if is_all and not string.mended else None
             return before_tag(string, text, doubled.end() if doubled else end, over)
         case ",":
             return _before_member(string, text, end, over)
-        case ")" if is_all:
+        case ")" if is_all and not (string.mended and string.inner % 2):
             return Quote.END
         case ")" | ">":
             return _before_closers(string, text, at, over)
@@ -211,7 +225,55 @@ def _before_member(string: OpenString, text: str, comma: int, over: bool) -> Quo
     at = end_of(_COMMAS, text, comma)
     if at == len(text):
         return Quote.END if over else MORE
-    return Quote.END if text[at] in "{}" else _before_key(string, text, at, over, beside=True)
+    if text[at] == "}" or (text[at] == "{" and not string.mended):
+        return Quote.END
+    return _before_key(string, text, at, over, beside=True)
+
+
+def _before_end(string: OpenString, text: str, mark: int, is_all: bool, over: bool) -> Quote | Wait:
+    """A mark behind brackets that belongs to nothing. END if another call follows, or the end of all."""
+    at = behind_marks(text, mark)
+    if at == len(text) and not over:
+        return MORE
+    marks = "".join(text[mark:at].split())
+    is_inside = string.mended and (string.inner % 2 or not is_all or '"' in marks)
+    if is_inside or not (is_all or marks.strip("]") == ","):
+        return Quote.INNER
+    if at == len(text):
+        return Quote.END if is_all and string.complete else Quote.INNER
+    if text[at] != "{":
+        return _before_last(string, text, at, is_all, over)
+    return _before_call(text, at, over)
+
+
+def _before_call(text: str, bracket: int, over: bool) -> Quote | Wait:
+    """A bracket. END if another call begins: its first member is a name, or an object."""
+    at = end_of(JSON_WHITESPACE, text, bracket + 1)
+    key = MORE if at == len(text) else read_key(text, at)
+    if isinstance(key, Key) and not key.damaged and key.name in CALL_KEYS:
+        if _NAME.match(text, key.end):
+            return Quote.END
+        key = MORE if _NAME_PART.fullmatch(text, key.end) else None
+    return MORE if key is MORE and not over else Quote.INNER
+
+
+def _before_last(string: OpenString, text: str, at: int, is_all: bool, over: bool) -> Quote | Wait:
+    """What is behind a mark that belongs to nothing. END if it is a tag that ends the call, and the string
+    has not opened what it closes."""
+    is_sure = is_all and not string.mended
+    if string.opened:
+        return Quote.INNER
+    if is_sure and (slipped := string.slipped(text, at, over)):
+        return MORE if slipped is MORE else Quote.END
+    if is_all and string.fence and string.fence.startswith(text[at]):
+        return _before_fence(string, text, at, over)
+    tag = string.tags.match(text, at)
+    if tag is None and string.tags.may_begin(text, at) and not over:
+        return MORE
+    if tag is None and not (is_sure and text.startswith("</", at)):
+        return Quote.INNER
+    closes = closes_call(string.tags, text, at, string.brackets, over, string.complete)
+    return MORE if closes is MORE else Quote.END if closes else Quote.INNER
 
 
 def _after_quote(string: OpenString, text: str, at: int, after: int, over: bool) -> Quote | Wait:

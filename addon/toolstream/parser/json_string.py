@@ -17,12 +17,10 @@ from dataclasses import replace
 from enum import Enum
 
 from ..grammar.kinds import CLOSERS, MORE, TagKind, Wait
-from ..grammar.matcher import TagMatcher
-from ..grammar.tag import Tag
-from ..grammar.text import skip_whitespace
-from ..limits import AFTER_QUOTE, CLOSING_RUN, COMMA_GAP, STRING_TAIL
+from ..limits import AFTER_QUOTE, COMMA_GAP, STRING_TAIL
 from ..schema.escapes import ESCAPE, ESCAPE_PART, is_bare, may_begin_path
 from ..schema.json_write import encodable
+from .json_end import behind_closers, is_last_before, opens_call
 from .json_key import QUOTES
 from .json_quote import OpenString, Quote, comma_before, judge
 
@@ -48,7 +46,9 @@ class Ending(Enum):
 def read_string(string: OpenString, text: str, start: int, over: bool) -> tuple[str, int, Ending]:
     """The next piece of the inside of the string as JSON, read from the index `start` on; the index where
     the rest begins; and whether the string is over."""
+    string.counted.clear()
     piece, at, ending = _read(string, text, start, over)
+    string.opened = next((opened for tag, opened in string.counted if tag >= at), string.opened)
     if string.head is not None:
         string.head = string.head + piece if may_begin_path(string.head + piece) else None
     if "'" in piece or "`" in piece or not piece.isascii():
@@ -204,6 +204,7 @@ def _read_tag(string: OpenString, text: str, start: int, at: int, over: bool) ->
     if tag is None:
         partial = not over and string.tags.may_begin(text, at)
         return MORE if partial else ("<", at + 1)
+    string.counted.append((at, string.opened))
     if tag.kind is TagKind.WRAP_OPEN:
         string.opened += 1
     elif tag.kind is TagKind.WRAP_CLOSE and string.opened:
@@ -256,35 +257,10 @@ def _is_end(string: OpenString, text: str, at: int, over: bool) -> bool | Wait:
     """Whether the closing tags at `at` are the last ones of the message, or a call in an envelope follows
     them. A call after them may also belong to an example in the string: if the string has opened an
     envelope, or if the call has none."""
-    after, tag = _behind_closers(string.tags, text, at)
-    last = _is_last(string.tags, text, after, tag, over)
+    after, tag = behind_closers(string.tags, text, at)
+    last = is_last_before(string.tags, text, after, tag, over)
     if last is not True or tag is None or after == len(text):
         return last
     if string.opened or tag.kind is not TagKind.WRAP_OPEN:
         return False
-    after = skip_whitespace(text, tag.end)
-    inner = string.tags.match(text, after)
-    if inner is None and not over and (after == len(text) or string.tags.may_begin(text, after)):
-        return MORE
-    return text[after : after + 1] in ("{", "[") or (inner is not None and inner.kind is TagKind.CALL_OPEN)
-
-
-def is_last(tags: TagMatcher, text: str, at: int, over: bool) -> bool | Wait:
-    """Whether the closing tags at `at` are the last ones of the message, or another call follows them."""
-    return _is_last(tags, text, *_behind_closers(tags, text, at), over)
-
-
-def _behind_closers(tags: TagMatcher, text: str, at: int) -> tuple[int, Tag | None]:
-    """The end of the closing tags at `at`, and the tag after them."""
-    for _ in range(CLOSING_RUN):
-        tag = tags.match(text, at)
-        if tag is None or tag.kind not in CLOSERS:
-            break
-        at = skip_whitespace(text, tag.end)
-    return at, tag
-
-
-def _is_last(tags: TagMatcher, text: str, at: int, tag: Tag | None, over: bool) -> bool | Wait:
-    if at == len(text) or (tag is None and tags.may_begin(text, at)):
-        return at == len(text) if over else MORE
-    return tag is not None and tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
+    return opens_call(string.tags, text, tag, over)

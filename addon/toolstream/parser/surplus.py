@@ -12,6 +12,7 @@ from ..grammar.text import BLANK, end_of
 from ..limits import LOOK_AHEAD
 from ..repairs import Repair
 from .elements import ELEMENTS
+from .json_end import behind_marks, is_mark
 from .message import Call, Message, Step
 from .open_call import end_call, end_unclosed
 from .run import Level
@@ -52,15 +53,19 @@ def end_of_surplus(m: Message, at: int) -> int | Wait | None:
 
 
 def behind_body(m: Message, call: Call) -> Step:
-    """Only closing tags can follow, and surplus brackets."""
+    """Only closing tags can follow, and surplus brackets or marks."""
     buffer, place = m.buffer, call.place
     text = buffer.text
     buffer.at += text.startswith(")", buffer.at)
     at = end_of(_SURPLUS, text, buffer.at)
+    if marked := is_mark(text, at):
+        at = behind_marks(text, at)
     tag = place.tags.match(text, at) or place.slipped(text, at, buffer.over)
     partial = at == len(text) or place.tags.may_begin(text, at)
     if tag is MORE or (tag is None and partial and not buffer.over):
         return Step.MORE
+    if marked and (tag or at == len(text)):
+        m.log.repair(Repair.JSON_REPAIRED, text[buffer.at : at])
     if tag:
         buffer.at = at
         return _close_body(m, tag)

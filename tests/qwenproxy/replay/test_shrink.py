@@ -123,10 +123,10 @@ def old_rules(tmp_path: Path) -> Path:
     """Return rules in which a declared parameter does not end a value, unlike today's."""
     directory = tmp_path / "old"
     shutil.copytree(TOOLSTREAM, directory / "toolstream")
-    readings = directory / "toolstream" / "parser" / "readings.py"
+    place = directory / "toolstream" / "parser" / "place.py"
     today = "alone and self.is_free(tag.name) and self.may_go_with(tag)"
-    assert today in readings.read_text()
-    readings.write_text(readings.read_text().replace(today, "False"))
+    assert today in place.read_text()
+    place.write_text(place.read_text().replace(today, "False"))
     return directory
 
 

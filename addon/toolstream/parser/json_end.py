@@ -1,0 +1,100 @@
+"""What stands behind the last bracket of a call in JSON: marks that belong to nothing, and then a tag,
+another call, or nothing more.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..grammar.kinds import CLOSERS, MORE, TagKind, Wait
+from ..grammar.matcher import TagMatcher
+from ..grammar.tag import Tag
+from ..grammar.text import BLANK, JSON_SPACE, end_of, skip_whitespace
+from ..limits import AFTER_QUOTE, CLOSING_RUN, LOOK_AHEAD, STRING_TAIL
+
+_MARKS = ',;.|"'
+_BRACKETS = rf"[{BLANK}}}\]]{{0,{LOOK_AHEAD}}}"
+_RUN = re.compile(rf'{_BRACKETS}(?:[,;.|]{_BRACKETS}|"[{BLANK}\]]{{0,{LOOK_AHEAD}}}){{0,2}}')
+_BETWEEN = re.compile(rf"[{BLANK}{_MARKS}]{{0,{LOOK_AHEAD}}}")
+_UNKNOWN = re.compile(rf"(?:</[^<>\n]{{0,{STRING_TAIL}}}>?)?")
+_OPENERS = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
+
+
+def is_mark(text: str, at: int) -> bool:
+    """Whether a mark is here that may be one too many behind a call."""
+    return text[at : at + 1] in tuple(_MARKS)
+
+
+def behind_marks(text: str, at: int) -> int:
+    """The index after brackets and marks that belong to nothing, and whitespace."""
+    return end_of(_RUN, text, at)
+
+
+def between_calls(text: str, at: int) -> int:
+    """The same after marks and whitespace alone."""
+    return end_of(_BETWEEN, text, at)
+
+
+def is_last(tags: TagMatcher, text: str, at: int, over: bool) -> bool | Wait:
+    """Whether the closing tags at `at` are the last ones of the message, or another call follows them."""
+    return is_last_before(tags, text, *behind_closers(tags, text, at), over)
+
+
+def behind_closers(tags: TagMatcher, text: str, at: int) -> tuple[int, Tag | None]:
+    """The end of the closing tags at `at`, and the tag after them."""
+    for _ in range(CLOSING_RUN):
+        tag = tags.match(text, at)
+        if tag is None or tag.kind not in CLOSERS:
+            break
+        at = skip_whitespace(text, tag.end)
+    return at, tag
+
+
+def is_last_before(tags: TagMatcher, text: str, at: int, tag: Tag | None, over: bool) -> bool | Wait:
+    """Whether the message ends at `at`, behind closing tags, or this tag there opens another call."""
+    if at == len(text) or (tag is None and tags.may_begin(text, at)):
+        return at == len(text) if over else MORE
+    return tag is not None and tag.kind in _OPENERS
+
+
+def opens_call(tags: TagMatcher, text: str, tag: Tag, over: bool) -> bool | Wait:
+    """Whether a call opens with this tag, of an envelope or a call."""
+    if tag.kind is TagKind.CALL_OPEN:
+        return True
+    at = skip_whitespace(text, tag.end)
+    inner = tags.match(text, at)
+    if inner is None and not over and (at == len(text) or tags.may_begin(text, at)):
+        return MORE
+    return text[at : at + 1] in ("{", "[") or (inner is not None and inner.kind is TagKind.CALL_OPEN)
+
+
+def closes_call(
+    tags: TagMatcher, text: str, at: int, brackets: int, over: bool, complete: bool
+) -> bool | Wait:
+    """Whether the tags at `at` end the call, of which the first may be unknown. They do not if text follows
+    them, and then the end of a string and so many brackets, before another call opens: then they were a part
+    of that string. Nor if the message was cut off in that text."""
+    limit = at + AFTER_QUOTE - 2 * LOOK_AHEAD
+    if tags.match(text, at) is None:
+        at = skip_whitespace(text, end_of(_UNKNOWN, text, at))
+    after, tag = behind_closers(tags, text, at)
+    last = is_last_before(tags, text, after, tag, over)
+    if last is True and tag:
+        return opens_call(tags, text, tag, over)
+    if last is not False or after == len(text):
+        return last
+    end = re.compile(rf'"(?:{JSON_SPACE}\}}){{{brackets}}}').search(text, after, limit)
+    if opens := _call_opens(tags, text, after, end.start() if end else min(limit, len(text)), over):
+        return opens
+    if end or len(text) >= limit:
+        return end is None
+    return complete if over else MORE
+
+
+def _call_opens(tags: TagMatcher, text: str, at: int, end: int, over: bool) -> bool | Wait:
+    """Whether a call opens in text[at:end]."""
+    while (tag := tags.search(text, False, at)) and tag.start < end:
+        if tag.kind in _OPENERS and (opens := opens_call(tags, text, tag, over)):
+            return opens
+        at = tag.end
+    return False
