@@ -18,7 +18,8 @@ from .open_call import end_call, end_unclosed
 from .run import Level
 from .runs import choose
 
-_SURPLUS = re.compile(rf"[,;]?[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
+_SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
+_COMMA = re.compile("[,;]")
 
 
 def take(m: Message, end: int) -> Step:
@@ -43,7 +44,7 @@ def end_of_surplus(m: Message, at: int) -> int | Wait | None:
     """The end of brackets or a comma that belong to nothing, if the next tag follows them; None if other
     text does."""
     text = m.buffer.text
-    end = end_of(_SURPLUS, text, at)
+    end = end_of(_SURPLUS, text, end_of(_COMMA, text, at))
     if end == len(text) and not m.buffer.over:
         return MORE
     return end if text[end : end + 1] in ("", "<") else None
