@@ -1,5 +1,5 @@
-"""What is no call outside of calls: examples, quoted tags, thinking, comments, results that the model made
-up, and closing tags that close nothing.
+"""What is no call outside of calls: examples, thinking, comments, results that the model made up, and closing
+tags that close nothing.
 """
 
 from __future__ import annotations
@@ -9,16 +9,13 @@ import re
 from ..grammar.dialects import BASE
 from ..grammar.kinds import MORE, TagKind
 from ..grammar.tag import Tag
-from ..grammar.text import BLANK, WHITESPACE, end_of
-from ..grammar.tokens import WORD
-from ..limits import CODE_SPAN, LOOK_AHEAD
-from ..repairs import Refused, Repair
+from ..grammar.text import WHITESPACE, end_of
+from ..limits import LOOK_AHEAD
+from ..repairs import Repair
 from .chain import read_chain
-from .message import Before, Envelope, Message, State, Step
+from .message import Envelope, Message, State, Step
 
-_OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
 _SHOWN = ("<", "{", "[")
-QUOTED = {'"': '"', "'": "'", "“": "”", "„": "“", "‘": "’", "«": "»"}  # noqa: RUF001
 
 
 def show_example(m: Message, example: re.Match[str]) -> Step:
@@ -49,75 +46,6 @@ def show_code(m: Message, code: re.Match[str]) -> Step:
     if opens or (chain and chain.json):
         m.context.show_until(f"</{code[1]}>")
     return Step.GO
-
-
-def quote(m: Message, tag: Tag, end: int = 0) -> Step:
-    """A tag that is quoted, and the text up to `end`."""
-    if is_candidate(tag):
-        return m.refuse(Refused.FENCED, end or tag.end, wrap=tag.kind is TagKind.WRAP_OPEN)
-    m.emit_text(end or tag.end)
-    return Step.GO
-
-
-def is_candidate(tag: Tag) -> bool:
-    """Whether a user may wonder why this tag opens no call. Tags that are named after a tool may be
-    anything."""
-    opens = tag.kind in _OPENING or tag.kind is TagKind.NAMELESS_OPEN
-    return opens and not tag.dialect.by_name
-
-
-def may_be_quoted(m: Message, tag: Tag) -> bool:
-    """Whether an opening quotation mark stands directly before an envelope, within a line."""
-    before, mark = m.context.ends[:-1], m.context.ends[-1:]
-    opens = tag.kind is TagKind.WRAP_OPEN and mark in QUOTED and not before.isalnum()
-    return opens and not m.context.at_line_start
-
-
-def in_span(m: Message) -> Step:
-    """State: at a tag after an open backtick or quotation mark. It is quoted if the code span closes, or if
-    the envelope holds a call and a quotation mark follows it, before a blank line."""
-    text, at, context = m.buffer.text, m.seen, m.context
-    tag = m.lookout.openers.match(text, at)
-    if not context.code_span and tag:
-        chain = read_chain(m, at)
-        if chain is MORE:
-            return Step.MORE
-        if not chain.opens:
-            return _close_span(m)
-    end = _end_of_span(m, tag)
-    waits = end is None or (context.code_span > 0 and end.end() == len(text) and end[1] is not None)
-    if waits and not m.buffer.over and len(text) - at < CODE_SPAN:
-        m.looked = m.buffer.base + len(text.rstrip("`" + BLANK))
-        return Step.MORE
-    if end is None or end[1] is None:
-        return _close_span(m)
-    m.go(State.TEXT)
-    if tag:
-        quote(m, tag, end.end())
-    m.emit_text(end.end())
-    m.before = Before.TEXT
-    return Step.GO
-
-
-def _end_of_span(m: Message, tag: Tag | None) -> re.Match[str] | None:
-    """The end of the code span or quotation, with a group, or the blank line before it."""
-    text, at, run = m.buffer.text, m.seen, m.context.code_span
-    if run:
-        close = rf"(?<!`)`{{{run}}}(?!`)"
-    else:
-        word = WORD.match(tag.raw) if tag else None
-        closers = {f"</{word[1] if word else ''}>", *(tag.dialect.wrap_close if tag else ())}
-        closer = "|".join(f"(?<={re.escape(text)})" for text in sorted(closers))
-        close = f"(?:{closer}){QUOTED[m.context.ends[-1]]}"
-    start = max(at, m.looked - m.buffer.base)
-    return re.compile(rf"({close})|\n[ \t]*\r?\n").search(text, start, at + CODE_SPAN)
-
-
-def _close_span(m: Message) -> Step:
-    """The backtick or the quotation mark has opened nothing."""
-    m.context.close_span()
-    m.context.ends = ""
-    return m.go(State.TEXT)
 
 
 def think(m: Message, tag: Tag) -> Step:

@@ -13,6 +13,7 @@ from typing import Self
 from ..grammar.kinds import TagKind
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK
+from ..limits import ENDS
 from .markdown import Markdown
 
 _OPENING = re.compile(r"<[A-Za-z]")
@@ -45,7 +46,7 @@ class Context(Markdown):
         self._until = ""  # what ends that
         self._tail = ""  # what this may have begun with
         self.last = "."  # the last character that was no blank
-        self.ends = ""  # the last two characters
+        self.ends = ""  # the last characters
         self.thinking = reasoning
         self.tags_seen = False  # the text had opening tags, so that closing ones may belong to them
         self.needs_call = False  # a closing tag waits that only goes if a call follows
@@ -86,7 +87,7 @@ class Context(Markdown):
         if self.shown:
             text = self._tail + text
             self.shown, self._tail = self._until not in text.lower(), text[1 - len(self._until) :]
-        self.ends = text[-2:] if len(text) > 1 else self.ends[-1:] + text
+        self.ends = (text if len(text) >= ENDS else self.ends + text)[-ENDS:]
         if solid := text.rstrip(BLANK):
             self.last = solid[-1]
             return True

@@ -23,10 +23,7 @@ from ..repairs import Refused
 from ..schema.tool_name import read_opening
 from .apart import (
     comment,
-    is_candidate,
-    may_be_quoted,
     orphan_closer,
-    quote,
     result,
     show_code,
     show_example,
@@ -37,6 +34,7 @@ from .by_place import attribute_of
 from .chain import is_word_of_ours, read_chain
 from .message import Before, Message, State, Step
 from .opening import kind_after, open_bare, open_nameless
+from .quotation import is_candidate, may_be_quoted, quote
 
 _UNTAGGED = r" {0,3}(?=[{\[`~C])"  # what an untagged call may begin with, at the start of a line
 _JSON = r" {0,3}(?=\{)"
@@ -45,6 +43,7 @@ _JSON_AT_START, _JSON_AT_LINE = re.compile(_JSON), re.compile(r"\n" + _JSON)
 _BEGINS = re.compile(r"[{\[`~C]")
 _LOOK = re.compile(rf"[{OPEN.replace('<', '')}\r`\ud800-\udfff]")
 _LOOK_FOR_LINES = re.compile(rf"{_LOOK.pattern}|\n")
+_MARK_BEFORE_TAG = re.compile(rf"[{OPEN.replace('<', '')}][ \t]{{0,8}}(?=<)")
 _DULL_WORDS = DOCUMENT - {"think", "result", "output", "example", "pre", "code"}
 TEXT = Before.TEXT
 _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
@@ -258,7 +257,15 @@ def _look(m: Message, at: int) -> Found | None:
         return Found(at, tag)
     if not over and m.lookout.openers.may_begin(text, at):
         return Found(at)
-    return None if not m.tolerant or DULL.match(text, at) else _look_by_place(m, at)
+    if not m.tolerant or DULL.match(text, at) or _is_before_tag(m, at):
+        return None
+    return _look_by_place(m, at)
+
+
+def _is_before_tag(m: Message, at: int) -> bool:
+    """Whether a mark that looks like a bracket stands before a tag that has brackets of its own."""
+    ahead = _MARK_BEFORE_TAG.match(m.buffer.text, at)
+    return ahead is not None and m.lookout.openers.match(m.buffer.text, ahead.end()) is not None
 
 
 def _look_by_place(m: Message, at: int) -> Found | None:

@@ -23,7 +23,6 @@ from ..schema.rules import Rules
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
 from .after import after_call
-from .apart import in_span
 from .bare_json import in_bare_json
 from .buffer import Buffer
 from .call import in_call, in_stray
@@ -37,6 +36,7 @@ from .loose import in_loose, is_text
 from .message import Message, State, Step
 from .outside import at_line_start, in_text
 from .outside import extend as extend_text
+from .quotation import in_span
 from .value import extend as extend_value
 from .value import in_value
 

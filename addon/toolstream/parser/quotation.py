@@ -1,0 +1,132 @@
+"""Calls that are quoted: in inline code, or between quotation marks.
+
+Which marks are a pair is said by Unicode: by their categories and names.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from ..grammar.kinds import MORE, TagKind
+from ..grammar.tag import Tag
+from ..grammar.text import BLANK
+from ..grammar.tokens import WORD
+from ..limits import CODE_SPAN, QUOTE_MARKS
+from ..repairs import Refused
+from .chain import read_chain
+from .message import Before, Message, State, Step
+
+_OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
+_SYMMETRICAL = "\"'"
+_GAPS = " \u00a0\u2009\u202f"  # blanks that typography has within the marks
+_SIDE = re.compile("LEFT|RIGHT")
+
+
+def quote(m: Message, tag: Tag, end: int = 0) -> Step:
+    """A tag that is quoted, and the text up to `end`."""
+    if is_candidate(tag):
+        return m.refuse(Refused.FENCED, end or tag.end, wrap=tag.kind is TagKind.WRAP_OPEN)
+    m.emit_text(end or tag.end)
+    return Step.GO
+
+
+def is_candidate(tag: Tag) -> bool:
+    """Whether a user may wonder why this tag opens no call. Tags that are named after a tool may be
+    anything."""
+    opens = tag.kind in _OPENING or tag.kind is TagKind.NAMELESS_OPEN
+    return opens and not tag.dialect.by_name
+
+
+def may_be_quoted(m: Message, tag: Tag) -> bool:
+    """Whether an opening quotation mark stands directly before an envelope, within a line."""
+    context = m.context
+    return tag.kind is TagKind.WRAP_OPEN and not context.at_line_start and bool(_closed_by(context.ends))
+
+
+def _closed_by(before: str) -> str:
+    """The marks that close a quotation that the end of a text opens; "" if it opens none. Behind a word, a
+    mark closes, unless it can only open. A blank may follow a mark that never closes."""
+    spaced = before[-1:] in _GAPS
+    lead, mark = before[: -1 - spaced][-1:], before[: len(before) - spaced][-1:]
+    category = unicodedata.category(mark) if mark else ""
+    if lead.isalnum() and category not in ("Pi", "Ps"):
+        return ""
+    if spaced and not (category == "Ps" or (category == "Pi" and "ANGLE" in unicodedata.name(mark))):
+        return ""
+    return _pairs_of(mark)
+
+
+@lru_cache(QUOTE_MARKS)
+def _pairs_of(mark: str) -> str:
+    """The marks that may close what this one opens; "" if it is no quotation mark. Brackets as in ASCII
+    quote nothing."""
+    if mark in _SYMMETRICAL:
+        return mark
+    category = unicodedata.category(mark)
+    if category not in ("Pi", "Pf", "Ps") or unicodedata.normalize("NFKC", mark).isascii():
+        return ""
+    name = unicodedata.name(mark, "")
+    sides = _SIDE.findall(name)
+    other = _SIDE.sub(lambda side: "RIGHT" if side[0] == "LEFT" else "LEFT", name, count=1)
+    if sides:
+        return _named(other) + mark * (category == "Pf")
+    high = name.replace("LOW-9 ", "")
+    closing = _named(f"LEFT {high}") + _named(f"RIGHT {high}")
+    return closing and closing + _SYMMETRICAL[high.startswith("SINGLE")]
+
+
+def _named(name: str) -> str:
+    """The character of this name; "" if there is none."""
+    try:
+        return unicodedata.lookup(name)
+    except KeyError:
+        return ""
+
+
+def in_span(m: Message) -> Step:
+    """State: at a tag after an open backtick or quotation mark. It is quoted if the code span closes, or if
+    the envelope holds a call and a quotation mark follows it, before a blank line."""
+    text, at, context = m.buffer.text, m.seen, m.context
+    tag = m.lookout.openers.match(text, at)
+    if not context.code_span and tag:
+        chain = read_chain(m, at)
+        if chain is MORE:
+            return Step.MORE
+        if not chain.opens:
+            return _close_span(m)
+    end = _end_of_span(m, tag)
+    waits = end is None or (context.code_span > 0 and end.end() == len(text) and end[1] is not None)
+    if waits and not m.buffer.over and len(text) - at < CODE_SPAN:
+        m.looked = m.buffer.base + len(text.rstrip("`" + BLANK + _GAPS))
+        return Step.MORE
+    if end is None or end[1] is None:
+        return _close_span(m)
+    m.go(State.TEXT)
+    if tag:
+        quote(m, tag, end.end())
+    m.emit_text(end.end())
+    m.before = Before.TEXT
+    return Step.GO
+
+
+def _end_of_span(m: Message, tag: Tag | None) -> re.Match[str] | None:
+    """The end of the code span or quotation, with a group, or the blank line before it."""
+    text, at, run = m.buffer.text, m.seen, m.context.code_span
+    if run:
+        close = rf"(?<!`)`{{{run}}}(?!`)"
+    else:
+        word = WORD.match(tag.raw) if tag else None
+        closers = {f"</{word[1] if word else ''}>", *(tag.dialect.wrap_close if tag else ())}
+        closer = "|".join(f"(?<={re.escape(text)})" for text in sorted(closers))
+        close = f"(?:{closer})[{_GAPS}]?[{re.escape(_closed_by(m.context.ends))}]"
+    start = max(at, m.looked - m.buffer.base)
+    return re.compile(rf"({close})|\n[ \t]*\r?\n").search(text, start, at + CODE_SPAN)
+
+
+def _close_span(m: Message) -> Step:
+    """The backtick or the quotation mark has opened nothing."""
+    m.context.close_span()
+    m.context.ends = ""
+    return m.go(State.TEXT)
