@@ -38,6 +38,17 @@ def skip_whitespace(text: str, at: int) -> int:
     return found.end() if found else at
 
 
+def is_ellipsis(text: str) -> bool:
+    """Whether a text says no more than that something was left out."""
+    return not text.isspace() and not text.strip(f".…{BLANK}")
+
+
+def goes_on(text: str) -> bool:
+    """Whether a text ends with a blank after words, so that a tag behind it stands within their line."""
+    line = text.rpartition("\n")[2]
+    return line[-1:] in (" ", "\t") and not line.isspace()
+
+
 def trailing(text: str, start: int, end: int) -> int:
     """The index of the first line break in the whitespace at the end of text[start:end]; `end` if there
     is none. Of whitespace longer than WHITESPACE_RUN only the end counts. A call drops what comes after

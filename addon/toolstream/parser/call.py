@@ -19,6 +19,7 @@ from .message import Call, Envelope, Message, State, Step
 from .open_call import end_call, end_unclosed, has_text, only_key, open_call, stray_text, use_spare
 from .parameter import all_arguments, at_parameter, look
 from .place import Place
+from .prose import prose_goes_on
 from .run import Choice, FollowedBy, Level
 from .runs import believed, choose, read_run
 from .surplus import behind_body, drop_tag, drop_text, end_of_surplus, take
@@ -68,7 +69,7 @@ def _at_tag(m: Message, call: Call, tag: Tag) -> Step:
             return Step.MORE if kind is Following.MORE else _close(m, replace(tag, cost=Cost.ALIKE))
         case TagKind.WRAP_OPEN | TagKind.CALL_OPEN if kind := _opened_again(m, call, tag):
             return Step.MORE if kind is Following.MORE else drop_tag(m, Repair.STRAY_OPENER, tag)
-        case _ if call.named and (call.certain or call.spare):
+        case _ if call.named and (call.certain or call.spare or _is_empty(call, tag)):
             use_spare(m, call)
             return end_unclosed(m, tag.raw)
     return m.reject()
@@ -120,6 +121,13 @@ def _no_tag(m: Message, call: Call) -> Step:
         return m.go(State.CUT) if buffer.over else Step.MORE
     if call.empty and (call.has_value_in_tag or not call.begun):
         return end_call(m)
+    begins = not (call.begun or call.stray)
+    call.noted = call.noted or (begins and call.gap != "" and "\n" not in call.gap)
+    if call.in_prose and not (call.certain or buffer.text[at] == "{"):
+        if (goes_on := prose_goes_on(m, call)) is MORE:
+            return Step.MORE
+        if goes_on:
+            return has_text(m)
     return (_in_place_of_tag(m, call, at) if m.tolerant else None) or has_text(m)
 
 
@@ -177,6 +185,12 @@ def _is_named_late(m: Message, call: Call, tag: Tag) -> bool:
         return False
     tool = m.toolset.find(tag.name)
     return tool is not None and call.writer.given <= tool.arguments.declared
+
+
+def _is_empty(call: Call, closer: Tag) -> bool:
+    """Whether a call in prose holds nothing, and needs nothing, up to the closing tag of its envelope."""
+    empty = call.in_prose and not (call.begun or call.tool.required)
+    return empty and closer.kind is TagKind.WRAP_CLOSE
 
 
 def _lacks_slash(call: Call, tag: Tag) -> bool:

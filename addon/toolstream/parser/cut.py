@@ -10,6 +10,7 @@ from .interrupted import break_off
 from .message import Call, Message, Step
 from .open_call import end_unclosed, open_call, use_spare
 from .open_value import Value
+from .prose import is_whole_at_end
 from .value_text import break_before, finish, leave_open
 
 
@@ -20,16 +21,25 @@ def at_cut(m: Message) -> Step:
     if m.served >= 0 and not call.begun and call.tool.required:
         return break_off(m, None)
     unclear = call.unclear or (call.value is not None and call.value.calls > 0)
+    prose = complete and _is_prose(call)
+    complete = complete and not prose
     if call.value:
         complete = complete and not unclear
         _end_value(m, call, call.value, complete)
     m.buffer.at = len(m.buffer.text)
     if not complete:
-        return _leave(m, call, Refused.UNCLEAR_END if m.complete and unclear else Refused.TRUNCATED)
-    if not (call.named and call.certain):
+        why = Refused.UNCLEAR_END if m.complete and unclear else Refused.TRUNCATED
+        return _leave(m, call, Refused.NO_CALL if prose else why)
+    if not (call.named and (call.certain or is_whole_at_end(m, call))):
         return m.reject()
     use_spare(m, call)
     return end_unclosed(m, call.tool.name)
+
+
+def _is_prose(call: Call) -> bool:
+    """Whether an opening tag that nothing closes was only named: text goes on behind it, or is all there is
+    of a call that needs no arguments."""
+    return bool(call.stray.strip()) and (call.noted or not (call.begun or call.tool.required))
 
 
 def _leave(m: Message, call: Call, why: Refused) -> Step:

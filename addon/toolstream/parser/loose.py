@@ -10,6 +10,7 @@ import re
 
 from ..grammar.kinds import CLOSERS, MORE, TagKind
 from ..grammar.tag import Tag
+from ..grammar.text import goes_on, is_ellipsis
 from ..limits import DAMAGED_OPENER, OPENER_PREFIX
 from ..repairs import Refused, Repair
 from ..schema.json_read import loads
@@ -23,6 +24,7 @@ from .value_text import break_before
 _TAG_LIKE = rf"""(?=[^\n]*[<=])\w?<?[\w \t=/"']{{{{1,{DAMAGED_OPENER}}}}}?(?<!\w){{key}}["']?[ \t]?>"""
 # The key as in YAML, a shell or JSON, with the value on the same line
 _KEY_LIKE = r"""(["']?){key}\1[ \t]?[:=][ \t]*(?=\S)"""
+_CLOSES_CALL = (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE)
 _NAMES_ANOTHER = re.compile(r"<\w+=")
 _NEWLINE = re.compile(r"\r?\n")
 
@@ -47,7 +49,11 @@ def in_loose(m: Message) -> Step:
     behind = _behind(m, call, tag)
     if behind is None:
         return Step.MORE
-    return is_text(m, raw) if behind is FollowedBy.OTHER else _take_for_value(m, raw, tag)
+    if call.place.wrapped and raw.strip() and (behind is FollowedBy.OTHER or _is_said(call, raw)):
+        return _leave_shown(m, call, raw)
+    if behind is FollowedBy.OTHER and not call.place.wrapped:
+        return is_text(m, raw)
+    return _take_for_value(m, raw, tag)
 
 
 def _leave_unread(m: Message, call: Call, raw: str) -> Step:
@@ -62,13 +68,35 @@ def _leave_unread(m: Message, call: Call, raw: str) -> Step:
     return m.leave_unended(Refused.UNREAD, call.tool)
 
 
+def _leave_shown(m: Message, call: Call, raw: str) -> Step:
+    """The call is a part of prose, which goes on in it or behind it."""
+    assert call.spare
+    if m.trial:
+        return m.reject(Refused.NO_CALL)
+    m.log.commit(call.spare.mark)
+    m.log.repair(Repair.TEXT_IN_CALL, raw)
+    m.log.text(raw)
+    return m.leave_unended(Refused.NO_CALL, call.tool)
+
+
+def _is_said(call: Call, raw: str) -> bool:
+    """Whether the text cannot be a value: it is an ellipsis; or it has lines of its own, and a closing tag
+    within the last of them."""
+    if call.spare and call.spare.tagged:
+        return False
+    return ("\n" in call.gap and goes_on(raw)) or is_ellipsis(raw)
+
+
 def _behind(m: Message, call: Call, closer: Tag) -> FollowedBy | None:
-    """What follows the closing tags of a call without an envelope: if that is prose, the text is prose,
-    too. None if more text is needed."""
-    if call.place.wrapped:
+    """What follows the closing tags of the call: if that is prose, the text is prose, too. In an envelope it
+    does not count if the call is not closed there. None if more text is needed."""
+    if call.spare and call.spare.tagged and call.place.wrapped:
         return FollowedBy.END
     run = read_run(call.place, m.buffer.text, closer.start, m.buffer.over, Level.VALUE, m.buffer.base)
-    return None if run is MORE else run.followed_by
+    if run is MORE:
+        return None
+    closed = not call.place.wrapped or any(tag.kind in _CLOSES_CALL and tag.spelt for tag in run.tags)
+    return run.followed_by if closed else FollowedBy.END
 
 
 def is_text(m: Message, raw: str) -> Step:

@@ -117,6 +117,7 @@ class Call:
     `deferred`: it is announced when it is complete, because the user's rules need to see all of it.
     `has_value_in_tag`: its tag held a value.
     `empty`: its tag says that there is nothing in it.
+    `in_prose`: text stands before its envelope, on the same line. `noted`: text stands behind its tag.
     `awaited`: parameters without which it may be an element of a document. It is on trial until two of them
     have opened, or all. `needs_all`: it is no call without all; one with a `direct` tag, if it contains text.
     """
@@ -133,6 +134,8 @@ class Call:
     cut: bool = False  # its tag has no bracket at its end
     quoted: bool = False  # its tag has no quote after the name
     empty: bool = False
+    in_prose: bool = False
+    noted: bool = False
     awaited: Collection[str] = ()
     needs_all: bool = False
     direct: bool = False

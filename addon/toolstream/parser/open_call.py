@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from ..events import ArgumentsDelta, CallEnd, CallStart
 from ..grammar.tag import Tag
+from ..grammar.text import goes_on, is_ellipsis
 from ..grammar.tokens import WORD
 from ..limits import STRAY, WORDS
 from ..repairs import Refused, Repair
@@ -152,6 +153,13 @@ def _is_unread(call: Call) -> bool:
     return bool(free) and (call.unread or any(_named(key).search(call.stray) for key in free))
 
 
+def _is_example(call: Call) -> bool:
+    """Whether a call that holds nothing but text only shows the tags: the text is an ellipsis, or it goes on
+    with the closing tag in its line."""
+    text = call.stray + call.gap
+    return bool(call.stray.strip()) and not call.begun and (is_ellipsis(text) or goes_on(text))
+
+
 def _named(key: str) -> re.Pattern[str]:
     """A pattern for a parameter's name as it occurs in a tag, in JSON, or before its value."""
     word = "[ _-]".join(map(re.escape, re.split("[_-]", key)))
@@ -193,8 +201,8 @@ def end_call(m: Message) -> Step:
     call = open_call(m)
     if call.needs_all and call.is_doubtful():
         return m.reject()
-    if _is_unread(call):
-        return m.reject(Refused.UNREAD) if m.trial else m.leave_unended(Refused.UNREAD, call.tool)
+    if why := Refused.UNREAD if _is_unread(call) else Refused.NO_CALL if _is_example(call) else None:
+        return m.reject(why) if m.trial else m.leave_unended(why, call.tool)
     if not call.named:
         call.writer.close()
         assert isinstance(call.writer, DeferredArguments)

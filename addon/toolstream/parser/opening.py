@@ -24,6 +24,7 @@ from .chain import Chain, read_chain
 from .message import Envelope, Message, State, Step
 from .open_call import start_call
 from .place import Place
+from .prose import is_in_prose
 from .runs import proves
 
 _IN_DIRECT = (TagKind.PARAMETER_OPEN, TagKind.CALL_CLOSE, Following.JSON)  # may follow a direct tag
@@ -240,23 +241,27 @@ def open_json_call(m: Message, chain: Chain) -> Step:
 
 def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certain: bool = True) -> Step:
     """Begin a call whose tag is in the text."""
+    in_prose = is_in_prose(m, tag, wraps)
     doubtful = opening is not None and _is_doubtful(m, tag, wraps)
+    element = opening is not None and _may_be_element(tag, opening)
     if m.context.thinking:
         _try_in_thinking(m, Refused.REASONING)
-    elif doubtful or (opening and _may_be_element(tag, opening)):
-        m.begin_trial(Refused.NO_CALL, at_end=is_of_html(tag))
-    elif not m.live or m.is_dropped or (opening and _is_deferred(m, opening.tool)):
+    elif doubtful or element or in_prose:
+        m.begin_trial(Refused.NO_CALL, at_end=(doubtful or element) and is_of_html(tag))
+    elif _is_sent_whole(m, opening):
         m.begin_trial(Refused.TRUNCATED, at_end=False)
-    certain = certain and not (opening and _may_be_element(tag, opening))
+    certain = certain and not (in_prose or element)
     _drop_think(m)
     if wraps:
         m.envelope = Envelope.OPEN
     _note_opening(m, tag, opening, wraps)
     m.drop(tag.start if tag.kind is TagKind.PARAMETER_OPEN else tag.end)
     step = start_call(m, opening, tag, certain)
-    if doubtful and m.call and opening:
+    assert m.call
+    m.call.in_prose = in_prose
+    if doubtful and opening:
         m.call.awaited, m.call.direct = opening.tool.required, tag.dialect.by_name
-        m.call.needs_all = _may_be_element(tag, opening) or tag.cost is Cost.SHAPE
+        m.call.needs_all = element or tag.cost is Cost.SHAPE
     return step
 
 
@@ -271,10 +276,11 @@ def _may_be_element(tag: Tag, opening: Opening) -> bool:
     return tag.dialect.repair is Repair.NAME_MISPLACED and bool(opening.tool.required)
 
 
-def _is_deferred(m: Message, tool: Tool) -> bool:
-    """Whether only the whole call tells which tool it is for."""
-    rules = m.toolset.rules_for(tool)
-    return rules is not None and not rules.live
+def _is_sent_whole(m: Message, opening: Opening | None) -> bool:
+    """Whether nothing of a call is sent before it is complete; for one thing, because only then it is known
+    which tool it is for."""
+    rules = m.toolset.rules_for(opening.tool) if opening else None
+    return not m.live or m.is_dropped or (rules is not None and not rules.live)
 
 
 def _try_in_thinking(m: Message, why: Refused) -> None:

@@ -16,6 +16,7 @@ from .by_place import before_value
 from .message import Call, Message, Spare, State, Step
 from .open_call import give, has_text, only_free, open_call
 from .open_value import Value
+from .prose import value_goes_on
 from .runs import enter_value
 
 _VALUE = re.compile(r"""\bvalue\s?=\s?(["'])(.*?)\1""")  # an attribute of a parameter's tag
@@ -26,7 +27,9 @@ _ODD = re.compile(r"""[ "']""")  # characters that no name has
 
 def all_arguments(m: Message, at: int, in_parameter: bool = False) -> Step:
     """The bracket at this index opens all arguments, as JSON."""
-    m.buffer.at, open_call(m).in_parameter = at, in_parameter
+    call = open_call(m)
+    m.buffer.at, call.in_parameter = at, in_parameter
+    call.certain = call.certain or call.in_prose
     return m.go(State.JSON)
 
 
@@ -110,8 +113,8 @@ def _open(m: Message, call: Call, tag: Tag) -> Step:
     if call.is_doubtful() and _DECLARES.search(tag.raw):
         return m.reject()
     key, dialect = tag.name, tag.dialect
-    end = _end_of_attribute(m, tag) if m.tolerant else 0
-    if end is MORE:
+    end, goes_on = _end_of_attribute(m, tag) if m.tolerant else 0, value_goes_on(m, call, tag)
+    if end is MORE or goes_on is MORE:
         return Step.MORE
     if not keeps_to(tag, m.kept):
         m.log.repair(tag.repair, tag.raw)
@@ -123,9 +126,9 @@ def _open(m: Message, call: Call, tag: Tag) -> Step:
     call.closed = call.closed or dialect.closed
     only_markup = m.live and m.log.parallel and not (call.deferred or call.spare)
     on_trial = m.trial and m.trial.why is Refused.NO_CALL and not m.trial.at_end
-    if on_trial and only_markup and not call.is_doubtful(key):
+    if on_trial and only_markup and not (goes_on or call.is_doubtful(key)):
         m.accept()  # now it is known that the call can be read
-    call.certain = True
+    call.certain = call.certain or not goes_on
     m.fragment(call.writer.begin(key))
     tables = enter_value(call.place, tag, m.kept, call.writer.given)
     call.value = Value.of(call.tool.parameter(key), tables, tag, call.place.is_tight)
