@@ -45,10 +45,14 @@ _OTHERS = """
 HTML = frozenset(_HTML.split())
 DOCUMENT = HTML | frozenset(_OTHERS.split())
 
-EXAMPLE = re.compile(
-    r"<((?:\w{1,64}[_-])?(?:example|sample)s?(?:[_-]\w{1,64})?)>[ \t]{0,16}", re.I
-)  # shows what is in it
-CODE = re.compile(r"<(pre|code)>(?:\s{0,16}<code>)?", re.I)  # shows code
+_EXAMPLE = r"(?:\w{1,64}[_-])?(?:example|sample)s?(?:[_-]\w{1,64})?"
+_CODE = "pre|code|samp|kbd|tt|xmp"
+EXAMPLE = re.compile(rf"<({_EXAMPLE})>[ \t]{{0,16}}", re.I)  # shows what is in it
+CODE = re.compile(rf"<({_CODE})>(?:\s{{0,16}}<code>)?", re.I)  # shows code
+# Any of them at the end of a text, or an element that quotes, and at most one line break
+SHOWING = re.compile(
+    rf"<({_CODE}|{_EXAMPLE}|q|blockquote)(?:\s[^<>\n]{{0,64}})?>[ \t]{{0,16}}(?:\r?\n[ \t]{{0,16}})?\Z", re.I
+)
 _PUNCTUATION = re.compile(r"[\W_]+")
 
 

@@ -11,10 +11,11 @@ from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.tag import Tag
 from ..grammar.text import GAP, WHITESPACE, end_of
 from ..grammar.tokens import Token, read_tag
-from ..limits import WHITESPACE_RUN
+from ..limits import BEHIND_CALL, WHITESPACE_RUN
 from ..repairs import Refused, Repair
 from .by_place import OPENERS, is_by_place, is_cut
 from .chain import is_word, read_chain, to_its_end
+from .event_log import Mark
 from .json_head import read_head
 from .message import Before, Envelope, Message, State, Step
 from .opening import is_of_html, open_bare, open_wrapped
@@ -244,12 +245,32 @@ def _is_believed(m: Message, run: Run) -> bool:
 
 def _leave(m: Message) -> Step:
     """Text follows the call."""
-    if m.trial:
+    if m.trial and (shown := _is_shown(m)) is MORE:
+        return Step.MORE
+    if m.trial and shown:
         return m.reject()
+    m.accept()
     left = m.envelope is Envelope.OPEN and "\n" not in m.buffer.text[m.buffer.at : m.seen]
     m.miss_envelope_close()
     m.envelope, m.fence = Envelope.LEFT if left else Envelope.NONE, ""
     return m.go(State.TEXT)
+
+
+def _is_shown(m: Message) -> bool | Wait:
+    """Whether what is on trial is no call, as text follows it. In an element that may show it, that is so if
+    the element ends soon."""
+    if not (m.trial and m.trial.why is Refused.FENCED):
+        return True
+    behind = m.buffer.text[m.buffer.at : m.buffer.at + BEHIND_CALL]
+    shown = m.context.shows_up_to(behind)
+    return MORE if not (shown or m.buffer.over) and len(behind) < BEHIND_CALL else shown
+
+
+def _is_cut_example(m: Message, trial: Mark) -> bool:
+    """Whether a call that the message ends with may be shown by an element: it lacks tags, and the end of the
+    element is in it, or was cut off."""
+    raw = m.buffer.since(trial.position)
+    return m.log.damaged_since(trial) and (not m.ended or m.context.shows_up_to(raw))
 
 
 def _end_message(m: Message) -> Step:
@@ -263,7 +284,8 @@ def _end_message(m: Message) -> Step:
         return Step.MORE
     if m.trial.why is None and m.context.needs_call:
         return m.reject()
-    if m.ended and not m.log.damaged_since(m.trial):
+    fenced = m.trial.why is Refused.FENCED
+    if not _is_cut_example(m, m.trial) if fenced else m.ended and not m.log.damaged_since(m.trial):
         m.accept()
         return Step.GO
     return m.reject(Refused.TRUNCATED)

@@ -25,9 +25,15 @@ def show_example(m: Message, example: re.Match[str]) -> Step:
     if first == len(text) and not m.buffer.over:
         return Step.MORE
     m.emit_text(end)
-    if text[first : first + 1] in _SHOWN:
-        m.context.show_until(f"</{example[1]}>")
+    _show(m, example[1], text[first : first + 1] in _SHOWN, text[end:first])
     return Step.GO
+
+
+def _show(m: Message, element: str, sure: bool, gap: str) -> None:
+    """An element has opened. What is in it is shown if that is `sure`, and may be if the tag is alone on its
+    line, with this whitespace behind it."""
+    if sure or "\n" in gap:
+        m.context.show_until(f"</{element}>", sure)
 
 
 def show_code(m: Message, code: re.Match[str]) -> Step:
@@ -43,8 +49,7 @@ def show_code(m: Message, code: re.Match[str]) -> Step:
     m.emit_text(code.end())
     tag = chain.tag if chain else None
     opens = tag is not None and tag.kind is TagKind.CALL_OPEN and not tag.dialect.by_name
-    if opens or (chain and chain.json):
-        m.context.show_until(f"</{code[1]}>")
+    _show(m, code[1], opens or (chain is not None and chain.json), text[code.end() : first])
     return Step.GO
 
 

@@ -32,6 +32,7 @@ class Context(Markdown):
         "ends",
         "function_seen",
         "last",
+        "may_show",
         "needs_call",
         "shown",
         "tags_seen",
@@ -43,6 +44,7 @@ class Context(Markdown):
         self._reasoning = reasoning
         self._results: list[str] = []  # tags of made-up results that are open
         self.shown = False  # in a comment, or an element that shows an example
+        self.may_show = False  # in an element that may show an example, as it opened on a line of its own
         self._until = ""  # what ends that
         self._tail = ""  # what this may have begun with
         self.last = "."  # the last character that was no blank
@@ -68,6 +70,10 @@ class Context(Markdown):
         elsewhere = self.quoted or self.thinking or self.in_result
         return not elsewhere and self.last not in _GOES_ON
 
+    def shows_up_to(self, text: str) -> bool:
+        """Whether a text ends the element in which calls may be shown."""
+        return self.may_show and self._until in text.lower()
+
     @property
     def in_markup(self) -> bool:
         """Whether a tag ends directly before this place."""
@@ -84,9 +90,11 @@ class Context(Markdown):
         anything but blanks."""
         if "<" in text and _OPENING.search(text):
             self.tags_seen = True
-        if self.shown:
+        if self.shown or self.may_show:
             text = self._tail + text
-            self.shown, self._tail = self._until not in text.lower(), text[1 - len(self._until) :]
+            self._tail = text[1 - len(self._until) :]
+            if self._until in text.lower():
+                self.shown = self.may_show = False
         self.ends = (text if len(text) >= ENDS else self.ends + text)[-ENDS:]
         if solid := text.rstrip(BLANK):
             self.last = solid[-1]
@@ -100,7 +108,7 @@ class Context(Markdown):
     def think(self, kind: TagKind) -> bool:
         """Enter or leave a <think>. Return whether this is a </think> that closes nothing."""
         opens = kind is TagKind.THINK_OPEN
-        self.shown = self.shown and opens
+        self.shown, self.may_show = self.shown and opens, self.may_show and opens
         orphan = not (opens or self.thinking)
         self.thinking = self._reasoning or (opens and (self.thinking or self.at_line_start))
         return orphan
@@ -111,10 +119,11 @@ class Context(Markdown):
             self.thinking = False
             self.new_line()
 
-    def show_until(self, end: str) -> None:
+    def show_until(self, end: str, sure: bool = True) -> None:
         """What follows is shown, up to this text: the last that was noted is `<!--`, or the opening tag of an
-        example. (Within a line it is only mentioned.)"""
-        self.shown, self._until, self._tail = True, end.lower(), ""
+        example. (Within a line it is only mentioned.) If it is not `sure`, a call in it may be meant."""
+        self.shown, self.may_show = sure, not sure
+        self._until, self._tail = end.lower(), ""
 
     def enter_or_leave_result(self, tag: Tag, raw: str) -> None:
         """The opening or closing tag of a result. `raw` is its text."""

@@ -61,7 +61,8 @@ def _open_better(m: Message, tag: Tag) -> Step:
 def _open_bare(m: Message, tag: Tag, opening: Opening) -> Step:
     if why := _why_not_bare(m, tag, opening):
         return m.refuse(why, tag.end)
-    if m.trial and m.trial.at_end and not (m.trial.why is Refused.NO_CALL and is_of_html(tag)):
+    html = m.trial and m.trial.why is Refused.NO_CALL and is_of_html(tag)
+    if m.trial and m.trial.at_end and not (html or m.trial.why is Refused.FENCED):
         return m.reject()
     return _open_before(m, tag, opening)
 
@@ -150,7 +151,7 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
         return m.refuse(why, tag.end)
     if wraps and _LIST.match(wraps[0].raw) and _ITEM.match(tag.raw):
         return m.refuse(Refused.NO_CALL, wraps[0].end)
-    if m.trial and m.trial.at_end and opening and not m.context.thinking:
+    if _must_end_before(m) and opening:
         m.reject()
         m.context.new_line()  # directly after a call counts as the start of a line
         m.envelope = Envelope.REFUSED
@@ -167,6 +168,12 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
         m.begin_trial(Refused.UNDECLARED, at_end=True)
         m.log.repair(Repair.UNDECLARED_NAME, tag.name)
     return _open(m, tag, opening or Opening(Tool(tag.name)), wraps)
+
+
+def _must_end_before(m: Message) -> bool:
+    """Whether what is on trial is a call only if none follows it."""
+    goes_on = m.context.thinking or (m.trial and m.trial.why is Refused.FENCED)
+    return m.trial is not None and m.trial.at_end and not goes_on
 
 
 def _why_not_wrapped(m: Message, tag: Tag, opening: Opening | None) -> Refused | None:
@@ -229,6 +236,8 @@ def open_json_call(m: Message, chain: Chain) -> Step:
     unknown = chain.worst is Cost.SHAPE  # the envelope may be anybody's, if there is more to the message
     if unknown and (word := WORD.match(chain.wraps[0].raw)):
         m.outside.wrap = word[1]
+    if m.context.may_show:
+        m.begin_trial(Refused.FENCED, at_end=True)
     m.begin_trial(Refused.NOT_ALONE if unknown else Refused.INVALID_JSON, at_end=unknown)
     _drop_think(m)
     if chain.wraps:
@@ -246,6 +255,8 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
     element = opening is not None and _may_be_element(tag, opening)
     if m.context.thinking:
         _try_in_thinking(m, Refused.REASONING)
+    elif m.context.may_show:
+        m.begin_trial(Refused.FENCED, at_end=True)
     elif doubtful or element or in_prose:
         m.begin_trial(Refused.NO_CALL, at_end=(doubtful or element) and is_of_html(tag))
     elif _is_sent_whole(m, opening):

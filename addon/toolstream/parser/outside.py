@@ -44,7 +44,7 @@ _BEGINS = re.compile(r"[{\[`~C]")
 _LOOK = re.compile(rf"[{OPEN.replace('<', '')}\r`\ud800-\udfff]")
 _LOOK_FOR_LINES = re.compile(rf"{_LOOK.pattern}|\n")
 _MARK_BEFORE_TAG = re.compile(rf"[{OPEN.replace('<', '')}][ \t]{{0,8}}(?=<)")
-_DULL_WORDS = DOCUMENT - {"think", "result", "output", "example", "pre", "code"}
+_DULL_WORDS = DOCUMENT - {"think", "result", "output", "example", "pre", "code", "tt"}
 TEXT = Before.TEXT
 _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
 

@@ -10,10 +10,11 @@ import unicodedata
 from functools import lru_cache
 
 from ..grammar.kinds import MORE, TagKind
+from ..grammar.likeness import SHOWING
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK
 from ..grammar.tokens import WORD
-from ..limits import CODE_SPAN, QUOTE_MARKS
+from ..limits import CODE_SPAN, ENDS, QUOTE_MARKS
 from ..repairs import Refused
 from .chain import read_chain
 from .message import Before, Message, State, Step
@@ -40,12 +41,16 @@ def is_candidate(tag: Tag) -> bool:
 
 
 def may_be_quoted(m: Message, tag: Tag) -> bool:
-    """Whether an opening quotation mark stands directly before an envelope, within a line."""
+    """Whether an opening quotation mark stands directly before an envelope, within a line; or an element that
+    shows or quotes opens before a call."""
     context = m.context
-    return tag.kind is TagKind.WRAP_OPEN and not context.at_line_start and bool(_closed_by(context.ends))
+    if tag.kind is TagKind.WRAP_OPEN and not context.at_line_start and _marks(context.ends):
+        return True
+    opens = tag.kind is TagKind.WRAP_OPEN or (context.at_line_start and tag.kind is TagKind.CALL_OPEN)
+    return opens and not tag.dialect.by_name and SHOWING.search(context.ends) is not None
 
 
-def _closed_by(before: str) -> str:
+def _marks(before: str) -> str:
     """The marks that close a quotation that the end of a text opens; "" if it opens none. Behind a word, a
     mark closes, unless it can only open. A blank may follow a mark that never closes."""
     spaced = before[-1:] in _GAPS
@@ -86,8 +91,9 @@ def _named(name: str) -> str:
 
 
 def in_span(m: Message) -> Step:
-    """State: at a tag after an open backtick or quotation mark. It is quoted if the code span closes, or if
-    the envelope holds a call and a quotation mark follows it, before a blank line."""
+    """State: at a tag after an open backtick or quotation mark, or an element that shows. It is quoted if the
+    code span closes, or if the envelope holds a call and a quotation mark follows it, before a blank line; or
+    the end of the element."""
     text, at, context = m.buffer.text, m.seen, m.context
     tag = m.lookout.openers.match(text, at)
     if not context.code_span and tag:
@@ -99,7 +105,7 @@ def in_span(m: Message) -> Step:
     end = _end_of_span(m, tag)
     waits = end is None or (context.code_span > 0 and end.end() == len(text) and end[1] is not None)
     if waits and not m.buffer.over and len(text) - at < CODE_SPAN:
-        m.looked = m.buffer.base + len(text.rstrip("`" + BLANK + _GAPS))
+        m.looked = m.buffer.base + max(at, len(text.rstrip("`" + BLANK + _GAPS)) - 2 * ENDS)
         return Step.MORE
     if end is None or end[1] is None:
         return _close_span(m)
@@ -112,17 +118,26 @@ def in_span(m: Message) -> Step:
 
 
 def _end_of_span(m: Message, tag: Tag | None) -> re.Match[str] | None:
-    """The end of the code span or quotation, with a group, or the blank line before it."""
+    """The end of the code span, quotation or element, with a group; or the blank line before it, which does
+    not matter in an element."""
     text, at, run = m.buffer.text, m.seen, m.context.code_span
+    start, blank = max(at, m.looked - m.buffer.base), r"|\n[ \t]*\r?\n"
     if run:
         close = rf"(?<!`)`{{{run}}}(?!`)"
+    elif element := SHOWING.search(m.context.ends):
+        close, blank = rf"{_closers(tag)}\s{{0,16}}(?i:</{re.escape(element[1])}>)", ""
     else:
-        word = WORD.match(tag.raw) if tag else None
-        closers = {f"</{word[1] if word else ''}>", *(tag.dialect.wrap_close if tag else ())}
-        closer = "|".join(f"(?<={re.escape(text)})" for text in sorted(closers))
-        close = f"(?:{closer})[{_GAPS}]?[{re.escape(_closed_by(m.context.ends))}]"
-    start = max(at, m.looked - m.buffer.base)
-    return re.compile(rf"({close})|\n[ \t]*\r?\n").search(text, start, at + CODE_SPAN)
+        close = f"{_closers(tag)}[{_GAPS}]?[{re.escape(_marks(m.context.ends))}]"
+    return re.compile(f"({close}){blank}").search(text, start, at + CODE_SPAN)
+
+
+def _closers(tag: Tag | None) -> str:
+    """A pattern for the place behind the tags that may close what this tag has opened."""
+    word = WORD.match(tag.raw) if tag else None
+    closers = {f"</{word[1] if word else ''}>"}
+    if tag:
+        closers |= {*tag.dialect.wrap_close, *tag.dialect.call_close}
+    return "(?:" + "|".join(f"(?<={re.escape(text)})" for text in sorted(closers)) + ")"
 
 
 def _close_span(m: Message) -> Step:
