@@ -46,14 +46,20 @@ def in_loose(m: Message) -> Step:
         return _leave_unread(m, call, raw)
     if tag is None or tag.kind not in CLOSERS:
         return is_text(m, raw)
-    behind = _behind(m, call, tag)
+    return _at_closer(m, call, tag, raw)
+
+
+def _at_closer(m: Message, call: Call, closer: Tag, raw: str) -> Step:
+    """The text is closed. If it cannot be a value, or prose follows the call, it is prose."""
+    behind = _behind(m, call, closer)
     if behind is None:
         return Step.MORE
-    if call.place.wrapped and raw.strip() and (behind is FollowedBy.OTHER or _is_said(call, raw)):
+    shown = bool(raw.strip()) and (_is_said(call, raw) or behind is FollowedBy.OTHER)
+    if call.place.wrapped and shown and not _opener_in(raw, only_key(call)):
         return _leave_shown(m, call, raw)
     if behind is FollowedBy.OTHER and not call.place.wrapped:
         return is_text(m, raw)
-    return _take_for_value(m, raw, tag)
+    return _take_for_value(m, raw, closer)
 
 
 def _leave_unread(m: Message, call: Call, raw: str) -> Step:

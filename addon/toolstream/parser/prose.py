@@ -23,21 +23,28 @@ def is_in_prose(m: Message, tag: Tag, wraps: list[Tag]) -> bool:
 
 def prose_goes_on(m: Message, call: Call) -> bool | Wait:
     """Whether the text in which a call stands goes on behind its tag: in the same line, or up to a blank line
-    or anything but a tag of the call. Such a tag at the start of a line says that this is a call."""
+    or a tag that does not belong to the call. Such a tag at the start of a line says that this is a call."""
     text, at = m.buffer.text, m.buffer.at
-    if call.noted:
-        return True
-    stop = _STOP.search(text, at, at + STRAY)
-    if stop is None:
-        return MORE if len(text) - at < STRAY and not m.buffer.over else True
-    end, tags = stop.start(), call.place.tags
-    tag = tags.match(text, end) if stop[0] == "<" else None
-    if tag is None:
-        return MORE if not m.buffer.over and tags.may_begin(text, end) else True
-    line = text.rfind("\n", at, end)
+    tag = None if call.noted else _next_tag(m, call)
+    if tag is MORE or tag is None:
+        return tag is None or MORE
+    line = text.rfind("\n", at, tag.start)
     own = tag.kind in CLOSERS or tag.kind is TagKind.PARAMETER_OPEN
-    call.certain = own and line >= 0 and not text[line:end].strip()
+    call.certain = own and line >= 0 and not text[line : tag.start].strip()
     return not (call.certain or tag.kind in CLOSERS)
+
+
+def _next_tag(m: Message, call: Call) -> Tag | Wait | None:
+    """The next tag of a call, before a blank line and not far away; None if there is none."""
+    text, tags, over = m.buffer.text, call.place.tags, m.buffer.over
+    at, end = m.buffer.at, m.buffer.at + STRAY
+    while (stop := _STOP.search(text, at, end)) and stop[0] == "<":
+        if tag := tags.match(text, stop.start()):
+            return tag
+        if not over and tags.may_begin(text, stop.start()):
+            return MORE
+        at = stop.end()
+    return MORE if stop is None and len(text) < end and not over else None
 
 
 def value_goes_on(m: Message, call: Call, tag: Tag) -> bool | Wait:

@@ -60,7 +60,18 @@ def _marks(before: str) -> str:
         return ""
     if spaced and not (category == "Ps" or (category == "Pi" and "ANGLE" in unicodedata.name(mark))):
         return ""
-    return _pairs_of(mark)
+    return "" if _is_open(before[: len(before) - spaced - 1].rpartition("\n")[2], mark) else _pairs_of(mark)
+
+
+def _is_open(line: str, mark: str) -> bool:
+    """Whether a line has a quotation that this mark closes: »so«."""
+    closing = ""
+    for sign in line:
+        if closing:
+            closing = "" if sign in closing else closing
+        elif not sign.isascii():
+            closing = _pairs_of(sign)
+    return mark in closing
 
 
 @lru_cache(QUOTE_MARKS)
