@@ -24,6 +24,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
+from unicodedata import category
 
 from toolstream import CALL_KEYS, DIALECTS, DOCUMENT, UNLISTED, fold
 
@@ -205,7 +206,7 @@ def _table(number: int) -> _Table:
 def _other(char: str, number: int) -> str:
     """Return a character of the same kind that takes as many bytes."""
     code = ord(char)
-    if char == "0" or char.isspace() or (code < 0x80 and not char.isalnum()):
+    if char == "0" or char.isspace() or (code < 0x80 and not char.isalnum()) or category(char)[0] == "P":
         return char
     if code < 0x80:
         return str(1 + number % 9) if char.isdigit() else LETTERS[number % 16]

@@ -33,10 +33,10 @@ SYNONYMS = {
 _LONG = sorted(word for word, kind in SYNONYMS.items() if len(word) >= LONG and kind != PARAMETER)
 # Words of documents: a tag with one of them is always payload
 _HTML = """
-    a abbr article aside b body br button code dd details div dl dt em footer form g h1 h2 h3 h4 h5 h6
-    head header html i iframe img input label li link main meta nav ol option p path pre script section
-    select small span strong style summary sub sup svg t table tbody td template text textarea tfoot th
-    thead title tr tt u ul video
+    a abbr article aside b blockquote body br button code dd details div dl dt em footer form g h1 h2 h3
+    h4 h5 h6 head header html i iframe img input kbd label li link main meta nav ol option p path pre q samp
+    script section select small span strong style summary sub sup svg t table tbody td template text textarea
+    tfoot th thead title tr tt u ul video xmp
 """
 _OTHERS = """
     xml item entry dependency dependencies project plugin build properties
@@ -46,7 +46,8 @@ HTML = frozenset(_HTML.split())
 DOCUMENT = HTML | frozenset(_OTHERS.split())
 
 _EXAMPLE = r"(?:\w{1,64}[_-])?(?:example|sample)s?(?:[_-]\w{1,64})?"
-_CODE = "pre|code|samp|kbd|tt|xmp"
+SHOW_CODE = ("pre", "code", "samp", "kbd", "tt", "xmp")
+_CODE = "|".join(SHOW_CODE)
 EXAMPLE = re.compile(rf"<({_EXAMPLE})>[ \t]{{0,16}}", re.I)  # shows what is in it
 CODE = re.compile(rf"<({_CODE})>(?:\s{{0,16}}<code>)?", re.I)  # shows code
 # Any of them at the end of a text, or an element that quotes, and at most one line break

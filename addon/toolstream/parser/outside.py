@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..events import Event, Text
 from ..grammar.brackets import OPEN
 from ..grammar.kinds import MORE, THINK, Following, TagKind
-from ..grammar.likeness import CODE, DOCUMENT, EXAMPLE
+from ..grammar.likeness import CODE, DOCUMENT, EXAMPLE, SHOW_CODE
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK, WHITESPACE, end_of
 from ..grammar.tokens import DULL, PARTIAL, WORD, held_from, next_place, read_tag
@@ -44,7 +44,7 @@ _BEGINS = re.compile(r"[{\[`~C]")
 _LOOK = re.compile(rf"[{OPEN.replace('<', '')}\r`\ud800-\udfff]")
 _LOOK_FOR_LINES = re.compile(rf"{_LOOK.pattern}|\n")
 _MARK_BEFORE_TAG = re.compile(rf"[{OPEN.replace('<', '')}][ \t]{{0,8}}(?=<)")
-_DULL_WORDS = DOCUMENT - {"think", "result", "output", "example", "pre", "code", "tt"}
+_DULL_WORDS = DOCUMENT - {"think", "result", "output", "example", *SHOW_CODE}
 TEXT = Before.TEXT
 _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
 

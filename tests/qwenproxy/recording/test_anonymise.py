@@ -34,6 +34,7 @@ LETTERS = {
     "square brackets for those of an envelope",
     "a direct tag's with a slip",
     "brackets for the envelope",
+    "the tag's own brackets",
     "the envelope in square brackets and capitals",
     "a space that nobody sees before its tag",
 }
