@@ -5,9 +5,9 @@ another call, or nothing more.
 from __future__ import annotations
 
 import re
+from typing import Protocol
 
 from ..grammar.kinds import CLOSERS, MORE, TagKind, Wait
-from ..grammar.matcher import TagMatcher
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK, JSON_SPACE, end_of, skip_whitespace
 from ..limits import AFTER_QUOTE, CLOSING_RUN, LOOK_AHEAD, STRING_TAIL
@@ -18,6 +18,16 @@ _RUN = re.compile(rf'{_BRACKETS}(?:[,;.|]{_BRACKETS}|"[{BLANK}\]]{{0,{LOOK_AHEAD
 _BETWEEN = re.compile(rf"[{BLANK}{_MARKS}]{{0,{LOOK_AHEAD}}}")
 _UNKNOWN = re.compile(rf"(?:</[^<>\n]{{0,{STRING_TAIL}}}>?)?")
 _OPENERS = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
+
+
+class Tags(Protocol):
+    """The tags that stand around JSON; `TagMatcher` says what its methods return."""
+
+    def match(self, text: str, start: int) -> Tag | None: ...
+
+    def search(self, text: str, over: bool = ..., start: int = ...) -> Tag | None: ...
+
+    def may_begin(self, text: str, start: int) -> bool: ...
 
 
 def is_mark(text: str, at: int) -> bool:
@@ -35,12 +45,12 @@ def between_calls(text: str, at: int) -> int:
     return end_of(_BETWEEN, text, at)
 
 
-def is_last(tags: TagMatcher, text: str, at: int, over: bool) -> bool | Wait:
+def is_last(tags: Tags, text: str, at: int, over: bool) -> bool | Wait:
     """Whether the closing tags at `at` are the last ones of the message, or another call follows them."""
     return is_last_before(tags, text, *behind_closers(tags, text, at), over)
 
 
-def behind_closers(tags: TagMatcher, text: str, at: int) -> tuple[int, Tag | None]:
+def behind_closers(tags: Tags, text: str, at: int) -> tuple[int, Tag | None]:
     """The end of the closing tags at `at`, and the tag after them."""
     for _ in range(CLOSING_RUN):
         tag = tags.match(text, at)
@@ -50,14 +60,14 @@ def behind_closers(tags: TagMatcher, text: str, at: int) -> tuple[int, Tag | Non
     return at, tag
 
 
-def is_last_before(tags: TagMatcher, text: str, at: int, tag: Tag | None, over: bool) -> bool | Wait:
+def is_last_before(tags: Tags, text: str, at: int, tag: Tag | None, over: bool) -> bool | Wait:
     """Whether the message ends at `at`, behind closing tags, or this tag there opens another call."""
     if at == len(text) or (tag is None and tags.may_begin(text, at)):
         return at == len(text) if over else MORE
     return tag is not None and tag.kind in _OPENERS
 
 
-def opens_call(tags: TagMatcher, text: str, tag: Tag, over: bool) -> bool | Wait:
+def opens_call(tags: Tags, text: str, tag: Tag, over: bool) -> bool | Wait:
     """Whether a call opens with this tag, of an envelope or a call."""
     if tag.kind is TagKind.CALL_OPEN:
         return True
@@ -69,7 +79,7 @@ def opens_call(tags: TagMatcher, text: str, tag: Tag, over: bool) -> bool | Wait
 
 
 def closes_call(
-    tags: TagMatcher, text: str, at: int, brackets: int, over: bool, complete: bool
+    tags: Tags, text: str, at: int, brackets: int, over: bool, complete: bool
 ) -> bool | Wait:
     """Whether the tags at `at` end the call, of which the first may be unknown. They do not if text follows
     them, and then the end of a string and so many brackets, before another call opens: then they were a part
@@ -91,7 +101,7 @@ def closes_call(
     return complete if over else MORE
 
 
-def _call_opens(tags: TagMatcher, text: str, at: int, end: int, over: bool) -> bool | Wait:
+def _call_opens(tags: Tags, text: str, at: int, end: int, over: bool) -> bool | Wait:
     """Whether a call opens in text[at:end]."""
     while (tag := tags.search(text, False, at)) and tag.start < end:
         if tag.kind in _OPENERS and (opens := opens_call(tags, text, tag, over)):

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..grammar.kinds import MORE, Wait
-from ..grammar.matcher import TagMatcher
 from ..grammar.text import JSON_SPACE as _S
 from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import AFTER_QUOTE, COMMA_GAP, DECLARED_NAME
 from ..schema.call_shape import BESIDE, CALL_KEYS
-from .json_end import behind_marks, closes_call, is_mark
+from .json_end import Tags, behind_marks, closes_call, is_mark
 from .json_key import Key, read_key
 
 _BRACKETS = re.compile(r"[}\]\s]*+")
@@ -50,7 +49,7 @@ class OpenString:
     brackets: int
     is_key: Callable[[str], bool]
     declares: Callable[[str], bool]
-    tags: TagMatcher
+    tags: Tags
     slipped: Callable[[str, int, bool], object]
     fence: str = ""  # the end of a fence around the call
     quote: str = ""  # the quote of another language that it began with, and may end with
