@@ -11,12 +11,22 @@ from ..grammar.tag import Tag
 from ..grammar.text import LINE_REST, WHITESPACE, end_of
 from ..grammar.tokens import WORD, end_of_tag, opens_json
 from ..limits import LOOK_AHEAD, UNTAGGED_GAP
-from ..repairs import Repair
+from ..repairs import Refused, Repair
 from .by_place import BY_PLACE
 from .elements import ELEMENTS, element_of
 from .json_head import read_first_key
 from .message import Call, Envelope, Message, State, Step
-from .open_call import end_call, end_unclosed, has_text, only_key, open_call, stray_text, use_spare
+from .open_call import (
+    end_call,
+    end_unclosed,
+    has_text,
+    is_example,
+    leave_undone,
+    only_key,
+    open_call,
+    stray_text,
+    use_spare,
+)
 from .parameter import all_arguments, at_parameter, look
 from .place import Place
 from .prose import prose_goes_on
@@ -166,6 +176,8 @@ def _is_markup(call: Call, text: str, at: int) -> bool:
 
 def _close(m: Message, tag: Tag) -> Step:
     """The call's own closing tag."""
+    if is_example(open_call(m)):
+        return leave_undone(m, Refused.NO_CALL)
     lacks_end = tag.damaged and tag.raw[-1] not in CLOSE and tag.end == len(m.buffer.text)
     if lacks_end and m.buffer.over and not m.complete:
         return m.go(State.CUT)

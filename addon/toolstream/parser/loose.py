@@ -15,7 +15,7 @@ from ..limits import DAMAGED_OPENER, OPENER_PREFIX
 from ..repairs import Refused, Repair
 from ..schema.json_read import loads
 from .message import Call, Message, Spare, State, Step
-from .open_call import only_key, open_call, stray_text
+from .open_call import leave_undone, only_key, open_call, stray_text
 from .run import FollowedBy, Level
 from .runs import read_run
 from .value_text import break_before
@@ -77,12 +77,11 @@ def _leave_unread(m: Message, call: Call, raw: str) -> Step:
 def _leave_shown(m: Message, call: Call, raw: str) -> Step:
     """The call is a part of prose, which goes on in it or behind it."""
     assert call.spare
-    if m.trial:
-        return m.reject(Refused.NO_CALL)
-    m.log.commit(call.spare.mark)
-    m.log.repair(Repair.TEXT_IN_CALL, raw)
-    m.log.text(raw)
-    return m.leave_unended(Refused.NO_CALL, call.tool)
+    if not m.trial:
+        m.log.commit(call.spare.mark)
+        m.log.repair(Repair.TEXT_IN_CALL, raw)
+        m.log.text(raw)
+    return leave_undone(m, Refused.NO_CALL)
 
 
 def _is_said(call: Call, raw: str) -> bool:

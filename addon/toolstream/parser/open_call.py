@@ -153,7 +153,12 @@ def _is_unread(call: Call) -> bool:
     return bool(free) and (call.unread or any(_named(key).search(call.stray) for key in free))
 
 
-def _is_example(call: Call) -> bool:
+def leave_undone(m: Message, why: Refused) -> Step:
+    """The open call is text; if it cannot be taken back, it gets no end."""
+    return m.reject(why) if m.trial else m.leave_unended(why, open_call(m).tool)
+
+
+def is_example(call: Call) -> bool:
     """Whether a call that holds nothing but text only shows the tags: the text is an ellipsis, or it goes on
     with the closing tag in its line."""
     text = call.stray + call.gap
@@ -201,8 +206,10 @@ def end_call(m: Message) -> Step:
     call = open_call(m)
     if call.needs_all and call.is_doubtful():
         return m.reject()
-    if why := Refused.UNREAD if _is_unread(call) else Refused.NO_CALL if _is_example(call) else None:
-        return m.reject(why) if m.trial else m.leave_unended(why, call.tool)
+    if is_example(call):
+        return leave_undone(m, Refused.NO_CALL)
+    if _is_unread(call):
+        return leave_undone(m, Refused.UNREAD)
     if not call.named:
         call.writer.close()
         assert isinstance(call.writer, DeferredArguments)
