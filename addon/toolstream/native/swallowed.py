@@ -28,7 +28,7 @@ class ValueWatch:
         self.swallows = False  # a closing tag was found, and a tag after it, so the rest of the string waits
         self.has_tags = False  # this string contains tags of a call
         self._key = ""  # the key of the string
-        self._example = False  # it has opened a parameter, so closing tags are payload
+        self._open = 0  # parameters that it has opened: their closing tags are payload
         self._opens = False  # it has opened a function, an envelope or an element named after the parameter
 
     @property
@@ -40,7 +40,7 @@ class ValueWatch:
         """Another string begins, the value of this parameter."""
         self.drop()
         self._key, self.has_tags = key, False
-        self._example = self._opens = False
+        self._open, self._opens = 0, False
 
     def drop(self) -> None:
         """Nothing waits any more."""
@@ -72,8 +72,9 @@ class ValueWatch:
                 at = max(at + 1, end_of(ESCAPE, text, at))
                 continue
             self.has_tags = True
-            if tag["opener"] or self._example:
-                self._example, at = True, tag.end()
+            if tag["opener"] or self._open:
+                self._open += 1 if tag["opener"] else -1
+                at = tag.end()
             elif tags.part.fullmatch(text, at) or self._is_closer(text, at):
                 break
             else:
@@ -97,7 +98,7 @@ class ValueWatch:
         if self._opens:
             return False
         closing = tags.closing.match(text, at)
-        if closing and word == self._key and not self._example:
+        if closing and word == self._key and not self._open:
             self.swallows = tags.tag.match(text, closing.end()) is not None
             if self.swallows or tags.part.fullmatch(text, closing.end()):
                 return True

@@ -78,9 +78,7 @@ def opens_call(tags: Tags, text: str, tag: Tag, over: bool) -> bool | Wait:
     return text[at : at + 1] in ("{", "[") or (inner is not None and inner.kind is TagKind.CALL_OPEN)
 
 
-def closes_call(
-    tags: Tags, text: str, at: int, brackets: int, over: bool, complete: bool
-) -> bool | Wait:
+def closes_call(tags: Tags, text: str, at: int, brackets: int, over: bool, complete: bool) -> bool | Wait:
     """Whether the tags at `at` end the call, of which the first may be unknown. They do not if text follows
     them, and then the end of a string and so many brackets, before another call opens: then they were a part
     of that string. Nor if the message was cut off in that text."""

@@ -72,6 +72,22 @@ def test_a_run_at_the_end_of_the_last_value_is_swallowed(run: str, behind: str) 
     assert "stray-closer" in whole.repairs
 
 
+SHOWN = "<tool_call>\n<function=read>\n<parameter=path>\na\n</parameter>\n</function>\n</tool_call>"
+
+
+@pytest.mark.parametrize("shown", [SHOWN, f"```xml\n{SHOWN}\n```", f"{SHOWN}\n{SHOWN}\nend", SHOWN[12:-13]])
+def test_what_an_example_in_the_value_has_opened_it_closes(shown: str) -> None:
+    assert_same(ANY, {"path": "p", "note": shown})
+    run = "\n</parameter>\n</function>\n</tool_call>"
+    whole = at_every_cut(ANY, json.dumps({"path": "p", "note": shown + run}))
+    assert (whole.value, whole.complete) == ({"path": "p", "note": shown}, True)
+    assert whole.repairs == ["stray-closer"]
+
+
+def test_an_example_that_is_left_open_takes_the_closing_tags() -> None:
+    assert_same(ANY, {"path": "p", "note": "<function=read>\n<parameter=path>\na\n</parameter>"})
+
+
 @pytest.mark.parametrize("run", ["\n</parameter>", "\n</parameter>\n</function>\n</tool_call>"])
 def test_before_another_member_it_is_payload(run: str) -> None:
     assert_same(ANY, {"note": f"ls{run}", "path": "p"})
