@@ -42,8 +42,6 @@ OPENS_A_CALL = {TagKind.CALL_IN_ENVELOPE, TagKind.LINE_OPEN}
 class Following(Enum):
     """What follows at a place where a tag may stand, if it is not a tag."""
 
-    MORE = "more"  # it takes more text to tell
-    END = "end"  # the message is over
     JSON = "JSON"  # an object begins
     OTHER = "other"
 

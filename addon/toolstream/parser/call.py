@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..grammar.brackets import CLOSE
-from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
+from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT
 from ..grammar.tag import Tag
 from ..grammar.text import LINE_REST, WHITESPACE, end_of
@@ -27,14 +27,12 @@ from .open_call import (
     stray_text,
     use_spare,
 )
-from .parameter import all_arguments, at_parameter, look
+from .parameter import all_arguments, at_parameter, next_tag
 from .place import Place
 from .prose import prose_goes_on
 from .run import Choice, FollowedBy, Level
 from .runs import believed, choose, read_run
 from .surplus import behind_body, drop_tag, drop_text, end_of_surplus, take
-
-_GO_ON = (TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.CALL_CLOSE, Following.MORE)
 
 
 def in_call(m: Message) -> Step:
@@ -66,8 +64,8 @@ def _at_tag(m: Message, call: Call, tag: Tag) -> Step:
             if tag.kind is TagKind.PARAMETER_CLOSE and call.stray.strip():
                 call.unread = True
             return drop_tag(m, Repair.STRAY_CLOSER, tag)
-        case TagKind.CALL_CLOSE if kind := _after_early(m, call, tag):
-            return Step.MORE if kind is Following.MORE else drop_tag(m, Repair.STRAY_CLOSER, tag)
+        case TagKind.CALL_CLOSE if early := _is_early(m, call, tag):
+            return Step.MORE if early is MORE else drop_tag(m, Repair.STRAY_CLOSER, tag)
         case TagKind.CALL_CLOSE:
             return _close(m, tag)
         case TagKind.WRAP_CLOSE | TagKind.WRAP_OPEN if not call.named:
@@ -75,10 +73,10 @@ def _at_tag(m: Message, call: Call, tag: Tag) -> Step:
         case TagKind.CALL_OPEN if _is_named_late(m, call, tag):
             call.late = tag.name
             return drop_tag(m, Repair.NAME_MISPLACED, tag)
-        case TagKind.CALL_OPEN if kind := _closes_without_slash(m, call, tag):
-            return Step.MORE if kind is Following.MORE else _close(m, replace(tag, cost=Cost.ALIKE))
-        case TagKind.WRAP_OPEN | TagKind.CALL_OPEN if kind := _opened_again(m, call, tag):
-            return Step.MORE if kind is Following.MORE else drop_tag(m, Repair.STRAY_OPENER, tag)
+        case TagKind.CALL_OPEN if closes := _closes_without_slash(m, call, tag):
+            return Step.MORE if closes is MORE else _close(m, replace(tag, cost=Cost.ALIKE))
+        case TagKind.WRAP_OPEN | TagKind.CALL_OPEN if again := _opens_again(m, call, tag):
+            return Step.MORE if again is MORE else drop_tag(m, Repair.STRAY_OPENER, tag)
         case _ if call.named and (call.certain or call.spare or _is_empty(call, tag)):
             use_spare(m, call)
             return end_unclosed(m, tag.raw)
@@ -214,47 +212,49 @@ def _lacks_slash(call: Call, tag: Tag) -> bool:
     return closer is not None and closer.kind in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE)
 
 
-def _closes_without_slash(m: Message, call: Call, tag: Tag) -> TagKind | Following | None:
-    """What follows a tag that is named after the call's tool and lacks its slash: the end of the
-    envelope. None if the tag is anything else, or the call is not written in such tags or not complete."""
+def _closes_without_slash(m: Message, call: Call, tag: Tag) -> bool | Wait:
+    """Whether a tag is named after the call's tool and lacks its slash: the call is written in such tags and
+    complete, and the end of the envelope follows."""
     own = tag.dialect.by_name and m.toolset.find(tag.name, m.tolerant) is call.tool
     if not (m.tolerant and own and call.begun and call.tool.required <= call.writer.given):
-        return None
-    kind, _ = look(m, tag.end)
-    return kind if kind in (TagKind.WRAP_CLOSE, Following.MORE) else None
+        return False
+    following = next_tag(m, tag.end)
+    return MORE if following is MORE else following is not None and following.kind is TagKind.WRAP_CLOSE
 
 
-def _opened_again(m: Message, call: Call, tag: Tag) -> TagKind | Following | None:
-    """The kind of an opening tag that was written twice or too late: the call has nothing yet of what it
-    requires, or no other call can begin here. None if it is neither."""
+def _opens_again(m: Message, call: Call, tag: Tag) -> bool | Wait:
+    """Whether an opening tag was written twice or too late: the call has nothing yet of what it requires, or
+    no other call can begin here."""
     if not call.named or call.begun:
-        return None
-    kind, inner = look(m, tag.end) if tag.kind is TagKind.WRAP_OPEN else (tag.kind, tag)
-    lacks, name = bool(call.tool.required), inner.name if inner else ""
-    match kind:
-        case TagKind.CALL_OPEN if not (lacks and m.toolset.find(name, m.tolerant) is call.tool):
-            return None
-        case TagKind.PARAMETER_OPEN if not (lacks or call.tool.declares(name)):
-            return None
-    return kind if kind in _GO_ON else None
+        return False
+    inner = next_tag(m, tag.end) if tag.kind is TagKind.WRAP_OPEN else tag
+    if inner is MORE or inner is None:
+        return MORE if inner is MORE else False
+    lacks = bool(call.tool.required)
+    match inner.kind:
+        case TagKind.CALL_OPEN:
+            return lacks and m.toolset.find(inner.name, m.tolerant) is call.tool
+        case TagKind.PARAMETER_OPEN:
+            return lacks or call.tool.declares(inner.name)
+    return inner.kind is TagKind.CALL_CLOSE
 
 
-def _after_early(m: Message, call: Call, closer: Tag) -> TagKind | Following | None:
-    """What follows if a call is closed too early: it has no parameters yet, or lacks some that its
-    opening tag may have held, and one of its own parameters follows. None if it is not closed too early."""
+def _is_early(m: Message, call: Call, closer: Tag) -> bool | Wait:
+    """Whether a call is closed too early: it has no parameters yet, or lacks some that its opening tag may
+    have held, and one of its own parameters follows."""
     at = end_of(WHITESPACE, m.buffer.text, closer.end)
     if not _may_lack(m, call) or m.buffer.text.startswith("</", at) or at - closer.end > LOOK_AHEAD:
-        return None
-    kind, tag = look(m, closer.end)
-    if kind is TagKind.PARAMETER_OPEN and tag:
-        lies_so = not call.begun or _lies_like_one(m, closer, tag)
-        if lies_so is MORE:
-            return Following.MORE
-        is_own = call.has_value_in_tag or call.place.is_free(tag.name.partition("=")[0])
-        return kind if lies_so and is_own else None
-    if kind is Following.OTHER and not call.begun and m.envelope is Envelope.OPEN:
-        return _json_behind(m, call, at)
-    return Following.MORE if kind is Following.MORE else None
+        return False
+    tag = next_tag(m, closer.end)
+    if tag is MORE:
+        return MORE
+    if tag is None:
+        return not call.begun and m.envelope is Envelope.OPEN and _json_behind(m, call, at)
+    if tag.kind is not TagKind.PARAMETER_OPEN:
+        return False
+    lies_so = not call.begun or _lies_like_one(m, closer, tag)
+    is_own = call.has_value_in_tag or call.place.is_free(tag.name.partition("=")[0])
+    return MORE if lies_so is MORE else lies_so and is_own
 
 
 def _may_lack(m: Message, call: Call) -> bool:
@@ -276,17 +276,17 @@ def _lies_like_one(m: Message, closer: Tag, tag: Tag) -> bool | Wait:
     return exact and (tag.start == closer.end or (rest is not None and rest[1] is not None))
 
 
-def _json_behind(m: Message, call: Call, at: int) -> Following | None:
+def _json_behind(m: Message, call: Call, at: int) -> bool | Wait:
     """Whether the arguments follow here as JSON, or in an element around JSON."""
     text, over, place = m.buffer.text, m.buffer.over, call.place
     if text.startswith("<", at):
         choice = choose(place, text, at, over, Level.CALL, m.buffer.base)
         around = isinstance(choice, Choice) and choice.tag.dialect is ELEMENTS
-        return Following.MORE if choice is MORE else Following.JSON if around else None
+        return MORE if choice is MORE else around
     first = read_first_key(text, at, over) if text.startswith("{", at) else None
     if isinstance(first, tuple):
-        return Following.JSON if call.tool.declares(first[0]) else None
-    return Following.MORE if first is MORE else None
+        return call.tool.declares(first[0])
+    return MORE if first is MORE else False
 
 
 def in_stray(m: Message) -> Step:

@@ -127,7 +127,7 @@ def _is_tag(m: Message, at: int) -> bool:
     return not m.tolerant or (m.buffer.over and inside.may_begin(text, at) and not inside.match(text, at))
 
 
-def kind_after(m: Message, tag: Tag, tool: Tool, slips: bool = False) -> TagKind | Following:
+def kind_after(m: Message, tag: Tag, tool: Tool, slips: bool = False) -> TagKind | Following | Wait:
     """What follows a tag that is named after a tool. `slips`: a misspelt tag counts, too."""
     inside = m.grammar.body.with_names(m.toolset.names_of(tool))
     text = m.buffer.text
@@ -135,12 +135,12 @@ def kind_after(m: Message, tag: Tag, tool: Tool, slips: bool = False) -> TagKind
     if found := inside.match(text, at):
         return found.kind
     if not m.buffer.over and (at == len(text) or inside.may_begin(text, at)):
-        return Following.MORE
+        return MORE
     if slips and m.tolerant and at < len(text):
         place = Place(m.toolset, m.grammar, tool)
         place.speak(tag.dialect)
         if slipped := place.slipped(text, at, m.buffer.over):
-            return Following.MORE if slipped is MORE else slipped.kind
+            return MORE if slipped is MORE else slipped.kind
     return Following.JSON if text[at : at + 1] == "{" else Following.OTHER
 
 
@@ -158,7 +158,7 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
         return Step.GO
     mentioned = opening is not None and _is_mentioned(m, tag, opening.tool)
     kind = Following.OTHER if mentioned is True else _kind_after_name(m, tag, opening)
-    if kind is Following.MORE or mentioned is MORE:
+    if kind is MORE or mentioned is MORE:
         return Step.MORE
     if kind is Following.OTHER:
         return m.refuse(Refused.NO_CALL, wraps[0].end if wraps else tag.end)
@@ -197,7 +197,7 @@ def _is_mentioned(m: Message, tag: Tag, tool: Tool) -> bool | Wait:
     return needs or not m.context.at_line_start or rest is None or rest[1] is None
 
 
-def _kind_after_name(m: Message, tag: Tag, opening: Opening | None) -> TagKind | Following | None:
+def _kind_after_name(m: Message, tag: Tag, opening: Opening | None) -> TagKind | Following | Wait | None:
     """What follows a tag that other documents may have, too: OTHER if it cannot be in a call. None if it
     does not matter."""
     if opening and tag.dialect.by_name:
@@ -209,7 +209,7 @@ def _kind_after_name(m: Message, tag: Tag, opening: Opening | None) -> TagKind |
     else:
         return None
     kind = kind_after(m, tag, tool, slips=True)
-    return kind if kind in kinds or kind is Following.MORE else Following.OTHER
+    return kind if kind in kinds or kind is MORE else Following.OTHER
 
 
 def open_nameless(m: Message, tag: Tag, wraps: list[Tag]) -> Step:

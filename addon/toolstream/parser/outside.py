@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ..events import Event, Text
 from ..grammar.brackets import OPEN
-from ..grammar.kinds import MORE, THINK, Following, TagKind
+from ..grammar.kinds import MORE, THINK, TagKind
 from ..grammar.likeness import CODE, DOCUMENT, EXAMPLE, SHOW_CODE
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK, WHITESPACE, end_of
@@ -365,7 +365,7 @@ def _direct(m: Message, tag: Tag) -> Step:
     assert opening
     if m.context.at_line_start and not (m.context.thinking or m.context.in_markup):
         kind = kind_after(m, tag, opening.tool)
-        if kind is Following.MORE:
+        if kind is MORE:
             return Step.MORE
         if kind is TagKind.PARAMETER_OPEN:
             return open_bare(m, tag)

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from ..grammar.grammar import keeps_to
-from ..grammar.kinds import MORE, Following, TagKind, Wait
+from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.tag import Tag
 from ..grammar.text import WHITESPACE, end_of
 from ..limits import LOOK_AHEAD
@@ -63,10 +63,10 @@ def _at_nameless(m: Message, call: Call, tag: Tag) -> Step:
     if tag.raw[-1] != ">" and text.startswith(">", at):
         tag = replace(tag, raw=text[tag.start : at + 1], end=at + 1)
         at = end_of(WHITESPACE, text, tag.end)
-    kind = Following.OTHER if at - tag.end > LOOK_AHEAD else look(m, tag.end)[0]
-    if kind is Following.MORE:
+    following = next_tag(m, tag.end) if at - tag.end <= LOOK_AHEAD else None
+    if following is MORE:
         return Step.MORE
-    has_value = kind is Following.OTHER and at < len(text) and not _NAMELESS.match(text, at)
+    has_value = following is None and at < len(text) and not _NAMELESS.match(text, at)
     key, left = only_free(call), call.tool.arguments.declared - call.writer.given
     is_last = len(left) == 1 and "string" in (call.tool.parameter(key).types or ("string",))
     if key and is_last and has_value:
@@ -93,10 +93,10 @@ def _at_all_arguments(m: Message, call: Call, tag: Tag) -> Step:
 def _give_in_tag(m: Message, tag: Tag, key: str, text: str) -> Step | None:
     """`<parameter=K=V</parameter>`, where only the schema tells K from V. None if the parameter is not
     closed at once."""
-    kind, closer = look(m, tag.end)
-    if kind is Following.MORE:
+    closer = next_tag(m, tag.end)
+    if closer is MORE:
         return Step.MORE
-    if closer is None or kind is not TagKind.PARAMETER_CLOSE:
+    if closer is None or closer.kind is not TagKind.PARAMETER_CLOSE:
         return None
     m.log.repair(Repair.DAMAGED_KEY, m.buffer.text[tag.start : closer.end])
     m.buffer.at = closer.end
@@ -141,17 +141,17 @@ def _end_of_attribute(m: Message, tag: Tag) -> int | Wait:
         return 0
     if tag.ends_itself:
         return tag.end
-    kind, closer = look(m, tag.end)
-    if kind is Following.MORE:
+    closer = next_tag(m, tag.end)
+    if closer is MORE:
         return MORE
-    return closer.end if closer and kind is TagKind.PARAMETER_CLOSE else 0
+    return closer.end if closer and closer.kind is TagKind.PARAMETER_CLOSE else 0
 
 
-def look(m: Message, at: int) -> tuple[TagKind | Following, Tag | None]:
-    """What follows the whitespace at this index; and the tag, if it is one."""
+def next_tag(m: Message, at: int) -> Tag | Wait | None:
+    """The tag that follows the whitespace at this index; None if something else does."""
     text, tags = m.buffer.text, open_call(m).place.tags
     at = end_of(WHITESPACE, text, at)
     if tag := tags.match(text, at):
-        return tag.kind, tag
+        return tag
     partial = at == len(text) or tags.may_begin(text, at)
-    return Following.MORE if partial and not m.buffer.over else Following.OTHER, None
+    return MORE if partial and not m.buffer.over else None
