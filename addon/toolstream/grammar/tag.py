@@ -26,6 +26,16 @@ class Tag:
         return self.raw.endswith("/>") and self.dialect.body is Body.XML
 
     @property
+    def lacks_bracket(self) -> bool:
+        """Whether it does not end with a bracket, as a tag does."""
+        return self.raw[-1] != ">"
+
+    @property
+    def lacks_quote(self) -> bool:
+        """Whether only one quote is in it."""
+        return self.raw.count('"') == 1
+
+    @property
     def damaged(self) -> bool:
         """Whether something about it had to be repaired."""
         return self.dialect.damaged or self.cost > Cost.TABLE

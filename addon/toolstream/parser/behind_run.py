@@ -40,7 +40,11 @@ def ends_before_text(m: Message, value: Value, run: Run, alone: bool, lines: boo
 def look_behind(m: Message, value: Value, run: Run, otherwise: Payload | None = None) -> Judgement:
     """A run, and text behind it: payload if a second run follows soon, the end if another call does. If
     neither does, a complete run is the end, too, unless a code fence of the value closes behind it."""
-    if otherwise is None and (value.example or value.opens) and not (m.fence or m.buffer.over):
+    if (
+        otherwise is None
+        and (value.opened.example or value.opened.any_tag)
+        and not (m.fence or m.buffer.over)
+    ):
         fence = _FENCE.match(m.buffer.text, run.end - m.buffer.base)
         otherwise = Payload.TAG if fence else None
     return _search(m, value, run, _second, otherwise or run)

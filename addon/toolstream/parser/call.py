@@ -158,9 +158,11 @@ def _ends_tag(m: Message, call: Call, mark: str) -> bool:
     """Whether a bracket belongs to the tag before: it is directly after it, or alone on the line after a
     tag that lacks its bracket. A quote does, directly after such a tag."""
     if mark == '"':
-        return call.quoted and not (call.gap or call.begun)
+        return call.lacks_quote and not (call.gap or call.begun)
     rest = LINE_REST.match(m.buffer.text, m.buffer.at + 1)
-    return not call.gap or (call.cut and not call.begun and rest is not None and rest[1] is not None)
+    return not call.gap or (
+        call.lacks_bracket and not call.begun and rest is not None and rest[1] is not None
+    )
 
 
 def _is_markup(call: Call, text: str, at: int) -> bool:

@@ -20,7 +20,7 @@ def at_cut(m: Message) -> Step:
     complete = m.complete and not call.body_cut
     if m.served >= 0 and not call.begun and call.tool.required:
         return break_off(m, None)
-    unclear = call.unclear or (call.value is not None and call.value.calls > 0)
+    unclear = call.unclear or (call.value is not None and call.value.opened.calls > 0)
     prose = complete and _is_prose(call)
     complete = complete and not prose
     if call.value:

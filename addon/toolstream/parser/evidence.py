@@ -37,7 +37,7 @@ def is_misspelt(run: Run) -> bool:
         adjacent, opens = rest[0].start == first.end, rest[0].kind is TagKind.PARAMETER_OPEN
         if adjacent or (opens and (first.raw[0] == "<" or first.raw[1:2] == "/")):
             return False
-    return first.damaged or first.raw[0] != "<" or first.raw[-1] != ">"
+    return first.damaged or first.raw[0] != "<" or first.lacks_bracket
 
 
 def is_complete(value: Value, run: Run, alone: bool) -> bool:
@@ -89,7 +89,7 @@ def _is_ours(value: Value, run: Run) -> bool:
     belong to."""
     first = run.tags[0]
     closes = first.kind in CLOSED_BY and first.cost is Cost.EXACT and run.level >= Level.ENVELOPE
-    return closes and not value.opens and run.followed_by in (FollowedBy.END, FollowedBy.CALL)
+    return closes and not value.opened.any_tag and run.followed_by in (FollowedBy.END, FollowedBy.CALL)
 
 
 def _closes(tags: list[Tag]) -> bool:

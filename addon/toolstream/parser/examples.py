@@ -18,7 +18,8 @@ def open_element(m: Message, value: Value, at: int, raw: str, alone: bool) -> No
     """A parameter's opening tag is payload, and so is its closing tag, if that could close the value."""
     assert m.call
     if m.call.place.may_nest(raw):
-        value.open_element(m.buffer, at, raw, alone)
+        value.look(m.buffer, at)
+        value.opened.open_element(raw, alone)
 
 
 def closes_element(place: Place, tag: Tag, run: Run) -> bool:
@@ -39,13 +40,14 @@ def opened_in_line(value: Value, tag: Tag, run: Run) -> bool:
     """Whether a closing tag belongs to a call that was opened in the same line: it closes the parameter
     of that call, and the run closes no other envelope; or after that, it closes that call or its
     envelope."""
+    opened, before_call = value.opened, run.followed_by is FollowedBy.CALL
     match tag.kind:
-        case TagKind.PARAMETER_CLOSE if value.inline and value.line_calls:
-            return value.line_wraps > 0 or all(t.kind is not TagKind.WRAP_CLOSE for t in run.tags)
+        case TagKind.PARAMETER_CLOSE if opened.inline and opened.line_calls:
+            return opened.line_wraps > 0 or all(t.kind is not TagKind.WRAP_CLOSE for t in run.tags)
         case TagKind.CALL_CLOSE:
-            return value.line_calls > 0 and (value.line_ends or run.followed_by is FollowedBy.CALL)
+            return opened.line_calls > 0 and (opened.line_ends or before_call)
         case TagKind.WRAP_CLOSE:
-            return value.line_wraps > 0 and (value.line_ends or run.followed_by is FollowedBy.CALL)
+            return opened.line_wraps > 0 and (opened.line_ends or before_call)
     return False
 
 
@@ -56,23 +58,24 @@ def example(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement | None
     text, over = m.buffer.text, m.buffer.over
     wraps = tag.kind is TagKind.WRAP_OPEN
     rest = LINE_REST.match(text, tag.end)
-    if tag.raw.endswith("/>") or (tag.dialect.damaged and tag.raw[-1] != ">") or rest is None:
+    if tag.raw.endswith("/>") or (tag.dialect.damaged and tag.lacks_bracket) or rest is None:
         return Payload.EXAMPLE
     if rest[1] in ("", "\r") and not over:
         return MORE
     if rest[1] is None and (opens := _opens_with_another(m, value, tag)) is not True:
         if opens is MORE:
             return MORE
-        value.open_in_line(m.buffer, tag.start, wraps)
+        value.look(m.buffer, tag.start)
+        value.opened.open_in_line(wraps)
         return Payload.EXAMPLE
     if not alone and (opens := _opens_inside(m, value, tag)) is not True:
         return MORE if opens is MORE else Payload.EXAMPLE
     if wraps:
         if over and rest.end() == len(text):
             return None
-        value.wraps += 1
+        value.opened.wraps += 1
     else:
-        value.calls += 1
+        value.opened.calls += 1
     return Payload.EXAMPLE
 
 
@@ -105,7 +108,7 @@ def is_ours(m: Message, value: Value, tag: Tag, run: Run) -> bool:
     call, or its end and another call, follows."""
     assert m.call
     place = m.call.place
-    if not _closes_own(place, tag) or value.in_element:
+    if not _closes_own(place, tag) or value.opened.in_element:
         return False
     if run.followed_by is FollowedBy.PARAMETER:
         return closes_before_free(place, tag, run)
@@ -133,7 +136,7 @@ def ends_message(m: Message, value: Value, run: Run) -> bool:
     if run.followed_by is not FollowedBy.END or run.level < Level.ENVELOPE:
         return False
     calls, wraps = _count(run, TagKind.CALL_CLOSE), _count(run, TagKind.WRAP_CLOSE)
-    fits = calls <= max(value.calls, 1) and wraps <= max(value.wraps, 1)
+    fits = calls <= max(value.opened.calls, 1) and wraps <= max(value.opened.wraps, 1)
     return fits and not is_cut_in_example(m, value, run)
 
 
@@ -146,13 +149,13 @@ def is_cut_in_example(m: Message, value: Value, run: Run) -> bool:
         return False
     if place.own and place.own.by_name:  # no example has its closing tags
         return False
-    opened = max(value.calls + value.line_calls, value.opens_call)
+    opened = max(value.opened.calls + value.opened.line_calls, value.opened.any_call)
     return _count(run, TagKind.CALL_CLOSE) <= opened
 
 
 def closes_envelope(value: Value, run: Run) -> bool:
     """Whether a run closes an envelope that no example has opened."""
-    return _count(run, TagKind.WRAP_CLOSE) > (value.wraps or value.line_wraps)
+    return _count(run, TagKind.WRAP_CLOSE) > (value.opened.wraps or value.opened.line_wraps)
 
 
 def _count(run: Run, kind: TagKind) -> int:
@@ -161,5 +164,5 @@ def _count(run: Run, kind: TagKind) -> int:
 
 def close_example(value: Value, tag: Tag) -> Judgement:
     """A tag is payload and closes what an example has opened."""
-    value.close(tag.kind)
+    value.opened.close(tag.kind)
     return Payload.TAG

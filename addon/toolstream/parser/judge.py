@@ -80,10 +80,9 @@ def _judged(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
     if opens and alone and (run := _before_next(m, value, tag)):
         return run
     if opens and (shown := example(m, value, tag, alone)):
-        value.example = value.example or isinstance(shown, Payload)
+        value.opened.example = value.opened.example or isinstance(shown, Payload)
         return shown
-    value.opens = value.opens or tag.kind in OPENERS
-    value.opens_call = value.opens_call or tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
+    value.opened.note(tag.kind in OPENERS, tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN))
     if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not place.may_be_sibling(tag, alone):
         return _no_sibling(m, value, tag, alone)
     if _ends_at_once(value, place, tag):
@@ -113,14 +112,14 @@ def _run(m: Message, place: Place, at: int, alone: bool) -> Run | Wait:
 def _with_run(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Judgement:
     """The same, with the run that begins with the tag."""
     assert m.call
-    if value.in_element and closes_element(m.call.place, tag, run):
-        value.close_element()
+    if value.opened.in_element and closes_element(m.call.place, tag, run):
+        value.opened.close_element()
         return Payload.TAG
-    within = bool(value.calls or value.wraps) or opened_in_line(value, tag, run)
-    if within and not (m.call.place.is_only_ours(tag) and not value.in_element):
+    within = value.opened.in_example or opened_in_line(value, tag, run)
+    if within and not (m.call.place.is_only_ours(tag) and not value.opened.in_element):
         return _in_example(m, value, tag, run, alone)
-    lacks_its_closer = value.opens and tag.kind is not TagKind.PARAMETER_CLOSE
-    if (value.in_element or lacks_its_closer) and is_cut_in_example(m, value, run):
+    lacks_its_closer = value.opened.any_tag and tag.kind is not TagKind.PARAMETER_CLOSE
+    if (value.opened.in_element or lacks_its_closer) and is_cut_in_example(m, value, run):
         return close_example(value, tag)
     judgement = _by_run(m, value, run, alone)
     if judgement is run and tag.kind is TagKind.PARAMETER_OPEN and value.verbatim:
@@ -141,11 +140,11 @@ def _in_example(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Ju
         return Payload.EXAMPLE
     wrapped = m.call.place.wrapped
     bare = not wrapped and bool(run.tags) and run.tags[0].kind is TagKind.WRAP_CLOSE
-    if goes_on(run.tags) or (bare and value.wraps):  # the envelope is the example's
+    if goes_on(run.tags) or (bare and value.opened.wraps):  # the envelope is the example's
         return close_example(value, tag)
     if ends_message(m, value, run) or is_ours(m, value, tag, run):
         return run
-    if value.in_element and closes_before_free(m.call.place, tag, run):
+    if value.opened.in_element and closes_before_free(m.call.place, tag, run):
         judgement = before_last(m, value, run)
         return judgement if isinstance(judgement, Run | Wait) else close_example(value, tag)
     closes_ours = wrapped and closes_envelope(value, run)
@@ -172,7 +171,7 @@ def _ends_at_once(value: Value, place: Place, tag: Tag) -> bool:
     """Whether a tag ends a value whatever follows, because a value of this type contains no tag, or none
     after its last bracket."""
     closes = tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT and not place.is_foreign(tag)
-    return _may_end_anywhere(value) and closes and not (value.calls or value.wraps)
+    return _may_end_anywhere(value) and closes and not value.opened.in_example
 
 
 def _may_end_anywhere(value: Value) -> bool:
@@ -211,8 +210,8 @@ def _by_token(m: Message, value: Value, token: Token, alone: bool) -> Tag | Payl
     if tag is None and _NAMELESS.match(token.raw):
         open_element(m, value, at, token.raw, alone)
     place.inner.note(token, closes=tag is None)
-    value.opens = value.opens or (not token.slash and is_structural(token.word))
-    value.opens_call = value.opens_call or (not token.slash and SYNONYMS.get(squeeze(token.word)) == FUNCTION)
+    if not token.slash:
+        value.opened.note(is_structural(token.word), SYNONYMS.get(squeeze(token.word)) == FUNCTION)
     return tag or Payload.TAG
 
 

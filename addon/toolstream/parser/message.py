@@ -131,8 +131,8 @@ class Call:
     certain: bool = True
     deferred: bool = False
     has_value_in_tag: bool = False
-    cut: bool = False  # its tag has no bracket at its end
-    quoted: bool = False  # its tag has no quote after the name
+    lacks_bracket: bool = False  # its tag does
+    lacks_quote: bool = False  # the same, after the name
     empty: bool = False
     in_prose: bool = False
     noted: bool = False

@@ -51,8 +51,11 @@ def start_call(m: Message, opening: Opening | None, tag: Tag, certain: bool = Tr
     place.speak(*m.spoken, tag.dialect)
     m.spoken = place.spoken
     m.call = Call(m.calls - 1, tool, place, DeferredArguments(), opening is not None, closed, certain)
-    m.call.empty, m.call.cut = tag.ends_itself, tag.raw[-1] != ">"
-    m.call.quoted = tag.raw.count('"') == 1
+    m.call.empty, m.call.lacks_bracket, m.call.lacks_quote = (
+        tag.ends_itself,
+        tag.lacks_bracket,
+        tag.lacks_quote,
+    )
     if opening:
         _announce(m, m.call, opening)
     return m.go(State.CALL)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from ..grammar.kinds import TagKind
@@ -14,95 +14,43 @@ from .buffer import Buffer
 
 
 @dataclass(slots=True)
-class Value:
-    """The value of a parameter. `tables`: what is searched in it. `verbatim`: it may be a string.
-    Otherwise it is an array or object, which `json` follows, or something that contains no tag."""
+class Opened:
+    """What has opened in a value as payload, and what of it is open."""
 
-    tables: Tables
-    verbatim: bool
-    json: WholeJson | None = None
-    cut: bool = False  # its opening tag has no bracket at its end
-    quoted: bool = False  # its opening tag has no quote after the name
-    tight: bool = False  # models are taught to write no line breaks around it
-    started: bool = False  # the line break after the opening tag was read
-    same_line: bool = False  # there was no line break
-    lead: bool = False  # a space is between the opening tag and the text on its line
-    passed: bool = False  # a part of it was written that is not only whitespace
-    waits: bool = False  # a tag waits for what follows
-    breaks: int = 0  # line breaks up to `looked`
-    blank: bool = True  # up to `looked`, its last line is blank
-    spaced: bool = False  # up to `looked`, it ends with a blank
-    begins: int = 0  # position of its first character
-    looked: int = 0  # position up to which it was judged
-    opens: bool = False  # an opening tag of calls stands in it
-    opens_call: bool = False  # one of a function or an envelope, or a word like that, stands in it
+    any_tag: bool = False  # an opening tag of calls stands in it
+    any_call: bool = False  # one of a function or an envelope, or a word like that, stands in it
     example: bool = False  # a call opens in it, open or not by now
-    calls: int = 0  # examples that are open in it
-    wraps: int = 0  # envelopes of examples that are open in it
-    elements: int = 0  # other parameters that are open in it, and began a line
-    inline: int = 0  # other parameters that were opened in the middle of its last line
+    calls: int = 0  # open examples
+    wraps: int = 0  # their open envelopes
+    elements: int = 0  # other open parameters that began a line
+    inline: int = 0  # other parameters that were opened in the middle of the last line
     line_calls: int = 0  # calls that were opened in that line, not alone on it
     line_wraps: int = 0  # envelopes that were opened in that line
     line_ends: bool = False  # a parameter of such a call has ended
-    payload_to: int = 0  # position up to which tags are payload
-    searched: int = 0  # after a run that may be the end: position up to which another run was searched
-
-    @classmethod
-    def of(cls, schema: Parameter, tables: Tables, tag: Tag, tight: bool) -> Self:
-        """The value of a parameter that this tag opens."""
-        types = schema.types
-        verbatim = not types or "string" in types
-        json = None if verbatim or not types & {"array", "object"} else WholeJson()
-        return cls(tables, verbatim, json, tag.raw[-1] != ">", tag.raw.count('"') == 1, tight)
-
-    def look(self, buffer: Buffer, end: int) -> None:
-        """The text up to this index is judged."""
-        start = self.looked - buffer.base
-        if end > start:
-            self.pass_over(buffer.text, start, end)
-            self.looked = buffer.base + end
-
-    def pass_over(self, text: str, start: int, end: int) -> None:
-        """Note what text[start:end] tells about the last line of the value."""
-        line = text.rfind("\n", start, end) + 1
-        if line:
-            self.breaks += text.count("\n", start, end)
-            self._forget_line()
-        self.blank = (line > 0 or self.blank) and not text[line or start : end].strip(" \t")
-        self.spaced = text[end - 1] in " \t" if end > start else self.spaced
-
-    def leave_line(self, buffer: Buffer, at: int) -> None:
-        """Forget what opened in a line, if this index is on a later one."""
-        if "\n" in buffer.text[self.looked - buffer.base : at]:
-            self._forget_line()
-
-    def _forget_line(self) -> None:
-        self.inline, self.line_calls, self.line_wraps, self.line_ends = 0, 0, 0, False
-
-    def has_lines(self, buffer: Buffer, at: int) -> bool:
-        """Whether the value has more than one line up to this index, or began after a line break."""
-        return self.breaks > 0 or "\n" in buffer.text[self.looked - buffer.base : at]
-
-    def has_several_lines(self, buffer: Buffer, at: int) -> bool:
-        """Whether a line break comes before the last one up to this index, which may be that of a closing
-        tag."""
-        return self.breaks + buffer.text.count("\n", self.looked - buffer.base, at) > 1
 
     @property
     def in_element(self) -> bool:
         """Whether an element is open."""
         return self.elements > 0 or self.inline > 0
 
-    def open_element(self, buffer: Buffer, at: int, raw: str, alone: bool) -> None:
-        """A parameter's opening tag at this index is payload."""
-        self.look(buffer, at)
+    @property
+    def in_example(self) -> bool:
+        """Whether a call or an envelope is open."""
+        return self.calls > 0 or self.wraps > 0
+
+    def note(self, opens_tag: bool, opens_call: bool) -> None:
+        """Note what a tag opens that is no end of the value."""
+        self.any_tag = self.any_tag or opens_tag
+        self.any_call = self.any_call or opens_call
+
+    def open_element(self, raw: str, alone: bool) -> None:
+        """A parameter's opening tag. `alone`: it begins a line."""
         if raw[-1] == ">" and raw[-2] != "/":
             self.elements += alone
             self.inline += not alone
 
-    def open_in_line(self, buffer: Buffer, at: int, wraps: bool) -> None:
-        """A call, or its envelope, opens at this index in the middle of the line."""
-        self.look(buffer, at)
+    def open_in_line(self, wraps: bool) -> None:
+        """A call, or the envelope that `wraps` it, opens in the middle of a line."""
         self.line_wraps += wraps
         self.line_calls += not wraps
 
@@ -117,7 +65,7 @@ class Value:
                 self.line_wraps -= 1
             case TagKind.WRAP_CLOSE if self.wraps:
                 self.wraps -= 1
-            case TagKind.PARAMETER_CLOSE if self.inline or self.elements:
+            case TagKind.PARAMETER_CLOSE if self.in_element:
                 self.line_ends = self.line_calls > 0
                 self.close_element()
 
@@ -127,6 +75,74 @@ class Value:
             self.inline -= 1
         else:
             self.elements -= 1
+
+    def leave_line(self) -> None:
+        """Another line begins."""
+        self.inline, self.line_calls, self.line_wraps, self.line_ends = 0, 0, 0, False
+
+
+@dataclass(slots=True)
+class Value:
+    """The value of a parameter. `tables`: what is searched in it. `verbatim`: it may be a string.
+    Otherwise it is an array or object, which `json` follows, or something that contains no tag."""
+
+    tables: Tables
+    verbatim: bool
+    json: WholeJson | None = None
+    lacks_bracket: bool = False  # its opening tag does
+    lacks_quote: bool = False  # the same, after the name
+    tight: bool = False  # models are taught to write no line breaks around it
+    started: bool = False  # the line break after the opening tag was read
+    same_line: bool = False  # there was no line break
+    lead: bool = False  # a space is between the opening tag and the text on its line
+    passed: bool = False  # a part of it was written that is not only whitespace
+    waits: bool = False  # a tag waits for what follows
+    breaks: int = 0  # line breaks up to `looked`
+    blank: bool = True  # up to `looked`, its last line is blank
+    spaced: bool = False  # up to `looked`, it ends with a blank
+    begins: int = 0  # position of its first character
+    looked: int = 0  # position up to which it was judged
+    opened: Opened = field(default_factory=Opened)
+    payload_to: int = 0  # position up to which tags are payload
+    searched: int = 0  # after a run that may be the end: position up to which another run was searched
+
+    @classmethod
+    def of(cls, schema: Parameter, tables: Tables, tag: Tag, tight: bool) -> Self:
+        """The value of a parameter that this tag opens."""
+        types = schema.types
+        verbatim = not types or "string" in types
+        json = None if verbatim or not types & {"array", "object"} else WholeJson()
+        return cls(tables, verbatim, json, tag.lacks_bracket, tag.lacks_quote, tight)
+
+    def look(self, buffer: Buffer, end: int) -> None:
+        """The text up to this index is judged."""
+        start = self.looked - buffer.base
+        if end > start:
+            self.pass_over(buffer.text, start, end)
+            self.looked = buffer.base + end
+
+    def pass_over(self, text: str, start: int, end: int) -> None:
+        """Note what text[start:end] tells about the last line of the value."""
+        line = text.rfind("\n", start, end) + 1
+        if line:
+            self.breaks += text.count("\n", start, end)
+            self.opened.leave_line()
+        self.blank = (line > 0 or self.blank) and not text[line or start : end].strip(" \t")
+        self.spaced = text[end - 1] in " \t" if end > start else self.spaced
+
+    def leave_line(self, buffer: Buffer, at: int) -> None:
+        """Forget what opened in a line, if this index is on a later one."""
+        if "\n" in buffer.text[self.looked - buffer.base : at]:
+            self.opened.leave_line()
+
+    def has_lines(self, buffer: Buffer, at: int) -> bool:
+        """Whether the value has more than one line up to this index, or began after a line break."""
+        return self.breaks > 0 or "\n" in buffer.text[self.looked - buffer.base : at]
+
+    def has_several_lines(self, buffer: Buffer, at: int) -> bool:
+        """Whether a line break comes before the last one up to this index, which may be that of a closing
+        tag."""
+        return self.breaks + buffer.text.count("\n", self.looked - buffer.base, at) > 1
 
     def has_blank_before(self, buffer: Buffer, at: int) -> bool:
         """Whether a blank comes before this index."""

@@ -60,7 +60,7 @@ def _at_nameless(m: Message, call: Call, tag: Tag) -> Step:
     """The opening tag of a parameter without a name. It means the last one that is left. If there are more,
     only the rest of the call can tell which one it is, so its value waits for that."""
     text, at = m.buffer.text, end_of(WHITESPACE, m.buffer.text, tag.end)
-    if tag.raw[-1] != ">" and text.startswith(">", at):
+    if tag.lacks_bracket and text.startswith(">", at):
         tag = replace(tag, raw=text[tag.start : at + 1], end=at + 1)
         at = end_of(WHITESPACE, text, tag.end)
     following = next_tag(m, tag.end) if at - tag.end <= LOOK_AHEAD else None
@@ -106,7 +106,7 @@ def _give_in_tag(m: Message, tag: Tag, key: str, text: str) -> Step | None:
 
 def _is_odd(tag: Tag) -> bool:
     """Whether a tag has lost its bracket, or has characters in its name that no name has."""
-    return tag.raw[-1] != ">" or _ODD.search(tag.name) is not None
+    return tag.lacks_bracket or _ODD.search(tag.name) is not None
 
 
 def _open(m: Message, call: Call, tag: Tag) -> Step:

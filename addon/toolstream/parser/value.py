@@ -20,7 +20,7 @@ from ..repairs import Repair
 from .evidence import Payload
 from .judge import judge
 from .message import Envelope, Message, State, Step
-from .open_value import Value
+from .open_value import Opened, Value
 from .run import Run
 from .runs import leave_value
 from .value_text import break_before, finish, open_value, write_up_to
@@ -73,7 +73,7 @@ def _at_first_tag(m: Message, value: Value, tag: Tag) -> Step | None:
     if not (twice or _is_closed_early(m, value, tag)):
         return None
     m.log.repair(Repair.STRAY_OPENER if twice else Repair.STRAY_CLOSER, tag.raw)
-    m.buffer.at, value.started, value.elements, value.inline = tag.end, False, 0, 0
+    m.buffer.at, value.started, value.opened = tag.end, False, Opened()
     return Step.GO
 
 
@@ -119,10 +119,10 @@ def _start(m: Message, value: Value) -> bool:
     text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
     if not over and _may_go_on(value, text[at : at + LETTERS]):
         return False
-    if value.quoted and text.startswith(('"\n', '"\r'), at):
+    if value.lacks_quote and text.startswith(('"\n', '"\r'), at):
         at += 1  # the quote belongs to the name in the tag
     surplus = not value.tight and text.startswith((">\n", ">\r"), at)
-    if surplus or (value.cut and _LATE_BRACKET.match(text, at)):
+    if surplus or (value.lacks_bracket and _LATE_BRACKET.match(text, at)):
         at = text.index(">", at) + 1
     if text.startswith(("\n", "\r\n"), at):
         at = text.index("\n", at) + 1
@@ -138,9 +138,9 @@ def _start(m: Message, value: Value) -> bool:
 
 def _may_go_on(value: Value, rest: str) -> bool:
     """Whether what follows the opening tag may be half of the markup at its end."""
-    if rest in ("", "\r", " ", ">") or (value.quoted and rest == '"'):
+    if rest in ("", "\r", " ", ">") or (value.lacks_quote and rest == '"'):
         return True
-    return value.cut and _LATE_PART.fullmatch(rest) is not None
+    return value.lacks_bracket and _LATE_PART.fullmatch(rest) is not None
 
 
 # Where a tag may be
