@@ -10,6 +10,7 @@ GAP = re.compile(f"[{BLANK}]{{0,{LOOK_AHEAD}}}")  # between a tag and what has t
 # The rest of a line; its end is the group, if nothing but blanks come before that
 LINE_REST = re.compile(r"[ \t]*(\r?\n|\r?\Z)?")
 
+_ELLIPSIS = re.compile(r"\.{3,}|…+")
 JSON_SPACE = r"[ \t\n\r]*+"
 JSON_WHITESPACE = re.compile(JSON_SPACE)
 JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
@@ -40,7 +41,7 @@ def skip_whitespace(text: str, at: int) -> int:
 
 def is_ellipsis(text: str) -> bool:
     """Whether a text says no more than that something was left out."""
-    return not text.isspace() and not text.strip(f".…{BLANK}")
+    return _ELLIPSIS.fullmatch(text.strip(BLANK)) is not None
 
 
 def goes_on(text: str) -> bool:

@@ -267,10 +267,10 @@ def _is_shown(m: Message) -> bool | Wait:
 
 
 def _is_cut_example(m: Message, trial: Mark) -> bool:
-    """Whether a call that the message ends with may be shown by an element: it lacks tags, and the end of the
-    element is in it, or was cut off."""
+    """Whether a call that the message ends with may be shown by an element: the message was cut off before
+    the end of the element, or that is in the call, which lacks tags."""
     raw = m.buffer.since(trial.position)
-    return m.log.damaged_since(trial) and (not m.ended or m.context.shows_up_to(raw))
+    return not m.ended or (m.log.damaged_since(trial) and m.context.shows_up_to(raw))
 
 
 def _end_message(m: Message) -> Step:

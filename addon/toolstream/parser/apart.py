@@ -7,12 +7,11 @@ from __future__ import annotations
 import re
 
 from ..grammar.dialects import BASE
-from ..grammar.kinds import MORE, TagKind
+from ..grammar.kinds import TagKind
 from ..grammar.tag import Tag
 from ..grammar.text import WHITESPACE, end_of
 from ..limits import LOOK_AHEAD
 from ..repairs import Repair
-from .chain import read_chain
 from .message import Envelope, Message, State, Step
 
 _SHOWN = ("<", "{", "[")
@@ -37,19 +36,13 @@ def _show(m: Message, element: str, sure: bool, gap: str) -> None:
 
 
 def show_code(m: Message, code: re.Match[str]) -> Step:
-    """An element that shows code, if a call is the first thing in it."""
+    """An element that shows code, and may show a call."""
     text = m.buffer.text
     first = end_of(WHITESPACE, text, code.end())
-    near = first - code.end() <= LOOK_AHEAD
-    if near and not m.buffer.over and "<code>".startswith(text[first:].lower()):
-        return Step.MORE
-    chain = read_chain(m, first) if near and first < len(text) else None
-    if chain is MORE:
+    if first - code.end() <= LOOK_AHEAD and not m.buffer.over and "<code>".startswith(text[first:].lower()):
         return Step.MORE
     m.emit_text(code.end())
-    tag = chain.tag if chain else None
-    opens = tag is not None and tag.kind is TagKind.CALL_OPEN and not tag.dialect.by_name
-    _show(m, code[1], opens or (chain is not None and chain.json), text[code.end() : first])
+    _show(m, code[1], False, text[code.end() : first])
     return Step.GO
 
 

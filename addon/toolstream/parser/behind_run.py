@@ -114,7 +114,7 @@ def before_last(m: Message, value: Value, run: Run) -> Judgement:
 
 def opens_next(m: Message, value: Value, opener: Tag) -> bool | Wait:
     """Whether the same call opens once more behind a value of one line that nothing has closed: it gives the
-    same parameter, and the closing tags of one call are all that comes before the end, or the next call."""
+    same parameter, and up to the end of the message nothing comes but calls, each with its closing tags."""
     assert m.call
     place, text = m.call.place, m.buffer.text
     has_text = value.passed or bool(text[m.buffer.at : opener.start].strip())
@@ -122,15 +122,21 @@ def opens_next(m: Message, value: Value, opener: Tag) -> bool | Wait:
     if not has_text or value.has_several_lines(m.buffer, opener.start) or wraps is not place.wrapped:
         return False
     order = [TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.PARAMETER_OPEN][not wraps :]
-    awaited = order[1:]
+    awaited, end, is_next = order[1:], opener.end, True
     for at, tag in _readings_behind(m, value, opener.end, opener.end + BEHIND_CALL):
+        if at < end:
+            continue
         if tag is None or tag is MORE or tag.cost is not Cost.EXACT:
             return MORE if tag is MORE else False
-        if not awaited and tag.kind is not opener.kind:
-            return _ends_call(m, at)
-        awaited = awaited or list(order)
-        if tag.kind is not awaited.pop(0) or not _is_same(m, tag):
-            return False
+        if awaited or tag.kind is opener.kind:
+            awaited = awaited or list(order)
+            if tag.kind is not awaited.pop(0) or not (is_next is False or _is_same(m, tag)):
+                return False
+            continue
+        run = _run(m, at)
+        if run is MORE or not _closes_call(run) or run.followed_by is FollowedBy.END:
+            return MORE if run is MORE else m.complete and _closes_call(run)
+        awaited, end, is_next = list(order), run.end - m.buffer.base, False
     return False
 
 
@@ -142,15 +148,10 @@ def _is_same(m: Message, tag: Tag) -> bool:
     return tag.name in ("", m.call.place.key)
 
 
-def _ends_call(m: Message, at: int) -> bool | Wait:
-    """Whether the closing tags of one call are here, and the message ends with them, or the next call
-    opens."""
-    run = _run(m, at)
-    if run is MORE:
-        return MORE
-    ends = run.followed_by is FollowedBy.CALL or (m.complete and run.followed_by is FollowedBy.END)
+def _closes_call(run: Run) -> bool:
+    """Whether these are the closing tags of one call, and the next call or the end of the message follows."""
     once = sum(tag.kind is TagKind.PARAMETER_CLOSE for tag in run.tags) == 1
-    return ends and once and run.level >= Level.ENVELOPE
+    return once and run.level >= Level.ENVELOPE and run.followed_by in (FollowedBy.END, FollowedBy.CALL)
 
 
 def _readings_behind(

@@ -46,6 +46,8 @@ def in_call(m: Message) -> Step:
         return Step.MORE
     if tag is None:
         return _no_tag(m, call)
+    if tag.kind is TagKind.PARAMETER_OPEN and "\n" in call.gap:
+        call.in_prose = False
     call.gap = ""
     return _at_tag(m, call, tag)
 
@@ -200,9 +202,10 @@ def _is_named_late(m: Message, call: Call, tag: Tag) -> bool:
 
 
 def _is_empty(call: Call, closer: Tag) -> bool:
-    """Whether a call in prose holds nothing, and needs nothing, up to the closing tag of its envelope."""
+    """Whether a call in prose holds nothing, and needs nothing, up to the end of its envelope or the next
+    call."""
     empty = call.in_prose and not (call.begun or call.tool.required)
-    return empty and closer.kind is TagKind.WRAP_CLOSE
+    return empty and closer.kind in (TagKind.WRAP_CLOSE, TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
 
 
 def _lacks_slash(call: Call, tag: Tag) -> bool:

@@ -37,9 +37,13 @@ def at_cut(m: Message) -> Step:
 
 
 def _is_prose(call: Call) -> bool:
-    """Whether an opening tag that nothing closes was only named: text goes on behind it, or is all there is
-    of a call that needs no arguments."""
-    return bool(call.stray.strip()) and (call.noted or not (call.begun or call.tool.required))
+    """Whether an opening tag that nothing closes was only named: text goes on behind it, and behind that of
+    the parameter, if there is one."""
+    return call.noted and bool(call.stray.strip()) and (not call.begun or _is_noted(call.value))
+
+
+def _is_noted(value: Value | None) -> bool:
+    return value is not None and value.same_line
 
 
 def _leave(m: Message, call: Call, why: Refused) -> Step:

@@ -50,12 +50,11 @@ def in_loose(m: Message) -> Step:
 
 
 def _at_closer(m: Message, call: Call, closer: Tag, raw: str) -> Step:
-    """The text is closed. If it cannot be a value, or prose follows the call, it is prose."""
+    """The text is closed. If it cannot be a value, it is prose."""
     behind = _behind(m, call, closer)
     if behind is None:
         return Step.MORE
-    shown = bool(raw.strip()) and (_is_said(call, raw) or behind is FollowedBy.OTHER)
-    if call.place.wrapped and shown and not _opener_in(raw, only_key(call)):
+    if call.place.wrapped and _is_said(call, raw, behind):
         return _leave_shown(m, call, raw)
     if behind is FollowedBy.OTHER and not call.place.wrapped:
         return is_text(m, raw)
@@ -84,12 +83,12 @@ def _leave_shown(m: Message, call: Call, raw: str) -> Step:
     return leave_undone(m, Refused.NO_CALL)
 
 
-def _is_said(call: Call, raw: str) -> bool:
-    """Whether the text cannot be a value: it is an ellipsis; or it has lines of its own, and a closing tag
-    within the last of them."""
+def _is_said(call: Call, raw: str, behind: FollowedBy) -> bool:
+    """Whether the text cannot be a value: it is an ellipsis; or it has lines of its own, and goes on behind a
+    closing tag within the last of them."""
     if call.spare and call.spare.tagged:
         return False
-    return ("\n" in call.gap and goes_on(raw)) or is_ellipsis(raw)
+    return is_ellipsis(raw) or (behind is FollowedBy.OTHER and "\n" in call.gap and goes_on(raw))
 
 
 def _behind(m: Message, call: Call, closer: Tag) -> FollowedBy | None:

@@ -162,10 +162,11 @@ def leave_undone(m: Message, why: Refused) -> Step:
 
 
 def is_example(call: Call) -> bool:
-    """Whether a call that holds nothing but text only shows the tags: the text is an ellipsis, or it goes on
-    with the closing tag in its line."""
+    """Whether a call that holds nothing but text only shows the tags: the text is an ellipsis, or prose that
+    goes on with the closing tag in its line."""
     text = call.stray + call.gap
-    return bool(call.stray.strip()) and not call.begun and (is_ellipsis(text) or goes_on(text))
+    shows = is_ellipsis(text) or (call.in_prose and goes_on(text))
+    return bool(call.stray.strip()) and not call.begun and shows
 
 
 def _named(key: str) -> re.Pattern[str]:

@@ -135,11 +135,15 @@ class Place(Slips):
             found = self._slipped_or_call(text, at, over)
         if found is None and text[at] == "<" and self._reads_elements:
             found = read_element(text, at, over, self._declares, self._begins)
-        if found is None and self.tool and self.grammar.level != "strict":
-            found = before_value(text, at, over, self.tool.arguments.declared - self.given)
         if found:
             return MORE if found is MORE else [found]
-        return self._damaged(text, at, over)
+        damaged = self._damaged(text, at, over)
+        if damaged or not self.tool or self.grammar.level == "strict":
+            return damaged
+        begins_line = not text[text.rfind("\n", 0, at) + 1 : at].strip()
+        free = self.tool.arguments.declared - self.given if begins_line else ()
+        found = before_value(text, at, over, free)
+        return MORE if found is MORE else [found] if found else []
 
     def _slipped_or_call(self, text: str, at: int, over: bool) -> Tag | Wait | None:
         """The tag of another dialect that has slipped here; but what lacks the slash of a closing tag and

@@ -11,8 +11,8 @@ from ..grammar.tag import Tag
 from ..limits import STRAY
 from .message import Call, Message
 
-_STOP = re.compile(r"<|\n[ \t]*\r?\n")
 _ENDS = frozenset(".!?:*…。！？：")  # a sentence, or an emphasis  # noqa: RUF001
+_WORD = re.compile(r"\w")
 
 
 def is_in_prose(m: Message, tag: Tag, wraps: list[Tag]) -> bool:
@@ -22,29 +22,33 @@ def is_in_prose(m: Message, tag: Tag, wraps: list[Tag]) -> bool:
 
 
 def prose_goes_on(m: Message, call: Call) -> bool | Wait:
-    """Whether the text in which a call stands goes on behind its tag: in the same line, or up to a blank line
-    or a tag that does not belong to the call. Such a tag at the start of a line says that this is a call."""
+    """Whether the text in which a call stands goes on behind its tag, up to a tag that does not belong to the
+    call. Such a tag at the start of a line says that this is a call."""
     text, at = m.buffer.text, m.buffer.at
-    tag = None if call.noted else _next_tag(m, call)
+    tag = _next_tag(m, call)
     if tag is MORE or tag is None:
         return tag is None or MORE
     line = text.rfind("\n", at, tag.start)
-    own = tag.kind in CLOSERS or tag.kind is TagKind.PARAMETER_OPEN
-    call.certain = own and line >= 0 and not text[line : tag.start].strip()
-    return not (call.certain or tag.kind in CLOSERS)
+    begins_line = line >= 0 and not text[line : tag.start].strip()
+    if tag.kind is TagKind.PARAMETER_OPEN and (begins_line or not _WORD.search(text, at, tag.start)):
+        call.certain = True
+    elif tag.kind in CLOSERS and not call.noted:
+        call.certain = begins_line
+        return False
+    return not call.certain
 
 
 def _next_tag(m: Message, call: Call) -> Tag | Wait | None:
-    """The next tag of a call, before a blank line and not far away; None if there is none."""
+    """The next tag of a call, not far away; None if there is none."""
     text, tags, over = m.buffer.text, call.place.tags, m.buffer.over
     at, end = m.buffer.at, m.buffer.at + STRAY
-    while (stop := _STOP.search(text, at, end)) and stop[0] == "<":
-        if tag := tags.match(text, stop.start()):
+    while (at := text.find("<", at, end)) >= 0:
+        if tag := tags.match(text, at):
             return tag
-        if not over and tags.may_begin(text, stop.start()):
+        if not over and tags.may_begin(text, at):
             return MORE
-        at = stop.end()
-    return MORE if stop is None and len(text) < end and not over else None
+        at += 1
+    return MORE if len(text) < end and not over else None
 
 
 def value_goes_on(m: Message, call: Call, tag: Tag) -> bool | Wait:
@@ -56,7 +60,7 @@ def value_goes_on(m: Message, call: Call, tag: Tag) -> bool | Wait:
 
 
 def is_whole_at_end(m: Message, call: Call) -> bool:
-    """Whether a call in prose that needs no arguments is all there is behind a sentence, at the end of the
-    message."""
+    """Whether a call in prose that needs no arguments is all there is at the end of the message: its line
+    ends behind its tag, or a sentence before its envelope."""
     empty = not (call.begun or call.stray or call.tool.required)
-    return call.in_prose and empty and m.context.last in _ENDS
+    return call.in_prose and empty and ("\n" in call.gap or m.context.last in _ENDS)

@@ -147,7 +147,8 @@ def _closers(tag: Tag | None) -> str:
     word = WORD.match(tag.raw) if tag else None
     closers = {f"</{word[1] if word else ''}>"}
     if tag:
-        closers |= {*tag.dialect.wrap_close, *tag.dialect.call_close}
+        wraps = tag.kind is TagKind.WRAP_OPEN
+        closers |= {*tag.dialect.wrap_close, *(() if wraps else tag.dialect.call_close)}
     return "(?:" + "|".join(f"(?<={re.escape(text)})" for text in sorted(closers)) + ")"
 
 

@@ -265,6 +265,7 @@ def _end_value(m: Message, value: Value, run: Run) -> Step:
     m.buffer.at = start
     m.known = m.buffer.position
     if first.kind is TagKind.PARAMETER_CLOSE:
+        m.call.certain = m.call.certain or first.cost is Cost.EXACT
         if first.damaged:
             m.log.repair(Repair.DAMAGED_TAG, first.raw)
         end = end_of_tag(first.end - base, first.spelt, text, True)
