@@ -140,9 +140,9 @@ class Place(Slips):
         damaged = self._damaged(text, at, over)
         if damaged or not self.tool or self.grammar.level == "strict":
             return damaged
-        begins_line = not text[text.rfind("\n", 0, at) + 1 : at].strip()
-        free = self.tool.arguments.declared - self.given if begins_line else ()
-        found = before_value(text, at, over, free)
+        if self.key and text[text.rfind("\n", 0, at) + 1 : at].strip():
+            return []  # behind the value's closing tag, in its line
+        found = before_value(text, at, over, self.tool.arguments.declared - self.given)
         return MORE if found is MORE else [found] if found else []
 
     def _slipped_or_call(self, text: str, at: int, over: bool) -> Tag | Wait | None:
