@@ -157,9 +157,11 @@ def read_tag(text: str, at: int, over: bool) -> Token | Wait | None:
 
 
 def _ends_with(text: str, tag: re.Match[str]) -> bool:
-    """Whether a text ends with a tag, as far as it has come; blanks behind a bracket of another kind are
-    looked at, too."""
+    """Whether a text ends with a tag, as far as it has come; blanks behind a bracket that is late, or of
+    another kind, are looked at, too."""
     end = tag.end()
+    if "\n" in tag["end"] and len(text) - end < TAG and not text[end:].strip(" \t"):
+        return True
     near = tag["end"] in (")", "]", "}") and len(text) - end < TAG
     late = tag["word"] and tag["open"] and not tag["end"].strip() and _BREAK.fullmatch(text, end)
     return end == len(text) or bool(late) or (near and _JSON_BEGINS.fullmatch(text, end) is not None)
