@@ -140,9 +140,9 @@ class Place(Slips):
         damaged = self._damaged(text, at, over)
         if damaged or not self.tool or self.grammar.level == "strict":
             return damaged
-        if self.key and text[text.rfind("\n", 0, at) + 1 : at].strip():
-            return []  # behind the value's closing tag, in its line
         found = before_value(text, at, over, self.tool.arguments.declared - self.given)
+        if found and self.key and text[text.rfind("\n", 0, at) + 1 : at].strip():
+            return []  # behind the value's closing tag, in its line
         return MORE if found is MORE else [found] if found else []
 
     def _slipped_or_call(self, text: str, at: int, over: bool) -> Tag | Wait | None:
