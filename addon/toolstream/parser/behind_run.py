@@ -115,29 +115,37 @@ def before_last(m: Message, value: Value, run: Run) -> Judgement:
 def opens_next(m: Message, value: Value, opener: Tag) -> bool | Wait:
     """Whether the same call opens once more behind a value of one line that nothing has closed: it gives the
     same parameter, and up to the end of the message nothing comes but calls, each with its closing tags."""
-    assert m.call
-    place, text = m.call.place, m.buffer.text
-    has_text = value.passed or bool(text[m.buffer.at : opener.start].strip())
-    wraps = opener.kind is TagKind.WRAP_OPEN
-    if not has_text or value.has_several_lines(m.buffer, opener.start) or wraps is not place.wrapped:
+    if not _is_unclosed_line(m, value, opener):
         return False
-    order = [TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.PARAMETER_OPEN][not wraps :]
-    awaited, end, is_next = order[1:], opener.end, True
+    order = [TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.PARAMETER_OPEN]
+    order = order[order.index(opener.kind) :]
+    awaited, end, is_same = order[1:], opener.end, True
     for at, tag in _readings_behind(m, value, opener.end, opener.end + BEHIND_CALL):
         if at < end:
             continue
-        if tag is None or tag is MORE or tag.cost is not Cost.EXACT:
-            return MORE if tag is MORE else False
+        if tag is MORE:
+            return MORE
+        if tag is None or tag.cost is not Cost.EXACT:
+            return False
         if awaited or tag.kind is opener.kind:
-            awaited = awaited or list(order)
-            if tag.kind is not awaited.pop(0) or not (is_next is False or _is_same(m, tag)):
+            kind, *awaited = awaited or order
+            if tag.kind is not kind or (is_same and not _is_same(m, tag)):
                 return False
             continue
         run = _run(m, at)
-        if run is MORE or not _closes_call(run) or run.followed_by is FollowedBy.END:
-            return MORE if run is MORE else m.complete and _closes_call(run)
-        awaited, end, is_next = list(order), run.end - m.buffer.base, False
+        if run is MORE or not _closes_call(run):
+            return MORE if run is MORE else False
+        if run.followed_by is FollowedBy.END:
+            return m.complete
+        awaited, end, is_same = order, run.end - m.buffer.base, False
     return False
+
+
+def _is_unclosed_line(m: Message, value: Value, opener: Tag) -> bool:
+    """Whether a value is one line of text, up to a tag that opens what the open call began with."""
+    has_text = value.passed or bool(m.buffer.text[m.buffer.at : opener.start].strip())
+    wraps = opener.kind is TagKind.WRAP_OPEN
+    return has_text and wraps is _place(m).wrapped and not value.has_several_lines(m.buffer, opener.start)
 
 
 def _is_same(m: Message, tag: Tag) -> bool:
