@@ -24,15 +24,10 @@ def show_example(m: Message, example: re.Match[str]) -> Step:
     if first == len(text) and not m.buffer.over:
         return Step.MORE
     m.emit_text(end)
-    _show(m, example[1], text[first : first + 1] in _SHOWN, text[end:first])
+    sure = text[first : first + 1] in _SHOWN
+    if sure or "\n" in text[end:first]:  # alone on its line it may show what comes after text
+        m.context.show_until(f"</{example[1]}>", sure)
     return Step.GO
-
-
-def _show(m: Message, element: str, sure: bool, gap: str) -> None:
-    """An element has opened. What is in it is shown if that is `sure`, and may be if the tag is alone on its
-    line, with this whitespace behind it."""
-    if sure or "\n" in gap:
-        m.context.show_until(f"</{element}>", sure)
 
 
 def show_code(m: Message, code: re.Match[str]) -> Step:
@@ -42,7 +37,8 @@ def show_code(m: Message, code: re.Match[str]) -> Step:
     if first - code.end() <= LOOK_AHEAD and not m.buffer.over and "<code>".startswith(text[first:].lower()):
         return Step.MORE
     m.emit_text(code.end())
-    _show(m, code[1], False, text[code.end() : first])
+    if "\n" in text[code.end() : first] or text[first : first + 1] in _SHOWN:
+        m.context.show_until(f"</{code[1]}>", False)
     return Step.GO
 
 

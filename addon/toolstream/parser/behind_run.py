@@ -92,23 +92,30 @@ def before_sibling(m: Message, value: Value, run: Run) -> Judgement:
 
 
 def before_last(m: Message, value: Value, run: Run) -> Judgement:
-    """An example in a value has left a parameter open, and a run closes one before another parameter that the
-    call requires: the end if the message ends with that one."""
+    """An example in a value has left a parameter open, and a run closes one before another parameter of the
+    call: the end if nothing but such parameters follows up to the end of the message, and with them the call
+    has all that it requires."""
     assert m.call
-    opener = run.tags[-1]
-    start = opener.end - m.buffer.base
-    if opener.name not in m.call.tool.required:
-        return Payload.TAG
-    for at, tag in _readings_behind(m, value, start, start + BEHIND_CALL):
+    place, given = m.call.place, set(m.call.writer.given)
+    required = m.call.tool.required - given
+    opener, end = run.tags[-1], run.end - m.buffer.base
+    for at, tag in _readings_behind(m, value, end, end + BEHIND_CALL):
+        if at < end or at == opener.start - m.buffer.base:
+            continue
         if tag is MORE:
             return MORE
         if tag is None or tag.cost is not Cost.EXACT or tag.dialect.by_name:
             continue
+        given.add(opener.name)
         last = _run(m, at)
         if last is MORE:
             return MORE
-        ends = m.complete and last.level >= Level.ENVELOPE and last.followed_by is FollowedBy.END
-        return run if ends else Payload.TAG
+        if last.followed_by is not FollowedBy.PARAMETER:
+            ends = m.complete and last.level >= Level.ENVELOPE and last.followed_by is FollowedBy.END
+            return run if ends and required and required <= given else Payload.TAG
+        opener, end = last.tags[-1], last.end - m.buffer.base
+        if opener.name in given or not place.is_free(opener.name):
+            return Payload.TAG
     return Payload.TAG
 
 
@@ -119,7 +126,7 @@ def opens_next(m: Message, value: Value, opener: Tag) -> bool | Wait:
         return False
     order = [TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.PARAMETER_OPEN]
     order = order[order.index(opener.kind) :]
-    awaited, end, is_same = order[1:], opener.end, True
+    awaited, end, is_same, begins = order[1:], opener.end, True, 0
     for at, tag in _readings_behind(m, value, opener.end, opener.end + BEHIND_CALL):
         if at < end:
             continue
@@ -128,12 +135,14 @@ def opens_next(m: Message, value: Value, opener: Tag) -> bool | Wait:
         if tag is None or tag.cost is not Cost.EXACT:
             return False
         if awaited or tag.kind is opener.kind:
-            kind, *awaited = awaited or order
-            if tag.kind is not kind or (is_same and not _is_same(m, tag)):
+            first, (kind, *awaited) = not awaited, awaited or order
+            is_line = not first or _is_line(m.buffer.text[begins:at])
+            if tag.kind is not kind or not is_line or (is_same and not _is_same(m, tag)):
                 return False
+            begins = tag.end
             continue
         run = _run(m, at)
-        if run is MORE or not _closes_call(run):
+        if run is MORE or not (_closes_call(run) and _is_line(m.buffer.text[begins:at], alone=False)):
             return MORE if run is MORE else False
         if run.followed_by is FollowedBy.END:
             return m.complete
@@ -143,9 +152,17 @@ def opens_next(m: Message, value: Value, opener: Tag) -> bool | Wait:
 
 def _is_unclosed_line(m: Message, value: Value, opener: Tag) -> bool:
     """Whether a value is one line of text, up to a tag that opens what the open call began with."""
+    assert m.call
     has_text = value.passed or bool(m.buffer.text[m.buffer.at : opener.start].strip())
-    wraps = opener.kind is TagKind.WRAP_OPEN
-    return has_text and wraps is _place(m).wrapped and not value.has_several_lines(m.buffer, opener.start)
+    wraps, is_first = opener.kind is TagKind.WRAP_OPEN, len(m.call.writer.given) == 1
+    begins = has_text and is_first and wraps is m.call.place.wrapped
+    return begins and not value.has_several_lines(m.buffer, opener.start)
+
+
+def _is_line(text: str, alone: bool = True) -> bool:
+    """Whether a value is one line, with the quotes in it closed. `alone`: what follows begins a line."""
+    one = text.strip().count("\n") == 0 and not (text.count('"') % 2 or text.count("'") % 2)
+    return one and (not alone or text.rstrip(" \t").endswith("\n"))
 
 
 def _is_same(m: Message, tag: Tag) -> bool:

@@ -23,7 +23,7 @@ NAME_ATTRIBUTES = frozenset({"name", "key", "id", "tool", "function", "parameter
 _ON_LINE = re.compile(r"[ \t]*")
 _LATE = re.compile(r"[ \t]*\r?\n[ \t]*(?=>[ \t]*(?:[\r\n<]|\Z))")  # before a bracket on the next line
 _OPENER, _LINE = re.compile(r"<(\w{1,32})="), re.compile(r"[^<\r\n]*+")
-_SEPARATOR = re.compile(r"""(?:[ \t]*:[ \t]*|[ \t]*)(?=[^\s:=>]|\Z)(?!/>|["']>)""")
+_SEPARATOR = re.compile(r"""(?:[ \t]*:[ \t]*|[ \t]*)(?=[^\s:=>"']|\Z)(?!/>)""")
 ATTRIBUTE = re.compile(r"""\s*=\s*["']?([^"'<>\s]{1,128})""")
 
 

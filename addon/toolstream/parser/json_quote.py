@@ -234,6 +234,8 @@ def _before_end(string: OpenString, text: str, mark: int, is_all: bool, over: bo
     at = behind_marks(text, mark)
     if at == len(text) and not over:
         return MORE
+    if string.inner == 1 and is_all and text[at : at + 1] == "{":  # an inch: `5" wide"}}, {"name": …`
+        return _before_call(text, at, over)
     marks = "".join(text[mark:at].split())
     is_inside = string.mended and (string.inner % 2 or not is_all or '"' in marks)
     if is_inside or not (is_all or marks.strip("]") == ","):

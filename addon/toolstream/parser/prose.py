@@ -11,8 +11,7 @@ from ..grammar.tag import Tag
 from ..limits import STRAY
 from .message import Call, Message
 
-_ENDS = frozenset(".!?:*…。！？：")  # a sentence, or an emphasis  # noqa: RUF001
-_WORD = re.compile(r"\w")
+_WORD, _LINE_END = re.compile(r"\w"), re.compile(r"\n|</")
 
 
 def is_in_prose(m: Message, tag: Tag, wraps: list[Tag]) -> bool:
@@ -52,15 +51,21 @@ def _next_tag(m: Message, call: Call) -> Tag | Wait | None:
 
 
 def value_goes_on(m: Message, call: Call, tag: Tag) -> bool | Wait:
-    """Whether that text may go on behind the parameter's tag: after a blank."""
+    """Whether that text may go on behind the parameter's tag: after a blank, up to a closing tag. It does not
+    if the line ends before that, unless text has gone on behind the function's tag, too."""
     if call.certain or not call.in_prose:
         return False
-    behind = m.buffer.text[tag.end : tag.end + 1]
-    return MORE if not (behind or m.buffer.over) else behind in ("", " ", "\t")
+    text, over = m.buffer.text, m.buffer.over
+    if tag.end == len(text) or text[tag.end] not in " \t":
+        return tag.end == len(text) and (over or MORE)
+    found = None if call.noted else _LINE_END.search(text, tag.end, tag.end + STRAY)
+    if found or call.noted:
+        return found is None or found[0] == "</"
+    return over or (MORE if len(text) < tag.end + STRAY else False)
 
 
 def is_whole_at_end(m: Message, call: Call) -> bool:
     """Whether a call in prose that needs no arguments is all there is at the end of the message: its line
-    ends behind its tag, or a sentence before its envelope."""
+    ends behind its tag, or something other than a word comes before its envelope."""
     empty = not (call.begun or call.stray or call.tool.required)
-    return call.in_prose and empty and ("\n" in call.gap or m.context.last in _ENDS)
+    return call.in_prose and empty and ("\n" in call.gap or not m.context.last.isalnum())

@@ -64,13 +64,15 @@ def _marks(before: str) -> str:
 
 
 def _is_open(line: str, mark: str) -> bool:
-    """Whether a line has a quotation that this mark closes: »so«."""
-    closing = ""
+    """Whether a line has a quotation that this mark closes: »so«. Behind a word it is an
+    apostrophe."""
+    closing, before = "", ""
     for sign in line:
         if closing:
             closing = "" if sign in closing else closing
-        elif not sign.isascii():
+        elif not (sign.isascii() or (before.isalnum() and unicodedata.category(sign) == "Pf")):
             closing = _pairs_of(sign)
+        before = sign
     return mark in closing
 
 
