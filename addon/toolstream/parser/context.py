@@ -44,7 +44,7 @@ class Context(Markdown):
         self._reasoning = reasoning
         self._results: list[str] = []  # tags of made-up results that are open
         self.shown = False  # in a comment, or an element that shows an example
-        self.may_show = False  # in an element that may show an example, as it opened on a line of its own
+        self.may_show = False  # in an element that may show an example, if it ends soon after that
         self._until = ""  # what ends that
         self._tail = ""  # what this may have begun with
         self.last = "."  # the last character that was no blank

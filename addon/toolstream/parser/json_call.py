@@ -190,8 +190,9 @@ def _end_calls(m: Message, calls: JsonCalls) -> Step:
 
 def _behind_call(m: Message, behind: BehindCall) -> Step:
     """Another call follows, or surplus brackets, or the end of the envelope."""
-    text, at = m.buffer.text, skip_whitespace(m.buffer.text, m.buffer.at)
-    marks = "".join(text[at : (at := between_calls(text, at))].split())
+    text, start = m.buffer.text, skip_whitespace(m.buffer.text, m.buffer.at)
+    at = between_calls(text, start)
+    marks = "".join(text[start:at].split())
     if at == len(text) and not m.buffer.over:
         return Step.MORE
     match text[at : at + 1]:
@@ -199,17 +200,23 @@ def _behind_call(m: Message, behind: BehindCall) -> Step:
             if json is MORE:
                 return Step.MORE
             m.begin_trial(Refused.INVALID_JSON, at_end=m.context.thinking)
-            if marks not in ("", ","):
-                m.log.repair(Repair.JSON_REPAIRED, marks)
+            _report_marks(m, marks)
             m.buffer.at, m.json = at, JsonCalls(behind.array, reported=True)
             return Step.GO
         case "]" if behind.array:
             behind.array = False
+            _report_marks(m, marks)
             m.drop(at + 1)
             return Step.GO
         case "}" | "]":
             return _at_surplus(m, behind)
     return _at_surplus(m, behind) if marks else _leave(m)
+
+
+def _report_marks(m: Message, marks: str) -> None:
+    """Marks behind a call, other than the comma of an array, are dropped."""
+    if marks not in ("", ","):
+        m.log.repair(Repair.JSON_REPAIRED, marks)
 
 
 def _at_surplus(m: Message, behind: BehindCall) -> Step:

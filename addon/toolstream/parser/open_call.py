@@ -51,11 +51,8 @@ def start_call(m: Message, opening: Opening | None, tag: Tag, certain: bool = Tr
     place.speak(*m.spoken, tag.dialect)
     m.spoken = place.spoken
     m.call = Call(m.calls - 1, tool, place, DeferredArguments(), opening is not None, closed, certain)
-    m.call.empty, m.call.lacks_bracket, m.call.lacks_quote = (
-        tag.ends_itself,
-        tag.lacks_bracket,
-        tag.lacks_quote,
-    )
+    m.call.empty = tag.ends_itself
+    m.call.lacks_bracket, m.call.lacks_quote = tag.lacks_bracket, tag.lacks_quote
     if opening:
         _announce(m, m.call, opening)
     return m.go(State.CALL)

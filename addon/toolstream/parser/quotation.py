@@ -64,8 +64,8 @@ def _marks(before: str) -> str:
 
 
 def _is_open(line: str, mark: str) -> bool:
-    """Whether a line has a quotation that this mark closes: »so«. Behind a word it is an
-    apostrophe."""
+    """Whether a line has a quotation that this mark closes: »so«. Behind a word, a closing mark opens
+    nothing: it may be an apostrophe."""
     closing, before = "", ""
     for sign in line:
         if closing:

@@ -37,6 +37,7 @@ LETTERS = {
     "the tag's own brackets",
     "the envelope in square brackets and capitals",
     "a space that nobody sees before its tag",
+    "a key without its bracket directly before its value",
 }
 
 
