@@ -81,14 +81,14 @@ def drifted(value: Json) -> tuple[Any, Any]:
 
 def _misspelt(value: Json) -> tuple[Any, Any]:
     """The keys may be misspelt: of the two members, the string is the name and the object holds the
-    arguments."""
+    arguments. Or something empty stands for no arguments."""
     members = [member for key, member in value.items() if key not in BESIDE]
     names = [member for member in members if isinstance(member, str)]
     objects = [member for member in members if isinstance(member, dict)]
     if len(members) == 2 and len(names) == len(objects) == 1:
         return names[0], objects[0]
     name, arguments = drifted(value)
-    return name, {} if arguments in (None, "") else arguments
+    return name, {} if arguments in (None, "", []) else arguments
 
 
 def _flat(value: Json) -> tuple[Any, Any]:
