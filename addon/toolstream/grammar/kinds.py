@@ -34,6 +34,8 @@ CALL_KINDS = (
     TagKind.PARAMETER_CLOSE,
 )
 CLOSERS = (TagKind.PARAMETER_CLOSE, TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE)
+CALL_OPENERS = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
+CALL_CLOSERS = (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE)
 THINK = (TagKind.THINK_OPEN, TagKind.THINK_CLOSE)
 # Only some states search these kinds. A tag that is found there becomes a CALL_OPEN
 OPENS_A_CALL = {TagKind.CALL_IN_ENVELOPE, TagKind.LINE_OPEN}

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..limits import SPELLING
-from .kinds import Cost, TagKind
+from .kinds import MORE, Cost, TagKind, Wait
 from .names import Names, fold
 from .spelling import Spelling
 from .tag import Tag
@@ -99,6 +99,13 @@ class TagMatcher:
             spelling, group = self._groups[match.lastgroup or ""]
             return _read(spelling, match, match[group] if group else "")
         return self.match_declared(text, start) if self._other else None
+
+    def read(self, text: str, start: int, over: bool) -> Tag | Wait | None:
+        """The same; MORE if the text from `start` on may still become a tag. None if it is none."""
+        tag = self.match(text, start)
+        if tag or over:
+            return tag
+        return MORE if start >= len(text) or self.may_begin(text, start) else None
 
     def match_declared(self, text: str, start: int) -> Tag | None:
         """The same for the spellings that need a declared name, or have no bracket."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ..repairs import Repair
 from .dialect import Body, Dialect
-from .kinds import Cost, TagKind
+from .kinds import CALL_CLOSERS, CALL_OPENERS, Cost, TagKind
 
 
 @dataclass(slots=True)  # not frozen: that would take four times as long to make
@@ -44,6 +44,26 @@ class Tag:
     def repair(self) -> Repair:
         """The repair that reading it counts as."""
         return Repair.DAMAGED_TAG if self.cost > Cost.TABLE else self.dialect.repair
+
+    @property
+    def opens_call(self) -> bool:
+        """Whether it opens a call, or the envelope of calls."""
+        return self.kind in CALL_OPENERS
+
+    @property
+    def closes_call(self) -> bool:
+        """Whether it closes a call, or the envelope of calls."""
+        return self.kind in CALL_CLOSERS
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is spelt to the letter."""
+        return self.cost is Cost.EXACT
+
+    @property
+    def closes_exactly(self) -> bool:
+        """Whether it is the exact closing tag of a parameter."""
+        return self.kind is TagKind.PARAMETER_CLOSE and self.cost is Cost.EXACT
 
     @property
     def spelt(self) -> bool:

@@ -3,6 +3,7 @@
 import re
 
 from ..limits import LOOK_AHEAD, WHITESPACE_RUN
+from .kinds import MORE, Wait
 
 BLANK = " \t\n\r\f\v"  # what counts as whitespace around tags
 WHITESPACE = re.compile(f"[{BLANK}]*")
@@ -37,6 +38,25 @@ def skip_whitespace(text: str, at: int) -> int:
     """The end of the whitespace at `at`, of which at most LOOK_AHEAD characters count."""
     found = GAP.match(text, at)
     return found.end() if found else at
+
+
+def breaks_line(text: str, at: int) -> bool:
+    """Whether a line break is in the whitespace at `at`."""
+    return "\n" in text[at : skip_whitespace(text, at)]
+
+
+def ends_line(text: str, at: int) -> bool:
+    """Whether nothing but blanks comes from `at` on before the end of the line, or of the text."""
+    rest = LINE_REST.match(text, at)
+    return rest is not None and rest[1] is not None
+
+
+def read_line_end(text: str, at: int, over: bool) -> bool | Wait:
+    """The same; MORE if the text ends there and is not `over`."""
+    rest = LINE_REST.match(text, at)
+    if rest and rest[1] in ("", "\r") and not over:
+        return MORE
+    return rest is not None and rest[1] is not None
 
 
 def is_ellipsis(text: str) -> bool:

@@ -5,32 +5,29 @@ it another run, a parameter or a call.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeGuard
 
-from ..grammar.kinds import MORE, Cost, TagKind, Wait
+from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.tag import Tag
-from ..grammar.text import LINE_REST, skip_whitespace
+from ..grammar.text import ends_line, skip_whitespace
 from ..grammar.tokens import next_place
 from ..limits import BEHIND_CALL, LOOK_AHEAD
 from .evidence import Judgement, Payload, is_believed, is_complete
 from .message import Message
 from .open_value import Value
-from .place import Place
 from .run import FollowedBy, Level, Run
 from .runs import opens_call, proves, read_run
 
 _NAMELESS = re.compile(r"<\s?parameter\b(?![^<>]*/>)", re.I)
+_ORDER = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.PARAMETER_OPEN)  # in which a call opens
 _FENCE = re.compile(r"[ \t]*\r?\n[ \t]*(?:```+|~~~+)[ \t]*\r?\n")  # its closing line
 
 
 def ends_before_text(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> bool:
     """Whether a run with text behind it may be the end. `lines`: the value has several, so that one within
     a line is payload."""
-    if (
-        run.level < Level.ENVELOPE
-        or run.followed_by is not FollowedBy.OTHER
-        or not is_complete(value, run, alone)
-    ):
+    if not (run.closes_call and run.is_before_text and is_complete(value, run, alone)):
         return False
     text, end = m.buffer.text, run.end - m.buffer.base
     start = run.tags[0].end - m.buffer.base if value.tight else end  # the first tag ends a line of text
@@ -40,55 +37,72 @@ def ends_before_text(m: Message, value: Value, run: Run, alone: bool, lines: boo
 def look_behind(m: Message, value: Value, run: Run, otherwise: Payload | None = None) -> Judgement:
     """A run, and text behind it: payload if a second run follows soon, the end if another call does. If
     neither does, a complete run is the end, too, unless a code fence of the value closes behind it."""
-    if (
-        otherwise is None
-        and (value.opened.example or value.opened.any_tag)
-        and not (m.fence or m.buffer.over)
-    ):
-        fence = _FENCE.match(m.buffer.text, run.end - m.buffer.base)
-        otherwise = Payload.TAG if fence else None
+    if otherwise is None and _closes_fence(m, value, run):
+        otherwise = Payload.TAG
     return _search(m, value, run, _second, otherwise or run)
+
+
+def _closes_fence(m: Message, value: Value, run: Run) -> bool:
+    """Whether a code fence closes behind a run, which may have opened in the value."""
+    if m.fence or m.buffer.over or not (value.opened.example or value.opened.any_tag):
+        return False
+    return _FENCE.match(m.buffer.text, run.end - m.buffer.base) is not None
 
 
 def before_tag_of_ours(m: Message, value: Value, run: Run, lines: bool) -> Judgement:
     """A value's own closing tag, and text behind it: the end if the next tag of a call opens another
     parameter or closes the call, for that would lack a closing tag before it."""
-    assert m.call
-    own = m.call.place.own
-    ends = (own is not None and own.by_name) or (m.buffer.over and not lines)
+    ends = m.place.closes_by_name or (m.buffer.over and not lines)
     return _search(m, value, run, _next_of_ours, run if ends else Payload.TAG)
 
 
 def before_sibling(m: Message, value: Value, run: Run) -> Judgement:
     """A parameter of the call opens in a value of several lines that nothing has closed: payload if text
     follows its closing tag, and then the value's own one comes, or the same parameter, as in an example."""
-    opener, opened, closed = run.tags[-1], 0, False
-    start = opener.end - m.buffer.base
-    if not value.has_several_lines(m.buffer, opener.start - m.buffer.base):
+    opener, base = run.tags[-1], m.buffer.base
+    start = opener.end - base
+    if not value.has_several_lines(m.buffer, opener.start - base):
         return run
-    for at, tag in _readings_behind(m, value, start, run.end - m.buffer.base + BEHIND_CALL):
+    tags = _outer_tags(m, value, start, run.end - base + BEHIND_CALL)
+    shown = _closes_before_text(m, tags, start)
+    if shown is True:
+        shown = _comes_again(tags, opener.name)
+    return MORE if shown is MORE else Payload.EXAMPLE if shown else run
+
+
+def _closes_before_text(m: Message, tags: Iterator[Tag | Wait], start: int) -> bool | Wait:
+    """Whether the first of these tags that closes anything is a parameter's, as an example that begins at
+    `start` has it."""
+    for tag in tags:
         if tag is MORE:
             return MORE
-        if tag is None or tag.cost is not Cost.EXACT or tag.dialect.by_name:
+        if tag.kind is not TagKind.PARAMETER_OPEN:
+            return tag.kind is TagKind.PARAMETER_CLOSE and _closes_example(m, tag, start)
+    return False
+
+
+def _comes_again(tags: Iterator[Tag | Wait], name: str) -> bool | Wait:
+    """Whether the next of these tags closes a parameter once more, or opens the same one."""
+    tag = next(tags, None)
+    if not isinstance(tag, Tag):
+        return MORE if tag is MORE else False
+    return tag.kind is TagKind.PARAMETER_CLOSE or (tag.kind is TagKind.PARAMETER_OPEN and tag.name == name)
+
+
+def _outer_tags(m: Message, value: Value, start: int, end: int) -> Iterator[Tag | Wait]:
+    """The exact tags from `start` to `end` that open a parameter, or close a call or parameter, without the
+    closing tags of parameters that open there; last, MORE if there may be others."""
+    opened = 0
+    for at, tag in _readings_behind(m, value, start, end):
+        if tag is MORE:
+            yield MORE
+        elif not _is_exact(tag):
             opened += _NAMELESS.match(m.buffer.text, at) is not None
-            continue
-        match tag.kind:
-            case TagKind.CALL_CLOSE | TagKind.WRAP_CLOSE:
-                return run
-            case TagKind.PARAMETER_OPEN if closed:
-                return Payload.EXAMPLE if tag.name == opener.name else run
-            case TagKind.PARAMETER_OPEN:
-                opened += 1
-            case TagKind.PARAMETER_CLOSE if opened:
-                opened -= 1
-            case TagKind.PARAMETER_CLOSE if closed:
-                return Payload.EXAMPLE
-            case TagKind.PARAMETER_CLOSE:
-                closes = _closes_example(m, tag, start)
-                if closes is not True:
-                    return MORE if closes is MORE else run
-                closed = True
-    return run
+        elif tag.kind is TagKind.PARAMETER_CLOSE and opened:
+            opened -= 1
+        elif tag.closes_call or tag.kind in (TagKind.PARAMETER_OPEN, TagKind.PARAMETER_CLOSE):
+            yield tag
+            opened += tag.kind is TagKind.PARAMETER_OPEN
 
 
 def before_last(m: Message, value: Value, run: Run) -> Judgement:
@@ -96,27 +110,34 @@ def before_last(m: Message, value: Value, run: Run) -> Judgement:
     call: the end if nothing but such parameters follows up to the end of the message, and with them the call
     has all that it requires."""
     assert m.call
-    place, given = m.call.place, set(m.call.writer.given)
+    given = set(m.call.writer.given)
     required = m.call.tool.required - given
-    opener, end = run.tags[-1], run.end - m.buffer.base
-    for at, tag in _readings_behind(m, value, end, end + BEHIND_CALL):
-        if at < end or at == opener.start - m.buffer.base:
-            continue
+    last, base, limit = run, m.buffer.base, run.end - m.buffer.base + BEHIND_CALL
+    while sibling := last.sibling:
+        if sibling.name in given or not m.place.is_free(sibling.name):
+            return Payload.TAG
+        given.add(sibling.name)
+        following = _next_run(m, value, sibling.start - base + 1, limit)
+        if not isinstance(following, Run):
+            return following or Payload.TAG
+        last = following
+    has_all = set() < required <= given
+    return run if has_all and m.complete and last.ends_message else Payload.TAG
+
+
+def _next_run(m: Message, value: Value, start: int, end: int) -> Run | Wait | None:
+    """The run that begins with the first exact tag between these indexes; None if there is none."""
+    for at, tag in _readings_behind(m, value, start, end):
         if tag is MORE:
             return MORE
-        if tag is None or tag.cost is not Cost.EXACT or tag.dialect.by_name:
-            continue
-        given.add(opener.name)
-        last = _run(m, at)
-        if last is MORE:
-            return MORE
-        if last.followed_by is not FollowedBy.PARAMETER:
-            ends = m.complete and last.level >= Level.ENVELOPE and last.followed_by is FollowedBy.END
-            return run if ends and required and required <= given else Payload.TAG
-        opener, end = last.tags[-1], last.end - m.buffer.base
-        if opener.name in given or not place.is_free(opener.name):
-            return Payload.TAG
-    return Payload.TAG
+        if _is_exact(tag):
+            return _run(m, at)
+    return None
+
+
+def _is_exact(tag: Tag | None) -> TypeGuard[Tag]:
+    """Whether there is a tag that is spelt to the letter, and not only named after a tool or parameter."""
+    return tag is not None and tag.exact and not tag.dialect.by_name
 
 
 def opens_next(m: Message, value: Value, opener: Tag) -> bool | Wait:
@@ -124,30 +145,48 @@ def opens_next(m: Message, value: Value, opener: Tag) -> bool | Wait:
     same parameter, and up to the end of the message nothing comes but calls, each with its closing tags."""
     if not _is_unclosed_line(m, value, opener):
         return False
-    order = [TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.PARAMETER_OPEN]
-    order = order[order.index(opener.kind) :]
-    awaited, end, is_same, begins = order[1:], opener.end, True, 0
-    for at, tag in _readings_behind(m, value, opener.end, opener.end + BEHIND_CALL):
-        if at < end:
-            continue
+    order, limit = _ORDER[_ORDER.index(opener.kind) :], opener.end + BEHIND_CALL
+    run = _end_of_next(m, value, order, opener.end, limit, again=True)
+    while isinstance(run, Run) and run.followed_by is FollowedBy.CALL:
+        run = _end_of_next(m, value, order, run.end - m.buffer.base, limit, again=False)
+    if run is MORE:
+        return MORE
+    return run is not None and m.complete
+
+
+def _end_of_next(
+    m: Message, value: Value, order: Sequence[TagKind], start: int, limit: int, again: bool
+) -> Run | Wait | None:
+    """The closing tags of the next call, which opens with tags of these kinds, in this `order`, and has one
+    parameter of one line; None if anything else comes. `again`: the open call opens once more, perhaps
+    several times, and the first of its tags comes before `start`."""
+    awaited, begins = order[1:] if again else order, start
+    for at, tag in _readings_behind(m, value, start, limit):
         if tag is MORE:
             return MORE
-        if tag is None or tag.cost is not Cost.EXACT:
-            return False
-        if awaited or tag.kind is opener.kind:
-            first, (kind, *awaited) = not awaited, awaited or order
-            is_line = not first or _is_line(m.buffer.text[begins:at])
-            if tag.kind is not kind or not is_line or (is_same and not _is_same(m, tag)):
-                return False
-            begins = tag.end
-            continue
-        run = _run(m, at)
-        if run is MORE or not (_closes_call(run) and _is_line(m.buffer.text[begins:at], alone=False)):
-            return MORE if run is MORE else False
-        if run.followed_by is FollowedBy.END:
-            return m.complete
-        awaited, end, is_same = order, run.end - m.buffer.base, False
-    return False
+        if tag is None or not tag.exact:
+            return None
+        if not awaited and tag.kind is not order[0]:
+            return _end_of_line(m, begins, at)
+        if not awaited:  # it opens before it was closed
+            awaited = order if _is_line(m.buffer.text[begins:at]) else ()
+        if not _is_awaited(m, tag, awaited[:1], again):
+            return None
+        awaited, begins = awaited[1:], tag.end
+    return None
+
+
+def _is_awaited(m: Message, tag: Tag, awaited: Sequence[TagKind], again: bool) -> bool:
+    """Whether a tag is of the awaited kind; and if the open call opens `again`, one of that call."""
+    return tag.kind in awaited and (not again or _is_same(m, tag))
+
+
+def _end_of_line(m: Message, start: int, at: int) -> Run | Wait | None:
+    """The run at `at`, if it closes a call whose value begins at `start` and is one line; None if not."""
+    run = _run(m, at)
+    if run is MORE:
+        return MORE
+    return run if _closes_call(run) and _is_line(m.buffer.text[start:at], alone=False) else None
 
 
 def _is_unclosed_line(m: Message, value: Value, opener: Tag) -> bool:
@@ -155,7 +194,7 @@ def _is_unclosed_line(m: Message, value: Value, opener: Tag) -> bool:
     assert m.call
     has_text = value.passed or bool(m.buffer.text[m.buffer.at : opener.start].strip())
     wraps, is_first = opener.kind is TagKind.WRAP_OPEN, len(m.call.writer.given) == 1
-    begins = has_text and is_first and wraps is m.call.place.wrapped
+    begins = has_text and is_first and wraps is m.place.wrapped
     return begins and not value.has_several_lines(m.buffer, opener.start)
 
 
@@ -170,13 +209,12 @@ def _is_same(m: Message, tag: Tag) -> bool:
     assert m.call
     if tag.kind is TagKind.CALL_OPEN:
         return m.toolset.find(tag.name) is m.call.tool
-    return tag.name in ("", m.call.place.key)
+    return tag.name in ("", m.place.key)
 
 
 def _closes_call(run: Run) -> bool:
     """Whether these are the closing tags of one call, and the next call or the end of the message follows."""
-    once = sum(tag.kind is TagKind.PARAMETER_CLOSE for tag in run.tags) == 1
-    return once and run.level >= Level.ENVELOPE and run.followed_by in (FollowedBy.END, FollowedBy.CALL)
+    return run.count(TagKind.PARAMETER_CLOSE) == 1 and run.closes_call and run.ends_calls
 
 
 def _readings_behind(
@@ -184,9 +222,9 @@ def _readings_behind(
 ) -> Iterator[tuple[int, Tag | Wait | None]]:
     """The indexes from `start` to `end` where a tag may be, each with its likeliest reading; last, MORE if
     there may be others."""
-    text, at, place = m.buffer.text, start, _place(m)
+    text, at = m.buffer.text, start
     while 0 <= (at := next_place(text, at)) < end:
-        reading = _first_reading(m, value, place, at)
+        reading = _first_reading(m, value, at)
         yield at, reading
         if reading is MORE:
             return
@@ -202,16 +240,11 @@ def _closes_example(m: Message, tag: Tag, start: int) -> bool | Wait:
     if not inside.strip() or inside[inside.rfind("\n") + 1 :].strip():
         return False
     run = _run(m, tag.start)
-    return MORE if run is MORE else run.level is Level.CALL and run.followed_by is FollowedBy.OTHER
+    return MORE if run is MORE else run.level is Level.CALL and run.is_before_text
 
 
 def _run(m: Message, at: int) -> Run | Wait:
-    return read_run(_place(m), m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
-
-
-def _place(m: Message) -> Place:
-    assert m.call
-    return m.call.place
+    return read_run(m.place, m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
 
 
 def _search(
@@ -239,22 +272,23 @@ def _search(
 
 def _next_of_ours(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
     """What a tag behind the value's own closing tag says of that; None if it is none of a call."""
-    assert m.call
-    place = m.call.place
-    tag = _first_reading(m, value, place, at)
-    if tag is MORE or tag is None:
+    tag = _first_reading(m, value, at)
+    if not isinstance(tag, Tag):
         return tag
     alone = _is_alone(m, run, at)
     if tag.kind is TagKind.PARAMETER_OPEN:
-        return run if tag.spelt and place.may_be_sibling(tag, alone) else Payload.TAG
-    if not alone or tag.kind not in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE):
-        return Payload.TAG
-    second = _run(m, at)
-    if second is MORE:
+        return run if tag.spelt and m.place.may_be_sibling(tag, alone) else Payload.TAG
+    ends = alone and tag.closes_call and _ends_call(m, tag)
+    return MORE if ends is MORE else run if ends else Payload.TAG
+
+
+def _ends_call(m: Message, tag: Tag) -> bool | Wait:
+    """Whether an exact closing tag behind that of the value closes the call, and another call or the end of
+    the message follows. If only tags with the parameter's name close it, anything may follow."""
+    run = _run(m, tag.start)
+    if run is MORE:
         return MORE
-    own = place.own is not None and place.own.by_name
-    ends = second.level >= Level.ENVELOPE and (own or second.followed_by in (FollowedBy.END, FollowedBy.CALL))
-    return run if ends and tag.cost is Cost.EXACT else Payload.TAG
+    return tag.exact and run.closes_call and (m.place.closes_by_name or run.ends_calls)
 
 
 def _is_alone(m: Message, run: Run, at: int) -> bool:
@@ -265,21 +299,34 @@ def _is_alone(m: Message, run: Run, at: int) -> bool:
 
 def _second(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
     """What a tag behind a complete run says of it; None if nothing."""
-    tag = _first_reading(m, value, _place(m), at)
-    if tag is MORE or tag is None:
+    tag = _first_reading(m, value, at)
+    if not isinstance(tag, Tag):
         return tag
     alone = _is_alone(m, run, at)
+    says: bool | Wait = False
+    judgement: Judgement = Payload.TAG
     if tag.kind is TagKind.WRAP_OPEN or (tag.kind is TagKind.CALL_OPEN and alone):
-        opens = _opens_call(m, tag)
-        within = opens is True and _is_within_value(m, value, run, tag.end)
-        return MORE if opens is MORE or within is MORE else run if opens and not within else None
-    if tag.kind is TagKind.PARAMETER_CLOSE and tag.spelt and not _is_open_behind(m, value, run, at):
-        second = _run(m, at)
-        if second is MORE:
-            return MORE
-        if is_believed(value, second, alone) or ends_before_text(m, value, second, alone, lines=True):
-            return Payload.TAG
-    return None
+        says, judgement = _opens_own_call(m, value, run, tag), run
+    elif tag.kind is TagKind.PARAMETER_CLOSE and tag.spelt:
+        says = not _is_open_behind(m, value, run, at) and _closes_value(m, value, at, alone)
+    return MORE if says is MORE else judgement if says else None
+
+
+def _closes_value(m: Message, value: Value, at: int, alone: bool) -> bool | Wait:
+    """Whether a second run may be the end of the value."""
+    run = _run(m, at)
+    if run is MORE:
+        return MORE
+    return is_believed(value, run, alone) or ends_before_text(m, value, run, alone, lines=True)
+
+
+def _opens_own_call(m: Message, value: Value, run: Run, tag: Tag) -> bool | Wait:
+    """Whether a call opens behind a run that is no payload."""
+    opens = _opens_call(m, tag)
+    if opens is not True:
+        return opens
+    within = _is_within_value(m, value, run, tag.end)
+    return MORE if within is MORE else not within
 
 
 def _is_within_value(m: Message, value: Value, run: Run, at: int) -> bool | Wait:
@@ -290,15 +337,15 @@ def _is_within_value(m: Message, value: Value, run: Run, at: int) -> bool | Wait
     for _, tag in _readings_behind(m, value, at, run.end - m.buffer.base + BEHIND_CALL):
         if tag is MORE:
             return MORE
-        if tag and tag.kind not in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.STRAY):
+        if tag and not (tag.opens_call or tag.kind is TagKind.STRAY):
             return tag.kind is TagKind.PARAMETER_CLOSE
     return False
 
 
-def _first_reading(m: Message, value: Value, place: Place, at: int) -> Tag | Wait | None:
+def _first_reading(m: Message, value: Value, at: int) -> Tag | Wait | None:
     """The likeliest reading of what stands at `at`. To strict, another dialect's call is one, too."""
     text, over = m.buffer.text, m.buffer.over
-    readings = place.readings(text, at, over)
+    readings = m.place.readings(text, at, over)
     if readings is MORE:
         return MORE
     if readings or m.tolerant:
@@ -311,22 +358,21 @@ def _first_reading(m: Message, value: Value, place: Place, at: int) -> Tag | Wai
 def _is_open_behind(m: Message, value: Value, run: Run, at: int) -> bool:
     """Whether a parameter that opened behind a complete run, alone on its line, is still open at `at`: what
     closes there is that one."""
-    text, end, opened = m.buffer.text, run.end - m.buffer.base, 0
-    while (end := text.find("<", end, at)) >= 0:
-        tag = value.tables.within.match(text, end)
-        line, rest = text[text.rfind("\n", 0, end) + 1 : end], LINE_REST.match(text, tag.end if tag else end)
+    text, opened, start = m.buffer.text, 0, run.end - m.buffer.base
+    while (start := text.find("<", start, at)) >= 0:
+        tag = value.tables.within.match(text, start)
         if tag and tag.kind is TagKind.PARAMETER_OPEN and not tag.dialect.by_name:
-            opened += not line.strip() and rest is not None and rest[1] is not None
+            line = text[text.rfind("\n", 0, start) + 1 : start]
+            opened += not line.strip() and ends_line(text, tag.end)
         elif tag and tag.kind is TagKind.PARAMETER_CLOSE and opened:
             opened -= 1
-        end += 1
+        start += 1
     return opened > 0
 
 
 def _opens_call(m: Message, tag: Tag) -> bool | Wait:
     """Whether an opening tag behind a complete run begins another call; a misspelt one needs proof."""
-    assert m.call
     if tag.spelt:
-        return opens_call(m.call.place, tag, m.buffer.text, m.buffer.over)
+        return opens_call(m.place, tag, m.buffer.text, m.buffer.over)
     tool = m.toolset.find(tag.name) if tag.kind is TagKind.CALL_OPEN else None
     return tool is not None and proves(m.inside(tool), tag, m.buffer.text, m.buffer.over)

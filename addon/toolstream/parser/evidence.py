@@ -7,7 +7,7 @@ from __future__ import annotations
 from enum import Enum
 
 from ..grammar.brackets import CLOSE
-from ..grammar.kinds import Cost, TagKind, Wait
+from ..grammar.kinds import CALL_CLOSERS, Cost, TagKind, Wait
 from ..grammar.tag import Tag
 from ..limits import NO_END
 from .by_place import OPENERS
@@ -30,26 +30,35 @@ def is_misspelt(run: Run) -> bool:
     """Whether the run is too damaged to be believed in the middle of a line. Damage is accepted if
     another tag cuts the first one off, if the next parameter opens, or if the message ends with all tags
     that close the call."""
-    first, rest = run.tags[0], run.tags[1:]
-    if rest and run.followed_by is FollowedBy.END and run.level >= Level.ENVELOPE:
+    first = run.tags[0]
+    if not (first.damaged or first.raw[0] != "<" or first.lacks_bracket):
         return False
-    if rest and rest[0].spelt:
-        adjacent, opens = rest[0].start == first.end, rest[0].kind is TagKind.PARAMETER_OPEN
-        if adjacent or (opens and (first.raw[0] == "<" or first.raw[1:2] == "/")):
-            return False
-    return first.damaged or first.raw[0] != "<" or first.lacks_bracket
+    return len(run.tags) == 1 or not (run.ends_message or _is_cut_off_by(first, run.tags[1]))
+
+
+def _is_cut_off_by(first: Tag, following: Tag) -> bool:
+    """Whether a damaged tag is believed because of the one after it: that begins where it breaks off, or is
+    that of the next parameter, and it begins as a tag itself."""
+    if not following.spelt:
+        return False
+    begins = first.raw[0] == "<" or first.raw[1:2] == "/"
+    return following.start == first.end or (begins and following.kind is TagKind.PARAMETER_OPEN)
 
 
 def is_complete(value: Value, run: Run, alone: bool) -> bool:
     """Whether a run that text follows has all the tags that close a call."""
     first = run.tags[0]
     if first.kind is TagKind.CALL_CLOSE:  # its own closing tag is missing: all others have to be there
-        exact = [tag.kind for tag in run.tags if tag.cost is Cost.EXACT]
-        return alone and exact[:2] == [TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE]
+        return alone and _closes_all_exactly(run)
     if first.kind is not TagKind.PARAMETER_CLOSE or _begins_later(value, run):
         return False
-    spelt = sum(tag.spelt for tag in run.tags)
-    return first.spelt or (alone and first.cost is Cost.ALIKE and spelt >= 1)
+    return first.spelt or (alone and first.cost is Cost.ALIKE and any(tag.spelt for tag in run.tags))
+
+
+def _closes_all_exactly(run: Run) -> bool:
+    """Whether the exact tags of a run begin with those that close a call and its envelope."""
+    exact = tuple(tag.kind for tag in run.tags if tag.exact)
+    return exact[:2] == CALL_CLOSERS
 
 
 def _cost_of_rest(tags: list[Tag]) -> int:
@@ -74,40 +83,40 @@ def _begins_later(value: Value, run: Run) -> bool:
     doubled. If a run closes the call and then the value, and another parameter follows, it is the end of
     its last tag only."""
     first = run.tags[0]
-    if run.followed_by is FollowedBy.PARAMETER and goes_on(run.tags):
+    if run.sibling and goes_on(run.tags):
         return True
-    if first.kind is TagKind.PARAMETER_CLOSE and (first.cost is Cost.EXACT or first.dialect is ELEMENTS):
+    if first.kind is TagKind.PARAMETER_CLOSE and (first.exact or first.dialect is ELEMENTS):
         return False
-    rests = [run.tags[i:] for i in range(1, len(run.tags))]
-    if _is_ours(value, run):
-        return any(_closes(rest) and not _cost_of_rest(rest) for rest in rests)
-    return any(_cost_of_rest(rest) < _cost(run.tags) for rest in rests)
+    most, is_ours = _cost(run.tags), _is_ours(value, run)
+    for i in range(1, len(run.tags)):
+        rest, cost = run.tags[i:], _cost_of_rest(run.tags[i:])
+        if (cost == 0 and _closes_call(rest)) if is_ours else cost < most:
+            return True
+    return False
 
 
 def _is_ours(value: Value, run: Run) -> bool:
     """Whether a run begins with a tag that closes a call, and the value contains no opening tag it could
     belong to."""
     first = run.tags[0]
-    closes = first.kind in CLOSED_BY and first.cost is Cost.EXACT and run.level >= Level.ENVELOPE
-    return closes and not value.opened.any_tag and run.followed_by in (FollowedBy.END, FollowedBy.CALL)
+    closes = first.kind in CLOSED_BY and first.exact and run.closes_call
+    return closes and not value.opened.any_tag and run.ends_calls
 
 
-def _closes(tags: list[Tag]) -> bool:
-    """Whether these tags close a call."""
-    return any(tag.kind in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE) for tag in tags)
+def _closes_call(tags: list[Tag]) -> bool:
+    """Whether one of these tags closes a call."""
+    return any(tag.closes_call for tag in tags)
 
 
 def is_believed(value: Value, run: Run, alone: bool) -> bool:
     """Whether the first tag of a run in a value ends the value. `alone`: it starts its line."""
-    if not run.tags or run.followed_by is FollowedBy.OTHER:
+    if not run.tags or run.is_before_text or _begins_later(value, run):
         return False
-    if run.level is Level.VALUE and run.followed_by is not FollowedBy.PARAMETER:
+    if run.level is Level.VALUE and not run.sibling:
         return False  # it closes nothing
     first, rest = run.tags[0], run.tags[1:]
-    if _begins_later(value, run):
-        return False
     if first.spelt:
-        return first.kind in (TagKind.PARAMETER_CLOSE, *OPENERS) or run.level >= Level.ENVELOPE
+        return first.kind in (TagKind.PARAMETER_CLOSE, *OPENERS) or run.closes_call
     if first.cost is Cost.ALIKE:
         return _speaks_for_likeness(run, rest, alone)
     return alone and _speaks_for_shape(run, rest)
@@ -115,32 +124,37 @@ def is_believed(value: Value, run: Run, alone: bool) -> bool:
 
 def _speaks_for_likeness(run: Run, rest: list[Tag], alone: bool) -> bool:
     """Whether what follows a tag is evidence enough, if the tag is nearly a known one."""
-    if run.followed_by is FollowedBy.CALL and run.level < Level.ENVELOPE:
+    if run.followed_by is FollowedBy.CALL and not run.closes_call:
         return False
-    first = run.tags[0]
-    if first.kind is not TagKind.PARAMETER_CLOSE and "/" not in first.raw and first.raw[-1] not in CLOSE:
-        return False  # the beginning of an opening tag
-    ends = run.followed_by is FollowedBy.END and (alone or run.level >= Level.ENVELOPE)
-    return any(tag.spelt for tag in rest) or ends or (alone and bool(rest))
+    if _begins_opener(run.tags[0]):
+        return False
+    if run.ends_message or any(tag.spelt for tag in rest):
+        return True
+    return alone and (bool(rest) or run.followed_by is FollowedBy.END)
+
+
+def _begins_opener(tag: Tag) -> bool:
+    """Whether a tag that is nearly one that closes more than a value may be the beginning of an opening
+    tag: it has neither a slash nor its last bracket."""
+    return tag.kind is not TagKind.PARAMETER_CLOSE and "/" not in tag.raw and tag.raw[-1] not in CLOSE
 
 
 def _speaks_for_shape(run: Run, rest: list[Tag]) -> bool:
     """Whether what follows a tag is evidence enough, if the tag only has the right shape."""
     sure = any(tag.spelt or tag.kind is TagKind.PARAMETER_OPEN for tag in rest)
-    closes = run.followed_by is FollowedBy.PARAMETER or run.level >= Level.ENVELOPE
+    closes = run.sibling is not None or run.closes_call
     return sure and closes and rest[0].cost <= Cost.ALIKE
 
 
 def goes_on(tags: list[Tag]) -> bool:
     """Whether a value is closed in a run after the end of a call: then that was the end of an example."""
-    kinds = [tag.kind for tag in tags]
-    ends = [i for i, kind in enumerate(kinds) if kind in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE)]
-    return bool(ends) and TagKind.PARAMETER_CLOSE in kinds[ends[0] :]
+    ends = next((i for i, tag in enumerate(tags) if tag.closes_call), len(tags))
+    return any(tag.kind is TagKind.PARAMETER_CLOSE for tag in tags[ends:])
 
 
 def is_cut_off_by_ours(run: Run) -> bool:
     """Whether a run within a line ends the message with the call, or the next parameter directly after its
     first tag."""
-    if run.followed_by is FollowedBy.PARAMETER:
+    if run.sibling:
         return len(run.tags) == 2 and run.tags[1].start == run.tags[0].end
-    return run.followed_by is FollowedBy.END and run.level >= Level.ENVELOPE
+    return run.ends_message

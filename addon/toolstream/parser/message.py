@@ -230,6 +230,12 @@ class Message:
         self.state = state
         return Step.GO
 
+    @property
+    def place(self) -> Place:
+        """The place in the open call."""
+        assert self.call
+        return self.call.place
+
     # Text
 
     def show_context(self, end: int) -> None:

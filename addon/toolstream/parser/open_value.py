@@ -49,10 +49,15 @@ class Opened:
             self.elements += alone
             self.inline += not alone
 
-    def open_in_line(self, wraps: bool) -> None:
-        """A call, or the envelope that `wraps` it, opens in the middle of a line."""
-        self.line_wraps += wraps
-        self.line_calls += not wraps
+    def open(self, kind: TagKind) -> None:
+        """A call or an envelope opens as an example, on lines of its own."""
+        self.wraps += kind is TagKind.WRAP_OPEN
+        self.calls += kind is TagKind.CALL_OPEN
+
+    def open_in_line(self, kind: TagKind) -> None:
+        """A call or an envelope opens in a line, with other text."""
+        self.line_wraps += kind is TagKind.WRAP_OPEN
+        self.line_calls += kind is TagKind.CALL_OPEN
 
     def close(self, kind: TagKind) -> None:
         """A closing tag of this kind is payload."""

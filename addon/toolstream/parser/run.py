@@ -38,6 +38,35 @@ class Run:
     cost: int = 0
     followed_by: FollowedBy | None = None  # None while it takes more text to tell
 
+    @property
+    def closes_call(self) -> bool:
+        """Whether it closes the call, and perhaps its envelope."""
+        return self.level >= Level.ENVELOPE
+
+    @property
+    def ends_message(self) -> bool:
+        """Whether it closes the call, and the message ends after it."""
+        return self.closes_call and self.followed_by is FollowedBy.END
+
+    @property
+    def is_before_text(self) -> bool:
+        """Whether it ends, and text follows it."""
+        return self.followed_by is FollowedBy.OTHER
+
+    @property
+    def ends_calls(self) -> bool:
+        """Whether the message ends after it, or the next call opens."""
+        return self.followed_by in (FollowedBy.END, FollowedBy.CALL)
+
+    @property
+    def sibling(self) -> Tag | None:
+        """The opening tag of another parameter, which comes last in it; None if there is none."""
+        return self.tags[-1] if self.followed_by is FollowedBy.PARAMETER else None
+
+    def count(self, kind: TagKind) -> int:
+        """How many of its tags are of this kind."""
+        return sum(tag.kind is kind for tag in self.tags)
+
 
 @dataclass(slots=True)
 class Choice:

@@ -155,6 +155,11 @@ class Slips:
         """Whether this is a parameter of the tool that was not given yet."""
         return self._declares(name) and name not in self.given
 
+    @property
+    def closes_by_name(self) -> bool:
+        """Whether only a tag that is named after the parameter closes the open value."""
+        return self.own is not None and self.own.by_name
+
     def is_foreign(self, tag: Tag) -> bool:
         """Whether a closing tag closes parameters of another dialect, or another parameter."""
         if self.own is None or tag.kind is not TagKind.PARAMETER_CLOSE:
