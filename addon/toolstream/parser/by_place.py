@@ -11,7 +11,7 @@ from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import PARAMETER, alike, squeeze
 from ..grammar.tag import Tag
 from ..grammar.text import end_of, skip_whitespace
-from ..grammar.tokens import Token
+from ..grammar.tokens import Token, read_tag
 from ..limits import TAG
 from ..repairs import Repair
 
@@ -41,6 +41,12 @@ def is_by_place(tag: Tag) -> bool:
 def is_cut(token: Token, text: str) -> bool:
     """Whether the message ends inside of this tag."""
     return token.end == len(text) and not token.closed
+
+
+def read_whole(text: str, at: int, over: bool) -> Token | Wait | None:
+    """The token at `at`; None if there is none, or if the message ends inside of it."""
+    token = read_tag(text, at, over)
+    return None if isinstance(token, Token) and is_cut(token, text) else token
 
 
 def by_place(token: Token, kind: TagKind, cost: Cost, name: str = "", dialect: Dialect = BY_PLACE) -> Tag:

@@ -11,12 +11,13 @@ complete run, the next few hundred characters decide: a second run shows that th
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import FUNCTION, SYNONYMS, is_structural, squeeze
 from ..grammar.tag import Tag
-from ..grammar.text import end_of, skip_whitespace
-from ..grammar.tokens import IN_BARS, Token, read_tag
+from ..grammar.text import breaks_line, end_of
+from ..grammar.tokens import IN_BARS, Token
 from ..limits import LETTERS
 from .behind_run import (
     before_last,
@@ -26,7 +27,7 @@ from .behind_run import (
     look_behind,
     opens_next,
 )
-from .by_place import OPENERS, by_place, is_by_place, is_cut
+from .by_place import OPENERS, by_place, is_by_place, read_whole
 from .evidence import (
     Judgement,
     Payload,
@@ -67,66 +68,79 @@ def judge(m: Message, value: Value, at: int) -> tuple[Tag | None, Judgement]:
 
 def _tag(m: Message, value: Value, at: int, alone: bool) -> Tag | Judgement:
     """The tag at `at`, if it may be one."""
-    text, over, within = m.buffer.text, m.buffer.over, value.tables.within
-    if tag := within.match(text, at):
-        return tag
-    return MORE if not over and within.may_begin(text, at) else _unknown(m, value, at, alone)
+    tag = value.tables.within.read(m.buffer.text, at, m.buffer.over)
+    return _unknown(m, value, at, alone) if tag is None else tag
 
 
 def _judged(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
-    assert m.call
-    place = m.call.place
-    opens = tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN) and tag.spelt and not is_by_place(tag)
-    if opens and alone and (run := _before_next(m, value, tag)):
-        return run
-    if opens and (shown := example(m, value, tag, alone)):
-        value.opened.example = value.opened.example or isinstance(shown, Payload)
-        return shown
-    value.opened.note(tag.kind in OPENERS, tag.kind in (TagKind.WRAP_OPEN, TagKind.CALL_OPEN))
-    if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not place.may_be_sibling(tag, alone):
+    if found := _at_call(m, value, tag, alone):
+        return found
+    value.opened.note(tag.kind in OPENERS, tag.opens_call)
+    if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not m.place.may_be_sibling(tag, alone):
         return _no_sibling(m, value, tag, alone)
-    if _ends_at_once(value, place, tag):
+    if _ends_at_once(value, m.place, tag):
         return Run([tag.moved(m.buffer.base)], m.buffer.base + tag.end, Level.CALL)
-    run = _run(m, place, tag.start, alone)
-    return MORE if run is MORE else _with_run(m, value, tag, run, alone)
+    run = _run(m, tag.start, alone)
+    if run is MORE:
+        return MORE
+    return _in_opened(m, value, tag, run, alone) or _outside(m, value, tag, run, alone)
+
+
+def _at_call(m: Message, value: Value, opener: Tag, alone: bool) -> Judgement | None:
+    """The opening tag of a call: of the next one, or of an example. None if it is neither."""
+    if not (opener.opens_call and opener.spelt) or is_by_place(opener):
+        return None
+    if alone and (run := _before_next(m, value, opener)):
+        return run
+    shown = example(m, value, opener, alone)
+    value.opened.example = value.opened.example or isinstance(shown, Payload)
+    return shown
 
 
 def _before_next(m: Message, value: Value, opener: Tag) -> Run | Wait | None:
     """The run that begins with the opening tag of the next call, alone on its line, if the value ends before
     it: no closing tag has come. None if it does not."""
-    assert m.call
-    if not _may_end_anywhere(value):
-        opens = opens_next(m, value, opener)
-        if opens is not True:
-            return MORE if opens is MORE else None
-    run = _run(m, m.call.place, opener.start, alone=True)
+    opens = _may_end_anywhere(value) or opens_next(m, value, opener)
+    if opens is not True:
+        return MORE if opens is MORE else None
+    run = _run(m, opener.start, alone=True)
     return run if run is MORE or run.followed_by is FollowedBy.CALL else None
 
 
-def _run(m: Message, place: Place, at: int, alone: bool) -> Run | Wait:
+def _run(m: Message, at: int, alone: bool) -> Run | Wait:
     """The run of tags that begins at `at`. `alone`: the first one starts its line."""
-    place.alone = alone
-    return read_run(place, m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
+    m.place.alone = alone
+    return read_run(m.place, m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
 
 
-def _with_run(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Judgement:
-    """The same, with the run that begins with the tag."""
-    assert m.call
-    if value.opened.in_element and closes_element(m.call.place, tag, run):
-        value.opened.close_element()
+def _in_opened(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Judgement | None:
+    """What a run is by what has opened in the value: a part of an example or of an element, or the end of the
+    value after all. None if nothing that has opened says anything."""
+    opened = value.opened
+    if opened.in_element and closes_element(m.place, tag, run):
+        opened.close_element()
         return Payload.TAG
-    within = value.opened.in_example or opened_in_line(value, tag, run)
-    if within and not (m.call.place.is_only_ours(tag) and not value.opened.in_element):
+    if _is_in_example(m.place, value, tag, run):
         return _in_example(m, value, tag, run, alone)
-    lacks_its_closer = value.opened.any_tag and tag.kind is not TagKind.PARAMETER_CLOSE
-    if (value.opened.in_element or lacks_its_closer) and is_cut_in_example(m, value, run):
+    lacks_its_closer = opened.any_tag and tag.kind is not TagKind.PARAMETER_CLOSE
+    if (opened.in_element or lacks_its_closer) and is_cut_in_example(m, value, run):
         return close_example(value, tag)
+    return None
+
+
+def _is_in_example(place: Place, value: Value, tag: Tag, run: Run) -> bool:
+    """Whether an example is open, which may have the tags of a run."""
+    if place.is_only_ours(tag) and not value.opened.in_element:
+        return False
+    return value.opened.in_example or opened_in_line(value, tag, run)
+
+
+def _outside(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Judgement:
+    """What a run is that is in nothing that the value has opened."""
     judgement = _by_run(m, value, run, alone)
     if judgement is run and tag.kind is TagKind.PARAMETER_OPEN and value.verbatim:
         judgement = before_sibling(m, value, run)
-        if judgement is Payload.EXAMPLE:
-            open_element(m, value, tag.start, tag.raw, alone)
-    if judgement is Payload.TAG and _NAMELESS.match(tag.raw):
+    if judgement is Payload.EXAMPLE or (judgement is Payload.TAG and _NAMELESS.match(tag.raw)):
         open_element(m, value, tag.start, tag.raw, alone)
     return judgement
 
@@ -134,33 +148,44 @@ def _with_run(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Judg
 def _in_example(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Judgement:
     """A run inside of an example: its closing tags are payload. But those that the message ends with are
     ours, and those that the example has not opened."""
-    assert m.call
     if tag.kind is TagKind.PARAMETER_OPEN:
         open_element(m, value, tag.start, tag.raw, alone)
         return Payload.EXAMPLE
-    wrapped = m.call.place.wrapped
-    bare = not wrapped and bool(run.tags) and run.tags[0].kind is TagKind.WRAP_CLOSE
-    if goes_on(run.tags) or (bare and value.opened.wraps):  # the envelope is the example's
-        return close_example(value, tag)
+    judgement = _end_in_example(m, value, tag, run)
+    return close_example(value, tag) if isinstance(judgement, Payload) else judgement
+
+
+def _end_in_example(m: Message, value: Value, tag: Tag, run: Run) -> Judgement:
+    """Whether closing tags in an example are those of the open call, which lack some of the example."""
+    if goes_on(run.tags) or _closes_its_envelope(m.place, value, run):
+        return Payload.TAG
     if ends_message(m, value, run) or is_ours(m, value, tag, run):
         return run
-    if value.opened.in_element and closes_before_free(m.call.place, tag, run):
-        judgement = before_last(m, value, run)
-        return judgement if isinstance(judgement, Run | Wait) else close_example(value, tag)
-    closes_ours = wrapped and closes_envelope(value, run)
-    if closes_ours and run.followed_by is FollowedBy.OTHER and is_complete(value, run, True):
-        judgement = look_behind(m, value, run)
-        return judgement if isinstance(judgement, Run | Wait) else close_example(value, tag)
-    return close_example(value, tag)
+    if value.opened.in_element and closes_before_free(m.place, tag, run):
+        return before_last(m, value, run)
+    if _closes_our_envelope(m.place, value, run):
+        return look_behind(m, value, run)
+    return Payload.TAG
+
+
+def _closes_its_envelope(place: Place, value: Value, run: Run) -> bool:
+    """Whether a run begins with the closing tag of an envelope that an example has opened: the open call
+    has none."""
+    closes = bool(run.tags) and run.tags[0].kind is TagKind.WRAP_CLOSE
+    return closes and not place.wrapped and value.opened.wraps > 0
+
+
+def _closes_our_envelope(place: Place, value: Value, run: Run) -> bool:
+    """Whether a complete run closes an envelope that no example has opened, and text follows it."""
+    closes = place.wrapped and closes_envelope(value, run)
+    return closes and run.is_before_text and is_complete(value, run, alone=True)
 
 
 def _no_sibling(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
     """The opening tag of a parameter that this call cannot have here. It is payload; or, if it is named
     after the open parameter, it is its closing tag without the slash."""
-    assert m.call
-    place = m.call.place
-    if alone and place.may_lack_slash(tag):
-        run = _run(m, place, tag.start, alone)
+    if alone and m.place.may_lack_slash(tag):
+        run = _run(m, tag.start, alone)
         if run is MORE or is_believed(value, run, alone):
             return run
     open_element(m, value, tag.start, tag.raw, alone)
@@ -168,9 +193,8 @@ def _no_sibling(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
 
 
 def _ends_at_once(value: Value, place: Place, tag: Tag) -> bool:
-    """Whether a tag ends a value whatever follows, because a value of this type contains no tag, or none
-    after its last bracket."""
-    closes = tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT and not place.is_foreign(tag)
+    """Whether a tag ends a value whatever follows."""
+    closes = tag.closes_exactly and not place.is_foreign(tag)
     return _may_end_anywhere(value) and closes and not value.opened.in_example
 
 
@@ -181,93 +205,93 @@ def _may_end_anywhere(value: Value) -> bool:
 
 def _unknown(m: Message, value: Value, at: int, alone: bool) -> Tag | Judgement:
     """What a tag may be that is in no dialect table."""
-    assert m.call
-    if not m.tolerant or ((not alone or at == m.buffer.at) and _is_before_exact(m, at)):
+    text, over = m.buffer.text, m.buffer.over
+    if not m.tolerant or _is_before_exact(m, at, alone):
         return Payload.TAG
-    slipped = m.call.place.slipped(m.buffer.text, at, m.buffer.over)
+    slipped = m.place.slipped(text, at, over)
     if slipped is MORE or (slipped and (alone or slipped.raw[0] == "<")):
         return slipped
-    token = read_tag(m.buffer.text, at, m.buffer.over)
-    if token is MORE:
-        return MORE
-    if token is None or is_cut(token, m.buffer.text):
-        return Payload.TAG
-    return _by_token(m, value, token, alone)
+    token = read_whole(text, at, over)
+    return _by_token(m, value, token, alone) if isinstance(token, Token) else token or Payload.TAG
 
 
 def _by_token(m: Message, value: Value, token: Token, alone: bool) -> Tag | Payload:
     """What may be meant by a token that is shaped like a tag. If it is payload, note what it opens or
     closes."""
-    assert m.call
-    place, at = m.call.place, token.start
-    readings = place.alike(token)
-    if (token.bracket or alone) and readings:
-        tag = readings[0]
-    elif token.bracket and (alone or not value.has_lines(m.buffer, at)) and place.inner.may_be_none(token):
+    readings = m.place.alike(token) if token.bracket or alone else []
+    if not readings and _may_be_closer(m, value, token, alone):
         return by_place(token, TagKind.PARAMETER_CLOSE, Cost.SHAPE)
-    else:
-        tag = None
-    if tag is None and _NAMELESS.match(token.raw):
-        open_element(m, value, at, token.raw, alone)
-    place.inner.note(token, closes=tag is None)
+    if not readings and _NAMELESS.match(token.raw):
+        open_element(m, value, token.start, token.raw, alone)
+    m.place.inner.note(token, closes=not readings)
     if not token.slash:
         value.opened.note(is_structural(token.word), SYNONYMS.get(squeeze(token.word)) == FUNCTION)
-    return tag or Payload.TAG
+    return readings[0] if readings else Payload.TAG
 
 
-def _is_before_exact(m: Message, at: int) -> bool:
-    """Whether the bracket at `at` is payload because an exact tag begins directly after it, or after a
-    few more brackets."""
-    assert m.call
+def _may_be_closer(m: Message, value: Value, token: Token, alone: bool) -> bool:
+    """Whether an unknown word may be the value's own closing tag, by its shape: the value has no more lines
+    than that, or the word is alone on its line."""
+    begins = token.bracket and (alone or not value.has_lines(m.buffer, token.start))
+    return begins and m.place.inner.may_be_none(token)
+
+
+def _is_before_exact(m: Message, at: int, alone: bool) -> bool:
+    """Whether the bracket at `at` is payload because an exact tag begins directly after it, or after a few
+    more brackets, on a line with other text or at the beginning of the value."""
+    if alone and at != m.buffer.at:
+        return False
     text = m.buffer.text
-    tag = m.call.place.tags.match(text, end_of(_BRACKETS, text, at + 1))
-    return tag is not None and tag.cost is Cost.EXACT
+    tag = m.place.tags.match(text, end_of(_BRACKETS, text, at + 1))
+    return tag is not None and tag.exact
 
 
 def _by_run(m: Message, value: Value, run: Run, alone: bool) -> Judgement:
     """Whether a run ends the value, by what it closes and what follows it."""
-    assert m.call
-    if not run.tags:
+    if not run.tags or (not alone and _is_in_text(m, value, run)):
         return Payload.TAG
-    first = run.tags[0]
-    if not (alone or value.same_line) and (end := _line_of_its_own(m, run)):
-        value.payload_to = end
-        return Payload.TAG
-    if not alone and first.cost > Cost.TABLE and IN_BARS.search(first.raw) and _opens_in_line(m, run):
-        return Payload.TAG  # marked as no tag of this call is
-    if not (alone or value.same_line) and _is_mentioned(m, value, run):
-        return Payload.TAG
-    lines = value.has_lines(m.buffer, first.start - m.buffer.base)
+    lines = value.has_lines(m.buffer, run.tags[0].start - m.buffer.base)
     last = not lines and is_cut_off_by_ours(run)
     if is_believed(value, run, alone or last) and (alone or not is_misspelt(run)):
         return run
     return _doubt(m, value, run, alone, lines)
 
 
-def _opens_in_line(m: Message, run: Run) -> bool:
-    """Whether another parameter opens in the line of a run's first tag."""
-    text, base = m.buffer.text, m.buffer.base
-    opens = run.followed_by is FollowedBy.PARAMETER
-    return opens and "\n" not in text[run.tags[0].end - base : run.tags[-1].start - base]
+def _is_in_text(m: Message, value: Value, run: Run) -> bool:
+    """Whether a run that does not begin a line is a part of the text before it. If the value's own closing
+    tag begins a line later in the run, all tags before that one are."""
+    if not value.same_line and (end := _line_of_its_own(m, run)):
+        value.payload_to = end
+        return True
+    return _is_marked(m, run) or _is_mentioned(m, value, run)
+
+
+def _is_marked(m: Message, run: Run) -> bool:
+    """Whether a misspelt tag in bars, as no tag of this call is, stands in the line where another parameter
+    opens."""
+    first, base, sibling = run.tags[0], m.buffer.base, run.sibling
+    if first.spelt or sibling is None or not IN_BARS.search(first.raw):
+        return False
+    return "\n" not in m.buffer.text[first.end - base : sibling.start - base]
 
 
 def _is_mentioned(m: Message, value: Value, run: Run) -> bool:
-    """Whether a run at the end of a line of text is a part of it, although a call follows: a blank comes
-    before it, and closing tags are missing."""
+    """Whether a run at the end of a line of text, which is not the first of the value, is a part of it,
+    although a call follows: a blank comes before it, and closing tags are missing."""
     first = run.tags[0]
-    lacks = first.kind is not TagKind.PARAMETER_CLOSE or run.level < Level.ENVELOPE
-    blank = value.has_blank_before(m.buffer, first.start - m.buffer.base)
-    return blank and lacks and run.followed_by is FollowedBy.CALL
+    lacks = first.kind is not TagKind.PARAMETER_CLOSE or not run.closes_call
+    if value.same_line or not lacks or run.followed_by is not FollowedBy.CALL:
+        return False
+    return value.has_blank_before(m.buffer, first.start - m.buffer.base)
 
 
 def _line_of_its_own(m: Message, run: Run) -> int:
     """The position where the value's own closing tag begins a line later in the run, so that the tags before
     it are the end of the value; 0 if there is none."""
-    text, base, end = m.buffer.text, m.buffer.base, run.tags[0].end
-    for tag in run.tags[1:]:
-        if tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT:
-            return tag.start if "\n" in text[end - base : tag.start - base] else 0
-        end = tag.end
+    text, base = m.buffer.text, m.buffer.base
+    for before, tag in pairwise(run.tags):
+        if tag.closes_exactly:
+            return tag.start if "\n" in text[before.end - base : tag.start - base] else 0
     return 0
 
 
@@ -301,17 +325,16 @@ def _by_text_after(m: Message, value: Value, run: Run, alone: bool, lines: bool)
 def _lacks_its_closer(m: Message, run: Run) -> bool:
     """Whether a run that text follows on another line would be the end, but the value's own closing tag is
     missing."""
-    first, text, end = run.tags[0], m.buffer.text, run.end - m.buffer.base
-    closes = first.kind is TagKind.CALL_CLOSE and first.cost is Cost.EXACT
-    return closes and run.followed_by is FollowedBy.OTHER and "\n" in text[end : skip_whitespace(text, end)]
+    first = run.tags[0]
+    closes = first.kind is TagKind.CALL_CLOSE and first.exact
+    return closes and run.is_before_text and breaks_line(m.buffer.text, run.end - m.buffer.base)
 
 
 def _is_own_closer(m: Message, value: Value, run: Run, alone: bool) -> bool:
     """Whether a run with text behind it, on another line, is the closing tag of a value that has something,
     and no other."""
     first, text, base = run.tags[0], m.buffer.text, m.buffer.base
-    own = first.kind is TagKind.PARAMETER_CLOSE and first.cost is Cost.EXACT
-    has_text = value.passed or bool(text[m.buffer.at : first.start - base].strip())
-    if not own or not has_text or len(run.tags) > 1 or run.followed_by is not FollowedBy.OTHER:
+    if not first.closes_exactly or len(run.tags) > 1 or not run.is_before_text:
         return False
-    return alone or "\n" in text[run.end - base : skip_whitespace(text, run.end - base)]
+    has_text = value.passed or bool(text[m.buffer.at : first.start - base].strip())
+    return has_text and (alone or breaks_line(text, run.end - base))
