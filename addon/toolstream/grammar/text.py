@@ -59,6 +59,13 @@ def read_line_end(text: str, at: int, over: bool) -> bool | Wait:
     return rest is not None and rest[1] is not None
 
 
+def read_literal(text: str, at: int, literal: str, over: bool) -> bool | Wait:
+    """Whether these characters are at `at`; MORE if the text ends within them and is not `over`."""
+    if text.startswith(literal, at):
+        return True
+    return MORE if not over and literal.startswith(text[at:]) else False
+
+
 def is_ellipsis(text: str) -> bool:
     """Whether a text says no more than that something was left out."""
     return _ELLIPSIS.fullmatch(text.strip(BLANK)) is not None

@@ -16,18 +16,19 @@ from dataclasses import dataclass, field, replace
 
 from ..grammar.brackets import CLOSE, OPEN
 from ..grammar.dialects import BASE
-from ..grammar.kinds import MORE, Cost, TagKind, Wait
-from ..grammar.likeness import DOCUMENT, ENVELOPE, FUNCTION, SYNONYMS, alike, is_structural, squeeze
+from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
+from ..grammar.likeness import ENVELOPE, FUNCTION, SYNONYMS, alike, is_structural, squeeze
 from ..grammar.tag import Tag
-from ..grammar.text import skip_whitespace
+from ..grammar.text import breaks_line, read_literal, skip_whitespace
 from ..grammar.tokens import Token, end_of_tag, opens_json, read_tag
-from ..limits import DAMAGED_ENVELOPES, DECLARED_NAME, LETTERS, WRAPS
+from ..limits import DAMAGED_ENVELOPES, DECLARED_NAME, WRAPS
 from ..schema.schema import Tool
 from ..schema.tool_name import are_parameters, read_opening
-from .by_place import BY_PLACE, attribute_of, by_place, index_after, is_by_place, is_cut
+from .by_place import BY_PLACE, by_place, index_after, is_by_place, is_cut
 from .fence import Fence, read_fence
 from .json_head import lacks_bracket, name_of_empty, name_of_python, read_first_key, read_head
 from .message import Message, UnfinishedChain
+from .openers import OF_NO_TOOL, chosen, is_unknown_word
 from .runs import proves
 
 _SIGNS = f":=＝/{OPEN}{CLOSE}"
@@ -38,16 +39,17 @@ _FUNCTION, _THOUGHT = "<function=", "</think>"
 # What says nothing between an envelope and the function in it
 _UNSEEN = "[\\u200b-\\u200f\\u2060\\ufeff]{1,8}+"
 _NOISE = re.compile(rf"{_UNSEEN}|{_THOUGHT}|(?P<name>[\w.:-]{{1,{DECLARED_NAME}}}+)")
-_OF_NO_TOOL = frozenset({TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN})
 
 
 @dataclass(slots=True)
 class Chain:
     """Opening tags of envelopes, and what is after them at the index `at`: a `tag`, `json`, or nothing
-    that can open a call. `fence`: the characters that opened a code fence between them."""
+    that can open a call. `inside`: an envelope is open before them. `fence`: the characters that opened a
+    code fence between them."""
 
+    at: int
+    inside: bool
     wraps: list[Tag] = field(default_factory=list)
-    at: int = 0
     fence: str = ""
     tag: Tag | None = None
     json: bool = False
@@ -56,6 +58,11 @@ class Chain:
     def opens(self) -> bool:
         """Whether there is something inside."""
         return self.json or self.tag is not None
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether an envelope is open at `at`."""
+        return self.inside or bool(self.wraps)
 
     @property
     def worst(self) -> Cost:
@@ -67,47 +74,53 @@ class Chain:
 def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
     """The chain at `at`; MORE if more text is needed. Reading then continues where it stopped. `inside`:
     an envelope is open already."""
-    text, start = m.buffer.text, (m.buffer.base, at, inside)
-    chain = Chain(at=at)
+    start, chain = (m.buffer.base, at, inside), Chain(at, inside)
     if m.chain and m.chain.start == start:
         chain.wraps, chain.at, chain.fence = list(m.chain.wraps), m.chain.end, m.chain.fence
     while True:
-        if not _skip_noise(m, chain):
-            return MORE
-        found = _read_next(m, chain, inside)
+        found = _read_next(m, chain) if _skip_noise(m, chain) else MORE
         if found is MORE:
             return MORE
         if isinstance(found, Fence):
             chain.fence, chain.at = found
-            continue
-        if not (isinstance(found, Tag) and found.kind is TagKind.WRAP_OPEN and len(chain.wraps) < WRAPS):
+        elif isinstance(found, Tag) and found.kind is TagKind.WRAP_OPEN and len(chain.wraps) < WRAPS:
+            _add(m, chain, found)
+            if chain.at < len(m.buffer.text):
+                m.chain = UnfinishedChain(start, list(chain.wraps), chain.at, chain.fence)
+        else:
             m.chain = None
-            return _judged(m, chain, found, inside)
-        if m.tolerant and text.startswith(">", found.end):
-            found = replace(found, end=found.end + 1, raw=found.raw + ">", dialect=BY_PLACE)
-        chain.wraps.append(found)
-        chain.at = index_after(text, found)
-        if chain.at < len(text):
-            m.chain = UnfinishedChain(start, list(chain.wraps), chain.at, chain.fence)
+            return _judged(m, chain, found)
 
 
-def _read_next(m: Message, chain: Chain, inside: bool) -> Tag | Fence | Wait | bool | None:
-    """The next tag, or a fence around it; True if JSON is there, None if nothing is."""
-    wrapped = inside or bool(chain.wraps)
-    text, at, over = m.buffer.text, chain.at, m.buffer.over
-    if at >= len(text):
-        return None if over else MORE
-    if found := read_spelt(m, at, wrapped):
-        return found if found is MORE else _or_better(m, found, chain, inside)
-    if wrapped and (
-        inner := _is_json(m, at) or (m.tolerant and not chain.fence and read_fence(text, at, over))
-    ):
+def _add(m: Message, chain: Chain, wrap: Tag) -> None:
+    """Add the opening tag of an envelope, with a surplus bracket."""
+    if m.tolerant and m.buffer.text.startswith(">", wrap.end):
+        wrap = replace(wrap, end=wrap.end + 1, raw=wrap.raw + ">", dialect=BY_PLACE)
+    chain.wraps.append(wrap)
+    chain.at = index_after(m.buffer.text, wrap)
+
+
+def _read_next(m: Message, chain: Chain) -> Tag | Fence | Following | Wait | None:
+    """The next tag, a fence around it, or JSON; None if nothing is there that can open a call."""
+    if chain.at >= len(m.buffer.text):
+        return None if m.buffer.over else MORE
+    if found := read_spelt(m, chain.at, chain.wrapped):
+        return found if found is MORE else _or_better(m, found, chain)
+    if chain.wrapped and (inner := _read_inside(m, chain)):
         return inner
-    if wrapped and not over and m.lookout.envelope.may_begin(text, at):
-        return MORE
     if not m.tolerant or sum(map(is_by_place, chain.wraps)) >= DAMAGED_ENVELOPES:
         return None
-    return _read_by_place(m, at, chain, inside)
+    return _read_by_place(m, chain.at, chain)
+
+
+def _read_inside(m: Message, chain: Chain) -> Fence | Following | Wait | None:
+    """What only stands in an envelope, apart from tags: JSON, or a fence around it; or half a tag."""
+    text, at, over = m.buffer.text, chain.at, m.buffer.over
+    if json := _is_json(m, at):
+        return MORE if json is MORE else Following.JSON
+    if m.tolerant and not chain.fence and (fence := read_fence(text, at, over)):
+        return fence
+    return MORE if not over and m.lookout.envelope.may_begin(text, at) else None
 
 
 def _skip_noise(m: Message, chain: Chain) -> bool:
@@ -127,23 +140,27 @@ def _skip_noise(m: Message, chain: Chain) -> bool:
 def _end_of_noise(m: Message, at: int) -> int | Wait:
     """The end of what says nothing at `at`, if the function's tag follows: characters that nobody sees, a
     </think> that closes nothing, or the name of the function alone. `at` itself if there is nothing."""
-    text, over = m.buffer.text, m.buffer.over
-    found = _NOISE.match(text, at)
+    found = _NOISE.match(m.buffer.text, at)
     if found is None or (found[0] == _THOUGHT and m.context.thinking):
-        partial = not over and _THOUGHT.startswith(text[at:])
-        return MORE if partial else at
-    ahead = skip_whitespace(text, found.end())
-    name = found["name"] or ""
-    if name and not (ahead == found.end() or "\n" in text[found.end() : ahead]):
-        return at  # prose
-    tag = f"{_FUNCTION}{name}>" if name else _FUNCTION
-    if text.startswith(tag, ahead):
-        return found.end() if not name or m.toolset.find(name, False) else at
-    return MORE if not over and tag.startswith(text[ahead:]) and _may_be_tool(m, name) else at
+        partial = read_literal(m.buffer.text, at, _THOUGHT, m.buffer.over)
+        return MORE if partial is MORE else at
+    follows = _function_follows(m, found["name"] or "", found.end())
+    return MORE if follows is MORE else found.end() if follows else at
 
 
-def _may_be_tool(m: Message, word: str) -> bool:
-    return any(name.startswith(word) for name in m.toolset.tools)
+def _function_follows(m: Message, name: str, at: int) -> bool | Wait:
+    """Whether a function's tag follows; behind a `name`, directly or on another line, the tag of that
+    function."""
+    text, over = m.buffer.text, m.buffer.over
+    ahead = skip_whitespace(text, at)
+    if not name:
+        return read_literal(text, ahead, _FUNCTION, over)
+    if ahead > at and not breaks_line(text, at):
+        return False  # prose
+    follows = read_literal(text, ahead, f"{_FUNCTION}{name}>", over)
+    if follows is MORE:
+        return any(tool.startswith(name) for tool in m.toolset.tools) and MORE
+    return follows and m.toolset.find(name, False) is not None
 
 
 # Tags in a dialect table
@@ -164,14 +181,14 @@ def read_spelt(m: Message, at: int, wrapped: bool) -> Tag | Wait | None:
     return tag
 
 
-def _or_better(m: Message, tag: Tag, chain: Chain, inside: bool) -> Tag | Wait:
+def _or_better(m: Message, tag: Tag, chain: Chain) -> Tag | Wait:
     """The tag. But a function's tag that names no tool is read by its place, because its name may have
     surplus text."""
     if tag.kind is not TagKind.CALL_OPEN or not m.tolerant:
         return tag
     if read_opening(tag, m.buffer.text, m.toolset, m.grammar.level):
         return tag
-    better = _read_by_place(m, tag.start, chain, inside)
+    better = _read_by_place(m, tag.start, chain)
     if better is MORE or better is None:
         return better or tag
     return better if better.kind is TagKind.WRAP_OPEN or m.toolset.find(better.name) else tag
@@ -185,7 +202,7 @@ def is_word_of_ours(tag: Tag) -> bool:
 def _says_no_tool(m: Message, tag: Tag) -> bool:
     if tag.kind is TagKind.CALL_OPEN:
         return m.toolset.find(tag.name, m.tolerant) is None
-    return tag.kind in _OF_NO_TOOL
+    return tag.kind in OF_NO_TOOL
 
 
 def _is_json(m: Message, at: int) -> bool | Wait:
@@ -203,34 +220,35 @@ def _is_json(m: Message, at: int) -> bool | Wait:
 # Tags by their place
 
 
-def _read_by_place(m: Message, at: int, chain: Chain, inside: bool) -> Tag | Wait | None:
+def _read_by_place(m: Message, at: int, chain: Chain) -> Tag | Wait | None:
     """A tag that is in no dialect table, as what can stand in its place."""
-    wrapped = inside or bool(chain.wraps)
-    found = _read_damaged(m, at, chain, wrapped)
+    found = _read_damaged(m, at, chain)
     if found is MORE or (found and found.cost < Cost.SHAPE and not found.dialect.by_name):
         return found
-    if not (wrapped or m.context.at_line_start):
+    if not (chain.wrapped or m.context.at_line_start):
         return found
-    return m.outside.slipped_opener(m.buffer.text, at, m.buffer.over, wrapped) or found
+    return m.outside.slipped_opener(m.buffer.text, at, m.buffer.over, chain.wrapped) or found
 
 
-def _read_damaged(m: Message, at: int, chain: Chain, wrapped: bool) -> Tag | Wait | None:
+def _read_damaged(m: Message, at: int, chain: Chain) -> Tag | Wait | None:
     """A damaged tag of Qwen's own dialect."""
-    text, over = m.buffer.text, m.buffer.over
-    token = None if is_word(m, at) else read_tag(text, at, over)
+    token = None if is_word(m, at) else read_tag(m.buffer.text, at, m.buffer.over)
     if token is MORE:
         return MORE
     if token is None or not (token.bracket or token.sep or alike(squeeze(token.word))):
-        return _named_line(m, at) if wrapped else None
-    if is_cut(token, text):
-        return None
-    if wrapped and (holds := _holds_parameters(m, token)):
+        return _named_line(m, at) if chain.wrapped else None
+    return None if is_cut(token, m.buffer.text) else _of_token(m, token, chain)
+
+
+def _of_token(m: Message, token: Token, chain: Chain) -> Tag | Wait | None:
+    """The tag that a token stands for, as what can stand in its place."""
+    if chain.wrapped and (holds := _holds_parameters(m, token)):
         return MORE if holds is MORE else by_place(token, TagKind.CALL_OPEN, Cost.TABLE, token.word)
-    readings = [] if token.slash and not wrapped else m.outside.alike(token)
-    tag = _chosen(m, token, readings, chain) or (None if wrapped else _unknown_envelope(m, token))
-    if tag is MORE or tag is None:
-        return tag
-    return to_its_end(m, tag)
+    readings = [] if token.slash and not chain.wrapped else m.outside.alike(token)
+    tag: Tag | Wait | None = chosen(token, readings, m.toolset, bool(chain.wraps))
+    if tag is None and not chain.wrapped:
+        tag = _unknown_envelope(m, token)
+    return to_its_end(m, tag) if isinstance(tag, Tag) else tag
 
 
 def to_its_end(m: Message, tag: Tag) -> Tag | Wait:
@@ -259,40 +277,6 @@ def is_word(m: Message, at: int) -> bool:
     return found is not None and not is_structural(found[1]) and m.toolset.find(found[1]) is None
 
 
-def _chosen(m: Message, token: Token, readings: list[Tag], chain: Chain) -> Tag | None:
-    """The reading that fits here: an envelope, a function, or in an envelope a parameter or the closing
-    tag."""
-    for tag in readings:
-        if tag.kind is TagKind.WRAP_OPEN:
-            return tag
-    if function := _function(m, token, readings, bool(chain.wraps)):
-        return function
-    if chain.wraps and token.closed and not token.slash and SYNONYMS.get(squeeze(token.raw)) == FUNCTION:
-        return by_place(token, TagKind.WRAP_OPEN, Cost.TABLE)  # its name is somewhere else
-    for tag in readings:
-        if tag.kind in _OF_NO_TOOL and tag.spelt and chain.wraps:
-            return tag
-        if tag.kind is TagKind.WRAP_CLOSE and token.slash and chain.wraps:
-            return tag
-    return None
-
-
-def _function(m: Message, token: Token, readings: list[Tag], wrapped: bool) -> Tag | None:
-    """A function's tag; in an envelope, any tag that carries the name of a tool."""
-    if token.slash and not wrapped:
-        return None  # a closing tag with a name
-    for tag in readings:
-        if tag.kind is TagKind.CALL_OPEN:
-            return tag
-    is_named = token.sep == "=" and token.name and not m.toolset.any_tool.declares(token.name)
-    if is_named and m.toolset.find(token.name):
-        return by_place(token, TagKind.CALL_OPEN, Cost.SHAPE, token.name)
-    named = attribute_of(token) if squeeze(token.word) not in DOCUMENT else ""
-    if named and m.toolset.find(named):
-        return by_place(token, TagKind.CALL_OPEN, Cost.SHAPE, named)
-    return None
-
-
 def _holds_parameters(m: Message, token: Token) -> bool | Wait:
     """Whether a tag is named after a tool, and its attributes are parameters of that. No text follows it."""
     tool = m.toolset.find(token.word) if squeeze(token.word) not in SYNONYMS else None
@@ -305,16 +289,9 @@ def _holds_parameters(m: Message, token: Token) -> bool | Wait:
     return token.raw.endswith("/>") or m.buffer.text[at : at + 1] in ("", "<")
 
 
-def _is_unknown_word(m: Message, token: Token) -> bool:
-    """Whether a token is nothing but a word in brackets, which names no tool and is in no document."""
-    plain = token.bracket and token.closed and not (token.slash or token.name or token.attributes.strip())
-    word = squeeze(token.word)
-    return plain and len(word) >= LETTERS and word not in DOCUMENT and m.toolset.find(token.word) is None
-
-
 def _unknown_envelope(m: Message, token: Token) -> Tag | Wait | None:
     """An unknown word in brackets, alone on its line."""
-    if not m.context.at_line_start or m.context.in_markup or not _is_unknown_word(m, token):
+    if not m.context.at_line_start or m.context.in_markup or not is_unknown_word(token, m.toolset):
         return None
     text, word = m.buffer.text, squeeze(token.word)
     if token.end == len(text) and not m.buffer.over:
@@ -328,23 +305,25 @@ def _unknown_envelope(m: Message, token: Token) -> Tag | Wait | None:
 # The evidence
 
 
-def _judged(m: Message, chain: Chain, found: Tag | bool | None, inside: bool) -> Chain | Wait:
+def _judged(m: Message, chain: Chain, found: Tag | Following | None) -> Chain | Wait:
     """The chain with what was found after its envelopes, if that is believed."""
-    if not isinstance(found, Tag):
-        json = bool(found) and (chain.worst <= Cost.TABLE or _is_call(m, chain.at))
-        if json is MORE:
-            return MORE
-        chain.json = json
-        return chain
-    if found.dialect.by_name and any(map(_is_guessed, chain.wraps)):
-        return chain  # documents have such elements, too
-    believed: bool | Wait = chain.worst <= Cost.TABLE
-    if found.kind is TagKind.CALL_OPEN and not (found.spelt and believed and not is_by_place(found)):
-        believed = _is_believed(m, chain, found, inside)
-    if believed is MORE:
+    tag = found if isinstance(found, Tag) else None
+    believes_tag = tag is not None and _is_believed(m, chain, tag)
+    json = found is Following.JSON and (chain.worst <= Cost.TABLE or _is_call(m, chain.at))
+    if believes_tag is MORE or json is MORE:
         return MORE
-    chain.tag = found if believed else None
+    chain.tag, chain.json = tag if believes_tag else None, json
     return chain
+
+
+def _is_believed(m: Message, chain: Chain, tag: Tag) -> bool | Wait:
+    """Whether a tag is believed, after these envelopes."""
+    if tag.dialect.by_name and any(map(_is_guessed, chain.wraps)):
+        return False  # documents have such elements, too
+    spelt = tag.spelt and not is_by_place(tag)
+    if tag.kind is TagKind.CALL_OPEN and not (spelt and chain.worst <= Cost.TABLE):
+        return _opens_damaged(m, chain, tag)
+    return chain.worst <= Cost.TABLE
 
 
 def _is_guessed(wrap: Tag) -> bool:
@@ -361,19 +340,23 @@ def _is_call(m: Message, at: int) -> bool | Wait:
     return tool is not None and m.toolset.allows(tool.name) and not m.context.in_result
 
 
-def _is_believed(m: Message, chain: Chain, tag: Tag, inside: bool) -> bool | Wait:
+def _opens_damaged(m: Message, chain: Chain, tag: Tag) -> bool | Wait:
     """Whether a call opens here, although one of its tags is damaged."""
-    tool, worst = m.toolset.find(tag.name), chain.worst
+    tool = m.toolset.find(tag.name)
     if tool is None or not m.toolset.allows(tool.name) or m.context.in_result:
         return False
-    if inside or chain.wraps:
-        if (believed := _is_believed_inside(tag, worst)) is not None:
-            return believed
-    elif not m.context.at_line_start or m.context.thinking or m.context.in_markup:
-        return False
-    proved = proves(m.inside(tool), tag, m.buffer.text, m.buffer.over) or _is_argument(m, tag, tool)
+    believed = None if m.context.begins_plain_line else False
+    if chain.wrapped:
+        believed = _is_believed_inside(tag, chain.worst)
+    return _is_proved(m, tag, tool) if believed is None else believed
+
+
+def _is_proved(m: Message, tag: Tag, tool: Tool) -> bool | Wait:
+    """Whether what follows a function's tag proves that a call of this tool opens."""
+    text = m.buffer.text
+    proved = proves(m.inside(tool), tag, text, m.buffer.over) or _is_argument(m, tag, tool)
     if proved is True and tag.raw[0] != "<" and "<" in tag.raw:  # a sign, which prose has between tags
-        return m.buffer.text.startswith("<", index_after(m.buffer.text, tag))
+        return text.startswith("<", index_after(text, tag))
     return proved
 
 
@@ -385,7 +368,8 @@ def _is_argument(m: Message, tag: Tag, tool: Tool) -> bool | Wait:
 
 
 def _is_believed_inside(tag: Tag, worst: Cost) -> bool | None:
-    """The same for a tag in an envelope; None if it has to be proved."""
+    """Whether a function's tag in an envelope is believed; None if that has to be proved. `worst`: the cost
+    of the envelope's tags."""
     known = worst <= Cost.TABLE or (worst is Cost.ALIKE and _is_function(tag))
     if known and tag.raw[0] == "<" and not tag.dialect.by_name:
         return True

@@ -79,6 +79,11 @@ class Context(Markdown):
         """Whether a tag ends directly before this place."""
         return self.last == ">"
 
+    @property
+    def begins_plain_line(self) -> bool:
+        """Whether this is the start of a line of what is said, and not directly behind a tag."""
+        return self.at_line_start and not (self.thinking or self.in_markup)
+
     def copy(self) -> Self:
         """A copy, to go back to."""
         other = copy(self)

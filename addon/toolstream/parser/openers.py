@@ -1,0 +1,66 @@
+"""What an opening tag outside of calls may be that is in no dialect table, by its words and names.
+
+What stands around it is evidence, too: `chain` asks for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..grammar.kinds import Cost, TagKind
+from ..grammar.likeness import DOCUMENT, FUNCTION, SYNONYMS, squeeze
+from ..grammar.tag import Tag
+from ..grammar.tokens import Token
+from ..limits import LETTERS
+from ..schema.declared import DeclaredTools
+from .by_place import attribute_of, by_place
+
+OF_NO_TOOL = frozenset({TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN})
+
+
+def chosen(token: Token, readings: Iterable[Tag], tools: DeclaredTools, wrapped: bool) -> Tag | None:
+    """The reading that fits here: an envelope, a function, or in an envelope a parameter or the closing
+    tag."""
+    wrap = _first(readings, TagKind.WRAP_OPEN)
+    tag = wrap or _function(token, readings, tools, wrapped)
+    return tag or (_in_envelope(token, readings) if wrapped else None)
+
+
+def _first(readings: Iterable[Tag], kind: TagKind) -> Tag | None:
+    return next((tag for tag in readings if tag.kind is kind), None)
+
+
+def _function(token: Token, readings: Iterable[Tag], tools: DeclaredTools, wrapped: bool) -> Tag | None:
+    """A function's tag; in an envelope, any tag that carries the name of a tool."""
+    if token.slash and not wrapped:
+        return None  # a closing tag with a name
+    if tag := _first(readings, TagKind.CALL_OPEN):
+        return tag
+    name = next((name for name in _names_in(token, tools) if name and tools.find(name)), "")
+    return by_place(token, TagKind.CALL_OPEN, Cost.SHAPE, name) if name else None
+
+
+def _names_in(token: Token, tools: DeclaredTools) -> Iterable[str]:
+    """What may be the name of a tool in an unknown tag; some may be empty."""
+    if token.sep == "=" and not tools.any_tool.declares(token.name):
+        yield token.name
+    if squeeze(token.word) not in DOCUMENT:
+        yield attribute_of(token)
+
+
+def _in_envelope(token: Token, readings: Iterable[Tag]) -> Tag | None:
+    """What only stands in an envelope: another one that is called a function, and has its name somewhere
+    else; a parameter; or the closing tag."""
+    if token.closed and not token.slash and SYNONYMS.get(squeeze(token.raw)) == FUNCTION:
+        return by_place(token, TagKind.WRAP_OPEN, Cost.TABLE)
+    for tag in readings:
+        if (tag.kind in OF_NO_TOOL and tag.spelt) or (tag.kind is TagKind.WRAP_CLOSE and token.slash):
+            return tag
+    return None
+
+
+def is_unknown_word(token: Token, tools: DeclaredTools) -> bool:
+    """Whether a token is nothing but a word in brackets, which names no tool and is in no document."""
+    plain = token.bracket and token.closed and not (token.slash or token.name or token.attributes.strip())
+    word = squeeze(token.word)
+    return plain and len(word) >= LETTERS and word not in DOCUMENT and tools.find(token.word) is None
