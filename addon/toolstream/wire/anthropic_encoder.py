@@ -20,9 +20,10 @@ from typing import Any
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..ledger import Ledger
 from ..repairs import Repair
+from ..schema.json_read import object_in
 from ..schema.json_write import quoted
 from .base import At, Kind, LaneId, Reading, ServerCall, Slice, finish_reason, joined, new_id
-from .json_edit import Edit, Edits, span, splice, with_members
+from .json_edit import Edit, Edits, Path, splice, value_at, with_members
 from .sse import read_data, replace_data
 
 CONTENT, REASONING, ARGUMENTS, OTHER = Kind
@@ -104,20 +105,21 @@ class MessagesEncoder:
 
     def _start_call(self, reading: Reading, lane: LaneId, call: ServerCall, said: list[str]) -> bytes:
         self._calls.append(call)
-        members, whole = head_edits(reading.slices[0]), len(said) > 1
+        changes, whole = head_edits(reading.slices[0]), len(said) > 1
         misplaced = not self._changed and reading.json.get("index") != self._next
-        if whole or misplaced or "id" in members:
+        if whole or misplaced or "id" in changes:
             call.reshape(self._ledger)
         if whole:
-            members["input"] = "{}"
-        self._changed = self._changed or misplaced or bool(members)
+            changes["input"] = "{}"
+        self._changed = self._changed or misplaced or bool(changes)
         before = self._stop_all()
         number = self._begin(lane, reading.json.get("index"))
         edits: Edits = []
-        if members and (where := span(reading.data, ("content_block",))):
-            edits.append((("content_block",), with_members(reading.data[slice(*where)], members)))
+        if changes:
+            block: Path = ("content_block",)
+            edits = [(block, with_members(value_at(reading.data, block), changes))]
         out = before + self._renumbered(reading, number, edits)
-        return out + (_delta(number, ARGUMENTS, said[1]) if whole and said[1] else b"")
+        return out + (self._arguments(number, said[1]) if whole else b"")
 
     def _delta(self, reading: Reading, said: list[str]) -> bytes:
         if not reading.slices:
@@ -166,18 +168,16 @@ class MessagesEncoder:
 
     def _end(self, reading: Reading) -> bytes:
         """End the blocks and correct the stop_reason."""
-        unstopped = [lane for lane in self._open.values() if lane and lane.call]
-        if unstopped and not self._changed:
-            self._changed = True
-            for _ in unstopped:
-                self._ledger.repaired(Repair.CALL_SHAPE)
+        unstopped = [] if self._changed else self._open_calls()
+        for _ in unstopped:
+            self._ledger.repaired(Repair.CALL_SHAPE)
+        self._changed = self._changed or bool(unstopped)
         before = self._stop_all()
         cut = self._cut or any(call.broken for call in self._calls)
         called = bool(self._found or self._calls)
-        delta = reading.json.get("delta")
-        sent = delta.get("stop_reason") if isinstance(delta, dict) else None
+        sent = object_in(reading.json, "delta").get("stop_reason")
         reason = stop_reason(sent, called, self._found > 0, cut, self._ledger)
-        edits = [(("delta", "stop_reason"), quoted(reason))] if reason and reason != sent else []
+        edits = [] if reason == sent else [(("delta", "stop_reason"), quoted(reason))]
         return before + _edited(reading, edits)
 
     # Our own
@@ -233,7 +233,7 @@ class MessagesEncoder:
         """The body is over. Open calls are not stopped, so that nobody takes them for complete."""
         if self._over:
             return self._half
-        for number in [number for number, lane in self._open.items() if lane is None or lane.call]:
+        for number in self._open_calls():
             del self._open[number]
         return self._apart(self._stop_all() + self._half)
 
@@ -253,6 +253,10 @@ class MessagesEncoder:
         lane = part.lane or self._lanes.get(number) or LaneId(part.call_piece.group, Kind.OTHER, number)
         self._lanes[number] = lane
         return lane
+
+    def _open_calls(self) -> list[int]:
+        """The blocks of calls that are open."""
+        return [number for number, lane in self._open.items() if lane is None or lane.call]
 
     def _begin(self, lane: LaneId | None, index: Any = None) -> int:
         """A block starts. `index` is the server's index for it."""
@@ -334,7 +338,7 @@ def stop_reason(sent: Any, called: bool, found: bool, cut: bool, ledger: Ledger)
 
 def head_edits(part: Slice) -> dict[str, str]:
     """The members that have to be replaced in the head of a server's call."""
-    call, said = part.lane and part.lane.call, part.call_piece
+    call, said = part.call, part.call_piece
     if not call or not said:
         return {}
     wanted = {"id": (call.id, said.id), "name": (call.name, said.name)}
@@ -381,8 +385,7 @@ def _edited(reading: Reading, edits: Iterable[Edit]) -> bytes:
 def _is_plain(reading: Reading) -> bool:
     """Whether a delta event says nothing besides its text."""
     if PLAIN not in reading.facts:
-        delta = reading.json.get("delta")
-        members = set(reading.json) | set(delta if isinstance(delta, dict) else ("?",))
+        members = set(reading.json) | set(object_in(reading.json, "delta"))
         reading.facts[PLAIN] = members <= {"type", "index", "delta", *(m for _, m in DELTAS.values())}
     plain: bool = reading.facts[PLAIN]
     return plain

@@ -115,7 +115,7 @@ class AnthropicMessages:
                 reading.ends = [(0, None)]
             case "ping":
                 reading.aside = True
-            case kind if kind == "error" or "error" in reading.json or frame.startswith(b"event: error"):
+            case _ if _is_error(reading):
                 reading.error = reading.json.get("error", reading.json)  # llama.cpp: the object itself
                 reading.ends = [(None, None)]
         return reading
@@ -193,10 +193,9 @@ class AnthropicMessages:
         new: list[str] = []
         calls: list[ServerCall | None] = []  # None: one of ours
         for block, part, text, ours in zip(old, reading.slices, found.texts, found.calls, strict=True):
-            call = part.lane.call if part.lane else None
-            if call and not call.dropped:
+            if (call := part.call) and not call.dropped:
                 calls.append(call)
-                new.append(_written_call(block, part, text, ledger))
+                new.append(_written_call(block, part, call, text, ledger))
             else:
                 new += _written_text(block, part, text)
             new += [tool_use(self.new_id(), name, arguments) for name, arguments in ours]
@@ -204,9 +203,9 @@ class AnthropicMessages:
         sent = reading.json.get("stop_reason")
         cut = any(call.broken for call in calls if call)
         reason = stop_reason(sent, bool(calls), None in calls, cut, ledger)
-        edits: Edits = [(("content",), f"[{','.join(new)}]")] if new != old else []
-        edits += [(("stop_reason",), quoted(reason))] if reason and reason != sent else []
-        return splice(reading.data, edits) if edits else reading.data
+        edits: Edits = [] if new == old else [(("content",), f"[{','.join(new)}]")]
+        edits += [] if reason == sent else [(("stop_reason",), quoted(reason))]
+        return splice(reading.data, edits)
 
     def written_whole(self, text: str, calls: list[tuple[str, str]]) -> str:
         blocks = [f'{{"type":"text","text":{quoted(text)}}}'] if text.strip() else []
@@ -230,11 +229,11 @@ def _written_text(block: str, part: Slice, text: str | None) -> list[str]:
     ]
 
 
-def _written_call(block: str, part: Slice, text: str | None, ledger: Ledger) -> str:
+def _written_call(block: str, part: Slice, call: ServerCall, text: str | None, ledger: Ledger) -> str:
     """The block of the server's call, corrected."""
     changes = head_edits(part)
-    if "id" in changes and part.lane and part.lane.call:
-        part.lane.call.reshape(ledger)
+    if "id" in changes:
+        call.reshape(ledger)
     if text is not None and loads_object(text) is not None:
         changes["input"] = text
     return with_members(block, changes) if changes else block
@@ -287,6 +286,11 @@ def _earlier_calls(request: Json) -> Iterator[Json]:
 
 
 # JSON
+
+
+def _is_error(reading: Reading) -> bool:
+    json = reading.json
+    return json.get("type") == "error" or "error" in json or reading.frame.startswith(b"event: error")
 
 
 def _objects(value: Any) -> Iterable[Json]:

@@ -10,7 +10,7 @@ encoder knows (numbers, open blocks, whether a call is complete) describes exact
 sent.
 """
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from secrets import token_hex
@@ -128,6 +128,11 @@ class Slice:
         assert self.lane
         return self.lane.group
 
+    @property
+    def call(self) -> ServerCall | None:
+        """The call that the server parsed, if it is one and was assigned to its lane."""
+        return self.lane.call if self.lane else None
+
     def edits(self, text: str) -> Edits:
         """What changes in the frame if it says this text; nothing if it does so already."""
         return [] if text == self.text else [(path, quoted(text)) for path in self.paths]
@@ -185,6 +190,12 @@ class Found:
     def nothing(self) -> bool:
         """Whether everything stays as it came, apart from ids, names and shapes of calls."""
         return not any(self.calls) and all(text is None for text in self.texts)
+
+
+def texts_of(reading: Reading, texts: Sequence[str] | None) -> Iterator[tuple[Slice, str]]:
+    """The slices of a frame with these texts; None: all texts as they came."""
+    left = [part.text for part in reading.slices] if texts is None else texts
+    return zip(reading.slices, left, strict=True)
 
 
 class Framer(Protocol):

@@ -39,6 +39,13 @@ def call_head(number: int, call_id: str, name: str, arguments: str, more: Json) 
     return {"index": number, "id": call_id, "type": "function", "function": function}
 
 
+def others_in(element: Json) -> tuple[Json, Json]:
+    """What else stands in an element, and what else in its function."""
+    outer = {key: value for key, value in element.items() if key not in ("index", "id", "type", "function")}
+    inner = {k: v for k, v in object_in(element, "function").items() if k not in ("name", "arguments")}
+    return outer, inner
+
+
 def merged(calls: list[Json]) -> list[Json]:
     """The elements of one delta with those of the same call joined, because some clients confuse two."""
     found: dict[int, Json] = {}

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..ledger import Ledger
-from ..schema.json_read import Json, loads, object_in, text_in
+from ..schema.json_read import Json, loads, object_in, objects_in, text_in
 from ..schema.json_write import dump
 from ..schema.toolset import parallel_calls
 from .base import Asked, CallPiece, Encoder, Found, Kind, Names, Reading, Slice, new_id
 from .chat_encoder import ChatEncoder
-from .chat_json import choices_of, content_of, delta_of, new_call_id, read_chunk, reasoning_in
+from .chat_json import calls_in, choices_of, content_of, delta_of, new_call_id, read_chunk, reasoning_in
 from .chat_whole import write_whole
 from .json_edit import Path
 from .sse import EventSplitter, is_aside, read_data
@@ -54,20 +54,17 @@ class ChatCompletions:
 
     def read(self, frame: bytes) -> Reading:
         """Read an event."""
-        data = read_data(frame)
-        chunk = None if data is None else read_chunk(data)
-        reading = Reading(frame, data or "", chunk or {})
+        data = read_data(frame) or ""
+        reading = Reading(frame, data, read_chunk(data) or {})
         ends: list[tuple[int | None, str | None]] = []
         choices = choices_of(reading.json)
-        reading.error = _bare_error(frame) if chunk is None else chunk.get("error")
-        if not choices:
-            reading.aside = is_aside(frame)
-        if reading.error or (chunk is None and reading.data.strip() == "[DONE]"):
+        reading.error = reading.json.get("error") if reading.json else _bare_error(frame)
+        reading.aside = not choices and is_aside(frame)
+        if reading.error or data.strip() == "[DONE]":
             ends.append((None, None))
         for at, choice in choices:
             index = choice.get("index", 0)
-            if delta := delta_of(choice):
-                reading.slices += self._slices(delta, index, ("choices", at, "delta"), False)
+            reading.slices += self._slices(delta_of(choice), index, ("choices", at, "delta"), False)
             if reason := choice.get("finish_reason"):
                 ends.append((index, _text(reason)))
         reading.ends, reading.says_more = ends, bool(reading.json.get("usage") or reading.json.get("timings"))
@@ -82,21 +79,9 @@ class ChatCompletions:
             yield Slice(self._names.of(group, Kind.CONTENT, ""), content, [(*path, "content")])
         elif message.get("content"):  # an answer that is not text
             yield Slice(self._names.of(group, Kind.OTHER, ""), "…", [])
-        if not (message.get("tool_calls") or message.get("function_call")):
-            return
-        for piece, place in self._pieces(message, group, whole):
+        for element, place in calls_in(message):
+            piece = self._piece(element, group, whole)
             yield Slice(None, piece.text, [(*path, *place)], call_piece=piece)
-
-    def _pieces(self, message: Json, group: int, whole: bool) -> Iterator[tuple[CallPiece, Path]]:
-        """What a delta or message says about calls, and where their arguments are."""
-        found, legacy = message.get("tool_calls"), message.get("function_call")
-        if not found and isinstance(legacy, dict) and (legacy.get("name") or legacy.get("arguments")):
-            yield self._piece({"index": 0, "function": legacy}, group, whole), ("function_call", "arguments")
-            return
-        for at, json in enumerate(found if isinstance(found, list) else [found]):
-            if isinstance(json, dict) and found:
-                place: Path = (at,) if isinstance(found, list) else ()
-                yield self._piece(json, group, whole), ("tool_calls", *place, "function", "arguments")
 
     def _piece(self, json: Json, group: int, whole: bool) -> CallPiece:
         function, index = object_in(json, "function"), json.get("index")
@@ -165,14 +150,8 @@ def _asked(request: Json) -> Asked:
 
 def used_ids(request: Json) -> set[str]:
     """The ids of the calls in a request's messages."""
-    messages = request.get("messages")
-    found = set()
-    for message in messages if isinstance(messages, list) else []:
-        calls = message.get("tool_calls") if isinstance(message, dict) else None
-        for call in calls if isinstance(calls, list) else []:
-            if isinstance(call, dict) and isinstance(call.get("id"), str):
-                found.add(call["id"])
-    return found
+    calls = [call for said in objects_in(request, "messages") for call in objects_in(said, "tool_calls")]
+    return {call["id"] for call in calls if isinstance(call.get("id"), str)}
 
 
 def _text(reason: Any) -> str | None:

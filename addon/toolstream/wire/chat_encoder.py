@@ -11,14 +11,14 @@ from typing import Any
 
 from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text
 from ..ledger import Ledger
-from ..repairs import Repair
 from ..schema.json_read import Json, object_in
 from ..schema.json_write import quoted
-from .base import NO_TEXT, Kind, LaneId, Reading, ServerCall, Slice, joined
-from .chat_calls import call_head, edits_of, is_further, is_head, merged
+from .base import NO_TEXT, Kind, LaneId, Reading, ServerCall, Slice, joined, texts_of
+from .chat_calls import call_head, edits_of, is_further, is_head, merged, others_in
 from .chat_json import (
     CALLS,
     REASONING_FIELDS,
+    calls_in,
     choices_of,
     delta_of,
     fields_of,
@@ -50,10 +50,10 @@ class Choice:
     def number(self, call: Any) -> int:
         return self.numbers.setdefault(call, len(self.numbers))
 
-    def finish_reason(self, sent: Any) -> Any:
+    def finish_reason(self, sent: Any, ledger: Ledger) -> Any:
         """The finish_reason to send in place of the server's."""
         cut = self.open or any(call.broken for call in self.natives)
-        return reason_to_send(sent, bool(self.natives or self.unread), bool(self.calls), cut)
+        return reason_to_send(sent, bool(self.natives or self.unread), bool(self.calls), cut, ledger)
 
 
 class ChatEncoder:
@@ -71,7 +71,7 @@ class ChatEncoder:
 
     def frame(self, reading: Reading, texts: list[str] | None) -> bytes:
         facts = reading.facts
-        if texts == NO_TEXT and "silent" in facts:
+        if texts == NO_TEXT and facts.get("silent"):
             return b""
         if "plain" not in facts:
             self._learn(reading)
@@ -88,17 +88,17 @@ class ChatEncoder:
         """A chunk that has no call and ends nothing; None if it has to be edited."""
         facts = reading.facts
         unnamed = facts["roles"] and [choice for choice in facts["roles"] if not choice.role]
-        if texts is not None and not (unnamed or any(texts)):
-            if "bare" not in facts:
-                facts["bare"] = _is_bare(reading)
-            if facts["bare"]:
-                facts["silent"] = True
-                return b""
-        if texts is not None and not reading.end:
+        if texts is None:
+            out = reading.frame
+        elif not (unnamed or any(texts)) and _is_silent(reading):
+            return b""
+        elif not reading.end:
             return None
+        else:
+            out = reading.with_text(texts[0])
         for choice in unnamed:
             choice.role = True
-        return reading.frame if texts is None else reading.with_text(texts[0])
+        return out
 
     def _learn(self, reading: Reading) -> None:
         """Note what all frames of this envelope have in common."""
@@ -144,13 +144,11 @@ class ChatEncoder:
         return out
 
     def _edited(self, reading: Reading, texts: list[str] | None) -> bytes:
-        said = [(part, part.text) for part in reading.slices]
-        if texts is not None:
-            said = list(zip(reading.slices, texts, strict=True))
+        said = list(texts_of(reading, texts))
         edits, before = _edits_of_texts(said), b""
         keep = not said or any(text for part, text in said if not part.call_piece)
         for at, json_choice in choices_of(reading.json):
-            calls = [(part, text) for part, text in said if part.call_piece and _at(part) == at]
+            calls = [(part, text) for part, text in said if _choice_of_call(part) == at]
             legacy, says = self._edit_choice(reading, at, json_choice, calls, edits)
             before += legacy
             keep = keep or says
@@ -180,12 +178,8 @@ class ChatEncoder:
         choice.finished = choice.finished or reason is not None
         if again:  # a client may take it for the end of another answer
             return [(("choices", at, "finish_reason"), "null")]
-        other = choice.finish_reason(reason)
-        if other == reason:
-            return []
-        if not choice.calls and other != "length":
-            self._ledger.repaired(Repair.FINISH_REASON)
-        return [(("choices", at, "finish_reason"), quoted(other))]
+        other = choice.finish_reason(reason, self._ledger)
+        return [] if other == reason else [(("choices", at, "finish_reason"), quoted(other))]
 
     # Calls that the server parsed
 
@@ -195,26 +189,25 @@ class ChatEncoder:
         """The elements of a delta's `tool_calls` as they leave. Edits are added for what changes."""
         if not calls:
             return []
-        old = delta.get("tool_calls") or [{"index": 0, "function": delta["function_call"]}]
-        listed = isinstance(old, list)
-        elements = [json for json in (old if listed else [old]) if isinstance(json, dict)]
-        left, same = [], listed and bool(delta.get("tool_calls"))
-        for json_call, (part, text) in zip(elements, calls, strict=True):
-            new = self._element(choice, json_call, part, text, same)
-            same = same and new is json_call
-            left.append(new)
-        left = [json for json in left if json]
-        if same and len(left) == len(elements) == len(old):
+        left: list[Json] = []
+        old: Any = delta.get("tool_calls")
+        same = isinstance(old, list) and bool(old)
+        for (element, _), (part, text) in zip(calls_in(delta), calls, strict=True):
+            new = self._element(choice, element, part, text, same)
+            same = same and new is element
+            if new:
+                left.append(new)
+        if same and len(left) == len(old):
             return left
         left = merged(left)
-        path: Path = ("choices", at, "delta", "tool_calls" if delta.get("tool_calls") else "function_call")
-        edits += edits_of(path, old, left) if delta.get("tool_calls") else [(path, "null")]
+        path: Path = ("choices", at, "delta", "tool_calls" if old else "function_call")
+        edits += edits_of(path, old, left) if old else [(path, "null")]
         return left
 
-    def _element(self, choice: Choice, old: Json, part: Slice, text: str, listed: bool) -> Json:
+    def _element(self, choice: Choice, old: Json, part: Slice, text: str, right: bool) -> Json:
         """One element of `tool_calls` as it leaves; `old` itself if nothing has to change, {} if nothing
-        is left of it."""
-        call = part.lane.call if part.lane else None
+        is left of it. `right`: it is in a list, and nothing before it there has changed."""
+        call = part.call
         assert part.call_piece
         if call is None:  # nobody reads it any more
             return self._unread(choice, old)
@@ -226,14 +219,13 @@ class ChatEncoder:
             choice.natives.append(call)
             choice.unread[part.call_piece.index] = number
         if part.call_piece.foreign:
-            return old if old.get("index", number) == number else old | {"index": number}
-        right = listed and (is_head(old, call, number) if first else is_further(old, number))
+            return _numbered(old, number)
+        right = right and (is_head(old, call, number) if first else is_further(old, number))
         if not right:
             self._reshaped(choice, call)
-        inner = object_in(old, "function")
-        if right and text == part.text and (not first or inner.get("name") == call.name):
+        if right and text == part.text and not (first and object_in(old, "function")["name"] != call.name):
             return old
-        return _written(call, number, text, old, inner, first)
+        return _written(call, number, text, old, first)
 
     def _unread(self, choice: Choice, old: Json) -> Json:
         """An element of a call that nobody reads any more, with the number of its call."""
@@ -243,7 +235,7 @@ class ChatEncoder:
         number = choice.unread.get(index)
         if number is None:
             number = choice.unread[index] = choice.number(("unread", index))
-        return old if index == number else old | {"index": number}
+        return _numbered(old, number)
 
     def _reshaped(self, choice: Choice, call: ServerCall) -> None:
         if call not in choice.reshaped:
@@ -316,15 +308,19 @@ def full(reading: Reading) -> Reading:
     return reading
 
 
-def _at(part: Slice) -> Any:
-    """The position of a slice's choice in its chunk; -1 if unknown."""
-    return part.paths[0][1] if part.paths else -1
+def _choice_of_call(part: Slice) -> Any:
+    """The position of a call's choice in its chunk; -1 for a text."""
+    return part.paths[0][1] if part.call_piece else -1
 
 
-def _is_bare(reading: Reading) -> bool:
-    """Whether a frame holds nothing but texts that are read."""
-    choices = [(at, delta_of(json_choice)) for at, json_choice in choices_of(reading.json)]
-    return bool(reading.slices) and not any(_has_more(reading, at, delta, False) for at, delta in choices)
+def _is_silent(reading: Reading) -> bool:
+    """Whether frames of this envelope hold nothing but texts that are read."""
+    facts = reading.facts
+    if "silent" not in facts:
+        choices = [(at, delta_of(json_choice)) for at, json_choice in choices_of(reading.json)]
+        has_more = any(_has_more(reading, at, delta, False) for at, delta in choices)
+        facts["silent"] = bool(reading.slices) and not has_more
+    return bool(facts["silent"])
 
 
 def _has_more(reading: Reading, at: int, delta: Json, calls: bool) -> bool:
@@ -337,10 +333,14 @@ def _edits_of_texts(said: list[tuple[Slice, str]]) -> Edits:
     return [edit for part, text in said if not part.call_piece for edit in part.edits(text)]
 
 
-def _written(call: ServerCall, number: int, text: str, old: Json, inner: Json, first: bool) -> Json:
+def _numbered(element: Json, number: int) -> Json:
+    """The element with this index, unless it has none."""
+    return element if element.get("index", number) == number else element | {"index": number}
+
+
+def _written(call: ServerCall, number: int, text: str, old: Json, first: bool) -> Json:
     """An element of `tool_calls`, rewritten, with what else stood in the old one and in its function."""
-    inner = {key: value for key, value in inner.items() if key not in ("name", "arguments")}
-    outer = {key: value for key, value in old.items() if key not in ("index", "id", "type", "function")}
+    outer, inner = others_in(old)
     if first:
         return call_head(number, call.id, call.name, text, inner) | outer
     if not (text or inner or outer):

@@ -1,9 +1,11 @@
 """The JSON of a chat completion: where the texts and calls are in a delta or message."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from ..schema.json_read import Json, loads_object, object_in, text_in
+from ..ledger import Ledger
+from ..repairs import Repair
+from ..schema.json_read import Json, loads_object, object_in, objects_in, text_in
 from .base import finish_reason, new_id
 from .json_edit import Path
 
@@ -45,13 +47,26 @@ def reasoning_in(message: Json) -> tuple[str, list[Path]]:
     copies, under an old and a new name."""
     if _REASONING.isdisjoint(message):
         return "", []
-    found: list[tuple[Path, Any]] = [((key,), message.get(key)) for key in REASONING_FIELDS]
-    details = message.get("reasoning_details")
-    for at, detail in enumerate(details if isinstance(details, list) else []):
-        if isinstance(detail, dict) and detail.get("type") == "reasoning.text":
-            found.append((("reasoning_details", at, "text"), detail.get("text")))
-    texts = [text for _, text in found if isinstance(text, str) and text]
-    return (texts[0], [place for place, text in found if text == texts[0]]) if texts else ("", [])
+    found: list[tuple[Path, str]] = [((key,), text_in(message, key)) for key in REASONING_FIELDS]
+    for at, detail in enumerate(objects_in(message, "reasoning_details")):
+        if detail.get("type") == "reasoning.text":
+            found.append((("reasoning_details", at, "text"), text_in(detail, "text")))
+    said = next((text for _, text in found if text), "")
+    return said, [place for place, text in found if text and text == said]
+
+
+def calls_in(message: Json) -> Iterator[tuple[Json, Path]]:
+    """The calls in a delta or message, as elements of `tool_calls`, and where their arguments are."""
+    listed, legacy = message.get("tool_calls"), message.get("function_call")
+    if isinstance(listed, list) and listed:
+        for at, element in enumerate(listed):
+            if isinstance(element, dict):
+                yield element, ("tool_calls", at, "function", "arguments")
+    elif listed:
+        if isinstance(listed, dict):
+            yield listed, ("tool_calls", "function", "arguments")
+    elif isinstance(legacy, dict) and (legacy.get("name") or legacy.get("arguments")):
+        yield {"index": 0, "function": legacy}, ("function_call", "arguments")
 
 
 def fields_of(delta: Json, places: list[Path]) -> set[str | int]:
@@ -74,11 +89,14 @@ def is_bare(chunk: Json, delta: Json, fields: Collection[str | int] = ("content"
     return True
 
 
-def reason_to_send(sent: Any, native: bool, found: bool, cut: bool) -> Any:
+def reason_to_send(sent: Any, native: bool, found: bool, cut: bool, ledger: Ledger) -> Any:
     """The finish_reason of a choice in place of the one that the server sent. `native`: the server parsed
     calls; `found`: the text had calls; `cut`: one of all these is not complete."""
     meant = "tool_calls" if sent == "function_call" and native else sent
-    return finish_reason(meant, native or found, cut, REASONS)
+    reason = finish_reason(meant, native or found, cut, REASONS)
+    if reason != sent and not found and reason != "length":
+        ledger.repaired(Repair.FINISH_REASON)
+    return reason
 
 
 def new_call_id() -> str:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..ledger import Ledger
-from ..repairs import Repair
 from ..schema.json_read import Json, object_in
 from ..schema.json_write import dump, quoted
 from .base import Found, Kind, Reading, ServerCall, Slice
+from .chat_calls import others_in
 from .chat_json import choices_of, new_call_id, reason_to_send
-from .json_edit import Edit, Edits, Path, span, splice, value_at
+from .json_edit import Edit, Edits, Path, splice, value_at, with_members
 
 
 class Part(NamedTuple):
@@ -27,11 +27,34 @@ class Part(NamedTuple):
         return self.slice.lane is not None and self.slice.lane.kind is kind
 
     @property
+    def text(self) -> str:
+        """Its text, as it leaves."""
+        return self.slice.text if self.left is None else self.left
+
+    @property
     def call(self) -> ServerCall:
         """The call that the server parsed, whose arguments it is."""
-        assert self.slice.lane
-        assert self.slice.lane.call
-        return self.slice.lane.call
+        assert self.slice.call
+        return self.slice.call
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is a call of another type than function."""
+        return self.slice.call_piece is not None and self.slice.call_piece.foreign
+
+
+class Parts:
+    """The parts of one message, by what they hold."""
+
+    def __init__(self, parts: list[Part]) -> None:
+        self.content = [part for part in parts if part.is_of(Kind.CONTENT)]
+        self.reasoning = [part for part in parts if part.is_of(Kind.REASONING)]
+        self.native = [part for part in parts if part.slice.call_piece]  # calls that the server parsed
+
+    @property
+    def calls(self) -> list[tuple[str, str]]:
+        """The calls that were found in its texts: those of the content, or else those of the reasoning."""
+        return _calls(self.content) or _calls(self.reasoning)
 
 
 def write_whole(reading: Reading, found: Found, ledger: Ledger) -> str:
@@ -41,51 +64,40 @@ def write_whole(reading: Reading, found: Found, ledger: Ledger) -> str:
     for at, choice in choices_of(reading.json):
         if isinstance(choice.get("message"), dict):
             own = [part for part in parts if part.slice.paths and part.slice.paths[0][1] == at]
-            edits += _edit_choice(reading.data, at, choice, own, ledger)
-    return splice(reading.data, edits) if edits else reading.data
+            edits += _edit_choice(reading.data, at, choice, Parts(own), ledger)
+    return splice(reading.data, edits)
 
 
-def _edit_choice(text: str, at: int, choice: Json, parts: list[Part], ledger: Ledger) -> Iterator[Edit]:
+def _edit_choice(text: str, at: int, choice: Json, parts: Parts, ledger: Ledger) -> Iterator[Edit]:
     """The edits that move the calls in one choice's texts to its `tool_calls`, and correct the calls
     there."""
     path: Path = ("choices", at, "message")
-    native = [part.call for part in parts if part.slice.call_piece and not part.call.dropped]
-    calls = _found(parts, Kind.CONTENT) or _found(parts, Kind.REASONING)
+    native = [part.call for part in parts.native if not part.call.dropped]
     if message := value_at(text, path):
-        edited = _edit_texts(message, parts)
-        if calls and choice["message"].get("content") == "":
-            edited = splice(edited, [(("content",), "null")])
-        edited = _edit_calls(
-            edited, choice["message"], parts, [_new_element(*call) for call in calls], ledger
-        )
+        edited = _edit_calls(_edit_texts(message, choice["message"], parts), choice["message"], parts, ledger)
         if edited != message:
             yield path, edited
-    sent = choice.get("finish_reason")
-    reason = reason_to_send(sent, bool(native), bool(calls), any(call.broken for call in native))
+    sent, cut = choice.get("finish_reason"), any(call.broken for call in native)
+    reason = reason_to_send(sent, bool(native), bool(parts.calls), cut, ledger)
     if reason != sent:
-        if not calls and reason != "length":
-            ledger.repaired(Repair.FINISH_REASON)
         yield ("choices", at, "finish_reason"), quoted(str(reason))
 
 
-def _found(parts: list[Part], kind: Kind) -> list[tuple[str, str]]:
-    """The calls found in the text of this kind."""
-    return [call for part in parts if part.is_of(kind) for call in part.calls]
+def _calls(parts: list[Part]) -> list[tuple[str, str]]:
+    """The calls that were found in these parts."""
+    return [call for part in parts for call in part.calls]
 
 
-def _edit_texts(message: str, parts: list[Part]) -> str:
+def _edit_texts(message: str, json: Json, parts: Parts) -> str:
     """The message without the calls in its texts. Reasoning stays a string, even if nothing is left of it."""
-    for part in parts:
-        if part.is_of(Kind.REASONING) and part.left is not None:
-            left = quoted(part.left)
-            message = splice(message, [(path[3:], left) for path in part.slice.paths])
-    added = "".join(_text_of_call(part) for part in parts if part.slice.call_piece)
-    content = [part for part in parts if part.is_of(Kind.CONTENT)]
-    changed = [part.left for part in content if part.left is not None]
-    if changed or added:
-        kept = (changed[0] if changed else "".join(part.slice.text for part in content)) + added
-        message = splice(message, [(("content",), quoted(kept) if kept else "null")])
-    return message
+    edits = [(path[3:], new) for part in parts.reasoning for path, new in part.slice.edits(part.text)]
+    added = "".join(map(_text_of_call, parts.native))
+    if added or any(part.left is not None for part in parts.content):
+        kept = "".join(part.text for part in parts.content) + added
+        edits.append((("content",), quoted(kept) if kept else "null"))
+    elif parts.calls and json.get("content") == "":
+        edits.append((("content",), "null"))
+    return splice(message, edits)
 
 
 def _text_of_call(part: Part) -> str:
@@ -94,43 +106,44 @@ def _text_of_call(part: Part) -> str:
     return part.left or "" if part.call.dropped else part.call.beside
 
 
-def _edit_calls(message: str, json: Json, parts: list[Part], added: list[str], ledger: Ledger) -> str:
-    """The message with its calls put right, and these elements of `tool_calls` added."""
-    native = [part for part in parts if part.slice.call_piece]
-    swallowed = [_new_element(*call) for part in native for call in part.calls]
-    kept = [_element(message, json, part, ledger) for part in native]
-    same = all(is_same for is_same, _ in kept) and isinstance(json.get("tool_calls"), list | None)
-    if same and not (swallowed or added):
+def _edit_calls(message: str, json: Json, parts: Parts, ledger: Ledger) -> str:
+    """The message with its calls put right, and the calls that were found in its texts added."""
+    same, listed = _elements(message, json, parts.native, ledger)
+    added = [_new_element(*call) for call in _calls(parts.native) + parts.calls]
+    if same and not added:
         return message
-    if native and span(message, ("function_call",)):
-        message = splice(message, [(("function_call",), "null")])
-    elements = [text for _, text in kept]
-    if span(message, ("tool_calls",)) is None:
-        message = f'{message[:-1].rstrip()},"tool_calls":[]}}'
-    elif same and native:  # as the server spaced them
-        elements = [value_at(message, ("tool_calls",)).strip("[] \n")]
-    listed = ",".join(filter(None, [*elements, *swallowed, *added]))
-    return splice(message, [(("tool_calls",), f"[{listed}]")])
+    changes = {"tool_calls": f"[{','.join(filter(None, [listed, *added]))}]"}
+    if parts.native and "function_call" in json:
+        changes["function_call"] = "null"
+    return with_members(message, changes)
+
+
+def _elements(message: str, json: Json, native: list[Part], ledger: Ledger) -> tuple[bool, str]:
+    """Whether the elements of `tool_calls` stay as they are, and their text."""
+    elements = [_element(message, json, part, ledger) for part in native]
+    same = all(is_same for is_same, _ in elements) and isinstance(json.get("tool_calls"), list | None)
+    if same and native:  # as the server spaced them
+        return True, value_at(message, ("tool_calls",)).strip("[] \n")
+    return same, ",".join(filter(None, (text for _, text in elements)))
 
 
 def _element(message: str, json: Json, part: Part, ledger: Ledger) -> tuple[bool, str]:
     """Whether an element of `tool_calls` stays as it is, and its text."""
-    own, call = part.slice, part.call
-    assert own.call_piece
+    call = part.call
     if call.dropped:
         return False, ""
-    path = own.paths[0][3:]  # of the arguments
-    listed = path[0] == "tool_calls"
-    raw = value_at(message, path[:-2]) if listed else ""
-    old = _value(json, path[:-2]) if raw else {"function": json.get("function_call")}
-    if own.call_piece.foreign:
-        return bool(raw), raw or dump(old)
-    right = bool(raw) and len(path) > 3 and _is_right(old, call)
+    path = part.slice.paths[0][3:-2]  # of the element; () for a legacy `function_call`
+    raw, old = "", {"function": json.get("function_call")}
+    if path:
+        raw, old = value_at(message, path), _value(json, path)
+    if part.is_foreign:
+        return True, raw
+    right = len(path) > 1 and _is_right(old, call)
     if not right:
         call.reshape(ledger)
     if right and part.left is None and object_in(old, "function").get("name") == call.name:
         return True, raw
-    return False, _mended_element(old, call, own.text if part.left is None else part.left)
+    return False, _mended_element(old, call, part.text)
 
 
 def _is_right(json: Json, call: ServerCall) -> bool:
@@ -142,8 +155,7 @@ def _is_right(json: Json, call: ServerCall) -> bool:
 
 def _mended_element(old: Json, call: ServerCall, arguments: str) -> str:
     """The element in the right shape, with what else stood in the old one and in its function."""
-    outer = {k: v for k, v in old.items() if k not in ("index", "id", "type", "function")}
-    inner = {k: v for k, v in object_in(old, "function").items() if k not in ("name", "arguments")}
+    outer, inner = others_in(old)
     function = {"name": call.name, "arguments": arguments} | inner
     return dump({"id": call.id, "type": "function", "function": function} | outer)
 

@@ -14,7 +14,7 @@ look for them there. So if its calls have to be rewritten, or follow a call of o
 a line before it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -39,7 +39,7 @@ MESSAGE: Path = ("message",)
 CALLS: Path = ("message", "tool_calls")
 
 Key = str | int
-Elements = dict[Key, str]  # the elements of `tool_calls`, as JSON texts, by position
+Elements = dict[Key, str]  # JSON texts: of the elements of `tool_calls` by position, of members by key
 Texts = Sequence[str | None] | None  # for the slices of a reading; None: as they came
 
 
@@ -268,7 +268,7 @@ class OllamaEncoder:
         for part, text in zip_longest(reading.slices, texts or ()):
             if (piece := part.call_piece) is None:
                 continue
-            place, call = part.paths[0][len(CALLS)], part.lane.call if part.lane else None
+            place, call = part.paths[0][len(CALLS)], part.call
             if _is_dropped(part):
                 del after[place]
                 continue
@@ -280,18 +280,26 @@ class OllamaEncoder:
     def _element(self, element: str, piece: CallPiece, call: ServerCall | None, text: str) -> str:
         outer = members(element)
         before = members(outer["function"])
-        after = before | ({"index": str(self._number)} if self._ours and "index" in before else {})
-        if call and call.name != piece.name:
-            after["name"] = quoted(call.name)
-        if call and (arguments := self._arguments(before.get("arguments", "null"), piece.text, text)):
-            after["arguments"] = arguments
-        id_ = {}
-        if call and call.id != piece.id and (piece.id or after != before):
-            id_["id"] = quoted(call.id)
+        after, id_ = dict(before), {}
+        if self._ours and "index" in before:
+            after["index"] = str(self._number)
+        if call:
+            after |= self._changes(before, call, piece, text)
+            if call.id != piece.id and (piece.id or after != before):
+                id_["id"] = quoted(call.id)
         if after == before and not id_:
             return element
         # an id that the element has already keeps its place
         return _object(id_ | outer | id_ | {"function": _object(after)})
+
+    def _changes(self, before: Elements, call: ServerCall, piece: CallPiece, text: str) -> Elements:
+        """The members that have to be changed in the function of a server's call."""
+        changes: Elements = {}
+        if call.name != piece.name:
+            changes["name"] = quoted(call.name)
+        if arguments := self._arguments(before.get("arguments", "null"), piece.text, text):
+            changes["arguments"] = arguments
+        return changes
 
     def _arguments(self, written: str, said: str, text: str) -> str:
         """The object to write in place of the server's arguments; "" if they stay. `said` is their text,
@@ -317,7 +325,7 @@ def _encoded(lines: str) -> bytes:
 
 
 def _is_dropped(part: Slice) -> bool:
-    return bool(part.lane and part.lane.call and part.lane.call.dropped)
+    return bool(part.call and part.call.dropped)
 
 
 def _edited(reading: Reading, texts: Texts, before: Elements, after: Elements) -> str:
@@ -349,13 +357,16 @@ def _with_text(data: str, more: str) -> str:
 
 def _is_bare(reading: Reading, texts: Texts, calls: Elements) -> bool:
     """Whether nothing is left of what a line said."""
-    json, message = reading.json, reading.json.get("message")
-    if not texts or any(texts) or calls or reading.ends or not isinstance(message, dict):
+    if not texts or any(texts) or calls or reading.ends:
         return False
     said = {path[1] for part in reading.slices for path in part.paths} | {"role"}
-    others = [value for key, value in message.items() if key not in said]
-    others += [value for key, value in json.items() if key not in (*COPIED, "message", "done")]
-    return all(value in (None, "", []) for value in others)
+    message = object_in(reading.json, "message")
+    return _is_empty(message, said) and _is_empty(reading.json, (*COPIED, "message", "done"))
+
+
+def _is_empty(json: Json, besides: Collection[Key]) -> bool:
+    """Whether an object says nothing besides these members."""
+    return all(value in (None, "", []) for key, value in json.items() if key not in besides)
 
 
 def _message(said: dict[str, str]) -> str:

@@ -15,7 +15,7 @@ from ..ledger import Ledger
 from ..repairs import Repair
 from ..schema.json_read import Json, loads, object_in, text_in
 from ..schema.json_write import compact, quoted
-from .base import Asked, At, LaneId, Reading, ServerCall, new_id
+from .base import Asked, At, LaneId, Reading, ServerCall, new_id, texts_of
 from .json_edit import Edits, Path
 from .responses_items import (
     Item,
@@ -24,7 +24,6 @@ from .responses_items import (
     head_changes,
     new_call,
     source_of,
-    texts_of,
 )
 from .responses_output import Output, is_object
 
@@ -53,7 +52,7 @@ class CallWriter:
         if lane and texts is not None and not texts[0]:
             self._unsent[lane] = head
             return b""
-        changes = self._put_right(head, lane.call if lane else None)
+        changes = self._put_right(head, reading.slices[0].call)
         item = self._out.add(reading, source, changes)
         edits: Edits = [(("item", key), compact(value)) for key, value in changes.items()]
         for piece, text in list(texts_of(reading, texts))[1:]:  # it already has arguments
@@ -65,7 +64,7 @@ class CallWriter:
 
     def _put_right(self, head: Json, call: ServerCall | None) -> Json:
         """The members that have to be changed in the item of a server's call."""
-        if call is None or not call.id:
+        if call is None:
             return {}
         changes = head_changes(self._asked, head, call, self._out.ids)
         if changes:
@@ -114,8 +113,8 @@ class CallWriter:
 
     def item_done(self, reading: Reading, texts: Texts) -> bytes:
         piece, said = reading.slices[0], object_in(reading.json, "item")
-        if piece.call_piece and piece.call_piece.whole and piece.lane and piece.lane.call:
-            return self._whole_call(reading, piece.lane, piece.lane.call, texts)
+        if piece.call_piece and piece.call_piece.whole and piece.lane and piece.call:
+            return self._whole_call(reading, piece.lane, piece.call, texts)
         before, item = self._late_arguments(reading, texts)
         if item is None or not item.open:
             return before if self._out.changed else before + self._out.send(reading, [], item)

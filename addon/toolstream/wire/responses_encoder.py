@@ -19,7 +19,7 @@ from ..ledger import Ledger
 from ..repairs import Repair
 from ..schema.json_read import Json, loads, object_in, objects_in, text_in
 from ..schema.json_write import compact, quoted
-from .base import Asked, At, Kind, LaneId, Reading, joined, new_id
+from .base import Asked, At, Kind, LaneId, Reading, joined, new_id, texts_of
 from .json_edit import Edits, Path
 from .responses_calls import CallWriter
 from .responses_items import (
@@ -32,7 +32,6 @@ from .responses_items import (
     array,
     event_type,
     source_of,
-    texts_of,
 )
 from .responses_output import Output
 
@@ -78,12 +77,17 @@ class ResponsesEncoder:
             return self._calls.item_added(reading, source, texts)
         if texts is not None and not any(texts):
             return b""
-        item, edits = self._out.add(reading, source), []
-        for piece, text in texts_of(reading, texts):  # it already has text
+        item = self._out.add(reading, source)
+        return self._out.send(reading, self._begin_with(item, reading, texts), item)
+
+    def _begin_with(self, item: Item, reading: Reading, texts: Texts) -> Edits:
+        """Note the texts that an announcement already has. Return the edits to them."""
+        edits: Edits = []
+        for piece, text in texts_of(reading, texts):
             if piece.at is At.TEXT and piece.lane:
                 self._part(item, piece.lane).pieces.append(text)
                 edits += piece.edits(text)
-        return self._out.send(reading, edits, item)
+        return edits
 
     def _part_added(self, reading: Reading, texts: Texts) -> bytes:
         lane = _lane_of(reading)
@@ -94,12 +98,8 @@ class ResponsesEncoder:
         if self._out.changed and (texts == [""] or item is None or not item.open or known):
             return b""  # it will be announced once there is text
         item = item or self._out.add(reading, source_of(reading))
-        part, edits = self._part(item, lane), []
-        for piece, text in texts_of(reading, texts):
-            if piece.at is At.TEXT:
-                part.pieces.append(text)
-                edits += piece.edits(text)
-        return self._out.send(reading, edits, item, part)
+        part = self._part(item, lane)
+        return self._out.send(reading, self._begin_with(item, reading, texts), item, part)
 
     def _text_delta(self, reading: Reading, texts: Texts) -> bytes:
         piece, lane = reading.slices[0], reading.slices[0].lane

@@ -6,12 +6,12 @@ after a call is a new item, even if the server continues the old one; an item th
 is never sent; and calls that were found in text have no source.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from ..schema.json_read import Json, text_in
 from ..schema.json_write import quoted
-from .base import Asked, Reading, ServerCall, Slice, new_id
+from .base import Asked, Reading, ServerCall, new_id
 from .json_edit import Edits, span
 
 PartKey = tuple[str, int]  # the member of the item that the part stands in, and its place there
@@ -132,6 +132,8 @@ def new_call(asked: Asked, call_id: str, name: str) -> Json:
 def head_changes(asked: Asked, item: Json, call: ServerCall, taken: Collection[str]) -> Json:
     """The members that have to be changed in the item of a server's call. Its id must not be one of those
     that are `taken`."""
+    if not call.id:
+        return {}
     wanted = {"call_id": call.id, "name": call.name}
     if (own := text_in(item, "id")) in taken or not own:
         wanted["id"] = new_id("fc_")
@@ -146,12 +148,6 @@ def head_changes(asked: Asked, item: Json, call: ServerCall, taken: Collection[s
 def source_of(reading: Reading) -> Source | None:
     source = reading.facts.get("source")
     return source if isinstance(source, Source) else None
-
-
-def texts_of(reading: Reading, texts: Texts) -> Iterator[tuple[Slice, str]]:
-    """The slices of a frame with their texts."""
-    left = [piece.text for piece in reading.slices] if texts is None else texts
-    return zip(reading.slices, left, strict=True)
 
 
 # JSON

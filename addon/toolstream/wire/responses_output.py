@@ -83,18 +83,17 @@ class Output:
         done: bool = False,  # it says that the item is done
     ) -> bytes:
         """A frame of the server, with its numbers corrected."""
-        json, missing = reading.json, ""
+        frame, missing = reading.frame, ""
         if self.altered:
-            missing, wrong = self._renumbered(json, item, part)
+            missing, wrong = self._renumbered(reading.json, item, part)
             edits = [*edits, *wrong]
-        elif isinstance(sequence := json.get("sequence_number"), int):
+        elif isinstance(sequence := reading.json.get("sequence_number"), int):
             self.sequence = sequence
-        if not (edits or done) and (not missing or reading.frame.endswith(END)):  # the quick way
-            return reading.frame[: -len(END)] + missing.encode() + END if missing else reading.frame
-        data = with_more(edited(reading.data or read_data(reading.frame) or "", edits), missing)
+        if edits or missing:
+            frame = _changed(reading, edits, missing)
         if done and item:
-            item.open, item.done = False, data
-        return replace_data(reading.frame, data) if edits or missing else reading.frame
+            item.open, item.done = False, read_data(frame) or ""
+        return frame
 
     def _renumbered(self, json: Json, item: Item | None, part: Part | None) -> tuple[str, Edits]:
         """The members for the place of an event that it lacks, as JSON text, and edits to the wrong ones."""
@@ -237,6 +236,14 @@ class Output:
                 yield value_at(item.done, ("item",)) or compact(item.json)
             elif item.id in theirs:
                 yield value_at(data, ("response", "output", theirs[item.id]))
+
+
+def _changed(reading: Reading, edits: Edits, missing: str) -> bytes:
+    """The frame with these edits, and members that it lacks at its end."""
+    frame = reading.frame
+    if not edits and frame.endswith(END):  # the quick way
+        return frame[: -len(END)] + missing.encode() + END
+    return replace_data(frame, with_more(edited(reading.data or read_data(frame) or "", edits), missing))
 
 
 def is_object(arguments: str) -> bool:

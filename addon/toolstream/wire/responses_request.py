@@ -27,20 +27,25 @@ def read_request(request: Json) -> Asked:
 def _tools(request: Json) -> tuple[list[Json], dict[str, str]]:
     """The functions, and the namespaces of those that are in one. If a name is declared twice, the first
     one counts, and one outside of namespaces before one inside."""
-    found: dict[str, Json] = {}
-    namespaces: dict[str, str] = {}
     declared = objects_in(request, "tools")
-    flat = [(tool, "") for tool in declared]
-    inner = [(t, text_in(tool, "name")) for tool in declared if tool.get("type") == "namespace"
-             for t in objects_in(tool, "tools")]  # fmt: skip
-    for tool, namespace in flat + inner:
-        name = text_in(tool, "name")
-        if tool.get("type") != "function" or not name or name in found:
-            continue
-        found[name] = {"type": "function", "function": {k: v for k, v in tool.items() if k != "type"}}
-        if namespace:
-            namespaces[name] = namespace
-    return list(found.values()), namespaces
+    functions = _functions(declared)
+    namespaces: dict[str, str] = {}
+    for space in declared:
+        if space.get("type") == "namespace":
+            for name, tool in _functions(objects_in(space, "tools")).items():
+                if name not in functions:
+                    functions[name], namespaces[name] = tool, text_in(space, "name")
+    return list(functions.values()), {name: space for name, space in namespaces.items() if space}
+
+
+def _functions(tools: list[Json]) -> dict[str, Json]:
+    """The functions among these tools, by their names, in the terms of chat completions."""
+    found: dict[str, Json] = {}
+    for tool in tools:
+        if tool.get("type") == "function" and (name := text_in(tool, "name")):
+            members = {key: value for key, value in tool.items() if key != "type"}
+            found.setdefault(name, {"type": "function", "function": members})
+    return found
 
 
 def _tool_choice(choice: Any) -> Any:

@@ -71,7 +71,7 @@ class _Writer:
 
     def _call(self, number: int, at: int) -> Iterator[str]:
         item, piece = self.items[number], self._reading.slices[at]
-        if piece.lane and piece.lane.call and piece.lane.call.dropped:
+        if piece.call and piece.call.dropped:
             self.changed = True
             if text := self._found.texts[at]:  # it was no call after all
                 content = [{"type": "output_text", "text": text, "annotations": []}]
@@ -87,18 +87,19 @@ class _Writer:
     def _call_changes(self, item: Json, at: int) -> Json:
         """The members that have to be changed in an item of the server."""
         piece, text = self._reading.slices[at], self._found.texts[at]
-        call = piece.lane.call if piece.lane else None
+        call = piece.call
         if call is None or item.get("type") != "function_call":
             return {}
-        changes = head_changes(self._asked, item, call, self._ids) if call.id else {}
+        changes = head_changes(self._asked, item, call, self._ids)
+        arguments = piece.text if text is None else text
+        status = item.get("status")
         if "status" not in item:
-            changes["status"] = "completed"
+            changes["status"] = status = "completed"
         if changes.keys() - {"name"}:
             call.reshape(self._ledger)
-        if text is not None and text != piece.text:
-            changes["arguments"] = text
-        cut = call.broken or loads_object(piece.text if text is None else text) is None
-        if cut and item.get("status", "completed") == "completed":
+        if text is not None:
+            changes["arguments"] = arguments
+        if status == "completed" and (call.broken or loads_object(arguments) is None):
             changes["status"] = "incomplete"
         return changes
 
@@ -112,8 +113,7 @@ class _Writer:
 
     def _texts(self, number: int, slices: Sequence[int]) -> Iterator[str]:
         texts, calls = self._found.texts, self._found.calls
-        pieces = self._reading.slices
-        if all(texts[at] in (None, pieces[at].text) and not calls[at] for at in slices):
+        if all(texts[at] is None and not calls[at] for at in slices):
             yield self._as_it_came(number)
             return
         self.changed = True
@@ -145,14 +145,12 @@ class _Writer:
 
     def _with_parts(self, number: int, parts: Sequence[tuple[str, str, int | None]]) -> str:
         item = self.items[number]
+        left = [(member, text) for member, text, _ in parts if text]
         edits: Edits = []
         for member in dict.fromkeys(TEXT_PARTS.values()):
             if objects_in(item, member):
-                edits.append(((member,), array(text for m, text, _ in parts if m == member and text)))
-        said = "".join(text_in(part, "text") for part in objects_in(item, "summary"))
-        if said and item.get("encrypted_content") == said:  # Ollama repeats the text there
-            left = "".join(text_in(loads_object(text) or {}, "text") for _, text, _ in parts if text)
-            edits.append((("encrypted_content",), quoted(left)))
+                edits.append(((member,), array(text for other, text in left if other == member)))
+        edits += _edit_copy(item, [text for _, text in left])
         return edited(self._as_it_came(number), edits)
 
     def _message(self, number: int, parts: Sequence[tuple[str, str, int | None]]) -> Iterator[str]:
@@ -168,6 +166,15 @@ class _Writer:
                 yield text if is_first else edited(text, [(("id",), quoted(new_id("msg_")))])
                 said, is_first = [], False
             yield from calls
+
+
+def _edit_copy(item: Json, parts: Sequence[str]) -> Edits:
+    """The edit to `encrypted_content`, where Ollama repeats the summary."""
+    said = "".join(text_in(part, "text") for part in objects_in(item, "summary"))
+    if not said or item.get("encrypted_content") != said:
+        return []
+    left = "".join(text_in(loads_object(part) or {}, "text") for part in parts)
+    return [(("encrypted_content",), quoted(left))]
 
 
 # Unread

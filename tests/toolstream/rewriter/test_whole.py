@@ -265,7 +265,7 @@ def test_the_ledger_counts_all_choices() -> None:
     ("module", "name"),
     [
         (chat_whole, "splice"),
-        (chat_whole, "span"),
+        (chat_whole, "with_members"),
         (chat_whole, "new_call_id"),
         (chat_completions, "read_chunk"),
         (whole, "ToolCallParser"),
