@@ -127,6 +127,15 @@ def _is_tag(m: Message, at: int) -> bool:
     return not m.tolerant or (m.buffer.over and inside.may_begin(text, at) and not inside.match(text, at))
 
 
+def is_at_bare(m: Message) -> bool:
+    """Whether an exact function's tag without an envelope waits for the tag that has to follow it."""
+    tag = m.lookout.openers.match(m.buffer.text, m.seen)
+    if tag is None or tag.kind is not TagKind.CALL_OPEN or tag.cost is not Cost.EXACT or tag.dialect.by_name:
+        return False
+    waits = skip_whitespace(m.buffer.text, tag.end) == len(m.buffer.text)
+    return waits and not tag.ends_itself and tag.name in m.toolset.tools
+
+
 def kind_after(m: Message, tag: Tag, tool: Tool, slips: bool = False) -> TagKind | Following | Wait:
     """What follows a tag that is named after a tool. `slips`: a misspelt tag counts, too."""
     inside = m.grammar.body.with_names(m.toolset.names_of(tool))

@@ -34,6 +34,7 @@ from .interrupted import drop_opener, go_behind_call
 from .json_call import give_up_json, in_json
 from .loose import in_loose, is_text
 from .message import Message, State, Step
+from .opening import is_at_bare
 from .outside import at_line_start, in_text
 from .outside import extend as extend_text
 from .quotation import in_span
@@ -70,7 +71,8 @@ _LOOKS_FOR_TAGS = frozenset({TEXT, State.ENVELOPE, State.CALL, VALUE, State.AFTE
 
 
 def _is_behind_tag(m: Message) -> bool:
-    """Whether nothing but complete tags waits, so that the beginning of another tag decides nothing yet."""
+    """Whether nothing but complete tags, and whitespace, waits. Then the beginning of another tag decides
+    nothing yet."""
     waiting = m.buffer.text[m.buffer.at :].rstrip(BLANK)
     match m.state:
         case State.VALUE:
@@ -80,6 +82,9 @@ def _is_behind_tag(m: Message) -> bool:
             return m.tolerant and m.buffer.at == len(m.buffer.text)
         case State.ENVELOPE:
             return m.tolerant and waiting[-1:] == ">"
+        case State.TEXT:
+            all_seen = m.seen == len(m.buffer.text) and not m.buffer.high
+            return m.tolerant and (all_seen or (waiting[-1:] == ">" and is_at_bare(m)))
     return m.tolerant and m.state is State.AFTER and not waiting
 
 
