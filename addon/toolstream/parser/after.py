@@ -126,7 +126,7 @@ def _at_no_tag(m: Message, at: int) -> Step:
     text, over = m.buffer.text, m.buffer.over
     if m.lookout.after.may_begin(text, at):
         return _at_half(m, at) if over else Step.MORE
-    if m.reasoning and (step := _at_think(m, at)):
+    if (m.reasoning or not m.context.thinking) and (step := _at_think(m, at)):
         return step
     if m.fence and (step := _at_fence(m, at)):
         return step
@@ -158,7 +158,7 @@ def _at_half(m: Message, at: int) -> Step:
 
 
 def _at_think(m: Message, at: int) -> Step | None:
-    """A </think> after a call in the reasoning is ignored if the message ends with it."""
+    """A </think> that closes nothing, or the reasoning, is dropped if the message ends with it."""
     text = m.buffer.text
     if not text.startswith(_THINK_CLOSE, at):
         return Step.MORE if _THINK_CLOSE.startswith(text[at:]) and not m.buffer.over else None
@@ -234,10 +234,14 @@ def _run(m: Message, at: int) -> Run | Wait:
 
 def _is_believed(m: Message, run: Run) -> bool:
     """Whether the first tag of a run closes something: it is nearly a known tag, or there is other
-    evidence."""
-    if run.tags[0].cost <= Cost.ALIKE or (len(run.tags) > 1 and run.tags[1].spelt):
+    evidence. Without a slash, it opens an element if text follows it."""
+    first, awaited = run.tags[0], m.envelope is Envelope.OPEN
+    if len(run.tags) > 1 and run.tags[1].spelt:
         return True
-    return m.envelope is Envelope.OPEN and run.followed_by in (FollowedBy.END, FollowedBy.CALL)
+    is_last = run.followed_by in (FollowedBy.END, FollowedBy.CALL)
+    if first.cost > Cost.ALIKE:
+        return awaited and is_last
+    return is_last or "/" in first.raw or (awaited and first.kind is TagKind.WRAP_CLOSE)
 
 
 # The end

@@ -20,7 +20,7 @@ from ..events import CallEnd, CallStart
 from ..grammar.kinds import MORE, Wait
 from ..grammar.text import BLANK, JSON_WHITESPACE, end_of, skip_whitespace
 from ..grammar.tokens import opens_json
-from ..limits import BEHIND_CALL, EXCERPT, HELD, LOOK_AHEAD, RETURNS
+from ..limits import AFTER_QUOTE, BEHIND_CALL, EXCERPT, HELD, LOOK_AHEAD, RETURNS
 from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter
 from ..schema.call_shape import Call as Found
@@ -39,6 +39,7 @@ from .message import Envelope, Message, State, Step
 from .whole_calls import emit_calls, meant, why_not
 
 Calls = tuple[list[Found], list[Repair]]
+_END = "}]" + BLANK
 _SURPLUS = re.compile(f"[{BLANK}}}\\]]{{0,{LOOK_AHEAD}}}")
 
 
@@ -272,7 +273,7 @@ def _at_wrong_end(
 ) -> Step | None:
     """What follows if the JSON is not complete where it ended; None if it may be."""
     if ended is Ended.BRACKET:
-        broken = _goes_on(m, calls)
+        broken = _goes_on(m, calls, json.so_far)
         return Step.MORE if broken is MORE else _refuse(m, json, why) if broken else None
     if ended is not Ended.MESSAGE:
         return None
@@ -302,7 +303,7 @@ def _read_longer(m: Message, text: str) -> Calls | Wait | None:
     return found
 
 
-def _goes_on(m: Message, calls: JsonCalls) -> bool | Wait:
+def _goes_on(m: Message, calls: JsonCalls, json: str) -> bool | Wait:
     """Whether a bracket closed the JSON before its end."""
     text, at = m.buffer.text, m.buffer.at
     here = end_of(JSON_WHITESPACE, text, at)
@@ -311,7 +312,17 @@ def _goes_on(m: Message, calls: JsonCalls) -> bool | Wait:
     mark = text[here]
     if mark == "," and not calls.array:
         return _goes_on_behind(m, behind_marks(text, here))
-    return (mark in ':"') or (mark.isalnum() and here == at)
+    if mark in ':"' or here > at or mark in "<,":
+        return mark in ':"'
+    return _goes_on_in_text(m, json)
+
+
+def _goes_on_in_text(m: Message, json: str) -> bool | Wait:
+    """The same for text directly behind the bracket."""
+    brackets = json.count("}", len(json.rstrip(_END)))
+    over = m.buffer.over or len(m.buffer.text) - m.buffer.at > AFTER_QUOTE
+    closes = closes_call(m.grammar.body, m.buffer.text, m.buffer.at, brackets, over, m.complete)
+    return MORE if closes is MORE else not closes
 
 
 def _goes_on_behind(m: Message, at: int) -> bool | Wait:

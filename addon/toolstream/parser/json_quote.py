@@ -143,19 +143,28 @@ def _behind_brackets(string: OpenString, text: str, at: int, end: int, over: boo
     is_all = text.count("}", at, end) >= string.brackets
     if is_mark(text, end) and (found := _before_end(string, text, end, is_all, over)) is not Quote.INNER:
         return found
+    found = Quote.INNER
     match text[end]:
         case "<":
             doubled = _DOUBLED.match(text, end) if is_all and not string.mended else None
-            return before_tag(string, text, doubled.end() if doubled else end, over)
+            found = before_tag(string, text, doubled.end() if doubled else end, over)
         case ",":
-            return _before_member(string, text, end, over)
+            found = _before_member(string, text, end, over)
         case ")" if is_all and not (string.mended and string.inner % 2):
             return Quote.END
         case ")" | ">":
-            return _before_closers(string, text, at, over)
+            found = _before_closers(string, text, at, over)
         case "{":
-            return _before_double(string, text, end, over)
-    return Quote.INNER
+            found = _before_double(string, text, end, over)
+    may_end = is_all and not (string.mended or string.opened)
+    return _before_text(string, text, end, over) if may_end and found is Quote.INNER else found
+
+
+def _before_text(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
+    """Text directly behind the last bracket of the call. INNER if the end of a string and of a call comes
+    in it: then that is the end of this one."""
+    closes = closes_call(string.tags, text, at, string.brackets, over, string.complete)
+    return MORE if closes is MORE else Quote.END if closes else Quote.INNER
 
 
 def _before_fence(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
@@ -273,8 +282,7 @@ def _before_last(string: OpenString, text: str, at: int, is_all: bool, over: boo
         return MORE
     if tag is None and not (is_sure and text.startswith("</", at)):
         return Quote.INNER
-    closes = closes_call(string.tags, text, at, string.brackets, over, string.complete)
-    return MORE if closes is MORE else Quote.END if closes else Quote.INNER
+    return _before_text(string, text, at, over)
 
 
 def _after_quote(string: OpenString, text: str, at: int, after: int, over: bool) -> Quote | Wait:

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 
 from ..grammar.dialects import BASE, TAUGHT, Dialect, foreign
 from ..grammar.grammar import keeps_to, kept_to
-from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
+from ..grammar.kinds import CLOSERS, MORE, Cost, Following, TagKind, Wait
 from ..grammar.likeness import HTML
 from ..grammar.tag import Tag
-from ..grammar.text import LINE_REST, skip_whitespace
+from ..grammar.text import LINE_REST, end_of, skip_whitespace
 from ..grammar.tokens import WORD
+from ..limits import CLOSING_RUN, NAME, TAG_GAP
 from ..repairs import Refused, Repair
 from ..schema.schema import Tool
 from ..schema.tool_name import Opening, read_opening
@@ -30,6 +31,8 @@ from .runs import proves
 _IN_DIRECT = (TagKind.PARAMETER_OPEN, TagKind.CALL_CLOSE, Following.JSON)  # may follow a direct tag
 _LIST = re.compile(r"<(?:tools|functions)>")  # of declared tools, as in a prompt
 _ITEM = re.compile(r"<tool\s")  # of such a list
+_CLOSERS = re.compile(rf"(?:</[^<>\n]{{0,{NAME}}}>[ \t]{{0,{TAG_GAP}}}){{0,{CLOSING_RUN}}}")
+_PART = re.compile(rf"\r?|</?|</[^<>\n]{{0,{NAME}}}")  # of what may follow them
 _IN_ELEMENT = (TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN, Following.JSON)
 
 
@@ -199,9 +202,10 @@ def _is_mentioned(m: Message, tag: Tag, tool: Tool) -> bool | Wait:
     text, at = m.buffer.text, skip_whitespace(m.buffer.text, tag.end)
     if tag.raw[0] == "<" or not text.startswith("</", at):
         return False
-    rest = LINE_REST.match(text, text.find(">", at) + 1)
-    if rest and rest.end() == len(text) and not m.buffer.over:
+    end = end_of(_CLOSERS, text, at)
+    if not m.buffer.over and _PART.fullmatch(text, end):
         return MORE
+    rest = LINE_REST.match(text, end)
     needs = bool(tool.required) and not m.aggressive
     return needs or not m.context.at_line_start or rest is None or rest[1] is None
 
@@ -212,7 +216,7 @@ def _kind_after_name(m: Message, tag: Tag, opening: Opening | None) -> TagKind |
     if opening and tag.dialect.by_name:
         if tag.ends_itself and not opening.tool.required:
             return None
-        kinds, tool = _IN_DIRECT, opening.tool
+        kinds, tool = _IN_DIRECT if opening.tool.required else (*_IN_DIRECT, *CLOSERS), opening.tool
     elif opening is None and tag.dialect.repair is Repair.NAME_MISPLACED:
         kinds, tool = _IN_ELEMENT, Tool(tag.name)
     else:

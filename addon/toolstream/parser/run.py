@@ -22,7 +22,7 @@ class Level(IntEnum):
 class FollowedBy(Enum):
     """What follows a run of tags."""
 
-    END = 0  # of the message
+    END = 0  # of the message; or closing tags without end
     PARAMETER = 1  # one opens
     CALL = 2  # a call, or its envelope, opens
     OTHER = 3

@@ -117,7 +117,7 @@ def _read_on(place: Place, run: Run, text: str, over: bool, base: int) -> Follow
             return FollowedBy.END if cut else FollowedBy.OTHER
         if (ends := _go_on(place, run, choice, text, over, base)) is not None:
             return ends
-    return FollowedBy.OTHER
+    return FollowedBy.END  # a model that is caught in a loop of closing tags says nothing more
 
 
 def _sibling_behind(place: Place, run: Run, text: str, at: int) -> Tag | None:
