@@ -53,7 +53,7 @@ FENCE_INDENT = 16  # whitespace characters between a fence's line and the JSON i
 
 # In values
 
-CLOSING_RUN = 8  # tags in a row that are read together
+CLOSING_RUN = 8  # tags in a row that are read together; more of them say nothing more
 RUNS = 3  # runs of tags that are remembered, besides the newest
 NO_END = 99  # the cost of a run that can end no value: more than any other run costs
 BEHIND_CALL = 512  # characters after a call's closing tags that may still tell that it is payload, or shown

@@ -205,7 +205,7 @@ def test_in_markup_an_unknown_word_closes_nothing() -> None:
 
 def test_so_many_tags_are_looked_across() -> None:
     run = run_of("</parameter>" * (CLOSING_RUN + 2))
-    assert (len(run.tags), run.followed_by) == (CLOSING_RUN, FollowedBy.OTHER)
+    assert (len(run.tags), run.followed_by) == (CLOSING_RUN, FollowedBy.END)
 
 
 @pytest.mark.parametrize(

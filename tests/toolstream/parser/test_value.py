@@ -288,9 +288,13 @@ def test_what_is_no_string_is_out_with_the_first_word_behind_the_call() -> None:
 # Bounds
 
 
-def test_many_closers_in_a_row_are_looked_across_so_far() -> None:
-    assert read("\na" + "\n</parameter>" * (CLOSING_RUN - 1) + "\n</function>") == Ended("a")
-    assert read("\na" + "\n</parameter>" * (CLOSING_RUN + 1) + "\nb" + END).value.endswith("</parameter>\nb")
+@pytest.mark.parametrize("count", [CLOSING_RUN - 1, CLOSING_RUN, CLOSING_RUN + 1, 5 * CLOSING_RUN])
+def test_any_number_of_closers_in_a_row_ends_a_value(count: int) -> None:
+    assert read("\na" + "\n</parameter>" * count + "\n</function>") == Ended("a")
+
+
+def test_fewer_closers_are_payload_before_text_and_the_end_of_the_value() -> None:
+    assert read("\na" + "\n</parameter>" * 3 + "\nb" + END).value.endswith("</parameter>\nb")
 
 
 def test_a_string_is_out_at_once() -> None:
