@@ -35,7 +35,7 @@ SLOT = 16  # letters of the word that stands where a name should: `name`, `funct
 NUMBER = 4  # digits in a closing tag
 TAG = 320  # characters of one damaged tag
 MADE_UP_NAME = 32  # letters of the name of a closing tag that no dialect has
-WRAPS = 16  # opening tags of envelopes in a row that are taken for one
+WRAPS = 4  # opening tags of envelopes in a row that are taken for one
 DAMAGED_OPENER = 40  # characters before the key, in what may be left of an opening tag
 OPENER_PREFIX = 5  # characters by which an opening tag is recognised if the rest is missing: `<para`
 
