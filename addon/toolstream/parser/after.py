@@ -55,7 +55,7 @@ def _at_tag(m: Message, tag: Tag) -> Step:
             return m.go(State.ENVELOPE)
         case TagKind.CALL_OPEN if m.before is Before.CALL:
             return _open(m, tag)
-        case TagKind.WRAP_OPEN | TagKind.CALL_OPEN if m.trial and m.trial.why is None:
+        case TagKind.WRAP_OPEN | TagKind.CALL_OPEN if m.closers_wait:
             return _at_first_call(m, tag)
     return _leave(m)
 
@@ -92,7 +92,7 @@ def _at_stray(m: Message, tag: Tag) -> Step:
 
 def _accept_element(m: Message) -> None:
     """What might have been an element of a page is a call, for nothing but calls follow it."""
-    if m.trial and m.trial.why is Refused.NO_CALL:
+    if m.on_trial_for(Refused.NO_CALL):
         m.accept()
 
 
@@ -263,7 +263,7 @@ def _leave(m: Message) -> Step:
 def _is_shown(m: Message) -> bool | Wait:
     """Whether what is on trial is no call, as text follows it. In an element that may show it, that is so if
     the element ends soon."""
-    if not (m.trial and m.trial.why is Refused.FENCED):
+    if not m.on_trial_for(Refused.FENCED):
         return True
     behind = m.buffer.text[m.buffer.at : m.buffer.at + BEHIND_CALL]
     shown = m.context.shows_up_to(behind)
@@ -286,9 +286,9 @@ def _end_message(m: Message) -> Step:
     _accept_element(m)
     if m.trial is None:
         return Step.MORE
-    if m.trial.why is None and m.context.needs_call:
+    if m.closers_wait and m.context.needs_call:
         return m.reject()
-    fenced = m.trial.why is Refused.FENCED
+    fenced = m.on_trial_for(Refused.FENCED)
     if not _is_cut_example(m, m.trial) if fenced else m.ended and not m.log.damaged_since(m.trial):
         m.accept()
         return Step.GO

@@ -8,7 +8,7 @@ from ..grammar.brackets import CLOSE
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT
 from ..grammar.tag import Tag
-from ..grammar.text import LINE_REST, WHITESPACE, end_of
+from ..grammar.text import WHITESPACE, end_of, ends_line, read_line_end
 from ..grammar.tokens import WORD, end_of_tag, opens_json
 from ..limits import LOOK_AHEAD, UNTAGGED_GAP
 from ..repairs import Refused, Repair
@@ -55,34 +55,53 @@ def in_call(m: Message) -> Step:
 def _at_tag(m: Message, call: Call, tag: Tag) -> Step:
     """What a tag between two parameters does."""
     match tag.kind:
-        case TagKind.PARAMETER_OPEN if _lacks_slash(call, tag):
-            return has_text(m)
         case TagKind.PARAMETER_OPEN:
-            return at_parameter(m, call, tag)
-        case TagKind.STRAY if tag.dialect is ELEMENTS and not tag.raw.startswith("</"):
-            call.place.around.add(element_of(tag))
-            return drop_tag(m, Repair.STRAY_OPENER, tag)
+            return has_text(m) if _lacks_slash(call, tag) else at_parameter(m, call, tag)
         case TagKind.PARAMETER_CLOSE | TagKind.STRAY:
-            if tag.kind is TagKind.PARAMETER_CLOSE and call.stray.strip():
-                call.unread = True
-            return drop_tag(m, Repair.STRAY_CLOSER, tag)
-        case TagKind.CALL_CLOSE if early := _is_early(m, call, tag):
-            return Step.MORE if early is MORE else drop_tag(m, Repair.STRAY_CLOSER, tag)
+            return _at_surplus(m, call, tag)
         case TagKind.CALL_CLOSE:
-            return _close(m, tag)
+            return _at_closer(m, call, tag)
         case TagKind.WRAP_CLOSE | TagKind.WRAP_OPEN if not call.named:
             return end_call(m)
-        case TagKind.CALL_OPEN if _is_named_late(m, call, tag):
-            call.late = tag.name
-            return drop_tag(m, Repair.NAME_MISPLACED, tag)
-        case TagKind.CALL_OPEN if closes := _closes_without_slash(m, call, tag):
-            return Step.MORE if closes is MORE else _close(m, replace(tag, cost=Cost.ALIKE))
-        case TagKind.WRAP_OPEN | TagKind.CALL_OPEN if again := _opens_again(m, call, tag):
-            return Step.MORE if again is MORE else drop_tag(m, Repair.STRAY_OPENER, tag)
-        case _ if call.named and (call.certain or call.spare or _is_empty(call, tag)):
-            use_spare(m, call)
-            return end_unclosed(m, tag.raw)
-    return m.reject()
+        case TagKind.WRAP_OPEN | TagKind.CALL_OPEN if step := _at_own_opener(m, call, tag):
+            return step
+    if not _may_end(call, tag):
+        return m.reject()
+    use_spare(m, call)
+    return end_unclosed(m, tag.raw)
+
+
+def _at_closer(m: Message, call: Call, tag: Tag) -> Step:
+    """The call's own closing tag, which may come too early."""
+    early = _is_early(m, call, tag)
+    if early:
+        return Step.MORE if early is MORE else drop_tag(m, Repair.STRAY_CLOSER, tag)
+    return _close(m, tag)
+
+
+def _at_surplus(m: Message, call: Call, tag: Tag) -> Step:
+    """A tag that closes nothing; or the opening tag of an element around the parameters."""
+    if tag.kind is TagKind.STRAY and tag.dialect is ELEMENTS and not tag.raw.startswith("</"):
+        call.place.around.add(element_of(tag))
+        return drop_tag(m, Repair.STRAY_OPENER, tag)
+    if tag.kind is TagKind.PARAMETER_CLOSE and call.stray.strip():
+        call.unread = True
+    return drop_tag(m, Repair.STRAY_CLOSER, tag)
+
+
+def _at_own_opener(m: Message, call: Call, tag: Tag) -> Step | None:
+    """The opening tag of a call or an envelope that is one of the open call: it names that late, was written
+    twice, or closes it and lacks its slash. None if the next call opens."""
+    if tag.kind is TagKind.CALL_OPEN and _is_named_late(m, call, tag):
+        call.late = tag.name
+        return drop_tag(m, Repair.NAME_MISPLACED, tag)
+    closes = tag.kind is TagKind.CALL_OPEN and _closes_without_slash(m, call, tag)
+    again = not closes and _opens_again(m, call, tag)
+    if closes is MORE or again is MORE:
+        return Step.MORE
+    if closes:
+        return _close(m, replace(tag, cost=Cost.ALIKE))
+    return drop_tag(m, Repair.STRAY_OPENER, tag) if again else None
 
 
 def _tag(m: Message, call: Call, at: int) -> Tag | Wait | None:
@@ -93,17 +112,28 @@ def _tag(m: Message, call: Call, at: int) -> Tag | Wait | None:
     if known := believed(place, base + at):
         return known.moved(-base)
     if tag := place.tags.match(text, at):
-        pair = place.slipped_pair(text, at, over) if m.tolerant and tag.kind is TagKind.WRAP_OPEN else None
-        if pair:
-            return pair  # its first tag became that of an envelope
-        return place.with_name(tag, text, over)
+        return _spelt(m, place, tag)
     if place.tags.may_begin(text, at):
         return None if over else MORE
-    if not m.tolerant:
-        return None
-    if text[at] == "{" and not call.begun and (json := opens_json(text, at, over)):
+    json = _begins_arguments(m, call, at)
+    if json or not m.tolerant:
         return MORE if json is MORE else None
     return _tag_by_place(m, place, at)
+
+
+def _spelt(m: Message, place: Place, tag: Tag) -> Tag | Wait:
+    """A tag that is in a dialect table, with the declared name that is meant; or the opening tag of a
+    parameter, which consists of two, and the first became that of an envelope."""
+    text, over = m.buffer.text, m.buffer.over
+    may_be_pair = m.tolerant and tag.kind is TagKind.WRAP_OPEN
+    pair = place.slipped_pair(text, tag.start, over) if may_be_pair else None
+    return pair or place.with_name(tag, text, over)
+
+
+def _begins_arguments(m: Message, call: Call, at: int) -> bool | Wait:
+    """Whether all arguments begin here, as JSON."""
+    begins = m.buffer.text[at] == "{" and m.tolerant and not call.begun
+    return begins and opens_json(m.buffer.text, at, m.buffer.over)
 
 
 def _tag_by_place(m: Message, place: Place, at: int) -> Tag | Wait | None:
@@ -125,20 +155,24 @@ def _tag_by_place(m: Message, place: Place, at: int) -> Tag | Wait | None:
 
 
 def _no_tag(m: Message, call: Call) -> Step:
-    buffer = m.buffer
-    text, at = buffer.text, buffer.at
+    text, at = m.buffer.text, m.buffer.at
     if at >= len(text) or call.place.tags.may_begin(text, at):
-        return m.go(State.CUT) if buffer.over else Step.MORE
+        return m.go(State.CUT) if m.buffer.over else Step.MORE
     if call.empty and (call.has_value_in_tag or not call.begun):
         return end_call(m)
-    begins = not (call.begun or call.stray)
-    call.noted = call.noted or (begins and call.gap != "" and "\n" not in call.gap)
-    if call.in_prose and not (call.certain or buffer.text[at] == "{"):
-        if (goes_on := prose_goes_on(m, call)) is MORE:
-            return Step.MORE
-        if goes_on:
-            return has_text(m)
-    return (_in_place_of_tag(m, call, at) if m.tolerant else None) or has_text(m)
+    _note_text(call)
+    goes_on = prose_goes_on(m, call)
+    if goes_on is MORE:
+        return Step.MORE
+    if goes_on or not m.tolerant:
+        return has_text(m)
+    return _in_place_of_tag(m, call, at) or has_text(m)
+
+
+def _note_text(call: Call) -> None:
+    """Note whether the first text in a call stands behind its tag, on the same line."""
+    if not (call.begun or call.stray or call.noted):
+        call.noted = call.gap != "" and "\n" not in call.gap
 
 
 def _in_place_of_tag(m: Message, call: Call, at: int) -> Step | None:
@@ -147,13 +181,19 @@ def _in_place_of_tag(m: Message, call: Call, at: int) -> Step | None:
     text, mark = m.buffer.text, m.buffer.text[at]
     if mark in '>"' and _ends_tag(m, call, mark):
         return take(m, at + 1)
-    if mark == "{" and not call.begun and opens_json(text, at, m.buffer.over) is True:
+    if _begins_arguments(m, call, at) is True:
         return all_arguments(m, at)
     if only_key(call) and not (call.begun or _is_markup(call, text, at)):
         return m.go(State.LOOSE)
-    if (mark in "}])" or (mark in ",;" and not call.gap)) and (end := end_of_surplus(m, at)):
-        return Step.MORE if end is MORE else drop_text(m, end)
-    return None
+    return _at_surplus_mark(m, at) if mark in "}])" or (mark in ",;" and not call.gap) else None
+
+
+def _at_surplus_mark(m: Message, at: int) -> Step | None:
+    """Brackets or a comma that belong to nothing; None if no tag follows them."""
+    end = end_of_surplus(m, at)
+    if end is None:
+        return None
+    return Step.MORE if end is MORE else drop_text(m, end)
 
 
 def _ends_tag(m: Message, call: Call, mark: str) -> bool:
@@ -161,10 +201,8 @@ def _ends_tag(m: Message, call: Call, mark: str) -> bool:
     tag that lacks its bracket. A quote does, directly after such a tag."""
     if mark == '"':
         return call.lacks_quote and not (call.gap or call.begun)
-    rest = LINE_REST.match(m.buffer.text, m.buffer.at + 1)
-    return not call.gap or (
-        call.lacks_bracket and not call.begun and rest is not None and rest[1] is not None
-    )
+    lacks = call.lacks_bracket and not call.begun
+    return not call.gap or (lacks and ends_line(m.buffer.text, m.buffer.at + 1))
 
 
 def _is_markup(call: Call, text: str, at: int) -> bool:
@@ -201,11 +239,12 @@ def _is_named_late(m: Message, call: Call, tag: Tag) -> bool:
     return tool is not None and call.writer.given <= tool.arguments.declared
 
 
-def _is_empty(call: Call, closer: Tag) -> bool:
-    """Whether a call in prose holds nothing, and needs nothing, up to the end of its envelope or the next
-    call."""
+def _may_end(call: Call, following: Tag) -> bool:
+    """Whether a call may end without its closing tag, before this tag. One in prose may hold nothing, if it
+    needs nothing, up to the end of its envelope or the next call."""
     empty = call.in_prose and not (call.begun or call.tool.required)
-    return empty and closer.kind in (TagKind.WRAP_CLOSE, TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
+    ends = following.kind is TagKind.WRAP_CLOSE or following.opens_call
+    return call.named and (call.certain or call.spare is not None or (empty and ends))
 
 
 def _lacks_slash(call: Call, tag: Tag) -> bool:
@@ -233,8 +272,8 @@ def _opens_again(m: Message, call: Call, tag: Tag) -> bool | Wait:
     if not call.named or call.begun:
         return False
     inner = next_tag(m, tag.end) if tag.kind is TagKind.WRAP_OPEN else tag
-    if inner is MORE or inner is None:
-        return MORE if inner is MORE else False
+    if not isinstance(inner, Tag):
+        return inner or False
     lacks = bool(call.tool.required)
     match inner.kind:
         case TagKind.CALL_OPEN:
@@ -255,8 +294,11 @@ def _is_early(m: Message, call: Call, closer: Tag) -> bool | Wait:
         return MORE
     if tag is None:
         return not call.begun and m.envelope is Envelope.OPEN and _json_behind(m, call, at)
-    if tag.kind is not TagKind.PARAMETER_OPEN:
-        return False
+    return tag.kind is TagKind.PARAMETER_OPEN and _is_late_parameter(m, call, closer, tag)
+
+
+def _is_late_parameter(m: Message, call: Call, closer: Tag, tag: Tag) -> bool | Wait:
+    """Whether a parameter of the call opens behind its closing tag."""
     lies_so = not call.begun or _lies_like_one(m, closer, tag)
     is_own = call.has_value_in_tag or call.place.is_free(tag.name.partition("=")[0])
     return MORE if lies_so is MORE else lies_so and is_own
@@ -274,11 +316,10 @@ def _may_lack(m: Message, call: Call) -> bool:
 def _lies_like_one(m: Message, closer: Tag, tag: Tag) -> bool | Wait:
     """Whether a parameter's tag behind the call's closing tag is alone on its line, or directly behind
     that, as no prose has it."""
-    rest = LINE_REST.match(m.buffer.text, tag.end)
-    if rest and rest[1] in ("", "\r") and not m.buffer.over:
+    alone = read_line_end(m.buffer.text, tag.end, m.buffer.over)
+    if alone is MORE:
         return MORE
-    exact = tag.cost is Cost.EXACT and not tag.dialect.by_name
-    return exact and (tag.start == closer.end or (rest is not None and rest[1] is not None))
+    return tag.exact and not tag.dialect.by_name and (alone or tag.start == closer.end)
 
 
 def _json_behind(m: Message, call: Call, at: int) -> bool | Wait:
@@ -289,9 +330,7 @@ def _json_behind(m: Message, call: Call, at: int) -> bool | Wait:
         around = isinstance(choice, Choice) and choice.tag.dialect is ELEMENTS
         return MORE if choice is MORE else around
     first = read_first_key(text, at, over) if text.startswith("{", at) else None
-    if isinstance(first, tuple):
-        return call.tool.declares(first[0])
-    return MORE if first is MORE else False
+    return call.tool.declares(first[0]) if isinstance(first, tuple) else first or False
 
 
 def in_stray(m: Message) -> Step:

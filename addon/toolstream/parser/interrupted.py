@@ -20,7 +20,7 @@ _NAME = re.compile(r"[\w.:-]*")
 
 def drop_opener(m: Message) -> None:
     """Drop opening tags that wait, or the beginning of one, and closing tags that close nothing."""
-    if m.trial and m.trial.why is None:
+    if m.closers_wait:
         m.accept()
     if (
         m.trial

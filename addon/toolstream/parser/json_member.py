@@ -139,8 +139,7 @@ def read_a_string(m: Message, body: Body) -> Progress:
 
 
 def _may_be_string(body: Body) -> bool:
-    types = body.tool.parameter(body.key).types
-    return not types or "string" in types
+    return body.tool.parameter(body.key).takes_text
 
 
 def _is_typed(body: Body, value: Any) -> bool:

@@ -85,9 +85,8 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedChain:
-    """Tags in a row that need more text. `start`: the buffer's base, the index of the first tag, and
-    whether an envelope is open around them. `end`: the index where reading continues. `fence`: what opened
-    a code fence between them."""
+    """Tags in a row that need more text. `start`: the buffer's base, the index of the first tag, and whether
+    an envelope is open around them. `end`: where reading continues. `fence`: as in `Chain`."""
 
     start: tuple[int, int, bool]
     wraps: Sequence[Tag]
@@ -279,11 +278,20 @@ class Message:
     # Being unsure
 
     def begin_trial(self, why: Refused | None, at_end: bool) -> None:
-        """Begin a trial: it is decided later whether the text from here on, including whitespace that
-        waits, is a call."""
+        """Begin a trial: it is decided later whether the text from here on, with whitespace that waits, is a
+        call; or, if `why` is None, whether it is closing tags that close nothing."""
         if self.trial is None:
             self.trial = self.log.mark(why, at_end)
             self._before_trial = Earlier(self.context.copy(), self.known, self.calls)
+
+    def on_trial_for(self, why: Refused) -> bool:
+        """Whether there is a trial, and this is why it would be text."""
+        return self.trial is not None and self.trial.why is why
+
+    @property
+    def closers_wait(self) -> bool:
+        """Whether closing tags that close nothing are on trial: they are only dropped if no text follows."""
+        return self.trial is not None and self.trial.why is None
 
     def accept(self) -> None:
         """What was on trial is a call."""
@@ -386,8 +394,7 @@ class Message:
         return Step.GO
 
     def leave_unended(self, why: Refused, tool: Tool) -> Step:
-        """The open call is incomplete and cannot be taken back: it never gets an end, and what follows is
-        text."""
+        """The open call is incomplete and cannot be taken back: it gets no end, and what follows is text."""
         self.log.ledger.refuse(why, tool.name)
         self.call = self.json = None
         return self.go(State.LITERAL)

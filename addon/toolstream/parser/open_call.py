@@ -21,6 +21,7 @@ from ..schema.call_shape import NAME_KEYS
 from ..schema.coercion import FAILED
 from ..schema.json_read import Json
 from ..schema.rules import NO_TEXTS
+from ..schema.schema import Parameter
 from ..schema.tool_name import Opening
 from ..schema.values import coerce_leniently
 from ..schema.whole_arguments import typed, write_call
@@ -97,8 +98,7 @@ def only_key(call: Call) -> str:
     """The only parameter to which a value without a tag can belong; "" if there is no such parameter."""
     required = call.tool.required
     key = next(iter(required)) if len(required) == 1 else ""
-    types = call.tool.parameter(key).types
-    return key if call.named and (not types or "string" in types) else ""
+    return key if call.named and call.tool.parameter(key).takes_text else ""
 
 
 def only_free(call: Call) -> str:
@@ -183,16 +183,18 @@ def use_spare(m: Message, call: Call) -> None:
     if spare is None:
         return
     key = only_free(call) if spare.tagged else only_key(call)
-    types = call.tool.parameter(key).types if key else frozenset()
-    takes_text = not types or "string" in types
-    fits = takes_text or coerce_leniently(spare.value, call.tool.parameter(key)) is not FAILED
-    if not key or key in call.writer.given or not fits:
+    if not key or key in call.writer.given or not _fits(spare.value, call.tool.parameter(key)):
         _spare_is_text(m, call)
         return
     call.spare = None
     m.log.commit(spare.mark)
     m.log.repair(Repair.MISSING_PARAMETER_OPEN, spare.text)
     give(m, key, spare.value)
+
+
+def _fits(text: str, parameter: Parameter) -> bool:
+    """Whether a text may be the value of a parameter."""
+    return parameter.takes_text or coerce_leniently(text, parameter) is not FAILED
 
 
 def end_unclosed(m: Message, excerpt: str) -> Step:
@@ -207,25 +209,30 @@ def end_call(m: Message) -> Step:
     call = open_call(m)
     if call.needs_all and call.is_doubtful():
         return m.reject()
-    if is_example(call):
-        return leave_undone(m, Refused.NO_CALL)
-    if _is_unread(call):
-        return leave_undone(m, Refused.UNREAD)
-    if not call.named:
-        call.writer.close()
-        assert isinstance(call.writer, DeferredArguments)
-        opening = _meant(m, call.writer.values, call.late)
-        if opening is None or not m.toolset.allows(opening.tool.name):
-            return m.reject()
-        for repair, excerpt in opening.repairs:
-            m.log.repair(repair, excerpt)
-        _announce(m, call, opening)
+    if why := Refused.NO_CALL if is_example(call) else Refused.UNREAD if _is_unread(call) else None:
+        return leave_undone(m, why)
+    if not (call.named or _is_meant(m, call)):
+        return m.reject()
     if not call.body_done:
         m.fragment(call.writer.close())
         if call.deferred:
             _give_deferred(m, call)
     m.log.emit(CallEnd(call.index))
     return m.end_call()
+
+
+def _is_meant(m: Message, call: Call) -> bool:
+    """Whether the parameters of a call without a name tell which tool is meant, and that is allowed. Then it
+    is announced."""
+    call.writer.close()
+    assert isinstance(call.writer, DeferredArguments)
+    opening = _meant(m, call.writer.values, call.late)
+    if opening is None or not m.toolset.allows(opening.tool.name):
+        return False
+    for repair, excerpt in opening.repairs:
+        m.log.repair(repair, excerpt)
+    _announce(m, call, opening)
+    return True
 
 
 def _meant(m: Message, values: Sequence[tuple[str, str]], late: str) -> Opening | None:

@@ -114,10 +114,9 @@ class Value:
     @classmethod
     def of(cls, schema: Parameter, tables: Tables, tag: Tag, tight: bool) -> Self:
         """The value of a parameter that this tag opens."""
-        types = schema.types
-        verbatim = not types or "string" in types
-        json = None if verbatim or not types & {"array", "object"} else WholeJson()
-        return cls(tables, verbatim, json, tag.lacks_bracket, tag.lacks_quote, tight)
+        is_container = not schema.takes_text and bool(schema.types & {"array", "object"})
+        json = WholeJson() if is_container else None
+        return cls(tables, schema.takes_text, json, tag.lacks_bracket, tag.lacks_quote, tight)
 
     def look(self, buffer: Buffer, end: int) -> None:
         """The text up to this index is judged."""

@@ -15,7 +15,7 @@ from ..grammar.grammar import keeps_to, kept_to
 from ..grammar.kinds import CLOSERS, MORE, Cost, Following, TagKind, Wait
 from ..grammar.likeness import HTML
 from ..grammar.tag import Tag
-from ..grammar.text import LINE_REST, end_of, skip_whitespace
+from ..grammar.text import breaks_line, end_of, ends_line, skip_whitespace
 from ..grammar.tokens import WORD
 from ..limits import CLOSING_RUN, NAME, TAG_GAP
 from ..repairs import Refused, Repair
@@ -64,8 +64,8 @@ def _open_better(m: Message, tag: Tag) -> Step:
 def _open_bare(m: Message, tag: Tag, opening: Opening) -> Step:
     if why := _why_not_bare(m, tag, opening):
         return m.refuse(why, tag.end)
-    html = m.trial and m.trial.why is Refused.NO_CALL and is_of_html(tag)
-    if m.trial and m.trial.at_end and not (html or m.trial.why is Refused.FENCED):
+    goes_on = m.on_trial_for(Refused.FENCED) or (m.on_trial_for(Refused.NO_CALL) and is_of_html(tag))
+    if m.trial and m.trial.at_end and not goes_on:
         return m.reject()
     return _open_before(m, tag, opening)
 
@@ -84,9 +84,14 @@ def _why_not_bare(m: Message, tag: Tag, opening: Opening) -> Refused | None:
         return Refused.NOT_AT_LINE_START
     if m.context.in_markup and tag.dialect.common:
         return Refused.IN_MARKUP
-    if _is_doubtful(m, tag, []) and not all(opening.tool.declares(key) for key, _ in opening.given):
+    if _gives_others(opening) and _is_doubtful(m, tag, []):
         return Refused.NO_CALL
     return None
+
+
+def _gives_others(opening: Opening) -> bool:
+    """Whether a tag holds values of parameters that its tool does not declare."""
+    return not all(opening.tool.declares(key) for key, _ in opening.given)
 
 
 def _is_doubtful(m: Message, tag: Tag, wraps: list[Tag]) -> bool:
@@ -102,23 +107,31 @@ def _is_doubtful(m: Message, tag: Tag, wraps: list[Tag]) -> bool:
 
 def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
     """Open a bare call, if what follows its tag may stand in a call."""
-    text = m.buffer.text
+    text, tool = m.buffer.text, opening.tool
     at = skip_whitespace(text, tag.end)
     if at == len(text) and not m.buffer.over:
         return Step.MORE
-    if text[at : at + 1] == "{" or _is_tag(m, at):
+    opens = _opens_before(m, tag, tool, at)
+    if opens is MORE:
+        return Step.MORE
+    if opens:
         return _open(m, tag, opening, [])
-    if not m.tolerant:
-        return m.refuse(Refused.NO_CALL, tag.end)
-    ends_line = "\n" in text[tag.end : at]
-    if tag.ends_itself and not opening.tool.required and (ends_line or at == len(text)):
-        return _open(m, tag, opening, [])
-    if proved := proves(m.inside(opening.tool), tag, m.buffer.text, m.buffer.over):
-        return Step.MORE if proved is MORE else _open(m, tag, opening, [])
-    if ends_line and len(opening.tool.required) == 1:
+    if m.tolerant and len(tool.required) == 1 and breaks_line(text, tag.end):
         m.begin_trial(Refused.NO_CALL, at_end=False)
         return _open(m, tag, opening, [], certain=False)
     return m.refuse(Refused.NO_CALL, tag.end)
+
+
+def _opens_before(m: Message, tag: Tag, tool: Tool, at: int) -> bool | Wait:
+    """Whether what follows a bare call's tag, at `at`, says that this is a call."""
+    text = m.buffer.text
+    if text.startswith("{", at) or _is_tag(m, at):
+        return True
+    if not m.tolerant:
+        return False
+    if tag.ends_itself and not tool.required and (at == len(text) or breaks_line(text, tag.end)):
+        return True
+    return proves(m.inside(tool), tag, text, m.buffer.over)
 
 
 def _is_tag(m: Message, at: int) -> bool:
@@ -133,27 +146,32 @@ def _is_tag(m: Message, at: int) -> bool:
 def is_at_bare(m: Message) -> bool:
     """Whether an exact function's tag without an envelope waits for the tag that has to follow it."""
     tag = m.lookout.openers.match(m.buffer.text, m.seen)
-    if tag is None or tag.kind is not TagKind.CALL_OPEN or tag.cost is not Cost.EXACT or tag.dialect.by_name:
+    if tag is None or tag.kind is not TagKind.CALL_OPEN or not tag.exact or tag.dialect.by_name:
         return False
     waits = skip_whitespace(m.buffer.text, tag.end) == len(m.buffer.text)
     return waits and not tag.ends_itself and tag.name in m.toolset.tools
 
 
-def kind_after(m: Message, tag: Tag, tool: Tool, slips: bool = False) -> TagKind | Following | Wait:
-    """What follows a tag that is named after a tool. `slips`: a misspelt tag counts, too."""
-    inside = m.grammar.body.with_names(m.toolset.names_of(tool))
-    text = m.buffer.text
-    at = skip_whitespace(text, tag.end)
-    if found := inside.match(text, at):
-        return found.kind
-    if not m.buffer.over and (at == len(text) or inside.may_begin(text, at)):
-        return MORE
-    if slips and m.tolerant and at < len(text):
-        place = Place(m.toolset, m.grammar, tool)
-        place.speak(tag.dialect)
-        if slipped := place.slipped(text, at, m.buffer.over):
-            return MORE if slipped is MORE else slipped.kind
-    return Following.JSON if text[at : at + 1] == "{" else Following.OTHER
+def kind_after(m: Message, tag: Tag, tool: Tool) -> TagKind | Following | Wait:
+    """What follows a tag that is named after a tool."""
+    text, at = m.buffer.text, skip_whitespace(m.buffer.text, tag.end)
+    found = m.grammar.body.with_names(m.toolset.names_of(tool)).read(text, at, m.buffer.over)
+    if found:
+        return MORE if found is MORE else found.kind
+    return Following.JSON if text.startswith("{", at) else Following.OTHER
+
+
+def _kind_or_slip_after(m: Message, tag: Tag, tool: Tool) -> TagKind | Following | Wait:
+    """The same; a misspelt tag counts, too."""
+    kind, at = kind_after(m, tag, tool), skip_whitespace(m.buffer.text, tag.end)
+    if not isinstance(kind, Following) or at == len(m.buffer.text):
+        return kind
+    place = Place(m.toolset, m.grammar, tool)
+    place.speak(tag.dialect)
+    slipped = place.slipped(m.buffer.text, at, m.buffer.over)
+    if slipped is None:
+        return kind
+    return MORE if slipped is MORE else slipped.kind
 
 
 def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
@@ -161,20 +179,20 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     opening = _read_opening(m, tag)
     if why := _why_not_wrapped(m, tag, opening):
         return m.refuse(why, tag.end)
-    if wraps and _LIST.match(wraps[0].raw) and _ITEM.match(tag.raw):
-        return m.refuse(Refused.NO_CALL, wraps[0].end)
+    first = wraps[0].end if wraps else tag.end
+    if _lists_tools(tag, wraps):
+        return m.refuse(Refused.NO_CALL, first)
     if _must_end_before(m) and opening:
         m.reject()
         m.context.new_line()  # directly after a call counts as the start of a line
         m.envelope = Envelope.REFUSED
         return Step.GO
-    mentioned = opening is not None and _is_mentioned(m, tag, opening.tool)
-    kind = Following.OTHER if mentioned is True else _kind_after_name(m, tag, opening)
-    if kind is MORE or mentioned is MORE:
+    opens = _opens_wrapped_before(m, tag, opening)
+    if opens is MORE:
         return Step.MORE
-    if kind is Following.OTHER:
-        return m.refuse(Refused.NO_CALL, wraps[0].end if wraps else tag.end)
-    if m.context.thinking and m.calls and not m.trial:
+    if not opens:
+        return m.refuse(Refused.NO_CALL, first)
+    if _thinks_again(m):
         return m.refuse(Refused.REASONING, tag.end)
     if opening is None:
         m.begin_trial(Refused.UNDECLARED, at_end=True)
@@ -182,9 +200,27 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     return _open(m, tag, opening or Opening(Tool(tag.name)), wraps)
 
 
+def _lists_tools(tag: Tag, wraps: list[Tag]) -> bool:
+    """Whether these are the tags of a list of declared tools, as in a prompt."""
+    return bool(wraps and _LIST.match(wraps[0].raw) and _ITEM.match(tag.raw))
+
+
+def _thinks_again(m: Message) -> bool:
+    """Whether the model thinks after a call: what it writes there is only a call after another one."""
+    return m.context.thinking and m.calls > 0 and not m.trial
+
+
+def _opens_wrapped_before(m: Message, tag: Tag, opening: Opening | None) -> bool | Wait:
+    """Whether what follows a function's tag in an envelope may stand in a call."""
+    if opening and (mentioned := _is_mentioned(m, tag, opening.tool)):
+        return MORE if mentioned is MORE else False
+    kind = _kind_after_name(m, tag, opening)
+    return MORE if kind is MORE else kind is not Following.OTHER
+
+
 def _must_end_before(m: Message) -> bool:
     """Whether what is on trial is a call only if none follows it."""
-    goes_on = m.context.thinking or (m.trial and m.trial.why is Refused.FENCED)
+    goes_on = m.context.thinking or m.on_trial_for(Refused.FENCED)
     return m.trial is not None and m.trial.at_end and not goes_on
 
 
@@ -205,9 +241,8 @@ def _is_mentioned(m: Message, tag: Tag, tool: Tool) -> bool | Wait:
     end = end_of(_CLOSERS, text, at)
     if not m.buffer.over and _PART.fullmatch(text, end):
         return MORE
-    rest = LINE_REST.match(text, end)
     needs = bool(tool.required) and not m.aggressive
-    return needs or not m.context.at_line_start or rest is None or rest[1] is None
+    return needs or not m.context.at_line_start or not ends_line(text, end)
 
 
 def _kind_after_name(m: Message, tag: Tag, opening: Opening | None) -> TagKind | Following | Wait | None:
@@ -221,7 +256,7 @@ def _kind_after_name(m: Message, tag: Tag, opening: Opening | None) -> TagKind |
         kinds, tool = _IN_ELEMENT, Tool(tag.name)
     else:
         return None
-    kind = kind_after(m, tag, tool, slips=True)
+    kind = _kind_or_slip_after(m, tag, tool)
     return kind if kind in kinds or kind is MORE else Following.OTHER
 
 
@@ -241,7 +276,7 @@ def open_nameless(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
 
 def open_json_call(m: Message, chain: Chain) -> Step:
     """JSON in an envelope."""
-    if m.context.thinking and m.calls and not m.trial:
+    if _thinks_again(m):
         return m.refuse(Refused.REASONING, chain.at)
     m.json_from = m.buffer.base + m.seen
     if m.context.thinking:
@@ -265,22 +300,14 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
     """Begin a call whose tag is in the text."""
     in_prose = is_in_prose(m, tag, wraps)
     doubtful = opening is not None and _is_doubtful(m, tag, wraps)
-    element = opening is not None and _may_be_element(tag, opening)
-    if m.context.thinking:
-        _try_in_thinking(m, Refused.REASONING)
-    elif m.context.may_show:
-        m.begin_trial(Refused.FENCED, at_end=True)
-    elif doubtful or element or in_prose:
-        m.begin_trial(Refused.NO_CALL, at_end=(doubtful or element) and is_of_html(tag))
-    elif _is_sent_whole(m, opening):
-        m.begin_trial(Refused.TRUNCATED, at_end=False)
-    certain = certain and not (in_prose or element)
+    element = _may_be_element(tag, opening)
+    _begin_trial(m, tag, opening, in_prose, doubtful or element)
     _drop_think(m)
     if wraps:
         m.envelope = Envelope.OPEN
     _note_opening(m, tag, opening, wraps)
     m.drop(tag.start if tag.kind is TagKind.PARAMETER_OPEN else tag.end)
-    step = start_call(m, opening, tag, certain)
+    step = start_call(m, opening, tag, certain and not (in_prose or element))
     assert m.call
     m.call.in_prose = in_prose
     if doubtful and opening:
@@ -289,15 +316,29 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
     return step
 
 
+def _begin_trial(m: Message, tag: Tag, opening: Opening | None, in_prose: bool, in_document: bool) -> None:
+    """Begin a trial if it is not certain yet that a call opens: it may be `in_prose`, or be an element
+    `in_document`."""
+    if m.context.thinking:
+        _try_in_thinking(m, Refused.REASONING)
+    elif m.context.may_show:
+        m.begin_trial(Refused.FENCED, at_end=True)
+    elif in_document or in_prose:
+        m.begin_trial(Refused.NO_CALL, at_end=in_document and is_of_html(tag))
+    elif _is_sent_whole(m, opening):
+        m.begin_trial(Refused.TRUNCATED, at_end=False)
+
+
 def is_of_html(tag: Tag) -> bool:
     """Whether a tag that is named after a tool is one of HTML, too, as `<select>`. It is a call only if
     nothing but calls follow it."""
     return tag.dialect.by_name and tag.name in HTML
 
 
-def _may_be_element(tag: Tag, opening: Opening) -> bool:
+def _may_be_element(tag: Tag, opening: Opening | None) -> bool:
     """Whether only a parameter shows that what follows can be read."""
-    return tag.dialect.repair is Repair.NAME_MISPLACED and bool(opening.tool.required)
+    needs = opening is not None and bool(opening.tool.required)
+    return needs and tag.dialect.repair is Repair.NAME_MISPLACED
 
 
 def _is_sent_whole(m: Message, opening: Opening | None) -> bool:
@@ -338,21 +379,27 @@ def _note_opening(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag
 
 
 def _note_tags(m: Message, wraps: list[Tag], tag: Tag | None) -> None:
+    """Report what had to be repaired in the tags with which a call opens."""
+    _note_surplus(m, wraps)
+    if wraps or m.envelope is not Envelope.OPEN:
+        m.spoken = foreign(*(wrap.dialect for wrap in wraps))
+    tags = [*wraps[:1], tag] if tag else wraps[:1]
+    m.kept = kept_to(tags, _may_keep_to(m, wraps, tag))
+    found: dict[Repair, str] = {}
+    for one in tags:
+        if not keeps_to(one, m.kept):
+            found.setdefault(one.repair, one.raw)
+    for repair, raw in found.items():
+        m.log.repair(repair, raw)
+
+
+def _note_surplus(m: Message, wraps: list[Tag]) -> None:
+    """Report the tags that are too many, and a fence between them."""
     for surplus in wraps[1:]:
         closes = surplus.kind is TagKind.WRAP_CLOSE
         m.log.repair(Repair.STRAY_CLOSER if closes else Repair.STRAY_OPENER, surplus.raw)
     if wraps and m.fence:
         m.log.repair(Repair.STRAY_OPENER, m.fence)
-    tags = [*wraps[:1], tag] if tag else wraps[:1]
-    if wraps or m.envelope is not Envelope.OPEN:
-        m.spoken = foreign(*(t.dialect for t in wraps))
-    m.kept = kept_to(tags, _may_keep_to(m, wraps, tag))
-    found: dict[Repair, str] = {}
-    for t in tags:
-        if not keeps_to(t, m.kept):
-            found.setdefault(t.repair, t.raw)
-    for repair, raw in found.items():
-        m.log.repair(repair, raw)
 
 
 def _may_keep_to(m: Message, wraps: list[Tag], tag: Tag | None) -> Sequence[Dialect]:

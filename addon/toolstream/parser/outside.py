@@ -363,7 +363,7 @@ def _direct(m: Message, tag: Tag) -> Step:
     """A tag named after a tool: text, unless a parameter of the tool follows it."""
     opening = read_opening(tag, m.buffer.text, m.toolset, m.grammar.level)
     assert opening
-    if m.context.at_line_start and not (m.context.thinking or m.context.in_markup):
+    if m.context.begins_plain_line:
         kind = kind_after(m, tag, opening.tool)
         if kind is MORE:
             return Step.MORE

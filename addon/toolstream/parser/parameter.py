@@ -43,17 +43,23 @@ def at_parameter(m: Message, call: Call, tag: Tag) -> Step:
         if step := _give_in_tag(m, tag, key.strip(), text):
             return step
         tag = tag if text else replace(tag, name=key)  # the `=` stands for the bracket
-    if not declares(tag.name) and _is_odd(tag):
-        free = call.tool.arguments.declared - call.writer.given
-        opener = before_value(m.buffer.text, tag.start, m.buffer.over, free)
-        if opener is MORE:
-            return Step.MORE
-        if opener is None and _ODD.search(tag.name):
-            return has_text(m)
-        tag = opener or tag
-    if tag.name in ARGUMENT_KEYS and not (call.begun or declares(tag.name)):
-        return _at_all_arguments(m, call, tag)
-    return _open(m, call, tag)
+    found = tag if declares(tag.name) else _before_value(m, call, tag)
+    if not isinstance(found, Tag):
+        return Step.MORE if found is MORE else has_text(m)
+    if found.name in ARGUMENT_KEYS and not (call.begun or declares(found.name)):
+        return _at_all_arguments(m, call, found)
+    return _open(m, call, found)
+
+
+def _before_value(m: Message, call: Call, tag: Tag) -> Tag | Wait | None:
+    """A tag whose name is not declared: if it has lost its bracket, or has characters in its name that no
+    name has, the part of it that is left before a value. None if that is no tag."""
+    has_odd_name = _ODD.search(tag.name) is not None
+    if not (tag.lacks_bracket or has_odd_name):
+        return tag
+    free = call.tool.arguments.declared - call.writer.given
+    opener = before_value(m.buffer.text, tag.start, m.buffer.over, free)
+    return None if opener is None and has_odd_name else opener or tag
 
 
 def _at_nameless(m: Message, call: Call, tag: Tag) -> Step:
@@ -67,9 +73,7 @@ def _at_nameless(m: Message, call: Call, tag: Tag) -> Step:
     if following is MORE:
         return Step.MORE
     has_value = following is None and at < len(text) and not _NAMELESS.match(text, at)
-    key, left = only_free(call), call.tool.arguments.declared - call.writer.given
-    is_last = len(left) == 1 and "string" in (call.tool.parameter(key).types or ("string",))
-    if key and is_last and has_value:
+    if has_value and (key := _last_key(call)):
         return _open(m, call, replace(tag, name=key))
     m.log.repair(Repair.STRAY_OPENER, tag.raw)
     m.buffer.at = tag.end
@@ -78,6 +82,12 @@ def _at_nameless(m: Message, call: Call, tag: Tag) -> Step:
     call.gap = m.buffer.take(at)
     call.spare = Spare(m.log.mark(), tagged=True)
     return m.go(State.LOOSE)
+
+
+def _last_key(call: Call) -> str:
+    """The only parameter that was not given yet, if it may be a string; "" if there is no such parameter."""
+    key, left = only_free(call), call.tool.arguments.declared - call.writer.given
+    return key if len(left) == 1 and call.tool.parameter(key).takes_text else ""
 
 
 def _at_all_arguments(m: Message, call: Call, tag: Tag) -> Step:
@@ -104,15 +114,9 @@ def _give_in_tag(m: Message, tag: Tag, key: str, text: str) -> Step | None:
     return Step.GO
 
 
-def _is_odd(tag: Tag) -> bool:
-    """Whether a tag has lost its bracket, or has characters in its name that no name has."""
-    return tag.lacks_bracket or _ODD.search(tag.name) is not None
-
-
 def _open(m: Message, call: Call, tag: Tag) -> Step:
     if call.is_doubtful() and _DECLARES.search(tag.raw):
         return m.reject()
-    key, dialect = tag.name, tag.dialect
     end, goes_on = _end_of_attribute(m, tag) if m.tolerant else 0, value_goes_on(m, call, tag)
     if end is MORE or goes_on is MORE:
         return Step.MORE
@@ -120,18 +124,29 @@ def _open(m: Message, call: Call, tag: Tag) -> Step:
         m.log.repair(tag.repair, tag.raw)
     if end and (value := _VALUE.search(tag.raw)):
         m.buffer.at = end
-        give(m, key, value[2])
+        give(m, tag.name, value[2])
         return Step.GO
     m.buffer.at = tag.end
-    call.closed = call.closed or dialect.closed
-    only_markup = m.live and m.log.parallel and not (call.deferred or call.spare)
-    on_trial = m.trial and m.trial.why is Refused.NO_CALL and not m.trial.at_end
-    if on_trial and only_markup and not (goes_on or call.is_doubtful(key)):
+    call.closed = call.closed or tag.dialect.closed
+    if not goes_on and _proves_call(m, call, tag.name):
         m.accept()  # now it is known that the call can be read
     call.certain = call.certain or not goes_on
-    m.fragment(call.writer.begin(key))
+    return _begin_value(m, call, tag)
+
+
+def _proves_call(m: Message, call: Call, key: str) -> bool:
+    """Whether what may have been an element of a document is a call, now that this parameter opens, and
+    nothing of it waits for anything else."""
+    may_leave = m.live and m.log.parallel and not (call.deferred or call.spare)
+    on_trial = m.on_trial_for(Refused.NO_CALL) and m.trial is not None and not m.trial.at_end
+    return may_leave and on_trial and not call.is_doubtful(key)
+
+
+def _begin_value(m: Message, call: Call, tag: Tag) -> Step:
+    """The value of a parameter begins behind this tag."""
+    m.fragment(call.writer.begin(tag.name))
     tables = enter_value(call.place, tag, m.kept, call.writer.given)
-    call.value = Value.of(call.tool.parameter(key), tables, tag, call.place.is_tight)
+    call.value = Value.of(call.tool.parameter(tag.name), tables, tag, call.place.is_tight)
     return m.go(State.VALUE)
 
 
@@ -149,9 +164,5 @@ def _end_of_attribute(m: Message, tag: Tag) -> int | Wait:
 
 def next_tag(m: Message, at: int) -> Tag | Wait | None:
     """The tag that follows the whitespace at this index; None if something else does."""
-    text, tags = m.buffer.text, open_call(m).place.tags
-    at = end_of(WHITESPACE, text, at)
-    if tag := tags.match(text, at):
-        return tag
-    partial = at == len(text) or tags.may_begin(text, at)
-    return MORE if partial and not m.buffer.over else None
+    text = m.buffer.text
+    return open_call(m).place.tags.read(text, end_of(WHITESPACE, text, at), m.buffer.over)

@@ -22,11 +22,16 @@ def is_in_prose(m: Message, tag: Tag, wraps: list[Tag]) -> bool:
 
 def prose_goes_on(m: Message, call: Call) -> bool | Wait:
     """Whether the text in which a call stands goes on behind its tag, up to a tag that does not belong to the
-    call. Such a tag at the start of a line says that this is a call."""
-    text, at = m.buffer.text, m.buffer.at
+    call. Such a tag at the start of a line says that this is a call, and so does JSON."""
+    if call.certain or not call.in_prose or m.buffer.text[m.buffer.at] == "{":
+        return False
     tag = _next_tag(m, call)
-    if tag is MORE or tag is None:
-        return tag is None or MORE
+    return _goes_on_to(m, call, tag) if isinstance(tag, Tag) else tag or True
+
+
+def _goes_on_to(m: Message, call: Call, tag: Tag) -> bool:
+    """The same, with the next tag of a call. If that says that this is a call, note it."""
+    text, at = m.buffer.text, m.buffer.at
     line = text.rfind("\n", at, tag.start)
     begins_line = line >= 0 and not text[line : tag.start].strip()
     if tag.kind is TagKind.PARAMETER_OPEN and (begins_line or not _WORD.search(text, at, tag.start)):
@@ -39,13 +44,11 @@ def prose_goes_on(m: Message, call: Call) -> bool | Wait:
 
 def _next_tag(m: Message, call: Call) -> Tag | Wait | None:
     """The next tag of a call, not far away; None if there is none."""
-    text, tags, over = m.buffer.text, call.place.tags, m.buffer.over
+    text, over = m.buffer.text, m.buffer.over
     at, end = m.buffer.at, m.buffer.at + STRAY
     while (at := text.find("<", at, end)) >= 0:
-        if tag := tags.match(text, at):
+        if tag := call.place.tags.read(text, at, over):
             return tag
-        if not over and tags.may_begin(text, at):
-            return MORE
         at += 1
     return MORE if len(text) < end and not over else None
 
@@ -56,12 +59,15 @@ def value_goes_on(m: Message, call: Call, tag: Tag) -> bool | Wait:
     if call.certain or not call.in_prose:
         return False
     text, over = m.buffer.text, m.buffer.over
-    if tag.end == len(text) or text[tag.end] not in " \t":
-        return tag.end == len(text) and (over or MORE)
-    found = None if call.noted else _LINE_END.search(text, tag.end, tag.end + STRAY)
-    if found or call.noted:
-        return found is None or found[0] == "</"
-    return over or (MORE if len(text) < tag.end + STRAY else False)
+    if tag.end == len(text):
+        return over or MORE
+    if text[tag.end] not in " \t":
+        return False
+    if call.noted:
+        return True
+    if found := _LINE_END.search(text, tag.end, tag.end + STRAY):
+        return found[0] == "</"
+    return over or (len(text) < tag.end + STRAY and MORE)
 
 
 def is_whole_at_end(m: Message, call: Call) -> bool:

@@ -67,6 +67,11 @@ class Parameter:
         except RecursionError:
             return UNKNOWN
 
+    @property
+    def takes_text(self) -> bool:
+        """Whether the value may be a string."""
+        return not self.types or "string" in self.types
+
     @cached_property
     def declared(self) -> frozenset[str]:
         """The keys that `properties` name, in any alternative."""
