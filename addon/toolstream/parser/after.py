@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.tag import Tag
-from ..grammar.text import GAP, WHITESPACE, end_of
+from ..grammar.text import GAP, WHITESPACE, end_of, read_literal
 from ..grammar.tokens import Token, read_tag
 from ..limits import BEHIND_CALL, WHITESPACE_RUN
 from ..repairs import Refused, Repair
 from .by_place import OPENERS, is_by_place, is_cut
-from .chain import is_word, read_chain, to_its_end
+from .chain import Chain, is_word, read_chain, to_its_end
 from .event_log import Mark
 from .json_head import read_head
 from .message import Before, Envelope, Message, State, Step
 from .opening import is_of_html, open_bare, open_wrapped
-from .run import FollowedBy, Level, Run
+from .run import Level, Run
 from .runs import read_run
 
 _CLOSING = (TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE, TagKind.PARAMETER_CLOSE, TagKind.STRAY)
@@ -63,19 +63,21 @@ def _at_tag(m: Message, tag: Tag) -> Step:
 def _at_first_call(m: Message, tag: Tag) -> Step:
     """A call opens after closing tags that close nothing. Those are dropped, unless this is no call."""
     chain = read_chain(m, tag.start)
-    if chain is MORE:
+    name = chain if chain is MORE else _name_of(m, chain)
+    if name is MORE:
         return Step.MORE
-    opens = chain.tag is not None and chain.tag.kind is TagKind.CALL_OPEN
-    name = chain.tag.name if chain.tag and opens else ""
-    if chain.json:
-        head = read_head(m.buffer.text, chain.at, m.buffer.over)
-        if head is MORE:
-            return Step.MORE
-        name = head.name if head else ""
     if not (name and m.toolset.find(name)):
         return _leave(m)
     m.accept()
     return m.go(State.TEXT)
+
+
+def _name_of(m: Message, chain: Chain) -> str | Wait:
+    """The name of the tool that is called; "" if there is none."""
+    if chain.json:
+        head = read_head(m.buffer.text, chain.at, m.buffer.over)
+        return MORE if head is MORE else head.name if head else ""
+    return chain.tag.name if chain.tag and chain.tag.kind is TagKind.CALL_OPEN else ""
 
 
 def _at_stray(m: Message, tag: Tag) -> Step:
@@ -123,23 +125,21 @@ def _drop(m: Message, end: int) -> Step:
 
 
 def _at_no_tag(m: Message, at: int) -> Step:
-    text, over = m.buffer.text, m.buffer.over
-    if m.lookout.after.may_begin(text, at):
-        return _at_half(m, at) if over else Step.MORE
-    if (m.reasoning or not m.context.thinking) and (step := _at_think(m, at)):
-        return step
-    if m.fence and (step := _at_fence(m, at)):
-        return step
-    if not m.tolerant or is_word(m, at):
-        return _leave(m)
-    if text[at] == ">" and at == m.buffer.at:  # it belongs to the tag before
+    if m.lookout.after.may_begin(m.buffer.text, at):
+        return _at_half(m, at) if m.buffer.over else Step.MORE
+    step = _at_think(m, at) or _at_fence(m, at)
+    if step is None and m.tolerant and not is_word(m, at):
+        step = _at_mark(m, at) or _at_damaged_opener(m, at) or _at_damaged_closer(m, at)
+    return step or _leave(m)
+
+
+def _at_mark(m: Message, at: int) -> Step | None:
+    """A mark directly after the last tag: the bracket of that tag, or a comma."""
+    mark = m.buffer.text[at] if at == m.buffer.at else ""
+    if mark == ">":
         m.log.repair(Repair.DAMAGED_TAG, ">")
         return _drop(m, at + 1)
-    if text[at] in ",;" and at == m.buffer.at and (step := _at_comma(m, at)):
-        return step
-    if m.before is Before.CALL and (step := _at_damaged_opener(m, at)):
-        return step
-    return _at_damaged_closer(m, at)
+    return _at_comma(m, at) if mark in (",", ";") else None
 
 
 def _at_half(m: Message, at: int) -> Step:
@@ -159,13 +159,15 @@ def _at_half(m: Message, at: int) -> Step:
 
 def _at_think(m: Message, at: int) -> Step | None:
     """A </think> that closes nothing, or the reasoning, is dropped if the message ends with it."""
-    text = m.buffer.text
-    if not text.startswith(_THINK_CLOSE, at):
-        return Step.MORE if _THINK_CLOSE.startswith(text[at:]) and not m.buffer.over else None
+    text, over = m.buffer.text, m.buffer.over
+    may_close = m.reasoning or not m.context.thinking
+    found = may_close and read_literal(text, at, _THINK_CLOSE, over)
+    if found is not True:
+        return Step.MORE if found is MORE else None
     end = end_of(WHITESPACE, text, at + len(_THINK_CLOSE))
     if end < len(text) or end - at > WHITESPACE_RUN:
         return None
-    if not m.buffer.over:
+    if not over:
         return Step.MORE
     m.log.repair(Repair.STRAY_CLOSER, _THINK_CLOSE)
     return _drop(m, end)
@@ -173,9 +175,10 @@ def _at_think(m: Message, at: int) -> Step | None:
 
 def _at_fence(m: Message, at: int) -> Step | None:
     """The end of the code fence around the call; None if it is not here."""
-    text, end = m.buffer.text, at + len(m.fence)
-    if not text.startswith(m.fence, at):
-        return Step.MORE if m.fence.startswith(text[at:]) and not m.buffer.over else None
+    found = m.fence != "" and read_literal(m.buffer.text, at, m.fence, m.buffer.over)
+    if found is not True:
+        return Step.MORE if found is MORE else None
+    end = at + len(m.fence)
     m.log.repair(Repair.STRAY_CLOSER, m.fence)
     m.fence = ""
     return _drop(m, end)
@@ -194,16 +197,23 @@ def _at_comma(m: Message, at: int) -> Step | None:
 
 def _at_damaged_opener(m: Message, at: int) -> Step | None:
     """The next call, if its first tag is damaged; None if none begins."""
+    if m.before is not Before.CALL:
+        return None
     chain = read_chain(m, at, inside=m.envelope is Envelope.OPEN)
     if chain is MORE:
         return Step.MORE
-    first = chain.wraps[0] if chain.wraps else None
-    if first and first.start == at and (chain.opens or chain.at >= len(m.buffer.text)):
+    if _begins_envelope(m, chain, at):
         m.miss_envelope_close()
         return m.go(State.ENVELOPE)
     if chain.tag and chain.tag.kind is TagKind.CALL_OPEN and _is_damaged(chain.tag):
         return _open(m, chain.tag)
     return None
+
+
+def _begins_envelope(m: Message, chain: Chain, at: int) -> bool:
+    """Whether the envelope of a call opens at `at`, or one with which the message ends."""
+    begins = bool(chain.wraps) and chain.wraps[0].start == at
+    return begins and (chain.opens or chain.at >= len(m.buffer.text))
 
 
 def _is_damaged(tag: Tag) -> bool:
@@ -238,10 +248,9 @@ def _is_believed(m: Message, run: Run) -> bool:
     first, awaited = run.tags[0], m.envelope is Envelope.OPEN
     if len(run.tags) > 1 and run.tags[1].spelt:
         return True
-    is_last = run.followed_by in (FollowedBy.END, FollowedBy.CALL)
     if first.cost > Cost.ALIKE:
-        return awaited and is_last
-    return is_last or "/" in first.raw or (awaited and first.kind is TagKind.WRAP_CLOSE)
+        return awaited and run.ends_calls
+    return run.ends_calls or "/" in first.raw or (awaited and first.kind is TagKind.WRAP_CLOSE)
 
 
 # The end
@@ -249,10 +258,9 @@ def _is_believed(m: Message, run: Run) -> bool:
 
 def _leave(m: Message) -> Step:
     """Text follows the call."""
-    if m.trial and (shown := _is_shown(m)) is MORE:
-        return Step.MORE
-    if m.trial and shown:
-        return m.reject()
+    shown = m.trial is not None and _is_shown(m)
+    if shown:
+        return Step.MORE if shown is MORE else m.reject()
     m.accept()
     left = m.envelope is Envelope.OPEN and "\n" not in m.buffer.text[m.buffer.at : m.seen]
     m.miss_envelope_close()

@@ -11,7 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..grammar.kinds import MORE, TagKind, Wait
+from ..grammar.kinds import CALL_CLOSERS, MORE, TagKind, Wait
+from ..grammar.tag import Tag
 from ..grammar.text import BLANK, JSON_STRING, skip_whitespace
 from ..limits import AFTER_JSON, FENCE_RUN, PIECE
 from ..repairs import Refused, Repair
@@ -25,12 +26,12 @@ from .fence import read_fence
 from .interrupted import break_off
 from .json_text import may_be_all
 from .message import Envelope, Message, State, Step
-from .whole_calls import Meant, emit_calls, meant, why_not
+from .whole_calls import Meant, any_undeclared, emit_calls, meant, why_not
 
-_OF_ENVELOPE = (TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE)
 _MARKS = re.compile(r'\\"\s*[,:}\]]')  # of JSON, in a string that may have taken them from around it
 _WORD = re.compile(r"[:\[,]\s*+(?!true\b|false\b|null\b)[A-Za-z_]")  # in place of a value, as in a schema
-_CLOSES_NOTHING = (*_OF_ENVELOPE, TagKind.STRAY)
+_LONGEST_END = AFTER_JSON + FENCE_RUN + 2  # of what is looked at behind JSON
+_CLOSES_NOTHING = (*CALL_CLOSERS, TagKind.STRAY)
 
 
 @dataclass(slots=True)
@@ -75,19 +76,22 @@ def _in_json(m: Message, json: BareCall) -> Step:
     buffer = m.buffer
     progress = json.scanner.feed(buffer.text[buffer.at : buffer.at + PIECE])
     buffer.at += json.scanner.end
-    if progress is Progress.MORE and buffer.at < len(buffer.text):
-        return Step.GO
-    if progress is Progress.MORE and m.followed is not None:
-        return break_off(m, None)
     if progress is Progress.HOPELESS:
         return _reject(m, json)
-    if progress is Progress.MORE and buffer.over:
-        json.text = buffer.since(json.start)
-        return _give_up(m, json)
     if progress is Progress.MORE:
-        return Step.MORE
+        return Step.GO if buffer.at < len(buffer.text) else _at_end_of_text(m, json)
     json.complete, json.text = True, buffer.since(json.start)
     return Step.GO
+
+
+def _at_end_of_text(m: Message, json: BareCall) -> Step:
+    """All text that has come is read, and the JSON is not complete."""
+    if m.followed is not None:
+        return break_off(m, None)
+    if not m.buffer.over:
+        return Step.MORE
+    json.text = m.buffer.since(json.start)
+    return _give_up(m, json)
 
 
 def _behind_json(m: Message, json: BareCall) -> Step:
@@ -106,31 +110,41 @@ def _behind_json(m: Message, json: BareCall) -> Step:
 def _end_before_closer(m: Message, json: BareCall) -> int | Wait | None:
     """Where the JSON ends if a closing tag or a token of the model follows (of an orphan, the closing tag of
     its envelope); None if none does."""
-    text, at, tags = m.buffer.text, m.buffer.at, m.lookout.after
-    here = skip_whitespace(text, at)
     if json.fence:
         return None
-    if tag := tags.match(text, here):
-        return at if tag.kind in (_OF_ENVELOPE if json.orphan else _CLOSES_NOTHING) else None
-    partial = here == len(text) or tags.may_begin(text, here)
-    return MORE if partial and not m.buffer.over else None
+    text, at = m.buffer.text, m.buffer.at
+    tag = m.lookout.after.read(text, skip_whitespace(text, at), m.buffer.over)
+    if not isinstance(tag, Tag):
+        return tag
+    return at if tag.kind in (CALL_CLOSERS if json.orphan else _CLOSES_NOTHING) else None
 
 
 def _end_of_line(m: Message, json: BareCall) -> int | Wait | None:
     """The end of the line after the JSON, or of its fence; None if anything else follows."""
     text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
-    mark, run = re.escape(json.fence[:1]), len(json.fence)
-    fence = rf"[{BLANK}]{{0,{AFTER_JSON}}}{mark}{{{run},{FENCE_RUN}}}" if json.fence else ""
-    found = re.compile(rf"{fence}[ \t]{{0,{AFTER_JSON}}}(?=\r?\n|\r?\Z)").match(text, at)
-    rest = text[at : at + AFTER_JSON + FENCE_RUN + 2]
+    found = _line_end(json.fence).match(text, at)
     if found and (over or found.end() < at + len(text[at:].removesuffix("\r"))):
         return found.end()
-    is_blank = at + len(rest) == len(text) and not rest.strip(BLANK + json.fence[:1])
-    if found or (json.fence and is_blank and len(rest) <= AFTER_JSON + run):
-        if not over:
-            return MORE
-        return at if not rest.strip() else None
-    return None
+    if not found and not _may_reach_fence(json.fence, text, at):
+        return None
+    if not over:
+        return MORE
+    return at if not text[at : at + _LONGEST_END].strip() else None
+
+
+def _line_end(fence: str) -> re.Pattern[str]:
+    """The rest of the line after JSON; or in a `fence`, up to the line that closes it."""
+    closer = (
+        rf"[{BLANK}]{{0,{AFTER_JSON}}}{re.escape(fence[:1])}{{{len(fence)},{FENCE_RUN}}}" if fence else ""
+    )
+    return re.compile(rf"{closer}[ \t]{{0,{AFTER_JSON}}}(?=\r?\n|\r?\Z)")
+
+
+def _may_reach_fence(fence: str, text: str, at: int) -> bool:
+    """Whether the text from `at` on may be half of what closes a `fence`."""
+    rest = text[at : at + _LONGEST_END]
+    is_all = at + len(rest) == len(text) and len(rest) <= AFTER_JSON + len(fence)
+    return fence != "" and is_all and not rest.strip(BLANK + fence[:1])
 
 
 def _decide(m: Message, json: BareCall) -> Step:
@@ -158,16 +172,15 @@ def _emit(m: Message, json: BareCall, calls: list[Meant], repairs: Sequence[Repa
 
 def _calls_in(m: Message, json: BareCall) -> list[Meant]:
     """The calls that the JSON consists of; none if it contains anything else."""
-    in_message = json.scanner.in_message
-    found = read_calls(json.text, m.aggressive or in_message or json.scanner.nested) or []
-    complete = m.aggressive or in_message or len(found) == json.scanner.arguments
-    if not (complete and all(name for name, _ in found)):
+    scanner = json.scanner
+    lenient = m.aggressive or scanner.in_message
+    found = read_calls(json.text, lenient or scanner.nested) or []
+    if not (lenient or len(found) == scanner.arguments) or not all(name for name, _ in found):
         return []
     if found and m.trial and json.fence:
         m.trial.at_end = True
     calls = [meant(m, name, arguments) for name, arguments in found]
-    undeclared = any(opening is None for opening, _, _ in calls)
-    return [] if in_message and undeclared else calls
+    return [] if scanner.in_message and any_undeclared(calls) else calls
 
 
 # Damaged calls
@@ -176,18 +189,29 @@ def _calls_in(m: Message, json: BareCall) -> list[Meant]:
 def _give_up(m: Message, json: BareCall) -> Step:
     """It cannot be read as it is. If the message begins with it, and it names a tool and has arguments, it
     may be a damaged call. That has to be certain, and to hold all that the tool requires."""
-    scanner, whole = json.scanner, m.complete or not m.buffer.over
-    begins = scanner.named and scanner.arguments == 1 and not (m.context.has_text or m.calls or json.orphan)
-    if not (m.tolerant and begins and whole and may_be_all(json.text)) or loads(json.text) is not None:
-        return _reject(m, json)
-    brackets = json.complete or loads(with_brackets(json.text)) is not None  # no more than those are missing
-    if not brackets or '"""' in json.text or _WORD.search(JSON_STRING.sub('""', json.text)):
-        return _reject(m, json)
-    found = read_body(json.text, m.toolset)
+    found = read_body(json.text, m.toolset) if _may_be_damaged(m, json) else None
     calls = [meant(m, name, arguments) for name, arguments in found[0]] if found else []
     if len(calls) != 1 or not _is_certain(calls[0]):
         return _reject(m, json)
     return _emit(m, json, calls, [Repair.UNTAGGED_JSON, Repair.JSON_BODY])
+
+
+def _may_be_damaged(m: Message, json: BareCall) -> bool:
+    """Whether it may be a damaged call: it begins the message, is like one call, and is broken, but lacks no
+    more than brackets at its end."""
+    scanner = json.scanner
+    begins = m.tolerant and not (m.context.has_text or m.calls or json.orphan)
+    if not begins or not scanner.named or scanner.arguments != 1:
+        return False
+    whole = m.complete or not m.buffer.over
+    return whole and may_be_all(json.text) and loads(json.text) is None and _lacks_only_brackets(json)
+
+
+def _lacks_only_brackets(json: BareCall) -> bool:
+    """Whether JSON is whole but for brackets at its end, and holds no text of another language."""
+    if not json.complete and loads(with_brackets(json.text)) is None:
+        return False
+    return '"""' not in json.text and not _WORD.search(JSON_STRING.sub('""', json.text))
 
 
 def _is_certain(call: Meant) -> bool:

@@ -17,23 +17,28 @@ from .value_text import break_before, finish, leave_open
 def at_cut(m: Message) -> Step:
     """State: at the end of the message, with an open call."""
     call = open_call(m)
-    complete = m.complete and not call.body_cut
     if m.served >= 0 and not call.begun and call.tool.required:
         return break_off(m, None)
-    unclear = call.unclear or (call.value is not None and call.value.opened.calls > 0)
-    prose = complete and _is_prose(call)
-    complete = complete and not prose
+    why = _why_not_whole(m, call)
     if call.value:
-        complete = complete and not unclear
-        _end_value(m, call, call.value, complete)
+        _end_value(m, call, call.value, why is None)
     m.buffer.at = len(m.buffer.text)
-    if not complete:
-        why = Refused.UNCLEAR_END if m.complete and unclear else Refused.TRUNCATED
-        return _leave(m, call, Refused.NO_CALL if prose else why)
+    if why:
+        return _leave(m, call, why)
     if not (call.named and (call.certain or is_whole_at_end(m, call))):
         return m.reject()
     use_spare(m, call)
     return end_unclosed(m, call.tool.name)
+
+
+def _why_not_whole(m: Message, call: Call) -> Refused | None:
+    """Why a call in which the message ends is not complete; None if it may be mended."""
+    if not m.complete or call.body_cut:
+        return Refused.TRUNCATED
+    if _is_prose(call):
+        return Refused.NO_CALL
+    unclear = call.value is not None and (call.unclear or call.value.opened.calls > 0)
+    return Refused.UNCLEAR_END if unclear else None
 
 
 def _is_prose(call: Call) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.tag import Tag
-from ..grammar.text import LINE_REST, WHITESPACE, end_of
+from ..grammar.text import WHITESPACE, end_of, ends_line
 from ..repairs import Refused, Repair
 from .by_place import index_after, is_by_place
 from .chain import Chain, read_chain
@@ -67,19 +67,26 @@ def _opens_inside(m: Message, chain: Chain) -> bool | Wait:
 def _empty(m: Message, end: int, by_place: bool) -> Step:
     """Drop an empty envelope directly after a call, or alone on its lines. In prose it is only mentioned.
     `by_place`: no table has it, so a document may."""
-    text, rest = m.buffer.text, LINE_REST.match(m.buffer.text, end)
-    behind_call, following = m.before is Before.CALL, end_of(WHITESPACE, text, end)
+    text, behind_call = m.buffer.text, m.before is Before.CALL
+    following = end_of(WHITESPACE, text, end)
     if following == len(text) and not (m.buffer.over or behind_call):
         return Step.MORE
-    alone = m.context.at_line_start and rest is not None and rest[1] is not None and not by_place
-    alone = alone and (not m.context.has_text or text[following : following + 1] in ("", "<"))
-    if not (m.tolerant and (behind_call or (alone and not m.reasoning))):
+    says_nothing = behind_call or (_is_alone(m, end, following) and not (by_place or m.reasoning))
+    if not (m.tolerant and says_nothing):
         return m.refuse(Refused.NO_CALL, end)
     if not behind_call:
         m.emit_all(m.seen)
     m.log.repair(Repair.EMPTY_ENVELOPE, text[m.seen : end])
     m.drop(end)
     return m.go(State.AFTER if behind_call else State.TEXT)
+
+
+def _is_alone(m: Message, end: int, following: int) -> bool:
+    """Whether an envelope up to `end` is alone on its lines, and in a message with text, what is `following`
+    it is a tag or nothing."""
+    if not m.context.at_line_start or not ends_line(m.buffer.text, end):
+        return False
+    return not m.context.has_text or m.buffer.text[following : following + 1] in ("", "<")
 
 
 def _nothing(m: Message, chain: Chain) -> Step:

@@ -24,7 +24,6 @@ from .value_text import break_before
 _TAG_LIKE = rf"""(?=[^\n]*[<=])\w?<?[\w \t=/"']{{{{1,{DAMAGED_OPENER}}}}}?(?<!\w){{key}}["']?[ \t]?>"""
 # The key as in YAML, a shell or JSON, with the value on the same line
 _KEY_LIKE = r"""(["']?){key}\1[ \t]?[:=][ \t]*(?=\S)"""
-_CLOSES_CALL = (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE)
 _NAMES_ANOTHER = re.compile(r"<\w+=")
 _NEWLINE = re.compile(r"\r?\n")
 
@@ -37,16 +36,12 @@ def in_loose(m: Message) -> Step:
     text, tags = buffer.text, call.place.tags
     tag = tags.search(text, buffer.over, buffer.at)
     buffer.at = tag.start if tag else len(text) if buffer.over else tags.hold_from(text, buffer.at)
-    if tag is None and not buffer.over:
-        return Step.MORE
     if tag is None and not m.complete:
-        return m.go(State.CUT)
+        return m.go(State.CUT) if buffer.over else Step.MORE
     raw = buffer.since(call.spare.mark.position)
-    if call.spare.tagged and (tag is None or tag.kind not in CLOSERS):
-        return _leave_unread(m, call, raw)
-    if tag is None or tag.kind not in CLOSERS:
-        return is_text(m, raw)
-    return _at_closer(m, call, tag, raw)
+    if tag and tag.kind in CLOSERS:
+        return _at_closer(m, call, tag, raw)
+    return _leave_unread(m, call, raw) if call.spare.tagged else is_text(m, raw)
 
 
 def _at_closer(m: Message, call: Call, closer: Tag, raw: str) -> Step:
@@ -94,12 +89,13 @@ def _is_said(call: Call, raw: str, behind: FollowedBy) -> bool:
 def _behind(m: Message, call: Call, closer: Tag) -> FollowedBy | None:
     """What follows the closing tags of the call: if that is prose, the text is prose, too. In an envelope it
     does not count if the call is not closed there. None if more text is needed."""
-    if call.spare and call.spare.tagged and call.place.wrapped:
+    wrapped = call.place.wrapped
+    if call.spare and call.spare.tagged and wrapped:
         return FollowedBy.END
     run = read_run(call.place, m.buffer.text, closer.start, m.buffer.over, Level.VALUE, m.buffer.base)
     if run is MORE:
         return None
-    closed = not call.place.wrapped or any(tag.kind in _CLOSES_CALL and tag.spelt for tag in run.tags)
+    closed = not wrapped or any(tag.closes_call and tag.spelt for tag in run.tags)
     return run.followed_by if closed else FollowedBy.END
 
 

@@ -55,28 +55,28 @@ def end_of_surplus(m: Message, at: int) -> int | Wait | None:
 
 def behind_body(m: Message, call: Call) -> Step:
     """Only closing tags can follow, and surplus brackets or marks."""
-    buffer, place = m.buffer, call.place
-    text = buffer.text
+    buffer, text = m.buffer, m.buffer.text
     buffer.at += text.startswith(")", buffer.at)
     at = end_of(_SURPLUS, text, buffer.at)
     if marked := is_mark(text, at):
         at = behind_marks(text, at)
-    tag = place.tags.match(text, at) or place.slipped(text, at, buffer.over)
-    partial = at == len(text) or place.tags.may_begin(text, at)
-    if tag is MORE or (tag is None and partial and not buffer.over):
-        return Step.MORE
-    if marked and (tag or at == len(text)):
-        m.log.repair(Repair.JSON_REPAIRED, text[buffer.at : at])
-    if tag:
-        buffer.at = at
-        return _close_body(m, tag)
-    around = _closer_around(m, call, at)
-    if around is MORE:
+    tag = _tag_behind(m, call, at)
+    around = _closer_around(m, call, at) if tag is None else None
+    if tag is MORE or around is MORE:
         return Step.MORE
     if around:
         return drop_tag(m, Repair.STRAY_CLOSER, around)
-    buffer.at = at if at == len(text) else buffer.at
-    return end_unclosed(m, text[buffer.at :])
+    if tag or at == len(text):
+        if marked:
+            m.log.repair(Repair.JSON_REPAIRED, text[buffer.at : at])
+        buffer.at = at
+    return _close_body(m, tag) if tag else end_unclosed(m, text[buffer.at :])
+
+
+def _tag_behind(m: Message, call: Call, at: int) -> Tag | Wait | None:
+    """The tag behind the arguments, in a dialect table or misspelt."""
+    text, tags, over = m.buffer.text, call.place.tags, m.buffer.over
+    return tags.match(text, at) or call.place.slipped(text, at, over) or tags.read(text, at, over)
 
 
 def _close_body(m: Message, tag: Tag) -> Step:

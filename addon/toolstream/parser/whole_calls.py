@@ -44,16 +44,25 @@ def why_not(m: Message, calls: list[Meant]) -> Refused | None:
         return Refused.FORBIDDEN
     if any(opening is None and not name.strip() for opening, name, _ in calls):
         return Refused.NAMELESS
-    undeclared = any(opening is None for opening, _, _ in calls)
-    if undeclared and (m.context.thinking or not (m.tolerant and m.toolset.any_allowed)):
+    if any_undeclared(calls) and not _may_be_undeclared(m):
         return Refused.UNDECLARED
     return None
+
+
+def any_undeclared(calls: list[Meant]) -> bool:
+    """Whether the tool of any of these calls is not declared."""
+    return any(opening is None for opening, _, _ in calls)
+
+
+def _may_be_undeclared(m: Message) -> bool:
+    """Whether a call of an undeclared tool may be emitted at all."""
+    return m.tolerant and m.toolset.any_allowed and not m.context.thinking
 
 
 def emit_calls(m: Message, calls: list[Meant]) -> None:
     """Emit whole calls. Calls of undeclared tools, and calls in the model's thinking, are only certain at
     the end."""
-    if m.trial and any(opening is None for opening, _, _ in calls):
+    if m.trial and any_undeclared(calls):
         m.trial.at_end, m.trial.why = True, Refused.UNDECLARED
     if m.trial and m.context.thinking:
         m.trial.why = Refused.REASONING
