@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ..grammar.dialect import Body as Writes
 from ..grammar.kinds import MORE, TagKind, Wait
+from ..grammar.tag import Tag
 from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import EXCERPT
 from ..repairs import Refused, Repair
@@ -107,11 +108,11 @@ def _closing(m: Message, call: Call) -> Closing | Wait:
     its opening tag."""
     text, tags, over, closing = m.buffer.text, call.place.tags, m.buffer.over, Closing.OTHER
     at = end_of(JSON_WHITESPACE, text, m.buffer.at)
-    tag = tags.match(text, at)
-    if tag and tag.kind is TagKind.PARAMETER_CLOSE:
+    tag = tags.read(text, at, over)
+    if isinstance(tag, Tag) and tag.kind is TagKind.PARAMETER_CLOSE:
         at, closing = end_of(JSON_WHITESPACE, text, tag.end), Closing.PARAMETER
-        tag = tags.match(text, at)
-    if tag is None and not over and (at == len(text) or tags.may_begin(text, at)):
+        tag = tags.read(text, at, over)
+    if tag is MORE:
         return MORE
     opens = tag is not None and tag.kind is TagKind.PARAMETER_OPEN
     return Closing.VALUE if opens and closing is Closing.PARAMETER else closing

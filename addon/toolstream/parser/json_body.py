@@ -201,15 +201,24 @@ def _beside(m: Message, body: Body) -> Progress:
 
 def _stop(m: Message, body: Body, char: str) -> Progress:
     """Brackets are missing before a tag or the end of the message."""
-    if char == "" and not m.buffer.over:
+    stops = _may_stop(m, body, char)
+    if stops is MORE:
         return Progress.MORE
-    is_end = _TAG.match(m.buffer.text, m.buffer.at) or next_char(m) in m.fence[:1]
-    if not (is_end if char else m.complete and not body.comma):
-        return Progress.MORE if char and m.buffer.unread == "<" and not m.buffer.over else Progress.FAILED
-    if body.inside and not fits(body.tool, body.writer.given):
+    if not stops or (body.inside and not fits(body.tool, body.writer.given)):
         return Progress.FAILED
     body.mended = True
     return _done(m, body)
+
+
+def _may_stop(m: Message, body: Body, char: str) -> bool | Wait:
+    """Whether the call may end without its brackets before this character: that of a tag, or of the end of a
+    fence around the call; or at the end of the message, where there is none."""
+    over = m.buffer.over
+    if char == "":
+        return m.complete and not body.comma if over else MORE
+    if _TAG.match(m.buffer.text, m.buffer.at) or next_char(m) in m.fence[:1]:
+        return True
+    return MORE if m.buffer.unread == "<" and not over else False
 
 
 _READERS: dict[Caret, Callable[[Message, Body], Progress]] = {

@@ -36,7 +36,7 @@ from .json_head import Head, read_head
 from .json_reader import BehindCall, Body, JsonArguments, JsonCalls, Progress, Reader
 from .json_text import Ended, JsonText, may_be_all, read_text
 from .message import Envelope, Message, State, Step
-from .whole_calls import emit_calls, meant, why_not
+from .whole_calls import any_undeclared, emit_calls, meant, why_not
 
 Calls = tuple[list[Found], list[Repair]]
 _END = "}]" + BLANK
@@ -172,8 +172,9 @@ def _behind_undeclared(m: Message) -> int | None:
     """Where to read again if calls of undeclared tools come before this call, which is good: then those
     are text. None otherwise."""
     trial = m.trial
-    undeclared = trial and trial.at_end and trial.why is Refused.UNDECLARED
-    return m.json_from if undeclared and trial and m.json_from > trial.position else None
+    if trial is None or not trial.at_end or not m.on_trial_for(Refused.UNDECLARED):
+        return None
+    return m.json_from if m.json_from > trial.position else None
 
 
 def _say_json(m: Message, calls: JsonCalls, repairs: Sequence[Repair], text: str) -> None:
@@ -222,20 +223,31 @@ def _report_marks(m: Message, marks: str) -> None:
 
 def _at_surplus(m: Message, behind: BehindCall) -> Step:
     """Brackets that close nothing, or marks. They are dropped if a tag follows, otherwise they are text."""
-    text, over = m.buffer.text, m.buffer.over
+    text = m.buffer.text
     at = end_of(_SURPLUS, text, m.buffer.at)
     if marked := is_mark(text, at):
         at = behind_marks(text, m.buffer.at)
-    if at == len(text) and not over:
-        return Step.MORE
-    if at < len(text) and not over and (m.fence.startswith(text[at:]) or m.lookout.after.may_begin(text, at)):
+    if not m.buffer.over and _may_begin_end(m, at):
         return Step.MORE
     is_end = at == len(text) and not (marked and behind.array)  # else more of the array may be missing
-    is_tag = text.startswith("</" if marked else "<", at) or m.lookout.after.match(text, at)
-    if is_end or is_tag or (m.fence and text.startswith(m.fence, at)):
+    if is_end or _ends_here(m, at, "</" if marked else "<"):
         m.log.repair(Repair.JSON_REPAIRED if marked else Repair.STRAY_CLOSER, text[m.buffer.at : at])
         m.drop(at)
     return _leave(m)
+
+
+def _may_begin_end(m: Message, at: int) -> bool:
+    """Whether the text ends at `at`, or in what may be the tag or the fence after calls."""
+    text = m.buffer.text
+    return at == len(text) or m.fence.startswith(text[at:]) or m.lookout.after.may_begin(text, at)
+
+
+def _ends_here(m: Message, at: int, bracket: str) -> bool:
+    """Whether the tag or the fence after calls is here, or any tag that begins so."""
+    text = m.buffer.text
+    if text.startswith(bracket, at) or m.lookout.after.match(text, at):
+        return True
+    return m.fence != "" and text.startswith(m.fence, at)
 
 
 def _leave(m: Message) -> Step:
@@ -258,14 +270,19 @@ def _read_calls(m: Message, calls: JsonCalls) -> Step:
         return step
     if text[:1].isalpha() and (alone := _stands_alone(m)) is not True:
         return Step.MORE if alone is MORE else _refuse(m, json, None)
-    found: Calls | Wait | None = read_body(text, m.toolset, m.tolerant)
-    if found is None and ended is Ended.BRACKET and m.tolerant:
-        found = _read_longer(m, text)
+    found = _read_found(m, text, ended)
     if isinstance(found, Wait):
         return Step.MORE
-    if found is None:
-        return _refuse(m, json, why)
-    return _emit_calls(m, calls, found, text)
+    return _refuse(m, json, why) if found is None else _emit_calls(m, calls, found, text)
+
+
+def _read_found(m: Message, text: str, ended: Ended) -> Calls | Wait | None:
+    """The calls in JSON that was read as a whole, with brackets behind it if it lacks those at its
+    beginning."""
+    found = read_body(text, m.toolset, m.tolerant)
+    if found is None and ended is Ended.BRACKET and m.tolerant:
+        return _read_longer(m, text)
+    return found
 
 
 def _at_wrong_end(
@@ -347,8 +364,7 @@ def _emit_calls(m: Message, calls: JsonCalls, found: Calls, text: str) -> Step:
     openings = [meant(m, name, arguments) for name, arguments in found[0]]
     if why := why_not(m, openings):
         return m.reject(why)
-    undeclared = any(opening is None for opening, _, _ in openings)
-    if not undeclared and (again := _behind_undeclared(m)) is not None:
+    if not any_undeclared(openings) and (again := _behind_undeclared(m)) is not None:
         return m.reject(again=again)
     _say_json(m, calls, found[1], text)
     emit_calls(m, openings)

@@ -17,13 +17,14 @@ _BRACKETS = rf"[{BLANK}}}\]]{{0,{LOOK_AHEAD}}}"
 _RUN = re.compile(rf'{_BRACKETS}(?:[,;.|]{_BRACKETS}|"[{BLANK}\]]{{0,{LOOK_AHEAD}}}){{0,2}}')
 _BETWEEN = re.compile(rf"[{BLANK}{_MARKS}]{{0,{LOOK_AHEAD}}}")
 _UNKNOWN = re.compile(rf"(?:</[^<>\n]{{0,{STRING_TAIL}}}>?)?")
-_OPENERS = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
 
 
 class Tags(Protocol):
     """The tags that stand around JSON; `TagMatcher` says what its methods return."""
 
     def match(self, text: str, start: int) -> Tag | None: ...
+
+    def read(self, text: str, start: int, over: bool) -> Tag | Wait | None: ...
 
     def search(self, text: str, over: bool = ..., start: int = ...) -> Tag | None: ...
 
@@ -64,7 +65,7 @@ def is_last_before(tags: Tags, text: str, at: int, tag: Tag | None, over: bool) 
     """Whether the message ends at `at`, behind closing tags, or this tag there opens another call."""
     if at == len(text) or (tag is None and tags.may_begin(text, at)):
         return at == len(text) if over else MORE
-    return tag is not None and tag.kind in _OPENERS
+    return tag is not None and tag.opens_call
 
 
 def opens_call(tags: Tags, text: str, tag: Tag, over: bool) -> bool | Wait:
@@ -72,8 +73,8 @@ def opens_call(tags: Tags, text: str, tag: Tag, over: bool) -> bool | Wait:
     if tag.kind is TagKind.CALL_OPEN:
         return True
     at = skip_whitespace(text, tag.end)
-    inner = tags.match(text, at)
-    if inner is None and not over and (at == len(text) or tags.may_begin(text, at)):
+    inner = tags.read(text, at, over)
+    if inner is MORE:
         return MORE
     return text[at : at + 1] in ("{", "[") or (inner is not None and inner.kind is TagKind.CALL_OPEN)
 
@@ -91,18 +92,26 @@ def closes_call(tags: Tags, text: str, at: int, brackets: int, over: bool, compl
         return opens_call(tags, text, tag, over)
     if last is not False or after == len(text):
         return last
-    end = re.compile(rf'"(?:{JSON_SPACE}\}}){{{brackets}}}').search(text, after, limit)
-    if opens := _call_opens(tags, text, after, end.start() if end else min(limit, len(text)), over):
-        return opens
-    if end or len(text) >= limit:
-        return end is None
-    return complete if over else MORE
+    ends = _ends_string(tags, text, after, limit, brackets, over)
+    if ends is MORE:
+        return complete if over and len(text) < limit else MORE
+    return not ends
+
+
+def _ends_string(tags: Tags, text: str, at: int, limit: int, brackets: int, over: bool) -> bool | Wait:
+    """Whether a string and so many brackets end between `at` and `limit`, before another call opens; MORE if
+    the text ends before any of that."""
+    found = re.compile(rf'"(?:{JSON_SPACE}\}}){{{brackets}}}').search(text, at, limit)
+    opens = _call_opens(tags, text, at, found.start() if found else min(limit, len(text)), over)
+    if opens is MORE or not (opens or found or len(text) >= limit):
+        return MORE
+    return found is not None and not opens
 
 
 def _call_opens(tags: Tags, text: str, at: int, end: int, over: bool) -> bool | Wait:
     """Whether a call opens in text[at:end]."""
     while (tag := tags.search(text, False, at)) and tag.start < end:
-        if tag.kind in _OPENERS and (opens := opens_call(tags, text, tag, over)):
+        if tag.opens_call and (opens := opens_call(tags, text, tag, over)):
             return opens
         at = tag.end
     return False

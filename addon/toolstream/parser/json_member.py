@@ -85,12 +85,10 @@ def read_a_value(m: Message, body: Body) -> Progress:
 
 def _at_tag(m: Message, body: Body) -> Progress:
     """A tag that is none of a call, or else begins a string that lost its first quote."""
-    text, at, tags = m.buffer.text, m.buffer.at, m.grammar.body
-    if tags.match(text, at):
-        return Progress.FAILED
-    if not m.buffer.over and tags.may_begin(text, at):
-        return Progress.MORE
-    return _without_quote(m, body)
+    tag = m.grammar.body.read(m.buffer.text, m.buffer.at, m.buffer.over)
+    if tag is None:
+        return _without_quote(m, body)
+    return Progress.MORE if tag is MORE else Progress.FAILED
 
 
 def _at_quote(m: Message, body: Body) -> Progress:
@@ -123,11 +121,16 @@ def read_a_string(m: Message, body: Body) -> Progress:
     piece, buffer.at, ending = read_string(string, buffer.text, buffer.at, buffer.over)
     if body.streams:
         say(m, body, piece)
-    elif ending is Ending.OPEN:
+    if ending is Ending.ENDED:
+        return _end_string(m, body, string, piece)
+    if not body.streams:
         string.pieces.append(piece)
-    if ending is Ending.OPEN:
-        return Progress.FAILED if buffer.over else Progress.MORE
-    buffer.at += len(string.closer)
+    return Progress.FAILED if buffer.over else Progress.MORE
+
+
+def _end_string(m: Message, body: Body, string: OpenString, piece: str) -> Progress:
+    """A string has ended with this piece."""
+    m.buffer.at += len(string.closer)
     body.mended = body.mended or string.mended
     value = None if body.streams else loads(f'"{whole(string, piece)}"')
     if string.mended and not (_may_be_string(body) or _is_typed(body, value)):
@@ -162,16 +165,24 @@ def read_a_container(m: Message, body: Body) -> Progress:
         return Progress.MORE
     is_all = ended is Ended.TAG or container.so_far.rstrip().endswith(_WHOLE)
     found = _read_container(body, container.so_far, is_all, ended is not Ended.BRACKET)
-    if ended is Ended.BRACKET and (found is None or found[1]):
-        follows = _char_behind(m)
-        if follows is MORE:
-            return Progress.MORE
-        if found is None or follows not in _BEHIND_CONTAINER:
-            container.go_on()
-            return Progress.GO
+    goes_on = ended is Ended.BRACKET and _goes_on(m, found)
+    if goes_on is MORE:
+        return Progress.MORE
+    if goes_on:
+        container.go_on()
+        return Progress.GO
     if found is None or (ended is Ended.MESSAGE and not m.complete):
         return Progress.FAILED
     return _end_container(m, body, *found)
+
+
+def _goes_on(m: Message, found: tuple[Any, bool, int] | None) -> bool | Wait:
+    """Whether the last bracket closed nothing, because what was `found` up to there cannot be read, or cannot
+    end there."""
+    if found and not found[1]:
+        return False
+    follows = _char_behind(m)
+    return MORE if follows is MORE else found is None or follows not in _BEHIND_CONTAINER
 
 
 def _char_behind(m: Message) -> str | Wait:
@@ -195,13 +206,20 @@ def _scalar(m: Message, body: Body) -> Progress:
     if not isinstance(found, tuple):
         return Progress.MORE if found is MORE else Progress.FAILED
     word, behind = found
-    if behind in QUOTES and behind and not _may_be_string(body):
+    takes_text = _may_be_string(body)
+    if not takes_text and behind and behind in QUOTES:
         return _scalar_in_quote(m, body, word)
-    if behind and behind not in (_BEHIND if _may_be_string(body) else _BEHIND_SCALAR):
+    if behind and behind not in (_BEHIND if takes_text else _BEHIND_SCALAR):
         return _without_quote(m, body)
-    bare = word if _may_be_string(body) else word.rstrip(QUOTES)
+    if not (behind or m.complete):
+        return Progress.FAILED  # it may be cut
+    return _end_scalar(m, body, word, word if takes_text else word.rstrip(QUOTES))
+
+
+def _end_scalar(m: Message, body: Body, word: str, bare: str) -> Progress:
+    """A number or a word is complete; `bare`, without surplus quotes at its end."""
     value, mended = value_of(bare, body.tool.parameter(body.key).types)
-    if value is FAILED or not (behind or m.complete):  # or it may be cut
+    if value is FAILED:
         return Progress.FAILED
     body.mended = body.mended or mended or bare != word
     m.buffer.at += len(word)

@@ -7,7 +7,7 @@ not its end, that alone is not believed any more (`json_string`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -66,6 +66,10 @@ class OpenString:
     closer: str = ""  # a tag that closed it instead of a quote
     pieces: list[str] = field(default_factory=list)  # the string so far, if it has to be complete first
 
+    def may_be_fence(self, char: str) -> bool:
+        """Whether the end of a fence around the call may begin with this character."""
+        return self.fence != "" and self.fence.startswith(char)
+
 
 def judge(string: OpenString, text: str, start: int, at: int, over: bool) -> Quote | Wait:
     """What the quote at `at` is. The text of the string is available from `start` on."""
@@ -74,12 +78,17 @@ def judge(string: OpenString, text: str, start: int, at: int, over: bool) -> Quo
         return Quote.END if over else MORE
     if text[after] == '"':
         found = _after_quote(string, text, at, after, over)
-    elif string.fence and string.fence.startswith(text[after]):
+    elif string.may_be_fence(text[after]):
         found = _before_fence(string, text, after, over)
     else:
         judge_by = _BY_MARK.get(text[after])
         found = judge_by(string, text, after, over) if judge_by else Quote.INNER
     return _opens_key(string, text, start, at, over) if found is Quote.INNER else found
+
+
+def _end_if(says: bool | Wait) -> Quote | Wait:
+    """END if something says so, INNER if not."""
+    return MORE if says is MORE else Quote.END if says else Quote.INNER
 
 
 def comma_before(text: str, start: int, at: int) -> int:
@@ -108,18 +117,18 @@ def _after_comma(string: OpenString, text: str, comma: int, over: bool) -> Quote
     return _before_key(string, text, at, over)
 
 
-def _before_key(string: OpenString, text: str, at: int, over: bool, beside: bool = False) -> Quote | Wait:
+def _before_key(
+    string: OpenString, text: str, at: int, over: bool, beside: Collection[str] = ()
+) -> Quote | Wait:
     """END if a key follows. If it or the string is damaged, it has to be a parameter that was not given
-    yet. `beside`: it may also be a key of the call."""
+    yet, or one of the keys `beside` the arguments."""
     key = read_key(text, at)
     if key is MORE:
-        return MORE if not over else Quote.INNER if string.mended else Quote.END
-    if not isinstance(key, Key):
+        return _end_if(not string.mended) if over else MORE
+    if not isinstance(key, Key) or (key.loose and string.mended):
         return Quote.INNER
-    if key.loose and string.mended:
-        return Quote.INNER
-    is_sure = not (key.damaged or string.mended) or (beside and key.name in BESIDE)
-    return Quote.END if is_sure or string.is_key(key.name) else Quote.INNER
+    is_sure = not (key.damaged or string.mended)
+    return _end_if(is_sure or key.name in beside or string.is_key(key.name))
 
 
 def _after_brackets(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
@@ -127,44 +136,56 @@ def _after_brackets(string: OpenString, text: str, at: int, over: bool) -> Quote
     if end == len(text):
         return Quote.END if over else MORE
     is_all = text.count("}", at, end) >= string.brackets
-    # Anything may follow the call, but not directly after its last bracket
-    may_end = is_all and not string.mended
-    if may_end and (text[end] in "{[" or text[end - 1].isspace()):
-        return Quote.END
-    if may_end and (slipped := string.slipped(text, end, over)):
-        return MORE if slipped is MORE else Quote.END
-    if string.fence and string.fence.startswith(text[end]):
+    if says := is_all and not string.mended and _may_follow_call(string, text, end, over):
+        return _end_if(says)
+    if string.may_be_fence(text[end]):
         return _before_fence(string, text, end, over)
     return _behind_brackets(string, text, at, end, over)
 
 
+def _may_follow_call(string: OpenString, text: str, at: int, over: bool) -> bool | Wait:
+    """Whether what is at `at` may follow the last bracket of a call: anything, but not directly after it."""
+    return text[at] in "{[" or text[at - 1].isspace() or _is_slipped(string, text, at, over)
+
+
+def _is_slipped(string: OpenString, text: str, at: int, over: bool) -> bool | Wait:
+    """Whether a misspelt tag is here."""
+    slipped = string.slipped(text, at, over)
+    return MORE if slipped is MORE else slipped is not None
+
+
 def _behind_brackets(string: OpenString, text: str, at: int, end: int, over: bool) -> Quote | Wait:
-    """What the mark behind the brackets says."""
+    """What is behind the brackets: a mark, or text."""
     is_all = text.count("}", at, end) >= string.brackets
-    if is_mark(text, end) and (found := _before_end(string, text, end, is_all, over)) is not Quote.INNER:
-        return found
-    found = Quote.INNER
+    found = _before_end(string, text, end, is_all, over) if is_mark(text, end) else Quote.INNER
+    if found is Quote.INNER:
+        found = _before_mark(string, text, at, end, over)
+    may_end = is_all and not (string.mended or string.opened)
+    return _before_text(string, text, end, over) if may_end and found is Quote.INNER else found
+
+
+def _before_mark(string: OpenString, text: str, at: int, end: int, over: bool) -> Quote | Wait:
+    """What the mark at `end` says, behind brackets from `at` on."""
+    is_all = text.count("}", at, end) >= string.brackets
     match text[end]:
         case "<":
             doubled = _DOUBLED.match(text, end) if is_all and not string.mended else None
-            found = before_tag(string, text, doubled.end() if doubled else end, over)
+            return before_tag(string, text, doubled.end() if doubled else end, over)
         case ",":
-            found = _before_member(string, text, end, over)
+            return _before_member(string, text, end, over)
         case ")" if is_all and not (string.mended and string.inner % 2):
             return Quote.END
         case ")" | ">":
-            found = _before_closers(string, text, at, over)
+            return _before_closers(string, text, at, over)
         case "{":
-            found = _before_double(string, text, end, over)
-    may_end = is_all and not (string.mended or string.opened)
-    return _before_text(string, text, end, over) if may_end and found is Quote.INNER else found
+            return _before_double(string, text, end, over)
+    return Quote.INNER
 
 
 def _before_text(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
     """Text directly behind the last bracket of the call. INNER if the end of a string and of a call comes
     in it: then that is the end of this one."""
-    closes = closes_call(string.tags, text, at, string.brackets, over, string.complete)
-    return MORE if closes is MORE else Quote.END if closes else Quote.INNER
+    return _end_if(closes_call(string.tags, text, at, string.brackets, over, string.complete))
 
 
 def _before_fence(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
@@ -180,9 +201,7 @@ def _before_fence(string: OpenString, text: str, at: int, over: bool) -> Quote |
 def _before_closers(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
     """Closing brackets, one of them of another kind."""
     closes = closes_all(text, at, string.brackets, over)
-    if closes is MORE:
-        return MORE
-    return Quote.END if closes and not string.mended else Quote.INNER
+    return MORE if closes is MORE else _end_if(closes and not string.mended)
 
 
 def closes_all(text: str, at: int, brackets: int, over: bool) -> bool | Wait:
@@ -224,8 +243,7 @@ def _before_exact(
     key = MORE if at == len(text) else read_key(text, at)
     if key is MORE:
         return Quote.INNER if over else MORE
-    is_sure = isinstance(key, Key) and not (key.damaged or string.mended) and is_key(key.name)
-    return Quote.END if is_sure else Quote.INNER
+    return _end_if(isinstance(key, Key) and not (key.damaged or string.mended) and is_key(key.name))
 
 
 def _before_member(string: OpenString, text: str, comma: int, over: bool) -> Quote | Wait:
@@ -235,7 +253,7 @@ def _before_member(string: OpenString, text: str, comma: int, over: bool) -> Quo
         return Quote.END if over else MORE
     if text[at] == "}" or (text[at] == "{" and not string.mended):
         return Quote.END
-    return _before_key(string, text, at, over, beside=True)
+    return _before_key(string, text, at, over, BESIDE)
 
 
 def _before_end(string: OpenString, text: str, mark: int, is_all: bool, over: bool) -> Quote | Wait:
@@ -243,17 +261,20 @@ def _before_end(string: OpenString, text: str, mark: int, is_all: bool, over: bo
     at = behind_marks(text, mark)
     if at == len(text) and not over:
         return MORE
-    if string.inner == 1 and is_all and text[at : at + 1] == "{":  # an inch: `5" wide"}}, {"name": …`
-        return _before_call(text, at, over)
-    marks = "".join(text[mark:at].split())
-    is_inside = string.mended and (string.inner % 2 or not is_all or '"' in marks)
-    if is_inside or not (is_all or marks.strip("]") == ","):
+    marks, opens = "".join(text[mark:at].split()), text.startswith("{", at)
+    is_inch = string.inner == 1 and is_all and opens  # `5" wide"}}, {"name": …`
+    if not is_inch and not _are_surplus(string, marks, is_all):
         return Quote.INNER
     if at == len(text):
-        return Quote.END if is_all and string.complete else Quote.INNER
-    if text[at] != "{":
-        return _before_last(string, text, at, is_all, over)
-    return _before_call(text, at, over)
+        return _end_if(is_all and string.complete)
+    return _before_call(text, at, over) if opens else _before_last(string, text, at, is_all, over)
+
+
+def _are_surplus(string: OpenString, marks: str, is_all: bool) -> bool:
+    """Whether marks behind brackets may belong to nothing, and not to the string."""
+    if string.mended and (string.inner % 2 or not is_all or '"' in marks):
+        return False
+    return is_all or marks.strip("]") == ","
 
 
 def _before_call(text: str, bracket: int, over: bool) -> Quote | Wait:
@@ -273,12 +294,12 @@ def _before_last(string: OpenString, text: str, at: int, is_all: bool, over: boo
     is_sure = is_all and not string.mended
     if string.opened:
         return Quote.INNER
-    if is_sure and (slipped := string.slipped(text, at, over)):
-        return MORE if slipped is MORE else Quote.END
-    if is_all and string.fence and string.fence.startswith(text[at]):
+    if slipped := is_sure and _is_slipped(string, text, at, over):
+        return _end_if(slipped)
+    if is_all and string.may_be_fence(text[at]):
         return _before_fence(string, text, at, over)
-    tag = string.tags.match(text, at)
-    if tag is None and string.tags.may_begin(text, at) and not over:
+    tag = string.tags.read(text, at, over)
+    if tag is MORE:
         return MORE
     if tag is None and not (is_sure and text.startswith("</", at)):
         return Quote.INNER
@@ -291,20 +312,23 @@ def _after_quote(string: OpenString, text: str, at: int, after: int, over: bool)
     if key is MORE and not over:
         return MORE
     if isinstance(key, Key) and not key.damaged:
-        return Quote.END if string.is_key(key.name) else Quote.INNER
+        return _end_if(string.is_key(key.name))
     if after != at + 1 or string.mended:
         return Quote.INNER
-    second = end_of(JSON_WHITESPACE, text, after + 1)
-    match text[second : second + 1]:
-        case ",":
-            found = _after_comma(string, text, second, over)
-        case "}":
-            found = _after_brackets(string, text, second, over)
-        case "":
-            return Quote.DOUBLED if over else MORE
-        case _:
-            return Quote.INNER
+    found = _after_second(string, text, end_of(JSON_WHITESPACE, text, after + 1), over)
     return Quote.DOUBLED if found is Quote.END else found
+
+
+def _after_second(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
+    """END if what follows the second of two quotes may follow a string."""
+    match text[at : at + 1]:
+        case ",":
+            return _after_comma(string, text, at, over)
+        case "}":
+            return _after_brackets(string, text, at, over)
+        case "":
+            return Quote.END if over else MORE
+    return Quote.INNER
 
 
 def before_tag(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:

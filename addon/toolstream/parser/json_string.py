@@ -17,6 +17,7 @@ from dataclasses import replace
 from enum import Enum
 
 from ..grammar.kinds import CLOSERS, MORE, TagKind, Wait
+from ..grammar.tag import Tag
 from ..limits import AFTER_QUOTE, COMMA_GAP, STRING_TAIL
 from ..schema.escapes import ESCAPE, ESCAPE_PART, is_bare, may_begin_path
 from ..schema.json_write import encodable
@@ -200,28 +201,30 @@ def _read_other_quote(
 
 def _read_tag(string: OpenString, text: str, start: int, at: int, over: bool) -> tuple[str, int] | Wait:
     """A tag in a string: its text, unless it closes the call and the quote, or even more, is missing."""
-    tag = string.tags.match(text, at)
-    if tag is None:
-        partial = not over and string.tags.may_begin(text, at)
-        return MORE if partial else ("<", at + 1)
+    tag = string.tags.read(text, at, over)
+    if not isinstance(tag, Tag):
+        return tag or ("<", at + 1)
     string.counted.append((at, string.opened))
     if tag.kind is TagKind.WRAP_OPEN:
         string.opened += 1
     elif tag.kind is TagKind.WRAP_CLOSE and string.opened:
         string.opened -= 1
-    elif (
-        tag.kind in CLOSERS
-        and not string.mended
-        and (end := _end_before(string, text, start, at)) is not None
-    ):
-        last = _is_end(string, text, at, over)
-        if last is MORE:
+    elif (end := _end_at_closer(string, text, start, tag, over)) is not None:
+        if end is MORE:
             return MORE
-        if last:
-            string.mended = string.lost = True
-            string.closer = _closer_before(string, text, start, end)
-            return _ENDS, end - len(string.closer)
+        string.mended = string.lost = True
+        string.closer = _closer_before(string, text, start, end)
+        return _ENDS, end - len(string.closer)
     return (tag.raw, tag.end) if _PLAIN[""].fullmatch(tag.raw, 1) else ("<", at + 1)
+
+
+def _end_at_closer(string: OpenString, text: str, start: int, tag: Tag, over: bool) -> int | Wait | None:
+    """Where the string ends if this tag closes the call; None if it is a part of the string."""
+    end = None if string.mended or tag.kind not in CLOSERS else _end_before(string, text, start, tag.start)
+    if end is None:
+        return None
+    last = _is_end(string, text, tag.start, over)
+    return MORE if last is MORE else end if last else None
 
 
 def _end_before(string: OpenString, text: str, start: int, at: int) -> int | None:
