@@ -90,6 +90,10 @@ class Message:
             if events or (call.announced and lane.lost):
                 self.hear(lane, events, said)
 
+    def _open(self, over: set[Lane]) -> list[Lane]:
+        """The lanes that are not over, apart from those that this frame ends."""
+        return [lane for lane in self.lanes.values() if not lane.over and lane not in over]
+
     @property
     def undecided(self) -> list[Lane]:
         """The lanes of calls for which it is not decided yet what becomes of them."""
@@ -105,16 +109,15 @@ class Message:
 
     def take_turn(self, lane: Lane, part: Slice, said: Said, over: set[Lane]) -> None:
         """Another lane goes on with this slice, so the other lanes stop waiting for more text."""
-        solid = part.at is OPEN or lane.id.kind is CALL or bool(part.text.strip())
-        if not solid:
+        if not part.is_solid:
             self.active = None
             return
         if lane.id.kind is not CALL:
             self._decide_copies(said)
-        answers = lane.id.kind is not REASONING and not (part.at is OPEN and lane.id.kind is CONTENT)
+        answers = _is_answer(lane, part)
         self._answered = self._answered or (answers and not self._blocks)
-        for other in self.lanes.values():
-            if other is not lane and other.id.kind is not CALL and not (other.over or other in over):
+        for other in self._open(over):
+            if other is not lane and other.id.kind is not CALL:
                 self._interrupt(other, lane, answers, said, over)
                 other.sealed = other.sealed or self._blocks
         self._finish_calls_before(lane)
@@ -137,13 +140,17 @@ class Message:
             self.hear(other, other.interrupt(), said)
             over.add(other)
         elif by.id.kind is CALL and other.id.kind is CONTENT:
-            events = other.interrupt([call.server_name for call in self._calls])
-            if not self._may_be_copies(other, events):
-                self.hear(other, events, said)
-            if self._calling and other is self._calling[0] and self.natives.open_in_text:
-                over.add(other)
+            self._interrupt_content(other, said, over)
         elif other.reader.held and (self._blocks or by.id.kind is CALL or other.reader.pending.isspace()):
             self.hear(other, other.interrupt(), said)
+
+    def _interrupt_content(self, lane: Lane, said: Said, over: set[Lane]) -> None:
+        """A call of the server goes on. It may be what a call in the text before it began."""
+        events = lane.interrupt([call.server_name for call in self._calls])
+        if not self._may_be_copies(lane, events):
+            self.hear(lane, events, said)
+        if self._calling and lane is self._calling[0] and self.natives.open_in_text:
+            over.add(lane)
 
     def _may_be_copies(self, lane: Lane, events: list[Event]) -> bool:
         """Whether a lane's whole text is calls in JSON. Then it waits until the server's calls are
@@ -181,13 +188,17 @@ class Message:
         if lane.id.kind is not CONTENT:
             return events
         more = len(self.lanes) > 1 and any(other.called for other in self.lanes.values() if other is not lane)
-        return self.natives.without_copies(lane, events, over or (self._blocks and lane.sealed), more)
+        kept = self.natives.without_copies(lane, events, over or (self._blocks and lane.sealed), more)
+        lane.called = lane.called or len(kept) < len(events)
+        return kept
 
     def extra(self) -> list[tuple[LaneId, list[Event]]]:
         """What the server's calls produce besides their arguments: the end of a call that was begun in
         the text, text that was taken for a call, and calls that were swallowed into arguments."""
         found: list[tuple[LaneId, list[Event]]] = []
         natives = self.natives
+        if not natives.calls:
+            return found
         if self._calling and (rest := natives.take_continued()):
             lane, index = self._calling
             found.append((lane.id, [ArgumentsDelta(index, rest), CallEnd(index)]))
@@ -218,10 +229,14 @@ class Message:
         self._over = True
         self.natives.close(reason)
         self._decide_copies(said)
-        for lane in self.lanes.values():
-            if not lane.over and lane not in over:
-                self.hear(lane, lane.reader.close(reason), said)
-                over.add(lane)
+        for lane in self._open(over):
+            self.hear(lane, lane.reader.close(reason), said)
+            over.add(lane)
+
+
+def _is_answer(lane: Lane, part: Slice) -> bool:
+    """Whether reasoning is over when this slice of a lane comes. Content may have been announced ahead."""
+    return lane.id.kind is not REASONING and not (part.at is OPEN and lane.id.kind is CONTENT)
 
 
 def _is_over(lane: Lane) -> bool:

@@ -90,6 +90,10 @@ class Held:
                 return False
         return True
 
+    def slots_of(self, lane: Lane) -> list[Slot]:
+        """The slots that belong to this lane."""
+        return [slot for slot in self.slots if slot.lane is lane]
+
     @property
     def texts(self) -> list[str] | None:
         """The texts for its slices; None if all are as they came."""
@@ -131,12 +135,13 @@ class OutputQueue:
         self.out: list[bytes] = []
         self._has_asides = False
 
-    def place_of_end(self, lane: Lane) -> int | None:
-        """The index of the frame in the queue that ends this lane; None if there is none."""
+    def place_of_end(self, lane: Lane) -> int:
+        """The index of the frame in the queue that ends this lane; where the next item comes if there is
+        none."""
         for at, item in enumerate(self.items):
-            if isinstance(item, Held) and any(s.lane is lane and s.slice.at is CLOSE for s in item.slots):
+            if isinstance(item, Held) and any(slot.slice.at is CLOSE for slot in item.slots_of(lane)):
                 return at
-        return None
+        return len(self.items)
 
     def put_aside(self, frame: bytes) -> None:
         """Comments and pings do not wait for what may be a call. But they do wait for whitespace, so that
@@ -164,7 +169,7 @@ class OutputQueue:
     def cut(self, lane: Lane, more: Sequence[Slot] = ()) -> None:
         """Cut the slots that hold text of a lane that has diverged: all of them, or none if one fails."""
         held = [item for item in self.items if isinstance(item, Held)]
-        slots = [slot for item in held for slot in item.slots if slot.lane is lane] + list(more)
+        slots = [slot for item in held for slot in item.slots_of(lane)] + list(more)
         for slot, final in [(slot, slot.cut()) for slot in slots]:
             slot.final = final
 

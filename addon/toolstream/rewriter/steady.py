@@ -35,8 +35,8 @@ class Steady:
     def _look(self, lane_id: LaneId) -> Lane | None:
         """The lane of the last frame, if it is steady."""
         self.last = None
-        message = self._messages.get(lane_id.group)
-        if not (message and (lane := message.active)) or lane.id is not lane_id or lane.over:
+        lane = self._messages[lane_id.group].active
+        if lane is None or lane.id is not lane_id or lane.over:
             return None
         call = lane_id.call
         for other in self._messages.values():
@@ -76,9 +76,7 @@ class Steady:
         text that came out of the lane; other events follow. Return whether there are any."""
         message, queue = self._messages[lane.id.group], self._queue
         message.note(lane, events)
-        kept = message.filtered(lane, events, False)
-        lane.called = lane.called or len(kept) < len(events)
-        lead, rest = leading_text(kept)
+        lead, rest = leading_text(message.filtered(lane, events, False))
         queue.out.append(queue.encoder.frame(reading, None if lead == reading.slices[0].text else [lead]))
         lane.settle(events, False)
         if rest:

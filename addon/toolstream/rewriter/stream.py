@@ -15,7 +15,9 @@ from functools import partial
 from ..events import Event, Repaired, Text
 from ..ledger import Ledger
 from ..limits import UNFINISHED_EVENT
+from ..native.call import NativeCall
 from ..native.new_arguments import native_calls
+from ..native.reader import Calls
 from ..parser.parser import ToolCallParser, argument_parsers
 from ..schema.json_read import Json
 from ..schema.rules import Rules
@@ -197,18 +199,9 @@ class StreamRewriter:
 
     def _read_slices(self, reading: Reading) -> None:
         held, said, over = Held(reading, []), Said(), set[Lane]()
-        turn = None
+        calling: set[Message] = set()  # the frame has said something about their calls
         for part in reading.slices:
-            if part.call_piece is None:
-                message, lane = self._message_of(part)
-            else:
-                message = self._message(part.call_piece.group)
-                if turn is not message:
-                    message.natives.begin_frame()
-                    turn = message
-                lane, late = message.lane_of_call(part, said)
-                if late:
-                    self.queue.diverge(lane, "")
+            message, lane = self._lane_of(part, calling, said)
             if part.at is not CLOSE and message.active is not lane:
                 message.take_turn(lane, part, said, over)
             held.slots.append(Slot(part, lane, lane.fed))
@@ -252,13 +245,21 @@ class StreamRewriter:
         natives = native_calls(self.wire, self._toolset, self.ledger, in_arguments, takes_prose=True)
         return Message(0, natives, self.parsers.reader, self.wire.blocks)
 
-    def _message_of(self, part: Slice) -> tuple[Message, Lane]:
-        """The message and the lane that a text belongs to."""
-        assert part.lane
-        message = self._message(part.lane.group)
-        lane = message.lane(part.lane)
-        if part.text.strip() and not self.wire.blocks:
-            self._pass_by_calls()
+    def _lane_of(self, part: Slice, calling: set[Message], said: Said) -> tuple[Message, Lane]:
+        """The message and the lane that a slice belongs to. What earlier calls produce when a call begins
+        goes into `said`."""
+        message = self._message(part.group)
+        if part.lane and not part.call_piece:
+            lane = message.lane(part.lane)
+            if part.text.strip() and not self.wire.blocks:
+                self._pass_by_calls()
+            return message, lane
+        if message not in calling:
+            message.natives.begin_frame()
+            calling.add(message)
+        lane, late = message.lane_of_call(part, said)
+        if late:
+            self.queue.diverge(lane, "")
         return message, lane
 
     # What becomes of what was read
@@ -266,44 +267,43 @@ class StreamRewriter:
     def _deliver(self, held: Held | None, said: Said, over: set[Lane]) -> None:
         """Put what came out of the lanes into the queue. `held` is the current frame."""
         after: list[Item] = []
-        calling = [message for message in self.messages.values() if message.natives.calls]
-        extra = [found for message in calling for found in message.extra()]  # first, because it may fail
+        frame = held or Held(self.last, [])
+        extra = [found for message in self.messages.values() for found in message.extra()]  # it may fail
         for lane, events in sorted(said.items(), key=_is_of_text):  # the server's calls come first
-            self._settle(lane, events, held, lane in over, after)
+            self._settle(lane, events, frame, lane in over, after)
+        ended = {lane.id.group for lane in over}
         for lane_id, events in extra:
-            ends = any(lane.id.group == lane_id.group for lane in over)
-            own = Own(lane_id, events, held.reading if held else self.last)
-            (self.queue.items if ends or not held else after).append(own)
+            early = held is None or lane_id.group in ended
+            (self.queue.items if early else after).append(Own(lane_id, events, frame.reading))
         if held:
             self.queue.items.append(held)
         self.queue.items.extend(after)
 
-    def _settle(
-        self, lane: Lane, came: list[Event], held: Held | None, over: bool, after: list[Item]
-    ) -> None:
-        """Count what came out of one lane. If that is not the text that went in, the frames that hold
-        this text are cut, and everything else that came out goes into the queue."""
+    def _settle(self, lane: Lane, came: list[Event], frame: Held, over: bool, after: list[Item]) -> None:
+        """Count what came out of one lane, or rewrite the lane, if that is not the text that went in."""
         if lane.id.call and not lane.id.call.settled:
             return
-        slots = [slot for slot in held.slots if slot.lane is lane] if held else []
-        early = over or not slots  # anything besides text goes before the current frame
-        end = self.queue.place_of_end(lane) if early else None  # or before the frame that ends the lane
         kept = self.messages[lane.id.group].filtered(lane, came, over)
-        lane.called = lane.called or len(kept) < len(came)
         if lane.aligned and lane.account(kept):
             lane.over = lane.over or over
             return
-        lead, rest = leading_text(kept)
+        slots = frame.slots_of(lane)
+        early = over or not slots  # anything besides text goes before the current frame
+        place = self.queue.place_of_end(lane) if early else len(after)
+        rest = self._rewrite(lane, kept, slots, over)
+        lane.settle(came, over)
+        if not all(isinstance(event, Repaired) for event in rest):
+            (self.queue.items if early else after).insert(place, Own(lane.id, rest, frame.reading))
+
+    def _rewrite(self, lane: Lane, came: list[Event], slots: list[Slot], over: bool) -> list[Event]:
+        """Cut the frames that hold the text of a lane. Return what came out of it and did not leave with
+        them."""
+        lead, rest = leading_text(came)
         before = bool(over and rest)  # together with this frame's part of the text
         if lane.aligned:
             lead = self._cut(lane, lead, slots, before)
         lead = _fill(slots, lead, before)
-        rest = [Text(lead), *rest] if lead else rest
-        lane.settle(came, over)
-        if not all(isinstance(event, Repaired) for event in rest):
-            own = Own(lane.id, rest, held.reading if held else self.last)
-            items = self.queue.items if early else after
-            items.insert(len(items) if end is None else end, own)
+        return [Text(lead), *rest] if lead else rest
 
     def _cut(self, lane: Lane, lead: str, slots: list[Slot], before: bool) -> str:
         """From here on the output of a lane differs from its input: cut the frames that hold its text.
@@ -345,17 +345,20 @@ class StreamRewriter:
             return False
         self._recovered = True
         self._close_in_error(message, content)
-        begun, rest, calls = resumed
         if not content.fed and unparsed.text:
             self._own(content.id, [Text(unparsed.text)])
-        for lane in message.lanes.values():
-            if begun and lane.reader is begun and rest:
-                self._own(lane.id, [Text(rest)])
-        for name, arguments in calls:
-            self._own(message.swallowed_lane, message.whole_call(name, arguments))
+        self._resume(message, *resumed)
         self.queue.items.append(Ending(self.last, message.group))
         self.ledger.add(ledger)
         return True
+
+    def _resume(self, message: Message, begun: NativeCall | None, rest: str, calls: Calls) -> None:
+        """Send the rest of the call that has begun, and the calls that have not."""
+        for lane in message.lanes.values():
+            if rest and lane.reader is begun:
+                self._own(lane.id, [Text(rest)])
+        for name, arguments in calls:
+            self._own(message.swallowed_lane, message.whole_call(name, arguments))
 
     def _close_in_error(self, message: Message, content: Lane) -> None:
         """An error ends the message: its text goes on as if there had been more of it, so that nothing

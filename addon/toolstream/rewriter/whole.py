@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..events import ArgumentsDelta, CallEnd, CallStart, Event, Text, calls_of
+from ..events import CallEnd, CallStart, Event, Text, calls_of
 from ..ledger import Ledger
 from ..limits import HELD_OF_WHOLE
 from ..native.call import NativeCall
@@ -137,11 +137,11 @@ class Finder:
         more = False
         for n, at in enumerate(places):
             part = self._slices[at]
-            if part.lane is None or part.lane.kind not in (Kind.CONTENT, Kind.REASONING):
+            if part.kind not in (Kind.CONTENT, Kind.REASONING):
                 continue
-            others = places[n + 1 :] if self._task.wire.blocks else [p for p in places if p != at]
-            events = self._read_text(part, [self._slices[other] for other in others], natives, reason)
-            if part.lane.kind is Kind.CONTENT:
+            near = places[n + 1 :] if self._task.wire.blocks else places
+            events = self._read_text(part, [self._slices[p] for p in near if p != at], natives, reason)
+            if part.kind is Kind.CONTENT:
                 natives.note(events)
                 events = natives.without_copies(at, events, over=True, more=more)
             self._take_text(at, events)
@@ -189,39 +189,35 @@ class Finder:
     def _read_text(
         self, part: Slice, others: Sequence[Slice], natives: NativeCalls, reason: str | None
     ) -> list[Event]:
-        assert part.lane
-        if part.lane.kind is Kind.REASONING:
+        kinds = {other.kind for other in others if other.is_solid}
+        if part.kind is Kind.REASONING:
             parser = self._task.parser(reasoning=True)
-            answered = any(_is_answer(other) for other in others)
+            answered = kinds - {Kind.REASONING}
             return parser.feed(part.text) + (parser.interrupt() if answered else parser.close(reason))
-        if any(other.call_piece for other in others) and natives.sent:
+        if Kind.ARGUMENTS in kinds and natives.sent:
             return self._read_before(part.text, natives)
-        follows = self._task.wire.blocks and any(_is_answer(other) or other.text.strip() for other in others)
-        apart = any(other.lane and other.lane.kind is Kind.REASONING and other.text for other in others)
-        return self._parse(part.text, None if follows else reason, apart)
+        follows = self._task.wire.blocks and kinds
+        thoughts = "".join(other.text for other in others if other.kind is Kind.REASONING)
+        return self._parse(part.text, None if follows else reason, thinks_apart=bool(thoughts))
 
     def _read_before(self, text: str, natives: NativeCalls) -> list[Event]:
         """Read the text before calls that the server parsed. A call in it that they break off is dropped
         if it is the beginning of one of them; otherwise it is text."""
+        if (copies := calls_in_json(text)) and natives.are_copies(copies):
+            return []
         ledger = Ledger()
         parser = self._task.parser(live=True, ledger=ledger)
         names = [call.tool.name for call in natives.calls]
-        events = parser.feed(text) + parser.interrupt(names)
-        start = next(
-            (n for n in reversed(range(len(events))) if isinstance(events[n], CallStart | CallEnd)), None
-        )
-        begun = events[start] if start is not None else None
-        if (copies := calls_in_json(text)) and natives.are_copies(copies):
-            return []
-        if start is None or not isinstance(begun, CallStart):
+        before, begun = _divided(parser.feed(text) + parser.interrupt(names))
+        if not begun:
             parser = self._task.parser()
             return parser.feed(text) + parser.interrupt(names)
-        arguments = "".join(e.fragment for e in events[start:] if isinstance(e, ArgumentsDelta))
-        if not natives.is_begun_by(begun.name, arguments):
+        ((name, arguments),) = calls_of([*begun, CallEnd(0)])
+        if not natives.is_begun_by(name, arguments):
             return self._parse(text, None)
         self._task.ledger.add(ledger)
         self._task.ledger.repaired(Repair.DUPLICATE_CALL)
-        return [e for n, e in enumerate(events) if n < start or isinstance(e, Text)]
+        return before + [event for event in begun if isinstance(event, Text)]
 
     def _parse(self, text: str, reason: str | None, thinks_apart: bool = False) -> list[Event]:
         """What the parser finds in a complete text. A call that is not complete is text."""
@@ -231,12 +227,15 @@ class Finder:
         return parser.feed(text) + parser.close(reason)
 
 
-def _is_answer(part: Slice) -> bool:
-    """Whether reasoning is over when this slice comes."""
-    if part.call_piece:
-        return True
-    assert part.lane
-    return part.lane.kind is not Kind.REASONING and bool(part.text.strip())
+def _divided(events: list[Event]) -> tuple[list[Event], list[Event]]:
+    """The events before the call that is not complete, and the others: none if all calls are complete."""
+    for at in reversed(range(len(events))):
+        match events[at]:
+            case CallEnd():
+                break
+            case CallStart():
+                return events[:at], events[at:]
+    return events, []
 
 
 def _text(events: list[Event]) -> str:

@@ -129,6 +129,19 @@ class Slice:
         return self.lane.group
 
     @property
+    def kind(self) -> Kind:
+        """What its lane holds."""
+        if self.call_piece:
+            return Kind.ARGUMENTS
+        assert self.lane
+        return self.lane.kind
+
+    @property
+    def is_solid(self) -> bool:
+        """Whether it is more than whitespace: a word, a piece of a call, or the beginning of a lane."""
+        return self.at is At.OPEN or self.call_piece is not None or bool(self.text.strip())
+
+    @property
     def call(self) -> ServerCall | None:
         """The call that the server parsed, if it is one and was assigned to its lane."""
         return self.lane.call if self.lane else None

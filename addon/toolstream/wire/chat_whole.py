@@ -24,7 +24,7 @@ class Part(NamedTuple):
 
     def is_of(self, kind: Kind) -> bool:
         """Whether it is text of this kind."""
-        return self.slice.lane is not None and self.slice.lane.kind is kind
+        return self.slice.kind is kind
 
     @property
     def text(self) -> str:
