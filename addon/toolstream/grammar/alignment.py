@@ -43,8 +43,6 @@ def parts_of(head: str) -> re.Pattern[str]:
 def _aligned(head: str, text: str, over: bool) -> list[tuple[int, int]] | Wait:
     """The same for the beginning of a text."""
     most, size, found = _most(head), len(head), []
-    far = most + 1
-    two_up: list[int] = []
     up: list[int] = []
     row = list(range(size + 1))
     for i in range(1, size + most + 1):
@@ -55,18 +53,24 @@ def _aligned(head: str, text: str, over: bool) -> list[tuple[int, int]] | Wait:
         x = text[i - 1]
         if x in "\r\n" or (x == "<" and i > LETTERS):
             break
-        surplus = far if x == "<" and text[: i - 1].strip(_BEGINS) else 1  # another tag begins
-        two_up, up, row = up, row, [i if x in _BEGINS else far] + [far] * size
-        low, high = max(1, i - most), min(size, i + most)
-        for j in range(low, high + 1):
-            y = head[j - 1]
-            other = x != y and (far if x == "<" else 1)
-            best = min(up[j] + surplus, row[j - 1] + 1, up[j - 1] + other)
-            if i > 1 and j > 1 and x == head[j - 2] and text[i - 2] == y:
-                best = min(best, two_up[j - 2] + 1)
-            row[j] = best
+        up, row = row, _next_row(head, text[:i], row, up)
         if row[size] <= most:
             found.append((row[size], i))
-        if row[size] == 0 or min(row[low - 1 : high + 1]) > most:
+        if row[size] == 0 or min(row) > most:
             break
     return sorted(found, key=lambda place: (place[0], -place[1]))
+
+
+def _next_row(head: str, text: str, up: list[int], two_up: list[int]) -> list[int]:
+    """For each beginning of a head, how many slips turn it into this text, if there are not too many. `up`
+    is the same for the text without its last character, `two_up` without its last two."""
+    most, size, i = _most(head), len(head), len(text)
+    far, x, swapped = most + 1, text[-1], text[:-3:-1]
+    surplus = far if x == "<" and text[:-1].strip(_BEGINS) else 1  # another tag begins
+    other = far if x == "<" else 1
+    row = [i if x in _BEGINS else far] + [far] * size
+    for j in range(max(1, i - most), min(size, i + most) + 1):
+        row[j] = min(up[j] + surplus, row[j - 1] + 1, up[j - 1] + other * (x != head[j - 1]))
+        if i > 1 and head.startswith(swapped, j - 2):
+            row[j] = min(row[j], two_up[j - 2] + 1)
+    return row

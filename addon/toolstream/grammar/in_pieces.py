@@ -17,18 +17,14 @@ def in_pieces(spelling: Spelling) -> Slipped | None:
     """A spelling in pieces; None if a slip would leave nothing recognisable."""
     tag, _, follows = spelling.text.partition("~")
     follows = _whole_parameter(follows, spelling.dialect)
-    pieces = [_piece(text, tag.count("<") == 1) for text in _PIECE.findall(tag)]
-    ahead = [_piece(text, follows.count("<") == 1, named=False) for text in _PIECE.findall(follows)]
+    pieces, ahead = _pieces(tag), _pieces(follows, named=False)
     if ahead:
         ahead.insert(0, Between(re.compile(FOLLOWING), re.compile(FOLLOWING), named=False))
     every = [*pieces, *ahead]
     tags = sum(isinstance(piece, TagPiece | DirectPiece) for piece in every)
     if tags == 1 and any(isinstance(piece, TagPiece) for piece in ahead):
         return None  # nothing but what follows says that it is a tag
-    short = any(
-        isinstance(piece, TagPiece) and (len(piece.head) < LETTERS or "{" in piece.head) for piece in every
-    )
-    if not tags or short or spelling.text[0] not in "<{":
+    if not tags or any(map(_is_short, every)) or spelling.text[0] not in "<{":
         return None
     own, most = len(pieces), max(1, tags - 1)
     return Slipped(spelling.kind, spelling.text, spelling.dialect, every, own, most, tags > 2)
@@ -39,7 +35,16 @@ def _whole_parameter(follows: str, dialect: Dialect) -> str:
     return next((text for text in dialect.parameter_open if follows and text.startswith(follows)), follows)
 
 
-def _piece(text: str, alone: bool, named: bool = True) -> Piece:
+def _pieces(text: str, named: bool = True) -> list[Piece]:
+    return [_piece(piece, text.count("<") == 1, named) for piece in _PIECE.findall(text)]
+
+
+def _is_short(piece: Piece) -> bool:
+    """Whether a slip would leave nothing recognisable of this piece."""
+    return isinstance(piece, TagPiece) and (len(piece.head) < LETTERS or "{" in piece.head)
+
+
+def _piece(text: str, alone: bool, named: bool) -> Piece:
     """A tag, or the text between two. `alone`: it is the only tag. `named`: the name in it has to be
     declared."""
     text = text.replace("{attributes}", "")

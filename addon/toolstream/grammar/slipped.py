@@ -17,6 +17,7 @@ from .brackets import CLOSE, OPEN
 from .dialect import Dialect
 from .kinds import MORE, Cost, TagKind, Wait
 from .likeness import slips
+from .text import end_of
 
 _NAME = re.compile(rf"[^\s<>\"'={{}}()\[\],/{OPEN}{CLOSE}]{{1,{DECLARED_NAME}}}")
 _MORE_IN_IT = rf"(?:[ \t]{{0,8}}[=:/]|[ \t]{{1,8}})[^<>\n{CLOSE}]{{0,{TAG_JUNK}}}"
@@ -98,17 +99,11 @@ class TagPiece:
         for wrong, end in found:
             if wrong == 0 and c.text.startswith(">", end):
                 yield 1, end + 1, ""
-            bracket = c.text[end - 1] in CLOSE
-            if self.end and not bracket and c.text[at] not in OPEN:
-                continue  # brackets of another kind, not of tags
-            if last and self.end and not bracket:
-                line = _LINE_END.match(c.text, end)
-                if line is None:
-                    continue
-                if line.end() == len(c.text) and not c.over:
-                    yield MORE
-                    continue
-            yield wrong, end, ""
+            ends = not self.end or c.text[end - 1] in CLOSE or _may_end(c, at, end, last)
+            if ends is MORE:
+                yield MORE
+            elif ends:
+                yield wrong, end, ""
 
     def _with_more(self, c: Context, at: int) -> Iterator[End | Wait]:
         found = aligned(self.head.lower(), c.text, at, c.over)
@@ -135,14 +130,37 @@ class TagPiece:
             yield MORE
             return
         for wrong, start in found:
-            name = _NAME.match(c.text, start)
-            if name is None or name.end() == len(c.text):
-                if not c.over and (name or start == len(c.text)):
-                    yield MORE
-                continue
-            key = _named(c, name[0])
-            if key and (end := _end_after_name(c, start + len(key))) is not None:
-                yield end if end is MORE else (wrong, end, key)
+            name = _name_at(c, start)
+            tag = name if name is None or name is MORE else _end_of_named(c, start, name)
+            if tag is MORE:
+                yield MORE
+            elif tag:
+                yield wrong, *tag
+
+
+def _may_end(c: Context, at: int, end: int, last: bool) -> bool | Wait:
+    """Whether the tag at `at` may end there without its bracket. `last`: anything may follow."""
+    if c.text[at] not in OPEN:
+        return False  # brackets of another kind, not of tags
+    line = _LINE_END.match(c.text, end) if last else None
+    if line and line.end() == len(c.text) and not c.over:
+        return MORE
+    return line is not None or not last
+
+
+def _name_at(c: Context, at: int) -> str | Wait | None:
+    """What may be a name at `at`; None if there is none, or it has no end."""
+    found = _NAME.match(c.text, at)
+    if found and found.end() < len(c.text):
+        return found[0]
+    return MORE if not c.over and (found or at == len(c.text)) else None
+
+
+def _end_of_named(c: Context, at: int, name: str) -> tuple[int, str] | Wait | None:
+    """Where a tag ends in which this is at `at`, and the declared name that it has; None if it has none."""
+    key = _named(c, name)
+    end = _end_after_name(c, at + len(key)) if key else None
+    return end if end is None or end is MORE else (end, key)
 
 
 def _named(c: Context, word: str) -> str:
@@ -168,21 +186,17 @@ class DirectPiece:
     named: bool = True
 
     def read(self, c: Context, at: int, _: bool) -> Iterator[End | Wait]:
-        lead = _LEAD.match(c.text, at)
-        assert lead
-        for start in range(lead.end(), at - 1, -1):
-            name = _NAME.match(c.text, start)
-            if name is None or name.end() == len(c.text):
-                if not c.over and (name or start == len(c.text)):
-                    yield MORE
-                continue
-            wrong = slips(c.text[at:start], "</" if self.closes else "<")
-            key = _named(c, name[0]) if wrong <= 1 else ""
-            end = _end_after_name(c, start + len(key)) if key else None
-            if end is MORE:
+        for start in range(end_of(_LEAD, c.text, at), at - 1, -1):
+            name, wrong = _name_at(c, start), slips(c.text[at:start], "</" if self.closes else "<")
+            tag: tuple[int, str] | Wait | None = None
+            if name is MORE:
+                tag = MORE
+            elif name and wrong <= 1:
+                tag = _end_of_named(c, start, name)
+            if tag is MORE:
                 yield MORE
-            elif end is not None and (c.text[at] in OPEN or c.text[end - 1] in CLOSE):
-                yield wrong, end, key
+            elif tag and (c.text[at] in OPEN or c.text[tag[0] - 1] in CLOSE):
+                yield wrong, *tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,15 +223,14 @@ class Between:
 
     def _read_name(self, c: Context, at: int) -> Iterator[End | Wait]:
         """A declared name, up to what may have become of the bracket after it."""
-        found = _NAME.match(c.text, at)
-        if found is None or found.end() == len(c.text):
-            if not c.over and (found or at == len(c.text)):
-                yield MORE
-            return
-        shorter = "" if c.text[found.end()] in OPEN else found[0][:-1]
-        for name in (found[0], shorter):
-            if name and c.known.is_named(c.kind, name):
-                yield 0, at + len(name), name
+        found = _name_at(c, at)
+        if found is MORE:
+            yield MORE
+        elif found:
+            shorter = "" if c.text[at + len(found)] in OPEN else found[:-1]
+            for name in (found, shorter):
+                if name and c.known.is_named(c.kind, name):
+                    yield 0, at + len(name), name
 
 
 Piece = TagPiece | DirectPiece | Between

@@ -137,6 +137,5 @@ def _placeholder(word: str, in_quotes: bool, tolerant: bool) -> Iterator[tuple[s
         same = pattern == beginning
         pattern, beginning = f"(?P<n>{pattern})", f"(?P<n>{beginning})" if same else beginning
     quote = "[\"']?" if tolerant and (in_quotes or word == "name") else '"' if in_quotes else ""
-    yield from ((p, p) for p in [quote] if p)
-    yield pattern, beginning
-    yield from ((p, p) for p in [quote] if p)
+    quotes = [(quote, quote)] if quote else []
+    yield from [*quotes, (pattern, beginning), *quotes]

@@ -132,39 +132,38 @@ def read_tag(text: str, at: int, over: bool) -> Token | Wait | None:
     match = _TAG.match(text, at, at + TAG)
     if match is None or match.end() == at + TAG:
         return None
-    end = match["end"]
     if not over and _ends_with(text, match):
-        named = match["word"] or match["space"] or match["slash"] or match.end() - at <= WORDLESS
-        return MORE if named else None  # more may belong to it
-    if not match["word"] and not (match["slash"] and match["name"]):
-        return None
-    name = (match["name"] or "").strip("\"'")
-    if not end.strip(" \t/"):
+        return MORE if _is_begun(match) else None  # more may belong to it
+    return _token(match) if match["word"] or (match["slash"] and match["name"]) else None
+
+
+def _is_begun(tag: re.Match[str]) -> bool:
+    """Whether more text may make a tag of this: it has a slash or a word, or is short."""
+    return bool(tag["word"] or tag["space"] or tag["slash"]) or len(tag[0]) <= WORDLESS
+
+
+def _token(tag: re.Match[str]) -> Token:
+    """The parts of a tag."""
+    opened, _, slash, inner, space, word, sep, name, rest, end = tag.groups("")
+    name, closed = name.strip("\"'"), bool(end.strip(" \t/"))
+    if not closed:
         name = name.rstrip(")]}:;,")
-    return Token(
-        at,
-        match.end(),
-        match[0],
-        bool(match["slash"]),
-        match["space"] or "",
-        match["word"],
-        (match["sep"] or "").strip() or ("" if match["sep"] is None else " "),
-        name,
-        match["rest"],
-        bool(match["open"] or match["inner"]),
-        bool(end.strip(" \t/")),
-    )
+    sep, bracket = sep.strip() or (" " if sep else ""), bool(opened or inner)
+    return Token(*tag.span(), tag[0], bool(slash), space, word, sep, name, rest, bracket, closed)
 
 
 def _ends_with(text: str, tag: re.Match[str]) -> bool:
     """Whether a text ends with a tag, as far as it has come; blanks behind a bracket that is late, or of
     another kind, are looked at, too."""
-    end = tag.end()
-    if "\n" in tag["end"] and len(text) - end < TAG and not text[end:].strip(" \t"):
-        return True
-    near = tag["end"] in (")", "]", "}") and len(text) - end < TAG
-    late = tag["word"] and tag["open"] and not tag["end"].strip() and _BREAK.fullmatch(text, end)
-    return end == len(text) or bool(late) or (near and _JSON_BEGINS.fullmatch(text, end) is not None)
+    end, bracket = tag.end(), tag["end"]
+    if end == len(text) or len(text) - end >= TAG:
+        return end == len(text)
+    if "\n" in bracket:
+        return not text[end:].strip(" \t")
+    if bracket in (")", "]", "}"):
+        return _JSON_BEGINS.fullmatch(text, end) is not None
+    late = tag["word"] and tag["open"] and not bracket.strip()
+    return bool(late) and _BREAK.fullmatch(text, end) is not None
 
 
 def opens_json(text: str, at: int, over: bool) -> bool | Wait:
