@@ -51,25 +51,30 @@ def can_part(
 
 
 def _is_again(rest: str, object_: str, tool: Tool, findings: Findings) -> bool:
-    """Whether it is the arguments once more, or other ones: of further calls, if they fit the tool. What only
-    says less or more than the arguments is dropped."""
+    """Whether it is the arguments once more, or other ones."""
     again = _objects(joined(rest))
     if again and all(isinstance(value, dict) for value in again):
-        arguments = loads(joined(object_))
-        others = [value for value in again if value != arguments]
-        is_list = rest.lstrip()[0] == ","
-        if others and all(fits(tool, v) and (is_list or _is_other(v, arguments)) for v in others):
-            findings.count(Repair.SWALLOWED_CALL)
-            findings.add_calls([(tool.name, dump(conform(value, tool.arguments)[0])) for value in others])
-            return True
-        findings.count(Repair.REPEATED_ARGUMENTS)
-        if others:
-            findings.refuse(Refused.SECOND_OBJECT, rest)
+        _take_again(again, rest, object_, tool, findings)
         return True
     if _is_beginning(rest, object_):
         findings.count(Repair.REPEATED_ARGUMENTS)
         return True
     return False
+
+
+def _take_again(again: list[Json], rest: str, object_: str, tool: Tool, findings: Findings) -> None:
+    """Other arguments are of further calls, if they fit the tool. What only says less or more than the
+    arguments is dropped."""
+    arguments = loads(joined(object_))
+    others = [value for value in again if value != arguments]
+    is_list = rest.lstrip()[0] == ","
+    if others and all(fits(tool, v) and (is_list or _is_other(v, arguments)) for v in others):
+        findings.count(Repair.SWALLOWED_CALL)
+        findings.add_calls([(tool.name, dump(conform(value, tool.arguments)[0])) for value in others])
+        return
+    findings.count(Repair.REPEATED_ARGUMENTS)
+    if others:
+        findings.refuse(Refused.SECOND_OBJECT, rest)
 
 
 def _is_beginning(rest: str, object_: str) -> bool:

@@ -53,14 +53,9 @@ def closing_run(text: str, key: str) -> Run | None:
     """The closing tags that a text consists of, perhaps after a line break; None if it contains anything
     else. They close the parameter `key`: a tag of this name counts, and so does any tag before
     `</tool_call>`."""
-    start = at = end_of(_LINE_BREAK, text)
-    found: list[re.Match[str]] = []
-    while at < len(text) and len(found) < CLOSING_RUN and (tag := _closers().match(text, at)):
-        if tag["any"] and tag["any"] != key and not text.startswith(QWEN.wrap_close[0], tag.end()):
-            return None
-        found.append(tag)
-        at = tag.end()
-    if at < len(text) or not found:
+    start = end_of(_LINE_BREAK, text)
+    found = _tags_of(text, start, key)
+    if not found:
         return None
     of_parameter = any(tag["parameter"] or tag["named"] for tag in found)
     return Run(
@@ -70,6 +65,17 @@ def closing_run(text: str, key: str) -> Run | None:
         telling=of_parameter or any(_is_telling(tag[0]) for tag in found),
         damaged=any(tag["named"] or not tag[0].rstrip().endswith(">") for tag in found),
     )
+
+
+def _tags_of(text: str, at: int, key: str) -> list[re.Match[str]]:
+    """The closing tags that a text consists of from `at` on; [] if it contains anything else."""
+    found: list[re.Match[str]] = []
+    while at < len(text) and len(found) < CLOSING_RUN and (tag := _closers().match(text, at)):
+        if tag["any"] and tag["any"] != key and not text.startswith(QWEN.wrap_close[0], tag.end()):
+            return []
+        found.append(tag)
+        at = tag.end()
+    return [] if at < len(text) else found
 
 
 def without_closing_run(text: str, key: str) -> str | None:

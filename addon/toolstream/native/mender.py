@@ -143,7 +143,7 @@ class Mender:
         None if more has to come."""
         if may_wrap(key, self._tool) or is_object(key):
             return True
-        if may_wrap_object(key, self._tool) and (not value or value[0] == "{"):
+        if may_wrap_object(key, self._tool) and value[:1] in ("", "{"):
             return True if value else None
         name = quoted(self._tool.name)
         if key in NAME_KEYS and value != name and name.startswith(value):

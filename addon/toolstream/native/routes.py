@@ -32,13 +32,13 @@ class Routes:
     def find(self, piece: CallPiece, name: str) -> Found:
         """The call that a piece belongs to, and None. Or None if a new call begins, and the call that
         this may be a copy of."""
-        known = self._by_id.get(piece.id) if piece.id else None
+        known = self._by_id.get(piece.id)
         if piece.whole:
             return None, known
         call = self._by_index.get(piece.index) if piece.index is not None else known or self.last
         if call is None:
-            continues = self.last and not name and (known or not piece.id)
-            return (known or self.last, None) if continues else (None, known)
+            origin = known or (None if piece.id else self.last)
+            return (origin, None) if origin and not name else (None, known)
         if not name or not call.named:
             return call, None
         return self._named_again(call, piece, name, known)

@@ -8,7 +8,7 @@ from ..repairs import Repair
 from ..schema.coercion import FAILED, NUMBER, OMITTED, coerce, conform
 from ..schema.json_write import dump, quoted
 from ..schema.python_literals import PYTHON_WORDS
-from ..schema.schema import Parameter
+from ..schema.schema import Parameter, Types
 
 _NO_NUMBERS = {"NaN", "Infinity", "+Infinity", "-Infinity"}
 _WORDS = {"true", "false", "null", *PYTHON_WORDS, *_NO_NUMBERS}
@@ -60,8 +60,11 @@ def _typed(token: str, parameter: Parameter) -> str:
     kind, types = kind_of(token), parameter.types
     if token in _NO_NUMBERS or ("string" in types and not is_allowed(kind, parameter)):
         return quoted(token)
-    if kind != "number":
-        return token
+    return _number(token, types) if kind == "number" else token
+
+
+def _number(token: str, types: Types) -> str:
+    """A number as JSON writes it, and as an integer if it has to be and is one."""
     wants_integer = "integer" in types and "number" not in types
     if JSON_NUMBER.fullmatch(token) and not (wants_integer and not token.lstrip("-").isdigit()):
         return token

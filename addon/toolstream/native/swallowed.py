@@ -95,8 +95,11 @@ class ValueWatch:
             return False
         self.has_tags = True
         self._opens = self._opens or not tag["slash"]
-        if self._opens:
-            return False
+        return not self._opens and self._closes(text, at, word)
+
+    def _closes(self, text: str, at: int, word: str) -> bool:
+        """Whether a closing tag with this word comes before another tag of a call, or begins a run."""
+        tags = in_strings()
         closing = tags.closing.match(text, at)
         if closing and word == self._key and not self._open:
             self.swallows = tags.tag.match(text, closing.end()) is not None

@@ -274,13 +274,17 @@ def leads_to(tail: str, key: str, tool: Tool) -> Iterator[Lead]:
     for dialect, _, spelling in spelled(TagKind.PARAMETER_CLOSE):
         stem, recovery = _stem(spelling), _recovery(dialect)
         goes_on = any(text in tail for text in _begun(dialect))
-        if not (stem and bare.startswith(stem) and (dialect.in_values or goes_on)):
-            continue
-        if recovery == "tolerant" or goes_on:
-            opener = (dialect.parameter_open if not dialect.damaged else ()) or QWEN.parameter_open
-            head = _head(dialect, TagKind.PARAMETER_OPEN, tool.name) + _filled(opener[0], key)
+        is_usual = dialect.in_values and recovery == "tolerant"
+        if stem and bare.startswith(stem) and (goes_on or is_usual):
+            head = _head(dialect, TagKind.PARAMETER_OPEN, tool.name) + _filled(_opener(dialect), key)
             leads.append(Lead(head, recovery))
     yield from sorted(dict.fromkeys(leads), key=lambda lead: lead.recovery != "tolerant")
+
+
+def _opener(dialect: Dialect) -> str:
+    """The opening tag of a parameter; Qwen's, if the dialect has none or only a damaged one."""
+    own = () if dialect.damaged else dialect.parameter_open
+    return (own or QWEN.parameter_open)[0]
 
 
 def _begun(dialect: Dialect) -> Iterator[str]:

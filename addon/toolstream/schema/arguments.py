@@ -144,17 +144,15 @@ class ArgumentsWriter:
             self.repairs.append((Repair.REPEATED_PARAMETER, key[:EXCERPT]))
             return ""
         self.given.add(key)
-        parameter, applied = self._tool.parameter(key), False
+        parameter = self._tool.parameter(key)
         value, mended = read_string(value, parameter)
         if mended:
             self.repairs.append((Repair.JSON_REPAIRED, key[:EXCERPT]))
         value, _ = conform(value, parameter)
         if value is OMITTED:
             self._absent.add(key)
-        elif self._rules:
-            value, done = self._rules.value(key, value)
-            self.repairs += done
-            applied = bool(done)
+            return ""
+        value, applied = self._ruled(key, value)
         if value is OMITTED:
             return ""
         if not (applied or fits_as_text(value, parameter)):
@@ -165,6 +163,14 @@ class ArgumentsWriter:
             self.repairs.append((Repair.COERCION_FAILED, key[:EXCERPT]))
             return ""
         return self._member(key) + written
+
+    def _ruled(self, key: str, value: Any) -> tuple[Any, bool]:
+        """What rules make of a value, OMITTED if they remove it, and whether any applied."""
+        if not self._rules:
+            return value, False
+        value, applied = self._rules.value(key, value)
+        self.repairs += applied
+        return value, bool(applied)
 
     def _appended(self, rules: ToolRules) -> str:
         """The members that rules add."""
@@ -196,11 +202,7 @@ class ArgumentsWriter:
 
     def _resolve(self) -> str:
         text = self._taken()
-        value, written, mended = coerced_leniently(text, self._parameter)
-        if value is FAILED and (opener := f"<parameter={self._key}>") in text:  # once more, between its items
-            without = "\n".join(line for line in text.split("\n") if line.strip() != opener)
-            value, written, _ = coerced_leniently(without, self._parameter)
-            mended = value is not FAILED
+        value, written, mended = self._coerced(text)
         if value is OMITTED:
             self._absent.add(self._key)
             return ""
@@ -209,16 +211,23 @@ class ArgumentsWriter:
         failed = value is FAILED
         if failed:
             value = "" if text.isspace() else text
-        if self._rules:
-            value, applied = self._rules.value(self._key, value)
-            self.repairs += applied
-            if value is OMITTED:
-                return ""
-            if applied:
-                failed, written = False, ""
-        if failed:
+        value, applied = self._ruled(self._key, value)
+        if value is OMITTED:
+            return ""
+        if applied:
+            written = ""
+        elif failed:
             self.repairs.append((Repair.COERCION_FAILED, excerpt_of(self._key, text)))
         return self._member(self._key) + (written or dump(value))
+
+    def _coerced(self, text: str) -> tuple[Any, str, bool]:
+        """As `coerced_leniently`. The opening tag of the value may stand between its items once more."""
+        value, written, mended = coerced_leniently(text, self._parameter)
+        if value is FAILED and (opener := f"<parameter={self._key}>") in text:
+            without = "\n".join(line for line in text.split("\n") if line.strip() != opener)
+            value, written, _ = coerced_leniently(without, self._parameter)
+            mended = value is not FAILED
+        return value, written, mended
 
     def _member(self, key: str) -> str:
         opener, self._opener = self._opener, ", "

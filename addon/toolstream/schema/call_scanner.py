@@ -16,6 +16,8 @@ _CALLS, _FUNCTION = "tool_calls", "function"
 _MARK = re.compile(rf"[^{BLANK}]")
 _QUOTE = re.compile(r'["\\]')
 _NESTED = re.compile(r'["{}\[\]]')
+_AFTER_VALUE = {"{": "},", "[": "],"}  # marks that may come next, by the open bracket
+_AFTER_COMMA = {"{": '"', "[": "{"}
 
 
 class Progress(Enum):
@@ -70,37 +72,46 @@ class CallScanner:
     def _outside(self, text: str, at: int) -> int:
         """The offset after the next mark; -1 if the mark may not stand there."""
         in_call = self._in_call
-        found = (_MARK if in_call else _NESTED).search(text, at)
+        marks, expected = (_MARK, self._expected) if in_call else (_NESTED, '"{}[]')
+        found = marks.search(text, at)
         if found is None:
             return len(text)
         mark = found[0]
-        if (in_call and mark not in self._expected) or len(self._open) > DEPTH:
+        if mark not in expected or len(self._open) > DEPTH:
             return self._fail(found.start())
         if mark == '"':
             self._quoted, self._word = True, "" if in_call else None
         elif mark in "[{":
-            self._open += mark
-            self._expected = '"}' if mark == "{" else "{"
-            if in_call and self._key == _FUNCTION:
-                self._key = ""  # its members are those of the call
+            self._open_bracket(mark, in_call)
         elif mark in "]}":
             self._close_bracket()
         elif mark == ",":
-            self._expected, self._key = '"' if self._open.endswith("{") else "{", ""
-        elif self._key == _CALLS:
+            self._expected, self._key = _AFTER_COMMA[self._open[-1]], ""
+        else:
+            self._expect_value()
+        return found.end()
+
+    def _open_bracket(self, mark: str, in_call: bool) -> None:
+        self._open += mark
+        self._expected = '"}' if mark == "{" else "{"
+        if in_call and self._key == _FUNCTION:
+            self._key = ""  # its members are those of the call
+
+    def _close_bracket(self) -> None:
+        self._open = self._open[:-1]
+        if self._outer and not self._open:
+            self._open, self._outer = "{", False
+        self._expected = _AFTER_VALUE.get(self._open[-1:], "")
+
+    def _expect_value(self) -> None:
+        """A colon stands behind a key."""
+        if self._key == _CALLS:
             self._open_list()
         elif self._may_nest and self._key == _FUNCTION:
             self.nested, self._keys = True, frozenset({"name", "arguments"})
             self._expected = "{"
         else:
             self._expected = '"{['
-        return found.end()
-
-    def _close_bracket(self) -> None:
-        self._open = self._open[:-1]
-        if self._outer and not self._open:
-            self._open, self._outer = "{", False
-        self._expected = ("}," if self._open.endswith("{") else "],") if self._open else ""
 
     def _open_list(self) -> None:
         """All calls stand in one list, as in a message of an API."""
@@ -115,14 +126,8 @@ class CallScanner:
             return at + 1
         found = _QUOTE.search(text, at)
         end = found.start() if found else len(text)
-        if self._word is not None:
-            known = len(self._word)
-            self._word = (self._word + text[at:end])[: WORD + 1]
-            if not self._may_be(self._word):
-                sizes = range(known, len(self._word))
-                return self._fail(
-                    at - known + next(n for n in sizes if not self._may_be(self._word[: n + 1]))
-                )
+        if self._word is not None and (wrong := self._read_on(self._word, text[at:end])) is not None:
+            return self._fail(at + wrong)
         if found is None:
             return end
         self._escaped = found[0] == "\\"
@@ -130,6 +135,13 @@ class CallScanner:
             return end + 1
         self._quoted = False
         return end + 1 if self._word is None or self._close_word(self._word) else self._fail(end)
+
+    def _read_on(self, word: str, letters: str) -> int | None:
+        """Read more letters of a word; return the index of the one that rules it out."""
+        self._word = whole = (word + letters)[: WORD + 1]
+        if self._may_be(whole):
+            return None
+        return next(n for n in range(len(letters)) if not self._may_be(whole[: len(word) + n + 1]))
 
     def _close_word(self, word: str) -> bool:
         """Whether this key, or this value of a key, may stand here."""

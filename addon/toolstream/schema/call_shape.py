@@ -18,6 +18,7 @@ ARGUMENT_KEYS = ("arguments", "parameters", "args", "input", "tool_input")
 WRAP_KEYS = ("tool_call", "function_call", "function")
 BESIDE = ("id", "type")  # may stand beside the name and the arguments
 CALL_KEYS = frozenset((*NAME_KEYS, *ARGUMENT_KEYS, *WRAP_KEYS))
+_SAID = frozenset((*NAME_KEYS, *ARGUMENT_KEYS, *BESIDE))  # members without an object around them
 DRIFT = KEYS | CALL_KEYS  # all keys of a call in any of these variants
 
 TYPES = frozenset({"function", "tool_call", "tool_use"})
@@ -69,14 +70,13 @@ def drifted(value: Json) -> tuple[Any, Any]:
         inner = value.get(key)
         if isinstance(inner, dict) and {key, "id", "type", "index"}.issuperset(value):
             return drifted(inner)
-    names = [key for key in NAME_KEYS if key in value]
-    arguments = [key for key in ARGUMENT_KEYS if key in value]
-    if len(names) != 1 or len(arguments) > 1 or not {*names, *arguments, "id", "type"}.issuperset(value):
+    names, arguments = value.keys() & NAME_KEYS, value.keys() & ARGUMENT_KEYS
+    if len(names) != 1 or len(arguments) > 1 or not _SAID.issuperset(value):
         raise ValueError("more than a call")
-    name = value[names[0]]
+    name = value[names.pop()]
     if isinstance(name, dict) and not arguments:
         return "", name  # the name is missing
-    return name, value[arguments[0]] if arguments else {}
+    return name, value[arguments.pop()] if arguments else {}
 
 
 def _misspelt(value: Json) -> tuple[Any, Any]:

@@ -25,7 +25,7 @@ from .json_write import (
     encodable,
 )
 from .python_literals import read_python_literal
-from .schema import Parameter, type_of
+from .schema import Parameter, allows, type_of
 
 NULL = "null"
 _NULLS = ("null", "none", "undefined")
@@ -222,19 +222,14 @@ def _fits(value: Any, parameter: Parameter) -> bool:
     kind = type_of(value)
     if kind not in CONTAINERS:
         value, _ = _conform(value, parameter, 0)
-        return value is OMITTED or _is_allowed(type_of(value), parameter)
-    if not _is_allowed(kind, parameter):
+        return value is OMITTED or allows(parameter.types, type_of(value))
+    if not allows(parameter.types, kind):
         return False
     if kind == "array":
         return all(_fits(item, parameter.item(index)) for index, item in enumerate(value))
     return parameter.required_keys <= value.keys() and all(
         _knows(parameter, key) and _fits(member, parameter.member(key)) for key, member in value.items()
     )
-
-
-def _is_allowed(kind: str, parameter: Parameter) -> bool:
-    types = parameter.types
-    return not types or kind in types or (kind == "integer" and "number" in types)
 
 
 def _knows(parameter: Parameter, key: str) -> bool:
@@ -251,13 +246,11 @@ def _conform(value: Any, parameter: Parameter, depth: int) -> tuple[Any, bool]:
     if value is None:
         return (None, False) if "null" in types or parameter.required else (OMITTED, True)
     kind = type_of(value)
-    if kind == "array" and kind in types:
+    if not allows(types, kind):
+        return _converted(value, kind, parameter)
+    if kind == "array":
         return _conform_items(value, parameter, depth)
-    if kind == "object" and kind in types:
-        return conform_members(value, parameter, depth)
-    if kind in types or (kind == "integer" and "number" in types):
-        return value, False
-    return _converted(value, kind, parameter)
+    return conform_members(value, parameter, depth) if kind == "object" else (value, False)
 
 
 def _converted(value: Any, kind: str, parameter: Parameter) -> tuple[Any, bool]:

@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ..grammar.text import JSON_STRING_REST
+from ..grammar.text import JSON_STRING_REST, end_of
 from ..limits import ONE_CHANGE
-from .json_read import loads
+from .json_read import loads_if
 
 _OUTSIDE = re.compile(r'[^"{}\[\]]*+')
 _BEHIND_KEY = re.compile(r"\s*+:")
@@ -30,8 +30,7 @@ def quotes_escaped(text: str, accept: Callable[[Any], bool]) -> Any:
         return None
     escaped, words = _IN_WORD.subn(r'\\"', text)
     for written in (_written(text), escaped if words else "", _written(escaped) if words else ""):
-        value = loads(written, strict=False) if written else None
-        if value is not None and accept(value):
+        if (value := loads_if(written, accept)) is not None:
             return value
     return None
 
@@ -40,30 +39,33 @@ def _written(text: str) -> str:
     """The text with these quotes escaped; "" if there are none, or one has no partner."""
     out: list[str] = []
     opened: list[str] = []
-    at, any_inner, is_key = 0, False, False
+    at, any_inner = 0, False
     while at < len(text):
-        outside = _OUTSIDE.match(text, at)
-        end = outside.end() if outside else at
+        end = end_of(_OUTSIDE, text, at)
         part, mark = text[at:end], text[end : end + 1]
         out.append(part + mark)
         at = end + 1
         if mark in ("{", "["):
             opened.append(mark)
-        elif mark in ("}", "]") and opened:
-            opened.pop()
+        elif mark in ("}", "]"):
+            del opened[-1:]
         elif mark == '"':
             is_key = opened[-1:] == ["{"] and ":" not in part
             pieces, at = _string(text, at, _BEHIND_KEY if is_key else _BEHIND[opened[-1:] == ["["]])
-            string = r"\"".join(pieces)
-            if (
-                not len(pieces) % 2
-                or any(map(_is_between, pieces[1::2]))
-                or (pieces[1:] and _BETWEEN.search(string))
-            ):
+            if not (string := _with_quotes(pieces)):
                 return ""
             any_inner = any_inner or len(pieces) > 1
             out.append(string)
     return "".join(out) if any_inner else ""
+
+
+def _with_quotes(pieces: list[str]) -> str:
+    """The rest of a string with the quotes between these pieces escaped; "" if one has no partner, or they
+    look like two strings."""
+    string = r"\"".join(pieces)
+    if not len(pieces) % 2 or any(map(_is_between, pieces[1::2])):
+        return ""
+    return "" if pieces[1:] and _BETWEEN.search(string) else string
 
 
 def _string(text: str, at: int, behind: re.Pattern[str]) -> tuple[list[str], int]:

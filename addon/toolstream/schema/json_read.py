@@ -1,6 +1,6 @@
 """JSON from outside, read without an exception whatever it holds: texts, and members of an object."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from json import JSONDecoder
 from typing import Any
 
@@ -28,8 +28,14 @@ def loads(text: str, strict: bool = True) -> Any:
         return None
 
 
+def loads_if(text: str, accept: Callable[[Any], bool]) -> Any:
+    """The same, not `strict`, for a value that is accepted; None if it is not."""
+    value = loads(text, strict=False)
+    return value if value is not None and accept(value) else None
+
+
 def loads_object(text: str, strict: bool = True) -> Json | None:
-    """The same for a text that should be an object; None if it is anything else."""
+    """The value of a text that should be an object, as for `loads`; None if it is anything else."""
     value = loads(text, strict)
     return value if isinstance(value, dict) else None
 

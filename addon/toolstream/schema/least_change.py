@@ -24,6 +24,12 @@ from .json_write import LENIENT, dump
 
 _QUOTES = "\"'`“”„‘’«»"
 _OPENING, _CLOSING = "{[(<", "}])>"
+# By a wrong mark: the ones that may be meant
+_INSTEAD = {
+    mark: others.replace(mark, "")
+    for marks, others in ((_QUOTES, '"'), (_OPENING, "{["), (_CLOSING, "}]"))
+    for mark in marks
+}
 _MARK = re.compile(rf"[{re.escape(_QUOTES + _OPENING + _CLOSING)},:;=.]")
 _ODD_QUOTE = rf"[{_QUOTES.replace(chr(34), '')}]"
 _ODD_OPENING = re.compile(rf"([{{\[,:]\s*+){_ODD_QUOTE}")
@@ -190,8 +196,7 @@ def _other_marks(text: str, at: int) -> Iterator[Change]:
         yield Change(_PRESENT, at, at + 1, "")
     if mark in "}]" and text[at + 1 : at + 2] in tuple("}]".replace(mark, "")):
         yield Change(_PRESENT, at, at + 2, text[at + 1] + mark)  # out of order
-    others = '"' if mark in _QUOTES else "{[" if mark in _OPENING else "}]" if mark in _CLOSING else ""
-    for other in others.replace(mark, ""):
+    for other in _INSTEAD.get(mark, ""):
         yield Change(_PRESENT + _is_quoted(text, at), at, at + 1, other)
 
 

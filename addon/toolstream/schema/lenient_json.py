@@ -19,7 +19,7 @@ from ..limits import COMMA_GAP, ONE_CHANGE, PLACES, SMALL, WORD
 from .coercion import FAILED, coerce
 from .escapes import with_paths
 from .inner_quotes import quotes_escaped
-from .json_read import loads, strings_of
+from .json_read import loads, loads_if, strings_of
 from .json_scanner import JsonScanner
 from .json_write import dump, escaped
 from .least_change import least_change
@@ -54,12 +54,7 @@ def read_damaged(text: str, accept: Callable[[Any], bool] = _is_any, is_value: b
     does not harm much if it is not read."""
     text = with_paths(text.strip())
     is_all = is_value or text[-1:] in ("}", "]")
-    closed = with_brackets(text) if is_all and text[:2] not in ("[[", "{{") else ""
-    for attempt in (_undoubled(text), closed, _with_spaces(text)):
-        if attempt and (value := loads(attempt, strict=False)) is not None and accept(value):
-            return value
-    value = loads(_as_json(text), strict=False)
-    if value is not None and accept(value) and _all_stand_in(strings_of(value), text):
+    if (value := _rewritten(text, accept, is_all)) is not None:
         return value
     if (value := coerce(text, _ANY)) is not FAILED:
         return value
@@ -67,6 +62,16 @@ def read_damaged(text: str, accept: Callable[[Any], bool] = _is_any, is_value: b
         if (value := read(text, accept)) is not None:
             return value
     return None if is_value else _repaired(text)
+
+
+def _rewritten(text: str, accept: Callable[[Any], bool], is_all: bool) -> Any:
+    """What it says once its brackets, line breaks or keys are rewritten."""
+    closed = with_brackets(text) if is_all and text[:2] not in ("[[", "{{") else ""
+    for attempt in (_undoubled(text), closed, _with_spaces(text)):
+        if (value := loads_if(attempt, accept)) is not None:
+            return value
+    value = loads_if(_as_json(text), accept)
+    return value if value is not None and _all_stand_in(strings_of(value), text) else None
 
 
 def _in_python(text: str, accept: Callable[[Any], bool]) -> Any:

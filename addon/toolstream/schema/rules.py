@@ -110,21 +110,21 @@ class Rule:
 
     def holds(self, arguments: Mapping[str, Any]) -> bool:
         """Whether the rule applies to these arguments."""
+        if not arguments.keys() >= set(self.when):
+            return False
         value = arguments.get(self.parameter, OMITTED)
         match self.condition:
             case Condition.IS_STRING:
-                holds = isinstance(value, str)
+                return isinstance(value, str)
             case Condition.MISSING:
-                holds = value is OMITTED
+                return value is OMITTED
             case Condition.MISSING_OR_EMPTY:
-                holds = value is OMITTED or _is_any(value, _EMPTY)
+                return value is OMITTED or _is_any(value, _EMPTY)
             case Condition.EXISTS:
-                holds = value is not OMITTED
+                return value is not OMITTED
             case Condition.INVALID_ENUM:
-                holds = not _is_any(value, self.valid)
-            case None:
-                holds = True
-        return holds and all(key in arguments for key in self.when)
+                return not _is_any(value, self.valid)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +242,14 @@ def _can_apply(rule: Rule, tool: Tool, target: Tool | None) -> bool:
             needed = {*rule.when, rule.parameter} if rule.condition in _THERE else rule.when
             return target is not None and target is not tool and all(map(target.declares, needed))
         case _:
-            types = parameter.types
-            is_typed = types and "string" not in types and rule.action is not Action.CONVERT_STRING_TO_BOOLEAN
-            settled = is_typed and rule.value is OMITTED  # what it reads the typing has read
-            return not settled and _allows(parameter, _READS[rule.action][0])
+            return _can_convert(rule, parameter)
+
+
+def _can_convert(rule: Rule, parameter: Parameter) -> bool:
+    types = parameter.types
+    is_typed = types and "string" not in types and rule.action is not Action.CONVERT_STRING_TO_BOOLEAN
+    settled = is_typed and rule.value is OMITTED  # what it reads the typing has read
+    return not settled and _allows(parameter, _READS[rule.action][0])
 
 
 def _needs_all_of_it(rule: Rule) -> bool:

@@ -238,16 +238,14 @@ def _admits(schema: Any, root: Schema, value: Any, seen: dict[int, bool | None])
     if id(schema) not in seen:
         seen[id(schema)] = None
         nodes = _reach(schema, root, ("allOf",))
-        fits = _has_type(value, _types(schema, root, {}) or UNKNOWN)
+        fits = allows(_types(schema, root, {}) or UNKNOWN, type_of(value))
         seen[id(schema)] = fits and all(_node_admits(node, root, value, seen) for node in nodes)
     return seen[id(schema)]
 
 
 def _node_admits(node: Schema, root: Schema, value: Any, seen: dict[int, bool | None]) -> bool:
     """Whether a node's own `enum` or `const` allows a value, and one of each group of alternatives does."""
-    members = [node["const"]] if "const" in node else _list(node, "enum")
-    nullable = value is None and node.get("nullable") is True
-    if members and not nullable and not any(is_same(value, member) for member in members):
+    if not _lists(node, value):
         return False
     for group in _groups(node):
         found = [_admits(member, root, value, seen) for member in group]
@@ -256,8 +254,16 @@ def _node_admits(node: Schema, root: Schema, value: Any, seen: dict[int, bool | 
     return True
 
 
-def _has_type(value: Any, types: Types) -> bool:
-    kind = type_of(value)
+def _lists(node: Schema, value: Any) -> bool:
+    """Whether a node's own `enum` or `const` has a value; each value, if the node has neither."""
+    members = [node["const"]] if "const" in node else _list(node, "enum")
+    if not members or (value is None and node.get("nullable") is True):
+        return True
+    return any(is_same(value, member) for member in members)
+
+
+def allows(types: Types, kind: str) -> bool:
+    """Whether a value of this type may stand where these are allowed."""
     return not types or kind in types or (kind == "integer" and "number" in types)
 
 

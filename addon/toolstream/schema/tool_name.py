@@ -45,12 +45,14 @@ def find_tool(name: str, toolset: DeclaredTools, level: str) -> Opening | None:
 
 def read_opening(tag: Tag, text: str, toolset: DeclaredTools, level: str) -> Opening | None:
     """What a tag in `text` says; None if it means no declared tool."""
-    tolerant = level != "strict" and tag.name
-    raw = text[tag.start : tag.end]
-    direct = tag.damaged and "=" not in raw.partition(tag.name)[0]
+    if not tag.name:
+        return find_tool(tag.name, toolset, level)
+    tolerant, raw = level != "strict", text[tag.start : tag.end]
+    before, _, behind = raw.partition(tag.name)
+    direct = tag.damaged and "=" not in before
     if tolerant and (found := _with_attributes(raw, tag.name, toolset, direct)):
         return found
-    if tag.name and tag.damaged and _ARGUMENTS.search(_ATTRIBUTE.sub("", raw.partition(tag.name)[2])):
+    if tag.damaged and _ARGUMENTS.search(_ATTRIBUTE.sub("", behind)):
         return None  # nobody knows what it says of the call
     if found := find_tool(tag.name, toolset, level):
         return found
@@ -86,14 +88,20 @@ def _with_attributes(raw: str, name: str, toolset: DeclaredTools, direct: bool) 
     given = _of_object(after) or attributes_in(after) or _only_value(after, tool)
     if not given:
         return None
+    own = _parameters_in(given, tool, direct)
+    return Opening(tool, [(Repair.DAMAGED_KEY, raw)] if own else [], own)
+
+
+def _parameters_in(given: list[tuple[str, str]], tool: Tool, direct: bool) -> list[tuple[str, str]]:
+    """Those of the attributes that are parameters, also if all of them are an object in one."""
     own = [
         (key, text)
         for key, text in given
         if tool.declares(key) or not (direct or key in _OF_XML or _names_parameter(key, text, tool))
     ]
     if len(own) == 1 and own[0][0] in ARGUMENT_KEYS and not tool.declares(own[0][0]):
-        own = _of_object(own[0][1]) or own
-    return Opening(tool, [(Repair.DAMAGED_KEY, raw)] if own else [], own)
+        return _of_object(own[0][1]) or own
+    return own
 
 
 def _names_parameter(word: str, name: str, tool: Tool) -> bool:

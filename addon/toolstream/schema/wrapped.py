@@ -35,18 +35,22 @@ def unwrapped(outer: Json, tool: Tool) -> Json | None:
     if (inner := _in_key(outer, tool)) is not None:
         return inner
     for _ in range(WRAPPED):
-        wraps = {key for key, value in outer.items() if _wraps(key, value, tool)}
-        if not wraps or not all(key in wraps or _names_itself(key, outer[key], tool) for key in outer):
-            return None
-        inner = _inside(outer, tool.name)
-        if isinstance(inner, str):
-            inner = loads_object(inner, strict=False)
-        if not isinstance(inner, dict):
-            return None
-        if fits(tool, inner):
+        inner = _inner_object(outer, tool)
+        if inner is None or fits(tool, inner):
             return inner
         outer = inner
     return None
+
+
+def _inner_object(outer: Json, tool: Tool) -> Json | None:
+    """The object in an object that does nothing but wrap it; None if it may be anything else."""
+    wraps = {key for key, value in outer.items() if _wraps(key, value, tool)}
+    if not wraps or not all(key in wraps or _names_itself(key, outer[key], tool) for key in outer):
+        return None
+    inner = _inside(outer, tool.name)
+    if isinstance(inner, str):
+        return loads_object(inner, strict=False)
+    return inner if isinstance(inner, dict) else None
 
 
 def is_object(key: str) -> bool:
