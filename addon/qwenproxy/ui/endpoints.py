@@ -17,7 +17,7 @@ import ipaddress
 import json
 import platform
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from mitmproxy.proxy import mode_specs
 
 from .. import __version__
 from ..backend.addresses import LOCAL, is_loopback, is_loopback_name, url
-from ..backend.probe import SIGNATURE, SIGNATURE_HEADER
+from ..backend.probe import SIGNATURE, SIGNATURE_HEADER, Heard
 from ..errors import api_error
 from ..mitm.internals import client_host
 from ..options import OPTIONS, Settings
@@ -114,16 +114,8 @@ async def health(state: State, _asked: Asked) -> http.Response:
     if state.rules and state.rules.changed:
         await asyncio.to_thread(state.rules.refresh)
     heard = await asyncio.gather(*map(state.backends.heard, state.urls))
-    upstreams, troubles = [], []
-    for server, h in zip(state.urls, heard, strict=True):
-        is_well = not (h.down or h.wrong)
-        upstreams.append({"url": server, "answers": is_well, "said": h.said or h.wrong or h.down})
-        if not is_well:
-            troubles.append(h.wrong or f"{server} does not answer ({h.down})")
-    if state.rules and state.rules.error:
-        troubles.append(f"{state.rules.error}; the old rules stay in force")
-    if state.recording_trouble:
-        troubles.append(f"nothing is recorded: {state.recording_trouble}")
+    servers = list(zip(state.urls, heard, strict=True))
+    troubles = list(_troubles(state, servers))
     said = {
         "status": "degraded" if troubles else "ok",
         "reason": "; ".join(troubles),
@@ -132,7 +124,10 @@ async def health(state: State, _asked: Asked) -> http.Response:
         "python": platform.python_version(),
         "mode": state.settings.mode,
         "recovery": state.settings.recovery,
-        "upstreams": upstreams,
+        "upstreams": [
+            {"url": server, "answers": not (h.down or h.wrong), "said": h.said or h.wrong or h.down}
+            for server, h in servers
+        ],
         "uptime": round(state.uptime, 1),
         "open_chats": state.open_chats,
         "bytes_held": state.bytes_held,
@@ -140,6 +135,17 @@ async def health(state: State, _asked: Asked) -> http.Response:
         "rules": rules_in_force(state.rules),
     }
     return response(200, said)
+
+
+def _troubles(state: State, servers: Iterable[tuple[str, Heard]]) -> Iterator[str]:
+    """Say what does not work."""
+    for server, heard in servers:
+        if heard.down or heard.wrong:
+            yield heard.wrong or f"{server} does not answer ({heard.down})"
+    if state.rules and state.rules.error:
+        yield f"{state.rules.error}; the old rules stay in force"
+    if state.recording_trouble:
+        yield f"nothing is recorded: {state.recording_trouble}"
 
 
 async def stats(state: State, _asked: Asked) -> http.Response:
@@ -320,16 +326,21 @@ async def answer(flow: http.HTTPFlow, state: State) -> http.Response:
     if not here:
         names = ", ".join(f"{e.method} {prefix}/{e.name}" for e in ENDPOINTS)
         return response(404, api_error("not_found", f"there is no such endpoint; ask for {names}"))
+    return await _asked_of(here, flow, state)
+
+
+async def _asked_of(endpoints: list[Endpoint], flow: http.HTTPFlow, state: State) -> http.Response:
+    """The answer of the one endpoint at this path that has the request's method."""
     method = "GET" if flow.request.method == "HEAD" else flow.request.method
-    for endpoint in here:
-        if endpoint.method == method:
-            if endpoint.private and (reason := objection(flow)):
-                return response(403, api_error("forbidden", reason))
-            query = dict(flow.request.query.items(multi=True))
-            body = flow.request.get_content(strict=False) or b""
-            return await endpoint.answer(state, Asked(query, body, is_foreign(flow)))
-    methods = ", ".join(e.method for e in here)
-    return response(405, api_error("method_not_allowed", f"ask with {methods}"), {"allow": methods})
+    endpoint = next((e for e in endpoints if e.method == method), None)
+    if endpoint is None:
+        methods = ", ".join(e.method for e in endpoints)
+        return response(405, api_error("method_not_allowed", f"ask with {methods}"), {"allow": methods})
+    if endpoint.private and (reason := objection(flow)):
+        return response(403, api_error("forbidden", reason))
+    query = dict(flow.request.query.items(multi=True))
+    body = flow.request.get_content(strict=False) or b""
+    return await endpoint.answer(state, Asked(query, body, is_foreign(flow)))
 
 
 def misnamed(flow: http.HTTPFlow, private: bool) -> str:

@@ -72,6 +72,10 @@ def ledger_lines(ledger: Json) -> Iterator[str]:
     for name, count in ledger.get("repairs", {}).items():
         repair = Repair.named(name)
         yield printable(f"{repair.words if repair else name}{f' x{count}' if count > 1 else ''}")
+    yield from _refusal_lines(ledger)
+
+
+def _refusal_lines(ledger: Json) -> Iterator[str]:
     for name, excerpt in ledger.get("refusals", []):
         reason = Refused.named(name)
         left = "" if reason in FAULTS else NOT_RUN if reason in CUT else "left as text: "

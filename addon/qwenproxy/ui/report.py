@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -11,7 +12,7 @@ from toolstream import Ledger, Refused, Repair
 from ..apis import CHAT, Api
 from ..recording.format import parse_object
 from ..recording.mask import Mask
-from ..replay.outline import Message, messages_of, outline_of
+from ..replay.outline import Call, Message, messages_of, outline_of
 from ..replay.overview import client_of
 from .endings import CLIENT_LEFT
 
@@ -158,14 +159,20 @@ def heard_in(
     unfinished = 0
     if cut or may_be_cut:
         messages = messages_of(body, is_stream, api)
-        unfinished = sum(_is_unfinished(message) for message in messages)
-    names = [
-        call.name for m in messages for call in m.calls[: -1 if unfinished and _is_unfinished(m) else None]
-    ]
-    tools = tuple(shown(name) for name in names[:MOST_TOOLS])
-    has_end = _END.search(body[-LONGEST_END:]) or any(message.finish_reason for message in messages)
-    is_endless = is_stream and bool(body) and not (has_end or error)
+        unfinished = sum(map(_is_unfinished, messages))
+    names = [call.name for m in messages for call in (_complete(m) if unfinished else m.calls)]
+    is_endless = is_stream and bool(body) and not (error or _has_end(body, messages))
+    tools = tuple(map(shown, names[:MOST_TOOLS]))
     return Heard(tools, len(names), cut, unfinished, is_endless, brief(mask(error)))
+
+
+def _has_end(body: bytes, messages: Iterable[Message]) -> bool:
+    return bool(_END.search(body[-LONGEST_END:])) or any(message.finish_reason for message in messages)
+
+
+def _complete(message: Message) -> Sequence[Call]:
+    """Return the calls of a message that have an end."""
+    return message.calls[:-1] if _is_unfinished(message) else message.calls
 
 
 def _is_unfinished(message: Message) -> bool:

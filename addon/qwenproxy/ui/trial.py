@@ -30,17 +30,10 @@ class BadTrialError(ValueError):
 
 def tried(asked: Json, recovery: str) -> Json:
     """Return what became of {text, tools, tool_choice, recovery, api}. Raises BadTrialError."""
-    text, tools = asked.get("text", asked.get("content")), asked.get("tools")
+    text: Any = asked.get("text", asked.get("content"))
+    tools = asked.get("tools")
     recovery, name = asked.get("recovery") or recovery, asked.get("api") or CHAT.name
-    if not isinstance(text, str):
-        raise BadTrialError('send JSON with the model\'s text in "text"')
-    if recovery not in RECOVERIES:
-        raise BadTrialError(f'"recovery" is {", ".join(RECOVERIES[:-1])} or {RECOVERIES[-1]}')
-    if name not in APIS:
-        *names, last = APIS
-        raise BadTrialError(f'"api" is {", ".join(names)} or {last}')
-    if tools is not None and not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
-        raise BadTrialError('"tools" is a list, as in a chat request')
+    _check(text, tools, recovery, name)
     api = APIS[name]
     request = api.request(text, "", False, tools or declared_in(text))
     if "tool_choice" in asked:
@@ -55,6 +48,18 @@ def tried(asked: Json, recovery: str) -> Json:
         "recovery": recovery,
         "api": name,
     }
+
+
+def _check(text: Any, tools: Any, recovery: Any, name: Any) -> None:
+    if not isinstance(text, str):
+        raise BadTrialError('send JSON with the model\'s text in "text"')
+    if recovery not in RECOVERIES:
+        raise BadTrialError(f'"recovery" is {", ".join(RECOVERIES[:-1])} or {RECOVERIES[-1]}')
+    if name not in APIS:
+        *names, last = APIS
+        raise BadTrialError(f'"api" is {", ".join(names)} or {last}')
+    if tools is not None and not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
+        raise BadTrialError('"tools" is a list, as in a chat request')
 
 
 def declared_in(text: str) -> list[Json]:

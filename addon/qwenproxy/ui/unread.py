@@ -53,7 +53,7 @@ def why(request: http.Request, settings: Settings, unread: str) -> str:
     if unread or request.method != "POST":
         return unread
     body = _body(request)
-    if not (api or (isinstance(body.get("messages"), list) and _may_answer(path))):
+    if not (api or _looks_like_chat(body, path)):
         return ""
     if api and api.name not in settings.apis:
         return f"qwen_apis does not name {api.name}"
@@ -66,10 +66,12 @@ def why(request: http.Request, settings: Settings, unread: str) -> str:
     return f"qwen_models does not match {shown(body.get('model'))}"
 
 
-def _may_answer(path: str) -> bool:
-    """Whether a model could answer at such a path: not one that only counts tokens or fills in a template."""
+def _looks_like_chat(body: dict[str, Any], path: str) -> bool:
+    """Whether a request has messages that a model could answer at such a path: not one that only counts
+    tokens or fills in a template."""
     above, _, last = path.rstrip("/").rpartition("/")
-    return not (apis.at(above) or _ONLY_READS.search(last))
+    only_reads = apis.at(above) or _ONLY_READS.search(last)
+    return isinstance(body.get("messages"), list) and not only_reads
 
 
 def _body(request: http.Request) -> dict[str, Any]:

@@ -37,19 +37,23 @@ def verdicts(models: Mapping[str, Counts]) -> list[Verdict]:
 
 
 def _verdict(model: str, counts: Counts) -> Verdict:
-    answers, leaked, damaged = counts.answers, counts.flags["leaked"], counts.flags["damaged"]
     kinds, notes = counts.kinds, "".join(f" {note}" for note in _notes(counts))
     if kinds[Kind.BACKEND_ERROR] == counts.chats:
         return Verdict(model, f"{model}: {_failed(counts)}.", Level.BAD)
-    if not answers:
+    if not counts.answers:
         nothing = "" if kinds[Kind.NOT_READ] else " no request had tools, so there was nothing to repair."
         return Verdict(model, f"{model}:{nothing}{notes}", Level.BAD if kinds[Kind.NOT_READ] else Level.NONE)
-    if not leaked and not damaged:
+    if not (counts.flags["leaked"] or counts.flags["damaged"]):
         return _healthy(model, counts, notes)
+    return _faulty(model, counts, notes)
+
+
+def _faulty(model: str, counts: Counts, notes: str) -> Verdict:
+    answers, leaked, damaged = counts.answers, counts.flags["leaked"], counts.flags["damaged"]
     faulty, how = (leaked, "leaked calls as text") if leaked else (damaged, "had damaged calls")
     what = f"{percent(faulty, answers)} of the answers of {model} {how} ({_of(faulty, answers)})"
     more = f"; {damaged} more had damaged calls" if leaked and damaged else ""
-    is_bad = counts.fates[Kind.LEFT] or kinds[Kind.FAILED_OPEN] or _is_failing(counts)
+    is_bad = counts.fates[Kind.LEFT] or counts.kinds[Kind.FAILED_OPEN] or _is_failing(counts)
     level = Level.BAD if is_bad else Level.WARN
     return Verdict(model, f"{what}{more}: {_fates(counts)}.{notes}", level)
 

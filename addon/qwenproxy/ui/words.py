@@ -68,25 +68,28 @@ def _no_call(report: Report) -> str:
 def done(report: Report) -> str:
     """Say what was or would have been done, what was left, and what went wrong."""
     ledger = report.ledger
-    faults = {reason: n for reason, n in ledger.refused.items() if reason in FAULTS}
-    left = left_as_text(report)
     repaired = words_of(ledger.repairs) or (LEAKED if ledger.calls else "")
     parts = (
-        f"would repair: {repaired}" if repaired and report.observed else repaired,
-        f"left as text: {words_of(left)}" if left else "",
-        words_of(faults),
+        _after("would repair: " if report.observed else "", repaired),
+        _after("left as text: ", words_of(left_as_text(report))),
+        words_of(_faults(ledger)),
         UNFINISHED if report.unfinished else "",
         "cut off at the token limit" if report.truncated else "",
-        f"the rewriter failed, the rest was passed through unchanged: {_last_line(ledger)}"
-        if ledger.failure
-        else "",
+        _after("the rewriter failed, the rest was passed through unchanged: ", _last_line(ledger)),
         "the server sent no finish_reason" if report.is_endless and not report.aborted else "",
         f"not read: {report.unread}" if report.kind == Kind.NOT_READ else "",
-        f"broke off: {report.aborted}" if report.aborted else "",
-        f"the server gave no answer: {report.down}" if report.down and not report.status else "",
-        f"the server's error: {report.down}" if report.down and report.status else "",
+        _after("broke off: ", report.aborted),
+        _after("the server's error: " if report.status else "the server gave no answer: ", report.down),
     )
     return "; ".join(filter(None, parts))
+
+
+def _faults(ledger: Ledger) -> dict[Refused, int]:
+    return {reason: n for reason, n in ledger.refused.items() if reason in FAULTS}
+
+
+def _after(intro: str, text: str) -> str:
+    return intro + text if text else ""
 
 
 def left_as_text(report: Report) -> Counter[Refused]:
@@ -114,7 +117,7 @@ def duration(seconds: float) -> str:
 
 
 def _last_line(ledger: Ledger) -> str:
-    return ledger.failure.strip().splitlines()[-1]
+    return "".join(ledger.failure.strip().splitlines()[-1:])
 
 
 def marker(ledger: Ledger) -> str:

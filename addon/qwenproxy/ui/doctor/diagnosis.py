@@ -131,21 +131,26 @@ class Other:
 
 def with_others(verdict: Verdict, others: list[Other], engine: Engine | None) -> Verdict:
     """Add what was found on the other APIs of the server."""
-    bad = [finding for other in others for finding in other.bad]
-    lost = any(not finding.repaired for finding in bad)
-    leaks = any(finding.state is State.LEAKED for finding in bad)
-    kind = verdict.kind
-    if bad and kind is Kind.HEALTHY:
-        kind = Kind.LEAKS if leaks else Kind.DAMAGES
+    if bad := [finding for other in others for finding in other.bad]:
+        verdict = _worse(verdict, bad, engine)
     return replace(
         verdict,
-        kind=kind,
-        exit_code=max(verdict.exit_code, LOST if lost else REPAIRED if bad else HEALTHY),
         said=[*verdict.said, *(other.said for other in others if other.bad)],
         details=[*verdict.details, *(other.said for other in others if not other.bad)],
-        cures=verdict.cures or (cures(engine, "leak" if leaks else "damage") if bad else []),
-        needs_proxy=verdict.needs_proxy or any(finding.repaired for finding in bad),
         others=others,
+    )
+
+
+def _worse(verdict: Verdict, bad: list[Finding], engine: Engine | None) -> Verdict:
+    """Return a verdict that these findings of another API make worse."""
+    lost, leaks = any(not f.repaired for f in bad), any(f.state is State.LEAKED for f in bad)
+    kind = Kind.LEAKS if leaks else Kind.DAMAGES
+    return replace(
+        verdict,
+        kind=kind if verdict.kind is Kind.HEALTHY else verdict.kind,
+        exit_code=max(verdict.exit_code, LOST if lost else REPAIRED),
+        cures=verdict.cures or cures(engine, "leak" if leaks else "damage"),
+        needs_proxy=verdict.needs_proxy or any(finding.repaired for finding in bad),
     )
 
 
@@ -195,17 +200,22 @@ def _of(found: list[Finding], state: State) -> list[Finding]:
     return [finding for finding in found if finding.state is state]
 
 
+# The worst first: what is found where this is wrong
+_KINDS = {
+    Kind.SPOILT: {State.SPOILT},
+    Kind.LEAKS_AND_DAMAGES: {State.LEAKED, State.DAMAGED},
+    Kind.LEAKS: {State.LEAKED},
+    Kind.DAMAGES: {State.DAMAGED},
+    Kind.ERRORS: {State.ERROR},
+}
+
+
 def _kind(found: list[Finding]) -> Kind:
     states = {finding.state for finding in found}
+    for kind, of_kind in _KINDS.items():
+        if of_kind <= states:
+            return kind
     with_calls = {finding.state for finding in found if finding.answer.question.calls}
-    if State.SPOILT in states:
-        return Kind.SPOILT
-    if State.LEAKED in states:
-        return Kind.LEAKS_AND_DAMAGES if State.DAMAGED in states else Kind.LEAKS
-    if State.DAMAGED in states:
-        return Kind.DAMAGES
-    if State.ERROR in states:
-        return Kind.ERRORS
     if State.RIGHT in with_calls:
         return Kind.HEALTHY
     return Kind.NO_CALLS if State.NO_CALL in with_calls else Kind.CUT
@@ -280,6 +290,11 @@ def _details(found: list[Finding]) -> Iterator[str]:
         yield f"The proxy repairs: {_listed(repaired)}."
     if lost := [finding for finding in damaged if not finding.repaired]:
         yield f"Lost before any proxy can help: {_listed(lost)}."
+    yield from _of_the_model(found)
+
+
+def _of_the_model(found: list[Finding]) -> Iterator[str]:
+    """Say what the model did, and no parser."""
     if odd := [finding for finding in found if finding.others]:
         what = dict.fromkeys(flaw for finding in odd for flaw in finding.others)
         yield f"In {len(odd)} answers the model did something else than it was asked: {in_words(what)}."

@@ -100,14 +100,18 @@ class Finding:
             case State.LEAKED | State.DAMAGED if self.repaired:
                 return f"well-formed: {in_words(self.others)}" if self.others else "right"
             case State.LEAKED:
-                refused = [reason for reason in Refused if reason in self.answer.new.refused]
-                return self.why or f"still text{': ' if refused else ''}{in_words(refused)}"
+                return self.why or self._still_text
             case State.SPOILT:
                 return self.why
             case State.DAMAGED:
                 return "lost"
             case _:
                 return "the same"
+
+    @property
+    def _still_text(self) -> str:
+        refused = [reason for reason in Refused if reason in self.answer.new.refused]
+        return f"still text{': ' if refused else ''}{in_words(refused)}"
 
     @property
     def why(self) -> str:
@@ -142,17 +146,17 @@ def find(answer: Answer) -> Finding:
     before, after = (answer.question.flaws(message, answer.api) for message in (raw, new))
     damage, left, odd = _damage(before), _damage(after), _odd(after)
     error = answer.error or answer.raw.error
+    is_wrong = bool(error or damage)
     if broken := _broken(answer, error, complete=bool(new.calls and not left)):
         return broken
     if _is_leak(answer, raw, new):
         came = len(new.calls) > len(raw.calls)
         return Finding(answer, State.LEAKED, came and not left, left, odd)
-    spoilt = left or (Flaw.NO_CALL,) * (Flaw.NO_CALL in {*after} - {*before})
-    if spoilt and not (error or damage):
+    if not is_wrong and (spoilt := left or _lost_call(before, after)):
         return Finding(answer, State.SPOILT, flaws=spoilt)
-    if answer.question.calls and not raw.calls and not new.calls:
+    if answer.question.calls and not (raw.calls or new.calls):
         return _without_call(answer, before, raw)
-    if not (error or damage or _is_changed(answer.new)):
+    if not (is_wrong or _is_changed(answer.new)):
         return Finding(answer, State.RIGHT, odd=odd)
     repaired = not left and bool(new.calls or not answer.question.calls)
     return Finding(answer, State.DAMAGED, repaired, _remaining(damage, left), odd, error)
@@ -173,6 +177,10 @@ def _message(golden: Golden) -> Message:
 
 def _damage(flaws: Iterable[Flaw]) -> tuple[Flaw, ...]:
     return tuple(dict.fromkeys(flaw for flaw in flaws if flaw in DAMAGE))
+
+
+def _lost_call(before: list[Flaw], after: list[Flaw]) -> tuple[Flaw, ...]:
+    return (Flaw.NO_CALL,) if Flaw.NO_CALL in after and Flaw.NO_CALL not in before else ()
 
 
 def _is_changed(new: Golden) -> bool:

@@ -171,14 +171,8 @@ class Question:
 
     def flaws(self, message: Message, api: Api = CHAT) -> list[Flaw]:
         """Return what is wrong with an answer, as a client gets it."""
-        calls, flaws = list(message.calls), []
-        for wanted in self.calls:
-            if not calls:
-                flaws.append(Flaw.NO_CALL)
-                continue
-            call = min(calls, key=lambda call: len(wanted.flaws(call)))
-            calls.remove(call)
-            flaws += wanted.flaws(call)
+        calls = list(message.calls)
+        flaws = self._flaws_of_wanted(calls)
         if calls:
             flaws.append(Flaw.MORE_CALLS)
         if any(call.values is None for call in calls):
@@ -190,6 +184,18 @@ class Question:
             flaws.append(Flaw.FINISH)
         if not self.calls and not message.content.strip():
             flaws.append(Flaw.NO_TEXT)
+        return flaws
+
+    def _flaws_of_wanted(self, calls: list[Call]) -> list[Flaw]:
+        """Return what is wrong with the calls that were asked for, and remove them from `calls`."""
+        flaws: list[Flaw] = []
+        for wanted in self.calls:
+            if not calls:
+                flaws.append(Flaw.NO_CALL)
+                continue
+            call = min(calls, key=lambda call: len(wanted.flaws(call)))
+            calls.remove(call)
+            flaws += wanted.flaws(call)
         return flaws
 
 
