@@ -5,6 +5,7 @@ What we do not know is passed on to mitmproxy. It completes the beginning of an 
 people are likely to try is refused here, in one line that says what to write.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -70,12 +71,11 @@ def refuse_settings(passed: Sequence[str]) -> None:
     given = list(_settings(passed))
     for name, value in given:
         _refuse_setting(name, value)
-    ours = [(name, value) for name, value in given if name in NAMES]
-    values = {name: value or "" for name, value in ours}
-    if len(values) < len(ours):
-        twice = next(name for name in values if sum(name == other for other, _ in ours) > 1)
-        raise BadValueError(f"{twice}: given more than once; write it once")
-    settings = read(values)
+    ours = [(name, value or "") for name, value in given if name in NAMES]
+    for name, times in Counter(name for name, _ in ours).items():
+        if times > 1:
+            raise BadValueError(f"{name}: given more than once; write it once")
+    settings = read(dict(ours))
     if settings.rules:
         try:
             read_rules(settings.rules)

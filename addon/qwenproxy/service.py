@@ -81,18 +81,7 @@ def command(arguments: Sequence[str]) -> int:
     if unknown := [what for what in options.what if what not in FILES]:
         parser.error(f"{unknown[0]}: write {', '.join(FILES)}, or nothing for all")
     try:
-        listener = read_listener(options.listen)
-        if not listener.port:
-            raise BadAddressError(f"{options.listen}: a service needs a fixed port, such as 9090")
-        values = {
-            "backend": read_backend(options.backend, listener),
-            "listen": str(listener),
-            "port": str(listener.port),
-            "published": str(listener),
-            "command": executable(),
-            "model": MODEL,
-            "volumes": "\n".join(f"      - {ADDON / name}:/addon/{name}:ro" for name in MOUNTED),
-        }
+        values = _values(options.backend, options.listen)
     except BadAddressError as e:
         print(f"qwen-fix service: {e}", file=sys.stderr)
         return 2
@@ -104,6 +93,22 @@ def command(arguments: Sequence[str]) -> int:
         )
     print("\n".join(FILES[what].format_map(values) for what in options.what or FILES), end="")
     return 0
+
+
+def _values(backend: str, listen: str) -> dict[str, str]:
+    """Return what stands in the files. Raises BadAddressError."""
+    listener = read_listener(listen)
+    if not listener.port:
+        raise BadAddressError(f"{listen}: a service needs a fixed port, such as 9090")
+    return {
+        "backend": read_backend(backend, listener),
+        "listen": str(listener),
+        "port": str(listener.port),
+        "published": str(listener),
+        "command": executable(),
+        "model": MODEL,
+        "volumes": "\n".join(f"      - {ADDON / name}:/addon/{name}:ro" for name in MOUNTED),
+    }
 
 
 def executable() -> str:

@@ -134,12 +134,7 @@ class _Redactor:
     def _stream(self, text: str) -> list[Edit]:
         texts = _Texts(text, self._filler)
         for event in _lines(text) if self._in_lines else _events(text):
-            data = [m.span("rest") for m in event if m["data"] or self._in_lines]
-            joined = "\n".join(text[start:end] for start, end in data)
-            if _is_json(joined):
-                texts.add(_spans_of(text, data), json.loads(joined))
-            elif joined.strip() != "[DONE]":
-                texts.fill(data)
+            _fill_data(texts, text, [m.span("rest") for m in event if m["data"] or self._in_lines])
             if not self._in_lines:
                 others = [m for m in event if not m["data"] and not _OWN_FIELD.match(m["rest"])]
                 texts.fill(m.span("rest") for m in others)
@@ -166,6 +161,15 @@ class _Redactor:
         lines = str(self._recording.ledger.get("failure", "")).strip().splitlines()
         said = _exception(lines[-1]) if lines else ""
         return comment.replace(lines[-1], said) if lines else comment
+
+
+def _fill_data(texts: "_Texts", text: str, data: list[tuple[int, int]]) -> None:
+    """Fill the data of an event, which is in these parts of the text."""
+    joined = "\n".join(text[start:end] for start, end in data)
+    if _is_json(joined):
+        texts.add(_spans_of(text, data), json.loads(joined))
+    elif joined.strip() != "[DONE]":
+        texts.fill(data)
 
 
 def _is_json(text: str) -> bool:

@@ -123,13 +123,17 @@ def _secrets_in(name: str, value: str) -> Iterator[str]:
         case "www-authenticate" | "proxy-authenticate":
             return  # it asks for a secret
         case _:
-            last = value.split()[-1:]  # "Bearer KEY" or "KEY"
-            yield from (value, *last)
-            if value.lower().startswith("basic ") and last:
-                yield from _of_basic(last[0])
-            for key, quoted, plain in _PART.findall(value):
-                if is_secret(key) or key.lower() in _IN_DIGEST:
-                    yield quoted or plain
+            yield from _of_authorization(value)
+
+
+def _of_authorization(value: str) -> Iterator[str]:
+    last = value.split()[-1:]  # "Bearer KEY" or "KEY"
+    yield from (value, *last)
+    if value.lower().startswith("basic ") and last:
+        yield from _of_basic(last[0])
+    for key, quoted, plain in _PART.findall(value):
+        if is_secret(key) or key.lower() in _IN_DIGEST:
+            yield quoted or plain
 
 
 def _of_basic(value: str) -> Iterator[str]:

@@ -58,21 +58,24 @@ class Repeats:
     """Finds `values`; `words` only in errors."""
 
     def __init__(self, values: Iterable[str], words: Iterable[str] = ()) -> None:
-        telling = {value for value in values if is_telling(value)}
+        telling = set(filter(is_telling, values))
         self.values = sorted(telling, key=len, reverse=True)
         long = {value for value in telling if len(value) >= LONG}
-        names = {value for value in long if _NAME.fullmatch(value)}
-        self._long = _pattern({s for v in long - names for s in spellings(v)})
-        self._long += _any_of({coded(name) for name in names}, rb'(?:%b)(?!\\*"\s*:)')
-        short = {s for v in telling if len(v) < LONG for s in spellings(v)}
+        names = set(filter(_NAME.fullmatch, long))
         others = {w for w in words if len(w) >= WORD and w.lower() not in _LITERALS}
-        self._short = _as_words(short)
-        self._words = _as_words({coded(word) for word in others})
+        self._long = _pattern(_spelled(long - names))
+        self._long += _any_of(set(map(coded, names)), rb'(?:%b)(?!\\*"\s*:)')
+        self._short = _as_words(_spelled(telling - long))
+        self._words = _as_words(set(map(coded, others)))
 
     def spans(self, text: bytes, is_error: bool = False) -> Iterator[Span]:
         for pattern in (*self._long, *self._short, *(self._words if is_error else [])):
             for match in pattern.finditer(text):
                 yield match.span()
+
+
+def _spelled(values: Iterable[str]) -> set[bytes]:
+    return {spelling for value in values for spelling in spellings(value)}
 
 
 Patterns = list[re.Pattern[bytes]]

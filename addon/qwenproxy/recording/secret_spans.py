@@ -127,12 +127,9 @@ class _Search:
         after = self._after.match(text, at)
         if after is None:
             return []
-        near = text[max(0, at - self._longest) : at]
-        start = at - len(near) + len(near.rstrip(self._letters))
-        if text[start - 1 : start] == b"\\":  # an escape: \n, or \u003c for a bracket
-            start = min(at, start + (5 if text.startswith(b"u00", start) else 1))
-        before = text[max(0, start - 8) : start]
+        start = self._start_of_name(at)
         name = text[start : after.end("rest")].decode("latin-1")
+        before = text[max(0, start - 8) : start]
         if before.endswith(b" ") and after.lastgroup == "key":
             start, name = self._with_words_before(start, name)
         if not (is_secret(name) or name.lower() in self._names):
@@ -148,6 +145,15 @@ class _Search:
                 return self._to_tag(after.end()) if _TAG_BEFORE.search(before) else []
             case _:
                 return self._of_equals(start, after.end())
+
+    def _start_of_name(self, at: int) -> int:
+        """Return where the name begins that goes on at `at`."""
+        text = self._text
+        near = text[max(0, at - self._longest) : at]
+        start = at - len(near) + len(near.rstrip(self._letters))
+        if text[start - 1 : start] == b"\\":  # an escape: \n, or \u003c for a bracket
+            return min(at, start + (5 if text.startswith(b"u00", start) else 1))
+        return start
 
     def _with_words_before(self, start: int, name: str) -> tuple[int, str]:
         """Return the whole of a key that contains spaces: `"API key":`."""

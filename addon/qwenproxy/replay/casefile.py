@@ -342,15 +342,21 @@ def _asked(case: Case) -> Iterator[tuple[str, list[str]]]:
 
 
 def _expected(case: Case) -> Iterator[tuple[str, list[str]]]:
-    if case.text == case.input and not case.calls and not case.open:
+    has_calls = bool(case.calls or case.open)
+    if case.text == case.input and not has_calls:
         yield "unchanged", []
-    elif case.text or not (case.calls or case.open):
+    elif case.text or not has_calls:
         yield "text", text_lines(case.text)
     if case.calls:
         yield "calls", [f"{name} {arguments}" for name, arguments in case.calls]
     if case.open:
         yield "open", [re.sub(r" \Z", r"\\s", " ".join(filter(None, case.open)))]
         yield "buffered", text_lines(case.buffered)
+    yield from _found(case)
+
+
+def _found(case: Case) -> Iterator[tuple[str, list[str]]]:
+    """What has to be repaired, and what refused."""
     for word, names in (
         ("repairs", case.repairs),
         ("buffered-repairs", case.buffered_repairs if case.open else ()),

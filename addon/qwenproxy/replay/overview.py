@@ -114,15 +114,7 @@ def command(arguments: Sequence[str]) -> int:
     if missing := why_missing(options.paths):
         print(missing, file=sys.stderr)
         return 2
-    recordings: list[Recording] = []
-    broken = 0
-    for path in options.paths:
-        for file in sorted(path.glob("*.flow")) if path.is_dir() else [path]:
-            try:
-                recordings += chats_in(file)
-            except RecordingError as e:
-                print(e, file=sys.stderr)
-                broken += 1
+    recordings, broken = _read(options.paths)
     if not recordings and not broken:
         print(f"no recordings (*.flow) in {', '.join(map(str, options.paths))}", file=sys.stderr)
         return 2
@@ -132,6 +124,20 @@ def command(arguments: Sequence[str]) -> int:
     if bare := sum(not recording.ledger for recording in recordings):
         print(f"\n{counted(bare, 'chat')} without a ledger: counted by today's rules", file=sys.stderr)
     return 2 if broken else 0
+
+
+def _read(paths: Sequence[Path]) -> tuple[list[Recording], int]:
+    """Return the chats in files and folders, and the number of files that cannot be read."""
+    recordings: list[Recording] = []
+    broken = 0
+    for path in paths:
+        for file in sorted(path.glob("*.flow")) if path.is_dir() else [path]:
+            try:
+                recordings += chats_in(file)
+            except RecordingError as e:
+                print(e, file=sys.stderr)
+                broken += 1
+    return recordings, broken
 
 
 def why_missing(paths: Sequence[Path]) -> str:
