@@ -215,12 +215,16 @@ def _extend_lines(m: Message, value: Value, text: str) -> list[Event] | None:
         value.waits = True
     elif waits:
         return None
-    markup = _BEGINS_WORD.search(text, 0, end) is not None
     solid = break_before(text, 0, end) if waits and text[end] == "<" else end
-    end = min(solid, _held_in(value, text, 0, False))
+    if solid == 0 or (held := _held_in(value, text, 0, False)) == 0:
+        m.buffer.skip(text, 0)
+        value.looked = m.buffer.base
+        return []
+    markup = _BEGINS_WORD.search(text, 0, end) is not None
+    end = min(solid, held)
     value.pass_over(text, 0, end)
     call.place.inner.has_markup = call.place.inner.has_markup or markup
-    fragment = call.writer.feed(text[:end]) if end else ""
+    fragment = call.writer.feed(text[:end])
     m.buffer.skip(text, end)
     value.looked = m.buffer.base
     return [ArgumentsDelta(call.index, fragment)] if fragment else []
