@@ -73,14 +73,7 @@ class Grammar:
             for dialect in DIALECTS
             if dialect.parameter_open and not dialect.in_values
         }
-        self._closers = {
-            dialect.name: re.compile(
-                rf"(?:\r?\n[ \t]*+)?(?:{'|'.join(map(re.escape, closers))}){GAP.pattern}"
-            )
-            for dialect in DIALECTS
-            if (closers := dialect.parameter_close)
-        }
-
+        self._closers = {dialect.name: _closer(dialect) for dialect in DIALECTS if dialect.parameter_close}
         self._slipped: dict[tuple[tuple[str, ...], tuple[TagKind, ...]], Sequence[Slipped]] = {}
         self._words: dict[tuple[tuple[str, ...], tuple[TagKind, ...]], frozenset[str]] = {}
 
@@ -124,8 +117,16 @@ class Grammar:
         return self._within.get(dialect.name, self.values)
 
     def closer(self, dialect: Dialect) -> re.Pattern[str]:
-        """The closing tag of such a value, with the line break before it and the whitespace after it."""
+        """The closing tag of such a value, with the line break before it and the whitespace after it; in
+        Qwen's own dialect, with the call's closing tags behind it."""
         return self._closers.get(dialect.name, self._closers[BASE[0].name])
+
+
+def _closer(dialect: Dialect) -> re.Pattern[str]:
+    tags = (dialect.parameter_close, dialect.call_close, dialect.wrap_close)
+    value, call, envelope = (rf"(?:{'|'.join(map(re.escape, tag))}){GAP.pattern}" for tag in tags)
+    behind = f"(?:{call}(?:{envelope})?)?" if dialect in BASE else ""
+    return re.compile(rf"(?:\r?\n[ \t]*+)?{value}{behind}")
 
 
 @cache

@@ -190,8 +190,10 @@ def extend(m: Message, text: str) -> list[Event] | None:
     if log.marks or log.events or call is None or call.value is None or buffer.high:
         return None
     value = call.value
-    if not value.passed or value.waits or value.json or not (log.parallel or m.calls == 1):
+    if not value.passed or value.json or not (log.parallel or m.calls == 1):
         return None
+    if value.waits:
+        return _extend_closers(m, value, text)
     if _LOOK.search(text) or buffer.at != len(buffer.text):
         return _extend_lines(m, value, buffer.text[buffer.at :] + text) if len(text) < PIECE else None
     value.blank, value.spaced = value.blank and text.isspace(), text[-1] in " \t"
@@ -199,6 +201,15 @@ def extend(m: Message, text: str) -> list[Event] | None:
     buffer.skip("", len(text))
     value.looked = buffer.base
     return [ArgumentsDelta(call.index, fragment)] if fragment else []
+
+
+def _extend_closers(m: Message, value: Value, piece: str) -> list[Event] | None:
+    """The same for the rest of the closing tags that wait: only what follows them can tell more."""
+    waiting = m.buffer.text[m.buffer.at :] + piece
+    if not (value.verbatim and value.tables.closer.fullmatch(waiting)):
+        return None
+    m.buffer.feed(piece)
+    return []
 
 
 def _extend_lines(m: Message, value: Value, text: str) -> list[Event] | None:
