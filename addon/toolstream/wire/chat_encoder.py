@@ -76,6 +76,8 @@ class ChatEncoder:
         if "plain" not in facts:
             self._learn(reading)
         if facts["plain"]:
+            if texts is None and not facts["roles"]:
+                return reading.frame
             if (out := self._plain(reading, texts)) is not None:
                 return out
         elif texts is None and facts["further"] and (further := self._further(reading)):
