@@ -175,9 +175,10 @@ def _calls_in(m: Message, json: BareCall) -> list[Meant]:
     scanner = json.scanner
     lenient = m.aggressive or scanner.in_message
     found = read_calls(json.text, lenient or scanner.nested) or []
-    if not (lenient or len(found) == scanner.arguments) or not all(name for name, _ in found):
+    is_all = lenient or len(found) == scanner.arguments
+    if not (found and is_all and all(name for name, _ in found)):
         return []
-    if found and m.trial and json.fence:
+    if m.trial and json.fence:
         m.trial.at_end = True
     calls = [meant(m, name, arguments) for name, arguments in found]
     return [] if scanner.in_message and any_undeclared(calls) else calls
@@ -199,12 +200,16 @@ def _give_up(m: Message, json: BareCall) -> Step:
 def _may_be_damaged(m: Message, json: BareCall) -> bool:
     """Whether it may be a damaged call: it begins the message, is like one call, and is broken, but lacks no
     more than brackets at its end."""
-    scanner = json.scanner
-    begins = m.tolerant and not (m.context.has_text or m.calls or json.orphan)
-    if not begins or not scanner.named or scanner.arguments != 1:
+    if not m.tolerant or m.context.has_text or m.calls or json.orphan:
         return False
+    is_one = json.scanner.named and json.scanner.arguments == 1
     whole = m.complete or not m.buffer.over
-    return whole and may_be_all(json.text) and loads(json.text) is None and _lacks_only_brackets(json)
+    return is_one and whole and _is_cut_after_value(json)
+
+
+def _is_cut_after_value(json: BareCall) -> bool:
+    """Whether JSON cannot be read, but may lack no more than brackets at its end."""
+    return may_be_all(json.text) and loads(json.text) is None and _lacks_only_brackets(json)
 
 
 def _lacks_only_brackets(json: BareCall) -> bool:

@@ -56,24 +56,34 @@ def _begins_call(m: Message, rest: str) -> bool:
     if rest and rest[0] not in OPEN + "{[":
         name = _NAME.match(rest)
         begun = name[0] if name else ""
-        if not any(begun and known.startswith(begun) for known in m.followed or ()):
+        if not (begun and _may_follow(m, begun)):
             return False
         rest = rest[len(begun) :].lstrip()
     return not rest or rest[0] in "{[" or rest in tuple(OPEN) or _is_of_a_call(m, rest)
 
 
+def _may_follow(m: Message, name: str) -> bool:
+    """Whether a call of the server follows whose name begins so."""
+    return any(known.startswith(name) for known in m.followed or ())
+
+
 def break_off(m: Message, why: Refused | None) -> Step:
     """The message ends in what is on trial, so that is text. But beside a call of the server it is
     dropped if it consists of nothing but tags, or is the beginning of the call that follows."""
+    beside = m.served >= 0 or m.followed is not None
+    only_tags = m.call is not None and not (m.call.named and m.call.begun)
+    return m.abandon() if (beside and only_tags) or _is_followed(m) else m.reject(why)
+
+
+def _is_followed(m: Message) -> bool:
+    """Whether what is on trial names a call of the server that follows."""
     assert m.trial
-    if (m.served >= 0 or m.followed is not None) and m.call and not (m.call.named and m.call.begun):
-        return m.abandon()
     if m.followed is None:
-        return m.reject(why)
+        return False
+    if m.call:
+        return m.call.tool.name in m.followed
     raw = m.buffer.since(m.trial.position) + m.buffer.unread
-    if m.call.tool.name in m.followed if m.call else any(f'"{name}"' in raw for name in m.followed):
-        return m.abandon()
-    return m.reject(why)
+    return any(f'"{name}"' in raw for name in m.followed)
 
 
 def go_behind_call(m: Message) -> None:

@@ -94,8 +94,8 @@ def read_on_arguments(m: Message, reader: JsonArguments) -> Step:
     text = json.so_far
     if ended is Ended.MESSAGE and not (m.complete and may_be_all(text)):
         return _cut(m, call, reader.retry)
-    found = read_arguments(text, call.tool)
-    if found is None or not _may_close(closing, reader, found[0], call.tool):
+    found = _read_closed(reader, text, call.tool, closing)
+    if found is None:
         return _is_text(m, call, reader, text)
     m.log.commit(reader.retry)
     _say_body(m, found[1], text)
@@ -118,12 +118,16 @@ def _closing(m: Message, call: Call) -> Closing | Wait:
     return Closing.VALUE if opens and closing is Closing.PARAMETER else closing
 
 
-def _may_close(closing: Closing, reader: JsonArguments, arguments: Json, tool: Tool) -> bool:
-    """Whether these arguments may be all, by the closing tag after them."""
-    if closing is not Closing.PARAMETER or reader.in_parameter:
-        return closing is not Closing.VALUE
+def _read_closed(
+    reader: JsonArguments, text: str, tool: Tool, closing: Closing
+) -> tuple[Json, list[Repair]] | None:
+    """The arguments, and their repairs; None if they cannot be read, or cannot be all by the closing tag
+    after them."""
+    found = read_arguments(text, tool) if closing is not Closing.VALUE else None
+    if found is None or closing is Closing.OTHER or reader.in_parameter:
+        return found
     declared = tool.arguments.declared
-    return not declared or arguments.keys() <= declared
+    return found if not declared or found[0].keys() <= declared else None
 
 
 def _cut(m: Message, call: Call, retry: Mark) -> Step:

@@ -206,18 +206,18 @@ def _scalar(m: Message, body: Body) -> Progress:
     if not isinstance(found, tuple):
         return Progress.MORE if found is MORE else Progress.FAILED
     word, behind = found
+    if behind == "":
+        return _end_scalar(m, body, word) if m.complete else Progress.FAILED  # it may be cut
     takes_text = _may_be_string(body)
-    if not takes_text and behind and behind in QUOTES:
+    if behind in QUOTES and not takes_text:
         return _scalar_in_quote(m, body, word)
-    if behind and behind not in (_BEHIND if takes_text else _BEHIND_SCALAR):
-        return _without_quote(m, body)
-    if not (behind or m.complete):
-        return Progress.FAILED  # it may be cut
-    return _end_scalar(m, body, word, word if takes_text else word.rstrip(QUOTES))
+    ends = behind in (_BEHIND if takes_text else _BEHIND_SCALAR)
+    return _end_scalar(m, body, word) if ends else _without_quote(m, body)
 
 
-def _end_scalar(m: Message, body: Body, word: str, bare: str) -> Progress:
-    """A number or a word is complete; `bare`, without surplus quotes at its end."""
+def _end_scalar(m: Message, body: Body, word: str) -> Progress:
+    """A number or a word is complete; quotes at its end are surplus."""
+    bare = word if _may_be_string(body) else word.rstrip(QUOTES)
     value, mended = value_of(bare, body.tool.parameter(body.key).types)
     if value is FAILED:
         return Progress.FAILED

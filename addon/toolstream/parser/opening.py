@@ -1,5 +1,4 @@
-"""Opens a call: whether its tag may open one here, which repairs its tags need, and whether it is on
-trial.
+"""Opens a call: whether its tag may open one here, and whether it is on trial.
 
 All functions are called with `m.seen` at the first tag of the call. A call that is refused is text, and
 the ledger says why.
@@ -8,10 +7,7 @@ the ledger says why.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-from ..grammar.dialects import BASE, TAUGHT, Dialect, foreign
-from ..grammar.grammar import keeps_to, kept_to
 from ..grammar.kinds import CLOSERS, MORE, Cost, Following, TagKind, Wait
 from ..grammar.likeness import HTML
 from ..grammar.tag import Tag
@@ -24,6 +20,7 @@ from ..schema.tool_name import Opening, read_opening
 from .chain import Chain, read_chain
 from .message import Envelope, Message, State, Step
 from .open_call import start_call
+from .opening_repairs import note_opening, note_tags
 from .place import Place
 from .prose import is_in_prose
 from .runs import proves
@@ -290,7 +287,7 @@ def open_json_call(m: Message, chain: Chain) -> Step:
     _drop_think(m)
     if chain.wraps:
         m.envelope = Envelope.OPEN
-    _note_tags(m, chain.wraps, None)
+    note_tags(m, chain.wraps, None)
     m.drop(chain.at)
     m.json = None
     return m.go(State.JSON)
@@ -305,7 +302,7 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
     _drop_think(m)
     if wraps:
         m.envelope = Envelope.OPEN
-    _note_opening(m, tag, opening, wraps)
+    note_opening(m, tag, opening, wraps)
     m.drop(tag.start if tag.kind is TagKind.PARAMETER_OPEN else tag.end)
     step = start_call(m, opening, tag, certain and not (in_prose or element))
     assert m.call
@@ -364,49 +361,3 @@ def _drop_think(m: Message) -> None:
     if m.orphan_think:
         m.log.repair(Repair.ORPHAN_THINK_CLOSE, m.buffer.text[m.buffer.at : m.seen])
         m.orphan_think = False
-
-
-# Repairs of the tags
-
-
-def _note_opening(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag]) -> None:
-    if m.envelope not in (Envelope.OPEN, Envelope.REFUSED):
-        m.envelope = Envelope.ORPHAN
-        m.log.repair(Repair.MISSING_TOOL_CALL_OPEN, m.buffer.text[m.seen : tag.end])
-    _note_tags(m, wraps, tag if opening else None)
-    for repair, excerpt in opening.repairs if opening else []:
-        m.log.repair(repair, excerpt)
-
-
-def _note_tags(m: Message, wraps: list[Tag], tag: Tag | None) -> None:
-    """Report what had to be repaired in the tags with which a call opens."""
-    _note_surplus(m, wraps)
-    if wraps or m.envelope is not Envelope.OPEN:
-        m.spoken = foreign(*(wrap.dialect for wrap in wraps))
-    tags = [*wraps[:1], tag] if tag else wraps[:1]
-    m.kept = kept_to(tags, _may_keep_to(m, wraps, tag))
-    found: dict[Repair, str] = {}
-    for one in tags:
-        if not keeps_to(one, m.kept):
-            found.setdefault(one.repair, one.raw)
-    for repair, raw in found.items():
-        m.log.repair(repair, raw)
-
-
-def _note_surplus(m: Message, wraps: list[Tag]) -> None:
-    """Report the tags that are too many, and a fence between them."""
-    for surplus in wraps[1:]:
-        closes = surplus.kind is TagKind.WRAP_CLOSE
-        m.log.repair(Repair.STRAY_CLOSER if closes else Repair.STRAY_OPENER, surplus.raw)
-    if wraps and m.fence:
-        m.log.repair(Repair.STRAY_OPENER, m.fence)
-
-
-def _may_keep_to(m: Message, wraps: list[Tag], tag: Tag | None) -> Sequence[Dialect]:
-    """The dialects that a call may keep to: any of the taught ones, in an envelope of its own; those of
-    the call before it, in an envelope that is still open; that of its tag, without an envelope."""
-    if wraps:
-        return TAUGHT
-    if m.envelope is Envelope.OPEN:
-        return m.kept
-    return [tag.dialect] if tag and tag.dialect.taught else BASE

@@ -37,18 +37,18 @@ def at_parameter(m: Message, call: Call, tag: Tag) -> Step:
     """The opening tag of a parameter, or what is left of one."""
     if not tag.name:
         return _at_nameless(m, call, tag)
-    declares = call.tool.declares
     key, equals, text = tag.name.partition("=")
-    if equals and declares(key.strip()) and not declares(tag.name):
+    if equals and call.tool.declares(key.strip()) and not call.tool.declares(tag.name):
         if step := _give_in_tag(m, tag, key.strip(), text):
             return step
         tag = tag if text else replace(tag, name=key)  # the `=` stands for the bracket
-    found = tag if declares(tag.name) else _before_value(m, call, tag)
+    if call.tool.declares(tag.name):
+        return _open(m, call, tag)
+    found = _before_value(m, call, tag)
     if not isinstance(found, Tag):
         return Step.MORE if found is MORE else has_text(m)
-    if found.name in ARGUMENT_KEYS and not (call.begun or declares(found.name)):
-        return _at_all_arguments(m, call, found)
-    return _open(m, call, found)
+    is_all = found.name in ARGUMENT_KEYS and not call.begun
+    return _at_all_arguments(m, call, found) if is_all else _open(m, call, found)
 
 
 def _before_value(m: Message, call: Call, tag: Tag) -> Tag | Wait | None:
@@ -77,8 +77,11 @@ def _at_nameless(m: Message, call: Call, tag: Tag) -> Step:
         return _open(m, call, replace(tag, name=key))
     m.log.repair(Repair.STRAY_OPENER, tag.raw)
     m.buffer.at = tag.end
-    if call.spare or not call.named or not has_value:
-        return Step.GO
+    return _wait_for_name(m, call, at) if has_value and call.named and not call.spare else Step.GO
+
+
+def _wait_for_name(m: Message, call: Call, at: int) -> Step:
+    """A value begins at this index, and nothing tells yet of which parameter."""
     call.gap = m.buffer.take(at)
     call.spare = Spare(m.log.mark(), tagged=True)
     return m.go(State.LOOSE)
@@ -117,7 +120,7 @@ def _give_in_tag(m: Message, tag: Tag, key: str, text: str) -> Step | None:
 def _open(m: Message, call: Call, tag: Tag) -> Step:
     if call.is_doubtful() and _DECLARES.search(tag.raw):
         return m.reject()
-    end, goes_on = _end_of_attribute(m, tag) if m.tolerant else 0, value_goes_on(m, call, tag)
+    end, goes_on = _end_of_attribute(m, tag), value_goes_on(m, call, tag)
     if end is MORE or goes_on is MORE:
         return Step.MORE
     if not keeps_to(tag, m.kept):
@@ -126,8 +129,6 @@ def _open(m: Message, call: Call, tag: Tag) -> Step:
         m.buffer.at = end
         give(m, tag.name, value[2])
         return Step.GO
-    m.buffer.at = tag.end
-    call.closed = call.closed or tag.dialect.closed
     if not goes_on and _proves_call(m, call, tag.name):
         m.accept()  # now it is known that the call can be read
     call.certain = call.certain or not goes_on
@@ -144,6 +145,8 @@ def _proves_call(m: Message, call: Call, key: str) -> bool:
 
 def _begin_value(m: Message, call: Call, tag: Tag) -> Step:
     """The value of a parameter begins behind this tag."""
+    m.buffer.at = tag.end
+    call.closed = call.closed or tag.dialect.closed
     m.fragment(call.writer.begin(tag.name))
     tables = enter_value(call.place, tag, m.kept, call.writer.given)
     call.value = Value.of(call.tool.parameter(tag.name), tables, tag, call.place.is_tight)
@@ -152,7 +155,7 @@ def _begin_value(m: Message, call: Call, tag: Tag) -> Step:
 
 def _end_of_attribute(m: Message, tag: Tag) -> int | Wait:
     """The end of a parameter whose value is an attribute of its tag; 0 if its value is not there."""
-    if not _VALUE.search(tag.raw):
+    if not m.tolerant or not _VALUE.search(tag.raw):
         return 0
     if tag.ends_itself:
         return tag.end

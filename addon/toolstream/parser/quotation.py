@@ -116,8 +116,7 @@ def in_span(m: Message) -> Step:
         if not chain.opens:
             return _close_span(m)
     end = _end_of_span(m, tag)
-    waits = end is None or (context.code_span > 0 and end.end() == len(text) and end[1] is not None)
-    if waits and not m.buffer.over and len(text) - at < CODE_SPAN:
+    if _may_end_later(m, end):
         m.looked = m.buffer.base + max(at, len(text.rstrip("`" + BLANK + _GAPS)) - 2 * ENDS)
         return Step.MORE
     if end is None or end[1] is None:
@@ -128,6 +127,14 @@ def in_span(m: Message) -> Step:
     m.emit_text(end.end())
     m.before = Before.TEXT
     return Step.GO
+
+
+def _may_end_later(m: Message, end: re.Match[str] | None) -> bool:
+    """Whether more text may bring the end of the span; or a further backtick, so that this was not it."""
+    text = m.buffer.text
+    if m.buffer.over or len(text) - m.seen >= CODE_SPAN:
+        return False
+    return end is None or (m.context.code_span > 0 and end.end() == len(text) and end[1] is not None)
 
 
 def _end_of_span(m: Message, tag: Tag | None) -> re.Match[str] | None:
