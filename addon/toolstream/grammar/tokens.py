@@ -119,6 +119,11 @@ class Token:
     closed: bool  # it ends with one
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it has both brackets, and nothing but a word, `=` and a name."""
+        return self.sep == "=" and not self.attributes and self.bracket and self.closed
+
+    @property
     def is_intact(self) -> bool:
         """Whether it has both brackets and no mark in bars."""
         plain = self.bracket and self.closed and self.raw.count("<") == 1

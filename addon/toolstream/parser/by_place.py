@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 
 from ..grammar.brackets import CLOSE
 from ..grammar.dialect import Dialect
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
-from ..grammar.likeness import PARAMETER, alike, squeeze
+from ..grammar.likeness import CLOSES, ENVELOPE, FUNCTION, PARAMETER, alike, squeeze
 from ..grammar.tag import Tag
-from ..grammar.text import end_of, skip_whitespace
+from ..grammar.text import end_of, read_literal, skip_whitespace
 from ..grammar.tokens import Token, read_tag
 from ..limits import TAG
 from ..repairs import Repair
@@ -19,17 +19,19 @@ BY_PLACE = Dialect("by_place", damaged=True, repair=Repair.DAMAGED_TAG)
 BY_NAME = Dialect("by_name", damaged=True, by_name=True, common=True, repair=Repair.DAMAGED_TAG)
 OPENERS = frozenset({TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.WRAP_OPEN, TagKind.NAMELESS_OPEN})
 
-NAME_ATTRIBUTES = frozenset({"name", "key", "id", "tool", "function", "parameter"})  # they hold the name
+_EXACT_CLOSERS = {"</parameter": PARAMETER, "</function": FUNCTION, "</tool_call": ENVELOPE}
+_NAME_ATTRIBUTES = frozenset({"name", "key", "id", "tool", "function", "parameter"})  # they hold the name
+_NO_NAME = re.compile(r"""\s*[=:][\s"']*""")
 _ON_LINE = re.compile(r"[ \t]*")
 _LATE = re.compile(r"[ \t]*\r?\n[ \t]*(?=>[ \t]*(?:[\r\n<]|\Z))")  # before a bracket on the next line
 _OPENER, _LINE = re.compile(r"<(\w{1,32})="), re.compile(r"[^<\r\n]*+")
 _SEPARATOR = re.compile(r"""(?:[ \t]*:[ \t]*|[ \t]*)(?=[^\s:=>"']|\Z)(?!/>)""")
-ATTRIBUTE = re.compile(r"""\s*=\s*["']?([^"'<>\s]{1,128})""")
+_ATTRIBUTE = re.compile(r"""\s*=\s*["']?([^"'<>\s]{1,128})""")
 
 
 def attribute_of(token: Token) -> str:
     """The name in an attribute of a tag; "" if there is none."""
-    found = ATTRIBUTE.match(token.attributes) if token.name in NAME_ATTRIBUTES else None
+    found = _ATTRIBUTE.match(token.attributes) if token.name in _NAME_ATTRIBUTES else None
     return found[1] if found else ""
 
 
@@ -52,6 +54,40 @@ def read_whole(text: str, at: int, over: bool) -> Token | Wait | None:
 def by_place(token: Token, kind: TagKind, cost: Cost, name: str = "", dialect: Dialect = BY_PLACE) -> Tag:
     """The tag that a token stands for."""
     return Tag(kind, name, token.start, token.end, token.raw, dialect, cost)
+
+
+def whole_closer(token: Token, kind: str) -> Tag | None:
+    """A closing tag with one of Qwen's words, of this `kind`, and both brackets; or an exact one without its
+    last bracket. None if it is neither."""
+    cut = _EXACT_CLOSERS.get(token.raw.strip(), "")
+    whole = kind and token.bracket and token.closed and not token.name
+    if not (whole or cut):
+        return None
+    plain = cut or (token.raw[0] == "<" and token.raw.count("<") == 1 and not token.space)
+    return by_place(token, CLOSES[kind or cut], Cost.TABLE if plain else Cost.ALIKE)
+
+
+def read_odd(names: Iterable[str], dialect: Dialect, text: str, at: int, over: bool) -> Tag | Wait | None:
+    """The opening tag, in this dialect, of one of these parameters, whose names contain signs of tags."""
+    for name in names:
+        raw = f"<parameter={name}>"
+        found = read_literal(text, at, raw, over)
+        if found is MORE:
+            return MORE
+        if found:
+            return Tag(TagKind.PARAMETER_OPEN, name, at, at + len(raw), raw, dialect, Cost.EXACT)
+    return None
+
+
+def nameless(token: Token, kind: str, in_value: bool) -> Iterator[Tag]:
+    """What a tag without a name may be whose word is one of Qwen's, of this `kind`."""
+    has_no_name = _NO_NAME.fullmatch(token.attributes) or not (in_value or token.attributes)
+    if kind == PARAMETER and has_no_name:
+        yield by_place(token, TagKind.PARAMETER_OPEN, Cost.ALIKE)
+    if kind == ENVELOPE:
+        yield by_place(token, TagKind.WRAP_OPEN, Cost.TABLE if token.is_intact else Cost.ALIKE)
+    if not (token.raw.endswith("/>") or token.space):
+        yield by_place(token, CLOSES[kind], Cost.ALIKE)  # without its slash
 
 
 def before_value(text: str, at: int, over: bool, free: Collection[str]) -> Tag | Wait | None:

@@ -31,12 +31,7 @@ def closes_element(place: Place, tag: Tag, run: Run) -> bool:
         return True
     if run.followed_by is FollowedBy.CALL and run.level is Level.CALL:
         return True
-    return run.sibling is not None and not _may_have(place, run.sibling)
-
-
-def _may_have(place: Place, sibling: Tag) -> bool:
-    """Whether the call may have another parameter that opens with this tag."""
-    return place.is_free(sibling.name) and place.may_go_with(sibling)
+    return run.sibling is not None and not place.may_have_next(run.sibling)
 
 
 def opened_in_line(value: Value, tag: Tag, run: Run) -> bool:
@@ -124,7 +119,7 @@ def is_ours(m: Message, value: Value, tag: Tag, run: Run) -> bool:
 
 def closes_before_free(place: Place, tag: Tag, run: Run) -> bool:
     """Whether a run closes a parameter, and another one that the call may have follows."""
-    return run.sibling is not None and _closes_own(place, tag) and _may_have(place, run.sibling)
+    return run.sibling is not None and _closes_own(place, tag) and place.may_have_next(run.sibling)
 
 
 def _closes_own(place: Place, tag: Tag) -> bool:

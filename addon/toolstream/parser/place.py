@@ -33,7 +33,17 @@ from ..grammar.tag import Tag
 from ..grammar.text import BLANK
 from ..grammar.tokens import LOST, Lost, Token, read_tag
 from ..limits import WORDS
-from .by_place import ATTRIBUTE, BY_NAME, BY_PLACE, NAME_ATTRIBUTES, before_value, by_place, is_cut
+from .by_place import (
+    BY_NAME,
+    BY_PLACE,
+    attribute_of,
+    before_value,
+    by_place,
+    nameless,
+    read_odd,
+    read_whole,
+    whole_closer,
+)
 from .elements import ELEMENTS, read_element
 from .inner_tags import InnerTags
 from .run import Memory
@@ -41,10 +51,12 @@ from .slips import Slips, Spellings
 
 NO_NAMES = Names()
 _ODD = re.compile(r"""["'<>]""")
-_NO_NAME = re.compile(r"""\s*[=:][\s"']*""")
 _RESULTS = frozenset({"result", "output", "tool_response", "tool_result"})
 _SEPARATORS = frozenset({"=", ":", "＝", "=="})  # noqa: RUF001
-_EXACT_CLOSERS = {"</parameter": PARAMETER, "</function": FUNCTION, "</tool_call": ENVELOPE}
+
+
+def _listed(found: Tag | Wait | None) -> list[Tag] | Wait:
+    return MORE if found is MORE else [found] if found else []
 
 
 class Searched(Spellings, Protocol):
@@ -105,11 +117,15 @@ class Place(Slips):
         if tag is None:
             return self._of_no_table(text, at, over)
         if tag.kind is TagKind.STRAY:
-            found = self._of_tables(text, at, over) or self._damaged(text, at, over)
+            found = _listed(self.slipped(text, at, over)) or self._damaged(text, at, over)
             return MORE if found is MORE else [*found, tag]
         if self.is_foreign(tag):
-            by_name = self.own is not None and self.own.by_name and not tag.name
+            by_name = self.closes_by_name and not tag.name
             return [replace(tag, dialect=BY_PLACE, cost=Cost.ALIKE)] if by_name else []
+        return self._of_table(tag, text, over)
+
+    def _of_table(self, tag: Tag, text: str, over: bool) -> list[Tag] | Wait:
+        """All tags that one in a dialect table may be."""
         if self.key and self._is_of_others(tag):
             tag = replace(tag, dialect=BY_NAME if tag.dialect.by_name else BY_PLACE, cost=Cost.ALIKE)
         named = self.with_name(tag, text, over)
@@ -128,22 +144,26 @@ class Place(Slips):
         return same and tag.dialect.by_name and bool(self.spoken)
 
     def _of_no_table(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
+        """All tags that may be at `at`, where dialect tables have none."""
         if not over and self.tags.may_begin(text, at):
             return MORE
-        found = self._read_odd(text, at, over) if self._odd else None
+        found = read_odd(self._odd, BASE[0], text, at, over)
         if found is None:
             found = self._slipped_or_call(text, at, over)
         if found is None and text[at] == "<" and self._reads_elements:
             found = read_element(text, at, over, self._declares, self._begins)
         if found:
-            return MORE if found is MORE else [found]
-        damaged = self._damaged(text, at, over)
-        if damaged or not self.tool or self.grammar.level == "strict":
-            return damaged
+            return _listed(found)
+        return self._damaged(text, at, over) or _listed(self._before_value(text, at, over))
+
+    def _before_value(self, text: str, at: int, over: bool) -> Tag | Wait | None:
+        """The opening tag of a parameter whose value follows without its bracket; but not behind the closing
+        tag of the open value, in its line."""
+        if not self.tool or self.grammar.level == "strict":
+            return None
         found = before_value(text, at, over, self.tool.arguments.declared - self.given)
-        if found and self.key and text[text.rfind("\n", 0, at) + 1 : at].strip():
-            return []  # behind the value's closing tag, in its line
-        return MORE if found is MORE else [found] if found else []
+        goes_on = found and self.key and text[text.rfind("\n", 0, at) + 1 : at].strip()
+        return None if goes_on else found
 
     def _slipped_or_call(self, text: str, at: int, over: bool) -> Tag | Wait | None:
         """The tag of another dialect that has slipped here; but what lacks the slash of a closing tag and
@@ -155,20 +175,6 @@ class Place(Slips):
                 return MORE
             return next((tag for tag in damaged if tag.kind is TagKind.CALL_OPEN), found)
         return found
-
-    def _of_tables(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
-        found = self.slipped(text, at, over)
-        return MORE if found is MORE else [found] if found else []
-
-    def _read_odd(self, text: str, at: int, over: bool) -> Tag | Wait | None:
-        """The opening tag of a parameter whose name contains characters of tags."""
-        for name in self._odd:
-            raw = f"<parameter={name}>"
-            if text.startswith(raw, at):
-                return Tag(TagKind.PARAMETER_OPEN, name, at, at + len(raw), raw, BASE[0], Cost.EXACT)
-            if not over and raw.startswith(text[at:]):
-                return MORE
-        return None
 
     @property
     def _reads_elements(self) -> bool:
@@ -182,15 +188,13 @@ class Place(Slips):
 
     def _damaged(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
         """All tags that may be at `at`, if it is in no dialect table."""
-        token = read_tag(text, at, over) if self.grammar.level != "strict" else None
-        if token is MORE or token is None:
-            return token or []
-        return [] if is_cut(token, text) else self.alike(token)
+        token = read_whole(text, at, over) if self.grammar.level != "strict" else None
+        return self.alike(token) if isinstance(token, Token) else token or []
 
     def _is_of_others(self, tag: Tag) -> bool:
         """Whether this may be a tag of a document, in a value that another dialect opened."""
         if tag.dialect.by_name:
-            return not (self.own and self.own.by_name)
+            return not self.closes_by_name
         ours = tag.dialect.in_values or tag.dialect in self.kept or self.is_own(tag)
         return tag.kind in CLOSERS and not ours
 
@@ -216,32 +220,43 @@ class Place(Slips):
 
     def alike(self, token: Token) -> list[Tag]:
         """All tags that a token may be that is in no dialect table, apart from mere shape."""
-        if not (token.bracket or token.closed):
-            return []  # without both brackets a word is a word
         marked = token.space != "" and token.space == self.mark
-        if token.space and self.key and not marked and (not token.slash or self.inner.words.get(token.space)):
-            return []  # the value has elements in this namespace
+        if not (token.bracket or token.closed) or self._is_of_namespace(token, marked):
+            return []  # without both brackets a word is a word
         found = self._known.get(token.raw)
         if found is None:
-            read = self._closing(token) if token.slash else self._opening(token)
-            found = sorted(read, key=lambda tag: tag.cost)
-            if marked:  # as the tag that opened the value
-                found = [replace(tag, cost=min(tag.cost, Cost.TABLE)) for tag in found]
+            found = self._read_alike(token, marked)
             if len(self._known) < WORDS:
                 self._known[token.raw] = found
         return [tag.moved(token.start - tag.start) for tag in found]
+
+    def _is_of_namespace(self, token: Token, marked: bool) -> bool:
+        """Whether the open value has elements in the namespace of this tag. `marked`: so was its own tag."""
+        if not token.space or not self.key or marked:
+            return False
+        return not token.slash or bool(self.inner.words.get(token.space))
+
+    def _read_alike(self, token: Token, marked: bool) -> list[Tag]:
+        read = self._closing(token) if token.slash else self._opening(token)
+        found = sorted(read, key=lambda tag: tag.cost)
+        if marked:  # as the tag that opened the value
+            return [replace(tag, cost=min(tag.cost, Cost.TABLE)) for tag in found]
+        return found
 
     def _closing(self, token: Token) -> Iterator[Tag]:
         if token.word and token.word in (self.element, *self.around):
             closes = TagKind.PARAMETER_CLOSE if token.word == self.element else TagKind.STRAY
             yield by_place(token, closes, Cost.TABLE, dialect=ELEMENTS)
             return
-        word, letters = squeeze(token.word), squeeze(token.word + token.name + token.attributes)
-        kind = SYNONYMS.get(letters, "")
-        if whole := self._whole_closer(token, kind):
+        letters = squeeze(token.word + token.name + token.attributes)
+        if whole := whole_closer(token, SYNONYMS.get(letters, "")):
             yield whole
-            return
-        kind = kind or SYNONYMS.get(word, "") or alike(letters) or alike(word)
+        else:
+            yield from self._damaged_closing(token, squeeze(token.word), letters)
+
+    def _damaged_closing(self, token: Token, word: str, letters: str) -> Iterator[Tag]:
+        """What a closing tag may be by its `word`, all its `letters`, or the name in it."""
+        kind = SYNONYMS.get(letters) or SYNONYMS.get(word) or alike(letters) or alike(word)
         if kind:
             yield by_place(token, CLOSES[kind], Cost.ALIKE, token.name)
             if kind == PARAMETER and token.name not in self.given and self.means(token.name):
@@ -259,25 +274,14 @@ class Place(Slips):
         is_call = raw == self.word or (self.tool is not None and word == squeeze(self.tool.name))
         return TagKind.CALL_CLOSE if is_call else None
 
-    def _whole_closer(self, token: Token, kind: str) -> Tag | None:
-        """A closing tag with one of Qwen's words and both brackets, or an exact one without its last
-        bracket."""
-        cut = _EXACT_CLOSERS.get(token.raw.strip(), "")
-        whole = kind and token.bracket and token.closed and not token.name
-        if not (whole or cut):
-            return None
-        plain = cut or (token.raw[0] == "<" and token.raw.count("<") == 1 and not token.space)
-        return by_place(token, CLOSES[kind or cut], Cost.TABLE if plain else Cost.ALIKE)
-
     def _opening(self, token: Token) -> Iterator[Tag]:
-        word, name = squeeze(token.word), token.name
+        word, name, named = squeeze(token.word), token.name, attribute_of(token)
         kind = SYNONYMS.get(word, "")
-        attribute = ATTRIBUTE.match(token.attributes) if name in NAME_ATTRIBUTES else None
-        if attribute and (tag := self._with_name(token, kind, attribute[1])):
+        if named and (tag := self._with_name(token, kind, named)):
             yield tag
             return
-        if attribute and not kind and self.spoken and token.bracket and token.closed:
-            yield from self._element(token, word, attribute[1])
+        if named and not kind:
+            yield from self._element(token, word, named)
         if name and not self.means(name):
             name = self.undecorated(name, token.closed)
         if name:
@@ -294,24 +298,21 @@ class Place(Slips):
 
     def _element(self, token: Token, word: str, name: str) -> Iterator[Tag]:
         """An element of any name that names a parameter, in a call that is written in such elements."""
-        if word not in DOCUMENT and self.is_free(name):
+        if self.spoken and token.bracket and token.closed and word not in DOCUMENT and self.is_free(name):
             yield by_place(token, TagKind.PARAMETER_OPEN, Cost.SHAPE, name)
 
     def _named(self, token: Token, word: str, name: str) -> Iterator[Tag]:
         kind = SYNONYMS.get(word, "")
         near = kind or alike(word)
-        plain = token.sep == "=" and not token.attributes and token.bracket and token.closed
-        if plain and kind in (PARAMETER, FUNCTION):
+        if kind in (PARAMETER, FUNCTION) and token.is_plain:
             yield by_place(token, OPENS[kind], Cost.TABLE, name)
         elif near == ENVELOPE and token.sep == "=" and self.is_tool(name):
             yield by_place(token, TagKind.CALL_OPEN, Cost.ALIKE, name)
         elif near == ENVELOPE:  # with attributes, or cut
             yield by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE)
             yield by_place(token, TagKind.WRAP_CLOSE, Cost.ALIKE)
-        elif self.may_have(near, name):
+        elif self.may_have(near, name) or (kind and not token.attributes and BLANK[0] not in name):
             yield by_place(token, OPENS[near], Cost.ALIKE, name)
-        elif kind and not token.attributes and BLANK[0] not in name:
-            yield by_place(token, OPENS[kind], Cost.ALIKE, name)
         else:
             yield from self._shaped(token, name)
 
@@ -331,23 +332,25 @@ class Place(Slips):
         yield from self._joined(token)
 
     def _nameless(self, token: Token, word: str) -> Iterator[Tag]:
-        kind, near = SYNONYMS.get(word, ""), alike(word)
-        if kind == PARAMETER and (_NO_NAME.fullmatch(token.attributes) or not (self.key or token.attributes)):
-            yield by_place(token, TagKind.PARAMETER_OPEN, Cost.ALIKE)
-        if kind == ENVELOPE:
-            yield by_place(token, TagKind.WRAP_OPEN, Cost.TABLE if token.is_intact else Cost.ALIKE)
+        kind = SYNONYMS.get(word, "")
+        if kind:
+            yield from nameless(token, kind, bool(self.key))
         joined = [] if kind else list(self._joined(token))
-        if kind and not (token.raw.endswith("/>") or token.space):
-            yield by_place(token, CLOSES[kind], Cost.ALIKE)  # without its slash
         yield from joined
-        if self.tool and self.tool.declares(token.word):
-            yield by_place(token, TagKind.PARAMETER_OPEN, Cost.TABLE, token.word, BY_NAME)
-        elif self.is_tool(token.word) and token.word not in _RESULTS:
-            yield by_place(token, TagKind.CALL_OPEN, Cost.TABLE, token.word, BY_NAME)
-        elif not (kind or joined) and near and "=" not in token.attributes:
+        if tag := self._by_name(token):
+            yield tag
+        elif not (kind or joined) and (near := alike(word)) and "=" not in token.attributes:
             if near == ENVELOPE:
                 yield by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE)
             yield by_place(token, CLOSES[near], Cost.ALIKE)
+
+    def _by_name(self, token: Token) -> Tag | None:
+        """The tag of a parameter or a tool that is named after it."""
+        if self._declares(token.word):
+            return by_place(token, TagKind.PARAMETER_OPEN, Cost.TABLE, token.word, BY_NAME)
+        if self.is_tool(token.word) and token.word not in _RESULTS:
+            return by_place(token, TagKind.CALL_OPEN, Cost.TABLE, token.word, BY_NAME)
+        return None
 
     def _joined(self, token: Token) -> Iterator[Tag]:
         """`<parameterpath>`: the separator is missing, or is another character."""
@@ -362,9 +365,13 @@ class Place(Slips):
 
     def may_be_sibling(self, tag: Tag, alone: bool) -> bool:
         """Whether this tag may open a parameter here, and so end the value before it."""
-        if tag.dialect is BY_NAME and not (self.own and self.own.by_name):
+        if tag.dialect is BY_NAME and not self.closes_by_name:
             return False
-        return alone and self.is_free(tag.name) and self.may_go_with(tag)
+        return alone and self.may_have_next(tag)
+
+    def may_have_next(self, sibling: Tag) -> bool:
+        """Whether the call may have another parameter that opens with this tag, after the open one."""
+        return self.is_free(sibling.name) and self.may_go_with(sibling)
 
     def may_go_with(self, tag: Tag) -> bool:
         """Whether one call may contain this tag and the tag of the open value: both are of one dialect,

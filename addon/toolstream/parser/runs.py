@@ -103,34 +103,40 @@ def _read_on(place: Place, run: Run, text: str, over: bool, base: int) -> Follow
         if here >= len(text):
             run.end = base + here if over else run.end
             return FollowedBy.END if over else MORE
-        same_line = bool(run.tags) and "\n" not in text[run.end - base : here]
-        may_be = not run.tags or may_be_tag(place, text, here, over, same_line)
-        if may_be is not True:
-            return MORE if may_be is MORE else FollowedBy.OTHER
-        choice = choose(place, text, here, over, run.level, base, same_line)
-        if choice is MORE:
-            return MORE
-        if choice is None and (tag := _sibling_behind(place, run, text, here)):
-            choice = Choice(tag, run.level, 0)
-        if choice is None:
-            cut = over and bool(run.tags) and place.tags.may_begin(text, here)
-            return FollowedBy.END if cut else FollowedBy.OTHER
+        choice = _choose_next(place, run, text, here, over, base)
+        if not isinstance(choice, Choice):
+            return choice
         if (ends := _go_on(place, run, choice, text, over, base)) is not None:
             return ends
     return FollowedBy.END  # a model that is caught in a loop of closing tags says nothing more
 
 
+def _choose_next(
+    place: Place, run: Run, text: str, at: int, over: bool, base: int
+) -> Choice | FollowedBy | Wait:
+    """The next tag of a run, at `at`; if there is none, what follows the run."""
+    same_line = bool(run.tags) and "\n" not in text[run.end - base : at]
+    may_be = not run.tags or may_be_tag(place, text, at, over, same_line)
+    if may_be is not True:
+        return MORE if may_be is MORE else FollowedBy.OTHER
+    if choice := choose(place, text, at, over, run.level, base, same_line):
+        return choice
+    if tag := _sibling_behind(place, run, text, at):
+        return Choice(tag, run.level, 0)
+    cut = over and bool(run.tags) and place.tags.may_begin(text, at)
+    return FollowedBy.END if cut else FollowedBy.OTHER
+
+
 def _sibling_behind(place: Place, run: Run, text: str, at: int) -> Tag | None:
     """Another parameter's opening tag behind the closing tag of the open value, although the run has
     closed the call before that."""
-    ends = [tag for tag in run.tags if tag.kind in (TagKind.CALL_CLOSE, TagKind.WRAP_CLOSE)]
-    if not (place.key and ends) or run.tags[-1].kind is not TagKind.PARAMETER_CLOSE:
+    ends = [tag.cost for tag in run.tags if tag.closes_call]
+    if not (place.key and ends) or max(ends) > Cost.ALIKE:
         return None
-    if any(tag.cost > Cost.ALIKE for tag in ends):
+    tag = place.tags.match(text, at) if run.tags[-1].kind is TagKind.PARAMETER_CLOSE else None
+    if tag is None or tag.kind is not TagKind.PARAMETER_OPEN or not tag.exact:
         return None
-    tag = place.tags.match(text, at)
-    opens = tag and tag.kind is TagKind.PARAMETER_OPEN and tag.cost is Cost.EXACT
-    return tag if opens and tag and place.is_free(tag.name) and place.may_go_with(tag) else None
+    return tag if place.may_have_next(tag) else None
 
 
 def _go_on(
@@ -146,7 +152,7 @@ def _go_on(
 
 def may_be_tag(place: Place, text: str, at: int, over: bool, same_line: bool) -> bool | Wait:
     """Whether a tag may be at `at`. One that lost its bracket has to start its line."""
-    if text[at] in OPEN or place.tags.match(text, at) or (not over and place.tags.may_begin(text, at)):
+    if text[at] in OPEN or place.tags.read(text, at, over):
         return True
     if same_line:  # another bracket, or none, with the slash of a closing tag
         partial = not over and _SLASH_PART.fullmatch(text, at)
@@ -200,18 +206,27 @@ def choose(
     readings = seen.readings if by == 0 else [tag.moved(by) for tag in seen.readings]
     if same_line and readings and not _has_bracket(readings[0]):
         return None
-    if len(readings) > 1 and readings[0].kind is TagKind.WRAP_OPEN:  # or did it lose its slash?
-        opens = readings[0].raw[-1] not in CLOSE or opens_call(place, readings[0], text, over)
-        if opens is MORE:
+    if len(readings) > 1 and readings[0].kind is TagKind.WRAP_OPEN:
+        may_lack_slash = _may_lack_slash(place, readings[0], text, over)
+        if may_lack_slash is MORE:
             return MORE
-        readings = readings[:1] if opens else readings[1:]
-    if best := _cheapest(place, readings, level):
-        return best
+        readings = readings[1:] if may_lack_slash else readings[:1]
+    return _cheapest(place, readings, level) or _by_shape(place, seen, text, level, base)
+
+
+def _may_lack_slash(place: Place, wrap: Tag, text: str, over: bool) -> bool | Wait:
+    """Whether what reads as the opening tag of an envelope may be its closing tag: nothing opens in it."""
+    opens = wrap.raw[-1] not in CLOSE or opens_call(place, wrap, text, over)
+    return MORE if opens is MORE else not opens
+
+
+def _by_shape(place: Place, seen: Seen, text: str, level: Level, base: int) -> Choice | None:
+    """What is seen as the closing tag that is due at a level, if it has the shape of one."""
     token = seen.token
     if token is None or is_cut(token, text) or not place.inner.may_be_none(token, level >= Level.ENVELOPE):
         return None
     after = Level(min(level + 1, Level.NOTHING))
-    return Choice(by_place(token, CLOSES_AT[after], Cost.SHAPE).moved(by), after, 0)
+    return Choice(by_place(token, CLOSES_AT[after], Cost.SHAPE).moved(seen.base - base), after, 0)
 
 
 def _cheapest(place: Place, readings: list[Tag], level: Level) -> Choice | None:
@@ -273,11 +288,11 @@ def opens_call(place: Place, tag: Tag, text: str, over: bool) -> bool | Wait:
     """Whether a call opens with this tag: it has a declared name, or is an envelope with something
     inside. A tag that is only named after a tool proves nothing, unless the open call is written in
     such tags."""
-    if tag.kind is TagKind.CALL_OPEN and not (tag.spelt and place.is_tool(tag.name)):
-        return False
-    by_name = tag.dialect.by_name
-    if tag.kind is TagKind.CALL_OPEN and not (by_name and place.own and place.own.by_name):
-        return not by_name
+    if tag.kind is TagKind.CALL_OPEN:
+        if not (tag.spelt and place.is_tool(tag.name)):
+            return False
+        if not (tag.dialect.by_name and place.closes_by_name):
+            return not tag.dialect.by_name
     at = skip_whitespace(text, tag.end)
     if at >= len(text):
         return over or MORE
@@ -293,7 +308,6 @@ def proves(place: Place, tag: Tag, text: str, over: bool) -> bool | Wait:
     the tool's own parameters, or the call's end if the tool requires nothing. There, a tag that is
     only named after a parameter proves nothing.
     """
-    assert place.tool
     at = index_after(text, tag)
     if at >= len(text):
         return False if over else MORE
@@ -301,16 +315,19 @@ def proves(place: Place, tag: Tag, text: str, over: bool) -> bool | Wait:
     if readings is MORE:
         return MORE
     direct = tag.dialect.by_name and not tag.spelt
-    if not (is_by_place(tag) or direct):
-        tags = (found for found in readings if not (place.tool.required and _is_no_part(place, found)))
-        return any(text[at] == "<" or found.kind is TagKind.PARAMETER_OPEN for found in tags)
-    return any(_proves(place, found, direct) for found in readings)
+    if is_by_place(tag) or direct:
+        return any(_proves(place, found, direct) for found in readings)
+    return any(_is_part(place, found, text[at]) for found in readings)
 
 
-def _is_no_part(place: Place, tag: Tag) -> bool:
-    """Whether a tag is surplus, or opens a call of another tool."""
+def _is_part(place: Place, tag: Tag, bracket: str) -> bool:
+    """Whether a tag that begins with this character may stand in a call: unless its tool requires nothing,
+    none that is surplus, or opens a call of another tool."""
+    assert place.tool
     other = tag.kind is TagKind.CALL_OPEN and place.toolset.find(tag.name) not in (None, place.tool)
-    return other or tag.kind is TagKind.STRAY
+    if place.tool.required and (other or tag.kind is TagKind.STRAY):
+        return False
+    return bracket == "<" or tag.kind is TagKind.PARAMETER_OPEN
 
 
 def _proves(place: Place, tag: Tag, direct: bool) -> bool:
@@ -324,10 +341,8 @@ def _opens_inside(place: Place, text: str, at: int, over: bool) -> bool | Wait:
     envelope = place.grammar.envelope
     if place.own and not place.own.by_name:  # a name alone says nothing, but in calls of this dialect
         envelope = envelope.with_names(place.toolset.names)
-    if envelope.match(text, at):
-        return True
-    if not over and envelope.may_begin(text, at):
-        return MORE
+    if found := envelope.read(text, at, over):
+        return MORE if found is MORE else True
     inner = place.readings(text, at, over)
     if inner is MORE:
         return MORE
