@@ -26,7 +26,9 @@ _TAIL = re.compile(r"(\w{1,2}(?=[ \t]*[\r\n])|\w(?=<))")
 _LAST_TAIL = re.compile(r"(\w{1,2})?[ \t]{0,16}\Z")
 BRACKET = re.compile(rf"[{OPEN}\r\ud800-\udfff]")  # the beginning of a tag, a line end or half a character
 # A bracket that cannot begin a tag of a call, such as less-than; and a bracket with a word
-DULL = re.compile(r"<(?:!DOCTYPE|!\[|\?\w|[ \t]{0,8}[=\d&+($%]|[ \t]{1,8}(?!pa|fu|to|in|ar|/)\w[\w \t,;.)])")
+NO_TAG = re.compile(
+    r"<(?:!DOCTYPE|!\[|\?\w|[ \t]{0,8}[=\d&+($%]|[ \t]{1,8}(?!pa|fu|to|in|ar|/)\w[\w \t,;.)])"
+)
 WORD = re.compile(r"</?([A-Za-z][\w-]*)(?:[\s>]|/>)")
 
 _AS_JSON = '{"function>'  # a tag whose bracket became the beginning of JSON
@@ -185,8 +187,8 @@ def plain_text(words: frozenset[str], missing: Lost) -> re.Pattern[str]:
     """A pattern for text that holds no tag but those with these words, no line that begins with a lost
     tag, and no half of a surrogate pair."""
     known = "|".join(sorted(words))
-    dull = DULL.pattern.removeprefix("<")
-    bracket = rf"<(?:/(?:{known})(?=[\n>])|(?:{known})(?=[ \t\n>]|/>)|{dull})"
+    no_tag = NO_TAG.pattern.removeprefix("<")
+    bracket = rf"<(?:/(?:{known})(?=[\n>])|(?:{known})(?=[ \t\n>]|/>)|{no_tag})"
     return re.compile(rf"(?:[^{OPEN}\n\r\ud800-\udfff]+|{bracket}|\n(?!{missing.tag.pattern}))*")
 
 

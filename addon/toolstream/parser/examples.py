@@ -17,7 +17,7 @@ from .run import FollowedBy, Level, Run
 def open_element(m: Message, value: Value, at: int, raw: str, alone: bool) -> None:
     """A parameter's opening tag is payload, and so is its closing tag, if that could close the value."""
     if m.place.may_nest(raw):
-        value.look(m.buffer, at)
+        value.advance_to(m.buffer, at)
         value.opened.open_element(raw, alone)
 
 
@@ -58,7 +58,7 @@ def example(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement | None
     if ends_line is MORE or opens is MORE:
         return MORE
     if not ends_line:
-        value.look(m.buffer, tag.start)
+        value.advance_to(m.buffer, tag.start)
         value.opened.open_in_line(tag.kind)
     elif opens and _lacks_slash(m, tag):
         return None

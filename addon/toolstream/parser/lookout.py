@@ -39,16 +39,16 @@ class Lookout:
     envelope: TagMatcher
     after: TagMatcher
     missing: Lost
-    _dull: dict[str, bool] = field(default_factory=dict)
+    _of_no_call: dict[str, bool] = field(default_factory=dict)
 
-    def is_dull(self, word: str) -> bool:
+    def is_of_no_call(self, word: str) -> bool:
         """Whether a tag with this word, in the middle of a line, cannot belong to a call."""
-        known = self._dull.get(word)
+        known = self._of_no_call.get(word)
         if known is None:
             ours = word in self.openers.words or is_structural(word) or self.names.has("tool", word)
             known = not (ours or self.grammar.nearly_wraps(word))
-            if len(self._dull) < WORDS:
-                self._dull[word] = known
+            if len(self._of_no_call) < WORDS:
+                self._of_no_call[word] = known
         return known
 
     @classmethod

@@ -118,8 +118,8 @@ class Value:
         json = WholeJson() if is_container else None
         return cls(tables, schema.takes_text, json, tag.lacks_bracket, tag.lacks_quote, tight)
 
-    def look(self, buffer: Buffer, end: int) -> None:
-        """The text up to this index is judged."""
+    def advance_to(self, buffer: Buffer, end: int) -> None:
+        """The text up to this index is judged: move `looked` there."""
         start = self.looked - buffer.base
         if end > start:
             self.pass_over(buffer.text, start, end)

@@ -17,7 +17,7 @@ from ..grammar.kinds import MORE, THINK, TagKind
 from ..grammar.likeness import CODE, DOCUMENT, EXAMPLE, SHOW_CODE
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK, WHITESPACE, end_of
-from ..grammar.tokens import DULL, PARTIAL, WORD, held_from, next_place, read_tag
+from ..grammar.tokens import NO_TAG, PARTIAL, WORD, held_from, next_place, read_tag
 from ..limits import PIECE
 from ..repairs import Refused
 from ..schema.tool_name import read_opening
@@ -44,7 +44,7 @@ _BEGINS = re.compile(r"[{\[`~C]")
 _LOOK = re.compile(rf"[{OPEN.replace('<', '')}\r`\ud800-\udfff]")
 _LOOK_FOR_LINES = re.compile(rf"{_LOOK.pattern}|\n")
 _MARK_BEFORE_TAG = re.compile(rf"[{OPEN.replace('<', '')}][ \t]{{0,8}}(?=<)")
-_DULL_WORDS = DOCUMENT - {"think", "result", "output", "example", *SHOW_CODE}
+_SHOWS_NOTHING = DOCUMENT - {"think", "result", "output", "example", *SHOW_CODE}  # a call in it is said
 TEXT = Before.TEXT
 _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
 
@@ -109,9 +109,9 @@ def _plain_end(m: Message, text: str) -> int:
     at = text.find("<")
     while at >= 0:
         word = WORD.match(text, at)
-        if word is None and not DULL.match(text, at):
+        if word is None and not NO_TAG.match(text, at):
             return at if PARTIAL.fullmatch(text, at) else -1
-        if word and not m.lookout.is_dull(word[1]):
+        if word and not m.lookout.is_of_no_call(word[1]):
             return -1
         at = text.find("<", at + 1)
     return len(text)
@@ -243,7 +243,7 @@ def _next(m: Message, at: int, fresh: bool, end: int) -> int:
     text, missing = m.buffer.text, m.lookout.missing
     while (at := next_place(text, at, fresh, missing, end) if m.tolerant else text.find("<", at, end)) >= 0:
         word = WORD.match(text, at)
-        if word is None or word[1] not in _DULL_WORDS or m.lookout.names.has("tool", word[1]):
+        if word is None or word[1] not in _SHOWS_NOTHING or m.lookout.names.has("tool", word[1]):
             return at
         at, fresh = word.end() - 1, False
     return -1
@@ -257,7 +257,7 @@ def _look(m: Message, at: int) -> Found | None:
         return Found(at, tag)
     if not over and m.lookout.openers.may_begin(text, at):
         return Found(at)
-    if not m.tolerant or DULL.match(text, at) or _is_before_tag(m, at):
+    if not m.tolerant or NO_TAG.match(text, at) or _is_before_tag(m, at):
         return None
     return _look_by_place(m, at)
 
@@ -274,7 +274,7 @@ def _look_by_place(m: Message, at: int) -> Found | None:
     if _starts_line(m, at):
         if slipped := m.outside.slipped_opener(text, at, over, False):
             return Found(at, place=slipped is not MORE)
-    elif (word := WORD.match(text, at)) and m.lookout.is_dull(word[1]):
+    elif (word := WORD.match(text, at)) and m.lookout.is_of_no_call(word[1]):
         return None
     token = read_tag(text, at, over)
     if token is MORE:

@@ -14,7 +14,7 @@ from ..grammar.kinds import MORE, Cost, TagKind
 from ..grammar.likeness import DOCUMENT, is_structural
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK, LINE_REST
-from ..grammar.tokens import BRACKET, DULL, PARTIAL, WORD, end_of_tag, held_from, next_place
+from ..grammar.tokens import BRACKET, NO_TAG, PARTIAL, WORD, end_of_tag, held_from, next_place
 from ..limits import LETTERS, PIECE, WORDS
 from ..repairs import Repair
 from .evidence import Payload
@@ -58,7 +58,7 @@ def in_value(m: Message) -> Step:
     if tag and (step := _at_first_tag(m, value, tag)):
         return step
     end = tag.end if tag and judgement is Payload.EXAMPLE else at + 1
-    value.look(m.buffer, max(end, value.payload_to - buffer.base))
+    value.advance_to(m.buffer, max(end, value.payload_to - buffer.base))
     return Step.GO
 
 
@@ -155,21 +155,21 @@ def _next(m: Message, value: Value) -> int:
     fresh = value.blank and at == value.looked - m.buffer.base
     while (at := next_place(text, at, fresh, value.tables.missing)) >= 0:
         fresh = False
-        if DULL.match(text, at):
+        if NO_TAG.match(text, at):
             at += 1
             continue
         word = WORD.match(text, at)
-        if word is None or not _is_dull(word, place.names, value.tables.within.words):
+        if word is None or not _is_of_no_call(word, place.names, value.tables.within.words):
             return at
         if word[1] not in DOCUMENT and len(place.inner.words) < WORDS:
             place.inner.words[word[1]] = place.inner.words.get(word[1], 0) + 1
         place.inner.has_markup = True
         at = word.end() - 1
-        value.look(m.buffer, at)
+        value.advance_to(m.buffer, at)
     return -1
 
 
-def _is_dull(found: re.Match[str], names: frozenset[str], words: frozenset[str]) -> bool:
+def _is_of_no_call(found: re.Match[str], names: frozenset[str], words: frozenset[str]) -> bool:
     """Whether a word in a bracket cannot belong to a tag of a call."""
     word = found[1]
     if word in names or word in words:

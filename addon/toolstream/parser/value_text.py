@@ -26,7 +26,7 @@ def write_up_to(m: Message, value: Value, end: int) -> None:
         value.lead = False
     write(m, piece)
     buffer.at = end
-    value.look(m.buffer, end)
+    value.advance_to(m.buffer, end)
     value.passed = value.passed or not piece.isspace()
 
 
