@@ -18,6 +18,7 @@ from ..limits import AFTER_JSON, FENCE_RUN, PIECE
 from ..repairs import Refused, Repair
 from ..schema.call_scanner import CallScanner, Progress
 from ..schema.call_shape import DRIFT, KEYS
+from ..schema.call_shape import Call as Found
 from ..schema.json_call import read_body, read_calls, wanted_by
 from ..schema.json_read import loads
 from ..schema.json_write import dump
@@ -172,16 +173,20 @@ def _emit(m: Message, json: BareCall, calls: list[Meant], repairs: Sequence[Repa
 
 def _calls_in(m: Message, json: BareCall) -> list[Meant]:
     """The calls that the JSON consists of; none if it contains anything else."""
+    found = _read_all(m, json)
+    if found and m.trial and json.fence:
+        m.trial.at_end = True
+    calls = [meant(m, name, arguments) for name, arguments in found]
+    return [] if json.scanner.in_message and any_undeclared(calls) else calls
+
+
+def _read_all(m: Message, json: BareCall) -> Sequence[Found]:
+    """The names and arguments of the calls, if each has a name and there is nothing else in the JSON."""
     scanner = json.scanner
     lenient = m.aggressive or scanner.in_message
     found = read_calls(json.text, lenient or scanner.nested) or []
     is_all = lenient or len(found) == scanner.arguments
-    if not (found and is_all and all(name for name, _ in found)):
-        return []
-    if m.trial and json.fence:
-        m.trial.at_end = True
-    calls = [meant(m, name, arguments) for name, arguments in found]
-    return [] if scanner.in_message and any_undeclared(calls) else calls
+    return found if is_all and all(name for name, _ in found) else []
 
 
 # Damaged calls
