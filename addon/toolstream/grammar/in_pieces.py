@@ -61,5 +61,5 @@ def _piece(text: str, alone: bool, named: bool) -> Piece:
         return TagPiece(text.removesuffix(">"), named=False, end=text[-1] == ">", alone=alone)
     head = text[: name.start()]
     if head in ("<", "</"):
-        return DirectPiece(closes=head == "</")
+        return DirectPiece(head)
     return TagPiece(head, named=True, end=True, alone=alone)

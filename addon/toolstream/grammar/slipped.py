@@ -180,14 +180,14 @@ def _end_after_name(c: Context, at: int) -> int | Wait | None:
 
 @dataclass(frozen=True, slots=True)
 class DirectPiece:
-    """A tag that is named after a tool or a parameter."""
+    """A tag that is named after a tool or a parameter. `head` is `<` or `</`."""
 
-    closes: bool
+    head: str
     named: bool = True
 
     def read(self, c: Context, at: int, _: bool) -> Iterator[End | Wait]:
         for start in range(end_of(_LEAD, c.text, at), at - 1, -1):
-            name, wrong = _name_at(c, start), slips(c.text[at:start], "</" if self.closes else "<")
+            name, wrong = _name_at(c, start), slips(c.text[at:start], self.head)
             tag: tuple[int, str] | Wait | None = None
             if name is MORE:
                 tag = MORE

@@ -293,8 +293,7 @@ class JsonStream:
             behind = end + len(mark)
             if not self._over and (_BEHIND_PART.fullmatch(text, behind) or text[behind:] == '"'):
                 break
-            found = _BEHIND.match(text, behind)
-            if found and (found[1] is None or self._is_key(found[1])):
+            if self._is_end(behind):
                 return behind - 1 - self._at if triple else 1
             if not triple and not _is_escaped(text, end):
                 return -1
@@ -315,14 +314,18 @@ class JsonStream:
                 break
             if _KEY_BEHIND.match(text, end):
                 return -1
-            behind = _BEHIND.match(text, end)
-            if behind and not quotes % 2 and (behind[1] is None or self._is_key(behind[1])):
+            if not quotes % 2 and self._is_end(end):
                 return end - 1
             quotes, size = quotes + 1, end - self._at
             self._searched = quotes, size
         else:
             self._searched = quotes, max(size, len(text.rstrip("\\")) - self._at)
         return -1 if self._over else 0
+
+    def _is_end(self, behind: int) -> bool:
+        """Whether what is behind a quote shows that a string ends there: the next key, or the end."""
+        found = _BEHIND.match(self._text, behind)
+        return found is not None and (found[1] is None or self._is_key(found[1]))
 
     @property
     def _letters(self) -> re.Pattern[str]:

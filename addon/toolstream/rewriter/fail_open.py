@@ -56,13 +56,7 @@ def go_blind(rewriter: Rewriting, frame: bytes | None) -> None:
     try:
         for message in rewriter.messages.values():
             message.natives.give_up([piece.lane.id.call for piece in in_work])
-            for lane in message.lanes.values():
-                if suspects := message.natives.suspects.get(lane):
-                    queue.items.append(Own(lane.id, list(suspects), rewriter.last))
-            for lane in message.lanes.values():
-                if text := _unsent(rewriter, lane, in_work):
-                    queue.items.append(Own(lane.id, [Text(text)], rewriter.last))
-                lane.over = True
+            _put_rest(rewriter, message, in_work)
         if frame:
             rewriter.read(frame)
             frame = None  # it is in the queue
@@ -70,6 +64,18 @@ def go_blind(rewriter: Rewriting, frame: bytes | None) -> None:
     except Exception:
         rewriter.passing = True
         queue.items += [frame] if frame else []
+
+
+def _put_rest(rewriter: Rewriting, message: Message, in_work: list[InWork]) -> None:
+    """Put what a message holds into the queue, as far as it is in no frame. Nobody reads on in its lanes."""
+    items, last = rewriter.queue.items, rewriter.last
+    for lane in message.lanes.values():
+        if suspects := message.natives.suspects.get(lane):
+            items.append(Own(lane.id, list(suspects), last))
+    for lane in message.lanes.values():
+        if text := _unsent(rewriter, lane, in_work):
+            items.append(Own(lane.id, [Text(text)], last))
+        lane.over = True
 
 
 def _unsent(rewriter: Rewriting, lane: Lane, in_work: list[InWork]) -> str:

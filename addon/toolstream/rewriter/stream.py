@@ -292,18 +292,20 @@ class StreamRewriter:
         place = self.queue.place_of_end(lane) if early else len(after)
         rest = self._rewrite(lane, kept, slots, over)
         lane.settle(came, over)
-        if not all(isinstance(event, Repaired) for event in rest):
+        if rest:
             (self.queue.items if early else after).insert(place, Own(lane.id, rest, frame.reading))
 
     def _rewrite(self, lane: Lane, came: list[Event], slots: list[Slot], over: bool) -> list[Event]:
         """Cut the frames that hold the text of a lane. Return what came out of it and did not leave with
-        them."""
+        them; [] if that is nothing but repairs."""
         lead, rest = leading_text(came)
         before = bool(over and rest)  # together with this frame's part of the text
         if lane.aligned:
             lead = self._cut(lane, lead, slots, before)
         lead = _fill(slots, lead, before)
-        return [Text(lead), *rest] if lead else rest
+        if lead:
+            return [Text(lead), *rest]
+        return [] if all(isinstance(event, Repaired) for event in rest) else rest
 
     def _cut(self, lane: Lane, lead: str, slots: list[Slot], before: bool) -> str:
         """From here on the output of a lane differs from its input: cut the frames that hold its text.

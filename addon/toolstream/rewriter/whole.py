@@ -197,8 +197,7 @@ class Finder:
         if Kind.ARGUMENTS in kinds and natives.sent:
             return self._read_before(part.text, natives)
         follows = self._task.wire.blocks and kinds
-        thoughts = "".join(other.text for other in others if other.kind is Kind.REASONING)
-        return self._parse(part.text, None if follows else reason, thinks_apart=bool(thoughts))
+        return self._parse(part.text, None if follows else reason, any(map(_is_thought, others)))
 
     def _read_before(self, text: str, natives: NativeCalls) -> list[Event]:
         """Read the text before calls that the server parsed. A call in it that they break off is dropped
@@ -225,6 +224,10 @@ class Finder:
         if thinks_apart:
             parser.forget_thinking()
         return parser.feed(text) + parser.close(reason)
+
+
+def _is_thought(part: Slice) -> bool:
+    return part.kind is Kind.REASONING and bool(part.text)
 
 
 def _divided(events: list[Event]) -> tuple[list[Event], list[Event]]:

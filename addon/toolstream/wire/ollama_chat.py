@@ -190,6 +190,10 @@ class OllamaEncoder:
             self._near = reading.json
         if texts is None and not any(part.call_piece for part in reading.slices):
             return self._sent(reading.frame)
+        return self._sent(self._changed(reading, texts))
+
+    def _changed(self, reading: Reading, texts: Texts) -> bytes:
+        """A line with these texts and with its calls put right; b"" if nothing is left of it."""
         reading.data = reading.data or reading.frame.decode()
         before = _elements(reading)
         calls = self.mended(reading, texts, before)
@@ -197,8 +201,8 @@ class OllamaEncoder:
             return b""
         data = _edited(reading, texts, before, calls)
         if calls and (self._ours or calls != before) and reading.json.get("done") is True:
-            return self._sent(self._in_two(reading, data))
-        return self._sent(reading.frame if data is reading.data else _encoded(data))
+            return self._in_two(reading, data)
+        return reading.frame if data is reading.data else _encoded(data)
 
     def events(self, lane: LaneId, events: list[Event], near: Reading) -> bytes:
         begun = self._begun.get(lane)
