@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-_TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|(-?\d[\d.eE+-]*)|[{}\[\]:,]', re.S)
+_TOKEN = re.compile(r'"(?P<string>(?:[^"\\]|\\.)*)"|(?P<number>-?\d[\d.eE+-]*)|[{}\[\]:,]', re.S)
 
 Path = tuple[str | int, ...]
 
@@ -48,8 +48,8 @@ def spans(text: str, start: int = 0, end: int | None = None) -> Iterator[Span]:
                 frames[-1] = match[1]
                 yield Span("key", tuple(frames), *match.span(1))
             case _:
-                kind = "string" if match[2] is None else "number"
-                yield Span(kind, tuple(frames), *match.span(1 if match[2] is None else 2))
+                kind = str(match.lastgroup)
+                yield Span(kind, tuple(frames), *match.span(kind))
 
 
 # Keys of an event that say to which block or item its text belongs, where the API has such

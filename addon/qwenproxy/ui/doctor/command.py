@@ -225,12 +225,10 @@ def _failure(recording: Recording, error: str, has_choices: bool) -> str:
     if 300 <= recording.status < 400:
         return printable(f"it redirects to {header(recording.headers, 'location')}: ask there")
     broken = f"the answer broke off ({printable(recording.aborted)})" if recording.aborted else ""
-    if broken and not error and recording.status < 400:
+    if recording.status < 400 and (has_choices or (broken and not error)):
         return broken
-    if recording.status >= 400 or not has_choices:
-        said = error or _message(text) or " ".join(text.split())
-        return printable(said)[:LONGEST_REASON] or "an empty body"
-    return broken
+    said = error or _message(text) or " ".join(text.split())
+    return printable(said)[:LONGEST_REASON] or "an empty body"
 
 
 def _message(text: str) -> str:
