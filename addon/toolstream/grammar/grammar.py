@@ -31,6 +31,24 @@ def spellings(*kinds: TagKind, level: str, dialects: Iterable[Dialect] = DIALECT
             yield read_spelling(kind, text, dialect, level != "strict")
 
 
+def _in_text(level: str) -> list[TagKind]:
+    """What is searched outside of calls."""
+    kinds = [TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.NAMELESS_OPEN, *THINK, TagKind.COMMENT_OPEN]
+    if level != "strict":
+        kinds += [TagKind.RESULT_OPEN, TagKind.RESULT_CLOSE]
+        kinds += [TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE, TagKind.PARAMETER_CLOSE]
+    if level == "aggressive":
+        kinds.append(TagKind.PARAMETER_OPEN)
+    return kinds
+
+
+def _in_envelope(level: str) -> list[TagKind]:
+    """What is searched behind the opening tag of an envelope."""
+    kinds = [TagKind.WRAP_OPEN, TagKind.WRAP_CLOSE, TagKind.CALL_OPEN]
+    kinds += [TagKind.CALL_IN_ENVELOPE, TagKind.NAMELESS_OPEN]
+    return kinds if level == "strict" else [*kinds, TagKind.PARAMETER_OPEN]
+
+
 class Grammar:
     """One matcher for each parser state, for one recovery level."""
 
@@ -44,16 +62,8 @@ class Grammar:
             known = "tolerant" if level == "strict" else level
             return TagMatcher(spellings(*CALL_KINDS, level=known, dialects=dialects))
 
-        tolerant, aggressive = level != "strict", level == "aggressive"
-        openers = [TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.NAMELESS_OPEN, *THINK, TagKind.COMMENT_OPEN]
-        if tolerant:
-            openers += [TagKind.RESULT_OPEN, TagKind.RESULT_CLOSE]
-            openers += [TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE, TagKind.PARAMETER_CLOSE]
-        wrapped = [TagKind.WRAP_OPEN, TagKind.WRAP_CLOSE, TagKind.CALL_OPEN]
-        wrapped += [TagKind.CALL_IN_ENVELOPE, TagKind.NAMELESS_OPEN]
-        parameter = [TagKind.PARAMETER_OPEN]
-        self.openers = matcher(*openers, *(parameter if aggressive else []))
-        self.envelope = matcher(*wrapped, *(parameter if tolerant else []))
+        self.openers = matcher(*_in_text(level))
+        self.envelope = matcher(*_in_envelope(level))
         self.lines = matcher(TagKind.LINE_OPEN)
         self.body = matcher(*CALL_KINDS, TagKind.STRAY)
         self.after = self.body

@@ -28,9 +28,7 @@ class TagMatcher:
         listed = list(spellings)
         self._names = Names()
         self._plain = [s for s in listed if not s.declared and s.text[0] == "<"]
-        self._other = [(s, re.compile(s.tag), re.compile(s.tail)) for s in listed if s not in self._plain]
-        self._other_tags = _either(s.tag for s, _, _ in self._other)  # to rule all of them out in one search
-        self._other_tails = _either(s.tail for s, _, _ in self._other)
+        self._compile_other([s for s in listed if s not in self._plain])
         self._tags: dict[str, re.Pattern[str]] = {}  # by the character after the bracket
         self._tails = {"": _either(s.tail for s in self._plain)}  # the same; "" if none has arrived yet
         self._groups: dict[str, tuple[Spelling, str]] = {}  # by its group: a spelling, its name's group
@@ -51,6 +49,13 @@ class TagMatcher:
         self._named_after = {letters[:-1] for letters in bracketed if letters[-1:] == "{"}
         self._literal = bracketed - {before + "{" for before in self._named_after}
         self._declared_first: set[str] = set()
+
+    def _compile_other(self, others: list[Spelling]) -> None:
+        """Spellings that begin with no bracket or have a declared name: each by itself, and all together,
+        to rule all of them out in one search."""
+        self._other = [(s, re.compile(s.tag), re.compile(s.tail)) for s in others]
+        self._other_tags = _either(s.tag for s in others)
+        self._other_tails = _either(s.tail for s in others)
 
     def _compile_plain(self) -> None:
         for first in {s.text[1] for s in self._plain}:
