@@ -17,13 +17,18 @@ def aligned(head: str, text: str, at: int, over: bool) -> list[tuple[int, int]] 
     and then the longest first. Two swapped neighbours are one slip."""
     if text[at : at + 1] in _QUOTES:
         return []
-    whole = len(head) + _most(head)
+    whole = window_of(head)
     window = text[at : at + whole].lower()
     ends = over or len(window) == whole
     if ends and not parts_of(head).search(window):
         return []
     found = _aligned(head, window, ends)
     return found if found is MORE else [(wrong, at + end) for wrong, end in found]
+
+
+def window_of(head: str) -> int:
+    """How many characters of a text tell whether it may be this head."""
+    return len(head) + _most(head)
 
 
 def _most(head: str) -> int:

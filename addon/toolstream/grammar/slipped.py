@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..limits import DECLARED_NAME, LONG, TAG_JUNK, TAG_SLIPS, WORD_IN_TAG
-from .alignment import aligned, parts_of
+from .alignment import aligned, parts_of, window_of
 from .brackets import CLOSE, OPEN
 from .dialect import Dialect
 from .kinds import MORE, Cost, TagKind, Wait
@@ -277,11 +277,13 @@ class Slipped:
         """Whether it has several tags, so that the right ones are evidence for the misspelt one."""
         return len(list(self.tags)) > 1
 
-    def may_be(self, beginning: str) -> bool:
-        """Whether a text that begins like this, in lower case, may be this spelling."""
+    def may_be(self, beginning: str, over: bool) -> bool:
+        """Whether a text that begins like this, in lower case, may be this spelling. `over`: that is all."""
         first = self.pieces[0]
         if not isinstance(first, TagPiece) or not (first.alone or first.named):
             return True
+        if len(beginning) < window_of(first.head) and not over:
+            return True  # the right part of it may still come
         return parts_of(first.head.lower()).search(beginning) is not None
 
     def read(self, text: str, at: int, over: bool, known: Known) -> End | Wait | None:

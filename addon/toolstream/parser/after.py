@@ -8,6 +8,7 @@ of tags from there on tells what it closes (P21).
 from __future__ import annotations
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
+from ..grammar.likeness import SYNONYMS, squeeze
 from ..grammar.tag import Tag
 from ..grammar.text import GAP, WHITESPACE, end_of, read_literal
 from ..grammar.tokens import Token, read_tag
@@ -244,13 +245,18 @@ def _run(m: Message, at: int) -> Run | Wait:
 
 def _is_believed(m: Message, run: Run) -> bool:
     """Whether the first tag of a run closes something: it is nearly a known tag, or there is other
-    evidence. Without a slash, it opens an element if text follows it."""
+    evidence. One that may open an element does so if text follows it."""
     first, awaited = run.tags[0], m.envelope is Envelope.OPEN
     if len(run.tags) > 1 and run.tags[1].spelt:
         return True
     if first.cost > Cost.ALIKE:
         return awaited and run.ends_calls
-    return run.ends_calls or "/" in first.raw or (awaited and first.kind is TagKind.WRAP_CLOSE)
+    return run.ends_calls or not _is_element(first) or (awaited and first.kind is TagKind.WRAP_CLOSE)
+
+
+def _is_element(tag: Tag) -> bool:
+    """Whether a tag may open an element of a document: it has no slash, and a word of its own."""
+    return "/" not in tag.raw and squeeze(tag.raw) not in SYNONYMS
 
 
 # The end

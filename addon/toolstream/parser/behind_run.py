@@ -317,8 +317,6 @@ def _closes_value(m: Message, value: Value, at: int, alone: bool) -> bool | Wait
     run = _run(m, at)
     if run is MORE:
         return MORE
-    if m.complete and run.followed_by is FollowedBy.END and not run.closes_call:
-        return False  # the message ends with less than the first run has closed
     return is_believed(value, run, alone) or ends_before_text(m, value, run, alone, lines=True)
 
 

@@ -20,7 +20,7 @@ from ..events import CallEnd, CallStart
 from ..grammar.kinds import MORE, Wait
 from ..grammar.text import BLANK, JSON_WHITESPACE, end_of, skip_whitespace
 from ..grammar.tokens import opens_json
-from ..limits import AFTER_QUOTE, BEHIND_CALL, EXCERPT, HELD, LOOK_AHEAD, RETURNS
+from ..limits import BEHIND_CALL, EXCERPT, HELD, LOOK_AHEAD, RETURNS
 from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter
 from ..schema.call_shape import Call as Found
@@ -31,7 +31,7 @@ from .event_log import Mark
 from .interrupted import break_off
 from .json_arguments import arguments_follow, can_stream, end_body, open_arguments, read_on_arguments
 from .json_body import read_members
-from .json_end import behind_marks, between_calls, closes_call, is_last, is_mark
+from .json_end import behind_marks, between_calls, closes_call, is_last, is_mark, is_text
 from .json_head import Head, read_head
 from .json_reader import BehindCall, Body, JsonArguments, JsonCalls, Progress, Reader
 from .json_text import Ended, JsonText, may_be_all, read_text
@@ -290,7 +290,7 @@ def _at_wrong_end(
 ) -> Step | None:
     """What follows if the JSON is not complete where it ended; None if it may be."""
     if ended is Ended.BRACKET:
-        broken = _goes_on(m, calls, json.so_far)
+        broken = _goes_on(m, calls, json)
         return Step.MORE if broken is MORE else _refuse(m, json, why) if broken else None
     if ended is not Ended.MESSAGE:
         return None
@@ -320,7 +320,7 @@ def _read_longer(m: Message, text: str) -> Calls | Wait | None:
     return found
 
 
-def _goes_on(m: Message, calls: JsonCalls, json: str) -> bool | Wait:
+def _goes_on(m: Message, calls: JsonCalls, json: JsonText) -> bool | Wait:
     """Whether a bracket closed the JSON before its end."""
     text, at = m.buffer.text, m.buffer.at
     here = end_of(JSON_WHITESPACE, text, at)
@@ -331,15 +331,14 @@ def _goes_on(m: Message, calls: JsonCalls, json: str) -> bool | Wait:
         return _goes_on_behind(m, behind_marks(text, here))
     if mark in ':"' or here > at or mark in "<,":
         return mark in ':"'
-    return _goes_on_in_text(m, json)
+    return _goes_on_in_text(m, json) if json.so_far.rstrip(_END).endswith('"') else mark.isalnum()
 
 
-def _goes_on_in_text(m: Message, json: str) -> bool | Wait:
-    """The same for text directly behind the bracket."""
-    brackets = json.count("}", len(json.rstrip(_END)))
-    over = m.buffer.over or len(m.buffer.text) - m.buffer.at > AFTER_QUOTE
-    closes = closes_call(m.grammar.body, m.buffer.text, m.buffer.at, brackets, over, m.complete)
-    return MORE if closes is MORE else not closes
+def _goes_on_in_text(m: Message, json: JsonText) -> bool | Wait:
+    """The same for text directly behind the bracket, and a string before it."""
+    found = is_text(m.grammar.body, m.buffer.text, m.buffer.at, json.looked, m.complete)
+    json.looked = len(m.buffer.text) - m.buffer.at if found is MORE else 0
+    return found is MORE if m.buffer.over else MORE if found is MORE else not found
 
 
 def _goes_on_behind(m: Message, at: int) -> bool | Wait:

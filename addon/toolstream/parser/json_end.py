@@ -10,12 +10,13 @@ from typing import Protocol
 from ..grammar.kinds import CLOSERS, MORE, TagKind, Wait
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK, JSON_SPACE, end_of, skip_whitespace
-from ..limits import AFTER_QUOTE, CLOSING_RUN, LOOK_AHEAD, STRING_TAIL
+from ..limits import AFTER_QUOTE, CLOSING_RUN, JSON_KEY, LOOK_AHEAD, STRING_TAIL
 
 _MARKS = ',;.|"'
 _BRACKETS = rf"[{BLANK}}}\]]{{0,{LOOK_AHEAD}}}"
 _RUN = re.compile(rf'{_BRACKETS}(?:[,;.|]{_BRACKETS}|"[{BLANK}\]]{{0,{LOOK_AHEAD}}}){{0,2}}')
 _BETWEEN = re.compile(rf"[{BLANK}{_MARKS}]{{0,{LOOK_AHEAD}}}")
+_STRING_ENDS = re.compile(rf'"{JSON_SPACE}(?:\}}|,{JSON_SPACE}"[^"\\\n]{{1,{JSON_KEY}}}"{JSON_SPACE}:)')
 _UNKNOWN = re.compile(rf"(?:</[^<>\n]{{0,{STRING_TAIL}}}>?)?")
 
 
@@ -106,6 +107,30 @@ def _ends_string(tags: Tags, text: str, at: int, limit: int, brackets: int, over
     if opens is MORE or not (opens or found or len(text) >= limit):
         return MORE
     return found is not None and not opens
+
+
+def is_text(tags: Tags, text: str, at: int, looked: int, complete: bool) -> bool | Wait:
+    """Whether what is at `at`, directly behind a string and the brackets that close the call, is text: a call
+    opens behind it, or the message is `complete`. It is the rest of the string if a quote follows that may be
+    its end. MORE if neither is known; of the text so many characters were `looked` at."""
+    limit = at + AFTER_QUOTE - 2 * LOOK_AHEAD
+    ends = _STRING_ENDS.search(text, at, limit)
+    end = ends.start() if ends else min(limit, len(text))
+    opens = _call_opens(tags, text, max(at, at + looked - STRING_TAIL), end, complete)
+    if opens or ends:
+        return opens
+    if len(text) >= limit:
+        return _closes_line(tags, text, at, limit)
+    return complete or MORE
+
+
+def _closes_line(tags: Tags, text: str, at: int, end: int) -> bool:
+    """Whether a closing tag of a call begins a line in text[at:end]."""
+    while (tag := tags.search(text, False, at)) and tag.start < end:
+        if tag.kind in CLOSERS and not text[text.rfind("\n", 0, tag.start) + 1 : tag.start].strip():
+            return True
+        at = tag.end
+    return False
 
 
 def _call_opens(tags: Tags, text: str, at: int, end: int, over: bool) -> bool | Wait:

@@ -16,7 +16,7 @@ from ..grammar.text import JSON_SPACE as _S
 from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import AFTER_QUOTE, COMMA_GAP, DECLARED_NAME
 from ..schema.call_shape import BESIDE, CALL_KEYS
-from .json_end import Tags, behind_marks, closes_call, is_mark
+from .json_end import Tags, behind_marks, closes_call, is_mark, is_text
 from .json_key import Key, read_key
 
 _BRACKETS = re.compile(r"[}\]\s]*+")
@@ -63,6 +63,7 @@ class OpenString:
     opened: int = 0  # envelopes that are open in it
     counted: list[tuple[int, int]] = field(default_factory=list)  # the same before tags in the last piece
     complete: bool = False  # the message is over, and was not cut off
+    looked: int = 0  # characters of text behind the brackets that were searched for tags
     closer: str = ""  # a tag that closed it instead of a quote
     pieces: list[str] = field(default_factory=list)  # the string so far, if it has to be complete first
 
@@ -183,9 +184,10 @@ def _before_mark(string: OpenString, text: str, at: int, end: int, over: bool) -
 
 
 def _before_text(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
-    """Text directly behind the last bracket of the call. INNER if the end of a string and of a call comes
-    in it: then that is the end of this one."""
-    return _end_if(closes_call(string.tags, text, at, string.brackets, over, string.complete))
+    """Text directly behind the last bracket of the call, or the rest of the string."""
+    found = is_text(string.tags, text, at, string.looked, over and string.complete)
+    string.looked = len(text) - at if found is MORE else 0
+    return Quote.INNER if found is MORE and over else _end_if(found)
 
 
 def _before_fence(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
@@ -303,7 +305,7 @@ def _before_last(string: OpenString, text: str, at: int, is_all: bool, over: boo
         return MORE
     if tag is None and not (is_sure and text.startswith("</", at)):
         return Quote.INNER
-    return _before_text(string, text, at, over)
+    return _end_if(closes_call(string.tags, text, at, string.brackets, over, string.complete))
 
 
 def _after_quote(string: OpenString, text: str, at: int, after: int, over: bool) -> Quote | Wait:

@@ -17,6 +17,7 @@ from ..schema.lenient_json import read_damaged, with_brackets, with_last_bracket
 from ..schema.schema import Parameter, type_of
 
 BARE_WORD = re.compile(r"[\w./~-]+")
+_ODD = re.compile(r"[+.-]{0,2}\w[\w.-]*")  # a number as JSON does not write it, or a word
 _SCALAR = re.compile(rf"""[^\s,{{}}\[\]()"'<>:;=]{{1,{TOKEN}}}""")
 _SINGLE = re.compile(rf"'((?:[^'\\\n]|\\.){{0,{TOKEN}}})'(?={_S}[,}}])")
 _SINGLE_PART = re.compile(rf"'(?:[^'\\\n]|\\.){{0,{TOKEN}}}\\?(?:'{_S})?")
@@ -34,12 +35,13 @@ def read_word(text: str, at: int, over: bool) -> tuple[str, str] | Wait | None:
 
 def value_of(word: str, types: frozenset[str]) -> tuple[Any, bool]:
     """The value of a word if these types are allowed, FAILED if it has none; and whether it had to be
-    repaired."""
+    repaired. What is no JSON is a string, which the schema may yet make a number."""
     if found := read_value(word):
         return found[0], False
     if word in _PYTHON:
         return _PYTHON[word], True
-    return word if "string" in types and BARE_WORD.fullmatch(word) else FAILED, True
+    bare = BARE_WORD if "string" in types else _ODD
+    return word if bare.fullmatch(word) else FAILED, True
 
 
 def read_single(text: str, at: int, over: bool) -> tuple[Any, int] | Wait | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+from typing import NamedTuple
 
 from ..grammar.kinds import Cost, TagKind
 from ..grammar.tag import Tag
@@ -22,7 +23,7 @@ class Level(IntEnum):
 class FollowedBy(Enum):
     """What follows a run of tags."""
 
-    END = 0  # of the message; or closing tags without end
+    END = 0  # of the message; or more closing tags than are waited for
     PARAMETER = 1  # one opens
     CALL = 2  # a call, or its envelope, opens
     OTHER = 3
@@ -88,10 +89,23 @@ class Seen:
     base: int
 
 
+class Loop(NamedTuple):
+    """Closing tags from the position `start` to `end` that a run did not keep, and what they close."""
+
+    start: int = 0
+    end: int = 0
+    level: Level = Level.VALUE
+
+
+NO_LOOP = Loop()
+
+
 @dataclass(slots=True)
 class Memory:
-    """What was read already: runs by their position and level, and what is seen at a position."""
+    """What was read already: runs by their position and level, what is seen at a position, and the tags in
+    the last long run."""
 
+    loop: Loop = NO_LOOP
     runs: dict[tuple[int, Level], Run] = field(default_factory=dict)
     seen: dict[int, Seen] = field(default_factory=dict)
 

@@ -12,17 +12,17 @@ from functools import lru_cache
 
 from ..grammar.brackets import CLOSE, OPEN
 from ..grammar.dialect import Dialect
-from ..grammar.kinds import MORE, Cost, TagKind, Wait
+from ..grammar.kinds import CLOSERS, MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT, PARAMETER
 from ..grammar.matcher import Tables, TagMatcher
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK, skip_whitespace
 from ..grammar.tokens import MARKED, Lost, end_of_tag, held_from, next_place, plain_text, read_tag
-from ..limits import CLOSING_RUN, RUNS, TABLES
+from ..limits import BEHIND_CALL, CLOSING_RUN, RUNS, TABLES
 from .by_place import OPENERS, by_place, index_after, is_by_place, is_cut
 from .elements import element_of
 from .place import Place
-from .run import CLOSED_BY, CLOSES_AT, Choice, FollowedBy, Level, Run, Seen, missing_before
+from .run import CLOSED_BY, CLOSES_AT, Choice, FollowedBy, Level, Loop, Run, Seen, missing_before
 
 _NAMESPACED = re.compile(r"<[A-Za-z]\w*:")  # its closing tag is, too
 _SLASH, _SLASH_PART = re.compile(r"[(\[{|]?/[A-Za-z]"), re.compile(r"[(\[{|]?/?")
@@ -98,7 +98,7 @@ def read_run(place: Place, text: str, at: int, over: bool, level: Level, base: i
 
 
 def _read_on(place: Place, run: Run, text: str, over: bool, base: int) -> FollowedBy | Wait:
-    while len(run.tags) < CLOSING_RUN:
+    while len(run.tags) < CLOSING_RUN or _loops(place, run):
         here = _next_in(run, text, base)
         if here >= len(text):
             run.end = base + here if over else run.end
@@ -108,7 +108,22 @@ def _read_on(place: Place, run: Run, text: str, over: bool, base: int) -> Follow
             return choice
         if (ends := _go_on(place, run, choice, text, over, base)) is not None:
             return ends
-    return FollowedBy.END  # a model that is caught in a loop of closing tags says nothing more
+    return FollowedBy.OTHER
+
+
+def _loops(place: Place, run: Run) -> bool:
+    """Whether the run is only exact closing tags, as a model writes them that is caught in a loop. Those that
+    another run has read are skipped."""
+    if not all(map(_is_exact_closer, run.tags)):
+        return False
+    loop = place.memory.loop
+    if loop.start <= run.end < loop.end:
+        run.end, run.level = loop.end, max(run.level, loop.level)
+    return True
+
+
+def _is_exact_closer(tag: Tag) -> bool:
+    return tag.kind in CLOSERS and tag.cost is Cost.EXACT
 
 
 def _choose_next(
@@ -147,7 +162,20 @@ def _go_on(
         return FollowedBy.OTHER
     if choice.tag.kind in OPENERS:
         return _open_behind(place, run, choice, text, over, base)
+    if len(run.tags) >= CLOSING_RUN:
+        return _loop_on(place, run, choice, base)
     return None if _add(place, run, choice, text, over, base) else MORE
+
+
+def _loop_on(place: Place, run: Run, choice: Choice, base: int) -> FollowedBy | None:
+    """Another closing tag in a loop, which is not kept. A loop that is too long to wait for its end says
+    nothing more."""
+    if not _is_exact_closer(choice.tag):
+        return FollowedBy.OTHER
+    start = place.memory.loop.start if place.memory.loop.end == run.end else run.end
+    run.end, run.level = base + choice.tag.end, choice.level
+    place.memory.loop = Loop(start, run.end, run.level)
+    return FollowedBy.END if run.end - run.tags[0].start > BEHIND_CALL else None
 
 
 def may_be_tag(place: Place, text: str, at: int, over: bool, same_line: bool) -> bool | Wait:

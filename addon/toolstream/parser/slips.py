@@ -16,7 +16,7 @@ from ..grammar.likeness import FUNCTION, PARAMETER
 from ..grammar.names import without_signs
 from ..grammar.slipped import Slipped
 from ..grammar.tag import Tag
-from ..limits import AHEAD, SLIPS, TAG_SLIPS, WORD_IN_TAG, WORDS
+from ..limits import AHEAD, SLIPS, WORD_IN_TAG, WORDS
 from ..schema.declared import DeclaredTools
 from ..schema.schema import Tool
 
@@ -83,9 +83,8 @@ class Slips:
         nearest: Tag | None = None
         fewest, longest = SLIPS, at
         beginning = text[at : at + WORD_IN_TAG].lower()
-        whole = over or len(beginning) == WORD_IN_TAG or ">" in beginning[:-TAG_SLIPS]
         for one in slips:
-            if whole and not one.may_be(beginning):
+            if not one.may_be(beginning, over):
                 continue
             found = one.read(text, at, over, self)
             if found is MORE:

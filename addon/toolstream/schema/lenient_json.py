@@ -5,8 +5,9 @@ and every string of the value must occur in the text unchanged. A file in a stri
 to a lucky guess.
 
 These are tried in turn: brackets that are doubled, or missing at the end; line breaks as two characters;
-keys written as in a tag; Python's notation; one wrong mark (`least_change`); and the json-repair library,
-if it is installed, for texts that are short enough for its quadratic time.
+numbers that are none of JSON's; keys written as in a tag; Python's notation; one wrong mark
+(`least_change`); and the json-repair library, if it is installed, for texts that are short enough for its
+quadratic time.
 """
 
 import re
@@ -15,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from ..grammar.text import JSON_CLOSERS, JSON_STRING
-from ..limits import COMMA_GAP, ONE_CHANGE, PLACES, SMALL, WORD
+from ..limits import COMMA_GAP, ONE_CHANGE, PLACES, SCALAR, SMALL, WORD
 from .coercion import FAILED, coerce
 from .escapes import with_paths
 from .inner_quotes import quotes_escaped
@@ -39,6 +40,10 @@ _RUNS_ON = re.compile(r"""[ ]*\\[nrt]|\s+["']\s*[,:}\]]""")
 _BACKSLASHES = re.compile(r"\\+")  # one or two: of an escape, or of what should have been one
 _BRACKET_OR_STRING = re.compile(rf'{JSON_STRING.pattern}|[{{}}\[\]"]', re.DOTALL)
 _STRING_OR_BREAK = re.compile(rf"{JSON_STRING.pattern}|\\[nrt]", re.DOTALL)
+_STRING_OR_SCALAR = re.compile(
+    rf"{JSON_STRING.pattern}|(?<=[:\[,\s])(?P<scalar>[+.-]{{0,2}}\w[\w.-]{{0,{SCALAR}}})(?=\s*+[,}}\]])",
+    re.DOTALL,
+)
 _NAME_EQUALS = re.compile(rf'"function=([\w.-]{{1,{WORD}}})"(?=\s*[,}}])')
 _ARGUMENTS_EQUAL = re.compile(rf'"(arguments|parameters)="(\w{{1,{WORD}}})="')
 _KEY_EQUALS = re.compile(rf"""([{{,]\s{{0,64}})"?(\w{{1,{WORD}}})"?[ \t]?=[ \t]?(?=["\[{{])""")
@@ -67,7 +72,7 @@ def read_damaged(text: str, accept: Callable[[Any], bool] = _is_any, is_value: b
 def _rewritten(text: str, accept: Callable[[Any], bool], is_all: bool) -> Any:
     """What it says once its brackets, line breaks or keys are rewritten."""
     closed = with_brackets(text) if is_all and text[:2] not in ("[[", "{{") else ""
-    for attempt in (_undoubled(text), closed, _with_spaces(text)):
+    for attempt in (_undoubled(text), closed, _with_spaces(text), _with_quotes(text)):
         if (value := loads_if(attempt, accept)) is not None:
             return value
     value = loads_if(_as_json(text), accept)
@@ -118,6 +123,18 @@ def _with_spaces(text: str) -> str:
     """With blanks for the `\\n` between members that should have been line breaks; "" if there are none."""
     spaced = _STRING_OR_BREAK.sub(lambda found: found[0] if found[0][0] == '"' else " ", text)
     return spaced if spaced != text else ""
+
+
+def _with_quotes(text: str) -> str:
+    """With quotes around numbers that JSON does not have and words (`05`, `+5`, `TRUE`), which the schema
+    types later; "" if there are none."""
+    quoted = _STRING_OR_SCALAR.sub(_quoted_if_odd, text)
+    return quoted if quoted != text else ""
+
+
+def _quoted_if_odd(found: re.Match[str]) -> str:
+    scalar = found["scalar"]
+    return found[0] if not scalar or loads(f"[{scalar}]") is not None else f'"{scalar}"'
 
 
 def _undoubled(text: str) -> str:

@@ -7,7 +7,7 @@ DIALECT = Dialect(
     rank=50,
     closed=True,
     in_values=False,
-    call_in_envelope=("{tool}~</arg_value>", "{tool}~</arg_key>"),
+    call_in_envelope=("{tool}~</arg_value>",),
     parameter_open=("<arg_key>{name}</arg_key>{gap}<arg_value>",),
     parameter_close=("</arg_value>",),
 )
