@@ -67,10 +67,8 @@ def extend(m: Message, piece: str) -> list[Event] | None:
     if _LOOK.search(piece) or log.marks or log.events or buffer.high or m.aggressive or context.shown:
         return None
     waits = buffer.at < len(buffer.text)
-    if "\n" in piece or (waits and m.known > buffer.base + buffer.at):
+    if "\n" in piece or not context.settled or (waits and m.known > buffer.base + buffer.at):
         return _extend_lines(m, piece)
-    if not context.settled:
-        return None
     text = piece
     if waits:
         if _LOOK_FOR_LINES.search(buffer.text, buffer.at):
@@ -91,13 +89,17 @@ def extend(m: Message, piece: str) -> list[Event] | None:
 
 
 def _extend_lines(m: Message, piece: str) -> list[Event] | None:
-    """The same for a piece with line breaks, or after whitespace that a call would drop."""
+    """The same for a piece with line breaks, at the start of a line, or after whitespace that a call would
+    drop."""
     buffer, context = m.buffer, m.context
-    begun = context.settled
-    if not (begun or context.at_line_start) or m.seen < len(buffer.text) or "<" in piece:
+    begun, unseen = context.settled, buffer.text[m.seen :]
+    text = unseen + piece
+    if not (begun or context.at_line_start) or "<" in text or _LOOK.search(text):
         return None
-    if not m.lookout.missing.lines.fullmatch(piece if begun else "\n" + piece):
+    if not m.lookout.missing.lines.fullmatch(text if begun else "\n" + text):
         return None
+    if text.isspace() and (unseen or not ("\n" in piece or buffer.at < len(buffer.text))):
+        return None  # it may indent a tag
     buffer.feed(piece)
     m.emit_text(len(buffer.text))
     return m.log.take()
