@@ -114,8 +114,8 @@ def _leave_nameless(m: Message, end: int) -> Step:
 
 def _start(m: Message, value: Value) -> bool:
     """Drop the one line break after the opening tag, and a surplus bracket. A space there may be markup,
-    too: some models write `<parameter=path> a.py` without a closing tag. Return False if more text is
-    needed."""
+    too: some models write `<parameter=path> a.py` without a closing tag. Return whether there is text to
+    look at."""
     text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
     if not over and _may_go_on(value, text[at : at + LETTERS]):
         return False
@@ -133,7 +133,7 @@ def _start(m: Message, value: Value) -> bool:
     m.buffer.at = at
     value.started = True
     value.looked = value.begins = m.buffer.position
-    return True
+    return over or at < len(text)
 
 
 def _may_go_on(value: Value, rest: str) -> bool:
