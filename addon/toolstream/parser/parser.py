@@ -82,8 +82,8 @@ def _is_behind_tag(m: Message) -> bool:
             return m.tolerant and m.buffer.at == len(m.buffer.text)
         case State.ENVELOPE:
             return m.tolerant and waiting[-1:] == ">"
-        case State.TEXT:
-            all_seen = m.seen == len(m.buffer.text) and not m.buffer.high
+        case State.TEXT if not m.buffer.high:
+            all_seen = m.seen == len(m.buffer.text)
             return m.tolerant and (all_seen or (waiting[-1:] == ">" and is_at_bare(m)))
     return m.tolerant and m.state is State.AFTER and not waiting
 
