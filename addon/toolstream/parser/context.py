@@ -17,6 +17,13 @@ from ..limits import ENDS
 from .markdown import Markdown
 
 _OPENING = re.compile(r"<[A-Za-z]")
+_END_OF_TAG = re.compile(
+    r"(?:<[/!?]?[A-Za-z][\w.-]{0,64}(?::[\w.-]{1,64})?(?:\s[^<>]{0,96}|[/?])?|--)>\s{0,96}\Z"
+)
+_END_OF_THOUGHT = re.compile(
+    r"</\w{0,32}(?:think|thought|reason|plan|analy|reflect)\w{0,32}>\s{0,96}\Z", re.I
+)
+_ARROW = re.compile(r"[-=~ \t]>\s{0,96}\Z")
 _GOES_ON = "[{(,"  # JSON after one of these is a part of something else
 
 
@@ -76,8 +83,12 @@ class Context(Markdown):
 
     @property
     def in_markup(self) -> bool:
-        """Whether a tag ends directly before this place."""
-        return self.last == ">"
+        """Whether a tag of a document ends directly before this place: no arrow, no type or address in
+        brackets, and not that which ends a thought."""
+        if self.last != ">" or _END_OF_THOUGHT.search(self.ends):
+            return False
+        is_tag = _END_OF_TAG.search(self.ends) is not None
+        return is_tag or not ("<" in self.ends or _ARROW.search(self.ends))
 
     @property
     def begins_plain_line(self) -> bool:

@@ -60,6 +60,7 @@ class OpenString:
     odd: dict[str, int] = field(default_factory=dict)  # how often each other kind of quote occurs in it
     head: str | None = ""  # its beginning, while that may be a path; None once that is decided
     bare: bool = False  # it is a path whose backslashes are no escapes
+    lone: bool = False  # it has a backslash that escapes nothing
     opened: int = 0  # envelopes that are open in it
     counted: list[tuple[int, int]] = field(default_factory=list)  # the same before tags in the last piece
     complete: bool = False  # the message is over, and was not cut off

@@ -146,11 +146,19 @@ def _read_escape(
         string.head, string.bare = None, bare
     if text[at + 1 : at + 2] == string.quote[:1] != "":
         return text[at + 1].replace('"', r"\""), at + 2
-    if string.bare and text[at + 1 : at + 2] not in ("", '"', "\\"):
+    after = text[at + 1 : at + 2]
+    if string.bare and after not in ("", '"', "\\"):
         return "\\\\", at + 1
-    if found := ESCAPE.match(text, at):
-        return found[0], found.end()
-    return MORE if ESCAPE_PART.fullmatch(text, at) else ("\\\\", at + 1)
+    if after == '"' and (string.bare or string.lone):
+        found = judge(string, text, at, at + 1, over or len(text) - at > AFTER_QUOTE)
+        if found is MORE or found is Quote.END:  # so this backslash is no escape, like others before it
+            return MORE if found is MORE else ("\\\\", at + 1)
+    if escape := ESCAPE.match(text, at):
+        return escape[0], escape.end()
+    if ESCAPE_PART.fullmatch(text, at):
+        return MORE
+    string.lone = True
+    return "\\\\", at + 1
 
 
 # Quotes

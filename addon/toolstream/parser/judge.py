@@ -16,7 +16,7 @@ from itertools import pairwise
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import FUNCTION, SYNONYMS, is_structural, squeeze
 from ..grammar.tag import Tag
-from ..grammar.text import breaks_line, end_of
+from ..grammar.text import breaks_line, end_of, skip_whitespace
 from ..grammar.tokens import IN_BARS, Token
 from ..limits import LETTERS
 from .behind_run import (
@@ -55,15 +55,33 @@ from .place import Place
 from .run import FollowedBy, Level, Run
 from .runs import read_run
 
-_BRACKETS = re.compile(rf"[</ ]{{0,{LETTERS}}}(?=<[/\w])")
+_BRACKETS = re.compile(rf"[</ \t]{{0,{LETTERS}}}(?=<[/\w])")
 _NAMELESS = re.compile(r"<\s?parameter\b", re.I)  # also in documents of other kinds
 
 
 def judge(m: Message, value: Value, at: int) -> tuple[Tag | None, Judgement]:
     """The tag at `at`, and whether it ends the value."""
+    if m.buffer.text.startswith("<|", at) and (ends := _end_of_turn(m, value, at)):
+        return (None, MORE) if ends is MORE else (ends.tags[0], ends)
     alone = value.starts_line(m.buffer, at)
     tag = _tag(m, value, at, alone)
     return (tag, _judged(m, value, tag, alone)) if isinstance(tag, Tag) else (None, tag)
+
+
+def _end_of_turn(m: Message, value: Value, at: int) -> Run | Wait | None:
+    """The tokens that end a turn, and the message with it, in a value that has no closing tag."""
+    text, over, tags = m.buffer.text, m.buffer.over, m.lookout.after
+    if not m.tolerant or value.opened.in_example:
+        return None
+    first, end = None, at
+    while (tag := tags.read(text, end, over)) and tag is not MORE and tag.raw.startswith("<|"):
+        first, end = first or tag.moved(m.buffer.base), skip_whitespace(text, tag.end)
+    is_last = first is not None and end == len(text)
+    if tag is MORE or (is_last and not over):
+        return MORE
+    if first is None or not (is_last and m.complete):
+        return None
+    return Run([first], m.buffer.base + end, Level.VALUE, followed_by=FollowedBy.END)
 
 
 def _tag(m: Message, value: Value, at: int, alone: bool) -> Tag | Judgement:

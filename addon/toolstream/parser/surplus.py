@@ -56,8 +56,8 @@ def end_of_surplus(m: Message, at: int) -> int | Wait | None:
 def behind_body(m: Message, call: Call) -> Step:
     """Only closing tags can follow, and surplus brackets or marks."""
     buffer, text = m.buffer, m.buffer.text
-    buffer.at += text.startswith(")", buffer.at)
-    at = end_of(_SURPLUS, text, buffer.at)
+    start = buffer.at + text.startswith(")", buffer.at)
+    at = end_of(_SURPLUS, text, start)
     if marked := is_mark(text, at):
         at = behind_marks(text, at)
     tag = _tag_behind(m, call, at)
@@ -66,10 +66,10 @@ def behind_body(m: Message, call: Call) -> Step:
         return Step.MORE
     if around:
         return drop_tag(m, Repair.STRAY_CLOSER, around)
-    if tag or at == len(text):
-        if marked:
-            m.log.repair(Repair.JSON_REPAIRED, text[buffer.at : at])
-        buffer.at = at
+    is_end = tag is not None or at == len(text)
+    if is_end and marked:
+        m.log.repair(Repair.JSON_REPAIRED, text[start:at])
+    buffer.at = at if is_end else start
     return _close_body(m, tag) if tag else end_unclosed(m, text[buffer.at :])
 
 

@@ -21,6 +21,7 @@ CALL_KEYS = frozenset((*NAME_KEYS, *ARGUMENT_KEYS, *WRAP_KEYS))
 _SAID = frozenset((*NAME_KEYS, *ARGUMENT_KEYS, *BESIDE))  # members without an object around them
 DRIFT = KEYS | CALL_KEYS  # all keys of a call in any of these variants
 
+_JSON_TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")
 TYPES = frozenset({"function", "tool_call", "tool_use"})
 
 Call = tuple[str, Json]  # name, arguments; a call without a name has ""
@@ -61,7 +62,17 @@ def as_taught(value: Json) -> tuple[Any, Any]:
     """As models are taught to write a call."""
     if "name" not in value or not KEYS.issuperset(value):
         raise ValueError("more than a call")  # dropping it would lose what the model said
-    return value["name"], value.get("arguments", value.get("parameters", {}))
+    if "arguments" in value:
+        return value["name"], value["arguments"]
+    arguments = value.get("parameters", {})
+    if arguments and isinstance(arguments, dict) and all(map(_is_schema, arguments.values())):
+        raise ValueError("a tool is being declared")
+    return value["name"], arguments
+
+
+def _is_schema(value: Any) -> bool:
+    """Whether a value looks like the schema of a parameter."""
+    return isinstance(value, dict) and value.get("type") in _JSON_TYPES
 
 
 def drifted(value: Json) -> tuple[Any, Any]:
@@ -81,14 +92,17 @@ def drifted(value: Json) -> tuple[Any, Any]:
 
 def _misspelt(value: Json) -> tuple[Any, Any]:
     """The keys may be misspelt: of the two members, the string is the name and the object holds the
-    arguments. Or something empty stands for no arguments."""
+    arguments. Or something empty stands for no arguments, or they are alone in an array."""
     members = [member for key, member in value.items() if key not in BESIDE]
     names = [member for member in members if isinstance(member, str)]
     objects = [member for member in members if isinstance(member, dict)]
     if len(members) == 2 and len(names) == len(objects) == 1:
         return names[0], objects[0]
     name, arguments = drifted(value)
-    return name, {} if arguments in (None, "", []) else arguments
+    if arguments in (None, "", []):
+        return name, {}
+    is_single = isinstance(arguments, list) and len(arguments) == 1
+    return name, arguments[0] if is_single else arguments
 
 
 def _flat(value: Json) -> tuple[Any, Any]:
