@@ -21,7 +21,7 @@ from ..grammar.likeness import ENVELOPE, FUNCTION, SYNONYMS, alike, is_structura
 from ..grammar.tag import Tag
 from ..grammar.text import breaks_line, read_literal, skip_whitespace
 from ..grammar.tokens import Token, end_of_tag, opens_json, read_tag
-from ..limits import DAMAGED_ENVELOPES, DECLARED_NAME, WRAPS
+from ..limits import BEHIND_CALL, DAMAGED_ENVELOPES, DECLARED_NAME, WRAPS
 from ..schema.schema import Tool
 from ..schema.tool_name import are_parameters, read_opening
 from .by_place import BY_PLACE, by_place, index_after, is_by_place, is_cut
@@ -65,6 +65,12 @@ class Chain:
         return self.inside or bool(self.wraps)
 
     @property
+    def loops(self) -> bool:
+        """Whether it is the same tag again and again."""
+        first = self.wraps[0]
+        return len(self.wraps) == WRAPS and all(tag.exact and tag.raw == first.raw for tag in self.wraps)
+
+    @property
     def worst(self) -> Cost:
         """The cost of the most damaged tag of an envelope."""
         damaged = (tag.cost for tag in self.wraps if is_by_place(tag) or not tag.spelt)
@@ -83,7 +89,7 @@ def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
             return MORE
         if isinstance(found, Fence):
             chain.fence, chain.at = found
-        elif isinstance(found, Tag) and found.kind is TagKind.WRAP_OPEN and len(chain.wraps) < WRAPS:
+        elif isinstance(found, Tag) and found.kind is TagKind.WRAP_OPEN and _may_add(chain, found):
             _add(m, chain, found)
             if chain.at < len(m.buffer.text):
                 m.chain = UnfinishedChain(start, list(chain.wraps), chain.at, chain.fence)
@@ -93,11 +99,21 @@ def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
 
 
 def _add(m: Message, chain: Chain, wrap: Tag) -> None:
-    """Add the opening tag of an envelope, with a surplus bracket."""
+    """Add the opening tag of an envelope, with a surplus bracket. One too many counts to the last one."""
     if m.tolerant and m.buffer.text.startswith(">", wrap.end):
         wrap = replace(wrap, end=wrap.end + 1, raw=wrap.raw + ">", dialect=BY_PLACE)
-    chain.wraps.append(wrap)
+    if len(chain.wraps) == WRAPS:
+        chain.wraps[-1] = replace(chain.wraps[-1], end=wrap.end)
+    else:
+        chain.wraps.append(wrap)
     chain.at = index_after(m.buffer.text, wrap)
+
+
+def _may_add(chain: Chain, wrap: Tag) -> bool:
+    """Whether another opening tag belongs to the chain: one of a few, or the same within what may wait."""
+    if len(chain.wraps) < WRAPS:
+        return True
+    return chain.loops and wrap.raw == chain.wraps[0].raw and wrap.end - chain.wraps[0].start < BEHIND_CALL
 
 
 def _read_next(m: Message, chain: Chain) -> Tag | Fence | Following | Wait | None:

@@ -26,19 +26,19 @@ def at_envelope(m: Message) -> Step:
     if chain.json:
         return open_json_call(m, chain)
     if chain.tag:
-        return _open(m, chain.tag, chain.wraps)
+        return _open(m, chain, chain.tag)
     return _nothing(m, chain)
 
 
-def _open(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
+def _open(m: Message, chain: Chain, tag: Tag) -> Step:
     match tag.kind:
         case TagKind.WRAP_CLOSE:
-            return _at_closer(m, tag, wraps)
+            return _at_closer(m, tag, chain.wraps)
         case TagKind.CALL_OPEN:
-            return open_wrapped(m, tag, wraps)
+            return open_wrapped(m, tag, chain.wraps)
         case TagKind.WRAP_OPEN:
-            return m.refuse(Refused.NO_CALL, wraps[0].end)
-    return open_nameless(m, tag, wraps)
+            return _refuse(m, chain)
+    return open_nameless(m, tag, chain.wraps)
 
 
 def _at_closer(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
@@ -97,11 +97,16 @@ def _nothing(m: Message, chain: Chain) -> Step:
     )
     stray = at_end or _is_stray(m, chain.at)
     if m.before is not Before.CALL or not (m.tolerant and stray):
-        return m.refuse(Refused.NO_CALL, chain.wraps[0].end)
+        return _refuse(m, chain)
     for wrap in chain.wraps:
         m.log.repair(Repair.STRAY_OPENER, wrap.raw)
     m.drop(len(text) if at_end else chain.at)
     return m.go(State.AFTER)
+
+
+def _refuse(m: Message, chain: Chain) -> Step:
+    """The first tag opens no call; nor do the others, if it is the same one again and again."""
+    return m.refuse(Refused.NO_CALL, chain.wraps[-1 if chain.loops else 0].end)
 
 
 def _is_stray(m: Message, at: int) -> bool:
