@@ -14,7 +14,7 @@ from ..grammar.text import GAP, WHITESPACE, end_of, read_literal
 from ..grammar.tokens import Token, read_tag
 from ..limits import BEHIND_CALL, WHITESPACE_RUN
 from ..repairs import Refused, Repair
-from .by_place import OPENERS, is_by_place, is_cut
+from .by_place import OPENERS, is_cut, is_in_table
 from .chain import Chain, is_word, read_chain, to_its_end
 from .event_log import Mark
 from .json_head import read_head
@@ -206,7 +206,7 @@ def _at_damaged_opener(m: Message, at: int) -> Step | None:
     if _begins_envelope(m, chain, at):
         m.miss_envelope_close()
         return m.go(State.ENVELOPE)
-    if chain.tag and chain.tag.kind is TagKind.CALL_OPEN and _is_damaged(chain.tag):
+    if chain.tag and chain.tag.kind is TagKind.CALL_OPEN and not is_in_table(chain.tag):
         return _open(m, chain.tag)
     return None
 
@@ -215,10 +215,6 @@ def _begins_envelope(m: Message, chain: Chain, at: int) -> bool:
     """Whether the envelope of a call opens at `at`, or one with which the message ends."""
     begins = bool(chain.wraps) and chain.wraps[0].start == at
     return begins and (chain.opens or chain.at >= len(m.buffer.text))
-
-
-def _is_damaged(tag: Tag) -> bool:
-    return is_by_place(tag) or not tag.spelt
 
 
 def _at_damaged_closer(m: Message, at: int) -> Step:

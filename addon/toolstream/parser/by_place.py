@@ -40,6 +40,11 @@ def is_by_place(tag: Tag) -> bool:
     return tag.dialect is BY_PLACE or tag.dialect is BY_NAME
 
 
+def is_in_table(tag: Tag) -> bool:
+    """Whether a tag is in a dialect table."""
+    return tag.spelt and not is_by_place(tag)
+
+
 def is_cut(token: Token, text: str) -> bool:
     """Whether the message ends inside of this tag."""
     return token.end == len(text) and not token.closed
@@ -63,8 +68,13 @@ def whole_closer(token: Token, kind: str) -> Tag | None:
     whole = kind and token.bracket and token.closed and not token.name
     if not (whole or cut):
         return None
-    plain = cut or (token.raw[0] == "<" and token.raw.count("<") == 1 and not token.space)
+    plain = cut or _has_one_bracket(token)
     return by_place(token, CLOSES[kind or cut], Cost.TABLE if plain else Cost.ALIKE)
+
+
+def _has_one_bracket(token: Token) -> bool:
+    """Whether a token begins with one plain bracket, and no namespace follows that."""
+    return token.raw[0] == "<" and token.raw.count("<") == 1 and not token.space
 
 
 def read_odd(names: Iterable[str], dialect: Dialect, text: str, at: int, over: bool) -> Tag | Wait | None:

@@ -24,7 +24,7 @@ from ..grammar.tokens import Token, end_of_tag, opens_json, read_tag
 from ..limits import BEHIND_CALL, DAMAGED_ENVELOPES, DECLARED_NAME, WRAPS
 from ..schema.schema import Tool
 from ..schema.tool_name import are_parameters, read_opening
-from .by_place import BY_PLACE, by_place, index_after, is_by_place, is_cut
+from .by_place import BY_PLACE, by_place, index_after, is_by_place, is_cut, is_in_table
 from .fence import Fence, read_fence
 from .json_head import lacks_bracket, name_of_empty, name_of_python, read_first_key, read_head
 from .message import Message, UnfinishedChain
@@ -73,7 +73,7 @@ class Chain:
     @property
     def worst(self) -> Cost:
         """The cost of the most damaged tag of an envelope."""
-        damaged = (tag.cost for tag in self.wraps if is_by_place(tag) or not tag.spelt)
+        damaged = (tag.cost for tag in self.wraps if not is_in_table(tag))
         return max(damaged, default=Cost.EXACT)
 
 
@@ -84,7 +84,7 @@ def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
     if m.chain and m.chain.start == start:
         chain.wraps, chain.at, chain.fence = list(m.chain.wraps), m.chain.end, m.chain.fence
     while True:
-        found = _read_next(m, chain) if _skip_noise(m, chain) else MORE
+        found = _read_next(m, chain)
         if found is MORE:
             return MORE
         if isinstance(found, Fence):
@@ -118,6 +118,8 @@ def _may_add(chain: Chain, wrap: Tag) -> bool:
 
 def _read_next(m: Message, chain: Chain) -> Tag | Fence | Following | Wait | None:
     """The next tag, a fence around it, or JSON; None if nothing is there that can open a call."""
+    if not _skip_noise(m, chain):
+        return MORE
     if chain.at >= len(m.buffer.text):
         return None if m.buffer.over else MORE
     if found := read_spelt(m, chain.at, chain.wrapped):
@@ -189,12 +191,11 @@ def read_spelt(m: Message, at: int, wrapped: bool) -> Tag | Wait | None:
         tag = m.lookout.openers.match(text, at)
         return None if tag and is_word_of_ours(tag) else tag
     tag = tags.match(text, at)
-    if tag is None or _says_no_tool(m, tag):  # a longer spelling may fit better
-        better = tag and tags.match_declared(text, at)
-        if not (better or m.buffer.over) and tags.may_begin_declared(text, at):
-            return MORE
-        tag = better or tag
-    return tag
+    if tag and not _says_no_tool(m, tag):
+        return tag
+    longer = tag and tags.match_declared(text, at)  # which may fit better
+    may_come = not (longer or m.buffer.over) and tags.may_begin_declared(text, at)
+    return MORE if may_come else longer or tag
 
 
 def _or_better(m: Message, tag: Tag, chain: Chain) -> Tag | Wait:
@@ -336,8 +337,7 @@ def _is_believed(m: Message, chain: Chain, tag: Tag) -> bool | Wait:
     """Whether a tag is believed, after these envelopes."""
     if tag.dialect.by_name and any(map(_is_guessed, chain.wraps)):
         return False  # documents have such elements, too
-    spelt = tag.spelt and not is_by_place(tag)
-    if tag.kind is TagKind.CALL_OPEN and not (spelt and chain.worst <= Cost.TABLE):
+    if tag.kind is TagKind.CALL_OPEN and not (is_in_table(tag) and chain.worst <= Cost.TABLE):
         return _opens_damaged(m, chain, tag)
     return chain.worst <= Cost.TABLE
 
@@ -386,13 +386,11 @@ def _is_argument(m: Message, tag: Tag, tool: Tool) -> bool | Wait:
 def _is_believed_inside(tag: Tag, worst: Cost) -> bool | None:
     """Whether a function's tag in an envelope is believed; None if that has to be proved. `worst`: the cost
     of the envelope's tags."""
-    known = worst <= Cost.TABLE or (worst is Cost.ALIKE and _is_function(tag))
-    if known and tag.raw[0] == "<" and not tag.dialect.by_name:
-        return True
-    exact = tag.cost is Cost.EXACT and tag.dialect in BASE
-    if worst is Cost.SHAPE and not (exact or is_by_place(tag) or tag.dialect.damaged):
-        return False  # other documents have such tags, too
-    return None
+    if worst is Cost.SHAPE:  # other documents have tags like that of a table, too
+        is_ours = tag.dialect.damaged or (tag.exact and tag.dialect in BASE)
+        return None if is_ours else False
+    is_sure = tag.raw[0] == "<" and not tag.dialect.by_name
+    return True if is_sure and (worst <= Cost.TABLE or _is_function(tag)) else None
 
 
 def _is_function(tag: Tag) -> bool:

@@ -46,15 +46,19 @@ def read_element(
     (STRAY). `declares`: whether this is the name of a parameter. `begins`: whether a parameter begins
     here as in a dialect table. Nothing after `end` is looked at."""
     end = at + ELEMENT if end is None else end
-    for pattern in (_NAMED, _PAIR):
-        found = pattern.match(text, at, end)
-        if found and declares(found["key"]) and found["word"] not in DOCUMENT:
-            if pattern is _PAIR and declares(found["first"]):
-                return None
-            return _tag(TagKind.PARAMETER_OPEN, found["key"], found.start(), found.end(), text)
+    found = _NAMED.match(text, at, end) or _PAIR.match(text, at, end)
+    if found and declares(found["key"]) and found["word"] not in DOCUMENT:
+        return _of_parameter(found, declares)
     if around := _read_around(text, at, over, declares, begins, end):
         return around
     return MORE if not over and len(text) < end and _PART.fullmatch(text, at) else None
+
+
+def _of_parameter(found: re.Match[str], declares: Callable[[str], bool]) -> Tag | None:
+    """The opening tag of a parameter; None if the element that would name it is a parameter itself."""
+    if found.re is _PAIR and declares(found["first"]):
+        return None
+    return _tag(TagKind.PARAMETER_OPEN, found["key"], found.start(), found.end(), found.string)
 
 
 def _read_around(

@@ -67,18 +67,22 @@ def _opens_inside(m: Message, chain: Chain) -> bool | Wait:
 def _empty(m: Message, end: int, by_place: bool) -> Step:
     """Drop an empty envelope directly after a call, or alone on its lines. In prose it is only mentioned.
     `by_place`: no table has it, so a document may."""
-    text, behind_call = m.buffer.text, m.before is Before.CALL
-    following = end_of(WHITESPACE, text, end)
-    if following == len(text) and not (m.buffer.over or behind_call):
+    if m.tolerant and m.before is Before.CALL:
+        return _drop_empty(m, end, State.AFTER)
+    following = end_of(WHITESPACE, m.buffer.text, end)
+    if following == len(m.buffer.text) and not (m.buffer.over or m.before is Before.CALL):
         return Step.MORE
-    says_nothing = behind_call or (_is_alone(m, end, following) and not (by_place or m.reasoning))
-    if not (m.tolerant and says_nothing):
+    is_of_document = by_place or m.reasoning
+    if not m.tolerant or is_of_document or not _is_alone(m, end, following):
         return m.refuse(Refused.NO_CALL, end)
-    if not behind_call:
-        m.emit_all(m.seen)
-    m.log.repair(Repair.EMPTY_ENVELOPE, text[m.seen : end])
+    m.emit_all(m.seen)
+    return _drop_empty(m, end, State.TEXT)
+
+
+def _drop_empty(m: Message, end: int, state: State) -> Step:
+    m.log.repair(Repair.EMPTY_ENVELOPE, m.buffer.text[m.seen : end])
     m.drop(end)
-    return m.go(State.AFTER if behind_call else State.TEXT)
+    return m.go(state)
 
 
 def _is_alone(m: Message, end: int, following: int) -> bool:

@@ -27,7 +27,7 @@ from .behind_run import (
     look_behind,
     opens_next,
 )
-from .by_place import OPENERS, by_place, is_by_place, read_whole
+from .by_place import OPENERS, by_place, is_in_table, read_whole
 from .evidence import (
     Judgement,
     Payload,
@@ -106,7 +106,7 @@ def _judged(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
 
 def _at_call(m: Message, value: Value, opener: Tag, alone: bool) -> Judgement | None:
     """The opening tag of a call: of the next one, or of an example. None if it is neither."""
-    if not (opener.opens_call and opener.spelt) or is_by_place(opener):
+    if not opener.opens_call or not is_in_table(opener):
         return None
     if alone and (run := _before_next(m, value, opener)):
         return run

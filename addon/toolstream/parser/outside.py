@@ -17,7 +17,7 @@ from ..grammar.kinds import MORE, THINK, TagKind
 from ..grammar.likeness import CODE, DOCUMENT, EXAMPLE, SHOW_CODE
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK, WHITESPACE, end_of
-from ..grammar.tokens import NO_TAG, PARTIAL, WORD, held_from, next_place, read_tag
+from ..grammar.tokens import NO_TAG, PARTIAL, WORD, Token, held_from, next_place, read_tag
 from ..limits import PIECE
 from ..repairs import Refused
 from ..schema.tool_name import read_opening
@@ -128,12 +128,18 @@ def at_line_start(m: Message) -> Step:
     m.emit_text(end - (waits and text.endswith("\r")))  # `\r` may be half of a line break
     if waits:
         return Step.MORE
-    begins = m.context.at_line_start and _BEGINS.match(text, m.seen)
-    if begins and m.tolerant and (step := _at_lost_bracket(m)):
+    if m.context.at_line_start and _BEGINS.match(text, m.seen):
+        return _begins_untagged(m)
+    return m.go(State.TEXT)
+
+
+def _begins_untagged(m: Message) -> Step:
+    """A line begins as an untagged call does."""
+    if m.tolerant and (step := _at_lost_bracket(m)):
         return step
-    if begins and m.context.may_open_json and (m.aggressive or not m.calls):
+    if m.context.may_open_json and (m.aggressive or not m.calls):
         return _at_untagged(m)
-    if begins and m.aggressive:
+    if m.aggressive:
         m.emit_text(m.seen + 1)
     return m.go(State.TEXT)
 
@@ -281,12 +287,18 @@ def _look_by_place(m: Message, at: int) -> Found | None:
     token = read_tag(text, at, over)
     if token is MORE:
         return Found(at)
-    if token is None or token.slash:
+    if token is None or token.slash or not _may_open(m, token):
         return None
-    plain = token.bracket and token.closed and not token.name
-    opens = plain or any(tag.kind in _OPENING for tag in m.outside.alike(token))
-    names = opens or m.toolset.find(token.name) or m.toolset.find(attribute_of(token))
-    return Found(at, place=True) if names else None
+    return Found(at, place=True)
+
+
+def _may_open(m: Message, token: Token) -> bool:
+    """Whether what is shaped like an opening tag may open a call, by its shape, its word or a name in it."""
+    if token.bracket and token.closed and not token.name:
+        return True
+    if any(tag.kind in _OPENING for tag in m.outside.alike(token)):
+        return True
+    return bool(m.toolset.find(token.name) or m.toolset.find(attribute_of(token)))
 
 
 def _starts_line(m: Message, at: int) -> bool:
@@ -298,24 +310,30 @@ def _starts_line(m: Message, at: int) -> bool:
 
 def _at_place(m: Message) -> Step:
     """A tag that is in no dialect table, but may open a call because of what follows it."""
-    context = m.context
-    if context.quoted or context.in_result:
+    if m.context.quoted or m.context.in_result:
         return _pass(m)
-    if (example := EXAMPLE.match(m.buffer.text, m.seen)) and context.at_line_start:
-        return show_example(m, example)
-    if (code := CODE.match(m.buffer.text, m.seen)) and context.at_line_start:
-        return show_code(m, code)
+    if m.context.at_line_start and (step := _at_element_that_shows(m)):
+        return step
     chain = read_chain(m, m.seen)
     if chain is MORE:
         return Step.MORE
     if not chain.opens:
         return _pass(m)
-    if context.code_span:
+    if m.context.code_span:
         return m.go(State.SPAN)
     if chain.wraps:
         return m.go(State.ENVELOPE)
     assert chain.tag
     return open_bare(m, chain.tag)
+
+
+def _at_element_that_shows(m: Message) -> Step | None:
+    """An element that shows an example or code begins its line; None if none does."""
+    if example := EXAMPLE.match(m.buffer.text, m.seen):
+        return show_example(m, example)
+    if code := CODE.match(m.buffer.text, m.seen):
+        return show_code(m, code)
+    return None
 
 
 def _pass(m: Message) -> Step:
