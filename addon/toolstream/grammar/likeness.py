@@ -107,6 +107,13 @@ def alike(word: str) -> str:
     return next((k for k in (PARAMETER, FUNCTION) if k.startswith(word) or word.startswith(k)), "")
 
 
+def meant(*words: str) -> str:
+    """The structural word that one of these stands for, or else nearly is; "" if none does.
+    The words are squeezed."""
+    said = next((SYNONYMS[word] for word in words if word in SYNONYMS), "")
+    return said or next(filter(None, map(alike, words)), "")
+
+
 def is_structural(word: str) -> bool:
     """Whether a tag with this word may belong to a call."""
     return squeeze(word) in SYNONYMS or bool(alike(squeeze(word)))

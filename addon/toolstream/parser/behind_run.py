@@ -166,9 +166,10 @@ def _end_of_next(
             return MORE
         if tag is None or not tag.exact:
             return None
-        if not awaited and tag.kind is not order[0]:
-            return _end_of_line(m, begins, at)
-        if not awaited:  # it opens before it was closed
+        if not awaited:
+            if tag.kind is not order[0]:
+                return _end_of_line(m, begins, at)
+            # It opens before it was closed
             awaited = order if _is_line(m.buffer.text[begins:at]) else ()
         if not _is_awaited(m, tag, awaited[:1], again):
             return None

@@ -100,6 +100,16 @@ def nameless(token: Token, kind: str, in_value: bool) -> Iterator[Tag]:
         yield by_place(token, CLOSES[kind], Cost.ALIKE)  # without its slash
 
 
+def named_envelope(token: Token, name: str, is_tool: bool) -> Iterator[Tag]:
+    """What an envelope's tag with a name may be: the function's tag, if a tool has that name; else one of an
+    envelope with attributes, or cut."""
+    if is_tool and token.sep == "=":
+        yield by_place(token, TagKind.CALL_OPEN, Cost.ALIKE, name)
+        return
+    yield by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE)
+    yield by_place(token, TagKind.WRAP_CLOSE, Cost.ALIKE)
+
+
 def before_value(text: str, at: int, over: bool, free: Collection[str]) -> Tag | Wait | None:
     """The opening tag of one of these parameters without its bracket, whose value follows on the same line:
     `<parameter=ids: [1, 2]`."""

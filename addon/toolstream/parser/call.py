@@ -158,7 +158,7 @@ def _no_tag(m: Message, call: Call) -> Step:
     text, at = m.buffer.text, m.buffer.at
     if at >= len(text) or call.place.tags.may_begin(text, at):
         return m.go(State.CUT) if m.buffer.over else Step.MORE
-    if call.empty and (call.has_value_in_tag or not call.begun):
+    if _ends_itself(call):
         return end_call(m)
     _note_text(call)
     goes_on = prose_goes_on(m, call)
@@ -167,6 +167,11 @@ def _no_tag(m: Message, call: Call) -> Step:
     if goes_on or not m.tolerant:
         return has_text(m)
     return _in_place_of_tag(m, call, at) or has_text(m)
+
+
+def _ends_itself(call: Call) -> bool:
+    """Whether the call's own tag ends it, and nothing of it has come behind that."""
+    return call.empty and (call.has_value_in_tag or not call.begun)
 
 
 def _note_text(call: Call) -> None:

@@ -18,14 +18,18 @@ class InnerTags:
 
     def note(self, token: Token, closes: bool) -> None:
         """A tag in the value is payload: it opens a word there, or `closes` one."""
+        if not token.slash:
+            self._open(token)
+        elif closes and self.words.get(token.word):
+            self.words[token.word] -= 1
+
+    def _open(self, token: Token) -> None:
         words, word = self.words, token.word
-        if token.space and not token.slash:
-            words[token.space] = words[token.space + token.word] = 1
-        if not token.slash and word and squeeze(word) not in STRUCTURAL and len(words) < WORDS:
+        if token.space:
+            words[token.space] = words[token.space + word] = 1
+        if word and squeeze(word) not in STRUCTURAL and len(words) < WORDS:
             self.has_markup = self.has_markup or token.closed
             words[word] = words.get(word, 0) + 1
-        elif token.slash and closes and words.get(word):
-            words[word] -= 1
 
     def may_be_none(self, token: Token, behind_call: bool = False) -> bool:
         """Whether this is shaped like a closing tag, and not like a tag of a document, which it can hardly be

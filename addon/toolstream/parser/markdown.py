@@ -120,19 +120,22 @@ class Markdown:
                 self._head = None
 
     def _end_line(self) -> None:
-        self._end_run()
-        opening = self._opening()
-        if self._fence:
-            if self._closes():
-                self._fence = ""
-        elif opening is not None:
-            self._fence, self._span = opening, 0
-        elif self._blank:
-            self._span = 0
+        if self._run:
+            self._end_run()
+        self._end_block()
         self._said = self._said or not self._blank
         indented = not self._blank and self._gap and self._indent >= self._item + 4
         self._gap = self._said and (indented or (self._blank and not self._called))
         self._head, self._blank, self._called, self._first = "", True, False, ""
+
+    def _end_block(self) -> None:
+        """The line may open a fence or end one; this, and a blank line, ends a code span."""
+        if self._fence:
+            self._fence = "" if self._closes() else self._fence
+        elif (opening := self._opening()) is not None:
+            self._fence, self._span = opening, 0
+        elif self._blank:
+            self._span = 0
 
     def _end_run(self) -> None:
         self._span, self._run = self._after_run(), 0

@@ -19,7 +19,7 @@ from ..schema.schema import Tool
 from ..schema.tool_name import Opening, read_opening
 from .chain import Chain, read_chain
 from .message import Envelope, Message, State, Step
-from .open_call import start_call
+from .open_call import open_call, start_call
 from .opening_repairs import note_opening, note_tags
 from .place import Place
 from .prose import is_in_prose
@@ -191,10 +191,14 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
         return m.refuse(Refused.NO_CALL, first)
     if _thinks_again(m):
         return m.refuse(Refused.REASONING, tag.end)
-    if opening is None:
-        m.begin_trial(Refused.UNDECLARED, at_end=True)
-        m.log.repair(Repair.UNDECLARED_NAME, tag.name)
-    return _open(m, tag, opening or Opening(Tool(tag.name)), wraps)
+    return _open(m, tag, opening or _try_undeclared(m, tag.name), wraps)
+
+
+def _try_undeclared(m: Message, name: str) -> Opening:
+    """A call of a tool that is not declared is on trial: it counts if the message ends with it."""
+    m.begin_trial(Refused.UNDECLARED, at_end=True)
+    m.log.repair(Repair.UNDECLARED_NAME, name)
+    return Opening(Tool(name))
 
 
 def _lists_tools(tag: Tag, wraps: list[Tag]) -> bool:
@@ -305,11 +309,11 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
     note_opening(m, tag, opening, wraps)
     m.drop(tag.start if tag.kind is TagKind.PARAMETER_OPEN else tag.end)
     step = start_call(m, opening, tag, certain and not (in_prose or element))
-    assert m.call
-    m.call.in_prose = in_prose
-    if doubtful and opening:
-        m.call.awaited, m.call.direct = opening.tool.required, tag.dialect.by_name
-        m.call.needs_all = element or tag.cost is Cost.SHAPE
+    call = open_call(m)
+    call.in_prose = in_prose
+    if doubtful:
+        call.awaited, call.direct = call.tool.required, tag.dialect.by_name
+        call.needs_all = element or tag.cost is Cost.SHAPE
     return step
 
 

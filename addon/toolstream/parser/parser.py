@@ -40,6 +40,7 @@ from .outside import extend as extend_text
 from .quotation import in_span
 from .value import extend as extend_value
 from .value import in_value
+from .value_text import open_value
 
 
 def in_literal(m: Message) -> Step:
@@ -73,19 +74,22 @@ _LOOKS_FOR_TAGS = frozenset({TEXT, State.ENVELOPE, State.CALL, VALUE, State.AFTE
 def _is_behind_tag(m: Message) -> bool:
     """Whether nothing but complete tags, and whitespace, waits. Then the beginning of another tag decides
     nothing yet."""
+    if not m.tolerant:
+        return False
     waiting = m.buffer.text[m.buffer.at :].rstrip(BLANK)
+    ends_tag = waiting[-1:] == ">"
     match m.state:
         case State.VALUE:
-            value = m.call.value if m.call else None
-            return m.tolerant and value is not None and value.waits and waiting[-1:] == ">"
+            return ends_tag and open_value(m).waits
         case State.CALL:  # if a closing tag waits, this may show that the call was not closed too early
-            return m.tolerant and m.buffer.at == len(m.buffer.text)
+            return m.buffer.at == len(m.buffer.text)
         case State.ENVELOPE:
-            return m.tolerant and waiting[-1:] == ">"
+            return ends_tag
         case State.TEXT if not m.buffer.high:
-            all_seen = m.seen == len(m.buffer.text)
-            return m.tolerant and (all_seen or (waiting[-1:] == ">" and is_at_bare(m)))
-    return m.tolerant and m.state is State.AFTER and not waiting
+            return m.seen == len(m.buffer.text) or (ends_tag and is_at_bare(m))
+        case State.AFTER:
+            return not waiting
+    return False
 
 
 class ToolCallParser:

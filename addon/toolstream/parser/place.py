@@ -24,6 +24,7 @@ from ..grammar.likeness import (
     PARAMETER,
     SYNONYMS,
     alike,
+    meant,
     nearly,
     squeeze,
 )
@@ -39,6 +40,7 @@ from .by_place import (
     attribute_of,
     before_value,
     by_place,
+    named_envelope,
     nameless,
     read_odd,
     read_whole,
@@ -256,8 +258,7 @@ class Place(Slips):
 
     def _damaged_closing(self, token: Token, word: str, letters: str) -> Iterator[Tag]:
         """What a closing tag may be by its `word`, all its `letters`, or the name in it."""
-        kind = SYNONYMS.get(letters) or SYNONYMS.get(word) or alike(letters) or alike(word)
-        if kind:
+        if kind := meant(letters, word):
             yield by_place(token, CLOSES[kind], Cost.ALIKE, token.name)
             if kind == PARAMETER and token.name not in self.given and self.means(token.name):
                 yield by_place(token, TagKind.PARAMETER_OPEN, Cost.ALIKE, token.name)  # a slash too many
@@ -275,23 +276,21 @@ class Place(Slips):
         return TagKind.CALL_CLOSE if is_call else None
 
     def _opening(self, token: Token) -> Iterator[Tag]:
-        word, name, named = squeeze(token.word), token.name, attribute_of(token)
+        word, named = squeeze(token.word), attribute_of(token)
         kind = SYNONYMS.get(word, "")
         if named and (tag := self._with_name(token, kind, named)):
             yield tag
             return
         if named and not kind:
             yield from self._element(token, word, named)
-        if name and not self.means(name):
-            name = self.undecorated(name, token.closed)
-        if name:
+        if name := self.undecorated(token.name, token.closed):
             yield from self._named(token, word, name)
-        elif token.bracket or kind or alike(word):
+        elif token.bracket or meant(word):
             yield from self._nameless(token, word)
 
     def _with_name(self, token: Token, kind: str, name: str) -> Tag | None:
         """A tag whose name is in an attribute: `<invoke name="…">`."""
-        name = name if self.means(name) else self.undecorated(name, closed=True)
+        name = self.undecorated(name, closed=True)
         if kind in (PARAMETER, FUNCTION):
             return by_place(token, OPENS[kind], Cost.TABLE, name)
         return by_place(token, TagKind.CALL_OPEN, Cost.TABLE, name) if kind and self.is_tool(name) else None
@@ -302,15 +301,11 @@ class Place(Slips):
             yield by_place(token, TagKind.PARAMETER_OPEN, Cost.SHAPE, name)
 
     def _named(self, token: Token, word: str, name: str) -> Iterator[Tag]:
-        kind = SYNONYMS.get(word, "")
-        near = kind or alike(word)
+        kind, near = SYNONYMS.get(word, ""), meant(word)
         if kind in (PARAMETER, FUNCTION) and token.is_plain:
             yield by_place(token, OPENS[kind], Cost.TABLE, name)
-        elif near == ENVELOPE and token.sep == "=" and self.is_tool(name):
-            yield by_place(token, TagKind.CALL_OPEN, Cost.ALIKE, name)
-        elif near == ENVELOPE:  # with attributes, or cut
-            yield by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE)
-            yield by_place(token, TagKind.WRAP_CLOSE, Cost.ALIKE)
+        elif near == ENVELOPE:
+            yield from named_envelope(token, name, self.is_tool(name))
         elif self.may_have(near, name) or (kind and not token.attributes and BLANK[0] not in name):
             yield by_place(token, OPENS[near], Cost.ALIKE, name)
         else:

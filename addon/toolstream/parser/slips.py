@@ -144,6 +144,8 @@ class Slips:
     def undecorated(self, name: str, closed: bool) -> str:
         """A name without the character that stands for the bracket, and without additions: `bash()`,
         `command:string`."""
+        if self.means(name):
+            return name
         if not closed and self.means(name[:-1]):
             return name[:-1]
         found = _TYPED.fullmatch(name)

@@ -61,11 +61,10 @@ def behind_body(m: Message, call: Call) -> Step:
     if marked := is_mark(text, at):
         at = behind_marks(text, at)
     tag = _tag_behind(m, call, at)
-    around = _closer_around(m, call, at) if tag is None else None
-    if tag is MORE or around is MORE:
+    if tag is MORE:
         return Step.MORE
-    if around:
-        return drop_tag(m, Repair.STRAY_CLOSER, around)
+    if tag and tag.dialect is ELEMENTS:
+        return drop_tag(m, Repair.STRAY_CLOSER, tag)
     is_end = tag is not None or at == len(text)
     if is_end and marked:
         m.log.repair(Repair.JSON_REPAIRED, text[start:at])
@@ -74,9 +73,10 @@ def behind_body(m: Message, call: Call) -> Step:
 
 
 def _tag_behind(m: Message, call: Call, at: int) -> Tag | Wait | None:
-    """The tag behind the arguments, in a dialect table or misspelt."""
+    """The tag behind the arguments: in a dialect table, misspelt, or that of an element around them."""
     text, tags, over = m.buffer.text, call.place.tags, m.buffer.over
-    return tags.match(text, at) or call.place.slipped(text, at, over) or tags.read(text, at, over)
+    tag = tags.match(text, at) or call.place.slipped(text, at, over) or tags.read(text, at, over)
+    return _closer_around(m, call, at) if tag is None else tag
 
 
 def _close_body(m: Message, tag: Tag) -> Step:
