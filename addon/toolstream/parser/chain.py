@@ -186,14 +186,16 @@ def _function_follows(m: Message, name: str, at: int) -> bool | Wait:
 
 def read_spelt(m: Message, at: int, wrapped: bool) -> Tag | Wait | None:
     """The tag at `at` that is in a dialect table. `wrapped`: it is in an envelope."""
-    text, tags = m.buffer.text, m.lookout.envelope
+    tag = (m.lookout.envelope if wrapped else m.lookout.openers).match(m.buffer.text, at)
     if not wrapped:
-        tag = m.lookout.openers.match(text, at)
         return None if tag and is_word_of_ours(tag) else tag
-    tag = tags.match(text, at)
-    if tag and not _says_no_tool(m, tag):
-        return tag
-    longer = tag and tags.match_declared(text, at)  # which may fit better
+    return tag if tag and not _says_no_tool(m, tag) else _or_longer(m, tag, at)
+
+
+def _or_longer(m: Message, tag: Tag | None, at: int) -> Tag | Wait | None:
+    """The tag, which names no tool, or a longer spelling if that fits better."""
+    text, tags = m.buffer.text, m.lookout.envelope
+    longer = tag and tags.match_declared(text, at)
     may_come = not (longer or m.buffer.over) and tags.may_begin_declared(text, at)
     return MORE if may_come else longer or tag
 

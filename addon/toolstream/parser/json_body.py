@@ -13,13 +13,12 @@ from collections.abc import Callable
 
 from ..grammar.kinds import MORE, Wait
 from ..grammar.text import JSON_WHITESPACE, end_of
-from ..limits import AFTER_QUOTE
 from ..repairs import Repair
 from ..schema.call_shape import BESIDE, fits
 from .json_head import Head, read_head
 from .json_key import QUOTES, Key, read_key
 from .json_member import go, next_char, read_a_container, read_a_string, read_a_value, say, skip
-from .json_quote import closes_all, goes_on
+from .json_quote import closes_all, goes_on, is_enough
 from .json_reader import Body, Caret, Progress
 from .message import Message
 
@@ -114,7 +113,7 @@ def _without_comma(m: Message, body: Body, size: int, is_key: Callable[[str], bo
 def _swapped(m: Message, body: Body) -> Progress:
     """A bracket of another kind, if all that have to be there follow; or one too many before them."""
     text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
-    brackets, over = body.brackets + body.inside, over or len(text) - at > AFTER_QUOTE
+    brackets, over = body.brackets + body.inside, is_enough(text, at, over)
     closes, surplus = closes_all(text, at, brackets, over), closes_all(text, at + 1, brackets, over)
     if MORE in (closes, surplus):
         return Progress.MORE

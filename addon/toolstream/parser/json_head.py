@@ -74,9 +74,9 @@ def name_of_empty(text: str, at: int) -> str:
 
 def read_head(text: str, at: int, over: bool) -> Head | Wait | None:
     """The head of the call at `at`, which begins with its own bracket or with that of an array."""
-    opening = _OPENING.match(text, at)
-    if opening is None or not opening["object"]:
-        return MORE if opening and opening.end() == len(text) and not over else None
+    opening = _read_brackets(text, at, over)
+    if not isinstance(opening, re.Match):
+        return opening
     head, here = Head(array=bool(opening["array"])), opening.end()
     while found := _MEMBER.match(text, here):
         if here - at > JSON_HEAD:
@@ -84,14 +84,27 @@ def read_head(text: str, at: int, over: bool) -> Head | Wait | None:
         key = _SLIPS.get(found["key"].casefold(), found["key"].casefold())
         head.slip, here = head.slip or key != found["key"], found.end()
         if found["object"] and key in ARGUMENT_KEYS and head.name:
-            first = read_first_key(text, here - 1, over)
-            if not isinstance(first, tuple):
-                return first
-            head.key, head.at = first
-            return head
+            return _to_first_key(head, text, here - 1, over)
         if not _is_before_arguments(found, key, head):
             return None
     return _more(_MEMBER_PART, text, here, over, at)
+
+
+def _read_brackets(text: str, at: int, over: bool) -> re.Match[str] | Wait | None:
+    """The brackets at `at` with which a call begins."""
+    found = _OPENING.match(text, at)
+    if found and found["object"]:
+        return found
+    return MORE if found and found.end() == len(text) and not over else None
+
+
+def _to_first_key(head: Head, text: str, at: int, over: bool) -> Head | Wait | None:
+    """The head, up to the first key of the arguments, whose bracket is at `at`."""
+    first = read_first_key(text, at, over)
+    if not isinstance(first, tuple):
+        return first
+    head.key, head.at = first
+    return head
 
 
 def _is_before_arguments(found: re.Match[str], key: str, head: Head) -> bool:

@@ -53,12 +53,10 @@ def read_key(text: str, at: int) -> Key | Wait | None:
 
 def _damaged(text: str, found: re.Match[str]) -> Key | None:
     """A word that is a key because of what follows it: a quote or a colon, and a value."""
-    quotes, colon, end = found["quotes"], found["colon"], found.end()
+    quotes, colon = found["quotes"], found["colon"]
     if not (quotes or colon) or (colon in ("=", ";", ",") and not (found["opener"] and quotes)):
         return None
-    if colon == ",":
-        return Key(found["key"], end, True, True) if _VALUE.match(text, end) else None
-    if _VALUE.match(text, end):
-        return Key(found["key"], end, True)
-    opens = len(quotes) == 2 and not found["colon"]  # the second one opens the value
+    if _VALUE.match(text, found.end()):
+        return Key(found["key"], found.end(), True, loose=colon == ",")
+    opens = len(quotes) == 2 and not colon  # the second one opens the value
     return Key(found["key"], found.start("quotes") + 1, True) if opens else None

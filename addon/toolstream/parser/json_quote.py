@@ -73,6 +73,11 @@ class OpenString:
         return self.fence != "" and self.fence.startswith(char)
 
 
+def is_enough(text: str, at: int, over: bool) -> bool:
+    """Whether so much comes after `at` that more text tells nothing about a quote or bracket there."""
+    return over or len(text) - at > AFTER_QUOTE
+
+
 def judge(string: OpenString, text: str, start: int, at: int, over: bool) -> Quote | Wait:
     """What the quote at `at` is. The text of the string is available from `start` on."""
     after = end_of(JSON_WHITESPACE, text, at + 1)
@@ -171,8 +176,7 @@ def _before_mark(string: OpenString, text: str, at: int, end: int, over: bool) -
     is_all = text.count("}", at, end) >= string.brackets
     match text[end]:
         case "<":
-            doubled = _DOUBLED.match(text, end) if is_all and not string.mended else None
-            return before_tag(string, text, doubled.end() if doubled else end, over)
+            return _before_bracket(string, text, end, is_all, over)
         case ",":
             return _before_member(string, text, end, over)
         case ")" if is_all and not (string.mended and string.inner % 2):
@@ -182,6 +186,13 @@ def _before_mark(string: OpenString, text: str, at: int, end: int, over: bool) -
         case "{":
             return _before_double(string, text, end, over)
     return Quote.INNER
+
+
+def _before_bracket(string: OpenString, text: str, at: int, is_all: bool, over: bool) -> Quote | Wait:
+    """A bracket behind others: END if a tag of a call begins there; one whose bracket is doubled, too, if the
+    call is sure to be complete."""
+    doubled = _DOUBLED.match(text, at) if is_all and not string.mended else None
+    return before_tag(string, text, doubled.end() if doubled else at, over)
 
 
 def _before_text(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
@@ -301,12 +312,15 @@ def _before_last(string: OpenString, text: str, at: int, is_all: bool, over: boo
         return _end_if(slipped)
     if is_all and string.may_be_fence(text[at]):
         return _before_fence(string, text, at, over)
+    return _end_if(_closes_call(string, text, at, is_sure, over))
+
+
+def _closes_call(string: OpenString, text: str, at: int, is_sure: bool, over: bool) -> bool | Wait:
+    """Whether a tag at `at` ends the call; if all else `is_sure`, a closing tag of any name."""
     tag = string.tags.read(text, at, over)
-    if tag is MORE:
-        return MORE
     if tag is None and not (is_sure and text.startswith("</", at)):
-        return Quote.INNER
-    return _end_if(closes_call(string.tags, text, at, string.brackets, over, string.complete))
+        return False
+    return MORE if tag is MORE else closes_call(string.tags, text, at, string.brackets, over, string.complete)
 
 
 def _after_quote(string: OpenString, text: str, at: int, after: int, over: bool) -> Quote | Wait:

@@ -18,12 +18,12 @@ from enum import Enum
 
 from ..grammar.kinds import CLOSERS, MORE, TagKind, Wait
 from ..grammar.tag import Tag
-from ..limits import AFTER_QUOTE, COMMA_GAP, STRING_TAIL
+from ..limits import COMMA_GAP, STRING_TAIL
 from ..schema.escapes import ESCAPE, ESCAPE_PART, is_bare, may_begin_path
 from ..schema.json_write import encodable
 from .json_end import behind_closers, is_last_before, opens_call
 from .json_key import QUOTES
-from .json_quote import OpenString, Quote, comma_before, judge
+from .json_quote import OpenString, Quote, comma_before, is_enough, judge
 
 _PLAIN = {mark: re.compile(rf'[^"\\<\x00-\x1f{mark}]++') for mark in ("", *QUOTES)}
 _RAW = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -144,15 +144,14 @@ def _read_escape(
         if bare is None:
             return MORE
         string.head, string.bare = None, bare
-    if text[at + 1 : at + 2] == string.quote[:1] != "":
-        return text[at + 1].replace('"', r"\""), at + 2
     after = text[at + 1 : at + 2]
-    if string.bare and after not in ("", '"', "\\"):
+    if after == string.quote[:1] != "":
+        return after.replace('"', r"\""), at + 2
+    is_text = _is_backslash(string, text, at, over)
+    if is_text is MORE:
+        return MORE
+    if is_text:
         return "\\\\", at + 1
-    if after == '"' and (string.bare or string.lone):
-        found = judge(string, text, at, at + 1, over or len(text) - at > AFTER_QUOTE)
-        if found is MORE or found is Quote.END:  # so this backslash is no escape, like others before it
-            return MORE if found is MORE else ("\\\\", at + 1)
     if escape := ESCAPE.match(text, at):
         return escape[0], escape.end()
     if ESCAPE_PART.fullmatch(text, at):
@@ -161,13 +160,25 @@ def _read_escape(
     return "\\\\", at + 1
 
 
+def _is_backslash(string: OpenString, text: str, at: int, over: bool) -> bool | Wait:
+    """Whether a backslash is a character of the string, like others before it: in a path, or directly before
+    the quote that ends the string."""
+    after = text[at + 1 : at + 2]
+    if string.bare and after not in ("", '"', "\\"):
+        return True
+    if after != '"' or not (string.bare or string.lone):
+        return False
+    found = judge(string, text, at, at + 1, is_enough(text, at, over))
+    return MORE if found is MORE else found is Quote.END
+
+
 # Quotes
 
 
 def _read_quote(string: OpenString, text: str, start: int, at: int, over: bool) -> tuple[str, int] | Wait:
     if string.quote and (len(string.quote) > 1 or string.inner % 2):
         return _inner(string, at)
-    match judge(string, text, start, at, over or len(text) - at > AFTER_QUOTE):
+    match judge(string, text, start, at, is_enough(text, at, over)):
         case Wait.MORE:
             return MORE
         case Quote.END:
@@ -194,9 +205,7 @@ def _read_other_quote(
     if len(text) <= end and not over and quote.startswith(text[at:]):
         return MORE
     if text.startswith(quote, at) and not (len(quote) > 1 and text.startswith(quote[0], end)):
-        found = judge(
-            replace(string, mended=False), text, start, end - 1, over or len(text) - at > AFTER_QUOTE
-        )
+        found = judge(replace(string, mended=False), text, start, end - 1, is_enough(text, at, over))
         if found is MORE:
             return MORE
         if found is Quote.END:

@@ -70,18 +70,23 @@ def judge(m: Message, value: Value, at: int) -> tuple[Tag | None, Judgement]:
 
 def _end_of_turn(m: Message, value: Value, at: int) -> Run | Wait | None:
     """The tokens that end a turn, and the message with it, in a value that has no closing tag."""
-    text, over, tags = m.buffer.text, m.buffer.over, m.lookout.after
     if not m.tolerant or value.opened.in_example:
         return None
-    first, end = None, at
-    while (tag := tags.read(text, end, over)) and tag is not MORE and tag.raw.startswith("<|"):
-        first, end = first or tag.moved(m.buffer.base), skip_whitespace(text, tag.end)
-    is_last = first is not None and end == len(text)
-    if tag is MORE or (is_last and not over):
+    end, base = _behind_tokens(m, at), m.buffer.base
+    if end is MORE:
         return MORE
-    if first is None or not (is_last and m.complete):
+    first = m.lookout.after.match(m.buffer.text, at)
+    if first is None or end < len(m.buffer.text) or not m.complete:
         return None
-    return Run([first], m.buffer.base + end, Level.VALUE, followed_by=FollowedBy.END)
+    return Run([first.moved(base)], base + end, Level.VALUE, followed_by=FollowedBy.END)
+
+
+def _behind_tokens(m: Message, at: int) -> int | Wait:
+    """The index behind the tokens that end a turn, and the whitespace behind each; `at` if there are none."""
+    text, over, tags = m.buffer.text, m.buffer.over, m.lookout.after
+    while (tag := tags.read(text, at, over)) and tag is not MORE and tag.raw.startswith("<|"):
+        at = skip_whitespace(text, tag.end)
+    return MORE if tag is MORE else at
 
 
 def _tag(m: Message, value: Value, at: int, alone: bool) -> Tag | Judgement:

@@ -42,8 +42,11 @@ def at_parameter(m: Message, call: Call, tag: Tag) -> Step:
         if step := _give_in_tag(m, tag, key.strip(), text):
             return step
         tag = tag if text else replace(tag, name=key)  # the `=` stands for the bracket
-    if call.tool.declares(tag.name):
-        return _open(m, call, tag)
+    return _open(m, call, tag) if call.tool.declares(tag.name) else _at_undeclared(m, call, tag)
+
+
+def _at_undeclared(m: Message, call: Call, tag: Tag) -> Step:
+    """The opening tag of a parameter whose name is not declared as it stands there."""
     found = _before_value(m, call, tag)
     if not isinstance(found, Tag):
         return Step.MORE if found is MORE else has_text(m)
@@ -65,24 +68,38 @@ def _before_value(m: Message, call: Call, tag: Tag) -> Tag | Wait | None:
 def _at_nameless(m: Message, call: Call, tag: Tag) -> Step:
     """The opening tag of a parameter without a name. It means the last one that is left. If there are more,
     only the rest of the call can tell which one it is, so its value waits for that."""
-    text, at = m.buffer.text, end_of(WHITESPACE, m.buffer.text, tag.end)
-    if tag.lacks_bracket and text.startswith(">", at):
-        tag = replace(tag, raw=text[tag.start : at + 1], end=at + 1)
-        at = end_of(WHITESPACE, text, tag.end)
-    following = next_tag(m, tag.end) if at - tag.end <= LOOK_AHEAD else None
-    if following is MORE:
+    tag = _with_late_bracket(m, tag)
+    has_value = _value_follows(m, tag)
+    if has_value is MORE:
         return Step.MORE
-    has_value = following is None and at < len(text) and not _NAMELESS.match(text, at)
     if has_value and (key := _last_key(call)):
         return _open(m, call, replace(tag, name=key))
     m.log.repair(Repair.STRAY_OPENER, tag.raw)
     m.buffer.at = tag.end
-    return _wait_for_name(m, call, at) if has_value and call.named and not call.spare else Step.GO
+    return _wait_for_name(m, call) if has_value and call.named and not call.spare else Step.GO
 
 
-def _wait_for_name(m: Message, call: Call, at: int) -> Step:
-    """A value begins at this index, and nothing tells yet of which parameter."""
-    call.gap = m.buffer.take(at)
+def _with_late_bracket(m: Message, tag: Tag) -> Tag:
+    """A tag that lacks its bracket, with the one that comes after whitespace."""
+    text = m.buffer.text
+    at = end_of(WHITESPACE, text, tag.end)
+    if tag.lacks_bracket and text.startswith(">", at):
+        return replace(tag, raw=text[tag.start : at + 1], end=at + 1)
+    return tag
+
+
+def _value_follows(m: Message, tag: Tag) -> bool | Wait:
+    """Whether text follows a tag, and not another one."""
+    text, at = m.buffer.text, end_of(WHITESPACE, m.buffer.text, tag.end)
+    following = next_tag(m, tag.end) if at - tag.end <= LOOK_AHEAD else None
+    if following is MORE:
+        return MORE
+    return following is None and at < len(text) and not _NAMELESS.match(text, at)
+
+
+def _wait_for_name(m: Message, call: Call) -> Step:
+    """A value begins after this whitespace, and nothing tells yet of which parameter."""
+    call.gap = m.buffer.take(end_of(WHITESPACE, m.buffer.text, m.buffer.at))
     call.spare = Spare(m.log.mark(), tagged=True)
     return m.go(State.LOOSE)
 
@@ -120,14 +137,14 @@ def _give_in_tag(m: Message, tag: Tag, key: str, text: str) -> Step | None:
 def _open(m: Message, call: Call, tag: Tag) -> Step:
     if call.is_doubtful() and _DECLARES.search(tag.raw):
         return m.reject()
-    end, goes_on = _end_of_attribute(m, tag), value_goes_on(m, call, tag)
-    if end is MORE or goes_on is MORE:
+    attribute, goes_on = _value_in_tag(m, tag), value_goes_on(m, call, tag)
+    if attribute is MORE or goes_on is MORE:
         return Step.MORE
     if not keeps_to(tag, m.kept):
         m.log.repair(tag.repair, tag.raw)
-    if end and (value := _VALUE.search(tag.raw)):
-        m.buffer.at = end
-        give(m, tag.name, value[2])
+    if attribute:
+        text, m.buffer.at = attribute
+        give(m, tag.name, text)
         return Step.GO
     if not goes_on and _proves_call(m, call, tag.name):
         m.accept()  # now it is known that the call can be read
@@ -153,16 +170,18 @@ def _begin_value(m: Message, call: Call, tag: Tag) -> Step:
     return m.go(State.VALUE)
 
 
-def _end_of_attribute(m: Message, tag: Tag) -> int | Wait:
-    """The end of a parameter whose value is an attribute of its tag; 0 if its value is not there."""
-    if not m.tolerant or not _VALUE.search(tag.raw):
-        return 0
+def _value_in_tag(m: Message, tag: Tag) -> tuple[str, int] | Wait | None:
+    """The value that is an attribute of a parameter's tag, and the index where the parameter ends; None if
+    its value is not there."""
+    value = _VALUE.search(tag.raw) if m.tolerant else None
+    if value is None:
+        return None
     if tag.ends_itself:
-        return tag.end
+        return value[2], tag.end
     closer = next_tag(m, tag.end)
     if closer is MORE:
         return MORE
-    return closer.end if closer and closer.kind is TagKind.PARAMETER_CLOSE else 0
+    return (value[2], closer.end) if closer and closer.kind is TagKind.PARAMETER_CLOSE else None
 
 
 def next_tag(m: Message, at: int) -> Tag | Wait | None:

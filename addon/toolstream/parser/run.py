@@ -64,6 +64,19 @@ class Run:
         """The opening tag of another parameter, which comes last in it; None if there is none."""
         return self.tags[-1] if self.followed_by is FollowedBy.PARAMETER else None
 
+    @property
+    def has_closed_call(self) -> bool:
+        """Whether tags of its own have closed the call, or its envelope, and none by its mere shape."""
+        costs = [tag.cost for tag in self.tags if tag.closes_call]
+        return bool(costs) and max(costs) <= Cost.ALIKE
+
+    def is_supported_by(self, tag: Tag) -> bool:
+        """Whether another tag is evidence for the first one: not if both are unknown words, or both are
+        misspelt closing tags of a value."""
+        first = self.tags[0]
+        twice = tag.kind is first.kind is TagKind.PARAMETER_CLOSE and not (tag.spelt or first.spelt)
+        return not (twice or tag.cost is first.cost is Cost.SHAPE)
+
     def count(self, kind: TagKind) -> int:
         """How many of its tags are of this kind."""
         return sum(tag.kind is kind for tag in self.tags)

@@ -145,10 +145,9 @@ def _choose_next(
 def _sibling_behind(place: Place, run: Run, text: str, at: int) -> Tag | None:
     """Another parameter's opening tag behind the closing tag of the open value, although the run has
     closed the call before that."""
-    ends = [tag.cost for tag in run.tags if tag.closes_call]
-    if not (place.key and ends) or max(ends) > Cost.ALIKE:
+    if not place.key or not run.has_closed_call or run.tags[-1].kind is not TagKind.PARAMETER_CLOSE:
         return None
-    tag = place.tags.match(text, at) if run.tags[-1].kind is TagKind.PARAMETER_CLOSE else None
+    tag = place.tags.match(text, at)
     if tag is None or tag.kind is not TagKind.PARAMETER_OPEN or not tag.exact:
         return None
     return tag if place.may_have_next(tag) else None
@@ -158,7 +157,7 @@ def _go_on(
     place: Place, run: Run, choice: Choice, text: str, over: bool, base: int
 ) -> FollowedBy | Wait | None:
     """Add a tag to the run. If the run ends here: what follows it. None if it goes on."""
-    if run.tags and _says_nothing(run, choice.tag):
+    if run.tags and not run.is_supported_by(choice.tag):
         return FollowedBy.OTHER
     if choice.tag.kind in OPENERS:
         return _open_behind(place, run, choice, text, over, base)
@@ -234,18 +233,21 @@ def choose(
     readings = seen.readings if by == 0 else [tag.moved(by) for tag in seen.readings]
     if same_line and readings and not _has_bracket(readings[0]):
         return None
-    if len(readings) > 1 and readings[0].kind is TagKind.WRAP_OPEN:
-        may_lack_slash = _may_lack_slash(place, readings[0], text, over)
-        if may_lack_slash is MORE:
-            return MORE
-        readings = readings[1:] if may_lack_slash else readings[:1]
-    return _cheapest(place, readings, level) or _by_shape(place, seen, text, level, base)
+    decided = _with_or_without_slash(place, readings, text, over)
+    if decided is MORE:
+        return MORE
+    return _cheapest(place, decided, level) or _by_shape(place, seen, text, level, base)
 
 
-def _may_lack_slash(place: Place, wrap: Tag, text: str, over: bool) -> bool | Wait:
-    """Whether what reads as the opening tag of an envelope may be its closing tag: nothing opens in it."""
-    opens = wrap.raw[-1] not in CLOSE or opens_call(place, wrap, text, over)
-    return MORE if opens is MORE else not opens
+def _with_or_without_slash(place: Place, readings: list[Tag], text: str, over: bool) -> list[Tag] | Wait:
+    """The readings. If the first is the opening tag of an envelope, the others are its closing tag without
+    the slash: it is that if nothing opens in it."""
+    if len(readings) < 2 or readings[0].kind is not TagKind.WRAP_OPEN:
+        return readings
+    opens = readings[0].raw[-1] not in CLOSE or opens_call(place, readings[0], text, over)
+    if opens is MORE:
+        return MORE
+    return readings[:1] if opens else readings[1:]
 
 
 def _by_shape(place: Place, seen: Seen, text: str, level: Level, base: int) -> Choice | None:
@@ -319,8 +321,15 @@ def opens_call(place: Place, tag: Tag, text: str, over: bool) -> bool | Wait:
     if tag.kind is TagKind.CALL_OPEN:
         if not (tag.spelt and place.is_tool(tag.name)):
             return False
-        if not (tag.dialect.by_name and place.closes_by_name):
-            return not tag.dialect.by_name
+        if not tag.dialect.by_name:
+            return True
+        if not place.closes_by_name:
+            return False
+    return _holds_call(place, tag, text, over)
+
+
+def _holds_call(place: Place, tag: Tag, text: str, over: bool) -> bool | Wait:
+    """Whether JSON follows an opening tag, or a tag that opens something of a call."""
     at = skip_whitespace(text, tag.end)
     if at >= len(text):
         return over or MORE
@@ -381,14 +390,6 @@ def _next_in(run: Run, text: str, base: int) -> int:
     """The index where the next tag of a run may begin. A surplus bracket belongs to the tag before."""
     end = run.end - base
     return skip_whitespace(text, end + (bool(run.tags) and text.startswith(">", end)))
-
-
-def _says_nothing(run: Run, tag: Tag) -> bool:
-    """Whether a tag is no evidence for the first tag of its run, because both are unknown words, or both
-    are misspelt closing tags of a value."""
-    first = run.tags[0]
-    twice = tag.kind is first.kind is TagKind.PARAMETER_CLOSE and not (tag.spelt or first.spelt)
-    return twice or tag.cost is first.cost is Cost.SHAPE
 
 
 def _has_bracket(tag: Tag) -> bool:

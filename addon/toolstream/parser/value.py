@@ -10,16 +10,16 @@ from __future__ import annotations
 import re
 
 from ..events import ArgumentsDelta, Event
-from ..grammar.kinds import MORE, Cost, TagKind
+from ..grammar.kinds import MORE, TagKind
 from ..grammar.likeness import DOCUMENT, is_structural
 from ..grammar.tag import Tag
-from ..grammar.text import BLANK, LINE_REST
+from ..grammar.text import BLANK, ends_line
 from ..grammar.tokens import BRACKET, NO_TAG, PARTIAL, WORD, end_of_tag, held_from, next_place
 from ..limits import LETTERS, PIECE, WORDS
 from ..repairs import Repair
 from .evidence import Payload
 from .judge import judge
-from .message import Envelope, Message, State, Step
+from .message import Call, Envelope, Message, State, Step
 from .open_value import Opened, Value
 from .run import Run
 from .runs import leave_value
@@ -55,10 +55,14 @@ def in_value(m: Message) -> Step:
         return Step.MORE
     if isinstance(judgement, Run):
         return _end_value(m, value, judgement)
-    if tag and (step := _at_first_tag(m, value, tag)):
-        return step
-    end = tag.end if tag and judgement is Payload.EXAMPLE else at + 1
-    value.advance_to(m.buffer, max(end, value.payload_to - buffer.base))
+    step = _at_first_tag(m, value, tag) if tag else None
+    return step or _pass(m, value, tag, judgement, at)
+
+
+def _pass(m: Message, value: Value, tag: Tag | None, what: Payload, at: int) -> Step:
+    """The bracket at this index is payload, and all of the tag there if that belongs to an example."""
+    end = tag.end if tag and what is Payload.EXAMPLE else at + 1
+    value.advance_to(m.buffer, max(end, value.payload_to - m.buffer.base))
     return Step.GO
 
 
@@ -86,10 +90,8 @@ def _is_said_twice(m: Message, value: Value, tag: Tag) -> bool:
 def _is_closed_early(m: Message, value: Value, tag: Tag) -> bool:
     """Whether the closing tag comes directly after the opening one, and the value on the lines after it."""
     assert m.call
-    rest = LINE_REST.match(m.buffer.text, tag.end)
-    alone = rest is not None and rest[1] is not None and value.same_line
-    closes = tag.kind is TagKind.PARAMETER_CLOSE and tag.cost is Cost.EXACT
-    return alone and closes and not m.call.place.is_foreign(tag)
+    ends_line_of_tag = value.same_line and ends_line(m.buffer.text, tag.end)
+    return ends_line_of_tag and tag.closes_exactly and not m.call.place.is_foreign(tag)
 
 
 def _is_named_late(m: Message, value: Value, tag: Tag) -> bool:
@@ -113,27 +115,33 @@ def _leave_nameless(m: Message, end: int) -> Step:
 
 
 def _start(m: Message, value: Value) -> bool:
-    """Drop the one line break after the opening tag, and a surplus bracket. A space there may be markup,
+    """Drop the one line break after the opening tag, and what belongs to that. A space there may be markup,
     too: some models write `<parameter=path> a.py` without a closing tag. Return whether there is text to
     look at."""
     text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
     if not over and _may_go_on(value, text[at : at + LETTERS]):
         return False
+    start = _behind_rest_of_tag(value, text, at)
+    if text.startswith(("\n", "\r\n"), start):
+        start = text.index("\n", start) + 1
+    elif over and text[start:] == "\r":
+        start += 1
+    value.same_line = start == at
+    value.lead = value.same_line and text[at : at + 1] == " " and not text[at + 1 : at + 2].isspace()
+    m.buffer.at = start
+    value.started = True
+    value.looked = value.begins = m.buffer.position
+    return over or start < len(text)
+
+
+def _behind_rest_of_tag(value: Value, text: str, at: int) -> int:
+    """The index behind what belongs to the opening tag: its quote or its bracket, or one too many."""
     if value.lacks_quote and text.startswith(('"\n', '"\r'), at):
         at += 1  # the quote belongs to the name in the tag
     surplus = not value.tight and text.startswith((">\n", ">\r"), at)
     if surplus or (value.lacks_bracket and _LATE_BRACKET.match(text, at)):
         at = text.index(">", at) + 1
-    if text.startswith(("\n", "\r\n"), at):
-        at = text.index("\n", at) + 1
-    elif over and text[at:] == "\r":
-        at += 1
-    value.same_line = at == m.buffer.at
-    value.lead = text[at : at + 1] == " " and not text[at + 1 : at + 2].isspace() and value.same_line
-    m.buffer.at = at
-    value.started = True
-    value.looked = value.begins = m.buffer.position
-    return over or at < len(text)
+    return at
 
 
 def _may_go_on(value: Value, rest: str) -> bool:
@@ -266,26 +274,35 @@ def _held_in(value: Value, text: str, at: int, fresh: bool) -> int:
 def _end_value(m: Message, value: Value, run: Run) -> Step:
     """The value ends before the first tag of the run."""
     assert m.call
-    text, first, base = m.buffer.text, run.tags[0], m.buffer.base
-    start = first.start - base
-    before = break_before(text, m.buffer.at, start)
-    rest = LINE_REST.match(text, first.end - base)
-    alone = rest is not None and rest[1] is not None
-    if before < start and text[start - 1] in " \t" and not alone:
-        before = start  # the tag is not alone on its line
-    if first.kind is TagKind.PARAMETER_CLOSE:
-        value.lead = False
-        before = start if value.tight and value.same_line else before
-    finish(m, before)
-    m.buffer.at = start
+    first = run.tags[0].moved(-m.buffer.base)
+    closes = first.kind is TagKind.PARAMETER_CLOSE
+    value.lead = value.lead and not closes
+    finish(m, _end_before(m, value, first))
+    m.buffer.at = first.start
     m.known = m.buffer.position
-    if first.kind is TagKind.PARAMETER_CLOSE:
-        m.call.certain = m.call.certain or first.cost is Cost.EXACT
-        if first.damaged:
-            m.log.repair(Repair.DAMAGED_TAG, first.raw)
-        end = end_of_tag(first.end - base, first.spelt, text, True)
-        m.buffer.at = first.end - base if end is MORE else end
+    if closes:
+        _close(m, m.call, first)
     else:
         m.log.repair(Repair.MISSING_PARAMETER_CLOSE, first.raw)
     leave_value(m.call.place, run.tags[1:])
     return m.go(State.CALL)
+
+
+def _end_before(m: Message, value: Value, tag: Tag) -> int:
+    """The index where the value ends before this tag. A line break there is markup, but in a tight dialect
+    only if one follows the opening tag; an indentation is, if the tag is alone on its line."""
+    text = m.buffer.text
+    if tag.kind is TagKind.PARAMETER_CLOSE and value.tight and value.same_line:
+        return tag.start
+    end = break_before(text, m.buffer.at, tag.start)
+    is_indented = end < tag.start and text[tag.start - 1] in " \t"
+    return tag.start if is_indented and not ends_line(text, tag.end) else end
+
+
+def _close(m: Message, call: Call, closer: Tag) -> None:
+    """The closing tag of the value, in which letters may have slipped after its bracket."""
+    call.certain = call.certain or closer.exact
+    if closer.damaged:
+        m.log.repair(Repair.DAMAGED_TAG, closer.raw)
+    end = end_of_tag(closer.end, closer.spelt, m.buffer.text, True)
+    m.buffer.at = closer.end if end is MORE else end
