@@ -21,6 +21,10 @@ from .text import GAP
 from .tokens import Lost, lost
 
 LEVELS = ("strict", "tolerant", "aggressive")
+_IN_VALUES = [dialect for dialect in DIALECTS if dialect.in_values]
+# Of the dialects of other models only the call's own may go on after a value: an example of another one
+# directly after a quoted closing tag is payload.
+_COMMON = [dialect for dialect in DIALECTS if dialect not in TAUGHT[1:]]
 
 
 def spellings(*kinds: TagKind, level: str, dialects: Iterable[Dialect] = DIALECTS) -> Iterator[Spelling]:
@@ -54,38 +58,35 @@ class Grammar:
 
     def __init__(self, level: str) -> None:
         self.level = level
-
-        def matcher(*kinds: TagKind, dialects: Iterable[Dialect] = DIALECTS) -> TagMatcher:
-            return TagMatcher(spellings(*kinds, level=level, dialects=dialects))
-
-        def inside(*dialects: Dialect) -> TagMatcher:  # examples in a value may be in any dialect
-            known = "tolerant" if level == "strict" else level
-            return TagMatcher(spellings(*CALL_KINDS, level=known, dialects=dialects))
-
+        matcher, inside = self._matcher, self._inside
         self.openers = matcher(*_in_text(level))
         self.envelope = matcher(*_in_envelope(level))
         self.lines = matcher(TagKind.LINE_OPEN)
         self.body = matcher(*CALL_KINDS, TagKind.STRAY)
         self.after = self.body
         self.ends_json = matcher(TagKind.WRAP_OPEN, TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE)
-        shared = [dialect for dialect in DIALECTS if dialect.in_values]
-        self.values = inside(*shared)
-        # Of the dialects of other models only the call's own may go on after a value: an example of another
-        # one directly after a quoted closing tag is payload.
-        common = [dialect for dialect in DIALECTS if dialect not in TAUGHT[1:]]
+        self.values = inside(*_IN_VALUES)
         self._value_ends = {
-            dialect.name: matcher(*CALL_KINDS, TagKind.STRAY, dialects=[*common, dialect])
+            dialect.name: matcher(*CALL_KINDS, TagKind.STRAY, dialects=[*_COMMON, dialect])
             for dialect in TAUGHT[1:]
         }
-        self._ends_of_others = matcher(*CALL_KINDS, TagKind.STRAY, dialects=common)
+        self._ends_of_others = matcher(*CALL_KINDS, TagKind.STRAY, dialects=_COMMON)
         self._within = {
-            dialect.name: inside(*shared, dialect)
+            dialect.name: inside(*_IN_VALUES, dialect)
             for dialect in DIALECTS
             if dialect.parameter_open and not dialect.in_values
         }
         self._closers = {dialect.name: _closer(dialect) for dialect in DIALECTS if dialect.parameter_close}
         self._slipped: dict[tuple[tuple[str, ...], tuple[TagKind, ...]], Sequence[Slipped]] = {}
         self._words: dict[tuple[tuple[str, ...], tuple[TagKind, ...]], frozenset[str]] = {}
+
+    def _matcher(self, *kinds: TagKind, dialects: Iterable[Dialect] = DIALECTS) -> TagMatcher:
+        return TagMatcher(spellings(*kinds, level=self.level, dialects=dialects))
+
+    def _inside(self, *dialects: Dialect) -> TagMatcher:
+        """What is searched in a value. Examples there may be in any dialect."""
+        level = "tolerant" if self.level == "strict" else self.level
+        return TagMatcher(spellings(*CALL_KINDS, level=level, dialects=dialects))
 
     def slipped(self, kinds: tuple[TagKind, ...], dialects: Sequence[Dialect] = FOREIGN) -> Sequence[Slipped]:
         """The spellings of these kinds that are also recognised with a slip in them."""

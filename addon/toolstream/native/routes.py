@@ -37,11 +37,15 @@ class Routes:
             return None, known
         call = self._by_index.get(piece.index) if piece.index is not None else known or self.last
         if call is None:
-            origin = known or (None if piece.id else self.last)
-            return (origin, None) if origin and not name else (None, known)
+            return self._without_call(piece, name, known)
         if not name or not call.named:
             return call, None
         return self._named_again(call, piece, name, known)
+
+    def _without_call(self, piece: CallPiece, name: str, known: NativeCall | None) -> Found:
+        """The same for a piece with an index that no call has: only an id or a name begins a call."""
+        origin = known or (None if piece.id else self.last)
+        return (origin, None) if origin and not name else (None, known)
 
     def _named_again(self, call: NativeCall, piece: CallPiece, name: str, known: NativeCall | None) -> Found:
         """The same for a piece with a name, if its call already has one: either the name is repeated, or

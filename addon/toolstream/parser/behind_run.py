@@ -61,7 +61,7 @@ def before_sibling(m: Message, value: Value, run: Run) -> Judgement:
     follows its closing tag, and then the value's own one comes, or the same parameter, as in an example."""
     opener, base = run.tags[-1], m.buffer.base
     start = opener.end - base
-    if not value.has_several_lines(m.buffer, opener.start - base):
+    if not value.has_inner_break(m.buffer, opener.start - base):
         return run
     tags = _outer_tags(m, value, start, run.end - base + BEHIND_CALL)
     shown = _closes_before_text(m, tags, start)
@@ -193,10 +193,10 @@ def _end_of_line(m: Message, start: int, at: int) -> Run | Wait | None:
 def _is_unclosed_line(m: Message, value: Value, opener: Tag) -> bool:
     """Whether a value is one line of text, up to a tag that opens what the open call began with."""
     assert m.call
-    has_text = value.passed or bool(m.buffer.text[m.buffer.at : opener.start].strip())
+    has_text = value.has_text(m.buffer, opener.start)
     wraps, is_first = opener.kind is TagKind.WRAP_OPEN, len(m.call.writer.given) == 1
     begins = has_text and is_first and wraps is m.place.wrapped
-    return begins and not value.has_several_lines(m.buffer, opener.start)
+    return begins and not value.has_inner_break(m.buffer, opener.start)
 
 
 def _is_line(text: str, alone: bool = True) -> bool:

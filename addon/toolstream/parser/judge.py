@@ -255,7 +255,7 @@ def _by_token(m: Message, value: Value, token: Token, alone: bool) -> Tag | Payl
 def _may_be_closer(m: Message, value: Value, token: Token, alone: bool) -> bool:
     """Whether an unknown word may be the value's own closing tag, by its shape: the value has no more lines
     than that, or the word is alone on its line."""
-    begins = token.bracket and (alone or not value.has_lines(m.buffer, token.start))
+    begins = token.bracket and (alone or not value.has_break(m.buffer, token.start))
     return begins and m.place.inner.may_be_none(token)
 
 
@@ -273,7 +273,7 @@ def _by_run(m: Message, value: Value, run: Run, alone: bool) -> Judgement:
     """Whether a run ends the value, by what it closes and what follows it."""
     if not run.tags or (not alone and _is_in_text(m, value, run)):
         return Payload.TAG
-    lines = value.has_lines(m.buffer, run.tags[0].start - m.buffer.base)
+    lines = value.has_break(m.buffer, run.tags[0].start - m.buffer.base)
     last = not lines and is_cut_off_by_ours(run)
     if is_believed(value, run, alone or last) and (alone or not is_misspelt(run)):
         return run
@@ -359,5 +359,5 @@ def _is_own_closer(m: Message, value: Value, run: Run, alone: bool) -> bool:
     first, text, base = run.tags[0], m.buffer.text, m.buffer.base
     if not first.closes_exactly or len(run.tags) > 1 or not run.is_before_text:
         return False
-    has_text = value.passed or bool(text[m.buffer.at : first.start - base].strip())
+    has_text = value.has_text(m.buffer, first.start - base)
     return has_text and (alone or breaks_line(text, run.end - base))

@@ -139,13 +139,17 @@ class Value:
         if "\n" in buffer.text[self.looked - buffer.base : at]:
             self.opened.leave_line()
 
-    def has_lines(self, buffer: Buffer, at: int) -> bool:
-        """Whether the value has more than one line up to this index, or began after a line break."""
+    def has_text(self, buffer: Buffer, at: int) -> bool:
+        """Whether the value has anything but whitespace before this index."""
+        return self.passed or bool(buffer.text[buffer.at : at].strip())
+
+    def has_break(self, buffer: Buffer, at: int) -> bool:
+        """Whether a line break is in the value before this index."""
         return self.breaks > 0 or "\n" in buffer.text[self.looked - buffer.base : at]
 
-    def has_several_lines(self, buffer: Buffer, at: int) -> bool:
-        """Whether a line break comes before the last one up to this index, which may be that of a closing
-        tag."""
+    def has_inner_break(self, buffer: Buffer, at: int) -> bool:
+        """Whether a line break is in the value before the last one up to this index, which may be that of a
+        closing tag."""
         return self.breaks + buffer.text.count("\n", self.looked - buffer.base, at) > 1
 
     def has_blank_before(self, buffer: Buffer, at: int) -> bool:

@@ -102,11 +102,15 @@ class Steady:
         if counted:
             queue.items.append(held)
             return events != []
+        self._hear(held, lane, events)
+        return True
+
+    def _hear(self, held: Held, lane: Lane, events: list[Event] | None) -> None:
+        """Deliver a frame whose events are more than its text as it came."""
         message, said = self._messages[lane.id.group], Said()
         if events is not None:
             message.hear(lane, events, said)
-        if call:
+        if lane.id.call:
             message.after_call(lane, False, said)
         self._deliver(held, said, set())
         self.last = lane.id
-        return True

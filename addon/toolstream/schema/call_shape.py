@@ -91,18 +91,23 @@ def drifted(value: Json) -> tuple[Any, Any]:
 
 
 def _misspelt(value: Json) -> tuple[Any, Any]:
-    """The keys may be misspelt: of the two members, the string is the name and the object holds the
-    arguments. Or something empty stands for no arguments, or they are alone in an array."""
-    members = [member for key, member in value.items() if key not in BESIDE]
-    names = [member for member in members if isinstance(member, str)]
-    objects = [member for member in members if isinstance(member, dict)]
-    if len(members) == 2 and len(names) == len(objects) == 1:
-        return names[0], objects[0]
+    """The keys may be misspelt. Or something empty stands for no arguments, or they are alone in an array."""
+    if pair := _string_and_object(value):
+        return pair
     name, arguments = drifted(value)
     if arguments in (None, "", []):
         return name, {}
     is_single = isinstance(arguments, list) and len(arguments) == 1
     return name, arguments[0] if is_single else arguments
+
+
+def _string_and_object(value: Json) -> tuple[str, Json] | None:
+    """The name and the arguments, whatever their keys are: there are two members, a string and an object."""
+    members = [member for key, member in value.items() if key not in BESIDE]
+    match members:
+        case [str(name), dict(arguments)] | [dict(arguments), str(name)]:
+            return name, arguments
+    return None
 
 
 def _flat(value: Json) -> tuple[Any, Any]:

@@ -231,18 +231,27 @@ class ToolRules:
 
 
 def _can_apply(rule: Rule, tool: Tool, target: Tool | None) -> bool:
-    key, parameter = rule.parameter, tool.parameter(rule.parameter)
+    parameter = tool.parameter(rule.parameter)
     match rule.action:
         case Action.SET_DEFAULT:
-            replaces = bool(parameter.members) and rule.condition is not Condition.MISSING
-            return parameter.admits(rule.value) and (parameter.required or replaces)
+            return parameter.admits(rule.value) and _can_lack(rule, parameter)
         case Action.REMOVE_PARAMETER:
-            return not tool.declares(key) or not (parameter.required or _admits_all(parameter))
+            return not tool.declares(rule.parameter) or not (parameter.required or _admits_all(parameter))
         case Action.CONVERT_TOOL:
-            needed = {*rule.when, rule.parameter} if rule.condition in _THERE else rule.when
-            return target is not None and target is not tool and all(map(target.declares, needed))
+            return target is not None and target is not tool and _can_become(rule, target)
         case _:
             return _can_convert(rule, parameter)
+
+
+def _can_lack(rule: Rule, parameter: Parameter) -> bool:
+    """Whether a default can be due: the parameter is required, or has something that it may replace."""
+    return parameter.required or (bool(parameter.members) and rule.condition is not Condition.MISSING)
+
+
+def _can_become(rule: Rule, target: Tool) -> bool:
+    """Whether the target declares the parameters with which the condition is met."""
+    needed = {*rule.when, rule.parameter} if rule.condition in _THERE else rule.when
+    return all(map(target.declares, needed))
 
 
 def _can_convert(rule: Rule, parameter: Parameter) -> bool:

@@ -143,6 +143,11 @@ class MessagesEncoder:
             return self._server_call(lane, lane.call, Text(text))
         if number < 0 or (part.text and not text):
             return b""
+        return self._in_its_block(reading, lane, number, text)
+
+    def _in_its_block(self, reading: Reading, lane: LaneId, number: int, text: str) -> bytes:
+        """A delta of the server's, as it came if it fits, with this text in the block of this number."""
+        part = reading.slices[0]
         if text == part.text and reading.json.get("index") == number:
             return reading.frame
         if lane.kind in DELTAS and _is_plain(reading):

@@ -50,6 +50,14 @@ class Choice:
     def number(self, call: Any) -> int:
         return self.numbers.setdefault(call, len(self.numbers))
 
+    def begin(self, call: ServerCall, index: Any) -> bool:
+        """Whether a call of the server's begins here, with its index. If so, it gets a number."""
+        if call in self.numbers:
+            return False
+        self.natives.append(call)
+        self.unread[index] = self.number(call)
+        return True
+
     def finish_reason(self, sent: Any, ledger: Ledger) -> Any:
         """The finish_reason to send in place of the server's."""
         cut = self.open or any(call.broken for call in self.natives)
@@ -215,17 +223,14 @@ class ChatEncoder:
             return self._unread(choice, old)
         if not call.announced:
             return {}
-        first = call not in choice.numbers
+        first = choice.begin(call, part.call_piece.index)
         number = choice.number(call)
-        if first:
-            choice.natives.append(call)
-            choice.unread[part.call_piece.index] = number
         if part.call_piece.foreign:
             return _numbered(old, number)
         right = right and (is_head(old, call, number) if first else is_further(old, number))
         if not right:
             self._reshaped(choice, call)
-        if right and text == part.text and not (first and object_in(old, "function")["name"] != call.name):
+        elif text == part.text and not (first and _is_renamed(old, call)):
             return old
         return _written(call, number, text, old, first)
 
@@ -249,25 +254,28 @@ class ChatEncoder:
     def events(self, lane: LaneId, events: list[Event], near: Reading) -> bytes:
         choice = self._choices.get(lane.group) or self._choice(lane.group)
         writer: Synthesis = near.facts.get(choice.index) or self._writer(near, choice)
-        only, out = events[0], []
+        only = events[0]
         if type(only) is ArgumentsDelta and len(events) == 1:
             return writer.call_arguments(choice.number((lane, only.index)), only.fragment)
-        for event in joined(events):
-            match event:
-                case ArgumentsDelta(index, fragment):
-                    out.append(writer.call_arguments(choice.number((lane, index)), fragment))
-                case Text(text) if lane.call:
-                    out.append(self._call_arguments(writer, choice, lane.call, text))
-                case Text(text):
-                    fields = choice.fields if lane.kind is Kind.REASONING else ("content",)
-                    out.append(writer.content(text, self._first_role(choice), fields))
-                case CallStart(index, name):
-                    choice.open, number = True, choice.number((lane, index))
-                    head = call_head(number, new_call_id(), name, "", {})
-                    out.append(writer.calls([head], self._first_role(choice)))
-                case CallEnd():
-                    choice.open, choice.calls = False, choice.calls + 1
-        return b"".join(out)
+        return b"".join(self._event(writer, choice, lane, event) for event in joined(events))
+
+    def _event(self, writer: Synthesis, choice: Choice, lane: LaneId, event: Event) -> bytes:
+        """The chunk for an event; b"" for one that no chunk says."""
+        match event:
+            case ArgumentsDelta(index, fragment):
+                return writer.call_arguments(choice.number((lane, index)), fragment)
+            case Text(text) if lane.call:
+                return self._call_arguments(writer, choice, lane.call, text)
+            case Text(text):
+                fields = choice.fields if lane.kind is Kind.REASONING else ("content",)
+                return writer.content(text, self._first_role(choice), fields)
+            case CallStart(index, name):
+                choice.open, number = True, choice.number((lane, index))
+                head = call_head(number, new_call_id(), name, "", {})
+                return writer.calls([head], self._first_role(choice))
+            case CallEnd():
+                choice.open, choice.calls = False, choice.calls + 1
+        return b""
 
     def _call_arguments(self, writer: Synthesis, choice: Choice, call: ServerCall, text: str) -> bytes:
         """Arguments of a call that the server parsed, in a chunk of our own."""
@@ -338,6 +346,11 @@ def _edits_of_texts(said: list[tuple[Slice, str]]) -> Edits:
 def _numbered(element: Json, number: int) -> Json:
     """The element with this index, unless it has none."""
     return element if element.get("index", number) == number else element | {"index": number}
+
+
+def _is_renamed(head: Json, call: ServerCall) -> bool:
+    """Whether a call leaves with another name than its first element has."""
+    return object_in(head, "function").get("name") != call.name
 
 
 def _written(call: ServerCall, number: int, text: str, old: Json, first: bool) -> Json:

@@ -53,13 +53,11 @@ class CallWriter:
             self._unsent[lane] = head
             return b""
         changes = self._put_right(head, reading.slices[0].call)
-        item = self._out.add(reading, source, changes)
+        item = self._add(reading, source, lane, changes)
         edits: Edits = [(("item", key), compact(value)) for key, value in changes.items()]
         for piece, text in list(texts_of(reading, texts))[1:]:  # it already has arguments
             item.pieces.append(text)
             edits += piece.edits(text)
-        if lane:
-            self._calls[lane] = item
         return self._out.send(reading, edits, item)
 
     def _put_right(self, head: Json, call: ServerCall | None) -> Json:
@@ -174,23 +172,30 @@ class CallWriter:
 
     def _call_of(self, reading: Reading, text: str) -> tuple[bytes, Item | None]:
         """The item of a call, and the events that announce it, if nothing has yet and there is `text`."""
-        source, lane = source_of(reading), reading.slices[0].lane
-        if source and lane:
-            self._lanes[source] = lane
-        elif source:
-            lane = self._lanes.get(source)
+        source = source_of(reading)
+        lane = self._lane_of(source, reading.slices[0].lane)
         item = self._calls.get(lane) if lane else self._out.current.get(source)
         if item or source is None:
             return b"", item
         if self._out.altered and lane and lane.call:
             begun = self.begin(lane) if text and not lane.call.dropped else b""
             return begun, self._calls.get(lane)
-        if self._out.changed:
-            return b"", None
-        item = self._out.add(reading, source)
+        return b"", None if self._out.changed else self._add(reading, source, lane)
+
+    def _lane_of(self, source: Source | None, lane: LaneId | None) -> LaneId | None:
+        """The lane of an event; if it has none, that of earlier events from its source."""
+        if source and lane:
+            self._lanes[source] = lane
+        return lane or (self._lanes.get(source) if source else None)
+
+    def _add(
+        self, reading: Reading, source: Source, lane: LaneId | None, changes: Json | None = None
+    ) -> Item:
+        """The item that a server's event announces; it is the call of its lane."""
+        item = self._out.add(reading, source, changes)
         if lane:
             self._calls[lane] = item
-        return b"", item
+        return item
 
     # Calls that no frame of the server's begins
 
