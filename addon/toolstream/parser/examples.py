@@ -139,7 +139,8 @@ def ends_message(m: Message, value: Value, run: Run) -> bool:
 
 def is_cut_in_example(m: Message, value: Value, run: Run) -> bool:
     """Whether the message was cut off after a run that closes no more than an example in the value has
-    opened."""
+    opened. Calls on lines of their own count together with those in the last line, because a run may close
+    both."""
     if m.complete or run.followed_by is not FollowedBy.END or closes_envelope(value, run):
         return False
     if m.place.closes_by_name:  # no example has its closing tags
@@ -149,7 +150,8 @@ def is_cut_in_example(m: Message, value: Value, run: Run) -> bool:
 
 
 def closes_envelope(value: Value, run: Run) -> bool:
-    """Whether a run closes an envelope that no example has opened."""
+    """Whether a run closes an envelope that no example has opened. While one is open on lines of its own,
+    those in the last line do not count."""
     return run.count(TagKind.WRAP_CLOSE) > (value.opened.wraps or value.opened.line_wraps)
 
 

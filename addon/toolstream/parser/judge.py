@@ -319,7 +319,7 @@ def _line_of_its_own(m: Message, run: Run) -> int:
 
 
 def _doubt(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> Judgement:
-    """Decide about a run that is not believed at once. `lines`: the value has several lines."""
+    """Decide about a run that is not believed at once. `lines`: a line break is in the value before it."""
     assert m.call
     first = run.tags[0]
     if first.kind in OPENERS:
