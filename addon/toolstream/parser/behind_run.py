@@ -12,7 +12,7 @@ from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.tag import Tag
 from ..grammar.text import ends_line, skip_whitespace
 from ..grammar.tokens import next_place
-from ..limits import BEHIND_CALL, LOOK_AHEAD
+from ..limits import BEHIND_CALL, CLOSING_RUN, LOOK_AHEAD
 from .evidence import Judgement, Payload, is_believed, is_complete
 from .message import Message
 from .open_value import Value
@@ -57,12 +57,10 @@ def before_tag_of_ours(m: Message, value: Value, run: Run, lines: bool) -> Judge
 
 
 def before_sibling(m: Message, value: Value, run: Run) -> Judgement:
-    """A parameter of the call opens in a value of several lines that nothing has closed: payload if text
-    follows its closing tag, and then the value's own one comes, or the same parameter, as in an example."""
+    """A parameter of the call opens in a value that nothing has closed: payload if text follows its closing
+    tag, and then the value's own one comes, or the same parameter, as in an example."""
     opener, base = run.tags[-1], m.buffer.base
     start = opener.end - base
-    if not value.has_inner_break(m.buffer, opener.start - base):
-        return run
     tags = _outer_tags(m, value, start, run.end - base + BEHIND_CALL)
     shown = _closes_before_text(m, tags, start)
     if shown is True:
@@ -318,6 +316,9 @@ def _closes_value(m: Message, value: Value, at: int, alone: bool) -> bool | Wait
     run = _run(m, at)
     if run is MORE:
         return MORE
+    loop = m.place.memory.loop
+    if (run.ends_message and len(run.tags) >= CLOSING_RUN) or loop.start <= run.tags[0].start < loop.end:
+        return False  # a loop of closing tags says nothing about what comes before it
     return is_believed(value, run, alone) or ends_before_text(m, value, run, alone, lines=True)
 
 

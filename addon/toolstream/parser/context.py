@@ -11,19 +11,20 @@ from copy import copy
 from typing import Self
 
 from ..grammar.kinds import TagKind
+from ..grammar.likeness import DOCUMENT
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK
 from ..limits import ENDS
 from .markdown import Markdown
 
 _OPENING = re.compile(r"<[A-Za-z]")
-_END_OF_TAG = re.compile(
-    r"(?:<[/!?]?[A-Za-z][\w.-]{0,64}(?::[\w.-]{1,64})?(?:\s[^<>]{0,96}|[/?])?|--)>\s{0,96}\Z"
-)
 _END_OF_THOUGHT = re.compile(
-    r"</\w{0,32}(?:think|thought|reason|plan|analy|reflect)\w{0,32}>\s{0,96}\Z", re.I
+    r"</(?:\w{0,16}_)?(?:think(?:ing)?|thoughts?|thought_process|reason(?:ing|s)?|reflections?|plan(?:ning)?|analysis|scratchpad)>\Z",
+    re.I,
 )
-_ARROW = re.compile(r"[-=~ \t]>\s{0,96}\Z")
+_ADDRESS = re.compile(r"<(?:[^\s<>@\"'=]{1,64}@[^\s<>@\"'=]{1,64}|[a-z]{2,16}://[^\s<>\"']{1,96})>\Z")
+_TYPE = re.compile(r"\w<(?P<word>\w{1,64})(?:[\w:&,]|<|>|, |(?!))*+\Z")
+_ARROW = re.compile(r"(?:\A|\n)[^<\n]{0,96}[-=~]>\Z")
 _GOES_ON = "[{(,"  # JSON after one of these is a part of something else
 
 
@@ -85,10 +86,12 @@ class Context(Markdown):
     def in_markup(self) -> bool:
         """Whether a tag of a document ends directly before this place: no arrow, no type or address in
         brackets, and not that which ends a thought."""
-        if self.last != ">" or _END_OF_THOUGHT.search(self.ends):
+        if self.last != ">":
             return False
-        is_tag = _END_OF_TAG.search(self.ends) is not None
-        return is_tag or not ("<" in self.ends or _ARROW.search(self.ends))
+        ends = self.ends.rstrip(BLANK)
+        if (type_ := _TYPE.search(ends)) and type_["word"].casefold() not in DOCUMENT:
+            return False
+        return not any(said.search(ends) for said in (_END_OF_THOUGHT, _ADDRESS, _ARROW))
 
     @property
     def begins_plain_line(self) -> bool:

@@ -58,7 +58,11 @@ def is_complete(value: Value, run: Run, alone: bool) -> bool:
 def _closes_all_exactly(run: Run) -> bool:
     """Whether the exact tags of a run begin with those that close a call and its envelope."""
     exact = tuple(tag.kind for tag in run.tags if tag.exact)
-    return exact[:2] == CALL_CLOSERS
+    return exact[:2] == CALL_CLOSERS or exact[:3] == (
+        CALL_CLOSERS[0],
+        TagKind.PARAMETER_CLOSE,
+        CALL_CLOSERS[1],
+    )
 
 
 def _cost_of_rest(tags: list[Tag]) -> int:

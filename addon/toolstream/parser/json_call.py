@@ -331,7 +331,8 @@ def _goes_on(m: Message, calls: JsonCalls, json: JsonText) -> bool | Wait:
         return _goes_on_behind(m, behind_marks(text, here))
     if mark in ':"' or here > at or mark in "<,":
         return mark in ':"'
-    return _goes_on_in_text(m, json) if json.so_far.rstrip(_END).endswith('"') else mark.isalnum()
+    in_doubt = calls.broken and json.so_far.rstrip(_END).endswith('"')
+    return _goes_on_in_text(m, json) if in_doubt else mark.isalnum()
 
 
 def _goes_on_in_text(m: Message, json: JsonText) -> bool | Wait:

@@ -219,8 +219,9 @@ def _end_scalar(m: Message, body: Body, word: str) -> Progress:
     """A number or a word is complete; quotes at its end are surplus."""
     bare = word if _may_be_string(body) else word.rstrip(QUOTES)
     value, mended = value_of(bare, body.tool.parameter(body.key).types)
-    if value is FAILED:
-        return Progress.FAILED
+    is_word = isinstance(value, str) and word[-1:].isalpha() and not _may_be_string(body)
+    if value is FAILED or (is_word and m.buffer.text[m.buffer.at :].strip() == word):
+        return Progress.FAILED  # or half a word, with which the message ends
     body.mended = body.mended or mended or bare != word
     m.buffer.at += len(word)
     return _end_value(m, body, value)

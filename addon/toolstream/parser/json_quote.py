@@ -60,7 +60,6 @@ class OpenString:
     odd: dict[str, int] = field(default_factory=dict)  # how often each other kind of quote occurs in it
     head: str | None = ""  # its beginning, while that may be a path; None once that is decided
     bare: bool = False  # it is a path whose backslashes are no escapes
-    lone: bool = False  # it has a backslash that escapes nothing
     opened: int = 0  # envelopes that are open in it
     counted: list[tuple[int, int]] = field(default_factory=list)  # the same before tags in the last piece
     complete: bool = False  # the message is over, and was not cut off
@@ -142,6 +141,8 @@ def _after_brackets(string: OpenString, text: str, at: int, over: bool) -> Quote
     end = end_of(_BRACKETS, text, at)
     if end == len(text):
         return Quote.END if over else MORE
+    if string.looked:  # it is text, or the rest of the string
+        return _before_text(string, text, end, over)
     is_all = text.count("}", at, end) >= string.brackets
     if says := is_all and not string.mended and _may_follow_call(string, text, end, over):
         return _end_if(says)

@@ -154,20 +154,15 @@ def _read_escape(
         return "\\\\", at + 1
     if escape := ESCAPE.match(text, at):
         return escape[0], escape.end()
-    if ESCAPE_PART.fullmatch(text, at):
-        return MORE
-    string.lone = True
-    return "\\\\", at + 1
+    return MORE if ESCAPE_PART.fullmatch(text, at) else ("\\\\", at + 1)
 
 
 def _is_backslash(string: OpenString, text: str, at: int, over: bool) -> bool | Wait:
-    """Whether a backslash is a character of the string, like others before it: in a path, or directly before
-    the quote that ends the string."""
+    """Whether a backslash is a character of a path, in which none is an escape: also directly before the
+    quote that ends it."""
     after = text[at + 1 : at + 2]
-    if string.bare and after not in ("", '"', "\\"):
-        return True
-    if after != '"' or not (string.bare or string.lone):
-        return False
+    if not string.bare or after != '"':
+        return string.bare and after not in ("", "\\")
     found = judge(string, text, at, at + 1, is_enough(text, at, over))
     return MORE if found is MORE else found is Quote.END
 

@@ -22,7 +22,7 @@ from ..limits import BEHIND_CALL, CLOSING_RUN, RUNS, TABLES
 from .by_place import OPENERS, by_place, index_after, is_by_place, is_cut
 from .elements import element_of
 from .place import Place
-from .run import CLOSED_BY, CLOSES_AT, Choice, FollowedBy, Level, Loop, Run, Seen, missing_before
+from .run import CLOSED_BY, CLOSES_AT, NO_LOOP, Choice, FollowedBy, Level, Loop, Run, Seen, missing_before
 
 _NAMESPACED = re.compile(r"<[A-Za-z]\w*:")  # its closing tag is, too
 _SLASH, _SLASH_PART = re.compile(r"[(\[{|]?/[A-Za-z]"), re.compile(r"[(\[{|]?/?")
@@ -114,16 +114,12 @@ def _read_on(place: Place, run: Run, text: str, over: bool, base: int) -> Follow
 def _loops(place: Place, run: Run) -> bool:
     """Whether the run is only exact closing tags, as a model writes them that is caught in a loop. Those that
     another run has read are skipped."""
-    if not all(map(_is_exact_closer, run.tags)):
+    if not all(tag.exact and tag.kind in CLOSERS for tag in run.tags):
         return False
     loop = place.memory.loop
-    if loop.start <= run.end < loop.end:
+    if loop.start <= run.end < loop.end and run.tags[0].kind is TagKind.PARAMETER_CLOSE:
         run.end, run.level = loop.end, max(run.level, loop.level)
     return True
-
-
-def _is_exact_closer(tag: Tag) -> bool:
-    return tag.kind in CLOSERS and tag.cost is Cost.EXACT
 
 
 def _choose_next(
@@ -159,22 +155,29 @@ def _go_on(
     """Add a tag to the run. If the run ends here: what follows it. None if it goes on."""
     if run.tags and not run.is_supported_by(choice.tag):
         return FollowedBy.OTHER
+    loops = len(run.tags) >= CLOSING_RUN
     if choice.tag.kind in OPENERS:
+        if loops and choice.tag.kind is TagKind.PARAMETER_OPEN and run.closes_call:
+            run.end, place.memory.loop = run.tags[-1].end, NO_LOOP
+            return FollowedBy.OTHER  # the call goes on, so this was no end of it
         return _open_behind(place, run, choice, text, over, base)
-    if len(run.tags) >= CLOSING_RUN:
+    if loops:
         return _loop_on(place, run, choice, base)
     return None if _add(place, run, choice, text, over, base) else MORE
 
 
 def _loop_on(place: Place, run: Run, choice: Choice, base: int) -> FollowedBy | None:
-    """Another closing tag in a loop, which is not kept. A loop that is too long to wait for its end says
-    nothing more."""
-    if not _is_exact_closer(choice.tag):
+    """Another closing tag in a loop, which is not kept. Of a loop that is too long to wait for its end, only
+    a value's closing tag is believed. One that does not begin with such a tag repeats its first tag."""
+    first, tag = run.tags[0], choice.tag
+    if not tag.exact or tag.kind not in CLOSERS or first.kind not in (TagKind.PARAMETER_CLOSE, tag.kind):
         return FollowedBy.OTHER
     start = place.memory.loop.start if place.memory.loop.end == run.end else run.end
-    run.end, run.level = base + choice.tag.end, choice.level
+    run.end, run.level = base + tag.end, choice.level
     place.memory.loop = Loop(start, run.end, run.level)
-    return FollowedBy.END if run.end - run.tags[0].start > BEHIND_CALL else None
+    if run.end - first.start <= BEHIND_CALL:
+        return None
+    return FollowedBy.END if first.kind is TagKind.PARAMETER_CLOSE else FollowedBy.OTHER
 
 
 def may_be_tag(place: Place, text: str, at: int, over: bool, same_line: bool) -> bool | Wait:

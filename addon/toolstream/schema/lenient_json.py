@@ -41,7 +41,7 @@ _BACKSLASHES = re.compile(r"\\+")  # one or two: of an escape, or of what should
 _BRACKET_OR_STRING = re.compile(rf'{JSON_STRING.pattern}|[{{}}\[\]"]', re.DOTALL)
 _STRING_OR_BREAK = re.compile(rf"{JSON_STRING.pattern}|\\[nrt]", re.DOTALL)
 _STRING_OR_SCALAR = re.compile(
-    rf"{JSON_STRING.pattern}|(?<=[:\[,\s])(?P<scalar>[+.-]{{0,2}}\w[\w.-]{{0,{SCALAR}}})(?=\s*+[,}}\]])",
+    rf"{JSON_STRING.pattern}|(?<=[:\[,\s])(?P<scalar>[+-]?\.?\d[\d.]{{0,{SCALAR}}})(?=\s*+[,}}\]])",
     re.DOTALL,
 )
 _NAME_EQUALS = re.compile(rf'"function=([\w.-]{{1,{WORD}}})"(?=\s*[,}}])')
@@ -126,8 +126,8 @@ def _with_spaces(text: str) -> str:
 
 
 def _with_quotes(text: str) -> str:
-    """With quotes around numbers that JSON does not have and words (`05`, `+5`, `TRUE`), which the schema
-    types later; "" if there are none."""
+    """With quotes around numbers that JSON does not have (`05`, `+5`, `.5`), which the schema types later; ""
+    if there are none."""
     quoted = _STRING_OR_SCALAR.sub(_quoted_if_odd, text)
     return quoted if quoted != text else ""
 

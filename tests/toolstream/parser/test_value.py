@@ -293,6 +293,13 @@ def test_any_number_of_closers_in_a_row_ends_a_value(count: int) -> None:
     assert read("\na" + "\n</parameter>" * count + "\n</function>") == Ended("a")
 
 
+@pytest.mark.parametrize("tag", ["</tool_call>", "</function>"])
+@pytest.mark.parametrize("count", [CLOSING_RUN - 1, CLOSING_RUN, CLOSING_RUN + 1, 5 * CLOSING_RUN])
+def test_closers_of_calls_are_payload_before_the_values_own(tag: str, count: int) -> None:
+    value = "# Doc" + f"\n{tag}" * count
+    assert read(f"\n{value}{END}") == Ended(value)
+
+
 def test_fewer_closers_are_payload_before_text_and_the_end_of_the_value() -> None:
     assert read("\na" + "\n</parameter>" * 3 + "\nb" + END).value.endswith("</parameter>\nb")
 
