@@ -31,8 +31,7 @@ class Slot:
 
     @property
     def ready(self) -> bool:
-        if self.final is not None:
-            return True
+        """Whether it is decided what becomes of it, as long as it has no `final` text."""
         lane, at = self.lane, self.slice.at
         call = lane.id.call
         if call and not call.settled:
@@ -55,18 +54,6 @@ class Slot:
         return SAID if kept or self.ready else ""
 
     @property
-    def original(self) -> str:
-        return self.slice.text if self.slice.at is TEXT else SAID
-
-    @property
-    def changed(self) -> str | None:
-        """The text to write in place of the original; None if that stays."""
-        call, final = self.lane.id.call, self.final
-        if call is not None and not call.announced:
-            return ""
-        return None if final is None or final == self.original else final
-
-    @property
     def holds_words(self) -> bool:
         """Whether text waits in it that is more than whitespace."""
         if self.final is not None or self.lane.over or self.slice.at is not TEXT:
@@ -86,7 +73,7 @@ class Held:
     @property
     def ready(self) -> bool:
         for slot in self.slots:  # noqa: SIM110  (mostly one, for which `all` takes longer)
-            if not slot.ready:
+            if slot.final is None and not slot.ready:
                 return False
         return True
 
@@ -99,9 +86,12 @@ class Held:
         """The texts for its slices; None if all are as they came."""
         texts, same = [], True
         for slot in self.slots:
-            changed = slot.changed
-            same = same and changed is None
-            texts.append(slot.original if changed is None else changed)
+            part, final, call = slot.slice, slot.final, slot.lane.id.call
+            original = part.text if part.at is TEXT else SAID
+            dropped = call is not None and not call.announced
+            text = "" if dropped else original if final is None else final
+            same = same and text == original and not dropped
+            texts.append(text)
         return None if same else texts
 
 
@@ -168,8 +158,8 @@ class OutputQueue:
 
     def cut(self, lane: Lane, more: Sequence[Slot] = ()) -> None:
         """Cut the slots that hold text of a lane that has diverged: all of them, or none if one fails."""
-        held = [item for item in self.items if isinstance(item, Held)]
-        slots = [slot for item in held for slot in item.slots_of(lane)] + list(more)
+        held = [item for item in self.items if type(item) is Held]
+        slots = [slot for item in held for slot in item.slots if slot.lane is lane] + list(more)
         for slot, final in [(slot, slot.cut()) for slot in slots]:
             slot.final = final
 
