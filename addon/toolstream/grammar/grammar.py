@@ -147,16 +147,14 @@ def grammar(level: str) -> Grammar:
 
 
 def kept_to(tags: Iterable[Tag], among: Iterable[Dialect] = TAUGHT) -> Sequence[Dialect]:
-    """The dialects in whose canonical spelling all of these tags are; BASE if there are none."""
+    """Those of these taught dialects in whose canonical spelling all of the tags are, apart from a slip; BASE
+    if there are none."""
     kept = list(among)
     for tag in tags:
-        kept = [dialect for dialect in kept if _keeps_to(tag, dialect)]
+        own = tag.dialect if tag.cost is Cost.EXACT or tag.cost is Cost.ALIKE else None
+        names = _taught_in(tag.kind, tag.raw, tag.name) if tag.spelt else ()
+        kept = [dialect for dialect in kept if dialect is own or dialect.name in names]
     return kept or BASE
-
-
-def _keeps_to(tag: Tag, dialect: Dialect) -> bool:
-    """Whether a tag belongs to this dialect, apart from a slip in it."""
-    return is_canonical(tag, dialect) or (tag.dialect is dialect and tag.cost is Cost.ALIKE)
 
 
 def keeps_to(tag: Tag, dialects: Iterable[Dialect]) -> bool:

@@ -339,9 +339,10 @@ def _is_believed(m: Message, chain: Chain, tag: Tag) -> bool | Wait:
     """Whether a tag is believed, after these envelopes."""
     if tag.dialect.by_name and any(map(_is_guessed, chain.wraps)):
         return False  # documents have such elements, too
-    if tag.kind is TagKind.CALL_OPEN and not (is_in_table(tag) and chain.worst <= Cost.TABLE):
+    known = chain.worst <= Cost.TABLE
+    if tag.kind is TagKind.CALL_OPEN and not (known and is_in_table(tag)):
         return _opens_damaged(m, chain, tag)
-    return chain.worst <= Cost.TABLE
+    return known
 
 
 def _is_guessed(wrap: Tag) -> bool:

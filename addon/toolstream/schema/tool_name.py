@@ -80,8 +80,8 @@ def _with_attributes(raw: str, name: str, toolset: DeclaredTools, direct: bool) 
     """`<function=read path="a.py">`, or `direct`, `<read path="a.py">`: the attributes are parameters, except
     for those that any tag may have. Or all stand there in JSON: `<function=read {"path": "a.py"}>`."""
     word = name.split()[0]
-    tool = toolset.find(word)
     after = (raw if direct else raw.partition("=")[2]).partition(word)[2].rstrip(" \t/>")
+    tool = toolset.find(word) if after else None
     if tool is None:
         return None
     after = after.removeprefix('"') if raw.count('"') > after.count('"') else after
