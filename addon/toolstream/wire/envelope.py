@@ -37,12 +37,8 @@ class Gap:
 
     __slots__ = ("members", "parts")
 
-    def __init__(self, written: bytes, exact: bool) -> None:
-        self.parts: list[bytes] = []
+    def __init__(self, written: bytes) -> None:
         self.members: list[tuple[str, bytes, bytes]] = []
-        if exact:
-            self.parts.append(written)
-            return
         found = list(CHANGING.finditer(written))
         edges = [0, *(edge for member in found for edge in member.span("value")), len(written)]
         self.parts = [written[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
@@ -67,17 +63,17 @@ class Gap:
 
 
 class Template:
-    """A frame around one text. `gaps` are the bytes before and after it. `reading` is overwritten by the
+    """A frame around one text, with these bytes at its `head` and its `tail`. `reading` is overwritten by the
     next frame of this envelope."""
 
     __slots__ = ("first", "head", "reading", "slice", "tail")
 
-    def __init__(self, gaps: list[Gap], reading: Reading) -> None:
+    def __init__(self, head: bytes, tail: bytes, reading: Reading) -> None:
         self.first = reading.slices[0]  # of the last frame whose reading was not overwritten
         self.reading = copied(reading)
         self.slice = self.reading.slices[0]
-        self.head, self.tail = gaps[0].parts[0], gaps[-1].parts[-1]
-        self.reading.start, self.reading.end = len(self.head), -len(self.tail)
+        self.head, self.tail = head, tail
+        self.reading.start, self.reading.end = len(head), -len(tail)
 
     def read(self, frame: bytes) -> Reading | None:
         """The reading of the frame, if it has this envelope."""
@@ -117,9 +113,9 @@ class Changing(Template):
 
     __slots__ = ("_after", "_before")
 
-    def __init__(self, gaps: list[Gap], reading: Reading) -> None:
-        super().__init__(gaps, reading)
-        self._before, self._after = gaps
+    def __init__(self, before: Gap, after: Gap, reading: Reading) -> None:
+        super().__init__(before.parts[0], after.parts[-1], reading)
+        self._before, self._after = before, after
 
     def read(self, frame: bytes) -> Reading | None:
         if not (frame.startswith(self.head) and frame.endswith(self.tail)):
@@ -142,10 +138,9 @@ class Copies(Template):
 
     __slots__ = ("_gaps", "_size")
 
-    def __init__(self, gaps: list[Gap], reading: Reading) -> None:
-        super().__init__(gaps, reading)
-        self._gaps = [gap.parts[0] for gap in gaps]
-        self._size = sum(map(len, self._gaps))
+    def __init__(self, gaps: list[bytes], reading: Reading) -> None:
+        super().__init__(gaps[0], gaps[-1], reading)
+        self._gaps, self._size = gaps, sum(map(len, gaps))
         self.reading.start = self.reading.end = 0
 
     def read(self, frame: bytes) -> Reading | None:
@@ -200,7 +195,7 @@ class Envelopes:
             return
         others = [template for template in self._templates if not template.is_like(piece)]
         failed = len(others) < len(self._templates)  # an exact template of this text
-        template = _template(written, reading, exact=not failed or len(piece.paths) > 1)
+        template = _template(written, reading, exact=not failed)
         known = template.read(reading.frame)
         if known and known.slices[0].text == piece.text:
             self._templates = [template, *others][:TEMPLATES]
@@ -216,10 +211,14 @@ def _is_only_text(reading: Reading, piece: Slice) -> bool:
 
 def _template(written: list[bytes], reading: Reading, exact: bool) -> Template:
     """The template for a frame with these bytes around its text."""
-    gaps = [Gap(part, exact) for part in written]
-    if len(gaps) > 2:
-        return Copies(gaps, reading)
-    return Changing(gaps, reading) if any(gap.members for gap in gaps) else Template(gaps, reading)
+    if len(written) > 2:
+        return Copies(written, reading)
+    head, tail = written
+    if not exact:
+        before, after = Gap(head), Gap(tail)
+        if before.members or after.members:
+            return Changing(before, after, reading)
+    return Template(head, tail, reading)
 
 
 def copied(known: Reading) -> Reading:
