@@ -1,7 +1,7 @@
 """Splits a JSON object into tokens while it streams. It only knows states; the mender decides what to do
 with a token.
 
-There is one method for each state, in the table `_read`. A token is as much as is certain: the letters of
+There is one method for each state, in the table `_READERS`. A token is as much as is certain: the letters of
 a string come in pieces that end between two escapes; keys, numbers and words come whole, once something
 follows them. What models write in place of numbers and words is read as well. `peek` returns the next
 token, or None if more text is needed; `advance` goes past it. Text in tokens that were not gone past is
@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from ..grammar.text import JSON_CLOSERS, JSON_STRING_REST, JSON_WHITESPACE, end_of
 from ..limits import JSON_KEY, LOOK_AHEAD, TOKEN
@@ -104,19 +104,6 @@ class JsonStream:
 
     def __init__(self, is_key: Callable[[str], bool] = bool) -> None:
         self._is_key = is_key
-        self._read: dict[State, Callable[[str], Token | None]] = {
-            State.START: self._at_start,
-            State.FIRST: self._at_member,
-            State.FURTHER: self._at_member,
-            State.COLON: self._at_colon,
-            State.VALUE: self._at_value,
-            State.STRING: self._in_string,
-            State.AS_TEXT: self._as_text,
-            State.NEXT: self._after_value,
-            State.OVER: self._after_object,
-            State.REST: self._in_rest,
-            State.BROKEN: self._in_rest,
-        }
         self.state = State.START
         self._text, self._at = "", 0
         self._open: list[str] = []  # the brackets
@@ -168,7 +155,7 @@ class JsonStream:
         if spaced and self.state not in _IN_TEXT and (end := self._end_of_space()) != self._at:
             self._token = Token(Kind.SPACE, self._text[self._at : end], self.state) if end else None
         else:
-            self._token = self._read[self.state](self._text[self._at : self._at + 1])
+            self._token = self._READERS[self.state](self, self._text[self._at : self._at + 1])
         return self._token
 
     def _end_of_space(self) -> int | None:
@@ -366,6 +353,20 @@ class JsonStream:
 
     def _broken(self, char: str = "?") -> Token | None:
         return Token(Kind.BROKEN, "", State.BROKEN) if char else None
+
+    _READERS: ClassVar = {
+        State.START: _at_start,
+        State.FIRST: _at_member,
+        State.FURTHER: _at_member,
+        State.COLON: _at_colon,
+        State.VALUE: _at_value,
+        State.STRING: _in_string,
+        State.AS_TEXT: _as_text,
+        State.NEXT: _after_value,
+        State.OVER: _after_object,
+        State.REST: _in_rest,
+        State.BROKEN: _in_rest,
+    }
 
 
 def _is_escaped(text: str, at: int) -> bool:

@@ -19,7 +19,7 @@ def loads(text: str, strict: bool = True) -> Any:
     """
     decoder = _STRICT if strict else _LOOSE
     try:
-        if text.startswith("{"):  # what `decode` does beside this is about whitespace
+        if text.startswith(("{", '"')):  # what `decode` does beside this is about whitespace
             value, end = decoder.scan_once(text, 0)  # type: ignore[attr-defined]
             if end == len(text):
                 return value
