@@ -103,9 +103,8 @@ def _add(m: Message, chain: Chain, wrap: Tag) -> None:
     if m.tolerant and m.buffer.text.startswith(">", wrap.end):
         wrap = replace(wrap, end=wrap.end + 1, raw=wrap.raw + ">", dialect=BY_PLACE)
     if len(chain.wraps) == WRAPS:
-        chain.wraps[-1] = replace(chain.wraps[-1], end=wrap.end)
-    else:
-        chain.wraps.append(wrap)
+        wrap = replace(chain.wraps.pop(), end=wrap.end)
+    chain.wraps.append(wrap)
     chain.at = index_after(m.buffer.text, wrap)
 
 

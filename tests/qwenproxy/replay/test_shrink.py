@@ -124,7 +124,7 @@ def old_rules(tmp_path: Path) -> Path:
     directory = tmp_path / "old"
     shutil.copytree(TOOLSTREAM, directory / "toolstream")
     place = directory / "toolstream" / "parser" / "place.py"
-    today = "alone and self.is_free(tag.name) and self.may_go_with(tag)"
+    today = "alone and self.may_have_next(tag)"
     assert today in place.read_text()
     place.write_text(place.read_text().replace(today, "False"))
     return directory
