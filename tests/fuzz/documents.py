@@ -177,6 +177,7 @@ def fragment(text: str, choose: Random) -> str:
 # What has two readings
 
 TAG = re.compile(r"<(/?)(tool_call|function_calls?|function|invoke|parameter)\b[^<>\n]*(>?)")
+END_OF_TURN = re.compile(r"<\|\w+\|>\s*\Z")
 LAST_CLOSER = re.compile(r"(?:\A|\n)[ \t]*</ *([\w:.-]+)[^<>\n]*>?\Z")
 CLOSING_WORD = re.compile(r"</ *(?:param|func|tool|arg|invoke|value|content|execution)")
 HTML_WORDS = ("p", "div", "body", "html", "svg")
@@ -199,7 +200,10 @@ def unclear(text: str) -> bool:
 
 
 def unclear_unclosed(text: str) -> bool:
-    """Whether its last line can be the closer that is missing after it: one that it has not opened itself."""
+    """Whether its last line can be the closer that is missing after it, one that it has not opened itself; or
+    the end of the turn."""
+    if END_OF_TURN.search(text):
+        return True
     last = LAST_CLOSER.search(text)
     if last is None or last[1] in HTML_WORDS:
         return False

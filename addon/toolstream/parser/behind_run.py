@@ -233,10 +233,10 @@ def _readings_behind(
 
 
 def _closes_example(m: Message, tag: Tag, start: int) -> bool | Wait:
-    """Whether a parameter's closing tag on a line of its own, with something since `start`, has text after
-    it."""
+    """Whether a parameter's closing tag has text after it, and something since `start`: on lines of its own,
+    or all in one line."""
     inside = m.buffer.text[start : tag.start]
-    if not inside.strip() or inside[inside.rfind("\n") + 1 :].strip():
+    if not inside.strip() or ("\n" in inside and inside[inside.rfind("\n") + 1 :].strip()):
         return False
     run = _run(m, tag.start)
     return MORE if run is MORE else run.level is Level.CALL and run.is_before_text

@@ -352,7 +352,7 @@ class Place(Slips):
         letters = squeeze(token.word + token.name + token.attributes)
         keys = self.tool.arguments.declared if self.tool else ()
         for names, kind in ((keys, PARAMETER), (self.toolset.tools, FUNCTION)):
-            for name in sorted(names, key=lambda name: (-len(name), name)):
+            for name in sorted(names, key=lambda name: (-len(squeeze(name)), len(name), name)):
                 head = letters.removesuffix(squeeze(name))
                 if head != letters and alike(head) == kind:
                     yield by_place(token, OPENS[kind], Cost.ALIKE, name)
