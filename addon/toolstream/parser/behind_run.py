@@ -58,9 +58,13 @@ def before_tag_of_ours(m: Message, value: Value, run: Run, lines: bool) -> Judge
 
 def before_sibling(m: Message, value: Value, run: Run) -> Judgement:
     """A parameter of the call opens in a value that nothing has closed: payload if text follows its closing
-    tag, and then the value's own one comes, or the same parameter, as in an example."""
+    tag, and then the value's own one comes, or the same parameter, as in an example. Behind a single line,
+    one that the tool requires is believed."""
     opener, base = run.tags[-1], m.buffer.base
     start = opener.end - base
+    required = m.place.tool.required if m.place.tool else ()
+    if opener.name in required and not value.has_inner_break(m.buffer, opener.start - base):
+        return run
     tags = _outer_tags(m, value, start, run.end - base + BEHIND_CALL)
     shown = _closes_before_text(m, tags, start)
     if shown is True:
@@ -316,6 +320,8 @@ def _closes_value(m: Message, value: Value, at: int, alone: bool) -> bool | Wait
     run = _run(m, at)
     if run is MORE:
         return MORE
+    if not run.tags:
+        return False
     loop = m.place.memory.loop
     if (run.ends_message and len(run.tags) >= CLOSING_RUN) or loop.start <= run.tags[0].start < loop.end:
         return False  # a loop of closing tags says nothing about what comes before it

@@ -11,7 +11,6 @@ from copy import copy
 from typing import Self
 
 from ..grammar.kinds import TagKind
-from ..grammar.likeness import DOCUMENT
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK
 from ..limits import ENDS
@@ -23,8 +22,9 @@ _END_OF_THOUGHT = re.compile(
     re.I,
 )
 _ADDRESS = re.compile(r"<(?:[^\s<>@\"'=]{1,64}@[^\s<>@\"'=]{1,64}|[a-z]{2,16}://[^\s<>\"']{1,96})>\Z")
-_TYPE = re.compile(r"\w<(?P<word>\w{1,64})(?:[\w:&,]|<|>|, |(?!))*+\Z")
-_ARROW = re.compile(r"(?:\A|\n)[^<\n]{0,96}[-=~]>\Z")
+_OF_TYPES = r"[A-Z]\w{0,64}|[uif]\d{1,3}|usize|int|str|string|bool|float|double|char"
+_TYPE = re.compile(rf"\w<(?:{_OF_TYPES})(?:[\w:&,]|<|>|, |(?!))*+\Z")
+_ARROW = re.compile(r"(?:\A|\n)[^<\n]{0,96}[ \t][-=~]>\Z")
 _GOES_ON = "[{(,"  # JSON after one of these is a part of something else
 
 
@@ -89,9 +89,7 @@ class Context(Markdown):
         if self.last != ">":
             return False
         ends = self.ends.rstrip(BLANK)
-        if (type_ := _TYPE.search(ends)) and type_["word"].casefold() not in DOCUMENT:
-            return False
-        return not any(said.search(ends) for said in (_END_OF_THOUGHT, _ADDRESS, _ARROW))
+        return not any(said.search(ends) for said in (_END_OF_THOUGHT, _ADDRESS, _TYPE, _ARROW))
 
     @property
     def begins_plain_line(self) -> bool:

@@ -31,7 +31,7 @@ from .event_log import Mark
 from .interrupted import break_off
 from .json_arguments import arguments_follow, can_stream, end_body, open_arguments, read_on_arguments
 from .json_body import read_members
-from .json_end import behind_marks, between_calls, closes_call, is_last, is_mark, is_text
+from .json_end import behind_marks, between_calls, closes_call, is_last, is_mark, is_text, looked_at
 from .json_head import Head, read_head
 from .json_reader import BehindCall, Body, JsonArguments, JsonCalls, Progress, Reader
 from .json_text import Ended, JsonText, may_be_all, read_text
@@ -338,7 +338,8 @@ def _goes_on(m: Message, calls: JsonCalls, json: JsonText) -> bool | Wait:
 def _goes_on_in_text(m: Message, json: JsonText) -> bool | Wait:
     """The same for text directly behind the bracket, and a string before it."""
     found = is_text(m.grammar.body, m.buffer.text, m.buffer.at, json.looked, m.complete)
-    json.looked = len(m.buffer.text) - m.buffer.at if found is MORE else 0
+    at, tags = m.buffer.at, m.grammar.body
+    json.looked = looked_at(tags, m.buffer.text, at + json.looked) - at if found is MORE else 0
     return found is MORE if m.buffer.over else MORE if found is MORE else not found
 
 

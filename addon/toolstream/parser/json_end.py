@@ -31,6 +31,8 @@ class Tags(Protocol):
 
     def may_begin(self, text: str, start: int) -> bool: ...
 
+    def hold_from(self, text: str, start: int) -> int: ...
+
 
 def is_mark(text: str, at: int) -> bool:
     """Whether a mark is here that may be one too many behind a call."""
@@ -116,12 +118,22 @@ def is_text(tags: Tags, text: str, at: int, looked: int, complete: bool) -> bool
     limit = at + AFTER_QUOTE - 2 * LOOK_AHEAD
     ends = _STRING_ENDS.search(text, at, limit)
     end = ends.start() if ends else min(limit, len(text))
-    opens = _call_opens(tags, text, max(at, at + looked - STRING_TAIL), end, complete)
+    opens = _call_opens(tags, text, at + looked, end, complete)
     if opens or ends:
         return opens
     if len(text) >= limit:
         return _closes_line(tags, text, at, limit)
     return complete or MORE
+
+
+def looked_at(tags: Tags, text: str, at: int) -> int:
+    """The index up to which such a text needs no second look: up to what may open a call, or become a tag."""
+    start = at
+    while tag := tags.search(text, False, at):
+        if tag.opens_call and opens_call(tags, text, tag, False) is MORE:
+            return tag.start
+        at = tag.end
+    return tags.hold_from(text, max(start, at))
 
 
 def _closes_line(tags: Tags, text: str, at: int, end: int) -> bool:

@@ -16,7 +16,7 @@ from ..grammar.text import JSON_SPACE as _S
 from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import AFTER_QUOTE, COMMA_GAP, DECLARED_NAME
 from ..schema.call_shape import BESIDE, CALL_KEYS
-from .json_end import Tags, behind_marks, closes_call, is_mark, is_text
+from .json_end import Tags, behind_marks, closes_call, is_mark, is_text, looked_at
 from .json_key import Key, read_key
 
 _BRACKETS = re.compile(r"[}\]\s]*+")
@@ -199,7 +199,7 @@ def _before_bracket(string: OpenString, text: str, at: int, is_all: bool, over: 
 def _before_text(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
     """Text directly behind the last bracket of the call, or the rest of the string."""
     found = is_text(string.tags, text, at, string.looked, over and string.complete)
-    string.looked = len(text) - at if found is MORE else 0
+    string.looked = looked_at(string.tags, text, at + string.looked) - at if found is MORE else 0
     return Quote.INNER if found is MORE and over else _end_if(found)
 
 
