@@ -13,7 +13,7 @@ from ..grammar.tag import Tag
 from ..grammar.text import ends_line, skip_whitespace
 from ..grammar.tokens import next_place
 from ..limits import BEHIND_CALL, CLOSING_RUN, LOOK_AHEAD
-from .evidence import Judgement, Payload, is_believed, is_complete
+from .evidence import Judgement, Payload, goes_on, is_believed, is_complete
 from .message import Message
 from .open_value import Value
 from .run import FollowedBy, Level, Run
@@ -110,7 +110,7 @@ def _outer_tags(m: Message, value: Value, start: int, end: int) -> Iterator[Tag 
 def before_last(m: Message, value: Value, run: Run) -> Judgement:
     """An example in a value has left a parameter open, and a run closes one before another parameter of the
     call: the end if nothing but such parameters follows up to the end of the message, and with them the call
-    has all that it requires."""
+    has all that it requires. A run in which the example ends before the next parameter shows that it is."""
     assert m.call
     given = set(m.call.writer.given)
     required = m.call.tool.required - given
@@ -122,6 +122,8 @@ def before_last(m: Message, value: Value, run: Run) -> Judgement:
         following = _next_run(m, value, sibling.start - base + 1, limit)
         if not isinstance(following, Run):
             return following or Payload.TAG
+        if goes_on(following.tags):
+            return Payload.TAG
         last = following
     has_all = set() < required <= given
     return run if has_all and m.complete and last.ends_message else Payload.TAG
