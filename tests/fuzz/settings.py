@@ -9,9 +9,9 @@ FUZZ = int(os.environ.get("FUZZ", "0"))  # run.py says how many times as many ex
 
 
 def fuzzed(examples: int) -> Any:
-    """Settings for a test; `make test`, where it must not flicker, takes a third of these examples."""
+    """Settings for a test; `make test`, where it must not flicker, takes a quarter of these examples."""
     return settings(
-        max_examples=examples * FUZZ if FUZZ else examples // 3,
+        max_examples=examples * FUZZ if FUZZ else examples // 4,
         derandomize=not FUZZ,
         database=None,
         deadline=None,
