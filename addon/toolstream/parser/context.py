@@ -17,10 +17,10 @@ from ..limits import ENDS
 from .markdown import Markdown
 
 _OPENING = re.compile(r"<[A-Za-z]")
-_END_OF_THOUGHT = re.compile(
-    r"</(?:\w{0,16}_)?(?:think(?:ing)?|thoughts?|thought_process|reason(?:ing|s)?|reflections?|plan(?:ning)?|analysis|scratchpad)>\Z",
-    re.I,
+_THOUGHT = (
+    r"think(?:ing)?|thoughts?|thought_process|reason(?:ing|s)?|reflections?|plan(?:ning)?|analysis|scratchpad"
 )
+_END_OF_THOUGHT = re.compile(rf"</(?:\w{{0,16}}_)?(?:{_THOUGHT})>\Z", re.I)
 _ADDRESS = re.compile(r"<(?:[^\s<>@\"'=]{1,64}@[^\s<>@\"'=]{1,64}|[a-z]{2,16}://[^\s<>\"']{1,96})>\Z")
 _OF_TYPES = r"[A-Z]\w{0,64}|[uif]\d{1,3}|usize|int|str|string|bool|float|double|char"
 _TYPE = re.compile(rf"\w<(?:{_OF_TYPES})(?:[\w:&,]|<|>|, |(?!))*+\Z")

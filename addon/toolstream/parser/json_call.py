@@ -329,8 +329,10 @@ def _goes_on(m: Message, calls: JsonCalls, json: JsonText) -> bool | Wait:
     mark = text[here]
     if mark == "," and not calls.array:
         return _goes_on_behind(m, behind_marks(text, here))
-    if mark in ':"' or here > at or mark in "<,":
-        return mark in ':"'
+    if mark in ':"':
+        return True
+    if here > at or mark in "<,":
+        return False
     in_doubt = calls.broken and json.so_far.rstrip(_END).endswith('"')
     return _goes_on_in_text(m, json) if in_doubt else mark.isalnum()
 
