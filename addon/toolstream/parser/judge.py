@@ -18,7 +18,7 @@ from ..grammar.likeness import FUNCTION, SYNONYMS, is_structural, squeeze
 from ..grammar.tag import Tag
 from ..grammar.text import breaks_line, end_of, skip_whitespace
 from ..grammar.tokens import IN_BARS, Token
-from ..limits import LETTERS
+from ..limits import CLOSING_RUN, LETTERS
 from .behind_run import (
     before_last,
     before_sibling,
@@ -82,11 +82,15 @@ def _end_of_turn(m: Message, value: Value, at: int) -> Run | Wait | None:
 
 
 def _behind_tokens(m: Message, at: int) -> int | Wait:
-    """The index behind the tokens that end a turn, and the whitespace behind each; `at` if there are none."""
+    """The index behind the tokens that end a turn, and the whitespace behind each; `at` if there are none. No
+    more than a run of tags has are read."""
     text, over, tags = m.buffer.text, m.buffer.over, m.lookout.after
-    while (tag := tags.read(text, at, over)) and tag is not MORE and tag.raw.startswith("<|"):
+    for _ in range(CLOSING_RUN):
+        tag = tags.read(text, at, over)
+        if not isinstance(tag, Tag) or not tag.raw.startswith("<|"):
+            return MORE if tag is MORE else at
         at = skip_whitespace(text, tag.end)
-    return MORE if tag is MORE else at
+    return at
 
 
 def _tag(m: Message, value: Value, at: int, alone: bool) -> Tag | Judgement:

@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ..grammar.text import JSON_STRING_REST, end_of
+from ..grammar.text import JSON_STRING_REST
 from ..limits import ONE_CHANGE
 from .json_read import loads_if
 
-_OUTSIDE = re.compile(r'[^"{}\[\]]*+')
+_BRACKET = re.compile(r"[{}\[\]]")
 _BEHIND_KEY = re.compile(r"\s*+:")
 _BEHIND_MEMBER = re.compile(r'\s*+(?:\}|,\s*+(?:"[^"\\\n]*+"\s*+:|\}))')
 _BEHIND_ITEM = re.compile(r'\s*+(?:\]|,\s*+["{\[\d\-tfn\]])')
@@ -40,23 +40,27 @@ def _written(text: str) -> str:
     out: list[str] = []
     opened: list[str] = []
     at, any_inner = 0, False
-    while at < len(text):
-        end = end_of(_OUTSIDE, text, at)
-        part, mark = text[at:end], text[end : end + 1]
-        out.append(part + mark)
-        at = end + 1
-        if mark in ("{", "["):
-            opened.append(mark)
-        elif mark in ("}", "]"):
+    while (quote := text.find('"', at)) >= 0:
+        before = text[at:quote]
+        out.append(before + '"')
+        _follow(before, opened)
+        is_key = opened[-1:] == ["{"] and ":" not in _BRACKET.split(before)[-1]
+        behind = _BEHIND_KEY if is_key else _BEHIND[opened[-1:] == ["["]]
+        pieces, at = _string(text, quote + 1, behind)
+        if not (string := _with_quotes(pieces)):
+            return ""
+        any_inner = any_inner or len(pieces) > 1
+        out.append(string)
+    return "".join([*out, text[at:]]) if any_inner else ""
+
+
+def _follow(outside: str, opened: list[str]) -> None:
+    """Note the brackets that are open after this text, which holds no string."""
+    for bracket in _BRACKET.findall(outside):
+        if bracket in "{[":
+            opened.append(bracket)
+        else:
             del opened[-1:]
-        elif mark == '"':
-            is_key = opened[-1:] == ["{"] and ":" not in part
-            pieces, at = _string(text, at, _BEHIND_KEY if is_key else _BEHIND[opened[-1:] == ["["]])
-            if not (string := _with_quotes(pieces)):
-                return ""
-            any_inner = any_inner or len(pieces) > 1
-            out.append(string)
-    return "".join(out) if any_inner else ""
 
 
 def _with_quotes(pieces: list[str]) -> str:

@@ -39,6 +39,13 @@ LETTERS = {
     "a space that nobody sees before its tag",
     "a key without its bracket directly before its value",
 }
+# In these a word says what it is: a thought, a type, a schema, the end of a longer name
+WORDS = {
+    "the longest name with which the letters end",
+    "the definition of a tool alone, without its description",
+    "behind a thought in an element of another name",
+    "behind types in brackets",
+}
 
 
 def shape(recording: Recording, recovery: str = "tolerant") -> Any:
@@ -147,7 +154,7 @@ def test_every_case_has_the_same_result(thorough: bool) -> None:
     cases = [c for c in read_all() if not any("\ud800" <= char < "\ue000" for char in c.input)]
     # A misspelt name is a word like any other, and so are the letters of a tag with a slip in it
     cases = [c for c in cases if c.file not in ("name-guessed", "dialect-slips")]
-    cases = [c for c in cases if c.title not in LETTERS]
+    cases = [c for c in cases if c.title not in LETTERS | WORDS]
     assert len(cases) > 300
     changed = []
     for case in cases if thorough else cases[::4]:

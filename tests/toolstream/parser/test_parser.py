@@ -527,6 +527,12 @@ def test_work_is_linear(prefix: str, thorough: bool) -> None:
         assert long <= 2 * short, f"{unit!r}: {short:.0f} per character, then {long:.0f}"
 
 
+@pytest.mark.parametrize(("prefix", "unit"), [("value", "<|im_end|>"), ("lone backtick", "{")])
+def test_a_run_of_what_may_end_the_message_is_not_read_again(prefix: str, unit: str) -> None:
+    short, long = (work_per_character(PREFIXES[prefix], unit, size, 16) for size in (2_000, 6_000))
+    assert long <= 2 * short, f"{short:.0f} per character, then {long:.0f}"
+
+
 def test_a_plain_value_costs_a_few_calls_per_delta() -> None:
     assert work_per_character(IN_VALUE, "abcd", 40_000, 4) < 20
 
