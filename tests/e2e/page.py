@@ -23,7 +23,9 @@ import browser
 import stage  # makes the next import work  # noqa: F401
 from browser import ENTER, TAB, Browser
 from proxy import LEAK, Proxy, Upstream, ask, chat, completion, events, sized, streamed
-from stand_in import BROKEN, LEFT, PASSED, REFUSED, REPAIRED, StandIn, message
+from stand_in import BROKEN, LEFT, PASSED, REFUSED, REPAIRED, SHOWN, StandIn, message
+
+from toolstream.repairs import Refused
 
 WIDTHS = (360, 768, 1280, 1920)
 THEMES = ("light", "dark")
@@ -280,10 +282,10 @@ def new_chats_wait(window: Browser, proxy: StandIn, shots: Shots) -> None:
 
 def every_outcome(window: Browser, proxy: StandIn, shots: Shots) -> None:
     """Observe mode, a degraded proxy, a server that is down, and the words for each outcome."""
-    for kind in (REPAIRED, PASSED, LEFT, BROKEN, REFUSED):
+    for kind in (REPAIRED, PASSED, SHOWN, LEFT, BROKEN, REFUSED):
         proxy.chat(kind)
-    proxy.chat(REPAIRED, outcome="would-repair")
-    proxy.chat(REPAIRED, outcome="failed-open", failure="Traceback (most recent call last):\n  KeyError: 'a'")
+    proxy.chat(observed=True)
+    proxy.chat(failure="Traceback (most recent call last):\n  KeyError: 'a'")
     proxy.mode, proxy.reason = "observe", "the server does not answer since 08:15"
     proxy.server_answers, proxy.said = False, "connection refused"
     for theme in THEMES:
@@ -302,8 +304,12 @@ def every_outcome(window: Browser, proxy: StandIn, shots: Shots) -> None:
             proxy.reason,
             "does not answer: connection refused",
         ),
-        *("would be repaired", "left as text", "server error", "broken off", "proxy failed", "KeyError"),
-        *("in code, a quotation", "passed unchanged"),
+        *("would be repaired", "not repaired", "server error", "broken off", "proxy failed", "KeyError"),
+        *(
+            "left as text: a tool that the request does not declare",
+            "in code, a quotation",
+            "passed unchanged",
+        ),
     ):
         assert words in shown, words
     quiet(window)
@@ -334,7 +340,7 @@ def hostile(window: Browser, proxy: StandIn, shots: Shots) -> None:
             "sent": [message(text + image * 50, reasoning=text), message("y" * 40_000)],
             "received": [message(text, *calls, finish=text)],
         }
-        proxy.chat(kind | {"refusals": LEFT["refusals"]}, model=text, client=text, failure=text, said=text)
+        proxy.chat(kind | {"refusals": [(Refused.FENCED, text)]}, model=text, client=text, failure=text)
     proxy.said = proxy.reason = image + "z" * 3000
     for theme in THEMES:
         window.theme(theme)
@@ -389,7 +395,7 @@ def goes_and_comes_back(window: Browser, proxy: StandIn, shots: Shots) -> None:
     proxy.down()
     window.until(f"{VERDICT}.includes(arguments[0])", SILENT)
     proxy.empty()
-    proxy.since = proxy.since.replace(year=2027)
+    proxy.counted.since += 86_400
     proxy.chat(model="another")
     proxy.up()
     window.until("return document.querySelectorAll('.chat').length === 1", what="a new start is a new list")

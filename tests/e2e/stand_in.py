@@ -1,8 +1,8 @@
 """A stand-in for the proxy: it serves the status page, and the JSON of the proxy's endpoints.
 
-The JSON is derived from a list of chats, so the numbers agree with each other. `chat()` adds one. A
-test changes the fields of `StandIn` to check how the page shows it: a list that may not be read, a
-server that is down, observe mode.
+A chat is a report as the proxy writes one, and the proxy's own code counts it and puts it into words. Only
+what was said is made up. `chat()` adds a chat. A test changes the fields of `StandIn` to check how the page
+shows it: a list that may not be read, a server that is down, observe mode.
 
     stand_in.py [PORT]      to look at the page while editing it; there is a new chat every two seconds
 """
@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections import Counter
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,18 @@ from urllib.parse import parse_qs, urlsplit
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "addon"))
 
-from toolstream.repairs import Refused, Repair
+from qwenproxy.ui.recent import MOST_CHATS, Kept
+from qwenproxy.ui.report import Report
+from qwenproxy.ui.stats import Stats
+from qwenproxy.ui.trial import BadTrialError, tried
+from qwenproxy.ui.verdict import verdicts
+from toolstream import Ledger, Refused, Repair
 
 PAGE = Path(__file__).parents[2] / "addon/qwenproxy/ui/page.html"
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
     "img-src data:"
 )
-OUTCOMES = ("repaired", "would-repair", "left", "passed", "failed-open", "broken-off", "backend-error")
 LEAKED = """\
 I'll write the tests first, then the parser.
 
@@ -54,8 +57,8 @@ def message(content: str = "", *calls: tuple[str, Any], reasoning: str = "", fin
     return {"content": content, "reasoning": reasoning, "calls": found, "finish_reason": finish}
 
 
+# What the model sent, what the client received, if that differs, and the fields of the report
 REPAIRED: Json = {
-    "outcome": "repaired",
     "sent": [message(LEAKED, reasoning="The user wants a parser. Tests first.")],
     "received": [
         message(
@@ -66,26 +69,39 @@ REPAIRED: Json = {
         )
     ],
     "repairs": [Repair.MISSING_TOOL_CALL_OPEN],
+    "found": 1,
 }
-PASSED: Json = {"outcome": "passed", "sent": [message("All 14 tests pass.")]}
+PASSED: Json = {"sent": [message("All 14 tests pass.")]}
 NATIVE: Json = {
-    "outcome": "passed",
     "sent": [message("", ("bash", {"command": "pytest -q", "timeout": 60000}), finish="tool_calls")],
 }
 DAMAGED: Json = {
-    "outcome": "repaired",
     "sent": [message("", ("edit", '{"filePath": "a.py", "old')), message("", ("bash", "{}{}"))],
     "received": [message("", ("edit", {"filePath": "a.py"}), finish="tool_calls")],
     "repairs": [Repair.REPEATED_ARGUMENTS, Repair.WRONG_TYPE],
 }
-LEFT: Json = {
-    "outcome": "left",
+SHOWN: Json = {
     "sent": [message("A call looks like this:\n```\n<function=bash>\n</function>\n```")],
     "refusals": [(Refused.FENCED, "<function=bash>\n</function>")],
 }
-BROKEN: Json = {"outcome": "broken-off", "sent": None, "note": "too long to be kept"}
-REFUSED: Json = {"outcome": "backend-error", "status": 503, "sent": [], "failure": "503: Loading model"}
-USUAL = (REPAIRED, REPAIRED, PASSED, NATIVE, NATIVE, NATIVE, PASSED, DAMAGED, LEFT, BROKEN, REFUSED)
+LEFT: Json = {
+    "sent": [message("<function=deploy>\n</function>")],
+    "refusals": [(Refused.UNDECLARED, "<function=deploy>\n</function>")],
+}
+BROKEN: Json = {"sent": None, "aborted": "the server closed the connection"}
+REFUSED: Json = {"sent": [], "status": 503, "down": "Loading model"}
+USUAL = (REPAIRED, REPAIRED, PASSED, NATIVE, NATIVE, NATIVE, PASSED, DAMAGED, SHOWN, LEFT, BROKEN, REFUSED)
+
+
+def ledger_of(kind: Json, failure: str) -> Ledger:
+    """What the rewriter noted about such a chat."""
+    ledger = Ledger()
+    for repair in kind.get("repairs", ()):
+        ledger.repaired(repair)
+    for reason, excerpt in kind.get("refusals", ()):
+        ledger.refuse(reason, excerpt)
+    ledger.calls, ledger.failure = kind.get("found", 0), failure
+    return ledger
 
 
 class StandIn:
@@ -114,7 +130,8 @@ class StandIn:
 
     def empty(self) -> None:
         """Reset everything, as after a start of the proxy."""
-        self.since = datetime.now(UTC)
+        self.ago = 0.0  # seconds between what is counted now and now
+        self.counted = Stats(lambda: time.time() - self.ago)
         self.chats: list[Json] = []
         self.mode = "fix"
         self.server_answers = True
@@ -122,82 +139,61 @@ class StandIn:
         self.reason = ""
         self.may_read = True
 
-    def chat(self, kind: Json = REPAIRED, *, ago: float = 0, **fields: Any) -> Json:
+    def chat(
+        self,
+        kind: Json = REPAIRED,
+        *,
+        ago: float = 0,
+        failure: str = "",
+        observed: bool = False,
+        **names: str,
+    ) -> None:
+        """Add a chat from so many seconds ago. `names`: of its `client`, `model` and `api`."""
         sent = kind["sent"]
         received = kind.get("received", sent)
-        tools = [call["name"] for each in received or () for call in each["calls"]]
-        repairs = [{"name": r, "count": 1, "words": r.words} for r in kind.get("repairs", ())]
-        refusals = [
-            {"name": r, "words": r.words, "excerpt": excerpt} for r, excerpt in kind.get("refusals", ())
-        ]
-        words = "; ".join(each["words"] for each in (*repairs, *refusals)) or kind.get("failure", "")
-        self.chats.append(
-            {
-                "id": f"c{len(self.chats) + 1}",
-                "time": _iso(datetime.now(UTC) - timedelta(seconds=ago)),
-                "client": "opencode/1.18.33",
-                "api": "chat",
-                "model": "qwen3-coder",
-                "status": kind.get("status", 200),
-                "streamed": True,
-                "seconds": 3.21,
-                "outcome": kind["outcome"],
-                "tools": tools,
-                "said": " · ".join(filter(None, [", ".join(tools), words])),
-                "sent": sent,
-                "received": received,
-                "repairs": repairs,
-                "refusals": refusals,
-                "failure": kind.get("failure", ""),
-            }
-            | ({"note": kind["note"]} if "note" in kind else {})
-            | fields
+        ledger = ledger_of(kind, failure)
+        tools = tuple(call["name"] for each in received or () for call in each["calls"])
+        report = Report(
+            started=time.time() - ago,
+            seconds=random.Random(len(self.chats)).uniform(0.3, 20),
+            **({"client": "opencode/1.18.33", "api": "chat", "model": "qwen3-coder"} | names),
+            status=kind.get("status", 200),
+            streamed=True,
+            with_tools=True,
+            observed=observed,
+            tools=tools,
+            calls=len(tools),
+            truncated=False,
+            ledger=ledger,
+            aborted=kind.get("aborted", ""),
+            down=kind.get("down", ""),
         )
-        return self.chats[-1]
+        self.ago = ago
+        self.counted.add(report)
+        self.ago = 0
+        body = None if sent is None else b""
+        chat = Kept(f"c{len(self.chats) + 1}", report, body, body, is_stream=True).in_full()
+        self.chats.append(chat | {"sent": sent, "received": received})
 
     def busy(self, chats: int = 400, minutes: int = 50) -> None:
         """Add many chats of two models and three clients, the same ones each time."""
         chance = random.Random(7)
         for n in range(chats):
             small = n % 5 == 4
-            fields = {
+            names = {
                 "model": "qwen3-30b-a3b-instruct-2507" if small else "qwen3-coder",
                 "client": chance.choice(("opencode/1.18.33", "opencode/1.18.33", "qwen-code/0.4.1", "")),
-                "seconds": round(chance.uniform(0.3, 20), 2),
+                "api": "responses" if n % 7 == 6 else "chat",
             }
             kind = chance.choice(USUAL[2:4] if small and chance.random() < 0.8 else USUAL)
-            self.chat(kind, ago=(chats - n) * minutes * 60 / chats, **fields)
-        self.since = datetime.now(UTC) - timedelta(minutes=minutes)
+            self.chat(kind, ago=(chats - n) * minutes * 60 / chats, **names)
+        self.counted.since = time.time() - minutes * 60
 
     # Answers of the endpoints
 
     def stats(self) -> Json:
-        def grouped(key: str) -> Json:
-            names = dict.fromkeys(chat[key] for chat in self.chats)
-            return {name: _counts([chat for chat in self.chats if chat[key] == name]) for name in names}
-
-        return {
-            "since": _iso(self.since),
-            "seconds": (datetime.now(UTC) - self.since).total_seconds(),
-            "mode": self.mode,
-            "verdicts": [_verdict(model, counts) for model, counts in grouped("model").items()],
-            "total": _counts(self.chats),
-            "models": grouped("model"),
-            "clients": grouped("client"),
-            "history": self._history(),
-        }
-
-    def _history(self) -> list[Json]:
-        answers: Counter[tuple[str, str]] = Counter()
-        leaked: Counter[tuple[str, str]] = Counter()
-        for chat in self.chats:
-            key = chat["time"][:17] + "00Z", chat["model"]
-            answers[key] += 1
-            leaked[key] += _leaked(chat)
-        return [
-            {"minute": minute, "model": model, "answers": n, "leaked": leaked[minute, model]}
-            for (minute, model), n in answers.items()
-        ]
+        found = [verdict.as_json() for verdict in verdicts(self.counted.models)]
+        return {"mode": self.mode, "verdicts": found} | self.counted.as_json()
 
     def health(self) -> Json:
         return {
@@ -206,10 +202,12 @@ class StandIn:
             "version": "0.1.0",
             "mitmproxy": "12.3.1",
             "python": "3.13.0",
+            "mode": self.mode,
+            "recovery": "tolerant",
             "upstreams": [
                 {"url": "http://localhost:8080", "answers": self.server_answers, "said": self.said}
             ],
-            "uptime": (datetime.now(UTC) - self.since).total_seconds(),
+            "uptime": self.counted.seconds,
             "open_chats": 1 if self.chats else 0,
             "bytes_held": 0,
             "options": {"qwen_mode": self.mode, "qwen_recovery": "tolerant", "qwen_record": ""},
@@ -221,25 +219,16 @@ class StandIn:
             return 403, _error("What was said is shown only on the proxy's own machine")
         if not wanted:
             hidden = ("sent", "received", "repairs", "refusals", "failure", "note")
-            last = self.chats[-50:][::-1]
+            last = self.chats[-MOST_CHATS:][::-1]
             return 200, {"chats": [{k: v for k, v in chat.items() if k not in hidden} for chat in last]}
         found = [chat for chat in self.chats if chat["id"] == wanted]
         return (200, found[0]) if found else (404, _error(f"no chat {wanted} is kept"))
 
     def test(self, asked: Json) -> tuple[int, Json]:
-        if "<function=" not in asked["text"]:
-            return 422, _error("there is nothing in it that looks like a call")
-        if "```" in asked["text"]:
-            excerpt = {"name": "fenced", "words": Refused.FENCED.words, "excerpt": asked["text"][:120]}
-            found: Json = {"message": message(asked["text"]), "repairs": [], "refusals": [excerpt]}
-        else:
-            repair = Repair.MISSING_TOOL_CALL_OPEN
-            found = {
-                "message": message("I'll create the file.", ("write", ARGUMENTS), finish="tool_calls"),
-                "repairs": [{"name": repair, "count": 1, "words": repair.words}],
-                "refusals": [],
-            }
-        return 200, found | {"tools": "given" if asked.get("tools") else "guessed from the text"}
+        try:
+            return 200, tried(asked, "tolerant")
+        except BadTrialError as e:
+            return 422, _error(str(e))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -276,51 +265,8 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-def _iso(time: datetime) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _error(words: str) -> Json:
     return {"error": {"message": words}}
-
-
-def _leaked(chat: Json) -> bool:
-    return "missing-tool-call-open" in [repair["name"] for repair in chat["repairs"]]
-
-
-def _counts(chats: list[Json]) -> Json:
-    def share(n: int) -> Json:
-        return {"count": n, "share": n / len(chats) if chats else 0.0}
-
-    def tally(key: str) -> Json:
-        found = [(each["name"], each["words"]) for chat in chats for each in chat[key]]
-        return {name: share(n) | {"words": words} for (name, words), n in Counter(found).items()}
-
-    outcomes = Counter(chat["outcome"] for chat in chats)
-    named = {name.replace("-", "_"): share(outcomes[name]) for name in OUTCOMES}
-    return {
-        "chats": len(chats),
-        "calls": sum(len(chat["tools"]) for chat in chats),
-        "streamed": share(sum(chat["streamed"] for chat in chats)),
-        "with_tools": share(len(chats)),
-        "leaked": share(sum(map(_leaked, chats))),
-        "damaged": share(sum(chat["outcome"] == "repaired" and not _leaked(chat) for chat in chats)),
-        "truncated": share(0),
-        "backend_errors": named.pop("backend_error"),
-        "repairs": tally("repairs"),
-        "refusals": tally("refusals"),
-    } | named
-
-
-def _verdict(model: str, counts: Json) -> Json:
-    leaked, chats = counts["leaked"], counts["chats"]
-    if not leaked["count"]:
-        return {"model": model, "text": f"Nothing leaks: {chats} answers of {model}", "level": "good"}
-    text = (
-        f"{leaked['share']:.0%} of the answers of {model} leaked ({leaked['count']} of {chats}): "
-        f"repaired {counts['repaired']['count']}, left {counts['left']['count']}"
-    ).replace("%", " %")
-    return {"model": model, "text": text, "level": "warn"}
 
 
 if __name__ == "__main__":
