@@ -38,10 +38,11 @@ _BREAKS = re.compile(r"\\[nrt]")
 _RUNS_BEFORE = re.compile(r"""(?:\\(?:[nrt][ ]*)?|[,:{\[]\s*["']\s+)\Z""")
 _RUNS_ON = re.compile(r"""[ ]*\\[nrt]|\s+["']\s*[,:}\]]""")
 _BACKSLASHES = re.compile(r"\\+")  # one or two: of an escape, or of what should have been one
-_BRACKET_OR_STRING = re.compile(rf'{JSON_STRING.pattern}|[{{}}\[\]"]', re.DOTALL)
-_STRING_OR_BREAK = re.compile(rf"{JSON_STRING.pattern}|\\[nrt]", re.DOTALL)
+_STRING = rf'{JSON_STRING.pattern}|(?P<unclosed>".*+)'
+_BRACKET_OR_STRING = re.compile(rf"{_STRING}|[{{}}\[\]]", re.DOTALL)
+_STRING_OR_BREAK = re.compile(rf"{_STRING}|\\[nrt]", re.DOTALL)
 _STRING_OR_SCALAR = re.compile(
-    rf"{JSON_STRING.pattern}|(?<=[:\[,\s])(?P<scalar>[+-]?\.?\d[\d.]{{0,{SCALAR}}})(?=\s*+[,}}\]])",
+    rf"{_STRING}|(?<=[:\[,\s])(?P<scalar>[+-]?\.?\d[\d.]{{0,{SCALAR}}})(?=\s*+[,}}\]])",
     re.DOTALL,
 )
 _NAME_EQUALS = re.compile(rf'"function=([\w.-]{{1,{WORD}}})"(?=\s*[,}}])')
@@ -145,10 +146,11 @@ def _undoubled(text: str) -> str:
 def with_brackets(text: str) -> str:
     """With the brackets that are missing at the end; "" if none are, or others, or a quote."""
     open_brackets: list[str] = []
-    for mark in _BRACKET_OR_STRING.findall(text):
+    for found in _BRACKET_OR_STRING.finditer(text):
+        mark = found[0]
         if mark in JSON_CLOSERS:
             open_brackets.append(mark)
-        elif mark == '"' or (
+        elif found["unclosed"] or (
             mark in ("}", "]") and (not open_brackets or JSON_CLOSERS[open_brackets.pop()] != mark)
         ):
             return ""
