@@ -53,7 +53,8 @@ def merged(calls: list[Json]) -> list[Json]:
         index = call.get("index", -1 - len(found))
         if index in found and "function" in call:
             function = found[index]["function"]
-            function["arguments"] = function.get("arguments", "") + call["function"]["arguments"]
+            arguments = function.get("arguments", "") + call["function"]["arguments"]
+            found[index] = found[index] | {"function": function | {"arguments": arguments}}
         else:
             found[index] = call
     return list(found.values())

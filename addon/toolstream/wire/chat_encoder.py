@@ -199,24 +199,21 @@ class ChatEncoder:
         """The elements of a delta's `tool_calls` as they leave. Edits are added for what changes."""
         if not calls:
             return []
-        left: list[Json] = []
         old: Any = delta.get("tool_calls")
-        same = isinstance(old, list) and bool(old)
-        for (element, _), (part, text) in zip(calls_in(delta), calls, strict=True):
-            new = self._element(choice, element, part, text, same)
-            same = same and new is element
-            if new:
-                left.append(new)
-        if same and len(left) == len(old):
+        listed = isinstance(old, list) and bool(old)
+        pairs = zip(calls_in(delta), calls, strict=True)
+        written = [(element, self._element(choice, element, *said, listed)) for (element, _), said in pairs]
+        left = [new for _, new in written if new]
+        if listed and len(left) == len(old) and all(new is element for element, new in written):
             return left
         left = merged(left)
         path: Path = ("choices", at, "delta", "tool_calls" if old else "function_call")
         edits += edits_of(path, old, left) if old else [(path, "null")]
         return left
 
-    def _element(self, choice: Choice, old: Json, part: Slice, text: str, right: bool) -> Json:
+    def _element(self, choice: Choice, old: Json, part: Slice, text: str, listed: bool) -> Json:
         """One element of `tool_calls` as it leaves; `old` itself if nothing has to change, {} if nothing
-        is left of it. `right`: it is in a list, and nothing before it there has changed."""
+        is left of it. `listed`: it is in a list, as every known client expects it."""
         call = part.call
         assert part.call_piece
         if call is None:  # nobody reads it any more
@@ -227,7 +224,7 @@ class ChatEncoder:
         number = choice.number(call)
         if part.call_piece.foreign:
             return _numbered(old, number)
-        right = right and (is_head(old, call, number) if first else is_further(old, number))
+        right = listed and (is_head(old, call, number) if first else is_further(old, number))
         if not right:
             self._reshaped(choice, call)
         elif text == part.text and not (first and _is_renamed(old, call)):

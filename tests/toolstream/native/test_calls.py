@@ -49,7 +49,7 @@ def delta(arguments: Any = "", index: Any = 0, **more: Any) -> Json:
 def without_dots(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: without_dots(v) for k, v in value.items() if v is not ...}
-    return value
+    return [without_dots(v) for v in value] if isinstance(value, list) else value
 
 
 def call(name: str, pieces: list[str], index: int = 0) -> list[Json]:
@@ -602,6 +602,27 @@ def test_call_and_finish_in_one_chunk() -> None:
     out, _ = send([*LLAMA_CPP.open(), chunk, DONE], ASKED)
     message = read_answer(out).message
     assert (message.named, message.finish) == ([("ls", {"path": "a", "limit": 5})], "tool_calls")
+
+
+IN_ONE_CHUNK = {
+    "arguments that change": ([delta('{"limit":"5"}', name="ls")], ["wrong-type"]),
+    "a call without a type": ([delta('{"path":"a"}', name="ls", type=...)], ["call-shape"]),
+    "an element that is left out": (
+        [delta('{"path":"a"}', name="ls"), delta(None)],
+        ["call-shape"],
+    ),
+    "nothing that changes": ([delta('{"path":"a"}', name="ls")], []),
+}
+
+
+@pytest.mark.parametrize("case", IN_ONE_CHUNK)
+def test_only_the_calls_of_a_chunk_that_change_count(case: str) -> None:
+    before, repairs = IN_ONE_CHUNK[case]
+    right = delta("{}", 1, name="refresh")
+    chunk = LLAMA_CPP.chunk((0, {"tool_calls": without_dots([*before, right])}, None))
+    out, rewriter = send([*LLAMA_CPP.open(), chunk, *LLAMA_CPP.ending("tool_calls")], ASKED)
+    assert [name for name, _ in read_answer(out).message.named] == ["ls", "refresh"]
+    assert sorted(map(str, rewriter.ledger.repairs.elements())) == repairs
 
 
 @pytest.mark.parametrize("finish", ["stop", "tool_calls"])
