@@ -11,7 +11,7 @@ from ..schema.json_write import dump, quoted
 from .base import Found, Kind, Reading, ServerCall, Slice
 from .chat_calls import others_in
 from .chat_json import choices_of, new_call_id, reason_to_send
-from .json_edit import Edit, Edits, Path, splice, value_at, with_members
+from .json_edit import Edit, Edits, Path, extended, splice, value_at, with_members
 
 
 class Part(NamedTuple):
@@ -108,23 +108,19 @@ def _text_of_call(part: Part) -> str:
 
 def _edit_calls(message: str, json: Json, parts: Parts, ledger: Ledger) -> str:
     """The message with its calls put right, and the calls that were found in its texts added."""
-    same, listed = _elements(message, json, parts.native, ledger)
+    elements = [_element(message, json, part, ledger) for part in parts.native]
     added = [_new_element(*call) for call in _calls(parts.native) + parts.calls]
+    same = all(is_same for is_same, _ in elements) and isinstance(json.get("tool_calls"), list | None)
     if same and not added:
         return message
-    changes = {"tool_calls": f"[{','.join(filter(None, [listed, *added]))}]"}
+    if same and elements:
+        calls = extended(value_at(message, ("tool_calls",)), added)
+    else:
+        calls = extended("[]", [text for _, text in elements if text] + added)
+    changes = {"tool_calls": calls}
     if parts.native and "function_call" in json:
         changes["function_call"] = "null"
     return with_members(message, changes)
-
-
-def _elements(message: str, json: Json, native: list[Part], ledger: Ledger) -> tuple[bool, str]:
-    """Whether the elements of `tool_calls` stay as they are, and their text."""
-    elements = [_element(message, json, part, ledger) for part in native]
-    same = all(is_same for is_same, _ in elements) and isinstance(json.get("tool_calls"), list | None)
-    if same and native:  # as the server spaced them
-        return True, value_at(message, ("tool_calls",)).strip("[] \n")
-    return same, ",".join(filter(None, (text for _, text in elements)))
 
 
 def _element(message: str, json: Json, part: Part, ledger: Ledger) -> tuple[bool, str]:

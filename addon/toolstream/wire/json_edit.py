@@ -50,9 +50,17 @@ def with_members(text: str, changes: Mapping[str, str]) -> str:
     """The JSON text of an object with members replaced or added. `changes` are JSON texts, by their keys."""
     missing = [key for key in changes if span(text, (key,)) is None]
     text = splice(text, [((key,), new) for key, new in changes.items()])
-    added = ",".join(f"{quoted(key)}:{changes[key]}" for key in missing)
-    inside = text.rstrip()[:-1].rstrip()
-    return f"{inside}{'' if inside.endswith('{') else ','}{added}}}" if added else text
+    return extended(text, [f"{quoted(key)}:{changes[key]}" for key in missing])
+
+
+def extended(text: str, added: list[str]) -> str:
+    """The JSON text of an object or array with these members or elements after its own."""
+    if not added:
+        return text
+    text = text.rstrip()
+    inside, closer = text[:-1].rstrip(), text[-1]
+    is_empty = inside.endswith(("{", "["))
+    return f"{inside}{'' if is_empty else ','}{','.join(added)}{closer}"
 
 
 def _members(text: str, at: int) -> Iterator[tuple[str | int, int]]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolstream.wire.json_edit import members, span, splice, with_members
+from toolstream.wire.json_edit import extended, members, span, splice, with_members
 
 LEAVES = (
     st.none()
@@ -118,6 +118,19 @@ def test_numbers_and_escapes_around_an_edit_keep_their_spelling() -> None:
 )
 def test_members_are_replaced_or_added(text: str, new: dict[str, str], expected: str) -> None:
     assert with_members(text, new) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "added", "expected"),
+    [
+        ("[]", [], "[]"),
+        ("[ ]", ["1"], "[1]"),
+        ("[\n  [2]\n]\n", ["3", "[4]"], "[\n  [2],3,[4]]"),
+        ('{"a": "["}', ['"b":1'], '{"a": "[","b":1}'),
+    ],
+)
+def test_an_array_or_object_is_extended(text: str, added: list[str], expected: str) -> None:
+    assert extended(text, added) == expected
 
 
 @settings(max_examples=100, deadline=None)
