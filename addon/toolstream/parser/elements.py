@@ -15,13 +15,13 @@ from ..grammar.dialect import Dialect
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT
 from ..grammar.tag import Tag
-from ..grammar.text import BLANK
-from ..limits import ELEMENT, LOOK_AHEAD
+from ..grammar.text import GAP
+from ..limits import ELEMENT
 from ..repairs import Repair
 
 ELEMENTS = Dialect("elements", repair=Repair.FOREIGN_SPELLING)
 
-_GAP = rf"[{BLANK}]{{0,{LOOK_AHEAD}}}"
+_GAP = GAP.pattern
 _WORD, _KEY = r"[A-Za-z][\w-]{0,63}", r"[\w.-]{1,64}"
 _NAMED = re.compile(
     rf"""<(?P<word>{_WORD}){_GAP}(?:name|key|id)[ \t]?=[ \t]?["']?(?P<key>{_KEY})["']?[ \t]?>"""

@@ -13,14 +13,13 @@ taken back. It stays without an end, so that no client can run half of it, and w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from ..events import CallEnd, CallStart
 from ..grammar.kinds import MORE, Wait
 from ..grammar.text import BLANK, JSON_WHITESPACE, end_of, skip_whitespace
 from ..grammar.tokens import opens_json
-from ..limits import BEHIND_CALL, EXCERPT, HELD, LOOK_AHEAD, RETURNS
+from ..limits import BEHIND_CALL, EXCERPT, HELD, RETURNS
 from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter
 from ..schema.call_shape import Call as Found
@@ -31,7 +30,16 @@ from .event_log import Mark
 from .interrupted import break_off
 from .json_arguments import arguments_follow, can_stream, end_body, open_arguments, read_on_arguments
 from .json_body import read_members
-from .json_end import behind_marks, between_calls, closes_call, is_last, is_mark, is_text, looked_at
+from .json_end import (
+    after_brackets,
+    behind_marks,
+    between_calls,
+    closes_call,
+    is_last,
+    is_mark,
+    is_text,
+    looked_at,
+)
 from .json_head import Head, read_head
 from .json_reader import BehindCall, Body, JsonArguments, JsonCalls, Progress, Reader
 from .json_text import Ended, JsonText, may_be_all, read_text
@@ -40,7 +48,6 @@ from .whole_calls import any_undeclared, emit_calls, meant, why_not
 
 Calls = tuple[list[Found], list[Repair]]
 _END = "}]" + BLANK
-_SURPLUS = re.compile(f"[{BLANK}}}\\]]{{0,{LOOK_AHEAD}}}")
 
 
 def in_json(m: Message) -> Step:
@@ -224,7 +231,7 @@ def _report_marks(m: Message, marks: str) -> None:
 def _at_surplus(m: Message, behind: BehindCall) -> Step:
     """Brackets that close nothing, or marks. They are dropped if a tag follows, otherwise they are text."""
     text = m.buffer.text
-    at = end_of(_SURPLUS, text, m.buffer.at)
+    at = after_brackets(text, m.buffer.at)
     if marked := is_mark(text, at):
         at = behind_marks(text, m.buffer.at)
     if not m.buffer.over and _may_begin_end(m, at):
@@ -310,7 +317,7 @@ def _stands_alone(m: Message) -> bool | Wait:
 
 def _read_longer(m: Message, text: str) -> Calls | Wait | None:
     """The calls, if the brackets that follow belong to them, too, because an opening one was lost."""
-    end = end_of(_SURPLUS, m.buffer.text, m.buffer.at)
+    end = after_brackets(m.buffer.text, m.buffer.at)
     if end == len(m.buffer.text) and not m.buffer.over:
         return MORE
     surplus = m.buffer.text[m.buffer.at : end].rstrip()

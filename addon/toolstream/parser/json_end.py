@@ -13,8 +13,8 @@ from ..grammar.text import BLANK, JSON_SPACE, end_of, skip_whitespace
 from ..limits import AFTER_QUOTE, CLOSING_RUN, JSON_KEY, LOOK_AHEAD, STRING_TAIL
 
 _MARKS = ',;.|"'
-_BRACKETS = rf"[{BLANK}}}\]]{{0,{LOOK_AHEAD}}}"
-_RUN = re.compile(rf'{_BRACKETS}(?:[,;.|]{_BRACKETS}|"[{BLANK}\]]{{0,{LOOK_AHEAD}}}){{0,2}}')
+_BRACKETS = re.compile(rf"[{BLANK}}}\]]{{0,{LOOK_AHEAD}}}")
+_RUN = re.compile(rf'{_BRACKETS.pattern}(?:[,;.|]{_BRACKETS.pattern}|"[{BLANK}\]]{{0,{LOOK_AHEAD}}}){{0,2}}')
 _BETWEEN = re.compile(rf"[{BLANK}{_MARKS}]{{0,{LOOK_AHEAD}}}")
 _STRING_ENDS = re.compile(rf'"{JSON_SPACE}(?:\}}|,{JSON_SPACE}"[^"\\\n]{{1,{JSON_KEY}}}"{JSON_SPACE}:)')
 _UNKNOWN = re.compile(rf"(?:</[^<>\n]{{0,{STRING_TAIL}}}>?)?")
@@ -39,8 +39,13 @@ def is_mark(text: str, at: int) -> bool:
     return text[at : at + 1] in tuple(_MARKS)
 
 
+def after_brackets(text: str, at: int) -> int:
+    """The index after closing brackets of JSON, and whitespace."""
+    return end_of(_BRACKETS, text, at)
+
+
 def behind_marks(text: str, at: int) -> int:
-    """The index after brackets and marks that belong to nothing, and whitespace."""
+    """The index after such brackets, marks that belong to nothing, and whitespace."""
     return end_of(_RUN, text, at)
 
 

@@ -20,13 +20,13 @@ from .json_end import Tags, behind_marks, closes_call, is_mark, is_text, looked_
 from .json_key import Key, read_key
 
 _BRACKETS = re.compile(r"[}\]\s]*+")
-_CLOSERS = re.compile(r"[}\])>\s]*+")
+_BRACKETS_OF_ALL_KINDS = re.compile(r"[}\])>\s]*+")
 _COMMA_BEFORE = re.compile(rf",\s{{0,{COMMA_GAP}}}\Z")
 _COMMAS = re.compile(r"[,\s]*+")
 _NAME = re.compile(rf'{_S}(?:\{{|"[^"\\\n]{{0,{DECLARED_NAME}}}"{_S}[,}}])')
 _NAME_PART = re.compile(rf'{_S}(?:"[^"\\\n]{{0,{DECLARED_NAME}}}(?:"{_S})?)?')
 _DOUBLED = re.compile(r"<\s?(?=<)")
-_SURPLUS = re.compile(r"[}\],\s]*+")
+_BRACKETS_AND_COMMAS = re.compile(r"[}\],\s]*+")
 
 
 class Quote(Enum):
@@ -222,7 +222,7 @@ def _before_closers(string: OpenString, text: str, at: int, over: bool) -> Quote
 def closes_all(text: str, at: int, brackets: int, over: bool) -> bool | Wait:
     """Whether exactly as many closing brackets as needed are at `at`, of any kind, before a tag or the
     end."""
-    end = end_of(_CLOSERS, text, at)
+    end = end_of(_BRACKETS_OF_ALL_KINDS, text, at)
     if text[end:] in ("", "<") and not over:
         return MORE
     closers = "".join(text[at:end].split())
@@ -234,7 +234,7 @@ def closes_all(text: str, at: int, brackets: int, over: bool) -> bool | Wait:
 def goes_on(text: str, at: int, in_array: bool, over: bool, complete: bool) -> bool | Wait:
     """Whether more of a call may follow the closing brackets at `at`. After a comma that is only so if
     the call is not in an array. `complete`: the message is complete if it is `over`."""
-    end = min(end_of(_SURPLUS, text, at), at + AFTER_QUOTE)
+    end = min(end_of(_BRACKETS_AND_COMMAS, text, at), at + AFTER_QUOTE)
     if end == len(text):
         return MORE if not over else not (complete or in_array)
     return text[end] in '":' or ("," in text[at:end] and not in_array)

@@ -18,7 +18,7 @@ from .open_call import end_call, end_unclosed
 from .run import Level
 from .runs import choose
 
-_SURPLUS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")
+_BRACKETS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")  # of JSON or of a call as in Python
 _COMMA = re.compile("[,;]")
 
 
@@ -44,7 +44,7 @@ def end_of_surplus(m: Message, at: int) -> int | Wait | None:
     """The end of brackets or a comma that belong to nothing, if the next tag follows them; None if other
     text does."""
     text = m.buffer.text
-    end = end_of(_SURPLUS, text, end_of(_COMMA, text, at))
+    end = end_of(_BRACKETS, text, end_of(_COMMA, text, at))
     if end == len(text) and not m.buffer.over:
         return MORE
     return end if text[end : end + 1] in ("", "<") else None
@@ -57,7 +57,7 @@ def behind_body(m: Message, call: Call) -> Step:
     """Only closing tags can follow, and surplus brackets or marks."""
     buffer, text = m.buffer, m.buffer.text
     start = buffer.at + text.startswith(")", buffer.at)
-    at = end_of(_SURPLUS, text, start)
+    at = end_of(_BRACKETS, text, start)
     if marked := is_mark(text, at):
         at = behind_marks(text, at)
     tag = _tag_behind(m, call, at)
