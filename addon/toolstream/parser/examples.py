@@ -138,21 +138,18 @@ def ends_message(m: Message, value: Value, run: Run) -> bool:
 
 
 def is_cut_in_example(m: Message, value: Value, run: Run) -> bool:
-    """Whether the message was cut off after a run that closes no more than an example in the value has
-    opened. Calls on lines of their own count together with those in the last line, because a run may close
-    both."""
+    """Whether the message was cut off after a run that closes no more than an example in the value may have
+    opened."""
     if m.complete or run.followed_by is not FollowedBy.END or closes_envelope(value, run):
         return False
     if m.place.closes_by_name:  # no example has its closing tags
         return False
-    opened = max(value.opened.calls + value.opened.line_calls, value.opened.any_call)
-    return run.count(TagKind.CALL_CLOSE) <= opened
+    return run.count(TagKind.CALL_CLOSE) <= value.opened.calls_at_most
 
 
 def closes_envelope(value: Value, run: Run) -> bool:
-    """Whether a run closes an envelope that no example has opened. While one is open on lines of its own,
-    those in the last line do not count."""
-    return run.count(TagKind.WRAP_CLOSE) > (value.opened.wraps or value.opened.line_wraps)
+    """Whether a run closes an envelope that no example has opened for certain."""
+    return run.count(TagKind.WRAP_CLOSE) > value.opened.wraps_at_least
 
 
 def close_example(value: Value, tag: Tag) -> Judgement:

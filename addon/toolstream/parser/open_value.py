@@ -38,6 +38,18 @@ class Opened:
         """Whether a call or an envelope is open."""
         return self.calls > 0 or self.wraps > 0
 
+    @property
+    def calls_at_most(self) -> int:
+        """How many calls may be open: on lines of their own and in the last line, or one that was read as a
+        mention."""
+        return max(self.calls + self.line_calls, self.any_call)
+
+    @property
+    def wraps_at_least(self) -> int:
+        """How many envelopes are open for certain: if there are any on lines of their own, those in the last
+        line may be mentions."""
+        return self.wraps or self.line_wraps
+
     def note(self, opens_tag: bool, opens_call: bool) -> None:
         """Note what a tag opens that is no end of the value."""
         self.any_tag = self.any_tag or opens_tag
