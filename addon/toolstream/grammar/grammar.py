@@ -136,8 +136,8 @@ class Grammar:
 def _closer(dialect: Dialect) -> re.Pattern[str]:
     tags = (dialect.parameter_close, dialect.call_close, dialect.wrap_close)
     value, call, envelope = (rf"(?:{'|'.join(map(re.escape, tag))}){GAP.pattern}" for tag in tags)
-    behind = f"(?:{call}(?:{envelope})?)?" if dialect in BASE else ""
-    return re.compile(rf"(?:\r?\n[ \t]*+)?{value}{behind}")
+    after = f"(?:{call}(?:{envelope})?)?" if dialect in BASE else ""
+    return re.compile(rf"(?:\r?\n[ \t]*+)?{value}{after}")
 
 
 @cache

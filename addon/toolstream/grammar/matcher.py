@@ -207,11 +207,11 @@ def _either(patterns: Iterable[str]) -> re.Pattern[str]:
 @dataclass(frozen=True, slots=True)
 class Tables:
     """What is searched in a value: tags `within` it, including those of examples; tags that may come
-    `behind` it; `plain` text, which can be skipped; its `closer`, which may be the end; and tags that are
+    `after` it; `plain` text, which can be skipped; its `closer`, which may be the end; and tags that are
     `missing` their bracket."""
 
     within: TagMatcher
-    behind: TagMatcher
+    after: TagMatcher
     plain: re.Pattern[str]
     closer: re.Pattern[str]
     missing: Lost

@@ -21,7 +21,7 @@ from .json_stream import State
 from .nesting import Frame
 
 _STATES = (State.FIRST, State.FURTHER, State.VALUE, State.NEXT)  # from which the rest can be rewritten
-_LEFT_BEHIND = re.compile(rf"(?:\s*+(?:</\w{{1,{NAME}}}>|<\|\w{{1,{MADE_UP_NAME}}}\|>|`{{3}})|(?!))++\s*\Z")
+_LEFT_AFTER = re.compile(rf"(?:\s*+(?:</\w{{1,{NAME}}}>|<\|\w{{1,{MADE_UP_NAME}}}\|>|`{{3}})|(?!))++\s*\Z")
 _ENDS_IN_VALUE = re.compile(r"""(?:[:,\[]\s*+(?:-?\d++(?:\.\d++)?|true|false|null)|[^\\\s]")\Z""")
 _ENDS = frozenset("}])>")  # closing brackets, and what models write instead
 
@@ -46,7 +46,7 @@ def continuation(whole: str, sent: str, frames: Sequence[Frame], state: State, t
 def _without_leftovers(text: str) -> str:
     """A text without the tags, tokens and fences at its end."""
     text = text.rstrip()
-    found = _LEFT_BEHIND.search(text, max(0, len(text) - TAG))
+    found = _LEFT_AFTER.search(text, max(0, len(text) - TAG))
     return text[: found.start()] if found else text
 
 

@@ -32,10 +32,10 @@ _STRING_PART = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+\\?')
 # A key after its first quote; what has to follow a string that contains quotes; and the beginnings of
 # these
 _GAP = rf"\s{{0,{LOOK_AHEAD}}}+"
-_KEY_BEHIND = re.compile(rf'[^\W\d][^"\\\n]{{0,{JSON_KEY}}}"{_GAP}:')
+_KEY_AFTER = re.compile(rf'[^\W\d][^"\\\n]{{0,{JSON_KEY}}}"{_GAP}:')
 _KEY_PART = re.compile(rf'(?:[^\W\d][^"\\\n]{{0,{JSON_KEY}}}(?:"{_GAP})?)?')
-_BEHIND = re.compile(rf'{_GAP}(?:\}}[\s}}]{{0,{LOOK_AHEAD}}}+\Z|,{_GAP}"([^"\\]{{1,{JSON_KEY}}})"{_GAP}:)')
-_BEHIND_PART = re.compile(
+_AFTER = re.compile(rf'{_GAP}(?:\}}[\s}}]{{0,{LOOK_AHEAD}}}+\Z|,{_GAP}"([^"\\]{{1,{JSON_KEY}}})"{_GAP}:)')
+_AFTER_PART = re.compile(
     rf'{_GAP}(?:\}}[\s}}]{{0,{LOOK_AHEAD}}}+|,{_GAP}(?:"[^"\\]{{0,{JSON_KEY}}}(?:"{_GAP})?)?)?'
 )
 _OWN_QUOTE = re.compile(r'\\.|(")', re.DOTALL)
@@ -251,22 +251,22 @@ class JsonStream:
             return None
         return Token(Kind.BACKSLASH if char == "\\" else Kind.CONTROL, char, State.STRING)
 
-    def _at_quote(self, behind: str) -> Token | None:
+    def _at_quote(self, after: str) -> Token | None:
         """It ends the string, unless a letter is right behind it: then it may be one of the string's own."""
         if self._ends or self.depth > 1:
             return Token(Kind.UNQUOTE, '"', State.NEXT)
-        if not behind and not self._over:
+        if not after and not self._over:
             return None
         if not self._begun:
-            return self._at_first_quote(behind)
-        end = self._end_behind_quotes() if behind.isalnum() or behind == "_" else -1
+            return self._at_first_quote(after)
+        end = self._end_after_quotes() if after.isalnum() or after == "_" else -1
         if end == -1:
             return Token(Kind.UNQUOTE, '"', State.NEXT)
         return Token(Kind.QUOTES, self._text[self._at : end], State.STRING) if end else None
 
-    def _at_first_quote(self, behind: str) -> Token | None:
+    def _at_first_quote(self, after: str) -> Token | None:
         """The string is empty, unless a letter or one more quote is right behind it."""
-        size = self._size_of_marked(behind == '"') if behind.isalnum() or behind == '"' else -1
+        size = self._size_of_marked(after == '"') if after.isalnum() or after == '"' else -1
         if size == -1:
             return Token(Kind.UNQUOTE, '"', State.NEXT)
         return Token(Kind.MARKED, self._text[self._at : self._at + size], State.STRING) if size else None
@@ -277,11 +277,11 @@ class JsonStream:
         text, mark, (_, searched) = self._text, '"""' if triple else '"', self._searched
         start = self._at + max(searched, 2 if triple else 1)
         while (end := text.find(mark, start)) >= 0:
-            behind = end + len(mark)
-            if not self._over and (_BEHIND_PART.fullmatch(text, behind) or text[behind:] == '"'):
+            after = end + len(mark)
+            if not self._over and (_AFTER_PART.fullmatch(text, after) or text[after:] == '"'):
                 break
-            if self._is_end(behind):
-                return behind - 1 - self._at if triple else 1
+            if self._is_end(after):
+                return after - 1 - self._at if triple else 1
             if not triple and not _is_escaped(text, end):
                 return -1
             start = end + 1
@@ -290,16 +290,16 @@ class JsonStream:
         self._searched = 0, start - self._at
         return -1 if self._over else 0
 
-    def _end_behind_quotes(self) -> int:
+    def _end_after_quotes(self) -> int:
         """Where a string ends that contains quotes, the first of them here: at a quote that is followed
         by the next key or by the end. -1 if that is not clear, because a key may begin or a quote has no
         partner; 0 if more text is needed."""
         text, (quotes, size) = self._text, self._searched
         while found := JSON_STRING_REST.match(text, self._at + size):
             end = found.end()
-            if not self._over and (_KEY_PART.fullmatch(text, end) or _BEHIND_PART.fullmatch(text, end)):
+            if not self._over and (_KEY_PART.fullmatch(text, end) or _AFTER_PART.fullmatch(text, end)):
                 break
-            if _KEY_BEHIND.match(text, end):
+            if _KEY_AFTER.match(text, end):
                 return -1
             if not quotes % 2 and self._is_end(end):
                 return end - 1
@@ -309,9 +309,9 @@ class JsonStream:
             self._searched = quotes, max(size, len(text.rstrip("\\")) - self._at)
         return -1 if self._over else 0
 
-    def _is_end(self, behind: int) -> bool:
+    def _is_end(self, after: int) -> bool:
         """Whether what is behind a quote shows that a string ends there: the next key, or the end."""
-        found = _BEHIND.match(self._text, behind)
+        found = _AFTER.match(self._text, after)
         return found is not None and (found[1] is None or self._is_key(found[1]))
 
     @property

@@ -12,7 +12,7 @@ from ..grammar.likeness import SYNONYMS, squeeze
 from ..grammar.tag import Tag
 from ..grammar.text import GAP, WHITESPACE, end_of, read_literal
 from ..grammar.tokens import Token, read_tag
-from ..limits import BEHIND_CALL, WHITESPACE_RUN
+from ..limits import AFTER_CALL, WHITESPACE_RUN
 from ..repairs import Refused, Repair
 from .by_place import OPENERS, is_cut, is_in_table
 from .chain import Chain, is_word, read_chain, to_its_end
@@ -275,9 +275,9 @@ def _is_shown(m: Message) -> bool | Wait:
     the element ends soon."""
     if not m.on_trial_for(Refused.FENCED):
         return True
-    behind = m.buffer.text[m.buffer.at : m.buffer.at + BEHIND_CALL]
-    shown = m.context.shows_up_to(behind)
-    return MORE if not (shown or m.buffer.over) and len(behind) < BEHIND_CALL else shown
+    after = m.buffer.text[m.buffer.at : m.buffer.at + AFTER_CALL]
+    shown = m.context.shows_up_to(after)
+    return MORE if not (shown or m.buffer.over) and len(after) < AFTER_CALL else shown
 
 
 def _is_cut_example(m: Message, trial: Mark) -> bool:

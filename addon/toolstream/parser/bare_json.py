@@ -70,7 +70,7 @@ def in_bare_json(m: Message) -> Step:
     """State: in JSON without a tag around it."""
     json = m.json
     assert isinstance(json, BareCall)
-    return _behind_json(m, json) if json.complete else _in_json(m, json)
+    return _after_json(m, json) if json.complete else _in_json(m, json)
 
 
 def _in_json(m: Message, json: BareCall) -> Step:
@@ -95,7 +95,7 @@ def _at_end_of_text(m: Message, json: BareCall) -> Step:
     return _give_up(m, json)
 
 
-def _behind_json(m: Message, json: BareCall) -> Step:
+def _after_json(m: Message, json: BareCall) -> Step:
     """Nothing else may stand on the line but tags that close nothing; in a fence, its end has to come."""
     end = _end_before_closer(m, json)
     if end is None and not json.orphan:

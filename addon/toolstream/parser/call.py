@@ -32,14 +32,14 @@ from .place import Place
 from .prose import prose_goes_on
 from .run import Choice, FollowedBy, Level
 from .runs import believed, choose, read_run
-from .surplus import behind_body, drop_tag, drop_text, end_of_surplus, take
+from .surplus import after_body, drop_tag, drop_text, end_of_surplus, take
 
 
 def in_call(m: Message) -> Step:
     """State: in a call, between its parameters."""
     call, buffer = open_call(m), m.buffer
     if call.body_done:
-        return behind_body(m, call)
+        return after_body(m, call)
     call.gap = (call.gap + buffer.take(end_of(WHITESPACE, buffer.text, buffer.at)))[-UNTAGGED_GAP:]
     tag = _tag(m, call, buffer.at)
     if tag is MORE:
@@ -298,7 +298,7 @@ def _is_early(m: Message, call: Call, closer: Tag) -> bool | Wait:
     if tag is MORE:
         return MORE
     if tag is None:
-        return not call.begun and m.envelope is Envelope.OPEN and _json_behind(m, call, at)
+        return not call.begun and m.envelope is Envelope.OPEN and _json_after(m, call, at)
     return tag.kind is TagKind.PARAMETER_OPEN and _is_late_parameter(m, call, closer, tag)
 
 
@@ -327,7 +327,7 @@ def _lies_like_one(m: Message, closer: Tag, tag: Tag) -> bool | Wait:
     return tag.exact and not tag.dialect.by_name and (alone or tag.start == closer.end)
 
 
-def _json_behind(m: Message, call: Call, at: int) -> bool | Wait:
+def _json_after(m: Message, call: Call, at: int) -> bool | Wait:
     """Whether the arguments follow here as JSON, or in an element around JSON."""
     text, over, place = m.buffer.text, m.buffer.over, call.place
     if text.startswith("<", at):

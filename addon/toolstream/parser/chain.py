@@ -21,7 +21,7 @@ from ..grammar.likeness import ENVELOPE, FUNCTION, SYNONYMS, alike, is_structura
 from ..grammar.tag import Tag
 from ..grammar.text import breaks_line, read_literal, skip_whitespace
 from ..grammar.tokens import Token, end_of_tag, opens_json, read_tag
-from ..limits import BEHIND_CALL, DAMAGED_ENVELOPES, DECLARED_NAME, WRAPS
+from ..limits import AFTER_CALL, DAMAGED_ENVELOPES, DECLARED_NAME, WRAPS
 from ..schema.schema import Tool
 from ..schema.tool_name import are_parameters, read_opening
 from .by_place import BY_PLACE, by_place, index_after, is_by_place, is_cut, is_in_table
@@ -112,7 +112,7 @@ def _may_add(chain: Chain, wrap: Tag) -> bool:
     """Whether another opening tag belongs to the chain: one of a few, or the same within what may wait."""
     if len(chain.wraps) < WRAPS:
         return True
-    return chain.loops and wrap.raw == chain.wraps[0].raw and wrap.end - chain.wraps[0].start < BEHIND_CALL
+    return chain.loops and wrap.raw == chain.wraps[0].raw and wrap.end - chain.wraps[0].start < AFTER_CALL
 
 
 def _read_next(m: Message, chain: Chain) -> Tag | Fence | Following | Wait | None:

@@ -31,7 +31,7 @@ class InnerTags:
             self.has_markup = self.has_markup or token.closed
             words[word] = words.get(word, 0) + 1
 
-    def may_be_none(self, token: Token, behind_call: bool = False) -> bool:
+    def may_be_none(self, token: Token, after_call: bool = False) -> bool:
         """Whether this is shaped like a closing tag, and not like a tag of a document, which it can hardly be
         behind the closing tag of a call."""
         word = squeeze(token.word)
@@ -42,5 +42,5 @@ class InnerTags:
             and word not in DOCUMENT
             and not self.words.get(token.space + token.word)
             and not token.attributes.strip()
-            and (behind_call or not (self.has_markup and word.isascii()))
+            and (after_call or not (self.has_markup and word.isascii()))
         )

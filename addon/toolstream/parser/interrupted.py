@@ -86,7 +86,7 @@ def _is_followed(m: Message) -> bool:
     return any(f'"{name}"' in raw for name in m.followed)
 
 
-def go_behind_call(m: Message) -> None:
+def go_past_call(m: Message) -> None:
     """The next text follows a call of the server."""
     if m.state is State.LITERAL or not m.tolerant or m.context.quoted or m.context.thinking:
         return

@@ -19,7 +19,7 @@ from ..events import CallEnd, CallStart
 from ..grammar.kinds import MORE, Wait
 from ..grammar.text import BLANK, JSON_WHITESPACE, end_of, skip_whitespace
 from ..grammar.tokens import opens_json
-from ..limits import BEHIND_CALL, EXCERPT, HELD, RETURNS
+from ..limits import AFTER_CALL, EXCERPT, HELD, RETURNS
 from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter
 from ..schema.call_shape import Call as Found
@@ -32,7 +32,7 @@ from .json_arguments import arguments_follow, can_stream, end_body, open_argumen
 from .json_body import read_members
 from .json_end import (
     after_brackets,
-    behind_marks,
+    after_marks,
     between_calls,
     closes_call,
     is_last,
@@ -41,7 +41,7 @@ from .json_end import (
     looked_at,
 )
 from .json_head import Head, read_head
-from .json_reader import BehindCall, Body, JsonArguments, JsonCalls, Progress, Reader
+from .json_reader import AfterCall, Body, JsonArguments, JsonCalls, Progress, Reader
 from .json_text import Ended, JsonText, may_be_all, read_text
 from .message import Envelope, Message, State, Step
 from .whole_calls import any_undeclared, emit_calls, meant, why_not
@@ -55,8 +55,8 @@ def in_json(m: Message) -> Step:
     if m.json is None:
         return _begin(m)
     reader = m.json
-    if isinstance(reader, BehindCall):
-        return _behind_call(m, reader)
+    if isinstance(reader, AfterCall):
+        return _after_call(m, reader)
     assert isinstance(reader, Reader)
     if reader.body:
         return _read_on(m, reader, reader.body)
@@ -150,7 +150,7 @@ def _text_of_calls(m: Message) -> JsonText:
 
 def _start(m: Message, calls: JsonCalls, head: Head, opening: Opening) -> Step:
     """Start a call that is read member by member."""
-    if (again := _behind_undeclared(m)) is not None:
+    if (again := _after_undeclared(m)) is not None:
         return m.reject(again=again)
     tool = opening.tool
     if _is_certain(m):
@@ -175,7 +175,7 @@ def _is_certain(m: Message) -> bool:
     return m.live and not m.is_dropped and not (m.trial and m.trial.at_end)
 
 
-def _behind_undeclared(m: Message) -> int | None:
+def _after_undeclared(m: Message) -> int | None:
     """Where to read again if calls of undeclared tools come before this call, which is good: then those
     are text. None otherwise."""
     trial = m.trial
@@ -193,11 +193,11 @@ def _say_json(m: Message, calls: JsonCalls, repairs: Sequence[Repair], text: str
 
 def _end_calls(m: Message, calls: JsonCalls) -> Step:
     m.end_call()
-    m.json = BehindCall(calls.array)
+    m.json = AfterCall(calls.array)
     return m.go(State.JSON)
 
 
-def _behind_call(m: Message, behind: BehindCall) -> Step:
+def _after_call(m: Message, after: AfterCall) -> Step:
     """Another call follows, or surplus brackets, or the end of the envelope."""
     text, start = m.buffer.text, skip_whitespace(m.buffer.text, m.buffer.at)
     at = between_calls(text, start)
@@ -210,16 +210,16 @@ def _behind_call(m: Message, behind: BehindCall) -> Step:
                 return Step.MORE
             m.begin_trial(Refused.INVALID_JSON, at_end=m.context.thinking)
             _report_marks(m, marks)
-            m.buffer.at, m.json = at, JsonCalls(behind.array, reported=True)
+            m.buffer.at, m.json = at, JsonCalls(after.array, reported=True)
             return Step.GO
-        case "]" if behind.array:
-            behind.array = False
+        case "]" if after.array:
+            after.array = False
             _report_marks(m, marks)
             m.drop(at + 1)
             return Step.GO
         case "}" | "]":
-            return _at_surplus(m, behind)
-    return _at_surplus(m, behind) if marks else _leave(m)
+            return _at_surplus(m, after)
+    return _at_surplus(m, after) if marks else _leave(m)
 
 
 def _report_marks(m: Message, marks: str) -> None:
@@ -228,15 +228,15 @@ def _report_marks(m: Message, marks: str) -> None:
         m.log.repair(Repair.JSON_REPAIRED, marks)
 
 
-def _at_surplus(m: Message, behind: BehindCall) -> Step:
+def _at_surplus(m: Message, after: AfterCall) -> Step:
     """Brackets that close nothing, or marks. They are dropped if a tag follows, otherwise they are text."""
     text = m.buffer.text
     at = after_brackets(text, m.buffer.at)
     if marked := is_mark(text, at):
-        at = behind_marks(text, m.buffer.at)
+        at = after_marks(text, m.buffer.at)
     if not m.buffer.over and _may_begin_end(m, at):
         return Step.MORE
-    is_end = at == len(text) and not (marked and behind.array)  # else more of the array may be missing
+    is_end = at == len(text) and not (marked and after.array)  # else more of the array may be missing
     if is_end or _ends_here(m, at, "</" if marked else "<"):
         m.log.repair(Repair.JSON_REPAIRED if marked else Repair.STRAY_CLOSER, text[m.buffer.at : at])
         m.drop(at)
@@ -312,7 +312,7 @@ def _stands_alone(m: Message) -> bool | Wait:
     text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
     end = skip_whitespace(text, at)
     alone = is_last(m.grammar.body, text, end, over) if end < len(text) else over or MORE
-    return False if alone is MORE and len(text) - at > BEHIND_CALL else alone
+    return False if alone is MORE and len(text) - at > AFTER_CALL else alone
 
 
 def _read_longer(m: Message, text: str) -> Calls | Wait | None:
@@ -335,7 +335,7 @@ def _goes_on(m: Message, calls: JsonCalls, json: JsonText) -> bool | Wait:
         return False if m.buffer.over else MORE
     mark = text[here]
     if mark == "," and not calls.array:
-        return _goes_on_behind(m, behind_marks(text, here))
+        return _goes_on_after_comma(m, after_marks(text, here))
     if mark in ':"':
         return True
     if here > at or mark in "<,":
@@ -352,7 +352,7 @@ def _goes_on_in_text(m: Message, json: JsonText) -> bool | Wait:
     return found is MORE if m.buffer.over else MORE if found is MORE else not found
 
 
-def _goes_on_behind(m: Message, at: int) -> bool | Wait:
+def _goes_on_after_comma(m: Message, at: int) -> bool | Wait:
     """The same behind a comma: it is one too many if another call follows, or tags that end the call."""
     text, tags, over = m.buffer.text, m.grammar.body, m.buffer.over
     if at == len(text) or (tags.may_begin(text, at) and not over):
@@ -374,7 +374,7 @@ def _emit_calls(m: Message, calls: JsonCalls, found: Calls, text: str) -> Step:
     openings = [meant(m, name, arguments) for name, arguments in found[0]]
     if why := why_not(m, openings):
         return m.reject(why)
-    if not any_undeclared(openings) and (again := _behind_undeclared(m)) is not None:
+    if not any_undeclared(openings) and (again := _after_undeclared(m)) is not None:
         return m.reject(again=again)
     _say_json(m, calls, found[1], text)
     emit_calls(m, openings)

@@ -44,7 +44,7 @@ def after_brackets(text: str, at: int) -> int:
     return end_of(_BRACKETS, text, at)
 
 
-def behind_marks(text: str, at: int) -> int:
+def after_marks(text: str, at: int) -> int:
     """The index after such brackets, marks that belong to nothing, and whitespace."""
     return end_of(_RUN, text, at)
 
@@ -56,10 +56,10 @@ def between_calls(text: str, at: int) -> int:
 
 def is_last(tags: Tags, text: str, at: int, over: bool) -> bool | Wait:
     """Whether the closing tags at `at` are the last ones of the message, or another call follows them."""
-    return is_last_before(tags, text, *behind_closers(tags, text, at), over)
+    return is_last_before(tags, text, *after_closers(tags, text, at), over)
 
 
-def behind_closers(tags: Tags, text: str, at: int) -> tuple[int, Tag | None]:
+def after_closers(tags: Tags, text: str, at: int) -> tuple[int, Tag | None]:
     """The end of the closing tags at `at`, and the tag after them."""
     for _ in range(CLOSING_RUN):
         tag = tags.match(text, at)
@@ -94,7 +94,7 @@ def closes_call(tags: Tags, text: str, at: int, brackets: int, over: bool, compl
     limit = at + AFTER_QUOTE - 2 * LOOK_AHEAD
     if tags.match(text, at) is None:
         at = skip_whitespace(text, end_of(_UNKNOWN, text, at))
-    after, tag = behind_closers(tags, text, at)
+    after, tag = after_closers(tags, text, at)
     last = is_last_before(tags, text, after, tag, over)
     if last is True and tag:
         return opens_call(tags, text, tag, over)

@@ -21,8 +21,8 @@ from .json_text import Ended, JsonText, read_text
 from .json_value import BARE_WORD, read_container, read_single, read_word, value_of
 from .message import Message
 
-_BEHIND, _BEHIND_SCALAR = ",}<", ",}<)]>;:="  # what may stand behind a word
-_BEHIND_CONTAINER = ("", *'}])>,<"')  # what may stand behind an array or object
+_AFTER, _AFTER_SCALAR = ",}<", ",}<)]>;:="  # what may stand behind a word
+_AFTER_CONTAINER = ("", *'}])>,<"')  # what may stand behind an array or object
 _CLOSING = {"“": "”"}
 _WHOLE = ('"', "}", "]")  # the ends of what nothing can be missing of but brackets
 
@@ -138,7 +138,7 @@ def _end_string(m: Message, body: Body, string: OpenString, piece: str) -> Progr
     if not body.streams:
         return _end_value(m, body, value)
     say(m, body, '"')
-    return go(m, body, _behind(body))
+    return go(m, body, _caret_after_value(body))
 
 
 def _may_be_string(body: Body) -> bool:
@@ -181,22 +181,22 @@ def _goes_on(m: Message, found: tuple[Any, bool, int] | None) -> bool | Wait:
     end there."""
     if found and not found[1]:
         return False
-    follows = _char_behind(m)
-    return MORE if follows is MORE else found is None or follows not in _BEHIND_CONTAINER
+    follows = _next_char(m)
+    return MORE if follows is MORE else found is None or follows not in _AFTER_CONTAINER
 
 
-def _char_behind(m: Message) -> str | Wait:
+def _next_char(m: Message) -> str | Wait:
     """The next character that is no whitespace, which stays."""
     text, at = m.buffer.text, m.buffer.at
     end = end_of(JSON_WHITESPACE, text, at)
     return MORE if end == len(text) and not m.buffer.over and end - at < LOOK_AHEAD else text[end : end + 1]
 
 
-def _end_container(m: Message, body: Body, value: Any, mended: bool, behind: int) -> Progress:
+def _end_container(m: Message, body: Body, value: Any, mended: bool, after: int) -> Progress:
     if mended and not all(BARE_WORD.fullmatch(key) and not body.is_free(key) for key in keys_of(value)):
         return Progress.FAILED  # it may have swallowed what is behind it
     body.mended = body.mended or mended
-    m.buffer.rewind(m.buffer.position - behind)
+    m.buffer.rewind(m.buffer.position - after)
     return _end_value(m, body, value)
 
 
@@ -205,13 +205,13 @@ def _scalar(m: Message, body: Body) -> Progress:
     found = read_word(m.buffer.text, m.buffer.at, m.buffer.over)
     if not isinstance(found, tuple):
         return Progress.MORE if found is MORE else Progress.FAILED
-    word, behind = found
-    if behind == "":
+    word, after = found
+    if after == "":
         return _end_scalar(m, body, word) if m.complete else Progress.FAILED  # it may be cut
     takes_text = _may_be_string(body)
-    if behind in QUOTES and not takes_text:
+    if after in QUOTES and not takes_text:
         return _scalar_in_quote(m, body, word)
-    ends = behind in (_BEHIND if takes_text else _BEHIND_SCALAR)
+    ends = after in (_AFTER if takes_text else _AFTER_SCALAR)
     return _end_scalar(m, body, word) if ends else _without_quote(m, body)
 
 
@@ -235,7 +235,7 @@ def _scalar_in_quote(m: Message, body: Body, word: str) -> Progress:
     if end == len(text) and not over:
         return Progress.MORE
     value, _ = value_of(word, body.tool.parameter(body.key).types)
-    if value is FAILED or text[end : end + 1] not in tuple(_BEHIND):
+    if value is FAILED or text[end : end + 1] not in tuple(_AFTER):
         return Progress.FAILED
     body.mended, m.buffer.at = True, quote + 1
     return _end_value(m, body, value)
@@ -274,8 +274,8 @@ def _end_value(m: Message, body: Body, value: Any) -> Progress:
         body.mark = None
     if not body.dropped:
         say(m, body, body.writer.member(body.key, value))
-    return go(m, body, _behind(body))
+    return go(m, body, _caret_after_value(body))
 
 
-def _behind(body: Body) -> Caret:
+def _caret_after_value(body: Body) -> Caret:
     return Caret.COMMA if body.inside else Caret.OUTSIDE

@@ -16,7 +16,7 @@ from ..grammar.text import JSON_SPACE as _S
 from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import AFTER_QUOTE, COMMA_GAP, DECLARED_NAME
 from ..schema.call_shape import BESIDE, CALL_KEYS
-from .json_end import Tags, behind_marks, closes_call, is_mark, is_text, looked_at
+from .json_end import Tags, after_marks, closes_call, is_mark, is_text, looked_at
 from .json_key import Key, read_key
 
 _BRACKETS = re.compile(r"[}\]\s]*+")
@@ -148,7 +148,7 @@ def _after_brackets(string: OpenString, text: str, at: int, over: bool) -> Quote
         return _end_if(says)
     if string.may_be_fence(text[end]):
         return _before_fence(string, text, end, over)
-    return _behind_brackets(string, text, at, end, over)
+    return _at_mark_or_text(string, text, at, end, over)
 
 
 def _may_follow_call(string: OpenString, text: str, at: int, over: bool) -> bool | Wait:
@@ -162,8 +162,8 @@ def _is_slipped(string: OpenString, text: str, at: int, over: bool) -> bool | Wa
     return MORE if slipped is MORE else slipped is not None
 
 
-def _behind_brackets(string: OpenString, text: str, at: int, end: int, over: bool) -> Quote | Wait:
-    """What is behind the brackets: a mark, or text."""
+def _at_mark_or_text(string: OpenString, text: str, at: int, end: int, over: bool) -> Quote | Wait:
+    """What the mark or the text after the brackets says."""
     is_all = text.count("}", at, end) >= string.brackets
     found = _before_end(string, text, end, is_all, over) if is_mark(text, end) else Quote.INNER
     if found is Quote.INNER:
@@ -273,7 +273,7 @@ def _before_member(string: OpenString, text: str, comma: int, over: bool) -> Quo
 
 def _before_end(string: OpenString, text: str, mark: int, is_all: bool, over: bool) -> Quote | Wait:
     """A mark behind brackets that belongs to nothing. END if another call follows, or the end of all."""
-    at = behind_marks(text, mark)
+    at = after_marks(text, mark)
     if at == len(text) and not over:
         return MORE
     marks, opens = "".join(text[mark:at].split()), text.startswith("{", at)

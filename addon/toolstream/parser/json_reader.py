@@ -86,7 +86,7 @@ class JsonArguments:
 
 
 @dataclass(slots=True)
-class BehindCall:
+class AfterCall:
     """After a call in an envelope, where another one may follow. `array`: an array of calls is open."""
 
     array: bool

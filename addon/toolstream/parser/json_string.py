@@ -21,7 +21,7 @@ from ..grammar.tag import Tag
 from ..limits import COMMA_GAP, STRING_TAIL
 from ..schema.escapes import ESCAPE, ESCAPE_PART, is_bare, may_begin_path
 from ..schema.json_write import encodable
-from .json_end import behind_closers, is_last_before, opens_call
+from .json_end import after_closers, is_last_before, opens_call
 from .json_key import QUOTES
 from .json_quote import OpenString, Quote, comma_before, is_enough, judge
 
@@ -272,7 +272,7 @@ def _is_end(string: OpenString, text: str, at: int, over: bool) -> bool | Wait:
     """Whether the closing tags at `at` are the last ones of the message, or a call in an envelope follows
     them. A call after them may also belong to an example in the string: if the string has opened an
     envelope, or if the call has none."""
-    after, tag = behind_closers(string.tags, text, at)
+    after, tag = after_closers(string.tags, text, at)
     last = is_last_before(string.tags, text, after, tag, over)
     if last is not True or tag is None or after == len(text):
         return last

@@ -65,9 +65,9 @@ def read_container(
         value = loads(text[1:-1], strict=False)
         if value is not None:
             return value, True, 1
-    for behind in _closers(text, brackets):
-        if exact := read_value(text[: len(text) - behind]):
-            return exact[0], False, behind
+    for tail in _closers(text, brackets):
+        if exact := read_value(text[: len(text) - tail]):
+            return exact[0], False, tail
     if found := _damaged_container(text, parameter, brackets + is_long, is_long):
         return found
     value = loads(with_brackets(text), strict=False) if is_all else None
@@ -85,13 +85,13 @@ def _damaged_container(
     def has_type(value: Any) -> bool:
         return not parameter.types or type_of(value) in parameter.types
 
-    behinds = sorted(_closers(text, brackets), reverse=is_long)
+    tails = sorted(_closers(text, brackets), reverse=is_long)
     for accept, more in ((is_meant, False), (is_meant, is_long), (has_type, False)):
-        for behind in behinds:
-            inner = text[: len(text) - behind].rstrip()
+        for tail in tails:
+            inner = text[: len(text) - tail].rstrip()
             value = read_damaged(with_last_bracket(inner) if more else inner, accept)
             if value is not None and accept(value):
-                return value, True, behind
+                return value, True, tail
     return None
 
 

@@ -19,12 +19,12 @@ from ..grammar.tag import Tag
 from ..grammar.text import breaks_line, end_of, skip_whitespace
 from ..grammar.tokens import IN_BARS, Token
 from ..limits import CLOSING_RUN, LETTERS
-from .behind_run import (
+from .after_run import (
     before_last,
     before_sibling,
     before_tag_of_ours,
     ends_before_text,
-    look_behind,
+    look_beyond,
     opens_next,
 )
 from .by_place import OPENERS, by_place, is_in_table, read_whole
@@ -72,7 +72,7 @@ def _end_of_turn(m: Message, value: Value, at: int) -> Run | Wait | None:
     """The tokens that end a turn, and the message with it, in a value that has no closing tag."""
     if not m.tolerant or value.opened.in_example:
         return None
-    end, base = _behind_tokens(m, at), m.buffer.base
+    end, base = _after_tokens(m, at), m.buffer.base
     if end is MORE:
         return MORE
     first = m.lookout.after.match(m.buffer.text, at)
@@ -81,7 +81,7 @@ def _end_of_turn(m: Message, value: Value, at: int) -> Run | Wait | None:
     return Run([first.moved(base)], base + end, Level.VALUE, followed_by=FollowedBy.END)
 
 
-def _behind_tokens(m: Message, at: int) -> int | Wait:
+def _after_tokens(m: Message, at: int) -> int | Wait:
     """The index behind the tokens that end a turn, and the whitespace behind each; `at` if there are none. No
     more than a run of tags has are read."""
     text, over, tags = m.buffer.text, m.buffer.over, m.lookout.after
@@ -197,7 +197,7 @@ def _end_in_example(m: Message, value: Value, tag: Tag, run: Run) -> Judgement:
     if value.opened.in_element and closes_before_free(m.place, tag, run):
         return before_last(m, value, run)
     if _closes_our_envelope(m.place, value, run):
-        return look_behind(m, value, run)
+        return look_beyond(m, value, run)
     return Payload.TAG
 
 
@@ -337,7 +337,7 @@ def _doubt(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> Judg
     if first.cost <= Cost.ALIKE and _may_end_anywhere(value):
         return run
     if ends_before_text(m, value, run, alone, lines):
-        return look_behind(m, value, run) if value.verbatim else run
+        return look_beyond(m, value, run) if value.verbatim else run
     judgement = _by_text_after(m, value, run, alone, lines)
     if judgement is Payload.TAG and first.spelt and alone:
         m.call.unclear = True
@@ -349,7 +349,7 @@ def _by_text_after(m: Message, value: Value, run: Run, alone: bool, lines: bool)
     if not value.verbatim:
         return Payload.TAG
     if alone and _lacks_its_closer(m, run):
-        return look_behind(m, value, run, Payload.TAG)
+        return look_beyond(m, value, run, Payload.TAG)
     if (alone or not lines) and _is_own_closer(m, value, run, alone):
         return before_tag_of_ours(m, value, run, lines)
     return Payload.TAG

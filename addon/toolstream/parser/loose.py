@@ -46,12 +46,12 @@ def in_loose(m: Message) -> Step:
 
 def _at_closer(m: Message, call: Call, closer: Tag, raw: str) -> Step:
     """The text is closed. If it cannot be a value, it is prose."""
-    behind = _behind(m, call, closer)
-    if behind is None:
+    follows = _what_follows(m, call, closer)
+    if follows is None:
         return Step.MORE
-    if call.place.wrapped and _is_said(call, raw, behind):
+    if call.place.wrapped and _is_said(call, raw, follows):
         return _leave_shown(m, call, raw)
-    if behind is FollowedBy.OTHER and not call.place.wrapped:
+    if follows is FollowedBy.OTHER and not call.place.wrapped:
         return is_text(m, raw)
     return _take_for_value(m, raw, closer)
 
@@ -78,15 +78,15 @@ def _leave_shown(m: Message, call: Call, raw: str) -> Step:
     return leave_undone(m, Refused.NO_CALL)
 
 
-def _is_said(call: Call, raw: str, behind: FollowedBy) -> bool:
+def _is_said(call: Call, raw: str, follows: FollowedBy) -> bool:
     """Whether the text cannot be a value: it is an ellipsis; or it has lines of its own, and goes on behind a
     closing tag within the last of them."""
     if call.spare and call.spare.tagged:
         return False
-    return is_ellipsis(raw) or (behind is FollowedBy.OTHER and "\n" in call.gap and goes_on(raw))
+    return is_ellipsis(raw) or (follows is FollowedBy.OTHER and "\n" in call.gap and goes_on(raw))
 
 
-def _behind(m: Message, call: Call, closer: Tag) -> FollowedBy | None:
+def _what_follows(m: Message, call: Call, closer: Tag) -> FollowedBy | None:
     """What follows the closing tags of the call: if that is prose, the text is prose, too. In an envelope it
     does not count if the call is not closed there. None if more text is needed."""
     wrapped = call.place.wrapped

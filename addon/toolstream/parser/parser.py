@@ -30,7 +30,7 @@ from .context import Context
 from .cut import at_cut
 from .envelope import at_envelope
 from .event_log import EventLog, Mark
-from .interrupted import drop_opener, go_behind_call
+from .interrupted import drop_opener, go_past_call
 from .json_call import give_up_json, in_json
 from .loose import in_loose, is_text
 from .message import Message, State, Step
@@ -71,7 +71,7 @@ TEXT, VALUE, GO = State.TEXT, State.VALUE, Step.GO
 _LOOKS_FOR_TAGS = frozenset({TEXT, State.ENVELOPE, State.CALL, VALUE, State.AFTER})
 
 
-def _is_behind_tag(m: Message) -> bool:
+def _is_after_tag(m: Message) -> bool:
     """Whether nothing but complete tags, and whitespace, waits. Then the beginning of another tag decides
     nothing yet."""
     if not m.tolerant:
@@ -161,7 +161,7 @@ class ToolCallParser:
         shortcut = extend_value if m.state is VALUE else extend_text if m.state is TEXT else None
         if shortcut and text and (events := shortcut(m, text)) is not None:
             return events
-        if text[:1] in OPEN and BEGINNING.fullmatch(text) and _is_behind_tag(m):
+        if text[:1] in OPEN and BEGINNING.fullmatch(text) and _is_after_tag(m):
             m.tag_at = self._buffer.position + self._buffer.size
             self._buffer.feed(text)
             return []
@@ -190,7 +190,7 @@ class ToolCallParser:
         events = self.close(None)
         self._buffer.over, m.followed = False, None
         if calls is not None:
-            go_behind_call(m)
+            go_past_call(m)
         return events
 
     def forget_thinking(self) -> None:

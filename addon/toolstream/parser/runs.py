@@ -18,7 +18,7 @@ from ..grammar.matcher import Tables, TagMatcher
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK, skip_whitespace
 from ..grammar.tokens import MARKED, Lost, end_of_tag, held_from, next_place, plain_text, read_tag
-from ..limits import BEHIND_CALL, CLOSING_RUN, RUNS, TABLES
+from ..limits import AFTER_CALL, CLOSING_RUN, RUNS, TABLES
 from .by_place import OPENERS, by_place, index_after, is_by_place, is_cut
 from .elements import element_of
 from .place import Place
@@ -40,7 +40,7 @@ def enter_value(place: Place, tag: Tag, kept: Sequence[Dialect], given: set[str]
         place.tables[dialect.name] = _tables_for(place, dialect, kept)
     tables = place.tables[dialect.name]
     own = dialect if dialect.parameter_close and not dialect.in_values else None
-    place.set_value(tag.name, tables.behind, own)
+    place.set_value(tag.name, tables.after, own)
     place.given, place.dialect, place.kept = given, dialect, kept
     place.element = PARAMETER if _NAMESPACED.match(tag.raw) else element_of(tag)
     marked = MARKED.match(tag.raw)
@@ -57,16 +57,16 @@ def leave_value(place: Place, run: list[Tag]) -> None:
 def _tables_for(place: Place, dialect: Dialect, kept: Sequence[Dialect]) -> Tables:
     grammar = place.grammar
     within = place.body.same_names(grammar.within(dialect))
-    behind = place.body.same_names(grammar.value_ends(kept))
-    return _tables(within, behind, place.names, grammar.closer(dialect), place.missing)
+    after = place.body.same_names(grammar.value_ends(kept))
+    return _tables(within, after, place.names, grammar.closer(dialect), place.missing)
 
 
 @lru_cache(TABLES)
 def _tables(
-    within: TagMatcher, behind: TagMatcher, names: frozenset[str], closer: re.Pattern[str], missing: Lost
+    within: TagMatcher, after: TagMatcher, names: frozenset[str], closer: re.Pattern[str], missing: Lost
 ) -> Tables:
     plain = plain_text(DOCUMENT - names - within.words, missing)
-    return Tables(within, behind, plain, closer, missing)
+    return Tables(within, after, plain, closer, missing)
 
 
 def believed(place: Place, position: int) -> Tag | None:
@@ -90,10 +90,10 @@ def read_run(place: Place, text: str, at: int, over: bool, level: Level, base: i
             place.memory.runs = {key: old for key, old in place.memory.runs.items() if key[0] > start}
         run = place.memory.runs[start, level] = Run([], start, level)
     if run.followed_by is None:
-        behind = _read_on(place, run, text, over, base)
-        if behind is MORE:
+        after = _read_on(place, run, text, over, base)
+        if after is MORE:
             return MORE
-        run.followed_by = behind
+        run.followed_by = after
     return run
 
 
@@ -132,13 +132,13 @@ def _choose_next(
         return MORE if may_be is MORE else FollowedBy.OTHER
     if choice := choose(place, text, at, over, run.level, base, same_line):
         return choice
-    if tag := _sibling_behind(place, run, text, at):
+    if tag := _sibling_after(place, run, text, at):
         return Choice(tag, run.level, 0)
     cut = over and bool(run.tags) and place.tags.may_begin(text, at)
     return FollowedBy.END if cut else FollowedBy.OTHER
 
 
-def _sibling_behind(place: Place, run: Run, text: str, at: int) -> Tag | None:
+def _sibling_after(place: Place, run: Run, text: str, at: int) -> Tag | None:
     """Another parameter's opening tag behind the closing tag of the open value, although the run has
     closed the call before that."""
     if not place.key or not run.has_closed_call or run.tags[-1].kind is not TagKind.PARAMETER_CLOSE:
@@ -160,7 +160,7 @@ def _go_on(
         if loops and choice.tag.kind is TagKind.PARAMETER_OPEN and run.closes_call:
             run.end, place.memory.loop = run.tags[-1].end, NO_LOOP
             return FollowedBy.OTHER  # the call goes on, so this was no end of it
-        return _open_behind(place, run, choice, text, over, base)
+        return _end_at_opener(place, run, choice, text, over, base)
     if loops:
         return _loop_on(place, run, choice, base)
     return None if _add(place, run, choice, text, over, base) else MORE
@@ -175,7 +175,7 @@ def _loop_on(place: Place, run: Run, choice: Choice, base: int) -> FollowedBy | 
     start = place.memory.loop.start if place.memory.loop.end == run.end else run.end
     run.end, run.level = base + tag.end, choice.level
     place.memory.loop = Loop(start, run.end, run.level)
-    if run.end - first.start <= BEHIND_CALL:
+    if run.end - first.start <= AFTER_CALL:
         return None
     return FollowedBy.END if first.kind is TagKind.PARAMETER_CLOSE else FollowedBy.OTHER
 
@@ -192,7 +192,7 @@ def may_be_tag(place: Place, text: str, at: int, over: bool, same_line: bool) ->
     return MORE if not over and held_from(text, at, True, place.missing) <= at else False
 
 
-def _open_behind(
+def _end_at_opener(
     place: Place, run: Run, choice: Choice, text: str, over: bool, base: int
 ) -> FollowedBy | Wait:
     tag = choice.tag

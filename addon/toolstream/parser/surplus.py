@@ -12,7 +12,7 @@ from ..grammar.text import BLANK, end_of
 from ..limits import LOOK_AHEAD
 from ..repairs import Repair
 from .elements import ELEMENTS
-from .json_end import behind_marks, is_mark
+from .json_end import after_marks, is_mark
 from .message import Call, Message, Step
 from .open_call import end_call, end_unclosed
 from .run import Level
@@ -53,14 +53,14 @@ def end_of_surplus(m: Message, at: int) -> int | Wait | None:
 # After arguments that were one JSON object
 
 
-def behind_body(m: Message, call: Call) -> Step:
+def after_body(m: Message, call: Call) -> Step:
     """Only closing tags can follow, and surplus brackets or marks."""
     buffer, text = m.buffer, m.buffer.text
     start = buffer.at + text.startswith(")", buffer.at)
     at = end_of(_BRACKETS, text, start)
     if marked := is_mark(text, at):
-        at = behind_marks(text, at)
-    tag = _tag_behind(m, call, at)
+        at = after_marks(text, at)
+    tag = _tag_after(m, call, at)
     if tag is MORE:
         return Step.MORE
     if tag and tag.dialect is ELEMENTS:
@@ -72,7 +72,7 @@ def behind_body(m: Message, call: Call) -> Step:
     return _close_body(m, tag) if tag else end_unclosed(m, text[buffer.at :])
 
 
-def _tag_behind(m: Message, call: Call, at: int) -> Tag | Wait | None:
+def _tag_after(m: Message, call: Call, at: int) -> Tag | Wait | None:
     """The tag behind the arguments: in a dialect table, misspelt, or that of an element around them."""
     text, tags, over = m.buffer.text, call.place.tags, m.buffer.over
     tag = tags.match(text, at) or call.place.slipped(text, at, over) or tags.read(text, at, over)

@@ -121,7 +121,7 @@ def _start(m: Message, value: Value) -> bool:
     text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
     if not over and _may_go_on(value, text[at : at + LETTERS]):
         return False
-    start = _behind_rest_of_tag(value, text, at)
+    start = _after_rest_of_tag(value, text, at)
     if text.startswith(("\n", "\r\n"), start):
         start = text.index("\n", start) + 1
     elif over and text[start:] == "\r":
@@ -134,7 +134,7 @@ def _start(m: Message, value: Value) -> bool:
     return over or start < len(text)
 
 
-def _behind_rest_of_tag(value: Value, text: str, at: int) -> int:
+def _after_rest_of_tag(value: Value, text: str, at: int) -> int:
     """The index behind what belongs to the opening tag: its quote or its bracket, or one too many."""
     if value.lacks_quote and text.startswith(('"\n', '"\r'), at):
         at += 1  # the quote belongs to the name in the tag

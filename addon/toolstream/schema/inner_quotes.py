@@ -15,12 +15,12 @@ from ..limits import ONE_CHANGE
 from .json_read import loads_if
 
 _BRACKET = re.compile(r"[{}\[\]]")
-_BEHIND_KEY = re.compile(r"\s*+:")
-_BEHIND_MEMBER = re.compile(r'\s*+(?:\}|,\s*+(?:"[^"\\\n]*+"\s*+:|\}))')
-_BEHIND_ITEM = re.compile(r'\s*+(?:\]|,\s*+["{\[\d\-tfn\]])')
+_AFTER_KEY = re.compile(r"\s*+:")
+_AFTER_MEMBER = re.compile(r'\s*+(?:\}|,\s*+(?:"[^"\\\n]*+"\s*+:|\}))')
+_AFTER_ITEM = re.compile(r'\s*+(?:\]|,\s*+["{\[\d\-tfn\]])')
 
 _BETWEEN = re.compile(r"""["'`“”]\s*+[,:;.]\s*+\\?\"""")
-_BEHIND = (_BEHIND_MEMBER, _BEHIND_ITEM)
+_AFTER = (_AFTER_MEMBER, _AFTER_ITEM)
 _IN_WORD = re.compile(r'(?<=\w)"(?=\w)')
 
 
@@ -45,7 +45,7 @@ def _written(text: str) -> str:
         out.append(before + '"')
         _follow(before, opened)
         is_key = opened[-1:] == ["{"] and ":" not in _BRACKET.split(before)[-1]
-        behind = _BEHIND_KEY if is_key else _BEHIND[opened[-1:] == ["["]]
+        behind = _AFTER_KEY if is_key else _AFTER[opened[-1:] == ["["]]
         pieces, at = _string(text, quote + 1, behind)
         if not (string := _with_quotes(pieces)):
             return ""

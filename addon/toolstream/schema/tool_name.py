@@ -48,11 +48,11 @@ def read_opening(tag: Tag, text: str, toolset: DeclaredTools, level: str) -> Ope
     if not tag.name:
         return find_tool(tag.name, toolset, level)
     tolerant, raw = level != "strict", text[tag.start : tag.end]
-    before, _, behind = raw.partition(tag.name)
+    before, _, after = raw.partition(tag.name)
     direct = tag.damaged and "=" not in before
     if tolerant and (found := _with_attributes(raw, tag.name, toolset, direct)):
         return found
-    if tag.damaged and _ARGUMENTS.search(_ATTRIBUTE.sub("", behind)):
+    if tag.damaged and _ARGUMENTS.search(_ATTRIBUTE.sub("", after)):
         return None  # nobody knows what it says of the call
     if found := find_tool(tag.name, toolset, level):
         return found

@@ -16,7 +16,7 @@ from support.cuts import all_cuts
 from support.outcome import merged, run, text_of
 from toolstream import ToolCallParser
 from toolstream.events import ArgumentsDelta, CallEnd, Event
-from toolstream.limits import BEHIND_CALL, CLOSING_RUN, LOOK_AHEAD
+from toolstream.limits import AFTER_CALL, CLOSING_RUN, LOOK_AHEAD
 
 TOOLS = [
     read_tool("write(path: string, content: string, size?: integer)"),
@@ -235,7 +235,7 @@ def test_what_stands_behind_a_complete_run_is_held_until_it_is_known_whose_it_is
 
 
 @pytest.mark.parametrize(
-    ("gap", "is_payload"), [(BEHIND_CALL - 1, True), (BEHIND_CALL + 1, False), (4 * BEHIND_CALL, False)]
+    ("gap", "is_payload"), [(AFTER_CALL - 1, True), (AFTER_CALL + 1, False), (4 * AFTER_CALL, False)]
 )
 def test_a_second_run_counts_for_so_many_characters(gap: int, is_payload: bool) -> None:
     between = "\n" + ("word " * gap)[: gap - 2] + "\n"
@@ -247,10 +247,10 @@ def test_a_second_run_counts_for_so_many_characters(gap: int, is_payload: bool) 
 def test_behind_so_many_characters_the_call_is_over_and_text_flows() -> None:
     parser = parser_in(f"\na{END}\n")
     held, events = "\n", list[Event]()
-    while not events and len(held) < 2 * BEHIND_CALL:
+    while not events and len(held) < 2 * AFTER_CALL:
         held += "word"
         events = parser.feed("word")
-    assert BEHIND_CALL <= len(held) < BEHIND_CALL + 8
+    assert AFTER_CALL <= len(held) < AFTER_CALL + 8
     assert any(isinstance(event, CallEnd) for event in events)
     assert (text_of(events), parser.pending) == (held, "")
     assert text_of(parser.feed(" on")) == " on"

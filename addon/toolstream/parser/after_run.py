@@ -12,7 +12,7 @@ from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.tag import Tag
 from ..grammar.text import ends_line, skip_whitespace
 from ..grammar.tokens import next_place
-from ..limits import BEHIND_CALL, CLOSING_RUN, LOOK_AHEAD
+from ..limits import AFTER_CALL, CLOSING_RUN, LOOK_AHEAD
 from .evidence import Judgement, Payload, goes_on, is_believed, is_complete
 from .message import Message
 from .open_value import Value
@@ -34,7 +34,7 @@ def ends_before_text(m: Message, value: Value, run: Run, alone: bool, lines: boo
     return alone or not lines or "\n" in text[start : skip_whitespace(text, end)]
 
 
-def look_behind(m: Message, value: Value, run: Run, otherwise: Payload | None = None) -> Judgement:
+def look_beyond(m: Message, value: Value, run: Run, otherwise: Payload | None = None) -> Judgement:
     """A run, and text behind it: payload if a second run follows soon, the end if another call does. If
     neither does, a complete run is the end, too, unless a code fence of the value closes behind it."""
     if otherwise is None and _closes_fence(m, value, run):
@@ -65,7 +65,7 @@ def before_sibling(m: Message, value: Value, run: Run) -> Judgement:
     required = m.place.tool.required if m.place.tool else ()
     if opener.name in required and not value.has_inner_break(m.buffer, opener.start - base):
         return run
-    tags = _outer_tags(m, value, start, run.end - base + BEHIND_CALL)
+    tags = _outer_tags(m, value, start, run.end - base + AFTER_CALL)
     shown = _closes_before_text(m, tags, start)
     if shown is True:
         shown = _comes_again(tags, opener.name)
@@ -95,7 +95,7 @@ def _outer_tags(m: Message, value: Value, start: int, end: int) -> Iterator[Tag 
     """The exact tags from `start` to `end` that open a parameter, or close a call or parameter, without the
     closing tags of parameters that open there; last, MORE if there may be others."""
     opened = 0
-    for at, tag in _readings_behind(m, value, start, end):
+    for at, tag in _readings_after(m, value, start, end):
         if tag is MORE:
             yield MORE
         elif not _is_exact(tag):
@@ -114,7 +114,7 @@ def before_last(m: Message, value: Value, run: Run) -> Judgement:
     assert m.call
     given = set(m.call.writer.given)
     required = m.call.tool.required - given
-    last, base, limit = run, m.buffer.base, run.end - m.buffer.base + BEHIND_CALL
+    last, base, limit = run, m.buffer.base, run.end - m.buffer.base + AFTER_CALL
     while sibling := last.sibling:
         if sibling.name in given or not m.place.is_free(sibling.name):
             return Payload.TAG
@@ -131,7 +131,7 @@ def before_last(m: Message, value: Value, run: Run) -> Judgement:
 
 def _next_run(m: Message, value: Value, start: int, end: int) -> Run | Wait | None:
     """The run that begins with the first exact tag between these indexes; None if there is none."""
-    for at, tag in _readings_behind(m, value, start, end):
+    for at, tag in _readings_after(m, value, start, end):
         if tag is MORE:
             return MORE
         if _is_exact(tag):
@@ -149,7 +149,7 @@ def opens_next(m: Message, value: Value, opener: Tag) -> bool | Wait:
     same parameter, and up to the end of the message nothing comes but calls, each with its closing tags."""
     if not _is_unclosed_line(m, value, opener):
         return False
-    order, limit = _ORDER[_ORDER.index(opener.kind) :], opener.end + BEHIND_CALL
+    order, limit = _ORDER[_ORDER.index(opener.kind) :], opener.end + AFTER_CALL
     run = _end_of_next(m, value, order, opener.end, limit, again=True)
     while isinstance(run, Run) and run.followed_by is FollowedBy.CALL:
         run = _end_of_next(m, value, order, run.end - m.buffer.base, limit, again=False)
@@ -165,7 +165,7 @@ def _end_of_next(
     parameter of one line; None if anything else comes. `again`: the open call opens once more, perhaps
     several times, and the first of its tags comes before `start`."""
     awaited, begins = order[1:] if again else order, start
-    for at, tag in _readings_behind(m, value, start, limit):
+    for at, tag in _readings_after(m, value, start, limit):
         if tag is MORE:
             return MORE
         if tag is None or not tag.exact:
@@ -222,7 +222,7 @@ def _closes_call(run: Run) -> bool:
     return run.count(TagKind.PARAMETER_CLOSE) == 1 and run.closes_call and run.ends_calls
 
 
-def _readings_behind(
+def _readings_after(
     m: Message, value: Value, start: int, end: int
 ) -> Iterator[tuple[int, Tag | Wait | None]]:
     """The indexes from `start` to `end` where a tag may be, each with its likeliest reading; last, MORE if
@@ -263,13 +263,13 @@ def _search(
     text, over, base = m.buffer.text, m.buffer.over, m.buffer.base
     end = run.end - base
     at = max(end, value.searched - base)
-    while 0 <= (at := next_place(text, at)) < end + BEHIND_CALL:
+    while 0 <= (at := next_place(text, at)) < end + AFTER_CALL:
         value.searched = base + at
         found = decide(m, value, run, at)
         if found is not None:
             return found
         at += 1
-    if len(text) < end + BEHIND_CALL and not over:
+    if len(text) < end + AFTER_CALL and not over:
         value.searched = base + max(end, len(text) - LOOK_AHEAD)
         return MORE
     return otherwise
@@ -313,7 +313,7 @@ def _second(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
     if tag.kind is TagKind.WRAP_OPEN or (tag.kind is TagKind.CALL_OPEN and alone):
         says, judgement = _opens_own_call(m, value, run, tag), run
     elif tag.kind is TagKind.PARAMETER_CLOSE and tag.spelt:
-        says = not _is_open_behind(m, value, run, at) and _closes_value(m, value, at, alone)
+        says = not _is_open_after(m, value, run, at) and _closes_value(m, value, at, alone)
     return MORE if says is MORE else judgement if says else None
 
 
@@ -344,7 +344,7 @@ def _is_within_value(m: Message, value: Value, run: Run, at: int) -> bool | Wait
     it that means anything closes a parameter."""
     if value.same_line or value.starts_line(m.buffer, run.tags[0].start - m.buffer.base):
         return False
-    for _, tag in _readings_behind(m, value, at, run.end - m.buffer.base + BEHIND_CALL):
+    for _, tag in _readings_after(m, value, at, run.end - m.buffer.base + AFTER_CALL):
         if tag is MORE:
             return MORE
         if tag and not (tag.opens_call or tag.kind is TagKind.STRAY):
@@ -365,7 +365,7 @@ def _first_reading(m: Message, value: Value, at: int) -> Tag | Wait | None:
     return value.tables.within.match(text, at)
 
 
-def _is_open_behind(m: Message, value: Value, run: Run, at: int) -> bool:
+def _is_open_after(m: Message, value: Value, run: Run, at: int) -> bool:
     """Whether a parameter that opened behind a complete run, alone on its line, is still open at `at`: what
     closes there is that one."""
     text, opened, start = m.buffer.text, 0, run.end - m.buffer.base
