@@ -1,12 +1,13 @@
 """An exception costs the repair, never the answer.
 
-There are two steps. First the rewriter goes *blind*: frames still pass through the encoder, so that
-numbers and ends stay right, but nobody reads their texts. What was held leaves as text. If that fails
-too, all frames that wait leave as they came, and so does the rest of the body. But if a call was only
+There are two steps (`Reads`). First the rewriter reads frames alone: they still pass through the encoder,
+so that numbers and ends stay right, but nobody reads their texts. What was held leaves as text. If that
+fails too, all frames that wait leave as they came, and so does the rest of the body. But if a call was only
 half sent, nothing may say that there is a call to run.
 """
 
 from contextlib import suppress
+from enum import Enum
 from typing import NamedTuple, Protocol
 
 from ..events import CallEnd, Text
@@ -16,6 +17,18 @@ from .lanes import Lane
 from .message import Message
 from .parsers import Parsers
 from .queue import Held, Item, OutputQueue, Own, words
+
+
+class Reads(Enum):
+    """What a rewriter reads of an answer."""
+
+    ALL = 0  # frames, and their texts
+    FRAMES = 1  # after a failure: frames, and not their texts
+    LINES = 2  # after another one, while a call is half sent: lines, and whether one says that it can run
+    NOTHING = 3  # after another one, or if no call is asked for: bytes leave as they come
+
+
+UNFRAMED = (Reads.LINES, Reads.NOTHING)  # nobody takes the bytes apart into frames
 
 
 class InWork(NamedTuple):
@@ -36,23 +49,22 @@ class Rewriting(Protocol):
     messages: dict[int, Message]
     last: Reading  # the last frame that was read
     in_work: list[InWork]
-    blind: bool  # nobody reads the texts of frames any more
-    passing: bool  # nobody reads anything any more
-    guarded: bytes | None  # the beginning of a line, while a call is half sent; else None
+    reads: Reads
+    line: bytes  # the beginning of a line, while lines are read
 
     def read(self, frame: bytes) -> None: ...
 
 
-def go_blind(rewriter: Rewriting, frame: bytes | None) -> None:
-    """Stop reading texts. `frame` is the current frame; None if there is none or it is already in the
-    queue."""
+def stop_reading_texts(rewriter: Rewriting, frame: bytes | None) -> None:
+    """Read frames alone from now on; if that has failed, nothing. `frame` is the current frame; None if there
+    is none or it is already in the queue."""
     queue = rewriter.queue
     in_work, rewriter.in_work = rewriter.in_work, []
-    if rewriter.blind:
-        rewriter.passing = True
+    if rewriter.reads is not Reads.ALL:
+        rewriter.reads = Reads.NOTHING
         queue.items += [frame] if frame else []
         return
-    rewriter.blind = True
+    rewriter.reads = Reads.FRAMES
     try:
         for message in rewriter.messages.values():
             message.natives.give_up([piece.lane.id.call for piece in in_work])
@@ -62,7 +74,7 @@ def go_blind(rewriter: Rewriting, frame: bytes | None) -> None:
             frame = None  # it is in the queue
         queue.release()
     except Exception:
-        rewriter.passing = True
+        rewriter.reads = Reads.NOTHING
         queue.items += [frame] if frame else []
 
 
@@ -118,10 +130,9 @@ def _without_end(came: list[str | None], size: int) -> list[str | None]:
 
 
 def give_up(rewriter: Rewriting, rest: list[bytes]) -> list[bytes]:
-    """Send all that is held as it is, then `rest`, and read nothing any more."""
-    if not rewriter.blind:
-        go_blind(rewriter, None)
-    rewriter.passing = True
+    """Send all that is held as it is, then `rest`, and read no frames any more."""
+    if rewriter.reads is Reads.ALL:
+        stop_reading_texts(rewriter, None)
     queue = rewriter.queue
     half_sent = any(isinstance(item, Own) and _ends_call(item) for item in queue.items)
     queue.items += [queue.end] if queue.end else []
@@ -130,7 +141,7 @@ def give_up(rewriter: Rewriting, rest: list[bytes]) -> list[bytes]:
     queue.end = None
     rewriter.framer.pending.clear()
     in_call = any(lane.in_call for message in rewriter.messages.values() for lane in message.lanes.values())
-    rewriter.guarded = b"" if in_call or half_sent else None
+    rewriter.reads = Reads.LINES if in_call or half_sent else Reads.NOTHING
     out = queue.take()
     return out + passed(rewriter, b"".join([*frames, *rest]))
 
@@ -155,12 +166,12 @@ def _ends_call(own: Own) -> bool:
 
 
 def passed(rewriter: Rewriting, data: bytes, over: bool = False) -> list[bytes]:
-    """What is sent when nothing is read any more: the bytes as they come. But if a call is only half
+    """What is sent when no frames are read any more: the bytes as they come. But if a call is only half
     sent, no line may say that there is a call to run."""
-    if rewriter.guarded is None:
+    if rewriter.reads is Reads.NOTHING:
         return [data] if data else []
-    guarded = rewriter.guarded + data
-    end = len(guarded) if over else guarded.rfind(b"\n") + 1
-    rewriter.guarded = guarded[end:]
-    out = rewriter.wire.disarmed(guarded[:end])
+    lines = rewriter.line + data
+    end = len(lines) if over else lines.rfind(b"\n") + 1
+    rewriter.line = lines[end:]
+    out = rewriter.wire.disarmed(lines[:end])
     return [out] if out else []

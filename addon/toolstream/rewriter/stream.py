@@ -28,7 +28,7 @@ from ..wire.envelope import Envelopes
 from . import fail_open
 from .early_end import EarlyEnd
 from .engine_errors import read_unparsed
-from .fail_open import InWork
+from .fail_open import UNFRAMED, InWork, Reads
 from .lanes import Lane, leading_text
 from .message import Message, Said
 from .parsers import Parsers
@@ -37,6 +37,7 @@ from .steady import Steady
 
 OPEN, TEXT, CLOSE = At
 CONTENT, REASONING = Kind.CONTENT, Kind.REASONING
+ALL = Reads.ALL
 
 
 class StreamRewriter:
@@ -61,25 +62,24 @@ class StreamRewriter:
         self._early_end = EarlyEnd(self.messages, self.queue, self.ledger)
         self.last = Reading(b"")  # the last frame that was read
         self.in_work: list[InWork] = []
-        self.blind = False  # after a failure: frames go through the encoder, but nobody reads their texts
         self._toolset = Toolset(self.asked.tools, self.asked.tool_choice, rules, self.asked.aliases)
         parser = partial(ToolCallParser, self._toolset, recovery=recovery, parallel=self.asked.parallel)
         self.parsers = Parsers(parser, self.wire, self.ledger)
         self._recovered = False  # calls were read from an error, and nothing after it is read
         self._ready: Message | None = None  # made before the answer begins, to save time then
-        self.passing = not self._toolset.tools or bool(self.asked.unread)
-        self.guarded: bytes | None = None  # after a failure that left half a call: the beginning of a line
-        if not self.passing:
+        self.reads = ALL if self._toolset.tools and not self.asked.unread else Reads.NOTHING
+        self.line = b""  # the beginning of a line, while lines are read
+        if self.reads is ALL:
             self.parsers.prepare()
             with suppress(Exception):  # it is made again once there is text
                 self._ready = self._new_message()
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take the next bytes of the body; return the bytes to send."""
-        if self.passing:
+        if self.reads in UNFRAMED:
             return fail_open.passed(self, data)
         if not self.framer.pending and self._goes_on(data):
-            return fail_open.give_up(self, []) if self.passing else self.queue.take()
+            return fail_open.give_up(self, []) if self.reads in UNFRAMED else self.queue.take()
         try:
             frames = self.framer.feed(data)
         except Exception:
@@ -87,8 +87,8 @@ class StreamRewriter:
             return fail_open.give_up(self, [bytes(self.framer.pending), data])
         for at, frame in enumerate(frames):
             if frame is data or not self._goes_on(frame):
-                self._read_guarded(frame)
-            if self.passing:
+                self._try_to_read(frame)
+            if self.reads in UNFRAMED:
                 return fail_open.give_up(self, [*frames[at + 1 :], bytes(self.framer.pending)])
         if len(self.framer.pending) > UNFINISHED_EVENT:
             return fail_open.give_up(self, [bytes(self.framer.pending)])
@@ -96,26 +96,26 @@ class StreamRewriter:
 
     def close(self) -> list[bytes]:
         """The body is over; return the rest of the bytes to send."""
-        if self.passing:
+        if self.reads in UNFRAMED:
             return fail_open.passed(self, b"", over=True)
         rest = bytes(self.framer.pending)
         self.framer.pending.clear()
         if rest:
-            self._read_guarded(rest)
+            self._try_to_read(rest)
         try:
             self._end_if_over(None)
-            if not self.blind:
+            if self.reads is ALL:
                 self._end()
         except Exception:
             self._note_failure()
             end, self.queue.end = self.queue.end, None
-            fail_open.go_blind(self, end.reading.frame if end else None)
+            fail_open.stop_reading_texts(self, end.reading.frame if end else None)
         self._release()
         try:
             self.queue.out.append(self.queue.encoder.close())
         except Exception:
             self._note_failure()
-        if self.passing:
+        if self.reads in UNFRAMED:
             return fail_open.give_up(self, [])
         return self.queue.take()
 
@@ -125,7 +125,7 @@ class StreamRewriter:
         lanes = [lane for message in self.messages.values() for lane in message.lanes.values()]
         dropped = [lane for lane in lanes if lane.id.call and lane.id.call.dropped]
         waiting = sum(lane.reader.held for lane in lanes if not lane.aligned and lane not in dropped)
-        return self.queue.size + waiting + len(self.framer.pending) + len(self.guarded or b"")
+        return self.queue.size + waiting + len(self.framer.pending) + len(self.line)
 
     def _note_failure(self) -> None:
         self.ledger.failure = self.ledger.failure or traceback.format_exc()
@@ -143,19 +143,19 @@ class StreamRewriter:
             if not (steady.lane and steady.fed):
                 return False
             self.in_work = [InWork(steady.lane, steady.fed, steady.start)]
-            fail_open.go_blind(self, frame)
+            fail_open.stop_reading_texts(self, frame)
             waits = True
         if waits:
             self._release()
         return waits is not None
 
-    def _read_guarded(self, frame: bytes) -> None:
+    def _try_to_read(self, frame: bytes) -> None:
         self.in_work = []
         try:
             self.read(frame)
         except Exception:
             self._note_failure()
-            fail_open.go_blind(self, frame)
+            fail_open.stop_reading_texts(self, frame)
         self._release()
 
     def _release(self) -> None:
@@ -166,7 +166,7 @@ class StreamRewriter:
             self.queue.release()
         except Exception:
             self._note_failure()
-            fail_open.go_blind(self, None)
+            fail_open.stop_reading_texts(self, None)
 
     def read(self, frame: bytes) -> None:
         """Read a frame, and put it into the queue."""
@@ -177,7 +177,7 @@ class StreamRewriter:
         if self.queue.end:
             self._end_if_over(reading)
         self.last, self._steady.lane, self._steady.last = reading, None, None
-        unread = self.blind or self._recovered or self.wire.blocks or not self.wire.pieces
+        unread = self.reads is not ALL or self._recovered or self.wire.blocks or not self.wire.pieces
         if reading.ends and not unread and self._early_end.hold(reading):
             return
         self._put(reading)
@@ -189,9 +189,10 @@ class StreamRewriter:
             self.queue.end = None
 
     def _put(self, reading: Reading) -> None:
-        if self._recovered or (reading.error is not None and not self.blind and self._recover(reading)):
+        may_hold_calls = reading.error is not None and self.reads is ALL
+        if self._recovered or (may_hold_calls and self._recover(reading)):
             return
-        if self.blind or not (reading.slices or reading.ends):
+        if self.reads is not ALL or not (reading.slices or reading.ends):
             self.queue.items.append(Held(reading, []))
         else:
             self._read_slices(reading)

@@ -26,9 +26,9 @@ USES = (1, 3)
 MORE_USES = (1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 65)
 # What a failure is handled with, and where it is only the caller who can be told: when a rewriter is made.
 HANDLING = {
-    StreamRewriter: {"feed", "close", "_goes_on", "_read_guarded", "_release", "_note_failure"},
+    StreamRewriter: {"feed", "close", "_goes_on", "_try_to_read", "_release", "_note_failure"},
     OutputQueue: {"take"},
-    fail_open: {"go_blind", "give_up", "passed", "_unsent"},
+    fail_open: {"stop_reading_texts", "give_up", "passed", "_unsent"},
 }
 
 

@@ -24,9 +24,9 @@ from toolstream.rewriter.queue import OutputQueue
 TOOLS = [read_tool("write(path?: string, content: string)"), read_tool("ls(path?: string)")]
 WORDS = [f"w{n}" for n in range(10, 60)]
 HANDLING = {
-    StreamRewriter: {"feed", "close", "_goes_on", "_read_guarded", "_release", "_note_failure"},
+    StreamRewriter: {"feed", "close", "_goes_on", "_try_to_read", "_release", "_note_failure"},
     OutputQueue: {"take"},
-    fail_open: {"go_blind", "give_up", "passed", "_unsent", "_without_end"},
+    fail_open: {"stop_reading_texts", "give_up", "passed", "_unsent", "_without_end"},
 }
 MODULES = {
     "messages": ("anthropic_",),
