@@ -12,7 +12,7 @@ from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.tag import Tag
 from ..grammar.text import ends_line, skip_whitespace
 from ..grammar.tokens import next_place
-from ..limits import AFTER_CALL, CLOSING_RUN, LOOK_AHEAD
+from ..limits import AFTER_CALL, LOOK_AHEAD
 from .evidence import Judgement, Payload, goes_on, is_believed, is_complete
 from .message import Message
 from .open_value import Value
@@ -322,11 +322,8 @@ def _closes_value(m: Message, value: Value, at: int, alone: bool) -> bool | Wait
     run = _run(m, at)
     if run is MORE:
         return MORE
-    if not run.tags:
+    if not run.tags or run.in_loop:
         return False
-    loop = m.place.memory.loop
-    if (run.ends_message and len(run.tags) >= CLOSING_RUN) or loop.start <= run.tags[0].start < loop.end:
-        return False  # a loop of closing tags says nothing about what comes before it
     return is_believed(value, run, alone) or ends_before_text(m, value, run, alone, lines=True)
 
 

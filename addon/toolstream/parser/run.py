@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ..grammar.kinds import Cost, TagKind
 from ..grammar.tag import Tag
 from ..grammar.tokens import Token
+from ..limits import CLOSING_RUN
 
 
 class Level(IntEnum):
@@ -38,6 +39,7 @@ class Run:
     level: Level
     cost: int = 0
     followed_by: FollowedBy | None = None  # None while it takes more text to tell
+    begins_in_loop: bool = False  # of closing tags, which another run has read
 
     @property
     def closes_call(self) -> bool:
@@ -48,6 +50,12 @@ class Run:
     def ends_message(self) -> bool:
         """Whether it closes the call, and the message ends after it."""
         return self.closes_call and self.followed_by is FollowedBy.END
+
+    @property
+    def in_loop(self) -> bool:
+        """Whether its tags say nothing about what comes before them: a model that is caught in a loop writes
+        the same closing tags again and again."""
+        return self.begins_in_loop or (self.ends_message and len(self.tags) >= CLOSING_RUN)
 
     @property
     def is_before_text(self) -> bool:
@@ -109,14 +117,18 @@ class Loop(NamedTuple):
     end: int = 0
     level: Level = Level.VALUE
 
+    def has(self, position: int) -> bool:
+        """Whether this position is in it."""
+        return self.start <= position < self.end
+
 
 NO_LOOP = Loop()
 
 
 @dataclass(slots=True)
 class Memory:
-    """What was read already: runs by their position and level, what is seen at a position, and the tags in
-    the last long run."""
+    """What need not be read again: runs by their position and level, what is seen at a position, and the tags
+    in the last long run."""
 
     loop: Loop = NO_LOOP
     runs: dict[tuple[int, Level], Run] = field(default_factory=dict)

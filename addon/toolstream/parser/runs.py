@@ -93,7 +93,7 @@ def read_run(place: Place, text: str, at: int, over: bool, level: Level, base: i
         after = _read_on(place, run, text, over, base)
         if after is MORE:
             return MORE
-        run.followed_by = after
+        run.followed_by, run.begins_in_loop = after, place.memory.loop.has(start)
     return run
 
 
@@ -117,7 +117,7 @@ def _loops(place: Place, run: Run) -> bool:
     if not all(tag.exact and tag.kind in CLOSERS for tag in run.tags):
         return False
     loop = place.memory.loop
-    if loop.start <= run.end < loop.end and run.tags[0].kind is TagKind.PARAMETER_CLOSE:
+    if loop.has(run.end) and run.tags[0].kind is TagKind.PARAMETER_CLOSE:
         run.end, run.level = loop.end, max(run.level, loop.level)
     return True
 
