@@ -19,7 +19,7 @@ from ..schema.schema import Tool
 from .after_object import can_part
 from .in_arguments import calls_in
 from .json_stream import unescaped
-from .reader import ArgumentsReader, Findings, NewParser, Passage
+from .reader import ArgumentsReader, Around, Findings, Holding, NewParser, Passage
 from .tags import Lead
 
 _NULLS, _EMPTY = ("null", "None"), ("[]", '""', "''", "()")  # these mean: no arguments
@@ -34,20 +34,12 @@ _WHOLE = re.compile(
 )
 
 
-class _Waiting:
-    """The base of readers that hold what has come in a passage."""
+class _Waiting(Holding):
+    """The base of readers that hold all that has come, up to a bound."""
 
     def __init__(self) -> None:
-        self._passage = Passage()
+        super().__init__()
         self._gave_up = False
-
-    @property
-    def pending(self) -> str:
-        return self._passage.pending
-
-    @property
-    def held(self) -> int:
-        return self._passage.held
 
     def _release_if_long(self, findings: Findings) -> str:
         """Give up if too much waits. Return what can leave now."""
@@ -104,21 +96,13 @@ class Unreadable(_Waiting):
         return ""
 
 
-class Begun:
+class Begun(Around):
     """Reads an object with `inner` that does not begin as one: there are `skipped` surplus characters
     before it, or its `opener` is missing."""
 
     def __init__(self, inner: ArgumentsReader, skipped: int = 0, opener: str = "") -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._skipped, self._opener = skipped, opener
-
-    @property
-    def pending(self) -> str:
-        return self._inner.pending
-
-    @property
-    def held(self) -> int:
-        return self._inner.held
 
     def feed(self, text: str) -> str:
         text = self._opener + text[self._skipped :]

@@ -3,25 +3,18 @@
 from ..grammar.text import joined
 from ..schema.json_read import Json, loads_object
 from ..schema.json_write import dump
-from .reader import ArgumentsReader, Findings
+from .reader import ArgumentsReader, Around, Findings
 
 
-class PresetArguments:
+class PresetArguments(Around):
     """Reads arguments as `inner` does, and adds the members of `preset` that they lack before their last
     bracket."""
 
     def __init__(self, inner: ArgumentsReader, preset: Json, findings: Findings) -> None:
-        self._inner, self._preset, self._findings = inner, preset, findings
+        super().__init__(inner)
+        self._preset, self._findings = preset, findings
         self._given_out: list[str] = []
         findings.changed = True  # without these members it says less
-
-    @property
-    def pending(self) -> str:
-        return self._inner.pending
-
-    @property
-    def held(self) -> int:
-        return self._inner.held
 
     def feed(self, text: str) -> str:
         return self._filled(self._inner.feed(text))

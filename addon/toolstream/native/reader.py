@@ -174,3 +174,34 @@ class Passage:
         if text:
             self._written.append(text)
         self._held, self.held = [], 0
+
+
+class Around:
+    """The base of readers that hold nothing themselves: they change what goes into `inner`, or comes out of
+    it."""
+
+    def __init__(self, inner: ArgumentsReader) -> None:
+        self._inner = inner
+
+    @property
+    def pending(self) -> str:
+        return self._inner.pending
+
+    @property
+    def held(self) -> int:
+        return self._inner.held
+
+
+class Holding:
+    """The base of readers that hold what has come in a passage."""
+
+    def __init__(self) -> None:
+        self._passage = Passage()
+
+    @property
+    def pending(self) -> str:
+        return self._passage.pending
+
+    @property
+    def held(self) -> int:
+        return self._passage.held

@@ -22,7 +22,7 @@ from ..schema.rules import ToolRules
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
 from .json_stream import JsonStream, Kind, Token
-from .reader import ArgumentsReader, Findings, Passage
+from .reader import ArgumentsReader, Findings, Holding, Passage
 
 # Tokens that end a member of the object itself, with the number of open brackets before them
 _ENDS = ((1, Kind.UNQUOTE), (1, Kind.SCALAR), (2, Kind.CLOSE))
@@ -185,21 +185,13 @@ class LiveRules:
         self._passage.replace((", " if self._begun else "") + members + self._passage.waiting)
 
 
-class WholeRules:
+class WholeRules(Holding):
     """Applies rules that need to see the whole object."""
 
     def __init__(self, rules: ToolRules, findings: Findings) -> None:
+        super().__init__()
         self._rules, self._findings = rules, findings
-        self._passage = Passage()
         self._scanner: JsonScanner | None = JsonScanner()
-
-    @property
-    def pending(self) -> str:
-        return self._passage.pending
-
-    @property
-    def held(self) -> int:
-        return self._passage.held
 
     def feed(self, text: str) -> str:
         if self._scanner is None:
