@@ -39,7 +39,7 @@ def arguments_follow(m: Message, call: Call) -> Step:
     first = read_first_key(m.buffer.text, m.buffer.at, m.buffer.over)
     if first is MORE:
         return Step.MORE
-    m.json = JsonArguments(call.in_parameter)
+    m.json = JsonArguments(in_parameter=call.in_parameter)
     streams = isinstance(first, tuple) and isinstance(call.writer, ArgumentsWriter)
     if streams and isinstance(first, tuple) and can_stream(m, call.tool, first[0]):
         _start_arguments(m, call, m.json, first[1])

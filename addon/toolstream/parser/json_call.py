@@ -210,7 +210,7 @@ def _after_call(m: Message, after: AfterCall) -> Step:
                 return Step.MORE
             m.begin_trial(Refused.INVALID_JSON, at_end=m.context.thinking)
             _report_marks(m, marks)
-            m.buffer.at, m.json = at, JsonCalls(after.array, reported=True)
+            m.buffer.at, m.json = at, JsonCalls(array=after.array, reported=True)
             return Step.GO
         case "]" if after.array:
             after.array = False

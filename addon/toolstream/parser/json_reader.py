@@ -60,29 +60,30 @@ class Body:
         return self.tool.declares(key) and key not in self.writer.given
 
 
-@dataclass(slots=True)
-class JsonCalls:
-    """The calls in an envelope. `body` or `text` is the call that is being read; before one begins, both
-    are None. `retry`: where it can be read again. `broken`: it was read once already, without success."""
+@dataclass(slots=True, kw_only=True)
+class _Attempt:
+    """`body` or `text` is what is being read; before that begins, both are None. `retry`: where it can be
+    read again. `broken`: it was read once already, without success."""
+
+    body: Body | None = None
+    text: JsonText | None = None
+    retry: Mark | None = None
+    broken: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class JsonCalls(_Attempt):
+    """The calls in an envelope, one after another. `array`: an array of calls is open."""
 
     array: bool = False
     reported: bool = False  # the repair for a JSON body was reported
-    body: Body | None = None
-    text: JsonText | None = None
-    retry: Mark | None = None
-    broken: bool = False
 
 
-@dataclass(slots=True)
-class JsonArguments:
-    """The arguments of the open call, in the same way. `in_parameter`: they are in a parameter that holds
-    all of them."""
+@dataclass(slots=True, kw_only=True)
+class JsonArguments(_Attempt):
+    """The arguments of the open call. `in_parameter`: they are in a parameter that holds all of them."""
 
     in_parameter: bool
-    body: Body | None = None
-    text: JsonText | None = None
-    retry: Mark | None = None
-    broken: bool = False
 
 
 @dataclass(slots=True)
