@@ -39,7 +39,7 @@ def look_beyond(m: Message, value: Value, run: Run, otherwise: Payload | None = 
     neither does, a complete run is the end, too, unless a code fence of the value closes behind it."""
     if otherwise is None and _closes_fence(m, value, run):
         otherwise = Payload.TAG
-    return _search(m, value, run, _second, otherwise or run)
+    return _search(m, value, run, _by_second_run, otherwise or run)
 
 
 def _closes_fence(m: Message, value: Value, run: Run) -> bool:
@@ -53,7 +53,7 @@ def before_tag_of_ours(m: Message, value: Value, run: Run, lines: bool) -> Judge
     """A value's own closing tag, and text behind it: the end if the next tag of a call opens another
     parameter or closes the call, for that would lack a closing tag before it."""
     ends = m.place.closes_by_name or (m.buffer.over and not lines)
-    return _search(m, value, run, _next_of_ours, run if ends else Payload.TAG)
+    return _search(m, value, run, _by_tag_of_ours, run if ends else Payload.TAG)
 
 
 def before_sibling(m: Message, value: Value, run: Run) -> Judgement:
@@ -107,7 +107,7 @@ def _outer_tags(m: Message, value: Value, start: int, end: int) -> Iterator[Tag 
             opened += tag.kind is TagKind.PARAMETER_OPEN
 
 
-def before_last(m: Message, value: Value, run: Run) -> Judgement:
+def before_last_parameters(m: Message, value: Value, run: Run) -> Judgement:
     """An example in a value has left a parameter open, and a run closes one before another parameter of the
     call: the end if nothing but such parameters follows up to the end of the message, and with them the call
     has all that it requires. A run in which the example ends before the next parameter shows that it is."""
@@ -275,7 +275,7 @@ def _search(
     return otherwise
 
 
-def _next_of_ours(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
+def _by_tag_of_ours(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
     """What a tag behind the value's own closing tag says of that; None if it is none of a call."""
     tag = _first_reading(m, value, at)
     if not isinstance(tag, Tag):
@@ -302,7 +302,7 @@ def _is_alone(m: Message, run: Run, at: int) -> bool:
     return not text[text.rfind("\n", run.end - m.buffer.base, at) + 1 : at].strip()
 
 
-def _second(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
+def _by_second_run(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
     """What a tag behind a complete run says of it; None if nothing."""
     tag = _first_reading(m, value, at)
     if not isinstance(tag, Tag):

@@ -17,14 +17,14 @@ from .elements import ELEMENTS, element_of
 from .json_head import read_first_key
 from .message import Call, Envelope, Message, State, Step
 from .open_call import (
+    begin_stray,
+    emit_stray,
     end_call,
     end_unclosed,
-    has_text,
     is_example,
     leave_undone,
     only_key,
     open_call,
-    stray_text,
     use_spare,
 )
 from .parameter import all_arguments, at_parameter, next_tag
@@ -56,7 +56,7 @@ def _at_tag(m: Message, call: Call, tag: Tag) -> Step:
     """What a tag between two parameters does."""
     match tag.kind:
         case TagKind.PARAMETER_OPEN:
-            return has_text(m) if _lacks_slash(call, tag) else at_parameter(m, call, tag)
+            return begin_stray(m) if _lacks_slash(call, tag) else at_parameter(m, call, tag)
         case TagKind.PARAMETER_CLOSE | TagKind.STRAY:
             return _at_surplus(m, call, tag)
         case TagKind.CALL_CLOSE:
@@ -165,8 +165,8 @@ def _no_tag(m: Message, call: Call) -> Step:
     if goes_on is MORE:
         return Step.MORE
     if goes_on or not m.tolerant:
-        return has_text(m)
-    return _in_place_of_tag(m, call, at) or has_text(m)
+        return begin_stray(m)
+    return _in_place_of_tag(m, call, at) or begin_stray(m)
 
 
 def _ends_itself(call: Call) -> bool:
@@ -342,5 +342,5 @@ def in_stray(m: Message) -> Step:
     """State: in text between parameters."""
     buffer = m.buffer
     at = buffer.text.find("<", buffer.at)
-    stray_text(m, buffer.take(at if at >= 0 else len(buffer.text)))
+    emit_stray(m, buffer.take(at if at >= 0 else len(buffer.text)))
     return m.go(State.CALL) if at >= 0 or buffer.over else Step.MORE

@@ -47,7 +47,7 @@ def opened_in_line(value: Value, tag: Tag, run: Run) -> bool:
     return ends and open_in_line.get(tag.kind, 0) > 0
 
 
-def example(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement | None:
+def judge_opener(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement | None:
     """A call that opens in the value. It is an example if it is alone on its line, or at the end of a
     line with its content on the next one. Otherwise it is only mentioned, or it is all in this line. None
     if it is the last tag of the message, and a closing tag that lacks its slash."""

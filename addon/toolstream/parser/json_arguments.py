@@ -23,7 +23,7 @@ from .json_head import read_first_key
 from .json_reader import Body, Closing, JsonArguments
 from .json_text import Ended, JsonText, may_be_all, read_text
 from .message import Call, Message, State, Step
-from .open_call import give_all, stray_text
+from .open_call import emit_stray, give_all
 
 
 def can_stream(m: Message, tool: Tool, key: str) -> bool:
@@ -96,7 +96,7 @@ def read_on_arguments(m: Message, reader: JsonArguments) -> Step:
         return _cut(m, call, reader.retry)
     found = _read_closed(reader, text, call.tool, closing)
     if found is None:
-        return _is_text(m, call, reader, text)
+        return _leave_as_text(m, call, reader, text)
     m.log.commit(reader.retry)
     _say_body(m, found[1], text)
     give_all(m, call, found[0])
@@ -137,7 +137,7 @@ def _cut(m: Message, call: Call, retry: Mark) -> Step:
     return m.go(State.CUT)
 
 
-def _is_text(m: Message, call: Call, reader: JsonArguments, text: str) -> Step:
+def _leave_as_text(m: Message, call: Call, reader: JsonArguments, text: str) -> Step:
     """They are no arguments: text in the call, of unknown meaning."""
     if reader.broken:
         return m.reject(Refused.TRUNCATED)
@@ -147,4 +147,4 @@ def _is_text(m: Message, call: Call, reader: JsonArguments, text: str) -> Step:
     m.log.commit(reader.retry)
     m.json = None
     m.log.repair(Repair.TEXT_IN_CALL, text)
-    return stray_text(m, text)
+    return emit_stray(m, text)

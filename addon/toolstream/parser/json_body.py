@@ -17,7 +17,7 @@ from ..repairs import Repair
 from ..schema.call_shape import BESIDE, fits
 from .json_head import Head, read_head
 from .json_key import QUOTES, Key, read_key
-from .json_member import go, next_char, read_a_container, read_a_string, read_a_value, say, skip
+from .json_member import at_value, go, in_container, in_string, next_char, say, skip
 from .json_quote import closes_all, goes_on, is_enough
 from .json_reader import Body, Caret, Progress
 from .message import Message
@@ -34,19 +34,21 @@ def read_members(m: Message, body: Body) -> Progress:
 
 
 def _next_mark(m: Message) -> str:
-    """The next character that is no whitespace; "<" also for the end of a fence around the call, which ends
-    it as a tag does."""
+    """The next character that is no whitespace, "" if none has come; "<" also for the end of a fence around
+    the call, which ends it as a tag does."""
     char = next_char(m)
-    if char and m.fence.startswith(char):
-        at_fence = m.buffer.text.startswith(m.fence, m.buffer.at)
-        return "<" if at_fence else "" if m.fence.startswith(m.buffer.unread) and not m.buffer.over else char
-    return char
+    if not (char and m.fence.startswith(char)):
+        return char
+    if m.buffer.text.startswith(m.fence, m.buffer.at):
+        return "<"
+    is_half = m.fence.startswith(m.buffer.unread) and not m.buffer.over
+    return "" if is_half else char
 
 
 # Keys
 
 
-def _key(m: Message, body: Body) -> Progress:
+def _at_key(m: Message, body: Body) -> Progress:
     char = _next_mark(m)
     if char == "}":
         body.mended = body.mended or body.comma
@@ -76,7 +78,7 @@ def _open_member(m: Message, body: Body, key: Key, dropped: bool = False) -> Pro
     return go(m, body, Caret.VALUE)
 
 
-def _comma(m: Message, body: Body) -> Progress:
+def _after_member(m: Message, body: Body) -> Progress:
     match _next_mark(m):
         case ",":
             body.comma = True
@@ -221,11 +223,11 @@ def _may_stop(m: Message, body: Body, char: str) -> bool | Wait:
 
 
 _READERS: dict[Caret, Callable[[Message, Body], Progress]] = {
-    Caret.KEY: _key,
-    Caret.VALUE: read_a_value,
-    Caret.STRING: read_a_string,
-    Caret.CONTAINER: read_a_container,
-    Caret.COMMA: _comma,
+    Caret.KEY: _at_key,
+    Caret.VALUE: at_value,
+    Caret.STRING: in_string,
+    Caret.CONTAINER: in_container,
+    Caret.COMMA: _after_member,
     Caret.OUTSIDE: _outside,
     Caret.BESIDE: _beside,
 }

@@ -56,7 +56,8 @@ def say(m: Message, body: Body, fragment: str) -> None:
 # Values
 
 
-def read_a_value(m: Message, body: Body) -> Progress:
+def at_value(m: Message, body: Body) -> Progress:
+    """Before a value."""
     match next_char(m):
         case "":
             return Progress.FAILED if m.buffer.over else Progress.MORE
@@ -114,7 +115,8 @@ def _open_string(m: Message, body: Body, at: int, is_empty: bool = False, quote:
     return go(m, body, Caret.STRING)
 
 
-def read_a_string(m: Message, body: Body) -> Progress:
+def in_string(m: Message, body: Body) -> Progress:
+    """In a string."""
     string, buffer = body.string, m.buffer
     assert string
     string.complete = m.complete
@@ -157,7 +159,8 @@ def _read_container(
     return read_container(text, parameter, body.brackets + body.inside, is_all, is_long)
 
 
-def read_a_container(m: Message, body: Body) -> Progress:
+def in_container(m: Message, body: Body) -> Progress:
+    """In an array or object that is a value."""
     container = body.container
     assert container
     ended = read_text(container)

@@ -20,7 +20,7 @@ from ..grammar.text import breaks_line, end_of, skip_whitespace
 from ..grammar.tokens import IN_BARS, Token
 from ..limits import CLOSING_RUN, LETTERS
 from .after_run import (
-    before_last,
+    before_last_parameters,
     before_sibling,
     before_tag_of_ours,
     ends_before_text,
@@ -43,9 +43,9 @@ from .examples import (
     closes_element,
     closes_envelope,
     ends_message,
-    example,
     is_cut_in_example,
     is_ours,
+    judge_opener,
     open_element,
     opened_in_line,
 )
@@ -119,7 +119,7 @@ def _at_call(m: Message, value: Value, opener: Tag, alone: bool) -> Judgement | 
         return None
     if alone and (run := _before_next(m, value, opener)):
         return run
-    shown = example(m, value, opener, alone)
+    shown = judge_opener(m, value, opener, alone)
     value.opened.example = value.opened.example or isinstance(shown, Payload)
     return shown
 
@@ -195,7 +195,7 @@ def _end_in_example(m: Message, value: Value, tag: Tag, run: Run) -> Judgement:
     if ends_message(m, value, run) or is_ours(m, value, tag, run):
         return run
     if value.opened.in_element and closes_before_free(m.place, tag, run):
-        return before_last(m, value, run)
+        return before_last_parameters(m, value, run)
     if _closes_our_envelope(m.place, value, run):
         return look_beyond(m, value, run)
     return Payload.TAG

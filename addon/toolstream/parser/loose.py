@@ -15,7 +15,7 @@ from ..limits import DAMAGED_OPENER, OPENER_PREFIX
 from ..repairs import Refused, Repair
 from ..schema.json_read import loads
 from .message import Call, Message, Spare, State, Step
-from .open_call import leave_undone, only_key, open_call, stray_text
+from .open_call import emit_stray, leave_undone, only_key, open_call
 from .run import FollowedBy, Level
 from .runs import read_run
 from .value_text import break_before
@@ -41,7 +41,7 @@ def in_loose(m: Message) -> Step:
     raw = buffer.since(call.spare.mark.position)
     if tag and tag.kind in CLOSERS:
         return _at_closer(m, call, tag, raw)
-    return _leave_unread(m, call, raw) if call.spare.tagged else is_text(m, raw)
+    return _leave_unread(m, call, raw) if call.spare.tagged else leave_as_text(m, raw)
 
 
 def _at_closer(m: Message, call: Call, closer: Tag, raw: str) -> Step:
@@ -52,7 +52,7 @@ def _at_closer(m: Message, call: Call, closer: Tag, raw: str) -> Step:
     if call.place.wrapped and _is_said(call, raw, follows):
         return _leave_shown(m, call, raw)
     if follows is FollowedBy.OTHER and not call.place.wrapped:
-        return is_text(m, raw)
+        return leave_as_text(m, raw)
     return _take_for_value(m, raw, closer)
 
 
@@ -99,8 +99,8 @@ def _what_follows(m: Message, call: Call, closer: Tag) -> FollowedBy | None:
     return run.followed_by if closed else FollowedBy.END
 
 
-def is_text(m: Message, raw: str) -> Step:
-    """It is text."""
+def leave_as_text(m: Message, raw: str) -> Step:
+    """It is no value: emit it as text."""
     call = open_call(m)
     assert call.spare
     if not (call.certain and call.named):
@@ -108,14 +108,14 @@ def is_text(m: Message, raw: str) -> Step:
     m.log.commit(call.spare.mark)
     call.spare = None
     m.log.repair(Repair.TEXT_IN_CALL, raw)
-    return stray_text(m, raw)
+    return emit_stray(m, raw)
 
 
 def _take_for_value(m: Message, raw: str, closer: Tag) -> Step:
     call = open_call(m)
     assert call.spare
     if call.place.names_key(raw) or (opener := _opener_in(raw, only_key(call))) is None:
-        return is_text(m, raw)
+        return leave_as_text(m, raw)
     value = _without_newline(raw[len(opener) :]) if opener else _without_newline(call.gap) + raw
     call.certain = True
     value = value[: break_before(value, 0, len(value))]

@@ -109,8 +109,8 @@ def only_free(call: Call) -> str:
     return next(iter(free)) if call.named and len(free) == 1 else ""
 
 
-def has_text(m: Message) -> Step:
-    """Text between parameters. It does not belong to the call, but must not be dropped."""
+def begin_stray(m: Message) -> Step:
+    """Text between parameters begins. It does not belong to the call, but must not be dropped."""
     call = open_call(m)
     call.needs_all = call.needs_all or (call.direct and call.is_doubtful())
     if not (call.certain and call.named):
@@ -119,21 +119,21 @@ def has_text(m: Message) -> Step:
     if (word := WORD.match(m.buffer.text, m.buffer.at)) and len(call.place.inner.words) < WORDS:
         call.place.inner.words[word[1]] = 1  # so its closing tag is text, too
     m.log.repair(Repair.TEXT_IN_CALL, m.buffer.text[m.buffer.at :])
-    return stray_text(m, m.buffer.take(m.buffer.at + 1))
+    return emit_stray(m, m.buffer.take(m.buffer.at + 1))
 
 
-def stray_text(m: Message, text: str) -> Step:
+def emit_stray(m: Message, text: str) -> Step:
     """Emit a piece of such text. More may follow."""
     call = open_call(m)
     if call.spare:
-        _spare_is_text(m, call)
+        _emit_spare(m, call)
     call.stray = (call.stray + text)[:STRAY]
     m.log.text(text)
     return m.go(State.STRAY)
 
 
-def _spare_is_text(m: Message, call: Call) -> None:
-    """What may have been a value without its tag is text, too."""
+def _emit_spare(m: Message, call: Call) -> None:
+    """Emit what may have been a value without its tag: it is text, too."""
     assert call.spare
     m.log.commit(call.spare.mark)
     m.log.repair(Repair.TEXT_IN_CALL, call.spare.text)
@@ -184,7 +184,7 @@ def use_spare(m: Message, call: Call) -> None:
         return
     key = only_free(call) if spare.tagged else only_key(call)
     if not key or key in call.writer.given or not _fits(spare.value, call.tool.parameter(key)):
-        _spare_is_text(m, call)
+        _emit_spare(m, call)
         return
     call.spare = None
     m.log.commit(spare.mark)

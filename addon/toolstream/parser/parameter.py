@@ -14,7 +14,7 @@ from ..repairs import Refused, Repair
 from ..schema.call_shape import ARGUMENT_KEYS
 from .by_place import before_value
 from .message import Call, Message, Spare, State, Step
-from .open_call import give, has_text, only_free, open_call
+from .open_call import begin_stray, give, only_free, open_call
 from .open_value import Value
 from .prose import value_goes_on
 from .runs import enter_value
@@ -49,7 +49,7 @@ def _at_undeclared(m: Message, call: Call, tag: Tag) -> Step:
     """The opening tag of a parameter whose name is not declared as it stands there."""
     found = _before_value(m, call, tag)
     if not isinstance(found, Tag):
-        return Step.MORE if found is MORE else has_text(m)
+        return Step.MORE if found is MORE else begin_stray(m)
     is_all = found.name in ARGUMENT_KEYS and not call.begun
     return _at_all_arguments(m, call, found) if is_all else _open(m, call, found)
 

@@ -32,7 +32,7 @@ from .envelope import at_envelope
 from .event_log import EventLog, Mark
 from .interrupted import drop_opener, go_past_call
 from .json_call import give_up_json, in_json
-from .loose import in_loose, is_text
+from .loose import in_loose, leave_as_text
 from .message import Message, State, Step
 from .opening import is_at_bare
 from .outside import at_line_start, in_text
@@ -232,7 +232,7 @@ class ToolCallParser:
         if mark is m.trial:
             return m.reject(Refused.LIMIT)
         if m.call and m.call.spare:
-            return is_text(m, self._buffer.since(mark.position))
+            return leave_as_text(m, self._buffer.since(mark.position))
         return give_up_json(m, mark)
 
 
