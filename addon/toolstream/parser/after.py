@@ -280,11 +280,14 @@ def _is_shown(m: Message) -> bool | Wait:
     return MORE if not (shown or m.buffer.over) and len(after) < AFTER_CALL else shown
 
 
-def _is_cut_example(m: Message, trial: Mark) -> bool:
-    """Whether a call that the message ends with may be shown by an element: the message was cut off before
-    the end of the element, or that is in the call, which lacks tags."""
-    raw = m.buffer.since(trial.position)
-    return not m.ended or (m.log.damaged_since(trial) and m.context.shows_up_to(raw))
+def _is_whole(m: Message, trial: Mark) -> bool:
+    """Whether what is on trial, and ends the message, is a call: the message was not cut off, and no tags are
+    missing. Where an element may show the call, tags may be missing, unless the element ends in it."""
+    if not m.ended:
+        return False
+    if not m.log.damaged_since(trial):
+        return True
+    return m.on_trial_for(Refused.FENCED) and not m.context.shows_up_to(m.buffer.since(trial.position))
 
 
 def _end_message(m: Message) -> Step:
@@ -298,8 +301,7 @@ def _end_message(m: Message) -> Step:
         return Step.MORE
     if m.closers_wait and m.context.needs_call:
         return m.reject()
-    fenced = m.on_trial_for(Refused.FENCED)
-    if not _is_cut_example(m, m.trial) if fenced else m.ended and not m.log.damaged_since(m.trial):
-        m.accept()
-        return Step.GO
-    return m.reject(Refused.TRUNCATED)
+    if not _is_whole(m, m.trial):
+        return m.reject(Refused.TRUNCATED)
+    m.accept()
+    return Step.GO

@@ -308,13 +308,13 @@ def _by_second_run(m: Message, value: Value, run: Run, at: int) -> Judgement | N
     if not isinstance(tag, Tag):
         return tag
     alone = _is_alone(m, run, at)
-    says: bool | Wait = False
-    judgement: Judgement = Payload.TAG
     if tag.kind is TagKind.WRAP_OPEN or (tag.kind is TagKind.CALL_OPEN and alone):
-        says, judgement = _opens_own_call(m, value, run, tag), run
-    elif tag.kind is TagKind.PARAMETER_CLOSE and tag.spelt:
-        says = not _is_open_after(m, value, run, at) and _closes_value(m, value, at, alone)
-    return MORE if says is MORE else judgement if says else None
+        opens = _opens_own_call(m, value, run, tag)
+        return MORE if opens is MORE else run if opens else None
+    if tag.kind is not TagKind.PARAMETER_CLOSE or not tag.spelt or _is_open_after(m, value, run, at):
+        return None
+    closes = _closes_value(m, value, at, alone)
+    return MORE if closes is MORE else Payload.TAG if closes else None
 
 
 def _closes_value(m: Message, value: Value, at: int, alone: bool) -> bool | Wait:

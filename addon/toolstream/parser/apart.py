@@ -80,7 +80,8 @@ def orphan_closer(m: Message, tag: Tag) -> Step:
         return Step.GO
     context.function_seen = context.function_seen and tag.kind is TagKind.PARAMETER_CLOSE
     context.tags_seen = context.tags_seen or context.last == ":"
-    if tag.dialect.by_name or not context.at_line_start or context.tags_seen or context.thinking:
+    said = context.tags_seen or context.thinking or not context.at_line_start
+    if said or tag.dialect.by_name:
         m.emit_text(tag.end)
         return Step.GO
     m.begin_trial(None, at_end=True)

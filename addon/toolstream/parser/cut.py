@@ -44,11 +44,8 @@ def _why_not_whole(m: Message, call: Call) -> Refused | None:
 def _is_prose(call: Call) -> bool:
     """Whether an opening tag that nothing closes was only named: text goes on behind it, and behind that of
     the parameter, if there is one."""
-    return call.noted and bool(call.stray.strip()) and (not call.begun or _is_noted(call.value))
-
-
-def _is_noted(value: Value | None) -> bool:
-    return value is not None and value.same_line
+    goes_on_in_value = call.value is not None and call.value.same_line
+    return call.noted and bool(call.stray.strip()) and (goes_on_in_value or not call.begun)
 
 
 def _leave(m: Message, call: Call, why: Refused) -> Step:

@@ -95,17 +95,21 @@ def _is_alone(m: Message, end: int, following: int) -> bool:
 
 def _nothing(m: Message, chain: Chain) -> Step:
     """No call opens. After a call, tags that the message ends with are surplus."""
-    text = m.buffer.text
-    at_end = (m.complete or m.followed is not None) and (
-        chain.at >= len(text) or m.lookout.envelope.may_begin(text, chain.at)
-    )
-    stray = at_end or _is_stray(m, chain.at)
-    if m.before is not Before.CALL or not (m.tolerant and stray):
+    at_end = _ends_message(m, chain.at)
+    surplus = m.before is Before.CALL and (at_end or _ends_turn(m, chain.at))
+    if not (surplus and m.tolerant):
         return _refuse(m, chain)
     for wrap in chain.wraps:
         m.log.repair(Repair.STRAY_OPENER, wrap.raw)
-    m.drop(len(text) if at_end else chain.at)
+    m.drop(len(m.buffer.text) if at_end else chain.at)
     return m.go(State.AFTER)
+
+
+def _ends_message(m: Message, at: int) -> bool:
+    """Whether the message ends at `at`, or in the beginning of a tag there, because the model has stopped by
+    itself, or a call of the server follows."""
+    ends = at >= len(m.buffer.text) or m.lookout.envelope.may_begin(m.buffer.text, at)
+    return ends and (m.complete or m.followed is not None)
 
 
 def _refuse(m: Message, chain: Chain) -> Step:
@@ -113,7 +117,7 @@ def _refuse(m: Message, chain: Chain) -> Step:
     return m.refuse(Refused.NO_CALL, chain.wraps[-1 if chain.loops else 0].end)
 
 
-def _is_stray(m: Message, at: int) -> bool:
+def _ends_turn(m: Message, at: int) -> bool:
     """Whether the turn ends at `at`."""
     tag = m.lookout.after.match(m.buffer.text, at)
     return tag is not None and tag.kind is TagKind.STRAY

@@ -31,16 +31,17 @@ class InnerTags:
             self.has_markup = self.has_markup or token.closed
             words[word] = words.get(word, 0) + 1
 
-    def may_be_none(self, token: Token, after_call: bool = False) -> bool:
-        """Whether this is shaped like a closing tag, and not like a tag of a document, which it can hardly be
-        behind the closing tag of a call."""
+    def may_be_ours(self, token: Token, after_call: bool = False) -> bool:
+        """Whether a token of an unknown word may be a closing tag of the call: it has the shape of one, and
+        the value has not opened it. `after_call`: behind the closing tag of a call it can hardly belong to a
+        document."""
         word = squeeze(token.word)
-        return (
-            token.slash
-            and token.bracket
-            and len(word) > 1
-            and word not in DOCUMENT
-            and not self.words.get(token.space + token.word)
-            and not token.attributes.strip()
-            and (after_call or not (self.has_markup and word.isascii()))
-        )
+        if word in DOCUMENT or self.words.get(token.space + token.word):
+            return False
+        in_document = self.has_markup and word.isascii() and not after_call
+        return _closes_word(token) and len(word) > 1 and not in_document
+
+
+def _closes_word(token: Token) -> bool:
+    """Whether a token is a slash and a word in brackets."""
+    return token.slash and token.bracket and not token.attributes.strip()

@@ -22,18 +22,17 @@ def drop_opener(m: Message) -> None:
     """Drop opening tags that wait, or the beginning of one, and closing tags that close nothing."""
     if m.closers_wait:
         m.accept()
-    if (
-        m.trial
-        or m.state not in (State.TEXT, State.ENVELOPE, State.AFTER)
-        or m.context.quoted
-        or m.context.code_span
-    ):
-        return
     waits = m.buffer.text[m.seen :]
-    if _is_of_a_call(m, waits):
+    if _may_wait(m) and _is_of_a_call(m, waits):
         m.log.repair(Repair.STRAY_OPENER, waits)
         m.drop(len(m.buffer.text))
         m.go(State.TEXT)
+
+
+def _may_wait(m: Message) -> bool:
+    """Whether what waits may be tags outside of calls, which are not quoted."""
+    outside = m.state in (State.TEXT, State.ENVELOPE, State.AFTER) and not m.trial
+    return outside and not (m.context.quoted or m.context.code_span)
 
 
 def _is_of_a_call(m: Message, waits: str) -> bool:

@@ -348,8 +348,11 @@ def _goes_on_in_text(m: Message, json: JsonText) -> bool | Wait:
     """The same for text directly behind the bracket, and a string before it."""
     found = is_text(m.grammar.body, m.buffer.text, m.buffer.at, json.looked, m.complete)
     at, tags = m.buffer.at, m.grammar.body
-    json.looked = looked_at(tags, m.buffer.text, at + json.looked) - at if found is MORE else 0
-    return found is MORE if m.buffer.over else MORE if found is MORE else not found
+    if found is not MORE:
+        json.looked = 0
+        return not (found or m.buffer.over)
+    json.looked = looked_at(tags, m.buffer.text, at + json.looked) - at
+    return m.buffer.over or MORE
 
 
 def _goes_on_after_comma(m: Message, at: int) -> bool | Wait:

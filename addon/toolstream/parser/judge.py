@@ -266,7 +266,7 @@ def _may_be_closer(m: Message, value: Value, token: Token, alone: bool) -> bool:
     """Whether an unknown word may be the value's own closing tag, by its shape: the value has no more lines
     than that, or the word is alone on its line."""
     begins = token.bracket and (alone or not value.has_break(m.buffer, token.start))
-    return begins and m.place.inner.may_be_none(token)
+    return begins and m.place.inner.may_be_ours(token)
 
 
 def _is_before_exact(m: Message, at: int, alone: bool) -> bool:

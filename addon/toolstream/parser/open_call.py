@@ -209,8 +209,10 @@ def end_call(m: Message) -> Step:
     call = open_call(m)
     if call.needs_all and call.is_doubtful():
         return m.reject()
-    if why := Refused.NO_CALL if is_example(call) else Refused.UNREAD if _is_unread(call) else None:
-        return leave_undone(m, why)
+    if is_example(call):
+        return leave_undone(m, Refused.NO_CALL)
+    if _is_unread(call):
+        return leave_undone(m, Refused.UNREAD)
     if not (call.named or _is_meant(m, call)):
         return m.reject()
     if not call.body_done:

@@ -256,7 +256,7 @@ def _with_or_without_slash(place: Place, readings: list[Tag], text: str, over: b
 def _by_shape(place: Place, seen: Seen, text: str, level: Level, base: int) -> Choice | None:
     """What is seen as the closing tag that is due at a level, if it has the shape of one."""
     token = seen.token
-    if token is None or is_cut(token, text) or not place.inner.may_be_none(token, level >= Level.ENVELOPE):
+    if token is None or is_cut(token, text) or not place.inner.may_be_ours(token, level >= Level.ENVELOPE):
         return None
     after = Level(min(level + 1, Level.NOTHING))
     return Choice(by_place(token, CLOSES_AT[after], Cost.SHAPE).moved(seen.base - base), after, 0)

@@ -114,7 +114,9 @@ class Slips:
         if tag.kind is TagKind.PARAMETER_CLOSE and self.key:
             return not self.is_foreign(tag) and tag.name in ("", self.key)
         own = self._is_own_tool(tag.name)
-        return own or not tag.name if tag.kind is TagKind.CALL_CLOSE else not (tag.dialect.by_name and own)
+        if tag.kind is TagKind.CALL_CLOSE:
+            return own or not tag.name
+        return not (own and tag.dialect.by_name)
 
     def _is_own_tool(self, name: str) -> bool:
         return self.tool is not None and self.toolset.find(name) is self.tool
