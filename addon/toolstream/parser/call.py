@@ -31,8 +31,9 @@ from .parameter import all_arguments, at_parameter, next_tag
 from .place import Place
 from .prose import prose_goes_on
 from .run import Choice, FollowedBy, Level
-from .runs import believed, choose, read_run
+from .runs import choose, read_run
 from .surplus import after_body, drop_tag, drop_text, end_of_surplus, take
+from .value_place import in_last_run
 
 
 def in_call(m: Message) -> Step:
@@ -109,7 +110,7 @@ def _tag(m: Message, call: Call, at: int) -> Tag | Wait | None:
     text, over, base, place = m.buffer.text, m.buffer.over, m.buffer.base, call.place
     if at >= len(text):
         return None if over else MORE
-    if known := believed(place, base + at):
+    if known := in_last_run(place, base + at):
         return known.moved(-base)
     if tag := place.tags.match(text, at):
         return _spelt(m, place, tag)

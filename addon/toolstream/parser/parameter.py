@@ -17,7 +17,7 @@ from .message import Call, Message, Spare, State, Step
 from .open_call import begin_stray, give, only_free, open_call
 from .open_value import Value
 from .prose import value_goes_on
-from .runs import enter_value
+from .value_place import enter_value
 
 _VALUE = re.compile(r"""\bvalue\s?=\s?(["'])(.*?)\1""")  # an attribute of a parameter's tag
 _DECLARES = re.compile(r"""\s(?:type|required)\s?=""")  # an attribute of a parameter that is only declared

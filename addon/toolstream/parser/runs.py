@@ -7,77 +7,18 @@ state decides whether it believes the first one.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from functools import lru_cache
 
 from ..grammar.brackets import CLOSE, OPEN
-from ..grammar.dialect import Dialect
 from ..grammar.kinds import CLOSERS, MORE, Cost, TagKind, Wait
-from ..grammar.likeness import DOCUMENT, PARAMETER
-from ..grammar.matcher import Tables, TagMatcher
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK, skip_whitespace
-from ..grammar.tokens import MARKED, Lost, end_of_tag, held_from, next_place, plain_text, read_tag
-from ..limits import AFTER_CALL, CLOSING_RUN, RUNS, TABLES
+from ..grammar.tokens import end_of_tag, held_from, next_place, read_tag
+from ..limits import AFTER_CALL, CLOSING_RUN, RUNS
 from .by_place import OPENERS, by_place, index_after, is_by_place, is_cut
-from .elements import element_of
 from .place import Place
 from .run import CLOSED_BY, CLOSES_AT, NO_LOOP, Choice, FollowedBy, Level, Loop, Run, Seen, missing_before
 
-_NAMESPACED = re.compile(r"<[A-Za-z]\w*:")  # its closing tag is, too
 _SLASH, _SLASH_PART = re.compile(r"[(\[{|]?/[A-Za-z]"), re.compile(r"[(\[{|]?/?")
-
-
-# The value between two runs
-
-
-def enter_value(place: Place, tag: Tag, kept: Sequence[Dialect], given: set[str]) -> Tables:
-    """This tag opens the value of a parameter, in a call that keeps to the dialects `kept`. `given`
-    are the parameters so far, including this one. Return what is searched in the value."""
-    dialect = tag.dialect
-    place.speak(dialect)
-    if dialect.name not in place.tables:
-        place.tables[dialect.name] = _tables_for(place, dialect, kept)
-    tables = place.tables[dialect.name]
-    own = dialect if dialect.parameter_close and not dialect.in_values else None
-    place.set_value(tag.name, tables.after, own)
-    place.given, place.dialect, place.kept = given, dialect, kept
-    place.element = PARAMETER if _NAMESPACED.match(tag.raw) else element_of(tag)
-    marked = MARKED.match(tag.raw)
-    place.mark = marked[1] if marked else ""
-    return tables
-
-
-def leave_value(place: Place, run: list[Tag]) -> None:
-    """The value is over, and these tags follow."""
-    place.set_value("", place.body, None)
-    place.after_value = run
-
-
-def _tables_for(place: Place, dialect: Dialect, kept: Sequence[Dialect]) -> Tables:
-    grammar = place.grammar
-    within = place.body.same_names(grammar.within(dialect))
-    after = place.body.same_names(grammar.value_ends(kept))
-    return _tables(within, after, place.names, grammar.closer(dialect), place.missing)
-
-
-@lru_cache(TABLES)
-def _tables(
-    within: TagMatcher, after: TagMatcher, names: frozenset[str], closer: re.Pattern[str], missing: Lost
-) -> Tables:
-    plain = plain_text(DOCUMENT - names - within.words, missing)
-    return Tables(within, after, plain, closer, missing)
-
-
-def believed(place: Place, position: int) -> Tag | None:
-    """The tag at this position, if it was in the run that ended a value."""
-    for tag in place.after_value:
-        if tag.start == position:
-            return tag
-    return None
-
-
-# Runs
 
 
 def read_run(place: Place, text: str, at: int, over: bool, level: Level, base: int) -> Run | Wait:
@@ -98,6 +39,7 @@ def read_run(place: Place, text: str, at: int, over: bool, level: Level, base: i
 
 
 def _read_on(place: Place, run: Run, text: str, over: bool, base: int) -> FollowedBy | Wait:
+    """Read tag after tag into the run. Return what follows it."""
     while len(run.tags) < CLOSING_RUN or _loops(place, run):
         here = _next_in(run, text, base)
         if here >= len(text):
@@ -195,6 +137,8 @@ def may_be_tag(place: Place, text: str, at: int, over: bool, same_line: bool) ->
 def _end_at_opener(
     place: Place, run: Run, choice: Choice, text: str, over: bool, base: int
 ) -> FollowedBy | Wait:
+    """Add the opening tag with which a run ends, if a parameter or a call begins there. Return what follows
+    the run."""
     tag = choice.tag
     if tag.kind is TagKind.PARAMETER_OPEN:
         if run.tags and run.tags[0].cost > Cost.EXACT and not place.is_free(tag.name):
@@ -263,6 +207,7 @@ def _by_shape(place: Place, seen: Seen, text: str, level: Level, base: int) -> C
 
 
 def _cheapest(place: Place, readings: list[Tag], level: Level) -> Choice | None:
+    """The reading that costs the least at a level; None if none is possible."""
     best, least = None, 0
     for tag in readings:
         choice = _weigh(place, tag, level)
@@ -311,6 +256,8 @@ def _may_be_surplus(place: Place, level: Level) -> bool:
 
 
 def _may_open(place: Place, tag: Tag, level: Level) -> bool:
+    """Whether a parameter may open at a level: between parameters, or in a value that lacks its closing tag,
+    at the start of a line."""
     declared = place.tool is not None and place.tool.declares(tag.name)
     if level is Level.CALL:
         return declared or tag.spelt or not tag.name

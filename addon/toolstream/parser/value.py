@@ -22,7 +22,7 @@ from .judge import judge
 from .message import Call, Envelope, Message, State, Step
 from .open_value import Opened, Value
 from .run import Run
-from .runs import leave_value
+from .value_place import leave_value
 from .value_text import break_before, finish, open_value, write_up_to
 
 _LOOK = re.compile(rf"{BRACKET.pattern}|\n")

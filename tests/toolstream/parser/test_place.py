@@ -13,7 +13,8 @@ from toolstream.grammar.tag import Tag
 from toolstream.limits import CLOSING_RUN
 from toolstream.parser.place import Place
 from toolstream.parser.run import FollowedBy, Level, Run
-from toolstream.parser.runs import believed, enter_value, leave_value, read_run
+from toolstream.parser.runs import read_run
+from toolstream.parser.value_place import enter_value, in_last_run, leave_value
 from toolstream.schema.toolset import Toolset
 
 TOOLS = [
@@ -246,7 +247,7 @@ def test_a_new_value_forgets_the_runs_of_the_last_one() -> None:
     place = place_in()
     run = run_of("</parameter>\n</function>", place)
     leave_value(place, run.tags[1:])
-    assert believed(place, len("</parameter>\n")) is run.tags[1]
-    assert believed(place, 0) is None
+    assert in_last_run(place, len("</parameter>\n")) is run.tags[1]
+    assert in_last_run(place, 0) is None
     enter_value(place, opener("path"), BASE, {"content", "path"})
     assert run_of("text", place).tags == []
