@@ -45,8 +45,8 @@ def _written(text: str) -> str:
         out.append(before + '"')
         _follow(before, opened)
         is_key = opened[-1:] == ["{"] and ":" not in _BRACKET.split(before)[-1]
-        behind = _AFTER_KEY if is_key else _AFTER[opened[-1:] == ["["]]
-        pieces, at = _string(text, quote + 1, behind)
+        after = _AFTER_KEY if is_key else _AFTER[opened[-1:] == ["["]]
+        pieces, at = _string(text, quote + 1, after)
         if not (string := _with_quotes(pieces)):
             return ""
         any_inner = any_inner or len(pieces) > 1
@@ -72,13 +72,13 @@ def _with_quotes(pieces: list[str]) -> str:
     return "" if pieces[1:] and _BETWEEN.search(string) else string
 
 
-def _string(text: str, at: int, behind: re.Pattern[str]) -> tuple[list[str], int]:
+def _string(text: str, at: int, after: re.Pattern[str]) -> tuple[list[str], int]:
     """The rest of the string that begins at `at`, parted at the quotes in it that are not escaped, and where
     it ends; nothing if it does not."""
     pieces: list[str] = []
     while found := JSON_STRING_REST.match(text, at):
         at = found.end()
-        if behind.match(text, at):
+        if after.match(text, at):
             return [*pieces, found[0]], at
         pieces.append(found[0][:-1])
     return [], at
