@@ -87,6 +87,7 @@ DIGITS = 4300  # of an integer; Python clients parse no more (sys.get_int_max_st
 MAGNITUDE = 308  # decimal exponent past which a double overflows
 INDEX_DIGITS = 6  # of an array index in a JSON pointer; longer ones lead nowhere
 TOKEN = 1024  # characters of a key, a number or whitespace that are waited for
+NESTED = 4  # elements in one another around the parameters
 ELEMENT = 256  # characters of the elements around a parameter's name, up to its value
 WORD = 256  # characters of a key or a name in JSON that may be a call
 AFTER_JSON = 64  # whitespace characters between JSON and the end of its fence

@@ -16,7 +16,7 @@ from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT
 from ..grammar.tag import Tag
 from ..grammar.text import GAP
-from ..limits import ELEMENT
+from ..limits import ELEMENT, NESTED
 from ..repairs import Repair
 
 ELEMENTS = Dialect("elements", repair=Repair.FOREIGN_SPELLING)
@@ -35,23 +35,23 @@ _AROUND = re.compile(rf"<(?P<word>{_WORD})>{_GAP}(?=(?P<inner>[<{{]))")
 
 
 def read_element(
-    text: str,
-    at: int,
-    over: bool,
-    declares: Callable[[str], bool],
-    begins: Callable[[str, int], bool],
-    end: int | None = None,
+    text: str, at: int, over: bool, declares: Callable[[str], bool], begins: Callable[[str, int], bool]
 ) -> Tag | Wait | None:
     """The tag at `at`: one that opens a parameter, or one around the parameters, which is dropped
     (STRAY). `declares`: whether this is the name of a parameter. `begins`: whether a parameter begins
-    here as in a dialect table. Nothing after `end` is looked at."""
-    end = at + ELEMENT if end is None else end
-    found = _NAMED.match(text, at, end) or _PAIR.match(text, at, end)
-    if found and declares(found["key"]) and found["word"] not in DOCUMENT:
+    here as in a dialect table. No more than ELEMENT characters are looked at."""
+    end = at + ELEMENT
+    if found := _named(text, at, end, declares):
         return _of_parameter(found, declares)
-    if around := _read_around(text, at, over, declares, begins, end):
-        return around
+    if around := _around(text, at, end, declares, begins):
+        return _tag(TagKind.STRAY, "", at, around, text)
     return MORE if not over and len(text) < end and _PART.fullmatch(text, at) else None
+
+
+def _named(text: str, at: int, end: int, declares: Callable[[str], bool]) -> re.Match[str] | None:
+    """An element at `at` that names a parameter."""
+    found = _NAMED.match(text, at, end) or _PAIR.match(text, at, end)
+    return found if found and declares(found["key"]) and found["word"] not in DOCUMENT else None
 
 
 def _of_parameter(found: re.Match[str], declares: Callable[[str], bool]) -> Tag | None:
@@ -61,24 +61,23 @@ def _of_parameter(found: re.Match[str], declares: Callable[[str], bool]) -> Tag 
     return _tag(TagKind.PARAMETER_OPEN, found["key"], found.start(), found.end(), found.string)
 
 
-def _read_around(
-    text: str,
-    at: int,
-    over: bool,
-    declares: Callable[[str], bool],
-    begins: Callable[[str, int], bool],
-    end: int,
-) -> Tag | Wait | None:
-    """The same for an element around the parameters: one of them opens in it, or JSON does."""
-    around = _AROUND.match(text, at, end)
-    if around is None or declares(around["word"]):
-        return None
-    inner = around.end()
-    if around["inner"] != "{" and not begins(text, inner):
-        deeper = read_element(text, inner, over, declares, begins, end) if len(text) > inner + 1 else None
-        if deeper is MORE or deeper is None:
-            return deeper
-    return _tag(TagKind.STRAY, "", at, inner, text)
+def _around(
+    text: str, at: int, end: int, declares: Callable[[str], bool], begins: Callable[[str, int], bool]
+) -> int:
+    """Where the content of the element at `at` begins, if the parameters are in it: one of them opens there,
+    or JSON does, or another element that they are in; 0 if they are not."""
+    content, inner = 0, at
+    for _ in range(NESTED):
+        around = _AROUND.match(text, inner, end)
+        if around is None or declares(around["word"]):
+            return 0
+        inner = around.end()
+        content = content or inner
+        if around["inner"] == "{" or begins(text, inner):
+            return content
+        if found := _named(text, inner, end, declares):
+            return content if _of_parameter(found, declares) else 0
+    return 0
 
 
 def _tag(kind: TagKind, name: str, start: int, end: int, text: str) -> Tag:

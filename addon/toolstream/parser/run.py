@@ -111,11 +111,13 @@ class Seen:
 
 
 class Loop(NamedTuple):
-    """Closing tags from the position `start` to `end` that a run did not keep, and what they close."""
+    """Closing tags from the position `start` to `end` that a run did not keep, and what they close. `kind`: of
+    all of them, if they are of one."""
 
     start: int = 0
     end: int = 0
     level: Level = Level.VALUE
+    kind: TagKind | None = None
 
     def has(self, position: int) -> bool:
         """Whether this position is in it."""

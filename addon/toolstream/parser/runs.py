@@ -59,7 +59,7 @@ def _loops(place: Place, run: Run) -> bool:
     if not all(tag.exact and tag.kind in CLOSERS for tag in run.tags):
         return False
     loop = place.memory.loop
-    if loop.has(run.end) and run.tags[0].kind is TagKind.PARAMETER_CLOSE:
+    if loop.has(run.end) and run.tags[0].kind in (TagKind.PARAMETER_CLOSE, loop.kind):
         run.end, run.level = loop.end, max(run.level, loop.level)
     return True
 
@@ -114,9 +114,10 @@ def _loop_on(place: Place, run: Run, choice: Choice, base: int) -> FollowedBy | 
     first, tag = run.tags[0], choice.tag
     if not tag.exact or tag.kind not in CLOSERS or first.kind not in (TagKind.PARAMETER_CLOSE, tag.kind):
         return FollowedBy.OTHER
-    start = place.memory.loop.start if place.memory.loop.end == run.end else run.end
+    loop, goes_on = place.memory.loop, place.memory.loop.end == run.end
+    start, kind = (loop.start, loop.kind) if goes_on else (run.end, tag.kind)
     run.end, run.level = base + tag.end, choice.level
-    place.memory.loop = Loop(start, run.end, run.level)
+    place.memory.loop = Loop(start, run.end, run.level, kind if kind is tag.kind else None)
     if run.end - first.start <= AFTER_CALL:
         return None
     return FollowedBy.END if first.kind is TagKind.PARAMETER_CLOSE else FollowedBy.OTHER
