@@ -51,7 +51,8 @@ class Slot:
         kept = max(0, self.lane.passed - self.start)
         if self.slice.at is TEXT:
             return self.slice.text[:kept]
-        return SAID if kept or self.ready else ""
+        opened = kept or (self.lane.id.kind not in PARSED and self.ready)
+        return SAID if opened else ""
 
     @property
     def holds_words(self) -> bool:

@@ -151,6 +151,25 @@ def test_a_leak_that_is_not_streamed(name: str) -> None:
     assert json.loads(body)["usage"] == json.loads(whole(parts))["usage"]
 
 
+ONLY_TAGS: dict[str, list[Part]] = {
+    "an opening tag": [text("<tool_call>"), call()],
+    "an opening tag, and a closing one after the call": [
+        text("<tool_call>\n"),
+        call(),
+        text("\n</tool_call>"),
+    ],
+    "a closing tag": [text("</tool_call>\n"), call()],
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("name", ONLY_TAGS)
+def test_a_block_of_which_nothing_is_left(name: str, order: str) -> None:
+    for size in (3, 1000):
+        body, _ = rewrite_at_cuts(ORDERS[order](ONLY_TAGS[name], "tool_calls", size))
+        assert read_stream(body, late_stops=order != "canonical").said == ([call()], "tool_calls")
+
+
 def _normal(parts: list[Part]) -> list[Any]:
     return [(*part[:2], json.loads(part[2])) if part[0] == "call" else part for part in parts]
 
@@ -184,6 +203,7 @@ HEALTHY: dict[str, list[Part]] = {
     "text after a call": [call(), text("And more.")],
     "a call of a tool that is not declared": [call("{}", "other")],
     "a beginning that a block ends": [text(f"x\n{CUT_NAME}"), text("after")],
+    "words in an envelope that a call ends": [text("<tool_call>\nNow"), call()],
 }
 
 

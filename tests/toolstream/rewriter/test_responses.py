@@ -58,6 +58,7 @@ HEALTHY: dict[str, list[Part]] = {
     "thinking and a call": [("thinking", "Hm"), NATIVE],
     "two messages": [("text", "One <"), ("text", "Two")],
     "prose about tags": [("text", "Use `<tool_call>` or <fun> now")],
+    "words in an envelope before a call": [("text", "<tool_call>\nNow"), NATIVE],
 }
 LEAKING: dict[str, tuple[list[Part], list[tuple[Any, ...]]]] = {
     "after text": ([("text", f"Hi.\n\n{LEAK}")], [("text", "Hi."), OSLO]),
@@ -248,6 +249,13 @@ def test_a_call_that_is_in_the_text_as_well_is_sent_once(server: Server) -> None
     out, ledger = rewrite_at_every_cut(server(parts))
     assert read(out) == Outcome([("text", "x"), OSLO, ("text", "more")], "tool_calls")
     assert Repair.DUPLICATE_CALL in ledger.repairs
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("tags", ["<tool_call>", "<tool_call>\n", "</tool_call>"])
+def test_a_message_of_which_nothing_is_left(tags: str, server: Server) -> None:
+    out, _ = rewrite_at_every_cut(server([("text", tags), NATIVE]))
+    assert read(out) == Outcome([(*NATIVE, True)], "tool_calls")
 
 
 @pytest.mark.parametrize("server", SERVERS)
