@@ -38,7 +38,8 @@ _CLOSES_NOTHING = (*CALL_CLOSERS, TagKind.STRAY)
 @dataclass(slots=True)
 class BareCall:
     """The JSON from the position `start` on. `fence`: what opened the fence it stands in, which belongs to
-    it. `orphan`: the closing tag of an envelope has to follow. `complete`: its last bracket was read."""
+    it. `orphan`: the closing tag of an envelope has to follow. `complete`: its last bracket was read, or
+    something stands in its place."""
 
     scanner: CallScanner
     start: int
@@ -77,7 +78,7 @@ def _in_json(m: Message, json: BareCall) -> Step:
     buffer = m.buffer
     progress = json.scanner.feed(buffer.text[buffer.at : buffer.at + PIECE])
     buffer.at += json.scanner.end
-    if progress is Progress.HOPELESS:
+    if progress is Progress.HOPELESS and not json.scanner.lacks_bracket:
         return _reject(m, json)
     if progress is Progress.MORE:
         return Step.GO if buffer.at < len(buffer.text) else _at_end_of_text(m, json)
@@ -193,8 +194,9 @@ def _read_all(m: Message, json: BareCall) -> Sequence[Found]:
 
 
 def _give_up(m: Message, json: BareCall) -> Step:
-    """It cannot be read as it is. If the message begins with it, and it names a tool and has arguments, it
-    may be a damaged call. That has to be certain, and to hold all that the tool requires."""
+    """It cannot be read as it is. If the message begins with it, or the closing tag of an envelope follows,
+    and it names a tool and has arguments, it may be a damaged call. That has to be certain, and to hold all
+    that the tool requires."""
     found = read_body(json.text, m.toolset) if _may_be_damaged(m, json) else None
     calls = [meant(m, name, arguments) for name, arguments in found[0]] if found else []
     if len(calls) != 1 or not _is_certain(calls[0]):
@@ -203,9 +205,10 @@ def _give_up(m: Message, json: BareCall) -> Step:
 
 
 def _may_be_damaged(m: Message, json: BareCall) -> bool:
-    """Whether it may be a damaged call: it begins the message, is like one call, and is broken, but lacks no
-    more than brackets at its end."""
-    if not m.tolerant or m.context.has_text or m.calls or json.orphan:
+    """Whether it may be a damaged call: it begins the message or stands before an orphan's closing tag, is
+    like one call, and is broken, but lacks no more than brackets at its end."""
+    begins = json.complete if json.orphan else not (m.context.has_text or m.calls)
+    if not (m.tolerant and begins):
         return False
     is_one = json.scanner.named and json.scanner.arguments == 1
     whole = m.complete or not m.buffer.over

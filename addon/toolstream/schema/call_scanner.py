@@ -48,6 +48,12 @@ class CallScanner:
         self._key = ""
         self._may_nest = False  # `function` may be a key with an object
 
+    @property
+    def lacks_bracket(self) -> bool:
+        """Whether one call has its name and its arguments, and nothing but its last bracket is to come."""
+        has_all = self.named and self.arguments == 1 and self._open == "{"
+        return has_all and not self._quoted and self._expected == _AFTER_VALUE["{"]
+
     def feed(self, text: str) -> Progress:
         """Read on."""
         self.end = 0
