@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ..events import ArgumentsDelta, CallEnd, CallStart
 from ..grammar.tag import Tag
@@ -17,8 +18,9 @@ from ..grammar.tokens import WORD
 from ..limits import STRAY, WORDS
 from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter, DeferredArguments
-from ..schema.call_shape import NAME_KEYS
+from ..schema.call_shape import ARGUMENT_KEYS, NAME_KEYS
 from ..schema.coercion import FAILED
+from ..schema.json_call import read_arguments
 from ..schema.json_read import Json
 from ..schema.rules import NO_TEXTS
 from ..schema.schema import Parameter
@@ -233,7 +235,24 @@ def _is_meant(m: Message, call: Call) -> bool:
         return False
     for repair, excerpt in opening.repairs:
         m.log.repair(repair, excerpt)
-    _announce(m, call, opening)
+    if not _gives_all(m, call, opening):
+        _announce(m, call, opening)
+    return True
+
+
+def _gives_all(m: Message, call: Call, opening: Opening) -> bool:
+    """Whether the only parameter is one that the tool does not declare, and holds all arguments as JSON. Then
+    the call and they are emitted."""
+    key, text = opening.given[0] if len(opening.given) == 1 else ("", "")
+    is_all = key in ARGUMENT_KEYS and not opening.tool.declares(key)
+    found = read_arguments(text, opening.tool) if is_all else None
+    if found is None:
+        return False
+    _announce(m, call, replace(opening, given=[]))
+    for repair in found[1]:
+        m.log.repair(repair, text)
+    give_all(m, call, found[0])
+    call.body_done = True
     return True
 
 
