@@ -266,14 +266,17 @@ class JsonStream:
 
     def _at_first_quote(self, after: str) -> Token | None:
         """The string is empty, unless a letter or one more quote is right behind it."""
-        size = self._size_of_marked(after == '"') if after.isalnum() or after == '"' else -1
+        triple = after == '"'
+        size = self._size_of_marked(triple) if triple or after.isalnum() else -1
         if size == -1:
             return Token(Kind.UNQUOTE, '"', State.NEXT)
-        return Token(Kind.MARKED, self._text[self._at : self._at + size], State.STRING) if size else None
+        kind = Kind.QUOTES if size > 1 and not triple else Kind.MARKED
+        return Token(kind, self._text[self._at : self._at + size], State.STRING) if size else None
 
     def _size_of_marked(self, triple: bool) -> int:
-        """How long a quote is that is one too many where the string begins; of `triple` ones, how long all is
-        up to the last quote. -1 if they are none, for nothing ends the string; 0 if more text tells."""
+        """How long a quote is that is one too many where the string begins; of `triple` ones, and of one
+        that is the partner of a quote in the string, how long all is up to the last quote. -1 if they are
+        none, for nothing ends the string; 0 if more text tells."""
         text, mark, (_, searched) = self._text, '"""' if triple else '"', self._searched
         start = self._at + max(searched, 2 if triple else 1)
         while (end := text.find(mark, start)) >= 0:
@@ -281,7 +284,8 @@ class JsonStream:
             if not self._over and (_AFTER_PART.fullmatch(text, after) or text[after:] == '"'):
                 break
             if self._is_end(after):
-                return after - 1 - self._at if triple else 1
+                has_partner = text.count(r"\"", self._at, end) % 2 == 1
+                return after - 1 - self._at if triple or has_partner else 1
             if not triple and not _is_escaped(text, end):
                 return -1
             start = end + 1

@@ -55,7 +55,8 @@ class OpenString:
     quote: str = ""  # the quote of another language that it began with, and may end with
     doubled: bool = False
     mended: bool = False
-    inner: int = 0  # how many quotes in it were escaped
+    inner: int = 0  # how many quotes in it were escaped by us
+    escaped: int = 0  # how many came with their backslash
     lost: bool = False  # its last quote is missing, or is another mark
     odd: dict[str, int] = field(default_factory=dict)  # how often each other kind of quote occurs in it
     head: str | None = ""  # its beginning, while that may be a path; None once that is decided
@@ -334,7 +335,8 @@ def _after_quote(string: OpenString, text: str, at: int, after: int, over: bool)
     if after != at + 1 or string.mended:
         return Quote.INNER
     found = _after_second(string, text, end_of(JSON_WHITESPACE, text, after + 1), over)
-    return Quote.DOUBLED if found is Quote.END else found
+    is_partner = string.escaped % 2 == 1  # of a quote in the string
+    return Quote.DOUBLED if found is Quote.END and not is_partner else found if found is MORE else Quote.INNER
 
 
 def _after_second(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:

@@ -153,6 +153,7 @@ def _read_escape(
     if is_text:
         return "\\\\", at + 1
     if escape := ESCAPE.match(text, at):
+        string.escaped += after == '"'
         return escape[0], escape.end()
     return MORE if ESCAPE_PART.fullmatch(text, at) else ("\\\\", at + 1)
 

@@ -73,7 +73,7 @@ def least_change(text: str, accept: Callable[[Any], bool]) -> Any:
 
 def _is_odd(value: Any) -> bool:
     """Whether a string in it has an odd quote without a partner, or looks like two strings."""
-    return bool(_unpaired(value, *_ODD_PAIRS)) or any(map(_TWO.search, strings_of(value)))
+    return bool(unpaired(value, *_ODD_PAIRS)) or any(map(_TWO.search, strings_of(value)))
 
 
 def _cheapest(text: str, at: int, accept: Callable[[Any], bool]) -> Any:
@@ -83,7 +83,7 @@ def _cheapest(text: str, at: int, accept: Callable[[Any], bool]) -> Any:
     for change, value in _readings(text, sorted(_changes(text, at))):
         if change.cost > least:
             break
-        cost = change.cost + _unpaired(value) + _merged(value)
+        cost = change.cost + unpaired(value) + _merged(value)
         if cost <= least and accept(value):
             cheapest, least = [*(cheapest if cost == least else ()), value], cost
     return cheapest[0] if len({dump(value) for value in cheapest}) == 1 else None
@@ -140,7 +140,7 @@ def _straightened(text: str) -> str:
     return _ODD_CLOSING.sub('"', _ODD_OPENING.sub(r'\1"', text))
 
 
-def _unpaired(value: Any, *pairs: str) -> int:
+def unpaired(value: Any, *pairs: str) -> int:
     """How many strings have a quote without its partner. `pairs`: such quotes, instead of the straight
     one."""
     return sum(

@@ -23,7 +23,7 @@ from .inner_quotes import quotes_escaped
 from .json_read import loads, loads_if, strings_of
 from .json_scanner import JsonScanner
 from .json_write import dump, escaped
-from .least_change import least_change
+from .least_change import least_change, unpaired
 from .python_literals import as_json
 from .schema import Parameter
 
@@ -97,7 +97,9 @@ def _repaired(text: str) -> Any:
         return None
     value = loads(repair_json(text, ensure_ascii=False))
     same = same_letters(value, text) or _without_breaks(dump(value)) == _without_breaks(text)
-    return value if same and _all_stand_in(strings_of(value), text) else None
+    if not same or unpaired(value):  # a quote at the end of a string may have been dropped
+        return None
+    return value if _all_stand_in(strings_of(value), text) else None
 
 
 def same_letters(value: Any, text: str) -> bool:

@@ -25,6 +25,12 @@ mended = partial(at_every_cut, WRITE)
         pytest.param('{"path": """d = {"a": "b"}\n"""}', {"path": 'd = {"a": "b"}\n'}, id="three, code"),
         pytest.param('{"path": ""a.py", "limit": 5}', {"path": "a.py", "limit": 5}, id="two"),
         pytest.param('{"path": ""a \\"b\\" c"}', {"path": 'a "b" c'}, id="two before an escaped one"),
+        pytest.param(
+            '{"path": ""a\\" b"}', {"path": '"a" b'}, id="two, of which one is the partner of another"
+        ),
+        pytest.param(
+            '{"path": ""a\\" b", "limit": 5}', {"path": '"a" b', "limit": 5}, id="the same before a key"
+        ),
         pytest.param('{"path": ""C:\\dir"}', {"path": "C:\\dir"}, id="two before a path"),
         pytest.param('{"path": "a", "limit": ""5"}', {"path": "a", "limit": 5}, id="two before a number"),
     ],
