@@ -92,8 +92,29 @@ def _at_end_of_text(m: Message, json: BareCall) -> Step:
         return break_off(m, None)
     if not m.buffer.over:
         return Step.MORE
-    json.text = m.buffer.since(json.start)
+    json.text = text = m.buffer.since(json.start)
+    end = text.rfind("}") + 1
+    if json.scanner.in_string and _ends_call(m, json, end):
+        json.complete, json.text = True, text[:end]
+        if not json.fence:  # what stands behind it is read as that
+            m.buffer.rewind(json.start)
+            m.buffer.at += end
     return _give_up(m, json)
+
+
+def _ends_call(m: Message, json: BareCall, at: int) -> bool:
+    """Whether the text up to this index ends with the brackets of a call, and nothing but what may stand
+    behind one follows, although a wrong quote has made all that a string."""
+    text = json.text
+    if not text[: at - 1].rstrip().endswith("}"):
+        return False
+    if json.fence:
+        return text[at:].strip() == json.fence
+    kinds = CALL_CLOSERS if json.orphan else _CLOSES_NOTHING
+    first = at = skip_whitespace(text, at)
+    while (tag := m.lookout.after.match(text, at)) and tag.kind in kinds:
+        at = skip_whitespace(text, tag.end)
+    return at == len(text) and not (json.orphan and at == first)
 
 
 def _after_json(m: Message, json: BareCall) -> Step:

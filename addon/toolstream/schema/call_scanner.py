@@ -54,6 +54,11 @@ class CallScanner:
         has_all = self.named and self.arguments == 1 and self._open == "{"
         return has_all and not self._quoted and self._expected == _AFTER_VALUE["{"]
 
+    @property
+    def in_string(self) -> bool:
+        """Whether a string of the arguments is open."""
+        return self._quoted and self._word is None
+
     def feed(self, text: str) -> Progress:
         """Read on."""
         self.end = 0
