@@ -360,10 +360,20 @@ def before_tag(string: OpenString, text: str, at: int, over: bool) -> Quote | Wa
     return Quote.INNER if string.mended or not text.startswith("</", at) else Quote.END
 
 
+def _before_bare_tag(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
+    """A bracket, without the brackets that close the call before it. END if tags that end the call begin
+    there."""
+    found = before_tag(string, text, at, over)
+    if found is not Quote.END or (over and string.tags.may_begin(text, at)):
+        return found
+    closes = closes_call(string.tags, text, at, string.brackets, over, string.complete)
+    return MORE if closes is MORE else _end_if(closes)
+
+
 _BY_MARK = {
     ",": _after_comma,
     "}": _after_brackets,
-    "<": before_tag,
+    "<": _before_bare_tag,
     "{": _before_double,
     **dict.fromkeys(":;.=", _before_free),
     **dict.fromkeys(")]>", _before_closers),
