@@ -310,7 +310,9 @@ class JsonStream:
             quotes, size = quotes + 1, end - self._at
             self._searched = quotes, size
         else:
-            self._searched = quotes, max(size, len(text.rstrip("\\")) - self._at)
+            rest = text[self._at + size :]
+            is_cut = (len(rest) - len(rest.rstrip("\\"))) % 2  # in an escape
+            self._searched = quotes, size + len(rest) - is_cut
         return -1 if self._over else 0
 
     def _is_end(self, after: int) -> bool:

@@ -111,8 +111,8 @@ class Seen:
 
 
 class Loop(NamedTuple):
-    """Closing tags from the position `start` to `end` that a run did not keep, and what they close. `kind`: the
-    kind of all of them, if they have one."""
+    """Closing tags from the position `start` to `end` that a run did not keep, and what they close. `kind`:
+    that of all of them, if it is the same."""
 
     start: int = 0
     end: int = 0
