@@ -280,7 +280,7 @@ def _is_shown(m: Message) -> bool | Wait:
     return MORE if not (shown or m.buffer.over) and len(after) < AFTER_CALL else shown
 
 
-def _is_whole(m: Message, trial: Mark) -> bool:
+def _is_call_at_end(m: Message, trial: Mark) -> bool:
     """Whether what is on trial, and ends the message, is a call: the message was not cut off, and no tags are
     missing. Where an element may show the call, tags may be missing, unless the element ends in it."""
     if not m.ended:
@@ -301,7 +301,7 @@ def _end_message(m: Message) -> Step:
         return Step.MORE
     if m.closers_wait and m.context.needs_call:
         return m.reject()
-    if not _is_whole(m, m.trial):
+    if not _is_call_at_end(m, m.trial):
         return m.reject(Refused.TRUNCATED)
     m.accept()
     return Step.GO
