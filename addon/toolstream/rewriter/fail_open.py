@@ -28,7 +28,7 @@ class Reads(Enum):
     NOTHING = 3  # after another one, or if no call is asked for: bytes leave as they come
 
 
-UNFRAMED = (Reads.LINES, Reads.NOTHING)  # nobody takes the bytes apart into frames
+FRAMED = (Reads.ALL, Reads.FRAMES)  # the bytes are taken apart into frames
 
 
 class InWork(NamedTuple):

@@ -28,7 +28,7 @@ from ..wire.envelope import Envelopes
 from . import fail_open
 from .early_end import EarlyEnd
 from .engine_errors import read_unparsed
-from .fail_open import UNFRAMED, InWork, Reads
+from .fail_open import FRAMED, InWork, Reads
 from .lanes import Lane, leading_text
 from .message import Message, Said
 from .parsers import Parsers
@@ -76,10 +76,10 @@ class StreamRewriter:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take the next bytes of the body; return the bytes to send."""
-        if self.reads in UNFRAMED:
+        if self.reads not in FRAMED:
             return fail_open.passed(self, data)
         if not self.framer.pending and self._goes_on(data):
-            return fail_open.give_up(self, []) if self.reads in UNFRAMED else self.queue.take()
+            return fail_open.give_up(self, []) if self.reads not in FRAMED else self.queue.take()
         try:
             frames = self.framer.feed(data)
         except Exception:
@@ -88,7 +88,7 @@ class StreamRewriter:
         for at, frame in enumerate(frames):
             if frame is data or not self._goes_on(frame):
                 self._try_to_read(frame)
-            if self.reads in UNFRAMED:
+            if self.reads not in FRAMED:
                 return fail_open.give_up(self, [*frames[at + 1 :], bytes(self.framer.pending)])
         if len(self.framer.pending) > UNFINISHED_EVENT:
             return fail_open.give_up(self, [bytes(self.framer.pending)])
@@ -96,7 +96,7 @@ class StreamRewriter:
 
     def close(self) -> list[bytes]:
         """The body is over; return the rest of the bytes to send."""
-        if self.reads in UNFRAMED:
+        if self.reads not in FRAMED:
             return fail_open.passed(self, b"", over=True)
         rest = bytes(self.framer.pending)
         self.framer.pending.clear()
@@ -115,7 +115,7 @@ class StreamRewriter:
             self.queue.out.append(self.queue.encoder.close())
         except Exception:
             self._note_failure()
-        if self.reads in UNFRAMED:
+        if self.reads not in FRAMED:
             return fail_open.give_up(self, [])
         return self.queue.take()
 
