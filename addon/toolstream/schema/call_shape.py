@@ -110,6 +110,24 @@ def _string_and_object(value: Json) -> tuple[str, Json] | None:
     return None
 
 
+def with_more(is_argument: Callable[[str, str], bool]) -> Shape:
+    """The shape with more members beside the name and the arguments: what a model says about the call.
+    `is_argument`: whether this tool may have this member as an argument, so that it must not be lost."""
+
+    def shape(value: Json) -> tuple[Any, Any]:
+        names, arguments = value.keys() & NAME_KEYS, value.keys() & ARGUMENT_KEYS
+        if len(names) != 1 or len(arguments) != 1:
+            raise ValueError("no call, or several")
+        name, inner = value[names.pop()], value[arguments.pop()]
+        if not (isinstance(name, str) and inner):
+            raise ValueError("a name is no string, or a tool is being declared")
+        if any(is_argument(name, key) for key in value.keys() - CALL_KEYS):
+            raise ValueError("arguments are beside the others")
+        return name, _no_schemas(inner)
+
+    return shape
+
+
 def _flat(value: Json) -> tuple[Any, Any]:
     """The arguments are members beside the name."""
     key = next((key for key in NAME_KEYS if key in value), "")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..repairs import Repair
-from .call_shape import GUESSED, Call, Shape, as_taught, call_from, drifted, fits
+from .call_shape import GUESSED, Call, Shape, as_taught, call_from, drifted, fits, with_more
 from .coercion import is_wanted
 from .declared import DeclaredTools
 from .escapes import doubled_escapes
@@ -36,7 +36,12 @@ def read_body(
 
 def _fitting(take: Callable[[Shape], list[Call] | None], toolset: DeclaredTools) -> list[Call] | None:
     """The calls, in the first shape in which all of them fit their tools."""
-    for shape in GUESSED:
+
+    def is_argument(name: str, key: str) -> bool:
+        tool = toolset.find(name)
+        return tool is not None and tool.declares(key)
+
+    for shape in (*GUESSED, with_more(is_argument)):
         calls = take(shape)
         if calls and all(fits(toolset.find(name), arguments) for name, arguments in calls):
             return calls
