@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ..grammar.kinds import CLOSERS, MORE, TagKind, Wait
 from ..grammar.tag import Tag
-from ..grammar.text import BLANK, JSON_SPACE, end_of, skip_whitespace
+from ..grammar.text import BLANK, JSON_SPACE, end_of, ends_line, skip_whitespace
 from ..limits import AFTER_QUOTE, CLOSING_RUN, JSON_KEY, LOOK_AHEAD, STRING_TAIL
 
 _MARKS = ',;.|"'
@@ -104,6 +104,16 @@ def closes_call(tags: Tags, text: str, at: int, brackets: int, over: bool, compl
     if ends is MORE:
         return complete if over and len(text) < limit else MORE
     return not ends
+
+
+def ends_line_of_closers(tags: Tags, text: str, at: int) -> bool:
+    """Whether no text follows the tags at `at` on their line: then they may be the end of a call. Text that
+    quotes them goes on there."""
+    if tags.match(text, at) is None:
+        at = end_of(_UNKNOWN, text, at)
+    while (tag := tags.match(text, at)) and tag.kind in CLOSERS:
+        at = tag.end
+    return (tag is not None and tag.opens_call) or ends_line(text, at)
 
 
 def _ends_string(tags: Tags, text: str, at: int, limit: int, brackets: int, over: bool) -> bool | Wait:

@@ -16,7 +16,7 @@ from ..grammar.text import JSON_SPACE as _S
 from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import AFTER_QUOTE, COMMA_GAP, DECLARED_NAME
 from ..schema.call_shape import BESIDE, CALL_KEYS
-from .json_end import Tags, after_marks, closes_call, is_mark, is_text, looked_at
+from .json_end import Tags, after_marks, closes_call, ends_line_of_closers, is_mark, is_text, looked_at
 from .json_key import Key, read_key
 
 _BRACKETS = re.compile(r"[}\]\s]*+")
@@ -362,12 +362,15 @@ def before_tag(string: OpenString, text: str, at: int, over: bool) -> Quote | Wa
 
 def _before_bare_tag(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
     """A bracket, without the brackets that close the call before it. END if tags that end the call begin
-    there."""
+    there, or on another line the next call does."""
     found = before_tag(string, text, at, over)
     if found is not Quote.END or (over and string.tags.may_begin(text, at)):
         return found
+    tag = string.tags.match(text, at)
+    if tag and tag.opens_call and text[at - 1] == '"':
+        return Quote.INNER
     closes = closes_call(string.tags, text, at, string.brackets, over, string.complete)
-    return MORE if closes is MORE else _end_if(closes)
+    return MORE if closes is MORE else _end_if(closes and ends_line_of_closers(string.tags, text, at))
 
 
 _BY_MARK = {
