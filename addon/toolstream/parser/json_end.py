@@ -17,6 +17,7 @@ _BRACKETS = re.compile(rf"[{BLANK}}}\]]{{0,{LOOK_AHEAD}}}")
 _RUN = re.compile(rf'{_BRACKETS.pattern}(?:[,;.|]{_BRACKETS.pattern}|"[{BLANK}\]]{{0,{LOOK_AHEAD}}}){{0,2}}')
 _BETWEEN = re.compile(rf"[{BLANK}{_MARKS}]{{0,{LOOK_AHEAD}}}")
 _STRING_ENDS = re.compile(rf'"{JSON_SPACE}(?:\}}|,{JSON_SPACE}"[^"\\\n]{{1,{JSON_KEY}}}"{JSON_SPACE}:)')
+_BLANKS = re.compile(rf"[ \t]{{0,{LOOK_AHEAD}}}")
 _UNKNOWN = re.compile(rf"(?:</[^<>\n]{{0,{STRING_TAIL}}}>?)?")
 
 
@@ -106,14 +107,15 @@ def closes_call(tags: Tags, text: str, at: int, brackets: int, over: bool, compl
     return not ends
 
 
-def ends_line_of_closers(tags: Tags, text: str, at: int) -> bool:
-    """Whether no text follows the tags at `at` on their line: then they may be the end of a call. Text that
-    quotes them goes on there."""
+def goes_on_in_line(tags: Tags, text: str, at: int, over: bool) -> bool | Wait:
+    """Whether text follows the tags at `at` on their line, as where they are quoted."""
     if tags.match(text, at) is None:
         at = end_of(_UNKNOWN, text, at)
     while (tag := tags.match(text, at)) and tag.kind in CLOSERS:
-        at = tag.end
-    return (tag is not None and tag.opens_call) or ends_line(text, at)
+        at = end_of(_BLANKS, text, tag.end)
+    if not over and (at == len(text) or tags.may_begin(text, at)):
+        return MORE
+    return not ((tag is not None and tag.opens_call) or ends_line(text, at))
 
 
 def _ends_string(tags: Tags, text: str, at: int, limit: int, brackets: int, over: bool) -> bool | Wait:

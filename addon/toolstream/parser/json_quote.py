@@ -16,7 +16,7 @@ from ..grammar.text import JSON_SPACE as _S
 from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import AFTER_QUOTE, COMMA_GAP, DECLARED_NAME
 from ..schema.call_shape import BESIDE, CALL_KEYS
-from .json_end import Tags, after_marks, closes_call, ends_line_of_closers, is_mark, is_text, looked_at
+from .json_end import Tags, after_marks, closes_call, goes_on_in_line, is_last, is_mark, is_text, looked_at
 from .json_key import Key, read_key
 
 _BRACKETS = re.compile(r"[}\]\s]*+")
@@ -369,8 +369,11 @@ def _before_bare_tag(string: OpenString, text: str, at: int, over: bool) -> Quot
     tag = string.tags.match(text, at)
     if tag and tag.opens_call and text[at - 1] == '"':
         return Quote.INNER
-    closes = closes_call(string.tags, text, at, string.brackets, over, string.complete)
-    return MORE if closes is MORE else _end_if(closes and ends_line_of_closers(string.tags, text, at))
+    if goes_on := goes_on_in_line(string.tags, text, at, over):
+        return MORE if goes_on is MORE else Quote.INNER
+    if string.mended:  # what is further behind is not looked at with each of many quotes
+        return _end_if(is_last(string.tags, text, at, over))
+    return _end_if(closes_call(string.tags, text, at, string.brackets, over, string.complete))
 
 
 _BY_MARK = {
