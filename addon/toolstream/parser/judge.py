@@ -18,7 +18,7 @@ from ..grammar.likeness import FUNCTION, SYNONYMS, is_structural, squeeze
 from ..grammar.tag import Tag
 from ..grammar.text import breaks_line, end_of, skip_whitespace
 from ..grammar.tokens import IN_BARS, Token
-from ..limits import CLOSING_RUN, LETTERS
+from ..limits import LETTERS
 from .after_run import (
     before_last_parameters,
     before_sibling,
@@ -82,15 +82,18 @@ def _end_of_turn(m: Message, value: Value, at: int) -> Run | Wait | None:
 
 
 def _after_tokens(m: Message, at: int) -> int | Wait:
-    """The index behind the tokens that end a turn, and the whitespace behind each; `at` if there are none. No
-    more than a run of tags has are read."""
-    text, over, tags = m.buffer.text, m.buffer.over, m.lookout.after
-    for _ in range(CLOSING_RUN):
-        tag = tags.read(text, at, over)
-        if not isinstance(tag, Tag) or not tag.raw.startswith("<|"):
-            return MORE if tag is MORE else at
-        at = skip_whitespace(text, tag.end)
-    return at
+    """The index behind the tokens that end a turn, and the whitespace behind each; `at` if there are none.
+    Those that were read before, from the first of them or from another one, are not read again."""
+    text, over, tags, base = m.buffer.text, m.buffer.over, m.lookout.after, m.buffer.base
+    start, end = m.place.memory.tokens
+    if start <= base + at < end:
+        at = skip_whitespace(text, end - base)
+    else:
+        start = end = base + at
+    while isinstance(tag := tags.read(text, at, over), Tag) and tag.raw.startswith("<|"):
+        end, at = base + tag.end, skip_whitespace(text, tag.end)
+    m.place.memory.tokens = start, end
+    return MORE if tag is MORE else at
 
 
 def _tag(m: Message, value: Value, at: int, alone: bool) -> Tag | Judgement:

@@ -129,10 +129,11 @@ NO_LOOP = Loop()
 
 @dataclass(slots=True)
 class Memory:
-    """What need not be read again: runs by their position and level, what is seen at a position, and the tags
-    in the last long run."""
+    """What need not be read again: runs by their position and level, what is seen at a position, the tags in
+    the last long run, and from where to where tokens that end a turn stand."""
 
     loop: Loop = NO_LOOP
+    tokens: tuple[int, int] = 0, 0
     runs: dict[tuple[int, Level], Run] = field(default_factory=dict)
     seen: dict[int, Seen] = field(default_factory=dict)
 
