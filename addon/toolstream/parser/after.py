@@ -19,7 +19,7 @@ from .chain import Chain, is_word, read_chain, to_its_end
 from .event_log import Mark
 from .json_head import read_head
 from .message import Before, Envelope, Message, State, Step
-from .opening import is_of_html, open_bare, open_wrapped
+from .opening import after_untagged, is_of_html, open_bare, open_wrapped
 from .run import Level, Run
 from .runs import read_run
 
@@ -262,7 +262,7 @@ def _leave(m: Message) -> Step:
     """Text follows the call."""
     shown = m.trial is not None and _is_shown(m)
     if shown:
-        return Step.MORE if shown is MORE else m.reject()
+        return Step.MORE if shown is MORE else m.reject(again=after_untagged(m))
     m.accept()
     left = m.envelope is Envelope.OPEN and "\n" not in m.buffer.text[m.buffer.at : m.seen]
     m.miss_envelope_close()

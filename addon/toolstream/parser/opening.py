@@ -63,7 +63,7 @@ def _open_bare(m: Message, tag: Tag, opening: Opening) -> Step:
         return m.refuse(why, tag.end)
     goes_on = m.on_trial_for(Refused.FENCED) or (m.on_trial_for(Refused.NO_CALL) and is_of_html(tag))
     if m.trial and m.trial.at_end and not goes_on:
-        return m.reject()
+        return m.reject(again=after_untagged(m))
     return _open_before(m, tag, opening)
 
 
@@ -180,6 +180,8 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     if _lists_tools(tag, wraps):
         return m.refuse(Refused.NO_CALL, first)
     if _must_end_before(m) and opening:
+        if (again := after_untagged(m)) is not None:
+            return m.reject(again=again)
         m.reject()
         m.context.new_line()  # directly after a call counts as the start of a line
         m.envelope = Envelope.REFUSED
@@ -275,11 +277,22 @@ def open_nameless(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     return _open(m, tag, None, wraps)
 
 
+def after_untagged(m: Message) -> int | None:
+    """The position of the first JSON call in an envelope if it comes after an untagged one that is on trial.
+    That one sinks no other call."""
+    trial = m.trial
+    if trial is None or not m.on_trial_for(Refused.NOT_ALONE) or m.json_from <= trial.position:
+        return None
+    before = m.buffer.since(trial.position)[: m.json_from - trial.position]
+    return m.json_from if before.strip() else None
+
+
 def open_json_call(m: Message, chain: Chain) -> Step:
     """JSON in an envelope."""
     if _thinks_again(m):
         return m.refuse(Refused.REASONING, chain.at)
-    m.json_from = m.buffer.base + m.seen
+    if after_untagged(m) is None:
+        m.json_from = m.buffer.base + m.seen
     if m.context.thinking:
         _try_in_thinking(m, Refused.INVALID_JSON)
     unknown = chain.worst is Cost.SHAPE  # the envelope may be anybody's, if there is more to the message
