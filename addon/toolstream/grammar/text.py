@@ -77,6 +77,12 @@ def goes_on(text: str) -> bool:
     return line[-1:] in (" ", "\t") and not line.isspace()
 
 
+def is_one_line(text: str, alone: bool = True) -> bool:
+    """Whether a value is one line, with the quotes in it closed. `alone`: what follows begins a line."""
+    one = text.strip().count("\n") == 0 and not (text.count('"') % 2 or text.count("'") % 2)
+    return one and (not alone or text.rstrip(" \t").endswith("\n"))
+
+
 def trailing(text: str, start: int, end: int) -> int:
     """The index of the first line break in the whitespace at the end of text[start:end]; `end` if there
     is none. Of whitespace longer than WHITESPACE_RUN only the end counts. A call drops what comes after

@@ -10,7 +10,7 @@ from typing import TypeGuard
 
 from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.tag import Tag
-from ..grammar.text import ends_line, skip_whitespace
+from ..grammar.text import ends_line, is_one_line, skip_whitespace
 from ..grammar.tokens import next_place
 from ..limits import AFTER_CALL, LOOK_AHEAD
 from .evidence import Judgement, Payload, goes_on, is_believed, is_complete
@@ -150,12 +150,35 @@ def opens_next(m: Message, value: Value, opener: Tag) -> bool | Wait:
     if not _is_unclosed_line(m, value, opener):
         return False
     order, limit = _ORDER[_ORDER.index(opener.kind) :], opener.end + AFTER_CALL
-    run = _end_of_next(m, value, order, opener.end, limit, again=True)
+    return _end_in_calls(m, value, order, _end_of_next(m, value, order, opener.end, limit, again=True), limit)
+
+
+def before_calls(m: Message, value: Value, run: Run) -> Judgement:
+    """The closing tag of the envelope alone, behind a single line, and text behind it: the end if the call
+    has all that it requires, and behind the text nothing comes but calls up to the end of the message."""
+    assert m.call
+    base, limit = m.buffer.base, run.end - m.buffer.base + AFTER_CALL
+    lacks = m.call.tool.required - m.call.writer.given
+    if lacks or value.has_inner_break(m.buffer, run.tags[0].start - base):
+        return Payload.TAG
+    for at, tag in _readings_after(m, value, run.end - base, limit):
+        if tag is None:
+            continue
+        if tag is MORE or not (tag.exact and tag.opens_call and _is_alone(m, run, at)):
+            return MORE if tag is MORE else Payload.TAG
+        order = _ORDER[_ORDER.index(tag.kind) :]
+        ends = _end_in_calls(m, value, order, _end_of_next(m, value, order, at, limit, again=False), limit)
+        return ends if ends is MORE else run if ends else Payload.TAG
+    return Payload.TAG
+
+
+def _end_in_calls(
+    m: Message, value: Value, order: Sequence[TagKind], run: Run | Wait | None, limit: int
+) -> bool | Wait:
+    """Whether the message ends with calls that open in this `order`, the first of which a run closes."""
     while isinstance(run, Run) and run.followed_by is FollowedBy.CALL:
         run = _end_of_next(m, value, order, run.end - m.buffer.base, limit, again=False)
-    if run is MORE:
-        return MORE
-    return run is not None and m.complete
+    return MORE if run is MORE else run is not None and m.complete
 
 
 def _end_of_next(
@@ -174,7 +197,7 @@ def _end_of_next(
             if tag.kind is not order[0]:
                 return _end_of_line(m, begins, at)
             # It opens before it was closed
-            awaited = order if _is_line(m.buffer.text[begins:at]) else ()
+            awaited = order if is_one_line(m.buffer.text[begins:at]) else ()
         if not _is_awaited(m, tag, awaited[:1], again):
             return None
         awaited, begins = awaited[1:], tag.end
@@ -191,7 +214,7 @@ def _end_of_line(m: Message, start: int, at: int) -> Run | Wait | None:
     run = _run(m, at)
     if run is MORE:
         return MORE
-    return run if _closes_call(run) and _is_line(m.buffer.text[start:at], alone=False) else None
+    return run if run.closes_one_call and is_one_line(m.buffer.text[start:at], alone=False) else None
 
 
 def _is_unclosed_line(m: Message, value: Value, opener: Tag) -> bool:
@@ -203,23 +226,12 @@ def _is_unclosed_line(m: Message, value: Value, opener: Tag) -> bool:
     return begins and not value.has_inner_break(m.buffer, opener.start)
 
 
-def _is_line(text: str, alone: bool = True) -> bool:
-    """Whether a value is one line, with the quotes in it closed. `alone`: what follows begins a line."""
-    one = text.strip().count("\n") == 0 and not (text.count('"') % 2 or text.count("'") % 2)
-    return one and (not alone or text.rstrip(" \t").endswith("\n"))
-
-
 def _is_same(m: Message, tag: Tag) -> bool:
     """Whether a tag opens what is open: an envelope, a call of this tool, or this parameter."""
     assert m.call
     if tag.kind is TagKind.CALL_OPEN:
         return m.toolset.find(tag.name) is m.call.tool
     return tag.name in ("", m.place.key)
-
-
-def _closes_call(run: Run) -> bool:
-    """Whether these are the closing tags of one call, and the next call or the end of the message follows."""
-    return run.count(TagKind.PARAMETER_CLOSE) == 1 and run.closes_call and run.ends_calls
 
 
 def _readings_after(

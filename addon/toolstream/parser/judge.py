@@ -20,6 +20,7 @@ from ..grammar.text import breaks_line, end_of, skip_whitespace
 from ..grammar.tokens import IN_BARS, Token
 from ..limits import LETTERS
 from .after_run import (
+    before_calls,
     before_last_parameters,
     before_sibling,
     before_tag_of_ours,
@@ -353,6 +354,8 @@ def _by_text_after(m: Message, value: Value, run: Run, alone: bool, lines: bool)
         return Payload.TAG
     if alone and _lacks_its_closer(m, run):
         return look_beyond(m, value, run, Payload.TAG)
+    if alone and _closes_envelope_alone(m, run):
+        return before_calls(m, value, run)
     if (alone or not lines) and _is_own_closer(m, value, run, alone):
         return before_tag_of_ours(m, value, run, lines)
     return Payload.TAG
@@ -363,6 +366,13 @@ def _lacks_its_closer(m: Message, run: Run) -> bool:
     missing."""
     first = run.tags[0]
     closes = first.kind is TagKind.CALL_CLOSE and first.exact
+    return closes and run.is_before_text and breaks_line(m.buffer.text, run.end - m.buffer.base)
+
+
+def _closes_envelope_alone(m: Message, run: Run) -> bool:
+    """Whether a run that text follows on another line is the closing tag of the envelope, and no other."""
+    first = run.tags[0]
+    closes = m.place.wrapped and first.kind is TagKind.WRAP_CLOSE and first.exact and len(run.tags) == 1
     return closes and run.is_before_text and breaks_line(m.buffer.text, run.end - m.buffer.base)
 
 

@@ -68,6 +68,11 @@ class Run:
         return self.followed_by in (FollowedBy.END, FollowedBy.CALL)
 
     @property
+    def closes_one_call(self) -> bool:
+        """Whether it is the closing tags of one call, and the next call or the end of the message follows."""
+        return self.count(TagKind.PARAMETER_CLOSE) == 1 and self.closes_call and self.ends_calls
+
+    @property
     def sibling(self) -> Tag | None:
         """The opening tag of another parameter, which comes last in it; None if there is none."""
         return self.tags[-1] if self.followed_by is FollowedBy.PARAMETER else None
