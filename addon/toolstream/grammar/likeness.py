@@ -107,6 +107,11 @@ def alike(word: str) -> str:
     return next((k for k in (PARAMETER, FUNCTION) if k.startswith(word) or word.startswith(k)), "")
 
 
+def is_plural(word: str) -> bool:
+    """Whether a squeezed word is that of an element around several functions or parameters."""
+    return word in (f"{FUNCTION}s", f"{PARAMETER}s")
+
+
 def meant(*words: str) -> str:
     """The structural word that one of these stands for, or else nearly is; "" if none does.
     The words are squeezed."""

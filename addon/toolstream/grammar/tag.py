@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ..repairs import Repair
 from .dialect import Body, Dialect
-from .kinds import CALL_CLOSERS, CALL_OPENERS, Cost, TagKind
+from .kinds import CALL_CLOSERS, CALL_OPENERS, CLOSERS, Cost, TagKind
 
 
 @dataclass(slots=True)  # not frozen: that would take four times as long to make
@@ -29,6 +29,11 @@ class Tag:
     def lacks_bracket(self) -> bool:
         """Whether it does not end with a bracket, as a tag does."""
         return self.raw[-1] != ">"
+
+    @property
+    def lacks_slash(self) -> bool:
+        """Whether it is a closing tag by its place alone, and an opening one by its letters."""
+        return self.kind in CLOSERS and "/" not in self.raw
 
     @property
     def lacks_quote(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from ..grammar.brackets import CLOSE
 from ..grammar.dialect import Dialect
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
-from ..grammar.likeness import CLOSES, ENVELOPE, FUNCTION, PARAMETER, alike, squeeze
+from ..grammar.likeness import CLOSES, ENVELOPE, FUNCTION, PARAMETER, alike, is_plural, squeeze
 from ..grammar.tag import Tag
 from ..grammar.text import end_of, read_literal, skip_whitespace
 from ..grammar.tokens import Token, read_tag
@@ -96,7 +96,7 @@ def nameless(token: Token, kind: str, in_value: bool) -> Iterator[Tag]:
         yield by_place(token, TagKind.PARAMETER_OPEN, Cost.ALIKE)
     if kind == ENVELOPE:
         yield by_place(token, TagKind.WRAP_OPEN, Cost.TABLE if token.is_intact else Cost.ALIKE)
-    if not (token.raw.endswith("/>") or token.space):
+    if not (token.raw.endswith("/>") or token.space or (in_value and is_plural(squeeze(token.word)))):
         yield by_place(token, CLOSES[kind], Cost.ALIKE)  # without its slash
 
 

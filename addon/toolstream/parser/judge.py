@@ -18,7 +18,7 @@ from ..grammar.likeness import FUNCTION, SYNONYMS, is_structural, squeeze
 from ..grammar.tag import Tag
 from ..grammar.text import breaks_line, end_of, skip_whitespace
 from ..grammar.tokens import IN_BARS, Token
-from ..limits import LETTERS
+from ..limits import AFTER_CALL, LETTERS
 from .after_run import (
     before_calls,
     before_last_parameters,
@@ -83,18 +83,23 @@ def _end_of_turn(m: Message, value: Value, at: int) -> Run | Wait | None:
 
 
 def _after_tokens(m: Message, at: int) -> int | Wait:
-    """The index behind the tokens that end a turn, and the whitespace behind each; `at` if there are none.
-    Those that were read before, from the first of them or from another one, are not read again."""
+    """The index behind the tokens that end a turn, and the whitespace behind each; `at` if there are none, or
+    more than are waited for. Those that were read before, from the first of them or from another one, are not
+    read again."""
     text, over, tags, base = m.buffer.text, m.buffer.over, m.lookout.after, m.buffer.base
     start, end = m.place.memory.tokens
     if start <= base + at < end:
-        at = skip_whitespace(text, end - base)
+        behind = skip_whitespace(text, end - base)
     else:
-        start = end = base + at
-    while isinstance(tag := tags.read(text, at, over), Tag) and tag.raw.startswith("<|"):
-        end, at = base + tag.end, skip_whitespace(text, tag.end)
+        start, end, behind = base + at, base + at, at
+    while isinstance(tag := tags.read(text, behind, over), Tag) and tag.raw.startswith("<|"):
+        end, behind = base + tag.end, skip_whitespace(text, tag.end)
+        if end - start > AFTER_CALL:
+            break
     m.place.memory.tokens = start, end
-    return MORE if tag is MORE else at
+    if end - start > AFTER_CALL:
+        return at
+    return MORE if tag is MORE else behind
 
 
 def _tag(m: Message, value: Value, at: int, alone: bool) -> Tag | Judgement:
@@ -106,7 +111,7 @@ def _tag(m: Message, value: Value, at: int, alone: bool) -> Tag | Judgement:
 def _judged(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
     if found := _at_call(m, value, tag, alone):
         return found
-    value.opened.note(tag.kind in OPENERS, tag.opens_call)
+    value.opened.note(tag.kind in OPENERS or tag.lacks_slash, tag.opens_call or tag.lacks_slash)
     if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not m.place.may_be_sibling(tag, alone):
         return _no_sibling(m, value, tag, alone)
     if _ends_at_once(value, m.place, tag):
@@ -352,7 +357,7 @@ def _by_text_after(m: Message, value: Value, run: Run, alone: bool, lines: bool)
     """What the text after a run that lacks a tag says about it. Without such evidence it is payload."""
     if not value.verbatim:
         return Payload.TAG
-    if alone and _lacks_its_closer(m, run):
+    if alone and not value.opened.any_call and _lacks_its_closer(m, run):
         return look_beyond(m, value, run, Payload.TAG)
     if alone and _closes_envelope_alone(m, run):
         return before_calls(m, value, run)

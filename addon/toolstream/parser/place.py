@@ -24,6 +24,7 @@ from ..grammar.likeness import (
     PARAMETER,
     SYNONYMS,
     alike,
+    is_plural,
     meant,
     nearly,
     squeeze,
@@ -337,7 +338,8 @@ class Place(Slips):
         elif not (kind or joined) and (near := alike(word)) and "=" not in token.attributes:
             if near == ENVELOPE:
                 yield by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE)
-            yield by_place(token, CLOSES[near], Cost.ALIKE)
+            if not self.key or (nearly(word, near) and not is_plural(word)):
+                yield by_place(token, CLOSES[near], Cost.ALIKE)
 
     def _by_name(self, token: Token) -> Tag | None:
         """The tag of a parameter or a tool that is named after it."""

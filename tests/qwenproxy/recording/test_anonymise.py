@@ -45,6 +45,7 @@ WORDS = {
     "the definition of a tool alone, without its description",
     "behind a thought in an element of another name",
     "behind types in brackets",
+    "JSON in an unknown element behind it, and text",
 }
 
 
