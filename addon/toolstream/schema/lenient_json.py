@@ -95,7 +95,10 @@ def _repaired(text: str) -> Any:
     """What the json-repair library makes of it."""
     if repair_json is None or len(text) > SMALL or text[-1:] != JSON_CLOSERS.get(text[:1], ""):
         return None
-    value = loads(repair_json(text, ensure_ascii=False))
+    try:
+        value = loads(repair_json(text, ensure_ascii=False))
+    except (ValueError, RecursionError):  # it is nested too deeply
+        return None
     same = same_letters(value, text) or _without_breaks(dump(value)) == _without_breaks(text)
     if not same or unpaired(value):  # a quote at the end of a string may have been dropped
         return None

@@ -8,6 +8,7 @@ from toolstream.limits import DEPTH
 from toolstream.repairs import Repair
 from toolstream.schema.arguments import ArgumentsWriter
 from toolstream.schema.coercion import FAILED
+from toolstream.schema.lenient_json import read_damaged
 from toolstream.schema.schema import Parameter, Tool
 from toolstream.schema.values import coerce_leniently
 
@@ -110,6 +111,10 @@ FAILS = [
 @pytest.mark.parametrize(("schema", "text"), [row[1:] for row in FAILS], ids=[row[0] for row in FAILS])
 def test_what_is_not_certain_stays_text(schema: Any, text: str) -> None:
     assert coerce_leniently(text, Parameter(schema, {}, True)) is FAILED
+
+
+def test_what_is_nested_too_deeply_is_not_read() -> None:
+    assert read_damaged('[{"a": ' * 250 + "}]") is None
 
 
 @pytest.mark.parametrize(
