@@ -121,11 +121,17 @@ def goes_on_in_line(tags: Tags, text: str, at: int, over: bool) -> bool | Wait:
 def _ends_string(tags: Tags, text: str, at: int, limit: int, brackets: int, over: bool) -> bool | Wait:
     """Whether a string and so many brackets end between `at` and `limit`, before another call opens; MORE if
     the text ends before any of that."""
-    found = re.compile(rf'"(?:{JSON_SPACE}\}}){{{brackets}}}').search(text, at, limit)
+    ends = re.compile(rf'"(?:{JSON_SPACE}\}}){{{brackets}}}').finditer(text, at, limit)
+    found = next((end for end in ends if _closed(text, at, end.end()) >= brackets), None)
     opens = _call_opens(tags, text, at, found.start() if found else min(limit, len(text)), over)
     if opens is MORE or not (opens or found or len(text) >= limit):
         return MORE
     return found is not None and not opens
+
+
+def _closed(text: str, at: int, end: int) -> int:
+    """How many brackets of JSON are closed in text[at:end] that are not opened there."""
+    return text.count("}", at, end) - text.count("{", at, end)
 
 
 def is_text(tags: Tags, text: str, at: int, looked: int, complete: bool) -> bool | Wait:
