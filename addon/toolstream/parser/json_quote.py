@@ -147,9 +147,8 @@ def _after_brackets(string: OpenString, text: str, at: int, over: bool) -> Quote
     is_all = text.count("}", at, end) >= string.brackets
     if says := is_all and not string.mended and _may_follow_call(string, text, end, over):
         return _end_if(says)
-    if string.may_be_fence(text[end]):
-        return _before_fence(string, text, end, over)
-    return _at_mark_or_text(string, text, at, end, over)
+    found = _before_fence(string, text, end, over) if string.may_be_fence(text[end]) else Quote.INNER
+    return _at_mark_or_text(string, text, at, end, over) if found is Quote.INNER else found
 
 
 def _may_follow_call(string: OpenString, text: str, at: int, over: bool) -> bool | Wait:
