@@ -153,7 +153,9 @@ def _in_opened(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Jud
     """What a run is by what has opened in the value: a part of an example or of an element, or the end of the
     value after all. None if nothing that has opened says anything."""
     opened = value.opened
-    if opened.in_element and (closes_element(m.place, tag, run) or _closes_within_line(m, tag, run, alone)):
+    if opened.in_element and (
+        closes_element(m.place, tag, run) or _closes_within_line(m, value, tag, run, alone)
+    ):
         opened.close_element()
         return Payload.TAG
     if _is_in_example(m.place, value, tag, run):
@@ -164,10 +166,14 @@ def _in_opened(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Jud
     return None
 
 
-def _closes_within_line(m: Message, tag: Tag, run: Run, alone: bool) -> bool:
-    """Whether a tag closes a parameter between other text of its line."""
-    within = tag.closes_exactly and not alone and len(run.tags) == 1 and run.is_before_text
-    return within and not breaks_line(m.buffer.text, tag.end)
+def _closes_within_line(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> bool:
+    """Whether a tag closes a parameter between other text of its line, or one that began this line, where the
+    value has begun on a line of its own."""
+    if alone or not tag.closes_exactly:
+        return False
+    if value.opened.line_element and not value.same_line:
+        return True
+    return len(run.tags) == 1 and run.is_before_text and not breaks_line(m.buffer.text, tag.end)
 
 
 def _is_in_example(place: Place, value: Value, tag: Tag, run: Run) -> bool:

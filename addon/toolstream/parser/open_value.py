@@ -23,6 +23,7 @@ class Opened:
     calls: int = 0  # open examples
     wraps: int = 0  # their open envelopes
     elements: int = 0  # other open parameters that began a line
+    line_element: bool = False  # one of them began the last line
     inline: int = 0  # other parameters that were opened in the middle of the last line
     line_calls: int = 0  # calls that were opened in that line, not alone on it
     line_wraps: int = 0  # envelopes that were opened in that line
@@ -59,6 +60,7 @@ class Opened:
         """A parameter's opening tag. `alone`: it begins a line."""
         if raw[-1] == ">" and raw[-2] != "/":
             self.elements += alone
+            self.line_element = self.line_element or alone
             self.inline += not alone
 
     def open(self, kind: TagKind) -> None:
@@ -92,9 +94,11 @@ class Opened:
             self.inline -= 1
         else:
             self.elements -= 1
+            self.line_element = False
 
     def leave_line(self) -> None:
         """Another line begins."""
+        self.line_element = False
         self.inline, self.line_calls, self.line_wraps, self.line_ends = 0, 0, 0, False
 
 
