@@ -32,6 +32,7 @@ from .whole_calls import Meant, any_undeclared, emit_calls, meant, why_not
 _MARKS = re.compile(r'\\"\s*[,:}\]]')  # of JSON, in a string that may have taken them from around it
 _WORD = re.compile(r"[:\[,]\s*+(?!true\b|false\b|null\b)[A-Za-z_]")  # in place of a value, as in a schema
 _LONGEST_END = AFTER_JSON + FENCE_RUN + 2  # of what is looked at behind JSON
+_BRACKETS = 2  # of a call and its arguments
 _CLOSES_NOTHING = (*CALL_CLOSERS, TagKind.STRAY)
 
 
@@ -106,8 +107,10 @@ def _ends_call(m: Message, json: BareCall, at: int) -> bool:
     """Whether the text up to this index ends with the brackets of a call, and nothing but what may stand
     behind one follows, although a wrong quote has made all that a string."""
     text = json.text
-    if not text[: at - 1].rstrip().endswith("}"):
-        return False
+    head = text[:at].rstrip("} \t\r\n")
+    brackets = text.count("}", len(head), at)
+    if brackets < _BRACKETS or (brackets > _BRACKETS and not head.endswith('"')):
+        return False  # without its quote, a string may end with one of them
     if json.fence:
         return text[at:].strip() == json.fence
     kinds = CALL_CLOSERS if json.orphan else _CLOSES_NOTHING
