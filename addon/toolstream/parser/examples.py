@@ -142,8 +142,6 @@ def is_cut_in_example(m: Message, value: Value, run: Run) -> bool:
     opened."""
     if m.complete or run.followed_by is not FollowedBy.END or closes_envelope(value, run):
         return False
-    if m.place.closes_by_name:  # no example has its closing tags
-        return False
     return run.count(TagKind.CALL_CLOSE) <= value.opened.calls_at_most
 
 
