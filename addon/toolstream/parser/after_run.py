@@ -237,14 +237,11 @@ def _is_same(m: Message, tag: Tag) -> bool:
 def _readings_after(
     m: Message, value: Value, start: int, end: int
 ) -> Iterator[tuple[int, Tag | Wait | None]]:
-    """The indexes from `start` to `end` where a tag may be, each with its likeliest reading; last, MORE if
-    there may be others."""
+    """The indexes from `start` to `end` where a tag may be, each with its likeliest reading. Of what comes
+    after MORE nothing is known."""
     text, at = m.buffer.text, start
     while 0 <= (at := next_place(text, at)) < end:
-        reading = _first_reading(m, value, at)
-        yield at, reading
-        if reading is MORE:
-            return
+        yield at, _first_reading(m, value, at)
         at += 1
     if len(text) < end and not m.buffer.over:
         yield len(text), MORE

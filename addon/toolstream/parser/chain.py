@@ -307,14 +307,14 @@ def _holds_parameters(m: Message, token: Token) -> bool | Wait:
     return token.raw.endswith("/>") or m.buffer.text[at : at + 1] in ("", "<")
 
 
-def _unknown_envelope(m: Message, token: Token) -> Tag | Wait | None:
+def _unknown_envelope(m: Message, token: Token) -> Tag | None:
     """An unknown word in brackets, alone on its line."""
     if not m.context.at_line_start or m.context.in_markup or not is_unknown_word(token, m.toolset):
         return None
-    text, word = m.buffer.text, squeeze(token.word)
-    if token.end == len(text) and not m.buffer.over:
-        return MORE
-    nameless = SYNONYMS.get(word) == FUNCTION  # its name is somewhere else
+    text, nameless = (
+        m.buffer.text,
+        SYNONYMS.get(squeeze(token.word)) == FUNCTION,
+    )  # its name is somewhere else
     if text[token.end : token.end + 1] not in (("\r", "\n", "<") if nameless else ("\r", "\n")):
         return None
     return by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE if nameless else Cost.SHAPE)

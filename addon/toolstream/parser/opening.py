@@ -252,8 +252,6 @@ def _kind_after_name(m: Message, tag: Tag, opening: Opening | None) -> TagKind |
     """What follows a tag that other documents may have, too: OTHER if it cannot be in a call. None if it
     does not matter."""
     if opening and tag.dialect.by_name:
-        if tag.ends_itself and not opening.tool.required:
-            return None
         kinds, tool = _IN_DIRECT if opening.tool.required else (*_IN_DIRECT, *CLOSERS), opening.tool
     elif opening is None and tag.dialect.repair is Repair.NAME_MISPLACED:
         kinds, tool = _IN_ELEMENT, Tool(tag.name)

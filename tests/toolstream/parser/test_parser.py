@@ -17,7 +17,7 @@ import pytest
 
 from support.cases import read_tool
 from support.cuts import all_cuts
-from support.outcome import merged, run, text_of
+from support.outcome import gather, merged, run, text_of
 from toolstream import ToolCallParser
 from toolstream.events import (
     ArgumentsDelta,
@@ -386,6 +386,27 @@ def test_a_long_value_is_not_limited() -> None:
     content = "line of a file\n" * (HELD // 10)
     outcome = run([IN_VALUE + content + "</parameter>\n</function>\n</tool_call>"], TOOLS)
     assert len(outcome.calls[0][1]) > HELD
+
+
+def test_an_array_of_more_than_a_megabyte_leaves_its_call_open() -> None:
+    parser = ToolCallParser([read_tool("tag(id: integer, labels: array)")])
+    head, labels = (
+        '<tool_call>\n{"name": "tag", "arguments": {"id": 1, "labels": ',
+        "[" + '"a label", ' * 100_000,
+    )
+    events = parser.feed(head)
+    for at in range(0, len(labels), 50_000):
+        events += parser.feed(labels[at : at + 50_000])
+    outcome = gather(events + parser.close("stop"))
+    assert (outcome.text, outcome.calls, outcome.open_call) == (labels, [], ("tag", '{"id": 1'))
+    assert parser.ledger.refused == {Refused.LIMIT: 1}
+
+
+def test_more_than_a_megabyte_without_a_parameters_tag_is_text() -> None:
+    parser, text = parser_in("<tool_call>\n<function=write>\n"), "and so on\n" * (HELD // 10 + 10_000)
+    sent = "".join(text_of(parser.feed(text[at : at + 50_000])) for at in range(0, len(text), 50_000))
+    assert (sent + text_of(parser.close("stop"))).strip() == text.strip()
+    assert parser.ledger.repairs[Repair.TEXT_IN_CALL] == 1
 
 
 def test_a_value_too_long_for_a_rule_goes_on() -> None:

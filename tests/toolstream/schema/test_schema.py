@@ -285,6 +285,11 @@ def test_a_tool_without_parameters_declares_nothing() -> None:
         assert not tool.parameter("a").required
 
 
+def test_parameters_that_are_no_json_are_read_all_the_same() -> None:
+    tool = read_tools([function("a", parameters={"properties": {"x": INTEGER | {"default": {1}}}})])["a"]
+    assert tool.parameter("x").types == {"integer"}
+
+
 def test_the_first_of_two_tools_with_one_name_counts() -> None:
     tools = read_tools([function("a", parameters={"properties": {"x": INTEGER}}), function("a")])
     assert tools["a"].declares("x")
