@@ -327,13 +327,12 @@ class ObjectMender:
         elif self._damaged:
             self._mend_key(self._damaged.name, self._damaged.value or "")
         elif not (self._watch.held and self._take_tail(unescaped(self._watch.waiting), quote)):
-            self._release(self._tail() + quote)
+            self._release(self._as_json(self._watch.waiting) + quote)
             self._has_tags = self._has_tags or self._watch.has_tags
         self._watch.drop()
 
-    def _tail(self) -> str:
-        """The part of a string that waits, as JSON."""
-        text = self._watch.waiting
+    def _as_json(self, text: str) -> str:
+        """A part of a string that waits, as JSON."""
         if (right := mended(text)) != text:
             self._findings.count(Repair.JSON_REPAIRED)
         return right
@@ -347,6 +346,7 @@ class ObjectMender:
             self._findings.count(Repair.STRAY_CLOSER)
         if value is FAILED:
             self._findings.refuse(Refused.MISFIT, f"{self._nesting.key}={text}")
+            self._passage.replace(waiting[: at + 1] + self._as_json(waiting[at + 1 :]))
             self._release(quote)
         elif value is OMITTED:
             self._omit()
@@ -362,7 +362,7 @@ class ObjectMender:
             is_empty = _BLANK.fullmatch(self._passage.since(self._string_at))  # apart from what waits
             if self._has_tags or not run.may_be_swallowed or is_empty:
                 return False
-            text = self._tail() + quote
+            text = self._as_json(self._watch.waiting) + quote
             self._passage.hold(text)
             self._closers = run, len(text)
             return True

@@ -151,6 +151,39 @@ def test_numbers_that_json_does_not_have(key: str, token: str, value: Any) -> No
         assert "NaN" not in whole.text.replace('"NaN"', "")
 
 
+UNTYPED = {
+    r"a\q": "a\\q",
+    "a\tb": "a\tb",
+    'say "a" b': 'say "a" b',
+    r"C:\d \t": "C:\\d \t",
+}
+
+
+@pytest.mark.parametrize("text", UNTYPED)
+def test_a_string_that_is_no_number_is_valid_json_all_the_same(text: str) -> None:
+    for arguments in (f'{{"limit": "{text}", "path": "p"}}', f'{{"path":"p","limit":"{text}"}}'):
+        whole = at_every_cut(ANY, arguments)
+        assert (whole.value, whole.complete) == ({"path": "p", "limit": UNTYPED[text]}, True)
+        assert whole.repairs == ["json-repaired"]
+
+
+def test_such_a_string_that_is_valid_passes() -> None:
+    for text in ("a", "a\\q", "a\tb", 'say "a" b', "\u00e4"):
+        assert_same(ANY, {"limit": text, "path": "p"})
+
+
+def test_a_number_in_such_a_string_is_a_number() -> None:
+    whole = at_every_cut(ANY, '{"limit": "5\n", "path": "p"}')
+    assert (whole.value, whole.repairs) == ({"limit": 5, "path": "p"}, ["wrong-type"])
+
+
+def test_a_key_with_an_escape_that_is_none_cannot_be_read() -> None:
+    text = r'{"a\d": 1, "path": "p"}'
+    whole = at_every_cut(ANY, text)
+    assert (whole.text, whole.complete, whole.repairs) == (text, False, [])
+    assert_same(ANY, {"a\\d": 1, "path": "p"})
+
+
 LEFT_OUT = [("limit", "null"), ("limit", "None"), ("limit", '""'), ("limit", '"null"'), ("limit", '"None"')]
 LEFT_OUT += [("note", "null"), ("tags", "null"), ("maybe", '""')]
 
