@@ -80,3 +80,16 @@ def calls_of(*paths: str) -> list[tuple[str, str]]:
 def test_other_arguments_behind_them_are_those_of_another_call(text: str, calls: Any) -> None:
     whole = mended(text)
     assert (whole.complete, whole.more) == (True, calls)
+
+
+def test_text_behind_encoded_arguments_that_may_be_theirs_stays() -> None:
+    whole = mended('"{\\"path\\": \\"a\\"}" b"}')
+    assert (whole.text, whole.complete) == ('{"path": "a"} b"}', False)
+    assert mended('"{\\"path\\": \\"a\\"}"</tool_call>').complete
+
+
+def test_a_call_of_no_tool_behind_them_is_none() -> None:
+    whole = mended('{"path": "a"}<tool_call>\n<function=nope>\n</function>\n</tool_call>')
+    assert (whole.complete, whole.more, whole.repairs) == (False, [], [])
+    whole = mended('{"path": "a"}<tool_call>\n<function=read>\n<parameter=path>b</parameter>\n</function>')
+    assert (whole.value, whole.more, whole.repairs) == (A, calls_of("b"), ["swallowed-call"])

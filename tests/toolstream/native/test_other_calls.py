@@ -194,3 +194,11 @@ def test_if_it_says_anything(arguments: str) -> None:
     out, _ = send(stream([[{"index": 0, **named}], [{"index": 1, **nameless}]]), ASKED)
     message = read_answer(out).message
     assert (message.text, len(message.calls), message.finish) == ("", 1, "tool_calls")
+
+
+def test_a_call_in_the_arguments_is_dropped_if_they_may_not_be_parallel() -> None:
+    two = '{"command": "ls"}\n{"command": "pwd"}'
+    for parallel, named in ((True, ["ls", "pwd"]), (False, ["ls"])):
+        out, rewriter = send(stream([[first(0, "bash", two)]]), ASKED | {"parallel_tool_calls": parallel})
+        assert [call["command"] for _, call in read_answer(out).message.named] == named
+        assert rewriter.ledger.repairs["parallel-dropped"] == (not parallel)  # type: ignore[index]
