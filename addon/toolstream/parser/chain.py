@@ -311,10 +311,8 @@ def _unknown_envelope(m: Message, token: Token) -> Tag | None:
     """An unknown word in brackets, alone on its line."""
     if not m.context.at_line_start or m.context.in_markup or not is_unknown_word(token, m.toolset):
         return None
-    text, nameless = (
-        m.buffer.text,
-        SYNONYMS.get(squeeze(token.word)) == FUNCTION,
-    )  # its name is somewhere else
+    text = m.buffer.text
+    nameless = SYNONYMS.get(squeeze(token.word)) == FUNCTION  # its name is somewhere else
     if text[token.end : token.end + 1] not in (("\r", "\n", "<") if nameless else ("\r", "\n")):
         return None
     return by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE if nameless else Cost.SHAPE)
