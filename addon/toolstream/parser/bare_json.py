@@ -32,7 +32,6 @@ from .whole_calls import Meant, any_undeclared, emit_calls, meant, why_not
 _MARKS = re.compile(r'\\"\s*[,:}\]]')  # of JSON, in a string that may have taken them from around it
 _WORD = re.compile(r"[:\[,]\s*+(?!true\b|false\b|null\b)[A-Za-z_]")  # in place of a value, as in a schema
 _LONGEST_END = AFTER_JSON + FENCE_RUN + 2  # of what is looked at behind JSON
-_BRACKETS = 2  # of a call and its arguments
 _CLOSES_NOTHING = (*CALL_CLOSERS, TagKind.STRAY)
 
 
@@ -109,7 +108,8 @@ def _ends_call(m: Message, json: BareCall, at: int) -> bool:
     text = json.text
     head = text[:at].rstrip("} \t\r\n")
     brackets = text.count("}", len(head), at)
-    if brackets < _BRACKETS or (brackets > _BRACKETS and not head.endswith('"')):
+    needed = len("}}")  # of the arguments and the call
+    if brackets < needed or (brackets > needed and not head.endswith('"')):
         return False  # without its quote, a string may end with one of them
     if json.fence:
         return text[at:].strip() == json.fence
