@@ -55,7 +55,7 @@ def _next_tag(m: Message, call: Call) -> Tag | Wait | None:
 
 def value_goes_on(m: Message, call: Call, tag: Tag) -> bool | Wait:
     """Whether that text may go on behind the parameter's tag: after a blank, up to a closing tag. It does not
-    if the line ends before that, unless text has gone on behind the function's tag, too."""
+    if the line ends before that."""
     if call.certain or not call.in_prose:
         return False
     text, over = m.buffer.text, m.buffer.over
@@ -63,8 +63,6 @@ def value_goes_on(m: Message, call: Call, tag: Tag) -> bool | Wait:
         return over or MORE
     if text[tag.end] not in " \t":
         return False
-    if call.noted:
-        return True
     if found := _LINE_END.search(text, tag.end, tag.end + STRAY):
         return found[0] == "</"
     return over or (len(text) < tag.end + STRAY and MORE)

@@ -401,6 +401,60 @@ def test_an_item_that_is_no_text_stays_in_its_place() -> None:
     assert b'"output_index":2' not in out
 
 
+def test_a_call_of_a_tool_that_is_no_function_stays_as_it_is() -> None:
+    patch = {"type": "custom_tool_call", "id": "ct_1", "call_id": "call_9", "name": "patch", "input": LEAK}
+    response: Json = {
+        "id": "resp_1",
+        "created_at": 1,
+        "model": "qwen",
+        "status": "completed",
+        "output": [patch],
+    }
+    data = numbered(
+        ("created", {"response": response | {"status": "in_progress", "output": []}}),
+        ("output_item.added", {"output_index": 0, "item": patch | {"input": ""}}),
+        ("custom_tool_call_input.delta", {"output_index": 0, "item_id": "ct_1", "delta": LEAK}),
+        ("custom_tool_call_input.done", {"output_index": 0, "item_id": "ct_1", "input": LEAK}),
+        ("output_item.done", {"output_index": 0, "item": patch}),
+        ("completed", {"response": response}),
+    )
+    out, ledger = rewrite_at_every_cut(data)
+    assert (out, repairs(ledger)) == (data, [])
+    body = json.dumps(response).encode()
+    assert rewrite_whole(body)[0] is body
+
+
+def test_a_refusal_stays_as_it_is() -> None:
+    part = {"type": "refusal", "refusal": f"I will not.\n{LEAK}"}
+    item: Json = {
+        "type": "message",
+        "id": "msg_1",
+        "role": "assistant",
+        "status": "completed",
+        "content": [part],
+    }
+    response: Json = {
+        "id": "resp_1",
+        "created_at": 1,
+        "model": "qwen",
+        "status": "completed",
+        "output": [item],
+    }
+    place = {"output_index": 0, "item_id": "msg_1", "content_index": 0}
+    data = numbered(
+        ("created", {"response": response | {"status": "in_progress", "output": []}}),
+        ("output_item.added", {"output_index": 0, "item": item | {"content": []}}),
+        ("content_part.added", place | {"part": part | {"refusal": ""}}),
+        ("refusal.delta", place | {"delta": part["refusal"]}),
+        ("refusal.done", place | {"refusal": part["refusal"]}),
+        ("content_part.done", place | {"part": part}),
+        ("output_item.done", {"output_index": 0, "item": item}),
+        ("completed", {"response": response}),
+    )
+    out, ledger = rewrite_at_every_cut(data)
+    assert (out, repairs(ledger)) == (data, [])
+
+
 def test_nothing_is_said_twice_in_encrypted_content() -> None:
     data = canonical([("thinking", f"Hm.\n{LEAK}")], summary=True)
     text = json.dumps(f"Hm.\n{LEAK}").encode()
