@@ -20,7 +20,7 @@ from ..limits import COMMA_GAP, ONE_CHANGE, PLACES, SCALAR, SMALL, WORD
 from .coercion import FAILED, coerce
 from .escapes import with_paths
 from .inner_quotes import quotes_escaped
-from .json_read import loads, loads_if, strings_of
+from .json_read import keys_of, loads, loads_if, strings_of
 from .json_scanner import JsonScanner
 from .json_write import dump, escaped
 from .least_change import least_change, unpaired
@@ -37,6 +37,7 @@ _MARKS, _NONE = re.compile(r"""\\+(?=["'/])|[\s"'{}\[\],:]+"""), re.compile(r"\b
 _BREAKS = re.compile(r"\\[nrt]")
 _RUNS_BEFORE = re.compile(r"""(?:\\(?:[nrt][ ]*)?|[,:{\[]\s*["']\s+)\Z""")
 _RUNS_ON = re.compile(r"""[ ]*\\[nrt]|\s+["']\s*[,:}\]]""")
+_KEY_END = re.compile(r'(?<!\\)"\s{0,8}:')
 _BACKSLASHES = re.compile(r"\\+")  # one or two: of an escape, or of what should have been one
 _STRING = rf'{JSON_STRING.pattern}|(?P<unclosed>".*+)'
 _BRACKET_OR_STRING = re.compile(rf"{_STRING}|[{{}}\[\]]", re.DOTALL)
@@ -101,6 +102,8 @@ def _repaired(text: str) -> Any:
         return None
     same = same_letters(value, text) or _without_breaks(dump(value)) == _without_breaks(text)
     if not same or unpaired(value):  # a quote at the end of a string may have been dropped
+        return None
+    if len(list(keys_of(value))) < len(_KEY_END.findall(text)):  # one has become a string, or a part of one
         return None
     return value if _all_stand_in(strings_of(value), text) else None
 
