@@ -16,7 +16,7 @@ from sys import maxsize
 from ..limits import LOST_WORDS, TAG, WORDLESS
 from .brackets import CLOSE, OPEN
 from .kinds import MORE, Wait
-from .text import BLANK
+from .text import BLANK, COMMENT, COMMENT_PART
 
 _WORDS = ("parameter", "param", "function", "func", "tool_", "tool>", "invoke", "arg_")
 
@@ -32,8 +32,10 @@ NO_TAG = re.compile(
 WORD = re.compile(r"</?([A-Za-z][\w-]*)(?:[\s>]|/>)")
 
 _AS_JSON = '{"function>'  # a tag whose bracket became the beginning of JSON
+_COMMENTED, _COMMENT_BEGUN = rf"{COMMENT}\s{{0,64}}+", rf"(?:{COMMENT_PART}|{COMMENT}\s{{0,64}}+)"
 _JSON = re.compile(
-    r"""(?!\{"function>)[{\[]\s{0,64}+(?:(?P<sure>["'“”`{}\[\]\s]|\w{1,64}["”]\s{0,8}:|\w{1,64}:\s{0,8}["'\[{\d])|\w{0,64}["'”:]?\s{0,8}\Z)"""
+    r"""(?!\{"function>)[{\[]\s{0,64}+(?:(?P<sure>["'“”`{}\[\]\s]|\w{1,64}["”]\s{0,8}:|\w{1,64}:\s{0,8}["'\[{\d]"""
+    rf"""|{_COMMENTED}["“”{{\[])|(?:\w{{0,64}}["'”:]?\s{{0,8}}|{_COMMENT_BEGUN})\Z)"""
 )
 # An unfinished tag, and nothing more
 BEGINNING = re.compile(rf"[{OPEN}]/?(?:[A-Za-z]\w{{0,32}}(?:=[\w.-]{{0,64}})?)?")

@@ -16,7 +16,7 @@ from ..grammar.text import JSON_WHITESPACE, end_of
 from ..repairs import Repair
 from ..schema.call_shape import BESIDE, fits
 from .json_head import Head, read_head
-from .json_key import QUOTES, Key, read_key
+from .json_key import COMMENT_MARKS, QUOTES, Key, after_comment, read_key
 from .json_member import at_value, go, in_container, in_string, next_char, say, skip
 from .json_quote import closes_all, goes_on, is_enough
 from .json_reader import Body, Caret, Progress
@@ -50,6 +50,8 @@ def _next_mark(m: Message) -> str:
 
 def _at_key(m: Message, body: Body) -> Progress:
     char = _next_mark(m)
+    if char in COMMENT_MARKS:
+        return _skip_comment(m, body)
     if char == "}":
         body.mended = body.mended or body.comma
         return _close(m, body)
@@ -64,6 +66,15 @@ def _at_key(m: Message, body: Body) -> Progress:
     return _open_member(m, body, found)
 
 
+def _skip_comment(m: Message, body: Body) -> Progress:
+    end = after_comment(m.buffer.text, m.buffer.at, m.buffer.over)
+    if end is MORE:
+        return Progress.MORE
+    size = end - m.buffer.at
+    body.mended = True
+    return go(m, body, body.caret, size) if size else Progress.FAILED
+
+
 def _free_key(m: Message, body: Body) -> Key | Wait | None:
     """The next key. A damaged one must be a parameter that was not given yet."""
     found = read_key(m.buffer.text, m.buffer.at)
@@ -73,7 +84,7 @@ def _free_key(m: Message, body: Body) -> Key | Wait | None:
 
 
 def _open_member(m: Message, body: Body, key: Key, dropped: bool = False) -> Progress:
-    body.key, m.buffer.at, body.dropped = key.name, key.end, dropped
+    body.key, m.buffer.at, body.dropped, body.gap = key.name, key.end, dropped, ""
     body.mended = body.mended or key.damaged
     return go(m, body, Caret.VALUE)
 
@@ -95,6 +106,8 @@ def _after_member(m: Message, body: Body) -> Progress:
             return _without_comma(m, body, 1, body.tool.declares)
         case ")" | "]" | ">":
             return _swapped(m, body)
+        case char if char in COMMENT_MARKS:
+            return _skip_comment(m, body)
     return Progress.FAILED
 
 

@@ -166,6 +166,7 @@ def _start(m: Message, calls: JsonCalls, head: Head, opening: Opening) -> Step:
     writer = ArgumentsWriter(tool, m.toolset.rules_for(tool))
     calls.array = calls.array or head.array
     calls.body = Body(m.calls - 1, tool, writer, head.brackets, calls.array, head.slip)
+    calls.body.spaced = '": ' in m.buffer.text[m.buffer.at : head.at]
     m.buffer.at = head.at
     return Step.GO
 

@@ -8,10 +8,14 @@ import re
 from dataclasses import dataclass
 
 from ..grammar.kinds import MORE, Wait
+from ..grammar.text import COMMENT, COMMENT_PART, JSON_WHITESPACE, end_of
 from ..grammar.text import JSON_SPACE as _S
-from ..limits import JSON_KEY
+from ..limits import COMMENTS, JSON_KEY
 from ..schema.json_read import loads
 
+COMMENT_MARKS = ("/", "#")
+_COMMENTS = re.compile(rf"(?:{COMMENT}{_S}){{1,{COMMENTS}}}")
+_COMMENT_PART = re.compile(COMMENT_PART)
 QUOTES = "\"'`“”"
 _QUOTE = f"[{QUOTES}]"
 _LETTER = r'(?:[^"\\\n]|\\.|\n(?=[\w \t"]|\Z))'
@@ -37,6 +41,15 @@ class Key:
     loose: bool = False
 
 
+def after_comment(text: str, at: int, over: bool) -> int | Wait:
+    """The index after whitespace and comments as in JavaScript or Python; MORE if the text ends in one."""
+    at = end_of(JSON_WHITESPACE, text, at)
+    if text[at : at + 1] not in COMMENT_MARKS:
+        return at
+    at = end_of(_COMMENTS, text, at)
+    return MORE if not over and _COMMENT_PART.fullmatch(text, at) else at
+
+
 def read_key(text: str, at: int) -> Key | Wait | None:
     """The key at `at`; MORE if the text ends in it."""
     if found := _KEY.match(text, at):
@@ -56,7 +69,7 @@ def _damaged(text: str, found: re.Match[str]) -> Key | None:
     quotes, colon = found["quotes"], found["colon"]
     if not (quotes or colon) or (colon in ("=", ";", ",") and not (found["opener"] and quotes)):
         return None
-    if _VALUE.match(text, found.end()):
-        return Key(found["key"], found.end(), True, loose=colon == ",")
     opens = len(quotes) == 2 and not colon  # the second one opens the value
+    if _VALUE.match(text, found.end()) and not opens:
+        return Key(found["key"], found.end(), True, loose=colon == ",")
     return Key(found["key"], found.start("quotes") + 1, True) if opens else None

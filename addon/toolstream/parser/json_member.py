@@ -10,7 +10,7 @@ from typing import Any
 from ..events import ArgumentsDelta
 from ..grammar.kinds import MORE, Wait
 from ..grammar.text import JSON_WHITESPACE, end_of
-from ..limits import LOOK_AHEAD
+from ..limits import LOOK_AHEAD, TOKEN
 from ..schema.coercion import FAILED, OMITTED, coerce
 from ..schema.json_read import keys_of, loads
 from .json_key import QUOTES
@@ -21,9 +21,10 @@ from .json_text import Ended, JsonText, read_text
 from .json_value import BARE_WORD, read_container, read_single, read_word, value_of
 from .message import Message
 
-_AFTER, _AFTER_SCALAR = ",}<", ",}<)]>;:="  # what may stand behind a word
+_AFTER, _AFTER_SCALAR = ",}<", ",}<)]>;:=/#"  # what may stand behind a word
 _AFTER_CONTAINER = ("", *'}])>,<"')  # what may stand behind an array or object
 _CLOSING = {"“": "”"}
+_FENCE = "```"
 _WHOLE = ('"', "}", "]")  # the ends of what nothing can be missing of but brackets
 
 
@@ -58,10 +59,14 @@ def say(m: Message, body: Body, fragment: str) -> None:
 
 def at_value(m: Message, body: Body) -> Progress:
     """Before a value."""
-    match next_char(m):
+    start = m.buffer.at
+    char = next_char(m)
+    body.gap = (body.gap + m.buffer.text[start : m.buffer.at])[:TOKEN]
+    match char:
         case "":
             return Progress.FAILED if m.buffer.over else Progress.MORE
         case '"':
+            body.spaced = body.gap[:1] == " "
             return _at_quote(m, body)
         case "{" | "[":
             body.mark = m.log.mark()
@@ -71,6 +76,8 @@ def at_value(m: Message, body: Body) -> Progress:
             return go(m, body, Caret.CONTAINER)
         case "'":
             return _single_quotes(m, body)
+        case "`":
+            return _at_backtick(m, body)
         case quote if quote in QUOTES:
             return _other_quote(m, body, quote)
         case ":":
@@ -92,6 +99,14 @@ def _at_tag(m: Message, body: Body) -> Progress:
     return Progress.MORE if tag is MORE else Progress.FAILED
 
 
+def _at_backtick(m: Message, body: Body) -> Progress:
+    """A mark in place of a quote; or a fence, with which a string begins that lost its first quote."""
+    marks = m.buffer.text[m.buffer.at : m.buffer.at + len(_FENCE)]
+    if marks in ("`", "``") and not m.buffer.over:
+        return Progress.MORE
+    return _without_quote(m, body) if marks == _FENCE else _other_quote(m, body, "`")
+
+
 def _at_quote(m: Message, body: Body) -> Progress:
     text, at = m.buffer.text, m.buffer.at + 1
     if text[at:] in ("", '"', '""') and not m.buffer.over:
@@ -101,16 +116,20 @@ def _at_quote(m: Message, body: Body) -> Progress:
     return _open_string(m, body, at, is_empty=text[at : at + 1] == '"')
 
 
-def _open_string(m: Message, body: Body, at: int, is_empty: bool = False, quote: str = "") -> Progress:
-    """The inside of a string begins at this index, behind this `quote` if it is not that of JSON."""
+def _open_string(
+    m: Message, body: Body, at: int, is_empty: bool = False, quote: str = "", blanks: str = ""
+) -> Progress:
+    """The inside of a string begins at this index, behind this `quote` if it is not that of JSON. It begins
+    with these `blanks`."""
     opener = None if body.dropped or is_empty else body.writer.open_string(body.key)
     string = (body.key, body.brackets + body.inside, body.is_free, body.tool.declares, m.grammar.body)
     body.string = OpenString(*string, m.slipped, m.fence, quote, is_empty)
     body.streams = opener is not None
     if opener is None:
         body.mark = m.log.mark()
+        body.string.pieces.append(blanks)
     else:
-        say(m, body, opener)
+        say(m, body, opener + blanks)
     m.buffer.at = at
     return go(m, body, Caret.STRING)
 
@@ -245,16 +264,18 @@ def _scalar_in_quote(m: Message, body: Body, word: str) -> Progress:
 
 
 def _without_quote(m: Message, body: Body) -> Progress:
-    """A string whose first quote was lost."""
-    return _other_quote(m, body, "")
+    """A string whose first quote was lost. It stood behind the blank that follows a colon, so further ones
+    are the string's."""
+    own = body.gap.removeprefix(" " * body.spaced)
+    return _other_quote(m, body, "", "" if own.strip(" \t") else own.replace("\t", r"\t"))
 
 
-def _other_quote(m: Message, body: Body, quote: str) -> Progress:
+def _other_quote(m: Message, body: Body, quote: str, blanks: str = "") -> Progress:
     """A string that begins with another quote than that of JSON."""
     if not _may_be_string(body) or body.dropped:
         return Progress.FAILED
     body.mended = True
-    return _open_string(m, body, m.buffer.at + len(quote), quote=_CLOSING.get(quote, quote))
+    return _open_string(m, body, m.buffer.at + len(quote), quote=_CLOSING.get(quote, quote), blanks=blanks)
 
 
 def _single_quotes(m: Message, body: Body) -> Progress:

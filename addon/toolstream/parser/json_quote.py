@@ -17,7 +17,7 @@ from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import AFTER_QUOTE, COMMA_GAP, DECLARED_NAME
 from ..schema.call_shape import BESIDE, CALL_KEYS
 from .json_end import Tags, after_marks, closes_call, goes_on_in_line, is_last, is_mark, is_text, looked_at
-from .json_key import Key, read_key
+from .json_key import COMMENT_MARKS, Key, after_comment, read_key
 
 _BRACKETS = re.compile(r"[}\]\s]*+")
 _BRACKETS_OF_ALL_KINDS = re.compile(r"[}\])>\s]*+")
@@ -88,7 +88,7 @@ def judge(string: OpenString, text: str, start: int, at: int, over: bool) -> Quo
     elif string.may_be_fence(text[after]):
         found = _before_fence(string, text, after, over)
     else:
-        judge_by = _BY_MARK.get(text[after])
+        judge_by = _before_comment if text[after] in COMMENT_MARKS else _BY_MARK.get(text[after])
         found = judge_by(string, text, after, over) if judge_by else Quote.INNER
     return _opens_key(string, text, start, at, over) if found is Quote.INNER else found
 
@@ -114,7 +114,9 @@ def _opens_key(string: OpenString, text: str, start: int, at: int, over: bool) -
 
 
 def _after_comma(string: OpenString, text: str, comma: int, over: bool) -> Quote | Wait:
-    at = end_of(_COMMAS, text, comma)
+    at = after_comment(text, end_of(_COMMAS, text, comma), over)
+    if at is MORE:
+        return MORE
     if at == len(text):
         return Quote.END if over else MORE
     if text[at] == "}":
@@ -322,6 +324,16 @@ def _closes_call(string: OpenString, text: str, at: int, is_sure: bool, over: bo
     if tag is None and not (is_sure and text.startswith("</", at)):
         return False
     return MORE if tag is MORE else closes_call(string.tags, text, at, string.brackets, over, string.complete)
+
+
+def _before_comment(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
+    """A mark with which a comment may begin. What stands behind that tells."""
+    after = after_comment(text, at, over)
+    if after is MORE or after == len(text):
+        return MORE if not over else Quote.INNER
+    if after == at or text[after] not in ",}":
+        return Quote.INNER
+    return (_after_comma if text[after] == "," else _after_brackets)(string, text, after, over)
 
 
 def _after_quote(string: OpenString, text: str, at: int, after: int, over: bool) -> Quote | Wait:

@@ -37,7 +37,7 @@ class Progress(Enum):
 class Body:
     """The arguments of the call with this `index`, from their first key on. `brackets`: how many brackets
     close the call after those of the arguments. `in_array`: the call is in an array of calls. `mended`:
-    something was not quite JSON."""
+    something was not quite JSON. `spaced`: a blank stands behind its colons."""
 
     index: int
     tool: Tool
@@ -46,9 +46,11 @@ class Body:
     in_array: bool = False
     mended: bool = False
     caret: Caret = Caret.KEY
+    spaced: bool = True
     inside: bool = True  # the bracket of the arguments is open
     comma: bool = False  # a comma came last
     key: str = ""
+    gap: str = ""  # whitespace before the value
     dropped: bool = False  # the member is not an argument, and is dropped
     string: OpenString | None = None
     streams: bool = False  # the string is sent as it arrives

@@ -43,6 +43,8 @@ _BEFORE_VALUE = {"{": '{"":', "[": "["}
 _BARE_SCALAR = re.compile(r"[:\[,]\s*+(?:-?[\d.eE+-]++|true|false|null)\Z")  # that has not begun with a quote
 _DOUBLED = re.compile(r"(?<!\\)(\S)\s*+\1\Z")
 _BETWEEN = re.compile(r"[,:]\s")
+_BLANKS = re.compile(r"([:,\[])([ \t]+)\Z")
+_COMPACT = {mark: re.compile(rf'(?<!\\)"{mark}(?=\S)') for mark in ",:"}
 _LINE_BREAK = re.compile(r"\r?\n[ \t]*\Z")
 
 _PRESENT, _MISSING = 1, 2  # the cost of changing a mark, and of adding one
@@ -208,13 +210,24 @@ def _is_quoted(text: str, at: int) -> bool:
     return any(opener in before for opener in _OPENERS.get(mark, ""))
 
 
+def _first_of_string(text: str, at: int) -> int:
+    """Where a string that lacks its first quote begins, if `at` is behind its blanks: only one blank belongs
+    to the mark before it, a comma or a colon, and none if others of its kind are without."""
+    found = _BLANKS.search(text, max(0, at - SCALAR), at)
+    if found is None:
+        return at
+    compact = _COMPACT[found[1]].search(text) if found[1] in _COMPACT else True
+    return found.start(2) + (not compact and found[2][0] == " ")
+
+
 def _more_marks(text: str, at: int, closes: bool) -> Iterator[Change]:
     """Adding a mark before `at`. `closes`: a quote added there ends a string. Before a bracket on a line
     of its own it is added before the line break."""
     is_end = closes and text[at : at + 1] in tuple(_CLOSING)
     found = _LINE_BREAK.search(text, max(0, at - COMMA_GAP), at) if is_end else None
     end = found.start() if found else at
-    yield Change(_MISSING, end, end, '"')
+    first = _first_of_string(text, end)
+    yield Change(_MISSING, first, first, '"')
     if text[at : at + 1] == '"':
         yield Change(_MISSING, at, at, "\\")
     for bracket in "{[}]":

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from ..grammar.text import JSON_CLOSERS, JSON_STRING
+from ..grammar.text import COMMENT, JSON_CLOSERS, JSON_STRING
 from ..limits import COMMA_GAP, ONE_CHANGE, PLACES, SCALAR, SMALL, WORD
 from .coercion import FAILED, coerce
 from .escapes import with_paths
@@ -42,6 +42,7 @@ _BACKSLASHES = re.compile(r"\\+")  # one or two: of an escape, or of what should
 _STRING = rf'{JSON_STRING.pattern}|(?P<unclosed>".*+)'
 _BRACKET_OR_STRING = re.compile(rf"{_STRING}|[{{}}\[\]]", re.DOTALL)
 _STRING_OR_BREAK = re.compile(rf"{_STRING}|\\[nrt]", re.DOTALL)
+_STRING_OR_COMMENT = re.compile(rf"{_STRING}|{COMMENT}", re.DOTALL)
 _STRING_OR_SCALAR = re.compile(
     rf"{_STRING}|(?<=[:\[,\s])(?P<scalar>[+-]?\.?\d[\d.]{{0,{SCALAR}}})(?=\s*+[,}}\]])",
     re.DOTALL,
@@ -74,7 +75,7 @@ def read_damaged(text: str, accept: Callable[[Any], bool] = _is_any, is_value: b
 def _rewritten(text: str, accept: Callable[[Any], bool], is_all: bool) -> Any:
     """What it says once its brackets, line breaks or keys are rewritten."""
     closed = with_brackets(text) if is_all and text[:2] not in ("[[", "{{") else ""
-    for attempt in (_undoubled(text), closed, _with_spaces(text), _with_quotes(text)):
+    for attempt in (_undoubled(text), closed, _with_spaces(text), _with_quotes(text), _uncommented(text)):
         if (value := loads_if(attempt, accept)) is not None:
             return value
     value = loads_if(_as_json(text), accept)
@@ -139,6 +140,12 @@ def _with_quotes(text: str) -> str:
     if there are none."""
     quoted = _STRING_OR_SCALAR.sub(_quoted_if_odd, text)
     return quoted if quoted != text else ""
+
+
+def _uncommented(text: str) -> str:
+    """Without the comments between its parts; "" if there are none."""
+    bare = _STRING_OR_COMMENT.sub(lambda found: found[0] if found[0][0] == '"' else " ", text)
+    return bare if bare != text else ""
 
 
 def _quoted_if_odd(found: re.Match[str]) -> str:

@@ -66,6 +66,8 @@ MENDED: list[tuple[str, Any, str, Any]] = [
     ("line break in a string", POINT, '{"a": "x\ny" "n": 1}', {"a": "x\ny", "n": 1}),
     ("a number is typed", POINT, '{"a": "x" "n": "1"}', {"a": "x", "n": 1}),
     ("free keys", FREE, '{"Content-Type": "x" "n": 1}', {"Content-Type": "x", "n": 1}),
+    ("comments", POINT, '{"a": "x", // why\n"n": 1 /* one */}', {"a": "x", "n": 1}),
+    ("an indented string without its first quote", STRINGS, '["a",   b"]', ["a", "  b"]),
     ("a word that is a string", TODOS, '[{"content": "a", "status": b"}]', [{"content": "a", "status": "b"}]),
 ]
 
@@ -99,7 +101,6 @@ FAILS = [
     ("code", FREE, "const a = {b: 1};"),
     ("a call", STRINGS, "[open('x')]"),
     ("prose", STRINGS, "first this, then [that]"),
-    ("comments", POINT, '{"a": "x", // why\n"n": 1}'),
     ("strings that are added", STRINGS, '["a" + "b"]'),
     ("commas lost between strings", STRINGS, '["a" "b" "c"]'),
     ("a key without its value", POINT, '{"a": "x" "b"}'),
