@@ -20,10 +20,10 @@ JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++
 JSON_STRING_REST = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 JSON_STRING = re.compile(f'"{JSON_STRING_REST.pattern}', re.DOTALL)
 JSON_CLOSERS = {"{": "}", "[": "]"}
-# A comment in JSON, and the beginning of one
-_IN_STARS = rf"/\*(?:[^*]|\*(?!/)|(?!)){{0,{COMMENT_SIZE}}}+"
-COMMENT = rf"(?:(?://|#)[^\n]{{0,{COMMENT_SIZE}}}\n|{_IN_STARS}\*/)"
-COMMENT_PART = rf"(?:/|(?://|#)[^\n]{{0,{COMMENT_SIZE}}}|{_IN_STARS}\*?)"
+# A comment in JSON, and the beginning of one. What holds a quote may be the rest of a string instead
+_IN_STARS = rf'/\*(?:[^*"]|\*(?!/)|(?!)){{0,{COMMENT_SIZE}}}+'
+COMMENT = rf'(?:(?://|#)[^\n"]{{0,{COMMENT_SIZE}}}\n|{_IN_STARS}\*/)'
+COMMENT_PART = rf'(?:/|(?://|#)[^\n"]{{0,{COMMENT_SIZE}}}|{_IN_STARS}\*?)'
 
 
 def end_of(pattern: re.Pattern[str], text: str, start: int = 0) -> int:

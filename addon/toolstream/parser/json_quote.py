@@ -115,9 +115,7 @@ def _opens_key(string: OpenString, text: str, start: int, at: int, over: bool) -
 
 def _after_comma(string: OpenString, text: str, comma: int, over: bool) -> Quote | Wait:
     at = after_comment(text, end_of(_COMMAS, text, comma), over)
-    if at is MORE:
-        return MORE
-    if at == len(text):
+    if at is MORE or at == len(text):
         return Quote.END if over else MORE
     if text[at] == "}":
         return _after_brackets(string, text, at, over)
@@ -194,6 +192,10 @@ def _before_mark(string: OpenString, text: str, at: int, end: int, over: bool) -
 def _before_bracket(string: OpenString, text: str, at: int, is_all: bool, over: bool) -> Quote | Wait:
     """A bracket behind others: END if a tag of a call begins there; one whose bracket is doubled, too, if the
     call is sure to be complete."""
+    if string.mended and string.opened and string.tags.match(text, at):  # or the example in it does
+        return _end_if(closes_call(string.tags, text, at, string.brackets, over, string.complete))
+    if string.mended and not is_all:
+        return _before_bare_tag(string, text, at, over)
     doubled = _DOUBLED.match(text, at) if is_all and not string.mended else None
     return before_tag(string, text, doubled.end() if doubled else at, over)
 
@@ -330,7 +332,7 @@ def _before_comment(string: OpenString, text: str, at: int, over: bool) -> Quote
     """A mark with which a comment may begin. What stands behind that tells."""
     after = after_comment(text, at, over)
     if after is MORE or after == len(text):
-        return MORE if not over else Quote.INNER
+        return Quote.INNER if over else MORE
     if after == at or text[after] not in ",}":
         return Quote.INNER
     return (_after_comma if text[after] == "," else _after_brackets)(string, text, after, over)

@@ -35,6 +35,7 @@ except ImportError:  # mitmproxy was installed alone: that one repair is off
 _ANY = Parameter({"type": ["object", "array"]}, {}, True)
 _MARKS, _NONE = re.compile(r"""\\+(?=["'/])|[\s"'{}\[\],:]+"""), re.compile(r"\bNone\b")
 _BREAKS = re.compile(r"\\[nrt]")
+_EMPTY = re.compile(r"""(?:[:=\[,({]|["']\s)\s*(?:""|'')""")  # a string that says nothing
 _RUNS_BEFORE = re.compile(r"""(?:\\(?:[nrt][ ]*)?|[,:{\[]\s*["']\s+)\Z""")
 _RUNS_ON = re.compile(r"""[ ]*\\[nrt]|\s+["']\s*[,:}\]]""")
 _KEY_END = re.compile(r'(?<!\\)"\s{0,8}:')
@@ -42,7 +43,7 @@ _BACKSLASHES = re.compile(r"\\+")  # one or two: of an escape, or of what should
 _STRING = rf'{JSON_STRING.pattern}|(?P<unclosed>".*+)'
 _BRACKET_OR_STRING = re.compile(rf"{_STRING}|[{{}}\[\]]", re.DOTALL)
 _STRING_OR_BREAK = re.compile(rf"{_STRING}|\\[nrt]", re.DOTALL)
-_STRING_OR_COMMENT = re.compile(rf"{_STRING}|{COMMENT}", re.DOTALL)
+_STRING_OR_COMMENT = re.compile(rf"{_STRING}|(?<=[\s,{{\[]){COMMENT}", re.DOTALL)
 _STRING_OR_SCALAR = re.compile(
     rf"{_STRING}|(?<=[:\[,\s])(?P<scalar>[+-]?\.?\d[\d.]{{0,{SCALAR}}})(?=\s*+[,}}\]])",
     re.DOTALL,
@@ -101,7 +102,7 @@ def _repaired(text: str) -> Any:
         value = loads(repair_json(text, ensure_ascii=False))
     except (ValueError, RecursionError):  # it is nested too deeply
         return None
-    same = same_letters(value, text) or _without_breaks(dump(value)) == _without_breaks(text)
+    same = same_letters(value, text) or _same_but_breaks(dump(value), text)
     if not same or unpaired(value):  # a quote at the end of a string may have been dropped
         return None
     if len(list(keys_of(value))) < len(_KEY_END.findall(text)):  # one has become a string, or a part of one
@@ -114,9 +115,10 @@ def same_letters(value: Any, text: str) -> bool:
     return _letters(dump(value)) == _letters(text)
 
 
-def _without_breaks(text: str) -> str:
-    """The letters of a text without line breaks, which models write unescaped."""
-    return _letters(_BREAKS.sub("", text))
+def _same_but_breaks(value: str, text: str) -> bool:
+    """Whether the letters are the same, apart from line breaks that are written unescaped in the text."""
+    (bare, breaks), (bare_text, in_text) = _BREAKS.subn("", value), _BREAKS.subn("", text)
+    return breaks >= in_text and _letters(bare) == _letters(bare_text)
 
 
 def _as_json(text: str) -> str:
@@ -180,7 +182,7 @@ def with_last_bracket(text: str) -> str:
 
 def _all_stand_in(strings: Iterable[str], text: str) -> bool:
     listed = list(strings)
-    if listed.count("") > text.count('""') + text.count("''"):
+    if listed.count("") > len(_EMPTY.findall(text)):
         return False
     if len(text) > ONE_CHANGE:
         return False
