@@ -88,10 +88,13 @@ def opens_call(tags: Tags, text: str, tag: Tag, over: bool) -> bool | Wait:
     return text[at : at + 1] in ("{", "[") or (inner is not None and inner.kind is TagKind.CALL_OPEN)
 
 
-def closes_call(tags: Tags, text: str, at: int, brackets: int, over: bool, complete: bool) -> bool | Wait:
+def closes_call(
+    tags: Tags, text: str, at: int, brackets: int, over: bool, complete: bool, example: bool = False
+) -> bool | Wait:
     """Whether the tags at `at` end the call, of which the first may be unknown. They do not if text follows
     them, and then the end of a string and so many brackets, before another call opens: then they were a part
-    of that string. Nor if the message was cut off in that text."""
+    of that string. Nor if the message was cut off in that text. `example`: they may end an example in the
+    string, behind which a key may follow, too."""
     limit = at + AFTER_QUOTE - 2 * LOOK_AHEAD
     if tags.match(text, at) is None:
         at = skip_whitespace(text, end_of(_UNKNOWN, text, at))
@@ -101,7 +104,8 @@ def closes_call(tags: Tags, text: str, at: int, brackets: int, over: bool, compl
         return opens_call(tags, text, tag, over)
     if last is not False or after == len(text):
         return last
-    ends = _ends_string(tags, text, after, limit, brackets, over)
+    found = _STRING_ENDS.search(text, after, limit) if example else _end(text, after, limit, brackets)
+    ends = _ends_string(tags, text, after, limit, found, over)
     if ends is MORE:
         return complete if over and len(text) < limit else MORE
     return not ends
@@ -118,15 +122,21 @@ def goes_on_in_line(tags: Tags, text: str, at: int, over: bool) -> bool | Wait:
     return not ((tag is not None and tag.opens_call) or ends_line(text, at))
 
 
-def _ends_string(tags: Tags, text: str, at: int, limit: int, brackets: int, over: bool) -> bool | Wait:
-    """Whether a string and so many brackets end between `at` and `limit`, before another call opens; MORE if
-    the text ends before any of that."""
-    ends = re.compile(rf'"(?:{JSON_SPACE}\}}){{{brackets}}}').finditer(text, at, limit)
-    found = next((end for end in ends if _closed(text, at, end.end()) >= brackets), None)
+def _ends_string(
+    tags: Tags, text: str, at: int, limit: int, found: re.Match[str] | None, over: bool
+) -> bool | Wait:
+    """Whether a string ends between `at` and `limit`, as was `found`, before another call opens; MORE if the
+    text ends before any of that."""
     opens = _call_opens(tags, text, at, found.start() if found else min(limit, len(text)), over)
     if opens is MORE or not (opens or found or len(text) >= limit):
         return MORE
     return found is not None and not opens
+
+
+def _end(text: str, at: int, limit: int, brackets: int) -> re.Match[str] | None:
+    """The end of a string and so many brackets between `at` and `limit`."""
+    ends = re.compile(rf'"(?:{JSON_SPACE}\}}){{{brackets}}}').finditer(text, at, limit)
+    return next((end for end in ends if _closed(text, at, end.end()) >= brackets), None)
 
 
 def _closed(text: str, at: int, end: int) -> int:

@@ -193,7 +193,7 @@ def _before_bracket(string: OpenString, text: str, at: int, is_all: bool, over: 
     """A bracket behind others: END if a tag of a call begins there; one whose bracket is doubled, too, if the
     call is sure to be complete."""
     if string.mended and string.opened and string.tags.match(text, at):  # or the example in it does
-        return _end_if(closes_call(string.tags, text, at, string.brackets, over, string.complete))
+        return _end_if(closes_call(string.tags, text, at, string.brackets, over, string.complete, True))
     if string.mended and not is_all:
         return _before_bare_tag(string, text, at, over)
     doubled = _DOUBLED.match(text, at) if is_all and not string.mended else None
