@@ -119,7 +119,9 @@ def _take_for_value(m: Message, raw: str, closer: Tag) -> Step:
     value = _without_newline(raw[len(opener) :]) if opener else _without_newline(call.gap) + raw
     call.certain = True
     value = value[: break_before(value, 0, len(value))]
-    if opener[:1] == '"' and isinstance(member := loads(value.rstrip(", ")), str):
+    if opener[:1] == '"' and value[:1] == '"':
+        if not isinstance(member := loads(value.rstrip(", }\n")), str):
+            return leave_as_text(m, raw)  # more members follow
         value = member
     call.spare.text, call.spare.value = raw, value
     call.spare.closed = closer.kind is TagKind.PARAMETER_CLOSE
