@@ -5,9 +5,7 @@ it is cut off.
 from __future__ import annotations
 
 from ..grammar.tokens import Token, read_tag
-from ..limits import TAG
 from ..repairs import Refused, Repair
-from ..schema.arguments import ArgumentsWriter
 from .interrupted import break_off
 from .message import Call, Message, Step
 from .open_call import end_unclosed, open_call, use_spare
@@ -39,18 +37,8 @@ def _why_not_whole(m: Message, call: Call) -> Refused | None:
         return Refused.TRUNCATED
     if _is_prose(call):
         return Refused.NO_CALL
-    if call.value and _is_cut_json(m, call):
-        return Refused.TRUNCATED
     unclear = call.value is not None and (call.unclear or call.value.opened.calls > 0)
     return Refused.UNCLEAR_END if unclear else None
-
-
-def _is_cut_json(m: Message, call: Call) -> bool:
-    """Whether the open value began as the array or object that it should be, and cannot be read."""
-    if not isinstance(call.writer, ArgumentsWriter):
-        return False
-    rest = m.buffer.text[m.buffer.at :]
-    return call.writer.is_cut(rest[: rest.rfind("</")] if "</" in rest[-TAG:] else rest)
 
 
 def _is_prose(call: Call) -> bool:

@@ -113,12 +113,6 @@ class ArgumentsWriter:
                 return self._give_up()
         return ""
 
-    def is_cut(self, rest: str) -> bool:
-        """Whether the open value, of which this is the `rest`, began as the array or object that it should
-        be, and cannot be read."""
-        text = (self.pending + rest).strip() if self._state == _HOLDING else ""
-        return text[:1] in ("[", "{") and self._coerced(text)[0] is FAILED
-
     def end(self) -> str:
         """The open value is complete."""
         state, self._state = self._state, _IDLE
