@@ -195,7 +195,7 @@ def _before_bracket(string: OpenString, text: str, at: int, is_all: bool, over: 
     if string.mended and string.opened and string.tags.match(text, at):  # or the example in it does
         return _end_if(closes_call(string.tags, text, at, string.brackets, over, string.complete, True))
     if string.mended and not is_all:
-        return _before_bare_tag(string, text, at, over)
+        return _before_bare_tag(string, text, at, over, far=True)
     doubled = _DOUBLED.match(text, at) if is_all and not string.mended else None
     return before_tag(string, text, doubled.end() if doubled else at, over)
 
@@ -373,9 +373,9 @@ def before_tag(string: OpenString, text: str, at: int, over: bool) -> Quote | Wa
     return Quote.INNER if string.mended or not text.startswith("</", at) else Quote.END
 
 
-def _before_bare_tag(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
+def _before_bare_tag(string: OpenString, text: str, at: int, over: bool, far: bool = False) -> Quote | Wait:
     """A bracket, without the brackets that close the call before it. END if tags that end the call begin
-    there, or on another line the next call does."""
+    there, or on another line the next call does. `far`: the text behind them tells, too."""
     found = before_tag(string, text, at, over)
     if found is not Quote.END or (over and string.tags.may_begin(text, at)):
         return found
@@ -384,7 +384,7 @@ def _before_bare_tag(string: OpenString, text: str, at: int, over: bool) -> Quot
         return Quote.INNER
     if goes_on := goes_on_in_line(string.tags, text, at, over):
         return MORE if goes_on is MORE else Quote.INNER
-    if string.mended:  # what is further behind is not looked at with each of many quotes
+    if string.mended and not far:  # not with each of many quotes
         return _end_if(is_last(string.tags, text, at, over))
     return _end_if(closes_call(string.tags, text, at, string.brackets, over, string.complete))
 
