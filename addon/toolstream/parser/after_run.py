@@ -161,15 +161,21 @@ def before_calls(m: Message, value: Value, run: Run) -> Judgement:
     lacks = m.call.tool.required - m.call.writer.given
     if lacks or value.has_inner_break(m.buffer, run.tags[0].start - base):
         return Payload.TAG
-    for at, tag in _readings_after(m, value, run.end - base, limit):
-        if tag is None:
-            continue
-        if tag is MORE or not (tag.exact and tag.opens_call and _is_alone(m, run, at)):
-            return MORE if tag is MORE else Payload.TAG
-        order = _ORDER[_ORDER.index(tag.kind) :]
-        ends = _end_in_calls(m, value, order, _end_of_next(m, value, order, at, limit, again=False), limit)
-        return ends if ends is MORE else run if ends else Payload.TAG
-    return Payload.TAG
+    readings = _readings_after(m, value, run.end - base, limit)
+    at, tag = next((found for found in readings if found[1]), (0, None))
+    ends = tag is not None and _opens_calls(m, value, run, at, tag, limit)
+    return ends if ends is MORE else run if ends else Payload.TAG
+
+
+def _opens_calls(m: Message, value: Value, run: Run, at: int, tag: Tag | Wait, limit: int) -> bool | Wait:
+    """Whether a tag behind a run opens a call, alone on its line, and nothing but calls comes from there up
+    to the end of the message."""
+    if tag is MORE:
+        return MORE
+    if not (tag.exact and tag.opens_call and _is_alone(m, run, at)):
+        return False
+    order = _ORDER[_ORDER.index(tag.kind) :]
+    return _end_in_calls(m, value, order, _end_of_next(m, value, order, at, limit, again=False), limit)
 
 
 def _end_in_calls(

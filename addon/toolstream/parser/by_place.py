@@ -96,8 +96,14 @@ def nameless(token: Token, kind: str, in_value: bool) -> Iterator[Tag]:
         yield by_place(token, TagKind.PARAMETER_OPEN, Cost.ALIKE)
     if kind == ENVELOPE:
         yield by_place(token, TagKind.WRAP_OPEN, Cost.TABLE if token.is_intact else Cost.ALIKE)
-    if not (token.raw.endswith("/>") or token.space or (in_value and is_plural(squeeze(token.word)))):
-        yield by_place(token, CLOSES[kind], Cost.ALIKE)  # without its slash
+    if _may_lack_slash(token, in_value):
+        yield by_place(token, CLOSES[kind], Cost.ALIKE)
+
+
+def _may_lack_slash(token: Token, in_value: bool) -> bool:
+    """Whether an opening tag may be a closing one without its slash: not an element around others."""
+    around = in_value and is_plural(squeeze(token.word))
+    return not (token.raw.endswith("/>") or token.space or around)
 
 
 def named_envelope(token: Token, name: str, is_tool: bool) -> Iterator[Tag]:

@@ -329,17 +329,19 @@ class Place(Slips):
 
     def _nameless(self, token: Token, word: str) -> Iterator[Tag]:
         kind = SYNONYMS.get(word, "")
-        if kind:
-            yield from nameless(token, kind, bool(self.key))
-        joined = [] if kind else list(self._joined(token))
-        yield from joined
+        found = list(nameless(token, kind, bool(self.key)) if kind else self._joined(token))
+        yield from found
         if tag := self._by_name(token):
             yield tag
-        elif not (kind or joined) and (near := alike(word)) and "=" not in token.attributes:
-            if near == ENVELOPE:
-                yield by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE)
-            if not self.key or (nearly(word, near) and not is_plural(word)):
-                yield by_place(token, CLOSES[near], Cost.ALIKE)
+        elif not (kind or found) and "=" not in token.attributes:
+            yield from self._misspelt(token, word)
+
+    def _misspelt(self, token: Token, word: str) -> Iterator[Tag]:
+        near = alike(word)
+        if near == ENVELOPE:
+            yield by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE)
+        if near and (not self.key or (nearly(word, near) and not is_plural(word))):
+            yield by_place(token, CLOSES[near], Cost.ALIKE)
 
     def _by_name(self, token: Token) -> Tag | None:
         """The tag of a parameter or a tool that is named after it."""

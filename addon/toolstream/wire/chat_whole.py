@@ -113,11 +113,9 @@ def _edit_calls(message: str, json: Json, parts: Parts, ledger: Ledger) -> str:
     same = all(is_same for is_same, _ in elements) and isinstance(json.get("tool_calls"), list | None)
     if same and not added:
         return message
-    if same and elements:
-        calls = extended(value_at(message, ("tool_calls",)), added)
-    else:
-        calls = extended("[]", [text for _, text in elements if text] + added)
-    changes = {"tool_calls": calls}
+    kept = value_at(message, ("tool_calls",)) if same and elements else "[]"
+    changed = [] if same else [text for _, text in elements if text]
+    changes = {"tool_calls": extended(kept, changed + added)}
     if parts.native and "function_call" in json:
         changes["function_call"] = "null"
     return with_members(message, changes)
