@@ -348,8 +348,9 @@ def _after_quote(string: OpenString, text: str, at: int, after: int, over: bool)
     if after != at + 1 or string.mended:
         return Quote.INNER
     found = _after_second(string, text, end_of(JSON_WHITESPACE, text, after + 1), over)
-    is_partner = string.escaped % 2 == 1  # of a quote in the string
-    return Quote.DOUBLED if found is Quote.END and not is_partner else found if found is MORE else Quote.INNER
+    if found is Quote.END and string.escaped % 2 == 0:  # else it is the partner of a quote in the string
+        return Quote.DOUBLED
+    return MORE if found is MORE else Quote.INNER
 
 
 def _after_second(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:

@@ -89,17 +89,17 @@ def _after_tokens(m: Message, at: int) -> int | Wait:
     text, over, tags, base = m.buffer.text, m.buffer.over, m.lookout.after, m.buffer.base
     start, end = m.place.memory.tokens
     if start <= base + at < end:
-        behind = skip_whitespace(text, end - base)
+        after = skip_whitespace(text, end - base)
     else:
-        start, end, behind = base + at, base + at, at
-    while isinstance(tag := tags.read(text, behind, over), Tag) and tag.raw.startswith("<|"):
-        end, behind = base + tag.end, skip_whitespace(text, tag.end)
+        start, end, after = base + at, base + at, at
+    while isinstance(tag := tags.read(text, after, over), Tag) and tag.raw.startswith("<|"):
+        end, after = base + tag.end, skip_whitespace(text, tag.end)
         if end - start > AFTER_CALL:
             break
     m.place.memory.tokens = start, end
     if end - start > AFTER_CALL:
         return at
-    return MORE if tag is MORE else behind
+    return MORE if tag is MORE else after
 
 
 def _tag(m: Message, value: Value, at: int, alone: bool) -> Tag | Judgement:
@@ -111,7 +111,8 @@ def _tag(m: Message, value: Value, at: int, alone: bool) -> Tag | Judgement:
 def _judged(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
     if found := _at_call(m, value, tag, alone):
         return found
-    value.opened.note(tag.kind in OPENERS or tag.lacks_slash, tag.opens_call or tag.lacks_slash)
+    opens_call = tag.opens_call or (tag.lacks_slash and tag.closes_call)
+    value.opened.note(tag.kind in OPENERS or tag.lacks_slash, opens_call)
     if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not m.place.may_be_sibling(tag, alone):
         return _no_sibling(m, value, tag, alone)
     if _ends_at_once(value, m.place, tag):
