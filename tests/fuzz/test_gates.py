@@ -10,7 +10,7 @@ import pytest
 from fuzz.gates import BARS, is_finding, is_missed, line, measure, show, tally
 
 SEED = 1
-ROUNDS = {"slips": 80, "dialects": 15, "documents": 30, "soup": 400}  # a few seconds each
+ROUNDS = {"slips": 50, "dialects": 10, "documents": 20, "soup": 300}  # a few seconds each
 SHOWN = 3
 
 

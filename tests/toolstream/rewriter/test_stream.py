@@ -328,7 +328,7 @@ def finish_of(case: Case) -> str | None:
 def test_cases_in_the_stream_of_an_engine(file: str, thorough: bool) -> None:
     for case in FILES[file]:
         with named(case):
-            check_in_the_stream_of_an_engine(case, random_cuts=10 if thorough else 1)
+            check_in_the_stream_of_an_engine(case, random_cuts=10 if thorough else 0)
 
 
 def brought(events: list[bytes], number: int) -> list[bytes]:
@@ -354,7 +354,7 @@ def check_in_the_stream_of_an_engine(case: Case, random_cuts: int) -> None:
     options = {"recovery": case.recovery, "rules": case.user_rules}
     for number, pieces in enumerate(few_cuts(case.input, random_cuts)):
         events = engine.answer(pieces, case.finish)
-        out, rewriter = send(brought(events, number), case.request, **options)
+        out, rewriter = send(brought(events, NUMBERS[str(case)] + number), case.request, **options)
         message = read_answer(out, role=False).message
         assert message.text == (case.text if streams or not case.open else case.buffered)
         assert [(call.name, call.arguments) for call in message.calls[len(case.calls) :]] == open_calls
