@@ -11,13 +11,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ..events import Event, Text
 from ..grammar.brackets import OPEN
 from ..grammar.kinds import MORE, THINK, TagKind
 from ..grammar.likeness import CODE, DOCUMENT, EXAMPLE, SHOW_CODE
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK, WHITESPACE, end_of
-from ..grammar.tokens import NO_TAG, PARTIAL, WORD, Token, held_from, next_place, read_tag
+from ..grammar.tokens import NO_TAG, WORD, Token, held_from, next_place, read_tag
 from ..limits import PIECE
 from ..repairs import Refused
 from ..schema.tool_name import read_opening
@@ -32,7 +31,7 @@ from .apart import (
 from .bare_json import open_bare_json
 from .by_place import attribute_of
 from .chain import is_word_of_ours, read_chain
-from .message import Before, Message, State, Step
+from .message import Message, State, Step
 from .opening import kind_after, open_bare, open_nameless
 from .quotation import is_candidate, may_be_quoted, quote
 
@@ -41,11 +40,8 @@ _JSON = r" {0,3}(?=\{)"
 _AT_START, _AT_LINE = re.compile(_UNTAGGED), re.compile(r"\n" + _UNTAGGED)
 _JSON_AT_START, _JSON_AT_LINE = re.compile(_JSON), re.compile(r"\n" + _JSON)
 _BEGINS = re.compile(r"[{\[`~C]")
-_LOOK = re.compile(rf"[{OPEN.replace('<', '')}\r`\ud800-\udfff]")
-_LOOK_FOR_LINES = re.compile(rf"{_LOOK.pattern}|\n")
 _MARK_BEFORE_TAG = re.compile(rf"[{OPEN.replace('<', '')}][ \t]{{0,8}}(?=<)")
 _SHOWS_NOTHING = DOCUMENT - {"think", "result", "output", "example", *SHOW_CODE}  # a call in it is said
-TEXT = Before.TEXT
 _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
 
 
@@ -58,65 +54,6 @@ class Found:
     tag: Tag | None = None
     place: bool = False
     passes: bool = False  # the text up to there was looked at, and more of it has come
-
-
-def extend(m: Message, piece: str) -> list[Event] | None:
-    """The fast path for a piece in which no tag of a call begins: its events. None if it has to be looked
-    at, together with what waits."""
-    buffer, log, context = m.buffer, m.log, m.context
-    if _LOOK.search(piece) or log.marks or log.events or buffer.high or m.aggressive or context.shown:
-        return None
-    waits = buffer.at < len(buffer.text)
-    if "\n" in piece or not context.settled or (waits and m.known > buffer.base + buffer.at):
-        return _extend_lines(m, piece)
-    text = piece
-    if waits:
-        if _LOOK_FOR_LINES.search(buffer.text, buffer.at):
-            return None
-        text = buffer.text[buffer.at :] + piece
-    end = _plain_end(m, text) if "<" in text else len(text)
-    if end < 0 or (m.orphan_think and text.isspace()):
-        return None
-    buffer.skip(text, end)
-    m.known = buffer.base
-    m.tag_at = m.known if end < len(text) else -1
-    if end == 0:
-        return []
-    passed = text[:end]
-    if context.note(passed):
-        m.before, m.orphan_think = TEXT, False
-    return [Text(passed)]
-
-
-def _extend_lines(m: Message, piece: str) -> list[Event] | None:
-    """The same for a piece with line breaks, at the start of a line, or after whitespace that a call would
-    drop."""
-    buffer, context = m.buffer, m.context
-    begun, unseen = context.settled, buffer.text[m.seen :]
-    text = unseen + piece
-    if not (begun or context.at_line_start) or "<" in text or _LOOK.search(text):
-        return None
-    if not m.lookout.missing.lines.fullmatch(text if begun else "\n" + text):
-        return None
-    if text.isspace() and (unseen or not ("\n" in piece or buffer.at < len(buffer.text))):
-        return None  # it may indent a tag
-    buffer.feed(piece)
-    m.emit_text(len(buffer.text))
-    return m.log.take()
-
-
-def _plain_end(m: Message, text: str) -> int:
-    """The index up to which a text without line breaks holds no tag that may belong to a call; -1 if it
-    has to be looked at."""
-    at = text.find("<")
-    while at >= 0:
-        word = WORD.match(text, at)
-        if word is None and not NO_TAG.match(text, at):
-            return at if PARTIAL.fullmatch(text, at) else -1
-        if word and not m.lookout.is_of_no_call(word[1]):
-            return -1
-        at = text.find("<", at + 1)
-    return len(text)
 
 
 def at_line_start(m: Message) -> Step:

@@ -30,15 +30,14 @@ from .context import Context
 from .cut import at_cut
 from .envelope import at_envelope
 from .event_log import EventLog, Mark
+from .fast_path import pass_text, pass_value
 from .interrupted import drop_opener, go_past_call
 from .json_call import give_up_json, in_json
 from .loose import in_loose, leave_as_text
 from .message import Message, State, Step
 from .opening import is_at_bare
 from .outside import at_line_start, in_text
-from .outside import extend as extend_text
 from .quotation import in_span
-from .value import extend as extend_value
 from .value import in_value
 from .value_text import open_value
 
@@ -158,8 +157,8 @@ class ToolCallParser:
                 self._buffer.feed(text)
                 return []
             m.tag_at = -1
-        shortcut = extend_value if m.state is VALUE else extend_text if m.state is TEXT else None
-        if shortcut and text and (events := shortcut(m, text)) is not None:
+        fast_path = pass_value if m.state is VALUE else pass_text if m.state is TEXT else None
+        if fast_path and text and (events := fast_path(m, text)) is not None:
             return events
         if text[:1] in OPEN and BEGINNING.fullmatch(text) and _is_after_tag(m):
             m.tag_at = self._buffer.position + self._buffer.size

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 
-from ..events import ArgumentsDelta, Event
 from ..grammar.kinds import MORE, TagKind
 from ..grammar.likeness import DOCUMENT, is_structural
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK, ends_line
-from ..grammar.tokens import BRACKET, NO_TAG, PARTIAL, WORD, end_of_tag, held_from, next_place
-from ..limits import LETTERS, PIECE, WORDS
+from ..grammar.tokens import NO_TAG, WORD, end_of_tag, next_place
+from ..limits import LETTERS, WORDS
 from ..repairs import Repair
 from .evidence import Payload
 from .judge import judge
@@ -23,10 +22,8 @@ from .message import Call, Envelope, Message, State, Step
 from .open_value import Opened, Value
 from .run import Run
 from .value_place import leave_value
-from .value_text import break_before, finish, open_value, write_up_to
+from .value_text import break_before, finish, held_in, open_value, write_up_to
 
-_LOOK = re.compile(rf"{BRACKET.pattern}|\n")
-_BEGINS_WORD = re.compile(r"</?[A-Za-z]")
 # The last bracket of the opening tag, on the next line
 _LATE_BRACKET = re.compile(r"\r?\n>(?:\r?\n|(?=[^\s>]))")
 _LATE_PART = re.compile(r"\r?(?:\n(?:>\r?)?)?")
@@ -191,64 +188,6 @@ def _is_of_no_call(found: re.Match[str], names: frozenset[str], words: frozenset
 # Payload and end
 
 
-def extend(m: Message, text: str) -> list[Event] | None:
-    """The fast path for a piece in which no tag begins: its events. None if it has to be looked at,
-    together with what waits."""
-    call, buffer, log = m.call, m.buffer, m.log
-    if log.marks or log.events or call is None or call.value is None or buffer.high:
-        return None
-    value = call.value
-    if not value.passed or value.json or not (log.parallel or m.calls == 1):
-        return None
-    if value.waits:
-        return _extend_closers(m, value, text)
-    if _LOOK.search(text) or buffer.at != len(buffer.text):
-        return _extend_lines(m, value, buffer.text[buffer.at :] + text) if len(text) < PIECE else None
-    value.blank, value.spaced = value.blank and text.isspace(), text[-1] in " \t"
-    fragment = call.writer.feed(text)
-    buffer.skip("", len(text))
-    value.looked = buffer.base
-    return [ArgumentsDelta(call.index, fragment)] if fragment else []
-
-
-def _extend_closers(m: Message, value: Value, piece: str) -> list[Event] | None:
-    """The same for the rest of the closing tags that wait: only what follows them can tell more."""
-    waiting = m.buffer.text[m.buffer.at :] + piece
-    if not (value.verbatim and value.tables.closer.fullmatch(waiting)):
-        return None
-    m.buffer.feed(piece)
-    return []
-
-
-def _extend_lines(m: Message, value: Value, text: str) -> list[Event] | None:
-    """The same for text with line breaks or tags of documents, or if a line break waits."""
-    call = m.call
-    found = value.tables.plain.match(text)
-    assert call
-    assert found
-    end = found.end()
-    waits = end < len(text)
-    if waits and PARTIAL.fullmatch(text, end):
-        m.tag_at = m.buffer.position + end
-    elif waits and value.verbatim and value.tables.closer.fullmatch(text, end):
-        value.waits = True
-    elif waits:
-        return None
-    solid = break_before(text, 0, end) if waits and text[end] == "<" else end
-    if solid == 0 or (held := _held_in(value, text, 0, False)) == 0:
-        m.buffer.skip(text, 0)
-        value.looked = m.buffer.base
-        return []
-    markup = _BEGINS_WORD.search(text, 0, end) is not None
-    end = min(solid, held)
-    value.pass_over(text, 0, end)
-    call.place.inner.has_markup = call.place.inner.has_markup or markup
-    fragment = call.writer.feed(text[:end])
-    m.buffer.skip(text, end)
-    value.looked = m.buffer.base
-    return [ArgumentsDelta(call.index, fragment)] if fragment else []
-
-
 def _pass_before(m: Message, value: Value, at: int) -> None:
     """The text before this index is payload, except for a line break and what may become a tag."""
     write_up_to(m, value, min(break_before(m.buffer.text, m.buffer.at, at), _held(m, value)))
@@ -257,18 +196,9 @@ def _pass_before(m: Message, value: Value, at: int) -> None:
 def _held(m: Message, value: Value) -> int:
     """The index of the end of the buffer that waits."""
     if m.tolerant:
-        return _held_in(value, m.buffer.text, m.buffer.at, not value.passed)
+        return held_in(value, m.buffer.text, m.buffer.at, not value.passed)
     text = m.buffer.text
     return len(text) - 1 if text[-1:] == "\r" else break_before(text, m.buffer.at, len(text))
-
-
-def _held_in(value: Value, text: str, at: int, fresh: bool) -> int:
-    """The index of the end of a text that waits: a line break, and the beginning of a tag without its
-    bracket. `fresh`: a line begins at `at`."""
-    if text[-1:] == "\r":
-        return len(text) - 1
-    end = held_from(text, at, fresh, value.tables.missing)
-    return break_before(text, at, end) if end < len(text) or text[-1:] in (" ", "\t", "\n") else end
 
 
 def _end_value(m: Message, value: Value, run: Run) -> Step:

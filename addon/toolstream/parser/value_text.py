@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..grammar.tokens import held_from
 from ..limits import LOOK_AHEAD, VALUE_LINE
 from .message import Message
 from .open_value import Value
@@ -50,6 +51,15 @@ def break_before(text: str, at: int, end: int) -> int:
     if found < 0 or text[found + 1 : end].strip(" \t"):
         return end
     return found - (found > start and text[found - 1] == "\r")
+
+
+def held_in(value: Value, text: str, at: int, fresh: bool) -> int:
+    """The index from which on the end of a text waits: a line break, or what may become a tag without its
+    bracket. `fresh`: a line begins at `at`."""
+    if text[-1:] == "\r":
+        return len(text) - 1
+    end = held_from(text, at, fresh, value.tables.missing)
+    return break_before(text, at, end) if end < len(text) or text[-1:] in (" ", "\t", "\n") else end
 
 
 def finish(m: Message, end: int) -> None:
