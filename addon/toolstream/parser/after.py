@@ -18,10 +18,11 @@ from .by_place import OPENERS, is_cut, is_in_table
 from .chain import Chain, is_word, read_chain, to_its_end
 from .event_log import Mark
 from .json_head import read_head
-from .message import Before, Envelope, Message, State, Step
+from .message import Message
 from .opening import after_untagged, is_of_html, open_bare, open_wrapped
 from .run import Level, Run
 from .runs import read_run
+from .states import Before, Envelope, State, Step
 
 _CLOSING = (TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE, TagKind.PARAMETER_CLOSE, TagKind.STRAY)
 _THINK_CLOSE = "</think>"

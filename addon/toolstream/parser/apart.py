@@ -12,7 +12,8 @@ from ..grammar.tag import Tag
 from ..grammar.text import WHITESPACE, end_of
 from ..limits import LOOK_AHEAD
 from ..repairs import Repair
-from .message import Envelope, Message, State, Step
+from .message import Message
+from .states import Envelope, State, Step
 
 _SHOWN = ("<", "{", "[")
 

@@ -26,7 +26,8 @@ from ..schema.lenient_json import with_brackets
 from .fence import read_fence
 from .interrupted import break_off
 from .json_text import may_be_all
-from .message import Envelope, Message, State, Step
+from .message import Message
+from .states import Envelope, State, Step
 from .whole_calls import Meant, any_undeclared, emit_calls, meant, why_not
 
 _MARKS = re.compile(r'\\"\s*[,:}\]]')  # of JSON, in a string that may have taken them from around it

@@ -15,7 +15,7 @@ from ..repairs import Refused, Repair
 from .by_place import BY_PLACE
 from .elements import ELEMENTS, element_of
 from .json_head import read_first_key
-from .message import Call, Envelope, Message, State, Step
+from .message import Call, Message
 from .open_call import (
     begin_stray,
     emit_stray,
@@ -32,6 +32,7 @@ from .place import Place
 from .prose import prose_goes_on
 from .run import Choice, FollowedBy, Level
 from .runs import choose, read_run
+from .states import Envelope, State, Step
 from .surplus import after_body, drop_tag, drop_text, end_of_surplus, take
 from .value_place import in_last_run
 

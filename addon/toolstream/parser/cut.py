@@ -7,10 +7,11 @@ from __future__ import annotations
 from ..grammar.tokens import Token, read_tag
 from ..repairs import Refused, Repair
 from .interrupted import break_off
-from .message import Call, Message, Step
+from .message import Call, Message
 from .open_call import end_unclosed, open_call, use_spare
 from .open_value import Value
 from .prose import is_whole_at_end
+from .states import Step
 from .value_text import break_before, finish, leave_open
 
 

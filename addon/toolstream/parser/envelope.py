@@ -13,8 +13,9 @@ from ..repairs import Refused, Repair
 from .by_place import index_after, is_by_place
 from .chain import Chain, read_chain
 from .json_head import read_head
-from .message import Before, Message, State, Step
+from .message import Message
 from .opening import open_json_call, open_nameless, open_wrapped
+from .states import Before, State, Step
 
 
 def at_envelope(m: Message) -> Step:

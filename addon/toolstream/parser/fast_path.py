@@ -12,8 +12,9 @@ from ..events import ArgumentsDelta, Event, Text
 from ..grammar.brackets import OPEN
 from ..grammar.tokens import BRACKET, NO_TAG, PARTIAL, WORD
 from ..limits import PIECE
-from .message import Before, Message
+from .message import Message
 from .open_value import Value
+from .states import Before
 from .value_text import break_before, held_in
 
 # What a piece of text, or a line of it, must not hold; and what a piece of a value must not

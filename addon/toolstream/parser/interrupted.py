@@ -12,7 +12,8 @@ from ..grammar.brackets import CLOSE, OPEN
 from ..grammar.likeness import is_structural
 from ..limits import NAME
 from ..repairs import Refused, Repair
-from .message import Before, Message, State, Step
+from .message import Message
+from .states import Before, State, Step
 
 _WORD = re.compile(rf"[{OPEN}\\[({{|/ ]{{0,4}}(\w+)[^\s{OPEN}{CLOSE}]{{0,{NAME}}}[{CLOSE}]?")
 _NAME = re.compile(r"[\w.:-]*")

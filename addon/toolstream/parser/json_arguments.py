@@ -22,8 +22,9 @@ from .event_log import Mark
 from .json_head import read_first_key
 from .json_reader import Body, Closing, JsonArguments
 from .json_text import Ended, JsonText, may_be_all, read_text
-from .message import Call, Message, State, Step
+from .message import Call, Message
 from .open_call import emit_stray, give_all
+from .states import State, Step
 
 
 def can_stream(m: Message, tool: Tool, key: str) -> bool:

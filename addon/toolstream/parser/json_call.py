@@ -43,7 +43,8 @@ from .json_end import (
 from .json_head import Head, read_head
 from .json_reader import AfterCall, Body, JsonArguments, JsonCalls, Progress, Reader
 from .json_text import Ended, JsonText, may_be_all, read_text
-from .message import Envelope, Message, State, Step
+from .message import Message
+from .states import Envelope, State, Step
 from .whole_calls import any_undeclared, emit_calls, meant, why_not
 
 Calls = tuple[list[Found], list[Repair]]

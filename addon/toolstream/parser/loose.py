@@ -14,10 +14,11 @@ from ..grammar.text import goes_on, is_ellipsis
 from ..limits import DAMAGED_OPENER, OPENER_PREFIX
 from ..repairs import Refused, Repair
 from ..schema.json_read import loads
-from .message import Call, Message, Spare, State, Step
+from .message import Call, Message, Spare
 from .open_call import emit_stray, leave_undone, only_key, open_call
 from .run import FollowedBy, Level
 from .runs import read_run
+from .states import State, Step
 from .value_text import break_before
 
 # What is left of the opening tag for this key, with some letters lost or changed

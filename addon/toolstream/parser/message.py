@@ -1,14 +1,13 @@
 """What the states of one message share: the text, the log, where we are, and the open call.
 
-A state is a function of a message. It looks at the text in the buffer from `buffer.at` on, takes what it
-is sure of, and says whether the next state may go on.
+A state looks at the text in the buffer from `buffer.at` on. Whatever it decides about that text it says here:
+that it is text, that it belongs to a call, or that this is not certain yet (a trial).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 
 from ..events import ArgumentsDelta
 from ..grammar.dialects import BASE, Dialect
@@ -26,52 +25,8 @@ from .event_log import EventLog, Mark
 from .lookout import Lookout
 from .open_value import Value
 from .place import Place
+from .states import Before, Envelope, State, Step
 from .writer import Writer
-
-
-class Step(Enum):
-    """The result of a state."""
-
-    MORE = 0  # it needs more text
-    GO = 1  # the next state may go on
-
-
-class State(Enum):
-    """The states. `parser` has the table of their functions."""
-
-    __hash__ = object.__hash__  # members are compared by identity: this one is quick
-
-    LITERAL = 0  # all is text: no tools are declared, or what follows may belong to an unfinished call
-    LINE_START = 1  # of the message, or at the aggressive level of any line: an untagged call may stand here
-    TEXT = 2  # text, up to the next tag that may open a call
-    SPAN = 3  # at a tag after an open backtick or quotation mark
-    ENVELOPE = 4  # at the opening tag of an envelope
-    CALL = 5  # between the parameters of a call
-    VALUE = 6  # in the value of a parameter
-    LOOSE = 7  # in text where a parameter should open
-    JSON = 8  # in JSON, in an envelope or as the body of a call
-    BARE_JSON = 9  # in JSON without a tag around it
-    AFTER = 10  # after a call: closing tags, the next call, or text
-    STRAY = 11  # in text between the parameters of a call
-    CUT = 12  # at the end of the message, with a call that is open
-
-
-class Envelope(Enum):
-    """What is open around calls."""
-
-    NONE = 0
-    OPEN = 1  # in <tool_call>
-    ORPHAN = 2  # no <tool_call>, but a </tool_call> may still come
-    LEFT = 3  # text follows the call on its line, and </tool_call> may still come there
-    REFUSED = 4  # its opening tag is text, and so is its closing tag
-
-
-class Before(Enum):
-    """What comes before the text that is not understood yet, apart from whitespace."""
-
-    TEXT = 0
-    CALL = 1
-    QUOTE = 2  # a <tool_call> that is being quoted
 
 
 @dataclass(frozen=True, slots=True)

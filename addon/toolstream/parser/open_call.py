@@ -28,8 +28,9 @@ from ..schema.tool_name import Opening
 from ..schema.values import coerce_leniently
 from ..schema.whole_arguments import typed, write_call
 from .by_place import is_by_place
-from .message import Call, Envelope, Message, State, Step
+from .message import Call, Message
 from .place import Place
+from .states import Envelope, State, Step
 
 _WORD = re.compile(r"\W{0,4}(\w+)=")  # of a tag that carries a name
 

@@ -18,12 +18,13 @@ from ..repairs import Refused, Repair
 from ..schema.schema import Tool
 from ..schema.tool_name import Opening, read_opening
 from .chain import Chain, read_chain
-from .message import Envelope, Message, State, Step
+from .message import Message
 from .open_call import open_call, start_call
 from .opening_repairs import note_opening, note_tags
 from .place import Place
 from .prose import is_in_prose
 from .runs import proves
+from .states import Envelope, State, Step
 
 _IN_DIRECT = (TagKind.PARAMETER_OPEN, TagKind.CALL_CLOSE, Following.JSON)  # may follow a direct tag
 _LIST = re.compile(r"<(?:tools|functions)>")  # of declared tools, as in a prompt

@@ -10,7 +10,8 @@ from ..grammar.kinds import TagKind
 from ..grammar.tag import Tag
 from ..repairs import Repair
 from ..schema.tool_name import Opening
-from .message import Envelope, Message
+from .message import Message
+from .states import Envelope
 
 
 def note_opening(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag]) -> None:

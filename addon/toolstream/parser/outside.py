@@ -31,9 +31,10 @@ from .apart import (
 from .bare_json import open_bare_json
 from .by_place import attribute_of
 from .chain import is_word_of_ours, read_chain
-from .message import Message, State, Step
+from .message import Message
 from .opening import kind_after, open_bare, open_nameless
 from .quotation import is_candidate, may_be_quoted, quote
+from .states import State, Step
 
 _UNTAGGED = r" {0,3}(?=[{\[`~C])"  # what an untagged call may begin with, at the start of a line
 _JSON = r" {0,3}(?=\{)"

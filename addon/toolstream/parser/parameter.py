@@ -13,10 +13,11 @@ from ..limits import LOOK_AHEAD
 from ..repairs import Refused, Repair
 from ..schema.call_shape import ARGUMENT_KEYS
 from .by_place import before_value
-from .message import Call, Message, Spare, State, Step
+from .message import Call, Message, Spare
 from .open_call import begin_stray, give, only_free, open_call
 from .open_value import Value
 from .prose import value_goes_on
+from .states import State, Step
 from .value_place import enter_value
 
 _VALUE = re.compile(r"""\bvalue\s?=\s?(["'])(.*?)\1""")  # an attribute of a parameter's tag

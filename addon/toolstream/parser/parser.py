@@ -34,10 +34,11 @@ from .fast_path import pass_text, pass_value
 from .interrupted import drop_opener, go_past_call
 from .json_call import give_up_json, in_json
 from .loose import in_loose, leave_as_text
-from .message import Message, State, Step
+from .message import Message
 from .opening import is_at_bare
 from .outside import at_line_start, in_text
 from .quotation import in_span
+from .states import State, Step
 from .value import in_value
 from .value_text import open_value
 

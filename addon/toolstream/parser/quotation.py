@@ -17,7 +17,8 @@ from ..grammar.tokens import WORD
 from ..limits import CODE_SPAN, ENDS, QUOTE_MARKS
 from ..repairs import Refused
 from .chain import read_chain
-from .message import Before, Message, State, Step
+from .message import Message
+from .states import Before, State, Step
 
 _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
 _SYMMETRICAL = "\"'"

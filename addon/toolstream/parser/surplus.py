@@ -13,10 +13,11 @@ from ..limits import LOOK_AHEAD
 from ..repairs import Repair
 from .elements import ELEMENTS
 from .json_end import after_marks, is_mark
-from .message import Call, Message, Step
+from .message import Call, Message
 from .open_call import end_call, end_unclosed
 from .run import Level
 from .runs import choose
+from .states import Step
 
 _BRACKETS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")  # of JSON or of a call as in Python
 _COMMA = re.compile("[,;]")

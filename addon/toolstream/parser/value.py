@@ -18,9 +18,10 @@ from ..limits import LETTERS, WORDS
 from ..repairs import Repair
 from .evidence import Payload
 from .judge import judge
-from .message import Call, Envelope, Message, State, Step
+from .message import Call, Message
 from .open_value import Opened, Value
 from .run import Run
+from .states import Envelope, State, Step
 from .value_place import leave_value
 from .value_text import break_before, finish, held_in, open_value, write_up_to
 

@@ -103,7 +103,8 @@ def test_wishes_that_are_none(
 def test_a_crash_becomes_a_case_that_says_so(
     saved: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from toolstream.parser.message import Message, Step
+    from toolstream.parser.message import Message
+    from toolstream.parser.states import Step
 
     def fail(self: Message) -> Step:
         raise ZeroDivisionError("planted")
