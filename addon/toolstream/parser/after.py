@@ -237,7 +237,7 @@ def _run(m: Message, at: int) -> Run | Wait:
     place = m.outside
     place.wrapped, place.spoken = m.envelope is Envelope.OPEN, m.spoken
     level = Level.NOTHING if m.envelope is Envelope.NONE else Level.ENVELOPE
-    return read_run(place, m.buffer.text, at, m.buffer.over, level, m.buffer.base)
+    return read_run(place, m.buffer, at, level)
 
 
 def _is_believed(m: Message, run: Run) -> bool:

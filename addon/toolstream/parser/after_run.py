@@ -264,7 +264,7 @@ def _closes_example(m: Message, tag: Tag, start: int) -> bool | Wait:
 
 
 def _run(m: Message, at: int) -> Run | Wait:
-    return read_run(m.place, m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
+    return read_run(m.place, m.buffer, at, Level.VALUE)
 
 
 def _search(
@@ -395,6 +395,6 @@ def _is_open_after(m: Message, value: Value, run: Run, at: int) -> bool:
 def _opens_call(m: Message, tag: Tag) -> bool | Wait:
     """Whether an opening tag behind a complete run begins another call; a misspelt one needs proof."""
     if tag.spelt:
-        return opens_call(m.place, tag, m.buffer.text, m.buffer.over)
+        return opens_call(m.place, tag, m.buffer)
     tool = m.toolset.find(tag.name) if tag.kind is TagKind.CALL_OPEN else None
-    return tool is not None and proves(m.inside(tool), tag, m.buffer.text, m.buffer.over)
+    return tool is not None and proves(m.inside(tool), tag, m.buffer)

@@ -141,8 +141,7 @@ def _begins_arguments(m: Message, call: Call, at: int) -> bool | Wait:
 def _tag_by_place(m: Message, place: Place, at: int) -> Tag | Wait | None:
     """A tag that is in no dialect table. A closing tag that is not even nearly a known one needs a run of
     tags as evidence."""
-    text, over, base = m.buffer.text, m.buffer.over, m.buffer.base
-    choice = choose(place, text, at, over, Level.CALL, base)
+    choice = choose(place, m.buffer, at, Level.CALL)
     if choice is MORE or choice is None:
         return choice
     tag = choice.tag
@@ -150,7 +149,7 @@ def _tag_by_place(m: Message, place: Place, at: int) -> Tag | Wait | None:
         return tag
     if tag.kind in (TagKind.PARAMETER_CLOSE, TagKind.CALL_CLOSE) and tag.cost is Cost.ALIKE:
         return tag
-    run = read_run(place, text, at, over, Level.CALL, base)
+    run = read_run(place, m.buffer, at, Level.CALL)
     if run is MORE:
         return MORE
     return tag if run.tags and run.followed_by is not FollowedBy.OTHER else None
@@ -331,9 +330,9 @@ def _lies_like_one(m: Message, closer: Tag, tag: Tag) -> bool | Wait:
 
 def _json_after(m: Message, call: Call, at: int) -> bool | Wait:
     """Whether the arguments follow here as JSON, or in an element around JSON."""
-    text, over, place = m.buffer.text, m.buffer.over, call.place
+    text, over = m.buffer.text, m.buffer.over
     if text.startswith("<", at):
-        choice = choose(place, text, at, over, Level.CALL, m.buffer.base)
+        choice = choose(call.place, m.buffer, at, Level.CALL)
         around = isinstance(choice, Choice) and choice.tag.dialect is ELEMENTS
         return MORE if choice is MORE else around
     first = read_first_key(text, at, over) if text.startswith("{", at) else None

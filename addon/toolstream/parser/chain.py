@@ -284,7 +284,7 @@ def _named_line(m: Message, at: int) -> Tag | Wait | None:
     if found is None or tool is None:
         return MORE if not m.buffer.over and _NAMED_PART.fullmatch(text, at) else None
     tag = Tag(TagKind.CALL_OPEN, found[1], at, found.end(), found[0], BY_PLACE, Cost.ALIKE)
-    proved = proves(m.inside(tool), tag, m.buffer.text, m.buffer.over)
+    proved = proves(m.inside(tool), tag, m.buffer)
     return MORE if proved is MORE else tag if proved else None
 
 
@@ -370,7 +370,7 @@ def _opens_damaged(m: Message, chain: Chain, tag: Tag) -> bool | Wait:
 def _is_proved(m: Message, tag: Tag, tool: Tool) -> bool | Wait:
     """Whether what follows a function's tag proves that a call of this tool opens."""
     text = m.buffer.text
-    proved = proves(m.inside(tool), tag, text, m.buffer.over) or _is_argument(m, tag, tool)
+    proved = proves(m.inside(tool), tag, m.buffer) or _is_argument(m, tag, tool)
     if proved is True and tag.raw[0] != "<" and "<" in tag.raw:  # a sign, which prose has between tags
         return text.startswith("<", index_after(text, tag))
     return proved

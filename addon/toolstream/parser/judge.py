@@ -147,7 +147,7 @@ def _before_next(m: Message, value: Value, opener: Tag) -> Run | Wait | None:
 def _run(m: Message, at: int, alone: bool) -> Run | Wait:
     """The run of tags that begins at `at`. `alone`: the first one starts its line."""
     m.place.alone = alone
-    return read_run(m.place, m.buffer.text, at, m.buffer.over, Level.VALUE, m.buffer.base)
+    return read_run(m.place, m.buffer, at, Level.VALUE)
 
 
 def _in_opened(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Judgement | None:

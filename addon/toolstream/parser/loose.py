@@ -93,7 +93,7 @@ def _what_follows(m: Message, call: Call, closer: Tag) -> FollowedBy | None:
     wrapped = call.place.wrapped
     if call.spare and call.spare.tagged and wrapped:
         return FollowedBy.END
-    run = read_run(call.place, m.buffer.text, closer.start, m.buffer.over, Level.VALUE, m.buffer.base)
+    run = read_run(call.place, m.buffer, closer.start, Level.VALUE)
     if run is MORE:
         return None
     closed = not wrapped or any(tag.closes_call and tag.spelt for tag in run.tags)

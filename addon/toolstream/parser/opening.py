@@ -129,7 +129,7 @@ def _opens_before(m: Message, tag: Tag, tool: Tool, at: int) -> bool | Wait:
         return False
     if tag.ends_itself and not tool.required and (at == len(text) or breaks_line(text, tag.end)):
         return True
-    return proves(m.inside(tool), tag, text, m.buffer.over)
+    return proves(m.inside(tool), tag, m.buffer)
 
 
 def _is_tag(m: Message, at: int) -> bool:

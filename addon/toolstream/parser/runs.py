@@ -14,6 +14,7 @@ from ..grammar.tag import Tag
 from ..grammar.text import BLANK, skip_whitespace
 from ..grammar.tokens import end_of_tag, held_from, next_place, read_tag
 from ..limits import AFTER_CALL, CLOSING_RUN, RUNS
+from .buffer import Buffer
 from .by_place import OPENERS, by_place, index_after, is_by_place, is_cut
 from .place import Place
 from .run import CLOSED_BY, CLOSES_AT, NO_LOOP, Choice, FollowedBy, Level, Loop, Run, Seen, missing_before
@@ -21,34 +22,34 @@ from .run import CLOSED_BY, CLOSES_AT, NO_LOOP, Choice, FollowedBy, Level, Loop,
 _SLASH, _SLASH_PART = re.compile(r"[(\[{|]?/[A-Za-z]"), re.compile(r"[(\[{|]?/?")
 
 
-def read_run(place: Place, text: str, at: int, over: bool, level: Level, base: int) -> Run | Wait:
+def read_run(place: Place, buffer: Buffer, at: int, level: Level) -> Run | Wait:
     """The tags in a row from `at` on, read as what closes everything that is open at this level. If
     more text is needed, the run is continued, not read again, when that arrives."""
-    start = base + at
+    start = buffer.base + at
     run = place.memory.runs.get((start, level))
     if run is None:
         if len(place.memory.runs) > RUNS:
             place.memory.runs = {key: old for key, old in place.memory.runs.items() if key[0] > start}
         run = place.memory.runs[start, level] = Run([], start, level)
     if run.followed_by is None:
-        after = _read_on(place, run, text, over, base)
+        after = _read_on(place, run, buffer)
         if after is MORE:
             return MORE
         run.followed_by, run.begins_in_loop = after, place.memory.loop.has(start)
     return run
 
 
-def _read_on(place: Place, run: Run, text: str, over: bool, base: int) -> FollowedBy | Wait:
+def _read_on(place: Place, run: Run, buffer: Buffer) -> FollowedBy | Wait:
     """Read tag after tag into the run. Return what follows it."""
     while len(run.tags) < CLOSING_RUN or _loops(place, run):
-        here = _next_in(run, text, base)
-        if here >= len(text):
-            run.end = base + here if over else run.end
-            return FollowedBy.END if over else MORE
-        choice = _choose_next(place, run, text, here, over, base)
+        here = _next_in(run, buffer)
+        if here >= len(buffer.text):
+            run.end = buffer.base + here if buffer.over else run.end
+            return FollowedBy.END if buffer.over else MORE
+        choice = _choose_next(place, run, buffer, here)
         if not isinstance(choice, Choice):
             return choice
-        if (ends := _go_on(place, run, choice, text, over, base)) is not None:
+        if (ends := _go_on(place, run, choice, buffer)) is not None:
             return ends
     return FollowedBy.OTHER
 
@@ -64,19 +65,18 @@ def _loops(place: Place, run: Run) -> bool:
     return True
 
 
-def _choose_next(
-    place: Place, run: Run, text: str, at: int, over: bool, base: int
-) -> Choice | FollowedBy | Wait:
+def _choose_next(place: Place, run: Run, buffer: Buffer, at: int) -> Choice | FollowedBy | Wait:
     """The next tag of a run, at `at`; if there is none, what follows the run."""
-    same_line = bool(run.tags) and "\n" not in text[run.end - base : at]
-    may_be = not run.tags or may_be_tag(place, text, at, over, same_line)
+    text = buffer.text
+    same_line = bool(run.tags) and "\n" not in text[run.end - buffer.base : at]
+    may_be = not run.tags or may_be_tag(place, buffer, at, same_line)
     if may_be is not True:
         return MORE if may_be is MORE else FollowedBy.OTHER
-    if choice := choose(place, text, at, over, run.level, base, same_line):
+    if choice := choose(place, buffer, at, run.level, same_line):
         return choice
     if tag := _sibling_after(place, run, text, at):
         return Choice(tag, run.level, 0)
-    cut = over and bool(run.tags) and place.tags.may_begin(text, at)
+    cut = buffer.over and bool(run.tags) and place.tags.may_begin(text, at)
     return FollowedBy.END if cut else FollowedBy.OTHER
 
 
@@ -91,9 +91,7 @@ def _sibling_after(place: Place, run: Run, text: str, at: int) -> Tag | None:
     return tag if place.may_have_next(tag) else None
 
 
-def _go_on(
-    place: Place, run: Run, choice: Choice, text: str, over: bool, base: int
-) -> FollowedBy | Wait | None:
+def _go_on(place: Place, run: Run, choice: Choice, buffer: Buffer) -> FollowedBy | Wait | None:
     """Add a tag to the run. If the run ends here: what follows it. None if it goes on."""
     if run.tags and not run.is_supported_by(choice.tag):
         return FollowedBy.OTHER
@@ -102,10 +100,10 @@ def _go_on(
         if loops and choice.tag.kind is TagKind.PARAMETER_OPEN and run.closes_call:
             run.end, place.memory.loop = run.tags[-1].end, NO_LOOP
             return FollowedBy.OTHER  # the call goes on, so this was no end of it
-        return _end_at_opener(place, run, choice, text, over, base)
+        return _end_at_opener(place, run, choice, buffer)
     if loops:
-        return _loop_on(place, run, choice, base)
-    return None if _add(place, run, choice, text, over, base) else MORE
+        return _loop_on(place, run, choice, buffer.base)
+    return None if _add(run, choice, buffer) else MORE
 
 
 def _loop_on(place: Place, run: Run, choice: Choice, base: int) -> FollowedBy | None:
@@ -123,8 +121,9 @@ def _loop_on(place: Place, run: Run, choice: Choice, base: int) -> FollowedBy | 
     return FollowedBy.END if first.kind is TagKind.PARAMETER_CLOSE else FollowedBy.OTHER
 
 
-def may_be_tag(place: Place, text: str, at: int, over: bool, same_line: bool) -> bool | Wait:
+def may_be_tag(place: Place, buffer: Buffer, at: int, same_line: bool) -> bool | Wait:
     """Whether a tag may be at `at`. One that lost its bracket has to start its line."""
+    text, over = buffer.text, buffer.over
     if text[at] in OPEN or place.tags.read(text, at, over):
         return True
     if same_line:  # another bracket, or none, with the slash of a closing tag
@@ -135,9 +134,7 @@ def may_be_tag(place: Place, text: str, at: int, over: bool, same_line: bool) ->
     return MORE if not over and held_from(text, at, True, place.missing) <= at else False
 
 
-def _end_at_opener(
-    place: Place, run: Run, choice: Choice, text: str, over: bool, base: int
-) -> FollowedBy | Wait:
+def _end_at_opener(place: Place, run: Run, choice: Choice, buffer: Buffer) -> FollowedBy | Wait:
     """Add the opening tag with which a run ends, if a parameter or a call begins there. Return what follows
     the run."""
     tag = choice.tag
@@ -145,66 +142,68 @@ def _end_at_opener(
         if run.tags and run.tags[0].cost > Cost.EXACT and not place.is_free(tag.name):
             return FollowedBy.OTHER
     else:
-        opens = opens_call(place, tag, text, over)
+        opens = opens_call(place, tag, buffer)
         if opens is MORE:
             return MORE
         if not opens:
             return FollowedBy.OTHER
-    run.tags.append(tag.moved(base))
+    run.tags.append(tag.moved(buffer.base))
     run.cost += tag.cost + choice.missing
-    run.end = base + tag.start
+    run.end = buffer.base + tag.start
     return FollowedBy.PARAMETER if tag.kind is TagKind.PARAMETER_OPEN else FollowedBy.CALL
 
 
-def _add(place: Place, run: Run, choice: Choice, text: str, over: bool, base: int) -> bool:
+def _add(run: Run, choice: Choice, buffer: Buffer) -> bool:
     """Add a closing tag to the run; False if more text is needed to tell where it ends."""
     tag = choice.tag
-    end = end_of_tag(tag.end, tag.spelt or tag.cost is Cost.SHAPE, text, over)
+    end = end_of_tag(tag.end, tag.spelt or tag.cost is Cost.SHAPE, buffer.text, buffer.over)
     if end is MORE:
         return False
     if tag.kind is not TagKind.STRAY:
-        run.tags.append(tag.moved(base))
+        run.tags.append(tag.moved(buffer.base))
         run.cost += tag.cost + choice.missing
-    run.end, run.level = base + end, choice.level
+    run.end, run.level = buffer.base + end, choice.level
     return True
 
 
 def choose(
-    place: Place, text: str, at: int, over: bool, level: Level, base: int, same_line: bool = False
+    place: Place, buffer: Buffer, at: int, level: Level, same_line: bool = False
 ) -> Choice | Wait | None:
     """The cheapest reading of what is at `at`; None if it is no tag. `same_line`: it follows another
     tag on its line, where a word without a bracket is no tag."""
-    seen = _look(place, text, at, over, base)
+    seen = _look(place, buffer, at)
     if seen is MORE:
         return MORE
-    by = seen.base - base
+    by = seen.base - buffer.base
     readings = seen.readings if by == 0 else [tag.moved(by) for tag in seen.readings]
     if same_line and readings and not _has_bracket(readings[0]):
         return None
-    decided = _with_or_without_slash(place, readings, text, over)
+    decided = _with_or_without_slash(place, readings, buffer)
     if decided is MORE:
         return MORE
-    return _cheapest(place, decided, level) or _by_shape(place, seen, text, level, base)
+    return _cheapest(place, decided, level) or _by_shape(place, seen, buffer, level)
 
 
-def _with_or_without_slash(place: Place, readings: list[Tag], text: str, over: bool) -> list[Tag] | Wait:
+def _with_or_without_slash(place: Place, readings: list[Tag], buffer: Buffer) -> list[Tag] | Wait:
     """The readings. If the first is the opening tag of an envelope, the others are its closing tag without
     the slash: it is that if nothing opens in it."""
     if len(readings) < 2 or readings[0].kind is not TagKind.WRAP_OPEN:
         return readings
-    opens = readings[0].raw[-1] not in CLOSE or opens_call(place, readings[0], text, over)
+    opens = readings[0].raw[-1] not in CLOSE or opens_call(place, readings[0], buffer)
     if opens is MORE:
         return MORE
     return readings[:1] if opens else readings[1:]
 
 
-def _by_shape(place: Place, seen: Seen, text: str, level: Level, base: int) -> Choice | None:
+def _by_shape(place: Place, seen: Seen, buffer: Buffer, level: Level) -> Choice | None:
     """What is seen as the closing tag that is due at a level, if it has the shape of one."""
     token = seen.token
-    if token is None or is_cut(token, text) or not place.inner.may_be_ours(token, level >= Level.ENVELOPE):
+    if token is None or is_cut(token, buffer.text):
+        return None
+    if not place.inner.may_be_ours(token, after_call=level >= Level.ENVELOPE):
         return None
     after = Level(min(level + 1, Level.NOTHING))
-    return Choice(by_place(token, CLOSES_AT[after], Cost.SHAPE).moved(seen.base - base), after, 0)
+    return Choice(by_place(token, CLOSES_AT[after], Cost.SHAPE).moved(seen.base - buffer.base), after, 0)
 
 
 def _cheapest(place: Place, readings: list[Tag], level: Level) -> Choice | None:
@@ -219,8 +218,9 @@ def _cheapest(place: Place, readings: list[Tag], level: Level) -> Choice | None:
     return best
 
 
-def _look(place: Place, text: str, at: int, over: bool, base: int) -> Seen | Wait:
+def _look(place: Place, buffer: Buffer, at: int) -> Seen | Wait:
     """What is at `at`. It is remembered, because runs that begin nearby read the same tags."""
+    text, over, base = buffer.text, buffer.over, buffer.base
     seen = place.memory.seen.get(base + at)
     if seen is None:
         readings = place.readings(text, at, over)
@@ -265,7 +265,7 @@ def _may_open(place: Place, tag: Tag, level: Level) -> bool:
     return level is Level.VALUE and declared and tag.name not in place.given and place.alone
 
 
-def opens_call(place: Place, tag: Tag, text: str, over: bool) -> bool | Wait:
+def opens_call(place: Place, tag: Tag, buffer: Buffer) -> bool | Wait:
     """Whether a call opens with this tag: it has a declared name, or is an envelope with something
     inside. A tag that is only named after a tool proves nothing, unless the open call is written in
     such tags."""
@@ -276,26 +276,28 @@ def opens_call(place: Place, tag: Tag, text: str, over: bool) -> bool | Wait:
             return True
         if not place.closes_by_name:
             return False
-    return _holds_call(place, tag, text, over)
+    return _holds_call(place, tag, buffer)
 
 
-def _holds_call(place: Place, tag: Tag, text: str, over: bool) -> bool | Wait:
+def _holds_call(place: Place, tag: Tag, buffer: Buffer) -> bool | Wait:
     """Whether JSON follows an opening tag, or a tag that opens something of a call."""
+    text = buffer.text
     at = skip_whitespace(text, tag.end)
     if at >= len(text):
-        return over or MORE
+        return buffer.over or MORE
     if tag.raw[-1] not in CLOSE and "\n" not in text[tag.end : at]:
         return False  # `[tool_call] [1]`: a link
-    return text[at] in "{[" or _opens_inside(place, text, at, over)
+    return text[at] in "{[" or _opens_inside(place, buffer, at)
 
 
-def proves(place: Place, tag: Tag, text: str, over: bool) -> bool | Wait:
+def proves(place: Place, tag: Tag, buffer: Buffer) -> bool | Wait:
     """Whether something follows the tag that may stand in a call of this tool.
 
     After a tag in a dialect table, any tag of a call is enough. After another tag it has to be one of
     the tool's own parameters, or the call's end if the tool requires nothing. There, a tag that is
     only named after a parameter proves nothing.
     """
+    text, over = buffer.text, buffer.over
     at = index_after(text, tag)
     if at >= len(text):
         return False if over else MORE
@@ -325,7 +327,8 @@ def _proves(place: Place, tag: Tag, direct: bool) -> bool:
     return tag.kind is TagKind.CALL_CLOSE and tag.cost is Cost.EXACT and not place.tool.required
 
 
-def _opens_inside(place: Place, text: str, at: int, over: bool) -> bool | Wait:
+def _opens_inside(place: Place, buffer: Buffer, at: int) -> bool | Wait:
+    text, over = buffer.text, buffer.over
     envelope = place.grammar.envelope
     if place.own and not place.own.by_name:  # a name alone says nothing, but in calls of this dialect
         envelope = envelope.with_names(place.toolset.names)
@@ -337,10 +340,10 @@ def _opens_inside(place: Place, text: str, at: int, over: bool) -> bool | Wait:
     return any(tag.kind in OPENERS and (tag.spelt or tag.kind is not TagKind.WRAP_OPEN) for tag in inner)
 
 
-def _next_in(run: Run, text: str, base: int) -> int:
+def _next_in(run: Run, buffer: Buffer) -> int:
     """The index where the next tag of a run may begin. A surplus bracket belongs to the tag before."""
-    end = run.end - base
-    return skip_whitespace(text, end + (bool(run.tags) and text.startswith(">", end)))
+    end = run.end - buffer.base
+    return skip_whitespace(buffer.text, end + (bool(run.tags) and buffer.text.startswith(">", end)))
 
 
 def _has_bracket(tag: Tag) -> bool:

@@ -95,7 +95,7 @@ def _closer_around(m: Message, call: Call, at: int) -> Tag | Wait | None:
     """The closing tag of an element around the arguments, if it is here."""
     if not call.place.around or at >= len(m.buffer.text):
         return None
-    choice = choose(call.place, m.buffer.text, at, m.buffer.over, Level.CALL, m.buffer.base)
+    choice = choose(call.place, m.buffer, at, Level.CALL)
     if choice is MORE or choice is None:
         return choice
     return choice.tag if choice.tag.dialect is ELEMENTS else None
