@@ -5,22 +5,21 @@ it another run, a parameter or a call.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeGuard
+from collections.abc import Callable, Iterator
 
 from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.tag import Tag
-from ..grammar.text import ends_line, is_one_line, skip_whitespace
+from ..grammar.text import ends_line, skip_whitespace
 from ..grammar.tokens import next_place
 from ..limits import AFTER_CALL, LOOK_AHEAD
+from .ahead import first_reading, is_alone, is_exact, readings_after
 from .evidence import Judgement, Payload, goes_on, is_believed, is_complete
 from .message import Message
 from .open_value import Value
-from .run import FollowedBy, Level, Run
+from .run import Level, Run
 from .runs import opens_call, proves, read_run
 
 _NAMELESS = re.compile(r"<\s?parameter\b(?![^<>]*/>)", re.I)
-_ORDER = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.PARAMETER_OPEN)  # in which a call opens
 _FENCE = re.compile(r"[ \t]*\r?\n[ \t]*(?:```+|~~~+)[ \t]*\r?\n")  # its closing line
 
 
@@ -95,10 +94,10 @@ def _outer_tags(m: Message, value: Value, start: int, end: int) -> Iterator[Tag 
     """The exact tags from `start` to `end` that open a parameter, or close a call or parameter, without the
     closing tags of parameters that open there; last, MORE if there may be others."""
     opened = 0
-    for at, tag in _readings_after(m, value, start, end):
+    for at, tag in readings_after(m.place, m.buffer, value, start, end):
         if tag is MORE:
             yield MORE
-        elif not _is_exact(tag):
+        elif not is_exact(tag):
             opened += _NAMELESS.match(m.buffer.text, at) is not None
         elif tag.kind is TagKind.PARAMETER_CLOSE and opened:
             opened -= 1
@@ -131,126 +130,12 @@ def before_last_parameters(m: Message, value: Value, run: Run) -> Judgement:
 
 def _next_run(m: Message, value: Value, start: int, end: int) -> Run | Wait | None:
     """The run that begins with the first exact tag between these indexes; None if there is none."""
-    for at, tag in _readings_after(m, value, start, end):
+    for at, tag in readings_after(m.place, m.buffer, value, start, end):
         if tag is MORE:
             return MORE
-        if _is_exact(tag):
-            return _run(m, at)
+        if is_exact(tag):
+            return read_run(m.place, m.buffer, at, Level.VALUE)
     return None
-
-
-def _is_exact(tag: Tag | None) -> TypeGuard[Tag]:
-    """Whether there is a tag that is spelt to the letter, and not only named after a tool or parameter."""
-    return tag is not None and tag.exact and not tag.dialect.by_name
-
-
-def opens_next(m: Message, value: Value, opener: Tag) -> bool | Wait:
-    """Whether the same call opens once more behind a value of one line that nothing has closed: it gives the
-    same parameter, and up to the end of the message nothing comes but calls, each with its closing tags."""
-    if not _is_unclosed_line(m, value, opener):
-        return False
-    order, limit = _ORDER[_ORDER.index(opener.kind) :], opener.end + AFTER_CALL
-    return _end_in_calls(m, value, order, _end_of_next(m, value, order, opener.end, limit, again=True), limit)
-
-
-def before_calls(m: Message, value: Value, run: Run) -> Judgement:
-    """The closing tag of the envelope alone, behind a single line, and text behind it: the end if the call
-    has all that it requires, and behind the text nothing comes but calls up to the end of the message."""
-    assert m.call
-    base, limit = m.buffer.base, run.end - m.buffer.base + AFTER_CALL
-    lacks = m.call.tool.required - m.call.writer.given
-    if lacks or value.has_inner_break(m.buffer, run.tags[0].start - base):
-        return Payload.TAG
-    readings = _readings_after(m, value, run.end - base, limit)
-    at, tag = next((found for found in readings if found[1]), (0, None))
-    ends = tag is not None and _opens_calls(m, value, run, at, tag, limit)
-    return ends if ends is MORE else run if ends else Payload.TAG
-
-
-def _opens_calls(m: Message, value: Value, run: Run, at: int, tag: Tag | Wait, limit: int) -> bool | Wait:
-    """Whether a tag behind a run opens a call, alone on its line, and nothing but calls comes from there up
-    to the end of the message."""
-    if tag is MORE:
-        return MORE
-    if not (tag.exact and tag.opens_call and _is_alone(m, run, at)):
-        return False
-    order = _ORDER[_ORDER.index(tag.kind) :]
-    return _end_in_calls(m, value, order, _end_of_next(m, value, order, at, limit, again=False), limit)
-
-
-def _end_in_calls(
-    m: Message, value: Value, order: Sequence[TagKind], run: Run | Wait | None, limit: int
-) -> bool | Wait:
-    """Whether the message ends with calls that open in this `order`, the first of which a run closes."""
-    while isinstance(run, Run) and run.followed_by is FollowedBy.CALL:
-        run = _end_of_next(m, value, order, run.end - m.buffer.base, limit, again=False)
-    return MORE if run is MORE else run is not None and m.complete
-
-
-def _end_of_next(
-    m: Message, value: Value, order: Sequence[TagKind], start: int, limit: int, again: bool
-) -> Run | Wait | None:
-    """The closing tags of the next call, which opens with tags of these kinds, in this `order`, and has one
-    parameter of one line; None if anything else comes. `again`: the open call opens once more, perhaps
-    several times, and the first of its tags comes before `start`."""
-    awaited, begins = order[1:] if again else order, start
-    for at, tag in _readings_after(m, value, start, limit):
-        if tag is MORE:
-            return MORE
-        if tag is None or not tag.exact:
-            return None
-        if not awaited:
-            if tag.kind is not order[0]:
-                return _end_of_line(m, begins, at)
-            # It opens before it was closed
-            awaited = order if is_one_line(m.buffer.text[begins:at]) else ()
-        if not _is_awaited(m, tag, awaited[:1], again):
-            return None
-        awaited, begins = awaited[1:], tag.end
-    return None
-
-
-def _is_awaited(m: Message, tag: Tag, awaited: Sequence[TagKind], again: bool) -> bool:
-    """Whether a tag is of the awaited kind; and if the open call opens `again`, one of that call."""
-    return tag.kind in awaited and (not again or _is_same(m, tag))
-
-
-def _end_of_line(m: Message, start: int, at: int) -> Run | Wait | None:
-    """The run at `at`, if it closes a call whose value begins at `start` and is one line; None if not."""
-    run = _run(m, at)
-    if run is MORE:
-        return MORE
-    return run if run.closes_one_call and is_one_line(m.buffer.text[start:at], alone=False) else None
-
-
-def _is_unclosed_line(m: Message, value: Value, opener: Tag) -> bool:
-    """Whether a value is one line of text, up to a tag that opens what the open call began with."""
-    assert m.call
-    has_text = value.has_text(m.buffer, opener.start)
-    wraps, is_first = opener.kind is TagKind.WRAP_OPEN, len(m.call.writer.given) == 1
-    begins = has_text and is_first and wraps is m.place.wrapped
-    return begins and not value.has_inner_break(m.buffer, opener.start)
-
-
-def _is_same(m: Message, tag: Tag) -> bool:
-    """Whether a tag opens what is open: an envelope, a call of this tool, or this parameter."""
-    assert m.call
-    if tag.kind is TagKind.CALL_OPEN:
-        return m.toolset.find(tag.name) is m.call.tool
-    return tag.name in ("", m.place.key)
-
-
-def _readings_after(
-    m: Message, value: Value, start: int, end: int
-) -> Iterator[tuple[int, Tag | Wait | None]]:
-    """The indexes from `start` to `end` where a tag may be, each with its likeliest reading. Of what comes
-    after MORE nothing is known."""
-    text, at = m.buffer.text, start
-    while 0 <= (at := next_place(text, at)) < end:
-        yield at, _first_reading(m, value, at)
-        at += 1
-    if len(text) < end and not m.buffer.over:
-        yield len(text), MORE
 
 
 def _closes_example(m: Message, tag: Tag, start: int) -> bool | Wait:
@@ -259,12 +144,8 @@ def _closes_example(m: Message, tag: Tag, start: int) -> bool | Wait:
     inside = m.buffer.text[start : tag.start]
     if not inside.strip() or ("\n" in inside and inside[inside.rfind("\n") + 1 :].strip()):
         return False
-    run = _run(m, tag.start)
+    run = read_run(m.place, m.buffer, tag.start, Level.VALUE)
     return MORE if run is MORE else run.level is Level.CALL and run.is_before_text
-
-
-def _run(m: Message, at: int) -> Run | Wait:
-    return read_run(m.place, m.buffer, at, Level.VALUE)
 
 
 def _search(
@@ -292,10 +173,10 @@ def _search(
 
 def _by_tag_of_ours(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
     """What a tag behind the value's own closing tag says of that; None if it is none of a call."""
-    tag = _first_reading(m, value, at)
+    tag = first_reading(m.place, m.buffer, value, at)
     if not isinstance(tag, Tag):
         return tag
-    alone = _is_alone(m, run, at)
+    alone = is_alone(m.buffer, run.end, at)
     if tag.kind is TagKind.PARAMETER_OPEN:
         return run if tag.spelt and m.place.may_be_sibling(tag, alone) else Payload.TAG
     ends = alone and tag.closes_call and _ends_call(m, tag)
@@ -305,24 +186,18 @@ def _by_tag_of_ours(m: Message, value: Value, run: Run, at: int) -> Judgement | 
 def _ends_call(m: Message, tag: Tag) -> bool | Wait:
     """Whether an exact closing tag behind that of the value closes the call, and another call or the end of
     the message follows. If only tags with the parameter's name close it, anything may follow."""
-    run = _run(m, tag.start)
+    run = read_run(m.place, m.buffer, tag.start, Level.VALUE)
     if run is MORE:
         return MORE
     return tag.exact and run.closes_call and (m.place.closes_by_name or run.ends_calls)
 
 
-def _is_alone(m: Message, run: Run, at: int) -> bool:
-    """Whether only an indentation stands before this index on its line, behind a run."""
-    text = m.buffer.text
-    return not text[text.rfind("\n", run.end - m.buffer.base, at) + 1 : at].strip()
-
-
 def _by_second_run(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
     """What a tag behind a complete run says of it; None if nothing."""
-    tag = _first_reading(m, value, at)
+    tag = first_reading(m.place, m.buffer, value, at)
     if not isinstance(tag, Tag):
         return tag
-    alone = _is_alone(m, run, at)
+    alone = is_alone(m.buffer, run.end, at)
     if tag.kind is TagKind.WRAP_OPEN or (tag.kind is TagKind.CALL_OPEN and alone):
         opens = _opens_own_call(m, value, run, tag)
         return MORE if opens is MORE else run if opens else None
@@ -334,7 +209,7 @@ def _by_second_run(m: Message, value: Value, run: Run, at: int) -> Judgement | N
 
 def _closes_value(m: Message, value: Value, at: int, alone: bool) -> bool | Wait:
     """Whether a second run may be the end of the value."""
-    run = _run(m, at)
+    run = read_run(m.place, m.buffer, at, Level.VALUE)
     if run is MORE:
         return MORE
     if not run.tags or run.in_loop:
@@ -356,25 +231,12 @@ def _is_within_value(m: Message, value: Value, run: Run, at: int) -> bool | Wait
     it that means anything closes a parameter."""
     if value.same_line or value.starts_line(m.buffer, run.tags[0].start - m.buffer.base):
         return False
-    for _, tag in _readings_after(m, value, at, run.end - m.buffer.base + AFTER_CALL):
+    for _, tag in readings_after(m.place, m.buffer, value, at, run.end - m.buffer.base + AFTER_CALL):
         if tag is MORE:
             return MORE
         if tag and not (tag.opens_call or tag.kind is TagKind.STRAY):
             return tag.kind is TagKind.PARAMETER_CLOSE
     return False
-
-
-def _first_reading(m: Message, value: Value, at: int) -> Tag | Wait | None:
-    """The likeliest reading of what stands at `at`. To strict, another dialect's call is one, too."""
-    text, over = m.buffer.text, m.buffer.over
-    readings = m.place.readings(text, at, over)
-    if readings is MORE:
-        return MORE
-    if readings or m.tolerant:
-        return readings[0] if readings else None
-    if not over and value.tables.within.may_begin(text, at):
-        return MORE
-    return value.tables.within.match(text, at)
 
 
 def _is_open_after(m: Message, value: Value, run: Run, at: int) -> bool:

@@ -20,13 +20,11 @@ from ..grammar.text import breaks_line, end_of, skip_whitespace
 from ..grammar.tokens import IN_BARS, Token
 from ..limits import AFTER_CALL, LETTERS
 from .after_run import (
-    before_calls,
     before_last_parameters,
     before_sibling,
     before_tag_of_ours,
     ends_before_text,
     look_beyond,
-    opens_next,
 )
 from .by_place import OPENERS, by_place, is_in_table, read_whole
 from .evidence import (
@@ -51,6 +49,7 @@ from .examples import (
     opened_in_line,
 )
 from .message import Message
+from .only_calls import before_calls, opens_next
 from .open_value import Value
 from .place import Place
 from .run import FollowedBy, Level, Run
