@@ -1,5 +1,9 @@
-"""What stands behind a run of tags in a value, where only that says whether the run is its end: text, and in
-it another run, a parameter or a call.
+"""Where only what comes after a run of tags in a value says whether the run is the end of the value.
+
+Text comes after it, which may be more of the value or of the message. So the text is searched, up to
+AFTER_CALL characters, for something that decides: a second run closes the value once more, so the first was
+payload; another call opens, so the value is over. In the same way it is decided about a parameter that opens
+in the value.
 """
 
 from __future__ import annotations
@@ -24,8 +28,8 @@ _FENCE = re.compile(r"[ \t]*\r?\n[ \t]*(?:```+|~~~+)[ \t]*\r?\n")  # its closing
 
 
 def ends_before_text(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> bool:
-    """Whether a run with text behind it may be the end. `lines`: the value has several, so that one within
-    a line is payload."""
+    """Whether a run that text follows may be the end of the value. `lines`: the value has several lines, so
+    that a run within one of them is payload."""
     if not (run.closes_call and run.is_before_text and is_complete(value, run, alone)):
         return False
     text, end = m.buffer.text, run.end - m.buffer.base
@@ -34,31 +38,157 @@ def ends_before_text(m: Message, value: Value, run: Run, alone: bool, lines: boo
 
 
 def look_beyond(m: Message, value: Value, run: Run, otherwise: Payload | None = None) -> Judgement:
-    """A run, and text behind it: payload if a second run follows soon, the end if another call does. If
-    neither does, a complete run is the end, too, unless a code fence of the value closes behind it."""
+    """Decide about a run that text follows: it is payload if a second run comes soon, and the end if another
+    call does. If neither does it is what `otherwise` says; by default the end, unless a code fence of the
+    value closes directly after it."""
     if otherwise is None and _closes_fence(m, value, run):
         otherwise = Payload.TAG
     return _search(m, value, run, _by_second_run, otherwise or run)
 
 
 def _closes_fence(m: Message, value: Value, run: Run) -> bool:
-    """Whether a code fence closes behind a run, which may have opened in the value."""
+    """Whether the line after a run closes a code fence, which may have opened in the value."""
     if m.fence or m.buffer.over or not (value.opened.example or value.opened.any_tag):
         return False
     return _FENCE.match(m.buffer.text, run.end - m.buffer.base) is not None
 
 
+def _by_second_run(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
+    """What the tag at `at`, somewhere after a run, says about the run; None if it says nothing."""
+    tag = first_reading(m.place, m.buffer, value, at)
+    if not isinstance(tag, Tag):
+        return tag
+    alone = is_alone(m.buffer, run.end, at)
+    if tag.kind is TagKind.WRAP_OPEN or (tag.kind is TagKind.CALL_OPEN and alone):
+        opens = _opens_own_call(m, value, run, tag)
+        return MORE if opens is MORE else run if opens else None
+    if tag.kind is not TagKind.PARAMETER_CLOSE or not tag.spelt or _is_open_after(m, value, run, at):
+        return None
+    closes = _closes_value(m, value, at, alone)
+    return MORE if closes is MORE else Payload.TAG if closes else None
+
+
+def _closes_value(m: Message, value: Value, at: int, alone: bool) -> bool | Wait:
+    """Whether a second run, at `at`, may be the end of the value."""
+    run = read_run(m.place, m.buffer, at, Level.VALUE)
+    if run is MORE:
+        return MORE
+    if not run.tags or run.in_loop:
+        return False
+    return is_believed(value, run, alone) or ends_before_text(m, value, run, alone, lines=True)
+
+
+def _opens_own_call(m: Message, value: Value, run: Run, tag: Tag) -> bool | Wait:
+    """Whether a tag after a run opens a call that is not payload."""
+    opens = _opens_call(m, tag)
+    if opens is not True:
+        return opens
+    within = _is_within_value(m, value, run, tag.end)
+    return MORE if within is MORE else not within
+
+
+def _opens_call(m: Message, tag: Tag) -> bool | Wait:
+    """Whether an opening tag after a run begins another call; a misspelt one needs proof."""
+    if tag.spelt:
+        return opens_call(m.place, tag, m.buffer)
+    tool = m.toolset.find(tag.name) if tag.kind is TagKind.CALL_OPEN else None
+    return tool is not None and proves(m.inside(tool), tag, m.buffer)
+
+
+def _is_within_value(m: Message, value: Value, run: Run, at: int) -> bool | Wait:
+    """Whether a call that opens before `at`, after a run within a line, is payload, too: the first tag in it
+    that means anything closes a parameter."""
+    if value.same_line or value.starts_line(m.buffer, run.tags[0].start - m.buffer.base):
+        return False
+    for _, tag in readings_after(m.place, m.buffer, value, at, run.end - m.buffer.base + AFTER_CALL):
+        if tag is MORE:
+            return MORE
+        if tag and not (tag.opens_call or tag.kind is TagKind.STRAY):
+            return tag.kind is TagKind.PARAMETER_CLOSE
+    return False
+
+
+def _is_open_after(m: Message, value: Value, run: Run, at: int) -> bool:
+    """Whether a parameter that opened after a run, alone on its line, is still open at `at`: what closes
+    there is that one."""
+    text, opened, start = m.buffer.text, 0, run.end - m.buffer.base
+    while (start := text.find("<", start, at)) >= 0:
+        tag = value.tables.within.match(text, start)
+        if tag and tag.kind is TagKind.PARAMETER_OPEN and not tag.dialect.by_name:
+            line = text[text.rfind("\n", 0, start) + 1 : start]
+            opened += not line.strip() and ends_line(text, tag.end)
+        elif tag and tag.kind is TagKind.PARAMETER_CLOSE and opened:
+            opened -= 1
+        start += 1
+    return opened > 0
+
+
+# The closing tag of the value alone
+
+
 def before_tag_of_ours(m: Message, value: Value, run: Run, lines: bool) -> Judgement:
-    """A value's own closing tag, and text behind it: the end if the next tag of a call opens another
-    parameter or closes the call, for that would lack a closing tag before it."""
+    """Decide about the value's closing tag alone, if text follows it: it is the end if the next tag of a call
+    opens another parameter or closes the call, for that would lack a closing tag before it."""
     ends = m.place.closes_by_name or (m.buffer.over and not lines)
     return _search(m, value, run, _by_tag_of_ours, run if ends else Payload.TAG)
 
 
+def _by_tag_of_ours(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
+    """What the tag at `at`, after the value's closing tag, says about that one; None if it is no tag of a
+    call."""
+    tag = first_reading(m.place, m.buffer, value, at)
+    if not isinstance(tag, Tag):
+        return tag
+    alone = is_alone(m.buffer, run.end, at)
+    if tag.kind is TagKind.PARAMETER_OPEN:
+        return run if tag.spelt and m.place.may_be_sibling(tag, alone) else Payload.TAG
+    ends = alone and tag.closes_call and _ends_call(m, tag)
+    return MORE if ends is MORE else run if ends else Payload.TAG
+
+
+def _ends_call(m: Message, tag: Tag) -> bool | Wait:
+    """Whether an exact closing tag after that of the value closes the call, and another call or the end of
+    the message follows. If only tags with the parameter's name close the value, anything may follow."""
+    run = read_run(m.place, m.buffer, tag.start, Level.VALUE)
+    if run is MORE:
+        return MORE
+    return tag.exact and run.closes_call and (m.place.closes_by_name or run.ends_calls)
+
+
+# What both search
+
+
+def _search(
+    m: Message,
+    value: Value,
+    run: Run,
+    decide: Callable[[Message, Value, Run, int], Judgement | None],
+    otherwise: Judgement,
+) -> Judgement:
+    """What the first tag after a run says about it that says anything; `otherwise` if none does. `decide` is
+    asked with the index of each. The search goes on where it stopped when more text has come."""
+    text, over, base = m.buffer.text, m.buffer.over, m.buffer.base
+    end = run.end - base
+    at = max(end, value.searched - base)
+    while 0 <= (at := next_place(text, at)) < end + AFTER_CALL:
+        value.searched = base + at
+        found = decide(m, value, run, at)
+        if found is not None:
+            return found
+        at += 1
+    if len(text) < end + AFTER_CALL and not over:
+        value.searched = base + max(end, len(text) - LOOK_AHEAD)
+        return MORE
+    return otherwise
+
+
+# Another parameter
+
+
 def before_sibling(m: Message, value: Value, run: Run) -> Judgement:
-    """A parameter of the call opens in a value that nothing has closed: payload if text follows its closing
-    tag, and then the value's own one comes, or the same parameter, as in an example. Behind a single line,
-    one that the tool requires is believed."""
+    """Decide about a parameter of the call that opens in a value that nothing has closed. It is an example if
+    text follows its closing tag, and then a further closing tag comes, or the same parameter once more. After
+    a single line, a parameter that the tool requires is believed."""
     opener, base = run.tags[-1], m.buffer.base
     start = opener.end - base
     required = m.place.tool.required if m.place.tool else ()
@@ -82,8 +212,18 @@ def _closes_before_text(m: Message, tags: Iterator[Tag | Wait], start: int) -> b
     return False
 
 
+def _closes_example(m: Message, tag: Tag, start: int) -> bool | Wait:
+    """Whether a parameter's closing tag has text after it, and something since `start`: on lines of its own,
+    or all in one line."""
+    inside = m.buffer.text[start : tag.start]
+    if not inside.strip() or ("\n" in inside and inside[inside.rfind("\n") + 1 :].strip()):
+        return False
+    run = read_run(m.place, m.buffer, tag.start, Level.VALUE)
+    return MORE if run is MORE else run.level is Level.CALL and run.is_before_text
+
+
 def _comes_again(tags: Iterator[Tag | Wait], name: str) -> bool | Wait:
-    """Whether the next of these tags closes a parameter once more, or opens the same one."""
+    """Whether the next of these tags closes a parameter once more, or opens the one of this name again."""
     tag = next(tags, None)
     if not isinstance(tag, Tag):
         return MORE if tag is MORE else False
@@ -91,8 +231,8 @@ def _comes_again(tags: Iterator[Tag | Wait], name: str) -> bool | Wait:
 
 
 def _outer_tags(m: Message, value: Value, start: int, end: int) -> Iterator[Tag | Wait]:
-    """The exact tags from `start` to `end` that open a parameter, or close a call or parameter, without the
-    closing tags of parameters that open there; last, MORE if there may be others."""
+    """The exact tags from `start` to `end` that open a parameter, or close a call or a parameter that did not
+    open there. Last comes MORE if there may be others."""
     opened = 0
     for at, tag in readings_after(m.place, m.buffer, value, start, end):
         if tag is MORE:
@@ -107,9 +247,10 @@ def _outer_tags(m: Message, value: Value, start: int, end: int) -> Iterator[Tag 
 
 
 def before_last_parameters(m: Message, value: Value, run: Run) -> Judgement:
-    """An example in a value has left a parameter open, and a run closes one before another parameter of the
-    call: the end if nothing but such parameters follows up to the end of the message, and with them the call
-    has all that it requires. A run in which the example ends before the next parameter shows that it is."""
+    """Decide about a run that closes a parameter before another one of the call, in a value in which an
+    example has left a parameter open. It is the end if nothing but such parameters comes up to the end of the
+    message, and with them the call has all that it requires. It is payload if the example ends in a later
+    run."""
     assert m.call
     given = set(m.call.writer.given)
     required = m.call.tool.required - given
@@ -136,127 +277,3 @@ def _next_run(m: Message, value: Value, start: int, end: int) -> Run | Wait | No
         if is_exact(tag):
             return read_run(m.place, m.buffer, at, Level.VALUE)
     return None
-
-
-def _closes_example(m: Message, tag: Tag, start: int) -> bool | Wait:
-    """Whether a parameter's closing tag has text after it, and something since `start`: on lines of its own,
-    or all in one line."""
-    inside = m.buffer.text[start : tag.start]
-    if not inside.strip() or ("\n" in inside and inside[inside.rfind("\n") + 1 :].strip()):
-        return False
-    run = read_run(m.place, m.buffer, tag.start, Level.VALUE)
-    return MORE if run is MORE else run.level is Level.CALL and run.is_before_text
-
-
-def _search(
-    m: Message,
-    value: Value,
-    run: Run,
-    decide: Callable[[Message, Value, Run, int], Judgement | None],
-    otherwise: Judgement,
-) -> Judgement:
-    """What the first tag behind a run says of it by which that can be decided."""
-    text, over, base = m.buffer.text, m.buffer.over, m.buffer.base
-    end = run.end - base
-    at = max(end, value.searched - base)
-    while 0 <= (at := next_place(text, at)) < end + AFTER_CALL:
-        value.searched = base + at
-        found = decide(m, value, run, at)
-        if found is not None:
-            return found
-        at += 1
-    if len(text) < end + AFTER_CALL and not over:
-        value.searched = base + max(end, len(text) - LOOK_AHEAD)
-        return MORE
-    return otherwise
-
-
-def _by_tag_of_ours(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
-    """What a tag behind the value's own closing tag says of that; None if it is none of a call."""
-    tag = first_reading(m.place, m.buffer, value, at)
-    if not isinstance(tag, Tag):
-        return tag
-    alone = is_alone(m.buffer, run.end, at)
-    if tag.kind is TagKind.PARAMETER_OPEN:
-        return run if tag.spelt and m.place.may_be_sibling(tag, alone) else Payload.TAG
-    ends = alone and tag.closes_call and _ends_call(m, tag)
-    return MORE if ends is MORE else run if ends else Payload.TAG
-
-
-def _ends_call(m: Message, tag: Tag) -> bool | Wait:
-    """Whether an exact closing tag behind that of the value closes the call, and another call or the end of
-    the message follows. If only tags with the parameter's name close it, anything may follow."""
-    run = read_run(m.place, m.buffer, tag.start, Level.VALUE)
-    if run is MORE:
-        return MORE
-    return tag.exact and run.closes_call and (m.place.closes_by_name or run.ends_calls)
-
-
-def _by_second_run(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
-    """What a tag behind a complete run says of it; None if nothing."""
-    tag = first_reading(m.place, m.buffer, value, at)
-    if not isinstance(tag, Tag):
-        return tag
-    alone = is_alone(m.buffer, run.end, at)
-    if tag.kind is TagKind.WRAP_OPEN or (tag.kind is TagKind.CALL_OPEN and alone):
-        opens = _opens_own_call(m, value, run, tag)
-        return MORE if opens is MORE else run if opens else None
-    if tag.kind is not TagKind.PARAMETER_CLOSE or not tag.spelt or _is_open_after(m, value, run, at):
-        return None
-    closes = _closes_value(m, value, at, alone)
-    return MORE if closes is MORE else Payload.TAG if closes else None
-
-
-def _closes_value(m: Message, value: Value, at: int, alone: bool) -> bool | Wait:
-    """Whether a second run may be the end of the value."""
-    run = read_run(m.place, m.buffer, at, Level.VALUE)
-    if run is MORE:
-        return MORE
-    if not run.tags or run.in_loop:
-        return False
-    return is_believed(value, run, alone) or ends_before_text(m, value, run, alone, lines=True)
-
-
-def _opens_own_call(m: Message, value: Value, run: Run, tag: Tag) -> bool | Wait:
-    """Whether a call opens behind a run that is no payload."""
-    opens = _opens_call(m, tag)
-    if opens is not True:
-        return opens
-    within = _is_within_value(m, value, run, tag.end)
-    return MORE if within is MORE else not within
-
-
-def _is_within_value(m: Message, value: Value, run: Run, at: int) -> bool | Wait:
-    """Whether a call that opens before `at`, behind a run within a line, is payload, too: the first tag in
-    it that means anything closes a parameter."""
-    if value.same_line or value.starts_line(m.buffer, run.tags[0].start - m.buffer.base):
-        return False
-    for _, tag in readings_after(m.place, m.buffer, value, at, run.end - m.buffer.base + AFTER_CALL):
-        if tag is MORE:
-            return MORE
-        if tag and not (tag.opens_call or tag.kind is TagKind.STRAY):
-            return tag.kind is TagKind.PARAMETER_CLOSE
-    return False
-
-
-def _is_open_after(m: Message, value: Value, run: Run, at: int) -> bool:
-    """Whether a parameter that opened behind a complete run, alone on its line, is still open at `at`: what
-    closes there is that one."""
-    text, opened, start = m.buffer.text, 0, run.end - m.buffer.base
-    while (start := text.find("<", start, at)) >= 0:
-        tag = value.tables.within.match(text, start)
-        if tag and tag.kind is TagKind.PARAMETER_OPEN and not tag.dialect.by_name:
-            line = text[text.rfind("\n", 0, start) + 1 : start]
-            opened += not line.strip() and ends_line(text, tag.end)
-        elif tag and tag.kind is TagKind.PARAMETER_CLOSE and opened:
-            opened -= 1
-        start += 1
-    return opened > 0
-
-
-def _opens_call(m: Message, tag: Tag) -> bool | Wait:
-    """Whether an opening tag behind a complete run begins another call; a misspelt one needs proof."""
-    if tag.spelt:
-        return opens_call(m.place, tag, m.buffer)
-    tool = m.toolset.find(tag.name) if tag.kind is TagKind.CALL_OPEN else None
-    return tool is not None and proves(m.inside(tool), tag, m.buffer)
