@@ -17,12 +17,13 @@ from .run import CLOSED_BY, FollowedBy, Level, Run
 
 
 class Payload(Enum):
-    """What a tag in a value is that does not end it."""
+    """How much of a tag in a value is payload, if it does not end the value."""
 
-    TAG = 0  # a bracket
-    EXAMPLE = 1  # all of it is
+    TAG = 0  # its bracket: another tag may begin directly after that
+    EXAMPLE = 1  # all of it
 
 
+# The run of tags before which the value ends; or that the tag is payload; or MORE
 Judgement = Run | Payload | Wait
 
 

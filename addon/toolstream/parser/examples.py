@@ -14,13 +14,6 @@ from .place import Place
 from .run import FollowedBy, Level, Run
 
 
-def open_element(m: Message, value: Value, at: int, raw: str, alone: bool) -> None:
-    """A parameter's opening tag is payload, and so is its closing tag, if that could close the value."""
-    if m.place.may_nest(raw):
-        value.advance_to(m.buffer, at)
-        value.opened.open_element(raw, alone)
-
-
 def closes_element(place: Place, tag: Tag, run: Run) -> bool:
     """Whether a parameter's closing tag belongs to an element that the value has opened: then the value's
     own closing tag follows, or a parameter that is not one of this call, or a call without the end of this

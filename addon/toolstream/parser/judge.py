@@ -1,24 +1,22 @@
-"""Whether a tag in a value ends the value.
+"""Whether a tag in a value ends the value. These questions decide, in this order:
 
-`read_run` reads the tags in a row from there: what they would close, and what follows them. That decides
-whether the first one is believed or is payload.
-
-A whole example call in a value is payload. So calls that open alone on a line are counted. A run that
-closes what such an example has opened is not the end, unless the message ends with it. If text follows a
-complete run, the next few hundred characters decide: a second run shows that the first one was payload.
+1. What tag is it (`value_tag`)? If it can be none of a call, it is payload. 2. Does it open a call? Then it
+begins an example, or the next call if the value was never closed. 3. Which tags follow it in a row (`runs`),
+what would they close, and what comes after them? 4. Has the value opened something that they may belong to
+(`examples`)? A whole example call in a value is payload, so calls that open alone on a line are counted. A
+run that closes what such an example has opened is not the end, unless the message ends with it. 5. Is the run
+believed, by its spelling and by what follows it (`evidence`)? 6. If not, is there evidence in the text after
+it (`after_run`, `only_calls`)?
 """
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
-from ..grammar.likeness import FUNCTION, SYNONYMS, is_structural, squeeze
 from ..grammar.tag import Tag
-from ..grammar.text import breaks_line, end_of, skip_whitespace
-from ..grammar.tokens import IN_BARS, Token
-from ..limits import AFTER_CALL, LETTERS
+from ..grammar.text import breaks_line
+from ..grammar.tokens import IN_BARS
 from .after_run import (
     before_last_parameters,
     before_sibling,
@@ -26,7 +24,7 @@ from .after_run import (
     ends_before_text,
     look_beyond,
 )
-from .by_place import OPENERS, by_place, is_in_table, read_whole
+from .by_place import OPENERS, is_in_table
 from .evidence import (
     Judgement,
     Payload,
@@ -45,7 +43,6 @@ from .examples import (
     is_cut_in_example,
     is_ours,
     judge_opener,
-    open_element,
     opened_in_line,
 )
 from .message import Message
@@ -54,60 +51,21 @@ from .open_value import Value
 from .place import Place
 from .run import FollowedBy, Level, Run
 from .runs import read_run
-
-_BRACKETS = re.compile(rf"[</ \t]{{0,{LETTERS}}}(?=<[/\w])")
-_NAMELESS = re.compile(r"<\s?parameter\b", re.I)  # also in documents of other kinds
+from .value_place import open_element
+from .value_tag import NAMELESS, end_of_turn, tag_in_value
 
 
 def judge(m: Message, value: Value, at: int) -> tuple[Tag | None, Judgement]:
-    """The tag at `at`, and whether it ends the value."""
-    if m.buffer.text.startswith("<|", at) and (ends := _end_of_turn(m, value, at)):
+    """The tag at `at`, None if there is none; and whether it ends the value."""
+    if m.buffer.text.startswith("<|", at) and (ends := end_of_turn(m, value, at)):
         return (None, MORE) if ends is MORE else (ends.tags[0], ends)
     alone = value.starts_line(m.buffer, at)
-    tag = _tag(m, value, at, alone)
+    tag = tag_in_value(m, value, at, alone)
     return (tag, _judged(m, value, tag, alone)) if isinstance(tag, Tag) else (None, tag)
 
 
-def _end_of_turn(m: Message, value: Value, at: int) -> Run | Wait | None:
-    """The tokens that end a turn, and the message with it, in a value that has no closing tag."""
-    if not m.tolerant or value.opened.in_example:
-        return None
-    end, base = _after_tokens(m, at), m.buffer.base
-    if end is MORE:
-        return MORE
-    first = m.lookout.after.match(m.buffer.text, at)
-    if first is None or end < len(m.buffer.text) or not m.complete:
-        return None
-    return Run([first.moved(base)], base + end, Level.VALUE, followed_by=FollowedBy.END)
-
-
-def _after_tokens(m: Message, at: int) -> int | Wait:
-    """The index behind the tokens that end a turn, and the whitespace behind each; `at` if there are none, or
-    more than are waited for. Those that were read before, from the first of them or from another one, are not
-    read again."""
-    text, over, tags, base = m.buffer.text, m.buffer.over, m.lookout.after, m.buffer.base
-    start, end = m.place.memory.tokens
-    if start <= base + at < end:
-        after = skip_whitespace(text, end - base)
-    else:
-        start, end, after = base + at, base + at, at
-    while isinstance(tag := tags.read(text, after, over), Tag) and tag.raw.startswith("<|"):
-        end, after = base + tag.end, skip_whitespace(text, tag.end)
-        if end - start > AFTER_CALL:
-            break
-    m.place.memory.tokens = start, end
-    if end - start > AFTER_CALL:
-        return at
-    return MORE if tag is MORE else after
-
-
-def _tag(m: Message, value: Value, at: int, alone: bool) -> Tag | Judgement:
-    """The tag at `at`, if it may be one."""
-    tag = value.tables.within.read(m.buffer.text, at, m.buffer.over)
-    return _unknown(m, value, at, alone) if tag is None else tag
-
-
 def _judged(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
+    """Whether this tag ends the value. `alone`: it begins a line."""
     if found := _at_call(m, value, tag, alone):
         return found
     opens_call = tag.opens_call or (tag.lacks_slash and tag.closes_call)
@@ -188,8 +146,8 @@ def _outside(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Judge
     judgement = _by_run(m, value, run, alone)
     if judgement is run and tag.kind is TagKind.PARAMETER_OPEN and value.verbatim:
         judgement = before_sibling(m, value, run)
-    if judgement is Payload.EXAMPLE or (judgement is Payload.TAG and _NAMELESS.match(tag.raw)):
-        open_element(m, value, tag.start, tag.raw, alone)
+    if judgement is Payload.EXAMPLE or (judgement is Payload.TAG and NAMELESS.match(tag.raw)):
+        open_element(m.place, m.buffer, value, tag.start, tag.raw, alone)
     return judgement
 
 
@@ -197,7 +155,7 @@ def _in_example(m: Message, value: Value, tag: Tag, run: Run, alone: bool) -> Ju
     """A run inside of an example: its closing tags are payload. But those that the message ends with are
     ours, and those that the example has not opened."""
     if tag.kind is TagKind.PARAMETER_OPEN:
-        open_element(m, value, tag.start, tag.raw, alone)
+        open_element(m.place, m.buffer, value, tag.start, tag.raw, alone)
         return Payload.EXAMPLE
     judgement = _end_in_example(m, value, tag, run)
     return close_example(value, tag) if isinstance(judgement, Payload) else judgement
@@ -236,7 +194,7 @@ def _no_sibling(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
         run = _run(m, tag.start, alone)
         if run is MORE or is_believed(value, run, alone):
             return run
-    open_element(m, value, tag.start, tag.raw, alone)
+    open_element(m.place, m.buffer, value, tag.start, tag.raw, alone)
     return Payload.EXAMPLE
 
 
@@ -249,49 +207,6 @@ def _ends_at_once(value: Value, place: Place, tag: Tag) -> bool:
 def _may_end_anywhere(value: Value) -> bool:
     """Whether a value of this type contains no tag, or none after its last bracket."""
     return not value.verbatim and (value.json is None or value.json.complete)
-
-
-def _unknown(m: Message, value: Value, at: int, alone: bool) -> Tag | Judgement:
-    """What a tag may be that is in no dialect table."""
-    text, over = m.buffer.text, m.buffer.over
-    if not m.tolerant or _is_before_exact(m, at, alone):
-        return Payload.TAG
-    slipped = m.place.slipped(text, at, over)
-    if slipped is MORE or (slipped and (alone or slipped.raw[0] == "<")):
-        return slipped
-    token = read_whole(text, at, over)
-    return _by_token(m, value, token, alone) if isinstance(token, Token) else token or Payload.TAG
-
-
-def _by_token(m: Message, value: Value, token: Token, alone: bool) -> Tag | Payload:
-    """What may be meant by a token that is shaped like a tag. If it is payload, note what it opens or
-    closes."""
-    readings = m.place.alike(token) if token.bracket or alone else []
-    if not readings and _may_be_closer(m, value, token, alone):
-        return by_place(token, TagKind.PARAMETER_CLOSE, Cost.SHAPE)
-    if not readings and _NAMELESS.match(token.raw):
-        open_element(m, value, token.start, token.raw, alone)
-    m.place.inner.note(token, closes=not readings)
-    if not token.slash:
-        value.opened.note(is_structural(token.word), SYNONYMS.get(squeeze(token.word)) == FUNCTION)
-    return readings[0] if readings else Payload.TAG
-
-
-def _may_be_closer(m: Message, value: Value, token: Token, alone: bool) -> bool:
-    """Whether an unknown word may be the value's own closing tag, by its shape: the value has no more lines
-    than that, or the word is alone on its line."""
-    begins = token.bracket and (alone or not value.has_break(m.buffer, token.start))
-    return begins and m.place.inner.may_be_ours(token)
-
-
-def _is_before_exact(m: Message, at: int, alone: bool) -> bool:
-    """Whether the bracket at `at` is payload because an exact tag begins directly after it, or after a few
-    more brackets, on a line with other text or at the beginning of the value."""
-    if alone and at != m.buffer.at:
-        return False
-    text = m.buffer.text
-    tag = m.place.tags.match(text, end_of(_BRACKETS, text, at + 1))
-    return tag is not None and tag.exact
 
 
 def _by_run(m: Message, value: Value, run: Run, alone: bool) -> Judgement:

@@ -14,7 +14,9 @@ from ..grammar.matcher import Tables, TagMatcher
 from ..grammar.tag import Tag
 from ..grammar.tokens import MARKED, Lost, plain_text
 from ..limits import TABLES
+from .buffer import Buffer
 from .elements import element_of
+from .open_value import Value
 from .place import Place
 
 _NAMESPACED = re.compile(r"<[A-Za-z]\w*:")  # its closing tag is, too
@@ -64,3 +66,11 @@ def in_last_run(place: Place, position: int) -> Tag | None:
         if tag.start == position:
             return tag
     return None
+
+
+def open_element(place: Place, buffer: Buffer, value: Value, at: int, raw: str, alone: bool) -> None:
+    """The opening tag of a parameter is payload. So is its closing tag, if that could close the value. `raw`
+    is the tag, `alone`: it begins a line."""
+    if place.may_nest(raw):
+        value.advance_to(buffer, at)
+        value.opened.open_element(raw, alone)
