@@ -88,7 +88,7 @@ def written(dialect: Dialect, name: str, arguments: dict[str, Any]) -> list[Part
         _, body, _ = hermes(name, arguments)
         return [*tags(wrap, of=name), body, *tags(unwrap, of=name)]
     opener = first((*dialect.call_open, *dialect.call_in_envelope), "<function={name}>")
-    closer = "" if dialect.closed and dialect.call_open else first(dialect.call_close, "</function>")
+    closer = "" if dialect.needs_no_closer and dialect.call_open else first(dialect.call_close, "</function>")
     parts = [*tags(wrap, of=name), "\n", *tags(opener, name), "\n"]
     if dialect.body is Body.JSON:
         parts += [json.dumps(arguments, ensure_ascii=False), *tags(closer, of=name)]

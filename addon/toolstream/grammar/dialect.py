@@ -30,7 +30,7 @@ class Dialect:
     `repair`: the repair that reading one of its opening tags counts as.
     `taught`: models are taught exactly these spellings, so a call that keeps to them needs no repair.
     `body`: how arguments are written.
-    `closed`: a call needs no closing tag of its own.
+    `needs_no_closer`: a call needs no closing tag of its own.
     `in_values`: its tags are also searched in values that another dialect opened.
     `common`: any XML document may contain its opening tags.
     `by_name`: its tags are named after the tool and the parameters. They are text unless one of the
@@ -46,7 +46,7 @@ class Dialect:
     repair: Repair = Repair.FOREIGN_SPELLING
     taught: bool = False
     body: Body = Body.XML
-    closed: bool = False
+    needs_no_closer: bool = False
     in_values: bool = True
     common: bool = False
     by_name: bool = False

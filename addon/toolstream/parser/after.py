@@ -294,7 +294,7 @@ def _is_call_at_end(m: Message, trial: Mark) -> bool:
 def _end_message(m: Message) -> Step:
     """The message ends after a call."""
     m.miss_envelope_close()
-    if m.served == m.buffer.position:  # nothing but whitespace follows the server's call
+    if m.server_call_end == m.buffer.position:  # nothing but whitespace follows the server's call
         m.emit_all(len(m.buffer.text))
     m.drop(len(m.buffer.text))
     _accept_element(m)

@@ -87,7 +87,7 @@ def _at_surplus(m: Message, call: Call, tag: Tag) -> Step:
         call.place.around.add(element_of(tag))
         return drop_tag(m, Repair.STRAY_OPENER, tag)
     if tag.kind is TagKind.PARAMETER_CLOSE and call.stray.strip():
-        call.unread = True
+        call.stray_closed = True
     return drop_tag(m, Repair.STRAY_CLOSER, tag)
 
 
@@ -95,7 +95,7 @@ def _at_own_opener(m: Message, call: Call, tag: Tag) -> Step | None:
     """The opening tag of a call or an envelope that is one of the open call: it names that late, was written
     twice, or closes it and lacks its slash. None if the next call opens."""
     if tag.kind is TagKind.CALL_OPEN and _is_named_late(m, call, tag):
-        call.late = tag.name
+        call.late_name = tag.name
         return drop_tag(m, Repair.NAME_MISPLACED, tag)
     closes = tag.kind is TagKind.CALL_OPEN and _closes_without_slash(m, call, tag)
     again = not closes and _opens_again(m, call, tag)
@@ -177,8 +177,8 @@ def _ends_itself(call: Call) -> bool:
 
 def _note_text(call: Call) -> None:
     """Note whether the first text in a call stands behind its tag, on the same line."""
-    if not (call.begun or call.stray or call.noted):
-        call.noted = call.gap != "" and "\n" not in call.gap
+    if not (call.begun or call.stray or call.text_after_tag):
+        call.text_after_tag = call.gap != "" and "\n" not in call.gap
 
 
 def _in_place_of_tag(m: Message, call: Call, at: int) -> Step | None:
@@ -239,7 +239,7 @@ def _close(m: Message, tag: Tag) -> Step:
 
 def _is_named_late(m: Message, call: Call, tag: Tag) -> bool:
     """Whether a function's tag in the same envelope names the tool of the parameters before it."""
-    if call.named or call.late or not m.tolerant or m.envelope is not Envelope.OPEN:
+    if call.named or call.late_name or not m.tolerant or m.envelope is not Envelope.OPEN:
         return False
     tool = m.toolset.find(tag.name)
     return tool is not None and call.writer.given <= tool.arguments.declared
@@ -305,9 +305,9 @@ def _is_early(m: Message, call: Call, closer: Tag) -> bool | Wait:
 
 def _is_late_parameter(m: Message, call: Call, closer: Tag, tag: Tag) -> bool | Wait:
     """Whether a parameter of the call opens behind its closing tag."""
-    lies_so = not call.begun or _lies_like_one(m, closer, tag)
+    stands_so = not call.begun or _stands_as_parameter(m, closer, tag)
     is_own = call.has_value_in_tag or call.place.is_free(tag.name.partition("=")[0])
-    return MORE if lies_so is MORE else lies_so and is_own
+    return MORE if stands_so is MORE else stands_so and is_own
 
 
 def _may_lack(m: Message, call: Call) -> bool:
@@ -319,7 +319,7 @@ def _may_lack(m: Message, call: Call) -> bool:
     return m.tolerant and lacks and (not call.begun or m.envelope is Envelope.OPEN)
 
 
-def _lies_like_one(m: Message, closer: Tag, tag: Tag) -> bool | Wait:
+def _stands_as_parameter(m: Message, closer: Tag, tag: Tag) -> bool | Wait:
     """Whether a parameter's tag behind the call's closing tag is alone on its line, or directly behind
     that, as no prose has it."""
     alone = read_line_end(m.buffer.text, tag.end, m.buffer.over)

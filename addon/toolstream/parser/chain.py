@@ -395,4 +395,4 @@ def _is_believed_inside(tag: Tag, worst: Cost) -> bool | None:
 
 def _is_function(tag: Tag) -> bool:
     """Whether the tag is in a dialect table and can only be a function's."""
-    return tag.spelt and not (tag.dialect.by_name or tag.dialect.closed)
+    return tag.spelt and not (tag.dialect.by_name or tag.dialect.needs_no_closer)

@@ -18,7 +18,7 @@ from .value_text import break_before, finish, leave_open
 def at_cut(m: Message) -> Step:
     """State: at the end of the message, with an open call."""
     call = open_call(m)
-    if m.served >= 0 and not call.begun and call.tool.required:
+    if m.server_call_end >= 0 and not call.begun and call.tool.required:
         return break_off(m, None)
     why = _why_not_whole(m, call)
     if call.value:
@@ -43,10 +43,10 @@ def _why_not_whole(m: Message, call: Call) -> Refused | None:
 
 
 def _is_prose(call: Call) -> bool:
-    """Whether an opening tag that nothing closes was only named: text goes on behind it, and behind that of
+    """Whether an opening tag that nothing closes was only named: text goes on after it, and after that of
     the parameter, if there is one."""
     goes_on_in_value = call.value is not None and call.value.same_line
-    return call.noted and bool(call.stray.strip()) and (goes_on_in_value or not call.begun)
+    return call.text_after_tag and bool(call.stray.strip()) and (goes_on_in_value or not call.begun)
 
 
 def _leave(m: Message, call: Call, why: Refused) -> Step:

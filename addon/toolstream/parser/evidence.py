@@ -78,7 +78,7 @@ def _cost(tags: list[Tag]) -> int:
         if tag.kind in CLOSED_BY:
             after = CLOSED_BY[tag.kind]
             cost += tag.cost + (Cost.MISSING * (after - 1 - level) if after > level else Cost.TABLE)
-            level = max(level, Level.ENVELOPE if tag.dialect.closed else after)
+            level = max(level, Level.ENVELOPE if tag.dialect.needs_no_closer else after)
     return cost
 
 

@@ -31,7 +31,7 @@ def pass_text(m: Message, piece: str) -> list[Event] | None:
     if _LOOK_IN_LINE.search(piece) or log.marks or log.events or buffer.high or m.aggressive or context.shown:
         return None
     waits = buffer.at < len(buffer.text)
-    if "\n" in piece or not context.settled or (waits and m.known > buffer.base + buffer.at):
+    if "\n" in piece or not context.settled or (waits and m.seen_to > buffer.base + buffer.at):
         return _pass_lines_of_text(m, piece)
     text = piece
     if waits:
@@ -42,8 +42,8 @@ def pass_text(m: Message, piece: str) -> list[Event] | None:
     if end < 0 or (m.orphan_think and text.isspace()):
         return None
     buffer.skip(text, end)
-    m.known = buffer.base
-    m.tag_at = m.known if end < len(text) else -1
+    m.seen_to = buffer.base
+    m.tag_at = m.seen_to if end < len(text) else -1
     if end == 0:
         return []
     passed = text[:end]
@@ -97,7 +97,7 @@ def pass_value(m: Message, text: str) -> list[Event] | None:
     value.blank, value.spaced = value.blank and text.isspace(), text[-1] in " \t"
     fragment = call.writer.feed(text)
     buffer.skip("", len(text))
-    value.looked = buffer.base
+    value.judged_to = buffer.base
     return [ArgumentsDelta(call.index, fragment)] if fragment else []
 
 
@@ -127,7 +127,7 @@ def _pass_lines_of_value(m: Message, value: Value, text: str) -> list[Event] | N
     solid = break_before(text, 0, end) if waits and text[end] == "<" else end
     if solid == 0 or (held := held_in(value, text, 0, False)) == 0:
         m.buffer.skip(text, 0)
-        value.looked = m.buffer.base
+        value.judged_to = m.buffer.base
         return []
     markup = _BEGINS_WORD.search(text, 0, end) is not None
     end = min(solid, held)
@@ -135,5 +135,5 @@ def _pass_lines_of_value(m: Message, value: Value, text: str) -> list[Event] | N
     call.place.inner.has_markup = call.place.inner.has_markup or markup
     fragment = call.writer.feed(text[:end])
     m.buffer.skip(text, end)
-    value.looked = m.buffer.base
+    value.judged_to = m.buffer.base
     return [ArgumentsDelta(call.index, fragment)] if fragment else []

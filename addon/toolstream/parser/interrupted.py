@@ -70,7 +70,7 @@ def _may_follow(m: Message, name: str) -> bool:
 def break_off(m: Message, why: Refused | None) -> Step:
     """The message ends in what is on trial, so that is text. But beside a call of the server it is
     dropped if it consists of nothing but tags, or is the beginning of the call that follows."""
-    beside = m.served >= 0 or m.followed is not None
+    beside = m.server_call_end >= 0 or m.followed is not None
     only_tags = m.call is not None and not (m.call.named and m.call.begun)
     return m.abandon() if (beside and only_tags) or _is_followed(m) else m.reject(why)
 
@@ -92,6 +92,6 @@ def go_past_call(m: Message) -> None:
         return
     m.context.function_seen = False
     m.context.new_line()
-    m.before, m.served, m.live = Before.CALL, m.buffer.position, False
-    m.known = m.buffer.position
+    m.before, m.server_call_end, m.live = Before.CALL, m.buffer.position, False
+    m.seen_to = m.buffer.position
     m.go(State.AFTER)

@@ -19,7 +19,7 @@ from ..events import CallEnd, CallStart
 from ..grammar.kinds import MORE, Wait
 from ..grammar.text import BLANK, JSON_WHITESPACE, end_of, skip_whitespace
 from ..grammar.tokens import opens_json
-from ..limits import AFTER_CALL, EXCERPT, HELD, RETURNS
+from ..limits import AFTER_CALL, EXCERPT, HELD, REREADS
 from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter
 from ..schema.call_shape import Call as Found
@@ -370,8 +370,8 @@ def _goes_on_after_comma(m: Message, at: int) -> bool | Wait:
 
 def _refuse(m: Message, json: JsonText, why: Refused | None) -> Step:
     """What was read is text. If there is an envelope in it, it is read again from there."""
-    m.returns += json.suspect >= 0
-    again = json.suspect if json.suspect >= 0 and m.returns < RETURNS else None
+    m.rereads += json.suspect >= 0
+    again = json.suspect if json.suspect >= 0 and m.rereads < REREADS else None
     return m.reject(why, again=again)
 
 

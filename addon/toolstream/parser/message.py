@@ -34,7 +34,7 @@ class Earlier:
     """What was true before a trial began."""
 
     context: Context
-    known: int
+    seen_to: int
     calls: int
 
 
@@ -63,46 +63,44 @@ class Spare:
 
 @dataclass(slots=True)
 class Call:
-    """The open call.
-
-    `named`: its opening tag names the tool. Otherwise its arguments tell, once they are complete.
-    `closed`: it needs no closing tag of its own.
-    `certain`: it is a call, whatever else it holds.
-    `deferred`: it is announced when it is complete, because the user's rules need to see all of it.
-    `has_value_in_tag`: its tag held a value.
-    `empty`: its tag says that there is nothing in it.
-    `in_prose`: text stands before its envelope, on the same line. `noted`: text stands behind its tag.
-    `awaited`: parameters without which it may be an element of a document. It is on trial until two of them
-    have opened, or all. `needs_all`: it is no call without all; one with a `direct` tag, if it contains text.
-    """
+    """The open call."""
 
     index: int
     tool: Tool
     place: Place
     writer: Writer
-    named: bool = True
-    closed: bool = False
-    certain: bool = True
-    deferred: bool = False
+    named: bool = True  # its opening tag names the tool; otherwise its arguments tell, once they are complete
+    needs_no_closer: bool = False  # it is complete without a closing tag of its own
+    certain: bool = True  # it is a call, whatever else it holds
+    deferred: bool = False  # it is announced when it is complete: the user's rules need to see all of it
+
+    # Its opening tag
     has_value_in_tag: bool = False
-    lacks_bracket: bool = False  # its tag does
-    lacks_quote: bool = False  # the same, after the name
-    empty: bool = False
-    in_prose: bool = False
-    noted: bool = False
+    lacks_bracket: bool = False
+    lacks_quote: bool = False  # after the name
+    empty: bool = False  # the tag says that there is nothing in the call
+    in_prose: bool = False  # text stands before the envelope, on the same line
+    text_after_tag: bool = False  # text stands after the tag, on the same line
+
+    # It may be an element of a document, and is on trial until two of the awaited parameters have opened,
+    # or all of them
     awaited: Collection[str] = ()
-    needs_all: bool = False
-    direct: bool = False
+    needs_all: bool = False  # it is no call without all of them
+    direct: bool = False  # its tag is named after the tool, so it needs all of them if it contains text
+
+    # Its arguments
+    value: Value | None = None
+    spare: Spare | None = None
+    late_name: str = ""  # the name of its tool, if that came after parameters
     in_parameter: bool = False  # its arguments are in a parameter that holds all of them
     body_done: bool = False  # all its arguments came as one JSON object
     body_cut: bool = False  # the message ended in that object
     unclear: bool = False  # a closing tag that was taken for payload may have been the end of a value
-    late: str = ""  # the name of its tool, if that came after parameters
+
+    # Between its parameters
     gap: str = ""  # whitespace before what comes next
-    stray: str = ""  # text between its parameters, up to STRAY characters
-    unread: bool = False  # such text was closed like a parameter
-    value: Value | None = None
-    spare: Spare | None = None
+    stray: str = ""  # text, up to STRAY characters
+    stray_closed: bool = False  # such text was closed like a parameter
 
     def is_doubtful(self, opening: str = "") -> bool:
         """Whether too few of the awaited parameters have opened: two of them are enough, unless it needs all.
@@ -119,8 +117,8 @@ class Call:
 
 @dataclass(slots=True)
 class Message:
-    """One message. `known`: the position up to which the context has seen the text. Between `buffer.at`
-    and there is whitespace, perhaps with a </think> in it, which a call would drop."""
+    """One message. `seen_to`: the position up to which the context has seen the text. Between `buffer.at` and
+    there is whitespace, perhaps with a </think> in it, which a call would drop."""
 
     buffer: Buffer
     log: EventLog
@@ -133,15 +131,15 @@ class Message:
     thinks_apart: bool = False  # the model's thinking has a field of its own
     complete: bool = False  # at the end: the model stopped by itself
     ended: bool = False  # at the end: the message is over, but it may have been cut off
-    known: int = 0
+    seen_to: int = 0
     before: Before = Before.TEXT
     orphan_think: bool = False  # a </think> that closes nothing is in what waits
     calls: int = 0
-    returns: int = 0  # times that text was read again
+    rereads: int = 0  # times that text was read again
     trial: Mark | None = None  # from this mark on, it is not decided whether this is a call
     envelope: Envelope = Envelope.NONE
     followed: Collection[str] | None = None  # the names of calls that the server parsed, if they follow
-    served: int = -1  # position after the last call of the server; -1 if there was none
+    server_call_end: int = -1  # position after the last call of the server; -1 if there was none
     fence: str = ""  # what opened a code fence in the envelope, around the call
     kept: Sequence[Dialect] = BASE  # the dialects that the call keeps to: their tags need no repair
     spoken: tuple[Dialect, ...] = ()  # dialects of other models that the call is written in
@@ -149,7 +147,7 @@ class Message:
     json: object = None  # the JSON that is being read
     json_from: int = 0  # position where its envelope begins
     tag_at: int = -1  # position of an unfinished tag that waits; -1 if there is none
-    looked: int = 0  # position up to which the end of a code span was searched
+    span_searched: int = 0  # position up to which the end of a code span was searched
     chain: UnfinishedChain | None = None
     lookout: Lookout = field(init=False)
     outside: Place = field(init=False)  # the place outside of calls, where no tool is known yet
@@ -176,8 +174,8 @@ class Message:
     @property
     def seen(self) -> int:
         """The index in the buffer up to which the context has seen the text."""
-        known, at = self.known - self.buffer.base, self.buffer.at
-        return known if known > at else at
+        seen, at = self.seen_to - self.buffer.base, self.buffer.at
+        return seen if seen > at else at
 
     def go(self, state: State) -> Step:
         """Continue with this state."""
@@ -197,7 +195,7 @@ class Message:
         start = self.seen
         if end > start:
             self._tell(self.buffer.text[start:end])
-            self.known = self.buffer.base + end
+            self.seen_to = self.buffer.base + end
 
     def _tell(self, text: str) -> None:
         if self.envelope is Envelope.LEFT and "\n" in text:
@@ -228,7 +226,7 @@ class Message:
     def drop(self, end: int) -> None:
         """The text up to this index belongs to a call, and is dropped."""
         self.buffer.at = end
-        self.known = self.buffer.position
+        self.seen_to = self.buffer.position
 
     # Being unsure
 
@@ -237,7 +235,7 @@ class Message:
         call; or, if `why` is None, whether it is closing tags that close nothing."""
         if self.trial is None:
             self.trial = self.log.mark(why, at_end)
-            self._before_trial = Earlier(self.context.copy(), self.known, self.calls)
+            self._before_trial = Earlier(self.context.copy(), self.seen_to, self.calls)
 
     def on_trial_for(self, why: Refused) -> bool:
         """Whether there is a trial, and this is why it would be text."""
@@ -267,9 +265,9 @@ class Message:
         self.context, self.calls = earlier.context, earlier.calls
         self.call = self.json = None
         self.envelope, self.before = Envelope.NONE, Before.TEXT
-        known = max(earlier.known, trial.position)
-        self._tell(raw[known - trial.position :])
-        self.known = max(known, self.buffer.position)
+        seen_to = max(earlier.seen_to, trial.position)
+        self._tell(raw[seen_to - trial.position :])
+        self.seen_to = max(seen_to, self.buffer.position)
         self.orphan_think = self.orphan_think and not raw
         self.show_context(end - self.buffer.base)
         return self.go(State.TEXT)
@@ -339,7 +337,7 @@ class Message:
         self.call = self.json = None
         self.context.function_seen = False
         self.context.new_line()
-        self.known = self.buffer.position
+        self.seen_to = self.buffer.position
         self.before = Before.CALL
         self.go(State.AFTER)
         if self.trial and not self.trial.at_end:

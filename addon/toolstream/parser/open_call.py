@@ -46,7 +46,7 @@ def open_call(m: Message) -> Call:
 
 def start_call(m: Message, opening: Opening | None, tag: Tag, certain: bool = True) -> Step:
     """A call with this tag begins at `buffer.at`. Without an `opening` it names no tool."""
-    closed = tag.dialect.closed or tag.ends_itself or opening is None
+    needs_no_closer = tag.dialect.needs_no_closer or tag.ends_itself or opening is None
     tool = opening.tool if opening else m.toolset.any_tool
     m.count_call(opening.tool.name if opening else "")
     place = Place(m.toolset, m.grammar, tool, opening is not None, wrapped=m.envelope is Envelope.OPEN)
@@ -54,7 +54,9 @@ def start_call(m: Message, opening: Opening | None, tag: Tag, certain: bool = Tr
         place.word = word[1]
     place.speak(*m.spoken, tag.dialect)
     m.spoken = place.spoken
-    m.call = Call(m.calls - 1, tool, place, DeferredArguments(), opening is not None, closed, certain)
+    m.call = Call(
+        m.calls - 1, tool, place, DeferredArguments(), opening is not None, needs_no_closer, certain
+    )
     m.call.empty = tag.ends_itself
     m.call.lacks_bracket, m.call.lacks_quote = tag.lacks_bracket, tag.lacks_quote
     if opening:
@@ -141,7 +143,10 @@ def _emit_spare(m: Message, call: Call) -> None:
     m.log.commit(call.spare.mark)
     m.log.repair(Repair.TEXT_IN_CALL, call.spare.text)
     m.log.text(call.spare.text)
-    call.stray, call.unread = (call.stray + call.spare.text)[:STRAY], call.unread or call.spare.closed
+    call.stray, call.stray_closed = (
+        (call.stray + call.spare.text)[:STRAY],
+        call.stray_closed or call.spare.closed,
+    )
     call.spare = None
 
 
@@ -153,7 +158,7 @@ def _is_unread(call: Call) -> bool:
     if not call.stray or not call.tool.required <= given:
         return False
     free = call.tool.arguments.declared - given
-    return bool(free) and (call.unread or any(_named(key).search(call.stray) for key in free))
+    return bool(free) and (call.stray_closed or any(_named(key).search(call.stray) for key in free))
 
 
 def leave_undone(m: Message, why: Refused) -> Step:
@@ -202,7 +207,7 @@ def _fits(text: str, parameter: Parameter) -> bool:
 
 def end_unclosed(m: Message, excerpt: str) -> Step:
     """The open call is complete without its own closing tag."""
-    if not open_call(m).closed:
+    if not open_call(m).needs_no_closer:
         m.log.repair(Repair.MISSING_FUNCTION_CLOSE, excerpt)
     return end_call(m)
 
@@ -231,7 +236,7 @@ def _is_meant(m: Message, call: Call) -> bool:
     is announced."""
     call.writer.close()
     assert isinstance(call.writer, DeferredArguments)
-    opening = _meant(m, call.writer.values, call.late)
+    opening = _meant(m, call.writer.values, call.late_name)
     if opening is None or not m.toolset.allows(opening.tool.name):
         return False
     for repair, excerpt in opening.repairs:

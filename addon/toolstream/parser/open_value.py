@@ -118,11 +118,11 @@ class Value:
     lead: bool = False  # a space is between the opening tag and the text on its line
     passed: bool = False  # a part of it was written that is not only whitespace
     waits: bool = False  # a tag waits for what follows
-    breaks: int = 0  # line breaks up to `looked`
-    blank: bool = True  # up to `looked`, its last line is blank
-    spaced: bool = False  # up to `looked`, it ends with a blank
+    breaks: int = 0  # line breaks up to `judged_to`
+    blank: bool = True  # up to `judged_to`, its last line is blank
+    spaced: bool = False  # up to `judged_to`, it ends with a blank
     begins: int = 0  # position of its first character
-    looked: int = 0  # position up to which it was judged
+    judged_to: int = 0  # position up to which it was judged
     opened: Opened = field(default_factory=Opened)
     payload_to: int = 0  # position up to which tags are payload
     searched: int = 0  # after a run that may be the end: position up to which another run was searched
@@ -135,11 +135,11 @@ class Value:
         return cls(tables, schema.takes_text, json, tag.lacks_bracket, tag.lacks_quote, tight)
 
     def advance_to(self, buffer: Buffer, end: int) -> None:
-        """The text up to this index is judged: move `looked` there."""
-        start = self.looked - buffer.base
+        """The text up to this index is judged: move `judged_to` there."""
+        start = self.judged_to - buffer.base
         if end > start:
             self.pass_over(buffer.text, start, end)
-            self.looked = buffer.base + end
+            self.judged_to = buffer.base + end
 
     def pass_over(self, text: str, start: int, end: int) -> None:
         """Note what text[start:end] tells about the last line of the value."""
@@ -152,7 +152,7 @@ class Value:
 
     def leave_line(self, buffer: Buffer, at: int) -> None:
         """Forget what opened in a line, if this index is on a later one."""
-        if "\n" in buffer.text[self.looked - buffer.base : at]:
+        if "\n" in buffer.text[self.judged_to - buffer.base : at]:
             self.opened.leave_line()
 
     def has_text(self, buffer: Buffer, at: int) -> bool:
@@ -161,19 +161,19 @@ class Value:
 
     def has_break(self, buffer: Buffer, at: int) -> bool:
         """Whether a line break is in the value before this index."""
-        return self.breaks > 0 or "\n" in buffer.text[self.looked - buffer.base : at]
+        return self.breaks > 0 or "\n" in buffer.text[self.judged_to - buffer.base : at]
 
     def has_inner_break(self, buffer: Buffer, at: int) -> bool:
         """Whether a line break is in the value before the last one up to this index, which may be that of a
         closing tag."""
-        return self.breaks + buffer.text.count("\n", self.looked - buffer.base, at) > 1
+        return self.breaks + buffer.text.count("\n", self.judged_to - buffer.base, at) > 1
 
     def has_blank_before(self, buffer: Buffer, at: int) -> bool:
         """Whether a blank comes before this index."""
-        return buffer.text[at - 1] in " \t" if at > self.looked - buffer.base else self.spaced
+        return buffer.text[at - 1] in " \t" if at > self.judged_to - buffer.base else self.spaced
 
     def starts_line(self, buffer: Buffer, at: int) -> bool:
         """Whether only indentation comes before this index on its line."""
-        start = self.looked - buffer.base
+        start = self.judged_to - buffer.base
         line = buffer.text.rfind("\n", start, at) + 1
         return (line > 0 or self.blank) and not buffer.text[line or start : at].strip(" \t")

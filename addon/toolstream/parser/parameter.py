@@ -164,7 +164,7 @@ def _proves_call(m: Message, call: Call, key: str) -> bool:
 def _begin_value(m: Message, call: Call, tag: Tag) -> Step:
     """The value of a parameter begins behind this tag."""
     m.buffer.at = tag.end
-    call.closed = call.closed or tag.dialect.closed
+    call.needs_no_closer = call.needs_no_closer or tag.dialect.needs_no_closer
     m.fragment(call.writer.begin(tag.name))
     tables = enter_value(call.place, tag, m.kept, call.writer.given)
     call.value = Value.of(call.tool.parameter(tag.name), tables, tag, call.place.is_tight)

@@ -16,7 +16,7 @@ _WORD, _LINE_END = re.compile(r"\w"), re.compile(r"\n|</")
 
 def is_in_prose(m: Message, tag: Tag, wraps: list[Tag]) -> bool:
     """Whether text stands before the envelope on its line."""
-    own_end = tag.kind is TagKind.CALL_OPEN and not (tag.dialect.closed or tag.ends_itself)
+    own_end = tag.kind is TagKind.CALL_OPEN and not (tag.dialect.needs_no_closer or tag.ends_itself)
     return bool(wraps) and own_end and not m.context.on_blank_line
 
 
@@ -36,7 +36,7 @@ def _goes_on_to(m: Message, call: Call, tag: Tag) -> bool:
     begins_line = line >= 0 and not text[line : tag.start].strip()
     if tag.kind is TagKind.PARAMETER_OPEN and (begins_line or not _WORD.search(text, at, tag.start)):
         call.certain = True
-    elif tag.kind in CLOSERS and not call.noted:
+    elif tag.kind in CLOSERS and not call.text_after_tag:
         call.certain = begins_line
         return False
     return not call.certain

@@ -118,7 +118,7 @@ def in_span(m: Message) -> Step:
             return _close_span(m)
     end = _end_of_span(m, tag)
     if _may_end_later(m, end):
-        m.looked = m.buffer.base + max(at, len(text.rstrip("`" + BLANK + _GAPS)) - 2 * ENDS)
+        m.span_searched = m.buffer.base + max(at, len(text.rstrip("`" + BLANK + _GAPS)) - 2 * ENDS)
         return Step.MORE
     if end is None or end[1] is None:
         return _close_span(m)
@@ -142,7 +142,7 @@ def _end_of_span(m: Message, tag: Tag | None) -> re.Match[str] | None:
     """The end of the code span, quotation or element, with a group; or the blank line before it, which does
     not matter in an element."""
     text, at, run = m.buffer.text, m.seen, m.context.code_span
-    start, blank = max(at, m.looked - m.buffer.base), r"|\n[ \t]*\r?\n"
+    start, blank = max(at, m.span_searched - m.buffer.base), r"|\n[ \t]*\r?\n"
     if run:
         close = rf"(?<!`)`{{{run}}}(?!`)"
     elif element := SHOWING.search(m.context.ends):

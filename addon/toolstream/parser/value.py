@@ -128,7 +128,7 @@ def _start(m: Message, value: Value) -> bool:
     value.lead = value.same_line and text[at : at + 1] == " " and not text[at + 1 : at + 2].isspace()
     m.buffer.at = start
     value.started = True
-    value.looked = value.begins = m.buffer.position
+    value.judged_to = value.begins = m.buffer.position
     return over or start < len(text)
 
 
@@ -157,8 +157,8 @@ def _next(m: Message, value: Value) -> int:
     have are noted."""
     assert m.call
     text, place = m.buffer.text, m.call.place
-    at = max(m.buffer.at, value.looked - m.buffer.base)
-    fresh = value.blank and at == value.looked - m.buffer.base
+    at = max(m.buffer.at, value.judged_to - m.buffer.base)
+    fresh = value.blank and at == value.judged_to - m.buffer.base
     while (at := next_place(text, at, fresh, value.tables.missing)) >= 0:
         fresh = False
         if NO_TAG.match(text, at):
@@ -210,7 +210,7 @@ def _end_value(m: Message, value: Value, run: Run) -> Step:
     value.lead = value.lead and not closes
     finish(m, _end_before(m, value, first))
     m.buffer.at = first.start
-    m.known = m.buffer.position
+    m.seen_to = m.buffer.position
     if closes:
         _close(m, m.call, first)
     else:

@@ -6,7 +6,7 @@ DIALECT = Dialect(
     "announced",
     rank=60,
     level="aggressive",
-    closed=True,
+    needs_no_closer=True,
     in_values=False,
     wrap_open=(
         "<toolcall>",

@@ -5,7 +5,7 @@ from ..dialect import Dialect
 DIALECT = Dialect(
     "arg_key",
     rank=50,
-    closed=True,
+    needs_no_closer=True,
     in_values=False,
     call_in_envelope=("{tool}~</arg_value>",),
     parameter_open=("<arg_key>{name}</arg_key>{gap}<arg_value>",),

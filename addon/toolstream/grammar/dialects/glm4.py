@@ -11,7 +11,7 @@ DIALECT = Dialect(
     "glm4",
     level="tolerant",
     taught=True,
-    closed=True,
+    needs_no_closer=True,
     in_values=False,
     wrap_open=("<tool_call>",),
     wrap_close=("</tool_call>",),

@@ -11,7 +11,7 @@ DIALECT = Dialect(
     "misplaced_name",
     rank=30,
     repair=Repair.NAME_MISPLACED,
-    closed=True,
+    needs_no_closer=True,
     in_values=False,
     call_open=(
         "<tool_name>{name}</tool_name>~<parameter",
