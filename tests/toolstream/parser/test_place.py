@@ -11,6 +11,7 @@ from toolstream.grammar.grammar import grammar
 from toolstream.grammar.kinds import MORE, Cost, TagKind
 from toolstream.grammar.tag import Tag
 from toolstream.limits import CLOSING_RUN
+from toolstream.parser.buffer import Buffer
 from toolstream.parser.place import Place
 from toolstream.parser.run import FollowedBy, Level, Run
 from toolstream.parser.runs import read_run
@@ -41,8 +42,15 @@ def opener(key: str) -> Tag:
     return Tag(OPEN_P, key, 0, 0, f"<parameter={key}>", BASE[0])
 
 
+def received(text: str, base: int = 0, over: bool = True) -> Buffer:
+    """A buffer that begins at a position of the message."""
+    buffer = Buffer()
+    buffer.text, buffer.base, buffer.over = text, base, over
+    return buffer
+
+
 def run_of(text: str, place: Place | None = None, level: Level = Level.VALUE, over: bool = True) -> Run:
-    run = read_run(place or place_in(), text, 0, over, level, 0)
+    run = read_run(place or place_in(), received(text, over=over), 0, level)
     assert isinstance(run, Run)
     return run
 
@@ -222,23 +230,23 @@ def test_so_many_tags_are_looked_across() -> None:
 @pytest.mark.parametrize("base", [0, 1000])
 def test_a_run_is_gone_on_with_when_more_text_comes(text: str, base: int) -> None:
     """At every cut, with text before it that goes, it comes to the same."""
-    whole = read_run(place_in(), text, 0, True, Level.VALUE, base)
+    whole = read_run(place_in(), received(text, base), 0, Level.VALUE)
     assert isinstance(whole, Run)
     for pieces in all_cuts(text):
         place, so_far = place_in(), "before "
         for piece in pieces:
             so_far += piece
-            run = read_run(place, so_far, 7, False, Level.VALUE, base - 7)
+            run = read_run(place, received(so_far, base - 7, over=False), 7, Level.VALUE)
             assert run is MORE or run == whole, f"cut into {pieces}"
-        assert read_run(place, so_far, 7, True, Level.VALUE, base - 7) == whole, f"cut into {pieces}"
+        assert read_run(place, received(so_far, base - 7), 7, Level.VALUE) == whole, f"cut into {pieces}"
 
 
 def test_it_is_not_read_again() -> None:
     place = place_in()
     first = "</parameter>\n</function>\n<"
-    assert read_run(place, first, 0, False, Level.VALUE, 0) is MORE
+    assert read_run(place, received(first, over=False), 0, Level.VALUE) is MORE
     other = first.replace("</parameter>", "xxxxxxxxxxxx") + "/tool_call>\n"
-    run = read_run(place, other, 0, True, Level.VALUE, 0)
+    run = read_run(place, received(other), 0, Level.VALUE)
     assert isinstance(run, Run)
     assert [tag.kind for tag in run.tags] == [P, F, W]
 
