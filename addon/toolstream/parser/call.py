@@ -83,8 +83,8 @@ def _at_closer(m: Message, call: Call, tag: Tag) -> Step:
 
 def _at_surplus(m: Message, call: Call, tag: Tag) -> Step:
     """A tag that closes nothing; or the opening tag of an element around the parameters."""
-    if tag.kind is TagKind.STRAY and tag.dialect is ELEMENTS and not tag.raw.startswith("</"):
-        call.place.around.add(element_of(tag))
+    if tag.kind is TagKind.STRAY and (word := element_of(tag)):
+        call.place.around.add(word)
         return drop_tag(m, Repair.STRAY_OPENER, tag)
     if tag.kind is TagKind.PARAMETER_CLOSE and call.stray.strip():
         call.stray_closed = True

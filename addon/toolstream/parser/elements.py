@@ -85,6 +85,7 @@ def _tag(kind: TagKind, name: str, start: int, end: int, text: str) -> Tag:
 
 
 def element_of(tag: Tag) -> str:
-    """The word of the element that holds the value, or is around the parameters; "" if the tag is in a
-    dialect table."""
-    return re.findall(rf"<({_WORD})", tag.raw)[-1] if tag.dialect is ELEMENTS else ""
+    """The word of the element that holds the value, or is around the parameters; "" if the tag opens none,
+    or is in a dialect table."""
+    words: list[str] = re.findall(rf"<({_WORD})", tag.raw) if tag.dialect is ELEMENTS else []
+    return words[-1] if words else ""
