@@ -203,6 +203,21 @@ class Lane:
             self.aligned, self.passed, self.came = True, self.fed, []
 
 
+class Output:
+    """What came out of lanes, by lane and in this order, and which of the lanes are over after it."""
+
+    __slots__ = ("events", "over")
+
+    def __init__(self) -> None:
+        self.events: dict[Lane, list[Event]] = {}
+        self.over: set[Lane] = set()
+
+    def add(self, lane: Lane, events: list[Event]) -> None:
+        """Add events to those of a lane. A lane that was read is in the output, even if nothing came out."""
+        before = self.events.get(lane)
+        self.events[lane] = [*before, *events] if before else events
+
+
 def _only_text(events: list[Event]) -> str | None:
     """The text of events that are all text; None if one is not."""
     texts = [event.text for event in events if type(event) is Text]

@@ -13,10 +13,9 @@ from ..native.calls import NativeCalls
 from ..native.in_text import calls_in_json
 from ..schema.call_shape import Call
 from ..wire.base import At, Kind, LaneId, Slice
-from .lanes import Lane, Reader, Unread, leading_text
+from .lanes import Lane, Output, Reader, Unread, leading_text
 
 NewReader = Callable[[Kind], Reader]
-Said = dict[Lane, list[Event]]  # what came out of each lane, in the order of the output
 
 REASONING, CONTENT, CALL = Kind.REASONING, Kind.CONTENT, Kind.ARGUMENTS
 OPEN, TEXT, CLOSE = At
@@ -59,9 +58,9 @@ class Message:
         if any(other.fed for other in self.lanes.values() if other.id.kind is REASONING):
             lane.reader.forget_thinking()
 
-    def lane_of_call(self, part: Slice, said: Said) -> tuple[Lane, bool]:
+    def lane_of_call(self, part: Slice, output: Output) -> tuple[Lane, bool]:
         """The lane for a slice of a call that the server parsed, and whether its name came late. When a
-        call begins, earlier ones may produce something; that goes into `said`."""
+        call begins, earlier ones may produce something; that goes into `output`."""
         assert part.call_piece
         call, late = self.natives.read(part.call_piece)
         lane = self._calls.get(call)
@@ -69,30 +68,30 @@ class Message:
             lane_id = LaneId(self.group, CALL, len(self._calls), call)
             lane = self._calls[call] = self.lanes[lane_id] = Lane(lane_id, call)
         part.lane = lane.id
-        self.drain(said)
+        self.drain(output)
         return lane, late
 
-    def after_call(self, lane: Lane, whole: bool, said: Said) -> None:
+    def after_call(self, lane: Lane, whole: bool, output: Output) -> None:
         """A piece of a call was fed; it may now be known what becomes of the call."""
         assert isinstance(lane.reader, NativeCall)
         self.natives.after(lane.reader, whole)
-        self.drain(said)
+        self.drain(output)
 
     def content(self) -> Lane:
         """The lane of the content that is, or was, active."""
         found = [lane for lane in self.lanes.values() if lane.id.kind is CONTENT]
         return found[-1] if found else self.lane(LaneId(self.group, CONTENT, ""))
 
-    def drain(self, said: Said) -> None:
+    def drain(self, output: Output) -> None:
         """Collect what the server's calls have produced without being fed."""
         for call, lane in self._calls.items():
             events = call.drain()
             if events or (call.announced and lane.lost):
-                self.hear(lane, events, said)
+                self.take(lane, events, output)
 
-    def _open(self, over: set[Lane]) -> list[Lane]:
+    def _open(self, output: Output) -> list[Lane]:
         """The lanes that are not over, apart from those that this frame ends."""
-        return [lane for lane in self.lanes.values() if not lane.over and lane not in over]
+        return [lane for lane in self.lanes.values() if not lane.over and lane not in output.over]
 
     @property
     def undecided(self) -> list[Lane]:
@@ -102,26 +101,26 @@ class Message:
     @property
     def in_call(self) -> bool:
         """Whether a call is not complete, as far as it has come."""
-        said = [lane for lane in self.lanes.values() if lane.id.kind is CONTENT and not lane.over]
-        return self.natives.in_call or any(lane.in_call or lane.reader.pending.strip() for lane in said)
+        texts = [lane for lane in self.lanes.values() if lane.id.kind is CONTENT and not lane.over]
+        return self.natives.in_call or any(lane.in_call or lane.reader.pending.strip() for lane in texts)
 
     # Turns
 
-    def take_turn(self, lane: Lane, part: Slice, said: Said, over: set[Lane]) -> None:
+    def take_turn(self, lane: Lane, part: Slice, output: Output) -> None:
         """Another lane goes on with this slice, so the other lanes stop waiting for more text."""
         if not part.is_solid:
             self.active = None
             return
         if lane.id.kind is not CALL:
-            self._decide_copies(said)
+            self._decide_copies(output)
         answers = _is_answer(lane, part)
         self._answered = self._answered or (answers and not self._blocks)
-        for other in self._open(over):
+        for other in self._open(output):
             if other is not lane and other.id.kind is not CALL:
-                self._interrupt(other, lane, answers, said, over)
+                self._interrupt(other, lane, answers, output)
                 other.sealed = other.sealed or self._blocks
         self._finish_calls_before(lane)
-        self.drain(said)
+        self.drain(output)
         self.active = lane
 
     def _finish_calls_before(self, lane: Lane) -> None:
@@ -133,24 +132,24 @@ class Message:
         elif lane.id.kind is not CALL:
             self.natives.pause()
 
-    def _interrupt(self, other: Lane, by: Lane, answers: bool, said: Said, over: set[Lane]) -> None:
+    def _interrupt(self, other: Lane, by: Lane, answers: bool, output: Output) -> None:
         if by.id.kind is REASONING:
             other.reader.forget_thinking()
         if other.id.kind is REASONING and answers:
-            self.hear(other, other.interrupt(), said)
-            over.add(other)
+            self.take(other, other.interrupt(), output)
+            output.over.add(other)
         elif by.id.kind is CALL and other.id.kind is CONTENT:
-            self._interrupt_content(other, said, over)
+            self._interrupt_content(other, output)
         elif other.reader.held and (self._blocks or by.id.kind is CALL or other.reader.pending.isspace()):
-            self.hear(other, other.interrupt(), said)
+            self.take(other, other.interrupt(), output)
 
-    def _interrupt_content(self, lane: Lane, said: Said, over: set[Lane]) -> None:
+    def _interrupt_content(self, lane: Lane, output: Output) -> None:
         """A call of the server goes on. It may be what a call in the text before it began."""
         events = lane.interrupt([call.server_name for call in self._calls])
         if not self._may_be_copies(lane, events):
-            self.hear(lane, events, said)
+            self.take(lane, events, output)
         if self._calling and lane is self._calling[0] and self.natives.open_in_text:
-            over.add(lane)
+            output.over.add(lane)
 
     def _may_be_copies(self, lane: Lane, events: list[Event]) -> bool:
         """Whether a lane's whole text is calls in JSON. Then it waits until the server's calls are
@@ -161,20 +160,19 @@ class Message:
             self._copies[lane] = copies, events
         return bool(copies)
 
-    def _decide_copies(self, said: Said) -> None:
+    def _decide_copies(self, output: Output) -> None:
         """Drop texts that waited as copies of the server's calls if they are copies."""
         for lane, (calls, events) in self._copies.items():
             lane.called = self.natives.are_copies(calls)
-            self.hear(lane, [] if lane.called else events, said)
+            self.take(lane, [] if lane.called else events, output)
         self._copies.clear()
 
     # Calls
 
-    def hear(self, lane: Lane, events: list[Event], said: Said) -> None:
-        """Take what came out of a lane."""
+    def take(self, lane: Lane, events: list[Event], output: Output) -> None:
+        """Note what came out of a lane, and add it to the output."""
         self.note(lane, events)
-        before = said.get(lane)
-        said[lane] = [*before, *events] if before else events
+        output.add(lane, events)
 
     def note(self, lane: Lane, events: list[Event]) -> None:
         """Note the calls that were found in the text of a lane."""
@@ -224,14 +222,14 @@ class Message:
 
     # The end
 
-    def close(self, reason: str | None, said: Said, over: set[Lane]) -> None:
+    def close(self, reason: str | None, output: Output) -> None:
         """No more text comes."""
         self._over = True
         self.natives.close(reason)
-        self._decide_copies(said)
-        for lane in self._open(over):
-            self.hear(lane, lane.reader.close(reason), said)
-            over.add(lane)
+        self._decide_copies(output)
+        for lane in self._open(output):
+            self.take(lane, lane.reader.close(reason), output)
+            output.over.add(lane)
 
 
 def _is_answer(lane: Lane, part: Slice) -> bool:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from ..events import ArgumentsDelta, Event
 from ..wire.base import NO_TEXT, LaneId, Reading
 from ..wire.envelope import Envelopes, copied
-from .lanes import Lane, leading_text
-from .message import Message, Said
+from .lanes import Lane, Output, leading_text
+from .message import Message
 from .queue import Held, OutputQueue, Own, Slot
 
-Deliver = Callable[[Held, Said, set[Lane]], None]
+Deliver = Callable[[Held, Output], None]
 
 
 class Steady:
@@ -102,15 +102,15 @@ class Steady:
         if counted:
             queue.items.append(held)
             return events != []
-        self._hear(held, lane, events)
+        self._read(held, lane, events)
         return True
 
-    def _hear(self, held: Held, lane: Lane, events: list[Event] | None) -> None:
+    def _read(self, held: Held, lane: Lane, events: list[Event] | None) -> None:
         """Deliver a frame whose events are more than its text as it came."""
-        message, said = self._messages[lane.id.group], Said()
+        message, output = self._messages[lane.id.group], Output()
         if events is not None:
-            message.hear(lane, events, said)
+            message.take(lane, events, output)
         if lane.id.call:
-            message.after_call(lane, False, said)
-        self._deliver(held, said, set())
+            message.after_call(lane, False, output)
+        self._deliver(held, output)
         self.last = lane.id

@@ -29,8 +29,8 @@ from . import fail_open
 from .early_end import EarlyEnd
 from .engine_errors import read_unparsed
 from .fail_open import FRAMED, InWork, Reads
-from .lanes import Lane, leading_text
-from .message import Message, Said
+from .lanes import Lane, Output, leading_text
+from .message import Message
 from .parsers import Parsers
 from .queue import Ending, Held, Item, OutputQueue, Own, Slot
 from .steady import Steady
@@ -199,31 +199,31 @@ class StreamRewriter:
             self._steady.last = reading.slices[-1].lane if reading.slices else None
 
     def _read_slices(self, reading: Reading) -> None:
-        held, said, over = Held(reading, []), Said(), set[Lane]()
+        held, output = Held(reading, []), Output()
         calling: set[Message] = set()  # the frame has said something about their calls
         for part in reading.slices:
-            message, lane = self._lane_of(part, calling, said)
+            message, lane = self._lane_of(part, calling, output)
             if part.at is not CLOSE and message.active is not lane:
-                message.take_turn(lane, part, said, over)
+                message.take_turn(lane, part, output)
             held.slots.append(Slot(part, lane, lane.fed))
             if part.at is CLOSE and not lane.waits:
                 lane.sealed = True
-            if part.text and not lane.over and lane not in over:
+            if part.text and not lane.over and lane not in output.over:
                 self.in_work.append(InWork(lane, part.text, lane.fed))
-                message.hear(lane, lane.feed(part.text), said)
+                message.take(lane, lane.feed(part.text), output)
             if part.call_piece:
-                message.after_call(lane, part.call_piece.whole, said)
-        self._close_ended(reading, said, over)
-        self._deliver(held, said, over)
+                message.after_call(lane, part.call_piece.whole, output)
+        self._close_ended(reading, output)
+        self._deliver(held, output)
 
-    def _close_ended(self, reading: Reading, said: Said, over: set[Lane]) -> None:
+    def _close_ended(self, reading: Reading, output: Output) -> None:
         """Close the messages that a frame ends."""
         for group, reason in reading.ends:
             if group is not None:
                 self._message(group)  # even if it has no text
             for message in self.messages.values():
                 if group in (None, message.group):
-                    message.close(reason, said, over)
+                    message.close(reason, output)
 
     def _pass_by_calls(self) -> None:
         """Text does not wait for an undecided call before it: the frames of that call are emptied, and if
@@ -246,9 +246,9 @@ class StreamRewriter:
         natives = native_calls(self.wire, self._toolset, self.ledger, in_arguments, takes_prose=True)
         return Message(0, natives, self.parsers.reader, self.wire.blocks)
 
-    def _lane_of(self, part: Slice, calling: set[Message], said: Said) -> tuple[Message, Lane]:
+    def _lane_of(self, part: Slice, calling: set[Message], output: Output) -> tuple[Message, Lane]:
         """The message and the lane that a slice belongs to. What earlier calls produce when a call begins
-        goes into `said`."""
+        goes into `output`."""
         message = self._message(part.group)
         if part.lane and not part.call_piece:
             lane = message.lane(part.lane)
@@ -258,21 +258,21 @@ class StreamRewriter:
         if message not in calling:
             message.natives.begin_frame()
             calling.add(message)
-        lane, late = message.lane_of_call(part, said)
+        lane, late = message.lane_of_call(part, output)
         if late:
             self.queue.diverge(lane, "")
         return message, lane
 
     # What becomes of what was read
 
-    def _deliver(self, held: Held | None, said: Said, over: set[Lane]) -> None:
+    def _deliver(self, held: Held | None, output: Output) -> None:
         """Put what came out of the lanes into the queue. `held` is the current frame."""
         after: list[Item] = []
         frame = held or Held(self.last, [])
         extra = [found for message in self.messages.values() for found in message.extra()]  # it may fail
-        for lane, events in sorted(said.items(), key=_is_of_text):  # the server's calls come first
-            self._settle(lane, events, frame, lane in over, after)
-        ended = {lane.id.group for lane in over}
+        for lane, events in sorted(output.events.items(), key=_is_of_text):  # the server's calls come first
+            self._settle(lane, events, frame, lane in output.over, after)
+        ended = {lane.id.group for lane in output.over}
         for lane_id, events in extra:
             early = held is None or lane_id.group in ended
             (self.queue.items if early else after).append(Own(lane_id, events, frame.reading))
@@ -320,10 +320,10 @@ class StreamRewriter:
 
     def _end(self) -> None:
         """The body is over, although no frame has said so."""
-        said, over = Said(), set[Lane]()
+        output = Output()
         for message in self.messages.values():
-            message.close(None, said, over)
-        self._deliver(None, said, over)
+            message.close(None, output)
+        self._deliver(None, output)
 
     def _empty_frames(self) -> None:
         """Too many frames wait: what they hold of their text will come in a frame of our own."""
@@ -369,11 +369,11 @@ class StreamRewriter:
         for lane in message.lanes.values():
             if lane.id.kind is Kind.ARGUMENTS:
                 self.queue.diverge(lane, "")
-        said, over = Said(), set[Lane]()
+        output = Output()
         if message.active is not content:
-            message.take_turn(content, Slice(content.id, "answer"), said, over)
-        message.close(None, said, over)
-        self._deliver(None, said, over)
+            message.take_turn(content, Slice(content.id, "answer"), output)
+        message.close(None, output)
+        self._deliver(None, output)
 
     def _own(self, lane: LaneId, events: list[Event]) -> None:
         self.queue.items.append(Own(lane, events, self.last))
@@ -391,6 +391,6 @@ def _fill(slots: list[Slot], lead: str, before: bool) -> str:
     return ""
 
 
-def _is_of_text(said: tuple[Lane, list[Event]]) -> bool:
+def _is_of_text(came: tuple[Lane, list[Event]]) -> bool:
     """Whether these events come from a text, and not from a call that the server parsed."""
-    return said[0].id.kind is not Kind.ARGUMENTS
+    return came[0].id.kind is not Kind.ARGUMENTS
