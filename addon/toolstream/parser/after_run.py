@@ -251,9 +251,9 @@ def before_last_parameters(m: Message, value: Value, run: Run) -> Judgement:
     example has left a parameter open. It is the end if nothing but such parameters comes up to the end of the
     message, and with them the call has all that it requires. It is payload if the example ends in a later
     run."""
-    assert m.call
-    given = set(m.call.writer.given)
-    required = m.call.tool.required - given
+    call = m.open_call
+    given = set(call.writer.given)
+    required = call.tool.required - given
     last, base, limit = run, m.buffer.base, run.end - m.buffer.base + AFTER_CALL
     while sibling := last.sibling:
         if sibling.name in given or not m.place.is_free(sibling.name):

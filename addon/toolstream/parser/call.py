@@ -13,10 +13,7 @@ from ..grammar.tokens import WORD, end_of_tag, opens_json
 from ..limits import LOOK_AHEAD, UNTAGGED_GAP
 from ..repairs import Refused, Repair
 from .by_place import BY_PLACE
-from .elements import ELEMENTS, element_of
-from .json_head import read_first_key
-from .message import Call, Message
-from .open_call import (
+from .call_events import (
     begin_stray,
     emit_stray,
     end_call,
@@ -24,9 +21,11 @@ from .open_call import (
     is_example,
     leave_undone,
     only_key,
-    open_call,
     use_spare,
 )
+from .elements import ELEMENTS, element_of
+from .json_head import read_first_key
+from .message import Call, Message
 from .parameter import all_arguments, at_parameter, next_tag
 from .place import Place
 from .prose import prose_goes_on
@@ -39,7 +38,7 @@ from .value_place import in_last_run
 
 def in_call(m: Message) -> Step:
     """State: in a call, between its parameters."""
-    call, buffer = open_call(m), m.buffer
+    call, buffer = m.open_call, m.buffer
     if call.body_done:
         return after_body(m, call)
     call.gap = (call.gap + buffer.take(end_of(WHITESPACE, buffer.text, buffer.at)))[-UNTAGGED_GAP:]
@@ -222,7 +221,7 @@ def _is_markup(call: Call, text: str, at: int) -> bool:
 
 def _close(m: Message, tag: Tag) -> Step:
     """The call's own closing tag."""
-    if is_example(open_call(m)):
+    if is_example(m.open_call):
         return leave_undone(m, Refused.NO_CALL)
     lacks_end = tag.damaged and tag.raw[-1] not in CLOSE and tag.end == len(m.buffer.text)
     if lacks_end and m.buffer.over and not m.complete:
@@ -233,7 +232,7 @@ def _close(m: Message, tag: Tag) -> Step:
     if tag.damaged:
         m.log.repair(Repair.DAMAGED_TAG, tag.raw)
     m.buffer.at = end
-    use_spare(m, open_call(m))
+    use_spare(m, m.open_call)
     return end_call(m)
 
 

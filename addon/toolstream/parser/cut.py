@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from ..grammar.tokens import Token, read_tag
 from ..repairs import Refused, Repair
+from .call_events import end_unclosed, use_spare
 from .interrupted import break_off
 from .message import Call, Message
-from .open_call import end_unclosed, open_call, use_spare
 from .open_value import Value
 from .prose import is_whole_at_end
 from .states import Step
@@ -17,7 +17,7 @@ from .value_text import break_before, finish, leave_open
 
 def at_cut(m: Message) -> Step:
     """State: at the end of the message, with an open call."""
-    call = open_call(m)
+    call = m.open_call
     if m.server_call_end >= 0 and not call.begun and call.tool.required:
         return break_off(m, None)
     why = _why_not_whole(m, call)

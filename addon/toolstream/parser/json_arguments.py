@@ -18,12 +18,12 @@ from ..schema.arguments import ArgumentsWriter
 from ..schema.json_call import read_arguments
 from ..schema.json_read import Json
 from ..schema.schema import Tool
+from .call_events import emit_stray, give_all
 from .event_log import Mark
 from .json_head import read_first_key
 from .json_reader import Body, Closing, JsonArguments
 from .json_text import Ended, JsonText, may_be_all, read_text
 from .message import Call, Message
-from .open_call import emit_stray, give_all
 from .states import State, Step
 
 
@@ -61,10 +61,9 @@ def _start_arguments(m: Message, call: Call, reader: JsonArguments, at: int) -> 
 
 def open_arguments(m: Message, reader: JsonArguments) -> None:
     """Read them as a whole."""
-    assert m.call
-    tool = m.call.tool
-    if isinstance(m.call.writer, ArgumentsWriter):
-        m.call.writer = ArgumentsWriter(tool, m.toolset.rules_for(tool))
+    call, tool = m.open_call, m.open_call.tool
+    if isinstance(call.writer, ArgumentsWriter):
+        call.writer = ArgumentsWriter(tool, m.toolset.rules_for(tool))
     reader.retry = m.log.mark()
     reader.text = JsonText(m.buffer, m.grammar.ends_json, lambda text: read_arguments(text, tool) is not None)
 
@@ -77,8 +76,7 @@ def _say_body(m: Message, repairs: Sequence[Repair], text: str) -> None:
 
 
 def end_body(m: Message) -> Step:
-    assert m.call
-    m.call.body_done, m.json = True, None
+    m.open_call.body_done, m.json = True, None
     return m.go(State.CALL)
 
 

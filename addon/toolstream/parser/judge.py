@@ -260,7 +260,6 @@ def _line_of_its_own(m: Message, run: Run) -> int:
 
 def _doubt(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> Judgement:
     """Decide about a run that is not believed at once. `lines`: a line break is in the value before it."""
-    assert m.call
     first = run.tags[0]
     if first.kind in OPENERS:
         return Payload.TAG
@@ -270,7 +269,7 @@ def _doubt(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> Judg
         return look_beyond(m, value, run) if value.verbatim else run
     judgement = _by_text_after(m, value, run, alone, lines)
     if judgement is Payload.TAG and first.spelt and alone:
-        m.call.unclear = True
+        m.open_call.unclear = True
     return judgement
 
 

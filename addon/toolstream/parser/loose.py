@@ -14,8 +14,8 @@ from ..grammar.text import goes_on, is_ellipsis
 from ..limits import DAMAGED_OPENER, OPENER_PREFIX
 from ..repairs import Refused, Repair
 from ..schema.json_read import loads
+from .call_events import emit_stray, leave_undone, only_key
 from .message import Call, Message, Spare
-from .open_call import emit_stray, leave_undone, only_key, open_call
 from .run import FollowedBy, Level
 from .runs import read_run
 from .states import State, Step
@@ -31,7 +31,7 @@ _NEWLINE = re.compile(r"\r?\n")
 
 def in_loose(m: Message) -> Step:
     """State: in such text."""
-    call, buffer = open_call(m), m.buffer
+    call, buffer = m.open_call, m.buffer
     if call.spare is None:
         call.spare = Spare(m.log.mark())
     text, tags = buffer.text, call.place.tags
@@ -102,7 +102,7 @@ def _what_follows(m: Message, call: Call, closer: Tag) -> FollowedBy | None:
 
 def leave_as_text(m: Message, raw: str) -> Step:
     """It is no value: emit it as text."""
-    call = open_call(m)
+    call = m.open_call
     assert call.spare
     if not (call.certain and call.named):
         return m.reject()
@@ -113,7 +113,7 @@ def leave_as_text(m: Message, raw: str) -> Step:
 
 
 def _take_for_value(m: Message, raw: str, closer: Tag) -> Step:
-    call = open_call(m)
+    call = m.open_call
     assert call.spare
     if call.place.names_key(raw) or (opener := _opener_in(raw, only_key(call))) is None:
         return leave_as_text(m, raw)

@@ -183,6 +183,19 @@ class Message:
         return Step.GO
 
     @property
+    def open_call(self) -> Call:
+        """The call, in a state that has one."""
+        assert self.call
+        return self.call
+
+    @property
+    def open_value(self) -> Value:
+        """Its value, in a state that has one."""
+        assert self.call
+        assert self.call.value
+        return self.call.value
+
+    @property
     def place(self) -> Place:
         """The place in the open call."""
         assert self.call

@@ -33,9 +33,9 @@ def opens_next(m: Message, value: Value, opener: Tag) -> bool | Wait:
 def before_calls(m: Message, value: Value, run: Run) -> Judgement:
     """The closing tag of the envelope alone, after a single line, and text after it: the end if the call has
     all that it requires, and after the text nothing comes but calls up to the end of the message."""
-    assert m.call
     start = run.end - m.buffer.base
-    lacks = m.call.tool.required - m.call.writer.given
+    call = m.open_call
+    lacks = call.tool.required - call.writer.given
     if lacks or value.has_inner_break(m.buffer, run.tags[0].start - m.buffer.base):
         return Payload.TAG
     readings = readings_after(m.place, m.buffer, value, start, start + AFTER_CALL)
@@ -101,16 +101,14 @@ def _end_of_line(m: Message, start: int, at: int) -> Run | Wait | None:
 
 def _is_unclosed_line(m: Message, value: Value, opener: Tag) -> bool:
     """Whether a value is one line of text, up to a tag that opens what the open call began with."""
-    assert m.call
     has_text = value.has_text(m.buffer, opener.start)
-    wraps, is_first = opener.kind is TagKind.WRAP_OPEN, len(m.call.writer.given) == 1
+    wraps, is_first = opener.kind is TagKind.WRAP_OPEN, len(m.open_call.writer.given) == 1
     begins = has_text and is_first and wraps is m.place.wrapped
     return begins and not value.has_inner_break(m.buffer, opener.start)
 
 
 def _is_same(m: Message, tag: Tag) -> bool:
     """Whether a tag opens what is open: an envelope, a call of this tool, or this parameter."""
-    assert m.call
     if tag.kind is TagKind.CALL_OPEN:
-        return m.toolset.find(tag.name) is m.call.tool
+        return m.toolset.find(tag.name) is m.open_call.tool
     return tag.name in ("", m.place.key)

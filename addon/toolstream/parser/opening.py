@@ -17,9 +17,9 @@ from ..limits import CLOSING_RUN, NAME, TAG_GAP
 from ..repairs import Refused, Repair
 from ..schema.schema import Tool
 from ..schema.tool_name import Opening, read_opening
+from .call_events import start_call
 from .chain import Chain, read_chain
 from .message import Message
-from .open_call import open_call, start_call
 from .opening_repairs import note_opening, note_tags
 from .place import Place
 from .prose import is_in_prose
@@ -321,7 +321,7 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
     note_opening(m, tag, opening, wraps)
     m.drop(tag.start if tag.kind is TagKind.PARAMETER_OPEN else tag.end)
     step = start_call(m, opening, tag, certain and not (in_prose or element))
-    call = open_call(m)
+    call = m.open_call
     call.in_prose = in_prose
     if doubtful:
         call.awaited, call.direct = call.tool.required, tag.dialect.by_name

@@ -13,8 +13,8 @@ from ..limits import LOOK_AHEAD
 from ..repairs import Refused, Repair
 from ..schema.call_shape import ARGUMENT_KEYS
 from .by_place import before_value
+from .call_events import begin_stray, give, only_free
 from .message import Call, Message, Spare
-from .open_call import begin_stray, give, only_free, open_call
 from .open_value import Value
 from .prose import value_goes_on
 from .states import State, Step
@@ -28,7 +28,7 @@ _ODD = re.compile(r"""[ "']""")  # characters that no name has
 
 def all_arguments(m: Message, at: int, in_parameter: bool = False) -> Step:
     """The bracket at this index opens all arguments, as JSON."""
-    call = open_call(m)
+    call = m.open_call
     m.buffer.at, call.in_parameter = at, in_parameter
     call.certain = call.certain or call.in_prose
     return m.go(State.JSON)
@@ -188,4 +188,4 @@ def _value_in_tag(m: Message, tag: Tag) -> tuple[str, int] | Wait | None:
 def next_tag(m: Message, at: int) -> Tag | Wait | None:
     """The tag that follows the whitespace at this index; None if something else does."""
     text = m.buffer.text
-    return open_call(m).place.tags.read(text, end_of(WHITESPACE, text, at), m.buffer.over)
+    return m.place.tags.read(text, end_of(WHITESPACE, text, at), m.buffer.over)

@@ -40,7 +40,6 @@ from .outside import at_line_start, in_text
 from .quotation import in_span
 from .states import State, Step
 from .value import in_value
-from .value_text import open_value
 
 
 def in_literal(m: Message) -> Step:
@@ -80,7 +79,7 @@ def _is_after_tag(m: Message) -> bool:
     ends_tag = waiting[-1:] == ">"
     match m.state:
         case State.VALUE:
-            return ends_tag and open_value(m).waits
+            return ends_tag and m.open_value.waits
         case State.CALL:  # if a closing tag waits, this may show that the call was not closed too early
             return m.buffer.at == len(m.buffer.text)
         case State.ENVELOPE:

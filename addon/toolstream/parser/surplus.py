@@ -11,10 +11,10 @@ from ..grammar.tag import Tag
 from ..grammar.text import BLANK, end_of
 from ..limits import LOOK_AHEAD
 from ..repairs import Repair
+from .call_events import end_call, end_unclosed
 from .elements import ELEMENTS
 from .json_end import after_marks, is_mark
 from .message import Call, Message
-from .open_call import end_call, end_unclosed
 from .run import Level
 from .runs import choose
 from .states import Step

@@ -23,7 +23,7 @@ from .open_value import Opened, Value
 from .run import Run
 from .states import Envelope, State, Step
 from .value_place import leave_value
-from .value_text import break_before, finish, held_in, open_value, write_up_to
+from .value_text import break_before, finish, held_in, write_up_to
 
 # The last bracket of the opening tag, on the next line
 _LATE_BRACKET = re.compile(r"\r?\n>(?:\r?\n|(?=[^\s>]))")
@@ -32,7 +32,7 @@ _LATE_PART = re.compile(r"\r?(?:\n(?:>\r?)?)?")
 
 def in_value(m: Message) -> Step:
     """State: in a value, up to the tag that ends it."""
-    value = open_value(m)
+    value = m.open_value
     if not (value.started or _start(m, value)):
         return Step.MORE
     buffer = m.buffer
@@ -81,22 +81,19 @@ def _at_first_tag(m: Message, value: Value, tag: Tag) -> Step | None:
 
 def _is_said_twice(m: Message, value: Value, tag: Tag) -> bool:
     """Whether a value begins with its own opening tag again. In a string that may be payload."""
-    assert m.call
-    return not value.verbatim and tag.kind is TagKind.PARAMETER_OPEN and tag.name == m.call.place.key
+    return not value.verbatim and tag.kind is TagKind.PARAMETER_OPEN and tag.name == m.place.key
 
 
 def _is_closed_early(m: Message, value: Value, tag: Tag) -> bool:
     """Whether the closing tag comes directly after the opening one, and the value on the lines after it."""
-    assert m.call
     ends_line_of_tag = value.same_line and ends_line(m.buffer.text, tag.end)
-    return ends_line_of_tag and tag.closes_exactly and not m.call.place.is_foreign(tag)
+    return ends_line_of_tag and tag.closes_exactly and not m.place.is_foreign(tag)
 
 
 def _is_named_late(m: Message, value: Value, tag: Tag) -> bool:
     """Whether a function's tag is the first thing in a value of a call without a name: it should have
     come earlier."""
-    assert m.call
-    if m.call.named or m.trial is None or tag.kind is not TagKind.CALL_OPEN:
+    if m.open_call.named or m.trial is None or tag.kind is not TagKind.CALL_OPEN:
         return False
     return not value.passed and not m.buffer.text[m.buffer.at : tag.start].strip(BLANK)
 
@@ -155,8 +152,7 @@ def _may_go_on(value: Value, rest: str) -> bool:
 def _next(m: Message, value: Value) -> int:
     """The index of the next tag that could be structural; -1 if there is none. Tags that only documents
     have are noted."""
-    assert m.call
-    text, place = m.buffer.text, m.call.place
+    text, place = m.buffer.text, m.place
     at = max(m.buffer.at, value.judged_to - m.buffer.base)
     fresh = value.blank and at == value.judged_to - m.buffer.base
     while (at := next_place(text, at, fresh, value.tables.missing)) >= 0:
@@ -204,7 +200,6 @@ def _held(m: Message, value: Value) -> int:
 
 def _end_value(m: Message, value: Value, run: Run) -> Step:
     """The value ends before the first tag of the run."""
-    assert m.call
     first = run.tags[0].moved(-m.buffer.base)
     closes = first.kind is TagKind.PARAMETER_CLOSE
     value.lead = value.lead and not closes
@@ -212,10 +207,10 @@ def _end_value(m: Message, value: Value, run: Run) -> Step:
     m.buffer.at = first.start
     m.seen_to = m.buffer.position
     if closes:
-        _close(m, m.call, first)
+        _close(m, m.open_call, first)
     else:
         m.log.repair(Repair.MISSING_PARAMETER_CLOSE, first.raw)
-    leave_value(m.call.place, run.tags[1:])
+    leave_value(m.place, run.tags[1:])
     return m.go(State.CALL)
 
 

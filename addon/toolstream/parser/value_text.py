@@ -8,12 +8,6 @@ from .message import Message
 from .open_value import Value
 
 
-def open_value(m: Message) -> Value:
-    assert m.call
-    assert m.call.value
-    return m.call.value
-
-
 def write_up_to(m: Message, value: Value, end: int) -> None:
     """The text up to this index is payload. If a space comes after the opening tag, the rest of its line
     waits."""
@@ -38,10 +32,10 @@ def _is_on_line(piece: str) -> bool:
 
 def write(m: Message, piece: str) -> None:
     """Emit a piece of the open value."""
-    assert m.call
-    if m.call.value and m.call.value.json:
-        m.call.value.json.feed(piece)
-    m.fragment(m.call.writer.feed(piece))
+    call = m.open_call
+    if call.value and call.value.json:
+        call.value.json.feed(piece)
+    m.fragment(call.writer.feed(piece))
 
 
 def break_before(text: str, at: int, end: int) -> int:
@@ -64,21 +58,19 @@ def held_in(value: Value, text: str, at: int, fresh: bool) -> int:
 
 def finish(m: Message, end: int) -> None:
     """The open value is complete, up to this index."""
-    assert m.call
-    value = open_value(m)
+    value = m.open_value
     if value.lead:
         value.lead = False
         if _is_on_line(m.buffer.text[m.buffer.at : end]):  # and it was not closed: the space is markup
             m.buffer.at = min(m.buffer.at + 1, end)
     write_up_to(m, value, end)
-    m.fragment(m.call.writer.end())
-    m.call.value = None
+    m.fragment(m.open_call.writer.end())
+    m.open_call.value = None
 
 
 def leave_open(m: Message, end: int) -> None:
     """The open value was cut off at this index."""
-    assert m.call
-    value = open_value(m)
+    value = m.open_value
     value.lead = False
     write_up_to(m, value, end)
-    m.call.value = None
+    m.open_call.value = None

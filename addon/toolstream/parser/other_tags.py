@@ -1,5 +1,5 @@
-"""What is no call outside of calls: examples, thinking, comments, results that the model made up, and closing
-tags that close nothing.
+"""Tags outside of calls that open no call: of examples, thinking, comments and results that the model made
+up, and closing tags that close nothing.
 """
 
 from __future__ import annotations

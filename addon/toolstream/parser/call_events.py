@@ -35,12 +35,6 @@ from .states import Envelope, State, Step
 _WORD = re.compile(r"\W{0,4}(\w+)=")  # of a tag that carries a name
 
 
-def open_call(m: Message) -> Call:
-    """The open call."""
-    assert m.call
-    return m.call
-
-
 # The beginning
 
 
@@ -83,7 +77,7 @@ def _announce(m: Message, call: Call, opening: Opening) -> None:
 
 def give(m: Message, key: str, text: str) -> None:
     """Emit a whole value."""
-    writer = open_call(m).writer
+    writer = m.open_call.writer
     m.fragment(writer.begin(key) + writer.feed(text) + writer.end())
 
 
@@ -116,7 +110,7 @@ def only_free(call: Call) -> str:
 
 def begin_stray(m: Message) -> Step:
     """Text between parameters begins. It does not belong to the call, but must not be dropped."""
-    call = open_call(m)
+    call = m.open_call
     call.needs_all = call.needs_all or (call.direct and call.is_doubtful())
     if not (call.certain and call.named):
         m.buffer.take(m.buffer.at + 1)  # else the same tag would open the same call again
@@ -129,7 +123,7 @@ def begin_stray(m: Message) -> Step:
 
 def emit_stray(m: Message, text: str) -> Step:
     """Emit a piece of such text. More may follow."""
-    call = open_call(m)
+    call = m.open_call
     if call.spare:
         _emit_spare(m, call)
     call.stray = (call.stray + text)[:STRAY]
@@ -163,7 +157,7 @@ def _is_unread(call: Call) -> bool:
 
 def leave_undone(m: Message, why: Refused) -> Step:
     """The open call is text; if it cannot be taken back, it gets no end."""
-    return m.reject(why) if m.trial else m.leave_unended(why, open_call(m).tool)
+    return m.reject(why) if m.trial else m.leave_unended(why, m.open_call.tool)
 
 
 def is_example(call: Call) -> bool:
@@ -207,14 +201,14 @@ def _fits(text: str, parameter: Parameter) -> bool:
 
 def end_unclosed(m: Message, excerpt: str) -> Step:
     """The open call is complete without its own closing tag."""
-    if not open_call(m).needs_no_closer:
+    if not m.open_call.needs_no_closer:
         m.log.repair(Repair.MISSING_FUNCTION_CLOSE, excerpt)
     return end_call(m)
 
 
 def end_call(m: Message) -> Step:
     """The open call is complete."""
-    call = open_call(m)
+    call = m.open_call
     if call.needs_all and call.is_doubtful():
         return m.reject()
     if is_example(call):
