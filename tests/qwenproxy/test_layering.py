@@ -10,6 +10,7 @@ import pytest
 from proxy import ROOT
 
 import toolstream
+from support.rooms import listed, modules_of
 
 ADDON = ROOT / "addon"
 KNOW_MITMPROXY = {
@@ -129,3 +130,7 @@ def test_the_example_of_the_library_works(capsys: pytest.CaptureFixture[str]) ->
         'arguments 0 {"n": 3}',
         "end 0",
     ]
+
+
+def test_the_package_says_where_to_find_what() -> None:
+    assert listed(ADDON / "qwenproxy") == modules_of(ADDON / "qwenproxy")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import toolstream
+from support.rooms import listed, modules_of
 
 ROOT = Path(toolstream.__file__).parent
 # Lowest first. A module imports its own room and the ones before it, and none that stands beside it.
@@ -117,6 +118,13 @@ def test_no_imports_lead_in_a_circle_and_none_lead_far(capsys: pytest.CaptureFix
         print(f"\ntoolstream, imports in a row: {len(chain) - 1}: {' > '.join(chain)}")
     assert len(chain) - 1 <= DEEPEST
     assert depths(GRAPH)[""] <= DEEPEST + 1
+
+
+@pytest.mark.parametrize(
+    "room", sorted(path.parent for path in ROOT.glob("*/__init__.py")), ids=lambda p: p.name
+)
+def test_a_room_says_where_to_find_what(room: Path) -> None:
+    assert listed(room) == modules_of(room)
 
 
 # That the checks find what they look for

@@ -1,1 +1,6 @@
-"""Repairs of requests."""
+"""Repairs of requests.
+
+A module for each repair:
+
+    earlier calls          history
+"""
