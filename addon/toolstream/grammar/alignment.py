@@ -46,7 +46,7 @@ def parts_of(head: str) -> re.Pattern[str]:
 
 @lru_cache(ALIGNED)
 def _aligned(head: str, text: str, over: bool) -> list[tuple[int, int]] | Wait:
-    """The same for the beginning of a text."""
+    """Where this text, up to each end, may be the head. `over`: no more text comes."""
     most, size, found = _most(head), len(head), []
     up: list[int] = []
     row = list(range(size + 1))

@@ -47,7 +47,7 @@ def _in_text(level: str) -> list[TagKind]:
 
 
 def _in_envelope(level: str) -> list[TagKind]:
-    """What is searched behind the opening tag of an envelope."""
+    """What is searched after the opening tag of an envelope."""
     kinds = [TagKind.WRAP_OPEN, TagKind.WRAP_CLOSE, TagKind.CALL_OPEN]
     kinds += [TagKind.CALL_IN_ENVELOPE, TagKind.NAMELESS_OPEN]
     return kinds if level == "strict" else [*kinds, TagKind.PARAMETER_OPEN]
@@ -129,7 +129,7 @@ class Grammar:
 
     def closer(self, dialect: Dialect) -> re.Pattern[str]:
         """The closing tag of such a value, with the line break before it and the whitespace after it; in
-        Qwen's own dialect, with the call's closing tags behind it."""
+        Qwen's own dialect, with the call's closing tags after it."""
         return self._closers.get(dialect.name, self._closers[BASE[0].name])
 
 

@@ -106,14 +106,15 @@ class TagMatcher:
         return self.match_declared(text, start) if self._other else None
 
     def read(self, text: str, start: int, over: bool) -> Tag | Wait | None:
-        """The same; MORE if the text from `start` on may still become a tag. None if it is none."""
+        """The complete tag that begins exactly at `start`; MORE if the text from there on may still become
+        one. None if it is none."""
         tag = self.match(text, start)
         if tag or over:
             return tag
         return MORE if start >= len(text) or self.may_begin(text, start) else None
 
     def match_declared(self, text: str, start: int) -> Tag | None:
-        """The same for the spellings that need a declared name, or have no bracket."""
+        """The complete tag at `start`, among the spellings that need a declared name or have no bracket."""
         if not self._may_be_declared(text, start) or not self._other_tags.match(text, start):
             return None
         for spelling, tag, _ in self._other:
@@ -138,7 +139,8 @@ class TagMatcher:
         return bool(self._other) and self.may_begin_declared(text, start)
 
     def may_begin_declared(self, text: str, start: int) -> bool:
-        """The same for the spellings that need a declared name, or have no bracket."""
+        """Whether text[start:] is an unfinished tag, among the spellings that need a declared name or have no
+        bracket."""
         if not self._may_be_declared(text, start) or not self._other_tails.fullmatch(text, start):
             return False
         return any(

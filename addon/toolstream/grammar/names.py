@@ -35,7 +35,7 @@ class Names:
 
 @lru_cache(TOOLS)
 def known_names(tools: frozenset[str], keys: frozenset[str] = frozenset()) -> Names:
-    """The same ones for the same names: a session asks with the same tools each time."""
+    """The names, made once for each set: a session asks with the same tools each time."""
     return Names(tools, keys)
 
 

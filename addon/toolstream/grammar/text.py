@@ -57,7 +57,8 @@ def ends_line(text: str, at: int) -> bool:
 
 
 def read_line_end(text: str, at: int, over: bool) -> bool | Wait:
-    """The same; MORE if the text ends there and is not `over`."""
+    """Whether nothing but blanks comes before the end of the line; MORE if the text ends there and is not
+    `over`."""
     rest = LINE_REST.match(text, at)
     if rest and rest[1] in ("", "\r") and not over:
         return MORE
@@ -77,7 +78,7 @@ def is_ellipsis(text: str) -> bool:
 
 
 def goes_on(text: str) -> bool:
-    """Whether a text ends with a blank after words, so that a tag behind it stands within their line."""
+    """Whether a text ends with a blank after words, so that a tag after it stands within their line."""
     line = text.rpartition("\n")[2]
     return line[-1:] in (" ", "\t") and not line.isspace()
 

@@ -49,7 +49,7 @@ _NAMESPACE = rf"[A-Za-z]\w{{0,32}}:(?={_STRUCTURAL})"
 _MARK = rf"{_BARS}(?:\w{{1,16}}(?:{_BARS}(?:(?={_STRUCTURAL})|[a-z_]{{0,9}}\Z)|\Z)|\Z)"
 IN_BARS = re.compile(_BARS)
 MARKED = re.compile(rf"<({_BARS}\w{{1,16}}{_BARS})\w")
-_JSON_AHEAD = r'[ \t]?(?:\{[ \t\r\n]*(?:"|\Z)|\[[ \t\r\n]*(?:\{|\Z))'  # behind `[TOOL_CALL]`
+_JSON_AHEAD = r'[ \t]?(?:\{[ \t\r\n]*(?:"|\Z)|\[[ \t\r\n]*(?:\{|\Z))'  # after `[TOOL_CALL]`
 _BREAK = re.compile(r"\r?\n?[ \t]{0,8}>?[ \t]{0,8}")  # before a bracket that is late
 _JSON_BEGINS = re.compile(r"[ \t]*(?:[{\[][ \t\r\n]*)?")
 _LINE_ENDS = rf"[ \t]*(?:[\r\n{OPEN}]|\Z)"
@@ -162,7 +162,7 @@ def _token(tag: re.Match[str]) -> Token:
 
 
 def _ends_with(text: str, tag: re.Match[str]) -> bool:
-    """Whether a text ends with a tag, as far as it has come; blanks behind a bracket that is late, or of
+    """Whether a text ends with a tag, as far as it has come; blanks after a bracket that is late, or of
     another kind, are looked at, too."""
     end, bracket = tag.end(), tag["end"]
     if end == len(text) or len(text) - end >= TAG:

@@ -76,7 +76,7 @@ def _read(whole: str, tool: Tool, state: State) -> Any:
 
 
 def _read_cut(whole: str, frames: Sequence[Frame], tool: Tool) -> Any:
-    """The arguments if they end with a value, and the brackets behind it are missing."""
+    """The arguments if they end with a value, and the brackets after it are missing."""
     if not _ENDS_IN_VALUE.search(whole, max(0, len(whole) - SCALAR)):
         return None
     accept, closed = wanted_by(tool), whole + "".join(frame.closer for frame in reversed(frames))

@@ -252,7 +252,7 @@ class JsonStream:
         return Token(Kind.BACKSLASH if char == "\\" else Kind.CONTROL, char, State.STRING)
 
     def _at_quote(self, after: str) -> Token | None:
-        """It ends the string, unless a letter is right behind it: then it may be one of the string's own."""
+        """It ends the string, unless a letter is right after it: then it may be one of the string's own."""
         if self._ends or self.depth > 1:
             return Token(Kind.UNQUOTE, '"', State.NEXT)
         if not after and not self._over:
@@ -265,7 +265,7 @@ class JsonStream:
         return Token(Kind.QUOTES, self._text[self._at : end], State.STRING) if end else None
 
     def _at_first_quote(self, after: str) -> Token | None:
-        """The string is empty, unless a letter or one more quote is right behind it."""
+        """The string is empty, unless a letter or one more quote is right after it."""
         triple = after == '"'
         size = self._size_of_marked(triple) if triple or after.isalnum() else -1
         if size == -1:
@@ -316,7 +316,7 @@ class JsonStream:
         return -1 if self._over else 0
 
     def _is_end(self, after: int) -> bool:
-        """Whether what is behind a quote shows that a string ends there: the next key, or the end."""
+        """Whether what is after a quote shows that a string ends there: the next key, or the end."""
         found = _AFTER.match(self._text, after)
         return found is not None and (found[1] is None or self._is_key(found[1]))
 

@@ -1,4 +1,4 @@
-"""The end of a server's arguments: what stands behind the object, and what it lacks."""
+"""The end of a server's arguments: what stands after the object, and what it lacks."""
 
 from ..repairs import Repair
 from ..schema.schema import Tool

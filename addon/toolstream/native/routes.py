@@ -43,13 +43,13 @@ class Routes:
         return self._named_again(call, piece, name, known)
 
     def _without_call(self, piece: CallPiece, name: str, known: NativeCall | None) -> Found:
-        """The same for a piece with an index that no call has: only an id or a name begins a call."""
+        """Where a piece goes whose index no call has: only an id or a name begins a call."""
         origin = known or (None if piece.id else self.last)
         return (origin, None) if origin and not name else (None, known)
 
     def _named_again(self, call: NativeCall, piece: CallPiece, name: str, known: NativeCall | None) -> Found:
-        """The same for a piece with a name, if its call already has one: either the name is repeated, or
-        the index."""
+        """Where a piece with a name goes if the call with its index already has one: either the name is
+        repeated, or the index."""
         other_id, arguments = piece.id not in ("", call.server_id), call.arguments
         is_over = arguments.findings.complete or not arguments.fed or arguments.can_end
         if other_id:

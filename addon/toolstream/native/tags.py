@@ -194,7 +194,7 @@ def _in_json(char: str) -> tuple[str, str]:
 
 
 def _tag_in_json(tag: str) -> tuple[str, str]:
-    """The same for the literal beginning of a tag."""
+    """The pattern of the literal beginning of a tag in a JSON string, and the pattern of its beginnings."""
     units = [_in_json(char) for char in tag]
     tail = ""
     for unit, part in reversed(units):

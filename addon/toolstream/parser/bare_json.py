@@ -1,5 +1,5 @@
 """A JSON call without a tag around it: `{"name": …, "arguments": {…}}` as the message, bare or in a fence; or
-behind text, if the closing tag of its envelope is there.
+after text, if the closing tag of its envelope is there.
 
 Most JSON in an answer is no call and has to stream on. So it is followed key by key as it arrives, on
 trial. As soon as it contains something that no such call has, it is text.
@@ -32,7 +32,7 @@ from .whole_calls import Meant, any_undeclared, emit_calls, meant, why_not
 
 _MARKS = re.compile(r'\\"\s*[,:}\]]')  # of JSON, in a string that may have taken them from around it
 _WORD = re.compile(r"[:\[,]\s*+(?!true\b|false\b|null\b)[A-Za-z_]")  # in place of a value, as in a schema
-_LONGEST_END = AFTER_JSON + FENCE_RUN + 2  # of what is looked at behind JSON
+_LONGEST_END = AFTER_JSON + FENCE_RUN + 2  # of what is looked at after JSON
 _CLOSES_NOTHING = (*CALL_CLOSERS, TagKind.STRAY)
 
 
@@ -97,7 +97,7 @@ def _at_end_of_text(m: Message, json: BareCall) -> Step:
     end = text.rfind("}") + 1
     if json.scanner.in_string and _ends_call(m, json, end):
         json.complete, json.text = True, text[:end]
-        if not json.fence:  # what stands behind it is read as that
+        if not json.fence:  # what stands after it is read as that
             m.buffer.rewind(json.start)
             m.buffer.at += end
     return _give_up(m, json)
@@ -105,7 +105,7 @@ def _at_end_of_text(m: Message, json: BareCall) -> Step:
 
 def _ends_call(m: Message, json: BareCall, at: int) -> bool:
     """Whether the text up to this index ends with the brackets of a call, and nothing but what may stand
-    behind one follows, although a wrong quote has made all that a string."""
+    after one follows, although a wrong quote has made all that a string."""
     text = json.text
     head = text[:at].rstrip("} \t\r\n")
     brackets = text.count("}", len(head), at)

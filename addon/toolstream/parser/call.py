@@ -170,12 +170,12 @@ def _no_tag(m: Message, call: Call) -> Step:
 
 
 def _ends_itself(call: Call) -> bool:
-    """Whether the call's own tag ends it, and nothing of it has come behind that."""
+    """Whether the call's own tag ends it, and nothing of it has come after that."""
     return call.empty and (call.has_value_in_tag or not call.begun)
 
 
 def _note_text(call: Call) -> None:
-    """Note whether the first text in a call stands behind its tag, on the same line."""
+    """Note whether the first text in a call stands after its tag, on the same line."""
     if not (call.begun or call.stray or call.text_after_tag):
         call.text_after_tag = call.gap != "" and "\n" not in call.gap
 
@@ -303,14 +303,14 @@ def _is_early(m: Message, call: Call, closer: Tag) -> bool | Wait:
 
 
 def _is_late_parameter(m: Message, call: Call, closer: Tag, tag: Tag) -> bool | Wait:
-    """Whether a parameter of the call opens behind its closing tag."""
+    """Whether a parameter of the call opens after its closing tag."""
     stands_so = not call.begun or _stands_as_parameter(m, closer, tag)
     is_own = call.has_value_in_tag or call.place.is_free(tag.name.partition("=")[0])
     return MORE if stands_so is MORE else stands_so and is_own
 
 
 def _may_lack(m: Message, call: Call) -> bool:
-    """Whether a call may have parameters that come behind its closing tag."""
+    """Whether a call may have parameters that come after its closing tag."""
     given, tool = call.writer.given, call.tool
     if call.has_value_in_tag and not tool.required <= given:
         return m.tolerant
@@ -319,7 +319,7 @@ def _may_lack(m: Message, call: Call) -> bool:
 
 
 def _stands_as_parameter(m: Message, closer: Tag, tag: Tag) -> bool | Wait:
-    """Whether a parameter's tag behind the call's closing tag is alone on its line, or directly behind
+    """Whether a parameter's tag after the call's closing tag is alone on its line, or directly after
     that, as no prose has it."""
     alone = read_line_end(m.buffer.text, tag.end, m.buffer.over)
     if alone is MORE:

@@ -122,7 +122,7 @@ def begin_stray(m: Message) -> Step:
 
 
 def emit_stray(m: Message, text: str) -> Step:
-    """Emit a piece of such text. More may follow."""
+    """Emit a piece of the text between parameters. More may follow."""
     call = m.open_call
     if call.spare:
         _emit_spare(m, call)

@@ -141,7 +141,8 @@ def _read_inside(m: Message, chain: Chain) -> Fence | Following | Wait | None:
 
 
 def _skip_noise(m: Message, chain: Chain) -> bool:
-    """Count what says nothing behind the last envelope's tag to that tag; False if more text is needed."""
+    """Count what says nothing after the tag of the last envelope as a part of that tag; False if more text is
+    needed."""
     if not chain.wraps or not m.tolerant or chain.wraps[-1].dialect is BY_PLACE:
         return True
     text, wrap = m.buffer.text, chain.wraps[-1]
@@ -166,7 +167,7 @@ def _end_of_noise(m: Message, at: int) -> int | Wait:
 
 
 def _function_follows(m: Message, name: str, at: int) -> bool | Wait:
-    """Whether a function's tag follows; behind a `name`, directly or on another line, the tag of that
+    """Whether a function's tag follows; after a `name`, directly or on another line, the tag of that
     function."""
     text, over = m.buffer.text, m.buffer.over
     ahead = skip_whitespace(text, at)

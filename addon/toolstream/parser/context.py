@@ -93,7 +93,7 @@ class Context(Markdown):
 
     @property
     def begins_plain_line(self) -> bool:
-        """Whether this is the start of a line of what is said, and not directly behind a tag."""
+        """Whether this is the start of a line of what is said, and not directly after a tag."""
         return self.at_line_start and not (self.thinking or self.in_markup)
 
     def copy(self) -> Self:

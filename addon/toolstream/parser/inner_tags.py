@@ -33,7 +33,7 @@ class InnerTags:
 
     def may_be_ours(self, token: Token, after_call: bool = False) -> bool:
         """Whether a token of an unknown word may be a closing tag of the call: it has the shape of one, and
-        the value has not opened it. `after_call`: behind the closing tag of a call it can hardly belong to a
+        the value has not opened it. `after_call`: after the closing tag of a call it can hardly belong to a
         document."""
         word = squeeze(token.word)
         if word in DOCUMENT or self.words.get(token.space + token.word):

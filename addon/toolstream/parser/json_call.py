@@ -225,7 +225,7 @@ def _after_call(m: Message, after: AfterCall) -> Step:
 
 
 def _report_marks(m: Message, marks: str) -> None:
-    """Marks behind a call, other than the comma of an array, are dropped."""
+    """Marks after a call, other than the comma of an array, are dropped."""
     if marks not in ("", ","):
         m.log.repair(Repair.JSON_REPAIRED, marks)
 
@@ -286,7 +286,7 @@ def _read_calls(m: Message, calls: JsonCalls) -> Step:
 
 
 def _read_found(m: Message, text: str, ended: Ended) -> Calls | Wait | None:
-    """The calls in JSON that was read as a whole, with brackets behind it if it lacks those at its
+    """The calls in JSON that was read as a whole, with brackets after it if it lacks those at its
     beginning."""
     found = read_body(text, m.toolset, m.tolerant)
     if found is None and ended is Ended.BRACKET and m.tolerant:
@@ -347,7 +347,7 @@ def _goes_on(m: Message, calls: JsonCalls, json: JsonText) -> bool | Wait:
 
 
 def _goes_on_in_text(m: Message, json: JsonText) -> bool | Wait:
-    """The same for text directly behind the bracket, and a string before it."""
+    """Whether the JSON goes on in the text directly after the bracket, if a string comes before that."""
     found = is_text(m.grammar.body, m.buffer.text, m.buffer.at, json.looked, m.complete)
     at, tags = m.buffer.at, m.grammar.body
     if found is not MORE:
@@ -358,7 +358,8 @@ def _goes_on_in_text(m: Message, json: JsonText) -> bool | Wait:
 
 
 def _goes_on_after_comma(m: Message, at: int) -> bool | Wait:
-    """The same behind a comma: it is one too many if another call follows, or tags that end the call."""
+    """Whether the JSON goes on after a comma. It does not if another call follows, or tags that end the call:
+    then the comma is one too many."""
     text, tags, over = m.buffer.text, m.grammar.body, m.buffer.over
     if at == len(text) or (tags.may_begin(text, at) and not over):
         return not over and MORE

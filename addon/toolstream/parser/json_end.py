@@ -1,4 +1,4 @@
-"""What stands behind the last bracket of a call in JSON: marks that belong to nothing, and then a tag,
+"""What stands after the last bracket of a call in JSON: marks that belong to nothing, and then a tag,
 another call, or nothing more.
 """
 
@@ -36,7 +36,7 @@ class Tags(Protocol):
 
 
 def is_mark(text: str, at: int) -> bool:
-    """Whether a mark is here that may be one too many behind a call."""
+    """Whether a mark is here that may be one too many after a call."""
     return text[at : at + 1] in tuple(_MARKS)
 
 
@@ -46,12 +46,12 @@ def after_brackets(text: str, at: int) -> int:
 
 
 def after_marks(text: str, at: int) -> int:
-    """The index after such brackets, marks that belong to nothing, and whitespace."""
+    """The index after closing brackets of JSON, marks that belong to nothing, and whitespace."""
     return end_of(_RUN, text, at)
 
 
 def between_calls(text: str, at: int) -> int:
-    """The same after marks and whitespace alone."""
+    """The index after marks that belong to nothing, and whitespace."""
     return end_of(_BETWEEN, text, at)
 
 
@@ -71,7 +71,7 @@ def after_closers(tags: Tags, text: str, at: int) -> tuple[int, Tag | None]:
 
 
 def is_last_before(tags: Tags, text: str, at: int, tag: Tag | None, over: bool) -> bool | Wait:
-    """Whether the message ends at `at`, behind closing tags, or this tag there opens another call."""
+    """Whether the message ends at `at`, after closing tags, or this tag there opens another call."""
     if at == len(text) or (tag is None and tags.may_begin(text, at)):
         return at == len(text) if over else MORE
     return tag is not None and tag.opens_call
@@ -94,7 +94,7 @@ def closes_call(
     """Whether the tags at `at` end the call, of which the first may be unknown. They do not if text follows
     them, and then the end of a string and so many brackets, before another call opens: then they were a part
     of that string. Nor if the message was cut off in that text. `example`: they may end an example in the
-    string, behind which a key may follow, too."""
+    string, after which a key may follow, too."""
     limit = at + AFTER_QUOTE - 2 * LOOK_AHEAD
     if tags.match(text, at) is None:
         at = skip_whitespace(text, end_of(_UNKNOWN, text, at))
@@ -145,8 +145,8 @@ def _closed(text: str, at: int, end: int) -> int:
 
 
 def is_text(tags: Tags, text: str, at: int, looked: int, complete: bool) -> bool | Wait:
-    """Whether what is at `at`, directly behind a string and the brackets that close the call, is text: a call
-    opens behind it, or the message is `complete`. It is the rest of the string if a quote follows that may be
+    """Whether what is at `at`, directly after a string and the brackets that close the call, is text: a call
+    opens after it, or the message is `complete`. It is the rest of the string if a quote follows that may be
     its end. MORE if neither is known; of the text so many characters were `looked` at."""
     limit = at + AFTER_QUOTE - 2 * LOOK_AHEAD
     ends = _STRING_ENDS.search(text, at, limit)

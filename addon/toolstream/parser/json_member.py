@@ -21,8 +21,8 @@ from .json_text import Ended, JsonText, read_text
 from .json_value import BARE_WORD, read_container, read_single, read_word, value_of
 from .message import Message
 
-_AFTER, _AFTER_SCALAR = ",}<", ",}<)]>;:=/#"  # what may stand behind a word
-_AFTER_CONTAINER = ("", *'}])>,<"')  # what may stand behind an array or object
+_AFTER, _AFTER_SCALAR = ",}<", ",}<)]>;:=/#"  # what may stand after a word
+_AFTER_CONTAINER = ("", *'}])>,<"')  # what may stand after an array or object
 _CLOSING = {"“": "”"}
 _FENCE = "```"
 _WHOLE = ('"', "}", "]")  # the ends of what nothing can be missing of but brackets
@@ -119,7 +119,7 @@ def _at_quote(m: Message, body: Body) -> Progress:
 def _open_string(
     m: Message, body: Body, at: int, is_empty: bool = False, quote: str = "", blanks: str = ""
 ) -> Progress:
-    """The inside of a string begins at this index, behind this `quote` if it is not that of JSON. It begins
+    """The inside of a string begins at this index, after this `quote` if it is not that of JSON. It begins
     with these `blanks`."""
     opener = None if body.dropped or is_empty else body.writer.open_string(body.key)
     string = (body.key, body.brackets + body.inside, body.is_free, body.tool.declares, m.grammar.body)
@@ -216,7 +216,7 @@ def _next_char(m: Message) -> str | Wait:
 
 def _end_container(m: Message, body: Body, value: Any, mended: bool, after: int) -> Progress:
     if mended and not all(BARE_WORD.fullmatch(key) and not body.is_free(key) for key in keys_of(value)):
-        return Progress.FAILED  # it may have swallowed what is behind it
+        return Progress.FAILED  # it may have swallowed what is after it
     body.mended = body.mended or mended
     m.buffer.rewind(m.buffer.position - after)
     return _end_value(m, body, value)
@@ -250,7 +250,7 @@ def _end_scalar(m: Message, body: Body, word: str) -> Progress:
 
 
 def _scalar_in_quote(m: Message, body: Body, word: str) -> Progress:
-    """A number or a word with a quote behind it that closes nothing."""
+    """A number or a word with a quote after it that closes nothing."""
     text, over = m.buffer.text, m.buffer.over
     quote = end_of(JSON_WHITESPACE, text, m.buffer.at + len(word))
     end = end_of(JSON_WHITESPACE, text, quote + 1)
@@ -264,7 +264,7 @@ def _scalar_in_quote(m: Message, body: Body, word: str) -> Progress:
 
 
 def _without_quote(m: Message, body: Body) -> Progress:
-    """A string whose first quote was lost. It stood behind the blank that follows a colon, so further ones
+    """A string whose first quote was lost. It stood after the blank that follows a colon, so further ones
     are the string's."""
     own = body.gap.removeprefix(" " * body.spaced)
     return _other_quote(m, body, "", "" if own.strip(" \t") else own.replace("\t", r"\t"))

@@ -64,7 +64,7 @@ class OpenString:
     opened: int = 0  # envelopes that are open in it
     counted: list[tuple[int, int]] = field(default_factory=list)  # the same before tags in the last piece
     complete: bool = False  # the message is over, and was not cut off
-    looked: int = 0  # characters of text behind the brackets that were searched for tags
+    looked: int = 0  # characters of text after the brackets that were searched for tags
     closer: str = ""  # a tag that closed it instead of a quote
     pieces: list[str] = field(default_factory=list)  # the string so far, if it has to be complete first
 
@@ -173,7 +173,7 @@ def _at_mark_or_text(string: OpenString, text: str, at: int, end: int, over: boo
 
 
 def _before_mark(string: OpenString, text: str, at: int, end: int, over: bool) -> Quote | Wait:
-    """What the mark at `end` says, behind brackets from `at` on."""
+    """What the mark at `end` says, after brackets from `at` on."""
     is_all = text.count("}", at, end) >= string.brackets
     match text[end]:
         case "<":
@@ -190,7 +190,7 @@ def _before_mark(string: OpenString, text: str, at: int, end: int, over: bool) -
 
 
 def _before_bracket(string: OpenString, text: str, at: int, is_all: bool, over: bool) -> Quote | Wait:
-    """A bracket behind others: END if a tag of a call begins there; one whose bracket is doubled, too, if the
+    """A bracket after others: END if a tag of a call begins there; one whose bracket is doubled, too, if the
     call is sure to be complete."""
     if string.mended and string.opened and string.tags.match(text, at):  # or the example in it does
         return _end_if(closes_call(string.tags, text, at, string.brackets, over, string.complete, True))
@@ -201,7 +201,7 @@ def _before_bracket(string: OpenString, text: str, at: int, is_all: bool, over: 
 
 
 def _before_text(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
-    """Text directly behind the last bracket of the call, or the rest of the string."""
+    """Text directly after the last bracket of the call, or the rest of the string."""
     found = is_text(string.tags, text, at, string.looked, over and string.complete)
     string.looked = looked_at(string.tags, text, at + string.looked) - at if found is MORE else 0
     return Quote.INNER if found is MORE and over else _end_if(found)
@@ -276,7 +276,7 @@ def _before_member(string: OpenString, text: str, comma: int, over: bool) -> Quo
 
 
 def _before_end(string: OpenString, text: str, mark: int, is_all: bool, over: bool) -> Quote | Wait:
-    """A mark behind brackets that belongs to nothing. END if another call follows, or the end of all."""
+    """A mark after brackets that belongs to nothing. END if another call follows, or the end of all."""
     at = after_marks(text, mark)
     if at == len(text) and not over:
         return MORE
@@ -290,7 +290,7 @@ def _before_end(string: OpenString, text: str, mark: int, is_all: bool, over: bo
 
 
 def _are_surplus(string: OpenString, marks: str, is_all: bool) -> bool:
-    """Whether marks behind brackets may belong to nothing, and not to the string."""
+    """Whether marks after brackets may belong to nothing, and not to the string."""
     if string.mended and (string.inner % 2 or not is_all or '"' in marks):
         return False
     return is_all or marks.strip("]") == ","
@@ -308,7 +308,7 @@ def _before_call(text: str, bracket: int, over: bool) -> Quote | Wait:
 
 
 def _before_last(string: OpenString, text: str, at: int, is_all: bool, over: bool) -> Quote | Wait:
-    """What is behind a mark that belongs to nothing. END if it is a tag that ends the call, and the string
+    """What is after a mark that belongs to nothing. END if it is a tag that ends the call, and the string
     has not opened what it closes."""
     is_sure = is_all and not string.mended
     if string.opened:
@@ -329,7 +329,7 @@ def _closes_call(string: OpenString, text: str, at: int, is_sure: bool, over: bo
 
 
 def _before_comment(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
-    """A mark with which a comment may begin. What stands behind that tells."""
+    """A mark with which a comment may begin. What stands after that tells."""
     after = after_comment(text, at, over)
     if after is MORE or after == len(text):
         return Quote.INNER if over else MORE
@@ -376,7 +376,7 @@ def before_tag(string: OpenString, text: str, at: int, over: bool) -> Quote | Wa
 
 def _before_bare_tag(string: OpenString, text: str, at: int, over: bool, far: bool = False) -> Quote | Wait:
     """A bracket, without the brackets that close the call before it. END if tags that end the call begin
-    there, or on another line the next call does. `far`: the text behind them tells, too."""
+    there, or on another line the next call does. `far`: the text after them tells, too."""
     found = before_tag(string, text, at, over)
     if found is not Quote.END or (over and string.tags.may_begin(text, at)):
         return found

@@ -37,7 +37,7 @@ class Progress(Enum):
 class Body:
     """The arguments of the call with this `index`, from their first key on. `brackets`: how many brackets
     close the call after those of the arguments. `in_array`: the call is in an array of calls. `mended`:
-    something was not quite JSON. `spaced`: a blank stands behind its colons."""
+    something was not quite JSON. `spaced`: a blank stands after its colons."""
 
     index: int
     tool: Tool

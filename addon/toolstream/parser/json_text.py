@@ -43,7 +43,7 @@ class JsonText:
     line: str = ""  # the last line that was read, up to JSON_LINE characters
     tries: int = 0  # tags at which it was tried whether it can be read
     tried: int = 0  # characters that were read for that
-    looked: int = 0  # characters of text behind it that were searched for tags
+    looked: int = 0  # characters of text after it that were searched for tags
 
     def __post_init__(self) -> None:
         self.start = self.buffer.position

@@ -77,7 +77,8 @@ def read_container(
 def _damaged_container(
     text: str, parameter: Parameter, brackets: int, is_long: bool
 ) -> tuple[Any, bool, int] | None:
-    """The same of one that is no JSON: rather as its schema wants it, else of the right type."""
+    """What `read_container` returns for a text that is no JSON. A reading that its schema wants is tried
+    before one that only has the right type."""
 
     def is_meant(value: Any) -> bool:
         return is_wanted(value, parameter)

@@ -302,8 +302,8 @@ def _closes_envelope_alone(m: Message, run: Run) -> bool:
 
 
 def _is_own_closer(m: Message, value: Value, run: Run, alone: bool) -> bool:
-    """Whether a run with text behind it, on another line, is the closing tag of a value that has something,
-    and no other."""
+    """Whether a run is the value's closing tag alone, with text after it on another line, and the value is
+    not empty."""
     first, text, base = run.tags[0], m.buffer.text, m.buffer.base
     if not first.closes_exactly or len(run.tags) > 1 or not run.is_before_text:
         return False

@@ -1,4 +1,4 @@
-"""Text where a parameter should open, or behind a tag of one that has no name. It is the value of the tool's
+"""Text where a parameter should open, or after a tag of one that has no name. It is the value of the tool's
 only required parameter, or of the only one that is not given in the end; or it is just text.
 
 Nothing before the next tag tells which. So the text is read after a mark.
@@ -30,7 +30,7 @@ _NEWLINE = re.compile(r"\r?\n")
 
 
 def in_loose(m: Message) -> Step:
-    """State: in such text."""
+    """State: in text where a parameter should open, up to the next tag of a call."""
     call, buffer = m.open_call, m.buffer
     if call.spare is None:
         call.spare = Spare(m.log.mark())
@@ -70,7 +70,7 @@ def _leave_unread(m: Message, call: Call, raw: str) -> Step:
 
 
 def _leave_shown(m: Message, call: Call, raw: str) -> Step:
-    """The call is a part of prose, which goes on in it or behind it."""
+    """The call is a part of prose, which goes on in it or after it."""
     assert call.spare
     if not m.trial:
         m.log.commit(call.spare.mark)
@@ -80,7 +80,7 @@ def _leave_shown(m: Message, call: Call, raw: str) -> Step:
 
 
 def _is_said(call: Call, raw: str, follows: FollowedBy) -> bool:
-    """Whether the text cannot be a value: it is an ellipsis; or it has lines of its own, and goes on behind a
+    """Whether the text cannot be a value: it is an ellipsis; or it has lines of its own, and goes on after a
     closing tag within the last of them."""
     if call.spare and call.spare.tagged:
         return False

@@ -52,7 +52,7 @@ class UnfinishedChain:
 @dataclass(slots=True)
 class Spare:
     """Text where a parameter should have opened. It is the value of the only possible parameter, unless
-    that is given later. `tagged`: behind a tag without a name."""
+    that is given later. `tagged`: after a tag without a name."""
 
     mark: Mark
     tagged: bool = False

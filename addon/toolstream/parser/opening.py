@@ -133,7 +133,7 @@ def _opens_before(m: Message, tag: Tag, tool: Tool, at: int) -> bool | Wait:
 
 
 def _is_tag(m: Message, at: int) -> bool:
-    """Whether a tag stands behind the one of a bare call: half a tag of its body with which the message ends,
+    """Whether a tag stands after the one of a bare call: half a tag of its body with which the message ends,
     or any if the level is strict."""
     text, inside = m.buffer.text, m.lookout.after
     if text[at : at + 1] != "<":
@@ -160,7 +160,7 @@ def kind_after(m: Message, tag: Tag, tool: Tool) -> TagKind | Following | Wait:
 
 
 def _kind_or_slip_after(m: Message, tag: Tag, tool: Tool) -> TagKind | Following | Wait:
-    """The same; a misspelt tag counts, too."""
+    """What follows a tag that is named after a tool, where a misspelt tag counts, too."""
     kind, at = kind_after(m, tag, tool), skip_whitespace(m.buffer.text, tag.end)
     if not isinstance(kind, Following) or at == len(m.buffer.text):
         return kind

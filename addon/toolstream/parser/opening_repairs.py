@@ -26,7 +26,8 @@ def note_opening(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag]
 
 
 def note_tags(m: Message, wraps: list[Tag], tag: Tag | None) -> None:
-    """The same for the tags of its envelope, and the function's `tag` if there is one."""
+    """Report what had to be repaired in the tags of an envelope, and in the function's `tag` if there is one.
+    Note in which dialects the call is written."""
     _note_surplus(m, wraps)
     if wraps or m.envelope is not Envelope.OPEN:
         m.spoken = foreign(*(wrap.dialect for wrap in wraps))

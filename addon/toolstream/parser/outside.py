@@ -215,7 +215,7 @@ def _is_before_tag(m: Message, at: int) -> bool:
 
 
 def _look_by_place(m: Message, at: int) -> Found | None:
-    """The same for a tag that is in no dialect table."""
+    """What may be a tag at `at` that is in no dialect table; None if nothing is."""
     text, over = m.buffer.text, m.buffer.over
     if _starts_line(m, at):
         if slipped := m.outside.slipped_opener(text, at, over, False):

@@ -162,7 +162,7 @@ def _proves_call(m: Message, call: Call, key: str) -> bool:
 
 
 def _begin_value(m: Message, call: Call, tag: Tag) -> Step:
-    """The value of a parameter begins behind this tag."""
+    """The value of a parameter begins after this tag."""
     m.buffer.at = tag.end
     call.needs_no_closer = call.needs_no_closer or tag.dialect.needs_no_closer
     m.fragment(call.writer.begin(tag.name))

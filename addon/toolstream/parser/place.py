@@ -160,7 +160,7 @@ class Place(Slips):
         return self._damaged(text, at, over) or _listed(self._before_value(text, at, over))
 
     def _before_value(self, text: str, at: int, over: bool) -> Tag | Wait | None:
-        """The opening tag of a parameter whose value follows without its bracket; but not behind the closing
+        """The opening tag of a parameter whose value follows without its bracket; but not after the closing
         tag of the open value, in its line."""
         if not self.tool or self.grammar.level == "strict":
             return None

@@ -1,4 +1,4 @@
-"""Prose that names the tags of a call. Where text stands before an envelope on its line, what stands behind
+"""Prose that names the tags of a call. Where text stands before an envelope on its line, what stands after
 the function's tag tells whether that text goes on.
 """
 
@@ -21,7 +21,7 @@ def is_in_prose(m: Message, tag: Tag, wraps: list[Tag]) -> bool:
 
 
 def prose_goes_on(m: Message, call: Call) -> bool | Wait:
-    """Whether the text in which a call stands goes on behind its tag, up to a tag that does not belong to the
+    """Whether the text in which a call stands goes on after its tag, up to a tag that does not belong to the
     call. Such a tag at the start of a line says that this is a call, and so does JSON."""
     if call.certain or not call.in_prose or m.buffer.text[m.buffer.at] == "{":
         return False
@@ -30,7 +30,8 @@ def prose_goes_on(m: Message, call: Call) -> bool | Wait:
 
 
 def _goes_on_to(m: Message, call: Call, tag: Tag) -> bool:
-    """The same, with the next tag of a call. If that says that this is a call, note it."""
+    """Whether the text goes on up to this tag, which is the next one of a call. If the tag says that this is
+    a call, note it."""
     text, at = m.buffer.text, m.buffer.at
     line = text.rfind("\n", at, tag.start)
     begins_line = line >= 0 and not text[line : tag.start].strip()
@@ -54,7 +55,7 @@ def _next_tag(m: Message, call: Call) -> Tag | Wait | None:
 
 
 def value_goes_on(m: Message, call: Call, tag: Tag) -> bool | Wait:
-    """Whether that text may go on behind the parameter's tag: after a blank, up to a closing tag. It does not
+    """Whether that text may go on after the parameter's tag: after a blank, up to a closing tag. It does not
     if the line ends before that."""
     if call.certain or not call.in_prose:
         return False
@@ -70,6 +71,6 @@ def value_goes_on(m: Message, call: Call, tag: Tag) -> bool | Wait:
 
 def is_whole_at_end(m: Message, call: Call) -> bool:
     """Whether a call in prose that needs no arguments is all there is at the end of the message: its line
-    ends behind its tag, or something other than a word comes before its envelope."""
+    ends after its tag, or something other than a word comes before its envelope."""
     empty = not (call.begun or call.stray or call.tool.required)
     return call.in_prose and empty and ("\n" in call.gap or not m.context.last.isalnum())

@@ -52,7 +52,7 @@ def may_be_quoted(m: Message, tag: Tag) -> bool:
 
 
 def _marks(before: str) -> str:
-    """The marks that close a quotation that the end of a text opens; "" if it opens none. Behind a word, a
+    """The marks that close a quotation that the end of a text opens; "" if it opens none. After a word, a
     mark closes, unless it can only open. A blank may follow a mark that never closes."""
     spaced = before[-1:] in _GAPS
     lead, mark = before[: -1 - spaced][-1:], before[: len(before) - spaced][-1:]
@@ -65,7 +65,7 @@ def _marks(before: str) -> str:
 
 
 def _is_open(line: str, mark: str) -> bool:
-    """Whether a line has a quotation that this mark closes: »so«. Behind a word, a closing mark opens
+    """Whether a line has a quotation that this mark closes: »so«. After a word, a closing mark opens
     nothing: it may be an apostrophe."""
     closing, before = "", ""
     for sign in line:
@@ -153,7 +153,7 @@ def _end_of_span(m: Message, tag: Tag | None) -> re.Match[str] | None:
 
 
 def _closers(tag: Tag | None) -> str:
-    """A pattern for the place behind the tags that may close what this tag has opened."""
+    """A pattern for the place after the tags that may close what this tag has opened."""
     word = WORD.match(tag.raw) if tag else None
     closers = {f"</{word[1] if word else ''}>"}
     if tag:

@@ -81,7 +81,7 @@ def _choose_next(place: Place, run: Run, buffer: Buffer, at: int) -> Choice | Fo
 
 
 def _sibling_after(place: Place, run: Run, text: str, at: int) -> Tag | None:
-    """Another parameter's opening tag behind the closing tag of the open value, although the run has
+    """Another parameter's opening tag after the closing tag of the open value, although the run has
     closed the call before that."""
     if not place.key or not run.has_closed_call or run.tags[-1].kind is not TagKind.PARAMETER_CLOSE:
         return None

@@ -56,8 +56,8 @@ class Slips:
         return self._nearest(self._may_slip(), text, at, over)
 
     def slipped_opener(self, text: str, at: int, over: bool, wrapped: bool) -> Tag | Wait | None:
-        """The same for a tag that may open a call outside of calls. `wrapped`: in an envelope. Several states
-        ask about the same place in turn, and the same tags come again."""
+        """The misspelt tag at `at` that may open a call, outside of calls or, if `wrapped`, in an envelope.
+        Answers are remembered: several states ask about one place in turn, and the same tags come again."""
         ahead = text[at : at + AHEAD]
         asked = ahead, over or len(ahead) == AHEAD, wrapped
         if asked not in self._openers:
@@ -69,7 +69,7 @@ class Slips:
         return found.moved(at) if isinstance(found, Tag) else found
 
     def slipped_pair(self, text: str, at: int, over: bool) -> Tag | Wait | None:
-        """The same for a parameter's opening tag that consists of several, of which one is misspelt."""
+        """The opening tag of a parameter at `at` that consists of several tags, of which one is misspelt."""
         return self._nearest(self._pairs(), text, at, over)
 
     def names_key(self, text: str) -> bool:

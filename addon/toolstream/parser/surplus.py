@@ -74,7 +74,7 @@ def after_body(m: Message, call: Call) -> Step:
 
 
 def _tag_after(m: Message, call: Call, at: int) -> Tag | Wait | None:
-    """The tag behind the arguments: in a dialect table, misspelt, or that of an element around them."""
+    """The tag after the arguments: in a dialect table, misspelt, or that of an element around them."""
     text, tags, over = m.buffer.text, call.place.tags, m.buffer.over
     tag = tags.match(text, at) or call.place.slipped(text, at, over) or tags.read(text, at, over)
     return _closer_around(m, call, at) if tag is None else tag

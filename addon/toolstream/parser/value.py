@@ -130,7 +130,7 @@ def _start(m: Message, value: Value) -> bool:
 
 
 def _after_rest_of_tag(value: Value, text: str, at: int) -> int:
-    """The index behind what belongs to the opening tag: its quote or its bracket, or one too many."""
+    """The index after what belongs to the opening tag: its quote or its bracket, or one bracket too many."""
     if value.lacks_quote and text.startswith(('"\n', '"\r'), at):
         at += 1  # the quote belongs to the name in the tag
     surplus = not value.tight and text.startswith((">\n", ">\r"), at)

@@ -1,7 +1,7 @@
 """An end that may come too early: some servers of chat completions give a finish_reason before the arguments,
-or behind every chunk.
+or with every chunk.
 
-While a call is incomplete, the frame that ends its message waits behind the queue. If the next frame goes
+While a call is incomplete, the frame that ends its message waits outside of the queue. If the next frame goes
 on with the message, it waits on; and if that is an end itself, the earlier one leaves the answer (P12).
 """
 

@@ -2,8 +2,8 @@
 
 `fed` counts the characters that came in. A lane is *aligned* while everything that came out of its reader
 is exactly the text that went in. Then `passed` is an offset in that text, and a frame can leave once its
-slices end before it. If anything else comes out, the lane *diverges*, and its text is written into the
-frames anew. It is aligned again once its reader holds nothing.
+slices end before it. If anything else comes out, the lane *diverges*, and its text is rewritten into the
+frames. It is aligned again once its reader holds nothing.
 """
 
 from collections.abc import Collection
@@ -127,7 +127,7 @@ class Lane:
         return self.reader.feed(text)
 
     def go_on(self, text: str) -> list[Event] | None:
-        """The same. None if this text is all that waited, and came back unchanged."""
+        """Give text to the reader. None if this text is all that waited, and came back unchanged."""
         self.fed += len(text)
         if self.came or not self.aligned:
             self.came.append(text)
@@ -194,7 +194,7 @@ class Lane:
         return self.raw if self.aligned else self.reader.pending
 
     def settle(self, events: list[Event], over: bool) -> None:
-        """Note what follows from events that were written anew: the lane may be over, or aligned again."""
+        """Note what follows from events that were rewritten: the lane may be over, or aligned again."""
         for event in events:
             if isinstance(event, CallStart | CallEnd):
                 self.in_call, self.called = isinstance(event, CallStart), True

@@ -115,7 +115,7 @@ class CallScanner:
         self._expected = _AFTER_VALUE.get(self._open[-1:], "")
 
     def _expect_value(self) -> None:
-        """A colon stands behind a key."""
+        """A colon stands after a key."""
         if self._key == _CALLS:
             self._open_list()
         elif self._may_nest and self._key == _FUNCTION:

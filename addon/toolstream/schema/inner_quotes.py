@@ -1,7 +1,7 @@
 """JSON in whose strings quotes lack their backslash.
 
-A quote ends a string if what may follow it does: a colon behind a key, a bracket that closes what is open,
-or a comma with a key or an item behind it. Every other one is a part of the string. That counts only if all
+A quote ends a string if what may follow it does: a colon after a key, a bracket that closes what is open,
+or a comma with a key or an item after it. Every other one is a part of the string. That counts only if all
 quotes that are parts of one string have a partner, and it does not look like two strings and what is between.
 One between two letters or digits needs no partner (`5"x7`, a Hebrew abbreviation): JSON has none there.
 """

@@ -29,7 +29,7 @@ def loads(text: str, strict: bool = True) -> Any:
 
 
 def loads_if(text: str, accept: Callable[[Any], bool]) -> Any:
-    """The same, not `strict`, for a value that is accepted; None if it is not."""
+    """The value of a text as for `loads`, not `strict`, if `accept` says so; None if it does not."""
     value = loads(text, strict=False)
     return value if value is not None and accept(value) else None
 

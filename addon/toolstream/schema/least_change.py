@@ -154,7 +154,7 @@ def unpaired(value: Any, *pairs: str) -> int:
 
 def _merged(value: Any) -> int:
     """How many strings look like two, or the rest of one: they begin with what stands between two of them,
-    or have it behind a quote without a partner."""
+    or have it after a quote without a partner."""
     return sum(
         1 if _BETWEEN.match(string) else 2 * (string.count('"') % 2 and '",' in string)
         for string in strings_of(value)
@@ -211,7 +211,7 @@ def _is_quoted(text: str, at: int) -> bool:
 
 
 def _first_of_string(text: str, at: int) -> int:
-    """Where a string that lacks its first quote begins, if `at` is behind its blanks: only one blank belongs
+    """Where a string that lacks its first quote begins, if `at` is after its blanks: only one blank belongs
     to the mark before it, a comma or a colon, and none if others of its kind are without."""
     found = _BLANKS.search(text, max(0, at - SCALAR), at)
     if found is None:

@@ -175,7 +175,7 @@ def with_brackets(text: str) -> str:
 
 
 def with_last_bracket(text: str) -> str:
-    """With the bracket that closes the first one, behind another one; "" if it is there."""
+    """With the bracket that closes the first one, after another one; "" if it is there."""
     closer = JSON_CLOSERS.get(text[:1], "")
     return text + closer if text[-1:] in JSON_CLOSERS.values() and text[-1:] != closer else ""
 

@@ -19,7 +19,7 @@ from .json_write import dump
 from .schema import Tool
 
 _ATTRIBUTE = re.compile(rf"""\s+([^\s<>"'=]{{1,{NAME}}})\s*=\s*(?:"([^"]*+)"|'([^']*+)'|([^\s"'<>]++))""")
-_ARGUMENTS = re.compile(r"""[("'{]["']?\w""")  # what may be some, behind a name
+_ARGUMENTS = re.compile(r"""[("'{]["']?\w""")  # what may be some, after a name
 _QUOTED = re.compile(r"""\s+(["'])([^"'<>]+)\1""")
 
 _OF_XML = frozenset({"id", "name", "type"})  # attributes that any tag may have
@@ -105,7 +105,7 @@ def _parameters_in(given: list[tuple[str, str]], tool: Tool, direct: bool) -> li
 
 
 def _names_parameter(word: str, name: str, tool: Tool) -> bool:
-    """Whether an attribute says which parameter comes behind the tag: `<function=read parameter=path>`."""
+    """Whether an attribute says which parameter comes after the tag: `<function=read parameter=path>`."""
     return SYNONYMS.get(squeeze(word)) == PARAMETER and tool.declares(name)
 
 

@@ -69,7 +69,7 @@ def _damaged_container(bare: str, parameter: Parameter) -> Any:
 
 
 def _unwrapped(bare: str) -> Iterator[str]:
-    """The text, and without what stands around an array or object by mistake: a fence, a mark behind it; or
+    """The text, and without what stands around an array or object by mistake: a fence, a mark after it; or
     with its last bracket."""
     yield bare
     opening = _FENCE.match(bare)

@@ -21,7 +21,8 @@ def may_wrap(key: str, tool: Tool) -> bool:
 
 
 def may_wrap_object(key: str, tool: Tool) -> bool:
-    """The same for any key, if an object follows it: what the tool requires is missing beside it."""
+    """Whether an object that begins with any other key may wrap the arguments, if an object follows the key:
+    what the tool requires is missing beside it."""
     return bool(tool.required) and not tool.declares(key) and not tool.parameter(key).types
 
 

@@ -86,7 +86,7 @@ def _members(text: str, at: int) -> Iterator[tuple[str | int, int]]:
 
 
 def _may_repeat(text: str, step: str | int, at: int) -> bool:
-    """Whether a key may come again behind `at`, be it with escapes in it."""
+    """Whether a key may come again after `at`, be it with escapes in it."""
     return isinstance(step, str) and (text.find("\\", at) >= 0 or text.find(f'"{step}"', at) >= 0)
 
 
