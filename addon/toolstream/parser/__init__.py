@@ -16,4 +16,16 @@ A text goes from state to state. Whoever follows it meets the modules in this or
                            · json_end
     or is read as a whole  json_text · whole_calls
     after a call           after · interrupted · cut
+
+Words that they all use:
+
+    envelope     the outermost element of a call: `<tool_call>`
+    payload      what belongs to a value, however much it looks like a tag
+    example      a call that is payload
+    reading      one of the tags that a misspelt tag may be
+    chain        tags in a row that open a call
+    run          tags in a row that close what is open; the others tell whether the first one is believed
+    trial        a text that may be a call: its events wait, and are dropped if it is not
+    stray text   text between the parameters of a call
+    spare text   such text that may be the value of a parameter without its tag
 """

@@ -170,7 +170,7 @@ def _no_tag(m: Message, call: Call) -> Step:
 
 
 def _ends_itself(call: Call) -> bool:
-    """Whether the call's own tag ends it, and nothing of it has come after that."""
+    """Whether the call's opening tag ends the call, as no arguments have come after it."""
     return call.empty and (call.has_value_in_tag or not call.begun)
 
 
@@ -245,16 +245,16 @@ def _is_named_late(m: Message, call: Call, tag: Tag) -> bool:
 
 
 def _may_end(call: Call, following: Tag) -> bool:
-    """Whether a call may end without its closing tag, before this tag. One in prose may hold nothing, if it
-    needs nothing, up to the end of its envelope or the next call."""
+    """Whether a call may end before this tag, without its closing tag. A call in prose that needs no
+    arguments may be empty if its envelope ends here or the next call opens."""
     empty = call.in_prose and not (call.begun or call.tool.required)
     ends = following.kind is TagKind.WRAP_CLOSE or following.opens_call
     return call.named and (call.certain or call.spare is not None or (empty and ends))
 
 
 def _lacks_slash(call: Call, tag: Tag) -> bool:
-    """Whether a tag would close the call if it had a slash. It cannot open a parameter, because that was
-    given before."""
+    """Whether a tag that is named after a parameter is the call's closing tag without its slash. The
+    parameter was given before, so the tag cannot open it."""
     if not tag.dialect.by_name or tag.name not in call.writer.given:
         return False
     closer = call.place.tags.match(f"</{tag.name}>", 0)
@@ -262,8 +262,8 @@ def _lacks_slash(call: Call, tag: Tag) -> bool:
 
 
 def _closes_without_slash(m: Message, call: Call, tag: Tag) -> bool | Wait:
-    """Whether a tag is named after the call's tool and lacks its slash: the call is written in such tags and
-    complete, and the end of the envelope follows."""
+    """Whether a tag that is named after the call's tool is its closing tag without the slash: the call has
+    all that it requires, and the end of the envelope follows."""
     own = tag.dialect.by_name and m.toolset.find(tag.name, m.tolerant) is call.tool
     if not (m.tolerant and own and call.begun and call.tool.required <= call.writer.given):
         return False
@@ -272,8 +272,8 @@ def _closes_without_slash(m: Message, call: Call, tag: Tag) -> bool | Wait:
 
 
 def _opens_again(m: Message, call: Call, tag: Tag) -> bool | Wait:
-    """Whether an opening tag was written twice or too late: the call has nothing yet of what it requires, or
-    no other call can begin here."""
+    """Whether an opening tag belongs to the open call, which has no arguments yet: it was written twice or
+    too late, or what follows it cannot begin another call."""
     if not call.named or call.begun:
         return False
     inner = next_tag(m, tag.end) if tag.kind is TagKind.WRAP_OPEN else tag
@@ -319,8 +319,8 @@ def _may_lack(m: Message, call: Call) -> bool:
 
 
 def _stands_as_parameter(m: Message, closer: Tag, tag: Tag) -> bool | Wait:
-    """Whether a parameter's tag after the call's closing tag is alone on its line, or directly after
-    that, as no prose has it."""
+    """Whether a parameter's tag after the call's closing tag stands as prose has none: alone on its line, or
+    directly after that tag."""
     alone = read_line_end(m.buffer.text, tag.end, m.buffer.over)
     if alone is MORE:
         return MORE

@@ -116,7 +116,8 @@ def _may_add(chain: Chain, wrap: Tag) -> bool:
 
 
 def _read_next(m: Message, chain: Chain) -> Tag | Fence | Following | Wait | None:
-    """The next tag, a fence around it, or JSON; None if nothing is there that can open a call."""
+    """What comes next: a tag, the fence around what follows, or JSON; None if it is nothing that can open a
+    call."""
     if not _skip_noise(m, chain):
         return MORE
     if chain.at >= len(m.buffer.text):
@@ -323,7 +324,7 @@ def _unknown_envelope(m: Message, token: Token) -> Tag | None:
 
 
 def _judged(m: Message, chain: Chain, found: Tag | Following | None) -> Chain | Wait:
-    """The chain with what was found after its envelopes, if that is believed."""
+    """Decide whether what was found after the envelopes is believed, and complete the chain with it."""
     tag = found if isinstance(found, Tag) else None
     believes_tag = tag is not None and _is_believed(m, chain, tag)
     json = found is Following.JSON and (chain.worst <= Cost.TABLE or _is_call(m, chain.at))

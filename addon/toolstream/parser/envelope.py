@@ -67,7 +67,7 @@ def _opens_inside(m: Message, chain: Chain) -> bool | Wait:
 
 def _empty(m: Message, end: int, by_place: bool) -> Step:
     """Drop an empty envelope directly after a call, or alone on its lines. In prose it is only mentioned.
-    `by_place`: no table has it, so a document may."""
+    `by_place`: its tag is in no dialect table, so a document may have it."""
     if m.tolerant and m.before is Before.CALL:
         return _drop_empty(m, end, State.AFTER)
     following = end_of(WHITESPACE, m.buffer.text, end)
@@ -87,8 +87,8 @@ def _drop_empty(m: Message, end: int, state: State) -> Step:
 
 
 def _is_alone(m: Message, end: int, following: int) -> bool:
-    """Whether an envelope up to `end` is alone on its lines, and in a message with text, what is `following`
-    it is a tag or nothing."""
+    """Whether an envelope that ends at `end` is alone on its lines. If the message has text, only a tag, or
+    nothing, may come after it, at the index `following`."""
     if not m.context.at_line_start or not ends_line(m.buffer.text, end):
         return False
     return not m.context.has_text or m.buffer.text[following : following + 1] in ("", "<")

@@ -83,10 +83,10 @@ def _cost(tags: list[Tag]) -> int:
 
 
 def _begins_later(value: Value, run: Run) -> bool:
-    """Whether less is wrong with a run if its first tags are payload. An exact first tag that the value
-    cannot have opened is only payload if the rest is perfect: closing tags may be out of order, or
-    doubled. If a run closes the call and then the value, and another parameter follows, it is the end of
-    its last tag only."""
+    """Whether the first tags of a run are payload, because less is wrong with the rest alone. An exact first
+    tag that the value cannot have opened is payload only if the rest is perfect, for closing tags may be out
+    of order or doubled. So are all tags but the last if a run closes the call, then the value, and another
+    parameter follows."""
     first = run.tags[0]
     if run.sibling and goes_on(run.tags):
         return True

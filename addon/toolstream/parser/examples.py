@@ -15,9 +15,9 @@ from .run import FollowedBy, Level, Run
 
 
 def closes_element(place: Place, tag: Tag, run: Run) -> bool:
-    """Whether a parameter's closing tag belongs to an element that the value has opened: then the value's
-    own closing tag follows, or a parameter that is not one of this call, or a call without the end of this
-    one."""
+    """Whether a parameter's closing tag closes an element that the value has opened. It does if one of these
+    follows: a second closing tag of a parameter; another call, although this one was not closed; a parameter
+    that this call cannot have."""
     if not tag.closes_exactly:
         return False
     if len(run.tags) > 1 and run.tags[1].kind is tag.kind and run.tags[1].cost <= Cost.ALIKE:
@@ -28,9 +28,9 @@ def closes_element(place: Place, tag: Tag, run: Run) -> bool:
 
 
 def opened_in_line(value: Value, tag: Tag, run: Run) -> bool:
-    """Whether a closing tag belongs to a call that was opened in the same line: it closes the parameter
-    of that call, and the run closes no other envelope; or after that, it closes that call or its
-    envelope."""
+    """Whether a closing tag belongs to a call that the value has opened in the same line. First it is the tag
+    of that call's parameter, if the run closes no envelope that was not opened there; after that, the tag of
+    the call or of its envelope."""
     opened = value.opened
     if tag.kind is TagKind.PARAMETER_CLOSE:
         in_call = opened.inline > 0 and opened.line_calls > 0
@@ -41,9 +41,9 @@ def opened_in_line(value: Value, tag: Tag, run: Run) -> bool:
 
 
 def judge_opener(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement | None:
-    """A call that opens in the value. It is an example if it is alone on its line, or at the end of a
-    line with its content on the next one. Otherwise it is only mentioned, or it is all in this line. None
-    if it is the last tag of the message, and a closing tag that lacks its slash."""
+    """Decide about a call that opens in the value. It is an example if its tag is alone on its line, or ends
+    the line and its content comes on the next one. Otherwise it is only mentioned, or is all in this line.
+    None if the tag is a closing one without its slash, the last of the message."""
     if _opens_nothing(tag):
         return Payload.EXAMPLE
     ends_line = _ends_line(m, value, tag)

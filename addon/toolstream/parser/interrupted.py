@@ -68,8 +68,8 @@ def _may_follow(m: Message, name: str) -> bool:
 
 
 def break_off(m: Message, why: Refused | None) -> Step:
-    """The message ends in what is on trial, so that is text. But beside a call of the server it is
-    dropped if it consists of nothing but tags, or is the beginning of the call that follows."""
+    """The message ends inside of what is on trial, so it is text. In an answer with calls that the server
+    parsed it is dropped if it is nothing but tags, or the beginning of the call that follows."""
     beside = m.server_call_end >= 0 or m.followed is not None
     only_tags = m.call is not None and not (m.call.named and m.call.begun)
     return m.abandon() if (beside and only_tags) or _is_followed(m) else m.reject(why)

@@ -51,8 +51,8 @@ class UnfinishedChain:
 
 @dataclass(slots=True)
 class Spare:
-    """Text where a parameter should have opened. It is the value of the only possible parameter, unless
-    that is given later. `tagged`: after a tag without a name."""
+    """Text where a parameter should have opened. It becomes the value of the only possible parameter, unless
+    that parameter is given later. `tagged`: a tag without a name comes before it."""
 
     mark: Mark
     tagged: bool = False
@@ -244,8 +244,9 @@ class Message:
     # Being unsure
 
     def begin_trial(self, why: Refused | None, at_end: bool) -> None:
-        """Begin a trial: it is decided later whether the text from here on, with whitespace that waits, is a
-        call; or, if `why` is None, whether it is closing tags that close nothing."""
+        """Begin a trial, unless there is one. From here on, with whitespace that waits, the text may be a
+        call. `why`: the refusal that is reported if it is not. None: it is closing tags, which are dropped if
+        no text follows. `at_end`: it only counts at the end of the message."""
         if self.trial is None:
             self.trial = self.log.mark(why, at_end)
             self._before_trial = Earlier(self.context.copy(), self.seen_to, self.calls)

@@ -121,7 +121,7 @@ def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
 
 
 def _opens_before(m: Message, tag: Tag, tool: Tool, at: int) -> bool | Wait:
-    """Whether what follows a bare call's tag, at `at`, says that this is a call."""
+    """Whether what follows the tag of a bare call, at the index `at`, says that this is a call."""
     text = m.buffer.text
     if text.startswith("{", at) or _is_tag(m, at):
         return True
@@ -133,8 +133,8 @@ def _opens_before(m: Message, tag: Tag, tool: Tool, at: int) -> bool | Wait:
 
 
 def _is_tag(m: Message, at: int) -> bool:
-    """Whether a tag stands after the one of a bare call: half a tag of its body with which the message ends,
-    or any if the level is strict."""
+    """Whether a tag follows that of a bare call: half a tag, with which the message ends; at the strict
+    level, any tag."""
     text, inside = m.buffer.text, m.lookout.after
     if text[at : at + 1] != "<":
         return False
@@ -223,7 +223,8 @@ def _opens_wrapped_before(m: Message, tag: Tag, opening: Opening | None) -> bool
 
 
 def _must_end_before(m: Message) -> bool:
-    """Whether what is on trial is a call only if none follows it."""
+    """Whether what is on trial only counts at the end of the message, so that a further call makes it
+    text."""
     goes_on = m.context.thinking or m.on_trial_for(Refused.FENCED)
     return m.trial is not None and m.trial.at_end and not goes_on
 

@@ -48,8 +48,8 @@ _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
 
 @dataclass(slots=True)
 class Found:
-    """Up to the index `at` the text has no tag. There, a `tag` follows, or something that may be a tag by
-    its `place`, or more text is needed to tell."""
+    """Where the search for a tag has stopped: the text up to the index `at` has none. There stands a `tag` of
+    a dialect table, or what may be a tag by its `place`; or more text is needed."""
 
     at: int
     tag: Tag | None = None
@@ -142,8 +142,8 @@ def _untagged_before(m: Message, end: int) -> int | None:
 
 
 def _at_json(m: Message) -> Step:
-    """A bracket at the start of a line: a call if the closing tag of an envelope follows it, which no tag
-    before it may have opened, and the message ends with that."""
+    """A bracket at the start of a line. It may begin a call whose envelope lacks its opening tag: the closing
+    tag has to follow the JSON, at the end of the message, and no tag in the text may have opened it."""
     if step := _at_lost_bracket(m):
         return step
     if m.context.may_open_json and not m.context.tags_seen:

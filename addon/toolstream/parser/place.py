@@ -128,7 +128,7 @@ class Place(Slips):
         return self._of_table(tag, text, over)
 
     def _of_table(self, tag: Tag, text: str, over: bool) -> list[Tag] | Wait:
-        """All tags that one in a dialect table may be."""
+        """All tags that this tag of a dialect table may be."""
         if self.key and self._is_of_others(tag):
             tag = replace(tag, dialect=BY_NAME if tag.dialect.by_name else BY_PLACE, cost=Cost.ALIKE)
         named = self.with_name(tag, text, over)
@@ -147,7 +147,7 @@ class Place(Slips):
         return same and tag.dialect.by_name and bool(self.spoken)
 
     def _of_no_table(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
-        """All tags that may be at `at`, where dialect tables have none."""
+        """All tags that may be at `at`, where no tag of a dialect table is."""
         if not over and self.tags.may_begin(text, at):
             return MORE
         found = read_odd(self._odd, BASE[0], text, at, over)

@@ -1,5 +1,7 @@
-"""Prose that names the tags of a call. Where text stands before an envelope on its line, what stands after
-the function's tag tells whether that text goes on.
+"""Prose that only names the tags of a call.
+
+Text may stand before an envelope on its line. If that text goes on after the function's tag, the tags were
+only mentioned.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ def is_in_prose(m: Message, tag: Tag, wraps: list[Tag]) -> bool:
 
 
 def prose_goes_on(m: Message, call: Call) -> bool | Wait:
-    """Whether the text in which a call stands goes on after its tag, up to a tag that does not belong to the
-    call. Such a tag at the start of a line says that this is a call, and so does JSON."""
+    """Whether the prose around a call goes on after the call's tag, up to the next tag. It does not if that
+    tag begins a line, or if JSON follows: then this is a call."""
     if call.certain or not call.in_prose or m.buffer.text[m.buffer.at] == "{":
         return False
     tag = _next_tag(m, call)
@@ -30,8 +32,8 @@ def prose_goes_on(m: Message, call: Call) -> bool | Wait:
 
 
 def _goes_on_to(m: Message, call: Call, tag: Tag) -> bool:
-    """Whether the text goes on up to this tag, which is the next one of a call. If the tag says that this is
-    a call, note it."""
+    """Whether the prose goes on up to this tag, the next one of a call. Note it if the tag says that this is
+    a call."""
     text, at = m.buffer.text, m.buffer.at
     line = text.rfind("\n", at, tag.start)
     begins_line = line >= 0 and not text[line : tag.start].strip()
@@ -55,8 +57,8 @@ def _next_tag(m: Message, call: Call) -> Tag | Wait | None:
 
 
 def value_goes_on(m: Message, call: Call, tag: Tag) -> bool | Wait:
-    """Whether that text may go on after the parameter's tag: after a blank, up to a closing tag. It does not
-    if the line ends before that."""
+    """Whether the prose around a call may go on after a parameter's tag: a blank follows the tag, and then
+    text up to a closing tag on the same line."""
     if call.certain or not call.in_prose:
         return False
     text, over = m.buffer.text, m.buffer.over
@@ -70,7 +72,7 @@ def value_goes_on(m: Message, call: Call, tag: Tag) -> bool | Wait:
 
 
 def is_whole_at_end(m: Message, call: Call) -> bool:
-    """Whether a call in prose that needs no arguments is all there is at the end of the message: its line
-    ends after its tag, or something other than a word comes before its envelope."""
+    """Whether the message ends with a call in prose that needs no arguments and holds nothing. Its line ends
+    after its tag, or no word stands directly before its envelope."""
     empty = not (call.begun or call.stray or call.tool.required)
     return call.in_prose and empty and ("\n" in call.gap or not m.context.last.isalnum())

@@ -52,8 +52,9 @@ def may_be_quoted(m: Message, tag: Tag) -> bool:
 
 
 def _marks(before: str) -> str:
-    """The marks that close a quotation that the end of a text opens; "" if it opens none. After a word, a
-    mark closes, unless it can only open. A blank may follow a mark that never closes."""
+    """A text may end with the opening mark of a quotation. Return the marks that close it; "" if there is
+    none. A mark directly after a word closes, unless it can only open. A blank may follow a mark that can
+    only open."""
     spaced = before[-1:] in _GAPS
     lead, mark = before[: -1 - spaced][-1:], before[: len(before) - spaced][-1:]
     category = unicodedata.category(mark) if mark else ""
@@ -105,9 +106,10 @@ def _named(name: str) -> str:
 
 
 def in_span(m: Message) -> Step:
-    """State: at a tag after an open backtick or quotation mark, or an element that shows. It is quoted if the
-    code span closes, or if the envelope holds a call and a quotation mark follows it, before a blank line; or
-    the end of the element."""
+    """State: at a tag after an open backtick, an opening quotation mark, or an element that shows something.
+    The tag is quoted if the code span closes. After a mark or an element it is if the envelope holds a call,
+    and the closing mark or the end of the element follows that. A blank line ends a code span and a
+    quotation."""
     text, at, context = m.buffer.text, m.seen, m.context
     tag = m.lookout.openers.match(text, at)
     if not context.code_span and tag:

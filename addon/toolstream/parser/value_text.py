@@ -9,8 +9,8 @@ from .open_value import Value
 
 
 def write_up_to(m: Message, value: Value, end: int) -> None:
-    """The text up to this index is payload. If a space comes after the opening tag, the rest of its line
-    waits."""
+    """The text up to this index is payload: write it. If a space follows the opening tag, the rest of that
+    line waits, for the space may be markup."""
     buffer = m.buffer
     if end <= buffer.at:
         return

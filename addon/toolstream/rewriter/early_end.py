@@ -34,8 +34,8 @@ class EarlyEnd:
         return True
 
     def over(self, reading: Reading | None) -> Reading | None:
-        """The frame that waits, if the next one shows that it is the end. None in place of the next one:
-        the body is over."""
+        """The frame that waits, if this next one shows that it was the end; None if it still waits, or has
+        left the answer. `reading` is None once the body is over."""
         end = self._queue.end
         if end is None:
             return None
