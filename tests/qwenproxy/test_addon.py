@@ -656,6 +656,16 @@ def test_no_secret_reaches_the_disk(shared: Shared) -> None:
     assert len(recording.body) == len(b"".join(sent))
 
 
+def test_no_secret_of_a_compressed_request_reaches_the_disk(shared: Shared) -> None:
+    body = chat(model="packed", api_key="planted-packed-0123")
+    packed = gzip.compress(json.dumps(body).encode())
+    shared.reply(streamed(PROSE), packed, headers={"Content-Encoding": "gzip"})
+    assert shared.upstream.requests[-1].body == packed
+    recording = load(shared.recorded("packed"))
+    assert recording.request == body | {"api_key": "*" * 19}
+    assert "content-encoding" not in {name.lower() for name, _ in recording.request_headers}
+
+
 def xml(tool: str, arguments: dict[str, Any]) -> str:
     values = {k: v if isinstance(v, str) else json.dumps(v) for k, v in arguments.items()}
     parameters = "".join(f"<parameter={k}>\n{v}\n</parameter>\n" for k, v in values.items())

@@ -226,8 +226,13 @@ def _request_of(flow: http.HTTPFlow) -> dict[str, Any]:
 
 
 def request_of(flow: http.HTTPFlow) -> dict[str, Any]:
-    """Return the fields of a Recording that come from a flow's request, comment and marker."""
+    """Return the fields of a Recording that come from a flow's request, comment and marker.
+
+    A compressed body is decoded, since secrets are only found in what can be read."""
     request = flow.request
+    if "content-encoding" in request.headers:
+        request = request.copy()
+        request.decode(strict=False)
     body = request.raw_content or b""
     return {
         "request": parse_object(body),
