@@ -296,12 +296,23 @@ def read(values: Mapping[str, str]) -> Settings:
 
 def misspelt(deferred: Mapping[str, Any]) -> list[str]:
     """Return a line for each option that was set, looks like ours, and does not exist."""
-    return [_no_such(name) for name in deferred if name.startswith(PREFIX) and name not in NAMES]
+    return [_no_such(name) for name, given in deferred.items() if _is_meant(name, given)]
+
+
+def _is_meant(name: str, given: Any) -> bool:
+    """Whether one of our options was meant. A configuration file may set those of other scripts."""
+    if _plain(name).startswith(PREFIX):
+        return name not in NAMES
+    return _plain(name) in FIELDS and hasattr(given, "val")
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_")
 
 
 def _no_such(name: str) -> str:
     """The prefix does not make a name similar."""
-    near = nearest(name.removeprefix(PREFIX), FIELDS)
+    near = nearest(_plain(name).removeprefix(PREFIX), FIELDS)
     there_are = PREFIX + near if near else f"one of {', '.join(NAMES)}"
     return f"{name}: there is no such option; write {there_are}"
 

@@ -933,6 +933,7 @@ BAD = {  # one of each kind; the others are in test_options.py
     "qwen_record=/dev/null": "qwen_record=/dev/null: write a directory",
     "qwen_record=/proc/flows": "qwen_record=/proc/flows: nothing can be written there (",
     "qwen_mdoe=observe": "qwen_mdoe: there is no such option; write qwen_mode",
+    "recovery=strict": "recovery: there is no such option; write qwen_recovery",
     "qwen_mode": "qwen_mode: write --set qwen_mode=VALUE",
     "mode=reverse:18200@0": "--mode reverse:18200@0: write reverse:http://localhost:18200@0, or https://",
     "mode=reverse:localhost:1@0": "--mode reverse:localhost:1@0: write reverse:http://localhost:1@0, or https://",

@@ -204,6 +204,7 @@ REFUSED = {
     "--backend 8080 --api-key x": "--api-key: leave it out: the client sends its own key",
     "--backend 8080 --set termlog_verbosity=loud": "loud: write error, warn, info, alert or debug",
     "--backend 8080 --set record=flows": "record: write --set qwen_record=flows",
+    "--backend 8080 --set qwen-record=flows": "qwen-record: there is no such option; write qwen_record",
     "--backend 8080 --set qwen_loop_guard=on": "qwen_loop_guard: there is no such option; write one of qwen_",
     "--backend 8080 --set qwen_mode": "qwen_mode: write --set qwen_mode=VALUE",
     "--backend 8080 --set qwen_mode=fix --set qwen_mode=observe": "qwen_mode: given more than once",

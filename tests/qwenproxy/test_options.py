@@ -144,6 +144,15 @@ def test_only_our_own_names_can_be_misspelt() -> None:
     ]
 
 
+def test_a_name_in_other_letters_or_without_its_prefix_is_misspelt() -> None:
+    given = {name: SimpleNamespace(val=["x"]) for name in ("qwen-mode", "Qwen_Mode", "record-what", "other")}
+    assert options.misspelt(given | {"models": "of another script, from a file"}) == [
+        "qwen-mode: there is no such option; write qwen_mode",
+        "Qwen_Mode: there is no such option; write qwen_mode",
+        "record-what: there is no such option; write qwen_record_what",
+    ]
+
+
 def test_a_name_like_no_other_gets_a_list_of_what_there_is() -> None:
     assert options.misspelt({"qwen_loop_guard": "on"}) == [
         f"qwen_loop_guard: there is no such option; write one of {', '.join(options.NAMES)}"

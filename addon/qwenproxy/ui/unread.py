@@ -1,8 +1,9 @@
 """Requests that are passed through unread. If one has tools, the client may print XML, so the log says why.
 
 A request may stay unread because an option leaves its API, its path or its model out, because its wire says
-that a rewritten answer would do harm (`Asked.unread`), or because no API has its path. Each client is named
-once for each path in the log; if it sends tools, also on the status page.
+that a rewritten answer would do harm (`Asked.unread`), because no API has its path, or because its body is
+none of the API's. Each client is named once for each path in the log; if it sends tools, also on the status
+page.
 """
 
 import logging
@@ -61,7 +62,9 @@ def why(request: http.Request, settings: Settings, unread: str) -> str:
         return "qwen_paths leaves this path out"
     if api is None:
         return NO_API
-    if not api.is_request(body) or settings.models.search(str(body.get("model", ""))):
+    if not api.is_request(body):
+        return f"its body is no request of the API {api.name}"
+    if settings.models.search(str(body.get("model", ""))):
         return ""
     return f"qwen_models does not match {shown(body.get('model'))}"
 

@@ -496,8 +496,14 @@ def test_what_is_passed_on_unread_is_said_once(upstream: Upstream, start_proxy: 
     for path in (*reasons, *reasons, "/v1/messages/count_tokens", "/tokenize", "/apply-template"):
         ask(proxy, chat(), path, {"User-Agent": "curl/8"})
         ask(proxy, chat(tools=[]), path, {"User-Agent": "wget/1"})
+    for body in (b"{", b'{"messages": "hi"}'):
+        ask(proxy, body, "/v1/messages", {"User-Agent": "wget/1"})
     ask(proxy, b"", "/v1/models", method="GET")
     proxy.wait_for("wget/1 · POST /apply-template · passed through unread")
+    bodiless = (
+        "wget/1 · POST /v1/messages · passed through unread: its body is no request of the API messages"
+    )
+    assert [line.endswith(bodiless) for line in proxy.lines].count(True) == 1
     for path, reason in reasons.items():
         told = f"curl/8 sends tools to {path}, and its calls are not repaired: {reason}"
         assert [line.endswith(told) for line in proxy.lines].count(True) == 1
