@@ -19,7 +19,7 @@ from .answer import StreamedAnswer, pass_live, rewrite_streamed, rewrite_whole
 from .chat import Chat
 from .encoding import Decoder, TooLargeError, decoder
 from .errors import too_large
-from .form import Form, declared, form_of, trouble_with
+from .form import JSON, Form, declared, form_of, trouble_with
 from .outcome import Outcome, pass_whole
 from .recording import format as recording
 from .terminal import printable
@@ -36,10 +36,17 @@ def is_live_format(response: http.Response) -> bool:
     return apis.streamed_as(kind) is not None or kind == "application/jsonl"
 
 
+def is_open_ended(response: http.Response) -> bool:
+    """Whether a body comes as it is made, such as speech. Of JSON and pages a client needs all, and mitmweb
+    shows them."""
+    kind = content_type(response)
+    return bool(kind) and "content-length" not in response.headers and kind not in (JSON, "text/html")
+
+
 def begin(response: http.Response, chat: Chat | None) -> None:
-    """Handle the headers of a response. What is not read is passed on live, and so is a live format without a
-    chat. mitmproxy collects the rest."""
-    if is_live_format(response):
+    """Handle the headers of a response. What is not read is passed on live, and without a chat so is a live
+    format or an open end. mitmproxy collects the rest."""
+    if is_live_format(response) or (chat is None and is_open_ended(response)):
         response.stream = response.stream or True
     if chat is None:
         return

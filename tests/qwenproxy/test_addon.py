@@ -224,6 +224,8 @@ def test_streams_at_the_same_time_do_not_mix(shared: Shared) -> None:
         ("/v1/chat/completions", "text/event-stream"),
         ("/v1/responses", "text/event-stream"),
         ("/api/chat", "application/x-ndjson"),
+        ("/v1/audio/speech", "audio/mpeg"),
+        ("/logs", "text/plain"),
     ],
 )
 def test_a_stream_is_passed_on_as_it_comes(shared: Shared, path: str, content_type: str) -> None:
