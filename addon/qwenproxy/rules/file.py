@@ -226,7 +226,7 @@ def _read_file(top: Block) -> RuleFile:
     case_sensitive = settings.flag("case_sensitive_tools", base.case_sensitive)
     known = _laid_upon(list(base.sections), case_sensitive)
     sections = [*base.sections, Section(None, _tools(top, known, case_sensitive))]
-    models = top.block("models", "a regular expression for the model's name, and tools: below that")
+    models = top.block("models", "a regular expression for the model's name, and its tools:")
     for model in models:
         section = models.block(model, "tools:")
         section.only(("tools",))
@@ -246,7 +246,7 @@ def _tools(
     above: Block, known: Mapping[str, Collection[str]], case_sensitive: bool
 ) -> dict[str, dict[str, Rule | None]]:
     """Read the tools of a section; `known` are the rules before it."""
-    tools = above.block("tools", "the name of a tool, and fixes: below that")
+    tools = above.block("tools", "the name of a tool, and its fixes:")
     found: dict[str, dict[str, Rule | None]] = {}
     for name in tools:
         tool = tools.block(name, "fixes:")

@@ -290,7 +290,7 @@ BAD = [
     ("tool:\n", 1, "tool: there is no such key; write tools"),
     ("tools: {}\nmodel: {}\n", 2, "model: there is no such key; write models"),
     ("5: x", 1, "5: write it in quotes"),
-    ("tools: bash", 1, "tools: write the name of a tool, and fixes: below that"),
+    ("tools: bash", 1, "tools: write the name of a tool, and its fixes: below it"),
     ("tools: [bash]", 1, "tools: write the name of a tool"),
     ("tools:\n  bash: x\n", 2, "bash: write fixes: below it"),
     ("tools:\n  bash:\n    parameters: {}\n", 3, "parameters: there is no such key; write fixes"),
