@@ -6,6 +6,7 @@ only its name is listed here.
 """
 
 import argparse
+import errno
 import importlib
 import io
 import logging
@@ -93,10 +94,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _discard_output()
         return 141
+    except OSError as e:
+        if e.errno != errno.ENOSPC:
+            raise
+        code = complain(f"{e.filename or 'the output'}: {e.strerror}")
+        _discard_output()
+        return code
 
 
 def _discard_output() -> None:
-    """Let nothing be written any more: `head` has read enough, and Python would complain at its end."""
+    """Let nothing be written any more: nobody reads it, or there is no room, and Python would complain at its
+    end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(nowhere, stream.fileno())

@@ -299,6 +299,13 @@ def test_a_reader_that_has_enough_is_no_error(command: str, tmp_path: Path) -> N
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has it")
+def test_an_output_that_is_full_is_one_line() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*QWEN_FIX, "--help"], stdout=full, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (2, b"qwen-fix the output: No space left on device\n")
+
+
 def test_help_names_every_command_and_every_option() -> None:
     _, said, _ = qwen_fix("--help")
     assert all(f"qwen-fix {name}" in said for name in cli.COMMANDS)
