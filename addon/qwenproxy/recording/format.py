@@ -39,6 +39,7 @@ from . import soundness
 VERSION = 1
 LONGEST_REASON = 300  # characters of the reason why a file is not a recording
 KEY = "qwen_fix"  # in flow.metadata
+IMPORT = "qwen-fix replay import"  # what reads any other flow file
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -98,7 +99,10 @@ def load(path: Path) -> Recording:
     """Read a .flow recording. Raises RecordingError."""
     flows = _read_flows(path)
     if len(flows) != 1:
-        raise RecordingError(f"{path}: a recording holds one chat, this file holds {len(flows)} flows")
+        advice = f"; {IMPORT} makes a recording of each chat" if flows else ""
+        raise RecordingError(
+            f"{path}: a recording holds one chat, this file holds {len(flows)} flows{advice}"
+        )
     try:
         return from_flow(flows[0], path.stem)
     except ValueError as e:
@@ -198,7 +202,7 @@ def from_flow(flow: http.HTTPFlow, name: str) -> Recording:
     """Read a flow that has our metadata. Raises ValueError with the reason if it is not a recording."""
     data = flow.metadata.get(KEY)
     if not isinstance(data, dict):
-        raise ValueError(f"not a recording, its flow has no {KEY} metadata")
+        raise ValueError(f"not a recording, its flow has no {KEY} metadata; {IMPORT} makes one of a chat")
     if data.get("v") != VERSION:
         raise ValueError(f"format version {data.get('v')}, only {VERSION} can be read")
     if flow.response is None:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ..options import RECOVERIES
-from ..recording.format import Recording, RecordingError, save
+from ..recording.format import IMPORT, Recording, RecordingError, save
 from . import casefile, importing, other_version
 from .casefile import Case, CaseError
 from .golden import GoldenError, golden_path
@@ -95,7 +95,7 @@ def _only_chat(path: Path, request: Json) -> Recording:
     if not chats:
         raise RecordingError(importing.why_none(path, others))
     if len(chats) != 1:
-        raise RecordingError(f"{path}: holds {len(chats)} chats; `import` makes a recording of each")
+        raise RecordingError(f"{path}: holds {len(chats)} chats; {IMPORT} makes a recording of each")
     return chats[0]
 
 

@@ -56,9 +56,12 @@ def _flow(**data: object) -> http.HTTPFlow:
 @pytest.mark.parametrize(
     ("flows", "reason"),
     [
-        ([], "holds one chat, this file holds 0"),
-        ([to_flow(FULL), to_flow(FULL)], "holds one chat, this file holds 2"),
-        ([tflow.tflow(resp=True)], "no qwen_fix metadata"),
+        ([], "holds one chat, this file holds 0 flows$"),
+        (
+            [to_flow(FULL), to_flow(FULL)],
+            "this file holds 2 flows; qwen-fix replay import makes a recording of",
+        ),
+        ([tflow.tflow(resp=True)], "no qwen_fix metadata; qwen-fix replay import makes one of a chat"),
         ([_flow(v=2)], "format version 2, only 1"),
         ([_flow(sizes=[1])], "add up to 1 bytes, its body has 24"),
     ],
