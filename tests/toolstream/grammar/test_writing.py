@@ -1,6 +1,7 @@
 """What a dialect writes: read back by the parser it is the same call, at every cut."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from toolstream.repairs import Repair
 WRITERS = [dialect for dialect in DIALECTS if dialect.writing]
 NAMES = st.from_regex(r"[a-z][a-z0-9_.-]{0,11}", fullmatch=True)
 LETTERS = st.sampled_from(" \t\n\r\"'\\{}[]:,=/<>é名😀\x00abc5")
-TEXTS = st.text(LETTERS, max_size=24).filter(lambda text: not text.endswith("\r"))
+READ_AS_MARKUP = re.compile(r"\r\Z|\n[ \t]*<\Z")  # half a line break; a bracket that seems to be doubled
+TEXTS = st.text(LETTERS, max_size=24).filter(lambda text: not READ_AS_MARKUP.search(text))
 SCALARS = st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = {
     "string": TEXTS,
