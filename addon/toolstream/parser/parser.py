@@ -153,8 +153,7 @@ class ToolCallParser:
         """Take the next piece of the message; return the events that are certain by now."""
         m = self._message
         if m.tag_at >= 0:
-            if text and BEGINNING.fullmatch(self._buffer.text[m.tag_at - self._buffer.base :] + text):
-                self._buffer.feed(text)
+            if self._goes_on_in_tag(m, text):
                 return []
             m.tag_at = -1
         fast_path = pass_value if m.state is VALUE else pass_text if m.state is TEXT else None
@@ -210,8 +209,18 @@ class ToolCallParser:
             self._note_tag(m)
         return self._log.take()
 
+    # A piece that is only a part of a tag decides nothing, so no state has to look at it
+
+    def _goes_on_in_tag(self, m: Message, text: str) -> bool:
+        """Take a piece that is nothing but more letters of the unfinished tag that waits."""
+        buffer = self._buffer
+        goes_on = text != "" and BEGINNING.fullmatch(buffer.text[m.tag_at - buffer.base :] + text) is not None
+        if goes_on:
+            buffer.feed(text)
+        return goes_on
+
     def _note_tag(self, m: Message) -> None:
-        """What waits may end in an unfinished tag. Then more letters of that tag decide nothing."""
+        """Note where an unfinished tag begins with which the text ends, if there is one."""
         buffer = self._buffer
         start = buffer.text.rfind("<", buffer.at)
         if not buffer.text.isascii():
