@@ -10,6 +10,7 @@ from ..limits import HELD
 from ..repairs import Refused, Repair
 from ..schema.call_shape import fits
 from ..schema.coercion import conform
+from ..schema.escapes import unescaped
 from ..schema.json_call import read_arguments, read_object
 from ..schema.json_read import Json
 from ..schema.json_write import dump
@@ -18,7 +19,6 @@ from ..schema.python_literals import read_python_call
 from ..schema.schema import Tool
 from .after_object import can_part
 from .in_arguments import calls_in
-from .json_stream import unescaped
 from .reader import ArgumentsReader, Around, Findings, Holding, NewParser, Passage
 from .tags import Lead
 

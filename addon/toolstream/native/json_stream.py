@@ -8,17 +8,16 @@ token, or None if more text is needed; `advance` goes past it. Text in tokens th
 still `pending`.
 """
 
-import json
 import re
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import ClassVar, NamedTuple
 
+from ..grammar.kinds import MORE, Wait
 from ..grammar.text import JSON_CLOSERS, JSON_STRING_REST, JSON_WHITESPACE, end_of
 from ..limits import JSON_KEY, LOOK_AHEAD, TOKEN
-from ..schema.escapes import ESCAPE, ESCAPE_PART, doubled_escapes, is_bare, may_begin_path
+from ..schema.escapes import ESCAPE, ESCAPE_PART, is_bare, may_begin_path
 from ..schema.json_scanner import JsonScanner
-from ..schema.json_write import escaped
 from .scalars import STARTS, is_scalar, is_whole
 
 # `|(?!)`, which never matches, stands last in what is repeated for good (`*+`): before 3.11.5 Python does not
@@ -38,10 +37,8 @@ _AFTER = re.compile(rf'{_GAP}(?:\}}[\s}}]{{0,{LOOK_AHEAD}}}+\Z|,{_GAP}"([^"\\]{{
 _AFTER_PART = re.compile(
     rf'{_GAP}(?:\}}[\s}}]{{0,{LOOK_AHEAD}}}+|,{_GAP}(?:"[^"\\]{{0,{JSON_KEY}}}(?:"{_GAP})?)?)?'
 )
-_OWN_QUOTE = re.compile(r'\\.|(")', re.DOTALL)
 _SPACE = re.compile(r"(?:[ \t\n\r]|\\[nrt])*")  # models write line breaks as in strings
 _WORD = re.compile(r'[^\s,:"{}\[\]\\]*+')
-_CONTROL = re.compile(r"[\x00-\x1f]")
 
 
 class State(Enum):
@@ -259,24 +256,26 @@ class JsonStream:
             return None
         if not self._begun:
             return self._at_first_quote(after)
-        end = self._end_after_quotes() if after.isalnum() or after == "_" else -1
-        if end == -1:
+        end = self._end_after_quotes() if after.isalnum() or after == "_" else None
+        if end is None:
             return Token(Kind.UNQUOTE, '"', State.NEXT)
-        return Token(Kind.QUOTES, self._text[self._at : end], State.STRING) if end else None
+        return None if end is MORE else Token(Kind.QUOTES, self._text[self._at : end], State.STRING)
 
     def _at_first_quote(self, after: str) -> Token | None:
         """The string is empty, unless a letter or one more quote is right after it."""
         triple = after == '"'
-        size = self._size_of_marked(triple) if triple or after.isalnum() else -1
-        if size == -1:
+        size = self._size_of_marked(triple) if triple or after.isalnum() else None
+        if size is None:
             return Token(Kind.UNQUOTE, '"', State.NEXT)
+        if size is MORE:
+            return None
         kind = Kind.QUOTES if size > 1 and not triple else Kind.MARKED
-        return Token(kind, self._text[self._at : self._at + size], State.STRING) if size else None
+        return Token(kind, self._text[self._at : self._at + size], State.STRING)
 
-    def _size_of_marked(self, triple: bool) -> int:
-        """How long a quote is that is one too many where the string begins; of `triple` ones, and of one
-        that is the partner of a quote in the string, how long all is up to the last quote. -1 if they are
-        none, for nothing ends the string; 0 if more text tells."""
+    def _size_of_marked(self, triple: bool) -> int | Wait | None:
+        """The size of what is marked by quotes too many where the string begins. That is one quote; or, if
+        the quotes are `triple` or the one has a partner in the string, all up to the last quote. None if no
+        end of the string is found, so that they are not too many; MORE if more text can tell."""
         text, mark, (_, searched) = self._text, '"""' if triple else '"', self._searched
         start = self._at + max(searched, 2 if triple else 1)
         while (end := text.find(mark, start)) >= 0:
@@ -287,24 +286,24 @@ class JsonStream:
                 has_partner = text.count(r"\"", self._at, end) % 2 == 1
                 return after - 1 - self._at if triple or has_partner else 1
             if not triple and not _is_escaped(text, end):
-                return -1
+                return None
             start = end + 1
         else:
             start = max(start, len(text) - len(mark) + 1)
         self._searched = 0, start - self._at
-        return -1 if self._over else 0
+        return None if self._over else MORE
 
-    def _end_after_quotes(self) -> int:
-        """Where a string ends that contains quotes, the first of them here: at a quote that is followed
-        by the next key or by the end. -1 if that is not clear, because a key may begin or a quote has no
-        partner; 0 if more text is needed."""
+    def _end_after_quotes(self) -> int | Wait | None:
+        """Where a string ends that contains quotes, the first of them here: at a quote that is followed by
+        the next key or by the end. None if that is not clear, because a key may begin or a quote has no
+        partner; MORE if more text is needed."""
         text, (quotes, size) = self._text, self._searched
         while found := JSON_STRING_REST.match(text, self._at + size):
             end = found.end()
             if not self._over and (_KEY_PART.fullmatch(text, end) or _AFTER_PART.fullmatch(text, end)):
                 break
             if _KEY_AFTER.match(text, end):
-                return -1
+                return None
             if not quotes % 2 and self._is_end(end):
                 return end - 1
             quotes, size = quotes + 1, end - self._at
@@ -313,7 +312,7 @@ class JsonStream:
             rest = text[self._at + size :]
             is_cut = (len(rest) - len(rest.rstrip("\\"))) % 2  # in an escape
             self._searched = quotes, size + len(rest) - is_cut
-        return -1 if self._over else 0
+        return None if self._over else MORE
 
     def _is_end(self, after: int) -> bool:
         """Whether what is after a quote shows that a string ends there: the next key, or the end."""
@@ -379,20 +378,3 @@ def _is_escaped(text: str, at: int) -> bool:
     """Whether a backslash before this index is one that escapes."""
     before = text[max(0, at - LOOK_AHEAD) : at]
     return (len(before) - len(before.rstrip("\\"))) % 2 == 1
-
-
-def mended(inside: str, quotes: bool = False) -> str:
-    """The inside of a JSON string with everything escaped that has to be; with `quotes`, its own quotes
-    as well."""
-    if quotes:
-        inside = _OWN_QUOTE.sub(lambda found: r"\"" if found[1] else found[0], inside)
-    return _CONTROL.sub(lambda found: escaped(found[0]), doubled_escapes(inside))
-
-
-def unescaped(inside: str) -> str:
-    """The text of the inside of a JSON string. Invalid escapes stay as they are."""
-    try:
-        text = json.loads(f'"{inside}"', strict=False)
-    except ValueError:
-        text = json.loads(f'"{doubled_escapes(inside)}"', strict=False)
-    return str(text)

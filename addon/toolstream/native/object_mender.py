@@ -15,11 +15,12 @@ from ..grammar.text import end_of, joined
 from ..limits import HELD, OPEN_BRACKETS, PIECE, TAILS
 from ..repairs import Refused, Repair
 from ..schema.coercion import FAILED, OMITTED, coerce
+from ..schema.escapes import mended, unescaped
 from ..schema.json_read import loads, loads_object
 from ..schema.json_write import dump, escaped, quoted
 from ..schema.schema import Parameter, Tool
 from .closers import Run, closing_run, coerced_without_closers
-from .json_stream import JsonStream, Kind, State, mended, unescaped
+from .json_stream import JsonStream, Kind, State
 from .keys import DamagedKey, read_damaged_key
 from .nesting import Nesting
 from .object_end import ObjectEnd

@@ -1,4 +1,5 @@
-r"""Escapes in JSON, backslashes in it that escape nothing, and unescaped backslashes in Windows paths.
+r"""Escapes in JSON strings: what has to be escaped, backslashes that escape nothing, and unescaped
+backslashes in Windows paths.
 
 A string begins with such a path (`"C:\repo\src"`) if a drive or dots come before its first backslash. If
 one of its backslashes is no valid escape in JSON, and nothing before it is impossible in a path, then
@@ -6,8 +7,10 @@ none of its backslashes is an escape. So `\r` in it is not a line break.
 """
 
 import re
+from json import loads as read_json
 
 from ..limits import PATH
+from .json_write import escaped
 
 ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
 ESCAPE_PART = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?")  # the beginning of one
@@ -20,6 +23,8 @@ _BARE = re.compile(_UNITS + _INVALID)
 _PART = re.compile(rf"{_UNITS}(?:{ESCAPE_PART.pattern})?")
 _IN_QUOTES = re.compile(rf'(?<!\\)"{_HEAD}(?=\\){_UNITS}{_INVALID}(?:[^"\\]|\\.)*', re.DOTALL)
 _BACKSLASH = re.compile(r'\\(["\\])|\\')
+_OWN_QUOTE = re.compile(r'\\.|(")', re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x1f]")
 _ESCAPE_OR_LONE_BACKSLASH = re.compile(rf"({ESCAPE.pattern})|\\")
 
 
@@ -51,3 +56,20 @@ def doubled_escapes(json: str) -> str:
     """JSON in which backslashes that escape nothing are doubled: `\\d` and `C:\\users` mean what they
     say."""
     return _ESCAPE_OR_LONE_BACKSLASH.sub(lambda found: found[1] or r"\\", with_paths(json))
+
+
+def mended(inside: str, quotes: bool = False) -> str:
+    """The inside of a JSON string with everything escaped that has to be; with `quotes`, its own quotes
+    as well."""
+    if quotes:
+        inside = _OWN_QUOTE.sub(lambda found: r"\"" if found[1] else found[0], inside)
+    return _CONTROL.sub(lambda found: escaped(found[0]), doubled_escapes(inside))
+
+
+def unescaped(inside: str) -> str:
+    """The text of the inside of a JSON string. Invalid escapes stay as they are."""
+    try:
+        text = read_json(f'"{inside}"', strict=False)
+    except ValueError:
+        text = read_json(f'"{doubled_escapes(inside)}"', strict=False)
+    return str(text)
