@@ -65,7 +65,7 @@ class QwenFix:
         self.configuration = Configuration()
         self.open: dict[str, Chat] = {}  # by flow.id
         self.observer = Observer()
-        self._own = OwnFlows(self.configuration, self.observer, self._load)
+        self._own = OwnFlows(self.configuration, self.observer, self._in_progress)
         self._watched: dict[str, asyncio.Task[None]] = {}  # model servers that do not answer yet, or any more
         self.addons = [FlowList(self.configuration), Commands(self.configuration, self.observer)]
 
@@ -151,6 +151,6 @@ class QwenFix:
         is_chat = api_of(request, self.configuration.settings) is not None
         return is_chat or self._own.is_for_us(request) or unread.is_api(request)
 
-    def _load(self) -> tuple[int, int]:
+    def _in_progress(self) -> tuple[int, int]:
         """Return how many chats are open, and how many bytes they hold back."""
         return len(self.open), sum(chat.answer.held for chat in self.open.values() if chat.answer)

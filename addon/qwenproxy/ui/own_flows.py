@@ -20,14 +20,14 @@ KEY = "qwen_fix_endpoint"  # in the metadata of such a flow
 
 
 class OwnFlows:
-    """`load` returns how many chats are open, and how many bytes they hold back."""
+    """`in_progress` returns how many chats are open, and how many bytes they hold back."""
 
     def __init__(
-        self, configuration: Configuration, observer: Observer, load: Callable[[], tuple[int, int]]
+        self, configuration: Configuration, observer: Observer, in_progress: Callable[[], tuple[int, int]]
     ) -> None:
         self._configuration = configuration
         self._observer = observer
-        self._load = load
+        self._in_progress = in_progress
         self._start = time.monotonic()
         self._backends = Backends(ask_backend)
 
@@ -54,7 +54,7 @@ class OwnFlows:
         hide(flow)
 
     def _state(self) -> endpoints.State:
-        open_chats, bytes_held = self._load()
+        open_chats, bytes_held = self._in_progress()
         return endpoints.State(
             self._configuration.settings,
             self._configuration.rules,
