@@ -33,11 +33,12 @@ _END_OF_STRING = re.compile(r'"\s*+(?:[}\]]|\Z)')  # and of what contains it
 _BRACES = re.compile(r"[{}]")
 
 
-def can_part(
+def take_rest(
     rest: str, object_: str, tool: Tool, new_parser: NewParser, findings: Findings, stopped: bool
 ) -> bool:
-    """Whether the text `rest` can be parted from these arguments. What it brings goes into `findings`."""
-    if not rest.strip() or _is_again(rest, object_, tool, findings):
+    """Take the text `rest` after these arguments: what it brings goes into `findings`. Return False if it
+    cannot be parted from them."""
+    if not rest.strip() or _take_repeated(rest, object_, tool, findings):
         return True
     after = rest[end_of_leftovers(rest, tool) :]
     if _SAYS_NOTHING.fullmatch(after) or is_lone_opener(after, tool):
@@ -47,11 +48,11 @@ def can_part(
         return True
     if _goes_on(rest, object_, tool) or (not stopped and _sticks(rest, after, object_, tool)):
         return False
-    return _is_said(after, object_, tool, new_parser, findings, stopped)
+    return _take_said(after, object_, tool, new_parser, findings, stopped)
 
 
-def _is_again(rest: str, object_: str, tool: Tool, findings: Findings) -> bool:
-    """Whether it is the arguments once more, or other ones."""
+def _take_repeated(rest: str, object_: str, tool: Tool, findings: Findings) -> bool:
+    """Take a text that is the arguments once more, or other ones. Return whether it is."""
     again = _objects(joined(rest))
     if again and all(isinstance(value, dict) for value in again):
         _take_again(again, rest, object_, tool, findings)
@@ -149,10 +150,10 @@ def _ends_a_string(text: str, object_: str) -> bool:
     return closes_quote or _has_open_quote(object_)
 
 
-def _is_said(
+def _take_said(
     text: str, object_: str, tool: Tool, new_parser: NewParser, findings: Findings, stopped: bool
 ) -> bool:
-    """Whether the text consists of calls, and of prose that can be sent as text."""
+    """Take a text that consists of calls, and of prose that can be sent as text. Return whether it does."""
     lead, reason = lead_of(text, tool), "stop" if stopped else "length"
     head, recovery = (lead.head, lead.recovery) if lead else ("", "tolerant")
     said, calls = text_and_calls(head + text, new_parser, tool, recovery, reason)

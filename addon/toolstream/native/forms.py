@@ -17,7 +17,7 @@ from ..schema.json_write import dump
 from ..schema.lenient_json import read_damaged, same_letters
 from ..schema.python_literals import read_python_call
 from ..schema.schema import Tool
-from .after_object import can_part
+from .after_object import take_rest
 from .in_arguments import calls_in
 from .reader import ArgumentsReader, Around, Findings, Holding, NewParser, Passage
 from .tags import Lead
@@ -222,7 +222,7 @@ class EncodedMender:
             return out
         rest = self._after.waiting
         self._after.replace("")
-        if can_part(rest, "", self._tool, self._new_parser, self._findings, stopped):
+        if take_rest(rest, "", self._tool, self._new_parser, self._findings, stopped):
             return out
         self._findings.set_complete(False)
         return out + rest

@@ -2,7 +2,7 @@
 
 from ..repairs import Repair
 from ..schema.schema import Tool
-from .after_object import can_part
+from .after_object import take_rest
 from .broken_off import closers, continuation
 from .json_stream import JsonStream, State
 from .nesting import Nesting
@@ -28,7 +28,7 @@ class ObjectEnd:
         """After the object. What cannot be parted from it makes all of it no object."""
         rest = self._passage.waiting + self._stream.pending
         text = self._passage.text
-        if not can_part(rest, text, self._tool, self._new_parser, self._findings, stopped):
+        if not take_rest(rest, text, self._tool, self._new_parser, self._findings, stopped):
             self._findings.set_complete(False)
         elif rest.strip():
             self._passage.replace("")

@@ -215,7 +215,7 @@ def end_call(m: Message) -> Step:
         return leave_undone(m, Refused.NO_CALL)
     if _is_unread(call):
         return leave_undone(m, Refused.UNREAD)
-    if not (call.named or _is_meant(m, call)):
+    if not (call.named or _announce_meant(m, call)):
         return m.reject()
     if not call.body_done:
         m.fragment(call.writer.close())
@@ -225,9 +225,9 @@ def end_call(m: Message) -> Step:
     return m.end_call()
 
 
-def _is_meant(m: Message, call: Call) -> bool:
-    """Whether the parameters of a call without a name tell which tool is meant, and that is allowed. Then it
-    is announced."""
+def _announce_meant(m: Message, call: Call) -> bool:
+    """Announce a call without a name, if its parameters tell which tool is meant, and that is allowed. Return
+    whether it was."""
     call.writer.close()
     assert isinstance(call.writer, DeferredArguments)
     opening = _meant(m, call.writer.values, call.late_name)
@@ -235,14 +235,14 @@ def _is_meant(m: Message, call: Call) -> bool:
         return False
     for repair, excerpt in opening.repairs:
         m.log.repair(repair, excerpt)
-    if not _gives_all(m, call, opening):
+    if not _give_all_in_one(m, call, opening):
         _announce(m, call, opening)
     return True
 
 
-def _gives_all(m: Message, call: Call, opening: Opening) -> bool:
-    """Whether the only parameter is one that the tool does not declare, and holds all arguments as JSON. Then
-    the call and they are emitted."""
+def _give_all_in_one(m: Message, call: Call, opening: Opening) -> bool:
+    """Emit a call whose only parameter is one that the tool does not declare and that holds all arguments, as
+    JSON. Return False if it is no such call."""
     key, text = opening.given[0] if len(opening.given) == 1 else ("", "")
     is_all = key in ARGUMENT_KEYS and not opening.tool.declares(key)
     found = read_arguments(text, opening.tool) if is_all else None

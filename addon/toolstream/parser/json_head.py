@@ -85,7 +85,7 @@ def read_head(text: str, at: int, over: bool) -> Head | Wait | None:
         head.slip, here = head.slip or key != found["key"], found.end()
         if found["object"] and key in ARGUMENT_KEYS and head.name:
             return _to_first_key(head, text, here - 1, over)
-        if not _is_before_arguments(found, key, head):
+        if not _take_before_arguments(found, key, head):
             return None
     return _more(_MEMBER_PART, text, here, over, at)
 
@@ -107,9 +107,9 @@ def _to_first_key(head: Head, text: str, at: int, over: bool) -> Head | Wait | N
     return head
 
 
-def _is_before_arguments(found: re.Match[str], key: str, head: Head) -> bool:
-    """Whether this member may come before the arguments. It may name the tool, or be an object around the
-    call."""
+def _take_before_arguments(found: re.Match[str], key: str, head: Head) -> bool:
+    """Take a member that comes before the arguments: it may name the tool, or be an object around the call.
+    Return whether it may stand there."""
     if head.name:
         return key in BESIDE and not found["object"]
     if found["object"]:
