@@ -169,13 +169,13 @@ def _search(
     asked with the index of each. The search goes on where it stopped when more text has come."""
     text, over, base = m.buffer.text, m.buffer.over, m.buffer.base
     end = run.end - base
-    at = max(end, value.searched - base)
-    while 0 <= (at := next_place(text, at)) < end + AFTER_CALL:
-        value.searched = base + at
+    start = max(end, value.searched - base)
+    while 0 <= (at := next_place(text, start)) < end + AFTER_CALL:
         found = decide(m, value, run, at)
         if found is not None:
             return found
-        at += 1
+        start = at + 1
+        value.searched = base + start
     if len(text) < end + AFTER_CALL and not over:
         value.searched = base + max(end, len(text) - LOOK_AHEAD)
         return MORE
