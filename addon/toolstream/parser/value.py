@@ -14,7 +14,7 @@ from ..grammar.likeness import DOCUMENT, is_structural
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK, ends_line
 from ..grammar.tokens import NO_TAG, WORD, end_of_tag, next_place
-from ..limits import LETTERS, WORDS
+from ..limits import LOOK_AHEAD, WORDS
 from ..repairs import Repair
 from .evidence import Payload
 from .judge import judge
@@ -114,7 +114,7 @@ def _start(m: Message, value: Value) -> bool:
     too: some models write `<parameter=path> a.py` without a closing tag. Return whether there is text to
     look at."""
     text, at, over = m.buffer.text, m.buffer.at, m.buffer.over
-    if not over and _may_go_on(value, text[at : at + LETTERS]):
+    if not over and _may_go_on(value, text[at : at + LOOK_AHEAD]):
         return False
     start = _after_rest_of_tag(value, text, at)
     if text.startswith(("\n", "\r\n"), start):
@@ -141,7 +141,9 @@ def _after_rest_of_tag(value: Value, text: str, at: int) -> int:
 
 def _may_go_on(value: Value, rest: str) -> bool:
     """Whether what follows the opening tag may be half of the markup at its end."""
-    if rest in ("", "\r", " ", ">") or (value.lacks_quote and rest == '"'):
+    if value.lacks_quote:
+        rest = rest.removeprefix('"')
+    if rest in ("", "\r", " ", ">", ">\r"):
         return True
     return value.lacks_bracket and _LATE_PART.fullmatch(rest) is not None
 
