@@ -97,7 +97,8 @@ class TagPiece:
             yield MORE
             return
         for wrong, end in found:
-            if wrong == 0 and c.text.startswith(">", end):
+            before_value = last and c.kind is TagKind.PARAMETER_OPEN
+            if wrong == 0 and not before_value and c.text.startswith(">", end):
                 yield 1, end + 1, ""
             ends = not self.end or c.text[end - 1] in CLOSE or _may_end(c, at, end, last)
             if ends is MORE:
