@@ -66,11 +66,9 @@ class Grammar:
         self.after = self.body
         self.ends_json = matcher(TagKind.WRAP_OPEN, TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE)
         self.values = inside(*_IN_VALUES)
-        self._value_ends = {
-            dialect.name: matcher(*CALL_KINDS, TagKind.STRAY, dialects=[*_COMMON, dialect])
-            for dialect in TAUGHT[1:]
-        }
-        self._ends_of_others = matcher(*CALL_KINDS, TagKind.STRAY, dialects=_COMMON)
+        self._value_ends: dict[tuple[str, ...], TagMatcher] = {}
+        for dialect in TAUGHT[1:]:
+            self.value_ends([dialect])
         self._within = {
             dialect.name: inside(*_IN_VALUES, dialect)
             for dialect in DIALECTS
@@ -119,9 +117,11 @@ class Grammar:
 
     def value_ends(self, kept: Iterable[Dialect]) -> TagMatcher:
         """The tags that may follow a value, in a call that keeps to the dialects `kept`."""
-        return next(
-            (self._value_ends[d.name] for d in kept if d.name in self._value_ends), self._ends_of_others
-        )
+        own = [dialect for dialect in TAUGHT[1:] if dialect in kept]
+        key = tuple(dialect.name for dialect in own)
+        if key not in self._value_ends:
+            self._value_ends[key] = self._matcher(*CALL_KINDS, TagKind.STRAY, dialects=[*_COMMON, *own])
+        return self._value_ends[key]
 
     def within(self, dialect: Dialect) -> TagMatcher:
         """The tags that are searched in a value that this dialect opened."""

@@ -32,7 +32,7 @@ from ..grammar.likeness import (
 from ..grammar.matcher import Tables, TagMatcher
 from ..grammar.names import Names
 from ..grammar.tag import Tag
-from ..grammar.text import BLANK
+from ..grammar.text import BLANK, skip_whitespace
 from ..grammar.tokens import LOST, Lost, Token, read_tag
 from ..limits import WORDS
 from .by_place import (
@@ -87,7 +87,6 @@ class Place(Slips):
     grammar: Searched
     names: frozenset[str] = field(init=False)  # of the tool and its parameters: direct tags
     tags: TagMatcher = field(init=False)
-    dialect: Dialect = BASE[0]  # of the open value's tag
     kept: Sequence[Dialect] = ()  # the dialects that the call keeps to
     word: str = ""  # of the call's opening tag, if that is in no dialect table
     wrap: str = ""  # of the envelope's opening tag, if no table has that
@@ -100,7 +99,7 @@ class Place(Slips):
     alone: bool = True  # the tag being judged starts its line
     after_value: list[Tag] = field(default_factory=list)  # the tags after the last value
     memory: Memory = field(default_factory=Memory)
-    tables: dict[str, Tables] = field(default_factory=dict)  # by the dialect that opened the value
+    tables: dict[tuple[str, int], Tables] = field(default_factory=dict)  # what is searched in a value
     _odd: Sequence[str] = ()  # declared names with characters that no name in a tag has
     _known: dict[str, list[Tag]] = field(default_factory=dict)  # by the raw tag
     body: TagMatcher = field(init=False)
@@ -123,9 +122,19 @@ class Place(Slips):
             found = _listed(self.slipped(text, at, over)) or self._damaged(text, at, over)
             return MORE if found is MORE else [*found, tag]
         if self.is_foreign(tag):
-            by_name = self.closes_by_name and not tag.name
-            return [replace(tag, dialect=BY_PLACE, cost=Cost.ALIKE)] if by_name else []
+            closes = self.closes_by_name or self._is_before_own(text, tag.end, over)
+            if closes is MORE:
+                return MORE
+            return [replace(tag, dialect=BY_PLACE, cost=Cost.ALIKE)] if closes and not tag.name else []
         return self._of_table(tag, text, over)
+
+    def _is_before_own(self, text: str, at: int, over: bool) -> bool | Wait:
+        """Whether an exact tag of the open value's dialect follows, and not its closing tag: what is before
+        it may have lost what is particular to the dialect."""
+        tag = self.tags.read(text, skip_whitespace(text, at), over)
+        if tag is MORE or tag is None:
+            return MORE if tag is MORE else False
+        return tag.dialect is self.dialect and tag.exact and tag.kind is not TagKind.PARAMETER_CLOSE
 
     def _of_table(self, tag: Tag, text: str, over: bool) -> list[Tag] | Wait:
         """All tags that this tag of a dialect table may be."""
@@ -361,21 +370,6 @@ class Place(Slips):
                 if head != letters and alike(head) == kind:
                     yield by_place(token, OPENS[kind], Cost.ALIKE, name)
                     return
-
-    def may_be_sibling(self, tag: Tag, alone: bool) -> bool:
-        """Whether this tag may open a parameter here, and so end the value before it."""
-        if tag.dialect is BY_NAME and not self.closes_by_name:
-            return False
-        return alone and self.may_have_next(tag)
-
-    def may_have_next(self, sibling: Tag) -> bool:
-        """Whether the call may have another parameter that opens with this tag, after the open one."""
-        return self.is_free(sibling.name) and self.may_go_with(sibling)
-
-    def may_go_with(self, tag: Tag) -> bool:
-        """Whether one call may contain this tag and the tag of the open value: both are of one dialect,
-        or one is damaged."""
-        return tag.dialect is self.dialect or tag.dialect.damaged or self.dialect.damaged
 
     @property
     def is_tight(self) -> bool:

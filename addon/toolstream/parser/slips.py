@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ..grammar.brackets import CLOSE
 from ..grammar.dialect import Dialect
+from ..grammar.dialects import BASE
 from ..grammar.kinds import CALL_KINDS, CLOSERS, MORE, Cost, TagKind, Wait
 from ..grammar.likeness import FUNCTION, PARAMETER
 from ..grammar.names import without_signs
@@ -19,6 +20,7 @@ from ..grammar.tag import Tag
 from ..limits import AHEAD, SLIPS, WORD_IN_TAG, WORDS
 from ..schema.declared import DeclaredTools
 from ..schema.schema import Tool
+from .by_place import BY_NAME
 
 _TYPED = re.compile(r"(.+):\w+")  # a name with its type
 
@@ -36,13 +38,15 @@ class Spellings(Protocol):
 
 @dataclass(slots=True)
 class Slips:
-    """What is open. `own`: the dialect whose tags alone close the open value; None if it is one of the
-    dialects whose tags may be mixed. `spoken`: the dialects of other models that the call is written in."""
+    """What is open. `dialect`: that of the open value's tag. `own`: the same, if its tags alone close the
+    value; None if it is one of the dialects whose tags may be mixed. `spoken`: the dialects of other models
+    that the call is written in."""
 
     toolset: DeclaredTools
     grammar: Spellings
     tool: Tool | None = None
     named: bool = True  # the tool is known
+    dialect: Dialect = BASE[0]
     own: Dialect | None = None
     key: str = ""  # of the open value
     given: set[str] = field(default_factory=set)
@@ -186,3 +190,18 @@ class Slips:
         if own is None or own.by_name:
             return True
         return raw.startswith(tuple(spelling.partition("{")[0] for spelling in own.parameter_open))
+
+    def may_be_sibling(self, tag: Tag, alone: bool) -> bool:
+        """Whether this tag may open a parameter here, and so end the value before it."""
+        if tag.dialect is BY_NAME and not self.closes_by_name:
+            return False
+        return alone and self.may_have_next(tag)
+
+    def may_have_next(self, sibling: Tag) -> bool:
+        """Whether the call may have another parameter that opens with this tag, after the open one."""
+        return self.is_free(sibling.name) and self.may_go_with(sibling)
+
+    def may_go_with(self, tag: Tag) -> bool:
+        """Whether one call may contain this tag and the tag of the open value: both are of one dialect,
+        or one is damaged."""
+        return tag.dialect is self.dialect or tag.dialect.damaged or self.dialect.damaged

@@ -23,13 +23,16 @@ _NAMESPACED = re.compile(r"<[A-Za-z]\w*:")  # its closing tag is, too
 
 
 def enter_value(place: Place, tag: Tag, kept: Sequence[Dialect], given: set[str]) -> Tables:
-    """This tag opens the value of a parameter, in a call that keeps to the dialects `kept`. `given`
-    are the parameters so far, including this one. Return what is searched in the value."""
+    """This tag opens the value of a parameter, in a call that keeps to the dialects `kept`. What follows the
+    value may also be in any other dialect that models are taught, if a tag of the call was in it. `given` are
+    the parameters so far, including this one. Return what is searched in the value."""
     dialect = tag.dialect
     place.speak(dialect)
-    if dialect.name not in place.tables:
-        place.tables[dialect.name] = _tables_for(place, dialect, kept)
-    tables = place.tables[dialect.name]
+    kept = [*kept, *(spoken for spoken in place.spoken if spoken.taught and spoken not in kept)]
+    key = dialect.name, len(place.spoken)
+    if key not in place.tables:
+        place.tables[key] = _tables_for(place, dialect, kept)
+    tables = place.tables[key]
     own = dialect if dialect.parameter_close and not dialect.in_values else None
     place.set_value(tag.name, tables.after, own)
     place.given, place.dialect, place.kept = given, dialect, kept
