@@ -44,6 +44,7 @@ OPENER_PREFIX = 5  # characters by which an opening tag is recognised if the res
 WHITESPACE_RUN = 256  # whitespace characters that wait, because a call after them would drop them
 CODE_SPAN = 4096  # characters after which an open backtick no longer opens inline code
 QUOTE_MARKS = 256  # marks of which it is remembered what closes them
+QUOTE_GAP = 16  # whitespace characters between a quoted call and the end of the quotation
 ENDS = 96  # characters before a tag in which a quotation may open
 LINE_HEAD = 256  # characters of a line that are kept to tell whether it opens a fence
 FENCE_RUN = 16  # backticks or tildes of a fence

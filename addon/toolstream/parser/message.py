@@ -6,6 +6,7 @@ that it is text, that it belongs to a call, or that this is not certain yet (a t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from ..grammar.tag import Tag
 from ..grammar.text import BLANK, trailing
 from ..limits import WHITESPACE_RUN
 from ..repairs import Refused, Repair
+from ..schema.json_scanner import JsonScanner
 from ..schema.schema import Tool
 from ..schema.toolset import Toolset
 from .buffer import Buffer
@@ -47,6 +49,33 @@ class UnfinishedChain:
     wraps: Sequence[Tag]
     end: int
     fence: str
+
+
+@dataclass(slots=True)
+class Quotation:
+    """What quotes a call: a mark, three of them, or an element that shows.
+
+    `ends`: the partner of the mark or the end of the element; or, without a group, the blank line that no
+    quotation within a line goes past. `closers`: the closing tags of the envelope as tables have them.
+    """
+
+    ends: re.Pattern[str]
+    closers: tuple[str, ...]
+    place: Place  # outside of calls
+    block: bool = False  # its ends may stand on lines of their own
+    spaced: bool = False  # a blank stands behind the opening mark, so one may stand before its partner
+    json: JsonScanner | None = None  # follows the JSON of the call
+    json_to: int = 0  # position up to which that was read, or where it may begin
+    json_end: int = -1  # position where it ends; -1 as long as it does not
+
+
+@dataclass(slots=True)
+class Span:
+    """A span that may be quoted. `searched`: position up to which its end was searched. `quotation`: None
+    in a code span, or if no call opens."""
+
+    searched: int
+    quotation: Quotation | None = None
 
 
 @dataclass(slots=True)
@@ -147,7 +176,7 @@ class Message:
     json: object = None  # the JSON that is being read
     json_from: int = 0  # position where its envelope begins
     tag_at: int = -1  # position of an unfinished tag that waits; -1 if there is none
-    span_searched: int = 0  # position up to which the end of a code span was searched
+    span: Span | None = None  # what may be quoted, while its end is searched
     chain: UnfinishedChain | None = None
     lookout: Lookout = field(init=False)
     outside: Place = field(init=False)  # the place outside of calls, where no tool is known yet

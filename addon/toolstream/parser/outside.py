@@ -259,6 +259,8 @@ def _at_place(m: Message) -> Step:
         return _pass(m)
     if m.context.code_span:
         return m.go(State.SPAN)
+    if (first := chain.wraps[0] if chain.wraps else chain.tag) and may_be_quoted(m, first):
+        return m.go(State.SPAN)
     if chain.wraps:
         return m.go(State.ENVELOPE)
     assert chain.tag

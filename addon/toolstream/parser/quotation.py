@@ -9,21 +9,25 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from ..grammar.kinds import MORE, TagKind
+from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.likeness import SHOWING
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK
 from ..grammar.tokens import WORD
 from ..limits import CODE_SPAN, ENDS, QUOTE_MARKS
 from ..repairs import Refused
-from .chain import read_chain
-from .message import Message
+from .chain import Chain, read_chain
+from .message import Message, Quotation, Span
+from .place import Place
+from .quotation_end import GAPS, read_end
 from .states import Before, State, Step
 
 _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
 _SYMMETRICAL = "\"'"
-_GAPS = " \u00a0\u2009\u202f"  # blanks that typography has within the marks
 _SIDE = re.compile("LEFT|RIGHT")
+_THREE = re.compile(
+    r"""(?<![\w"'])(\"{3}|'{3})[ \t]{0,16}(?:\r?\n[ \t]{0,16})?\Z"""
+)  # as around a string of several lines
 
 
 def quote(m: Message, tag: Tag, end: int = 0) -> Step:
@@ -42,20 +46,22 @@ def is_candidate(tag: Tag) -> bool:
 
 
 def may_be_quoted(m: Message, tag: Tag) -> bool:
-    """Whether an opening quotation mark stands directly before an envelope, within a line; or an element that
-    shows or quotes opens before a call."""
+    """Whether an opening quotation mark stands directly before an envelope, within a line; or three of them,
+    or an element that shows or quotes, before a call."""
     context = m.context
     if tag.kind is TagKind.WRAP_OPEN and not context.at_line_start and _marks(context.ends):
         return True
     opens = tag.kind is TagKind.WRAP_OPEN or (context.at_line_start and tag.kind is TagKind.CALL_OPEN)
-    return opens and not tag.dialect.by_name and SHOWING.search(context.ends) is not None
+    if not opens or tag.dialect.by_name:
+        return False
+    return SHOWING.search(context.ends) is not None or _THREE.search(context.ends) is not None
 
 
 def _marks(before: str) -> str:
     """A text may end with the opening mark of a quotation. Return the marks that close it; "" if there is
     none. A mark directly after a word closes, unless it can only open. A blank may follow a mark that can
     only open."""
-    spaced = before[-1:] in _GAPS
+    spaced = before[-1:] in GAPS
     lead, mark = before[: -1 - spaced][-1:], before[: len(before) - spaced][-1:]
     category = unicodedata.category(mark) if mark else ""
     if lead.isalnum() and category not in ("Pi", "Ps"):
@@ -107,61 +113,83 @@ def _named(name: str) -> str:
 
 def in_span(m: Message) -> Step:
     """State: at a tag after an open backtick, an opening quotation mark, or an element that shows something.
-    The tag is quoted if the code span closes. After a mark or an element it is if the envelope holds a call,
-    and the closing mark or the end of the element follows that. A blank line ends a code span and a
+    The tag is quoted if the code span closes. After a mark or an element it is if it opens a call, and the
+    closing mark or the end of the element follows that directly. A blank line ends a code span and a
     quotation."""
-    text, at, context = m.buffer.text, m.seen, m.context
-    tag = m.lookout.openers.match(text, at)
-    if not context.code_span and tag:
-        chain = read_chain(m, at)
-        if chain is MORE:
-            return Step.MORE
-        if not chain.opens:
-            return _close_span(m)
-    end = _end_of_span(m, tag)
-    if _may_end_later(m, end):
-        m.span_searched = m.buffer.base + max(at, len(text.rstrip("`" + BLANK + _GAPS)) - 2 * ENDS)
+    m.span = m.span or _begin_span(m)
+    if m.span is None:
         return Step.MORE
-    if end is None or end[1] is None:
+    end = _end_of_span(m, m.span)
+    if end is MORE:
+        return Step.MORE
+    quotation, m.span = m.span.quotation, None
+    if end is None:
         return _close_span(m)
     m.go(State.TEXT)
-    if tag:
-        quote(m, tag, end.end())
-    m.emit_text(end.end())
+    if tag := m.lookout.openers.match(m.buffer.text, m.seen):
+        quote(m, tag, end)
+    elif quotation:
+        m.refuse(Refused.FENCED, end)
+    m.emit_text(end)
     m.before = Before.TEXT
     return Step.GO
 
 
-def _may_end_later(m: Message, end: re.Match[str] | None) -> bool:
-    """Whether more text may bring the end of the span; or a further backtick, so that this was not it."""
-    text = m.buffer.text
-    if m.buffer.over or len(text) - m.seen >= CODE_SPAN:
-        return False
-    return end is None or (m.context.code_span > 0 and end.end() == len(text) and end[1] is not None)
+def _begin_span(m: Message) -> Span | None:
+    """The span that begins here; None if more text is needed."""
+    position = m.buffer.base + m.seen
+    if m.context.code_span:
+        return Span(position)
+    chain = read_chain(m, m.seen)
+    if chain is MORE:
+        return None
+    return Span(position, _quotation(m, chain) if chain.opens else None)
 
 
-def _end_of_span(m: Message, tag: Tag | None) -> re.Match[str] | None:
-    """The end of the code span, quotation or element, with a group; or the blank line before it, which does
-    not matter in an element."""
-    text, at, run = m.buffer.text, m.seen, m.context.code_span
-    start, blank = max(at, m.span_searched - m.buffer.base), r"|\n[ \t]*\r?\n"
-    if run:
-        close = rf"(?<!`)`{{{run}}}(?!`)"
-    elif element := SHOWING.search(m.context.ends):
-        close, blank = rf"{_closers(tag)}\s{{0,16}}(?i:</{re.escape(element[1])}>)", ""
+def _end_of_span(m: Message, span: Span) -> int | Wait | None:
+    """The index where the span ends; None if nothing in it is quoted."""
+    if m.context.code_span:
+        return _end_of_code(m, span)
+    return read_end(m, span, span.quotation) if span.quotation else None
+
+
+def _quotation(m: Message, chain: Chain) -> Quotation:
+    """The quotation that may have begun before these tags of a call."""
+    ends, first = m.context.ends, chain.wraps[0] if chain.wraps else chain.tag
+    place = Place(m.toolset, m.grammar, wrapped=True)
+    place.speak(*(tag.dialect for tag in (*chain.wraps, chain.tag) if tag))
+    end, block, spaced = "", True, False
+    if element := SHOWING.search(ends):
+        end = f"((?i:</{re.escape(element[1])}>))"
+    elif three := _THREE.search(ends):
+        end = f"({three[1]})"
     else:
-        close = f"{_closers(tag)}[{_GAPS}]?[{re.escape(_marks(m.context.ends))}]"
-    return re.compile(f"({close}){blank}").search(text, start, at + CODE_SPAN)
+        block, spaced = False, ends[-1:] in GAPS
+        end = rf"([{re.escape(_marks(ends))}])|\n[ \t]*\r?\n"
+    json = chain.tag.end if chain.tag else chain.at
+    closers = _closers(first)
+    return Quotation(re.compile(end), closers, place, block, spaced, json_to=m.buffer.base + json)
 
 
-def _closers(tag: Tag | None) -> str:
-    """A pattern for the place after the tags that may close what this tag has opened."""
-    word = WORD.match(tag.raw) if tag else None
-    closers = {f"</{word[1] if word else ''}>"}
-    if tag:
-        wraps = tag.kind is TagKind.WRAP_OPEN
-        closers |= {*tag.dialect.wrap_close, *(() if wraps else tag.dialect.call_close)}
-    return "(?:" + "|".join(f"(?<={re.escape(text)})" for text in sorted(closers)) + ")"
+def _closers(tag: Tag | None) -> tuple[str, ...]:
+    """The tags that may close what the tag has opened."""
+    if tag is None:
+        return ()
+    word = WORD.match(tag.raw)
+    call = () if tag.kind is TagKind.WRAP_OPEN else tag.dialect.call_close
+    return (*((f"</{word[1]}>",) if word else ()), *tag.dialect.wrap_close, *call)
+
+
+def _end_of_code(m: Message, span: Span) -> int | Wait | None:
+    """The index where the code span ends; None if it does not, before a blank line."""
+    text, at, run = m.buffer.text, m.seen, m.context.code_span
+    start = max(at, span.searched - m.buffer.base)
+    end = re.compile(rf"((?<!`)`{{{run}}}(?!`))|\n[ \t]*\r?\n").search(text, start, at + CODE_SPAN)
+    goes_on = end is None or (end[1] is not None and end.end() == len(text))  # by a further backtick
+    if goes_on and not m.buffer.over and len(text) - at < CODE_SPAN:
+        span.searched = m.buffer.base + max(at, len(text.rstrip("`" + BLANK)) - ENDS)
+        return MORE
+    return None if end is None or end[1] is None else end.end()
 
 
 def _close_span(m: Message) -> Step:
