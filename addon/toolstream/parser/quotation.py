@@ -158,16 +158,15 @@ def _quotation(m: Message, chain: Chain) -> Quotation:
     ends, first = m.context.ends, chain.wraps[0] if chain.wraps else chain.tag
     place = Place(m.toolset, m.grammar, wrapped=True)
     place.speak(*(tag.dialect for tag in (*chain.wraps, chain.tag) if tag))
-    end, block, spaced = "", True, False
+    end, block, spaced, closers = "", True, False, _closers(first)
     if element := SHOWING.search(ends):
         end = f"((?i:</{re.escape(element[1])}>))"
     elif three := _THREE.search(ends):
-        end = f"({three[1]})"
+        end, closers = f"({three[1]})", ()
     else:
         block, spaced = False, ends[-1:] in GAPS
         end = rf"([{re.escape(_marks(ends))}])|\n[ \t]*\r?\n"
     json = chain.tag.end if chain.tag else chain.at
-    closers = _closers(first)
     return Quotation(re.compile(end), closers, place, block, spaced, json_to=m.buffer.base + json)
 
 

@@ -17,9 +17,11 @@ from ..grammar.text import BLANK, skip_whitespace
 from ..limits import AFTER_CALL, CODE_SPAN, LOOK_AHEAD, MADE_UP_NAME, QUOTE_GAP, TAG
 from ..schema.json_scanner import JsonScanner
 from .message import Message, Quotation, Span
+from .place import Place
 
 GAPS = " \u00a0\u2009\u202f"  # blanks that typography has within the marks
 _MADE_UP = re.compile(rf"</\w{{1,{MADE_UP_NAME}}}>")
+_NAMES = re.compile(r"[\s(][\"'`“„«‘「『]\Z")  # noqa: RUF001  (before a tag that text only names)
 _MENTIONS = "\"'`“”„«»‘’「」『』"  # noqa: RUF001  (marks around a single tag that text names)
 
 
@@ -54,7 +56,7 @@ def _ends_here(m: Message, quotation: Quotation, at: int, found: re.Match[str]) 
     near = quotation.block or not gap or (quotation.spaced and len(gap) == 1) or gap.count("\n") == 1
     if not near or not (_ends_json(m, quotation, end) or _closes(quotation, text, at, end)):
         return False
-    return _is_last(m, quotation, found)
+    return _is_last(m, quotation.place, found)
 
 
 def _ends_json(m: Message, quotation: Quotation, end: int) -> bool:
@@ -73,11 +75,14 @@ def _ends_json(m: Message, quotation: Quotation, end: int) -> bool:
 
 def _closes(quotation: Quotation, text: str, at: int, end: int) -> bool:
     """Whether a closing tag of a call ends at this index: one of a table, or one like that; or a closing tag
-    with any word, directly after one of these."""
+    with any word, directly after one of these. It is not just named, between marks of its own."""
     start = text.rfind("<", max(at, end - TAG), end)
-    if _is_closer(quotation, text[start:end] if start > at else ""):
+    in_string = quotation.json is not None and quotation.json.in_string
+    if in_string or start <= at or _NAMES.search(text, max(at, start - 2), start):
+        return False
+    if _is_closer(quotation, text[start:end]):
         return True
-    if start <= at or not _MADE_UP.fullmatch(text, start, end):
+    if not _MADE_UP.fullmatch(text, start, end):
         return False
     before = text[max(at, start - LOOK_AHEAD) : start]
     end = start - len(before) + len(before.rstrip(BLANK))
@@ -93,7 +98,7 @@ def _is_closer(quotation: Quotation, raw: str) -> bool:
     return readings is not MORE and any(tag.kind in CLOSERS and tag.end == len(raw) for tag in readings)
 
 
-def _is_last(m: Message, quotation: Quotation, found: re.Match[str]) -> bool | Wait:
+def _is_last(m: Message, place: Place, found: re.Match[str]) -> bool | Wait:
     """Whether no more of the call comes after this end: neither a parameter nor a closing tag, unless text
     only names it."""
     text, over, at = m.buffer.text, m.buffer.over, found.end()
@@ -101,17 +106,30 @@ def _is_last(m: Message, quotation: Quotation, found: re.Match[str]) -> bool | W
         return MORE
     if found[0] in ("'", '"') and text[at : at + 1].isalnum():
         return False  # it opens
-    end, tags = at + AFTER_CALL, m.grammar.body
+    end = at + AFTER_CALL
     while (at := text.find("<", at, end)) >= 0:
-        tag = tags.read(text, at, over)
+        tag = _tag_after(m, place, at)
         if tag is MORE:
             return MORE
-        if tag and tag.kind is not TagKind.STRAY:
-            named = _is_named(text, found.end(), tag, over)
-            if named is not True:
-                return MORE if named is MORE else tag.opens_call
+        named = tag is None or _is_named(text, found.end(), tag, over)
+        if named is not True:
+            return MORE if named is MORE else tag is not None and tag.opens_call
         at += 1
     return True if over or len(text) >= end else MORE
+
+
+def _tag_after(m: Message, place: Place, at: int) -> Tag | Wait | None:
+    """The tag of a call at this index; a misspelt one only if it closes something."""
+    text, over = m.buffer.text, m.buffer.over
+    found = (
+        place.readings(text, at, over)
+        if text.startswith("/", at + 1)
+        else m.grammar.body.read(text, at, over)
+    )
+    if found is MORE:
+        return MORE
+    tag = found[0] if isinstance(found, list) and found else found
+    return tag if isinstance(tag, Tag) and tag.kind is not TagKind.STRAY else None
 
 
 def _is_named(text: str, start: int, tag: Tag, over: bool) -> bool | Wait:
