@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.tag import Tag
-from ..grammar.text import ends_line, skip_whitespace
+from ..grammar.text import skip_whitespace
 from ..grammar.tokens import next_place
 from ..limits import AFTER_CALL, LOOK_AHEAD
 from .ahead import first_reading, is_alone, is_exact, readings_after
@@ -22,9 +22,9 @@ from .message import Message
 from .open_value import Value
 from .run import Level, Run
 from .runs import opens_call, proves, read_run
+from .shown_run import closes_fence, closes_quotation, leaves_open
 
 _NAMELESS = re.compile(r"<\s?parameter\b(?![^<>]*/>)", re.I)
-_FENCE = re.compile(r"[ \t]*\r?\n[ \t]*(?:```+|~~~+)[ \t]*\r?\n")  # its closing line
 
 
 def ends_before_text(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> bool:
@@ -40,17 +40,23 @@ def ends_before_text(m: Message, value: Value, run: Run, alone: bool, lines: boo
 def look_beyond(m: Message, value: Value, run: Run, otherwise: Payload | None = None) -> Judgement:
     """Decide about a run that text follows: it is payload if a second run comes soon, and the end if another
     call does. If neither does it is what `otherwise` says; by default the end, unless a code fence of the
-    value closes directly after it."""
-    if otherwise is None and _closes_fence(m, value, run):
-        otherwise = Payload.TAG
-    return _search(m, value, run, _by_second_run, otherwise or run)
+    value closes directly after it. If the value seems to show the run, that is the end only if the message
+    ends soon, without a second run."""
+    text, end = m.buffer.text, run.end - m.buffer.base
+    fenced = otherwise is None and _closes_fence(m, value, run)
+    if not (value.opened.shows_run(fenced) or closes_quotation(text, end)):
+        return _search(m, value, run, _by_second_run, otherwise or (Payload.TAG if fenced else run))
+    found = _search(m, value, run, _by_second_closers, run if len(text) < end + AFTER_CALL else Payload.TAG)
+    if found is Payload.TAG:
+        value.pass_run(run.tags)
+    return found
 
 
 def _closes_fence(m: Message, value: Value, run: Run) -> bool:
     """Whether the line after a run closes a code fence, which may have opened in the value."""
     if m.fence or m.buffer.over or not (value.opened.example or value.opened.any_tag):
         return False
-    return _FENCE.match(m.buffer.text, run.end - m.buffer.base) is not None
+    return closes_fence(m.buffer.text, run.end - m.buffer.base)
 
 
 def _by_second_run(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
@@ -62,10 +68,18 @@ def _by_second_run(m: Message, value: Value, run: Run, at: int) -> Judgement | N
     if tag.kind is TagKind.WRAP_OPEN or (tag.kind is TagKind.CALL_OPEN and alone):
         opens = _opens_own_call(m, value, run, tag)
         return MORE if opens is MORE else run if opens else None
-    if tag.kind is not TagKind.PARAMETER_CLOSE or not tag.spelt or _is_open_after(m, value, run, at):
+    if tag.kind is not TagKind.PARAMETER_CLOSE or not tag.spelt:
+        return None
+    if leaves_open(value.tables.within, m.buffer.text, run.end - m.buffer.base, at):
         return None
     closes = _closes_value(m, value, at, alone)
     return MORE if closes is MORE else Payload.TAG if closes else None
+
+
+def _by_second_closers(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
+    """The same, for which a call that opens says nothing: the value may show that, too."""
+    found = _by_second_run(m, value, run, at)
+    return None if found is run else found
 
 
 def _closes_value(m: Message, value: Value, at: int, alone: bool) -> bool | Wait:
@@ -106,21 +120,6 @@ def _is_within_value(m: Message, value: Value, run: Run, at: int) -> bool | Wait
         if tag and not (tag.opens_call or tag.kind is TagKind.STRAY):
             return tag.kind is TagKind.PARAMETER_CLOSE
     return False
-
-
-def _is_open_after(m: Message, value: Value, run: Run, at: int) -> bool:
-    """Whether a parameter that opened after a run, alone on its line, is still open at `at`: what closes
-    there is that one."""
-    text, opened, start = m.buffer.text, 0, run.end - m.buffer.base
-    while (start := text.find("<", start, at)) >= 0:
-        tag = value.tables.within.match(text, start)
-        if tag and tag.kind is TagKind.PARAMETER_OPEN and not tag.dialect.by_name:
-            line = text[text.rfind("\n", 0, start) + 1 : start]
-            opened += not line.strip() and ends_line(text, tag.end)
-        elif tag and tag.kind is TagKind.PARAMETER_CLOSE and opened:
-            opened -= 1
-        start += 1
-    return opened > 0
 
 
 # The closing tag of the value alone

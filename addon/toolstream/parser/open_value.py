@@ -73,6 +73,12 @@ class Opened:
         self.line_wraps += kind is TagKind.WRAP_OPEN
         self.line_calls += kind is TagKind.CALL_OPEN
 
+    def shows_run(self, fenced: bool) -> bool:
+        """Whether a run seems to belong to an example: one that has opened a call and a parameter, but no
+        envelope, or that is in a code fence which closes behind the run (`fenced`)."""
+        lacks_envelope = self.calls > 0 and self.in_element and self.wraps_at_least == 0
+        return lacks_envelope or (fenced and self.in_example)
+
     def close(self, kind: TagKind) -> None:
         """A closing tag of this kind is payload."""
         match kind:
@@ -149,6 +155,12 @@ class Value:
             self.opened.leave_line()
         self.blank = (line > 0 or self.blank) and not text[line or start : end].strip(" \t")
         self.spaced = text[end - 1] in " \t" if end > start else self.spaced
+
+    def pass_run(self, tags: list[Tag]) -> None:
+        """All tags of a run are payload. The first is noted by whoever has judged it."""
+        self.payload_to = tags[-1].end
+        for tag in tags[1:]:
+            self.opened.close(tag.kind)
 
     def leave_line(self, buffer: Buffer, at: int) -> None:
         """Forget what opened in a line, if this index is on a later one."""
