@@ -11,12 +11,10 @@ it (`after_run`, `only_calls`)?
 
 from __future__ import annotations
 
-from itertools import pairwise
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.tag import Tag
 from ..grammar.text import breaks_line
-from ..grammar.tokens import IN_BARS
 from .after_run import (
     before_last_parameters,
     before_sibling,
@@ -45,6 +43,7 @@ from .examples import (
     judge_opener,
     opened_in_line,
 )
+from .in_line import is_in_text
 from .message import Message
 from .only_calls import before_calls, opens_next
 from .open_value import Value
@@ -211,51 +210,15 @@ def _may_end_anywhere(value: Value) -> bool:
 
 def _by_run(m: Message, value: Value, run: Run, alone: bool) -> Judgement:
     """Whether a run ends the value, by what it closes and what follows it."""
-    if not run.tags or (not alone and _is_in_text(m, value, run)):
+    if not run.tags:
         return Payload.TAG
+    if not alone and (in_text := is_in_text(m, value, run)):
+        return MORE if in_text is MORE else Payload.TAG
     lines = value.has_break(m.buffer, run.tags[0].start - m.buffer.base)
     last = not lines and is_cut_off_by_ours(run)
     if is_believed(value, run, alone or last) and (alone or not is_misspelt(run)):
         return run
     return _doubt(m, value, run, alone, lines)
-
-
-def _is_in_text(m: Message, value: Value, run: Run) -> bool:
-    """Whether a run that does not begin a line is a part of the text before it. If the value's own closing
-    tag begins a line later in the run, all tags before that one are."""
-    if not value.same_line and (end := _line_of_its_own(m, run)):
-        value.payload_to = end
-        return True
-    return _is_marked(m, run) or _is_mentioned(m, value, run)
-
-
-def _is_marked(m: Message, run: Run) -> bool:
-    """Whether a misspelt tag in bars, as no tag of this call is, stands in the line where another parameter
-    opens."""
-    first, base, sibling = run.tags[0], m.buffer.base, run.sibling
-    if first.spelt or sibling is None or not IN_BARS.search(first.raw):
-        return False
-    return "\n" not in m.buffer.text[first.end - base : sibling.start - base]
-
-
-def _is_mentioned(m: Message, value: Value, run: Run) -> bool:
-    """Whether a run at the end of a line of text, which is not the first of the value, is a part of it,
-    although a call follows: a blank comes before it, and closing tags are missing."""
-    first = run.tags[0]
-    lacks = first.kind is not TagKind.PARAMETER_CLOSE or not run.closes_call
-    if value.same_line or not lacks or run.followed_by is not FollowedBy.CALL:
-        return False
-    return value.has_blank_before(m.buffer, first.start - m.buffer.base)
-
-
-def _line_of_its_own(m: Message, run: Run) -> int:
-    """The position where the value's own closing tag begins a line later in the run, so that the tags before
-    it are the end of the value; 0 if there is none."""
-    text, base = m.buffer.text, m.buffer.base
-    for before, tag in pairwise(run.tags):
-        if tag.closes_exactly:
-            return tag.start if "\n" in text[before.end - base : tag.start - base] else 0
-    return 0
 
 
 def _doubt(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> Judgement:
