@@ -27,8 +27,9 @@ from ..schema.tool_name import are_parameters, read_opening
 from .by_place import BY_PLACE, by_place, index_after, is_by_place, is_cut, is_in_table
 from .fence import Fence, read_fence
 from .json_head import lacks_bracket, name_of_empty, name_of_python, read_first_key, read_head
-from .message import Message, UnfinishedChain
+from .message import Message
 from .openers import OF_NO_TOOL, chosen, is_unknown_word
+from .run import KnownChain
 from .runs import proves
 
 _SIGNS = f":=＝/{OPEN}{CLOSE}"
@@ -78,11 +79,12 @@ class Chain:
 
 
 def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
-    """The chain at `at`; MORE if more text is needed. Reading then continues where it stopped. `inside`:
-    an envelope is open already."""
-    start, chain = (m.buffer.base, at, inside), Chain(at, inside)
-    if m.chain and m.chain.start == start:
-        chain.wraps, chain.at, chain.fence = list(m.chain.wraps), m.chain.end, m.chain.fence
+    """The chain at `at`; MORE if more text is needed. `inside`: an envelope is open already."""
+    base, chain = m.buffer.base, Chain(at, inside)
+    start, known = (base + at, inside), m.chain
+    if known and known.start == start:
+        chain.wraps = [tag.moved(-base) for tag in known.wraps]
+        chain.at, chain.fence = known.end - base, known.fence
     while True:
         found = _read_next(m, chain)
         if found is MORE:
@@ -92,9 +94,9 @@ def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
         elif isinstance(found, Tag) and found.kind is TagKind.WRAP_OPEN and _may_add(chain, found):
             _add(m, chain, found)
             if chain.at < len(m.buffer.text):
-                m.chain = UnfinishedChain(start, list(chain.wraps), chain.at, chain.fence)
+                wraps = [tag.moved(base) for tag in chain.wraps]
+                m.chain = KnownChain(start, wraps, base + chain.at, chain.fence)
         else:
-            m.chain = None
             return _judged(m, chain, found)
 
 

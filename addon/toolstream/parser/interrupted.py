@@ -32,7 +32,7 @@ def drop_opener(m: Message) -> None:
 
 def _may_wait(m: Message) -> bool:
     """Whether what waits may be tags outside of calls, which are not quoted."""
-    outside = m.state in (State.TEXT, State.ENVELOPE, State.AFTER) and not m.trial
+    outside = m.state in (State.TEXT, State.PLACE, State.ENVELOPE, State.AFTER) and not m.trial
     return outside and not (m.context.quoted or m.context.code_span)
 
 

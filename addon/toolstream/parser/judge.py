@@ -11,7 +11,6 @@ it (`after_run`, `only_calls`)?
 
 from __future__ import annotations
 
-
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.tag import Tag
 from ..grammar.text import breaks_line

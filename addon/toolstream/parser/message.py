@@ -27,6 +27,7 @@ from .event_log import EventLog, Mark
 from .lookout import Lookout
 from .open_value import Value
 from .place import Place
+from .run import KnownChain
 from .states import Before, Envelope, State, Step
 from .writer import Writer
 
@@ -38,17 +39,6 @@ class Earlier:
     context: Context
     seen_to: int
     calls: int
-
-
-@dataclass(frozen=True, slots=True)
-class UnfinishedChain:
-    """Tags in a row that need more text. `start`: the buffer's base, the index of the first tag, and whether
-    an envelope is open around them. `end`: where reading continues. `fence`: as in `Chain`."""
-
-    start: tuple[int, int, bool]
-    wraps: Sequence[Tag]
-    end: int
-    fence: str
 
 
 @dataclass(slots=True)
@@ -177,7 +167,7 @@ class Message:
     json_from: int = 0  # position where its envelope begins
     tag_at: int = -1  # position of an unfinished tag that waits; -1 if there is none
     span: Span | None = None  # what may be quoted, while its end is searched
-    chain: UnfinishedChain | None = None
+    chain: KnownChain | None = None
     lookout: Lookout = field(init=False)
     outside: Place = field(init=False)  # the place outside of calls, where no tool is known yet
     tolerant: bool = field(init=False)
@@ -304,7 +294,7 @@ class Message:
         if silent:
             trial.why = None
         end = self.buffer.position if again is None else again
-        raw = self.log.rollback(trial, why, end)
+        raw, self.chain = self.log.rollback(trial, why, end), None
         self.context, self.calls = earlier.context, earlier.calls
         self.call = self.json = None
         self.envelope, self.before = Envelope.NONE, Before.TEXT

@@ -28,7 +28,7 @@ def show_example(m: Message, example: re.Match[str]) -> Step:
     sure = text[first : first + 1] in _SHOWN
     if sure or "\n" in text[end:first]:  # alone on its line it may show what comes after text
         m.context.show_until(f"</{example[1]}>", sure)
-    return Step.GO
+    return m.go(State.TEXT)
 
 
 def show_code(m: Message, code: re.Match[str]) -> Step:
@@ -40,7 +40,7 @@ def show_code(m: Message, code: re.Match[str]) -> Step:
     m.emit_text(code.end())
     if "\n" in text[code.end() : first] or text[first : first + 1] in _SHOWN:
         m.context.show_until(f"</{code[1]}>", False)
-    return Step.GO
+    return m.go(State.TEXT)
 
 
 def think(m: Message, tag: Tag) -> Step:

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from ..grammar.brackets import OPEN
-from ..grammar.kinds import MORE, THINK, TagKind
+from ..grammar.kinds import MORE, THINK, TagKind, Wait
 from ..grammar.likeness import CODE, DOCUMENT, EXAMPLE, SHOW_CODE
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK, WHITESPACE, end_of
@@ -121,7 +121,7 @@ def in_text(m: Message) -> Step:
     if found.tag:
         return _at_tag(m, found.tag)
     if found.place:
-        return _at_place(m)
+        return m.go(State.PLACE)
     if found.passes:
         return Step.GO
     if m.buffer.over:
@@ -203,15 +203,19 @@ def _look(m: Message, at: int) -> Found | None:
         return Found(at, tag)
     if not over and m.lookout.openers.may_begin(text, at):
         return Found(at)
-    if not m.tolerant or NO_TAG.match(text, at) or _is_before_tag(m, at):
+    if not m.tolerant or NO_TAG.match(text, at):
         return None
-    return _look_by_place(m, at)
+    before_tag = _is_before_tag(m, at)
+    if before_tag is MORE:
+        return Found(at)
+    return None if before_tag else _look_by_place(m, at)
 
 
-def _is_before_tag(m: Message, at: int) -> bool:
+def _is_before_tag(m: Message, at: int) -> bool | Wait:
     """Whether a mark that looks like a bracket stands before a tag that has brackets of its own."""
     ahead = _MARK_BEFORE_TAG.match(m.buffer.text, at)
-    return ahead is not None and m.lookout.openers.match(m.buffer.text, ahead.end()) is not None
+    tag = ahead and m.lookout.openers.read(m.buffer.text, ahead.end(), m.buffer.over)
+    return MORE if tag is MORE else tag is not None
 
 
 def _look_by_place(m: Message, at: int) -> Found | None:
@@ -246,8 +250,8 @@ def _starts_line(m: Message, at: int) -> bool:
     return (line > 0 or m.context.on_blank_line) and not text[line or start : at].strip(BLANK)
 
 
-def _at_place(m: Message) -> Step:
-    """A tag that is in no dialect table, but may open a call because of what follows it."""
+def at_place(m: Message) -> Step:
+    """State: at a tag that is in no dialect table, but may open a call because of what follows it."""
     if m.context.quoted or m.context.in_result:
         return _pass(m)
     if m.context.at_line_start and (step := _at_element_that_shows(m)):
@@ -281,7 +285,7 @@ def _pass(m: Message) -> Step:
     tags."""
     text, end = m.buffer.text, m.seen + 1
     m.emit_text(end + text[end : end + 1].isalpha())
-    return Step.GO
+    return m.go(State.TEXT)
 
 
 # Tags in a dialect table

@@ -36,7 +36,7 @@ from .json_call import give_up_json, in_json
 from .loose import in_loose, leave_as_text
 from .message import Message
 from .opening import is_at_bare
-from .outside import at_line_start, in_text
+from .outside import at_line_start, at_place, in_text
 from .quotation import in_span
 from .states import State, Step
 from .value import in_value
@@ -52,6 +52,7 @@ STATES: dict[State, Callable[[Message], Step]] = {
     State.LITERAL: in_literal,
     State.LINE_START: at_line_start,
     State.TEXT: in_text,
+    State.PLACE: at_place,
     State.SPAN: in_span,
     State.ENVELOPE: at_envelope,
     State.CALL: in_call,
@@ -67,7 +68,7 @@ STATES: dict[State, Callable[[Message], Step]] = {
 
 # To look up a member of an enum takes Python 3.11 ten times as long as to look up a global name
 TEXT, VALUE, GO = State.TEXT, State.VALUE, Step.GO
-_LOOKS_FOR_TAGS = frozenset({TEXT, State.ENVELOPE, State.CALL, VALUE, State.AFTER})
+_LOOKS_FOR_TAGS = frozenset({TEXT, State.PLACE, State.ENVELOPE, State.CALL, VALUE, State.AFTER})
 
 
 def _is_after_tag(m: Message) -> bool:

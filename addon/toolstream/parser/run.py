@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import NamedTuple
@@ -93,6 +94,17 @@ class Run:
     def count(self, kind: TagKind) -> int:
         """How many of its tags are of this kind."""
         return sum(tag.kind is kind for tag in self.tags)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownChain:
+    """Tags in a row that were read, at positions in the message. `start`: that of the first tag, and whether
+    an envelope is open around them. `end`: reading them again continues there. `fence`: as in `Chain`."""
+
+    start: tuple[int, bool]
+    wraps: Sequence[Tag]
+    end: int
+    fence: str
 
 
 @dataclass(slots=True)

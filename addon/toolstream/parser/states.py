@@ -22,16 +22,17 @@ class State(Enum):
     LITERAL = 0  # all is text: no tools are declared, or what follows may belong to an unfinished call
     LINE_START = 1  # of the message, or at the aggressive level of any line: an untagged call may stand here
     TEXT = 2  # text, up to the next tag that may open a call
-    SPAN = 3  # at a tag after an open backtick or quotation mark
-    ENVELOPE = 4  # at the opening tag of an envelope
-    CALL = 5  # between the parameters of a call
-    VALUE = 6  # in the value of a parameter
-    LOOSE = 7  # in text where a parameter should open
-    JSON = 8  # in JSON, in an envelope or as the body of a call
-    BARE_JSON = 9  # in JSON without a tag around it
-    AFTER = 10  # after a call: closing tags, the next call, or text
-    STRAY = 11  # in text between the parameters of a call
-    CUT = 12  # at the end of the message, with a call that is open
+    PLACE = 3  # at a tag in text that is in no dialect table, but may open a call
+    SPAN = 4  # at a tag after an open backtick or quotation mark
+    ENVELOPE = 5  # at the opening tag of an envelope
+    CALL = 6  # between the parameters of a call
+    VALUE = 7  # in the value of a parameter
+    LOOSE = 8  # in text where a parameter should open
+    JSON = 9  # in JSON, in an envelope or as the body of a call
+    BARE_JSON = 10  # in JSON without a tag around it
+    AFTER = 11  # after a call: closing tags, the next call, or text
+    STRAY = 12  # in text between the parameters of a call
+    CUT = 13  # at the end of the message, with a call that is open
 
 
 class Envelope(Enum):

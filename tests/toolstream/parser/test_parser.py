@@ -510,6 +510,7 @@ UNITS = [
         "<result>\n</output>\n",
         "<path=",
     ),
+    *("<function>\n", "<tools>\n", "<tool_cal", "<param"),
     *("</tool_call>\nx\n", "{\n", '[{"name": "read"}]\n', "<tool_call>\n<parameter=path>\nx\n</parameter>\n"),
 ]
 PREFIXES = {
@@ -556,6 +557,18 @@ def test_a_run_of_what_may_end_the_message_is_not_read_again(prefix: str, unit: 
 
 def test_a_plain_value_costs_a_few_calls_per_delta() -> None:
     assert work_per_character(IN_VALUE, "abcd", 40_000, 4) < 20
+
+
+@pytest.mark.parametrize(
+    ("prefix", "unit", "most"),
+    [
+        ("call", "<tools>\n", 420),
+        ("text", "<tool_cal", 500),
+    ],
+)
+def test_tags_of_no_call_cost_a_few_looks(prefix: str, unit: str, most: int) -> None:
+    """In small deltas. What was found out about a tag counts when more text arrives, and for the same tag."""
+    assert work_per_character(PREFIXES[prefix], unit, 3_000, 4) < most
 
 
 @pytest.mark.parametrize("unit", ["<a>", "<args>\n", "<a>path</a>", '<a name="x">', "```\n"])
