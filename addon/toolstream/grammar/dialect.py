@@ -20,7 +20,7 @@ class Body(Enum):
     JSON = "json"  # one object
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dialect:
     """One table, and its flags:
 

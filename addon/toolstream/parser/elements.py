@@ -35,22 +35,21 @@ _AROUND = re.compile(rf"<(?P<word>{_WORD})>{_GAP}(?=(?P<inner>[<{{]))")
 
 
 def read_element(
-    text: str, at: int, over: bool, declares: Callable[[str], bool], begins: Callable[[str, int], bool]
+    text: str, over: bool, declares: Callable[[str], bool], begins: Callable[[str, int], bool]
 ) -> Tag | Wait | None:
-    """The tag at `at`: one that opens a parameter, or one around the parameters, which is dropped
-    (STRAY). `declares`: whether this is the name of a parameter. `begins`: whether a parameter begins
-    here as in a dialect table. No more than ELEMENT characters are looked at."""
-    end = at + ELEMENT
-    if found := _named(text, at, end, declares):
+    """The tag with which a text begins: one that opens a parameter, or one around the parameters, which is
+    dropped (STRAY). `declares`: whether this is the name of a parameter. `begins`: whether a parameter begins
+    at an index as in a dialect table. No more than ELEMENT characters are looked at."""
+    if found := _named(text, 0, declares):
         return _of_parameter(found, declares)
-    if around := _around(text, at, end, declares, begins):
-        return _tag(TagKind.STRAY, "", at, around, text)
-    return MORE if not over and len(text) < end and _PART.fullmatch(text, at) else None
+    if around := _around(text, declares, begins):
+        return _tag(TagKind.STRAY, "", 0, around, text)
+    return MORE if not over and len(text) < ELEMENT and _PART.fullmatch(text) else None
 
 
-def _named(text: str, at: int, end: int, declares: Callable[[str], bool]) -> re.Match[str] | None:
+def _named(text: str, at: int, declares: Callable[[str], bool]) -> re.Match[str] | None:
     """An element at `at` that names a parameter."""
-    found = _NAMED.match(text, at, end) or _PAIR.match(text, at, end)
+    found = _NAMED.match(text, at, ELEMENT) or _PAIR.match(text, at, ELEMENT)
     return found if found and declares(found["key"]) and found["word"] not in DOCUMENT else None
 
 
@@ -61,21 +60,19 @@ def _of_parameter(found: re.Match[str], declares: Callable[[str], bool]) -> Tag 
     return _tag(TagKind.PARAMETER_OPEN, found["key"], found.start(), found.end(), found.string)
 
 
-def _around(
-    text: str, at: int, end: int, declares: Callable[[str], bool], begins: Callable[[str, int], bool]
-) -> int:
-    """Where the content of the element at `at` begins, if the parameters are in it: one of them opens there,
-    or JSON does, or another element that they are in; 0 if they are not."""
-    content, inner = 0, at
+def _around(text: str, declares: Callable[[str], bool], begins: Callable[[str, int], bool]) -> int:
+    """Where the content begins of the element with which a text begins, if the parameters are in it: one of
+    them opens there, or JSON does, or another element that they are in; 0 if they are not."""
+    content = inner = 0
     for _ in range(NESTED):
-        around = _AROUND.match(text, inner, end)
+        around = _AROUND.match(text, inner, ELEMENT)
         if around is None or declares(around["word"]):
             return 0
         inner = around.end()
         content = content or inner
         if around["inner"] == "{" or begins(text, inner):
             return content
-        if found := _named(text, inner, end, declares):
+        if found := _named(text, inner, declares):
             return content if _of_parameter(found, declares) else 0
     return 0
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from ..grammar.dialect import Dialect
@@ -149,12 +150,6 @@ class Place(Slips):
             return [named, replace(named, kind=TagKind.WRAP_CLOSE, dialect=BY_PLACE, cost=Cost.ALIKE)]
         return [named]
 
-    def may_lack_slash(self, tag: Tag) -> bool:
-        """Whether an opening tag is named after the open parameter, in a call that is written in such
-        tags."""
-        same = tag.kind is TagKind.PARAMETER_OPEN and tag.name == self.key
-        return same and tag.dialect.by_name and bool(self.spoken)
-
     def _of_no_table(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
         """All tags that may be at `at`, where no tag of a dialect table is."""
         if not over and self.tags.may_begin(text, at):
@@ -162,8 +157,8 @@ class Place(Slips):
         found = read_odd(self._odd, BASE[0], text, at, over)
         if found is None:
             found = self._slipped_or_call(text, at, over)
-        if found is None and text[at] == "<" and self._reads_elements:
-            found = read_element(text, at, over, self._declares, self._begins)
+        if found is None and text[at] == "<":
+            found = self._of_element(text, at, over)
         if found:
             return _listed(found)
         return self._damaged(text, at, over) or _listed(self._before_value(text, at, over))
@@ -188,10 +183,12 @@ class Place(Slips):
             return next((tag for tag in damaged if tag.kind is TagKind.CALL_OPEN), found)
         return found
 
-    @property
-    def _reads_elements(self) -> bool:
-        """Whether a parameter may open in an element of any name."""
-        return self.grammar.level != "strict" and bool(self.element or (self.tool and not self.key))
+    def _of_element(self, text: str, at: int, over: bool) -> Tag | Wait | None:
+        """The tag of an element of any name in which a parameter may open; None if none may."""
+        if self.grammar.level == "strict" or not (self.element or (self.tool and not self.key)):
+            return None
+        read = partial(read_element, declares=self._declares, begins=self._begins)
+        return self.recall(ELEMENTS, read, text, at, over)
 
     def _begins(self, text: str, at: int) -> bool:
         """Whether a parameter begins here as in a dialect table."""
@@ -390,4 +387,5 @@ class Place(Slips):
         self.key, self.tags, self.own, self.element, self.mark = key, tags, own, "", ""
         self.inner = InnerTags()
         self._known.clear()
+        self._answers.clear()
         self.memory.clear()

@@ -5,7 +5,7 @@ one of several tags in a row of which the others are right.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,8 +24,11 @@ from .by_place import BY_NAME
 
 _TYPED = re.compile(r"(.+):\w+")  # a name with its type
 
-Asked = tuple[str, bool, bool]  # the text, whether that is all, and whether it is in an envelope
+Kinds = tuple[TagKind, ...]
+# What for, the dialects that are spoken, the text, whether that is all, and how many parameters were given
+Asked = tuple[object, tuple[Dialect, ...], str, bool, int]
 _IN_ENVELOPE = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN, TagKind.CALL_IN_ENVELOPE)
+_PARAMETER = (TagKind.PARAMETER_OPEN,)
 
 
 class Spellings(Protocol):
@@ -33,7 +36,7 @@ class Spellings(Protocol):
 
     level: str
 
-    def slipped(self, kinds: tuple[TagKind, ...], dialects: Sequence[Dialect] = ...) -> Sequence[Slipped]: ...
+    def slipped(self, kinds: Kinds, dialects: Sequence[Dialect] = ...) -> Sequence[Slipped]: ...
 
 
 @dataclass(slots=True)
@@ -51,52 +54,63 @@ class Slips:
     key: str = ""  # of the open value
     given: set[str] = field(default_factory=set)
     spoken: tuple[Dialect, ...] = ()
-    _openers: dict[Asked, Tag | Wait | None] = field(default_factory=dict)  # that were asked for, and found
+    _answers: dict[Asked, Tag | Wait | None] = field(default_factory=dict)
 
     def slipped(self, text: str, at: int, over: bool) -> Tag | Wait | None:
         """The misspelt tag at `at`, of a dialect that the call is written in; None if there is none."""
         if self.grammar.level == "strict":
             return None
-        return self._nearest(self._may_slip(), text, at, over)
+        return self._slip(CALL_KINDS, self._may_slip, text, at, over)
 
     def slipped_opener(self, text: str, at: int, over: bool, wrapped: bool) -> Tag | Wait | None:
-        """The misspelt tag at `at` that may open a call, outside of calls or, if `wrapped`, in an envelope.
-        Answers are remembered: several states ask about one place in turn, and the same tags come again."""
-        ahead = text[at : at + AHEAD]
-        asked = ahead, over or len(ahead) == AHEAD, wrapped
-        if asked not in self._openers:
-            kinds = _IN_ENVELOPE if wrapped else _IN_ENVELOPE[:1]
-            if len(self._openers) == WORDS:
-                self._openers.clear()
-            self._openers[asked] = self._nearest(self.grammar.slipped(kinds), ahead, 0, asked[1])
-        found = self._openers[asked]
-        return found.moved(at) if isinstance(found, Tag) else found
+        """The misspelt tag at `at` that may open a call, outside of calls or, if `wrapped`, in an envelope."""
+        kinds = _IN_ENVELOPE if wrapped else _IN_ENVELOPE[:1]
+        return self._slip(kinds, lambda: self.grammar.slipped(kinds), text, at, over)
 
     def slipped_pair(self, text: str, at: int, over: bool) -> Tag | Wait | None:
         """The opening tag of a parameter at `at` that consists of several tags, of which one is misspelt."""
-        return self._nearest(self._pairs(), text, at, over)
+        return self._slip(_PARAMETER, self._pairs, text, at, over)
 
     def names_key(self, text: str) -> bool:
         """Whether a text contains a part of an opening tag that names a parameter in an element of its
         own."""
-        pairs = self.grammar.slipped((TagKind.PARAMETER_OPEN,))
+        pairs = self.grammar.slipped(_PARAMETER)
         return any(tag.head in text for one in pairs if one.dialect.parameter_close for tag in one.tags)
 
-    def _nearest(self, slips: Iterable[Slipped], text: str, at: int, over: bool) -> Tag | Wait | None:
-        """The tag with the fewest slips, and of those the longest."""
+    def _slip(
+        self, kinds: Kinds, slips: Callable[[], Iterable[Slipped]], text: str, at: int, over: bool
+    ) -> Tag | Wait | None:
+        return self.recall(kinds, lambda text, over: self._nearest(slips(), text, over), text, at, over)
+
+    def recall(
+        self, what: object, read: Callable[[str, bool], Tag | Wait | None], text: str, at: int, over: bool
+    ) -> Tag | Wait | None:
+        """What `read` finds at the beginning of the text from `at` on. Several readers ask about the same
+        place in turn, and the same tags come again. `what` tells them apart."""
+        ahead = text[at : at + AHEAD]
+        asked = what, self.spoken, ahead, over or len(ahead) == AHEAD, len(self.given)
+        if asked not in self._answers:
+            if len(self._answers) == WORDS:
+                self._answers.clear()
+            self._answers[asked] = read(ahead, asked[3])
+        found = self._answers[asked]
+        return found.moved(at) if isinstance(found, Tag) else found
+
+    def _nearest(self, slips: Iterable[Slipped], text: str, over: bool) -> Tag | Wait | None:
+        """The tag with which a text begins: that with the fewest slips, and of those the longest."""
         nearest: Tag | None = None
-        fewest, longest = SLIPS, at
-        beginning = text[at : at + WORD_IN_TAG].lower()
+        fewest, longest = SLIPS, 0
+        beginning = text[:WORD_IN_TAG].lower()
         for one in slips:
             if not one.may_be(beginning, over):
                 continue
-            found = one.read(text, at, over, self)
+            found = one.read(text, 0, over, self)
             if found is MORE:
                 return MORE
             if found is None or (found[0], -found[1]) >= (fewest, -longest):
                 continue
             wrong, end, name = found
-            tag = Tag(one.kind, name, at, end, text[at:end], one.dialect, one.cost)
+            tag = Tag(one.kind, name, 0, end, text[:end], one.dialect, one.cost)
             cut = end == len(text) and tag.kind not in CLOSERS and tag.raw[-1] not in CLOSE
             if self._may_be(tag) and not cut:
                 nearest, fewest, longest = tag, wrong, end
@@ -109,7 +123,7 @@ class Slips:
             yield from self._pairs()
 
     def _pairs(self) -> Iterator[Slipped]:
-        return (one for one in self.grammar.slipped((TagKind.PARAMETER_OPEN,)) if one.several)
+        return (one for one in self.grammar.slipped(_PARAMETER) if one.several)
 
     def _may_be(self, tag: Tag) -> bool:
         """Whether a misspelt tag can be this tag, here."""
@@ -183,6 +197,12 @@ class Slips:
         if tag.kind is not TagKind.PARAMETER_CLOSE or tag.cost is not Cost.EXACT:
             return False
         return self.own is not None and not self.own.by_name and self.is_own(tag)
+
+    def may_lack_slash(self, tag: Tag) -> bool:
+        """Whether an opening tag is named after the open parameter, in a call that is written in such
+        tags."""
+        same = tag.kind is TagKind.PARAMETER_OPEN and tag.name == self.key
+        return same and tag.dialect.by_name and bool(self.spoken)
 
     def may_nest(self, raw: str) -> bool:
         """Whether the parameter that a tag opens in the open value has the same closing tag."""

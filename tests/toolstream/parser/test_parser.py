@@ -27,12 +27,14 @@ from toolstream.events import (
     Repaired,
     Text,
 )
-from toolstream.grammar.grammar import LEVELS
+from toolstream.grammar.grammar import LEVELS, grammar
 from toolstream.ledger import Ledger
-from toolstream.limits import EXCERPT, HELD, PIECE, WHITESPACE_RUN
+from toolstream.limits import EXCERPT, HELD, PIECE, WHITESPACE_RUN, WORDS
 from toolstream.parser.buffer import Buffer
+from toolstream.parser.place import Place
 from toolstream.repairs import Refused, Repair
 from toolstream.schema.rules import Action, Condition, Rule, Rules
+from toolstream.schema.toolset import Toolset
 
 FUZZ = "FUZZ" in os.environ
 
@@ -564,11 +566,20 @@ def test_a_plain_value_costs_a_few_calls_per_delta() -> None:
     [
         ("call", "<tools>\n", 420),
         ("text", "<tool_cal", 500),
+        ("spare value", "<x>\n", 9_000),
+        ("direct", "<param", 550),
     ],
 )
 def test_tags_of_no_call_cost_a_few_looks(prefix: str, unit: str, most: int) -> None:
     """In small deltas. What was found out about a tag counts when more text arrives, and for the same tag."""
     assert work_per_character(PREFIXES[prefix], unit, 3_000, 4) < most
+
+
+def test_what_is_remembered_about_tags_has_a_bound() -> None:
+    place = Place(Toolset.of(TOOLS, "auto", None), grammar("tolerant"))
+    for number in range(2 * WORDS):
+        place.slipped_opener(f"<t{number}>", 0, True, False)
+    assert 0 < len(place._answers) <= WORDS
 
 
 @pytest.mark.parametrize("unit", ["<a>", "<args>\n", "<a>path</a>", '<a name="x">', "```\n"])
