@@ -7,7 +7,7 @@ of tags from there on tells what it closes (P21).
 
 from __future__ import annotations
 
-from ..grammar.kinds import MORE, Cost, TagKind, Wait
+from ..grammar.kinds import CLOSERS, MORE, Cost, TagKind, Wait
 from ..grammar.likeness import SYNONYMS, squeeze
 from ..grammar.tag import Tag
 from ..grammar.text import GAP, WHITESPACE, end_of, read_literal
@@ -20,8 +20,8 @@ from .event_log import Mark
 from .json_head import read_head
 from .message import Message
 from .opening import after_untagged, is_of_html, open_bare, open_wrapped
-from .run import Level, Run
-from .runs import read_run
+from .run import Choice, Level, Run
+from .runs import choose, read_run
 from .states import Before, Envelope, State, Step
 
 _CLOSING = (TagKind.WRAP_CLOSE, TagKind.CALL_CLOSE, TagKind.PARAMETER_CLOSE, TagKind.STRAY)
@@ -224,31 +224,44 @@ def _at_damaged_closer(m: Message, at: int) -> Step:
     if isinstance(token, Token) and is_cut(token, m.buffer.text):
         readings = m.outside.alike(token)
         return _close(m, readings[0]) if readings and readings[0].kind in _CLOSING else _leave(m)
-    run = _run(m, at)
-    if run is MORE:
-        return Step.MORE
-    if not run.tags or run.tags[0].kind in OPENERS or not _is_believed(m, run):
+    level = Level.NOTHING if m.envelope is Envelope.NONE else Level.ENVELOPE
+    tag = _believed(m, at, level)
+    closer = to_its_end(m, tag) if isinstance(tag, Tag) else tag
+    if closer is None:
         return _leave(m)
-    tag = to_its_end(m, run.tags[0].moved(-m.buffer.base))
-    return Step.MORE if tag is MORE else _close(m, tag)
+    return Step.MORE if closer is MORE else _close(m, closer)
 
 
-def _run(m: Message, at: int) -> Run | Wait:
+def _believed(m: Message, at: int, level: Level) -> Tag | Wait | None:
+    """The tag at `at` that closes something. Unless that is sure, the tags in a row from there on are the
+    evidence. None if there is no such tag."""
     place = m.outside
     place.wrapped, place.spoken = m.envelope is Envelope.OPEN, m.spoken
-    level = Level.NOTHING if m.envelope is Envelope.NONE else Level.ENVELOPE
-    return read_run(place, m.buffer, at, level)
+    choice = choose(place, m.buffer, at, level)
+    if not isinstance(choice, Choice):
+        return choice
+    if _is_sure(m, choice.tag):
+        return choice.tag
+    run = read_run(place, m.buffer, at, level)
+    if run is MORE:
+        return MORE
+    proved = run.tags and run.tags[0].kind not in OPENERS and _is_proved(m, run)
+    return run.tags[0].moved(-m.buffer.base) if proved else None
 
 
-def _is_believed(m: Message, run: Run) -> bool:
-    """Whether the first tag of a run closes something: it is nearly a known tag, or there is other
-    evidence. One that may open an element does so if text follows it."""
-    first, awaited = run.tags[0], m.envelope is Envelope.OPEN
+def _is_sure(m: Message, tag: Tag) -> bool:
+    """Whether a tag closes something, whatever follows it: it is nearly a known one, and cannot open an
+    element."""
+    awaited = m.envelope is Envelope.OPEN and tag.kind is TagKind.WRAP_CLOSE
+    return tag.kind in CLOSERS and tag.cost <= Cost.ALIKE and (awaited or not _is_element(tag))
+
+
+def _is_proved(m: Message, run: Run) -> bool:
+    """Whether what follows the first tag of a run shows that it closes something."""
     if len(run.tags) > 1 and run.tags[1].spelt:
         return True
-    if first.cost > Cost.ALIKE:
-        return awaited and run.ends_calls
-    return run.ends_calls or not _is_element(first) or (awaited and first.kind is TagKind.WRAP_CLOSE)
+    ends = run.ends_calls and (run.tags[0].cost <= Cost.ALIKE or m.envelope is Envelope.OPEN)
+    return ends or _is_sure(m, run.tags[0])
 
 
 def _is_element(tag: Tag) -> bool:

@@ -63,7 +63,7 @@ class Slips:
         return self._slip(CALL_KINDS, self._may_slip, text, at, over)
 
     def slipped_opener(self, text: str, at: int, over: bool, wrapped: bool) -> Tag | Wait | None:
-        """The misspelt tag at `at` that may open a call, outside of calls or, if `wrapped`, in an envelope."""
+        """The misspelt tag at `at` that may open a call: outside of calls, or if `wrapped` in an envelope."""
         kinds = _IN_ENVELOPE if wrapped else _IN_ENVELOPE[:1]
         return self._slip(kinds, lambda: self.grammar.slipped(kinds), text, at, over)
 

@@ -568,6 +568,8 @@ def test_a_plain_value_costs_a_few_calls_per_delta() -> None:
         ("text", "<tool_cal", 500),
         ("spare value", "<x>\n", 9_000),
         ("direct", "<param", 550),
+        ("call", "<function>\n", 1_000),
+        ("closed value", "<function=", 2_800),
     ],
 )
 def test_tags_of_no_call_cost_a_few_looks(prefix: str, unit: str, most: int) -> None:
