@@ -17,6 +17,7 @@ from .text import BLANK
 from .tokens import Lost
 
 _WORD = re.compile(r"</?([A-Za-z][\w-]*)")
+_BRACKET_IN_IT = re.compile(r"(?<!^)<|\{members\}")  # a string in the members of an object may hold one
 _PLACEHOLDER = re.compile(r"\{\w+\}")
 _THINK = ("<think>", "</think>")  # never a declared name, whatever the tools are called
 
@@ -30,7 +31,8 @@ class TagMatcher:
         self._plain = [s for s in listed if not s.declared and s.text[0] == "<"]
         self._compile_other([s for s in listed if s not in self._plain])
         self._tags: dict[str, re.Pattern[str]] = {}  # by the character after the bracket
-        self._tails = {"": _either(s.tail for s in self._plain)}  # the same; "" if none has arrived yet
+        # By that character, "" if none has arrived yet, and whether another bracket follows
+        self._tails = {("", False): _either(s.tail for s in self._plain)}
         self._groups: dict[str, tuple[Spelling, str]] = {}  # by its group: a spelling, its name's group
         self._compile_plain()
         self._note_first(listed)
@@ -62,7 +64,8 @@ class TagMatcher:
             same = {i: s for i, s in enumerate(self._plain) if s.text[1] == first}
             self._tags[first] = _either(_numbered(s.tag, i) for i, s in same.items())
             self._groups |= {f"t{i}": (s, f"n{i}" if "?P<n>" in s.tag else "") for i, s in same.items()}
-            self._tails[first] = _either(s.tail for s in same.values())
+            self._tails[first, False] = _either(s.tail for s in same.values())
+            self._tails[first, True] = _either(s.tail for s in same.values() if _BRACKET_IN_IT.search(s.text))
 
     def with_names(self, names: Names) -> "TagMatcher":
         """The same matcher, with these declared names."""
@@ -133,7 +136,8 @@ class TagMatcher:
         bracket = text.startswith("<", start)
         if not (bracket or self._bare):
             return False
-        tails = self._tails.get(_first_after(text, start)) if bracket else None
+        more = text.find("<", start + 1, start + SPELLING) >= 0
+        tails = self._tails.get((_first_after(text, start), more)) if bracket else None
         if tails and tails.fullmatch(text, start):
             return True
         return bool(self._other) and self.may_begin_declared(text, start)

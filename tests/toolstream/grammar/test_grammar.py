@@ -82,6 +82,12 @@ def test_every_beginning_is_held(spelling: Spelling) -> None:
             assert matcher.hold_from(f"text {whole[:end]}") == (5 if whole[0] == "<" else 5 + end)
 
 
+def test_a_beginning_with_a_bracket_in_a_string_is_held() -> None:
+    openers = grammar("tolerant").openers
+    assert openers.may_begin('<function=read {"path": "a<b', 0)
+    assert not openers.may_begin('<function=read path="a"<b', 0)
+
+
 @spelt
 def test_a_wrong_character_frees_it(spelling: Spelling) -> None:
     tag, _ = sample(spelling)
