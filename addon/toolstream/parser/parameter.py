@@ -12,7 +12,7 @@ from ..grammar.text import WHITESPACE, end_of
 from ..limits import LOOK_AHEAD
 from ..repairs import Refused, Repair
 from ..schema.call_shape import ARGUMENT_KEYS
-from .by_place import before_value
+from .by_place import before_value, without_value
 from .call_events import begin_stray, give, only_free
 from .message import Call, Message, Spare
 from .open_value import Value
@@ -21,6 +21,9 @@ from .states import State, Step
 from .value_place import enter_value
 
 _VALUE = re.compile(r"""\bvalue\s?=\s?(["'])(.*?)\1""")  # an attribute of a parameter's tag
+_TO_QUOTE = re.compile(
+    r'([^"<>\n]{1,128})"[ \t]{0,8}>?(?=[ \t]{0,8}<)'
+)  # the end of quotes that hold a value
 _DECLARES = re.compile(r"""\s(?:type|required)\s?=""")  # an attribute of a parameter that is only declared
 _NAMELESS = re.compile(r"""<parameter\s?(?:=\s?["']*)?>""")
 _ODD = re.compile(r"""[ "']""")  # characters that no name has
@@ -38,6 +41,12 @@ def at_parameter(m: Message, call: Call, tag: Tag) -> Step:
     """The opening tag of a parameter, or what is left of one."""
     if not tag.name:
         return _at_nameless(m, call, tag)
+    opener = without_value(tag, m.buffer.text, m.buffer.over) if m.tolerant else tag
+    return Step.MORE if opener is MORE else _at_named(m, call, opener)
+
+
+def _at_named(m: Message, call: Call, tag: Tag) -> Step:
+    """The opening tag of a parameter with a name in it."""
     key, equals, text = tag.name.partition("=")
     if equals and call.tool.declares(key.strip()) and not call.tool.declares(tag.name):
         if step := _give_in_tag(m, tag, key.strip(), text):
@@ -172,17 +181,20 @@ def _begin_value(m: Message, call: Call, tag: Tag) -> Step:
 
 
 def _value_in_tag(m: Message, tag: Tag) -> tuple[str, int] | Wait | None:
-    """The value that is an attribute of a parameter's tag, and the index where the parameter ends; None if
-    its value is not there."""
-    value = _VALUE.search(tag.raw) if m.tolerant else None
-    if value is None:
+    """The value that is an attribute of a parameter's tag, or stands in the quotes of its name, and the index
+    where the parameter ends; None if its value is not there."""
+    if attribute := _VALUE.search(tag.raw) if m.tolerant else None:
+        text, end = attribute[2], tag.end
+    elif quoted := _TO_QUOTE.match(m.buffer.text, tag.end) if tag.lacks_quote and tag.lacks_bracket else None:
+        text, end = quoted[1], quoted.end()
+    else:
         return None
     if tag.ends_itself:
-        return value[2], tag.end
-    closer = next_tag(m, tag.end)
+        return text, end
+    closer = next_tag(m, end)
     if closer is MORE:
         return MORE
-    return (value[2], closer.end) if closer and closer.kind is TagKind.PARAMETER_CLOSE else None
+    return (text, closer.end) if closer and closer.kind is TagKind.PARAMETER_CLOSE else None
 
 
 def next_tag(m: Message, at: int) -> Tag | Wait | None:

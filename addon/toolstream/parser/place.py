@@ -156,7 +156,7 @@ class Place(Slips):
             return MORE
         found = read_odd(self._odd, BASE[0], text, at, over)
         if found is None:
-            found = self._slipped_or_call(text, at, over)
+            found = self._slipped_or_opener(text, at, over)
         if found is None and text[at] == "<":
             found = self._of_element(text, at, over)
         if found:
@@ -164,24 +164,25 @@ class Place(Slips):
         return self._damaged(text, at, over) or _listed(self._before_value(text, at, over))
 
     def _before_value(self, text: str, at: int, over: bool) -> Tag | Wait | None:
-        """The opening tag of a parameter whose value follows without its bracket; but not after the closing
-        tag of the open value, in its line."""
+        """The opening tag of a parameter that lost its bracket; but not in the line of a closing tag."""
         if not self.tool or self.grammar.level == "strict":
             return None
         found = before_value(text, at, over, self.tool.arguments.declared - self.given)
         goes_on = found and self.key and text[text.rfind("\n", 0, at) + 1 : at].strip()
         return None if goes_on else found
 
-    def _slipped_or_call(self, text: str, at: int, over: bool) -> Tag | Wait | None:
+    def _slipped_or_opener(self, text: str, at: int, over: bool) -> Tag | Wait | None:
         """The tag of another dialect that has slipped here; but what lacks the slash of a closing tag and
-        names a tool opens a call."""
+        names a tool or a parameter opens that."""
         found = self.slipped(text, at, over)
-        if isinstance(found, Tag) and found.kind is TagKind.CALL_CLOSE and found.raw[:2] != "</":
-            damaged = self._damaged(text, at, over)
-            if damaged is MORE:
-                return MORE
-            return next((tag for tag in damaged if tag.kind is TagKind.CALL_OPEN), found)
-        return found
+        if not isinstance(found, Tag) or found.raw[:2] == "</":
+            return found
+        if found.kind is TagKind.PARAMETER_CLOSE:
+            return self._before_value(text, at, over) or found
+        damaged = self._damaged(text, at, over) if found.kind is TagKind.CALL_CLOSE else []
+        if damaged is MORE:
+            return MORE
+        return next((tag for tag in damaged if tag.kind is TagKind.CALL_OPEN), found)
 
     def _of_element(self, text: str, at: int, over: bool) -> Tag | Wait | None:
         """The tag of an element of any name in which a parameter may open; None if none may."""
