@@ -28,14 +28,12 @@ from .by_place import BY_PLACE, by_place, index_after, is_by_place, is_cut, is_i
 from .fence import Fence, read_fence
 from .json_head import lacks_bracket, name_of_empty, name_of_python, read_first_key, read_head
 from .message import Message
-from .openers import OF_NO_TOOL, chosen, is_unknown_word
+from .openers import OF_NO_TOOL, chosen, is_unknown_word, named_line
 from .run import KnownChain
 from .runs import proves
 
 _SIGNS = f":=＝/{OPEN}{CLOSE}"
 _PROSE = re.compile(rf"[:;.,!*-]?([^\W_]{{1,64}})(?![\w{_SIGNS}-])[ \t]{{0,8}}[^\s{_SIGNS}]")
-_NAMED_PART = re.compile(r"""[^\w\s<]{0,4}(?:\w{0,16}[=:][ \t]?)?["']?([\w.-]{0,128})["']?[^\w\s<>]{0,3}""")
-_NAMED_LINE = re.compile(_NAMED_PART.pattern + ">")
 _FUNCTION, _THOUGHT = "<function=", "</think>"
 # What says nothing between an envelope and the function in it
 _UNSEEN = "[\\u200b-\\u200f\\u2060\\ufeff]{1,8}+"
@@ -54,6 +52,11 @@ class Chain:
     fence: str = ""
     tag: Tag | None = None
     json: bool = False
+
+    @property
+    def first(self) -> Tag | None:
+        """The first of its tags."""
+        return self.wraps[0] if self.wraps else self.tag
 
     @property
     def opens(self) -> bool:
@@ -282,12 +285,10 @@ def to_its_end(m: Message, tag: Tag) -> Tag | Wait:
 def _named_line(m: Message, at: int) -> Tag | Wait | None:
     """A function's tag of which little is left but its name and its last bracket. One of the tool's
     parameters has to follow."""
-    text = m.buffer.text
-    found = _NAMED_LINE.match(text, at)
-    tool = m.toolset.find(found[1], False) if found else None
-    if found is None or tool is None:
-        return MORE if not m.buffer.over and _NAMED_PART.fullmatch(text, at) else None
-    tag = Tag(TagKind.CALL_OPEN, found[1], at, found.end(), found[0], BY_PLACE, Cost.ALIKE)
+    tag = named_line(m.buffer.text, at, m.buffer.over, m.toolset)
+    tool = m.toolset.find(tag.name, False) if isinstance(tag, Tag) else None
+    if not isinstance(tag, Tag) or tool is None:
+        return tag
     proved = proves(m.inside(tool), tag, m.buffer)
     return MORE if proved is MORE else tag if proved else None
 

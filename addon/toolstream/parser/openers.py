@@ -5,17 +5,20 @@ What stands around it is evidence, too: `chain` asks for that.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
-from ..grammar.kinds import Cost, TagKind
+from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT, FUNCTION, SYNONYMS, squeeze
 from ..grammar.tag import Tag
 from ..grammar.tokens import Token
 from ..limits import LETTERS
 from ..schema.declared import DeclaredTools
-from .by_place import attribute_of, by_place
+from .by_place import BY_PLACE, attribute_of, by_place
 
 OF_NO_TOOL = frozenset({TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN})
+_NAMED_PART = re.compile(r"""[^\w\s<]{0,4}(?:\w{0,16}[=:][ \t]?)?["']?([\w.-]{0,128})["']?[^\w\s<>]{0,3}""")
+_NAMED_LINE = re.compile(_NAMED_PART.pattern + ">")
 
 
 def chosen(token: Token, readings: Iterable[Tag], tools: DeclaredTools, wrapped: bool) -> Tag | None:
@@ -64,3 +67,11 @@ def is_unknown_word(token: Token, tools: DeclaredTools) -> bool:
     plain = token.bracket and token.closed and not (token.slash or token.name or token.attributes.strip())
     word = squeeze(token.word)
     return plain and len(word) >= LETTERS and word not in DOCUMENT and tools.find(token.word) is None
+
+
+def named_line(text: str, at: int, over: bool, tools: DeclaredTools) -> Tag | Wait | None:
+    """A function's tag of which little is left but the name of a tool and its last bracket."""
+    found = _NAMED_LINE.match(text, at)
+    if found is None or tools.find(found[1], False) is None:
+        return MORE if not over and _NAMED_PART.fullmatch(text, at) else None
+    return Tag(TagKind.CALL_OPEN, found[1], at, found.end(), found[0], BY_PLACE, Cost.ALIKE)

@@ -263,7 +263,7 @@ def at_place(m: Message) -> Step:
         return _pass(m)
     if m.context.code_span:
         return m.go(State.SPAN)
-    if (first := chain.wraps[0] if chain.wraps else chain.tag) and may_be_quoted(m, first):
+    if chain.first and may_be_quoted(m, chain.first):
         return m.go(State.SPAN)
     if chain.wraps:
         return m.go(State.ENVELOPE)

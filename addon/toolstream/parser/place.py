@@ -110,7 +110,7 @@ class Place(Slips):
         if self.tool and self.named:
             names = self.toolset.names_of(self.tool)
             self._odd = [name for name in self.tool.arguments.declared if _ODD.search(name)]
-        self.names = names.all
+        self.names, self.dialect = names.all, BASE[0]
         self.body = self.tags = self.grammar.body.with_names(names)
 
     def readings(self, text: str, at: int, over: bool) -> list[Tag] | Wait:

@@ -155,10 +155,10 @@ def _end_of_span(m: Message, span: Span) -> int | Wait | None:
 
 def _quotation(m: Message, chain: Chain) -> Quotation:
     """The quotation that may have begun before these tags of a call."""
-    ends, first = m.context.ends, chain.wraps[0] if chain.wraps else chain.tag
+    ends = m.context.ends
     place = Place(m.toolset, m.grammar, wrapped=True)
     place.speak(*(tag.dialect for tag in (*chain.wraps, chain.tag) if tag))
-    end, block, spaced, closers = "", True, False, _closers(first)
+    end, block, spaced, closers = "", True, False, _closers(chain.first)
     if element := SHOWING.search(ends):
         end = f"((?i:</{re.escape(element[1])}>))"
     elif three := _THREE.search(ends):

@@ -11,7 +11,6 @@ from typing import Protocol
 
 from ..grammar.brackets import CLOSE
 from ..grammar.dialect import Dialect
-from ..grammar.dialects import BASE
 from ..grammar.kinds import CALL_KINDS, CLOSERS, MORE, Cost, TagKind, Wait
 from ..grammar.likeness import FUNCTION, PARAMETER
 from ..grammar.names import without_signs
@@ -20,7 +19,6 @@ from ..grammar.tag import Tag
 from ..limits import AHEAD, SLIPS, WORD_IN_TAG, WORDS
 from ..schema.declared import DeclaredTools
 from ..schema.schema import Tool
-from .by_place import BY_NAME
 
 _TYPED = re.compile(r"(.+):\w+")  # a name with its type
 
@@ -49,7 +47,7 @@ class Slips:
     grammar: Spellings
     tool: Tool | None = None
     named: bool = True  # the tool is known
-    dialect: Dialect = BASE[0]
+    dialect: Dialect = field(init=False)
     own: Dialect | None = None
     key: str = ""  # of the open value
     given: set[str] = field(default_factory=set)
@@ -213,7 +211,7 @@ class Slips:
 
     def may_be_sibling(self, tag: Tag, alone: bool) -> bool:
         """Whether this tag may open a parameter here, and so end the value before it."""
-        if tag.dialect is BY_NAME and not self.closes_by_name:
+        if tag.dialect.by_name and tag.dialect.damaged and not self.closes_by_name:
             return False
         return alone and self.may_have_next(tag)
 
