@@ -73,3 +73,8 @@ class Dialect:
         for field in fields(self):
             value = getattr(self, field.name)
             yield from value if isinstance(value, tuple) else ()
+
+
+# Of tags that are in no table, and were recognised by their place or by a declared name
+BY_PLACE = Dialect("by_place", damaged=True, repair=Repair.DAMAGED_TAG)
+BY_NAME = Dialect("by_name", damaged=True, by_name=True, common=True, repair=Repair.DAMAGED_TAG)

@@ -23,6 +23,7 @@ CLOSES = {
     FUNCTION: TagKind.CALL_CLOSE,
     ENVELOPE: TagKind.WRAP_CLOSE,
 }
+NAME_ATTRIBUTES = frozenset({"name", "key", "id", "tool", "function", "parameter"})  # they hold the name
 # Other templates use these words for the same thing, so they are not misspelt
 SYNONYMS = {
     **dict.fromkeys(("parameter", "param", "argument", "arg", "parameters", "argvalue"), PARAMETER),

@@ -9,7 +9,7 @@ A text goes from state to state. Whoever follows it meets the modules in this or
     a call opens           envelope · chain · openers · fence · opening · opening_repairs · prose
     the call               call · call_events · writer · parameter · loose · surplus
     its value              value · open_value · value_text · value_place
-    what tag is this       value_tag · place · slips · by_place · elements · inner_tags
+    what tag is this       value_tag · place · slips · by_place · lost_bracket · elements · inner_tags
     does it end the value  judge · runs · run · evidence · in_line · examples · after_run · shown_run
                            · only_calls · ahead
     a call in JSON         json_call · json_head · json_reader · json_arguments · bare_json

@@ -15,10 +15,11 @@ from ..grammar.tokens import Token, read_tag
 from ..limits import AFTER_CALL, WHITESPACE_RUN
 from ..repairs import Refused, Repair
 from .by_place import OPENERS, is_cut, is_in_table
-from .chain import Chain, is_word, read_chain, to_its_end
+from .chain import Chain, read_chain, to_its_end
 from .event_log import Mark
 from .json_head import read_head
 from .message import Message
+from .openers import is_word
 from .opening import after_untagged, is_of_html, open_bare, open_wrapped
 from .run import Choice, Level, Run
 from .runs import choose, read_run
@@ -130,7 +131,7 @@ def _at_no_tag(m: Message, at: int) -> Step:
     if m.lookout.after.may_begin(m.buffer.text, at):
         return _at_half(m, at) if m.buffer.over else Step.MORE
     step = _at_think(m, at) or _at_fence(m, at)
-    if step is None and m.tolerant and not is_word(m, at):
+    if step is None and m.tolerant and not is_word(m.buffer.text, at, m.toolset):
         step = _at_mark(m, at) or _at_damaged_opener(m, at) or _at_damaged_closer(m, at)
     return step or _leave(m)
 

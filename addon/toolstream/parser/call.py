@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..grammar.brackets import CLOSE
+from ..grammar.dialect import BY_PLACE
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT
 from ..grammar.tag import Tag
@@ -12,7 +13,6 @@ from ..grammar.text import WHITESPACE, end_of, ends_line, read_line_end
 from ..grammar.tokens import WORD, end_of_tag, opens_json
 from ..limits import LOOK_AHEAD, UNTAGGED_GAP
 from ..repairs import Refused, Repair
-from .by_place import BY_PLACE
 from .call_events import (
     begin_stray,
     emit_stray,

@@ -7,33 +7,29 @@ follows. An unknown word in brackets, alone on its line, is an envelope if the e
 and a parameter follow. The name of a tool is never guessed.
 """
 
-# ruff: noqa: RUF001
-
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
 
-from ..grammar.brackets import CLOSE, OPEN
+from ..grammar.dialect import BY_PLACE
 from ..grammar.dialects import BASE
 from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
-from ..grammar.likeness import ENVELOPE, FUNCTION, SYNONYMS, alike, is_structural, squeeze
+from ..grammar.likeness import ENVELOPE, FUNCTION, SYNONYMS, alike, squeeze
 from ..grammar.tag import Tag
 from ..grammar.text import breaks_line, read_literal, skip_whitespace
 from ..grammar.tokens import Token, end_of_tag, opens_json, read_tag
 from ..limits import AFTER_CALL, DAMAGED_ENVELOPES, DECLARED_NAME, WRAPS
 from ..schema.schema import Tool
 from ..schema.tool_name import are_parameters, read_opening
-from .by_place import BY_PLACE, by_place, index_after, is_by_place, is_cut, is_in_table
+from .by_place import by_place, index_after, is_by_place, is_cut, is_in_table
 from .fence import Fence, read_fence
 from .json_head import lacks_bracket, name_of_empty, name_of_python, read_first_key, read_head
 from .message import Message
-from .openers import OF_NO_TOOL, chosen, is_unknown_word, named_line
+from .openers import OF_NO_TOOL, chosen, is_unknown_word, is_word, named_line
 from .run import KnownChain
 from .runs import proves
 
-_SIGNS = f":=＝/{OPEN}{CLOSE}"
-_PROSE = re.compile(rf"[:;.,!*-]?([^\W_]{{1,64}})(?![\w{_SIGNS}-])[ \t]{{0,8}}[^\s{_SIGNS}]")
 _FUNCTION, _THOUGHT = "<function=", "</think>"
 # What says nothing between an envelope and the function in it
 _UNSEEN = "[\\u200b-\\u200f\\u2060\\ufeff]{1,8}+"
@@ -257,7 +253,7 @@ def _read_by_place(m: Message, at: int, chain: Chain) -> Tag | Wait | None:
 
 def _read_damaged(m: Message, at: int, chain: Chain) -> Tag | Wait | None:
     """A damaged tag of Qwen's own dialect."""
-    token = None if is_word(m, at) else read_tag(m.buffer.text, at, m.buffer.over)
+    token = None if is_word(m.buffer.text, at, m.toolset) else read_tag(m.buffer.text, at, m.buffer.over)
     if token is MORE:
         return MORE
     if token is None or not (token.bracket or token.sep or alike(squeeze(token.word))):
@@ -291,13 +287,6 @@ def _named_line(m: Message, at: int) -> Tag | Wait | None:
         return tag
     proved = proves(m.inside(tool), tag, m.buffer)
     return MORE if proved is MORE else tag if proved else None
-
-
-def is_word(m: Message, at: int) -> bool:
-    """Whether there is a word of prose at `at`: it has no bracket, and neither the end of a tag nor a
-    name follows."""
-    found = _PROSE.match(m.buffer.text, at)
-    return found is not None and not is_structural(found[1]) and m.toolset.find(found[1]) is None
 
 
 def _holds_parameters(m: Message, token: Token) -> bool | Wait:

@@ -3,20 +3,26 @@
 What stands around it is evidence, too: `chain` asks for that.
 """
 
+# ruff: noqa: RUF001
+
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
+from ..grammar.brackets import CLOSE, OPEN
+from ..grammar.dialect import BY_PLACE
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
-from ..grammar.likeness import DOCUMENT, FUNCTION, SYNONYMS, squeeze
+from ..grammar.likeness import DOCUMENT, FUNCTION, SYNONYMS, is_structural, squeeze
 from ..grammar.tag import Tag
 from ..grammar.tokens import Token
 from ..limits import LETTERS
 from ..schema.declared import DeclaredTools
-from .by_place import BY_PLACE, attribute_of, by_place
+from .by_place import attribute_of, by_place
 
 OF_NO_TOOL = frozenset({TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN})
+_SIGNS = f":=＝/{OPEN}{CLOSE}"
+_PROSE = re.compile(rf"[:;.,!*-]?([^\W_]{{1,64}})(?![\w{_SIGNS}-])[ \t]{{0,8}}[^\s{_SIGNS}]")
 _NAMED_PART = re.compile(r"""[^\w\s<]{0,4}(?:\w{0,16}[=:][ \t]?)?["']?([\w.-]{0,128})["']?[^\w\s<>]{0,3}""")
 _NAMED_LINE = re.compile(_NAMED_PART.pattern + ">")
 
@@ -75,3 +81,10 @@ def named_line(text: str, at: int, over: bool, tools: DeclaredTools) -> Tag | Wa
     if found is None or tools.find(found[1], False) is None:
         return MORE if not over and _NAMED_PART.fullmatch(text, at) else None
     return Tag(TagKind.CALL_OPEN, found[1], at, found.end(), found[0], BY_PLACE, Cost.ALIKE)
+
+
+def is_word(text: str, at: int, tools: DeclaredTools) -> bool:
+    """Whether there is a word of prose at `at`: it has no bracket, and neither the end of a tag nor a
+    name follows."""
+    found = _PROSE.match(text, at)
+    return found is not None and not is_structural(found[1]) and tools.find(found[1]) is None

@@ -12,8 +12,8 @@ from ..grammar.text import WHITESPACE, end_of
 from ..limits import LOOK_AHEAD
 from ..repairs import Refused, Repair
 from ..schema.call_shape import ARGUMENT_KEYS
-from .by_place import before_value, without_value
 from .call_events import begin_stray, give, only_free
+from .lost_bracket import before_value, without_value
 from .message import Call, Message, Spare
 from .open_value import Value
 from .prose import value_goes_on

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
-from ..grammar.dialect import Dialect
+from ..grammar.dialect import BY_NAME, BY_PLACE, Dialect
 from ..grammar.dialects import BASE, foreign
 from ..grammar.kinds import CALL_KINDS, CLOSERS, MORE, Cost, TagKind, Wait
 from ..grammar.likeness import (
@@ -37,10 +37,7 @@ from ..grammar.text import BLANK, skip_whitespace
 from ..grammar.tokens import LOST, Lost, Token, read_tag
 from ..limits import WORDS
 from .by_place import (
-    BY_NAME,
-    BY_PLACE,
     attribute_of,
-    before_value,
     by_place,
     named_envelope,
     nameless,
@@ -50,6 +47,7 @@ from .by_place import (
 )
 from .elements import ELEMENTS, read_element
 from .inner_tags import InnerTags
+from .lost_bracket import before_value
 from .run import Memory
 from .slips import Slips, Spellings
 
