@@ -19,6 +19,7 @@ from ..schema.schema import Tool
 from ..schema.tool_name import Opening, read_opening
 from .call_events import start_call
 from .chain import Chain, read_chain
+from .definition import is_definition
 from .message import Message
 from .opening_repairs import note_opening, note_tags
 from .place import Place
@@ -112,6 +113,9 @@ def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
     opens = _opens_before(m, tag, tool, at)
     if opens is MORE:
         return Step.MORE
+    defines = opens and is_definition(m, tag, opening, at)
+    if defines:
+        return Step.MORE if defines is MORE else m.refuse(Refused.NO_CALL, tag.end)
     if opens:
         return _open(m, tag, opening, [])
     if m.tolerant and len(tool.required) == 1 and breaks_line(text, tag.end):

@@ -13,6 +13,7 @@ from ..limits import LOOK_AHEAD
 from ..repairs import Refused, Repair
 from ..schema.call_shape import ARGUMENT_KEYS
 from .call_events import begin_stray, give, only_free
+from .definition import VALUE, declares
 from .lost_bracket import before_value, without_value
 from .message import Call, Message, Spare
 from .open_value import Value
@@ -20,11 +21,7 @@ from .prose import value_goes_on
 from .states import State, Step
 from .value_place import enter_value
 
-_VALUE = re.compile(r"""\bvalue\s?=\s?(["'])(.*?)\1""")  # an attribute of a parameter's tag
-_TO_QUOTE = re.compile(
-    r'([^"<>\n]{1,128})"[ \t]{0,8}>?(?=[ \t]{0,8}<)'
-)  # the end of quotes that hold a value
-_DECLARES = re.compile(r"""\s(?:type|required)\s?=""")  # an attribute of a parameter that is only declared
+_TO_QUOTE = re.compile(r'([^"<>\n]{1,128})"[ \t]{0,8}>?(?=[ \t]{0,8}<)')  # of a value in quotes, the rest
 _NAMELESS = re.compile(r"""<parameter\s?(?:=\s?["']*)?>""")
 _ODD = re.compile(r"""[ "']""")  # characters that no name has
 
@@ -145,7 +142,7 @@ def _give_in_tag(m: Message, tag: Tag, key: str, text: str) -> Step | None:
 
 
 def _open(m: Message, call: Call, tag: Tag) -> Step:
-    if call.is_doubtful() and _DECLARES.search(tag.raw):
+    if call.is_doubtful() and declares(tag):
         return m.reject()
     attribute, goes_on = _value_in_tag(m, tag), value_goes_on(m, call, tag)
     if attribute is MORE or goes_on is MORE:
@@ -183,7 +180,7 @@ def _begin_value(m: Message, call: Call, tag: Tag) -> Step:
 def _value_in_tag(m: Message, tag: Tag) -> tuple[str, int] | Wait | None:
     """The value that is an attribute of a parameter's tag, or stands in the quotes of its name, and the index
     where the parameter ends; None if its value is not there."""
-    if attribute := _VALUE.search(tag.raw) if m.tolerant else None:
+    if attribute := VALUE.search(tag.raw) if m.tolerant else None:
         text, end = attribute[2], tag.end
     elif quoted := _TO_QUOTE.match(m.buffer.text, tag.end) if tag.lacks_quote and tag.lacks_bracket else None:
         text, end = quoted[1], quoted.end()
