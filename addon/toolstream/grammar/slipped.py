@@ -3,7 +3,8 @@
 A spelling comes in pieces: its tags and the text between them. Each tag is compared with the text, and
 may have a slip: one or two letters are wrong, missing, surplus or swapped; it contains surplus text; or
 its last bracket is another character or missing. If a spelling has several tags, most of them have to be
-right. Names of tools and parameters are never guessed: they have to be declared, letter by letter.
+right, and other tags may stand between them. Names of tools and parameters are never guessed: they have to
+be declared, letter by letter.
 """
 
 import re
@@ -11,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..limits import DECLARED_NAME, LONG, TAG_JUNK, TAG_SLIPS, WORD_IN_TAG
+from ..limits import CLOSING_RUN, DECLARED_NAME, LONG, TAG_JUNK, TAG_SLIPS, WORD_IN_TAG
 from .alignment import aligned, parts_of, window_of
 from .brackets import CLOSE, OPEN
 from .dialect import Dialect
 from .kinds import MORE, Cost, TagKind, Wait
 from .likeness import slips
-from .text import end_of
+from .text import end_of, skip_whitespace
 
 _NAME = re.compile(rf"[^\s<>\"'={{}}()\[\],/{OPEN}{CLOSE}]{{1,{DECLARED_NAME}}}")
 _MORE_IN_IT = rf"(?:[ \t]{{0,8}}[=:/]|[ \t]{{1,8}})[^<>\n{CLOSE}]{{0,{TAG_JUNK}}}"
@@ -29,6 +30,7 @@ _JUNK = re.compile(rf"{_MORE_IN_IT}{_ITS_END}")
 _TAIL = re.compile(rf"[\"']?(?:(?:{_MORE_IN_IT})?{_ITS_END}|{_ATTRIBUTES}[)\]}}\w=./:_-]?{_LINE_ENDS})")
 _SHAPE = re.compile(rf"<(/?)[^\s<>/]{{1,{WORD_IN_TAG}}}>")
 _SHAPE_PART = re.compile(rf"<?/?[^\s<>/]{{0,{WORD_IN_TAG}}}\Z")
+_BRACKET_PART = re.compile(rf"<{_SHAPE_PART.pattern.removeprefix('<?')}")
 _LINE_END = re.compile(_LINE_ENDS)
 _PART = re.compile(rf"[\"']?(?:{_MORE_IN_IT})?(?:[)\]}}\w]?[ \t]{{0,8}}|{_ITS_END})?\Z")
 # A bracket, a slash, and what may have become of them before the name of a direct tag
@@ -76,6 +78,8 @@ class TagPiece:
             yield from self._with_more(c, at)
         if self.end and not self.alone:
             yield from self._shaped(c, at)
+            if last:
+                yield from self._before_value(c, at)
 
     def may_stand(self, text: str, at: int, over: bool) -> bool:
         """Whether this can be it; of several tags one can be any."""
@@ -86,25 +90,46 @@ class TagPiece:
         head = self.head.lower()
         return bool(aligned(head, text, at, over) or (self.end and aligned(head + ">", text, at, over)))
 
+    @property
+    def whole(self) -> str:
+        """The tag, spelt right, if it has no name."""
+        return self.head + ">" * self.end
+
     def is_near(self, text: str) -> bool:
         """Whether a whole tag is nearly this one."""
         found = aligned(self.head.lower(), text, 0, True)
         return found is not MORE and any(end == len(text) - 1 for _, end in found)
 
     def _whole(self, c: Context, at: int, last: bool) -> Iterator[End | Wait]:
-        found = aligned(self.head.lower() + ">" * self.end, c.text, at, c.over)
+        found = aligned(self.whole.lower(), c.text, at, c.over)
         if found is MORE:
             yield MORE
             return
         for wrong, end in found:
-            before_value = last and c.kind is TagKind.PARAMETER_OPEN
-            if wrong == 0 and not before_value and c.text.startswith(">", end):
+            if wrong == 0 and c.text.startswith(">", end) and not (last and self._opens_value(c)):
                 yield 1, end + 1, ""
+            if last and self._holds_value(c, at, end):
+                continue
             ends = not self.end or c.text[end - 1] in CLOSE or _may_end(c, at, end, last)
             if ends is MORE:
                 yield MORE
             elif ends:
                 yield wrong, end, ""
+
+    def _opens_value(self, c: Context) -> bool:
+        """Whether a value begins directly behind this tag, the last of several."""
+        return c.kind is TagKind.PARAMETER_OPEN and not self.alone
+
+    def _holds_value(self, c: Context, at: int, end: int) -> bool:
+        """Whether what stands for the bracket up to `end` is the first letter of a value."""
+        opens = self._opens_value(c) and c.text.startswith(self.head, at)
+        return opens and end > at + len(self.head) and c.text[at + len(self.head)].isalnum()
+
+    def _before_value(self, c: Context, at: int) -> Iterator[End | Wait]:
+        """The tag without its bracket, behind which the value begins at once."""
+        end = at + len(self.head)
+        if self._opens_value(c) and c.text.startswith(self.head, at):
+            yield 1, end, ""
 
     def _with_more(self, c: Context, at: int) -> Iterator[End | Wait]:
         found = aligned(self.head.lower(), c.text, at, c.over)
@@ -297,6 +322,36 @@ class Slipped:
     def _read_from(self, number: int, c: Context, at: int, left: int) -> End | Wait | None:
         if number == len(self.pieces):
             return 0, at, ""
+        after = self._after_surplus(number, c, at) if left == self.most else at
+        if after is MORE:
+            return MORE
+        found = self._read_piece(number, c, after, left) if after > at else None
+        if found is MORE:
+            return MORE
+        return (found[0] + 1, *found[1:]) if found else self._read_piece(number, c, at, left)
+
+    def _after_surplus(self, number: int, c: Context, at: int) -> int | Wait:
+        """The index behind tags that are too many before the name in a parameter's opening tags, or before
+        the last of these: tags of the spelling once more, or any others if that last one follows."""
+        piece = self.pieces[number]
+        if not (self.kind is TagKind.PARAMETER_OPEN and number and isinstance(piece, Between)):
+            return at
+        *own, last = (tag.whole for tag in self.tags)
+        following = "" if piece.bare else last
+        end = ours = at
+        for _ in range(CLOSING_RUN):
+            start = skip_whitespace(c.text, end)
+            if following and c.text.startswith(following, start):
+                return end
+            tag = _SHAPE.match(c.text, start)
+            if tag is None:
+                part = not c.over and (start == len(c.text) or _BRACKET_PART.match(c.text, start))
+                return MORE if part else ours
+            ours = tag.end() if tag[0] in own and ours == end else ours
+            end = tag.end()
+        return ours
+
+    def _read_piece(self, number: int, c: Context, at: int, left: int) -> End | Wait | None:
         piece = self.pieces[number]
         for end in piece.read(c, at, number + 1 >= self.ahead):
             if end is MORE:

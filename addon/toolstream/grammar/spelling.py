@@ -7,6 +7,7 @@ without whitespace between the two.
     {name}          any name of a function or parameter
     {tool} {key}    a declared name: the tag counts only if the request, or the tool, has it
     {word}          a name without whitespace
+    {any}           the same, where the name does not count
     {attributes}    anything else that an opening tag may have before its `>`
     {members}       the same, but strings in quotes may hold anything
     {pair}          a name and, in quotes, what it is set to
@@ -50,6 +51,7 @@ _PLACEHOLDERS = {  # word: its pattern, and the pattern of its beginnings
     "tool": (_DECLARED,) * 2,
     "key": (_DECLARED,) * 2,
     "word": (rf"[^\s<>\"'=]{{1,{NAME}}}",) * 2,
+    "any": (_DECLARED,) * 2,
     "pair": (
         rf"[^\s<>\"'=]{{1,{DECLARED_NAME}}}=(?:\"[^\"<>\n]{{0,{QUOTED}}}\"|'[^'<>\n]{{0,{QUOTED}}}')",
         rf"[^\s<>\"'=]{{1,{DECLARED_NAME}}}(?:=(?:\"[^\"<>\n]{{0,{QUOTED}}}\"?|'[^'<>\n]{{0,{QUOTED}}}'?)?)?",

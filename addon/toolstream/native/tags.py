@@ -118,7 +118,8 @@ def _leads_of(tool: Tool) -> Iterator[tuple[str, Dialect, TagKind]]:
     for dialect, kind, spelling in spelled(TagKind.CALL_OPEN, TagKind.CALL_IN_ENVELOPE):
         name, _, follows = spelling.partition("~")
         if name in ("{tool}", "<{tool}>") and tool.name:
-            yield name.replace("{tool}", tool.name) + _stem(follows), dialect, kind
+            lead = name.replace("{tool}", tool.name) + _stem(follows)
+            yield from [(lead, dialect, kind)] if lead != tool.name else []
 
 
 def _stems_of(tool: Tool) -> Iterator[str]:

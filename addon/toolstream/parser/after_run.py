@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from ..grammar.dialects import TAUGHT
 from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.tag import Tag
-from ..grammar.text import skip_whitespace
+from ..grammar.text import ends_line, skip_whitespace
 from ..grammar.tokens import next_place
 from ..limits import AFTER_CALL, LOOK_AHEAD
 from .ahead import first_reading, is_alone, is_exact, readings_after
@@ -22,9 +23,14 @@ from .message import Message
 from .open_value import Value
 from .run import Level, Run
 from .runs import opens_call, proves, read_run
-from .shown_run import closes_fence, closes_quotation, leaves_open
+from .shown_run import closes_fence, closes_quotation
 
 _NAMELESS = re.compile(r"<\s?parameter\b(?![^<>]*/>)", re.I)
+_WRAPS = [tag for dialect in TAUGHT for tag in dialect.wrap_open]
+# What opens a call, with slips
+_HEAD = re.compile(
+    r"\s*(?=[^\s/])(?!</)(?:\s++|<[^<>\n]{1,96}+>?|[^<>\n]{1,64}+>|[\w.:-]{1,64}+(?=\s*(?:<|\Z))|(?!)){1,16}+"
+)
 
 
 def ends_before_text(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> bool:
@@ -70,7 +76,7 @@ def _by_second_run(m: Message, value: Value, run: Run, at: int) -> Judgement | N
         return MORE if opens is MORE else run if opens else None
     if tag.kind is not TagKind.PARAMETER_CLOSE or not tag.spelt:
         return None
-    if leaves_open(value.tables.within, m.buffer.text, run.end - m.buffer.base, at):
+    if _is_open_after(m, value, run, at):
         return None
     closes = _closes_value(m, value, at, alone)
     return MORE if closes is MORE else Payload.TAG if closes else None
@@ -120,6 +126,53 @@ def _is_within_value(m: Message, value: Value, run: Run, at: int) -> bool | Wait
         if tag and not (tag.opens_call or tag.kind is TagKind.STRAY):
             return tag.kind is TagKind.PARAMETER_CLOSE
     return False
+
+
+def _is_open_after(m: Message, value: Value, run: Run, at: int) -> bool:
+    """Whether a parameter that opened after a run is still open at `at`: what closes there is that one. It
+    has opened alone on its line; or, in a format without line breaks around values, after nothing but tags
+    and names."""
+    text, opened, start = m.buffer.text, 0, run.end - m.buffer.base
+    last = _last_tag(m)
+    while (start := text.find("<", start, at)) >= 0:
+        tag = value.tables.within.match(text, start)
+        if tag and tag.kind is TagKind.PARAMETER_OPEN and not tag.dialect.by_name:
+            opened += _opens_in_place(m, value, run, tag, opened)
+            start = tag.end - 1
+        elif tag and tag.kind is TagKind.PARAMETER_CLOSE and opened:
+            opened -= 1
+        elif last and text.startswith(last, start):
+            opened += opened > 0 or _is_head(m, run, start)
+        start += 1
+    return opened > 0
+
+
+def _last_tag(m: Message) -> str:
+    """The last of several tags with which a parameter opens in the dialect of the open value; "" if there is
+    only one."""
+    spelling = m.place.own.parameter_open[0] if m.place.own else ""
+    tag = spelling.rpartition("}")[2]
+    return tag if tag.startswith("<") else ""
+
+
+def _opens_in_place(m: Message, value: Value, run: Run, tag: Tag, opened: int) -> bool:
+    """Whether a parameter opens after a run where one may stand. `opened`: how many are open there."""
+    text = m.buffer.text
+    line = text[text.rfind("\n", 0, tag.start) + 1 : tag.start]
+    if not line.strip() and ends_line(text, tag.end):
+        return True
+    return value.tight and (opened > 0 or _is_head(m, run, tag.start))
+
+
+def _is_head(m: Message, run: Run, end: int) -> bool:
+    """Whether nothing but tags and names stands between a run and this index, from the last opening tag of an
+    envelope on, if there is any."""
+    start = run.end - m.buffer.base
+    closes = any(tag.closes_call and tag.exact for tag in run.tags) and not goes_on(run.tags)
+    if not closes or end - start > AFTER_CALL:
+        return False
+    at = max(m.buffer.text.rfind(tag, start, end) for tag in _WRAPS)
+    return _HEAD.fullmatch(m.buffer.text, max(start, at), end) is not None
 
 
 # The closing tag of the value alone
@@ -198,6 +251,22 @@ def before_sibling(m: Message, value: Value, run: Run) -> Judgement:
     if shown is True:
         shown = _comes_again(tags, opener.name)
     return MORE if shown is MORE else Payload.EXAMPLE if shown else run
+
+
+def before_call_goes_on(m: Message, value: Value, run: Run) -> Judgement:
+    """Decide about a parameter of the call that opens in the line of a value: it is an example unless one
+    closing tag comes next, and behind that a parameter of another name or the end of the call."""
+    opener, base = run.sibling, m.buffer.base
+    if opener is None:
+        return Payload.EXAMPLE
+    after = _next_run(m, value, opener.end - base, run.end - base + AFTER_CALL)
+    if not isinstance(after, Run) or not after.tags:
+        return MORE if after is MORE else Payload.EXAMPLE
+    closes = after.tags[0].kind is TagKind.PARAMETER_CLOSE and after.count(TagKind.PARAMETER_CLOSE) == 1
+    following = after.sibling
+    closes_call = after.closes_call and after.ends_calls
+    goes_on = m.place.is_free(following.name) and following.name != opener.name if following else closes_call
+    return run if closes and goes_on else Payload.EXAMPLE
 
 
 def _closes_before_text(m: Message, tags: Iterator[Tag | Wait], start: int) -> bool | Wait:

@@ -15,6 +15,7 @@ from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.tag import Tag
 from ..grammar.text import breaks_line
 from .after_run import (
+    before_call_goes_on,
     before_last_parameters,
     before_sibling,
     before_tag_of_ours,
@@ -69,7 +70,9 @@ def _judged(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
     opens_call = tag.opens_call or (tag.lacks_slash and tag.closes_call)
     value.opened.note(tag.kind in OPENERS or tag.lacks_slash, opens_call)
     if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not m.place.may_be_sibling(tag, alone):
-        return _no_sibling(m, value, tag, alone)
+        return (
+            _in_line(m, value, tag) if _may_open_in_line(m, value, tag) else _no_sibling(m, value, tag, alone)
+        )
     if _ends_at_once(value, m.place, tag):
         return Run([tag.moved(m.buffer.base)], m.buffer.base + tag.end, Level.CALL)
     run = _run(m, tag.start, alone)
@@ -194,6 +197,26 @@ def _no_sibling(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
             return run
     open_element(m.place, m.buffer, value, tag.start, tag.raw, alone)
     return Payload.EXAMPLE
+
+
+def _may_open_in_line(m: Message, value: Value, tag: Tag) -> bool:
+    """Whether another parameter may open within the line of a value that nothing has closed, where a format
+    has its parameters in one line: one that the tool requires, or no string, directly after the text."""
+    tool, start = m.place.tool, tag.start
+    if not (value.tight and tool and m.place.own and m.place.may_have_next(tag)) or value.opened.any_call:
+        return False
+    awaited = tag.name in tool.required or not tool.parameter(tag.name).takes_text
+    plain = value.has_text(m.buffer, start) and not value.has_blank_before(m.buffer, start)
+    return awaited and plain and not value.has_break(m.buffer, start)
+
+
+def _in_line(m: Message, value: Value, tag: Tag) -> Judgement:
+    """Decide about such a parameter: it is an example unless the tags of the call follow its value."""
+    run = _run(m, tag.start, alone=True)
+    judgement = run if run is MORE else before_call_goes_on(m, value, run)
+    if judgement is Payload.EXAMPLE:
+        open_element(m.place, m.buffer, value, tag.start, tag.raw, False)
+    return judgement
 
 
 def _ends_at_once(value: Value, place: Place, tag: Tag) -> bool:

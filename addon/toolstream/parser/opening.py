@@ -7,6 +7,7 @@ the ledger says why.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from ..grammar.kinds import CLOSERS, MORE, Cost, Following, TagKind, Wait
 from ..grammar.likeness import HTML
@@ -257,7 +258,10 @@ def _is_mentioned(m: Message, tag: Tag, tool: Tool) -> bool | Wait:
 def _kind_after_name(m: Message, tag: Tag, opening: Opening | None) -> TagKind | Following | Wait | None:
     """What follows a tag that other documents may have, too: OTHER if it cannot be in a call. None if it
     does not matter."""
-    if opening and tag.dialect.by_name:
+    kinds: Sequence[TagKind | Following]
+    if opening and _is_glued(m, tag):
+        kinds, tool = _IN_ELEMENT[:1], opening.tool
+    elif opening and tag.dialect.by_name:
         kinds, tool = _IN_DIRECT if opening.tool.required else (*_IN_DIRECT, *CLOSERS), opening.tool
     elif opening is None and tag.dialect.repair is Repair.NAME_MISPLACED:
         kinds, tool = _IN_ELEMENT, Tool(tag.name)
@@ -265,6 +269,13 @@ def _kind_after_name(m: Message, tag: Tag, opening: Opening | None) -> TagKind |
         return None
     kind = _kind_or_slip_after(m, tag, tool)
     return kind if kind in kinds or kind is MORE else Following.OTHER
+
+
+def _is_glued(m: Message, tag: Tag) -> bool:
+    """Whether a name is all of a tag, and another word follows it in its envelope: that is only a call if it
+    begins a parameter."""
+    text, at = m.buffer.text, skip_whitespace(m.buffer.text, tag.end)
+    return tag.raw == tag.name and text[at : at + 1] not in ("<", "{", "")
 
 
 def open_nameless(m: Message, tag: Tag, wraps: list[Tag]) -> Step:

@@ -139,7 +139,9 @@ def _end_at_opener(place: Place, run: Run, choice: Choice, buffer: Buffer) -> Fo
     the run."""
     tag = choice.tag
     if tag.kind is TagKind.PARAMETER_OPEN:
-        if run.tags and run.tags[0].cost > Cost.EXACT and not place.is_free(tag.name):
+        named = tag.name and tag.raw.startswith(tag.name)  # it lacks its first tag
+        certain = not run.tags or (run.tags[0].exact and not named)
+        if not (certain or place.is_free(tag.name)):
             return FollowedBy.OTHER
     else:
         opens = opens_call(place, tag, buffer)
@@ -262,7 +264,8 @@ def _may_open(place: Place, tag: Tag, level: Level) -> bool:
     declared = place.tool is not None and place.tool.declares(tag.name)
     if level is Level.CALL:
         return declared or tag.spelt or not tag.name
-    return level is Level.VALUE and declared and tag.name not in place.given and place.alone
+    opens = tag.raw[1:2] != "/" and place.alone  # a slash is forgiven only where nothing can close
+    return level is Level.VALUE and declared and tag.name not in place.given and opens
 
 
 def opens_call(place: Place, tag: Tag, buffer: Buffer) -> bool | Wait:
@@ -348,4 +351,4 @@ def _next_in(run: Run, buffer: Buffer) -> int:
 
 def _has_bracket(tag: Tag) -> bool:
     raw = tag.raw.lstrip(BLANK)
-    return raw[:1] in OPEN or _SLASH.match(raw) is not None
+    return raw[:1] in OPEN or "</" in raw or _SLASH.match(raw) is not None

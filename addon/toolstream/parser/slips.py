@@ -220,6 +220,8 @@ class Slips:
         return self.is_free(sibling.name) and self.may_go_with(sibling)
 
     def may_go_with(self, tag: Tag) -> bool:
-        """Whether one call may contain this tag and the tag of the open value: both are of one dialect,
-        or one is damaged."""
-        return tag.dialect is self.dialect or tag.dialect.damaged or self.dialect.damaged
+        """Whether one call may contain this tag and the tag of the open value: both are of one dialect, or of
+        two that open parameters alike, or one is damaged."""
+        ours, other = self.dialect, tag.dialect
+        alike = ours is other or any(spelling in ours.parameter_open for spelling in other.parameter_open)
+        return alike or other.damaged or ours.damaged

@@ -34,7 +34,7 @@ def tag_in_value(m: Message, value: Value, at: int, alone: bool) -> Tag | Payloa
 def _unknown(m: Message, value: Value, at: int, alone: bool) -> Tag | Payload | Wait:
     """What a tag may be that is in no dialect table."""
     text, over = m.buffer.text, m.buffer.over
-    if not m.tolerant or _is_before_exact(m, at, alone):
+    if not m.tolerant or _is_before_exact(m, value, at, alone):
         return Payload.TAG
     slipped = m.place.slipped(text, at, over)
     if slipped is MORE or (slipped and (alone or slipped.raw[0] == "<")):
@@ -64,10 +64,11 @@ def _may_be_closer(m: Message, value: Value, token: Token, alone: bool) -> bool:
     return begins and m.place.inner.may_be_ours(token)
 
 
-def _is_before_exact(m: Message, at: int, alone: bool) -> bool:
+def _is_before_exact(m: Message, value: Value, at: int, alone: bool) -> bool:
     """Whether the bracket at `at` is payload because an exact tag begins directly after it, or after a few
-    more brackets, on a line with other text or at the beginning of the value."""
-    if alone and at != m.buffer.at:
+    more brackets, on a line with other text, at the beginning of the value, or where no line break comes
+    before a closing tag."""
+    if alone and at != m.buffer.at and not (value.tight and value.same_line):
         return False
     text = m.buffer.text
     tag = m.place.tags.match(text, end_of(_BRACKETS, text, at + 1))

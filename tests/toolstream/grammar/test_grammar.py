@@ -31,7 +31,7 @@ KINDS = (
 )
 NAMES = Names(["re_ad"], ["re_ad"])
 SAMPLES = {
-    **dict.fromkeys(("name", "tool", "key", "word"), "re_ad"),
+    **dict.fromkeys(("name", "tool", "key", "word", "any"), "re_ad"),
     "attributes": ' x="1"',
     "members": 'x="1 > 2"',
     "pair": 're_ad="1"',
