@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ..grammar.brackets import CLOSE
-from ..grammar.dialect import BY_NAME, BY_PLACE, Dialect
+from ..grammar.dialect import BY_NAME, BY_PLACE, Body, Dialect
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import CLOSES, ENVELOPE, FUNCTION, NAME_ATTRIBUTES, PARAMETER, is_plural, squeeze
 from ..grammar.tag import Tag
@@ -107,6 +107,18 @@ def named_envelope(token: Token, name: str, is_tool: bool) -> Iterator[Tag]:
         return
     yield by_place(token, TagKind.WRAP_OPEN, Cost.ALIKE)
     yield by_place(token, TagKind.WRAP_CLOSE, Cost.ALIKE)
+
+
+def after_last_opener(spoken: Iterable[Dialect], text: str, at: int, over: bool) -> int | Wait:
+    """The index after the last of several tags with which a call opens in one of these dialects, if its
+    arguments are JSON; `at` if that tag is not there."""
+    for dialect in spoken:
+        for spelling in dialect.call_open if dialect.body is Body.JSON else ():
+            last = spelling[spelling.rfind("<") :]
+            found = "{" not in last and read_literal(text, at, last, over)
+            if found:
+                return MORE if found is MORE else at + len(last)
+    return at
 
 
 def index_after(text: str, tag: Tag) -> int:

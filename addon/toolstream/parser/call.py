@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ..grammar.brackets import CLOSE
 from ..grammar.dialect import BY_PLACE
+from ..grammar.dialect import Body as Writes
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT
 from ..grammar.tag import Tag
@@ -13,6 +14,7 @@ from ..grammar.text import WHITESPACE, end_of, ends_line, read_line_end
 from ..grammar.tokens import WORD, end_of_tag, opens_json
 from ..limits import LOOK_AHEAD, UNTAGGED_GAP
 from ..repairs import Refused, Repair
+from .by_place import after_last_opener
 from .call_events import (
     begin_stray,
     emit_stray,
@@ -42,6 +44,8 @@ def in_call(m: Message) -> Step:
     if call.body_done:
         return after_body(m, call)
     call.gap = (call.gap + buffer.take(end_of(WHITESPACE, buffer.text, buffer.at)))[-UNTAGGED_GAP:]
+    if step := _opens_twice(m, call):
+        return step
     tag = _tag(m, call, buffer.at)
     if tag is MORE:
         return Step.MORE
@@ -129,6 +133,30 @@ def _spelt(m: Message, place: Place, tag: Tag) -> Tag | Wait:
     may_be_pair = m.tolerant and tag.kind is TagKind.WRAP_OPEN
     pair = place.slipped_pair(text, tag.start, over) if may_be_pair else None
     return pair or place.with_name(tag, text, over)
+
+
+def _starts_line(call: Call, before: str) -> bool:
+    """Whether a line of the text in a call begins behind this piece of it."""
+    line = before if "\n" in before else call.stray + before
+    return not line.rpartition("\n")[2].strip()
+
+
+def _is_json(call: Call) -> bool:
+    """Whether the call is written in a dialect that has JSON arguments."""
+    return any(dialect.body is Writes.JSON for dialect in call.place.spoken)
+
+
+def _opens_twice(m: Message, call: Call) -> Step | None:
+    """The last of several tags with which a call opens is there once more, before its arguments. None if it
+    is not."""
+    if call.begun or call.stray or not m.tolerant:
+        return None
+    buffer = m.buffer
+    end = after_last_opener(call.place.spoken, buffer.text, buffer.at, buffer.over)
+    if end is MORE or end == buffer.at:
+        return Step.MORE if end is MORE else None
+    m.log.repair(Repair.STRAY_OPENER, buffer.text[buffer.at : end])
+    return take(m, end)
 
 
 def _begins_arguments(m: Message, call: Call, at: int) -> bool | Wait:
@@ -340,7 +368,25 @@ def _json_after(m: Message, call: Call, at: int) -> bool | Wait:
 
 def in_stray(m: Message) -> Step:
     """State: in text between parameters."""
-    buffer = m.buffer
+    call, buffer = m.open_call, m.buffer
     at = buffer.text.find("<", buffer.at)
-    emit_stray(m, buffer.take(at if at >= 0 else len(buffer.text)))
-    return m.go(State.CALL) if at >= 0 or buffer.over else Step.MORE
+    end = at if at >= 0 else len(buffer.text)
+    arguments = _arguments_in(m, call, end)
+    if arguments is MORE:
+        return Step.MORE
+    emit_stray(m, buffer.take(end if arguments is None else arguments))
+    return m.go(State.CALL) if at >= 0 or buffer.over or arguments is not None else Step.MORE
+
+
+def _arguments_in(m: Message, call: Call, end: int) -> int | Wait | None:
+    """The index up to `end` where all arguments begin, as JSON, behind the text of a call; None if they do
+    not."""
+    buffer, text = m.buffer, m.buffer.text
+    at = text.find("{", buffer.at, end) if m.tolerant and not call.begun else -1
+    if at < 0 or not (_starts_line(call, text[buffer.at : at]) or _is_json(call)):
+        return None
+    first = read_first_key(text, at, buffer.over)
+    if first is MORE:
+        emit_stray(m, buffer.take(at))
+        return MORE
+    return at if isinstance(first, tuple) and call.tool.declares(first[0]) else None

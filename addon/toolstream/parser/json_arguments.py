@@ -41,7 +41,7 @@ def arguments_follow(m: Message, call: Call) -> Step:
     if first is MORE:
         return Step.MORE
     m.json = JsonArguments(in_parameter=call.in_parameter)
-    streams = isinstance(first, tuple) and isinstance(call.writer, ArgumentsWriter)
+    streams = isinstance(first, tuple) and isinstance(call.writer, ArgumentsWriter) and not call.stray
     if streams and isinstance(first, tuple) and can_stream(m, call.tool, first[0]):
         _start_arguments(m, call, m.json, first[1])
     else:
@@ -92,9 +92,9 @@ def read_on_arguments(m: Message, reader: JsonArguments) -> Step:
         return Step.MORE
     text = json.so_far
     if ended is Ended.MESSAGE and not (m.complete and may_be_all(text)):
-        return _cut(m, call, reader.retry)
+        return _cut(m, call, reader.retry, text)
     found = _read_closed(reader, text, call.tool, closing)
-    if found is None:
+    if found is None or (call.stray and not _are_all(call, found[0])):
         return _leave_as_text(m, call, reader, text)
     m.log.commit(reader.retry)
     _say_body(m, found[1], text)
@@ -129,10 +129,17 @@ def _read_closed(
     return found if not declared or found[0].keys() <= declared else None
 
 
-def _cut(m: Message, call: Call, retry: Mark) -> Step:
-    """The message ended inside of them."""
+def _are_all(call: Call, arguments: Json) -> bool:
+    """Whether these are all that the tool requires, and none that it does not have."""
+    return call.tool.required <= arguments.keys() <= call.tool.arguments.declared
+
+
+def _cut(m: Message, call: Call, retry: Mark, text: str) -> Step:
+    """The message ended inside of them. Behind other text in the call they are text, too."""
     m.log.commit(retry)
     m.json, call.body_cut = None, True
+    if call.stray:
+        m.log.text(text)
     return m.go(State.CUT)
 
 

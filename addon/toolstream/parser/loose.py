@@ -13,8 +13,9 @@ from ..grammar.tag import Tag
 from ..grammar.text import goes_on, is_ellipsis
 from ..limits import DAMAGED_OPENER, OPENER_PREFIX
 from ..repairs import Refused, Repair
+from ..schema.json_call import read_arguments
 from ..schema.json_read import loads
-from .call_events import emit_stray, leave_undone, only_key
+from .call_events import emit_stray, give_all, leave_undone, only_key
 from .message import Call, Message, Spare
 from .run import FollowedBy, Level
 from .runs import read_run
@@ -115,6 +116,8 @@ def leave_as_text(m: Message, raw: str) -> Step:
 def _take_for_value(m: Message, raw: str, closer: Tag) -> Step:
     call = m.open_call
     assert call.spare
+    if closer.kind is not TagKind.PARAMETER_CLOSE and (at := _arguments_at(call, raw)) >= 0:
+        return _give_arguments(m, call, raw, at)
     if call.place.names_key(raw) or (opener := _opener_in(raw, only_key(call))) is None:
         return leave_as_text(m, raw)
     value = _without_newline(raw[len(opener) :]) if opener else _without_newline(call.gap) + raw
@@ -129,6 +132,30 @@ def _take_for_value(m: Message, raw: str, closer: Tag) -> Step:
     if call.spare.closed:
         m.buffer.at = closer.end
     call.gap = ""
+    return m.go(State.CALL)
+
+
+def _arguments_at(call: Call, raw: str) -> int:
+    """The index of the line that begins all arguments of the call, as JSON, behind other text; -1 if none
+    does."""
+    at = raw.find("\n{") + 1
+    found = read_arguments(raw[at:], call.tool) if at else None
+    return at if found and call.tool.required <= found[0].keys() <= call.tool.arguments.declared else -1
+
+
+def _give_arguments(m: Message, call: Call, raw: str, at: int) -> Step:
+    """The arguments are the text from this index on. What comes before is text."""
+    found = read_arguments(raw[at:], call.tool)
+    assert found
+    assert call.spare
+    m.log.commit(call.spare.mark)
+    call.spare, call.certain = None, True
+    m.log.repair(Repair.TEXT_IN_CALL, raw[:at])
+    m.log.text(raw[:at])
+    for repair in found[1]:
+        m.log.repair(repair, raw[at:])
+    give_all(m, call, found[0])
+    call.body_done = True
     return m.go(State.CALL)
 
 

@@ -18,6 +18,7 @@ from ..limits import CLOSING_RUN, NAME, TAG_GAP
 from ..repairs import Refused, Repair
 from ..schema.schema import Tool
 from ..schema.tool_name import Opening, read_opening
+from .by_place import after_last_opener
 from .call_events import start_call
 from .chain import Chain, read_chain
 from .definition import is_definition
@@ -109,7 +110,9 @@ def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
     """Open a bare call, if what follows its tag may stand in a call."""
     text, tool = m.buffer.text, opening.tool
     at = skip_whitespace(text, tag.end)
-    if at == len(text) and not m.buffer.over:
+    again = after_last_opener([tag.dialect], text, at, m.buffer.over) if m.tolerant else at
+    at = skip_whitespace(text, again) if again is not MORE else len(text)
+    if again is MORE or (at == len(text) and not m.buffer.over):
         return Step.MORE
     opens = _opens_before(m, tag, tool, at)
     if opens is MORE:

@@ -171,16 +171,18 @@ class Place(Slips):
 
     def _slipped_or_opener(self, text: str, at: int, over: bool) -> Tag | Wait | None:
         """The tag of another dialect that has slipped here; but what lacks the slash of a closing tag and
-        names a tool or a parameter opens that."""
+        names a tool or a parameter opens that, and so does what has a slash and names a parameter."""
         found = self.slipped(text, at, over)
-        if not isinstance(found, Tag) or found.raw[:2] == "</":
+        if not isinstance(found, Tag) or found.kind not in CLOSERS:
             return found
-        if found.kind is TagKind.PARAMETER_CLOSE:
+        has_slash = found.raw[:2] == "</"
+        if found.kind is TagKind.PARAMETER_CLOSE and not has_slash:
             return self._before_value(text, at, over) or found
-        damaged = self._damaged(text, at, over) if found.kind is TagKind.CALL_CLOSE else []
-        if damaged is MORE:
-            return MORE
-        return next((tag for tag in damaged if tag.kind is TagKind.CALL_OPEN), found)
+        if (found.kind is TagKind.CALL_CLOSE) is has_slash:
+            return found
+        opens = TagKind.PARAMETER_OPEN if has_slash else TagKind.CALL_OPEN
+        damaged = self._damaged(text, at, over)
+        return MORE if damaged is MORE else next((tag for tag in damaged if tag.kind is opens), found)
 
     def _of_element(self, text: str, at: int, over: bool) -> Tag | Wait | None:
         """The tag of an element of any name in which a parameter may open; None if none may."""
@@ -266,8 +268,9 @@ class Place(Slips):
         """What a closing tag may be by its `word`, all its `letters`, or the name in it."""
         if kind := meant(letters, word):
             yield by_place(token, CLOSES[kind], Cost.ALIKE, token.name)
-            if kind == PARAMETER and token.name not in self.given and self.means(token.name):
-                yield by_place(token, TagKind.PARAMETER_OPEN, Cost.ALIKE, token.name)  # a slash too many
+            name = self.undecorated(attribute_of(token), closed=True) or token.name
+            if kind == PARAMETER and name not in self.given and self.means(name):
+                yield by_place(token, TagKind.PARAMETER_OPEN, Cost.ALIKE, name)  # a slash too many
         elif word and not token.name and (named := self._closed_by_name(token.word, word)):
             yield by_place(token, named, Cost.ALIKE)
 
