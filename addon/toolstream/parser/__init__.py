@@ -11,7 +11,7 @@ A text goes from state to state. Whoever follows it meets the modules in this or
     the call               call · call_events · writer · parameter · loose · surplus
     its value              value · open_value · value_text · value_place
     what tag is this       value_tag · place · slips · by_place · lost_bracket · elements · inner_tags
-    does it end the value  judge · runs · run · evidence · in_line · examples · after_run · shown_run
+    does it end the value  judge · runs · run · evidence · in_line · examples · after_run
                            · only_calls · ahead
     a call in JSON         json_call · json_head · json_reader · json_arguments · bare_json
     which streams          json_body · json_key · json_member · json_value · json_string · json_quote

@@ -23,8 +23,9 @@ from .message import Message
 from .open_value import Value
 from .run import Level, Run
 from .runs import opens_call, proves, read_run
-from .shown_run import closes_fence, closes_quotation
 
+_MARKS = ('"', "'", "`")  # directly after a run they are the end of a quotation
+_FENCE = re.compile(r"[ \t]*\r?\n[ \t]*(?:```+|~~~+)[ \t]*\r?\n")  # its closing line
 _NAMELESS = re.compile(r"<\s?parameter\b(?![^<>]*/>)", re.I)
 _WRAPS = [tag for dialect in TAUGHT for tag in dialect.wrap_open]
 # What opens a call, with slips
@@ -50,7 +51,7 @@ def look_beyond(m: Message, value: Value, run: Run, otherwise: Payload | None = 
     ends soon, without a second run."""
     text, end = m.buffer.text, run.end - m.buffer.base
     fenced = otherwise is None and _closes_fence(m, value, run)
-    if not (value.opened.shows_run(fenced) or closes_quotation(text, end)):
+    if not (value.opened.shows_run(fenced) or text.startswith(_MARKS, end)):
         return _search(m, value, run, _by_second_run, otherwise or (Payload.TAG if fenced else run))
     found = _search(m, value, run, _by_second_closers, run if len(text) < end + AFTER_CALL else Payload.TAG)
     if found is Payload.TAG:
@@ -62,7 +63,7 @@ def _closes_fence(m: Message, value: Value, run: Run) -> bool:
     """Whether the line after a run closes a code fence, which may have opened in the value."""
     if m.fence or m.buffer.over or not (value.opened.example or value.opened.any_tag):
         return False
-    return closes_fence(m.buffer.text, run.end - m.buffer.base)
+    return _FENCE.match(m.buffer.text, run.end - m.buffer.base) is not None
 
 
 def _by_second_run(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
