@@ -12,7 +12,9 @@ GAP = re.compile(f"[{BLANK}]{{0,{LOOK_AHEAD}}}")  # between a tag and what has t
 # The rest of a line; its end is the group, if nothing but blanks come before that
 LINE_REST = re.compile(r"[ \t]*(\r?\n|\r?\Z)?")
 
-_ELLIPSIS = re.compile(r"\.{3,}|…+")
+_ELLIPSIS = re.compile(r"\.{3}|…")
+# What may stand around one: brackets, another one, and a misspelt closing tag behind it
+_WITH_ELLIPSIS = re.compile(r"(?:[\s.…,#\[\](){}>]|<(?!/)|(?!))++(?:</\w{1,32}>\s{0,64}+){0,8}+")
 JSON_SPACE = r"[ \t\n\r]*+"
 JSON_WHITESPACE = re.compile(JSON_SPACE)
 JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
@@ -73,8 +75,8 @@ def read_literal(text: str, at: int, literal: str, over: bool) -> bool | Wait:
 
 
 def is_ellipsis(text: str) -> bool:
-    """Whether a text says no more than that something was left out."""
-    return _ELLIPSIS.fullmatch(text.strip(BLANK)) is not None
+    """Whether a text says no more than that something was left out, perhaps in brackets."""
+    return _WITH_ELLIPSIS.fullmatch(text) is not None and _ELLIPSIS.search(text) is not None
 
 
 def goes_on(text: str) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..events import ArgumentsDelta, CallEnd, CallStart
+from ..grammar.likeness import is_placeholder
 from ..grammar.tag import Tag
 from ..grammar.text import goes_on, is_ellipsis
 from ..grammar.tokens import WORD
@@ -161,11 +162,14 @@ def leave_undone(m: Message, why: Refused) -> Step:
 
 
 def is_example(call: Call) -> bool:
-    """Whether a call that holds nothing but text only shows the tags: the text is an ellipsis, or prose that
-    goes on with the closing tag in its line."""
+    """Whether a call that holds nothing but text only shows the tags: the text is an ellipsis, a word in
+    brackets for the parameters that it needs, or prose that goes on with the closing tag in its line."""
+    if call.begun:
+        return False
     text = call.stray + call.gap
+    needs = bool(call.tool.required) and is_placeholder(text)
     shows = is_ellipsis(text) or (call.in_prose and goes_on(text))
-    return bool(call.stray.strip()) and not call.begun and shows
+    return needs or (bool(call.stray.strip()) and shows)
 
 
 def _named(key: str) -> re.Pattern[str]:

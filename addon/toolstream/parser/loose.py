@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from ..grammar.kinds import CLOSERS, MORE, TagKind
+from ..grammar.likeness import is_placeholder
 from ..grammar.tag import Tag
 from ..grammar.text import goes_on, is_ellipsis
 from ..limits import DAMAGED_OPENER, OPENER_PREFIX
@@ -81,11 +82,12 @@ def _leave_shown(m: Message, call: Call, raw: str) -> Step:
 
 
 def _is_said(call: Call, raw: str, follows: FollowedBy) -> bool:
-    """Whether the text cannot be a value: it is an ellipsis; or it has lines of its own, and goes on after a
-    closing tag within the last of them."""
+    """Whether the text cannot be a value: it is an ellipsis, or a word for parameters in brackets; or it has
+    lines of its own, and goes on after a closing tag within the last of them."""
     if call.spare and call.spare.tagged:
         return False
-    return is_ellipsis(raw) or (follows is FollowedBy.OTHER and "\n" in call.gap and goes_on(raw))
+    shows = is_ellipsis(raw) or is_placeholder(raw)
+    return shows or (follows is FollowedBy.OTHER and "\n" in call.gap and goes_on(raw))
 
 
 def _what_follows(m: Message, call: Call, closer: Tag) -> FollowedBy | None:

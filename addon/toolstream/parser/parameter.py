@@ -8,11 +8,11 @@ from dataclasses import replace
 from ..grammar.grammar import keeps_to
 from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.tag import Tag
-from ..grammar.text import WHITESPACE, end_of
+from ..grammar.text import WHITESPACE, breaks_line, end_of, skip_whitespace
 from ..limits import LOOK_AHEAD
 from ..repairs import Refused, Repair
 from ..schema.call_shape import ARGUMENT_KEYS
-from .call_events import begin_stray, give, only_free
+from .call_events import begin_stray, give, leave_undone, only_free
 from .definition import VALUE, declares
 from .lost_bracket import before_value, without_value
 from .message import Call, Message, Spare
@@ -54,6 +54,8 @@ def _at_named(m: Message, call: Call, tag: Tag) -> Step:
 
 def _at_undeclared(m: Message, call: Call, tag: Tag) -> Step:
     """The opening tag of a parameter whose name is not declared as it stands there."""
+    if not any(map(str.isalnum, tag.name)):  # `<parameter=...>` in a template
+        return leave_undone(m, Refused.NO_CALL)
     found = _before_value(m, call, tag)
     if not isinstance(found, Tag):
         return Step.MORE if found is MORE else begin_stray(m)
@@ -81,9 +83,18 @@ def _at_nameless(m: Message, call: Call, tag: Tag) -> Step:
         return Step.MORE
     if has_value and (key := _last_key(call)):
         return _open(m, call, replace(tag, name=key))
+    if not has_value and call.tool.required and not call.begun and _ends_call_after(m, tag):
+        return leave_undone(m, Refused.NO_CALL)  # `<parameters>` in a template
     m.log.repair(Repair.STRAY_OPENER, tag.raw)
     m.buffer.at = tag.end
     return _wait_for_name(m, call) if has_value and call.named and not call.spare else Step.GO
+
+
+def _ends_call_after(m: Message, tag: Tag) -> bool:
+    """Whether the closing tag of the call follows a tag on another line."""
+    at = skip_whitespace(m.buffer.text, tag.end)
+    following = m.place.tags.match(m.buffer.text, at)
+    return following is not None and following.closes_call and breaks_line(m.buffer.text, tag.end)
 
 
 def _with_late_bracket(m: Message, tag: Tag) -> Tag:
