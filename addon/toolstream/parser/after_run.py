@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from ..grammar.dialects import TAUGHT
-from ..grammar.kinds import MORE, TagKind, Wait
+from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.tag import Tag
 from ..grammar.text import ends_line, skip_whitespace
 from ..grammar.tokens import next_place
@@ -25,6 +25,7 @@ from .run import Level, Run
 from .runs import opens_call, proves, read_run
 
 _MARKS = ('"', "'", "`")  # directly after a run they are the end of a quotation
+_PLAIN_WORD = re.compile(r"</\s?[^\W\dA-Z][^\WA-Z]{0,64}>")
 _FENCE = re.compile(r"[ \t]*\r?\n[ \t]*(?:```+|~~~+)[ \t]*\r?\n")  # its closing line
 _NAMELESS = re.compile(r"<\s?parameter\b(?![^<>]*/>)", re.I)
 _WRAPS = [tag for dialect in TAUGHT for tag in dialect.wrap_open]
@@ -37,11 +38,34 @@ _HEAD = re.compile(
 def ends_before_text(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> bool:
     """Whether a run that text follows may be the end of the value. `lines`: the value has several lines, so
     that a run within one of them is payload."""
-    if not (run.closes_call and run.is_before_text and is_complete(value, run, alone)):
+    if not (run.closes_call and run.is_before_text):
+        return False
+    if not (is_complete(value, run, alone) or (not alone and _is_only_misspelt(m, value, run, lines))):
         return False
     text, end = m.buffer.text, run.end - m.buffer.base
     start = run.tags[0].end - m.buffer.base if value.tight else end  # the first tag ends a line of text
     return alone or not lines or "\n" in text[start : skip_whitespace(text, end)]
+
+
+def _is_only_misspelt(m: Message, value: Value, run: Run, lines: bool) -> bool:
+    """Whether a run that begins within a line has all closing tags, and nothing but the first is misspelt. An
+    unknown word is none if the value has several lines."""
+    first = run.tags[0]
+    if first.kind is not TagKind.PARAMETER_CLOSE or first.cost > (Cost.ALIKE if lines else Cost.SHAPE):
+        return False
+    closes_all = run.has_exact_end and (run.level is Level.NOTHING or not m.place.wrapped)
+    return closes_all and not may_be_of_line(m, value, run)
+
+
+def may_be_of_line(m: Message, value: Value, run: Run) -> bool:
+    """Whether a misspelt tag at the end of a line may be a part of it: it closes an element of the value, or
+    what is an element by its capitals or dots, or stands behind a blank."""
+    first = run.tags[0]
+    if m.place.inner.closes_element(first.raw) or value.has_blank_before(
+        m.buffer, first.start - m.buffer.base
+    ):
+        return True
+    return first.cost is Cost.SHAPE and not _PLAIN_WORD.fullmatch(first.raw)
 
 
 def look_beyond(m: Message, value: Value, run: Run, otherwise: Payload | None = None) -> Judgement:
@@ -222,15 +246,15 @@ def _search(
     asked with the index of each. The search goes on where it stopped when more text has come."""
     text, over, base = m.buffer.text, m.buffer.over, m.buffer.base
     end = run.end - base
-    start = max(end, value.searched - base)
+    start = max(end, value.searched[1] - base) if value.searched[0] == run.end else end
     while 0 <= (at := next_place(text, start)) < end + AFTER_CALL:
         found = decide(m, value, run, at)
         if found is not None:
             return found
         start = at + 1
-        value.searched = base + start
+        value.searched = run.end, base + start
     if len(text) < end + AFTER_CALL and not over:
-        value.searched = base + max(end, len(text) - LOOK_AHEAD)
+        value.searched = run.end, base + max(end, len(text) - LOOK_AHEAD)
         return MORE
     return otherwise
 

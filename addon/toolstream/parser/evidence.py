@@ -158,8 +158,8 @@ def goes_on(tags: list[Tag]) -> bool:
 
 
 def is_cut_off_by_ours(run: Run) -> bool:
-    """Whether a run within a line ends the message with the call, or the next parameter directly after its
-    first tag."""
+    """Whether a run within a line ends the call, before the end of the message or another call; or the next
+    parameter opens directly after its first tag."""
     if run.sibling:
         return len(run.tags) == 2 and run.tags[1].start == run.tags[0].end
-    return run.ends_message
+    return run.ends_message or run.is_before_next

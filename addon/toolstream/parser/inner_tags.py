@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from ..grammar.likeness import DOCUMENT, STRUCTURAL, squeeze
 from ..grammar.tokens import Token
 from ..limits import WORDS
+
+_WORD = re.compile(r"</?\s*([^\s<>/=]*)")
 
 
 @dataclass(slots=True)
@@ -15,6 +18,16 @@ class InnerTags:
 
     words: dict[str, int] = field(default_factory=dict)
     has_markup: bool = False  # it contains tags of its own
+    elements: set[str] = field(default_factory=set)  # words of opening tags that might be ours, too
+
+    def note_opener(self, raw: str) -> None:
+        """An opening tag in the value is payload."""
+        if len(self.elements) < WORDS:
+            self.elements.add(_word_of(raw))
+
+    def closes_element(self, raw: str) -> bool:
+        """Whether a tag has the word of an element that the value has opened."""
+        return raw[1:2] == "/" and _word_of(raw) in self.elements
 
     def note(self, token: Token, closes: bool) -> None:
         """A tag in the value is payload: it opens a word there, or `closes` one."""
@@ -45,3 +58,9 @@ class InnerTags:
 def _closes_word(token: Token) -> bool:
     """Whether a token is a slash and a word in brackets."""
     return token.slash and token.bracket and not token.attributes.strip()
+
+
+def _word_of(raw: str) -> str:
+    """The word of a tag."""
+    found = _WORD.match(raw)
+    return found[1] if found else ""

@@ -21,6 +21,7 @@ from .after_run import (
     before_tag_of_ours,
     ends_before_text,
     look_beyond,
+    may_be_of_line,
 )
 from .by_place import OPENERS, is_in_table
 from .evidence import (
@@ -69,6 +70,8 @@ def _judged(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
         return found
     opens_call = tag.opens_call or (tag.lacks_slash and tag.closes_call)
     value.opened.note(tag.kind in OPENERS or tag.lacks_slash, opens_call)
+    if tag.raw[1:2] != "/":
+        m.place.inner.note_opener(tag.raw)
     if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not m.place.may_be_sibling(tag, alone):
         return (
             _in_line(m, value, tag) if _may_open_in_line(m, value, tag) else _no_sibling(m, value, tag, alone)
@@ -238,9 +241,15 @@ def _by_run(m: Message, value: Value, run: Run, alone: bool) -> Judgement:
         return MORE if in_text is MORE else Payload.TAG
     lines = value.has_break(m.buffer, run.tags[0].start - m.buffer.base)
     last = not lines and is_cut_off_by_ours(run)
-    if is_believed(value, run, alone or last) and (alone or not is_misspelt(run)):
+    if is_believed(value, run, alone or last) and (alone or not _is_unlikely(m, value, run)):
         return run
     return _doubt(m, value, run, alone, lines)
+
+
+def _is_unlikely(m: Message, value: Value, run: Run) -> bool:
+    """Whether a run within a line is too damaged to be believed. Before another call it is believed, unless
+    its first tag may be a part of the line."""
+    return is_misspelt(run) and (not run.is_before_next or may_be_of_line(m, value, run))
 
 
 def _doubt(m: Message, value: Value, run: Run, alone: bool, lines: bool) -> Judgement:

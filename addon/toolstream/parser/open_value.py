@@ -131,7 +131,8 @@ class Value:
     judged_to: int = 0  # position up to which it was judged
     opened: Opened = field(default_factory=Opened)
     payload_to: int = 0  # position up to which tags are payload
-    searched: int = 0  # after a run that may be the end: position up to which another run was searched
+    # The end of a run that may be the end of the value, and the position up to which another was searched
+    searched: tuple[int, int] = 0, 0
 
     @classmethod
     def of(cls, schema: Parameter, tables: Tables, tag: Tag, tight: bool) -> Self:

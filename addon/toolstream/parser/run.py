@@ -53,6 +53,16 @@ class Run:
         return self.closes_call and self.followed_by is FollowedBy.END
 
     @property
+    def has_exact_end(self) -> bool:
+        """Whether the exact closing tag of the call comes behind its first tag."""
+        return len(self.tags) > 1 and self.tags[1].kind is TagKind.CALL_CLOSE and self.tags[1].exact
+
+    @property
+    def is_before_next(self) -> bool:
+        """Whether it ends with that tag, and perhaps that of the envelope, and then another call opens."""
+        return self.has_exact_end and self.followed_by is FollowedBy.CALL
+
+    @property
     def in_loop(self) -> bool:
         """Whether its tags say nothing about what comes before them: a model that is caught in a loop writes
         the same closing tags again and again."""

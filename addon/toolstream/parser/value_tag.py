@@ -53,6 +53,7 @@ def _by_token(m: Message, value: Value, token: Token, alone: bool) -> Tag | Payl
         open_element(m.place, m.buffer, value, token.start, token.raw, alone)
     m.place.inner.note(token, closes=not readings)
     if not token.slash:
+        m.place.inner.note_opener(token.raw)
         value.opened.note(is_structural(token.word), SYNONYMS.get(squeeze(token.word)) == FUNCTION)
     return readings[0] if readings else Payload.TAG
 
