@@ -55,7 +55,7 @@ CODE = re.compile(rf"<({_CODE})>(?:\s{{0,16}}<code>)?", re.I)  # shows code
 SHOWING = re.compile(
     rf"<({_CODE}|{_EXAMPLE}|q|blockquote)(?:\s[^<>\n]{{0,64}})?>[ \t]{{0,16}}(?:\r?\n[ \t]{{0,16}})?\Z", re.I
 )
-_PLACEHOLDER = re.compile(r"\s{0,64}+[<\[({]{1,2}(\w{1,64})[>\])}]{1,2}\s{0,64}+")
+_PLACEHOLDER = re.compile(r"\s{0,64}+[<\[({]{1,2}(\w{1,64})s[>\])}]{1,2}\s{0,64}+")
 _PUNCTUATION = re.compile(r"[\W_]+")
 
 
@@ -122,9 +122,9 @@ def meant(*words: str) -> str:
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a text is nothing but a word for parameters in brackets: `<arguments>`."""
+    """Whether a text is nothing but a word for all parameters in brackets: `<arguments>`."""
     found = _PLACEHOLDER.fullmatch(text)
-    return found is not None and SYNONYMS.get(squeeze(found[1]).removesuffix("s")) == PARAMETER
+    return found is not None and SYNONYMS.get(squeeze(found[1])) == PARAMETER
 
 
 def is_structural(word: str) -> bool:

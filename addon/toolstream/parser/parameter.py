@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ..grammar.grammar import keeps_to
 from ..grammar.kinds import MORE, TagKind, Wait
+from ..grammar.likeness import is_placeholder
 from ..grammar.tag import Tag
 from ..grammar.text import WHITESPACE, breaks_line, end_of, skip_whitespace
 from ..limits import LOOK_AHEAD
@@ -83,8 +84,9 @@ def _at_nameless(m: Message, call: Call, tag: Tag) -> Step:
         return Step.MORE
     if has_value and (key := _last_key(call)):
         return _open(m, call, replace(tag, name=key))
-    if not has_value and call.tool.required and not call.begun and _ends_call_after(m, tag):
-        return leave_undone(m, Refused.NO_CALL)  # `<parameters>` in a template
+    needs = bool(call.tool.required) and not call.begun
+    if needs and is_placeholder(tag.raw) and not has_value and _ends_call_after(m, tag):
+        return leave_undone(m, Refused.NO_CALL)
     m.log.repair(Repair.STRAY_OPENER, tag.raw)
     m.buffer.at = tag.end
     return _wait_for_name(m, call) if has_value and call.named and not call.spare else Step.GO
