@@ -25,9 +25,12 @@ _MORE_IN_IT = rf"(?:[ \t]{{0,8}}[=:/]|[ \t]{{1,8}})[^<>\n{CLOSE}]{{0,{TAG_JUNK}}
 _ATTRIBUTES = r"(?:[ \t]{1,8}\w{1,32}=[\"'][^\"'<>\n]{0,64}[\"']){0,4}"
 _ITS_END = rf"[{CLOSE}]{{1,2}}[\"']?"
 _LINE_ENDS = rf"[ \t]{{0,8}}(?=[\r\n{OPEN}{{]|\Z)"
+_LETTER = r"\w[ \t]{0,8}(?=[\r\n]|\Z)"  # in the place of the bracket: before a tag it would be a value
 # Between a tag's word or name and its end: what may stand there, and the beginnings of that
 _JUNK = re.compile(rf"{_MORE_IN_IT}{_ITS_END}")
-_TAIL = re.compile(rf"[\"']?(?:(?:{_MORE_IN_IT})?{_ITS_END}|{_ATTRIBUTES}[)\]}}\w=./:_-]?{_LINE_ENDS})")
+_TAIL = re.compile(
+    rf"[\"']?(?:(?:{_MORE_IN_IT})?{_ITS_END}|{_ATTRIBUTES}(?:[)\]}}=./:_-]?{_LINE_ENDS}|{_LETTER}))"
+)
 _SHAPE = re.compile(rf"<(/?)[^\s<>/]{{1,{WORD_IN_TAG}}}>")
 _SHAPE_PART = re.compile(rf"<?/?[^\s<>/]{{0,{WORD_IN_TAG}}}\Z")
 _BRACKET_PART = re.compile(rf"<{_SHAPE_PART.pattern.removeprefix('<?')}")

@@ -54,6 +54,7 @@ from .slips import Slips, Spellings
 NO_NAMES = Names()
 _ODD = re.compile(r"""["'<>]""")
 _RESULTS = frozenset({"result", "output", "tool_response", "tool_result"})
+_CLOSES = TagKind.CALL_CLOSE, TagKind.PARAMETER_CLOSE  # without and with a slash, what may be meant otherwise
 _SEPARATORS = frozenset({"=", ":", "＝", "=="})  # noqa: RUF001
 
 
@@ -153,8 +154,8 @@ class Place(Slips):
         if not over and self.tags.may_begin(text, at):
             return MORE
         found = read_odd(self._odd, BASE[0], text, at, over)
-        if found is None:
-            found = self._slipped_or_opener(text, at, over)
+        if found is None and (slipped := self._slipped_or_opener(text, at, over)):
+            return slipped
         if found is None and text[at] == "<":
             found = self._of_element(text, at, over)
         if found:
@@ -169,20 +170,20 @@ class Place(Slips):
         goes_on = found and self.key and text[text.rfind("\n", 0, at) + 1 : at].strip()
         return None if goes_on else found
 
-    def _slipped_or_opener(self, text: str, at: int, over: bool) -> Tag | Wait | None:
+    def _slipped_or_opener(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
         """The tag of another dialect that has slipped here; but what lacks the slash of a closing tag and
-        names a tool or a parameter opens that, and so does what has a slash and names a parameter."""
-        found = self.slipped(text, at, over)
-        if not isinstance(found, Tag) or found.kind not in CLOSERS:
-            return found
-        has_slash = found.raw[:2] == "</"
-        if found.kind is TagKind.PARAMETER_CLOSE and not has_slash:
-            return self._before_value(text, at, over) or found
-        if (found.kind is TagKind.CALL_CLOSE) is has_slash:
-            return found
-        opens = TagKind.PARAMETER_OPEN if has_slash else TagKind.CALL_OPEN
+        names a tool or a parameter opens that, and what has a slash and names a parameter may open that."""
+        found, slash = self.slipped(text, at, over), text.startswith("</", at)
+        if isinstance(found, Tag) and found.kind is TagKind.PARAMETER_CLOSE and not slash:
+            found = self._before_value(text, at, over) or found
+        if not isinstance(found, Tag) or found.kind is not _CLOSES[slash]:
+            return _listed(found)
         damaged = self._damaged(text, at, over)
-        return MORE if damaged is MORE else next((tag for tag in damaged if tag.kind is opens), found)
+        if damaged is MORE:
+            return MORE
+        opens = TagKind.PARAMETER_OPEN if slash else TagKind.CALL_OPEN
+        others = [tag for tag in damaged if tag.kind is opens]
+        return [*others, found] if slash or not others else others[:1]
 
     def _of_element(self, text: str, at: int, over: bool) -> Tag | Wait | None:
         """The tag of an element of any name in which a parameter may open; None if none may."""
@@ -268,7 +269,8 @@ class Place(Slips):
         """What a closing tag may be by its `word`, all its `letters`, or the name in it."""
         if kind := meant(letters, word):
             yield by_place(token, CLOSES[kind], Cost.ALIKE, token.name)
-            name = self.undecorated(attribute_of(token), closed=True) or token.name
+            attribute = "" if token.space[-1:] == ":" else attribute_of(token)
+            name = self.undecorated(attribute, closed=True) or token.name
             if kind == PARAMETER and name not in self.given and self.means(name):
                 yield by_place(token, TagKind.PARAMETER_OPEN, Cost.ALIKE, name)  # a slash too many
         elif word and not token.name and (named := self._closed_by_name(token.word, word)):
