@@ -135,12 +135,6 @@ def _spelt(m: Message, place: Place, tag: Tag) -> Tag | Wait:
     return pair or place.with_name(tag, text, over)
 
 
-def _starts_line(call: Call, before: str) -> bool:
-    """Whether a line of the text in a call begins behind this piece of it."""
-    line = before if "\n" in before else call.stray + before
-    return not line.rpartition("\n")[2].strip()
-
-
 def _is_json(call: Call) -> bool:
     """Whether the call is written in a dialect that has JSON arguments."""
     return any(dialect.body is Writes.JSON for dialect in call.place.spoken)
@@ -383,7 +377,7 @@ def _arguments_in(m: Message, call: Call, end: int) -> int | Wait | None:
     not."""
     buffer, text = m.buffer, m.buffer.text
     at = text.find("{", buffer.at, end) if m.tolerant and not call.begun else -1
-    if at < 0 or not (_starts_line(call, text[buffer.at : at]) or _is_json(call)):
+    if at < 0 or not _is_json(call):
         return None
     first = read_first_key(text, at, buffer.over)
     if first is MORE:

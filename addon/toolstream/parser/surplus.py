@@ -8,7 +8,7 @@ import re
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.tag import Tag
-from ..grammar.text import BLANK, WHITESPACE, end_of, read_literal
+from ..grammar.text import BLANK, end_of
 from ..limits import LOOK_AHEAD
 from ..repairs import Repair
 from .call_events import end_call, end_unclosed
@@ -20,7 +20,6 @@ from .runs import choose
 from .states import Step
 
 _BRACKETS = re.compile(rf"[{BLANK})}}\]]{{0,{LOOK_AHEAD}}}")  # of JSON or of a call as in Python
-_FENCE = "```"
 _COMMA = re.compile("[,;]")
 
 
@@ -58,8 +57,6 @@ def end_of_surplus(m: Message, at: int) -> int | Wait | None:
 def after_body(m: Message, call: Call) -> Step:
     """Only closing tags can follow, and surplus brackets or marks."""
     buffer, text = m.buffer, m.buffer.text
-    if step := _close_fence(m, call):
-        return step
     start = buffer.at + text.startswith(")", buffer.at)
     at = end_of(_BRACKETS, text, start)
     if marked := is_mark(text, at):
@@ -74,19 +71,6 @@ def after_body(m: Message, call: Call) -> Step:
         m.log.repair(Repair.JSON_REPAIRED, text[start:at])
     buffer.at = at if is_end else start
     return _close_body(m, tag) if tag else end_unclosed(m, text[buffer.at :])
-
-
-def _close_fence(m: Message, call: Call) -> Step | None:
-    """The end of a code fence that the text of the call has opened: it is text. None if none ends here."""
-    if call.stray.count(_FENCE) % 2 == 0:
-        return None
-    at = end_of(WHITESPACE, m.buffer.text, m.buffer.at)
-    closes = read_literal(m.buffer.text, at, _FENCE, m.buffer.over)
-    if closes is not True:
-        return Step.MORE if closes is MORE else None
-    call.stray += _FENCE
-    m.log.text(m.buffer.take(at + len(_FENCE)))
-    return Step.GO
 
 
 def _tag_after(m: Message, call: Call, at: int) -> Tag | Wait | None:
