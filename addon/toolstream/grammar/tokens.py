@@ -46,10 +46,10 @@ _PLAIN = rf"""[^\s<>"'{OPEN}{CLOSE}]"""
 _STRUCTURAL, _BARS = "parameter|function|tool_?call|invoke", "[|｜‖]{1,2}"
 # What says nothing of a call: a namespace, or the mark that all tags of DSML have, in any bars
 _NAMESPACE = rf"[A-Za-z]\w{{0,32}}:(?={_STRUCTURAL})"
-_MARK = rf"{_BARS}(?:\w{{1,16}}(?:{_BARS}(?:(?={_STRUCTURAL})|[a-z_]{{0,9}}\Z)|\Z)|\Z)"
+_MARK = rf"{_BARS}(?:\w{{1,16}}(?:{_BARS}[ \t]?(?:(?={_STRUCTURAL}|calls)|[a-z_]{{0,9}}\Z)|\Z)|\Z)"
 IN_BARS = re.compile(_BARS)
 MARK = rf"{_BARS}\w{{1,16}}{_BARS}"
-MARKED = re.compile(rf"</?({MARK})\w")
+MARKED = re.compile(rf"</?({MARK})[ \t]?\w")
 _JSON_AHEAD = r'[ \t]?(?:\{[ \t\r\n]*(?:"|\Z)|\[[ \t\r\n]*(?:\{|\Z))'  # after `[TOOL_CALL]`
 _BREAK = re.compile(r"\r?\n?[ \t]{0,8}>?[ \t]{0,8}")  # before a bracket that is late
 _JSON_BEGINS = re.compile(r"[ \t]*(?:[{\[][ \t\r\n]*)?")

@@ -231,7 +231,7 @@ class Place(Slips):
 
     def alike(self, token: Token) -> list[Tag]:
         """All tags that a token may be that is in no dialect table, apart from mere shape."""
-        marked = token.space != "" and token.space == self.mark
+        marked = token.space != "" and token.space.rstrip(BLANK) == self.mark
         if not (token.bracket or token.closed) or self._is_of_namespace(token, marked):
             return []  # without both brackets a word is a word
         found = self._known.get(token.raw)
