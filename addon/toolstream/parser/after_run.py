@@ -71,11 +71,12 @@ def may_be_of_line(m: Message, value: Value, run: Run) -> bool:
 def look_beyond(m: Message, value: Value, run: Run, otherwise: Payload | None = None) -> Judgement:
     """Decide about a run that text follows: it is payload if a second run comes soon, and the end if another
     call does. If neither does it is what `otherwise` says; by default the end, unless a code fence of the
-    value closes directly after it. If the value seems to show the run, that is the end only if the message
-    ends soon, without a second run."""
+    value closes directly after it. If a quotation of the value or the fence around an example in it closes
+    there, the run is the end only if the message ends soon, without a second run."""
     text, end = m.buffer.text, run.end - m.buffer.base
     fenced = otherwise is None and _closes_fence(m, value, run)
-    if not (value.opened.shows_run(fenced) or text.startswith(_MARKS, end)):
+    quoted = value.opened.any_tag and text.startswith(_MARKS, end)
+    if not (quoted or (fenced and value.opened.in_example)):
         return _search(m, value, run, _by_second_run, otherwise or (Payload.TAG if fenced else run))
     found = _search(m, value, run, _by_second_closers, run if len(text) < end + AFTER_CALL else Payload.TAG)
     if found is Payload.TAG:

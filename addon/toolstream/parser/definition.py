@@ -16,8 +16,8 @@ from ..schema.tool_name import Opening
 from .message import Message
 
 VALUE = re.compile(r"""\bvalue\s?=\s?(["'])(.*?)\1""")  # an attribute of a parameter's tag
-# An attribute that says something about a parameter: none of those that models write in calls
-_DECLARES = re.compile(r"""\s(?!(?:name|key|id|string|value)\s?=)[A-Za-z][\w-]{0,32}\s?=\s?["'\w]""")
+# An attribute that says something about a parameter, in the words of a schema
+_DECLARES = re.compile(r"""\s(?:type|required|description|default|enum)\s?=\s?["'\w]""")
 _WORDS = re.compile(r"\w[ \t]+\w")
 
 
@@ -54,5 +54,5 @@ def _defines_parameters(m: Message, tool: Tool, at: int) -> bool | Wait:
             return False
         if declares(tag) or not tag.ends_itself:
             return declares(tag)
-        before, at = True, skip_whitespace(text, tag.end)
+        before, at = bool(tool.required), skip_whitespace(text, tag.end)
     return True

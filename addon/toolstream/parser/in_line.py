@@ -22,13 +22,15 @@ def is_in_text(m: Message, value: Value, run: Run) -> bool | Wait:
     if end := _line_of_its_own(m, run):
         value.payload_to = end
         return True
-    if _is_marked(m, run) or _is_before_json(m, run):
+    if _is_marked(m, run):
         return True
     if _is_mentioned(m, value, run):
         if not _breaks_line(m, run):  # then all its tags are
             value.payload_to = run.end
         return True
-    return _is_with_parameter(m, run)
+    if not value.has_break(m.buffer, run.tags[0].start - m.buffer.base):
+        return False
+    return _is_before_json(m, run) or _is_with_parameter(m, run)
 
 
 def _is_marked(m: Message, run: Run) -> bool:

@@ -45,7 +45,7 @@ def before_value(text: str, at: int, over: bool, free: Collection[str]) -> Tag |
         return None
     key = max((key for key in free if text.startswith(key, found.end())), key=len, default="")
     read = _value_after_quoted if _has_quotes(found) else _value_after
-    end = read(text, found.end() + len(key), at + TAG, found["quote"], over) if key else None
+    end = read(text, found.end() + len(key), at + TAG, over) if key else None
     if end is MORE or end is None:
         return end
     return Tag(TagKind.PARAMETER_OPEN, key, at, end, text[at:end], BY_PLACE, Cost.ALIKE)
@@ -70,7 +70,7 @@ def _has_quotes(opener: re.Match[str]) -> bool:
     return bool(opener["quote"]) or opener["equals"] != "="
 
 
-def _value_after(text: str, behind: int, stop: int, _: str, over: bool) -> int | Wait | None:
+def _value_after(text: str, behind: int, stop: int, over: bool) -> int | Wait | None:
     """The index where the value begins behind a name without quotes; None if the tag goes on there."""
     separator = _SEPARATOR.match(text, behind, stop)
     if separator is None:
@@ -82,9 +82,9 @@ def _value_after(text: str, behind: int, stop: int, _: str, over: bool) -> int |
     return None if text[end:line].rstrip()[-1:] in ("", ">") else end  # the value is in the tag
 
 
-def _value_after_quoted(text: str, behind: int, stop: int, quote: str, over: bool) -> int | Wait | None:
+def _value_after_quoted(text: str, behind: int, stop: int, over: bool) -> int | Wait | None:
     """The same behind a name in quotes, of which the last may be missing, or in an attribute."""
-    if quote and text.startswith(quote, behind):
+    if text.startswith(('"', "'"), behind):
         behind += 1
     elif _LONGER.match(text, behind, stop):
         return None
@@ -96,7 +96,9 @@ def _value_after_quoted(text: str, behind: int, stop: int, quote: str, over: boo
     line = _line_end(text, end, stop)
     if not over and line >= len(text) - 1:
         return MORE
-    return None if _is_rest(text, end, line) else end_of(_QUOTED_SEPARATOR, text, end)
+    if line == len(text) or _is_rest(text, end, line):
+        return None  # the message may have ended in the tag
+    return end_of(_QUOTED_SEPARATOR, text, end)
 
 
 def _line_end(text: str, at: int, stop: int) -> int:

@@ -43,7 +43,7 @@ class Earlier:
 
 @dataclass(slots=True)
 class Quotation:
-    """What quotes a call: a mark, three of them, or an element that shows.
+    """What quotes a call: a mark, or an element that shows.
 
     `ends`: the partner of the mark or the end of the element; or, without a group, the blank line that no
     quotation within a line goes past. `closers`: the closing tags of the envelope that are enough before it.

@@ -73,12 +73,6 @@ class Opened:
         self.line_wraps += kind is TagKind.WRAP_OPEN
         self.line_calls += kind is TagKind.CALL_OPEN
 
-    def shows_run(self, fenced: bool) -> bool:
-        """Whether a run seems to belong to an example: one that has opened a call and a parameter, but no
-        envelope, or that is in a code fence which closes behind the run (`fenced`)."""
-        lacks_envelope = self.calls > 0 and self.in_element and self.wraps_at_least == 0
-        return lacks_envelope or (fenced and self.in_example)
-
     def close(self, kind: TagKind) -> None:
         """A closing tag of this kind is payload."""
         match kind:

@@ -25,9 +25,6 @@ from .states import Before, State, Step
 _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
 _SYMMETRICAL = "\"'"
 _SIDE = re.compile("LEFT|RIGHT")
-_THREE = re.compile(
-    r"""(?<![\w"'])(\"{3}|'{3})[ \t]{0,16}(?:\r?\n[ \t]{0,16})?\Z"""
-)  # as around a string of several lines
 
 
 def quote(m: Message, tag: Tag, end: int = 0) -> Step:
@@ -46,15 +43,13 @@ def is_candidate(tag: Tag) -> bool:
 
 
 def may_be_quoted(m: Message, tag: Tag) -> bool:
-    """Whether an opening quotation mark stands directly before an envelope, within a line; or three of them,
-    or an element that shows or quotes, before a call."""
+    """Whether an opening quotation mark stands directly before an envelope, within a line; or an element that
+    shows or quotes opens before a call."""
     context = m.context
     if tag.kind is TagKind.WRAP_OPEN and not context.at_line_start and _marks(context.ends):
         return True
     opens = tag.kind is TagKind.WRAP_OPEN or (context.at_line_start and tag.kind is TagKind.CALL_OPEN)
-    if not opens or tag.dialect.by_name:
-        return False
-    return SHOWING.search(context.ends) is not None or _THREE.search(context.ends) is not None
+    return opens and not tag.dialect.by_name and SHOWING.search(context.ends) is not None
 
 
 def _marks(before: str) -> str:
@@ -158,16 +153,16 @@ def _quotation(m: Message, chain: Chain) -> Quotation:
     ends = m.context.ends
     place = Place(m.toolset, m.grammar, wrapped=True)
     place.speak(*(tag.dialect for tag in (*chain.wraps, chain.tag) if tag))
-    end, block, spaced, closers = "", True, False, _closers(chain.first)
-    if element := SHOWING.search(ends):
-        end = f"((?i:</{re.escape(element[1])}>))"
-    elif three := _THREE.search(ends):
-        end, closers = f"({three[1]})", ()
-    else:
-        block, spaced = False, ends[-1:] in GAPS
-        end = rf"([{re.escape(_marks(ends))}])|\n[ \t]*\r?\n"
-    json = chain.tag.end if chain.tag else chain.at
-    return Quotation(re.compile(end), closers, place, block, spaced, json_to=m.buffer.base + json)
+    element = SHOWING.search(ends)
+    partner = f"((?i:</{re.escape(element[1])}>))" if element else f"([{re.escape(_marks(ends))}])"
+    return Quotation(
+        re.compile(partner if element else rf"{partner}|\n[ \t]*\r?\n"),
+        _closers(chain.first),
+        place,
+        block=element is not None,
+        spaced=element is None and ends[-1:] in GAPS,
+        json_to=m.buffer.base + (chain.tag.end if chain.tag else chain.at),
+    )
 
 
 def _closers(tag: Tag | None) -> tuple[str, ...]:
