@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from ..grammar.brackets import CLOSE
-from ..grammar.dialect import BY_PLACE
-from ..grammar.dialect import Body as Writes
+from ..grammar.dialect import BY_PLACE, Body
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT
 from ..grammar.tag import Tag
@@ -26,7 +26,7 @@ from .call_events import (
     use_spare,
 )
 from .elements import ELEMENTS, element_of
-from .json_head import read_first_key
+from .json_head import opens_bare, read_first_key
 from .message import Call, Message
 from .parameter import all_arguments, at_parameter, next_tag
 from .place import Place
@@ -36,6 +36,8 @@ from .runs import choose, read_run
 from .states import Envelope, State, Step
 from .surplus import after_body, drop_tag, drop_text, end_of_surplus, take
 from .value_place import in_last_run
+
+_ARRAY = re.compile(r"""\[\s{0,64}["'{]""")
 
 
 def in_call(m: Message) -> Step:
@@ -137,7 +139,7 @@ def _spelt(m: Message, place: Place, tag: Tag) -> Tag | Wait:
 
 def _is_json(call: Call) -> bool:
     """Whether the call is written in a dialect that has JSON arguments."""
-    return any(dialect.body is Writes.JSON for dialect in call.place.spoken)
+    return any(dialect.body is Body.JSON for dialect in call.place.spoken)
 
 
 def _opens_twice(m: Message, call: Call) -> Step | None:
@@ -155,8 +157,11 @@ def _opens_twice(m: Message, call: Call) -> Step | None:
 
 def _begins_arguments(m: Message, call: Call, at: int) -> bool | Wait:
     """Whether all arguments begin here, as JSON."""
-    begins = m.buffer.text[at] == "{" and m.tolerant and not call.begun
-    return begins and opens_json(m.buffer.text, at, m.buffer.over)
+    text, over = m.buffer.text, m.buffer.over
+    if text[at] != "{" or not m.tolerant or call.begun:
+        return False
+    bare = call.named and opens_bare(text, at, over, call.tool)
+    return bare or opens_json(text, at, over)
 
 
 def _tag_by_place(m: Message, place: Place, at: int) -> Tag | Wait | None:
@@ -210,9 +215,22 @@ def _in_place_of_tag(m: Message, call: Call, at: int) -> Step | None:
         return take(m, at + 1)
     if _begins_arguments(m, call, at) is True:
         return all_arguments(m, at)
-    if only_key(call) and not (call.begun or _is_markup(call, text, at)):
-        return m.go(State.LOOSE)
+    if (key := only_key(call)) and not (call.begun or _is_markup(call, text, at)):
+        array = _is_array(m, call, key, at)
+        return Step.MORE if array is MORE else None if array else m.go(State.LOOSE)
     return _at_surplus_mark(m, at) if mark in "}])" or (mark in ",;" and not call.gap) else None
+
+
+def _is_array(m: Message, call: Call, key: str, at: int) -> bool | Wait:
+    """Whether an array begins here in a dialect that writes its arguments in JSON, and is no value of this
+    parameter."""
+    text, over = m.buffer.text, m.buffer.over
+    if text[at] != "[" or "array" in call.tool.parameter(key).types:
+        return False
+    if not any(dialect.body is Body.JSON for dialect in m.kept):
+        return False
+    opens = opens_json(text, at, over)
+    return opens if opens is MORE else opens and _ARRAY.match(text, at) is not None
 
 
 def _at_surplus_mark(m: Message, at: int) -> Step | None:

@@ -15,6 +15,7 @@ from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import EXCERPT
 from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter
+from ..schema.bare_members import is_bare
 from ..schema.json_call import read_arguments
 from ..schema.json_read import Json
 from ..schema.schema import Tool
@@ -87,9 +88,13 @@ def read_on_arguments(m: Message, reader: JsonArguments) -> Step:
     assert call
     assert reader.retry
     ended = read_text(json)
-    closing = _closing(m, call) if ended is not MORE else MORE
+    goes_on = _goes_on(m, json, call.tool) if ended is Ended.BRACKET else ended is MORE and MORE
+    closing = MORE if goes_on is MORE else _closing(m, call)
     if closing is MORE:
         return Step.MORE
+    if goes_on:
+        json.go_on()
+        return Step.GO
     text = json.so_far
     if ended is Ended.MESSAGE and not (m.complete and may_be_all(text)):
         return _cut(m, call, reader.retry, text)
@@ -100,6 +105,16 @@ def read_on_arguments(m: Message, reader: JsonArguments) -> Step:
     _say_body(m, found[1], text)
     give_all(m, call, found[0])
     return end_body(m)
+
+
+def _goes_on(m: Message, json: JsonText, tool: Tool) -> bool | Wait:
+    """Whether the last bracket may be a part of a value without quotes, because text follows it."""
+    if not is_bare(json.so_far, tool):
+        return False
+    at = end_of(JSON_WHITESPACE, m.buffer.text, m.buffer.at)
+    if at == len(m.buffer.text):
+        return not m.buffer.over and MORE
+    return m.buffer.text[at] != "<"
 
 
 def _closing(m: Message, call: Call) -> Closing | Wait:

@@ -6,6 +6,6 @@ Values that stream pass through `arguments`. What has come as a whole is read, t
     arguments in tags      arguments · coercion · values · whole_arguments
     a call in JSON         call_shape · call_scanner · json_call · wrapped
     JSON                   json_read · json_write · json_scanner · escapes
-    nearly JSON            lenient_json · least_change · inner_quotes · python_literals
+    nearly JSON            lenient_json · least_change · inner_quotes · python_literals · bare_members
     the user's rules       rules
 """

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..repairs import Repair
+from .bare_members import is_bare, read_bare
 from .call_shape import GUESSED, Call, Shape, as_taught, call_from, drifted, fits, with_more
 from .coercion import is_wanted
 from .declared import DeclaredTools
@@ -121,8 +122,10 @@ def read_arguments(text: str, tool: Tool) -> tuple[Json, list[Repair]] | None:
     if (found := read_object(text)) is not None:
         return found, [Repair.JSON_BODY]
     accept = wanted_by(tool)
-    damaged = read_damaged(text, accept)
-    if accept(damaged):
+    damaged = read_bare(text, tool)
+    if damaged is None and not is_bare(text, tool):
+        damaged = read_damaged(text, accept)
+    if damaged is not None and accept(damaged):
         return damaged, [Repair.JSON_BODY, Repair.JSON_REPAIRED]
     return None
 
