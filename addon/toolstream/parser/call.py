@@ -14,6 +14,7 @@ from ..grammar.text import WHITESPACE, end_of, ends_line, read_line_end
 from ..grammar.tokens import WORD, end_of_tag, opens_json
 from ..limits import LOOK_AHEAD, UNTAGGED_GAP
 from ..repairs import Refused, Repair
+from ..schema.bare_members import opens_bare
 from .by_place import after_last_opener
 from .call_events import (
     begin_stray,
@@ -26,7 +27,7 @@ from .call_events import (
     use_spare,
 )
 from .elements import ELEMENTS, element_of
-from .json_head import opens_bare, read_first_key
+from .json_head import read_first_key
 from .message import Call, Message
 from .parameter import all_arguments, at_parameter, next_tag
 from .place import Place

@@ -9,7 +9,6 @@ and a parameter follow. The name of a tool is never guessed.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 
 from ..grammar.dialect import BY_PLACE
@@ -17,23 +16,19 @@ from ..grammar.dialects import BASE
 from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
 from ..grammar.likeness import ENVELOPE, FUNCTION, SYNONYMS, alike, squeeze
 from ..grammar.tag import Tag
-from ..grammar.text import breaks_line, read_literal, skip_whitespace
+from ..grammar.text import skip_whitespace
 from ..grammar.tokens import Token, end_of_tag, opens_json, read_tag
-from ..limits import AFTER_CALL, DAMAGED_ENVELOPES, DECLARED_NAME, WRAPS
+from ..limits import AFTER_CALL, DAMAGED_ENVELOPES, WRAPS
 from ..schema.schema import Tool
 from ..schema.tool_name import are_parameters, read_opening
 from .by_place import by_place, index_after, is_by_place, is_cut, is_in_table
 from .fence import Fence, read_fence
 from .json_head import lacks_bracket, name_of_empty, name_of_python, read_first_key, read_head
 from .message import Message
+from .noise import end_of_noise, end_of_tokens, is_function
 from .openers import OF_NO_TOOL, chosen, is_unknown_word, is_word, named_line
 from .run import KnownChain
 from .runs import proves
-
-_FUNCTION, _THOUGHT = "<function=", "</think>"
-# What says nothing between an envelope and the function in it
-_UNSEEN = "[\\u200b-\\u200f\\u2060\\ufeff]{1,8}+"
-_NOISE = re.compile(rf"{_UNSEEN}|{_THOUGHT}|(?P<name>[\w.:-]{{1,{DECLARED_NAME}}}+)")
 
 
 @dataclass(slots=True)
@@ -158,29 +153,14 @@ def _skip_noise(m: Message, chain: Chain) -> bool:
 
 
 def _end_of_noise(m: Message, at: int) -> int | Wait:
-    """The end of what says nothing at `at`, if the function's tag follows: characters that nobody sees, a
-    </think> that closes nothing, or the name of the function alone. `at` itself if there is nothing."""
-    found = _NOISE.match(m.buffer.text, at)
-    if found is None or (found[0] == _THOUGHT and m.context.thinking):
-        partial = read_literal(m.buffer.text, at, _THOUGHT, m.buffer.over)
-        return MORE if partial is MORE else at
-    follows = _function_follows(m, found["name"] or "", found.end())
-    return MORE if follows is MORE else found.end() if follows else at
-
-
-def _function_follows(m: Message, name: str, at: int) -> bool | Wait:
-    """Whether a function's tag follows; after a `name`, directly or on another line, the tag of that
-    function."""
+    """The end of what says nothing at `at`, or `at` itself. After special tokens a function's
+    tag has to follow, or a call of a declared tool in JSON."""
     text, over = m.buffer.text, m.buffer.over
-    ahead = skip_whitespace(text, at)
-    if not name:
-        return read_literal(text, ahead, _FUNCTION, over)
-    if ahead > at and not breaks_line(text, at):
-        return False  # prose
-    follows = read_literal(text, ahead, f"{_FUNCTION}{name}>", over)
-    if follows is MORE:
-        return any(tool.startswith(name) for tool in m.toolset.tools) and MORE
-    return follows and m.toolset.find(name, False) is not None
+    end = end_of_tokens(text, at, over)
+    if end is MORE or end == at:
+        return end if end is MORE else end_of_noise(text, at, over, m.toolset, m.context.thinking)
+    follows = _is_call(m, end) if text[end : end + 1] in ("{", "[") else is_function(text, end, over)
+    return MORE if follows is MORE else end if follows else at
 
 
 # Tags in a dialect table

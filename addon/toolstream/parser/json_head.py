@@ -12,18 +12,13 @@ from dataclasses import dataclass
 from ..grammar.kinds import MORE, Wait
 from ..grammar.text import JSON_SPACE as _S
 from ..limits import DECLARED_NAME, JSON_HEAD, JSON_KEY, WORD
-from ..schema.bare_members import BARE_KEY
 from ..schema.call_shape import ARGUMENT_KEYS, BESIDE, NAME_KEYS, WRAP_KEYS
-from ..schema.schema import Tool
 
 _KEY, _TEXT = rf'[^"\\\n]{{0,{WORD}}}', rf'[^"\\\n]{{0,{DECLARED_NAME}}}'
 _MEMBER = re.compile(rf'{_S}"(?P<key>{_KEY})"{_S}:{_S}(?:"(?P<text>{_TEXT})"{_S},|(?P<object>\{{))')
 _MEMBER_PART = re.compile(rf'{_S}(?:"{_KEY}(?:"{_S}(?::{_S}(?:"{_TEXT}(?:"{_S})?)?)?)?)?')
 _FIRST = re.compile(rf'{_S}"(?P<key>[^"\\\n]{{1,{JSON_KEY}}})"{_S}:{_S}(?=["{{\[\-0-9tfn`]|\'\'\')')
 _FIRST_PART = re.compile(rf"""{_S}(?:"[^"\\\n]{{0,{JSON_KEY}}}(?:"{_S}(?::{_S}'{{0,2}})?)?)?""")
-_BARE = re.compile(BARE_KEY)
-_NAME = re.compile(rf"[\"']?(?P<name>[\w.-]{{0,{JSON_KEY}}}+)[\"']?")
-_BARE_PART = re.compile(rf"\{{{_S}(?:(?P<key>\w[\w.-]{{0,{JSON_KEY}}}+)(?P<blank>{_S}))?")
 _EMPTY = re.compile(
     rf'\{{{_S}"name"{_S}:{_S}"(?P<name>{_TEXT})"{_S},{_S}"(?:{"|".join(ARGUMENT_KEYS)})"{_S}:{_S}\{{{_S}\}}'
 )
@@ -56,23 +51,6 @@ def read_first_key(text: str, at: int, over: bool) -> tuple[str, int] | Wait | N
     if found := _FIRST.match(text, at + 1):
         return found["key"], found.start("key") - 1
     return _more(_FIRST_PART, text, at + 1, over, at)
-
-
-def opens_bare(text: str, at: int, over: bool, tool: Tool) -> bool | Wait:
-    """Whether the bracket at `at` opens an object that begins with a key without quotes, one of the tool's
-    parameters. It does not if a parameter's name and the last bracket of a tag follow: `{parameter=path>`."""
-    if found := _BARE.match(text, at):
-        if found.end() - at > JSON_HEAD or not tool.declares(found["key"]):
-            return False
-        name = _NAME.match(text, found.end())
-        if name and name.end() == len(text) and not over:
-            return MORE
-        return not (name and tool.declares(name["name"]) and text.startswith(">", name.end()))
-    part = _BARE_PART.fullmatch(text, at)
-    if part is None or over or len(text) - at > JSON_HEAD:
-        return False
-    key, declared = part["key"] or "", tool.arguments.declared
-    return (key in declared if part["blank"] else any(name.startswith(key) for name in declared)) and MORE
 
 
 def lacks_bracket(text: str, at: int, over: bool) -> bool | Wait:

@@ -7,16 +7,20 @@ key, nobody knows where it ends: then nothing is read.
 import re
 from collections.abc import Iterator
 
+from ..grammar.kinds import MORE, Wait
 from ..grammar.text import JSON_SPACE as _S
 from ..grammar.text import JSON_STRING, JSON_WHITESPACE, end_of
-from ..limits import JSON_KEY
+from ..limits import JSON_HEAD, JSON_KEY
 from .coercion import FAILED, OMITTED, coerce
 from .json_read import Json, loads
 from .schema import Parameter, Tool
 
 _NAME = rf"\w[\w.-]{{0,{JSON_KEY}}}+"
-BARE_KEY = rf"\{{{_S}(?P<key>{_NAME}){_S}(?P<sep>[:=])"
-_FIRST = re.compile(rf"{BARE_KEY}(?!{_S}[\"'\[{{\d])")
+_BARE_KEY = rf"\{{{_S}(?P<key>{_NAME}){_S}(?P<sep>[:=])"
+_FIRST = re.compile(rf"{_BARE_KEY}(?!{_S}[\"'\[{{\d])")
+_BARE = re.compile(_BARE_KEY)
+_TAG_NAME = re.compile(rf"[\"']?(?P<name>[\w.-]{{0,{JSON_KEY}}}+)[\"']?")
+_BARE_PART = re.compile(rf"\{{{_S}(?:(?P<key>\w[\w.-]{{0,{JSON_KEY}}}+)(?P<blank>{_S}))?")
 _KEY = re.compile(rf"{_S}([\"']?)(?P<key>{_NAME})\1{_S}(?P<sep>[:=]){_S}")
 # What may be the next key in a text, and what stands before it
 _NEXT = re.compile(rf"(?P<before>[,;]{_S}|\n[ \t]*+|[ \t])([\"']?)(?P<key>{_NAME})\2{_S}(?P<sep>[:=])(?!//)")
@@ -25,6 +29,23 @@ _NO_VALUE = tuple("\"'`[{,:;=>")  # nothing that is written without quotes begin
 _PAIRS = ("()", "[]", "{}")
 _QUOTES = "'`"
 _ESCAPED = re.compile(r'[^\\]*+(?:\\["\\/bfnrtu][^\\]*+)++')  # it may be the inside of a string
+
+
+def opens_bare(text: str, at: int, over: bool, tool: Tool) -> bool | Wait:
+    """Whether the bracket at `at` opens an object that begins with a key without quotes, one of the tool's
+    parameters. It does not if a parameter's name and the last bracket of a tag follow: `{parameter=path>`."""
+    if found := _BARE.match(text, at):
+        if found.end() - at > JSON_HEAD or not tool.declares(found["key"]):
+            return False
+        name = _TAG_NAME.match(text, found.end())
+        if name and name.end() == len(text) and not over:
+            return MORE
+        return not (name and tool.declares(name["name"]) and text.startswith(">", name.end()))
+    part = _BARE_PART.fullmatch(text, at)
+    if part is None or over or len(text) - at > JSON_HEAD:
+        return False
+    key, declared = part["key"] or "", tool.arguments.declared
+    return (key in declared if part["blank"] else any(name.startswith(key) for name in declared)) and MORE
 
 
 def is_bare(text: str, tool: Tool) -> bool:
