@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from ..grammar.brackets import CLOSE
@@ -37,8 +36,6 @@ from .runs import choose, read_run
 from .states import Envelope, State, Step
 from .surplus import after_body, drop_tag, drop_text, end_of_surplus, take
 from .value_place import in_last_run
-
-_ARRAY = re.compile(r"""\[\s{0,64}["'{]""")
 
 
 def in_call(m: Message) -> Step:
@@ -216,22 +213,9 @@ def _in_place_of_tag(m: Message, call: Call, at: int) -> Step | None:
         return take(m, at + 1)
     if _begins_arguments(m, call, at) is True:
         return all_arguments(m, at)
-    if (key := only_key(call)) and not (call.begun or _is_markup(call, text, at)):
-        array = _is_array(m, call, key, at)
-        return Step.MORE if array is MORE else None if array else m.go(State.LOOSE)
+    if only_key(call) and not (call.begun or _is_markup(call, text, at)):
+        return m.go(State.LOOSE)
     return _at_surplus_mark(m, at) if mark in "}])" or (mark in ",;" and not call.gap) else None
-
-
-def _is_array(m: Message, call: Call, key: str, at: int) -> bool | Wait:
-    """Whether an array begins here in a dialect that writes its arguments in JSON, and is no value of this
-    parameter."""
-    text, over = m.buffer.text, m.buffer.over
-    if text[at] != "[" or "array" in call.tool.parameter(key).types:
-        return False
-    if not any(dialect.body is Body.JSON for dialect in m.kept):
-        return False
-    opens = opens_json(text, at, over)
-    return opens if opens is MORE else opens and _ARRAY.match(text, at) is not None
 
 
 def _at_surplus_mark(m: Message, at: int) -> Step | None:

@@ -15,7 +15,7 @@ from ..grammar.text import goes_on, is_ellipsis
 from ..limits import DAMAGED_OPENER, OPENER_PREFIX
 from ..repairs import Refused, Repair
 from ..schema.json_call import read_arguments
-from ..schema.json_read import loads
+from ..schema.json_read import Json, loads
 from .call_events import emit_stray, give_all, leave_undone, only_key
 from .message import Call, Message, Spare
 from .run import FollowedBy, Level
@@ -28,6 +28,7 @@ _TAG_LIKE = rf"""(?=[^\n]*[<=])\w?<?[\w \t=/"']{{{{1,{DAMAGED_OPENER}}}}}?(?<!\w
 # The key as in YAML, a shell or JSON, with the value on the same line
 _KEY_LIKE = r"""(["']?){key}\1[ \t]?[:=][ \t]*(?=\S)"""
 _NAMES_ANOTHER = re.compile(r"<\w+=")
+_FENCE = "```"
 _NEWLINE = re.compile(r"\r?\n")
 
 
@@ -118,8 +119,8 @@ def leave_as_text(m: Message, raw: str) -> Step:
 def _take_for_value(m: Message, raw: str, closer: Tag) -> Step:
     call = m.open_call
     assert call.spare
-    if closer.kind is not TagKind.PARAMETER_CLOSE and (at := _arguments_at(call, raw)) >= 0:
-        return _give_arguments(m, call, raw, at)
+    if closer.kind is not TagKind.PARAMETER_CLOSE and (found := _arguments_after(call, raw)):
+        return _give_arguments(m, call, *found)
     if call.place.names_key(raw) or (opener := _opener_in(raw, only_key(call))) is None:
         return leave_as_text(m, raw)
     value = _without_newline(raw[len(opener) :]) if opener else _without_newline(call.gap) + raw
@@ -137,25 +138,30 @@ def _take_for_value(m: Message, raw: str, closer: Tag) -> Step:
     return m.go(State.CALL)
 
 
-def _arguments_at(call: Call, raw: str) -> int:
-    """The index of the line that begins all arguments of the call, as JSON, behind other text; -1 if none
-    does."""
+def _arguments_after(call: Call, raw: str) -> tuple[str, tuple[Json, list[Repair]]] | None:
+    """A text that comes before all arguments of the call as JSON, which begins a line and may be fenced; and
+    the arguments, with how they were read. None if they are not there."""
     at = raw.find("\n{") + 1
-    found = read_arguments(raw[at:], call.tool) if at else None
-    return at if found and call.tool.required <= found[0].keys() <= call.tool.arguments.declared else -1
+    before, text = raw[:at], raw[at:].rstrip()
+    lines, _, fence = before.rstrip("\r\n").rpartition("\n")
+    if fence.startswith(_FENCE) and text.endswith(_FENCE):
+        before, text = lines and f"{lines}\n", text.removesuffix(_FENCE)
+    found = read_arguments(text, call.tool) if at else None
+    if found and call.tool.required <= found[0].keys() <= call.tool.arguments.declared:
+        return before, found
+    return None
 
 
-def _give_arguments(m: Message, call: Call, raw: str, at: int) -> Step:
-    """The arguments are the text from this index on. What comes before is text."""
-    found = read_arguments(raw[at:], call.tool)
-    assert found
+def _give_arguments(m: Message, call: Call, before: str, found: tuple[Json, list[Repair]]) -> Step:
+    """The text is all arguments, after other text."""
     assert call.spare
     m.log.commit(call.spare.mark)
     call.spare, call.certain = None, True
-    m.log.repair(Repair.TEXT_IN_CALL, raw[:at])
-    m.log.text(raw[:at])
+    if before:
+        m.log.repair(Repair.TEXT_IN_CALL, before)
+        m.log.text(before)
     for repair in found[1]:
-        m.log.repair(repair, raw[at:])
+        m.log.repair(repair, call.tool.name)
     give_all(m, call, found[0])
     call.body_done = True
     return m.go(State.CALL)
