@@ -124,10 +124,10 @@ def old_rules(tmp_path: Path) -> Path:
     """Return rules in which a declared parameter does not end a value, unlike today's."""
     directory = tmp_path / "old"
     shutil.copytree(TOOLSTREAM, directory / "toolstream")
-    place = directory / "toolstream" / "parser" / "place.py"
+    slips = directory / "toolstream" / "parser" / "slips.py"
     today = "alone and self.may_have_next(tag)"
-    assert today in place.read_text()
-    place.write_text(place.read_text().replace(today, "False"))
+    assert today in slips.read_text()
+    slips.write_text(slips.read_text().replace(today, "False"))
     return directory
 
 
