@@ -28,7 +28,6 @@ NAME_ATTRIBUTES = frozenset({"name", "key", "id", "tool", "function", "parameter
 SYNONYMS = {
     **dict.fromkeys(("parameter", "param", "argument", "arg", "parameters", "argvalue"), PARAMETER),
     **dict.fromkeys(("function", "invoke", "func", "call", "functioncall"), FUNCTION),
-    "calls": ENVELOPE,
     **dict.fromkeys(("toolcall", "toolcalls", "functioncalls", "tools", "toolcode", "tool"), ENVELOPE),
 }
 # Those whose misspelt forms cannot be words of a document

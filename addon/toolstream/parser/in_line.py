@@ -59,9 +59,10 @@ def _is_mentioned(m: Message, value: Value, run: Run) -> bool:
 
 
 def _is_before_json(m: Message, run: Run) -> bool:
-    """Whether closing tags are missing in a run, and a JSON call follows it on its line."""
-    opener = run.tags[-1]
-    if opener.kind is not TagKind.WRAP_OPEN or not _lacks_closers(run) or _breaks_line(m, run):
+    """Whether a run lacks the value's closing tag, and a JSON call follows it on its line."""
+    first, opener = run.tags[0], run.tags[-1]
+    closes = first.kind is TagKind.PARAMETER_CLOSE or run.followed_by is not FollowedBy.CALL
+    if closes or opener.kind is not TagKind.WRAP_OPEN or _breaks_line(m, run):
         return False
     text = m.buffer.text
     return text.startswith(("{", "["), skip_whitespace(text, opener.end - m.buffer.base))

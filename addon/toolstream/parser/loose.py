@@ -119,8 +119,8 @@ def leave_as_text(m: Message, raw: str) -> Step:
 def _take_for_value(m: Message, raw: str, closer: Tag) -> Step:
     call = m.open_call
     assert call.spare
-    if closer.kind is not TagKind.PARAMETER_CLOSE and (found := _arguments_after(call, raw)):
-        return _give_arguments(m, call, *found)
+    if closer.kind is not TagKind.PARAMETER_CLOSE and (found := _fenced_arguments(call, raw)):
+        return _give_arguments(m, call, found)
     if call.place.names_key(raw) or (opener := _opener_in(raw, only_key(call))) is None:
         return leave_as_text(m, raw)
     value = _without_newline(raw[len(opener) :]) if opener else _without_newline(call.gap) + raw
@@ -138,32 +138,23 @@ def _take_for_value(m: Message, raw: str, closer: Tag) -> Step:
     return m.go(State.CALL)
 
 
-def _arguments_after(call: Call, raw: str) -> tuple[str, tuple[Json, list[Repair]]] | None:
-    """A text that comes before all arguments of the call as JSON, which begins a line and may be fenced; and
-    the arguments, with how they were read. None if they are not there."""
-    at = raw.find("\n{") + 1
-    before, text = raw[:at], raw[at:].rstrip()
-    lines, _, fence = before.rstrip("\r\n").rpartition("\n")
-    if fence.startswith(_FENCE) and text.endswith(_FENCE):
-        before, text = lines and f"{lines}\n", text.removesuffix(_FENCE)
-    found = read_arguments(text, call.tool) if at else None
-    if found and call.tool.required <= found[0].keys() <= call.tool.arguments.declared:
-        return before, found
-    return None
+def _fenced_arguments(call: Call, raw: str) -> tuple[Json, list[Repair]] | None:
+    """All arguments of the call as JSON, if the text is a fence around them, and how they were read."""
+    text = raw.strip()
+    if not (text.startswith(_FENCE) and text.endswith(_FENCE)):
+        return None
+    found = read_arguments(text.partition("\n")[2].removesuffix(_FENCE).strip(), call.tool)
+    return found if found and call.tool.required <= found[0].keys() <= call.tool.arguments.declared else None
 
 
-def _give_arguments(m: Message, call: Call, before: str, found: tuple[Json, list[Repair]]) -> Step:
-    """The text is all arguments, after other text."""
+def _give_arguments(m: Message, call: Call, found: tuple[Json, list[Repair]]) -> Step:
+    """The text is all arguments."""
     assert call.spare
     m.log.commit(call.spare.mark)
-    call.spare, call.certain = None, True
-    if before:
-        m.log.repair(Repair.TEXT_IN_CALL, before)
-        m.log.text(before)
+    call.spare, call.certain, call.body_done = None, True, True
     for repair in found[1]:
         m.log.repair(repair, call.tool.name)
     give_all(m, call, found[0])
-    call.body_done = True
     return m.go(State.CALL)
 
 

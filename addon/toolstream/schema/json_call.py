@@ -122,9 +122,7 @@ def read_arguments(text: str, tool: Tool) -> tuple[Json, list[Repair]] | None:
     if (found := read_object(text)) is not None:
         return found, [Repair.JSON_BODY]
     accept = wanted_by(tool)
-    damaged = read_bare(text, tool)
-    if damaged is None and not is_bare(text, tool):
-        damaged = read_damaged(text, accept)
+    damaged = read_bare(text, tool) if is_bare(text, tool) else read_damaged(text, accept)
     if damaged is not None and accept(damaged):
         return damaged, [Repair.JSON_BODY, Repair.JSON_REPAIRED]
     return None

@@ -7,7 +7,7 @@ DIALECT = Dialect(
     rank=50,
     needs_no_closer=True,
     in_values=False,
-    call_in_envelope=("{tool}~</arg_value>", "{tool}~{any}</arg_key>"),
-    parameter_open=("<arg_key>{name}</arg_key>{gap}<arg_value>", "{key}</arg_key>{gap}<arg_value>"),
+    call_in_envelope=("{tool}~</arg_value>",),
+    parameter_open=("<arg_key>{name}</arg_key>{gap}<arg_value>",),
     parameter_close=("</arg_value>",),
 )
