@@ -25,12 +25,15 @@ _PYTHON = {"True": True, "False": False, "None": None}
 
 
 def read_word(text: str, at: int, over: bool) -> tuple[str, str] | Wait | None:
-    """The word at `at`, and the character after it, "" at the end of the message."""
+    """The word at `at`, and the character after it, "" at the end of the message. None for half a number
+    there: `5.`."""
     found = _SCALAR.match(text, at)
     end = end_of(JSON_WHITESPACE, text, found.end()) if found else at
     if end == len(text) and not over:
         return MORE
-    return (found[0], text[end : end + 1]) if found else None
+    if found is None or (end == len(text) and found[0][-1] == "."):
+        return None
+    return found[0], text[end : end + 1]
 
 
 def value_of(word: str, types: frozenset[str]) -> tuple[Any, bool]:
