@@ -109,9 +109,10 @@ class TagPiece:
             yield MORE
             return
         for wrong, end in found:
-            if wrong == 0 and c.text.startswith(">", end) and not (last and self._opens_value(c)):
+            opens = last and self._opens_value(c)
+            if wrong == 0 and not opens and c.text.startswith(">", end):
                 yield 1, end + 1, ""
-            if last and self._holds_value(c, at, end):
+            if opens and self._holds_letter(c, at, end):
                 continue
             ends = not self.end or c.text[end - 1] in CLOSE or _may_end(c, at, end, last)
             if ends is MORE:
@@ -123,10 +124,10 @@ class TagPiece:
         """Whether a value begins directly behind this tag, the last of several."""
         return c.kind is TagKind.PARAMETER_OPEN and not self.alone
 
-    def _holds_value(self, c: Context, at: int, end: int) -> bool:
-        """Whether what stands for the bracket up to `end` is the first letter of a value."""
-        opens = self._opens_value(c) and c.text.startswith(self.head, at)
-        return opens and end > at + len(self.head) and c.text[at + len(self.head)].isalnum()
+    def _holds_letter(self, c: Context, at: int, end: int) -> bool:
+        """Whether what stands for the bracket up to `end` is a letter, and so the first one of a value."""
+        letter = at + len(self.head)
+        return end > letter and c.text.startswith(self.head, at) and c.text[letter].isalnum()
 
     def _before_value(self, c: Context, at: int) -> Iterator[End | Wait]:
         """The tag without its bracket, behind which the value begins at once."""

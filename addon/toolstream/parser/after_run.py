@@ -100,11 +100,8 @@ def _by_second_run(m: Message, value: Value, run: Run, at: int) -> Judgement | N
     if tag.kind is TagKind.WRAP_OPEN or (tag.kind is TagKind.CALL_OPEN and alone):
         opens = _opens_own_call(m, value, run, tag)
         return MORE if opens is MORE else run if opens else None
-    if tag.kind is not TagKind.PARAMETER_CLOSE or not tag.spelt:
-        return None
-    if _is_open_after(m, value, run, at):
-        return None
-    closes = _closes_value(m, value, at, alone)
+    ours = tag.kind is TagKind.PARAMETER_CLOSE and tag.spelt and not _is_open_after(m, value, run, at)
+    closes = ours and _closes_value(m, value, at, alone)
     return MORE if closes is MORE else Payload.TAG if closes else None
 
 

@@ -40,19 +40,25 @@ def is_definition(m: Message, tag: Tag, opening: Opening, at: int) -> bool | Wai
 def _defines_parameters(m: Message, tool: Tool, at: int) -> bool | Wait:
     """Whether the first parameter at `at` that does not end itself is declared there; or all of them end
     themselves, without a value."""
-    text, before = m.buffer.text, False  # whether there was one
+    before = False  # whether there was one
     for _ in range(CLOSING_RUN):
-        if at == len(text) and not m.buffer.over:
-            return MORE
-        found = m.inside(tool).readings(text, at, m.buffer.over) if text.startswith("<", at) else []
-        if found is MORE:
-            return MORE
-        tag = found[0] if found and found[0].kind is TagKind.PARAMETER_OPEN else None
-        if tag is None:
-            return before
+        tag = _parameter_at(m, tool, at)
+        if not isinstance(tag, Tag):
+            return MORE if tag is MORE else before
         if VALUE.search(tag.raw):
             return False
         if declares(tag) or not tag.ends_itself:
             return declares(tag)
-        before, at = bool(tool.required), skip_whitespace(text, tag.end)
+        before, at = bool(tool.required), skip_whitespace(m.buffer.text, tag.end)
     return True
+
+
+def _parameter_at(m: Message, tool: Tool, at: int) -> Tag | Wait | None:
+    """The opening tag of a parameter at `at`."""
+    text, over = m.buffer.text, m.buffer.over
+    if at == len(text) and not over:
+        return MORE
+    found = m.inside(tool).readings(text, at, over) if text.startswith("<", at) else []
+    if found is MORE:
+        return MORE
+    return found[0] if found and found[0].kind is TagKind.PARAMETER_OPEN else None

@@ -20,7 +20,6 @@ from ..schema.json_call import read_arguments
 from ..schema.json_read import Json
 from ..schema.schema import Tool
 from .call_events import emit_stray, give_all
-from .event_log import Mark
 from .json_head import read_first_key
 from .json_reader import Body, Closing, JsonArguments
 from .json_text import Ended, JsonText, may_be_all, read_text
@@ -83,21 +82,26 @@ def end_body(m: Message) -> Step:
 
 def read_on_arguments(m: Message, reader: JsonArguments) -> Step:
     """Continue with arguments that are read as a whole."""
-    json, call = reader.text, m.call
+    json, call = reader.text, m.open_call
     assert json
-    assert call
-    assert reader.retry
     ended = read_text(json)
-    goes_on = _goes_on(m, json, call.tool) if ended is Ended.BRACKET else ended is MORE and MORE
+    if ended is MORE:
+        return Step.MORE
+    goes_on = ended is Ended.BRACKET and _goes_on(m, json, call.tool)
     closing = MORE if goes_on is MORE else _closing(m, call)
     if closing is MORE:
         return Step.MORE
     if goes_on:
         json.go_on()
         return Step.GO
-    text = json.so_far
-    if ended is Ended.MESSAGE and not (m.complete and may_be_all(text)):
-        return _cut(m, call, reader.retry, text)
+    if ended is Ended.MESSAGE and not (m.complete and may_be_all(json.so_far)):
+        return _cut(m, call, reader, json.so_far)
+    return _take_arguments(m, call, reader, json.so_far, closing)
+
+
+def _take_arguments(m: Message, call: Call, reader: JsonArguments, text: str, closing: Closing) -> Step:
+    """They are complete: the call has them, or they are text."""
+    assert reader.retry
     found = _read_closed(reader, text, call.tool, closing)
     if found is None or (call.stray and not _are_all(call, found[0])):
         return _leave_as_text(m, call, reader, text)
@@ -149,9 +153,10 @@ def _are_all(call: Call, arguments: Json) -> bool:
     return call.tool.required <= arguments.keys() <= call.tool.arguments.declared
 
 
-def _cut(m: Message, call: Call, retry: Mark, text: str) -> Step:
+def _cut(m: Message, call: Call, reader: JsonArguments, text: str) -> Step:
     """The message ended inside of them. Behind other text in the call they are text, too."""
-    m.log.commit(retry)
+    assert reader.retry
+    m.log.commit(reader.retry)
     m.json, call.body_cut = None, True
     if call.stray:
         m.log.text(text)

@@ -68,20 +68,24 @@ def _judged(m: Message, value: Value, tag: Tag, alone: bool) -> Judgement:
     """Whether this tag ends the value. `alone`: it begins a line."""
     if found := _at_call(m, value, tag, alone):
         return found
-    opens_call = tag.opens_call or (tag.lacks_slash and tag.closes_call)
-    value.opened.note(tag.kind in OPENERS or tag.lacks_slash, opens_call)
-    if tag.raw[1:2] != "/":
-        m.place.inner.note_opener(tag.raw)
+    _note(m, value, tag)
     if tag.kind is TagKind.PARAMETER_OPEN and tag.spelt and not m.place.may_be_sibling(tag, alone):
-        return (
-            _in_line(m, value, tag) if _may_open_in_line(m, value, tag) else _no_sibling(m, value, tag, alone)
-        )
+        in_line = _may_open_in_line(m, value, tag)
+        return _in_line(m, value, tag) if in_line else _no_sibling(m, value, tag, alone)
     if _ends_at_once(value, m.place, tag):
         return Run([tag.moved(m.buffer.base)], m.buffer.base + tag.end, Level.CALL)
     run = _run(m, tag.start, alone)
     if run is MORE:
         return MORE
     return _in_opened(m, value, tag, run, alone) or _outside(m, value, tag, run, alone)
+
+
+def _note(m: Message, value: Value, tag: Tag) -> None:
+    """A tag that may be payload opens something in the value."""
+    opens_call = tag.opens_call or (tag.lacks_slash and tag.closes_call)
+    value.opened.note(tag.kind in OPENERS or tag.lacks_slash, opens_call)
+    if tag.raw[1:2] != "/":
+        m.place.inner.note_opener(tag.raw)
 
 
 def _at_call(m: Message, value: Value, opener: Tag, alone: bool) -> Judgement | None:

@@ -123,19 +123,27 @@ def _take_for_value(m: Message, raw: str, closer: Tag) -> Step:
         return _give_arguments(m, call, found)
     if call.place.names_key(raw) or (opener := _opener_in(raw, only_key(call))) is None:
         return leave_as_text(m, raw)
-    value = _without_newline(raw[len(opener) :]) if opener else _without_newline(call.gap) + raw
     call.certain = True
-    value = value[: break_before(value, 0, len(value))]
-    if opener[:1] == '"' and value[:1] == '"':
-        if not isinstance(member := loads(value.rstrip(", }\n")), str):
-            return leave_as_text(m, raw)  # more members follow
-        value = member
+    value = _value_after(opener, call.gap, raw)
+    if value is None:
+        return leave_as_text(m, raw)
     call.spare.text, call.spare.value = raw, value
     call.spare.closed = closer.kind is TagKind.PARAMETER_CLOSE
     if call.spare.closed:
         m.buffer.at = closer.end
     call.gap = ""
     return m.go(State.CALL)
+
+
+def _value_after(opener: str, gap: str, raw: str) -> str | None:
+    """The value in a text that begins with what is left of its opening tag; if that is "", the text and the
+    gap before it are the value. None for a member of JSON that others follow."""
+    value = _without_newline(raw[len(opener) :]) if opener else _without_newline(gap) + raw
+    value = value[: break_before(value, 0, len(value))]
+    if opener[:1] != '"' or value[:1] != '"':
+        return value
+    member = loads(value.rstrip(", }\n"))
+    return member if isinstance(member, str) else None
 
 
 def _fenced_arguments(call: Call, raw: str) -> tuple[Json, list[Repair]] | None:

@@ -108,11 +108,8 @@ def _is_doubtful(m: Message, tag: Tag, wraps: list[Tag]) -> bool:
 
 def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
     """Open a bare call, if what follows its tag may stand in a call."""
-    text, tool = m.buffer.text, opening.tool
-    at = skip_whitespace(text, tag.end)
-    again = after_last_opener([tag.dialect], text, at, m.buffer.over) if m.tolerant else at
-    at = skip_whitespace(text, again) if again is not MORE else len(text)
-    if again is MORE or (at == len(text) and not m.buffer.over):
+    text, tool, at = m.buffer.text, opening.tool, _index_after(m, tag)
+    if at is MORE:
         return Step.MORE
     opens = _opens_before(m, tag, tool, at)
     if opens is MORE:
@@ -126,6 +123,17 @@ def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
         m.begin_trial(Refused.NO_CALL, at_end=False)
         return _open(m, tag, opening, [], certain=False)
     return m.refuse(Refused.NO_CALL, tag.end)
+
+
+def _index_after(m: Message, tag: Tag) -> int | Wait:
+    """The index of what follows a bare call's tag, of which the last part may be there twice."""
+    text, over = m.buffer.text, m.buffer.over
+    at = skip_whitespace(text, tag.end)
+    again = after_last_opener([tag.dialect], text, at, over) if m.tolerant else at
+    if again is MORE:
+        return MORE
+    at = skip_whitespace(text, again)
+    return MORE if at == len(text) and not over else at
 
 
 def _opens_before(m: Message, tag: Tag, tool: Tool, at: int) -> bool | Wait:

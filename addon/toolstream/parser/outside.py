@@ -22,7 +22,7 @@ from ..repairs import Refused
 from ..schema.tool_name import read_opening
 from .bare_json import open_bare_json
 from .by_place import attribute_of
-from .chain import is_word_of_ours, read_chain
+from .chain import Chain, is_word_of_ours, read_chain
 from .message import Message
 from .opening import kind_after, open_bare, open_nameless
 from .other_tags import (
@@ -259,11 +259,12 @@ def at_place(m: Message) -> Step:
     chain = read_chain(m, m.seen)
     if chain is MORE:
         return Step.MORE
-    if not chain.opens:
-        return _pass(m)
-    if m.context.code_span:
-        return m.go(State.SPAN)
-    if chain.first and may_be_quoted(m, chain.first):
+    return _open_chain(m, chain) if chain.opens else _pass(m)
+
+
+def _open_chain(m: Message, chain: Chain) -> Step:
+    """Tags that open a call, of which the first is in no table."""
+    if m.context.code_span or (chain.first and may_be_quoted(m, chain.first)):
         return m.go(State.SPAN)
     if chain.wraps:
         return m.go(State.ENVELOPE)

@@ -84,16 +84,18 @@ def _at_nameless(m: Message, call: Call, tag: Tag) -> Step:
         return Step.MORE
     if has_value and (key := _last_key(call)):
         return _open(m, call, replace(tag, name=key))
-    needs = bool(call.tool.required) and not call.begun
-    if needs and is_placeholder(tag.raw) and not has_value and _ends_call_after(m, tag):
+    if not has_value and _stands_for_all(m, call, tag):
         return leave_undone(m, Refused.NO_CALL)
     m.log.repair(Repair.STRAY_OPENER, tag.raw)
     m.buffer.at = tag.end
     return _wait_for_name(m, call) if has_value and call.named and not call.spare else Step.GO
 
 
-def _ends_call_after(m: Message, tag: Tag) -> bool:
-    """Whether the closing tag of the call follows a tag on another line."""
+def _stands_for_all(m: Message, call: Call, tag: Tag) -> bool:
+    """Whether a word in brackets stands for all parameters of the call: its closing tag follows on another
+    line."""
+    if call.begun or not call.tool.required or not is_placeholder(tag.raw):
+        return False
     at = skip_whitespace(m.buffer.text, tag.end)
     following = m.place.tags.match(m.buffer.text, at)
     return following is not None and following.closes_call and breaks_line(m.buffer.text, tag.end)

@@ -54,7 +54,8 @@ from .slips import Slips, Spellings
 NO_NAMES = Names()
 _ODD = re.compile(r"""["'<>]""")
 _RESULTS = frozenset({"result", "output", "tool_response", "tool_result"})
-_CLOSES = TagKind.CALL_CLOSE, TagKind.PARAMETER_CLOSE  # without and with a slash, what may be meant otherwise
+# Without and with a slash: what may be meant otherwise, and as what
+_CLOSES, _OPENS = (TagKind.CALL_CLOSE, TagKind.PARAMETER_CLOSE), (TagKind.CALL_OPEN, TagKind.PARAMETER_OPEN)
 _SEPARATORS = frozenset({"=", ":", "＝", "=="})  # noqa: RUF001
 
 
@@ -174,15 +175,16 @@ class Place(Slips):
         """The tag of another dialect that has slipped here; but what lacks the slash of a closing tag and
         names a tool or a parameter opens that, and what has a slash and names a parameter may open that."""
         found, slash = self.slipped(text, at, over), text.startswith("</", at)
-        if isinstance(found, Tag) and found.kind is TagKind.PARAMETER_CLOSE and not slash:
-            found = self._before_value(text, at, over) or found
-        if not isinstance(found, Tag) or found.kind is not _CLOSES[slash]:
+        if not isinstance(found, Tag):
             return _listed(found)
+        if found.kind is TagKind.PARAMETER_CLOSE and not slash:
+            return _listed(self._before_value(text, at, over) or found)
+        if found.kind is not _CLOSES[slash]:
+            return [found]
         damaged = self._damaged(text, at, over)
         if damaged is MORE:
             return MORE
-        opens = TagKind.PARAMETER_OPEN if slash else TagKind.CALL_OPEN
-        others = [tag for tag in damaged if tag.kind is opens]
+        others = [tag for tag in damaged if tag.kind is _OPENS[slash]]
         return [*others, found] if slash or not others else others[:1]
 
     def _of_element(self, text: str, at: int, over: bool) -> Tag | Wait | None:

@@ -53,10 +53,20 @@ def _ends_here(m: Message, quotation: Quotation, at: int, found: re.Match[str]) 
     within = quotation.block or (len(gap) <= 1 and gap != "\n")
     if within and text.endswith(quotation.closers, at, end):
         return True
-    near = quotation.block or not gap or (quotation.spaced and len(gap) == 1) or gap.count("\n") == 1
-    if not near or not (_ends_json(m, quotation, end) or _closes(quotation, text, at, end)):
+    if not _is_near(quotation, gap) or _opens_again(text, found):
         return False
-    return _is_last(m, quotation.place, found)
+    closes = _ends_json(m, quotation, end) or _closes(quotation, text, at, end)
+    return closes and _is_last(m, quotation.place, found.end())
+
+
+def _is_near(quotation: Quotation, gap: str) -> bool:
+    """Whether an end may stand so far behind the call."""
+    return quotation.block or not gap or (quotation.spaced and len(gap) == 1) or gap.count("\n") == 1
+
+
+def _opens_again(text: str, mark: re.Match[str]) -> bool:
+    """Whether a mark that opens and closes alike opens here: a word follows it."""
+    return mark[0] in ("'", '"') and text[mark.end() : mark.end() + 1].isalnum()
 
 
 def _ends_json(m: Message, quotation: Quotation, end: int) -> bool:
@@ -98,20 +108,15 @@ def _is_closer(quotation: Quotation, raw: str) -> bool:
     return readings is not MORE and any(tag.kind in CLOSERS and tag.end == len(raw) for tag in readings)
 
 
-def _is_last(m: Message, place: Place, found: re.Match[str]) -> bool | Wait:
-    """Whether no more of the call comes after this end: neither a parameter nor a closing tag, unless text
+def _is_last(m: Message, place: Place, start: int) -> bool | Wait:
+    """Whether no more of the call comes after this index: neither a parameter nor a closing tag, unless text
     only names it."""
-    text, over, at = m.buffer.text, m.buffer.over, found.end()
-    if at == len(text) and not over:
-        return MORE
-    if found[0] in ("'", '"') and text[at : at + 1].isalnum():
-        return False  # it opens
-    end = at + AFTER_CALL
+    text, over, at, end = m.buffer.text, m.buffer.over, start, start + AFTER_CALL
     while (at := text.find("<", at, end)) >= 0:
         tag = _tag_after(m, place, at)
         if tag is MORE:
             return MORE
-        named = tag is None or _is_named(text, found.end(), tag, over)
+        named = tag is None or _is_named(text, start, tag, over)
         if named is not True:
             return MORE if named is MORE else tag is not None and tag.opens_call
         at += 1

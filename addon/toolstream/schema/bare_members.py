@@ -34,18 +34,26 @@ _ESCAPED = re.compile(r'[^\\]*+(?:\\["\\/bfnrtu][^\\]*+)++')  # it may be the in
 def opens_bare(text: str, at: int, over: bool, tool: Tool) -> bool | Wait:
     """Whether the bracket at `at` opens an object that begins with a key without quotes, one of the tool's
     parameters. It does not if a parameter's name and the last bracket of a tag follow: `{parameter=path>`."""
-    if found := _BARE.match(text, at):
-        if found.end() - at > JSON_HEAD or not tool.declares(found["key"]):
-            return False
-        name = _TAG_NAME.match(text, found.end())
-        if name and name.end() == len(text) and not over:
-            return MORE
-        return not (name and tool.declares(name["name"]) and text.startswith(">", name.end()))
+    found = _BARE.match(text, at)
+    if found is None:
+        return not over and _may_open_bare(text, at, tool) and MORE
+    if found.end() - at > JSON_HEAD or not tool.declares(found["key"]):
+        return False
+    name = _TAG_NAME.match(text, found.end())
+    if name is None:
+        return True
+    if name.end() == len(text) and not over:
+        return MORE
+    return not (tool.declares(name["name"]) and text.startswith(">", name.end()))
+
+
+def _may_open_bare(text: str, at: int, tool: Tool) -> bool:
+    """Whether more text may make such an object of the text from `at` on."""
     part = _BARE_PART.fullmatch(text, at)
-    if part is None or over or len(text) - at > JSON_HEAD:
+    if part is None or len(text) - at > JSON_HEAD:
         return False
     key, declared = part["key"] or "", tool.arguments.declared
-    return (key in declared if part["blank"] else any(name.startswith(key) for name in declared)) and MORE
+    return key in declared if part["blank"] else any(name.startswith(key) for name in declared)
 
 
 def is_bare(text: str, tool: Tool) -> bool:
