@@ -121,7 +121,7 @@ class TagPiece:
                 yield wrong, end, ""
 
     def _opens_value(self, c: Context) -> bool:
-        """Whether a value begins directly behind this tag, the last of several."""
+        """Whether a value begins directly after this tag, the last of several."""
         return c.kind is TagKind.PARAMETER_OPEN and not self.alone
 
     def _holds_letter(self, c: Context, at: int, end: int) -> bool:
@@ -130,7 +130,7 @@ class TagPiece:
         return end > letter and c.text.startswith(self.head, at) and c.text[letter].isalnum()
 
     def _before_value(self, c: Context, at: int) -> Iterator[End | Wait]:
-        """The tag without its bracket, behind which the value begins at once."""
+        """The tag without its bracket, after which the value begins at once."""
         end = at + len(self.head)
         if self._opens_value(c) and c.text.startswith(self.head, at):
             yield 1, end, ""
@@ -335,7 +335,7 @@ class Slipped:
         return (found[0] + 1, *found[1:]) if found else self._read_piece(number, c, at, left)
 
     def _after_surplus(self, number: int, c: Context, at: int) -> int | Wait:
-        """The index behind tags that are too many before the name in a parameter's opening tags, or before
+        """The index after tags that are too many before the name in a parameter's opening tags, or before
         the last of these: tags of the spelling once more, or any others if that last one follows."""
         piece = self.pieces[number]
         if not (self.kind is TagKind.PARAMETER_OPEN and number and isinstance(piece, Between)):

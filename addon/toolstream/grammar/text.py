@@ -13,7 +13,7 @@ GAP = re.compile(f"[{BLANK}]{{0,{LOOK_AHEAD}}}")  # between a tag and what has t
 LINE_REST = re.compile(r"[ \t]*(\r?\n|\r?\Z)?")
 
 _ELLIPSIS = re.compile(r"\.{3}|…")
-# What may stand around one: brackets, another one, and a misspelt closing tag behind it
+# What may stand around one: brackets, another one, and a misspelt closing tag after it
 _WITH_ELLIPSIS = re.compile(r"(?:[\s.…,#\[\](){}>]|<(?!/)|(?!))++(?:</\w{1,32}>\s{0,64}+){0,8}+")
 JSON_SPACE = r"[ \t\n\r]*+"
 JSON_WHITESPACE = re.compile(JSON_SPACE)

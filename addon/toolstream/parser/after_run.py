@@ -59,7 +59,7 @@ def _is_only_misspelt(m: Message, value: Value, run: Run, lines: bool) -> bool:
 
 def may_be_of_line(m: Message, value: Value, run: Run) -> bool:
     """Whether a misspelt tag at the end of a line may be a part of it: it closes an element of the value, or
-    what is an element by its capitals or dots, or stands behind a blank."""
+    what is an element by its capitals or dots, or stands after a blank."""
     first = run.tags[0]
     if m.place.inner.closes_element(first.raw) or value.has_blank_before(
         m.buffer, first.start - m.buffer.base
@@ -106,7 +106,8 @@ def _by_second_run(m: Message, value: Value, run: Run, at: int) -> Judgement | N
 
 
 def _by_second_closers(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
-    """The same, for which a call that opens says nothing: the value may show that, too."""
+    """What the tag at `at` says about a run of which a call that opens says nothing, since the value may show
+    that, too."""
     found = _by_second_run(m, value, run, at)
     return None if found is run else found
 
@@ -278,7 +279,7 @@ def before_sibling(m: Message, value: Value, run: Run) -> Judgement:
 
 def before_call_goes_on(m: Message, value: Value, run: Run) -> Judgement:
     """Decide about a parameter of the call that opens in the line of a value: it is an example unless one
-    closing tag comes next, and behind that a parameter of another name or the end of the call."""
+    closing tag comes next, and after that a parameter of another name or the end of the call."""
     opener, base = run.sibling, m.buffer.base
     if opener is None:
         return Payload.EXAMPLE

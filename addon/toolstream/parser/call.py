@@ -376,7 +376,7 @@ def in_stray(m: Message) -> Step:
 
 
 def _arguments_in(m: Message, call: Call, end: int) -> int | Wait | None:
-    """The index up to `end` where all arguments begin, as JSON, behind the text of a call; None if they do
+    """The index up to `end` where all arguments begin, as JSON, after the text of a call; None if they do
     not."""
     buffer, text = m.buffer, m.buffer.text
     at = text.find("{", buffer.at, end) if m.tolerant and not call.begun else -1

@@ -21,14 +21,14 @@ _OPENER = re.compile(
 )
 _LINE = re.compile(r"[^<\r\n]*+")
 _SEPARATOR = re.compile(r"""(?:[ \t]*:[ \t]*|[ \t]*)(?=[^\s:=>"']|\Z)(?!/>)""")
-# Behind a name in quotes: what separates it from its value, the rest of a name that is longer, attributes
+# After a name in quotes: what separates it from its value, the rest of a name that is longer, attributes
 _QUOTED_SEPARATOR = re.compile(r"[)\]}]?[ \t]*+(?::[ \t]*+)?")
 _LONGER = re.compile(r"""[^\s"'<>]{1,128}["'>]""")
 _SET = r"""[\w:.-]{1,32}=(?:"[^"<>\n]{0,64}"|'[^'<>\n]{0,64}')"""
 _FLAG = r"""[\w:.-]{1,32}=["'](?:true|false)(?!["'])"""  # that has lost its last quote, too
 _ATTRIBUTES = re.compile(rf"(?:[ \t]{{1,8}}{_SET}|(?!)){{0,4}}+(?:[ \t]{{1,8}}{_FLAG})?")
 _LOOSE = r"""[\w:.-]{1,32}[ \t]{0,8}=[ \t]{0,8}(?:"[^"<>\n]{0,64}"|'[^'<>\n]{0,64}'|[^\s"'<>=]{1,64})"""
-# The rest of a tag: attributes, or one character too many, or anything behind a blank; up to a bracket that
+# The rest of a tag: attributes, or one character too many, or anything after a blank; up to a bracket that
 # is no arrow, and no sign with blanks around it
 _REST = re.compile(
     rf"""(?:{_SET})?(?:[ \t]{{1,8}}{_LOOSE}){{0,4}}(?:[^\s<>]|["']?[ \t]{{0,8}})/?>
@@ -70,9 +70,9 @@ def _has_quotes(opener: re.Match[str]) -> bool:
     return bool(opener["quote"]) or opener["equals"] != "="
 
 
-def _value_after(text: str, behind: int, stop: int, over: bool) -> int | Wait | None:
-    """The index where the value begins behind a name without quotes; None if the tag goes on there."""
-    separator = _SEPARATOR.match(text, behind, stop)
+def _value_after(text: str, after: int, stop: int, over: bool) -> int | Wait | None:
+    """The index where the value begins after a name without quotes; None if the tag goes on there."""
+    separator = _SEPARATOR.match(text, after, stop)
     if separator is None:
         return None
     end = separator.end()
@@ -82,15 +82,16 @@ def _value_after(text: str, behind: int, stop: int, over: bool) -> int | Wait | 
     return None if text[end:line].rstrip()[-1:] in ("", ">") else end  # the value is in the tag
 
 
-def _value_after_quoted(text: str, behind: int, stop: int, over: bool) -> int | Wait | None:
-    """The same behind a name in quotes, of which the last may be missing, or in an attribute."""
-    if text.startswith(('"', "'"), behind):
-        behind += 1
-    elif _LONGER.match(text, behind, stop):
+def _value_after_quoted(text: str, after: int, stop: int, over: bool) -> int | Wait | None:
+    """The index where the value begins after a name in quotes, of which the last may be missing, or in an
+    attribute; None if the tag goes on there."""
+    if text.startswith(('"', "'"), after):
+        after += 1
+    elif _LONGER.match(text, after, stop):
         return None
-    if _REST.match(text, behind, stop):
+    if _REST.match(text, after, stop):
         return None
-    end = end_of(_ATTRIBUTES, text, behind)
+    end = end_of(_ATTRIBUTES, text, after)
     if _REST.match(text, end, stop):
         return None
     line = _line_end(text, end, stop)

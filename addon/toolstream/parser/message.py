@@ -53,7 +53,7 @@ class Quotation:
     closers: tuple[str, ...]
     place: Place  # outside of calls
     block: bool = False  # its ends may stand on lines of their own
-    spaced: bool = False  # a blank stands behind the opening mark, so one may stand before its partner
+    spaced: bool = False  # a blank stands after the opening mark, so one may stand before its partner
     json: JsonScanner | None = None  # follows the JSON of the call
     json_to: int = 0  # position up to which that was read, or where it may begin
     json_end: int = -1  # position where it ends; -1 as long as it does not

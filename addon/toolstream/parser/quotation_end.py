@@ -60,7 +60,7 @@ def _ends_here(m: Message, quotation: Quotation, at: int, found: re.Match[str]) 
 
 
 def _is_near(quotation: Quotation, gap: str) -> bool:
-    """Whether an end may stand so far behind the call."""
+    """Whether an end may stand so far after the call."""
     return quotation.block or not gap or (quotation.spaced and len(gap) == 1) or gap.count("\n") == 1
 
 
@@ -138,7 +138,7 @@ def _tag_after(m: Message, place: Place, at: int) -> Tag | Wait | None:
 
 
 def _is_named(text: str, start: int, tag: Tag, over: bool) -> bool | Wait:
-    """Whether text from `start` on only names a tag: it stands between marks, or behind a blank in a line."""
+    """Whether text from `start` on only names a tag: it stands between marks, or after a blank in a line."""
     if tag.end == len(text) and not over:
         return MORE
     before = text[start : tag.start]

@@ -54,7 +54,7 @@ class Run:
 
     @property
     def has_exact_end(self) -> bool:
-        """Whether the exact closing tag of the call comes behind its first tag."""
+        """Whether the exact closing tag of the call comes after its first tag."""
         return len(self.tags) > 1 and self.tags[1].kind is TagKind.CALL_CLOSE and self.tags[1].exact
 
     @property

@@ -124,7 +124,7 @@ def _value(text: str, at: int, end: int, parameter: Parameter) -> object:
 
 
 def _is_whole(value: str, rest: str) -> bool:
-    """Whether no pair of quotes or brackets goes on behind it, and nothing in it may be an escape."""
+    """Whether no pair of quotes or brackets goes on after it, and nothing in it may be an escape."""
     if not value or value.count('"') % 2 or _ESCAPED.fullmatch(value):
         return False
     if any(value.count(pair[0]) != value.count(pair[1]) for pair in _PAIRS):
