@@ -34,7 +34,7 @@ help:
 	@echo "make run BACKEND=http://localhost:8080   repair what this server answers, on http://127.0.0.1:9090"
 	@echo "make web BACKEND=http://localhost:8080   the same, to be watched in the browser"
 	@echo "make demo     the whole job on recorded answers, nothing else needed"
-	@echo "make check    the quick tests of the library: 30 seconds on two cores"
+	@echo "make check    the quick tests of the library: 45 seconds on two cores"
 	@echo "make test     all tests: 3 minutes on two cores"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    what it costs: a few minutes; ARGS=--quick the library alone, 20 seconds"
