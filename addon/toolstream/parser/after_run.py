@@ -61,11 +61,10 @@ def may_be_of_line(m: Message, value: Value, run: Run) -> bool:
     """Whether a misspelt tag at the end of a line may be a part of it: it closes an element of the value, or
     what is an element by its capitals or dots, or stands after a blank."""
     first = run.tags[0]
-    if m.place.inner.closes_element(first.raw) or value.has_blank_before(
-        m.buffer, first.start - m.buffer.base
-    ):
+    if value.has_blank_before(m.buffer, first.start - m.buffer.base):
         return True
-    return first.cost is Cost.SHAPE and not _PLAIN_WORD.fullmatch(first.raw)
+    is_element = first.cost is Cost.SHAPE and not _PLAIN_WORD.fullmatch(first.raw)
+    return is_element or m.place.inner.closes_element(first.raw)
 
 
 def look_beyond(m: Message, value: Value, run: Run, otherwise: Payload | None = None) -> Judgement:

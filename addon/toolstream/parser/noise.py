@@ -18,8 +18,11 @@ _NOISE = re.compile(rf"{_UNSEEN}|{_THOUGHT}|(?P<name>[\w.:-]{{1,{DECLARED_NAME}}
 _ROLE, _BAR = "assistant", "[|\\uff5c]"
 _TOKEN = rf"<{_BAR}(?!tool)[a-z▁_]{{1,24}}{_BAR}>(?:{_ROLE}(?!\w))?[ \t\r\n]{{0,8}}+"
 _TOKENS = re.compile(rf"(?:{_TOKEN}){{1,4}}")
-_HALF = rf"<(?:{_BAR}[a-z▁_]{{0,24}}{_BAR}?)?|(?<=>)[a-z]{{1,{len(_ROLE)}}}"
-_TOKENS_PART = re.compile(rf"(?:{_TOKEN}){{0,4}}(?:{_HALF})?")
+_HALF = rf"<(?:{_BAR}[a-z▁_]{{0,24}}{_BAR}?)?"
+# A role may only follow a token: what stands before the first one may be gone from the buffer
+_TOKENS_PART = re.compile(
+    rf"(?:{_TOKEN}){{0,4}}(?:{_HALF})?|(?:{_TOKEN}){{1,4}}(?<=>)[a-z]{{1,{len(_ROLE)}}}"
+)
 
 
 def end_of_noise(text: str, at: int, over: bool, toolset: Toolset, thinking: bool) -> int | Wait:
