@@ -11,18 +11,17 @@ from collections.abc import Sequence
 from ..grammar.dialect import Body as Writes
 from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.tag import Tag
-from ..grammar.text import JSON_WHITESPACE, end_of
+from ..grammar.text import JSON_WHITESPACE, end_of, skip_whitespace
 from ..limits import EXCERPT
 from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter
-from ..schema.bare_members import is_bare
 from ..schema.json_call import read_arguments
 from ..schema.json_read import Json
 from ..schema.schema import Tool
 from .call_events import emit_stray, give_all
 from .json_head import read_first_key
 from .json_reader import Body, Closing, JsonArguments
-from .json_text import Ended, JsonText, may_be_all, read_text
+from .json_text import Ended, JsonText, may_be_all, may_be_in_value, read_text
 from .message import Call, Message
 from .states import State, Step
 
@@ -87,13 +86,12 @@ def read_on_arguments(m: Message, reader: JsonArguments) -> Step:
     ended = read_text(json)
     if ended is MORE:
         return Step.MORE
-    goes_on = ended is Ended.BRACKET and _goes_on(m, json, call.tool)
+    goes_on = ended is Ended.BRACKET and may_be_in_value(json, skip_whitespace, "<")
     closing = MORE if goes_on is MORE else _closing(m, call)
     if closing is MORE:
         return Step.MORE
     if goes_on:
-        json.go_on()
-        return Step.GO
+        return json.go_on()
     if ended is Ended.MESSAGE and not (m.complete and may_be_all(json.so_far)):
         return _cut(m, call, reader, json.so_far)
     return _take_arguments(m, call, reader, json.so_far, closing)
@@ -109,16 +107,6 @@ def _take_arguments(m: Message, call: Call, reader: JsonArguments, text: str, cl
     _say_body(m, found[1], text)
     give_all(m, call, found[0])
     return end_body(m)
-
-
-def _goes_on(m: Message, json: JsonText, tool: Tool) -> bool | Wait:
-    """Whether the last bracket may be a part of a value without quotes, because text follows it."""
-    if not is_bare(json.so_far, tool):
-        return False
-    at = end_of(JSON_WHITESPACE, m.buffer.text, m.buffer.at)
-    if at == len(m.buffer.text):
-        return not m.buffer.over and MORE
-    return m.buffer.text[at] != "<"
 
 
 def _closing(m: Message, call: Call) -> Closing | Wait:

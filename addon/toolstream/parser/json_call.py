@@ -42,7 +42,7 @@ from .json_end import (
 )
 from .json_head import Head, read_head
 from .json_reader import AfterCall, Body, JsonArguments, JsonCalls, Progress, Reader
-from .json_text import Ended, JsonText, may_be_all, read_text
+from .json_text import Ended, JsonText, may_be_all, may_be_in_value, read_text
 from .message import Message
 from .states import Envelope, State, Step
 from .whole_calls import any_undeclared, emit_calls, meant, why_not
@@ -275,6 +275,8 @@ def _read_calls(m: Message, calls: JsonCalls) -> Step:
     if ended is MORE:
         return Step.MORE
     text, why = json.so_far, Refused.TRUNCATED if calls.broken else None
+    if ended is Ended.BRACKET and (in_value := may_be_in_value(json, after_brackets, "<,{[")):
+        return Step.MORE if in_value is MORE else json.go_on()
     if step := _at_wrong_end(m, calls, json, ended, why):
         return step
     if text[:1].isalpha() and (alone := _stands_alone(m)) is not True:

@@ -15,8 +15,9 @@ from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.matcher import TagMatcher
 from ..grammar.tag import Tag
 from ..limits import HELD, JSON_LINE, QUOTE_TEXT, QUOTE_TRIES
-from ..schema.json_scanner import JsonScanner
+from ..schema.json_scanner import JsonScanner, quotes_all
 from .buffer import Buffer
+from .states import Step
 
 
 class Ended(Enum):
@@ -53,9 +54,10 @@ class JsonText:
         """The text that was read."""
         return self.buffer.since(self.start)
 
-    def go_on(self) -> None:
-        """It did not end with that bracket, for it cannot be read: it goes on to a tag."""
+    def go_on(self) -> Step:
+        """It did not end with that bracket: it goes on to a tag."""
         self.ended, self.scanner = None, JsonScanner(HELD)
+        return Step.GO
 
 
 def read_text(json: JsonText) -> Ended | Wait:
@@ -66,6 +68,16 @@ def read_text(json: JsonText) -> Ended | Wait:
             return MORE
         json.ended = found
     return json.ended
+
+
+def may_be_in_value(json: JsonText, skip: Callable[[str, int], int], ends: str) -> bool | Wait:
+    """Whether the last bracket may stand in a value without quotes, because text follows it. `skip`: to the
+    character that follows; it is no text if it is one of `ends`."""
+    buffer = json.buffer
+    at = skip(buffer.text, buffer.at)
+    if at == len(buffer.text):
+        return not buffer.over and MORE
+    return buffer.text[at] not in ends and not quotes_all(json.so_far)
 
 
 def may_be_all(text: str) -> bool:

@@ -1,13 +1,22 @@
 """Finds the end of a JSON text while it streams.
 
 `JsonScanner` counts brackets outside of strings and looks at each character once. `WholeJson` says
-whether the text so far is exactly one object or array.
+whether the text so far is exactly one object or array. `quotes_all` says whether the brackets it counts can
+be trusted.
 """
 
 import re
 
+from ..grammar.text import JSON_SPACE, JSON_STRING
+
 _OUTSIDE = re.compile(r'["{}\[\]]')
 _INSIDE = re.compile(r'["\\]')
+# Brackets and what stands between them, a string in either quotes, a number or literal, a key
+_QUOTED = re.compile(
+    rf"(?:[\s{{}}\[\],:=]|{JSON_STRING.pattern}|'(?:[^'\\]|\\.)*+'"
+    rf"|(?:-?[\d.]++|true|false|null|True|False|None)(?={JSON_SPACE}[,}}\]])|[\w.-]++(?={JSON_SPACE}[:=])|(?!))*+",
+    re.DOTALL,
+)
 
 
 class JsonScanner:
@@ -59,3 +68,9 @@ class WholeJson:
             self.complete, text = end is not None, text[end or 0 :]
         if self.complete and not text.isspace() and text:
             self.complete, self._spoilt = False, True
+
+
+def quotes_all(text: str) -> bool:
+    """Whether every string in this text of an object or array has its quotes, so that no bracket which was
+    counted belongs to a value."""
+    return _QUOTED.fullmatch(text) is not None
