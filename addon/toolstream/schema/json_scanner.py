@@ -13,7 +13,7 @@ _OUTSIDE = re.compile(r'["{}\[\]]')
 _INSIDE = re.compile(r'["\\]')
 # Brackets and what stands between them, a string in either quotes, a number or literal, a key
 _QUOTED = re.compile(
-    rf"(?:[\s{{}}\[\],:=]|{JSON_STRING.pattern}|'(?:[^'\\]|\\.)*+'"
+    rf"(?:[\s{{}}\[\],:=]|{JSON_STRING.pattern}|'[^'\\]*+(?:\\.[^'\\]*+)*+'"
     rf"|(?:-?[\d.]++|true|false|null|True|False|None)(?={JSON_SPACE}[,}}\]])|[\w.-]++(?={JSON_SPACE}[:=])|(?!))*+",
     re.DOTALL,
 )
