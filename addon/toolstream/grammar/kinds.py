@@ -1,6 +1,10 @@
-"""The kinds of tags, and what else may follow a tag."""
+"""The kinds of tags, what else may follow a tag, and the answer of who needs more text to tell."""
 
 from enum import Enum, IntEnum
+from typing import TypeVar
+
+Yes = TypeVar("Yes")
+No = TypeVar("No")
 
 
 class TagKind(Enum):
@@ -55,6 +59,13 @@ class Wait(Enum):
 
 
 MORE = Wait.MORE
+
+
+def decided(answer: bool | Wait, yes: Yes, no: No) -> Yes | No | Wait:
+    """`yes` or `no`, by the answer to a question; MORE if that is not known yet."""
+    if answer is MORE:
+        return MORE
+    return yes if answer else no
 
 
 class Cost(IntEnum):

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from ..grammar.dialects import TAUGHT
-from ..grammar.kinds import MORE, Cost, TagKind, Wait
+from ..grammar.kinds import MORE, Cost, TagKind, Wait, decided
 from ..grammar.tag import Tag
 from ..grammar.text import ends_line, skip_whitespace
 from ..grammar.tokens import next_place
@@ -97,11 +97,10 @@ def _by_second_run(m: Message, value: Value, run: Run, at: int) -> Judgement | N
         return tag
     alone = is_alone(m.buffer, run.end, at)
     if tag.kind is TagKind.WRAP_OPEN or (tag.kind is TagKind.CALL_OPEN and alone):
-        opens = _opens_own_call(m, value, run, tag)
-        return MORE if opens is MORE else run if opens else None
+        return decided(_opens_own_call(m, value, run, tag), run, None)
     ours = tag.kind is TagKind.PARAMETER_CLOSE and tag.spelt and not _is_open_after(m, value, run, at)
     closes = ours and _closes_value(m, value, at, alone)
-    return MORE if closes is MORE else Payload.TAG if closes else None
+    return decided(closes, Payload.TAG, None)
 
 
 def _by_second_closers(m: Message, value: Value, run: Run, at: int) -> Judgement | None:
@@ -127,7 +126,7 @@ def _opens_own_call(m: Message, value: Value, run: Run, tag: Tag) -> bool | Wait
     if opens is not True:
         return opens
     within = _is_within_value(m, value, run, tag.end)
-    return MORE if within is MORE else not within
+    return decided(within, False, True)
 
 
 def _opens_call(m: Message, tag: Tag) -> bool | Wait:
@@ -218,7 +217,7 @@ def _by_tag_of_ours(m: Message, value: Value, run: Run, at: int) -> Judgement | 
     if tag.kind is TagKind.PARAMETER_OPEN:
         return run if tag.spelt and m.place.may_be_sibling(tag, alone) else Payload.TAG
     ends = alone and tag.closes_call and _ends_call(m, tag)
-    return MORE if ends is MORE else run if ends else Payload.TAG
+    return decided(ends, run, Payload.TAG)
 
 
 def _ends_call(m: Message, tag: Tag) -> bool | Wait:
@@ -273,7 +272,7 @@ def before_sibling(m: Message, value: Value, run: Run) -> Judgement:
     shown = _closes_before_text(m, tags, start)
     if shown is True:
         shown = _comes_again(tags, opener.name)
-    return MORE if shown is MORE else Payload.EXAMPLE if shown else run
+    return decided(shown, Payload.EXAMPLE, run)
 
 
 def before_call_goes_on(m: Message, value: Value, run: Run) -> Judgement:
@@ -283,13 +282,19 @@ def before_call_goes_on(m: Message, value: Value, run: Run) -> Judgement:
     if opener is None:
         return Payload.EXAMPLE
     after = _next_run(m, value, opener.end - base, run.end - base + AFTER_CALL)
-    if not isinstance(after, Run) or not after.tags:
+    if not isinstance(after, Run):
         return MORE if after is MORE else Payload.EXAMPLE
-    closes = after.tags[0].kind is TagKind.PARAMETER_CLOSE and after.count(TagKind.PARAMETER_CLOSE) == 1
-    following = after.sibling
-    closes_call = after.closes_call and after.ends_calls
-    goes_on = m.place.is_free(following.name) and following.name != opener.name if following else closes_call
-    return run if closes and goes_on else Payload.EXAMPLE
+    return run if _closes_parameter(m, after, opener.name) else Payload.EXAMPLE
+
+
+def _closes_parameter(m: Message, run: Run, name: str) -> bool:
+    """Whether a run closes the parameter of this name, with one tag, and then opens another one or ends the
+    call."""
+    if run.count(TagKind.PARAMETER_CLOSE) != 1 or run.tags[0].kind is not TagKind.PARAMETER_CLOSE:
+        return False
+    if following := run.sibling:
+        return m.place.is_free(following.name) and following.name != name
+    return run.closes_call and run.ends_calls
 
 
 def _closes_before_text(m: Message, tags: Iterator[Tag | Wait], start: int) -> bool | Wait:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from ..grammar.dialect import BY_PLACE
 from ..grammar.dialects import BASE
-from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait
+from ..grammar.kinds import MORE, Cost, Following, TagKind, Wait, decided
 from ..grammar.likeness import ENVELOPE, FUNCTION, SYNONYMS, alike, squeeze
 from ..grammar.tag import Tag
 from ..grammar.text import skip_whitespace
@@ -160,7 +160,7 @@ def _end_of_noise(m: Message, at: int) -> int | Wait:
     if end is MORE or end == at:
         return end if end is MORE else end_of_noise(text, at, over, m.toolset, m.context.thinking)
     follows = _is_call(m, end) if text[end : end + 1] in ("{", "[") else is_function(text, end, over)
-    return MORE if follows is MORE else end if follows else at
+    return decided(follows, end, at)
 
 
 # Tags in a dialect table
@@ -266,7 +266,7 @@ def _named_line(m: Message, at: int) -> Tag | Wait | None:
     if not isinstance(tag, Tag) or tool is None:
         return tag
     proved = proves(m.inside(tool), tag, m.buffer)
-    return MORE if proved is MORE else tag if proved else None
+    return decided(proved, tag, None)
 
 
 def _holds_parameters(m: Message, token: Token) -> bool | Wait:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ..grammar.kinds import MORE, Wait
+from ..grammar.kinds import MORE, Wait, decided
 from ..grammar.text import JSON_SPACE as _S
 from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import AFTER_QUOTE, COMMA_GAP, DECLARED_NAME
@@ -95,7 +95,7 @@ def judge(string: OpenString, text: str, start: int, at: int, over: bool) -> Quo
 
 def _end_if(says: bool | Wait) -> Quote | Wait:
     """END if something says so, INNER if not."""
-    return MORE if says is MORE else Quote.END if says else Quote.INNER
+    return decided(says, Quote.END, Quote.INNER)
 
 
 def comma_before(text: str, start: int, at: int) -> int:

@@ -16,7 +16,7 @@ import re
 from dataclasses import replace
 from enum import Enum
 
-from ..grammar.kinds import CLOSERS, MORE, TagKind, Wait
+from ..grammar.kinds import CLOSERS, MORE, TagKind, Wait, decided
 from ..grammar.tag import Tag
 from ..limits import COMMA_GAP, STRING_TAIL
 from ..schema.escapes import ESCAPE, ESCAPE_PART, is_bare, may_begin_path
@@ -237,7 +237,7 @@ def _end_at_closer(string: OpenString, text: str, start: int, tag: Tag, over: bo
     if end is None:
         return None
     last = _is_end(string, text, tag.start, over)
-    return MORE if last is MORE else end if last else None
+    return decided(last, end, None)
 
 
 def _end_before(string: OpenString, text: str, start: int, at: int) -> int | None:

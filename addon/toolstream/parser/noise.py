@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from ..grammar.kinds import MORE, Wait
+from ..grammar.kinds import MORE, Wait, decided
 from ..grammar.text import breaks_line, read_literal, skip_whitespace
 from ..limits import DECLARED_NAME
 from ..schema.toolset import Toolset
@@ -33,7 +33,7 @@ def end_of_noise(text: str, at: int, over: bool, toolset: Toolset, thinking: boo
         partial = read_literal(text, at, _THOUGHT, over)
         return MORE if partial is MORE else at
     follows = _function_follows(text, found.end(), over, toolset, found["name"] or "")
-    return MORE if follows is MORE else found.end() if follows else at
+    return decided(follows, found.end(), at)
 
 
 def end_of_tokens(text: str, at: int, over: bool) -> int | Wait:

@@ -4,10 +4,10 @@ the value ends there, although its closing tags are missing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..grammar.kinds import MORE, TagKind, Wait
+from ..grammar.kinds import MORE, TagKind, Wait, decided
 from ..grammar.tag import Tag
 from ..grammar.text import is_one_line
 from ..limits import AFTER_CALL
@@ -33,20 +33,25 @@ def opens_next(m: Message, value: Value, opener: Tag) -> bool | Wait:
 def before_calls(m: Message, value: Value, run: Run) -> Judgement:
     """The closing tag of the envelope alone, after a single line, and text after it: the end if the call has
     all that it requires, and after the text nothing comes but calls up to the end of the message."""
-    start = run.end - m.buffer.base
     call = m.open_call
     lacks = call.tool.required - call.writer.given
     if lacks or value.has_inner_break(m.buffer, run.tags[0].start - m.buffer.base):
         return Payload.TAG
+    return decided(_calls_come(m, value, run), run, Payload.TAG)
+
+
+def _calls_come(m: Message, value: Value, run: Run) -> bool | Wait:
+    """Whether the first tag after a run and text opens a call on a line of its own, and nothing but calls
+    comes from there to the end of the message."""
+    start = run.end - m.buffer.base
     readings = readings_after(m.place, m.buffer, value, start, start + AFTER_CALL)
     at, tag = next((found for found in readings if found[1]), (0, None))
-    if tag is MORE:
-        return MORE
-    if not (tag and tag.exact and tag.opens_call and is_alone(m.buffer, run.end, at)):
-        return Payload.TAG
+    if not isinstance(tag, Tag):
+        return MORE if tag is MORE else False
+    if not (tag.opens_call and is_alone(m.buffer, run.end, at)):
+        return False
     calls = _Calls(m, value, _order_from(tag), start + AFTER_CALL)
-    ends = calls.end_message(calls.end_of_next(at))
-    return ends if ends is MORE else run if ends else Payload.TAG
+    return calls.end_message(calls.end_of_next(at))
 
 
 def _order_from(opener: Tag) -> Sequence[TagKind]:
@@ -73,22 +78,25 @@ class _Calls:
         """The closing tags of the next call, which has one parameter of one line; None if anything else
         comes. `again`: the open call opens once more, perhaps several times, and the first of its tags comes
         before `start`."""
-        m = self.m
         awaited, begins = self.order[1:] if again else self.order, start
-        for at, tag in readings_after(m.place, m.buffer, self.value, start, self.limit):
+        for at, tag in self._exact_tags(start):
             if tag is MORE:
                 return MORE
-            if tag is None or not tag.exact:
-                return None
-            if not awaited:
-                if tag.kind is not self.order[0]:
-                    return _end_of_line(m, begins, at)
-                # It opens before it was closed
-                awaited = self.order if is_one_line(m.buffer.text[begins:at]) else ()
-            if tag.kind not in awaited[:1] or (again and not _is_same(m, tag)):
+            if not awaited and tag.kind is not self.order[0]:
+                return _end_of_line(self.m, begins, at)
+            if not awaited and is_one_line(self.m.buffer.text[begins:at]):
+                awaited = self.order  # it opens before it was closed
+            if not _is_awaited(self.m, tag, awaited, again):
                 return None
             awaited, begins = awaited[1:], tag.end
         return None
+
+    def _exact_tags(self, start: int) -> Iterator[tuple[int, Tag | Wait]]:
+        """The tags from the index `start` on, up to the first that is not exact; MORE may be the last one."""
+        for at, tag in readings_after(self.m.place, self.m.buffer, self.value, start, self.limit):
+            if tag is None or not (tag is MORE or tag.exact):
+                return
+            yield at, tag
 
 
 def _end_of_line(m: Message, start: int, at: int) -> Run | Wait | None:
@@ -107,8 +115,13 @@ def _is_unclosed_line(m: Message, value: Value, opener: Tag) -> bool:
     return begins and not value.has_inner_break(m.buffer, opener.start)
 
 
-def _is_same(m: Message, tag: Tag) -> bool:
-    """Whether a tag opens what is open: an envelope, a call of this tool, or this parameter."""
+def _is_awaited(m: Message, tag: Tag, awaited: Sequence[TagKind], again: bool) -> bool:
+    """Whether a tag is of the kind that is awaited first. `again`: it has to open what is open, too, which is
+    an envelope, a call of this tool, or this parameter."""
+    if tag.kind not in awaited[:1]:
+        return False
+    if not again:
+        return True
     if tag.kind is TagKind.CALL_OPEN:
         return m.toolset.find(tag.name) is m.open_call.tool
     return tag.name in ("", m.place.key)

@@ -91,15 +91,17 @@ def _members(text: str, tool: Tool) -> Iterator[tuple[str, object]]:
 
 
 def _end_of_value(text: str, at: int, last: int, tool: Tool, sep: str) -> int:
-    """The index of the comma after the value at `at`, or `last`; -1 if that is not certain."""
+    """The index of the comma after the value at `at`, or `last`; -1 if that is not certain. There are three
+    signs that a word is the next key: it is declared, `sep` follows it as it followed the first one, and a
+    comma stands before it. With two of them nobody knows, nor if another mark stands for the comma."""
     if text.startswith('"', at):
         return _end_of_string(text, at, last)
     for found in _NEXT.finditer(text, at, last):
-        declared, same = tool.declares(found["key"]), found["sep"] == sep
-        comma = found["before"][0] == ","
-        if comma and declared and same:
+        same, mark = found["sep"] == sep, found["before"][0]
+        signs = tool.declares(found["key"]), same, mark == ","
+        if all(signs):
             return found.start()
-        if (declared and (comma or same)) or (same and found["before"][0] in ",;\n"):
+        if sum(signs) > 1 or (same and mark in ";\n"):
             return -1
     return last
 
