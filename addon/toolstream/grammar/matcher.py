@@ -60,12 +60,17 @@ class TagMatcher:
         self._other_tails = _either(s.tail for s in others)
 
     def _compile_plain(self) -> None:
+        """The other spellings, in one pattern for each character that may come after their bracket."""
+        for i, s in enumerate(self._plain):
+            self._groups[f"t{i}"] = s, f"n{i}" if "?P<n>" in s.tag else ""
         for first in {s.text[1] for s in self._plain}:
-            same = {i: s for i, s in enumerate(self._plain) if s.text[1] == first}
-            self._tags[first] = _either(_numbered(s.tag, i) for i, s in same.items())
-            self._groups |= {f"t{i}": (s, f"n{i}" if "?P<n>" in s.tag else "") for i, s in same.items()}
-            self._tails[first, False] = _either(s.tail for s in same.values())
-            self._tails[first, True] = _either(s.tail for s in same.values() if _BRACKET_IN_IT.search(s.text))
+            self._compile_after(first)
+
+    def _compile_after(self, first: str) -> None:
+        same = {i: s for i, s in enumerate(self._plain) if s.text[1] == first}
+        self._tags[first] = _either(_numbered(s.tag, i) for i, s in same.items())
+        self._tails[first, False] = _either(s.tail for s in same.values())
+        self._tails[first, True] = _either(s.tail for s in same.values() if _BRACKET_IN_IT.search(s.text))
 
     def with_names(self, names: Names) -> "TagMatcher":
         """The same matcher, with these declared names."""

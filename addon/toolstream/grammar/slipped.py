@@ -108,17 +108,21 @@ class TagPiece:
         if found is MORE:
             yield MORE
             return
+        before_value = last and self._opens_value(c)
         for wrong, end in found:
-            opens = last and self._opens_value(c)
-            if wrong == 0 and not opens and c.text.startswith(">", end):
-                yield 1, end + 1, ""
-            if opens and self._holds_letter(c, at, end):
-                continue
-            ends = not self.end or c.text[end - 1] in CLOSE or _may_end(c, at, end, last)
+            if wrong == 0 and not before_value and c.text.startswith(">", end):
+                yield 1, end + 1, ""  # its last bracket is there twice
+            ends = self._may_end(c, at, end, last)
             if ends is MORE:
                 yield MORE
             elif ends:
                 yield wrong, end, ""
+
+    def _may_end(self, c: Context, at: int, end: int, last: bool) -> bool | Wait:
+        """Whether the tag at `at` may end there, with its bracket or what stands for it, or without."""
+        if last and self._opens_value(c) and self._holds_letter(c, at, end):
+            return False
+        return not self.end or c.text[end - 1] in CLOSE or _may_lack_bracket(c, at, end, last)
 
     def _opens_value(self, c: Context) -> bool:
         """Whether a value begins directly after this tag, the last of several."""
@@ -168,7 +172,21 @@ class TagPiece:
                 yield wrong, *tag
 
 
-def _may_end(c: Context, at: int, end: int, last: bool) -> bool | Wait:
+def _tags_in_row(c: Context, at: int) -> Iterator[re.Match[str] | Wait]:
+    """Tags of any word, with nothing but whitespace between them, as many as a run may have; MORE if another
+    one may come."""
+    for _ in range(CLOSING_RUN):
+        start = skip_whitespace(c.text, at)
+        tag = _SHAPE.match(c.text, start)
+        if tag is None:
+            if not c.over and (start == len(c.text) or _BRACKET_PART.match(c.text, start)):
+                yield MORE
+            return
+        yield tag
+        at = tag.end()
+
+
+def _may_lack_bracket(c: Context, at: int, end: int, last: bool) -> bool | Wait:
     """Whether the tag at `at` may end there without its bracket. `last`: anything may follow."""
     if c.text[at] not in OPEN:
         return False  # brackets of another kind, not of tags
@@ -326,7 +344,8 @@ class Slipped:
     def _read_from(self, number: int, c: Context, at: int, left: int) -> End | Wait | None:
         if number == len(self.pieces):
             return 0, at, ""
-        after = self._after_surplus(number, c, at) if left == self.most else at
+        is_right = left == self.most and self.kind is TagKind.PARAMETER_OPEN
+        after = self._after_surplus(number, c, at) if is_right else at
         if after is MORE:
             return MORE
         found = self._read_piece(number, c, after, left) if after > at else None
@@ -338,19 +357,15 @@ class Slipped:
         """The index after tags that are too many before the name in a parameter's opening tags, or before
         the last of these: tags of the spelling once more, or any others if that last one follows."""
         piece = self.pieces[number]
-        if not (self.kind is TagKind.PARAMETER_OPEN and number and isinstance(piece, Between)):
+        if not (number and isinstance(piece, Between)):
             return at
         *own, last = (tag.whole for tag in self.tags)
-        following = "" if piece.bare else last
-        end = ours = at
-        for _ in range(CLOSING_RUN):
-            start = skip_whitespace(c.text, end)
-            if following and c.text.startswith(following, start):
+        ours = end = at
+        for tag in _tags_in_row(c, at):
+            if tag is MORE:
+                return MORE
+            if tag[0] == last and not piece.bare:
                 return end
-            tag = _SHAPE.match(c.text, start)
-            if tag is None:
-                part = not c.over and (start == len(c.text) or _BRACKET_PART.match(c.text, start))
-                return MORE if part else ours
             ours = tag.end() if tag[0] in own and ours == end else ours
             end = tag.end()
         return ours

@@ -276,16 +276,23 @@ class JsonStream:
         """The size of what is marked by quotes too many where the string begins. That is one quote; or, if
         the quotes are `triple` or the one has a partner in the string, all up to the last quote. None if no
         end of the string is found, so that they are not too many; MORE if more text can tell."""
-        text, mark, (_, searched) = self._text, '"""' if triple else '"', self._searched
-        start = self._at + max(searched, 2 if triple else 1)
+        end = self._end_of_marked('"""' if triple else '"', self._at + 1 + triple)
+        if not isinstance(end, int):
+            return end
+        has_partner = self._text.count(r"\"", self._at, end) % 2 == 1
+        return end - self._at if triple or has_partner else 1
+
+    def _end_of_marked(self, mark: str, start: int) -> int | Wait | None:
+        """The index of the quote that ends the string, the last one of a `mark` which comes not before
+        `start`. None if a quote alone comes first that ends nothing and is not escaped."""
+        text, start = self._text, max(start, self._at + self._searched[1])
         while (end := text.find(mark, start)) >= 0:
             after = end + len(mark)
             if not self._over and (_AFTER_PART.fullmatch(text, after) or text[after:] == '"'):
                 break
             if self._is_end(after):
-                has_partner = text.count(r"\"", self._at, end) % 2 == 1
-                return after - 1 - self._at if triple or has_partner else 1
-            if not triple and not _is_escaped(text, end):
+                return after - 1
+            if mark == '"' and not _is_escaped(text, end):
                 return None
             start = end + 1
         else:

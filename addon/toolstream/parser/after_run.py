@@ -154,19 +154,23 @@ def _is_open_after(m: Message, value: Value, run: Run, at: int) -> bool:
     """Whether a parameter that opened after a run is still open at `at`: what closes there is that one. It
     has opened alone on its line; or, in a format without line breaks around values, after nothing but tags
     and names."""
-    text, opened, start = m.buffer.text, 0, run.end - m.buffer.base
-    last = _last_tag(m)
-    while (start := text.find("<", start, at)) >= 0:
-        tag = value.tables.within.match(text, start)
-        if tag and tag.kind is TagKind.PARAMETER_OPEN and not tag.dialect.by_name:
-            opened += _opens_in_place(m, value, run, tag, opened)
-            start = tag.end - 1
-        elif tag and tag.kind is TagKind.PARAMETER_CLOSE and opened:
-            opened -= 1
-        elif last and text.startswith(last, start):
-            opened += opened > 0 or _is_head(m, run, start)
-        start += 1
+    opened, start = 0, run.end - m.buffer.base
+    while (start := m.buffer.text.find("<", start, at)) >= 0:
+        opened, start = _open_after_tag(m, value, run, start, opened)
     return opened > 0
+
+
+def _open_after_tag(m: Message, value: Value, run: Run, at: int, opened: int) -> tuple[int, int]:
+    """How many parameters are open after the tag at `at`, if `opened` are before it; and where the search for
+    the next tag goes on."""
+    tag, last = value.tables.within.match(m.buffer.text, at), _last_tag(m)
+    if tag and tag.kind is TagKind.PARAMETER_OPEN and not tag.dialect.by_name:
+        return opened + _opens_in_place(m, value, run, tag, opened), tag.end
+    if tag and tag.kind is TagKind.PARAMETER_CLOSE and opened:
+        return opened - 1, at + 1
+    if last and m.buffer.text.startswith(last, at):
+        return opened + (opened > 0 or _is_head(m, run, at)), at + 1
+    return opened, at + 1
 
 
 def _last_tag(m: Message) -> str:

@@ -74,24 +74,36 @@ class Chain:
 
 def read_chain(m: Message, at: int, inside: bool = False) -> Chain | Wait:
     """The chain at `at`; MORE if more text is needed. `inside`: an envelope is open already."""
-    base, chain = m.buffer.base, Chain(at, inside)
-    start, known = (base + at, inside), m.chain
-    if known and known.start == start:
-        chain.wraps = [tag.moved(-base) for tag in known.wraps]
-        chain.at, chain.fence = known.end - base, known.fence
+    start, chain = m.buffer.base + at, _as_known(m, at, inside)
     while True:
         found = _read_next(m, chain)
         if found is MORE:
             return MORE
         if isinstance(found, Fence):
             chain.fence, chain.at = found
-        elif isinstance(found, Tag) and found.kind is TagKind.WRAP_OPEN and _may_add(chain, found):
+        elif isinstance(found, Tag) and _may_add(chain, found):
             _add(m, chain, found)
-            if chain.at < len(m.buffer.text):
-                wraps = [tag.moved(base) for tag in chain.wraps]
-                m.chain = KnownChain(start, wraps, base + chain.at, chain.fence)
+            _note(m, chain, start)
         else:
             return _judged(m, chain, found)
+
+
+def _as_known(m: Message, at: int, inside: bool) -> Chain:
+    """The chain at `at`, as far as it was read before."""
+    base, known, chain = m.buffer.base, m.chain, Chain(at, inside)
+    if known and known.start == (base + at, inside):
+        chain.wraps = [tag.moved(-base) for tag in known.wraps]
+        chain.at, chain.fence = known.end - base, known.fence
+    return chain
+
+
+def _note(m: Message, chain: Chain, start: int) -> None:
+    """Note the tags of a chain that begins at the position `start`, if something follows them, so that they
+    need not be read again."""
+    if chain.at < len(m.buffer.text):
+        base = m.buffer.base
+        wraps = [tag.moved(base) for tag in chain.wraps]
+        m.chain = KnownChain((start, chain.inside), wraps, base + chain.at, chain.fence)
 
 
 def _add(m: Message, chain: Chain, wrap: Tag) -> None:
@@ -104,11 +116,14 @@ def _add(m: Message, chain: Chain, wrap: Tag) -> None:
     chain.at = index_after(m.buffer.text, wrap)
 
 
-def _may_add(chain: Chain, wrap: Tag) -> bool:
-    """Whether another opening tag belongs to the chain: one of a few, or the same within what may wait."""
+def _may_add(chain: Chain, tag: Tag) -> bool:
+    """Whether a tag belongs to the chain: it opens one of a few envelopes, or the same again within what may
+    wait."""
+    if tag.kind is not TagKind.WRAP_OPEN:
+        return False
     if len(chain.wraps) < WRAPS:
         return True
-    return chain.loops and wrap.raw == chain.wraps[0].raw and wrap.end - chain.wraps[0].start < AFTER_CALL
+    return chain.loops and tag.raw == chain.wraps[0].raw and tag.end - chain.wraps[0].start < AFTER_CALL
 
 
 def _read_next(m: Message, chain: Chain) -> Tag | Fence | Following | Wait | None:

@@ -123,7 +123,7 @@ def _open_string(
     with these `blanks`."""
     opener = None if body.dropped or is_empty else body.writer.open_string(body.key)
     string = (body.key, body.brackets + body.inside, body.is_free, body.tool.declares, m.grammar.body)
-    body.string = OpenString(*string, m.slipped, m.fence, quote, is_empty)
+    body.string = OpenString(*string, m.is_slipped, m.fence, quote, is_empty)
     body.streams = opener is not None
     if opener is None:
         body.mark = m.log.mark()

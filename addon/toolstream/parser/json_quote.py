@@ -42,7 +42,7 @@ class Quote(Enum):
 class OpenString:
     """The string that is the value of this key. `brackets`: how many have to follow its end. `is_key`:
     whether a word is a parameter that was not given yet. `declares`: whether the tool has a parameter of
-    this name. `slipped`: finds misspelt forms of the `tags`. `mended`: a quote in it was repaired.
+    this name. `is_slipped`: whether a misspelt tag is at an index. `mended`: a quote in it was repaired.
     `doubled`: it begins with two quotes."""
 
     key: str
@@ -50,7 +50,7 @@ class OpenString:
     is_key: Callable[[str], bool]
     declares: Callable[[str], bool]
     tags: Tags
-    slipped: Callable[[str, int, bool], object]
+    is_slipped: Callable[[str, int, bool], bool | Wait]
     fence: str = ""  # the end of a fence around the call
     quote: str = ""  # the quote of another language that it began with, and may end with
     doubled: bool = False
@@ -153,13 +153,7 @@ def _after_brackets(string: OpenString, text: str, at: int, over: bool) -> Quote
 
 def _may_follow_call(string: OpenString, text: str, at: int, over: bool) -> bool | Wait:
     """Whether what is at `at` may follow the last bracket of a call: anything, but not directly after it."""
-    return text[at] in "{[" or text[at - 1].isspace() or _is_slipped(string, text, at, over)
-
-
-def _is_slipped(string: OpenString, text: str, at: int, over: bool) -> bool | Wait:
-    """Whether a misspelt tag is here."""
-    slipped = string.slipped(text, at, over)
-    return MORE if slipped is MORE else slipped is not None
+    return text[at] in "{[" or text[at - 1].isspace() or string.is_slipped(text, at, over)
 
 
 def _at_mark_or_text(string: OpenString, text: str, at: int, end: int, over: bool) -> Quote | Wait:
@@ -313,7 +307,7 @@ def _before_last(string: OpenString, text: str, at: int, is_all: bool, over: boo
     is_sure = is_all and not string.mended
     if string.opened:
         return Quote.INNER
-    if slipped := is_sure and _is_slipped(string, text, at, over):
+    if slipped := is_sure and string.is_slipped(text, at, over):
         return _end_if(slipped)
     if is_all and string.may_be_fence(text[at]):
         return _before_fence(string, text, at, over)
@@ -380,14 +374,19 @@ def _before_bare_tag(string: OpenString, text: str, at: int, over: bool, far: bo
     found = before_tag(string, text, at, over)
     if found is not Quote.END or (over and string.tags.may_begin(text, at)):
         return found
-    tag = string.tags.match(text, at)
-    if tag and tag.opens_call and text[at - 1] == '"':
+    if _opens_at_quote(string, text, at):
         return Quote.INNER
-    if goes_on := goes_on_in_line(string.tags, text, at, over):
-        return MORE if goes_on is MORE else Quote.INNER
+    if in_line := goes_on_in_line(string.tags, text, at, over):
+        return MORE if in_line is MORE else Quote.INNER
     if string.mended and not far:  # not with each of many quotes
         return _end_if(is_last(string.tags, text, at, over))
     return _end_if(closes_call(string.tags, text, at, string.brackets, over, string.complete))
+
+
+def _opens_at_quote(string: OpenString, text: str, at: int) -> bool:
+    """Whether a tag at `at` opens a call directly after a quote, where only a closing tag may stand."""
+    tag = string.tags.match(text, at)
+    return tag is not None and tag.opens_call and text[at - 1] == '"'
 
 
 _BY_MARK = {

@@ -52,14 +52,16 @@ def read_string(string: OpenString, text: str, start: int, over: bool) -> tuple[
     string.opened = next((opened for tag, opened in string.counted if tag >= at), string.opened)
     if string.head is not None:
         string.head = string.head + piece if may_begin_path(string.head + piece) else None
-    if "'" in piece or "`" in piece or not piece.isascii():
-        _count(string.odd, piece)
+    _count(string.odd, piece)
     if string.lost and ending is Ending.ENDED and _closes(string.odd, piece[-1:]):
         piece = piece[:-1]
     return piece, at, ending
 
 
 def _count(odd: dict[str, int], piece: str) -> None:
+    """Count the quotes of other languages in a piece."""
+    if piece.isascii() and not ("'" in piece or "`" in piece):
+        return  # most have none
     for mark in QUOTES[1:]:
         if count := piece.count(mark):
             odd[mark] = odd.get(mark, 0) + count

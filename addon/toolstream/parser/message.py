@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from ..events import ArgumentsDelta
 from ..grammar.dialects import BASE, Dialect
 from ..grammar.grammar import Grammar
-from ..grammar.kinds import Wait
-from ..grammar.tag import Tag
+from ..grammar.kinds import MORE, Wait
 from ..grammar.text import BLANK, trailing
 from ..limits import WHITESPACE_RUN
 from ..repairs import Refused, Repair
@@ -181,14 +180,14 @@ class Message:
         self.tolerant = self.grammar.level != "strict"
         self.aggressive = self.grammar.level == "aggressive"
 
-    def slipped(self, text: str, at: int, over: bool) -> Tag | Wait | None:
-        """The misspelt tag at `at`, in a dialect that the open call or envelope is written in; None if
-        there is none."""
+    def is_slipped(self, text: str, at: int, over: bool) -> bool | Wait:
+        """Whether a misspelt tag is at `at`, of a dialect that the open call or envelope is written in."""
         if not self.spoken:
-            return None
+            return False
         place = self.call.place if self.call else self.outside
         place.speak(*self.spoken)
-        return place.slipped(text, at, over)
+        found = place.slipped(text, at, over)
+        return MORE if found is MORE else found is not None
 
     @property
     def seen(self) -> int:

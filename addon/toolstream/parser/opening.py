@@ -196,13 +196,8 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     first = wraps[0].end if wraps else tag.end
     if _lists_tools(tag, wraps):
         return m.refuse(Refused.NO_CALL, first)
-    if _must_end_before(m) and opening:
-        if (again := after_untagged(m)) is not None:
-            return m.reject(again=again)
-        m.reject()
-        m.context.new_line()  # directly after a call counts as the start of a line
-        m.envelope = Envelope.REFUSED
-        return Step.GO
+    if opening and _must_end_before(m):
+        return _reject_before(m)
     opens = _opens_wrapped_before(m, tag, opening)
     if opens is MORE:
         return Step.MORE
@@ -211,6 +206,16 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     if _thinks_again(m):
         return m.refuse(Refused.REASONING, tag.end)
     return _open(m, tag, opening or _try_undeclared(m, tag.name), wraps)
+
+
+def _reject_before(m: Message) -> Step:
+    """What is on trial is text, because a further call opens here."""
+    if (again := after_untagged(m)) is not None:
+        return m.reject(again=again)
+    m.reject()
+    m.context.new_line()  # directly after a call counts as the start of a line
+    m.envelope = Envelope.REFUSED
+    return Step.GO
 
 
 def _try_undeclared(m: Message, name: str) -> Opening:

@@ -54,8 +54,6 @@ from .slips import Slips, Spellings
 NO_NAMES = Names()
 _ODD = re.compile(r"""["'<>]""")
 _RESULTS = frozenset({"result", "output", "tool_response", "tool_result"})
-# Without and with a slash: what may be meant otherwise, and as what
-_CLOSES, _OPENS = (TagKind.CALL_CLOSE, TagKind.PARAMETER_CLOSE), (TagKind.CALL_OPEN, TagKind.PARAMETER_OPEN)
 _SEPARATORS = frozenset({"=", ":", "＝", "=="})  # noqa: RUF001
 
 
@@ -174,18 +172,19 @@ class Place(Slips):
     def _slipped_or_opener(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
         """The tag of another dialect that has slipped here; but what lacks the slash of a closing tag and
         names a tool or a parameter opens that, and what has a slash and names a parameter may open that."""
-        found, slash = self.slipped(text, at, over), text.startswith("</", at)
+        found = self.slipped(text, at, over)
         if not isinstance(found, Tag):
             return _listed(found)
-        if found.kind is TagKind.PARAMETER_CLOSE and not slash:
-            return _listed(self._before_value(text, at, over) or found)
-        if found.kind is not _CLOSES[slash]:
-            return [found]
-        damaged = self._damaged(text, at, over)
-        if damaged is MORE:
-            return MORE
-        others = [tag for tag in damaged if tag.kind is _OPENS[slash]]
-        return [*others, found] if slash or not others else others[:1]
+        match found.kind, text.startswith("</", at):
+            case TagKind.PARAMETER_CLOSE, False:
+                return _listed(self._before_value(text, at, over) or found)
+            case TagKind.PARAMETER_CLOSE, True:
+                openers = self._damaged(text, at, over, TagKind.PARAMETER_OPEN)
+                return MORE if openers is MORE else [*openers, found]
+            case TagKind.CALL_CLOSE, False:
+                openers = self._damaged(text, at, over, TagKind.CALL_OPEN)
+                return MORE if openers is MORE else (openers or [found])[:1]
+        return [found]
 
     def _of_element(self, text: str, at: int, over: bool) -> Tag | Wait | None:
         """The tag of an element of any name in which a parameter may open; None if none may."""
@@ -199,10 +198,12 @@ class Place(Slips):
         tag = self.body.match(text, at)
         return tag is not None and tag.kind is TagKind.PARAMETER_OPEN and self._declares(tag.name)
 
-    def _damaged(self, text: str, at: int, over: bool) -> list[Tag] | Wait:
-        """All tags that may be at `at`, if it is in no dialect table."""
+    def _damaged(self, text: str, at: int, over: bool, only: TagKind | None = None) -> list[Tag] | Wait:
+        """All tags that may be at `at`, if it is in no dialect table; `only` those of a kind."""
         token = read_whole(text, at, over) if self.grammar.level != "strict" else None
-        return self.alike(token) if isinstance(token, Token) else token or []
+        if not isinstance(token, Token):
+            return token or []
+        return [tag for tag in self.alike(token) if only in (None, tag.kind)]
 
     def _is_of_others(self, tag: Tag) -> bool:
         """Whether this may be a tag of a document, in a value that another dialect opened."""

@@ -110,15 +110,22 @@ def _edit_calls(message: str, json: Json, parts: Parts, ledger: Ledger) -> str:
     """The message with its calls put right, and the calls that were found in its texts added."""
     elements = [_element(message, json, part, ledger) for part in parts.native]
     added = [_new_element(*call) for call in _calls(parts.native) + parts.calls]
-    same = all(is_same for is_same, _ in elements) and isinstance(json.get("tool_calls"), list | None)
-    if same and not added:
+    if not _may_stay(elements, json):
+        changed = extended("[]", [text for _, text in elements if text] + added)
+    elif added:
+        changed = extended(value_at(message, ("tool_calls",)) if elements else "[]", added)
+    else:
         return message
-    kept = value_at(message, ("tool_calls",)) if same and elements else "[]"
-    changed = [] if same else [text for _, text in elements if text]
-    changes = {"tool_calls": extended(kept, changed + added)}
+    changes = {"tool_calls": changed}
     if parts.native and "function_call" in json:
         changes["function_call"] = "null"
     return with_members(message, changes)
+
+
+def _may_stay(elements: list[tuple[bool, str]], json: Json) -> bool:
+    """Whether a message may keep its calls as they are written: all elements are right, and in a list, or
+    there are none."""
+    return all(is_right for is_right, _ in elements) and isinstance(json.get("tool_calls"), list | None)
 
 
 def _element(message: str, json: Json, part: Part, ledger: Ledger) -> tuple[bool, str]:
