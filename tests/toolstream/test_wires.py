@@ -113,8 +113,8 @@ def unchanged(case: Case) -> bool:
 @pytest.mark.parametrize("api", OTHERS, ids=lambda api: api.title)
 def test_a_streamed_answer(api: Api, file: str, thorough: bool) -> None:
     for number, case in enumerate(FILES[file]):
-        if not thorough and number % len(OTHERS) == OTHERS.index(api):
-            continue  # two of three, each case in two APIs
+        if not thorough and number % len(OTHERS) != OTHERS.index(api):
+            continue  # each case in one of them
         steps = [1, 4, WHOLE] if thorough else [STEPS[number % len(STEPS)]]
         with named(case):
             check_streamed(api, case, steps, thorough)
