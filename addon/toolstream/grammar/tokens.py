@@ -50,10 +50,12 @@ _MARK = rf"{_BARS}(?:\w{{1,16}}(?:{_BARS}[ \t]?(?:(?={_STRUCTURAL}|calls)|[a-z_]
 IN_BARS = re.compile(_BARS)
 MARK = rf"{_BARS}\w{{1,16}}{_BARS}"
 MARKED = re.compile(rf"</?({MARK})[ \t]?\w")
+_BLANK_SIGNS = " \t([{|,;"
 _JSON_AHEAD = r'[ \t]?(?:\{[ \t\r\n]*(?:"|\Z)|\[[ \t\r\n]*(?:\{|\Z))'  # after `[TOOL_CALL]`
 _BREAK = re.compile(r"\r?\n?[ \t]{0,8}>?[ \t]{0,8}")  # before a bracket that is late
 _JSON_BEGINS = re.compile(r"[ \t]*(?:[{\[][ \t\r\n]*)?")
 _LINE_ENDS = rf"[ \t]*(?:[\r\n{OPEN}]|\Z)"
+_SIGN = r"""(?<=\w)(?:[(\[{|,;][ \t]?(?=[\w"'])|(?=["']\w))"""  # in the place of the `=`
 # A run of plain characters ends only where something else may come. Else two runs side by side could share
 # the characters out in too many ways.
 _RUN = rf"""{_PLAIN}{{1,{TAG}}}?(?=(?!{_PLAIN})|/[ \t]{{0,8}}[{CLOSE}]|[)\]}}]{_LINE_ENDS})"""
@@ -63,8 +65,9 @@ _TAG = re.compile(
     (?P<slash>[/\\／]{{0,2}}) [ \t]{{0,8}}
     (?P<inner>[{OPEN}]?) (?:[:;.,!*-]|(?P<space>{_NAMESPACE}|{_MARK}))?
     (?P<word>(?:[^\s<>=:"'/|(){{}}\[\],;{OPEN}{CLOSE}]|/(?=\w)){{0,64}})
-    (?: (?P<sep>[ \t]{{0,8}}[=:＝]{{1,2}}[ \t]{{0,8}}|[ \t]{{1,8}}) (?P<name>"[^"\n<>{CLOSE}]{{1,128}}+"?
-        |'[^'\n<>{CLOSE}]{{1,128}}+'? |[^\s<>"'={OPEN}{CLOSE}]{{1,128}}+) )?
+    (?: (?P<sep>[ \t]{{0,8}}[=:＝]{{1,2}}[ \t]{{0,8}}|[ \t]{{1,8}}|{_SIGN})
+        (?P<name>"[^"\n<>{CLOSE}]{{1,128}}+"?|'[^'\n<>{CLOSE}]{{1,128}}+'?
+            |[^\s<>"'={OPEN}{CLOSE}]{{1,128}}+) )?
     (?P<rest>(?:"[^"\n<]{{0,128}}+(?:"|\Z)|'[^'\n<]{{0,128}}+(?:'|\Z)|{_RUN}
         |[ \t]{{1,8}}(?:[\w:.-]{{0,64}}[ \t]{{0,8}}=[ \t]{{0,8}}|[/\\?]|[\w:.-]{{1,64}}(?=[ \t]{{0,8}}\Z)
             |(?=["']\Z))
@@ -158,7 +161,7 @@ def _token(tag: re.Match[str]) -> Token:
     name, closed = name.strip("\"'"), bool(end.strip(" \t/"))
     if not closed:
         name = name.rstrip(")]}:;,")
-    sep, bracket = sep.strip() or (" " if sep else ""), bool(opened or inner)
+    sep, bracket = sep.strip(_BLANK_SIGNS) or (" " if sep or name else ""), bool(opened or inner)
     return Token(*tag.span(), tag[0], bool(slash), space, word, sep, name, rest, bracket, closed)
 
 

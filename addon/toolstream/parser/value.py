@@ -159,7 +159,8 @@ def _next(m: Message, value: Value) -> int:
     at = max(m.buffer.at, value.judged_to - m.buffer.base)
     fresh = value.blank and at == value.judged_to - m.buffer.base
     while (at := next_place(text, at, fresh, value.tables.missing)) >= 0:
-        at, fresh = at + (fresh and _is_all(text, at, value.tables.missing)), False
+        empty, fresh = fresh and not value.has_text(m.buffer, at), False
+        at += empty and _is_all(text, at, value.tables.missing)
         if NO_TAG.match(text, at):
             at += 1
             continue
