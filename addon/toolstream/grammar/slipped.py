@@ -1,10 +1,13 @@
-"""Misspelt tags of a dialect table.
+"""Misspelt tags of a dialect table (P21).
 
-A spelling comes in pieces: its tags and the text between them. Each tag is compared with the text, and
-may have a slip: one or two letters are wrong, missing, surplus or swapped; it contains surplus text; or
-its last bracket is another character or missing. If a spelling has several tags, most of them have to be
-right, and other tags may stand between them. Names of tools and parameters are never guessed: they have to
-be declared, letter by letter.
+A spelling comes in pieces (`in_pieces`): its tags and the text between them. A piece says where in a text it
+may end, the likeliest first. A spelling is read where its pieces follow one another. The answer is how many
+slips there are, where the tag ends, and the name in it.
+
+Each tag is compared with the text, and may have a slip: one or two letters are wrong, missing, surplus or
+swapped; it contains surplus text; or its last bracket is another character or missing. If a spelling has
+several tags, most of them have to be right, and other tags may stand between them. Names of tools and
+parameters are never guessed: they have to be declared, letter by letter.
 """
 
 import re
@@ -342,9 +345,10 @@ class Slipped:
         return self._read_from(0, Context(text, over, known, self.kind), at, self.most)
 
     def _read_from(self, number: int, c: Context, at: int, left: int) -> End | Wait | None:
+        """What the pieces from this number on are, if they begin at `at` and `left` tags may have slips."""
         if number == len(self.pieces):
             return 0, at, ""
-        is_right = left == self.most and self.kind is TagKind.PARAMETER_OPEN
+        is_right = left == self.most and self.kind is TagKind.PARAMETER_OPEN  # up to here
         after = self._after_surplus(number, c, at) if is_right else at
         if after is MORE:
             return MORE
@@ -371,6 +375,7 @@ class Slipped:
         return ours
 
     def _read_piece(self, number: int, c: Context, at: int, left: int) -> End | Wait | None:
+        """The same; the piece of this number begins exactly there, or was lost."""
         piece = self.pieces[number]
         for end in piece.read(c, at, number + 1 >= self.ahead):
             if end is MORE:
@@ -382,7 +387,7 @@ class Slipped:
         return self._go_on(number, c, (TAG_SLIPS + 1, at, ""), 0) if lost else None
 
     def _go_on(self, number: int, c: Context, end: End, left: int) -> End | Wait | None:
-        """The tag, if the piece of this number ends there, and `left` tags after it may have slips."""
+        """The same, if the piece of this number ends there."""
         wrong, after, name = end
         rest = self._read_from(number + 1, c, after, left) if left >= 0 else None
         if rest is MORE or rest is None:

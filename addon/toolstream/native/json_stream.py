@@ -1,5 +1,5 @@
-"""Splits a JSON object into tokens while it streams. It only knows states; the mender decides what to do
-with a token.
+"""Splits a JSON object into tokens while it streams (P15). It only knows states; the mender decides what to
+do with a token.
 
 There is one method for each state, in the table `_READERS`. A token is as much as is certain: the letters of
 a string come in pieces that end between two escapes; keys, numbers and words come whole, once something

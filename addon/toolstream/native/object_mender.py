@@ -1,4 +1,4 @@
-"""Mends arguments that are a JSON object, while they stream.
+"""Mends arguments that are a JSON object, while they stream (P15): pieces of it go in, and JSON comes out.
 
 `JsonStream` splits them into tokens; here is one method for each kind of token. What fits the schema
 passes as it came. A value of the wrong type is recognised by its first character, so that everything that
@@ -210,7 +210,7 @@ class ObjectMender:
             self._findings.set_complete()
 
     def _on_after(self, _: str) -> None:
-        if self._passage.held and self._stream.pending[0] == "{":
+        if self._passage.held and self._stream.pending[0] == "{":  # `{}` was a false start
             self._repair(Repair.REPEATED_ARGUMENTS)
             self._stream.begin_again()
         else:
@@ -220,8 +220,8 @@ class ObjectMender:
     def _on_broken(self, _: str) -> None:
         self._stopped_in = self._stream.state
         self._decide_closers(last=False)
-        if self._stopped_in is State.VALUE:  # its key is complete
-            self._passage.write("")
+        if self._stopped_in is State.VALUE:
+            self._passage.write("")  # the key before it is complete, and need not wait
 
     # Keys and scalars
 
@@ -329,7 +329,7 @@ class ObjectMender:
             self._mend_key(self._damaged.name, self._damaged.value or "")
         elif not (self._watch.held and self._take_tail(unescaped(self._watch.waiting), quote)):
             self._release(self._as_json(self._watch.waiting) + quote)
-            self._has_tags = self._has_tags or self._watch.has_tags
+            self._has_tags |= self._watch.has_tags
         self._watch.drop()
 
     def _as_json(self, text: str) -> str:

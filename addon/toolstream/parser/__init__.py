@@ -6,8 +6,8 @@ A text goes from state to state. Whoever follows it meets the modules in this or
     the message            message · states · buffer · event_log · context · markdown
     most of its text       fast_path
     outside of calls       outside · lookout · other_tags · quotation · quotation_end
-    a call opens           envelope · chain · noise · openers · fence · opening · opening_repairs · prose
-                           · definition
+    a call opens           envelope · chain · noise · openers · fence · opening · after_opener
+                           · opening_repairs · prose · definition
     the call               call · call_events · writer · parameter · loose · surplus
     its value              value · open_value · value_text · value_place
     what tag is this       value_tag · place · slips · by_place · lost_bracket · elements · inner_tags

@@ -1,9 +1,12 @@
-"""Where only what comes after a run of tags in a value says whether the run is the end of the value.
+"""Where only what comes after a run of tags in a value says whether the run is the end of the value (P4).
 
 Text comes after it, which may be more of the value or of the message. So the text is searched, up to
 AFTER_CALL characters, for something that decides: a second run closes the value once more, so the first was
 payload; another call opens, so the value is over. In the same way it is decided about a parameter that opens
 in the value.
+
+Each function that decides takes the run, and returns a judgement (see `evidence`): the run, if the value ends
+before it; how much of it is payload; or MORE.
 """
 
 from __future__ import annotations
@@ -43,7 +46,8 @@ def ends_before_text(m: Message, value: Value, run: Run, alone: bool, lines: boo
     if not (is_complete(value, run, alone) or (not alone and _is_only_misspelt(m, value, run, lines))):
         return False
     text, end = m.buffer.text, run.end - m.buffer.base
-    start = run.tags[0].end - m.buffer.base if value.tight else end  # the first tag ends a line of text
+    # Where values have no line breaks around them, a line may also end after the first tag
+    start = run.tags[0].end - m.buffer.base if value.tight else end
     return alone or not lines or "\n" in text[start : skip_whitespace(text, end)]
 
 
@@ -70,14 +74,19 @@ def may_be_of_line(m: Message, value: Value, run: Run) -> bool:
 def look_beyond(m: Message, value: Value, run: Run, otherwise: Payload | None = None) -> Judgement:
     """Decide about a run that text follows: it is payload if a second run comes soon, and the end if another
     call does. If neither does it is what `otherwise` says; by default the end, unless a code fence of the
-    value closes directly after it. If a quotation of the value or the fence around an example in it closes
-    there, the run is the end only if the message ends soon, without a second run."""
-    text, end = m.buffer.text, run.end - m.buffer.base
+    value closes directly after it."""
     fenced = otherwise is None and _closes_fence(m, value, run)
-    quoted = value.opened.any_tag and text.startswith(_MARKS, end)
-    if not (quoted or (fenced and value.opened.in_example)):
-        return _search(m, value, run, _by_second_run, otherwise or (Payload.TAG if fenced else run))
-    found = _search(m, value, run, _by_second_closers, run if len(text) < end + AFTER_CALL else Payload.TAG)
+    quoted = value.opened.any_tag and m.buffer.text.startswith(_MARKS, run.end - m.buffer.base)
+    if quoted or (fenced and value.opened.in_example):
+        return _look_beyond_quotation(m, value, run)
+    return _search(m, value, run, _by_second_run, otherwise or (Payload.TAG if fenced else run))
+
+
+def _look_beyond_quotation(m: Message, value: Value, run: Run) -> Judgement:
+    """Decide about a run directly before the end of a quotation of the value, or of the fence around an
+    example in it: it is the end only if the message ends soon, without a second run."""
+    is_near_end = len(m.buffer.text) < run.end - m.buffer.base + AFTER_CALL
+    found = _search(m, value, run, _by_second_closers, run if is_near_end else Payload.TAG)
     if found is Payload.TAG:
         value.pass_run(run.tags)
     return found

@@ -350,9 +350,9 @@ def _opens_damaged(m: Message, chain: Chain, tag: Tag) -> bool | Wait:
     tool = m.toolset.find(tag.name)
     if tool is None or not m.toolset.allows(tool.name) or m.context.in_result:
         return False
-    believed = None if m.context.begins_plain_line else False
-    if chain.wrapped:
-        believed = _is_believed_inside(tag, chain.worst)
+    if not chain.wrapped:
+        return m.context.begins_plain_line and _is_proved(m, tag, tool)
+    believed = _is_believed_inside(tag, chain.worst)
     return _is_proved(m, tag, tool) if believed is None else believed
 
 

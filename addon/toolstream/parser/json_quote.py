@@ -1,7 +1,9 @@
-"""Whether a quote in a JSON string is its end or a part of it.
+"""Whether a quote in a JSON string is its end or a part of it: where a value ends (P4), in JSON.
 
-It is the end if something follows that may follow a string. Once a string has contained a quote that was
-not its end, that alone is not believed any more (`json_string`).
+It is the end if something follows that may follow a string. For each character that may, `_BY_MARK` has a
+function, which looks at the text from there on, and returns what the quote is, or MORE. Once a string has
+contained a quote that was not its end (it is `mended`), that alone is not believed any more: the next key has
+to be one of the tool's, or all brackets of the call have to be closed (`is_all`).
 """
 
 from __future__ import annotations
@@ -148,7 +150,7 @@ def _after_brackets(string: OpenString, text: str, at: int, over: bool) -> Quote
     if says := is_all and not string.mended and _may_follow_call(string, text, end, over):
         return _end_if(says)
     found = _before_fence(string, text, end, over) if string.may_be_fence(text[end]) else Quote.INNER
-    return _at_mark_or_text(string, text, at, end, over) if found is Quote.INNER else found
+    return _at_mark_or_text(string, text, at, end, is_all, over) if found is Quote.INNER else found
 
 
 def _may_follow_call(string: OpenString, text: str, at: int, over: bool) -> bool | Wait:
@@ -156,19 +158,19 @@ def _may_follow_call(string: OpenString, text: str, at: int, over: bool) -> bool
     return text[at] in "{[" or text[at - 1].isspace() or string.is_slipped(text, at, over)
 
 
-def _at_mark_or_text(string: OpenString, text: str, at: int, end: int, over: bool) -> Quote | Wait:
-    """What the mark or the text after the brackets says."""
-    is_all = text.count("}", at, end) >= string.brackets
+def _at_mark_or_text(
+    string: OpenString, text: str, at: int, end: int, is_all: bool, over: bool
+) -> Quote | Wait:
+    """What the mark or the text at `end` says, after brackets from `at` on."""
     found = _before_end(string, text, end, is_all, over) if is_mark(text, end) else Quote.INNER
     if found is Quote.INNER:
-        found = _before_mark(string, text, at, end, over)
+        found = _before_mark(string, text, at, end, is_all, over)
     may_end = is_all and not (string.mended or string.opened)
     return _before_text(string, text, end, over) if may_end and found is Quote.INNER else found
 
 
-def _before_mark(string: OpenString, text: str, at: int, end: int, over: bool) -> Quote | Wait:
+def _before_mark(string: OpenString, text: str, at: int, end: int, is_all: bool, over: bool) -> Quote | Wait:
     """What the mark at `end` says, after brackets from `at` on."""
-    is_all = text.count("}", at, end) >= string.brackets
     match text[end]:
         case "<":
             return _before_bracket(string, text, end, is_all, over)
@@ -327,9 +329,7 @@ def _before_comment(string: OpenString, text: str, at: int, over: bool) -> Quote
     after = after_comment(text, at, over)
     if after is MORE or after == len(text):
         return Quote.INNER if over else MORE
-    if after == at or text[after] not in ",}":
-        return Quote.INNER
-    return (_after_comma if text[after] == "," else _after_brackets)(string, text, after, over)
+    return _before_comma_or_bracket(string, text, after, over)
 
 
 def _after_quote(string: OpenString, text: str, at: int, after: int, over: bool) -> Quote | Wait:
@@ -341,22 +341,17 @@ def _after_quote(string: OpenString, text: str, at: int, after: int, over: bool)
         return _end_if(string.is_key(key.name))
     if after != at + 1 or string.mended:
         return Quote.INNER
-    found = _after_second(string, text, end_of(JSON_WHITESPACE, text, after + 1), over)
+    found = _before_comma_or_bracket(string, text, end_of(JSON_WHITESPACE, text, after + 1), over)
     if found is Quote.END and string.escaped % 2 == 0:  # else it is the partner of a quote in the string
         return Quote.DOUBLED
     return MORE if found is MORE else Quote.INNER
 
 
-def _after_second(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
-    """END if what follows the second of two quotes may follow a string."""
-    match text[at : at + 1]:
-        case ",":
-            return _after_comma(string, text, at, over)
-        case "}":
-            return _after_brackets(string, text, at, over)
-        case "":
-            return Quote.END if over else MORE
-    return Quote.INNER
+def _before_comma_or_bracket(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
+    """What a comma or a closing bracket says. END if the text is over there, INNER before anything else."""
+    if at == len(text):
+        return Quote.END if over else MORE
+    return _BY_MARK[text[at]](string, text, at, over) if text[at] in ",}" else Quote.INNER
 
 
 def before_tag(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:

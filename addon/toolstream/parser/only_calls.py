@@ -1,5 +1,8 @@
 """Whether nothing but calls comes from a place in a value up to the end of the message. That is evidence that
-the value ends there, although its closing tags are missing.
+the value ends there, although its closing tags are missing (P4).
+
+A call counts only if it is as plain as can be: exact tags, one parameter, one line. So a document that shows
+calls is not taken for them.
 """
 
 from __future__ import annotations

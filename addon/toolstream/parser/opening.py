@@ -7,34 +7,26 @@ the ledger says why.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-from ..grammar.kinds import CLOSERS, MORE, Cost, Following, TagKind, Wait
+from ..grammar.kinds import MORE, Cost, TagKind
 from ..grammar.likeness import HTML
 from ..grammar.tag import Tag
-from ..grammar.text import breaks_line, end_of, ends_line, skip_whitespace
+from ..grammar.text import breaks_line, skip_whitespace
 from ..grammar.tokens import WORD
-from ..limits import CLOSING_RUN, NAME, TAG_GAP
 from ..repairs import Refused, Repair
 from ..schema.schema import Tool
 from ..schema.tool_name import Opening, read_opening
-from .by_place import after_last_opener
+from .after_opener import index_after_tag, opens_bare, opens_wrapped
 from .call_events import start_call
 from .chain import Chain, read_chain
 from .definition import is_definition
 from .message import Message
 from .opening_repairs import note_opening, note_tags
-from .place import Place
 from .prose import is_in_prose
-from .runs import proves
 from .states import Envelope, State, Step
 
-_IN_DIRECT = (TagKind.PARAMETER_OPEN, TagKind.CALL_CLOSE, Following.JSON)  # may follow a direct tag
 _LIST = re.compile(r"<(?:tools|functions)>")  # of declared tools, as in a prompt
 _ITEM = re.compile(r"<tool\s")  # of such a list
-_CLOSERS = re.compile(rf"(?:</[^<>\n]{{0,{NAME}}}>[ \t]{{0,{TAG_GAP}}}){{0,{CLOSING_RUN}}}")
-_PART = re.compile(rf"\r?|</?|</[^<>\n]{{0,{NAME}}}")  # of what may follow them
-_IN_ELEMENT = (TagKind.PARAMETER_OPEN, TagKind.NAMELESS_OPEN, Following.JSON)
 
 
 def open_bare(m: Message, tag: Tag) -> Step:
@@ -108,10 +100,10 @@ def _is_doubtful(m: Message, tag: Tag, wraps: list[Tag]) -> bool:
 
 def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
     """Open a bare call, if what follows its tag may stand in a call."""
-    text, tool, at = m.buffer.text, opening.tool, _index_after(m, tag)
+    text, tool, at = m.buffer.text, opening.tool, index_after_tag(m, tag)
     if at is MORE:
         return Step.MORE
-    opens = _opens_before(m, tag, tool, at)
+    opens = opens_bare(m, tag, tool, at)
     if opens is MORE:
         return Step.MORE
     defines = opens and is_definition(m, tag, opening, at)
@@ -125,38 +117,6 @@ def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
     return m.refuse(Refused.NO_CALL, tag.end)
 
 
-def _index_after(m: Message, tag: Tag) -> int | Wait:
-    """The index of what follows a bare call's tag, of which the last part may be there twice."""
-    text, over = m.buffer.text, m.buffer.over
-    at = skip_whitespace(text, tag.end)
-    again = after_last_opener([tag.dialect], text, at, over) if m.tolerant else at
-    if again is MORE:
-        return MORE
-    at = skip_whitespace(text, again)
-    return MORE if at == len(text) and not over else at
-
-
-def _opens_before(m: Message, tag: Tag, tool: Tool, at: int) -> bool | Wait:
-    """Whether what follows the tag of a bare call, at the index `at`, says that this is a call."""
-    text = m.buffer.text
-    if text.startswith("{", at) or _is_tag(m, at):
-        return True
-    if not m.tolerant:
-        return False
-    if tag.ends_itself and not tool.required and (at == len(text) or breaks_line(text, tag.end)):
-        return True
-    return proves(m.inside(tool), tag, m.buffer)
-
-
-def _is_tag(m: Message, at: int) -> bool:
-    """Whether a tag follows that of a bare call: half a tag, with which the message ends; at the strict
-    level, any tag."""
-    text, inside = m.buffer.text, m.lookout.after
-    if text[at : at + 1] != "<":
-        return False
-    return not m.tolerant or (m.buffer.over and inside.may_begin(text, at) and not inside.match(text, at))
-
-
 def is_at_bare(m: Message) -> bool:
     """Whether an exact function's tag without an envelope waits for the tag that has to follow it."""
     tag = m.lookout.openers.match(m.buffer.text, m.seen)
@@ -164,28 +124,6 @@ def is_at_bare(m: Message) -> bool:
         return False
     waits = skip_whitespace(m.buffer.text, tag.end) == len(m.buffer.text)
     return waits and not tag.ends_itself and tag.name in m.toolset.tools
-
-
-def kind_after(m: Message, tag: Tag, tool: Tool) -> TagKind | Following | Wait:
-    """What follows a tag that is named after a tool."""
-    text, at = m.buffer.text, skip_whitespace(m.buffer.text, tag.end)
-    found = m.grammar.body.with_names(m.toolset.names_of(tool)).read(text, at, m.buffer.over)
-    if found:
-        return MORE if found is MORE else found.kind
-    return Following.JSON if text.startswith("{", at) else Following.OTHER
-
-
-def _kind_or_slip_after(m: Message, tag: Tag, tool: Tool) -> TagKind | Following | Wait:
-    """What follows a tag that is named after a tool, where a misspelt tag counts, too."""
-    kind, at = kind_after(m, tag, tool), skip_whitespace(m.buffer.text, tag.end)
-    if not isinstance(kind, Following) or at == len(m.buffer.text):
-        return kind
-    place = Place(m.toolset, m.grammar, tool)
-    place.speak(tag.dialect)
-    slipped = place.slipped(m.buffer.text, at, m.buffer.over)
-    if slipped is None:
-        return kind
-    return MORE if slipped is MORE else slipped.kind
 
 
 def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
@@ -198,7 +136,7 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
         return m.refuse(Refused.NO_CALL, first)
     if opening and _must_end_before(m):
         return _reject_before(m)
-    opens = _opens_wrapped_before(m, tag, opening)
+    opens = opens_wrapped(m, tag, opening)
     if opens is MORE:
         return Step.MORE
     if not opens:
@@ -235,14 +173,6 @@ def _thinks_again(m: Message) -> bool:
     return m.context.thinking and m.calls > 0 and not m.trial
 
 
-def _opens_wrapped_before(m: Message, tag: Tag, opening: Opening | None) -> bool | Wait:
-    """Whether what follows a function's tag in an envelope may stand in a call."""
-    if opening and (mentioned := _is_mentioned(m, tag, opening.tool)):
-        return MORE if mentioned is MORE else False
-    kind = _kind_after_name(m, tag, opening)
-    return MORE if kind is MORE else kind is not Following.OTHER
-
-
 def _must_end_before(m: Message) -> bool:
     """Whether what is on trial only counts at the end of the message, so that a further call makes it
     text."""
@@ -256,42 +186,6 @@ def _why_not_wrapped(m: Message, tag: Tag, opening: Opening | None) -> Refused |
     may_be_any = m.tolerant and m.toolset.any_allowed and not m.context.thinking
     may_be_any = may_be_any and any(map(str.isalnum, tag.name))  # `<function=...>` in a template
     return None if may_be_any else Refused.UNDECLARED
-
-
-def _is_mentioned(m: Message, tag: Tag, tool: Tool) -> bool | Wait:
-    """Whether a name that is all an envelope holds is no call, but `<tool_call>now</tool_call>` in prose: it
-    has no lines of its own, or the tool needs arguments."""
-    text, at = m.buffer.text, skip_whitespace(m.buffer.text, tag.end)
-    if tag.raw[0] == "<" or not text.startswith("</", at):
-        return False
-    end = end_of(_CLOSERS, text, at)
-    if not m.buffer.over and _PART.fullmatch(text, end):
-        return MORE
-    needs = bool(tool.required) and not m.aggressive
-    return needs or not m.context.at_line_start or not ends_line(text, end)
-
-
-def _kind_after_name(m: Message, tag: Tag, opening: Opening | None) -> TagKind | Following | Wait | None:
-    """What follows a tag that other documents may have, too: OTHER if it cannot be in a call. None if it
-    does not matter."""
-    kinds: Sequence[TagKind | Following]
-    if opening and _is_glued(m, tag):
-        kinds, tool = _IN_ELEMENT[:1], opening.tool
-    elif opening and tag.dialect.by_name:
-        kinds, tool = _IN_DIRECT if opening.tool.required else (*_IN_DIRECT, *CLOSERS), opening.tool
-    elif opening is None and tag.dialect.repair is Repair.NAME_MISPLACED:
-        kinds, tool = _IN_ELEMENT, Tool(tag.name)
-    else:
-        return None
-    kind = _kind_or_slip_after(m, tag, tool)
-    return kind if kind in kinds or kind is MORE else Following.OTHER
-
-
-def _is_glued(m: Message, tag: Tag) -> bool:
-    """Whether a name is all of a tag, and another word follows it in its envelope: that is only a call if it
-    begins a parameter."""
-    text, at = m.buffer.text, skip_whitespace(m.buffer.text, tag.end)
-    return tag.raw == tag.name and text[at : at + 1] not in ("<", "{", "")
 
 
 def open_nameless(m: Message, tag: Tag, wraps: list[Tag]) -> Step:

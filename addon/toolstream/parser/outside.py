@@ -20,11 +20,12 @@ from ..grammar.tokens import NO_TAG, WORD, Token, held_from, next_place, read_ta
 from ..limits import PIECE
 from ..repairs import Refused
 from ..schema.tool_name import read_opening
+from .after_opener import kind_after
 from .bare_json import open_bare_json
 from .by_place import attribute_of
 from .chain import Chain, is_word_of_ours, read_chain
 from .message import Message
-from .opening import kind_after, open_bare, open_nameless
+from .opening import open_bare, open_nameless
 from .other_tags import (
     comment,
     orphan_closer,
