@@ -341,7 +341,7 @@ class Slipped:
         """The tag at `at`: the number of slips, where it ends, and the name in it. None if there is none."""
         first = self.pieces[0]
         if isinstance(first, TagPiece) and not first.may_stand(text, at, over):
-            return None
+            return None  # as most of what is not this tag
         return self._read_from(0, Context(text, over, known, self.kind), at, self.most)
 
     def _read_from(self, number: int, c: Context, at: int, left: int) -> End | Wait | None:

@@ -203,8 +203,7 @@ def _is_head(m: Message, run: Run, end: int) -> bool:
     """Whether nothing but tags and names stands between a run and this index, from the last opening tag of an
     envelope on, if there is any."""
     start = run.end - m.buffer.base
-    closes = any(tag.closes_call and tag.exact for tag in run.tags) and not goes_on(run.tags)
-    if not closes or end - start > AFTER_CALL:
+    if goes_on(run.tags) or not any(tag.closes_call and tag.exact for tag in run.tags):
         return False
     at = max(m.buffer.text.rfind(tag, start, end) for tag in _WRAPS)
     return _HEAD.fullmatch(m.buffer.text, max(start, at), end) is not None

@@ -35,6 +35,7 @@ _TAIL = re.compile(
 )
 _CLOSER = re.compile(rf"</([\w-]{{1,{STRING_TAIL}}})>\Z")
 _BREAK_BEFORE = re.compile(r"\r?\n[ \t]*\Z")
+_ENDS = "\0"  # in place of a piece: the string ends. A piece has no control characters
 
 
 class Ending(Enum):
@@ -82,6 +83,7 @@ def whole(string: OpenString, last: str) -> str:
 
 
 def _read(string: OpenString, text: str, start: int, over: bool) -> tuple[str, int, Ending]:
+    """As `read_string`, up to the first quote, tag or escape for which more text is needed."""
     out: list[str] = []
     at, limit = start, len(text) if over else _held_from(text, start, len(text))
     plains = _PLAIN[string.quote[:1]]
@@ -116,9 +118,6 @@ def _before(out: list[str], text: str, end: int, at: int, ending: Ending) -> tup
     """The result of `_read` if the string was read up to `at`, but what comes after `end` does not belong
     to it."""
     return _joined(out).removesuffix(_escaped(text[end:at])), end, ending
-
-
-_ENDS = "\0"  # returned in place of a piece: the string ends
 
 
 def _joined(out: list[str]) -> str:

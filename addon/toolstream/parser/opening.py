@@ -1,7 +1,9 @@
-"""Opens a call: whether its tag may open one here, and whether it is on trial.
+"""Opens a call: whether its tag may open one here (P3), and whether it is on trial.
 
-All functions are called with `m.seen` at the first tag of the call. A call that is refused is text, and
-the ledger says why.
+All functions are called with `m.seen` at the first tag of the call. They take its function's tag, and the
+tags of the envelopes before it (`wraps`). A call that is refused is text, and the ledger says why. A call
+is on trial if it is of a tool that is not declared (P2), in the model's thinking (P10), in what may show
+it, or has a tag that documents have, too: what comes later tells.
 """
 
 from __future__ import annotations
@@ -29,6 +31,9 @@ _LIST = re.compile(r"<(?:tools|functions)>")  # of declared tools, as in a promp
 _ITEM = re.compile(r"<tool\s")  # of such a list
 
 
+# Without an envelope
+
+
 def open_bare(m: Message, tag: Tag) -> Step:
     """<function=…> without <tool_call>: at the start of a line, declared, and followed by a tag or JSON."""
     m.context.function_seen = True
@@ -36,12 +41,12 @@ def open_bare(m: Message, tag: Tag) -> Step:
     if opening is None and (better := m.lookout.openers.match_declared(m.buffer.text, tag.start)):
         tag, opening = better, _read_opening(m, better)
     if opening is None:
-        return _open_better(m, tag)
-    return _open_bare(m, tag, opening)
+        return _open_other(m, tag)
+    return _open_declared(m, tag, opening)
 
 
-def _open_better(m: Message, tag: Tag) -> Step:
-    """The tag names no tool. By its place, it may be another tag."""
+def _open_other(m: Message, tag: Tag) -> Step:
+    """The tag names no declared tool. By its place, it may be another tag."""
     if not m.buffer.over and m.lookout.openers.may_begin_declared(m.buffer.text, tag.start):
         return Step.MORE
     chain = read_chain(m, tag.start)
@@ -50,17 +55,17 @@ def _open_better(m: Message, tag: Tag) -> Step:
     if chain.wraps and chain.opens:
         return m.go(State.ENVELOPE)
     if chain.tag and (opening := _read_opening(m, chain.tag)):
-        return _open_bare(m, chain.tag, opening)
+        return _open_declared(m, chain.tag, opening)
     return m.refuse(Refused.UNDECLARED, tag.end)
 
 
-def _open_bare(m: Message, tag: Tag, opening: Opening) -> Step:
+def _open_declared(m: Message, tag: Tag, opening: Opening) -> Step:
+    """The tag names a declared tool: open a call of it, unless something speaks against that."""
     if why := _why_not_bare(m, tag, opening):
         return m.refuse(why, tag.end)
-    goes_on = m.on_trial_for(Refused.FENCED) or (m.on_trial_for(Refused.NO_CALL) and is_of_html(tag))
-    if m.trial and m.trial.at_end and not goes_on:
+    if _ends_trial(m, goes_on=m.on_trial_for(Refused.NO_CALL) and is_of_html(tag)):
         return m.reject(again=after_untagged(m))
-    return _open_before(m, tag, opening)
+    return _open_if_followed(m, tag, opening)
 
 
 def _read_opening(m: Message, tag: Tag) -> Opening | None:
@@ -98,7 +103,7 @@ def _is_doubtful(m: Message, tag: Tag, wraps: list[Tag]) -> bool:
     return common and (in_list or not wraps)
 
 
-def _open_before(m: Message, tag: Tag, opening: Opening) -> Step:
+def _open_if_followed(m: Message, tag: Tag, opening: Opening) -> Step:
     """Open a bare call, if what follows its tag may stand in a call."""
     text, tool, at = m.buffer.text, opening.tool, index_after_tag(m, tag)
     if at is MORE:
@@ -126,6 +131,9 @@ def is_at_bare(m: Message) -> bool:
     return waits and not tag.ends_itself and tag.name in m.toolset.tools
 
 
+# In an envelope
+
+
 def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     """<function=…> in an envelope. An undeclared tool is on trial."""
     opening = _read_opening(m, tag)
@@ -134,7 +142,7 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     first = wraps[0].end if wraps else tag.end
     if _lists_tools(tag, wraps):
         return m.refuse(Refused.NO_CALL, first)
-    if opening and _must_end_before(m):
+    if opening and _ends_trial(m, goes_on=m.context.thinking):
         return _reject_before(m)
     opens = opens_wrapped(m, tag, opening)
     if opens is MORE:
@@ -173,14 +181,8 @@ def _thinks_again(m: Message) -> bool:
     return m.context.thinking and m.calls > 0 and not m.trial
 
 
-def _must_end_before(m: Message) -> bool:
-    """Whether what is on trial only counts at the end of the message, so that a further call makes it
-    text."""
-    goes_on = m.context.thinking or m.on_trial_for(Refused.FENCED)
-    return m.trial is not None and m.trial.at_end and not goes_on
-
-
 def _why_not_wrapped(m: Message, tag: Tag, opening: Opening | None) -> Refused | None:
+    """Why no call in an envelope may open here; None if one may, of an undeclared tool on trial."""
     if opening:
         return None if m.toolset.allows(opening.tool.name) else Refused.FORBIDDEN
     may_be_any = m.tolerant and m.toolset.any_allowed and not m.context.thinking
@@ -202,6 +204,12 @@ def open_nameless(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     return _open(m, tag, None, wraps)
 
 
+def _ends_trial(m: Message, goes_on: bool) -> bool:
+    """Whether what is on trial only counts at the end of the message, so that a further call makes it text;
+    unless it `goes_on` with that call, as what may show calls does."""
+    return m.trial is not None and m.trial.at_end and not (goes_on or m.on_trial_for(Refused.FENCED))
+
+
 def after_untagged(m: Message) -> int | None:
     """The position of the first JSON call in an envelope if it comes after an untagged one that is on trial.
     That one sinks no other call."""
@@ -213,30 +221,28 @@ def after_untagged(m: Message) -> int | None:
 
 
 def open_json_call(m: Message, chain: Chain) -> Step:
-    """JSON in an envelope."""
+    """JSON in an envelope. Whether it is a call, JSON's own states decide (`json_call`)."""
     if _thinks_again(m):
         return m.refuse(Refused.REASONING, chain.at)
     if after_untagged(m) is None:
         m.json_from = m.buffer.base + m.seen
-    if m.context.thinking:
-        _try_in_thinking(m, Refused.INVALID_JSON)
+    _begin_trial_if_shown(m, Refused.INVALID_JSON)
     unknown = chain.worst is Cost.SHAPE  # the envelope may be anybody's, if there is more to the message
     if unknown and (word := WORD.match(chain.wraps[0].raw)):
         m.outside.wrap = word[1]
-    if m.context.may_show:
-        m.begin_trial(Refused.FENCED, at_end=True)
     m.begin_trial(Refused.NOT_ALONE if unknown else Refused.INVALID_JSON, at_end=unknown)
     _drop_think(m)
-    if chain.wraps:
-        m.envelope = Envelope.OPEN
     note_tags(m, chain.wraps, None)
     m.drop(chain.at)
     m.json = None
     return m.go(State.JSON)
 
 
+# The call begins
+
+
 def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certain: bool = True) -> Step:
-    """Begin a call whose tag is in the text."""
+    """Begin a call whose tag is in the text. `opening`: what that says; None if it names no tool."""
     in_prose = is_in_prose(m, tag, wraps)
     doubtful = opening is not None and _is_doubtful(m, tag, wraps)
     element = _may_be_element(tag, opening)
@@ -256,16 +262,21 @@ def _open(m: Message, tag: Tag, opening: Opening | None, wraps: list[Tag], certa
 
 
 def _begin_trial(m: Message, tag: Tag, opening: Opening | None, in_prose: bool, in_document: bool) -> None:
-    """Begin a trial if it is not certain yet that a call opens: it may be `in_prose`, or be an element
-    `in_document`."""
-    if m.context.thinking:
-        _try_in_thinking(m, Refused.REASONING)
-    elif m.context.may_show:
-        m.begin_trial(Refused.FENCED, at_end=True)
-    elif in_document or in_prose:
+    """Begin a trial, unless there is one, if it is not certain that a call opens: it may be `in_prose`, or an
+    element `in_document`."""
+    _begin_trial_if_shown(m, Refused.REASONING)
+    if in_document or in_prose:
         m.begin_trial(Refused.NO_CALL, at_end=in_document and is_of_html(tag))
     elif _is_sent_whole(m, opening):
         m.begin_trial(Refused.TRUNCATED, at_end=False)
+
+
+def _begin_trial_if_shown(m: Message, why: Refused) -> None:
+    """Begin a trial in the model's thinking, or in an element that may show a call."""
+    if m.context.thinking:
+        _try_in_thinking(m, why)
+    elif m.context.may_show:
+        m.begin_trial(Refused.FENCED, at_end=True)
 
 
 def is_of_html(tag: Tag) -> bool:
