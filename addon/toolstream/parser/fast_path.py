@@ -1,7 +1,8 @@
 """The fast path: a piece of text in which nothing begins that a state would have to look at passes at once.
 
-It only saves time: the states `in_text` (`outside`) and `in_value` (`value`) come to the same events with any
-piece. A function returns None if a piece has to be looked at: nothing has changed, and the state reads it.
+So do the tags between two values, if they are as Qwen's template writes them. It only saves time: the states
+(`at_line_start`, `in_text`, `in_call`, `in_value`) come to the same events with any piece. A function returns
+None if a piece has to be looked at: nothing has changed, and the state reads it.
 """
 
 from __future__ import annotations
@@ -10,19 +11,41 @@ import re
 
 from ..events import ArgumentsDelta, Event, Text
 from ..grammar.brackets import OPEN
+from ..grammar.dialects import BASE
+from ..grammar.kinds import Cost, TagKind
+from ..grammar.tag import Tag
 from ..grammar.tokens import BRACKET, NO_TAG, PARTIAL, WORD
-from ..limits import PIECE
-from .message import Message
-from .open_value import Value
-from .states import Before
-from .value_text import break_before, held_in
+from ..limits import NAME, PIECE
+from .message import Call, Message
+from .open_value import Opened, Value
+from .parameter import begin_value
+from .states import Before, State
+from .value_place import leave_value
+from .value_text import break_before, finish, held_in
 
 # What a piece of text, or a line of it, must not hold; and what a piece of a value must not
 _LOOK_IN_LINE = re.compile(rf"[{OPEN.replace('<', '')}\r`\ud800-\udfff]")
 _LOOK_IN_TEXT = re.compile(rf"{_LOOK_IN_LINE.pattern}|\n")
 _LOOK_IN_VALUE = re.compile(rf"{BRACKET.pattern}|\n")
 _BEGINS_WORD = re.compile(r"</?[A-Za-z]")
-TEXT = Before.TEXT  # to look up a member of an enum takes Python 3.11 ten times as long
+# The tags between two values, as Qwen's template writes them
+_OPENS = re.compile(rf"<parameter=([\w.-]{{1,{NAME}}})>\n")
+_CLOSES = re.compile(rf"\n</parameter>\n(?:{_OPENS.pattern})?")
+_QWEN, _NOTHING = BASE[0], Opened()
+# To look up a member of an enum takes Python 3.11 ten times as long as to look up a global name
+_AFTER_TEXT, _IN_TEXT, _IN_CALL = Before.TEXT, State.TEXT, State.CALL
+_EXACT, _PARAMETER_OPEN = Cost.EXACT, TagKind.PARAMETER_OPEN
+
+
+def pass_start(m: Message, piece: str) -> list[Event] | None:
+    """Pass a piece that begins the message with a word, with which no untagged call begins."""
+    buffer = m.buffer
+    if buffer.text or not piece[0].isalpha():
+        return None
+    events = pass_text(m, piece)
+    if events is not None:
+        m.state = _IN_TEXT
+    return events
 
 
 def pass_text(m: Message, piece: str) -> list[Event] | None:
@@ -48,7 +71,7 @@ def pass_text(m: Message, piece: str) -> list[Event] | None:
         return []
     passed = text[:end]
     if context.note(passed):
-        m.before, m.orphan_think = TEXT, False
+        m.before, m.orphan_think = _AFTER_TEXT, False
     return [Text(passed)]
 
 
@@ -59,8 +82,10 @@ def _pass_lines_of_text(m: Message, piece: str) -> list[Event] | None:
     text = unseen + piece
     if not (begun or context.at_line_start) or "<" in text or _LOOK_IN_LINE.search(text):
         return None
-    if not m.lookout.missing.lines.fullmatch(text if begun else "\n" + text):
-        return None
+    missing = m.lookout.missing
+    if not missing.lines.fullmatch(text if begun else "\n" + text):
+        waits = not begun and missing.part.match(text)
+        return _wait(m, piece) if waits else None
     if text.isspace() and (unseen or not ("\n" in piece or buffer.at < len(buffer.text))):
         return None  # it may indent a tag
     buffer.feed(piece)
@@ -90,10 +115,8 @@ def pass_value(m: Message, text: str) -> list[Event] | None:
     value = call.value
     if not value.passed or value.json or not (log.parallel or m.calls == 1):
         return None
-    if value.waits:
-        return _wait_after_closer(m, value, text)
-    if _LOOK_IN_VALUE.search(text) or buffer.at != len(buffer.text):
-        return _pass_lines_of_value(m, value, buffer.text[buffer.at :] + text) if len(text) < PIECE else None
+    if value.waits or buffer.at != len(buffer.text) or _LOOK_IN_VALUE.search(text):
+        return _pass_markup(m, call, value, text) if len(text) < PIECE else None
     value.blank, value.spaced = value.blank and text.isspace(), text[-1] in " \t"
     fragment = call.writer.feed(text)
     buffer.skip("", len(text))
@@ -101,20 +124,27 @@ def pass_value(m: Message, text: str) -> list[Event] | None:
     return [ArgumentsDelta(call.index, fragment)] if fragment else []
 
 
-def _wait_after_closer(m: Message, value: Value, piece: str) -> list[Event] | None:
-    """Let a piece wait that is the rest of closing tags: only what follows these can tell more."""
-    waiting = m.buffer.text[m.buffer.at :] + piece
-    if not (value.verbatim and value.tables.closer.fullmatch(waiting)):
-        return None
+def _pass_markup(m: Message, call: Call, value: Value, piece: str) -> list[Event] | None:
+    """Pass a piece of a value that has line breaks or tags, or comes after one that waits."""
+    text = m.buffer.text[m.buffer.at :] + piece
+    found = _CLOSES.fullmatch(text) if text[-2:] == ">\n" else None
+    if found and _is_closed(m, call, value, found[1]):
+        m.buffer.feed(piece)
+        return _close_value(m, call, found)
+    if value.waits:
+        closes = value.verbatim and value.tables.closer.fullmatch(text)
+        return _wait(m, piece) if closes else None  # only what follows closing tags can tell more
+    return _pass_lines_of_value(m, call, value, text)
+
+
+def _wait(m: Message, piece: str) -> list[Event]:
     m.buffer.feed(piece)
     return []
 
 
-def _pass_lines_of_value(m: Message, value: Value, text: str) -> list[Event] | None:
+def _pass_lines_of_value(m: Message, call: Call, value: Value, text: str) -> list[Event] | None:
     """Pass a text that has line breaks or tags of documents, or of which a line break has waited."""
-    call = m.call
     found = value.tables.plain.match(text)
-    assert call
     assert found
     end = found.end()
     waits = end < len(text)
@@ -137,3 +167,56 @@ def _pass_lines_of_value(m: Message, value: Value, text: str) -> list[Event] | N
     m.buffer.skip(text, end)
     value.judged_to = m.buffer.base
     return [ArgumentsDelta(call.index, fragment)] if fragment else []
+
+
+# From one value to the next
+
+
+def pass_tags(m: Message, piece: str) -> list[Event] | None:
+    """Pass a piece that completes the opening tag of a parameter, between the parameters of a call."""
+    call, buffer, log = m.call, m.buffer, m.log
+    if piece[-2:] != ">\n" or log.marks or log.events or call is None or buffer.high:
+        return None
+    found = _OPENS.fullmatch(buffer.text[buffer.at :] + piece)
+    if found is None or not _may_open(m, call, found[1]):
+        return None
+    buffer.feed(piece)
+    _open_value(m, call, found[1], 0)
+    return log.take()
+
+
+def _is_closed(m: Message, call: Call, value: Value, key: str | None) -> bool:
+    """Whether an exact closing tag on a line of its own, and then the opening tag of this parameter, end the
+    value. None: no tag follows yet, and a string may go on."""
+    if value.verbatim if key is None else not _may_open(m, call, key):
+        return False
+    return call.place.dialect is _QWEN and not value.tight and value.opened == _NOTHING
+
+
+def _close_value(m: Message, call: Call, tags: re.Match[str]) -> list[Event]:
+    """Close the value before these tags, which are all that the buffer holds, and open the next one."""
+    buffer, key = m.buffer, tags[1]
+    m.seen_to = buffer.base + 1
+    finish(m, 0)
+    if key:
+        _open_value(m, call, key, tags.start(1) - len("<parameter="))
+    else:
+        call.certain, call.gap = True, "\n"
+        leave_value(call.place, [])
+        buffer.at = len(buffer.text)
+        m.state = _IN_CALL
+    return m.log.take()
+
+
+def _may_open(m: Message, call: Call, key: str) -> bool:
+    """Whether an exact tag of this parameter opens it, and nothing else depends on that."""
+    return _QWEN in m.kept and not call.body_done and call.tool.declares(key)
+
+
+def _open_value(m: Message, call: Call, key: str, at: int) -> None:
+    """Open the value of this parameter, whose tag is at the index `at` and ends the buffer."""
+    text = m.buffer.text
+    tag = Tag(_PARAMETER_OPEN, key, at, len(text) - 1, text[at:-1], _QWEN, _EXACT)
+    call.certain, call.gap = True, ""
+    begin_value(m, call, tag)
+    m.open_value.start(m.buffer, len(text))

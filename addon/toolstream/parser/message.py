@@ -237,6 +237,8 @@ class Message:
     def emit_text(self, end: int) -> None:
         """The text up to this index is text. It is emitted, except for whitespace at its end from the
         first line break on, which a call would drop."""
+        if end == self.buffer.at:
+            return
         start, waits = self.buffer.at, self.orphan_think and end - self.buffer.at < WHITESPACE_RUN
         waits = waits and not self.buffer.text[self.seen : end].strip(BLANK)
         self.show_context(end)

@@ -135,6 +135,12 @@ class Value:
         json = WholeJson() if is_container else None
         return cls(tables, schema.takes_text, json, tag.lacks_bracket, tag.lacks_quote, tight)
 
+    def start(self, buffer: Buffer, at: int) -> None:
+        """Its text begins at this index; what is before belongs to its opening tag."""
+        buffer.at = at
+        self.started = True
+        self.judged_to = self.begins = buffer.position
+
     def advance_to(self, buffer: Buffer, end: int) -> None:
         """The text up to this index is judged: move `judged_to` there."""
         start = self.judged_to - buffer.base

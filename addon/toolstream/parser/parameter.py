@@ -171,7 +171,7 @@ def _open(m: Message, call: Call, tag: Tag) -> Step:
     if not goes_on and _proves_call(m, call, tag.name):
         m.accept()  # now it is known that the call can be read
     call.certain = call.certain or not goes_on
-    return _begin_value(m, call, tag)
+    return begin_value(m, call, tag)
 
 
 def _proves_call(m: Message, call: Call, key: str) -> bool:
@@ -182,7 +182,7 @@ def _proves_call(m: Message, call: Call, key: str) -> bool:
     return may_leave and on_trial and not call.is_doubtful(key)
 
 
-def _begin_value(m: Message, call: Call, tag: Tag) -> Step:
+def begin_value(m: Message, call: Call, tag: Tag) -> Step:
     """The value of a parameter begins after this tag."""
     m.buffer.at = tag.end
     call.needs_no_closer = call.needs_no_closer or tag.dialect.needs_no_closer

@@ -30,7 +30,7 @@ from .context import Context
 from .cut import at_cut
 from .envelope import at_envelope
 from .event_log import EventLog, Mark
-from .fast_path import pass_text, pass_value
+from .fast_path import pass_start, pass_tags, pass_text, pass_value
 from .interrupted import drop_opener, go_past_call
 from .json_call import give_up_json, in_json
 from .loose import in_loose, leave_as_text
@@ -65,6 +65,12 @@ STATES: dict[State, Callable[[Message], Step]] = {
     State.CUT: at_cut,
 }
 
+FAST_PATHS: dict[State, Callable[[Message, str], list[Event] | None]] = {
+    State.LINE_START: pass_start,
+    State.TEXT: pass_text,
+    State.CALL: pass_tags,
+    State.VALUE: pass_value,
+}
 
 # To look up a member of an enum takes Python 3.11 ten times as long as to look up a global name
 TEXT, VALUE, GO = State.TEXT, State.VALUE, Step.GO
@@ -157,7 +163,7 @@ class ToolCallParser:
             if self._goes_on_in_tag(m, text):
                 return []
             m.tag_at = -1
-        fast_path = pass_value if m.state is VALUE else pass_text if m.state is TEXT else None
+        fast_path = FAST_PATHS.get(m.state)
         if fast_path and text and (events := fast_path(m, text)) is not None:
             return events
         if text[:1] in OPEN and BEGINNING.fullmatch(text) and _is_after_tag(m):

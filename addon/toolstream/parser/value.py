@@ -124,9 +124,7 @@ def _start(m: Message, value: Value) -> bool:
         start += 1
     value.same_line = start == at
     value.lead = value.same_line and text[at : at + 1] == " " and not text[at + 1 : at + 2].isspace()
-    m.buffer.at = start
-    value.started = True
-    value.judged_to = value.begins = m.buffer.position
+    value.start(m.buffer, start)
     return over or start < len(text)
 
 
