@@ -90,8 +90,6 @@ class ChatEncoder:
                 return out
         elif texts is None and facts["further"] and (further := self._further(reading)):
             return further
-        if not choices_of(reading.json):
-            return reading.frame
         return self._edited(full(reading), texts)
 
     def _plain(self, reading: Reading, texts: list[str] | None) -> bytes | None:
@@ -154,10 +152,12 @@ class ChatEncoder:
         return out
 
     def _edited(self, reading: Reading, texts: list[str] | None) -> bytes:
+        if not (choices := choices_of(reading.json)):
+            return reading.frame
         said = list(texts_of(reading, texts))
         edits, before = _edits_of_texts(said), b""
         keep = not said or any(text for part, text in said if not part.call_piece)
-        for at, json_choice in choices_of(reading.json):
+        for at, json_choice in choices:
             calls = [(part, text) for part, text in said if _choice_of_call(part) == at]
             legacy, says = self._edit_choice(reading, at, json_choice, calls, edits)
             before += legacy

@@ -1,6 +1,7 @@
 """Changes one value in a JSON text, and not one byte more."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from json.decoder import scanstring  # type: ignore[attr-defined]
 
@@ -13,6 +14,8 @@ Edits = list[Edit]
 # Returns (value, its end). StopIteration if there is no value
 _SCAN = json.JSONDecoder(strict=False).scan_once  # type: ignore[attr-defined]
 _SPACE = " \t\n\r"
+# A member that is not the last one: a key, and a string or a literal, without escapes. Most are such
+_PLAIN_MEMBER = re.compile(r'"([^"\\]*)":[ ]?(?=(["\w.-]))(?:"[^"\\]*"|[\w.+-]+),[ ]?')
 
 
 def span(text: str, path: Path) -> tuple[int, int] | None:
@@ -70,6 +73,12 @@ def _members(text: str, at: int) -> Iterator[tuple[str | int, int]]:
         return
     at = _skip(text, at + 1)
     while text[at] not in "}]":
+        if opener == "{" and (plain := _PLAIN_MEMBER.match(text, at)):
+            yield plain[1], plain.start(2)
+            at = plain.end()
+            if text[at] in _SPACE:
+                at = _skip(text, at)
+            continue
         key: str | int = number
         if opener == "{":
             key, at = scanstring(text, at + 1, False)
