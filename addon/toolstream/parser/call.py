@@ -11,10 +11,11 @@ from ..grammar.likeness import DOCUMENT
 from ..grammar.tag import Tag
 from ..grammar.text import WHITESPACE, end_of, ends_line, read_line_end
 from ..grammar.tokens import WORD, end_of_tag, opens_json
-from ..limits import LOOK_AHEAD, UNTAGGED_GAP
+from ..limits import LOOK_AHEAD, STRAY, UNTAGGED_GAP
 from ..repairs import Refused, Repair
 from ..schema.bare_members import opens_bare
-from .by_place import after_last_opener
+from .after_text import at_opener
+from .by_place import OPENERS, after_last_opener
 from .call_events import (
     begin_stray,
     emit_stray,
@@ -43,7 +44,8 @@ def in_call(m: Message) -> Step:
     call, buffer = m.open_call, m.buffer
     if call.body_done:
         return after_body(m, call)
-    call.gap = (call.gap + buffer.take(end_of(WHITESPACE, buffer.text, buffer.at)))[-UNTAGGED_GAP:]
+    blank = buffer.take(end_of(WHITESPACE, buffer.text, buffer.at))
+    call.gap, call.said = (call.gap + blank)[-UNTAGGED_GAP:], (call.said + blank)[-STRAY:]
     if step := _opens_twice(m, call):
         return step
     tag = _tag(m, call, buffer.at)
@@ -59,6 +61,10 @@ def in_call(m: Message) -> Step:
 
 def _at_tag(m: Message, call: Call, tag: Tag) -> Step:
     """What a tag between two parameters does."""
+    if tag.kind in OPENERS and (step := at_opener(m, call, tag)):
+        return step
+    if tag.kind is not TagKind.CALL_CLOSE:
+        call.said = ""
     match tag.kind:
         case TagKind.PARAMETER_OPEN:
             return begin_stray(m) if _lacks_slash(call, tag) else at_parameter(m, call, tag)

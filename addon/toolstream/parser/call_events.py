@@ -126,13 +126,13 @@ def emit_stray(m: Message, text: str) -> Step:
     """Emit a piece of the text between parameters. More may follow."""
     call = m.open_call
     if call.spare:
-        _emit_spare(m, call)
-    call.stray = (call.stray + text)[:STRAY]
+        emit_spare(m, call)
+    call.stray, call.said = (call.stray + text)[:STRAY], (call.said + text)[-STRAY:]
     m.log.text(text)
     return m.go(State.STRAY)
 
 
-def _emit_spare(m: Message, call: Call) -> None:
+def emit_spare(m: Message, call: Call) -> None:
     """Emit what may have been a value without its tag: it is text, too."""
     assert call.spare
     m.log.commit(call.spare.mark)
@@ -142,7 +142,7 @@ def _emit_spare(m: Message, call: Call) -> None:
         (call.stray + call.spare.text)[:STRAY],
         call.stray_closed or call.spare.closed,
     )
-    call.spare = None
+    call.said, call.spare = "" if call.spare.closed else call.spare.text[-STRAY:], None
 
 
 def _is_unread(call: Call) -> bool:
@@ -159,6 +159,23 @@ def _is_unread(call: Call) -> bool:
 def leave_undone(m: Message, why: Refused) -> Step:
     """The open call is text; if it cannot be taken back, it gets no end."""
     return m.reject(why) if m.trial else m.leave_unended(why, m.open_call.tool)
+
+
+def leave_void(m: Message) -> Step:
+    """The open call is text, or if it cannot be taken back gets no end; and all that follows is text, for it
+    may be quoted in the call."""
+    if m.trial:
+        m.reject(Refused.UNREAD)
+        return m.go(State.LITERAL)
+    return m.leave_unended(Refused.UNREAD, m.open_call.tool)
+
+
+def _is_quoted(m: Message, call: Call) -> bool:
+    """Whether the open call is one that another quotes: it holds closing tags that it has not opened, or text
+    follows its last parameter."""
+    if m.doubt is None or m.trial is None or m.trial.at_end:
+        return False
+    return call.said.strip() != "" or m.doubt.is_quoted(m.buffer)
 
 
 def is_example(call: Call) -> bool:
@@ -190,7 +207,7 @@ def use_spare(m: Message, call: Call) -> None:
         return
     key = only_free(call) if spare.tagged else only_key(call)
     if not key or key in call.writer.given or not _fits(spare.value, call.tool.parameter(key)):
-        _emit_spare(m, call)
+        emit_spare(m, call)
         return
     call.spare = None
     m.log.commit(spare.mark)
@@ -217,6 +234,8 @@ def end_call(m: Message) -> Step:
         return m.reject()
     if is_example(call):
         return leave_undone(m, Refused.NO_CALL)
+    if _is_quoted(m, call):
+        return leave_void(m)
     if _is_unread(call):
         return leave_undone(m, Refused.UNREAD)
     if not (call.named or _announce_meant(m, call)):

@@ -16,7 +16,7 @@ from ..limits import DAMAGED_OPENER, OPENER_PREFIX
 from ..repairs import Refused, Repair
 from ..schema.json_call import read_arguments
 from ..schema.json_read import Json, loads
-from .call_events import emit_stray, give_all, leave_undone, only_key
+from .call_events import emit_stray, give_all, leave_undone, leave_void, only_key
 from .message import Call, Message, Spare
 from .run import FollowedBy, Level
 from .runs import read_run
@@ -63,13 +63,11 @@ def _at_closer(m: Message, call: Call, closer: Tag, raw: str) -> Step:
 def _leave_unread(m: Message, call: Call, raw: str) -> Step:
     """The value of a parameter without a name is not clear, and may hold what looks like calls."""
     assert call.spare
-    if m.trial:
-        m.reject(Refused.UNREAD)
-        return m.go(State.LITERAL)
-    m.log.commit(call.spare.mark)
-    m.log.repair(Repair.TEXT_IN_CALL, raw)
-    m.log.text(raw)
-    return m.leave_unended(Refused.UNREAD, call.tool)
+    if not m.trial:
+        m.log.commit(call.spare.mark)
+        m.log.repair(Repair.TEXT_IN_CALL, raw)
+        m.log.text(raw)
+    return leave_void(m)
 
 
 def _leave_shown(m: Message, call: Call, raw: str) -> Step:

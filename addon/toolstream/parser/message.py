@@ -22,6 +22,7 @@ from ..schema.schema import Tool
 from ..schema.toolset import Toolset
 from .buffer import Buffer
 from .context import Context
+from .doubt import Doubt
 from .event_log import EventLog, Mark
 from .lookout import Lookout
 from .open_value import Value
@@ -118,6 +119,7 @@ class Call:
     # Between its parameters
     gap: str = ""  # whitespace before what comes next
     stray: str = ""  # text, up to STRAY characters
+    said: str = ""  # the same, since the last tag
     stray_closed: bool = False  # such text was closed like a parameter
 
     def is_doubtful(self, opening: str = "") -> bool:
@@ -155,6 +157,7 @@ class Message:
     calls: int = 0
     rereads: int = 0  # times that text was read again
     trial: Mark | None = None  # from this mark on, it is not decided whether this is a call
+    doubt: Doubt | None = None  # while what is on trial may be quoted in an open call
     envelope: Envelope = Envelope.NONE
     followed: Collection[str] | None = None  # the names of calls that the server parsed, if they follow
     server_call_end: int = -1  # position after the last call of the server; -1 if there was none
@@ -282,6 +285,7 @@ class Message:
 
     def accept(self) -> None:
         """What was on trial is a call."""
+        self.doubt = None
         if self.trial:
             self.log.commit(self.trial)
             self.trial = None
@@ -292,6 +296,7 @@ class Message:
         trial, self.trial, earlier = self.trial, None, self._before_trial
         assert trial
         assert earlier
+        state, self.doubt = State.LITERAL if self.doubt else State.TEXT, None
         if silent:
             trial.why = None
         end = self.buffer.position if again is None else again
@@ -304,7 +309,7 @@ class Message:
         self.seen_to = max(seen_to, self.buffer.position)
         self.orphan_think = self.orphan_think and not raw
         self.show_context(end - self.buffer.base)
-        return self.go(State.TEXT)
+        return self.go(state)
 
     def abandon(self) -> Step:
         """What was on trial is the beginning of a call that comes in another way. It is dropped, with
@@ -312,7 +317,7 @@ class Message:
         trial, self.trial, earlier = self.trial, None, self._before_trial
         assert trial
         assert earlier
-        raw = self.log.cancel(trial)
+        raw, self.doubt = self.log.cancel(trial), None
         self.context, self.calls = earlier.context, earlier.calls
         self.call = self.json = None
         self.envelope, self.orphan_think = Envelope.NONE, False

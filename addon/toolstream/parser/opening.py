@@ -142,7 +142,7 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     first = wraps[0].end if wraps else tag.end
     if _lists_tools(tag, wraps):
         return m.refuse(Refused.NO_CALL, first)
-    if opening and _ends_trial(m, goes_on=m.context.thinking):
+    if opening and _ends_trial(m, goes_on=m.context.thinking or m.doubt is not None):
         return _reject_before(m)
     opens = opens_wrapped(m, tag, opening)
     if opens is MORE:
@@ -192,7 +192,7 @@ def _why_not_wrapped(m: Message, tag: Tag, opening: Opening | None) -> Refused |
 
 def open_nameless(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     """Parameters without a function: a call if they fit exactly one tool, once it is complete."""
-    if m.trial:
+    if m.trial and not m.doubt:
         return m.reject()
     if m.context.thinking:
         return m.refuse(Refused.REASONING, tag.end)

@@ -1,0 +1,72 @@
+"""An opening tag in a call after text, or in place of a parameter: it may be quoted.
+
+If the opening tag of a parameter is lost, its value stands as text in the call, and may hold tags of its own,
+even a whole call. An opening tag within a line of such text is never read. One at the start of a line is on
+trial: what it opens is quoted if a closing tag follows that nothing has opened.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..grammar.kinds import TagKind
+from ..grammar.tag import Tag
+from ..repairs import Refused
+from .call_events import emit_spare, leave_void, only_key
+from .doubt import Doubt
+from .message import Call, Message
+from .states import Step
+
+_PIECE = re.compile(r"\s*+<\w{0,16}")
+_QUOTES = ('"', "'", "`")
+
+
+def at_opener(m: Message, call: Call, tag: Tag) -> Step | None:
+    """The opening tag of a parameter, a call or an envelope in an open call: it may be on trial from here on.
+    If it is quoted, the call is void. None if it is what it seems."""
+    if call.spare and not call.spare.tagged and tag.name == only_key(call) and _opens_parameter(tag):
+        emit_spare(m, call)
+    mark = call.stray.strip()
+    may_lack = m.tolerant and call.named and call.spare is None and _lacks_arguments(call)
+    if may_lack and (mark or _may_be_value(call, tag)):
+        if _is_in_line(call) and mark not in _QUOTES:
+            return leave_void(m)
+        _begin_doubt(m, call, mark, at_end=not _opens_parameter(tag))
+    if m.doubt and _opens_parameter(tag):
+        m.doubt.note(tag, m.buffer.text)
+    return None
+
+
+def _opens_parameter(tag: Tag) -> bool:
+    return tag.kind is TagKind.PARAMETER_OPEN
+
+
+def _may_be_value(call: Call, tag: Tag) -> bool:
+    """Whether the next call may be the value of a parameter of which the opening tag is lost."""
+    return call.certain and not _opens_parameter(tag)
+
+
+def _lacks_arguments(call: Call) -> bool:
+    given, tool = call.writer.given, call.tool
+    return bool(tool.arguments.declared - given) and not (call.begun and tool.required <= given)
+
+
+def _is_in_line(call: Call) -> bool:
+    """Whether words, or a quotation mark, stand before a tag on its line; and not only a letter that slipped,
+    or a piece of the tag."""
+    line = call.said.rpartition("\n")[2]
+    if _PIECE.fullmatch(line):
+        return False
+    return len(line.strip()) > 2 or any(mark in line for mark in _QUOTES)
+
+
+def _begin_doubt(m: Message, call: Call, mark: str, at_end: bool) -> None:
+    """From here on the call, and what follows it, is on trial. `mark`: the text before it."""
+    m.begin_trial(Refused.UNREAD, at_end)
+    assert m.trial
+    if not m.trial.at_end:
+        m.trial.why, m.trial.at_end = Refused.UNREAD, at_end
+    if m.doubt is None:
+        ends = f">{mark}" if mark in _QUOTES else ""
+        m.doubt = Doubt(m.buffer.position, call.place.tags, ends=ends)
+    m.doubt.said = m.doubt.said or mark != ""
