@@ -313,7 +313,8 @@ def _opens_again(m: Message, call: Call, tag: Tag) -> bool | Wait:
     lacks = bool(call.tool.required)
     match inner.kind:
         case TagKind.CALL_OPEN:
-            return lacks and m.toolset.find(inner.name, m.tolerant) is call.tool
+            again = m.toolset.find(inner.name, m.tolerant) is call.tool
+            return again and (lacks or not call.stray.strip())
         case TagKind.PARAMETER_OPEN:
             return lacks or call.tool.declares(inner.name)
     return inner.kind is TagKind.CALL_CLOSE

@@ -57,11 +57,29 @@ def _at_undeclared(m: Message, call: Call, tag: Tag) -> Step:
     """The opening tag of a parameter whose name is not declared as it stands there."""
     if not any(map(str.isalnum, tag.name)):  # `<parameter=...>` in a template
         return leave_undone(m, Refused.NO_CALL)
+    if again := _names_tool_again(m, call, tag):
+        if again is MORE:
+            return Step.MORE
+        m.log.repair(Repair.STRAY_OPENER, tag.raw)
+        m.buffer.at = tag.end
+        return Step.GO
     found = _before_value(m, call, tag)
     if not isinstance(found, Tag):
         return Step.MORE if found is MORE else begin_stray(m)
     is_all = found.name in ARGUMENT_KEYS and not call.begun
     return _at_all_arguments(m, call, found) if is_all else _open(m, call, found)
+
+
+def _names_tool_again(m: Message, call: Call, tag: Tag) -> bool | Wait:
+    """Whether a parameter is named after the tool of a call that has no arguments yet, and the next tag is
+    that of one of its parameters, or ends it."""
+    if call.begun or not (call.named and m.tolerant and m.toolset.find(tag.name) is call.tool):
+        return False
+    following = next_tag(m, tag.end)
+    if not isinstance(following, Tag):
+        return following or False
+    opens = following.kind is TagKind.PARAMETER_OPEN and call.tool.declares(following.name)
+    return opens or following.kind is TagKind.CALL_CLOSE
 
 
 def _before_value(m: Message, call: Call, tag: Tag) -> Tag | Wait | None:
