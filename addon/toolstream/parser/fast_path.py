@@ -16,6 +16,7 @@ from ..grammar.kinds import Cost, TagKind
 from ..grammar.tag import Tag
 from ..grammar.tokens import BRACKET, NO_TAG, PARTIAL, WORD
 from ..limits import NAME, PIECE
+from .lookout import BEGINS_UNTAGGED
 from .message import Call, Message
 from .open_value import Opened, Value
 from .parameter import begin_value
@@ -38,9 +39,9 @@ _EXACT, _PARAMETER_OPEN = Cost.EXACT, TagKind.PARAMETER_OPEN
 
 
 def pass_start(m: Message, piece: str) -> list[Event] | None:
-    """Pass a piece that begins the message with a word, with which no untagged call begins."""
+    """Pass a piece that begins the message with a letter, with which no untagged call begins."""
     buffer = m.buffer
-    if buffer.text or not piece[0].isalpha():
+    if buffer.text or not piece[0].isalpha() or BEGINS_UNTAGGED.match(piece):
         return None
     events = pass_text(m, piece)
     if events is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
@@ -12,6 +13,8 @@ from ..grammar.names import Names
 from ..grammar.tokens import Lost
 from ..limits import WORDS
 from ..schema.declared import DeclaredTools
+
+BEGINS_UNTAGGED = re.compile(r"[{\[`~C]")  # an untagged call: JSON, a fence, `Calling tool:`
 
 
 class Openers(Protocol):

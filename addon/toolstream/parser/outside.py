@@ -24,6 +24,7 @@ from .after_opener import kind_after
 from .bare_json import open_bare_json
 from .by_place import attribute_of
 from .chain import Chain, is_word_of_ours, read_chain
+from .lookout import BEGINS_UNTAGGED
 from .message import Message
 from .opening import open_bare, open_nameless
 from .other_tags import (
@@ -37,11 +38,10 @@ from .other_tags import (
 from .quotation import is_candidate, may_be_quoted, quote
 from .states import State, Step
 
-_UNTAGGED = r" {0,3}(?=[{\[`~C])"  # what an untagged call may begin with, at the start of a line
+_UNTAGGED = rf" {{0,3}}(?={BEGINS_UNTAGGED.pattern})"
 _JSON = r" {0,3}(?=\{)"
 _AT_START, _AT_LINE = re.compile(_UNTAGGED), re.compile(r"\n" + _UNTAGGED)
 _JSON_AT_START, _JSON_AT_LINE = re.compile(_JSON), re.compile(r"\n" + _JSON)
-_BEGINS = re.compile(r"[{\[`~C]")
 _MARK_BEFORE_TAG = re.compile(rf"[{OPEN.replace('<', '')}][ \t]{{0,8}}(?=<)")
 _SHOWS_NOTHING = DOCUMENT - {"think", "result", "output", "example", *SHOW_CODE}  # a call in it is said
 _OPENING = (TagKind.WRAP_OPEN, TagKind.CALL_OPEN)
@@ -67,7 +67,7 @@ def at_line_start(m: Message) -> Step:
     m.emit_text(end - (waits and text.endswith("\r")))  # `\r` may be half of a line break
     if waits:
         return Step.MORE
-    if m.context.at_line_start and _BEGINS.match(text, m.seen):
+    if m.context.at_line_start and BEGINS_UNTAGGED.match(text, m.seen):
         return _begins_untagged(m)
     return m.go(State.TEXT)
 

@@ -57,6 +57,8 @@ STARTS = (
     "parameter=text>\na\n</parameter>",
     'Call f with {"text": "a"}',
     'Calling tool: f({"text": "a"})',
+    "Cfunction=f>\n<parameter=text>\na\n</parameter>\n</function>",
+    "<function=f>\n<parameter=text>\na\n</parameter>\n</function>",
 )
 END = "</function>\n</tool_call>"
 TEXTS = ("a", "", "1", "<b>", "<parameter=n>\n2\n</parameter>", "<function=f>", "```\n", "</function>\n")
