@@ -32,6 +32,7 @@ from .whole_calls import Meant, any_undeclared, emit_calls, meant, why_not
 
 _MARKS = re.compile(r'\\"\s*[,:}\]]')  # of JSON, in a string that may have taken them from around it
 _WORD = re.compile(r"[:\[,]\s*+(?!true\b|false\b|null\b)[A-Za-z_]")  # in place of a value, as in a schema
+_LAST = ("}", "]", ">")  # characters of a call, and of its closing tag
 _LONGEST_END = AFTER_JSON + FENCE_RUN + 2  # of what is looked at after JSON
 _CLOSES_NOTHING = (*CALL_CLOSERS, TagKind.STRAY)
 
@@ -39,13 +40,15 @@ _CLOSES_NOTHING = (*CALL_CLOSERS, TagKind.STRAY)
 @dataclass(slots=True)
 class BareCall:
     """The JSON from the position `start` on. `fence`: what opened the fence it stands in, which belongs to
-    it. `orphan`: the closing tag of an envelope has to follow. `complete`: its last bracket was read, or
+    it. `orphan`: the closing tag of an envelope has to follow. `follows`: it comes directly after a call
+    that was refused. `complete`: its last bracket was read, or
     something stands in its place."""
 
     scanner: CallScanner
     start: int
     fence: str = ""
     orphan: bool = False
+    follows: bool = False
     complete: bool = False
     text: str = ""
 
@@ -61,11 +64,18 @@ def open_bare_json(m: Message, orphan: bool = False) -> Step:
     if text[start : start + 1] not in ("{", "["):
         m.emit_text(at + 1)
         return m.go(State.TEXT)
+    follows = _follows_refused(m)
     m.begin_trial(Refused.NOT_ALONE, at_end=not m.aggressive)
     m.buffer.at = start
     scanner = CallScanner(m.toolset.names, DRIFT if m.aggressive else KEYS)
-    m.json = BareCall(scanner, m.buffer.position, run, orphan)
+    m.json = BareCall(scanner, m.buffer.position, run, orphan, follows)
     return m.go(State.BARE_JSON)
+
+
+def _follows_refused(m: Message) -> bool:
+    """Whether nothing but whitespace stands between a call that was refused and this place."""
+    gap = m.buffer.base + m.seen - m.json_refused
+    return m.json_refused >= 0 and gap <= AFTER_JSON and m.context.last in _LAST
 
 
 def in_bare_json(m: Message) -> Step:
@@ -176,6 +186,8 @@ def _may_reach_fence(fence: str, text: str, at: int) -> bool:
 
 def _decide(m: Message, json: BareCall) -> Step:
     """The JSON is complete: is it a call?"""
+    if json.orphan and json.follows:
+        return _reject(m, json)  # one of two calls would be another request
     calls = _calls_in(m, json)
     if not calls:
         return _give_up(m, json)

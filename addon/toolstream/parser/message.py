@@ -166,6 +166,7 @@ class Message:
     spoken: tuple[Dialect, ...] = ()  # dialects of other models that the call is written in
     call: Call | None = None
     json: object = None  # the JSON that is being read
+    json_refused: int = -1  # position after a JSON call that was refused, since something follows it
     json_from: int = 0  # position where its envelope begins
     tag_at: int = -1  # position of an unfinished tag that waits; -1 if there is none
     span: Span | None = None  # what may be quoted, while its end is searched
@@ -299,8 +300,10 @@ class Message:
         state, self.doubt = State.LITERAL if self.doubt else State.TEXT, None
         if silent:
             trial.why = None
+        refused = trial.why is Refused.NOT_ALONE
         end = self.buffer.position if again is None else again
         raw, self.chain = self.log.rollback(trial, why, end), None
+        self.json_refused = self.buffer.position if refused else self.json_refused
         self.context, self.calls = earlier.context, earlier.calls
         self.call = self.json = None
         self.envelope, self.before = Envelope.NONE, Before.TEXT
