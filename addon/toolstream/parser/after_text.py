@@ -17,7 +17,7 @@ from .doubt import Doubt
 from .message import Call, Message
 from .states import Step
 
-_PIECE = re.compile(r"\s*+<\w{0,16}")
+_PIECE = re.compile(r"\s*+<[\w ]{0,16}")
 _QUOTES = ('"', "'", "`")
 
 

@@ -142,7 +142,7 @@ def open_wrapped(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
     first = wraps[0].end if wraps else tag.end
     if _lists_tools(tag, wraps):
         return m.refuse(Refused.NO_CALL, first)
-    if opening and _ends_trial(m, goes_on=m.context.thinking or m.doubt is not None):
+    if opening and _ends_trial(m, goes_on=m.context.thinking):
         return _reject_before(m)
     opens = opens_wrapped(m, tag, opening)
     if opens is MORE:
@@ -206,8 +206,9 @@ def open_nameless(m: Message, tag: Tag, wraps: list[Tag]) -> Step:
 
 def _ends_trial(m: Message, goes_on: bool) -> bool:
     """Whether what is on trial only counts at the end of the message, so that a further call makes it text;
-    unless it `goes_on` with that call, as what may show calls does."""
-    return m.trial is not None and m.trial.at_end and not (goes_on or m.on_trial_for(Refused.FENCED))
+    unless it `goes_on` with that call, as what may show or quote calls does."""
+    goes_on = goes_on or m.doubt is not None or m.on_trial_for(Refused.FENCED)
+    return m.trial is not None and m.trial.at_end and not goes_on
 
 
 def after_untagged(m: Message) -> int | None:
