@@ -29,13 +29,14 @@ from .call_events import (
 from .elements import ELEMENTS, element_of
 from .json_head import read_first_key
 from .message import Call, Message
-from .parameter import all_arguments, at_parameter, next_tag
+from .parameter import all_arguments, at_parameter
 from .place import Place
 from .prose import prose_goes_on
 from .run import Choice, FollowedBy, Level
 from .runs import choose, read_run
 from .states import Envelope, State, Step
 from .surplus import after_body, drop_tag, drop_text, end_of_surplus, take
+from .value_in_tag import next_tag
 from .value_place import in_last_run
 
 

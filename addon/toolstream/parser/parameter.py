@@ -20,6 +20,7 @@ from .message import Call, Message, Spare
 from .open_value import Value
 from .prose import value_goes_on
 from .states import State, Step
+from .value_in_tag import end_of_parameter, next_tag
 from .value_place import enter_value
 
 _TO_QUOTE = re.compile(r'([^"<>\n]{1,128})"[ \t]{0,8}>?(?=[ \t]{0,8}<)')  # of a value in quotes, the rest
@@ -47,7 +48,7 @@ def _at_named(m: Message, call: Call, tag: Tag) -> Step:
     """The opening tag of a parameter with a name in it."""
     key, equals, text = tag.name.partition("=")
     if equals and call.tool.declares(key.strip()) and not call.tool.declares(tag.name):
-        if step := _give_in_tag(m, tag, key.strip(), text):
+        if step := _give_in_tag(m, call, tag, key.strip(), text):
             return step
         tag = tag if text else replace(tag, name=key)  # the `=` stands for the bracket
     return _open(m, call, tag) if call.tool.declares(tag.name) else _at_undeclared(m, call, tag)
@@ -160,16 +161,13 @@ def _at_all_arguments(m: Message, call: Call, tag: Tag) -> Step:
     return _open(m, call, tag)
 
 
-def _give_in_tag(m: Message, tag: Tag, key: str, text: str) -> Step | None:
-    """`<parameter=K=V</parameter>`, where only the schema tells K from V. None if the parameter is not
-    closed at once."""
-    closer = next_tag(m, tag.end)
-    if closer is MORE:
-        return Step.MORE
-    if closer is None or closer.kind is not TagKind.PARAMETER_CLOSE:
-        return None
-    m.log.repair(Repair.DAMAGED_KEY, m.buffer.text[tag.start : closer.end])
-    m.buffer.at = closer.end
+def _give_in_tag(m: Message, call: Call, tag: Tag, key: str, text: str) -> Step | None:
+    """`<parameter=K=V>`: give the value, unless other text follows the tag; then return None."""
+    end = end_of_parameter(m, call, tag, key, text)
+    if end is MORE or end is None:
+        return Step.MORE if end is MORE else None
+    m.log.repair(Repair.DAMAGED_KEY, m.buffer.text[tag.start : end])
+    m.buffer.at, call.certain = end, True
     give(m, key, text.strip("\"'"))
     return Step.GO
 
@@ -177,7 +175,7 @@ def _give_in_tag(m: Message, tag: Tag, key: str, text: str) -> Step | None:
 def _open(m: Message, call: Call, tag: Tag) -> Step:
     if call.is_doubtful() and declares(tag):
         return m.reject()
-    attribute, goes_on = _value_in_tag(m, tag), value_goes_on(m, call, tag)
+    attribute, goes_on = _attribute_value(m, tag), value_goes_on(m, call, tag)
     if attribute is MORE or goes_on is MORE:
         return Step.MORE
     if not keeps_to(tag, m.kept):
@@ -210,7 +208,7 @@ def begin_value(m: Message, call: Call, tag: Tag) -> Step:
     return m.go(State.VALUE)
 
 
-def _value_in_tag(m: Message, tag: Tag) -> tuple[str, int] | Wait | None:
+def _attribute_value(m: Message, tag: Tag) -> tuple[str, int] | Wait | None:
     """The value that is an attribute of a parameter's tag, or stands in the quotes of its name, and the index
     where the parameter ends; None if its value is not there."""
     if attribute := VALUE.search(tag.raw) if m.tolerant else None:
@@ -225,9 +223,3 @@ def _value_in_tag(m: Message, tag: Tag) -> tuple[str, int] | Wait | None:
     if closer is MORE:
         return MORE
     return (text, closer.end) if closer and closer.kind is TagKind.PARAMETER_CLOSE else None
-
-
-def next_tag(m: Message, at: int) -> Tag | Wait | None:
-    """The tag that follows the whitespace at this index; None if something else does."""
-    text = m.buffer.text
-    return m.place.tags.read(text, end_of(WHITESPACE, text, at), m.buffer.over)
