@@ -9,7 +9,7 @@ A text goes from state to state. Whoever follows it meets the modules in this or
     a call opens           envelope · chain · noise · openers · fence · opening · after_opener
                            · opening_repairs · prose · definition
     the call               call · call_events · writer · parameter · value_in_tag · loose · surplus
-                           · after_text · doubt
+                           · closed_early · after_text · doubt
     its value              value · open_value · value_text · value_place
     what tag is this       value_tag · place · slips · by_place · lost_bracket · elements · inner_tags
     does it end the value  judge · runs · run · evidence · in_line · examples · after_run

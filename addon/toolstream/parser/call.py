@@ -9,9 +9,9 @@ from ..grammar.dialect import BY_PLACE, Body
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import DOCUMENT
 from ..grammar.tag import Tag
-from ..grammar.text import WHITESPACE, end_of, ends_line, read_line_end
+from ..grammar.text import WHITESPACE, end_of, ends_line
 from ..grammar.tokens import WORD, end_of_tag, opens_json
-from ..limits import LOOK_AHEAD, STRAY, UNTAGGED_GAP
+from ..limits import STRAY, UNTAGGED_GAP
 from ..repairs import Refused, Repair
 from ..schema.bare_members import opens_bare
 from .after_text import at_opener
@@ -26,13 +26,14 @@ from .call_events import (
     only_key,
     use_spare,
 )
-from .elements import ELEMENTS, element_of
+from .closed_early import is_cut_behind, is_early
+from .elements import element_of
 from .json_head import read_first_key
 from .message import Call, Message
 from .parameter import all_arguments, at_parameter
 from .place import Place
 from .prose import prose_goes_on
-from .run import Choice, FollowedBy, Level
+from .run import FollowedBy, Level
 from .runs import choose, read_run
 from .states import Envelope, State, Step
 from .surplus import after_body, drop_tag, drop_text, end_of_surplus, take
@@ -85,10 +86,10 @@ def _at_tag(m: Message, call: Call, tag: Tag) -> Step:
 
 def _at_closer(m: Message, call: Call, tag: Tag) -> Step:
     """The call's own closing tag, which may come too early."""
-    early = _is_early(m, call, tag)
+    early = is_early(m, call, tag)
     if early:
         return Step.MORE if early is MORE else drop_tag(m, Repair.STRAY_CLOSER, tag)
-    return _close(m, tag)
+    return m.go(State.CUT) if is_cut_behind(m, call, tag) else _close(m, tag)
 
 
 def _at_surplus(m: Message, call: Call, tag: Tag) -> Step:
@@ -319,56 +320,6 @@ def _opens_again(m: Message, call: Call, tag: Tag) -> bool | Wait:
         case TagKind.PARAMETER_OPEN:
             return lacks or call.tool.declares(inner.name)
     return inner.kind is TagKind.CALL_CLOSE
-
-
-def _is_early(m: Message, call: Call, closer: Tag) -> bool | Wait:
-    """Whether a call is closed too early: it has no parameters yet, or lacks some that its opening tag may
-    have held, and one of its own parameters follows."""
-    at = end_of(WHITESPACE, m.buffer.text, closer.end)
-    if not _may_lack(m, call) or m.buffer.text.startswith("</", at) or at - closer.end > LOOK_AHEAD:
-        return False
-    tag = next_tag(m, closer.end)
-    if tag is MORE:
-        return MORE
-    if tag is None:
-        return not call.begun and m.envelope is Envelope.OPEN and _json_after(m, call, at)
-    return tag.kind is TagKind.PARAMETER_OPEN and _is_late_parameter(m, call, closer, tag)
-
-
-def _is_late_parameter(m: Message, call: Call, closer: Tag, tag: Tag) -> bool | Wait:
-    """Whether a parameter of the call opens after its closing tag."""
-    stands_so = not call.begun or _stands_as_parameter(m, closer, tag)
-    is_own = call.has_value_in_tag or call.place.is_free(tag.name.partition("=")[0])
-    return MORE if stands_so is MORE else stands_so and is_own
-
-
-def _may_lack(m: Message, call: Call) -> bool:
-    """Whether a call may have parameters that come after its closing tag."""
-    given, tool = call.writer.given, call.tool
-    if call.has_value_in_tag and not tool.required <= given:
-        return m.tolerant
-    lacks = bool(tool.arguments.declared - given)
-    return m.tolerant and lacks and (not call.begun or m.envelope is Envelope.OPEN)
-
-
-def _stands_as_parameter(m: Message, closer: Tag, tag: Tag) -> bool | Wait:
-    """Whether a parameter's tag after the call's closing tag stands as prose has none: alone on its line, or
-    directly after that tag."""
-    alone = read_line_end(m.buffer.text, tag.end, m.buffer.over)
-    if alone is MORE:
-        return MORE
-    return tag.exact and not tag.dialect.by_name and (alone or tag.start == closer.end)
-
-
-def _json_after(m: Message, call: Call, at: int) -> bool | Wait:
-    """Whether the arguments follow here as JSON, or in an element around JSON."""
-    text, over = m.buffer.text, m.buffer.over
-    if text.startswith("<", at):
-        choice = choose(call.place, m.buffer, at, Level.CALL)
-        around = isinstance(choice, Choice) and choice.tag.dialect is ELEMENTS
-        return MORE if choice is MORE else around
-    first = read_first_key(text, at, over) if text.startswith("{", at) else None
-    return call.tool.declares(first[0]) if isinstance(first, tuple) else first or False
 
 
 def in_stray(m: Message) -> Step:
