@@ -26,6 +26,7 @@ SPOKEN = f"The word is {SECRET}, "
 # In these a letter is not what it seems: it stands for a bracket, or belongs to half of an escape
 LETTERS = {
     "other brackets",
+    "a value in the tag, and a misspelt closing tag",
     "a letter for the > behind a name, and a name that is another one",
     "cut inside of an escape",
     "the same twice, and text follows",
