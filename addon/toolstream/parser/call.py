@@ -37,7 +37,7 @@ from .run import FollowedBy, Level
 from .runs import choose, read_run
 from .states import Envelope, State, Step
 from .surplus import after_body, drop_tag, drop_text, end_of_surplus, take
-from .value_in_tag import next_tag
+from .value_in_tag import next_tag, pair_in_line
 from .value_place import in_last_run
 
 
@@ -50,9 +50,11 @@ def in_call(m: Message) -> Step:
     call.gap, call.said = (call.gap + blank)[-UNTAGGED_GAP:], (call.said + blank)[-STRAY:]
     if step := _opens_twice(m, call):
         return step
-    tag = _tag(m, call, buffer.at)
+    tag = pair_in_line(m, call, buffer.at) or _tag(m, call, buffer.at)
     if tag is MORE:
         return Step.MORE
+    if isinstance(tag, Refused):
+        return m.go(State.CUT) if tag is Refused.TRUNCATED else leave_undone(m, tag)
     if tag is None:
         return _no_tag(m, call)
     if tag.kind is TagKind.PARAMETER_OPEN and "\n" in call.gap:
