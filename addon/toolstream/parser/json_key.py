@@ -18,15 +18,16 @@ _COMMENTS = re.compile(rf"(?:{COMMENT}{_S}){{1,{COMMENTS}}}")
 _COMMENT_PART = re.compile(COMMENT_PART)
 QUOTES = "\"'`“”"
 _QUOTE = f"[{QUOTES}]"
+_OPENER = rf"(?:{_QUOTE}{{0,2}}+|\\(?=\w|\Z))"  # or the rest of `\"`
 _LETTER = r'(?:[^"\\\n]|\\.|\n(?=[\w \t"]|\Z))'
 _KEY = re.compile(rf'"(?P<key>{_LETTER}{{0,{JSON_KEY}}})"{_S}:')
 _KEY_PART = re.compile(rf'"{_LETTER}{{0,{JSON_KEY}}}\\?(?:"{_S})?')
 _BREAK = re.compile(r"\s*\n\s*")  # written as it is, which no key has
 _WORD = re.compile(
-    rf"""(?P<opener>{_QUOTE}{{0,2}}+)(?P<key>\w[\w.-]{{0,{JSON_KEY}}}+)(?P<quotes>{_QUOTE}{{0,2}}+)"""
+    rf"""(?P<opener>{_OPENER})(?P<key>\w[\w.-]{{0,{JSON_KEY}}}+)(?P<quotes>{_QUOTE}{{0,2}}+)"""
     rf"""{_S}(?P<colon>[:=;,]?+){_S}"""
 )
-_WORD_PART = re.compile(rf"{_QUOTE}{{0,2}}")
+_WORD_PART = re.compile(_OPENER)
 _VALUE = re.compile(rf"[{QUOTES}{{\[\w:-]")
 
 

@@ -13,6 +13,7 @@ from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import LOOK_AHEAD, TOKEN
 from ..schema.coercion import FAILED, OMITTED, coerce
 from ..schema.json_read import keys_of, loads
+from ..schema.lenient_json import is_half_quote
 from .json_key import QUOTES
 from .json_quote import OpenString
 from .json_reader import Body, Caret, Progress
@@ -23,7 +24,7 @@ from .message import Message
 
 _AFTER, _AFTER_SCALAR = ",}<", ",}<)]>;:=/#"  # what may stand after a word
 _AFTER_CONTAINER = ("", *'}])>,<"')  # what may stand after an array or object
-_CLOSING = {"“": "”"}
+_CLOSING = {"“": "”", "\\": ""}
 _FENCE = "```"
 _WHOLE = ('"', "}", "]")  # the ends of what nothing can be missing of but brackets
 
@@ -266,6 +267,9 @@ def _scalar_in_quote(m: Message, body: Body, word: str) -> Progress:
 def _without_quote(m: Message, body: Body) -> Progress:
     """A string whose first quote was lost. It stood after the blank that follows a colon, so further ones
     are the string's."""
+    half = is_half_quote(m.buffer.text, m.buffer.at)
+    if half is not False:
+        return _other_quote(m, body, "\\") if half else Progress.FAILED
     own = body.gap.removeprefix(" " * body.spaced)
     return _other_quote(m, body, "", "" if own.strip(" \t") else own.replace("\t", r"\t"))
 

@@ -22,16 +22,16 @@ from ..limits import COMMA_GAP, MARKS, MARKS_WITHIN, ONE_CHANGE, SCALAR
 from .json_read import strings_of
 from .json_write import LENIENT, dump
 
-_QUOTES = "\"'`“”„‘’«»"
+QUOTES = "\"'`“”„‘’«»"
 _OPENING, _CLOSING = "{[(<", "}])>"
 # By a wrong mark: the ones that may be meant
 _INSTEAD = {
     mark: others.replace(mark, "")
-    for marks, others in ((_QUOTES, '"'), (_OPENING, "{["), (_CLOSING, "}]"))
+    for marks, others in ((QUOTES, '"'), (_OPENING, "{["), (_CLOSING, "}]"))
     for mark in marks
 }
-_MARK = re.compile(rf"[{re.escape(_QUOTES + _OPENING + _CLOSING)},:;=.]")
-_ODD_QUOTE = rf"[{_QUOTES.replace(chr(34), '')}]"
+_MARK = re.compile(rf"[{re.escape(QUOTES + _OPENING + _CLOSING)},:;=.]")
+_ODD_QUOTE = rf"[{QUOTES.replace(chr(34), '')}]"
 _ODD_OPENING = re.compile(rf"([{{\[,:]\s*+){_ODD_QUOTE}")
 _ODD_CLOSING = re.compile(rf"{_ODD_QUOTE}(?=\s*+[}}\],:])")
 _TWO = re.compile(r"""['"`]\s*[+,;:]?\s*['"`]""")  # two strings with a mark between them, not one
@@ -192,7 +192,7 @@ def _other_marks(text: str, at: int) -> Iterator[Change]:
     mark = text[at : at + 1]
     if not mark:
         return
-    if mark in _QUOTES + "{}[],:" and _DOUBLED.search(text, max(0, at - COMMA_GAP), at + 1):
+    if mark in QUOTES + "{}[],:" and _DOUBLED.search(text, max(0, at - COMMA_GAP), at + 1):
         yield Change(_PRESENT, at, at + 1, "")
     if mark == '"' and _BARE_SCALAR.search(text, max(0, at - SCALAR), at):
         yield Change(_PRESENT, at, at + 1, "")

@@ -23,7 +23,7 @@ from .inner_quotes import quotes_escaped
 from .json_read import keys_of, loads, loads_if, strings_of
 from .json_scanner import JsonScanner
 from .json_write import dump, escaped
-from .least_change import least_change, unpaired
+from .least_change import QUOTES, least_change, unpaired
 from .python_literals import as_json
 from .schema import Parameter
 
@@ -39,6 +39,10 @@ _EMPTY = re.compile(r"""(?:[:=\[,({]|["']\s)\s*(?:""|'')""")  # a string that sa
 _RUNS_BEFORE = re.compile(r"""(?:\\(?:[nrt][ ]*)?|[,:{\[]\s*["']\s+)\Z""")
 _RUNS_ON = re.compile(r"""[ ]*\\[nrt]|\s+["']\s*[,:}\]]""")
 _KEY_END = re.compile(r'(?<!\\)"\s{0,8}:')
+_CONTROLS, _BEGINNING = re.compile(r"[\b\f\n\r\t]+\w"), 16  # and a word, at the beginning of a string
+# The rest of `\"` in the place of a quote, before one word; an `n` may be a line break, but not in a key
+_HALF_QUOTE = re.compile(r'\\(?=[bfrt][\w-]{2,64}"|\w[\w.-]{0,64}"\s{0,8}:)')
+_ESCAPES = re.compile(r"(?:\\[bfnrt]){1,64}\w")
 _BACKSLASHES = re.compile(r"\\+")  # one or two: of an escape, or of what should have been one
 _STRING = rf'{JSON_STRING.pattern}|(?P<unclosed>".*+)'
 _BRACKET_OR_STRING = re.compile(rf"{_STRING}|[{{}}\[\]]", re.DOTALL)
@@ -48,6 +52,7 @@ _STRING_OR_SCALAR = re.compile(
     rf"{_STRING}|(?<=[:\[,\s])(?P<scalar>[+-]?\.?\d[\d.]{{0,{SCALAR}}})(?=\s*+[,}}\]])",
     re.DOTALL,
 )
+_STRING_OR_HALF_QUOTE = re.compile(rf"{_STRING}|(?<=[:{{\[,\s]){_HALF_QUOTE.pattern}", re.DOTALL)
 _NAME_EQUALS = re.compile(rf'"function=([\w.-]{{1,{WORD}}})"(?=\s*[,}}])')
 _ARGUMENTS_EQUAL = re.compile(rf'"(arguments|parameters)="(\w{{1,{WORD}}})="')
 _KEY_EQUALS = re.compile(rf"""([{{,]\s{{0,64}})"?(\w{{1,{WORD}}})"?[ \t]?=[ \t]?(?=["\[{{])""")
@@ -62,6 +67,11 @@ def read_damaged(text: str, accept: Callable[[Any], bool] = _is_any, is_value: b
     says whether a value may be meant. `is_value`: the text was not cut off, whatever it ends with, and it
     does not harm much if it is not read."""
     text = with_paths(text.strip())
+    value = _read_damaged(text, accept, is_value)
+    return value if all(_begins_in_quotes(string, text) for string in strings_of(value)) else None
+
+
+def _read_damaged(text: str, accept: Callable[[Any], bool], is_value: bool) -> Any:
     is_all = is_value or text[-1:] in ("}", "]")
     if (value := _rewritten(text, accept, is_all)) is not None:
         return value
@@ -76,7 +86,8 @@ def read_damaged(text: str, accept: Callable[[Any], bool] = _is_any, is_value: b
 def _rewritten(text: str, accept: Callable[[Any], bool], is_all: bool) -> Any:
     """What it says once its brackets, line breaks or keys are rewritten."""
     closed = with_brackets(text) if is_all and text[:2] not in ("[[", "{{") else ""
-    for attempt in (_undoubled(text), closed, _with_spaces(text), _with_quotes(text), _uncommented(text)):
+    rewritten = (_with_spaces(text), _with_quotes(text), _uncommented(text), _with_whole_quotes(text))
+    for attempt in (_undoubled(text), closed, *rewritten):
         if (value := loads_if(attempt, accept)) is not None:
             return value
     value = loads_if(_as_json(text), accept)
@@ -142,6 +153,30 @@ def _with_quotes(text: str) -> str:
     if there are none."""
     quoted = _STRING_OR_SCALAR.sub(_quoted_if_odd, text)
     return quoted if quoted != text else ""
+
+
+def is_half_quote(text: str, at: int) -> bool | None:
+    """Whether a backslash at `at`, where a string should begin, is the rest of `\\"`. None if it may as well
+    begin an escape of a string that lost its quote."""
+    if _HALF_QUOTE.match(text, at):
+        return True
+    return None if _ESCAPES.match(text, at) else False
+
+
+def _with_whole_quotes(text: str) -> str:
+    """With a quote in the place of a backslash that is the rest of `\\"`; "" if there is none."""
+    quoted = _STRING_OR_HALF_QUOTE.sub(lambda found: '"' if found[0] == "\\" else found[0], text)
+    return quoted if quoted != text else ""
+
+
+def _begins_in_quotes(string: str, text: str) -> bool:
+    """Whether a string that begins with an escape has its quote before that. Else the backslash may stand for
+    the quote."""
+    if not _CONTROLS.match(string):
+        return True
+    head = escaped(string)[:_BEGINNING]
+    places = [*islice(_places(head, text), PLACES)]
+    return not places or any(text[max(0, at - 1) : at] in tuple(QUOTES) for at in places)
 
 
 def _uncommented(text: str) -> str:
