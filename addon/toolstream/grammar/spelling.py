@@ -12,6 +12,7 @@ without whitespace between the two.
     {members}       the same, but strings in quotes may hold anything
     {pair}          a name and, in quotes, what it is set to
     {cut}           a missing `>`: the line ends, or the next tag begins
+    {json}          a missing `>`: the rest of a JSON call follows, from the comma after its name on
     {gap}           whitespace
     {slot}          a word that says what belongs in its place, such as `name`
     {number}        digits
@@ -46,6 +47,7 @@ _SHOWN = r"(?i:(?:bad|good)?_?(?:example|sample)s?_?)"
 # Words of tags that no table lists one by one: of closing tags that models make up, of tokens that end a
 # turn, of elements that show an example
 UNLISTED = re.compile(rf"{MADE_UP_CLOSER.pattern}|{_ENDING}|{_SHOWN}")
+_ARGUMENTS = "(?:arguments|parameters|args|input|tool_input)"
 _PLACEHOLDERS = {  # word: its pattern, and the pattern of its beginnings
     "name": (_NAME, _NAME + BLANKS),
     "tool": (_DECLARED,) * 2,
@@ -62,6 +64,10 @@ _PLACEHOLDERS = {  # word: its pattern, and the pattern of its beginnings
         rf"(?:{_MEMBER}){{0,{MEMBERS}}}(?:\"[^\"\n]{{0,{QUOTED}}}|'[^'\n]{{0,{QUOTED}}})?",
     ),
     "cut": (rf"{BLANKS}(?=[\r\n]|<)", BLANKS),
+    "json": (
+        rf"{BLANKS}(?=,{FOLLOWING}\"{_ARGUMENTS}\"{FOLLOWING}:{FOLLOWING}\{{)",
+        rf"{BLANKS}(?:,{FOLLOWING}(?:\"[a-z_]{{0,{SLOT}}}(?:\"{FOLLOWING}:?{FOLLOWING})?)?)?",
+    ),
     "gap": (FOLLOWING,) * 2,
     "slot": (r"(?:name|tool|function|tool_name|function_name|NAME)", rf"[A-Za-z_]{{1,{SLOT}}}"),
     "number": (rf"\d{{1,{NUMBER}}}",) * 2,

@@ -17,6 +17,7 @@ from ..repairs import Repair
 from ..schema.schema import Tool
 from ..schema.tool_name import Opening
 from .by_place import after_last_opener
+from .json_head import read_rest
 from .message import Message
 from .place import Place
 from .runs import proves
@@ -46,6 +47,9 @@ def opens_bare(m: Message, tag: Tag, tool: Tool, at: int) -> bool | Wait:
         return True
     if not m.tolerant:
         return False
+    rest = read_rest(text, at, m.buffer.over)
+    if rest:
+        return MORE if rest is MORE else not tool.declares(rest[0])
     if tag.ends_itself and not tool.required and (at == len(text) or breaks_line(text, tag.end)):
         return True
     return proves(m.inside(tool), tag, m.buffer)

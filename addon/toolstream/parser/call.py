@@ -36,7 +36,7 @@ from .prose import prose_goes_on
 from .run import FollowedBy, Level
 from .runs import choose, read_run
 from .states import Envelope, State, Step
-from .surplus import after_body, drop_tag, drop_text, end_of_surplus, take
+from .surplus import after_body, at_json_rest, drop_tag, drop_text, end_of_surplus, take
 from .value_in_tag import next_tag, pair_in_line
 from .value_place import in_last_run
 
@@ -48,7 +48,7 @@ def in_call(m: Message) -> Step:
         return after_body(m, call)
     blank = buffer.take(end_of(WHITESPACE, buffer.text, buffer.at))
     call.gap, call.said = (call.gap + blank)[-UNTAGGED_GAP:], (call.said + blank)[-STRAY:]
-    if step := _opens_twice(m, call):
+    if step := _opens_twice(m, call) or at_json_rest(m, call):
         return step
     tag = pair_in_line(m, call, buffer.at) or _tag(m, call, buffer.at)
     if tag is MORE:

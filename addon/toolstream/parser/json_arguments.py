@@ -54,7 +54,7 @@ def _start_arguments(m: Message, call: Call, reader: JsonArguments, at: int) -> 
         reader.retry = m.log.mark()
     _say_body(m, [Repair.JSON_BODY], m.buffer.text[m.buffer.at : m.buffer.at + EXCERPT])
     assert isinstance(call.writer, ArgumentsWriter)
-    reader.body = Body(call.index, call.tool, call.writer, 0)
+    reader.body = Body(call.index, call.tool, call.writer, call.brackets)
     m.buffer.at = at
 
 

@@ -24,6 +24,8 @@ _EMPTY = re.compile(
 )
 _UNOPENED = re.compile(rf'[(<]?{_S}"(?:{"|".join((*NAME_KEYS, *WRAP_KEYS))})"{_S}:{_S}["{{]')
 _UNOPENED_PART = re.compile(rf'[(<]?{_S}(?:"[a-z_]{{0,{WORD}}}(?:"{_S}(?::{_S})?)?)?')
+_REST = re.compile(rf',?{_S}"(?P<key>{"|".join(ARGUMENT_KEYS)})"{_S}:{_S}(?=\{{)')
+_REST_PART = re.compile(rf',?{_S}(?:"[a-z_]{{0,{WORD}}}(?:"{_S}(?::{_S})?)?)?')
 _PYTHON = re.compile(rf"([^\W\d][\w.-]{{0,{DECLARED_NAME}}})\((?={_S}(?:[){{]|\w{{1,{JSON_KEY}}}{_S}=))")
 _PYTHON_PART = re.compile(rf"[^\W\d][\w.-]{{0,{DECLARED_NAME}}}(?:\({_S}\w{{0,{JSON_KEY}}}{_S})?")
 _OPENING = re.compile(rf"(?:(?P<array>\[){_S})?(?P<object>\{{)?")
@@ -58,6 +60,13 @@ def lacks_bracket(text: str, at: int, over: bool) -> bool | Wait:
     if _UNOPENED.match(text, at):
         return True
     return _more(_UNOPENED_PART, text, at, over, at) is not None and MORE
+
+
+def read_rest(text: str, at: int, over: bool) -> tuple[str, int] | Wait | None:
+    """What comes between the name and the arguments of a JSON call, `, "arguments": `: its key, and the index
+    of the bracket after it; None if that is not at `at`."""
+    found = _REST.match(text, at)
+    return (found["key"], found.end()) if found else _more(_REST_PART, text, at, over, at)
 
 
 def name_of_python(text: str, at: int, over: bool) -> str | Wait:

@@ -27,7 +27,7 @@ from .value_text import break_before
 _TAG_LIKE = rf"""(?=[^\n]*[<=])\w?<?[\w \t=/"']{{{{1,{DAMAGED_OPENER}}}}}?(?<!\w){{key}}["']?[ \t]?>"""
 # The key as in YAML, a shell or JSON, with the value on the same line
 _KEY_LIKE = r"""(["']?){key}\1[ \t]?[:=][ \t]*(?=\S)"""
-_NAMES_ANOTHER = re.compile(r"<\w+=")
+_NAMES_ANOTHER = re.compile(r"""<\w+=|,\s{0,8}"\w+"\s{0,8}:""")  # or a member of JSON
 _FENCE = "```"
 _NEWLINE = re.compile(r"\r?\n")
 

@@ -112,6 +112,7 @@ class Call:
     spare: Spare | None = None
     late_name: str = ""  # the name of its tool, if that came after parameters
     in_parameter: bool = False  # its arguments are in a parameter that holds all of them
+    brackets: int = 0  # that close it after those of its arguments
     body_done: bool = False  # all its arguments came as one JSON object
     body_cut: bool = False  # the message ended in that object
     unclear: bool = False  # a closing tag that was taken for payload may have been the end of a value

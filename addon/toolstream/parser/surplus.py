@@ -14,6 +14,7 @@ from ..repairs import Repair
 from .call_events import end_call, end_unclosed
 from .elements import ELEMENTS
 from .json_end import after_marks, is_mark
+from .json_head import read_rest
 from .message import Call, Message
 from .run import Level
 from .runs import choose
@@ -27,6 +28,21 @@ def take(m: Message, end: int) -> Step:
     """The text up to this index is markup of the call."""
     m.buffer.at = end
     return Step.GO
+
+
+def at_json_rest(m: Message, call: Call) -> Step | None:
+    """The head of a JSON call goes on after a function's tag, to its arguments. None if it does not."""
+    buffer = m.buffer
+    if call.begun or call.stray or not (m.tolerant and buffer.text[buffer.at : buffer.at + 1] in (",", '"')):
+        return None
+    rest = read_rest(buffer.text, buffer.at, buffer.over)
+    if rest is MORE:
+        return Step.MORE
+    if rest is None or call.tool.declares(rest[0]):
+        return None
+    m.log.repair(Repair.STRAY_OPENER, buffer.text[buffer.at : rest[1]])
+    call.brackets = 1
+    return take(m, rest[1])
 
 
 def drop_tag(m: Message, repair: Repair, tag: Tag) -> Step:

@@ -38,6 +38,7 @@ SAMPLES = {
     "cut": "",
     "gap": "\n",
     "slot": "name",
+    "json": "",
     "number": "12",
     "closer": "function_invocation",
     "ending": "im_end",
@@ -51,7 +52,7 @@ def sample(spelling: Spelling) -> tuple[str, str]:
     """A tag of this spelling, and what has to follow it."""
     text = re.sub(r"\{(\w+)\}", lambda found: SAMPLES[found[1]], spelling.text)
     tag, _, follows = text.partition("~")
-    return tag, "\n" + follows
+    return tag, ', "arguments": {' if "{json}" in spelling.text else "\n" + follows
 
 
 def alone(spelling: Spelling) -> TagMatcher:

@@ -1,7 +1,8 @@
 """Tags that lost a bracket or have surplus text in them.
 
 In a long context, or with speculative decoding, a token is lost or doubled; the tag can still be
-recognised. `{cut}` stands for a missing `>`: the line ends there, or the next tag begins.
+recognised. `{cut}` stands for a missing `>`: the line ends there, or the next tag begins; `{json}`
+for one before the rest of a JSON call.
 """
 
 from ...repairs import Repair
@@ -13,6 +14,6 @@ DIALECT = Dialect(
     damaged=True,
     repair=Repair.DAMAGED_TAG,
     wrap_open=("<tool_call{cut}",),
-    call_open=("<function={name}{cut}", "<function={word} {members}>"),
+    call_open=("<function={name}{cut}", "<function={name}{json}", "<function={word} {members}>"),
     parameter_open=("<parameter={name}{cut}", "<parameter={pair}>"),
 )
