@@ -17,6 +17,7 @@ from typing import Any
 
 from ..grammar.text import COMMENT, JSON_CLOSERS, JSON_STRING
 from ..limits import COMMA_GAP, ONE_CHANGE, PLACES, SCALAR, SMALL, WORD
+from .call_shape import NAME_KEYS
 from .coercion import FAILED, coerce
 from .escapes import with_paths
 from .inner_quotes import quotes_escaped
@@ -53,7 +54,10 @@ _STRING_OR_SCALAR = re.compile(
     re.DOTALL,
 )
 _STRING_OR_HALF_QUOTE = re.compile(rf"{_STRING}|(?<=[:{{\[,\s]){_HALF_QUOTE.pattern}", re.DOTALL)
-_NAME_EQUALS = re.compile(rf'"function=([\w.-]{{1,{WORD}}})"(?=\s*[,}}])')
+_NAME_EQUALS = re.compile(
+    rf"""([{{,]\s{{0,64}})"({"|".join(NAME_KEYS)})[ \t]?[=:][ \t]?([\w.-]{{1,{WORD}}})["'>]{{0,2}}"""
+    r"(?=\s*[,}])"
+)
 _ARGUMENTS_EQUAL = re.compile(rf'"(arguments|parameters)="(\w{{1,{WORD}}})="')
 _KEY_EQUALS = re.compile(rf"""([{{,]\s{{0,64}})"?(\w{{1,{WORD}}})"?[ \t]?=[ \t]?(?=["\[{{])""")
 
@@ -133,9 +137,9 @@ def _same_but_breaks(value: str, text: str) -> bool:
 
 
 def _as_json(text: str) -> str:
-    """JSON for keys that are written as in tags (`{"name="bash"}`, `{"function=bash"}`), without surplus
+    """JSON for keys that are written as in tags (`{"name="bash"}`, `{"name=bash"}`), without surplus
     brackets; "" if there is nothing like that."""
-    written = _NAME_EQUALS.sub(r'"function": "\1"', text)
+    written = _NAME_EQUALS.sub(r'\1"\2": "\3"', text)
     written = _ARGUMENTS_EQUAL.sub(r'"\1": {"\2": "', written)
     written = _KEY_EQUALS.sub(r'\1"\2": ', written)
     end = JsonScanner().feed(written) or len(written)
