@@ -10,7 +10,7 @@ from enum import Enum
 from ..grammar.names import Names
 from ..grammar.text import BLANK
 from ..limits import DEPTH, WORD
-from .call_shape import ARGUMENT_KEYS, NAME_KEYS, TYPES
+from .call_shape import ARGUMENT_KEYS, NAME_KEYS, TYPES, WRAP_KEYS
 
 _CALLS, _FUNCTION = "tool_calls", "function"
 _MARK = re.compile(rf"[^{BLANK}]")
@@ -37,8 +37,9 @@ class CallScanner:
         self.arguments = 0  # keys for arguments that it has had
         self.end = 0
         self.in_message = False  # the calls are in a list under `tool_calls`, as in a message of an API
-        self.nested = False  # the name and the arguments are in an object under `function`, as in that
-        self._names, self._keys = names, keys | {_CALLS}
+        self.nested = False  # the name and the arguments are in an object under `function` or the like
+        self._first = frozenset(WRAP_KEYS) - keys  # keys of such an object, which are nothing else
+        self._names, self._keys = names, keys | {_CALLS} | self._first
         self._outer = False  # the bracket of that message is open
         self._open = ""  # the brackets that are open
         self._word: str | None = None  # the string we are in, if it is a key or a value of the call
@@ -105,7 +106,7 @@ class CallScanner:
     def _open_bracket(self, mark: str, in_call: bool) -> None:
         self._open += mark
         self._expected = '"}' if mark == "{" else "{"
-        if in_call and self._key == _FUNCTION:
+        if in_call and self._key in WRAP_KEYS:
             self._key = ""  # its members are those of the call
 
     def _close_bracket(self) -> None:
@@ -118,7 +119,9 @@ class CallScanner:
         """A colon stands after a key."""
         if self._key == _CALLS:
             self._open_list()
-        elif self._may_nest and self._key == _FUNCTION:
+        elif (self._key in self._first and not self.in_message) or (
+            self._may_nest and self._key == _FUNCTION
+        ):
             self.nested, self._keys = True, frozenset({"name", "arguments"})
             self._expected = "{"
         else:
@@ -160,7 +163,8 @@ class CallScanner:
         if not self._key:
             self._key, self._expected = word, ":"
             self.arguments += word in ARGUMENT_KEYS
-            return word in self._keys
+            known, self._keys = self._keys, self._keys - self._first
+            return word in known
         self._expected = "},"
         if self._key in NAME_KEYS:
             self.named = self._names.has("tool", word)
