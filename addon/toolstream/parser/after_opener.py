@@ -16,11 +16,13 @@ from ..limits import CLOSING_RUN, NAME, TAG_GAP
 from ..repairs import Repair
 from ..schema.schema import Tool
 from ..schema.tool_name import Opening
-from .by_place import after_last_opener
+from .by_place import after_last_opener, is_envelope
+from .elements import ELEMENTS
 from .json_head import read_rest
 from .message import Message
 from .place import Place
-from .runs import proves
+from .run import Choice, Level
+from .runs import choose, proves
 
 # What may follow a direct tag, and an element that says the name of an undeclared tool
 _IN_DIRECT = (TagKind.PARAMETER_OPEN, TagKind.CALL_CLOSE, Following.JSON)
@@ -52,7 +54,15 @@ def opens_bare(m: Message, tag: Tag, tool: Tool, at: int) -> bool | Wait:
         return MORE if rest is MORE else not tool.declares(rest[0])
     if tag.ends_itself and not tool.required and (at == len(text) or breaks_line(text, tag.end)):
         return True
-    return proves(m.inside(tool), tag, m.buffer)
+    proved = proves(m.inside(tool), tag, m.buffer)
+    return _holds_element(m, tool, at) if proved is False and is_envelope(tag) else proved
+
+
+def _holds_element(m: Message, tool: Tool, at: int) -> bool | Wait:
+    """Whether an element around the parameters opens at the index `at`."""
+    choice = choose(m.inside(tool), m.buffer, at, Level.CALL)
+    around = isinstance(choice, Choice) and choice.tag.dialect is ELEMENTS
+    return MORE if choice is MORE else around
 
 
 def _is_tag(m: Message, at: int) -> bool:

@@ -19,6 +19,7 @@ from ..repairs import Refused, Repair
 from ..schema.schema import Tool
 from ..schema.tool_name import Opening, read_opening
 from .after_opener import index_after_tag, opens_bare, opens_wrapped
+from .by_place import is_envelope
 from .call_events import start_call
 from .chain import Chain, read_chain
 from .definition import is_definition
@@ -78,7 +79,7 @@ def _why_not_bare(m: Message, tag: Tag, opening: Opening) -> Refused | None:
         return Refused.FORBIDDEN
     if m.context.thinking and not (m.thinks_apart and not m.calls):
         return Refused.REASONING
-    if not m.context.at_line_start:
+    if not (m.context.at_line_start or (m.tolerant and is_envelope(tag))):
         return Refused.NOT_AT_LINE_START
     if m.context.in_markup and tag.dialect.common:
         return Refused.IN_MARKUP
