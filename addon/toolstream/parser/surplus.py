@@ -8,7 +8,7 @@ import re
 
 from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.tag import Tag
-from ..grammar.text import BLANK, end_of
+from ..grammar.text import BLANK, end_of, read_literal
 from ..limits import LOOK_AHEAD
 from ..repairs import Repair
 from .call_events import end_call, end_unclosed
@@ -108,9 +108,13 @@ def _close_body(m: Message, tag: Tag) -> Step:
 
 
 def _closer_around(m: Message, call: Call, at: int) -> Tag | Wait | None:
-    """The closing tag of an element around the arguments, if it is here."""
-    if not call.place.around or at >= len(m.buffer.text):
+    """The closing tag of an element around the arguments, if it is here, or all of it but `</`."""
+    text = m.buffer.text
+    if not call.place.around or at >= len(text):
         return None
+    for raw in (f"{word}>" for word in call.place.around):
+        if found := read_literal(text, at, raw, m.buffer.over):
+            return MORE if found is MORE else Tag(TagKind.STRAY, "", at, at + len(raw), raw, ELEMENTS)
     choice = choose(call.place, m.buffer, at, Level.CALL)
     if choice is MORE or choice is None:
         return choice
