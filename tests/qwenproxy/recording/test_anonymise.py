@@ -26,6 +26,9 @@ SPOKEN = f"The word is {SECRET}, "
 # In these a letter is not what it seems: it stands for a bracket, or belongs to half of an escape
 LETTERS = {
     "other brackets",
+    "an element around JSON whose closing tag lost its bracket and slash",
+    "the same, and the name in an element",
+    "the same before the tool's name",
     "a value in the tag, and a misspelt closing tag",
     "a letter for the > behind a name, and a name that is another one",
     "cut inside of an escape",
