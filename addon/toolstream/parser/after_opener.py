@@ -52,10 +52,15 @@ def opens_bare(m: Message, tag: Tag, tool: Tool, at: int) -> bool | Wait:
     rest = read_rest(text, at, m.buffer.over)
     if rest:
         return MORE if rest is MORE else not tool.declares(rest[0])
-    if tag.ends_itself and not tool.required and (at == len(text) or breaks_line(text, tag.end)):
+    if tag.ends_itself and _may_be_all(m, tag, tool, at):
         return True
     proved = proves(m.inside(tool), tag, m.buffer)
     return _holds_element(m, tool, at) if proved is False and is_envelope(tag) else proved
+
+
+def _may_be_all(m: Message, tag: Tag, tool: Tool, at: int) -> bool:
+    """Whether a tag may be all of a call: the tool needs nothing, and nothing follows on the line."""
+    return not tool.required and (at == len(m.buffer.text) or breaks_line(m.buffer.text, tag.end))
 
 
 def _holds_element(m: Message, tool: Tool, at: int) -> bool | Wait:

@@ -12,6 +12,7 @@ import re
 from ..grammar.kinds import TagKind
 from ..grammar.tag import Tag
 from ..repairs import Refused
+from .by_place import OPENERS
 from .call_events import emit_spare, leave_void, only_key
 from .doubt import Doubt
 from .message import Call, Message
@@ -24,17 +25,30 @@ _QUOTES = ('"', "'", "`")
 def at_opener(m: Message, call: Call, tag: Tag) -> Step | None:
     """The opening tag of a parameter, a call or an envelope in an open call: it may be on trial from here on.
     If it is quoted, the call is void. None if it is what it seems."""
-    if call.spare and not call.spare.tagged and tag.name == only_key(call) and _opens_parameter(tag):
+    if tag.kind not in OPENERS:
+        return None
+    if _is_no_value(call, tag):
         emit_spare(m, call)
     mark = call.stray.strip()
-    may_lack = m.tolerant and call.named and call.spare is None and _lacks_arguments(call)
-    if may_lack and (mark or _may_be_value(call, tag)):
+    if _may_be_quoted(m, call, tag, mark):
         if _is_in_line(call) and mark not in _QUOTES:
             return leave_void(m)
         _begin_doubt(m, call, mark, at_end=not _opens_parameter(tag))
     if m.doubt and _opens_parameter(tag):
         m.doubt.note(tag, m.buffer.text)
     return None
+
+
+def _is_no_value(call: Call, tag: Tag) -> bool:
+    """Whether text in the call is no value without a tag, as the tag of the only parameter follows."""
+    spare = call.spare
+    return bool(spare and not spare.tagged and _opens_parameter(tag) and tag.name == only_key(call))
+
+
+def _may_be_quoted(m: Message, call: Call, tag: Tag, mark: str) -> bool:
+    """Whether the tag may stand in a value of which the opening tag is lost. `mark`: the text before it."""
+    may_lack = m.tolerant and call.named and call.spare is None and _lacks_arguments(call)
+    return may_lack and (mark != "" or _may_be_value(call, tag))
 
 
 def _opens_parameter(tag: Tag) -> bool:

@@ -15,7 +15,7 @@ from ..limits import STRAY, UNTAGGED_GAP
 from ..repairs import Refused, Repair
 from ..schema.bare_members import opens_bare
 from .after_text import at_opener
-from .by_place import OPENERS, after_last_opener
+from .by_place import after_last_opener
 from .call_events import (
     begin_stray,
     emit_stray,
@@ -48,8 +48,12 @@ def in_call(m: Message) -> Step:
         return after_body(m, call)
     blank = buffer.take(end_of(WHITESPACE, buffer.text, buffer.at))
     call.gap, call.said = (call.gap + blank)[-UNTAGGED_GAP:], (call.said + blank)[-STRAY:]
-    if step := _opens_twice(m, call) or at_json_rest(m, call):
-        return step
+    return _opens_twice(m, call) or at_json_rest(m, call) or _at_next(m, call)
+
+
+def _at_next(m: Message, call: Call) -> Step:
+    """What follows the whitespace after a tag of the call."""
+    buffer = m.buffer
     tag = pair_in_line(m, call, buffer.at) or _tag(m, call, buffer.at)
     if tag is MORE:
         return Step.MORE
@@ -65,7 +69,7 @@ def in_call(m: Message) -> Step:
 
 def _at_tag(m: Message, call: Call, tag: Tag) -> Step:
     """What a tag between two parameters does."""
-    if tag.kind in OPENERS and (step := at_opener(m, call, tag)):
+    if step := at_opener(m, call, tag):
         return step
     if tag.kind is not TagKind.CALL_CLOSE:
         call.said = ""

@@ -275,8 +275,6 @@ def _read_calls(m: Message, calls: JsonCalls) -> Step:
     if ended is MORE:
         return Step.MORE
     text, why = json.so_far, Refused.TRUNCATED if calls.broken else None
-    if ended is Ended.BRACKET and (in_value := may_be_in_value(json, after_brackets, "<,{[")):
-        return Step.MORE if in_value is MORE else json.go_on()
     if step := _at_wrong_end(m, calls, json, ended, why):
         return step
     if text[:1].isalpha() and (alone := _stands_alone(m)) is not True:
@@ -299,8 +297,10 @@ def _read_found(m: Message, text: str, ended: Ended) -> Calls | Wait | None:
 def _at_wrong_end(
     m: Message, calls: JsonCalls, json: JsonText, ended: Ended, why: Refused | None
 ) -> Step | None:
-    """What follows if the JSON is not complete where it ended; None if it may be."""
+    """What to do if the JSON is not complete where it ended; None if it may be."""
     if ended is Ended.BRACKET:
+        if in_value := may_be_in_value(json, after_brackets, "<,{["):
+            return Step.MORE if in_value is MORE else json.go_on()
         broken = _goes_on(m, calls, json)
         return Step.MORE if broken is MORE else _refuse(m, json, why) if broken else None
     if ended is not Ended.MESSAGE:

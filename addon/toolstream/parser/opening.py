@@ -79,13 +79,18 @@ def _why_not_bare(m: Message, tag: Tag, opening: Opening) -> Refused | None:
         return Refused.FORBIDDEN
     if m.context.thinking and not (m.thinks_apart and not m.calls):
         return Refused.REASONING
-    if not (m.context.at_line_start or (m.tolerant and is_envelope(tag))):
+    if not _may_open_here(m, tag):
         return Refused.NOT_AT_LINE_START
     if m.context.in_markup and tag.dialect.common:
         return Refused.IN_MARKUP
     if _gives_others(opening) and _is_doubtful(m, tag, []):
         return Refused.NO_CALL
     return None
+
+
+def _may_open_here(m: Message, tag: Tag) -> bool:
+    """Whether such a tag opens a call at this place: at the start of a line, an envelope anywhere."""
+    return m.context.at_line_start or (m.tolerant and is_envelope(tag))
 
 
 def _gives_others(opening: Opening) -> bool:

@@ -13,7 +13,7 @@ import re
 from dataclasses import replace
 
 from ..grammar.dialect import BY_PLACE
-from ..grammar.kinds import MORE, Cost, TagKind, Wait
+from ..grammar.kinds import MORE, Cost, TagKind, Wait, decided
 from ..grammar.tag import Tag
 from ..grammar.text import WHITESPACE, end_of, is_ellipsis
 from ..grammar.tokens import end_of_tag
@@ -57,8 +57,7 @@ def end_of_parameter(m: Message, call: Call, tag: Tag, key: str, text: str) -> i
 def _end_before(m: Message, call: Call, tag: Tag, key: str, at: int) -> int | Wait | None:
     """The same, where no exact closing tag of the parameter follows, but what is at `at`."""
     text, over = m.buffer.text, m.buffer.over
-    other = _PAIR.match(text, at)
-    if at == len(text) or (other and other["key"] != key and _is_free(call, other["key"])):
+    if at == len(text) or _is_other_pair(call, text, at, key):
         return tag.end
     choice = choose(call.place, m.buffer, at, Level.CALL)
     if choice is MORE:
@@ -68,8 +67,13 @@ def _end_before(m: Message, call: Call, tag: Tag, key: str, at: int) -> int | Wa
         return tag.end if over and call.place.tags.may_begin(text, at) else None
     if following.kind is TagKind.PARAMETER_CLOSE:
         return end_of_tag(following.end, following.dialect is not BY_PLACE, text, over)
-    may_follow = _may_follow(m, call, key, following)
-    return MORE if may_follow is MORE else tag.end if may_follow else None
+    return decided(_may_follow(m, call, key, following), tag.end, None)
+
+
+def _is_other_pair(call: Call, text: str, at: int, key: str) -> bool:
+    """Whether the tag of another parameter with its value in it is at `at`."""
+    other = _PAIR.match(text, at)
+    return other is not None and other["key"] != key and _is_free(call, other["key"])
 
 
 def _may_follow(m: Message, call: Call, key: str, tag: Tag) -> bool | Wait:
@@ -108,11 +112,17 @@ def pair_in_line(m: Message, call: Call, at: int) -> Tag | Wait | Refused | None
         return MORE
     if after is None:
         return None if line[-1] == ">" else Refused.UNREAD
-    gap = end_of(_BLANKS, text, after)
-    if gap == len(text) and not m.buffer.over:
+    known = replace(tag, name=f"{key}={value}") if value is not None else Refused.UNREAD
+    return decided(_goes_on(m, after), Refused.UNREAD, known)
+
+
+def _goes_on(m: Message, at: int) -> bool | Wait:
+    """Whether text follows on the line after the end of the parameter at `at`."""
+    text = m.buffer.text
+    end = end_of(_BLANKS, text, at)
+    if end == len(text) and not m.buffer.over:
         return MORE
-    goes_on = text[gap : gap + 1] not in ("", "\r", "\n", "<")
-    return Refused.UNREAD if goes_on or value is None else replace(tag, name=f"{key}={value}")
+    return text[end : end + 1] not in ("", "\r", "\n", "<")
 
 
 def _is_in_table(call: Call, text: str, at: int) -> bool:
@@ -148,13 +158,18 @@ def _without_quotes(line: str) -> str | None:
     """A value without the quotes around it, of which one may be missing; None if it is not clear which
     are."""
     quote = line[0] if line[0] in "\"'" else '"'
-    count, opens, closes = line.count(quote), line[0] == quote, line[-1] == quote
-    if opens and (count == 1 or (count % 2 and quote == '"')):
-        return line[1:]
-    if opens and closes:
-        return line[1:-1] if count == 2 else None
-    if opens:
-        return line if quote == '"' else None
-    if closes and count % 2:
+    count = line.count(quote)
+    if line[0] == quote:
+        return _after_quote(line, quote, count)
+    if line[-1] == quote and count % 2:
         return line[:-1] if count == 1 else None
     return line
+
+
+def _after_quote(line: str, quote: str, count: int) -> str | None:
+    """The same, where the line begins with a quote and has so many of them."""
+    if count == 1 or (count % 2 and quote == '"'):
+        return line[1:]
+    if line[-1] == quote:
+        return line[1:-1] if count == 2 else None
+    return line if quote == '"' else None
