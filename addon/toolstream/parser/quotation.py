@@ -47,7 +47,7 @@ def may_be_quoted(m: Message, tag: Tag) -> bool:
     """Whether an opening quotation mark stands directly before an envelope, within a line; or an element that
     shows or quotes opens before a call."""
     context, wraps = m.context, tag.kind is TagKind.WRAP_OPEN or is_envelope(tag)
-    if wraps and not context.at_line_start and _marks(context.ends):
+    if wraps and _marks(context.ends):
         return True
     opens = wraps or (context.at_line_start and tag.kind is TagKind.CALL_OPEN)
     return opens and not tag.dialect.by_name and SHOWING.search(context.ends) is not None
@@ -161,7 +161,7 @@ def _quotation(m: Message, chain: Chain) -> Quotation:
         _closers(chain.first),
         place,
         block=element is not None,
-        spaced=element is None and ends[-1:] in GAPS,
+        spaced=ends[-1:] in GAPS,
         json_to=m.buffer.base + (chain.tag.end if chain.tag else chain.at),
     )
 

@@ -102,9 +102,9 @@ def _closes(quotation: Quotation, text: str, at: int, end: int) -> bool:
 
 def _is_closer(quotation: Quotation, raw: str) -> bool:
     """Whether this is a closing tag of a call, perhaps without its bracket."""
-    if raw and raw[-1] not in CLOSE:
-        raw = f"{raw}>" if raw.startswith("</") else ""
-    readings = quotation.place.readings(raw, 0, True) if raw else []
+    if raw[-1:] not in CLOSE:
+        raw += ">"
+    readings = quotation.place.readings(raw, 0, True)
     return readings is not MORE and any(tag.kind in CLOSERS and tag.end == len(raw) for tag in readings)
 
 
