@@ -78,6 +78,7 @@ DAMAGED_ENVELOPES = 2  # opening tags of envelopes in a row that are in no diale
 WORDS = 256  # words that a value has opened as tags, and readings of tags in it, that are remembered
 TAG_LINE = 4096  # characters of a value that stands in its tag, up to the end of the line
 VALUE_LINE = 256  # characters after an opening tag that wait for the end of the line
+SLIPPED = 2  # letters that may have slipped before a tag in a call, and say nothing
 STRAY = 1024  # characters of the text between parameters that are searched for an unread parameter
 UNTAGGED_GAP = 256  # whitespace characters kept before a value whose opening tag is missing
 

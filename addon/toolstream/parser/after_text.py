@@ -1,8 +1,8 @@
-"""An opening tag in a call after text, or in place of a parameter: it may be quoted.
+"""An opening tag in a call after text: it may be quoted.
 
 If the opening tag of a parameter is lost, its value stands as text in the call, and may hold tags of its own,
-even a whole call. An opening tag within a line of such text is never read. One at the start of a line is on
-trial: what it opens is quoted if a closing tag follows that nothing has opened.
+even a whole call. An opening tag after a quotation mark on its line is never read. Any other is on trial:
+what it opens is quoted if a closing tag follows that nothing has opened.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 
 from ..grammar.kinds import TagKind
 from ..grammar.tag import Tag
+from ..limits import SLIPPED
 from ..repairs import Refused
 from .by_place import OPENERS
 from .call_events import emit_spare, leave_void, only_key
@@ -30,8 +31,8 @@ def at_opener(m: Message, call: Call, tag: Tag) -> Step | None:
     if _is_no_value(call, tag):
         emit_spare(m, call)
     mark = call.stray.strip()
-    if _may_be_quoted(m, call, tag, mark):
-        if _is_in_line(call) and mark not in _QUOTES:
+    if _may_be_quoted(m, call, mark):
+        if _is_in_quotes(call) and mark not in _QUOTES:
             return leave_void(m)
         _begin_doubt(m, call, mark, at_end=not _opens_parameter(tag))
     if m.doubt and _opens_parameter(tag):
@@ -45,19 +46,14 @@ def _is_no_value(call: Call, tag: Tag) -> bool:
     return bool(spare and not spare.tagged and _opens_parameter(tag) and tag.name == only_key(call))
 
 
-def _may_be_quoted(m: Message, call: Call, tag: Tag, mark: str) -> bool:
+def _may_be_quoted(m: Message, call: Call, mark: str) -> bool:
     """Whether the tag may stand in a value of which the opening tag is lost. `mark`: the text before it."""
     may_lack = m.tolerant and call.named and call.spare is None and _lacks_arguments(call)
-    return may_lack and (mark != "" or _may_be_value(call, tag))
+    return may_lack and (len(mark) > SLIPPED or mark in _QUOTES)
 
 
 def _opens_parameter(tag: Tag) -> bool:
     return tag.kind is TagKind.PARAMETER_OPEN
-
-
-def _may_be_value(call: Call, tag: Tag) -> bool:
-    """Whether the next call may be the value of a parameter of which the opening tag is lost."""
-    return call.certain and not _opens_parameter(tag)
 
 
 def _lacks_arguments(call: Call) -> bool:
@@ -65,13 +61,10 @@ def _lacks_arguments(call: Call) -> bool:
     return bool(tool.arguments.declared - given) and not (call.begun and tool.required <= given)
 
 
-def _is_in_line(call: Call) -> bool:
-    """Whether words, or a quotation mark, stand before a tag on its line; and not only a letter that slipped,
-    or a piece of the tag."""
+def _is_in_quotes(call: Call) -> bool:
+    """Whether a quotation mark stands before a tag on its line, and not only a piece of the tag."""
     line = call.said.rpartition("\n")[2]
-    if _PIECE.fullmatch(line):
-        return False
-    return len(line.strip()) > 2 or any(mark in line for mark in _QUOTES)
+    return _PIECE.fullmatch(line) is None and any(mark in line for mark in _QUOTES)
 
 
 def _begin_doubt(m: Message, call: Call, mark: str, at_end: bool) -> None:

@@ -211,13 +211,14 @@ def _close_value(m: Message, call: Call, tags: re.Match[str]) -> list[Event]:
 
 def _may_open(m: Message, call: Call, key: str) -> bool:
     """Whether an exact tag of this parameter opens it, and nothing else depends on that."""
-    return _QWEN in m.kept and not call.body_done and call.tool.declares(key)
+    plain = not (call.body_done or call.stray or call.said.strip() or m.doubt)
+    return plain and _QWEN in m.kept and call.tool.declares(key)
 
 
 def _open_value(m: Message, call: Call, key: str, at: int) -> None:
     """Open the value of this parameter, whose tag is at the index `at` and ends the buffer."""
     text = m.buffer.text
     tag = Tag(_PARAMETER_OPEN, key, at, len(text) - 1, text[at:-1], _QWEN, _EXACT)
-    call.certain, call.gap = True, ""
+    call.certain, call.gap, call.said = True, "", ""
     begin_value(m, call, tag)
     m.open_value.start(m.buffer, len(text))

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from ..grammar.dialect import Body as Writes
 from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.tag import Tag
-from ..grammar.text import JSON_WHITESPACE, end_of, skip_whitespace
+from ..grammar.text import JSON_WHITESPACE, end_of
 from ..limits import EXCERPT
 from ..repairs import Refused, Repair
 from ..schema.arguments import ArgumentsWriter
+from ..schema.bare_members import is_bare
 from ..schema.json_call import read_arguments
 from ..schema.json_read import Json
 from ..schema.schema import Tool
@@ -86,12 +87,12 @@ def read_on_arguments(m: Message, reader: JsonArguments) -> Step:
     ended = read_text(json)
     if ended is MORE:
         return Step.MORE
-    goes_on = ended is Ended.BRACKET and may_be_in_value(json, skip_whitespace, "<")
+    goes_on = ended is Ended.BRACKET and may_be_in_value(json, is_bare(json.so_far, call.tool), "<")
     closing = MORE if goes_on is MORE else _closing(m, call)
     if closing is MORE:
         return Step.MORE
     if goes_on:
-        return json.go_on()
+        return json.go_on(1)
     if ended is Ended.MESSAGE and not (m.complete and may_be_all(json.so_far)):
         return _cut(m, call, reader, json.so_far)
     return _take_arguments(m, call, reader, json.so_far, closing)

@@ -299,8 +299,8 @@ def _at_wrong_end(
 ) -> Step | None:
     """What to do if the JSON is not complete where it ended; None if it may be."""
     if ended is Ended.BRACKET:
-        if in_value := may_be_in_value(json, after_brackets, "<,{["):
-            return Step.MORE if in_value is MORE else json.go_on()
+        if in_value := may_be_in_value(json, False, "<,{["):
+            return Step.MORE if in_value is MORE else json.go_on(1)
         broken = _goes_on(m, calls, json)
         return Step.MORE if broken is MORE else _refuse(m, json, why) if broken else None
     if ended is not Ended.MESSAGE:

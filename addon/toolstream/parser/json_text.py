@@ -7,6 +7,7 @@ wrote a line break unescaped.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -14,10 +15,13 @@ from enum import Enum
 from ..grammar.kinds import MORE, TagKind, Wait
 from ..grammar.matcher import TagMatcher
 from ..grammar.tag import Tag
+from ..grammar.text import skip_whitespace
 from ..limits import HELD, JSON_LINE, QUOTE_TEXT, QUOTE_TRIES
-from ..schema.json_scanner import JsonScanner, quotes_all
+from ..schema.json_scanner import JsonScanner, ends_in_string, quotes_all
 from .buffer import Buffer
 from .states import Step
+
+_GOES_ON = re.compile(r"[\w/.~$*-]")  # a word or a path
 
 
 class Ended(Enum):
@@ -42,6 +46,7 @@ class JsonText:
     suspect: int = -1
     ended: Ended | None = None
     line: str = ""  # the last line that was read, up to JSON_LINE characters
+    brackets: int = 0  # with which it did not end
     tries: int = 0  # tags at which it was tried whether it can be read
     tried: int = 0  # characters that were read for that
     looked: int = 0  # characters of text after it that were searched for tags
@@ -54,9 +59,10 @@ class JsonText:
         """The text that was read."""
         return self.buffer.since(self.start)
 
-    def go_on(self) -> Step:
-        """It did not end with that bracket: it goes on to a tag."""
-        self.ended, self.scanner = None, JsonScanner(HELD)
+    def go_on(self, opened: int = HELD) -> Step:
+        """It did not end with that bracket: it goes on to a tag, or until so many brackets are closed."""
+        self.ended, self.scanner = None, JsonScanner(opened)
+        self.brackets += 1
         return Step.GO
 
 
@@ -70,14 +76,17 @@ def read_text(json: JsonText) -> Ended | Wait:
     return json.ended
 
 
-def may_be_in_value(json: JsonText, skip: Callable[[str, int], int], ends: str) -> bool | Wait:
-    """Whether the last bracket may stand in a value without quotes, because text follows it. `skip`: to the
-    character that follows; it is no text if it is one of `ends`."""
-    buffer = json.buffer
-    at = skip(buffer.text, buffer.at)
-    if at == len(buffer.text):
-        return not buffer.over and MORE
-    return buffer.text[at] not in ends and not quotes_all(json.so_far)
+def may_be_in_value(json: JsonText, bare: bool, ends: str) -> bool | Wait:
+    """Whether the last bracket may stand in a value without double quotes, because text follows it. `bare`:
+    the values have no quotes. `ends`: what follows is no text if it begins so."""
+    text, at = json.buffer.text, json.buffer.at
+    end = skip_whitespace(text, at)
+    if end == len(text):
+        return not json.buffer.over and MORE
+    if text[end] in ends or json.brackets == QUOTE_TRIES:
+        return False
+    goes_on = end == at and _GOES_ON.match(text, at) is not None and not quotes_all(json.so_far)
+    return bare or goes_on or ends_in_string(json.so_far)
 
 
 def may_be_all(text: str) -> bool:

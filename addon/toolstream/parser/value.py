@@ -13,7 +13,7 @@ from ..grammar.kinds import MORE, TagKind
 from ..grammar.likeness import DOCUMENT, is_structural
 from ..grammar.tag import Tag
 from ..grammar.text import BLANK, ends_line
-from ..grammar.tokens import NO_TAG, WORD, Lost, end_of_tag, next_place
+from ..grammar.tokens import NO_TAG, WORD, end_of_tag, next_place
 from ..limits import LOOK_AHEAD, WORDS
 from ..repairs import Repair
 from .evidence import Payload
@@ -28,7 +28,6 @@ from .value_text import break_before, finish, held_in, write_up_to
 # The last bracket of the opening tag, on the next line
 _LATE_BRACKET = re.compile(r"\r?\n>(?:\r?\n|(?=[^\s>]))")
 _LATE_PART = re.compile(r"\r?(?:\n(?:>\r?)?)?")
-_SLASH = re.compile(r"/[/\\<]")
 
 
 def in_value(m: Message) -> Step:
@@ -157,8 +156,7 @@ def _next(m: Message, value: Value) -> int:
     at = max(m.buffer.at, value.judged_to - m.buffer.base)
     fresh = value.blank and at == value.judged_to - m.buffer.base
     while (at := next_place(text, at, fresh, value.tables.missing)) >= 0:
-        empty, fresh = fresh and not value.has_text(m.buffer, at), False
-        at += empty and _is_all(text, at, value.tables.missing)
+        fresh = False
         if NO_TAG.match(text, at):
             at += 1
             continue
@@ -171,12 +169,6 @@ def _next(m: Message, value: Value) -> int:
         at = word.end() - 1
         value.advance_to(m.buffer, at)
     return -1
-
-
-def _is_all(text: str, at: int, missing: Lost) -> bool:
-    """Whether the value may be this one character, and its closing tag follows without its bracket; if it
-    stood for that bracket, the value would be empty."""
-    return bool(_SLASH.match(text, at) or (text[at].isalnum() and missing.tag.match(text, at + 1)))
 
 
 def _is_of_no_call(found: re.Match[str], names: frozenset[str], words: frozenset[str]) -> bool:

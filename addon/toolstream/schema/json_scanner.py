@@ -74,3 +74,10 @@ def quotes_all(text: str) -> bool:
     """Whether every string in this text of an object or array has its quotes, so that no bracket which was
     counted belongs to a value."""
     return _QUOTED.fullmatch(text) is not None
+
+
+def ends_in_string(text: str) -> bool:
+    """Whether such a text ends inside of a string in single quotes."""
+    quoted = _QUOTED.match(text)
+    rest = text[quoted.end() :] if quoted else ""
+    return rest[:1] == "'" and "'" not in rest[1:]

@@ -59,7 +59,6 @@ WORDS = {
     "JSON in an unknown element behind it, and text",
     "another attribute of a parameter",
     "a word in brackets for the parameters",
-    "JSON arguments directly after the name",
 }
 
 

@@ -34,7 +34,6 @@ DIALECT = Dialect(
         '{"name":{gap}"{tool}"{gap},{gap}"arguments":~<parameter=',
         '{"function={tool}>~<parameter=',
         "{tool}\n~{",
-        '{tool}~{"',
     ),
     parameter_open=("<parameter>{key}</parameter>",),
     wrap_open=("<tool>~<tool_name",),
