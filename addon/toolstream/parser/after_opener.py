@@ -16,13 +16,11 @@ from ..limits import CLOSING_RUN, NAME, TAG_GAP
 from ..repairs import Repair
 from ..schema.schema import Tool
 from ..schema.tool_name import Opening
-from .by_place import after_last_opener, is_envelope
-from .elements import ELEMENTS
+from .by_place import after_last_opener
 from .json_head import read_rest
 from .message import Message
 from .place import Place
-from .run import Choice, Level
-from .runs import choose, proves
+from .runs import proves
 
 # What may follow a direct tag, and an element that says the name of an undeclared tool
 _IN_DIRECT = (TagKind.PARAMETER_OPEN, TagKind.CALL_CLOSE, Following.JSON)
@@ -54,20 +52,12 @@ def opens_bare(m: Message, tag: Tag, tool: Tool, at: int) -> bool | Wait:
         return MORE if rest is MORE else not tool.declares(rest[0])
     if tag.ends_itself and _may_be_all(m, tag, tool, at):
         return True
-    proved = proves(m.inside(tool), tag, m.buffer)
-    return _holds_element(m, tool, at) if proved is False and is_envelope(tag) else proved
+    return proves(m.inside(tool), tag, m.buffer)
 
 
 def _may_be_all(m: Message, tag: Tag, tool: Tool, at: int) -> bool:
     """Whether a tag may be all of a call: the tool needs nothing, and nothing follows on the line."""
     return not tool.required and (at == len(m.buffer.text) or breaks_line(m.buffer.text, tag.end))
-
-
-def _holds_element(m: Message, tool: Tool, at: int) -> bool | Wait:
-    """Whether an element around the parameters opens at the index `at`."""
-    choice = choose(m.inside(tool), m.buffer, at, Level.CALL)
-    around = isinstance(choice, Choice) and choice.tag.dialect is ELEMENTS
-    return MORE if choice is MORE else around
 
 
 def _is_tag(m: Message, at: int) -> bool:

@@ -11,7 +11,7 @@ from ..grammar.kinds import MORE, Cost, TagKind, Wait
 from ..grammar.likeness import CLOSES, ENVELOPE, FUNCTION, NAME_ATTRIBUTES, PARAMETER, is_plural, squeeze
 from ..grammar.tag import Tag
 from ..grammar.text import end_of, read_literal, skip_whitespace
-from ..grammar.tokens import WORD, Token, read_tag
+from ..grammar.tokens import Token, read_tag
 
 OPENERS = frozenset({TagKind.PARAMETER_OPEN, TagKind.CALL_OPEN, TagKind.WRAP_OPEN, TagKind.NAMELESS_OPEN})
 
@@ -36,12 +36,6 @@ def is_by_place(tag: Tag) -> bool:
 def is_in_table(tag: Tag) -> bool:
     """Whether a tag is in a dialect table."""
     return tag.spelt and not is_by_place(tag)
-
-
-def is_envelope(tag: Tag) -> bool:
-    """Whether a function's tag is that of an envelope, with the name as an attribute."""
-    word = WORD.match(tag.raw) if tag.kind is TagKind.CALL_OPEN and tag.spelt else None
-    return word is not None and squeeze(word[1]) == ENVELOPE
 
 
 def is_cut(token: Token, text: str) -> bool:

@@ -27,6 +27,7 @@ _COMMA_BEFORE = re.compile(rf",\s{{0,{COMMA_GAP}}}\Z")
 _COMMAS = re.compile(r"[,\s]*+")
 _NAME = re.compile(rf'{_S}(?:\{{|"[^"\\\n]{{0,{DECLARED_NAME}}}"{_S}[,}}])')
 _NAME_PART = re.compile(rf'{_S}(?:"[^"\\\n]{{0,{DECLARED_NAME}}}(?:"{_S})?)?')
+_DOUBLED = re.compile(r"<\s?(?=<)")
 _BRACKETS_AND_COMMAS = re.compile(r"[}\],\s]*+")
 
 
@@ -71,7 +72,7 @@ class OpenString:
 
     def may_be_fence(self, char: str) -> bool:
         """Whether the end of a fence around the call may begin with this character."""
-        return self.fence.startswith(char)
+        return self.fence != "" and self.fence.startswith(char)
 
 
 def is_enough(text: str, at: int, over: bool) -> bool:
@@ -154,7 +155,7 @@ def _after_brackets(string: OpenString, text: str, at: int, over: bool) -> Quote
 
 def _may_follow_call(string: OpenString, text: str, at: int, over: bool) -> bool | Wait:
     """Whether what is at `at` may follow the last bracket of a call: anything, but not directly after it."""
-    return text[at - 1].isspace() or string.is_slipped(text, at, over)
+    return text[at] in "{[" or text[at - 1].isspace() or string.is_slipped(text, at, over)
 
 
 def _at_mark_or_text(
@@ -164,7 +165,7 @@ def _at_mark_or_text(
     found = _before_end(string, text, end, is_all, over) if is_mark(text, end) else Quote.INNER
     if found is Quote.INNER:
         found = _before_mark(string, text, at, end, is_all, over)
-    may_end = is_all and not string.mended
+    may_end = is_all and not (string.mended or string.opened)
     return _before_text(string, text, end, over) if may_end and found is Quote.INNER else found
 
 
@@ -175,7 +176,7 @@ def _before_mark(string: OpenString, text: str, at: int, end: int, is_all: bool,
             return _before_bracket(string, text, end, is_all, over)
         case ",":
             return _before_member(string, text, end, over)
-        case ")" if is_all and not string.inner % 2:
+        case ")" if is_all and not (string.mended and string.inner % 2):
             return Quote.END
         case ")" | ">":
             return _before_closers(string, text, at, over)
@@ -185,12 +186,14 @@ def _before_mark(string: OpenString, text: str, at: int, end: int, is_all: bool,
 
 
 def _before_bracket(string: OpenString, text: str, at: int, is_all: bool, over: bool) -> Quote | Wait:
-    """A bracket after others: END if a tag of a call begins there."""
-    if string.opened and string.tags.match(text, at):  # or the example in it does
+    """A bracket after others: END if a tag of a call begins there; one whose bracket is doubled, too, if the
+    call is sure to be complete."""
+    if string.mended and string.opened and string.tags.match(text, at):  # or the example in it does
         return _end_if(closes_call(string.tags, text, at, string.brackets, over, string.complete, True))
     if string.mended and not is_all:
         return _before_bare_tag(string, text, at, over, far=True)
-    return before_tag(string, text, at, over)
+    doubled = _DOUBLED.match(text, at) if is_all and not string.mended else None
+    return before_tag(string, text, doubled.end() if doubled else at, over)
 
 
 def _before_text(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
@@ -207,7 +210,7 @@ def _before_fence(string: OpenString, text: str, at: int, over: bool) -> Quote |
         return Quote.INNER
     if end >= len(text):
         return Quote.END if over else MORE
-    return before_tag(string, text, end, over)
+    return before_tag(string, text, end, over) if text[end] == "<" else Quote.INNER
 
 
 def _before_closers(string: OpenString, text: str, at: int, over: bool) -> Quote | Wait:
@@ -274,7 +277,7 @@ def _before_end(string: OpenString, text: str, mark: int, is_all: bool, over: bo
     if at == len(text) and not over:
         return MORE
     marks, opens = "".join(text[mark:at].split()), text.startswith("{", at)
-    is_inch = string.inner == 1 and opens  # `5" wide"}}, {"name": …`
+    is_inch = string.inner == 1 and is_all and opens  # `5" wide"}}, {"name": …`
     if not is_inch and not _are_surplus(string, marks, is_all):
         return Quote.INNER
     if at == len(text):
@@ -284,7 +287,7 @@ def _before_end(string: OpenString, text: str, mark: int, is_all: bool, over: bo
 
 def _are_surplus(string: OpenString, marks: str, is_all: bool) -> bool:
     """Whether marks after brackets may belong to nothing, and not to the string."""
-    if string.mended and (string.inner % 2 or not is_all):
+    if string.mended and (string.inner % 2 or not is_all or '"' in marks):
         return False
     return is_all or marks.strip("]") == ","
 
@@ -303,9 +306,13 @@ def _before_call(text: str, bracket: int, over: bool) -> Quote | Wait:
 def _before_last(string: OpenString, text: str, at: int, is_all: bool, over: bool) -> Quote | Wait:
     """What is after a mark that belongs to nothing. END if it is a tag that ends the call, and the string
     has not opened what it closes."""
+    is_sure = is_all and not string.mended
     if string.opened:
         return Quote.INNER
-    is_sure = is_all and not string.mended
+    if slipped := is_sure and string.is_slipped(text, at, over):
+        return _end_if(slipped)
+    if is_all and string.may_be_fence(text[at]):
+        return _before_fence(string, text, at, over)
     return _end_if(_closes_call(string, text, at, is_sure, over))
 
 

@@ -19,7 +19,6 @@ from ..repairs import Refused, Repair
 from ..schema.schema import Tool
 from ..schema.tool_name import Opening, read_opening
 from .after_opener import index_after_tag, opens_bare, opens_wrapped
-from .by_place import is_envelope
 from .call_events import start_call
 from .chain import Chain, read_chain
 from .definition import is_definition
@@ -79,18 +78,13 @@ def _why_not_bare(m: Message, tag: Tag, opening: Opening) -> Refused | None:
         return Refused.FORBIDDEN
     if m.context.thinking and not (m.thinks_apart and not m.calls):
         return Refused.REASONING
-    if not _may_open_here(m, tag):
+    if not m.context.at_line_start:
         return Refused.NOT_AT_LINE_START
     if m.context.in_markup and tag.dialect.common:
         return Refused.IN_MARKUP
     if _gives_others(opening) and _is_doubtful(m, tag, []):
         return Refused.NO_CALL
     return None
-
-
-def _may_open_here(m: Message, tag: Tag) -> bool:
-    """Whether such a tag opens a call at this place: at the start of a line, an envelope anywhere."""
-    return m.context.at_line_start or (m.tolerant and is_envelope(tag))
 
 
 def _gives_others(opening: Opening) -> bool:

@@ -11,7 +11,6 @@ import re
 from ..grammar.kinds import CLOSERS, MORE, TagKind, Wait
 from ..grammar.tag import Tag
 from ..limits import STRAY
-from .by_place import is_envelope
 from .message import Call, Message
 
 _WORD, _LINE_END = re.compile(r"\w"), re.compile(r"\n|</")
@@ -20,7 +19,7 @@ _WORD, _LINE_END = re.compile(r"\w"), re.compile(r"\n|</")
 def is_in_prose(m: Message, tag: Tag, wraps: list[Tag]) -> bool:
     """Whether text stands before the envelope on its line."""
     own_end = tag.kind is TagKind.CALL_OPEN and not (tag.dialect.needs_no_closer or tag.ends_itself)
-    return (bool(wraps) or is_envelope(tag)) and own_end and not m.context.on_blank_line
+    return bool(wraps) and own_end and not m.context.on_blank_line
 
 
 def prose_goes_on(m: Message, call: Call) -> bool | Wait:

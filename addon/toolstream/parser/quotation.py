@@ -16,7 +16,6 @@ from ..grammar.text import BLANK
 from ..grammar.tokens import WORD
 from ..limits import CODE_SPAN, ENDS, QUOTE_MARKS
 from ..repairs import Refused
-from .by_place import is_envelope
 from .chain import Chain, read_chain
 from .message import Message, Quotation, Span
 from .place import Place
@@ -46,10 +45,10 @@ def is_candidate(tag: Tag) -> bool:
 def may_be_quoted(m: Message, tag: Tag) -> bool:
     """Whether an opening quotation mark stands directly before an envelope, within a line; or an element that
     shows or quotes opens before a call."""
-    context, wraps = m.context, tag.kind is TagKind.WRAP_OPEN or is_envelope(tag)
-    if wraps and _marks(context.ends):
+    context = m.context
+    if tag.kind is TagKind.WRAP_OPEN and _marks(context.ends):
         return True
-    opens = wraps or (context.at_line_start and tag.kind is TagKind.CALL_OPEN)
+    opens = tag.kind is TagKind.WRAP_OPEN or (context.at_line_start and tag.kind is TagKind.CALL_OPEN)
     return opens and not tag.dialect.by_name and SHOWING.search(context.ends) is not None
 
 
