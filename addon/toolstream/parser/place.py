@@ -194,10 +194,9 @@ class Place(Slips):
         return self.recall(ELEMENTS, read, text, at, over)
 
     def _begins(self, text: str, at: int) -> bool:
-        """Whether a parameter begins here as in a dialect table, or misspelt."""
-        tag, kind = self.body.match(text, at), TagKind.PARAMETER_OPEN
-        tags = [tag] if tag else self._damaged(text, at, False, kind)
-        return tags is not MORE and any(tag.kind is kind and self._declares(tag.name) for tag in tags)
+        """Whether a parameter begins here as in a dialect table."""
+        tag = self.body.match(text, at)
+        return tag is not None and tag.kind is TagKind.PARAMETER_OPEN and self._declares(tag.name)
 
     def _damaged(self, text: str, at: int, over: bool, only: TagKind | None = None) -> list[Tag] | Wait:
         """All tags that may be at `at`, if it is in no dialect table; `only` those of a kind."""
