@@ -76,7 +76,6 @@ COMPARED = 4096  # words whose likeness is remembered
 LOST_WORDS = 256  # sets of words of which it is remembered what their tags look like without a bracket
 DAMAGED_ENVELOPES = 2  # opening tags of envelopes in a row that are in no dialect table
 WORDS = 256  # words that a value has opened as tags, and readings of tags in it, that are remembered
-TAG_LINE = 4096  # characters of a value that stands in its tag, up to the end of the line
 VALUE_LINE = 256  # characters after an opening tag that wait for the end of the line
 SLIPPED = 2  # letters that may have slipped before a tag in a call, and say nothing
 STRAY = 1024  # characters of the text between parameters that are searched for an unread parameter

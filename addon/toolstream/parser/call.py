@@ -37,7 +37,7 @@ from .run import FollowedBy, Level
 from .runs import choose, read_run
 from .states import Envelope, State, Step
 from .surplus import after_body, at_json_rest, drop_tag, drop_text, end_of_surplus, take
-from .value_in_tag import next_tag, pair_in_line
+from .value_in_tag import next_tag
 from .value_place import in_last_run
 
 
@@ -53,12 +53,9 @@ def in_call(m: Message) -> Step:
 
 def _at_next(m: Message, call: Call) -> Step:
     """What follows the whitespace after a tag of the call."""
-    buffer = m.buffer
-    tag = pair_in_line(m, call, buffer.at) or _tag(m, call, buffer.at)
+    tag = _tag(m, call, m.buffer.at)
     if tag is MORE:
         return Step.MORE
-    if isinstance(tag, Refused):
-        return m.go(State.CUT) if tag is Refused.TRUNCATED else leave_undone(m, tag)
     if tag is None:
         return _no_tag(m, call)
     if tag.kind is TagKind.PARAMETER_OPEN and "\n" in call.gap:

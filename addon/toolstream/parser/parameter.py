@@ -168,16 +168,8 @@ def _give_in_tag(m: Message, call: Call, tag: Tag, key: str, text: str) -> Step 
         return Step.MORE if end is MORE else None
     m.log.repair(Repair.DAMAGED_KEY, m.buffer.text[tag.start : end])
     m.buffer.at, call.certain = end, True
-    give(m, key, _without_quotes(text) if tag.spelt else text)
+    give(m, key, text.strip("\"'"))
     return Step.GO
-
-
-def _without_quotes(text: str) -> str:
-    """A value without the quotes around it, of which one may be missing."""
-    quote = text[:1] if text[:1] in ("'", '"') else ""
-    if quote:
-        return text[1:].removesuffix(quote)
-    return text[:-1] if text[-1:] in ("'", '"') else text
 
 
 def _open(m: Message, call: Call, tag: Tag) -> Step:
