@@ -62,9 +62,10 @@ def _lacks_arguments(call: Call) -> bool:
 
 
 def _is_in_quotes(call: Call) -> bool:
-    """Whether a quotation mark stands before a tag on its line, and not only a piece of the tag."""
+    """Whether words and a quotation mark stand before a tag on its line, and not only a piece of the tag."""
     line = call.said.rpartition("\n")[2]
-    return _PIECE.fullmatch(line) is None and any(mark in line for mark in _QUOTES)
+    words = any(map(str.isalnum, line)) and _PIECE.fullmatch(line) is None
+    return words and any(mark in line for mark in _QUOTES)
 
 
 def _begin_doubt(m: Message, call: Call, mark: str, at_end: bool) -> None:
