@@ -65,7 +65,7 @@ def test_some_cuts_are_all_two_way_cuts_of_a_short_text() -> None:
     cuts = list(some_cuts(short))
     assert cuts[:2] == [[short], list(short)]
     assert cuts[2 : SHORT + 1] == list(two_way(short))
-    assert len(cuts) == SHORT + 3
+    assert len(cuts) == SHORT + 2
 
 
 def test_some_cuts_are_a_repeatable_sample_of_a_long_text() -> None:

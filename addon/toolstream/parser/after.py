@@ -288,28 +288,19 @@ def _leave(m: Message) -> Step:
 def _is_shown(m: Message) -> bool | Wait:
     """Whether what is on trial is no call, as text follows it. In an element that may show it, that is so if
     the element ends soon."""
-    if not m.on_trial_for(Refused.UNREAD if m.doubt else Refused.FENCED) or (m.doubt and m.doubt.said):
+    if m.doubt or not m.on_trial_for(Refused.FENCED):
         return True
     after = m.buffer.text[m.buffer.at : m.buffer.at + AFTER_CALL]
-    shown = _is_quoted(m, after) if m.doubt else m.context.shows_up_to(after)
+    shown = m.context.shows_up_to(after)
     return MORE if not (shown or m.buffer.over) and len(after) < AFTER_CALL else shown
-
-
-def _is_quoted(m: Message, after: str = "") -> bool:
-    """Whether a call in another one is a part of a value there. `after`: the text that follows it."""
-    if m.doubt is None:
-        return False
-    return m.doubt.is_quoted(m.buffer, after) or (m.doubt.said and not m.doubt.is_whole(m.buffer))
 
 
 def _is_call_at_end(m: Message, trial: Mark) -> bool:
     """Whether what is on trial, and ends the message, is a call: the message was not cut off, and no tags are
     missing. Where an element may show the call, tags may be missing, unless the element ends in it."""
-    if m.on_trial_for(Refused.UNREAD):
-        return m.ended or (m.doubt is not None and not m.doubt.said)
     if not m.ended:
         return False
-    if not m.log.damaged_since(trial):
+    if m.on_trial_for(Refused.UNREAD) or not m.log.damaged_since(trial):
         return True
     return m.on_trial_for(Refused.FENCED) and not m.context.shows_up_to(m.buffer.since(trial.position))
 
@@ -325,7 +316,7 @@ def _end_message(m: Message) -> Step:
         return Step.MORE
     if m.closers_wait and m.context.needs_call:
         return m.reject()
-    if _is_quoted(m):
+    if m.doubt and not m.doubt.is_whole(m.buffer):
         return m.reject(Refused.UNREAD)
     if not _is_call_at_end(m, m.trial):
         return m.reject(Refused.TRUNCATED)

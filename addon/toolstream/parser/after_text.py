@@ -77,4 +77,3 @@ def _begin_doubt(m: Message, call: Call, mark: str, at_end: bool) -> None:
     if m.doubt is None:
         ends = f">{mark}" if mark in _QUOTES else ""
         m.doubt = Doubt(m.buffer.position, call.place.tags, ends=ends)
-    m.doubt.said = m.doubt.said or mark != ""

@@ -16,12 +16,10 @@ from .buffer import Buffer
 @dataclass(slots=True)
 class Doubt:
     """A call may be quoted. It was read up to the position `read_to`, at first that of its opening tag.
-    `tags`: those of the open call. `said`: text stands before that tag. `ends`: how a tag ends if it is in
-    quotation marks."""
+    `tags`: those of the open call. `ends`: how a tag ends if it is in quotation marks."""
 
     read_to: int
     tags: TagMatcher
-    said: bool = False
     ends: str = ""
     parameters: int = 0  # how many are open
     calls: int = 0
@@ -31,16 +29,12 @@ class Doubt:
         """A parameter opens with this tag. One in a dialect table is read with the text."""
         self.parameters += self.tags.match(text, tag.start) is None
 
-    def is_quoted(self, buffer: Buffer, after: str = "") -> bool:
-        """Whether that is so, as far as the text is understood. `after`: what follows, and is not yet."""
+    def is_quoted(self, buffer: Buffer) -> bool:
+        """Whether that is so, as far as the text is understood."""
         if buffer.position > self.read_to:
             self._read(buffer.since(self.read_to))
             self.read_to = buffer.position
-        if not after or self.closes:
-            return self.closes
-        ahead = Doubt(self.read_to, self.tags, self.said, self.ends, self.parameters)
-        ahead._read(after)
-        return ahead.closes
+        return self.closes
 
     def is_whole(self, buffer: Buffer) -> bool:
         """Whether what was understood is nothing but calls with all of their closing tags."""

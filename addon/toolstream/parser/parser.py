@@ -190,8 +190,6 @@ class ToolCallParser:
         m.followed = calls
         if calls is not None:
             drop_opener(m)
-        if m.doubt and not m.doubt.said and not m.call:
-            m.accept()
         if m.trial and (m.trial.at_end or m.context.thinking):
             m.reject(Refused.REASONING if m.context.thinking else None)
         events = self.close(None)
