@@ -46,6 +46,11 @@ class Block:
         has, too."""
         return self.text.startswith(("<invoke ", "<function "))
 
+    def may_be_once(self, following: "Block") -> bool:
+        """Whether a slip makes one call that was written twice of two equal ones without arguments."""
+        slipped = bool(self.slip or following.slip) and self.name == following.name
+        return slipped and not any(r.arguments for r in (*self.readings, *following.readings))
+
     def legal(self, level: str) -> list[Reading]:
         """The readings at a recovery level; strict mends nothing."""
         if level != "strict":
@@ -90,6 +95,9 @@ class Message:
                 yield from self._running_on(chosen)
             else:
                 yield self._expected(chosen)
+        for block, following in pairwise(self.blocks):
+            if block.may_be_once(following):
+                yield from Message(tuple(part for part in self.parts if part is not block)).legal(level)
 
     def _running_on(self, chosen: Sequence[Reading]) -> Iterator[Expected]:
         """A value has taken in all that follows, up to the closing tags that the message ends with."""

@@ -34,7 +34,8 @@ def at_opener(m: Message, call: Call, tag: Tag) -> Step | None:
     if _may_be_quoted(m, call, mark):
         if _is_in_quotes(call) and mark not in _QUOTES:
             return leave_void(m)
-        _begin_doubt(m, call, mark, at_end=not _opens_parameter(tag))
+        if not _opens_parameter(tag):
+            _begin_doubt(m, call, mark)
     if m.doubt and _opens_parameter(tag):
         m.doubt.note(tag, m.buffer.text)
     return None
@@ -68,12 +69,12 @@ def _is_in_quotes(call: Call) -> bool:
     return words and any(mark in line for mark in _QUOTES)
 
 
-def _begin_doubt(m: Message, call: Call, mark: str, at_end: bool) -> None:
+def _begin_doubt(m: Message, call: Call, mark: str) -> None:
     """From here on the call, and what follows it, is on trial. `mark`: the text before it."""
-    m.begin_trial(Refused.UNREAD, at_end)
+    m.begin_trial(Refused.UNREAD, at_end=True)
     assert m.trial
     if not m.trial.at_end:
-        m.trial.why, m.trial.at_end = Refused.UNREAD, at_end
+        m.trial.why, m.trial.at_end = Refused.UNREAD, True
     if m.doubt is None:
         ends = f">{mark}" if mark in _QUOTES else ""
         m.doubt = Doubt(m.buffer.position, call.place.tags, ends=ends)

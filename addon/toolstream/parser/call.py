@@ -319,7 +319,7 @@ def _opens_again(m: Message, call: Call, tag: Tag) -> bool | Wait:
     match inner.kind:
         case TagKind.CALL_OPEN:
             again = m.toolset.find(inner.name, m.tolerant) is call.tool
-            return again and (lacks or not call.stray.strip())
+            return again and (lacks or (m.tolerant and not call.stray.strip()))
         case TagKind.PARAMETER_OPEN:
             return lacks or call.tool.declares(inner.name)
     return inner.kind is TagKind.CALL_CLOSE
