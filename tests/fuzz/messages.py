@@ -47,9 +47,10 @@ class Block:
         return self.text.startswith(("<invoke ", "<function "))
 
     def may_be_once(self, following: "Block") -> bool:
-        """Whether a slip makes one call that was written twice of two equal ones without arguments."""
+        """Whether a slip may make one call, whose tag was written twice, of a call without arguments and the
+        next one of its tool."""
         slipped = bool(self.slip or following.slip) and self.name == following.name
-        return slipped and not any(r.arguments for r in (*self.readings, *following.readings))
+        return slipped and not any(reading.arguments for reading in self.readings)
 
     def legal(self, level: str) -> list[Reading]:
         """The readings at a recovery level; strict mends nothing."""
