@@ -1,8 +1,8 @@
 """An opening tag in a call after text: it may be quoted.
 
 If the opening tag of a parameter is lost, its value stands as text in the call, and may hold tags of its own,
-even a whole call. An opening tag after a quotation mark on its line is never read. Any other is on trial:
-what it opens is quoted if a closing tag follows that nothing has opened.
+even a whole call. An opening tag after a quotation mark on its line is never read. That of a function or an
+envelope is on trial: what it opens is quoted if a closing tag follows that nothing has opened.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _QUOTES = ('"', "'", "`")
 
 
 def at_opener(m: Message, call: Call, tag: Tag) -> Step | None:
-    """The opening tag of a parameter, a call or an envelope in an open call: it may be on trial from here on.
-    If it is quoted, the call is void. None if it is what it seems."""
+    """The opening tag of a parameter, a call or an envelope in an open call: in quotes the call is void, and
+    the last two may be on trial from here on. None if the tag is to be read."""
     if tag.kind not in OPENERS:
         return None
     if _is_no_value(call, tag):

@@ -170,14 +170,6 @@ def leave_void(m: Message) -> Step:
     return m.leave_unended(Refused.UNREAD, m.open_call.tool)
 
 
-def _is_quoted(m: Message, call: Call) -> bool:
-    """Whether the open call is one that another quotes: it holds closing tags that it has not opened, or text
-    follows its last parameter."""
-    if m.doubt is None or m.trial is None or m.trial.at_end:
-        return False
-    return call.said.strip() != "" or m.doubt.is_quoted(m.buffer)
-
-
 def is_example(call: Call) -> bool:
     """Whether a call that holds nothing but text only shows the tags: the text is an ellipsis, a word in
     brackets for the parameters that it needs, or prose that goes on with the closing tag in its line."""
@@ -234,8 +226,6 @@ def end_call(m: Message) -> Step:
         return m.reject()
     if is_example(call):
         return leave_undone(m, Refused.NO_CALL)
-    if _is_quoted(m, call):
-        return leave_void(m)
     if _is_unread(call):
         return leave_undone(m, Refused.UNREAD)
     if not (call.named or _announce_meant(m, call)):
