@@ -26,7 +26,7 @@ from .call_events import (
     only_key,
     use_spare,
 )
-from .closed_early import is_cut_behind, is_early
+from .closed_early import is_cut_after, is_early
 from .elements import element_of
 from .json_head import read_first_key
 from .message import Call, Message
@@ -92,7 +92,7 @@ def _at_closer(m: Message, call: Call, tag: Tag) -> Step:
     early = is_early(m, call, tag)
     if early:
         return Step.MORE if early is MORE else drop_tag(m, Repair.STRAY_CLOSER, tag)
-    return m.go(State.CUT) if is_cut_behind(m, call, tag) else _close(m, tag)
+    return m.go(State.CUT) if is_cut_after(m, call, tag) else _close(m, tag)
 
 
 def _at_surplus(m: Message, call: Call, tag: Tag) -> Step:

@@ -67,7 +67,7 @@ def _json_after(m: Message, call: Call, at: int) -> bool | Wait:
     return call.tool.declares(first[0]) if isinstance(first, tuple) else first or False
 
 
-def is_cut_behind(m: Message, call: Call, closer: Tag) -> bool:
+def is_cut_after(m: Message, call: Call, closer: Tag) -> bool:
     """Whether a closing tag stands for the bracket that the call's opening tag lacks, and the message is cut
     off before the parameters that the tool requires."""
     if not (m.tolerant and m.buffer.over and call.lacks_bracket) or m.complete:
